@@ -1,0 +1,40 @@
+"""What can go wrong for a user, and the exit code each kind ends with."""
+
+from __future__ import annotations
+
+
+class PpbenchError(Exception):
+    """A failure the user can mend; the command line prints it without a traceback.
+
+    Args:
+        message: What is wrong: the value met, and what is allowed.
+        hint: What to do about it, best a command to copy. May have several lines.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(PpbenchError):
+    """An option or argument has a value that is not allowed (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(PpbenchError):
+    """Data or weights are missing, unreadable or of the wrong form (exit code 3)."""
+
+    exit_code = 3
+
+
+class NotComparableError(PpbenchError):
+    """Two runs were not measured under the same protocol (exit code 4)."""
+
+    exit_code = 4

@@ -1,0 +1,285 @@
+"""Checkpoints: ppbench's own (safetensors with a card), torchvision's, and the push-pull authors'."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pydantic
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ppbench.errors import DataError, UsageError
+from ppbench.files import atomic_write
+from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card
+from ppbench.models.catalog import SMALL_RESNETS, parse_model_name
+from ppbench.models.resnet import create_model
+from ppbench.models.unpickle import read_torch_file
+
+METADATA_KEY = "ppbench_card"
+
+_NOT_A_CHECKPOINT = {
+    b"<": "it begins like a web page: the download answered with HTML, not with weights",
+    b"version https://git-lfs": "it is a Git LFS pointer, not the weights themselves (`git lfs pull` fetches them)",
+}
+
+
+class Checkpoint(NamedTuple):
+    """A network with its weights, in eval mode on the CPU, and the card that says how to use it."""
+
+    model: nn.Module
+    card: Card
+
+
+def load_checkpoint(path: str | Path, *, architecture: str | None = None, card: Card | None = None) -> Checkpoint:
+    """Load a network and its card from a file, whatever its kind. Nothing the file names is imported or run.
+
+    Kinds: ppbench's own ``.safetensors``; torchvision state dicts (``.pth``), also with a ``module.`` prefix, also
+    as ``.safetensors``; the push-pull authors' Lightning ``.ckpt``, whose network is read from its hyper-parameters.
+
+    Args:
+        path: The file.
+        architecture: Name for `create_model`, for a bare state dict of a push-pull network; a plain network is
+            recognised by its tensors.
+        card: Card for a bare state dict. Without it, 1000 classes of a 7x7-stem network mean ImageNet preprocessing.
+
+    Returns:
+        The model (eval mode, CPU, float32) and its card.
+
+    Raises:
+        DataError: If the file is missing, damaged, of another kind, or its tensors do not fit the network: missing
+            and unexpected keys and shapes that differ are listed.
+        UsageError: If ``architecture`` is no known name.
+    """
+    path = Path(path)
+    _check_readable(path)
+    if _is_safetensors(path):
+        state, stored = _read_safetensors(path)
+    else:
+        state, stored = _read_torch(path)
+    card = card or stored or _card_of_state(path, state, architecture)
+    if architecture and parse_model_name(architecture) != parse_model_name(card.architecture):
+        raise UsageError(
+            f"{path} holds a {card.architecture}, not a {architecture}", "Leave the architecture out: the file says it."
+        )
+    model = build(card)
+    _load_state(path, model, state)
+    return Checkpoint(model.eval(), card)
+
+
+def save_checkpoint(path: str | Path, model: nn.Module, card: Card) -> None:
+    """Write ``model``'s state and ``card`` to ``path`` as safetensors; the file appears whole or not at all.
+
+    Raises:
+        DataError: If the folder cannot be written.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    blob = safetensors.torch.save(state, {METADATA_KEY: card.model_dump_json(exclude_none=True)})
+    atomic_write(Path(path), blob)
+
+
+def build(card: Card) -> nn.Module:
+    """Build the network a card describes, with random weights."""
+    return create_model(
+        card.architecture,
+        card.num_classes,
+        in_channels=card.in_channels,
+        stem_bias=card.stem_bias,
+        inhibition=card.inhibition,
+        trainable_inhibition=card.trainable_inhibition,
+    )
+
+
+def weights_hash(model: nn.Module) -> str:
+    """Return the SHA-256 (hex) of all parameters and buffers: names, types, shapes and bytes, in the order of names.
+
+    Independent of the file format, of the device and of the memory layout.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        plain = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
+        digest.update(plain.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(64).lstrip()
+    except OSError as error:
+        raise DataError(
+            f"cannot read the checkpoint {path}: {error.strerror}", "Give the path of an existing file."
+        ) from error
+    for start, meaning in _NOT_A_CHECKPOINT.items():
+        if head.startswith(start):
+            raise DataError(f"{path} is not a checkpoint: {meaning}", "Delete it and fetch the file again.")
+    if not head:
+        raise DataError(f"{path} is empty", "Delete it and fetch the file again.")
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Safetensors files begin with the length of their JSON header; the name's ending does not count."""
+    with path.open("rb") as file:
+        return path.suffix == ".safetensors" or file.read(9)[8:9] == b"{"
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card | None]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        stored = Card.model_validate_json(metadata[METADATA_KEY]) if METADATA_KEY in metadata else None
+    except safetensors.SafetensorError as error:
+        raise DataError(
+            f"{path} is a damaged safetensors file ({error})", "Fetch or copy it again; compare its size and hash."
+        ) from error
+    except pydantic.ValidationError as error:
+        raise DataError(f"the card in {path} is not valid: {_first_error(error)}", "Was it written by ppbench?") from error
+    return _plain_names(state), stored
+
+
+def _first_error(error: pydantic.ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _read_torch(path: Path) -> tuple[dict[str, Tensor], Card | None]:
+    content = read_torch_file(path)
+    if not isinstance(content, Mapping):
+        raise DataError(f"{path} holds no state dict but a {type(content).__name__}", "Save `model.state_dict()`.")
+    inner = content.get("state_dict", content)
+    if not isinstance(inner, Mapping):
+        raise DataError(f"the state_dict in {path} is a {type(inner).__name__}", "Save `model.state_dict()`.")
+    # Some of the authors' files keep the fixed inhibition strength in the state dict, as a plain number.
+    state = _plain_names({name: value for name, value in inner.items() if isinstance(value, Tensor)})
+    if not state:
+        raise DataError(f"{path} holds no tensors", "Save `model.state_dict()`, not the whole model.")
+    settings = content.get("hyper_parameters")
+    return state, _authors_card(path, settings, state) if isinstance(settings, Mapping) else None
+
+
+def _plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename to torchvision's names: no ``module.`` or ``model.`` in front, the authors' names translated."""
+    renamed = {}
+    for name, tensor in state.items():
+        name = re.sub(r"^(module\.|model\.)+", "", str(name))
+        name = re.sub(r"^bn\.", "bn1.", name)
+        name = re.sub(r"^classifier\.", "fc.", name)
+        name = name.replace("conv1.push_conv.weight", "conv1.weight")
+        name = name.replace("conv1.pull_inhibition_strength", "conv1.inhibition")
+        renamed[name] = tensor
+    return renamed
+
+
+def _authors_card(path: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> Card:
+    """The card of one of the authors' checkpoints, from its hyper-parameters."""
+    try:
+        network, dataset = str(settings["model"]).lower(), str(settings["dataset_name"])
+        cifar = dataset.startswith("cifar")
+        push_pull = bool(settings["use_push_pull"]) and int(settings["num_push_pull_layers"]) >= 1
+        suffix = f"-pp{int(settings['avg_kernel_size'])}" if push_pull else ""
+        trainable = push_pull and bool(settings["trainable_pull_inhibition"])
+        size = 32 if cifar else int(settings.get("img_size") or 224)
+        return Card(
+            architecture=parse_model_name(f"{network}{'-cifar' if cifar else ''}{suffix}").name,
+            num_classes=int(settings["num_classes"]),
+            in_channels=1 if settings.get("use_grayscale") else 3,
+            input_size=size,
+            resize=None if cifar else size,
+            mean=CIFAR_MEAN if cifar else IMAGENET_MEAN,
+            std=CIFAR_STD if cifar else IMAGENET_STD,
+            stem_bias="conv1.bias" in state,
+            inhibition=1.0 if trainable or not push_pull else float(settings["pull_inhibition_strength"]),
+            trainable_inhibition=trainable,
+            trained_on=dataset,
+            source="github.com/bgswaroop/pushpull-conv",
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"the hyper-parameters in {path} do not describe a push-pull network ({error!r})",
+            "Give the card: `load_checkpoint(path, card=Card(...))`.",
+        ) from error
+
+
+def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str | None) -> Card:
+    """The card of a bare state dict: the network is recognised by its tensors, ImageNet by its 1000 classes."""
+    name = parse_model_name(architecture).name if architecture else _recognise(path, state)
+    if "fc.weight" not in state or "conv1.weight" not in state:
+        raise DataError(f"{path} has no conv1.weight or fc.weight", _keys_found(state))
+    num_classes, in_channels = state["fc.weight"].shape[0], state["conv1.weight"].shape[1]
+    if num_classes != 1000 or in_channels != 3 or parse_model_name(name).stem != "imagenet":
+        raise DataError(
+            f"{path} is a bare state dict ({name}, {num_classes} classes): its mean, std and input size are not known",
+            "Give the card: `load_checkpoint(path, card=Card(...))`; checkpoints of `ppbench train` carry theirs.",
+        )
+    return Card(
+        architecture=name,
+        num_classes=num_classes,
+        input_size=224,
+        resize=256,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        stem_bias="conv1.bias" in state,
+        trainable_inhibition="conv1.inhibition" in state,
+        trained_on="imagenet",
+    )
+
+
+_DEPTHS = {
+    (False, (2, 2, 2, 2)): "resnet18",
+    (False, (3, 4, 6, 3)): "resnet34",
+    (True, (3, 4, 6, 3)): "resnet50",
+    (True, (3, 4, 23, 3)): "resnet101",
+    (True, (3, 8, 36, 3)): "resnet152",
+}
+"""Networks by (bottleneck blocks, blocks per stage)."""
+
+_GROUPED = {("resnet50", 4): "resnext50_32x4d", ("resnet101", 8): "resnext101_32x8d"}
+"""ResNeXts by (their ResNet, input channels per group of the first 3x3 convolution)."""
+
+
+def _recognise(path: Path, state: Mapping[str, Tensor]) -> str:
+    """Name the plain network whose state dict this is."""
+    blocks = [{n.split(".")[1] for n in state if n.startswith(f"layer{stage}.")} for stage in (1, 2, 3, 4)]
+    counts = tuple(map(len, blocks))
+    if counts[3] == 0 and counts[0]:
+        small = next((name for name, n in SMALL_RESNETS.items() if counts[:3] == (n, n, n)), None)
+        if small:
+            return small
+    network = _DEPTHS.get(("layer1.0.conv3.weight" in state, counts))
+    if network is None or "conv1.weight" not in state:
+        raise DataError(f"{path} is the state dict of no network ppbench knows", _keys_found(state))
+    per_group = state["layer1.0.conv2.weight"].shape[1]
+    network = _GROUPED.get((network, per_group), network)
+    return network if state["conv1.weight"].shape[-1] == 7 else f"{network}-cifar"
+
+
+def _keys_found(state: Mapping[str, Tensor]) -> str:
+    return f"Its first keys: {', '.join(list(state)[:4])}. `ppbench list models` lists the networks."
+
+
+def _load_state(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load ``state`` strictly, or raise one `DataError` with all that does not fit."""
+    own = model.state_dict()
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in state if name not in own]
+    shapes = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    problems = [
+        f"{label}: {', '.join(names[:8])}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        for label, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+        if names
+    ]
+    if problems:
+        raise DataError(f"the weights in {path} do not fit the network", "\n".join(problems))
+    model.load_state_dict(dict(state), strict=False)

@@ -1,0 +1,217 @@
+"""PushPull-Conv: a convolution whose rectified response is inhibited by that of its opposite-contrast kernel.
+
+Source: Bennabhaktula, Alegre, Strisciuglio, Azzopardi, "PushPull-Net: Inhibition-driven ResNet robust to image
+corruptions", ICPR 2024, arXiv 2408.04077. docs/push-pull.md derives the identity used here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.utils import _pair
+
+from ppbench.errors import UsageError
+
+
+class PushPullConv2d(nn.Module):
+    """Push-pull convolution: ``relu(conv(x, W)) - inhibition * relu(avgpool(conv(x, P))) + bias``.
+
+    The pull kernel ``P = -W + (max W + min W)``, per output channel, is derived from the push kernel ``W`` and is
+    not trained itself; gradients flow through the maximum and minimum. ``conv(x, P)`` is never computed as a
+    convolution: it equals ``(max W + min W) * S(x) - conv(x, W)``, with ``S(x)`` the sum of x over the window,
+    one channel per group for all filters.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Height and width of the kernel, in pixels.
+        stride: As in `torch.nn.Conv2d`.
+        padding: Zero padding as in `torch.nn.Conv2d`; also ``"same"`` and ``"valid"``.
+        dilation: As in `torch.nn.Conv2d`.
+        groups: As in `torch.nn.Conv2d`.
+        bias: Whether a bias per output channel is added after the subtraction.
+        avg_kernel_size: Side of the mean filter over the pull response, odd ("PP3", "PP5"), in output pixels. Border
+            windows are averaged over their real elements only. 0: no filter.
+        inhibition: Strength of the pull response, dimensionless. The initial value is not used if trainable.
+        trainable_inhibition: Whether the strength is a parameter, one per output channel, drawn from U[0, 1).
+        device: Where the parameters live.
+        dtype: Floating-point type of the parameters.
+
+    Shape:
+        Input ``(N, in_channels, H, W)``, output ``(N, out_channels, H', W')`` as for `torch.nn.Conv2d`, of the dtype
+        of the parameters. Values may be negative.
+
+    Raises:
+        UsageError: If ``avg_kernel_size`` is even or negative.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        avg_kernel_size: int = 3,
+        inhibition: float = 1.0,
+        trainable_inhibition: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if avg_kernel_size != 0 and (avg_kernel_size < 0 or avg_kernel_size % 2 == 0):
+            raise UsageError(f"avg_kernel_size {avg_kernel_size} is not allowed", "It is 0 (none) or odd: 3, 5, 7, …")
+        # nn.Conv2d checks the geometry and initialises weight and bias; only its tensors are kept.
+        like = nn.Conv2d(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device=device, dtype=dtype
+        )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride, self.dilation = like.kernel_size, like.stride, like.dilation
+        self.padding = padding if isinstance(padding, str) else _pair(padding)
+        self.avg_kernel_size = avg_kernel_size
+        self.trainable_inhibition = trainable_inhibition
+        self.weight = like.weight
+        self.bias = like.bias
+        self.inhibition: float | nn.Parameter = float(inhibition)
+        if trainable_inhibition:
+            self.inhibition = nn.Parameter(torch.rand(out_channels, device=device, dtype=dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        linear, total = self._convolve(x, self.weight), self._filtered_window_sum(x)
+        if linear.requires_grad:
+            return self._inhibit(F.relu(linear), self._pull(linear, total))
+        # Nothing is differentiated: work in place, a cache-sized piece of the batch at a time.
+        for push, part in zip(*(t.split(_pieces(linear)) for t in (linear, total)), strict=True):
+            pull = self._pull(push, part)
+            self._inhibit(push.relu_(), pull, out=push)
+        return linear
+
+    def responses(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rectified push and pull responses, each ``(N, out_channels, H', W')`` and never negative."""
+        linear = self._convolve(x, self.weight)
+        return F.relu(linear), self._pull(linear, self._filtered_window_sum(x))
+
+    def _inhibit(self, push: Tensor, pull: Tensor, out: Tensor | None = None) -> Tensor:
+        """``push - inhibition * pull + bias``."""
+        if isinstance(self.inhibition, Tensor):
+            y = torch.addcmul(push, self.inhibition.view(-1, 1, 1), pull, value=-1, out=out)
+        else:
+            y = torch.sub(push, pull, alpha=self.inhibition, out=out)
+        return y if self.bias is None else torch.add(y, self.bias.view(-1, 1, 1), out=out)
+
+    def _pull(self, linear: Tensor, total: Tensor) -> Tensor:
+        """``relu(c * total - avgpool(linear))`` = ``relu(avgpool(conv(x, P)))``; ``linear`` is left as it is.
+
+        The in-place product also keeps the memory layout of ``linear``: out of place, the one-channel ``total``
+        would turn channels_last into NCHW, and the mean filter alone would take eight times as long.
+        """
+        filtered = self._mean_filter(linear)
+        pull = filtered.neg() if filtered is linear else filtered.neg_()
+        extremes = self._extremes_sum()
+        if self.groups == 1:
+            pull.addcmul_(extremes, total)
+        else:
+            by_group = (self.groups, self.out_channels // self.groups)
+            pull.unflatten(1, by_group).addcmul_(extremes.unflatten(0, by_group), total.unsqueeze(2))
+        return pull.relu_()
+
+    def _filtered_window_sum(self, x: Tensor) -> Tensor:
+        """Mean-filtered sum of x over each window and group's channels, (N, groups, H', W')."""
+        ones = self.weight.new_ones(self.groups, self.in_channels // self.groups, *self.kernel_size)
+        return self._mean_filter(self._convolve(x, ones))
+
+    def pull_kernel(self) -> Tensor:
+        """Return the pull kernel P, of the shape of ``weight``; for inspection, the forward pass needs none."""
+        return self._extremes_sum().view(-1, 1, 1, 1) - self.weight
+
+    def _extremes_sum(self) -> Tensor:
+        """``max + min`` of each filter over its whole volume, (out_channels, 1, 1). Ties share the gradient evenly."""
+        volume = (1, 2, 3)
+        return (self.weight.amax(volume) + self.weight.amin(volume)).view(-1, 1, 1)
+
+    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
+
+    def _mean_filter(self, x: Tensor) -> Tensor:
+        k = self.avg_kernel_size
+        return x if k == 0 else F.avg_pool2d(x, k, stride=1, padding=(k - 1) // 2, count_include_pad=False)
+
+    def extra_repr(self) -> str:
+        """The geometry, then what push-pull adds, as `torch.nn.Conv2d` prints its own."""
+        strength = "trainable" if self.trainable_inhibition else self.inhibition
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}, "
+            f"avg_kernel_size={self.avg_kernel_size}, inhibition={strength}"
+        )
+
+
+def _pieces(linear: Tensor) -> int:
+    """Images per piece: about 4 MB of response on a CPU, where it then stays in the cache; else the whole batch."""
+    if linear.device.type != "cpu" or len(linear) == 0:
+        return max(1, len(linear))
+    return max(1, 4 * 2**20 // max(1, linear[0].numel() * linear.element_size()))
+
+
+def with_push_pull(
+    model: nn.Module,
+    avg_kernel_size: int = 3,
+    *,
+    inhibition: float = 1.0,
+    trainable_inhibition: bool = False,
+) -> nn.Module:
+    """Replace the first convolution of ``model``, in place, by a push-pull one with the same geometry and weights.
+
+    "First" is the order of ``model.named_modules()``, which for image classifiers is the stem. The weights and the
+    bias of the convolution are kept as push kernel and bias, on their device and in their dtype.
+
+    Args:
+        model: Any module holding a `torch.nn.Conv2d` with zero padding.
+        avg_kernel_size: See `PushPullConv2d`.
+        inhibition: See `PushPullConv2d`.
+        trainable_inhibition: See `PushPullConv2d`.
+
+    Returns:
+        The same model.
+
+    Raises:
+        UsageError: If the model has no convolution, has push-pull already, or the first convolution pads otherwise
+            than with zeros.
+    """
+    if any(isinstance(module, PushPullConv2d) for module in model.modules()):
+        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
+    found = next(((name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
+    if found is None or not found[0]:
+        raise UsageError("the model has no Conv2d to replace", "Push-pull replaces the first convolution of a network.")
+    name, conv = found
+    if conv.padding_mode != "zeros":
+        raise UsageError(f"convolution {name!r} pads with {conv.padding_mode!r}", "Push-pull knows zero padding only.")
+    settings: dict[str, Any] = {
+        "avg_kernel_size": avg_kernel_size,
+        "inhibition": inhibition,
+        "trainable_inhibition": trainable_inhibition,
+    }
+    layer = PushPullConv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        conv.stride,  # type: ignore[arg-type]
+        conv.padding,  # type: ignore[arg-type]
+        conv.dilation,  # type: ignore[arg-type]
+        conv.groups,
+        conv.bias is not None,
+        device=conv.weight.device,
+        dtype=conv.weight.dtype,
+        **settings,
+    )
+    layer.load_state_dict(conv.state_dict(), strict=False)
+    parent, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(parent), attribute, layer)
+    return model

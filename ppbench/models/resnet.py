@@ -1,0 +1,120 @@
+"""ResNets, plain and with a push-pull stem, by name."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torchvision
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
+
+from ppbench.models.catalog import SMALL_RESNETS, Architecture, parse_model_name
+from ppbench.models.pushpull import PushPullConv2d, with_push_pull
+
+
+class SmallResNet(nn.Module):
+    """The three-stage ResNet for 28 to 32 px images (He et al., CVPR 2016, section 4.2), 16, 32 and 64 channels wide.
+
+    The shortcuts that change the shape are 1x1 convolutions (the paper's option B). Attributes are named as in
+    torchvision's ResNet.
+
+    Args:
+        blocks: Residual blocks per stage; the depth is ``6 * blocks + 2``.
+        num_classes: Outputs.
+
+    Shape:
+        ``(N, 3, H, W)`` to logits ``(N, num_classes)``.
+    """
+
+    def __init__(self, blocks: int, num_classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU(inplace=True)
+        self.layer1 = _stage(16, 16, blocks, stride=1)
+        self.layer2 = _stage(16, 32, blocks, stride=2)
+        self.layer3 = _stage(32, 64, blocks, stride=2)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(64, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return cast(Tensor, self.fc(self.avgpool(x).flatten(1)))
+
+
+def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
+    shortcut = None
+    if stride != 1 or inputs != outputs:
+        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    first = BasicBlock(inputs, outputs, stride, shortcut)
+    return nn.Sequential(first, *(BasicBlock(outputs, outputs) for _ in range(blocks - 1)))
+
+
+def create_model(
+    name: str,
+    num_classes: int = 1000,
+    *,
+    in_channels: int = 3,
+    stem_bias: bool = False,
+    inhibition: float = 1.0,
+    trainable_inhibition: bool = False,
+) -> nn.Module:
+    """Build a network by name, with random weights drawn from torch's default generator.
+
+    Convolutions are initialised kaiming-normal (fan-out) as in torchvision; a plain network and its push-pull twin
+    built from the same seed have equal weights (if the inhibition is not trainable).
+
+    Args:
+        name: One of `ppbench.models.catalog.model_names`, e.g. ``resnet50``, ``resnet50-pp5``, ``resnet18-cifar-pp``.
+        num_classes: Outputs of the network.
+        in_channels: 3 for colour, 1 for grey images.
+        stem_bias: Whether the first convolution has a bias (as in the authors' networks), drawn from U[-1, 1).
+        inhibition: Strength of the pull response (push-pull names only).
+        trainable_inhibition: Whether that strength is trained, per output channel.
+
+    Returns:
+        A module that maps ``(N, in_channels, H, W)`` to logits ``(N, num_classes)``, in training mode.
+
+    Raises:
+        UsageError: If there is no such name.
+    """
+    architecture = parse_model_name(name)
+    model = _plain_network(architecture, num_classes)
+    _replace_stem(model, architecture, in_channels, stem_bias)
+    if architecture.avg_kernel_size is not None:
+        with_push_pull(
+            model,
+            architecture.avg_kernel_size,
+            inhibition=inhibition,
+            trainable_inhibition=trainable_inhibition,
+        )
+    return model
+
+
+def push_pull_layer(model: nn.Module) -> PushPullConv2d | None:
+    """Return the first push-pull convolution of a model, or None."""
+    return next((module for module in model.modules() if isinstance(module, PushPullConv2d)), None)
+
+
+def _plain_network(architecture: Architecture, num_classes: int) -> nn.Module:
+    if architecture.network in SMALL_RESNETS:
+        return SmallResNet(SMALL_RESNETS[architecture.network], num_classes)
+    return cast(nn.Module, getattr(torchvision.models, architecture.network)(num_classes=num_classes))
+
+
+def _replace_stem(model: nn.Module, architecture: Architecture, in_channels: int, bias: bool) -> None:
+    """Give ``model`` the stem its name and channels ask for; nothing changes where it has that already."""
+    stem = cast(nn.Conv2d, model.conv1)
+    size, stride, padding = (7, 2, 3) if architecture.stem == "imagenet" else (3, 1, 1)
+    if stem.kernel_size != (size, size):
+        model.maxpool = nn.Identity()
+    elif in_channels == stem.in_channels and not bias:
+        return
+    model.conv1 = nn.Conv2d(in_channels, stem.out_channels, size, stride, padding, bias=bias)
+    nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
+    if model.conv1.bias is not None:
+        nn.init.uniform_(model.conv1.bias, -1, 1)
