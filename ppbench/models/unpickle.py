@@ -93,7 +93,9 @@ class _InertUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
-        return _ALLOWED.get((module, name), Skipped)
+        known = _ALLOWED.get((module, name))
+        # A fresh object each time: a pickle may set attributes on what it is given, and must not alter ours.
+        return (lambda *args: known(*args)) if known else type("Skipped", (Skipped,), {})
 
     def persistent_load(self, pid: Any) -> Any:
         kind, dtype, key = pid[:3]
@@ -115,7 +117,7 @@ def read_torch_file(path: Path) -> Any:
             return _read_zip(archive)
     except zipfile.BadZipFile:
         return _read_legacy(path)
-    except (pickle.UnpicklingError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, EOFError) as error:
+    except Exception as error:  # a damaged or hostile pickle can raise anything at all
         _refuse(path, error)
 
 
@@ -138,7 +140,7 @@ def _read_legacy(path: Path) -> Any:
     """The format before torch 1.6, read by torch itself in its weights-only mode, which runs nothing either."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # likewise
         _refuse(path, error)
 
 
