@@ -1,0 +1,265 @@
+"""The run file: the record of one model on one dataset, and the only door between inference and metrics.
+
+It holds integer counts per cell, never ratios, and all that is needed to know what they are counts of. One
+correctness bit per image and cell lies beside it in ``<name>.bits.npy``. Free of torch; docs/run-file.md describes
+the format for people, `json_schema` for programs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ppbench.errors import DataError
+from ppbench.files import atomic_write
+from ppbench.vocabulary import CLEAN, SEVERITIES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERSION: Literal[1] = 1
+CALIBRATION_BINS = 15
+"""Equal-width bins of the top-1 probability, as in Guo et al., ICML 2017."""
+MICRO = 1_000_000
+"""Log losses and probabilities are summed as integers of one millionth, so that sums do not depend on the order."""
+
+Count = Annotated[int, Field(ge=0)]
+Bins = Annotated[tuple[Count, ...], Field(min_length=CALIBRATION_BINS, max_length=CALIBRATION_BINS)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cell(_Record):
+    """The counts of one corruption at one severity; ``clean`` at severity 0 is the uncorrupted images."""
+
+    corruption: str
+    severity: int = Field(ge=0, le=5)
+    n: int = Field(ge=1)
+    """Images."""
+    top1: Count
+    """Images whose label is the highest logit."""
+    top5: Count
+    """Images whose label is among the five highest logits."""
+    nll_micronats: Count
+    """Sum over images of the negative log probability of the label, in millionths of a nat."""
+    bin_n: Bins
+    """Images whose highest probability p lies in bin ceil(15 p) - 1."""
+    bin_top1: Bins
+    """Those of them that are right."""
+    bin_confidence: Bins
+    """Sum of their highest probabilities, in millionths."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Cell:
+        if not self.top1 <= self.top5 <= self.n:
+            raise ValueError(f"top1 {self.top1} <= top5 {self.top5} <= n {self.n} does not hold")
+        if sum(self.bin_n) != self.n or sum(self.bin_top1) != self.top1:
+            raise ValueError("the calibration bins do not add up to n and top1")
+        if (self.corruption == CLEAN) != (self.severity == 0):
+            raise ValueError("severity 0 is for clean images, and only for them")
+        return self
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """(corruption, severity)."""
+        return self.corruption, self.severity
+
+    @property
+    def error(self) -> float:
+        """Top-1 error, a fraction."""
+        return 1 - self.top1 / self.n
+
+
+class ModelRecord(_Record):
+    """Which weights were measured, and how they were used."""
+
+    name: str
+    """As given on the command line: a name of the embedded models, or a file name."""
+    weights_sha256: str
+    """Of all parameters and buffers, independent of the file format (`ppbench.models.checkpoint.weights_hash`)."""
+    parameters: Count
+    card: dict[str, Any]
+
+
+class Protocol(_Record):
+    """All that must be equal for two runs to be comparable."""
+
+    dataset: str
+    fingerprint: str
+    """SHA-256 of the dataset's images (arrays) or of their paths and sizes (folders), with the labels."""
+    source: Literal["published", "generated-jpeg85", "generated"]
+    """Whether the corrupted images were read from a published set, or made from clean ones (with JPEG step or not)."""
+    recipe: str
+    """Constants and algorithm behind the corruptions."""
+    engine: str
+    """Who computed them, with its version."""
+    seed: int
+    corruptions: tuple[str, ...]
+    severities: tuple[int, ...]
+    n: int = Field(ge=1)
+    """Images per cell that were asked for."""
+    total: int = Field(ge=1)
+    """Images per cell that the dataset has."""
+    ids_sha256: str
+    """Of the evaluated images' ids, in order."""
+    preprocessing: str
+    precision: Literal["fp32", "tf32", "bf16", "fp16"]
+    normalizer: str
+    """Denominators of CE that are customary for this dataset: "alexnet" or "none"."""
+
+
+class Provenance(_Record):
+    """Where, when and with what the run was made; no two runs need agree in it."""
+
+    command: str
+    git_commit: str | None
+    """Of the working directory, with "-dirty" if it has uncommitted changes; None outside a repository."""
+    versions: dict[str, str]
+    platform: str
+    device: str
+    started: str
+    """UTC, ISO 8601."""
+    seconds: float = Field(ge=0)
+    """Wall time, from the first image to the last."""
+
+
+class Bits(_Record):
+    """The file of correctness bits beside the run file: uint8 ``(cells, ceil(n / 8))``, big-endian bits."""
+
+    file: str
+    sha256: str
+
+
+class Run(_Record):
+    """One model on one dataset."""
+
+    version: Literal[1] = VERSION
+    status: Literal["complete", "interrupted"]
+    """"interrupted": only finished cells are in the file."""
+    model: ModelRecord
+    protocol: Protocol
+    cells: tuple[Cell, ...]
+    """Clean first, then in the order of the protocol; cells that were not finished are absent."""
+    bits: Bits | None = None
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _cells_once(self) -> Run:
+        keys = [cell.key for cell in self.cells]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a cell stands twice")
+        return self
+
+    def cell(self, corruption: str, severity: int) -> Cell | None:
+        """The cell, or None if it was not measured."""
+        return next((cell for cell in self.cells if cell.key == (corruption, severity)), None)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The cells as a pandas frame with columns corruption, severity, n, top1, top5, accuracy, error."""
+        import pandas as pd
+
+        rows = [(*c.key, c.n, c.top1, c.top5, c.top1 / c.n, c.error) for c in self.cells]
+        return pd.DataFrame(rows, columns=["corruption", "severity", "n", "top1", "top5", "accuracy", "error"])
+
+
+def expected_cells(corruptions: Iterable[str], severities: Iterable[int]) -> list[tuple[str, int]]:
+    """All cells of a protocol in order: clean, then each corruption at each severity."""
+    severities = tuple(severities)
+    return [(CLEAN, 0), *((corruption, severity) for corruption in corruptions for severity in severities)]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the run file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Run.model_json_schema()}
+
+
+def write_run(path: Path, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None) -> Run:
+    """Write ``run`` and, beside it, the correctness bits; each file appears whole or not at all.
+
+    Args:
+        path: The run file (``….json``).
+        run: The record; its ``bits`` entry is filled in here.
+        bits: ``(n,)`` booleans per cell of the run, in the order of the images.
+
+    Returns:
+        The run as written.
+
+    Raises:
+        DataError: If the folder cannot be written.
+    """
+    if bits is not None:
+        packed = np.stack([np.packbits(bits[cell.key]) for cell in run.cells])
+        buffer = io.BytesIO()
+        np.save(buffer, packed, allow_pickle=False)
+        name = f"{path.name.removesuffix('.json')}.bits.npy"
+        atomic_write(path.with_name(name), buffer.getvalue())
+        run = run.model_copy(update={"bits": Bits(file=name, sha256=hashlib.sha256(buffer.getvalue()).hexdigest())})
+    atomic_write(path, _pretty(run) + "\n")
+    return run
+
+
+def read_run(path: Path) -> Run:
+    """Read a run file.
+
+    Raises:
+        DataError: If the file is missing, is no run file, is of a later version, or contradicts itself.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read the run {path}: {error.strerror}", "`ppbench eval` writes run files.") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not a run file: it is not JSON ({error})", "`ppbench eval` writes run files.") from error
+    version = content.get("version") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise DataError(f"{path} is not a run file: it has no version", "`ppbench eval` writes run files.")
+    if version > VERSION:
+        raise DataError(
+            f"{path} is a run file of version {version}; this ppbench reads up to {VERSION}",
+            "`pip install --upgrade ppbench`",
+        )
+    try:
+        return Run.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "run"
+        raise DataError(f"{path} is damaged: {where}: {first['msg']}", "Evaluate again, or restore the file.") from error
+
+
+def read_bits(path: Path, run: Run) -> dict[tuple[str, int], NDArray[np.bool_]]:
+    """Read the correctness bits that belong to the run file at ``path``: ``(n,)`` booleans per cell.
+
+    Raises:
+        DataError: If there are none, or the file is not the one the run was written with.
+    """
+    if run.bits is None:
+        raise DataError(f"{path} has no correctness bits", "Evaluate again to get them.")
+    beside = path.with_name(Path(run.bits.file).name)
+    try:
+        raw = beside.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {beside}: {error.strerror}", f"It belongs beside {path}.") from error
+    if hashlib.sha256(raw).hexdigest() != run.bits.sha256:
+        raise DataError(f"{beside} is not the file {path} was written with", "Keep the two together.")
+    packed = np.load(io.BytesIO(raw), allow_pickle=False)
+    return {
+        cell.key: np.unpackbits(row, count=cell.n).astype(bool) for cell, row in zip(run.cells, packed, strict=True)
+    }
+
+
+def _pretty(run: Run) -> str:
+    """JSON with one line per cell: small enough to read, and a diff shows which cell changed."""
+    content = run.model_dump(mode="json", exclude={"cells"})
+    rows = ",\n".join(f"    {json.dumps(cell.model_dump(mode='json'))}" for cell in run.cells)
+    body = json.dumps({**content, "cells": "@"}, indent=2, ensure_ascii=False, sort_keys=True)
+    return body.replace('"@"', f"[\n{rows}\n  ]" if run.cells else "[]", 1)
