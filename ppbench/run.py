@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ppbench.errors import DataError
 from ppbench.files import atomic_write
-from ppbench.vocabulary import CLEAN, SEVERITIES
+from ppbench.vocabulary import C19, CLEAN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,16 @@ Count = Annotated[int, Field(ge=0)]
 Bins = Annotated[tuple[Count, ...], Field(min_length=CALIBRATION_BINS, max_length=CALIBRATION_BINS)]
 
 
+def _known(name: str) -> str:
+    if name not in (CLEAN, *C19):
+        raise ValueError(f"unknown corruption {name!r}")
+    return name
+
+
+CellName = Annotated[str, AfterValidator(_known)]
+Severity = Annotated[int, Field(ge=1, le=5)]
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +52,7 @@ class _Record(BaseModel):
 class Cell(_Record):
     """The counts of one corruption at one severity; ``clean`` at severity 0 is the uncorrupted images."""
 
-    corruption: str
+    corruption: CellName
     severity: int = Field(ge=0, le=5)
     n: int = Field(ge=1)
     """Images."""
@@ -104,8 +114,8 @@ class Protocol(_Record):
     engine: str
     """Who computed them, with its version."""
     seed: int
-    corruptions: tuple[str, ...]
-    severities: tuple[int, ...]
+    corruptions: tuple[CellName, ...]
+    severities: tuple[Severity, ...]
     n: int = Field(ge=1)
     """Images per cell that were asked for."""
     total: int = Field(ge=1)

@@ -6,7 +6,7 @@ corruptions", ICPR 2024, arXiv 2408.04077. docs/push-pull.md derives the identit
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import torch
 from torch import Tensor, nn
@@ -84,48 +84,55 @@ class PushPullConv2d(nn.Module):
             self.inhibition = nn.Parameter(torch.rand(out_channels, device=device, dtype=dtype))
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 3:  # one image without batch, which nn.Conv2d takes too
+            return self.forward(x.unsqueeze(0)).squeeze(0)
         linear, total = self._convolve(x, self.weight), self._filtered_window_sum(x)
-        if linear.requires_grad:
-            return self._inhibit(F.relu(linear), self._pull(linear, total))
+        if torch.is_grad_enabled():
+            # max(linear, 0) with relu's derivative, but without relu's need to keep its result unaltered.
+            push = F.hardtanh(linear, 0.0, math.inf)
+            return self._inhibit_(push, self._negative_pull(linear, total))
         # Nothing is differentiated: work in place, a cache-sized piece of the batch at a time.
         for push, part in zip(*(t.split(_pieces(linear)) for t in (linear, total)), strict=True):
-            pull = self._pull(push, part)
-            self._inhibit(push.relu_(), pull, out=push)
+            negative_pull = self._negative_pull(push, part)
+            self._inhibit_(push.relu_(), negative_pull)
         return linear
 
     def responses(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rectified push and pull responses, each ``(N, out_channels, H', W')`` and never negative."""
         linear = self._convolve(x, self.weight)
-        return F.relu(linear), self._pull(linear, self._filtered_window_sum(x))
+        return F.relu(linear), -self._negative_pull(linear, self._filtered_window_sum(x))
 
-    def _inhibit(self, push: Tensor, pull: Tensor, out: Tensor | None = None) -> Tensor:
-        """``push - inhibition * pull + bias``."""
+    def _inhibit_(self, push: Tensor, negative_pull: Tensor) -> Tensor:
+        """``push - inhibition * pull + bias``, in place of ``push``."""
         if isinstance(self.inhibition, Tensor):
-            y = torch.addcmul(push, self.inhibition.view(-1, 1, 1), pull, value=-1, out=out)
+            push.addcmul_(self.inhibition.view(-1, 1, 1), negative_pull)
         else:
-            y = torch.sub(push, pull, alpha=self.inhibition, out=out)
-        return y if self.bias is None else torch.add(y, self.bias.view(-1, 1, 1), out=out)
+            push.add_(negative_pull, alpha=self.inhibition)
+        return push if self.bias is None else push.add_(self.bias.view(-1, 1, 1))
 
-    def _pull(self, linear: Tensor, total: Tensor) -> Tensor:
-        """``relu(c * total - avgpool(linear))`` = ``relu(avgpool(conv(x, P)))``; ``linear`` is left as it is.
+    def _negative_pull(self, linear: Tensor, total: Tensor) -> Tensor:
+        """``-relu(c * total - avgpool(linear))`` = ``-relu(avgpool(conv(x, P)))``; ``linear`` is left as it is.
 
-        The in-place product also keeps the memory layout of ``linear``: out of place, the one-channel ``total``
-        would turn channels_last into NCHW, and the mean filter alone would take eight times as long.
+        Each negation would be a pass over the response, forward and backward, so the sign is kept to the end.
+        The in-place product keeps the memory layout of ``linear``: out of place, the one-channel ``total`` would
+        turn channels_last into NCHW, and the mean filter alone would take eight times as long.
         """
-        filtered = self._mean_filter(linear)
-        pull = filtered.neg() if filtered is linear else filtered.neg_()
+        filtered = linear.clone() if self.avg_kernel_size == 0 else self._mean_filter(linear)
         extremes = self._extremes_sum()
         if self.groups == 1:
-            pull.addcmul_(extremes, total)
+            filtered.addcmul_(extremes, total, value=-1)
         else:
             by_group = (self.groups, self.out_channels // self.groups)
-            pull.unflatten(1, by_group).addcmul_(extremes.unflatten(0, by_group), total.unsqueeze(2))
-        return pull.relu_()
+            filtered.unflatten(1, by_group).addcmul_(extremes.unflatten(0, by_group), total.unsqueeze(2), value=-1)
+        # min(filtered, 0); of torch's ways to say it, this has relu's derivative (none) at 0.
+        return F.hardtanh(filtered, -math.inf, 0.0, inplace=True)
 
     def _filtered_window_sum(self, x: Tensor) -> Tensor:
         """Mean-filtered sum of x over each window and group's channels, (N, groups, H', W')."""
         ones = self.weight.new_ones(self.groups, self.in_channels // self.groups, *self.kernel_size)
-        return self._mean_filter(self._convolve(x, ones))
+        total = self._convolve(x, ones)
+        # As (N * groups, H', W') a one-channel response is not mistaken for channels_last, whose pooling is slow.
+        return self._mean_filter(total.flatten(0, 1)).view_as(total)
 
     def pull_kernel(self) -> Tensor:
         """Return the pull kernel P, of the shape of ``weight``; for inspection, the forward pass needs none."""

@@ -54,7 +54,7 @@ def train(
         command: The command line to record in the card.
         report: Called with lines for people.
         callbacks: More Lightning callbacks, such as a progress display.
-        accelerator: Lightning's name of the device: "auto", "cpu", "gpu".
+        accelerator: Lightning's name of the device: "auto", "cpu", "cuda", "mps".
 
     Raises:
         UsageError: If the model or dataset is not known.

@@ -1,0 +1,98 @@
+"""``ppbench doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ppbench.cli import output
+from ppbench.errors import DataError
+
+
+def doctor() -> None:
+    """Show versions and devices, and test that this installation computes what it should."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    for name, value in _facts():
+        table.add_row(name, value)
+    output.render(table)
+    failed = 0
+    for name, test in _TESTS.items():
+        try:
+            result, mark = test(), "[green]ok[/]"
+        except Exception as error:  # whatever is broken here is what the doctor is asked for
+            result, mark = str(error).splitlines()[0], "[red]failed[/]"
+            failed += 1
+        output.render(f"{mark}  {name}: {result}")
+    if failed:
+        raise DataError(f"{failed} of {len(_TESTS)} self-tests failed", "`pip install --force-reinstall ppbench`")
+
+
+def _facts() -> list[tuple[str, str]]:
+    import platform
+    from importlib.metadata import version
+
+    import torch
+
+    from ppbench.evaluate.devices import available_devices, describe_device
+
+    packages = ("ppbench", "torch", "torchvision", "numpy", "pillow", "pydantic", "safetensors", "imagecorruptions-imaug")
+    devices = "; ".join(f"{name} ({describe_device(torch.device(name))})" for name in available_devices())
+    return [
+        ("python", f"{platform.python_version()} on {platform.platform()}"),
+        *((name, version(name)) for name in packages),
+        ("devices", devices),
+    ]
+
+
+def _identity() -> str:
+    """The push-pull layer against its definition with two convolutions."""
+    import torch
+    from torch.nn import functional as F  # noqa: N812
+
+    from ppbench.models.pushpull import PushPullConv2d
+
+    layer = PushPullConv2d(3, 8, 5, padding=2, dtype=torch.float64)
+    x = torch.rand(2, 3, 16, 16, dtype=torch.float64)
+    pull = F.avg_pool2d(F.conv2d(x, layer.pull_kernel(), padding=2), 3, 1, 1, count_include_pad=False)
+    assert layer.bias is not None
+    plain = F.relu(F.conv2d(x, layer.weight, padding=2)) - F.relu(pull) + layer.bias.view(-1, 1, 1)
+    difference = float((layer(x) - plain).abs().max().detach())
+    if difference > 1e-12:
+        raise DataError(f"differs from its definition by {difference:.1e}")
+    return f"equals its definition within {difference:.0e}"
+
+
+def _weights() -> str:
+    """The embedded checkpoints load and are what they say."""
+    from ppbench.data.arrays import embedded_images
+    from ppbench.evaluate.subjects import resolve_model
+    from ppbench.models.embedded import EMBEDDED_MODELS
+
+    images = embedded_images()
+    cards = [resolve_model(name).card for name in EMBEDDED_MODELS]
+    return f"{len(cards)} checkpoints and {len(images.ids):,} images can be read"
+
+
+def _corruptions() -> str:
+    """Every corruption runs, and twice the same."""
+    import numpy as np
+
+    from ppbench.corruptions.reference import corrupt_image
+    from ppbench.vocabulary import C19
+
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    for name in C19:
+        first, second = (corrupt_image(image, name, 3, seed=0, image_id="doctor") for _ in range(2))
+        if first.shape != image.shape or not np.array_equal(first, second):
+            raise DataError(f"{name} is not reproducible")
+    return f"all {len(C19)} run and are reproducible"
+
+
+_TESTS: dict[str, Callable[[], str]] = {
+    "push-pull layer": _identity,
+    "embedded assets": _weights,
+    "corruptions": _corruptions,
+}
+

@@ -1,0 +1,82 @@
+"""``ppbench list``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from ppbench.cli import output
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    MODELS = "models"
+    DATASETS = "datasets"
+    CORRUPTIONS = "corruptions"
+    RECIPES = "recipes"
+
+
+def list_names(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    names: Annotated[bool, typer.Option("--names", help="Names only, one a line, for scripts.")] = False,
+) -> None:
+    """List models, datasets, corruptions or recipes."""
+    title, columns, rows = {
+        What.MODELS: _models,
+        What.DATASETS: _datasets,
+        What.CORRUPTIONS: _corruptions,
+        What.RECIPES: _recipes,
+    }[what]()
+    if names:
+        output.data("\n".join(row[0] for row in rows))
+        return
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    output.render(table)
+
+
+Listing = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+
+
+def _models() -> Listing:
+    from ppbench.models.catalog import model_names, parse_model_name
+    from ppbench.models.embedded import EMBEDDED_MODELS
+
+    rows = [(name, "checkpoint", "28 px, grey", "trained on Fashion-MNIST; comes with ppbench") for name in EMBEDDED_MODELS]
+    for name in model_names():
+        a = parse_model_name(name)
+        stem = "plain" if a.avg_kernel_size is None else f"push-pull stem, {a.avg_kernel_size}x{a.avg_kernel_size} mean"
+        rows.append((name, "network", f"{a.input_size} px", stem))
+    return "Models (networks need a checkpoint to be evaluated)", ("name", "kind", "made for", "what it is"), rows
+
+
+def _datasets() -> Listing:
+    from ppbench.data.catalog import DATASETS
+
+    rows = []
+    for name in DATASETS:
+        d = DATASETS.get(name)
+        rows.append((name, d.description, d.classes, d.size, d.normalizer, d.how_to_get or "nothing to do"))
+    return "Datasets", ("name", "what it is", "classes", "px", "normaliser", "how to get it"), rows
+
+
+def _corruptions() -> Listing:
+    from ppbench.vocabulary import C15, FAMILY_OF
+
+    rows = [(name, family, "c15, c19" if name in C15 else "c4, c19") for name, family in FAMILY_OF.items()]
+    return "Corruptions, each at severities 1 to 5", ("name", "family", "sets"), rows
+
+
+def _recipes() -> Listing:
+    from ppbench.corruptions.recipes import RECIPES
+
+    rows = [(r.name, r.description, r.size, r.source) for r in RECIPES.values()]
+    return "Recipes", ("name", "what it is", "image sizes", "source"), rows

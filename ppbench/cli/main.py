@@ -1,0 +1,74 @@
+"""The command line: composes the commands and turns errors into one clear line and an exit code."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ppbench.cli import output
+from ppbench.cli.doctor import doctor
+from ppbench.cli.eval import evaluate
+from ppbench.cli.list import list_names
+from ppbench.cli.show import show
+from ppbench.cli.train import train
+from ppbench.errors import PpbenchError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C (128 + SIGINT)."""
+
+
+class Commands(TyperGroup):
+    """Maps what commands raise to a message on stderr and the documented exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PpbenchError as error:
+            output.fail(error)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            output.say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="How robust is an image classifier to corrupted images?",
+    epilog="Exit codes: 0 done, 1 regression or failure, 2 usage, 3 data or weights, 4 not comparable, 130 interrupted.",
+)
+app.command("eval")(evaluate)
+app.command("show")(show)
+app.command("train")(train)
+app.command("list")(list_names)
+app.command("doctor")(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ppbench import __version__
+
+        output.data(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """How robust is an image classifier to corrupted images?"""
+
+
+def main() -> None:
+    """Entry point of the ``ppbench`` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""``ppbench show``: the tables of one run, from its run file or from a CSV of accuracies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption
+from ppbench.cli.output import Format
+
+if TYPE_CHECKING:
+    from ppbench.metrics.accuracy import Accuracies
+    from ppbench.metrics.normalizers import Normalizer
+    from ppbench.report.document import Document
+    from ppbench.run import Run
+
+
+def show(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|CSV", help="A run file, or a CSV with columns corruption,severity,accuracy."
+        ),
+    ],
+    normalizer: NormalizerOption = None,
+    baseline: BaselineOption = None,
+    format: FormatOption = Format.RICH,
+    formulas: Annotated[bool, typer.Option("--formulas", help="Print the metrics' definitions too.")] = False,
+) -> None:
+    """Show how robust a measured model is: mCE and its kin, and accuracy per corruption and severity."""
+    from ppbench.report.document import build_document
+
+    results = load_results(run)
+    divisor = load_normalizer(normalizer or customary_normalizer(results))
+    document = build_document(results, divisor, load_accuracies(Path(baseline)) if baseline else None)
+    print_documents([document], format, formulas=formulas)
+
+
+def print_documents(documents: list[Document], format: Format, *, formulas: bool = False) -> None:
+    """Print one document, or several side by side, to stdout."""
+    from ppbench.cli import output
+
+    if format is Format.RICH:
+        from ppbench.report.tables import tables
+
+        output.render(tables(documents, formulas=formulas))
+    else:
+        from ppbench.report.export import export
+
+        output.data(export(documents, format, formulas=formulas))
+
+
+def load_results(path: Path) -> Run | Accuracies:
+    """Read a run file, or a CSV as bare accuracies; which it is, its ending says, else its first character.
+
+    Raises:
+        DataError: If the file cannot be read, or is neither.
+    """
+    from ppbench.metrics.accuracy import Accuracies
+    from ppbench.run import read_run
+
+    return read_run(path) if _is_json(path) else Accuracies.from_csv(path)
+
+
+def load_accuracies(path: Path) -> Accuracies:
+    """The accuracies of a run file or a CSV.
+
+    Raises:
+        DataError: If the file cannot be read, or is neither.
+    """
+    from ppbench.metrics.accuracy import Accuracies
+
+    results = load_results(path)
+    return results if isinstance(results, Accuracies) else Accuracies.from_run(results)
+
+
+def load_normalizer(value: str) -> Normalizer | None:
+    """The denominators that ``--normalizer`` names; None for ``none``.
+
+    Raises:
+        UsageError: If it is neither a known name nor looks like a file.
+        DataError: If the file cannot be read.
+    """
+    from ppbench.metrics.normalizers import ALEXNET
+    from ppbench.registry import unknown_name
+
+    known = {"alexnet": ALEXNET, "none": None}
+    if value in known:
+        return known[value]
+    path = Path(value)
+    if not path.suffix and not path.exists():
+        raise unknown_name("normaliser", value, [*known, "a run file", "a CSV"], "ppbench show --help")
+    return load_accuracies(path)
+
+
+def customary_normalizer(results: Run | Accuracies) -> str:
+    """The normaliser of a run's dataset; ``alexnet`` for a CSV, as of ImageNet-C."""
+    from ppbench.run import Run
+
+    return results.protocol.normalizer if isinstance(results, Run) else "alexnet"
+
+
+def _is_json(path: Path) -> bool:
+    if path.suffix.lower() in (".json", ".csv"):
+        return path.suffix.lower() == ".json"
+    try:
+        with path.open("rb") as file:
+            return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    except OSError:
+        return False  # the reader of CSVs says why

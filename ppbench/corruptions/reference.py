@@ -1,0 +1,87 @@
+"""The corruptions of the package ``imagecorruptions``, with a seed per image and small and grey images made possible.
+
+Source: Michaelis et al., "Benchmarking Robustness in Object Detection", arXiv 1907.07484; the maintained build
+``imagecorruptions-imaug``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.corruptions.random import key
+from ppbench.vocabulary import FAMILY_OF
+
+SMALLEST = 32
+"""Below this side, in pixels, the package refuses an image."""
+
+_OWN_GENERATOR = {"impulse_noise", "glass_blur"}
+"""Corruptions that take ``seed=`` and do not listen to numpy's global generator."""
+
+_LUMA = np.array([299, 587, 114])
+"""ITU-R 601 weights in thousandths, as Pillow's "L" conversion."""
+
+
+def engine_version() -> str:
+    """Name and version of the package, for the run file."""
+    return f"imagecorruptions-imaug {version('imagecorruptions-imaug')}"
+
+
+def corrupt_image(
+    image: NDArray[np.uint8], corruption: str, severity: int, *, seed: int, image_id: str
+) -> NDArray[np.uint8]:
+    """Corrupt one image; the result depends on the arguments alone, and no global state is left changed.
+
+    Images smaller than 32 px are put in the middle of a canvas of 32 px that repeats their border, corrupted, and cut
+    out again, so that a pixel stays a pixel. Grey images are corrupted as RGB; of noise, which is independent per
+    channel, the first channel is kept (the mean of three would be weaker noise), of anything else the luma.
+
+    Args:
+        image: ``(H, W, 3)`` RGB or ``(H, W, 1)`` grey, uint8.
+        corruption: One of the 19 names.
+        severity: 1 to 5.
+        seed: The run's seed.
+        image_id: The image's id.
+
+    Returns:
+        The corrupted image, of the same shape and type.
+    """
+    height, width, channels = image.shape
+    top, left = (max(0, SMALLEST - side) // 2 for side in (height, width))
+    bottom, right = (max(0, SMALLEST - side) - before for side, before in ((height, top), (width, left)))
+    canvas = np.pad(image, ((top, bottom), (left, right), (0, 0)), mode="edge")
+    colour = np.repeat(canvas, 3, axis=2) if channels == 1 else canvas
+    corrupted = _call_package(colour, corruption, severity, key(seed, corruption, severity, image_id))
+    corrupted = corrupted[top : top + height, left : left + width]
+    return _to_grey(corrupted, corruption) if channels == 1 else corrupted
+
+
+def _call_package(image: NDArray[np.uint8], corruption: str, severity: int, seed: int) -> NDArray[np.uint8]:
+    from imagecorruptions import corrupt
+
+    own = {"seed": seed} if corruption in _OWN_GENERATOR else {}
+    with _global_generator(seed), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.asarray(corrupt(image, severity=severity, corruption_name=corruption, **own), np.uint8)
+
+
+@contextmanager
+def _global_generator(seed: int) -> Iterator[None]:
+    """Seed numpy's global generator, which the package draws from, and put its state back afterwards."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def _to_grey(image: NDArray[np.uint8], corruption: str) -> NDArray[np.uint8]:
+    if FAMILY_OF[corruption] == "noise" or corruption == "speckle_noise":
+        return image[..., :1]
+    return ((image @ _LUMA + 500) // 1000).astype(np.uint8)[..., None]

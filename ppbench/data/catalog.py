@@ -1,0 +1,107 @@
+"""The datasets ppbench evaluates on, by name. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ppbench.data.arrays import embedded_images, fashion_mnist_images
+from ppbench.data.folder import FolderImages
+from ppbench.data.generated import CleanImages, GeneratedImages
+from ppbench.data.imagenet_c import PublishedImages, find_corruptions
+from ppbench.data.source import Geometry, stratified_subset
+from ppbench.errors import DataError, UsageError
+from ppbench.registry import Registry
+
+EMBEDDED = "fashion-mnist-2k"
+
+AnySource = GeneratedImages | PublishedImages
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is known of a dataset before it is opened."""
+
+    name: str
+    description: str
+    classes: str
+    size: str
+    normalizer: Literal["alexnet", "none"]
+    """Denominators of CE that are customary for it."""
+    how_to_get: str
+    """What to do to have it; empty for what comes with ppbench."""
+    open_clean: Callable[[Path, Geometry], CleanImages]
+
+
+def _embedded(folder: Path, geometry: Geometry) -> CleanImages:
+    return embedded_images()
+
+
+def _fashion_mnist(folder: Path, geometry: Geometry) -> CleanImages:
+    return fashion_mnist_images(folder)
+
+
+_ZENODO = "https://zenodo.org/records/2235448/files"
+
+_ENTRIES = (
+    Dataset(
+        EMBEDDED, "2,000 Fashion-MNIST test images, 200 a class; comes with ppbench", "10", "28 grey", "none", "", _embedded
+    ),
+    Dataset(
+        "fashion-mnist", "the 10,000 Fashion-MNIST test images", "10", "28 grey", "none",
+        "`apt-get install dataset-fashion-mnist`, then `--data /usr/share/datasets/fashion-mnist`", _fashion_mnist,
+    ),
+    Dataset(
+        "imagenet-c", "ImageNet-C as published, or made on the fly from ImageNet's validation folders", "1000", "224",
+        "alexnet",
+        f"`for f in noise blur weather digital; do wget {_ZENODO}/$f.tar && tar xf $f.tar; done`, then `--data .`",
+        FolderImages,
+    ),
+    Dataset(
+        "imagefolder", "any <class>/<image> folders, corrupted on the fly; cut to the model's size", "any", "any", "none",
+        "`--data DIR`, with one folder of images per class in DIR", FolderImages,
+    ),
+)  # fmt: skip
+
+DATASETS: Registry[Dataset] = Registry("dataset", "ppbench list datasets")
+for _entry in _ENTRIES:
+    DATASETS.register(_entry.name, _entry)
+
+
+def open_source(
+    name: str, folder: Path | None, geometry: Geometry, *, recipe: str = "imagecorruptions", seed: int = 0,
+    limit: int | None = None,
+) -> AnySource:  # fmt: skip
+    """Open a dataset for evaluation.
+
+    Args:
+        name: One of `DATASETS`.
+        folder: Where it lies (``--data``); not used by the embedded set. For ``imagenet-c`` a folder of corruptions
+            is read as published; a folder of classes is taken as clean images.
+        geometry: How the model wants images cut; images held in memory and published ones are used as they are.
+        recipe: Recipe for making corrupted images.
+        seed: Key of corruptions and of the subset.
+        limit: Number of images, stratified by class; None for all.
+
+    Raises:
+        UsageError: For an unknown name or recipe, or a limit below 1.
+        DataError: If the folder is not given, is missing, or does not hold the dataset.
+    """
+    dataset = DATASETS.get(name)
+    if dataset.how_to_get and folder is None:
+        raise DataError(f"--dataset {name} needs its images", f"images: {dataset.how_to_get}")
+    root = folder or Path()
+    source: AnySource
+    if name == "imagenet-c" and root.is_dir() and find_corruptions(root):
+        source = PublishedImages(root, name, geometry.size)
+    else:
+        source = GeneratedImages(name, dataset.open_clean(root, geometry), recipe, seed)
+    if limit is not None:
+        if limit < 1:
+            raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
+        source.limit(stratified_subset(source.ids, np.asarray(source.labels), limit, seed))
+    return source

@@ -1,0 +1,92 @@
+"""Corrupted images made on the fly from clean ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.corruptions.recipes import get_recipe
+from ppbench.corruptions.reference import corrupt_image, engine_version
+from ppbench.data.source import Pixels
+from ppbench.vocabulary import CLEAN
+
+
+class CleanImages(Protocol):
+    """Labelled clean images, in memory or on disk."""
+
+    ids: list[str]
+    labels: NDArray[np.int64]
+    num_classes: int
+    channels: Literal[1, 3]
+    size: int
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the set."""
+        ...
+
+    def load(self, index: NDArray[np.int64]) -> Pixels:
+        """The images at ``index``."""
+        ...
+
+    def take(self, index: NDArray[np.int64]) -> CleanImages:
+        """The images at ``index`` as a set of their own."""
+        ...
+
+
+class GeneratedImages:
+    """Clean images and every corruption of them.
+
+    A corrupted image depends on its pixels and on (seed, corruption, severity, id) alone.
+
+    Args:
+        dataset: Name, for the run file.
+        clean: The clean images.
+        recipe: Name of the recipe.
+        seed: Key of all draws.
+    """
+
+    kind: Literal["generated"] = "generated"
+    has_clean = True
+
+    def __init__(self, dataset: str, clean: CleanImages, recipe: str, seed: int) -> None:
+        self.dataset, self.clean, self.seed = dataset, clean, seed
+        self.recipe = get_recipe(recipe).name
+        self.engine = engine_version()
+        self.total = len(clean.ids)
+        self.num_classes, self.channels, self.size = clean.num_classes, clean.channels, clean.size
+        self._fingerprint = clean.fingerprint()
+
+    @property
+    def ids(self) -> list[str]:
+        """One per image."""
+        return self.clean.ids
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """``(N,)`` class numbers."""
+        return self.clean.labels
+
+    def limit(self, index: NDArray[np.int64]) -> None:
+        """Keep only the images at ``index``."""
+        self.clean = self.clean.take(index)
+
+    def fingerprint(self) -> str:
+        """Of the whole clean set."""
+        return self._fingerprint
+
+    def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
+        """Every cell can be made."""
+
+    def load(self, corruption: str, severity: int, index: NDArray[np.int64]) -> Pixels:
+        """The images at ``index`` in one cell."""
+        images = self.clean.load(index)
+        if corruption == CLEAN:
+            return images
+        made = (
+            corrupt_image(image, corruption, severity, seed=self.seed, image_id=self.ids[i])
+            for image, i in zip(images, index, strict=True)
+        )
+        return np.stack(list(made))

@@ -1,0 +1,229 @@
+"""Top-1 results of one model, cell by cell: what every metric is computed from."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ppbench.errors import DataError
+from ppbench.metrics.metric import Unavailable
+from ppbench.registry import did_you_mean
+from ppbench.run import Protocol, Run
+from ppbench.vocabulary import C15, C19, CLEAN, SEVERITIES, set_label, severity_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("corruption", "severity", "accuracy")
+EXAMPLE = "A CSV has the columns corruption,severity,accuracy and rows like `fog,3,0.4583`."
+
+
+class WorstCell(NamedTuple):
+    """The cell with the highest error."""
+
+    corruption: str
+    severity: int
+    accuracy: float
+    """Fraction."""
+
+
+def mean(values: Iterable[float]) -> float:
+    """Arithmetic mean, exact in its sum, so that the order of the values does not matter."""
+    values = list(values)
+    return math.fsum(values) / len(values)
+
+
+def headline_corruptions(present: Iterable[str]) -> tuple[str, ...]:
+    """What headline metrics are over: c15 where all of it is present, else all that is present."""
+    names = set(present)
+    return C15 if names >= set(C15) else tuple(name for name in C19 if name in names)
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """The top-1 errors of one model per cell."""
+
+    source: str
+    """The model's name, or the file's: labels carry it where the model is a normaliser or baseline."""
+    errors: Mapping[tuple[str, int], float]
+    """Top-1 error, a fraction, by (corruption, severity 1 to 5)."""
+    clean: float | None
+    """Top-1 error on the uncorrupted images, a fraction; None if unknown."""
+    corruptions: tuple[str, ...]
+    """All that were asked for, in canonical order; their cells may be missing from ``errors``."""
+    severities: tuple[int, ...]
+    """All that were asked for, ascending."""
+    protocol: Protocol | None = None
+    """What the run measured and how; None for a CSV."""
+    interrupted: bool = False
+    """Whether the run was stopped before its last cell."""
+
+    @classmethod
+    def from_errors(
+        cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None
+    ) -> Accuracies:
+        """Take bare errors; the severities are those that occur among the headline corruptions."""
+        corruptions = tuple(name for name in C19 if any(name == key[0] for key in errors))
+        headline = headline_corruptions(corruptions)
+        severities = tuple(s for s in SEVERITIES if any((name, s) in errors for name in headline))
+        return cls(source, dict(errors), clean, corruptions, severities)
+
+    @classmethod
+    def from_run(cls, run: Run) -> Accuracies:
+        """Take a run; cells that its protocol asks for and that it lacks make metrics unavailable."""
+        errors = {cell.key: cell.error for cell in run.cells}
+        clean = errors.pop((CLEAN, 0), None)
+        protocol = run.protocol
+        corruptions = tuple(name for name in C19 if name in protocol.corruptions)
+        severities = tuple(sorted(protocol.severities))
+        return cls(
+            run.model.name, errors, clean, corruptions, severities, protocol, run.status == "interrupted"
+        )
+
+    @classmethod
+    def from_csv(cls, path: Path) -> Accuracies:
+        """Read a CSV with the columns corruption, severity, accuracy; others are ignored.
+
+        Accuracies are fractions in [0, 1]; the clean accuracy may stand in a row ``clean,0,…``.
+
+        Raises:
+            DataError: If the file cannot be read or a row is not as it should be; the message has the line.
+        """
+        errors: dict[tuple[str, int], float] = {}
+        for line, row in _csv_rows(path):
+            key = _parse_key(path, line, row["corruption"], row["severity"])
+            if key in errors:
+                raise _bad_row(
+                    path, line, f"{key[0]} at severity {key[1]} stands twice", "Keep one of the rows."
+                )
+            errors[key] = 1 - _parse_accuracy(path, line, row["accuracy"])
+        clean = errors.pop((CLEAN, 0), None)
+        return cls.from_errors(path.stem, errors, clean)
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The corruptions that headline metrics are over (`headline_corruptions`)."""
+        return headline_corruptions(self.corruptions)
+
+    @property
+    def subset(self) -> str | None:
+        """``"500 of 2000"`` if only some of the dataset's images were evaluated, else None."""
+        if self.protocol is None or self.protocol.n == self.protocol.total:
+            return None
+        return f"{self.protocol.n} of {self.protocol.total}"
+
+    def label(self, name: str, *parts: str, corruptions: Sequence[str], severities: Sequence[int]) -> str:
+        """``name[part,…,corruptions,severities,subset]``, the grammar of docs/metrics.md."""
+        grid = (set_label(corruptions), severity_label(severities)) if corruptions else ("no corruptions",)
+        return f"{name}[{','.join([*parts, *grid, *filter(None, [self.subset])])}]"
+
+    def mean_error(self, corruptions: Sequence[str], severities: Sequence[int]) -> float:
+        """Mean error over all of these cells, a fraction.
+
+        Raises:
+            Unavailable: If one of the cells is missing: the mean of the others would be of something else.
+        """
+        keys = [(corruption, severity) for corruption in corruptions for severity in severities]
+        if not keys:
+            raise Unavailable(f"{self.source} has no corrupted cells")
+        missing = [key for key in keys if key not in self.errors]
+        if missing:
+            named = ", ".join(f"{corruption} s{severity}" for corruption, severity in missing[:3])
+            more = ", …" if len(missing) > 3 else ""
+            raise Unavailable(f"{self.source} lacks {len(missing)} of {len(keys)} cells: {named}{more}")
+        return mean(self.errors[key] for key in keys)
+
+    def clean_error(self) -> float:
+        """Error on the uncorrupted images, a fraction.
+
+        Raises:
+            Unavailable: If it is unknown.
+        """
+        if self.clean is None:
+            raise Unavailable(f"{self.source} has no clean accuracy (a CSV has it in a row `clean,0,…`)")
+        return self.clean
+
+    def worst_cell(self) -> WorstCell | None:
+        """The cell with the highest error, the first of equals; None if there are no corrupted cells."""
+        grid = [(corruption, severity) for corruption in self.corruptions for severity in SEVERITIES]
+        present = [key for key in grid if key in self.errors]
+        if not present:
+            return None
+        worst = max(present, key=lambda key: self.errors[key])
+        return WorstCell(*worst, 1 - self.errors[worst])
+
+
+def _bad_row(path: Path, line: int, what: str, hint: str) -> DataError:
+    return DataError(f"{path}, line {line}: {what}", hint)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """The rows of a CSV as texts, with their line numbers; blank lines are left out."""
+    frame = _read_frame(path)
+    frame.columns = frame.columns.str.strip().str.lower()
+    missing = [column for column in COLUMNS if column not in frame.columns]
+    if missing:
+        raise DataError(
+            f"{path} has no column {missing[0]!r}, only {', '.join(map(repr, frame.columns))}", EXAMPLE
+        )
+    rows = [
+        (line, row) for line, row in enumerate(frame.fillna("").to_dict("records"), 2) if any(row.values())
+    ]
+    if not rows:
+        raise DataError(f"{path} has a header and no rows", EXAMPLE)
+    for line, row in rows:
+        yield line, {column: row[column].strip() for column in COLUMNS}
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    """All cells of a CSV as texts, in rows that match the file's lines."""
+    # Half of the time that `ppbench show` may take would go into this import, and runs do not need it.
+    import pandas as pd
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows with more fields than the header
+            return pd.read_csv(
+                path,
+                dtype=str,
+                keep_default_na=False,
+                skip_blank_lines=False,
+                index_col=False,
+                encoding="utf-8-sig",
+            )
+    except pd.errors.EmptyDataError as error:
+        raise DataError(f"{path} is empty", EXAMPLE) from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}", EXAMPLE) from error
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise DataError(f"{path} is not a CSV: {str(error).strip()}", EXAMPLE) from error
+
+
+def _parse_key(path: Path, line: int, corruption: str, severity: str) -> tuple[str, int]:
+    """(corruption, severity), ``("clean", 0)`` among them."""
+    name = corruption.lower()
+    if name not in (CLEAN, *C19):
+        hint = f"{did_you_mean(name, [CLEAN, *C19])}`ppbench list corruptions` lists all {len(C19)}."
+        raise _bad_row(path, line, f"unknown corruption {corruption!r}", hint)
+    allowed = (0,) if name == CLEAN else SEVERITIES
+    number = severity.removesuffix(".0")  # pandas writes integers so where a column was once of floats
+    if number not in map(str, allowed):
+        hint = "Severities are 1 to 5; the uncorrupted images are `clean` at severity 0."
+        raise _bad_row(path, line, f"severity {severity!r} of {name} is not allowed", hint)
+    return name, int(number)
+
+
+def _parse_accuracy(path: Path, line: int, text: str) -> float:
+    """A fraction in [0, 1]."""
+    try:
+        accuracy = float(text)
+    except ValueError:
+        raise _bad_row(path, line, f"accuracy {text!r} is not a number", EXAMPLE) from None
+    if not 0 <= accuracy <= 1:
+        hint = "Accuracies are fractions from 0 to 1: 76.13 % is written 0.7613."
+        raise _bad_row(path, line, f"accuracy {text} is not allowed", hint)
+    return accuracy

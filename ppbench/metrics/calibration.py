@@ -1,0 +1,63 @@
+"""Calibration error, log loss and top-5 error, from the integer counts of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from ppbench.metrics.accuracy import Accuracies, mean
+from ppbench.metrics.metric import Metric, Unavailable, metric
+from ppbench.run import MICRO, Cell, Run
+from ppbench.vocabulary import CLEAN
+
+
+def expected_calibration_error(cell: Cell) -> float:
+    """Expected calibration error, a fraction: mean over images of |accuracy - confidence| of their bin.
+
+    15 equal-width bins of the highest probability; Guo et al., "On Calibration of Modern Neural
+    Networks", ICML 2017.
+    """
+    pairs = zip(cell.bin_top1, cell.bin_confidence, strict=True)
+    return sum(abs(right - confidence / MICRO) for right, confidence in pairs) / cell.n
+
+
+def log_loss(cell: Cell) -> float:
+    """Mean negative log probability of the label, in nats."""
+    return cell.nll_micronats / MICRO / cell.n
+
+
+def top5_error(cell: Cell) -> float:
+    """Fraction of the images whose label is not among the five highest logits."""
+    return 1 - cell.top5 / cell.n
+
+
+MEASURES: dict[str, tuple[str, Callable[[Cell], float]]] = {
+    "expected_calibration_error": ("%", lambda cell: 100 * expected_calibration_error(cell)),
+    "log_loss": ("nats", log_loss),
+    "top5_error": ("%", lambda cell: 100 * top5_error(cell)),
+}
+"""Unit and value of one cell, by metric name."""
+
+
+def calibration_metrics(run: Run) -> tuple[Metric, ...]:
+    """Each measure on the clean images, then its mean over the headline corruptions and all severities."""
+    accuracies = Accuracies.from_run(run)
+    grid = [(name, severity) for name in accuracies.headline for severity in accuracies.severities]
+    label = partial(accuracies.label, corruptions=accuracies.headline, severities=accuracies.severities)
+    subset = f",{accuracies.subset}" if accuracies.subset else ""
+    metrics = []
+    for name, (unit, measure) in MEASURES.items():
+        metrics += [
+            metric(name, f"{name}[{CLEAN}{subset}]", unit, partial(_mean_over, run, [(CLEAN, 0)], measure)),
+            metric(name, label(name), unit, partial(_mean_over, run, grid, measure)),
+        ]
+    return tuple(metrics)
+
+
+def _mean_over(run: Run, keys: list[tuple[str, int]], measure: Callable[[Cell], float]) -> float:
+    """Mean over cells; `Unavailable` if there are none or one of them is missing."""
+    cells = {cell.key: cell for cell in run.cells}
+    missing = [key for key in keys if key not in cells]
+    if missing or not keys:
+        raise Unavailable(f"{run.model.name} lacks {len(missing)} of {len(keys)} cells")
+    return mean(measure(cells[key]) for key in keys)

@@ -1,0 +1,117 @@
+"""The document: all that is reported of one run, computed once, so that no two formats can disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ppbench.metrics.accuracy import Accuracies, WorstCell
+from ppbench.metrics.calibration import calibration_metrics
+from ppbench.metrics.corruption_error import (
+    headline_metrics,
+    mean_corruption_error,
+    mean_error,
+    relative_mean_corruption_error,
+)
+from ppbench.metrics.metric import Metric
+from ppbench.metrics.normalizers import Normalizer
+from ppbench.run import Run
+from ppbench.vocabulary import FAMILIES, FAMILY_OF, SEVERITIES
+
+
+@dataclass(frozen=True)
+class Row:
+    """The results over one corruption, or over several of them."""
+
+    name: str
+    """A corruption, a family, or ``mean`` for the headline corruptions."""
+    corruptions: tuple[str, ...]
+    accuracies: Mapping[int, float | None]
+    """Mean accuracy by severity, fractions; None where a cell is missing."""
+    mean_error: Metric
+    ce: Metric
+    relative_ce: Metric
+
+
+@dataclass(frozen=True)
+class Document:
+    """What is reported of one run."""
+
+    accuracies: Accuracies
+    normalizer: str
+    """Name, or ``none``."""
+    baseline: str | None
+    metrics: tuple[Metric, ...]
+    """The headline."""
+    corruptions: tuple[Row, ...]
+    families: tuple[Row, ...]
+    """One for each family of which a corruption is present."""
+    overall: Row
+    """Over the headline corruptions."""
+    severities: Mapping[int, Metric]
+    """Mean error over the headline corruptions by severity."""
+    worst_cell: WorstCell | None
+    calibration: tuple[Metric, ...]
+    """Empty for a CSV, which has no counts."""
+
+    def family(self, name: str) -> list[Row]:
+        """The corruptions of a family."""
+        return [row for row in self.corruptions if FAMILY_OF[row.name] == name]
+
+
+def build_document(
+    results: Accuracies | Run, normalizer: Normalizer | None = None, baseline: Accuracies | None = None
+) -> Document:
+    """Compute everything that is reported.
+
+    Args:
+        results: A run, or bare accuracies (which have no calibration).
+        normalizer: The denominators of CE; None leaves CE and mCE out.
+        baseline: The model that R_net compares with.
+    """
+    accuracies = Accuracies.from_run(results) if isinstance(results, Run) else results
+    names = accuracies.corruptions
+    families = {family: tuple(c for c in members if c in names) for family, members in FAMILIES.items()}
+    return Document(
+        accuracies=accuracies,
+        normalizer=normalizer.source if normalizer else "none",
+        baseline=baseline.source if baseline else None,
+        metrics=headline_metrics(accuracies, normalizer, baseline),
+        corruptions=tuple(_row(accuracies, normalizer, name, (name,)) for name in names),
+        families=tuple(
+            _row(accuracies, normalizer, name, present) for name, present in families.items() if present
+        ),
+        overall=_row(accuracies, normalizer, "mean", accuracies.headline),
+        severities={s: mean_error(accuracies, severities=(s,)) for s in accuracies.severities},
+        worst_cell=accuracies.worst_cell(),
+        calibration=calibration_metrics(results) if isinstance(results, Run) else (),
+    )
+
+
+def _row(
+    accuracies: Accuracies, normalizer: Normalizer | None, name: str, corruptions: tuple[str, ...]
+) -> Row:
+    name_of_ce = "CE" if corruptions == (name,) else "mCE"
+    return Row(
+        name=name,
+        corruptions=corruptions,
+        accuracies={
+            severity: _accuracy(accuracies, corruptions, severity) for severity in _columns(accuracies)
+        },
+        mean_error=mean_error(accuracies, corruptions),
+        ce=mean_corruption_error(accuracies, normalizer, corruptions, name_of_ce),
+        relative_ce=relative_mean_corruption_error(
+            accuracies, normalizer, corruptions, f"relative_{name_of_ce}"
+        ),
+    )
+
+
+def _columns(accuracies: Accuracies) -> list[int]:
+    """Severities at which any cell stands: the extra corruptions may have more than the headline ones."""
+    present = {severity for _, severity in accuracies.errors} | set(accuracies.severities)
+    return [severity for severity in SEVERITIES if severity in present]
+
+
+def _accuracy(accuracies: Accuracies, corruptions: Sequence[str], severity: int) -> float | None:
+    error = mean_error(accuracies, corruptions, (severity,)).value
+    return None if error is None else 1 - error / 100

@@ -1,0 +1,204 @@
+"""Documents as JSON, CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from ppbench.metrics.corruption_error import FORMULAS
+from ppbench.metrics.metric import Metric
+from ppbench.report.document import Document, Row
+from ppbench.report.sheets import Line, Sheet, sheets
+from ppbench.vocabulary import CLEAN, FAMILY_OF
+
+DIGITS = 10
+"""Decimals kept in JSON and CSV: far finer than any measurement, and free of the last bits' noise."""
+
+CSV_COLUMNS = ("metric", "corruption", "severity", "value", "unit", "label", "reason")
+
+LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "…": r"\dots{}",
+    "·": r"$\cdot$",
+}
+
+
+def export(documents: Sequence[Document], form: str, *, formulas: bool = False) -> str:
+    """Write documents as text.
+
+    Args:
+        documents: One, or several runs to stand side by side.
+        form: ``json``, ``csv``, ``markdown`` or ``latex``.
+        formulas: Add the definitions of the metrics (CSV has no place for them).
+    """
+    writers: dict[str, Callable[[], str]] = {
+        "json": lambda: to_json(documents, formulas=formulas),
+        "csv": lambda: to_csv(documents),
+        "markdown": lambda: "\n\n".join(map(to_markdown, sheets(documents, formulas=formulas))),
+        "latex": lambda: "\n\n".join(map(to_latex, sheets(documents, formulas=formulas))),
+    }
+    return writers[form]()
+
+
+def to_json(documents: Sequence[Document], *, formulas: bool = False) -> str:
+    """One document as an object; several as ``{"runs": [object, …]}``."""
+    objects = [
+        {**as_dict(document), **({"formulas": FORMULAS} if formulas else {})} for document in documents
+    ]
+    content = objects[0] if len(objects) == 1 else {"runs": objects}
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def as_dict(document: Document) -> dict[str, Any]:
+    """The document as lists, dicts, texts and numbers; accuracies are fractions, errors are in percent."""
+    accuracies, protocol = document.accuracies, document.accuracies.protocol
+    worst = document.worst_cell
+    return {
+        "source": accuracies.source,
+        "dataset": protocol.dataset if protocol else None,
+        "images": {"n": protocol.n, "total": protocol.total} if protocol else None,
+        "interrupted": accuracies.interrupted,
+        "normalizer": document.normalizer,
+        "baseline": document.baseline,
+        "metrics": [_metric_dict(metric) for metric in document.metrics],
+        "corruptions": [_corruption_dict(row) for row in document.corruptions],
+        "families": [_family_dict(row) for row in document.families],
+        "severities": [{"severity": s, "mean_error": _value(m)} for s, m in document.severities.items()],
+        "worst_cell": worst and {**worst._asdict(), "accuracy": _round(worst.accuracy)},
+        "calibration": [_metric_dict(metric) for metric in document.calibration] or None,
+    }
+
+
+def to_csv(documents: Sequence[Document]) -> str:
+    """One tidy table of metrics and accuracies; with several runs a first column has their names."""
+    several = len(documents) > 1
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow((*(["run"] if several else []), *CSV_COLUMNS))
+    for document in documents:
+        name = [document.accuracies.source] if several else []
+        writer.writerows((*name, *row) for row in _tidy_rows(document))
+    return buffer.getvalue()
+
+
+def to_markdown(sheet: Sheet) -> str:
+    """A pipe table with its title as a heading and its notes as a list."""
+    rules = ["---" if index in sheet.text_columns else "---:" for index in range(len(sheet.header))]
+    rows = [_markdown_row(map(_escape_markdown, sheet.header)), _markdown_row(rules)]
+    rows += [_markdown_row(_emphasise(line, _escape_markdown, "**{}**", sheet)) for line in sheet.lines]
+    notes = [f"- {_escape_markdown(note)}" for note in sheet.notes]
+    return "\n".join([f"### {_escape_markdown(sheet.title)}", "", *rows, *([""] if notes else []), *notes])
+
+
+def to_latex(sheet: Sheet) -> str:
+    """A ``table`` with booktabs rules; needs ``\\usepackage{booktabs}``."""
+    columns = "".join("l" if index in sheet.text_columns else "r" for index in range(len(sheet.header)))
+    body = []
+    for line in sheet.lines:
+        body += [r"\midrule"] if line.kind == "total" else []
+        body.append(_latex_row(_emphasise(line, _escape_latex, r"\textbf{{{}}}", sheet)))
+    caption = _escape_latex(" ".join([f"{sheet.title}.", *sheet.notes]))
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{caption}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            _latex_row([_escape_latex(name) for name in sheet.header]),
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def _metric_dict(metric: Metric) -> dict[str, Any]:
+    content = {"name": metric.name, "label": metric.label, "value": _value(metric), "unit": metric.unit}
+    return content if metric.reason is None else {**content, "reason": metric.reason}
+
+
+def _corruption_dict(row: Row) -> dict[str, Any]:
+    return {
+        "corruption": row.name,
+        "family": FAMILY_OF[row.name],
+        "severities": {str(s): _round(value) for s, value in row.accuracies.items()},
+        "mean_error": _value(row.mean_error),
+        "CE": _value(row.ce),
+        "relative_CE": _value(row.relative_ce),
+    }
+
+
+def _family_dict(row: Row) -> dict[str, Any]:
+    return {
+        "family": row.name,
+        "corruptions": list(row.corruptions),
+        "severities": {str(s): _round(value) for s, value in row.accuracies.items()},
+        "mean_error": _value(row.mean_error),
+        "mCE": _value(row.ce),
+        "relative_mCE": _value(row.relative_ce),
+    }
+
+
+def _tidy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
+    """Rows of `CSV_COLUMNS`: the headline, calibration, every corruption's errors, every cell's accuracy."""
+    for metric in (*document.metrics, *document.calibration):
+        yield _tidy_row(metric, "")
+    for row in document.corruptions:
+        for metric in (row.mean_error, row.ce, row.relative_ce):
+            yield _tidy_row(metric, row.name)
+    clean = document.accuracies.clean
+    if clean is not None:
+        yield "accuracy", CLEAN, 0, _round(1 - clean), "fraction", "accuracy", ""
+    for row in document.corruptions:
+        for severity, accuracy in row.accuracies.items():
+            reason = "this cell is missing" if accuracy is None else ""
+            yield "accuracy", row.name, severity, _round(accuracy), "fraction", "accuracy", reason
+
+
+def _tidy_row(metric: Metric, corruption: str) -> tuple[Any, ...]:
+    return metric.name, corruption, "", _value(metric), metric.unit, metric.label, metric.reason or ""
+
+
+def _value(metric: Metric) -> float | None:
+    return _round(metric.value)
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)
+
+
+def _emphasise(line: Line, escape: Callable[[str], str], bold: str, sheet: Sheet) -> list[str]:
+    """The escaped cells of a line, padded to the sheet's width; heads, totals and the worst cell bold."""
+    cells = [escape(cell) for cell in line.cells] + [""] * (len(sheet.header) - len(line.cells))
+    marked = [cell and (line.kind != "plain" or index == line.worst) for index, cell in enumerate(cells)]
+    return [bold.format(cell) if mark else cell for cell, mark in zip(cells, marked, strict=True)]
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _escape_markdown(text: str) -> str:
+    """Keep the pipe from ending a cell, and names with underscores and brackets as they are."""
+    for character in "\\|*_<[`":
+        text = text.replace(character, f"\\{character}")
+    return text.strip()
+
+
+def _escape_latex(text: str) -> str:
+    indent = r"\quad " if text.startswith("  ") else ""
+    return indent + "".join(LATEX_ESCAPES.get(character, character) for character in text.strip())

@@ -1,0 +1,50 @@
+"""Tables for the terminal, drawn with Rich."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ppbench.report.document import Document
+from ppbench.report.sheets import NOT_AVAILABLE, Line, Sheet, sheets
+
+STYLES = {"plain": "", "group": "bold", "total": "bold"}
+
+
+def tables(documents: Sequence[Document], *, formulas: bool = False) -> RenderableType:
+    """The tables of one run, or several runs side by side with one column each."""
+    return Group(*(Padding(_draw(sheet), (1, 0, 0, 0)) for sheet in sheets(documents, formulas=formulas)))
+
+
+def _draw(sheet: Sheet) -> RenderableType:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=Text(sheet.title, "bold"), title_justify="left")
+    for index, name in enumerate(sheet.header):
+        words = index in sheet.text_columns
+        table.add_column(
+            Text(name, "dim"),
+            justify="left" if words else "right",
+            no_wrap=not words,
+            overflow="fold",
+            vertical="top",
+        )
+    for line in sheet.lines:
+        if line.kind == "total":
+            table.add_section()
+        table.add_row(*_texts(line), style=STYLES[line.kind])
+    notes = (Text(note, "dim") for note in sheet.notes)
+    return Group(table, *(Padding(note, (0, 0, 0, 1)) for note in notes))
+
+
+def _texts(line: Line) -> list[Text]:
+    return [Text(cell, _style(line, index)) for index, cell in enumerate(line.cells)]
+
+
+def _style(line: Line, index: int) -> str:
+    if index == line.worst:
+        return "bold red"
+    return "yellow" if line.cells[index] == NOT_AVAILABLE else ""
