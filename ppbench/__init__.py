@@ -1,1 +1,45 @@
+"""ppbench: how robust is an image classifier to corrupted images?
+
+Nothing is imported until it is used: ``import ppbench`` costs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ppbench.evaluation.api import evaluate as evaluate
+    from ppbench.models.card import Card as Card
+    from ppbench.models.checkpoint import load_checkpoint as load_checkpoint
+    from ppbench.models.checkpoint import save_checkpoint as save_checkpoint
+    from ppbench.models.pushpull import PushPullConv2d as PushPullConv2d
+    from ppbench.models.pushpull import with_push_pull as with_push_pull
+    from ppbench.models.resnet import create_model as create_model
+    from ppbench.run import read_run as load_run  # noqa: F401
+
+_PUBLIC = {
+    "Card": "ppbench.models.card:Card",
+    "PushPullConv2d": "ppbench.models.pushpull:PushPullConv2d",
+    "create_model": "ppbench.models.resnet:create_model",
+    "evaluate": "ppbench.evaluation.api:evaluate",
+    "load_checkpoint": "ppbench.models.checkpoint:load_checkpoint",
+    "load_run": "ppbench.run:read_run",
+    "save_checkpoint": "ppbench.models.checkpoint:save_checkpoint",
+    "with_push_pull": "ppbench.models.pushpull:with_push_pull",
+}
+
+__all__ = [*_PUBLIC, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'ppbench' has no attribute {name!r}")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

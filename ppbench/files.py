@@ -12,28 +12,19 @@ from ppbench.errors import DataError
 def atomic_write(path: Path, content: bytes | str) -> None:
     """Write ``content`` to a temporary name beside ``path``, flush it to the disk, and rename it into place.
 
-    Missing parent folders are made.
+    Missing parent folders are made. A link is followed; a device or pipe is written to directly.
 
     Raises:
         DataError: If the folder cannot be written or the disk is full; ``path`` is then as it was.
     """
     data = content.encode() if isinstance(content, str) else content
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        if _is_special(path):
+            path.write_bytes(data)
+        else:
+            _replace(path.resolve(), data)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise DataError(
-            f"cannot write {path}: {error.strerror}", "Choose another place with `--output FILE`."
-        ) from error
+        raise _cannot_write(path, error) from error
 
 
 def check_writable(path: Path) -> None:
@@ -45,13 +36,35 @@ def check_writable(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"cannot write {path}: it is a folder", "Give a file name: `--output FILE`.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
-            pass
+        if not _is_special(path):
+            path.resolve().parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.resolve().parent, prefix=f".{path.name}."):
+                pass
     except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror}", "Choose another place with `--output FILE`."
-        ) from error
+        raise _cannot_write(path, error) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:  # also after Ctrl-C; there is nothing left to remove where all went well
+            temporary.unlink(missing_ok=True)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether ``path`` is a device or a pipe, such as ``/dev/null``, which must not be replaced by a file."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _cannot_write(path: Path, error: OSError) -> DataError:
+    return DataError(f"cannot write {path}: {error.strerror or error}", "Choose another place with `--output FILE`.")
 
 
 def _umask() -> int:

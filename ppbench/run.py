@@ -14,8 +14,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ppbench.errors import DataError
@@ -23,7 +21,10 @@ from ppbench.files import atomic_write
 from ppbench.vocabulary import C19, CLEAN
 
 if TYPE_CHECKING:
+    # Only the bits need numpy, and only `to_frame` pandas: `ppbench show` answers sooner without them.
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 VERSION: Literal[1] = 1
 CALIBRATION_BINS = 15
@@ -208,6 +209,8 @@ def write_run(path: Path, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bo
         DataError: If the folder cannot be written.
     """
     if bits is not None:
+        import numpy as np
+
         packed = np.stack([np.packbits(bits[cell.key]) for cell in run.cells])
         buffer = io.BytesIO()
         np.save(buffer, packed, allow_pickle=False)
@@ -229,7 +232,9 @@ def read_run(path: Path) -> Run:
     except OSError as error:
         raise DataError(f"cannot read the run {path}: {error.strerror}", "`ppbench eval` writes run files.") from error
     except ValueError as error:
-        raise DataError(f"{path} is not a run file: it is not JSON ({error})", "`ppbench eval` writes run files.") from error
+        raise DataError(
+            f"{path} is not a run file: it is not JSON ({error})", "`ppbench eval` writes run files."
+        ) from error
     version = content.get("version") if isinstance(content, dict) else None
     if not isinstance(version, int):
         raise DataError(f"{path} is not a run file: it has no version", "`ppbench eval` writes run files.")
@@ -243,7 +248,9 @@ def read_run(path: Path) -> Run:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "run"
-        raise DataError(f"{path} is damaged: {where}: {first['msg']}", "Evaluate again, or restore the file.") from error
+        raise DataError(
+            f"{path} is damaged: {where}: {first['msg']}", "Evaluate again, or restore the file."
+        ) from error
 
 
 def read_bits(path: Path, run: Run) -> dict[tuple[str, int], NDArray[np.bool_]]:
@@ -252,6 +259,8 @@ def read_bits(path: Path, run: Run) -> dict[tuple[str, int], NDArray[np.bool_]]:
     Raises:
         DataError: If there are none, or the file is not the one the run was written with.
     """
+    import numpy as np
+
     if run.bits is None:
         raise DataError(f"{path} has no correctness bits", "Evaluate again to get them.")
     beside = path.with_name(Path(run.bits.file).name)

@@ -68,7 +68,8 @@ def expand_severities(values: Sequence[str]) -> tuple[int, ...]:
         ends = [int(part) for part in ((first, last) if dash else (first,)) if part.isdigit()]
         if len(ends) != 1 + bool(dash) or not 1 <= ends[0] <= ends[-1] <= 5:
             raise UsageError(
-                f"severity {value!r} is not allowed", "Severities are 1 to 5: `--severities 3` or `--severities 1-5`."
+                f"severity {value!r} is not allowed",
+                "Severities are 1 to 5: `--severities 3` or `--severities 1-5`.",
             )
         wanted.update(range(ends[0], ends[-1] + 1))
     return tuple(sorted(wanted))

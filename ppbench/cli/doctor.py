@@ -35,9 +35,18 @@ def _facts() -> list[tuple[str, str]]:
 
     import torch
 
-    from ppbench.evaluate.devices import available_devices, describe_device
+    from ppbench.evaluation.devices import available_devices, describe_device
 
-    packages = ("ppbench", "torch", "torchvision", "numpy", "pillow", "pydantic", "safetensors", "imagecorruptions-imaug")
+    packages = (
+        "ppbench",
+        "torch",
+        "torchvision",
+        "numpy",
+        "pillow",
+        "pydantic",
+        "safetensors",
+        "imagecorruptions-imaug",
+    )
     devices = "; ".join(f"{name} ({describe_device(torch.device(name))})" for name in available_devices())
     return [
         ("python", f"{platform.python_version()} on {platform.platform()}"),
@@ -49,7 +58,7 @@ def _facts() -> list[tuple[str, str]]:
 def _identity() -> str:
     """The push-pull layer against its definition with two convolutions."""
     import torch
-    from torch.nn import functional as F  # noqa: N812
+    from torch.nn import functional as F
 
     from ppbench.models.pushpull import PushPullConv2d
 
@@ -67,7 +76,7 @@ def _identity() -> str:
 def _weights() -> str:
     """The embedded checkpoints load and are what they say."""
     from ppbench.data.arrays import embedded_images
-    from ppbench.evaluate.subjects import resolve_model
+    from ppbench.evaluation.subjects import resolve_model
     from ppbench.models.embedded import EMBEDDED_MODELS
 
     images = embedded_images()
@@ -95,4 +104,3 @@ _TESTS: dict[str, Callable[[], str]] = {
     "embedded assets": _weights,
     "corruptions": _corruptions,
 }
-

@@ -43,25 +43,32 @@ def list_names(
     output.render(table)
 
 
-Listing = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+Rows = list[tuple[str, ...]]
+Listing = tuple[str, tuple[str, ...], Rows]
 
 
 def _models() -> Listing:
     from ppbench.models.catalog import model_names, parse_model_name
     from ppbench.models.embedded import EMBEDDED_MODELS
 
-    rows = [(name, "checkpoint", "28 px, grey", "trained on Fashion-MNIST; comes with ppbench") for name in EMBEDDED_MODELS]
+    rows: Rows = [
+        (name, "checkpoint", "28 px, grey", "trained on Fashion-MNIST; comes with ppbench") for name in EMBEDDED_MODELS
+    ]
     for name in model_names():
         a = parse_model_name(name)
         stem = "plain" if a.avg_kernel_size is None else f"push-pull stem, {a.avg_kernel_size}x{a.avg_kernel_size} mean"
         rows.append((name, "network", f"{a.input_size} px", stem))
-    return "Models (networks need a checkpoint to be evaluated)", ("name", "kind", "made for", "what it is"), rows
+    return (
+        "Models (networks need a checkpoint to be evaluated)",
+        ("name", "kind", "made for", "what it is"),
+        rows,
+    )
 
 
 def _datasets() -> Listing:
     from ppbench.data.catalog import DATASETS
 
-    rows = []
+    rows: Rows = []
     for name in DATASETS:
         d = DATASETS.get(name)
         rows.append((name, d.description, d.classes, d.size, d.normalizer, d.how_to_get or "nothing to do"))
@@ -71,12 +78,12 @@ def _datasets() -> Listing:
 def _corruptions() -> Listing:
     from ppbench.vocabulary import C15, FAMILY_OF
 
-    rows = [(name, family, "c15, c19" if name in C15 else "c4, c19") for name, family in FAMILY_OF.items()]
+    rows: Rows = [(name, family, "c15, c19" if name in C15 else "c4, c19") for name, family in FAMILY_OF.items()]
     return "Corruptions, each at severities 1 to 5", ("name", "family", "sets"), rows
 
 
 def _recipes() -> Listing:
     from ppbench.corruptions.recipes import RECIPES
 
-    rows = [(r.name, r.description, r.size, r.source) for r in RECIPES.values()]
+    rows: Rows = [(r.name, r.description, r.size, r.source) for r in RECIPES.values()]
     return "Recipes", ("name", "what it is", "image sizes", "source"), rows

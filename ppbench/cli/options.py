@@ -22,7 +22,5 @@ NormalizerOption = Annotated[
 
 BaselineOption = Annotated[
     str | None,
-    typer.Option(
-        "--baseline", metavar="RUN|CSV", help="The model that R_net compares with.", show_default=False
-    ),
+    typer.Option("--baseline", metavar="RUN|CSV", help="The model that R_net compares with.", show_default=False),
 ]

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 def show(
     run: Annotated[
         Path,
-        typer.Argument(
-            metavar="RUN|CSV", help="A run file, or a CSV with columns corruption,severity,accuracy."
-        ),
+        typer.Argument(metavar="RUN|CSV", help="A run file, or a CSV with columns corruption,severity,accuracy."),
     ],
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,

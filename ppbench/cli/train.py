@@ -27,7 +27,9 @@ def train(
     batch_size: Annotated[int, typer.Option(rich_help_panel=_OPTIMISER)] = 128,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the one-cycle.", rich_help_panel=_OPTIMISER)] = 0.2,
     weight_decay: Annotated[float, typer.Option(rich_help_panel=_OPTIMISER)] = 5e-4,
-    crop_padding: Annotated[int, typer.Option(help="Padding for random crops, pixels.", rich_help_panel=_OPTIMISER)] = 2,
+    crop_padding: Annotated[
+        int, typer.Option(help="Padding for random crops, pixels.", rich_help_panel=_OPTIMISER)
+    ] = 2,
     inhibition: Annotated[float, typer.Option(help="Strength of the pull response.")] = 1.0,
     trainable_inhibition: Annotated[
         bool, typer.Option("--trainable-inhibition", help="Train that strength, per output channel.")
@@ -73,7 +75,7 @@ def _fit(recipe: Any, data: Path, path: Path, device: str) -> None:
         import lightning  # noqa: F401
     except ModuleNotFoundError as error:
         raise UsageError("`ppbench train` needs Lightning", "`pip install 'ppbench[train]'`") from error
-    from ppbench.evaluate.devices import choose_device
+    from ppbench.evaluation.devices import choose_device
     from ppbench.train.fit import train as fit
     from ppbench.train.progress import quiet_lightning, training_progress
 
@@ -81,6 +83,12 @@ def _fit(recipe: Any, data: Path, path: Path, device: str) -> None:
     accelerator = choose_device(device).type
     with quiet_lightning(), training_progress(output.progress_console()) as callback:
         trained = fit(
-            recipe, data, path, command=command, report=output.say, callbacks=(callback,), accelerator=accelerator
+            recipe,
+            data,
+            path,
+            command=command,
+            report=output.say,
+            callbacks=(callback,),
+            accelerator=accelerator,
         )
     output.data(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")

@@ -35,23 +35,26 @@ class ArrayImages:
     def fingerprint(self) -> str:
         """SHA-256 of shape, pixels and labels."""
         digest = hashlib.sha256(f"{self.images.shape}".encode())
-        digest.update(np.ascontiguousarray(self.images))
-        digest.update(np.ascontiguousarray(self.labels))
+        digest.update(self.images.tobytes())
+        digest.update(self.labels.tobytes())
         return digest.hexdigest()
 
-    def take(self, index: NDArray[np.int64]) -> ArrayImages:
-        """The images at ``index`` as a set of their own."""
-        ids = [self.ids[i] for i in index]
-        return ArrayImages(self.images[index], self.labels[index], ids, self.num_classes)
+    def take(self, places: NDArray[np.int64]) -> ArrayImages:
+        """The images at ``places`` as a set of their own."""
+        ids = [self.ids[i] for i in places]
+        return ArrayImages(self.images[places], self.labels[places], ids, self.num_classes)
 
-    def load(self, index: NDArray[np.int64]) -> Pixels:
-        """The images at ``index``."""
-        return self.images[index]
+    def load(self, places: NDArray[np.int64]) -> Pixels:
+        """The images at ``places``."""
+        return self.images[places]
 
 
 def embedded_images() -> ArrayImages:
     """The 2,000 Fashion-MNIST test images that come with ppbench, 200 of each class (MIT licence)."""
-    with (files("ppbench") / "assets" / EMBEDDED_FILE).open("rb") as file, np.load(file, allow_pickle=False) as content:
+    with (
+        (files("ppbench") / "assets" / EMBEDDED_FILE).open("rb") as file,
+        np.load(file, allow_pickle=False) as content,
+    ):
         images, labels, index = content["images"], content["labels"], content["index"]
     return ArrayImages(images[..., None], labels.astype(np.int64), fashion_mnist_ids(index), 10)
 
@@ -66,6 +69,6 @@ def fashion_mnist_images(folder: Path) -> ArrayImages:
     return ArrayImages(images, labels, fashion_mnist_ids(np.arange(len(images))), 10)
 
 
-def fashion_mnist_ids(index: NDArray[np.integer]) -> list[str]:
+def fashion_mnist_ids(places: NDArray[np.integer]) -> list[str]:
     """The ids of test images by their place in the test set; the embedded slice keeps them."""
-    return [f"test/{int(i):05d}" for i in index]
+    return [f"test/{int(i):05d}" for i in places]

@@ -13,13 +13,11 @@ from ppbench.data.arrays import embedded_images, fashion_mnist_images
 from ppbench.data.folder import FolderImages
 from ppbench.data.generated import CleanImages, GeneratedImages
 from ppbench.data.imagenet_c import PublishedImages, find_corruptions
-from ppbench.data.source import Geometry, stratified_subset
+from ppbench.data.source import Geometry, Source, stratified_subset
 from ppbench.errors import DataError, UsageError
 from ppbench.registry import Registry
 
 EMBEDDED = "fashion-mnist-2k"
-
-AnySource = GeneratedImages | PublishedImages
 
 
 @dataclass(frozen=True)
@@ -49,23 +47,43 @@ _ZENODO = "https://zenodo.org/records/2235448/files"
 
 _ENTRIES = (
     Dataset(
-        EMBEDDED, "2,000 Fashion-MNIST test images, 200 a class; comes with ppbench", "10", "28 grey", "none", "", _embedded
+        name=EMBEDDED,
+        description="2,000 Fashion-MNIST test images, 200 a class; comes with ppbench",
+        classes="10",
+        size="28 grey",
+        normalizer="none",
+        how_to_get="",
+        open_clean=_embedded,
     ),
     Dataset(
-        "fashion-mnist", "the 10,000 Fashion-MNIST test images", "10", "28 grey", "none",
-        "`apt-get install dataset-fashion-mnist`, then `--data /usr/share/datasets/fashion-mnist`", _fashion_mnist,
+        name="fashion-mnist",
+        description="the 10,000 Fashion-MNIST test images",
+        classes="10",
+        size="28 grey",
+        normalizer="none",
+        how_to_get="`apt-get install dataset-fashion-mnist`, then `--data /usr/share/datasets/fashion-mnist`",
+        open_clean=_fashion_mnist,
     ),
     Dataset(
-        "imagenet-c", "ImageNet-C as published, or made on the fly from ImageNet's validation folders", "1000", "224",
-        "alexnet",
-        f"`for f in noise blur weather digital; do wget {_ZENODO}/$f.tar && tar xf $f.tar; done`, then `--data .`",
-        FolderImages,
+        name="imagenet-c",
+        description="ImageNet-C as published, or made on the fly from ImageNet's validation folders",
+        classes="1000",
+        size="224",
+        normalizer="alexnet",
+        how_to_get=f"`for f in noise blur weather digital; do wget {_ZENODO}/$f.tar && tar xf $f.tar; done`, "
+        "then `--data .`",
+        open_clean=FolderImages,
     ),
     Dataset(
-        "imagefolder", "any <class>/<image> folders, corrupted on the fly; cut to the model's size", "any", "any", "none",
-        "`--data DIR`, with one folder of images per class in DIR", FolderImages,
+        name="imagefolder",
+        description="any <class>/<image> folders, corrupted on the fly; cut to the model's size",
+        classes="any",
+        size="any",
+        normalizer="none",
+        how_to_get="`--data DIR`, with one folder of images per class in DIR",
+        open_clean=FolderImages,
     ),
-)  # fmt: skip
+)
 
 DATASETS: Registry[Dataset] = Registry("dataset", "ppbench list datasets")
 for _entry in _ENTRIES:
@@ -75,7 +93,7 @@ for _entry in _ENTRIES:
 def open_source(
     name: str, folder: Path | None, geometry: Geometry, *, recipe: str = "imagecorruptions", seed: int = 0,
     limit: int | None = None,
-) -> AnySource:  # fmt: skip
+) -> Source:  # fmt: skip
     """Open a dataset for evaluation.
 
     Args:
@@ -95,7 +113,7 @@ def open_source(
     if dataset.how_to_get and folder is None:
         raise DataError(f"--dataset {name} needs its images", f"images: {dataset.how_to_get}")
     root = folder or Path()
-    source: AnySource
+    source: Source
     if name == "imagenet-c" and root.is_dir() and find_corruptions(root):
         source = PublishedImages(root, name, geometry.size)
     else:

@@ -33,7 +33,8 @@ class FolderImages:
         found = [(path, label) for label, name in enumerate(self.class_names) for path in image_files(root / name)]
         if not found:
             raise DataError(
-                f"no images in {root}", f"Expected {root}/<class>/<image>, with {', '.join(sorted(ENDINGS))} files."
+                f"no images in {root}",
+                f"Expected {root}/<class>/<image>, with {', '.join(sorted(ENDINGS))} files.",
             )
         self.ids = [path.relative_to(root).as_posix() for path, _ in found]
         self.labels = np.array([label for _, label in found], np.int64)
@@ -42,19 +43,22 @@ class FolderImages:
 
     def fingerprint(self) -> str:
         """SHA-256 of relative paths, sizes in bytes and labels (not of the pixels: that would take hours)."""
-        lines = (f"{name} {(self.root / name).stat().st_size} {label}" for name, label in zip(self.ids, self.labels, strict=True))
+        lines = (
+            f"{name} {(self.root / name).stat().st_size} {label}"
+            for name, label in zip(self.ids, self.labels, strict=True)
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def take(self, index: NDArray[np.int64]) -> FolderImages:
-        """The images at ``index`` as a set of their own."""
+    def take(self, places: NDArray[np.int64]) -> FolderImages:
+        """The images at ``places`` as a set of their own."""
         part = object.__new__(FolderImages)
         part.__dict__.update(self.__dict__)
-        part.ids, part.labels = [self.ids[i] for i in index], self.labels[index]
+        part.ids, part.labels = [self.ids[i] for i in places], self.labels[places]
         return part
 
-    def load(self, index: NDArray[np.int64]) -> Pixels:
-        """The images at ``index``, cut to the geometry."""
-        return np.stack([load_rgb(self.root / self.ids[i], self.geometry) for i in index])
+    def load(self, places: NDArray[np.int64]) -> Pixels:
+        """The images at ``places``, cut to the geometry."""
+        return np.stack([load_rgb(self.root / self.ids[i], self.geometry) for i in places])
 
 
 def class_folders(root: Path) -> list[str]:
@@ -66,7 +70,9 @@ def class_folders(root: Path) -> list[str]:
     try:
         return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
-        raise DataError(f"cannot read {root}: {error.strerror}", "Give an existing folder with `--data DIR`.") from error
+        raise DataError(
+            f"cannot read {root}: {error.strerror}", "Give an existing folder with `--data DIR`."
+        ) from error
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -88,15 +94,13 @@ def load_rgb(path: Path, geometry: Geometry) -> NDArray[np.uint8]:
     size, resize = geometry.size, geometry.resize
     if resize is not None and min(image.size) != resize:
         image = image.resize(_resized(image.size, resize), _FILTERS[geometry.interpolation])
-    left, top = ((side - size) // 2 for side in image.size)
-    if left < 0 or top < 0:
+    left, top = (round((side - size) / 2) for side in image.size)  # torchvision's rounding, halves to even
+    if min(image.size) < size:
         raise DataError(
             f"{path} has {image.width} x {image.height} pixels, the model wants {size} x {size}",
             "Use images of that size or larger.",
         )
     return np.asarray(image.crop((left, top, left + size, top + size)))
-
-
 
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ppbench.corruptions.recipes import get_recipe
 from ppbench.corruptions.reference import corrupt_image, engine_version
-from ppbench.data.source import Pixels
+from ppbench.data.source import Pixels, Source
 from ppbench.vocabulary import CLEAN
 
 
@@ -27,16 +27,16 @@ class CleanImages(Protocol):
         """SHA-256 (hex) of the set."""
         ...
 
-    def load(self, index: NDArray[np.int64]) -> Pixels:
-        """The images at ``index``."""
+    def load(self, places: NDArray[np.int64]) -> Pixels:
+        """The images at ``places``."""
         ...
 
-    def take(self, index: NDArray[np.int64]) -> CleanImages:
-        """The images at ``index`` as a set of their own."""
+    def take(self, places: NDArray[np.int64]) -> CleanImages:
+        """The images at ``places`` as a set of their own."""
         ...
 
 
-class GeneratedImages:
+class GeneratedImages(Source):
     """Clean images and every corruption of them.
 
     A corrupted image depends on its pixels and on (seed, corruption, severity, id) alone.
@@ -52,26 +52,19 @@ class GeneratedImages:
     has_clean = True
 
     def __init__(self, dataset: str, clean: CleanImages, recipe: str, seed: int) -> None:
-        self.dataset, self.clean, self.seed = dataset, clean, seed
-        self.recipe = get_recipe(recipe).name
-        self.engine = engine_version()
-        self.total = len(clean.ids)
+        self.dataset, self.seed = dataset, seed
+        self.recipe, self.engine = get_recipe(recipe).name, engine_version()
         self.num_classes, self.channels, self.size = clean.num_classes, clean.channels, clean.size
+        self.total = len(clean.ids)
         self._fingerprint = clean.fingerprint()
+        self._use(clean)
 
-    @property
-    def ids(self) -> list[str]:
-        """One per image."""
-        return self.clean.ids
+    def _use(self, clean: CleanImages) -> None:
+        self.clean, self.ids, self.labels = clean, clean.ids, clean.labels
 
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """``(N,)`` class numbers."""
-        return self.clean.labels
-
-    def limit(self, index: NDArray[np.int64]) -> None:
-        """Keep only the images at ``index``."""
-        self.clean = self.clean.take(index)
+    def limit(self, places: NDArray[np.int64]) -> None:
+        """Keep only the images at ``places``."""
+        self._use(self.clean.take(places))
 
     def fingerprint(self) -> str:
         """Of the whole clean set."""
@@ -80,13 +73,13 @@ class GeneratedImages:
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Every cell can be made."""
 
-    def load(self, corruption: str, severity: int, index: NDArray[np.int64]) -> Pixels:
-        """The images at ``index`` in one cell."""
-        images = self.clean.load(index)
+    def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Pixels:
+        """The images at ``places`` in one cell."""
+        images = self.clean.load(places)
         if corruption == CLEAN:
             return images
         made = (
-            corrupt_image(image, corruption, severity, seed=self.seed, image_id=self.ids[i])
-            for image, i in zip(images, index, strict=True)
+            corrupt_image(image, corruption, severity, seed=self.seed, image_id=self.ids[place])
+            for image, place in zip(images, places, strict=True)
         )
         return np.stack(list(made))

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.folder import FolderImages, class_folders
-from ppbench.data.source import Geometry, Pixels
+from ppbench.data.source import Geometry, Pixels, Source
 from ppbench.errors import DataError
 from ppbench.vocabulary import C19, FAMILIES
 
 
-class PublishedImages:
+class PublishedImages(Source):
     """A corrupted set as it was published. The images are used as they are: no resize.
 
     Args:
@@ -39,27 +39,21 @@ class PublishedImages:
             raise DataError(f"no corruption folders in {root}", f"Expected {root}/fog/3/<class>/<image> and the like.")
         first = next(iter(self.folders.values()))
         severities = class_folders(first)
-        self.images = FolderImages(first / (severities[0] if severities else "1"), Geometry(size, None))
+        self._use(FolderImages(first / (severities[0] if severities else "1"), Geometry(size, None)))
         self.channels, self.num_classes = self.images.channels, self.images.num_classes
-        self.total = len(self.images.ids)
+        self.total = len(self.ids)
+        self._fingerprint = self.images.fingerprint()
 
-    @property
-    def ids(self) -> list[str]:
-        """``<class>/<image>``, the same in every cell."""
-        return self.images.ids
+    def _use(self, images: FolderImages) -> None:
+        self.images, self.ids, self.labels = images, images.ids, images.labels
 
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """By the sorted names of the class folders."""
-        return self.images.labels
-
-    def limit(self, index: NDArray[np.int64]) -> None:
-        """Keep only the images at ``index``."""
-        self.images = self.images.take(index)
+    def limit(self, places: NDArray[np.int64]) -> None:
+        """Keep only the images at ``places``."""
+        self._use(self.images.take(places))
 
     def fingerprint(self) -> str:
         """Of the first cell: paths, sizes, labels."""
-        return self.images.fingerprint()
+        return self._fingerprint
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Raise `DataError` for the cells, and the images of cells, that are not there."""
@@ -76,11 +70,11 @@ class PublishedImages:
                 if lost is not None:
                     raise DataError(f"{folder / lost} is missing", "Unpack the archive again.")
 
-    def load(self, corruption: str, severity: int, index: NDArray[np.int64]) -> Pixels:
-        """The images at ``index`` in one cell."""
-        cell = self.images.take(index)
+    def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Pixels:
+        """The images at ``places`` in one cell."""
+        cell = self.images.take(places)
         cell.root = self.folders[corruption] / str(severity)
-        return cell.load(np.arange(len(index)))
+        return cell.load(np.arange(len(places)))
 
 
 def find_corruptions(root: Path) -> dict[str, Path]:

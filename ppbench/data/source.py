@@ -1,15 +1,15 @@
-"""Where images come from: the protocol all sources follow, and how a subset of them is chosen. Free of torch."""
+"""Where images come from: what all sources offer, and how a subset of them is chosen. Free of torch."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
 
 Pixels = NDArray[np.uint8]
 """Images ``(N, H, W, C)``, C = 1 (grey) or 3 (RGB)."""
@@ -27,7 +27,7 @@ class Geometry:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
 
-class Source(Protocol):
+class Source(ABC):
     """Labelled images, clean and corrupted. Sources are pickled to worker processes, so they hold no open files."""
 
     dataset: str
@@ -40,26 +40,32 @@ class Source(Protocol):
     channels: Literal[1, 3]
     size: int
     """Side of the square images it gives, in pixels."""
-    ids: Sequence[str]
+    ids: list[str]
+    """One per image, the same in every cell."""
     labels: NDArray[np.int64]
+    """``(N,)`` class numbers."""
     total: int
     """Images in the dataset; more than ``len(ids)`` if a subset was taken."""
 
+    @abstractmethod
+    def limit(self, places: NDArray[np.int64]) -> None:
+        """Keep only the images at ``places``."""
+
+    @abstractmethod
     def fingerprint(self) -> str:
         """SHA-256 (hex) that tells this dataset from any other, before a subset is taken."""
-        ...
 
+    @abstractmethod
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Raise `DataError`, before any inference, if a cell cannot be had."""
-        ...
 
-    def load(self, corruption: str, severity: int, index: NDArray[np.int64]) -> Pixels:
-        """The images at ``index`` in one cell; ("clean", 0) is the uncorrupted ones.
+    @abstractmethod
+    def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Pixels:
+        """The images at ``places`` in one cell; ("clean", 0) is the uncorrupted ones.
 
         Raises:
             DataError: If a file is missing, truncated or no image.
         """
-        ...
 
 
 def ids_hash(ids: Sequence[str]) -> str:

@@ -63,9 +63,7 @@ class Accuracies:
     """Whether the run was stopped before its last cell."""
 
     @classmethod
-    def from_errors(
-        cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None
-    ) -> Accuracies:
+    def from_errors(cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None) -> Accuracies:
         """Take bare errors; the severities are those that occur among the headline corruptions."""
         corruptions = tuple(name for name in C19 if any(name == key[0] for key in errors))
         headline = headline_corruptions(corruptions)
@@ -80,9 +78,7 @@ class Accuracies:
         protocol = run.protocol
         corruptions = tuple(name for name in C19 if name in protocol.corruptions)
         severities = tuple(sorted(protocol.severities))
-        return cls(
-            run.model.name, errors, clean, corruptions, severities, protocol, run.status == "interrupted"
-        )
+        return cls(run.model.name, errors, clean, corruptions, severities, protocol, run.status == "interrupted")
 
     @classmethod
     def from_csv(cls, path: Path) -> Accuracies:
@@ -97,9 +93,7 @@ class Accuracies:
         for line, row in _csv_rows(path):
             key = _parse_key(path, line, row["corruption"], row["severity"])
             if key in errors:
-                raise _bad_row(
-                    path, line, f"{key[0]} at severity {key[1]} stands twice", "Keep one of the rows."
-                )
+                raise _bad_row(path, line, f"{key[0]} at severity {key[1]} stands twice", "Keep one of the rows.")
             errors[key] = 1 - _parse_accuracy(path, line, row["accuracy"])
         clean = errors.pop((CLEAN, 0), None)
         return cls.from_errors(path.stem, errors, clean)
@@ -167,12 +161,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     frame.columns = frame.columns.str.strip().str.lower()
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
-        raise DataError(
-            f"{path} has no column {missing[0]!r}, only {', '.join(map(repr, frame.columns))}", EXAMPLE
-        )
-    rows = [
-        (line, row) for line, row in enumerate(frame.fillna("").to_dict("records"), 2) if any(row.values())
-    ]
+        raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(map(repr, frame.columns))}", EXAMPLE)
+    rows = [(line, row) for line, row in enumerate(frame.fillna("").to_dict("records"), 2) if any(row.values())]
     if not rows:
         raise DataError(f"{path} has a header and no rows", EXAMPLE)
     for line, row in rows:

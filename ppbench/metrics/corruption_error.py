@@ -1,7 +1,7 @@
 """Clean error, mean error, CE, mCE, their relative forms, and R_net: docs/metrics.md has the formulas.
 
-CE, mCE and their relative forms are those of Hendrycks & Dietterich, ICLR 2019; R_net is that of Bennabhaktula
-et al., "PushPull-Net", ICPR 2024, as it follows from their table. All values are in percent.
+CE, mCE and their relative forms are those of Hendrycks & Dietterich, ICLR 2019; R_net is that of
+Bennabhaktula et al., "PushPull-Net", ICPR 2024, as it follows from their table. All values are in percent.
 """
 
 from __future__ import annotations
@@ -160,6 +160,4 @@ def _require_same(accuracies: Accuracies, other: Accuracies, fields: Sequence[st
     for field in fields:
         here, there = getattr(accuracies.protocol, field), getattr(other.protocol, field)
         if here != there:
-            raise Unavailable(
-                f"{other.source} was measured on other images: {field} {there!r}, here {here!r}"
-            )
+            raise Unavailable(f"{other.source} was measured on other images: {field} {there!r}, here {here!r}")

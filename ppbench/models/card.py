@@ -11,7 +11,7 @@ CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 
 class Card(BaseModel):
-    """What a checkpoint says of itself; stored in its metadata and, with the weights' hash, in every run file."""
+    """What a checkpoint says of itself; stored in its metadata and, with the weights' hash, in run files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

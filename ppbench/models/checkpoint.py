@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,9 +23,11 @@ from ppbench.models.unpickle import read_torch_file
 
 METADATA_KEY = "ppbench_card"
 
+_COUNTER = "num_batches_tracked"
+
 _NOT_A_CHECKPOINT = {
     b"<": "it begins like a web page: the download answered with HTML, not with weights",
-    b"version https://git-lfs": "it is a Git LFS pointer, not the weights themselves (`git lfs pull` fetches them)",
+    b"version https://git-lfs": "it is a Git LFS pointer (`git lfs pull` fetches the weights themselves)",
 }
 
 
@@ -40,22 +41,24 @@ class Checkpoint(NamedTuple):
 def load_checkpoint(path: str | Path, *, architecture: str | None = None, card: Card | None = None) -> Checkpoint:
     """Load a network and its card from a file, whatever its kind. Nothing the file names is imported or run.
 
-    Kinds: ppbench's own ``.safetensors``; torchvision state dicts (``.pth``), also with a ``module.`` prefix, also
-    as ``.safetensors``; the push-pull authors' Lightning ``.ckpt``, whose network is read from its hyper-parameters.
+    Kinds: ppbench's own ``.safetensors``; torchvision state dicts (``.pth``), also with a ``module.`` prefix,
+    also as ``.safetensors``; the push-pull authors' Lightning ``.ckpt``, whose network is read from its
+    hyper-parameters. The global random generator is left as it is.
 
     Args:
         path: The file.
         architecture: Name for `create_model`, for a bare state dict of a push-pull network; a plain network is
             recognised by its tensors.
-        card: Card for a bare state dict. Without it, 1000 classes of a 7x7-stem network mean ImageNet preprocessing.
+        card: Card for a bare state dict. Without it, 1000 classes of a 7x7-stem network mean ImageNet
+            preprocessing.
 
     Returns:
         The model (eval mode, CPU, float32) and its card.
 
     Raises:
-        DataError: If the file is missing, damaged, of another kind, or its tensors do not fit the network: missing
-            and unexpected keys and shapes that differ are listed.
-        UsageError: If ``architecture`` is no known name.
+        DataError: If the file is missing, damaged, of another kind, or its tensors do not fit the network:
+            missing and unexpected keys, and shapes or types that differ, are listed.
+        UsageError: If ``architecture`` is no known name, or another than the file says.
     """
     path = Path(path)
     _check_readable(path)
@@ -66,10 +69,15 @@ def load_checkpoint(path: str | Path, *, architecture: str | None = None, card: 
     card = card or stored or _card_of_state(path, state, architecture)
     if architecture and parse_model_name(architecture) != parse_model_name(card.architecture):
         raise UsageError(
-            f"{path} holds a {card.architecture}, not a {architecture}", "Leave the architecture out: the file says it."
+            f"{path} holds a {card.architecture}, not a {architecture}",
+            "Leave the architecture out: the file says it.",
         )
-    model = build(card)
-    _load_state(path, model, state)
+    # Without memory at first: a card may ask for any size, and only one that the tensors have is made.
+    with torch.device("meta"):
+        model = build(card)
+    _check_fits(path, model, state)
+    model.to_empty(device="cpu")
+    _fill(model, state)
     return Checkpoint(model.eval(), card)
 
 
@@ -97,7 +105,7 @@ def build(card: Card) -> nn.Module:
 
 
 def weights_hash(model: nn.Module) -> str:
-    """Return the SHA-256 (hex) of all parameters and buffers: names, types, shapes and bytes, in the order of names.
+    """Return the SHA-256 (hex) of all parameters and buffers: names, types, shapes, bytes, by order of names.
 
     Independent of the file format, of the device and of the memory layout.
     """
@@ -112,16 +120,18 @@ def weights_hash(model: nn.Module) -> str:
 def _check_readable(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            head = file.read(64).lstrip()
+            head = file.read(64)
     except OSError as error:
         raise DataError(
             f"cannot read the checkpoint {path}: {error.strerror}", "Give the path of an existing file."
         ) from error
-    for start, meaning in _NOT_A_CHECKPOINT.items():
-        if head.startswith(start):
-            raise DataError(f"{path} is not a checkpoint: {meaning}", "Delete it and fetch the file again.")
     if not head:
         raise DataError(f"{path} is empty", "Delete it and fetch the file again.")
+    # A text has no zero bytes; the length that begins a safetensors file has, and may else look like "<".
+    text = b"" if b"\0" in head else head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for start, meaning in _NOT_A_CHECKPOINT.items():
+        if text.startswith(start):
+            raise DataError(f"{path} is not a checkpoint: {meaning}", "Delete it and fetch the file again.")
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -136,18 +146,25 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card | None]:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         stored = Card.model_validate_json(metadata[METADATA_KEY]) if METADATA_KEY in metadata else None
+        if stored:
+            parse_model_name(stored.architecture)
     except safetensors.SafetensorError as error:
         raise DataError(
-            f"{path} is a damaged safetensors file ({error})", "Fetch or copy it again; compare its size and hash."
+            f"{path} is a damaged safetensors file ({error})",
+            "Fetch or copy it again; compare its size and hash.",
         ) from error
-    except pydantic.ValidationError as error:
-        raise DataError(f"the card in {path} is not valid: {_first_error(error)}", "Was it written by ppbench?") from error
+    except (pydantic.ValidationError, UsageError) as error:
+        raise DataError(
+            f"the card in {path} is not valid: {_reason(error)}", "Was it written by this version of ppbench?"
+        ) from error
     return _plain_names(state), stored
 
 
-def _first_error(error: pydantic.ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+def _reason(error: Exception) -> str:
+    if isinstance(error, pydantic.ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return error.message if isinstance(error, UsageError) else repr(error)
 
 
 def _read_torch(path: Path) -> tuple[dict[str, Tensor], Card | None]:
@@ -158,7 +175,8 @@ def _read_torch(path: Path) -> tuple[dict[str, Tensor], Card | None]:
     if not isinstance(inner, Mapping):
         raise DataError(f"the state_dict in {path} is a {type(inner).__name__}", "Save `model.state_dict()`.")
     # Some of the authors' files keep the fixed inhibition strength in the state dict, as a plain number.
-    state = _plain_names({name: value for name, value in inner.items() if isinstance(value, Tensor)})
+    tensors = {k: v for k, v in inner.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    state = _plain_names(tensors)
     if not state:
         raise DataError(f"{path} holds no tensors", "Save `model.state_dict()`, not the whole model.")
     settings = content.get("hyper_parameters")
@@ -166,10 +184,10 @@ def _read_torch(path: Path) -> tuple[dict[str, Tensor], Card | None]:
 
 
 def _plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename to torchvision's names: no ``module.`` or ``model.`` in front, the authors' names translated."""
+    """Rename to torchvision's names: no prefixes of wrapping modules, the authors' names translated."""
     renamed = {}
     for name, tensor in state.items():
-        name = re.sub(r"^(module\.|model\.)+", "", str(name))
+        name = re.sub(r"^(module\.|model\.|_orig_mod\.)+", "", name)
         name = re.sub(r"^bn\.", "bn1.", name)
         name = re.sub(r"^classifier\.", "fc.", name)
         name = name.replace("conv1.push_conv.weight", "conv1.weight")
@@ -181,7 +199,7 @@ def _plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _authors_card(path: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> Card:
     """The card of one of the authors' checkpoints, from its hyper-parameters."""
     try:
-        network, dataset = str(settings["model"]).lower(), str(settings["dataset_name"])
+        network, dataset = settings["model"].lower(), settings["dataset_name"]
         cifar = dataset.startswith("cifar")
         push_pull = bool(settings["use_push_pull"]) and int(settings["num_push_pull_layers"]) >= 1
         suffix = f"-pp{int(settings['avg_kernel_size'])}" if push_pull else ""
@@ -201,18 +219,18 @@ def _authors_card(path: Path, settings: Mapping[str, Any], state: Mapping[str, T
             trained_on=dataset,
             source="github.com/bgswaroop/pushpull-conv",
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise DataError(
-            f"the hyper-parameters in {path} do not describe a push-pull network ({error!r})",
+            f"the hyper-parameters in {path} do not describe a network ppbench knows ({_reason(error)})",
             "Give the card: `load_checkpoint(path, card=Card(...))`.",
         ) from error
 
 
 def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str | None) -> Card:
-    """The card of a bare state dict: the network is recognised by its tensors, ImageNet by its 1000 classes."""
+    """The card of a bare state dict: the network is known by its tensors, ImageNet by its 1000 classes."""
+    if any(name not in state or state[name].dim() != dim for name, dim in _TELLING.items()):
+        raise DataError(f"{path} is the state dict of no network ppbench knows", _keys_found(state))
     name = parse_model_name(architecture).name if architecture else _recognise(path, state)
-    if "fc.weight" not in state or "conv1.weight" not in state:
-        raise DataError(f"{path} has no conv1.weight or fc.weight", _keys_found(state))
     num_classes, in_channels = state["fc.weight"].shape[0], state["conv1.weight"].shape[1]
     if num_classes != 1000 or in_channels != 3 or parse_model_name(name).stem != "imagenet":
         raise DataError(
@@ -232,7 +250,10 @@ def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str | 
     )
 
 
-_DEPTHS = {
+_TELLING = {"conv1.weight": 4, "fc.weight": 2, "layer1.0.conv2.weight": 4}
+"""The tensors a network is recognised by, with their dimensions."""
+
+_DEPTHS: dict[tuple[bool, tuple[int, ...]], str] = {
     (False, (2, 2, 2, 2)): "resnet18",
     (False, (3, 4, 6, 3)): "resnet34",
     (True, (3, 4, 6, 3)): "resnet50",
@@ -254,7 +275,7 @@ def _recognise(path: Path, state: Mapping[str, Tensor]) -> str:
         if small:
             return small
     network = _DEPTHS.get(("layer1.0.conv3.weight" in state, counts))
-    if network is None or "conv1.weight" not in state:
+    if network is None:
         raise DataError(f"{path} is the state dict of no network ppbench knows", _keys_found(state))
     per_group = state["layer1.0.conv2.weight"].shape[1]
     network = _GROUPED.get((network, per_group), network)
@@ -265,21 +286,32 @@ def _keys_found(state: Mapping[str, Tensor]) -> str:
     return f"Its first keys: {', '.join(list(state)[:4])}. `ppbench list models` lists the networks."
 
 
-def _load_state(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load ``state`` strictly, or raise one `DataError` with all that does not fit."""
+def _check_fits(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise one `DataError` with all in ``state`` that does not fit ``model``."""
     own = model.state_dict()
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
     unexpected = [name for name in state if name not in own]
-    shapes = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+    differing = [
+        f"{name} {_kind(state[name])} instead of {_kind(own[name])}"
         for name in own
-        if name in state and state[name].shape != own[name].shape
+        if name in state and _kind(state[name]) != _kind(own[name])
     ]
     problems = [
         f"{label}: {', '.join(names[:8])}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        for label, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+        for label, names in (("missing", missing), ("unexpected", unexpected), ("differing", differing))
         if names
     ]
     if problems:
         raise DataError(f"the weights in {path} do not fit the network", "\n".join(problems))
-    model.load_state_dict(dict(state), strict=False)
+
+
+def _kind(tensor: Tensor) -> str:
+    """What must be equal for one tensor to be loaded into another; the number of bits need not be."""
+    kind = "complex" if tensor.is_complex() else "float" if tensor.is_floating_point() else "integer"
+    return f"{kind} {tuple(tensor.shape)}"
+
+
+def _fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load a ``state`` that fits; the batch counters, which old files lack, start from 0."""
+    counters = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if n.endswith(_COUNTER)}
+    model.load_state_dict(counters | dict(state))

@@ -70,7 +70,16 @@ class PushPullConv2d(nn.Module):
             raise UsageError(f"avg_kernel_size {avg_kernel_size} is not allowed", "It is 0 (none) or odd: 3, 5, 7, …")
         # nn.Conv2d checks the geometry and initialises weight and bias; only its tensors are kept.
         like = nn.Conv2d(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device=device, dtype=dtype
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            device=device,
+            dtype=dtype,
         )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride, self.dilation = like.kernel_size, like.stride, like.dilation
@@ -88,7 +97,7 @@ class PushPullConv2d(nn.Module):
             return self.forward(x.unsqueeze(0)).squeeze(0)
         linear, total = self._convolve(x, self.weight), self._filtered_window_sum(x)
         if torch.is_grad_enabled():
-            # max(linear, 0) with relu's derivative, but without relu's need to keep its result unaltered.
+            # relu, but one that keeps its input for the backward pass, so that its result may be altered.
             push = F.hardtanh(linear, 0.0, math.inf)
             return self._inhibit_(push, self._negative_pull(linear, total))
         # Nothing is differentiated: work in place, a cache-sized piece of the batch at a time.
@@ -125,14 +134,14 @@ class PushPullConv2d(nn.Module):
             by_group = (self.groups, self.out_channels // self.groups)
             filtered.unflatten(1, by_group).addcmul_(extremes.unflatten(0, by_group), total.unsqueeze(2), value=-1)
         # min(filtered, 0); of torch's ways to say it, this has relu's derivative (none) at 0.
-        return F.hardtanh(filtered, -math.inf, 0.0, inplace=True)
+        return F.hardtanh(filtered, -math.inf, 0.0, inplace=not torch.is_grad_enabled())
 
     def _filtered_window_sum(self, x: Tensor) -> Tensor:
         """Mean-filtered sum of x over each window and group's channels, (N, groups, H', W')."""
         ones = self.weight.new_ones(self.groups, self.in_channels // self.groups, *self.kernel_size)
         total = self._convolve(x, ones)
-        # As (N * groups, H', W') a one-channel response is not mistaken for channels_last, whose pooling is slow.
-        return self._mean_filter(total.flatten(0, 1)).view_as(total)
+        # As (N * groups, 1, H', W') a one-channel response does not pass for channels_last, whose pooling is slow.
+        return self._mean_filter(total.flatten(0, 1).unsqueeze(1)).view_as(total)
 
     def pull_kernel(self) -> Tensor:
         """Return the pull kernel P, of the shape of ``weight``; for inspection, the forward pass needs none."""
@@ -174,10 +183,10 @@ def with_push_pull(
     inhibition: float = 1.0,
     trainable_inhibition: bool = False,
 ) -> nn.Module:
-    """Replace the first convolution of ``model``, in place, by a push-pull one with the same geometry and weights.
+    """Replace the first convolution of ``model``, in place, by a push-pull one of the same geometry.
 
-    "First" is the order of ``model.named_modules()``, which for image classifiers is the stem. The weights and the
-    bias of the convolution are kept as push kernel and bias, on their device and in their dtype.
+    "First" is the order of ``model.named_modules()``, which for image classifiers is the stem. The parameters of
+    the convolution become push kernel and bias: the same objects, so an optimizer that has them keeps them.
 
     Args:
         model: Any module holding a `torch.nn.Conv2d` with zero padding.
@@ -189,22 +198,10 @@ def with_push_pull(
         The same model.
 
     Raises:
-        UsageError: If the model has no convolution, has push-pull already, or the first convolution pads otherwise
-            than with zeros.
+        UsageError: If the model has no convolution, has push-pull already, or its first convolution is of a
+            derived class or pads otherwise than with zeros; also as `PushPullConv2d`.
     """
-    if any(isinstance(module, PushPullConv2d) for module in model.modules()):
-        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
-    found = next(((name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
-    if found is None or not found[0]:
-        raise UsageError("the model has no Conv2d to replace", "Push-pull replaces the first convolution of a network.")
-    name, conv = found
-    if conv.padding_mode != "zeros":
-        raise UsageError(f"convolution {name!r} pads with {conv.padding_mode!r}", "Push-pull knows zero padding only.")
-    settings: dict[str, Any] = {
-        "avg_kernel_size": avg_kernel_size,
-        "inhibition": inhibition,
-        "trainable_inhibition": trainable_inhibition,
-    }
+    name, conv = _first_convolution(model)
     layer = PushPullConv2d(
         conv.in_channels,
         conv.out_channels,
@@ -214,11 +211,33 @@ def with_push_pull(
         conv.dilation,  # type: ignore[arg-type]
         conv.groups,
         conv.bias is not None,
+        avg_kernel_size=avg_kernel_size,
+        inhibition=inhibition,
+        trainable_inhibition=trainable_inhibition,
         device=conv.weight.device,
         dtype=conv.weight.dtype,
-        **settings,
     )
-    layer.load_state_dict(conv.state_dict(), strict=False)
+    layer.weight, layer.bias = conv.weight, conv.bias
     parent, _, attribute = name.rpartition(".")
-    setattr(model.get_submodule(parent), attribute, layer)
+    setattr(model.get_submodule(parent), attribute, layer.train(conv.training))
     return model
+
+
+def _first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
+    """Name and module of the convolution that `with_push_pull` may replace."""
+    if any(isinstance(module, PushPullConv2d) for module in model.modules()):
+        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
+    found = next(((name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
+    if found is None or not found[0]:
+        raise UsageError(
+            "the model has no Conv2d to replace", "Push-pull replaces the first convolution inside a network."
+        )
+    name, conv = found
+    if type(conv) is not nn.Conv2d:
+        raise UsageError(
+            f"convolution {name!r} is a {type(conv).__name__}, which may compute something else",
+            "Push-pull replaces a plain torch.nn.Conv2d.",
+        )
+    if conv.padding_mode != "zeros":
+        raise UsageError(f"convolution {name!r} pads with {conv.padding_mode!r}", "Push-pull knows zero padding only.")
+    return found

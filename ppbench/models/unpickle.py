@@ -1,19 +1,23 @@
 """Reading the tensors of a ``torch.save`` file of any origin without running anything it names.
 
-A pickle is a program that may import and call whatever it likes. Here every name in it is looked up in one small
-table of inert constructors; any other name becomes a `Skipped` object that remembers the name and does nothing.
-So files holding objects of classes that exist on no other machine can be read, and hostile ones are harmless.
+A pickle is a program that may import and call whatever it likes. Here every name in it is looked up in one
+small table of inert constructors; any other name becomes a `Skipped` object, which only holds data. So files
+with objects of classes that exist on no other machine can be read, and hostile ones are harmless. Nor can a
+small file claim much memory: no tensor is larger than its storage, no storage larger than the file.
 """
 
 from __future__ import annotations
 
 import io
+import math
+import os
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,23 +27,27 @@ from ppbench.errors import DataError
 _DTYPES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
-    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
 }  # fmt: skip
+
+_LEGACY_MAGIC, _LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+"""The first two pickles of a file in torch's format from before version 1.6 (torch/serialization.py)."""
+
+ReadStorage = Callable[[str, torch.dtype, int], Tensor]
+"""From the name of a storage, its element type and count to all its elements."""
 
 
 class Skipped(dict[Any, Any]):
-    """Stands for an object of a class that is not known here. Its items and state are kept as data, nothing runs."""
+    """Stands for an object of a class that is not known here. Its items are kept as data, nothing runs."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # the object it stands for may be a key
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
-        self.args = args
-        self.state: Any = None
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
 
     def __call__(self, *args: Any, **kwargs: Any) -> Skipped:
-        return Skipped(*args)
+        return Skipped()
 
     def append(self, item: Any) -> None:
         """Pickle's list protocol; the item is dropped."""
@@ -51,102 +59,136 @@ class Skipped(dict[Any, Any]):
 
 
 class _Storage(NamedTuple):
-    dtype: torch.dtype
-    data: bytes
+    """A flat tensor, of which the tensors in the file are views; it is never copied for them."""
 
-    def view(self, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-        """A copy of the tensor at that place; torch refuses sizes that reach beyond the storage."""
-        if not self.data:
-            return torch.empty(size, dtype=self.dtype)
-        flat = torch.frombuffer(bytearray(self.data), dtype=self.dtype)
-        return flat.as_strided(size, stride, offset).clone()
+    flat: Tensor
+
+    def view(self, offset: int, size: Sequence[int], stride: Sequence[int]) -> Tensor:
+        # Python's integers cannot overflow, as torch's own check could for sizes made up to that end.
+        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+        count = math.prod(size)
+        if min(offset, *size, *stride, 0) < 0 or count > len(self.flat) or (count and last >= len(self.flat)):
+            raise pickle.UnpicklingError("a tensor reaches beyond its storage")
+        return self.flat.as_strided(size, stride, offset) if count else self.flat.new_empty(size)
 
 
-def _rebuild_tensor(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Tensor:
-    if not isinstance(storage, _Storage):
-        raise pickle.UnpicklingError("a tensor without storage")
-    return storage.view(offset, tuple(size), tuple(stride))
+def _rebuild_tensor(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Any:
+    return storage.view(offset, tuple(size), tuple(stride)) if isinstance(storage, _Storage) else Skipped()
 
 
 def _rebuild_parameter(data: Any, *_: Any) -> Any:
     return data
 
 
-def _ordered_dict(*args: Any) -> OrderedDict[Any, Any]:
-    return OrderedDict(*args)
-
-
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): _ordered_dict,
+    ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
 }
 
 
-class _InertUnpickler(pickle.Unpickler):
+# Python's own reading machine: the one in C can be made to fill the memory by one high memo index (gh-115952).
+class _InertUnpickler(pickle._Unpickler):
     """Builds plain containers, numbers, strings and tensors; everything else is `Skipped`."""
 
-    def __init__(self, file: io.BytesIO, read_storage: Callable[[str], bytes]) -> None:
+    def __init__(self, file: BinaryIO, read_storage: ReadStorage | None = None) -> None:
         super().__init__(file)
         self._read_storage = read_storage
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == "torch" and name in _DTYPES:
-            return _DTYPES[name]
-        known = _ALLOWED.get((module, name))
-        # A fresh object each time: a pickle may set attributes on what it is given, and must not alter ours.
-        return (lambda *args: known(*args)) if known else type("Skipped", (Skipped,), {})
+        return _DTYPES.get(name, Skipped) if module == "torch" else _ALLOWED.get((module, name), Skipped)
 
     def persistent_load(self, pid: Any) -> Any:
-        kind, dtype, key = pid[:3]
-        if kind != "storage" or not isinstance(dtype, torch.dtype):
+        kind, dtype, key, _, count = pid[:5]
+        if kind != "storage" or not isinstance(dtype, torch.dtype) or self._read_storage is None:
             return Skipped()
-        return _Storage(dtype, self._read_storage(str(key)))
+        if not isinstance(key, str) or not isinstance(count, int):
+            raise pickle.UnpicklingError("a storage without name or size")
+        return _Storage(self._read_storage(key, dtype, count))
+
+    def _drop_state(self) -> None:
+        """For BUILD, which would set attributes: nothing that is wanted here has state."""
+        self.stack.pop()  # type: ignore[attr-defined]
+
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BUILD[0]: _drop_state,
+    }
 
 
 def read_torch_file(path: Path) -> Any:
     """Read a file written by ``torch.save``: containers, numbers, strings and tensors (on the CPU).
 
-    Objects of any other class come back as `Skipped`. Nothing the file names is imported or run.
+    Tensors may share memory. Objects of any other class come back as `Skipped`. Nothing the file names is
+    imported or run.
 
     Raises:
         DataError: If the file is not such a file, is truncated, or is damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _read_zip(archive)
-    except zipfile.BadZipFile:
-        return _read_legacy(path)
+        with path.open("rb") as file:
+            return _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
     except Exception as error:  # a damaged or hostile pickle can raise anything at all
-        _refuse(path, error)
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise DataError(
+            f"{path} is not a readable checkpoint ({reason})",
+            "It is damaged or something else; fetch or copy it again and compare its size and hash.",
+        ) from error
 
 
-def _read_zip(archive: zipfile.ZipFile) -> Any:
-    index = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
-    if index is None:
-        raise pickle.UnpicklingError("the archive holds no data.pkl")
-    prefix = index.removesuffix("data.pkl")
-    storages: dict[str, bytes] = {}
+def _read_zip(file: BinaryIO) -> Any:
+    with zipfile.ZipFile(file) as archive:
+        # torch compresses nothing, so entries that unpack to more than the file are a trap.
+        if sum(entry.file_size for entry in archive.infolist()) > _size(file):
+            raise pickle.UnpicklingError("its entries are larger than the file")
+        index = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
+        if index is None:
+            raise pickle.UnpicklingError("the archive holds no data.pkl")
+        folder = index.removesuffix("data.pkl")
+        if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
+            raise pickle.UnpicklingError("its numbers are big-endian")
 
-    def read_storage(key: str) -> bytes:
+        storages: dict[str, Tensor] = {}
+
+        def read_storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
+            if key not in storages:
+                storages[key] = _flat_tensor(archive.read(f"{folder}data/{key}"), dtype)
+            return storages[key]
+
+        return _InertUnpickler(io.BytesIO(archive.read(index)), read_storage).load()
+
+
+def _read_legacy(file: BinaryIO) -> Any:
+    """The format before torch 1.6: magic, protocol, system, content, storage names as pickles; then the bytes."""
+    magic = pickle.PROTO + b"\x02"
+    if file.read(2) != magic or file.seek(0) or _InertUnpickler(file).load() != _LEGACY_MAGIC:
+        raise pickle.UnpicklingError("it was not written by torch.save, or is cut short")
+    if _InertUnpickler(file).load() != _LEGACY_PROTOCOL or not _InertUnpickler(file).load()["little_endian"]:
+        raise pickle.UnpicklingError("an unknown version of the legacy format, or big-endian")
+    storages: dict[str, Tensor] = {}
+
+    def make_storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
         if key not in storages:
-            storages[key] = archive.read(f"{prefix}data/{key}")
+            if sum(flat.nbytes for flat in storages.values()) + count * dtype.itemsize > _size(file):
+                raise pickle.UnpicklingError("its storages are larger than the file")
+            storages[key] = torch.zeros(count, dtype=dtype)
         return storages[key]
 
-    return _InertUnpickler(io.BytesIO(archive.read(index)), read_storage).load()
+    content = _InertUnpickler(file, make_storage).load()
+    for key in _InertUnpickler(file).load():
+        flat = storages.pop(key)
+        count, data = struct.unpack("<q", file.read(8)), file.read(flat.nbytes)
+        if count != (len(flat),) or len(data) != flat.nbytes:
+            raise pickle.UnpicklingError("it is cut short, or the sizes in it contradict each other")
+        flat.copy_(_flat_tensor(data, flat.dtype))
+    if storages:
+        raise pickle.UnpicklingError(f"the data of {len(storages)} tensors is missing")
+    return content
 
 
-def _read_legacy(path: Path) -> Any:
-    """The format before torch 1.6, read by torch itself in its weights-only mode, which runs nothing either."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # likewise
-        _refuse(path, error)
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
-def _refuse(path: Path, error: Exception) -> NoReturn:
-    reason = " ".join(str(error).split())[:160]
-    raise DataError(
-        f"{path} is not a readable checkpoint ({reason})",
-        "It is damaged or something else; fetch or copy it again and compare its size and hash.",
-    ) from error
+def _flat_tensor(data: bytes, dtype: torch.dtype) -> Tensor:
+    return torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)

@@ -78,9 +78,7 @@ def build_document(
         baseline=baseline.source if baseline else None,
         metrics=headline_metrics(accuracies, normalizer, baseline),
         corruptions=tuple(_row(accuracies, normalizer, name, (name,)) for name in names),
-        families=tuple(
-            _row(accuracies, normalizer, name, present) for name, present in families.items() if present
-        ),
+        families=tuple(_row(accuracies, normalizer, name, present) for name, present in families.items() if present),
         overall=_row(accuracies, normalizer, "mean", accuracies.headline),
         severities={s: mean_error(accuracies, severities=(s,)) for s in accuracies.severities},
         worst_cell=accuracies.worst_cell(),
@@ -88,21 +86,15 @@ def build_document(
     )
 
 
-def _row(
-    accuracies: Accuracies, normalizer: Normalizer | None, name: str, corruptions: tuple[str, ...]
-) -> Row:
+def _row(accuracies: Accuracies, normalizer: Normalizer | None, name: str, corruptions: tuple[str, ...]) -> Row:
     name_of_ce = "CE" if corruptions == (name,) else "mCE"
     return Row(
         name=name,
         corruptions=corruptions,
-        accuracies={
-            severity: _accuracy(accuracies, corruptions, severity) for severity in _columns(accuracies)
-        },
+        accuracies={severity: _accuracy(accuracies, corruptions, severity) for severity in _columns(accuracies)},
         mean_error=mean_error(accuracies, corruptions),
         ce=mean_corruption_error(accuracies, normalizer, corruptions, name_of_ce),
-        relative_ce=relative_mean_corruption_error(
-            accuracies, normalizer, corruptions, f"relative_{name_of_ce}"
-        ),
+        relative_ce=relative_mean_corruption_error(accuracies, normalizer, corruptions, f"relative_{name_of_ce}"),
     )
 
 

@@ -27,6 +27,7 @@ LATEX_ESCAPES = {
     "–": "--",
     "…": r"\dots{}",
     "·": r"$\cdot$",
+    "→": r"$\to$",
 }
 
 
@@ -49,9 +50,7 @@ def export(documents: Sequence[Document], form: str, *, formulas: bool = False) 
 
 def to_json(documents: Sequence[Document], *, formulas: bool = False) -> str:
     """One document as an object; several as ``{"runs": [object, …]}``."""
-    objects = [
-        {**as_dict(document), **({"formulas": FORMULAS} if formulas else {})} for document in documents
-    ]
+    objects = [{**as_dict(document), **({"formulas": FORMULAS} if formulas else {})} for document in documents]
     content = objects[0] if len(objects) == 1 else {"runs": objects}
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
 

@@ -85,17 +85,17 @@ def _comparison_sheet(documents: Sequence[Document]) -> Sheet:
 
 
 def _comparison_line(metrics: Sequence[Metric]) -> Line:
-    labels = _in_order([metric.label for metric in metrics])
-    return Line((" / ".join(labels), *map(_number, metrics)))
+    """One metric of every run; runs without a value do not get a say in the label."""
+    labels = [metric.label for metric in metrics if metric.value is not None] or [metrics[0].label]
+    return Line((" / ".join(_in_order(labels)), *map(_number, metrics)))
 
 
 def _comparison_notes(documents: Sequence[Document]) -> tuple[str, ...]:
     """The reasons of metrics without a value, each once, and every run's worst cell."""
-    reasons = _in_order(
-        [f"{m.name}: {m.reason}." for d in documents for m in d.metrics if m.reason is not None]
-    )
-    worst = [f"{d.accuracies.source}: {_worst_note(d)}" for d in documents if d.worst_cell]
-    return (*reasons, *worst)
+    absent = [(m.name, m.reason) for d in documents for m in d.metrics if m.reason is not None]
+    names = {reason: _in_order([name for name, other in absent if other == reason]) for _, reason in absent}
+    worst = [f"Worst cell of {d.accuracies.source}: {_worst_words(d)}." for d in documents if d.worst_cell]
+    return (*(f"n/a: {', '.join(of)}: {reason}." for reason, of in names.items()), *worst)
 
 
 def _headline_sheet(document: Document) -> Sheet:
@@ -124,12 +124,8 @@ def _corruption_sheet(document: Document) -> Sheet:
 
 
 def _line(row: Row, document: Document, with_ce: bool, kind: Kind) -> Line:
-    indent, names = {"plain": ("  ", row.name), "group": ("", row.name), "total": ("", _total_name(row))}[
-        kind
-    ]
-    accuracies = [
-        MISSING if value is None else _decimals(100 * value, 1) for value in row.accuracies.values()
-    ]
+    indent, names = {"plain": ("  ", row.name), "group": ("", row.name), "total": ("", _total_name(row))}[kind]
+    accuracies = [MISSING if value is None else _decimals(100 * value, 1) for value in row.accuracies.values()]
     errors = [row.mean_error, row.ce, row.relative_ce] if with_ce else [row.mean_error]
     worst = None
     if document.worst_cell is not None and row.name == document.worst_cell.corruption:
@@ -145,20 +141,25 @@ def _notes(document: Document) -> tuple[str, ...]:
     clean = document.metrics[0].value
     notes = [] if clean is None else [f"Clean accuracy: {_decimals(100 - clean, 2)} %."]
     if document.worst_cell is not None:
-        notes.append(_worst_note(document))
-    values = [
-        f"{metric.label} {_with_unit(metric)}" for metric in document.calibration if metric.value is not None
-    ]
-    if values:
-        notes.append(f"Calibration: {', '.join(values)}.")
+        notes.append(f"Worst cell: {_worst_words(document)}.")
+    if document.calibration:
+        notes.append(_calibration_note(document.calibration))
     return tuple(notes)
 
 
-def _worst_note(document: Document) -> str:
+def _worst_words(document: Document) -> str:
     if document.worst_cell is None:
-        return ""
+        return NOT_AVAILABLE
     corruption, severity, accuracy = document.worst_cell
-    return f"Worst cell: {corruption} at severity {severity}, accuracy {_decimals(100 * accuracy, 1)} %."
+    return f"{corruption} at severity {severity}, accuracy {_decimals(100 * accuracy, 1)} %"
+
+
+def _calibration_note(metrics: Sequence[Metric]) -> str:
+    """``Calibration, clean → c15,s1-5: log loss 0.31 nats → 1.22 nats, …``; the metrics come in such pairs."""
+    pairs = list(zip(metrics[::2], metrics[1::2], strict=True))
+    definitions = " → ".join(metric.label.partition("[")[2].removesuffix("]") for metric in pairs[0])
+    values = [f"{a.name.replace('_', ' ')} {_with_unit(a)} → {_with_unit(b)}" for a, b in pairs]
+    return f"Calibration, {definitions}: {', '.join(values)}."
 
 
 def _number(metric: Metric | None) -> str:

@@ -46,7 +46,13 @@ class ArrayBatches(IterableDataset[Batch]):
     """
 
     def __init__(
-        self, images: Tensor, labels: Tensor, batch_size: int, padding: int | None = None, seed: int = 0, epoch: int = 0
+        self,
+        images: Tensor,
+        labels: Tensor,
+        batch_size: int,
+        padding: int | None = None,
+        seed: int = 0,
+        epoch: int = 0,
     ) -> None:
         self.images, self.labels, self.batch_size = images, labels, batch_size
         self.padding, self.seed, self.epoch = padding, seed, epoch

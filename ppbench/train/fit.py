@@ -86,7 +86,10 @@ def train(
         accelerator=accelerator,
         devices=1,
         max_epochs=recipe.epochs,
-        callbacks=[ModelCheckpoint(part, filename="last", every_n_epochs=1, enable_version_counter=False), *callbacks],
+        callbacks=[
+            ModelCheckpoint(part, filename="last", every_n_epochs=1, enable_version_counter=False),
+            *callbacks,
+        ],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -108,14 +111,14 @@ class Classifier(lightning.LightningModule):
 
     def __init__(self, network: nn.Module, recipe: TrainRecipe, card: Card) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self.recipe = recipe
         for name, values in (("mean", card.mean), ("std", card.std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1) * 255, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        return self.network(x)  # type: ignore[no-any-return]
+        return self.network(x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """Cross entropy of one batch, a scalar."""

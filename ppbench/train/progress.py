@@ -35,7 +35,13 @@ class RichTraining(Callback):
 @contextmanager
 def training_progress(console: Console) -> Iterator[RichTraining]:
     """Show a bar with elapsed and remaining time while the context lasts."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         yield RichTraining(progress, progress.add_task("training", total=None))
 

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from torch import nn
 
-from ppbench.data.catalog import DATASETS, EMBEDDED, AnySource, open_source
-from ppbench.data.source import Geometry
+from ppbench.data.catalog import DATASETS, EMBEDDED, open_source
+from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluate.devices import choose_device, describe_device
-from ppbench.evaluate.loop import Settings, Subject, check_fits, evaluate_all
-from ppbench.evaluate.subjects import resolve_model
+from ppbench.evaluation.devices import choose_device, describe_device
+from ppbench.evaluation.loop import Settings, Subject, check_fits, evaluate_all
+from ppbench.evaluation.subjects import resolve_model
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import Checkpoint, weights_hash
 from ppbench.run import Run, write_run
@@ -68,7 +68,7 @@ class Prepared(NamedTuple):
     """Models, images and settings, opened and checked; nothing has been computed yet."""
 
     subjects: list[Subject]
-    source: AnySource
+    source: Source
     settings: Settings
 
     def describe(self, subject: Subject) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ppbench.errors import DataError
-from ppbench.evaluate.loop import Subject
+from ppbench.evaluation.loop import Subject
 from ppbench.models.catalog import model_names, parse_model_name
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.embedded import EMBEDDED_MODELS, embedded_path

@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
     corruption: str
     severity: int
-    index: NDArray[np.int64]
+    places: NDArray[np.int64]
     """``(n,)`` places in the source."""
 
 

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from ppbench.data.source import Pixels, Source, ids_hash
 from ppbench.errors import DataError
-from ppbench.evaluate.devices import describe_device
-from ppbench.evaluate.pixels import Piece, plan_pieces, stream
-from ppbench.evaluate.scores import Scores, count_cell, score
+from ppbench.evaluation.devices import describe_device
+from ppbench.evaluation.pixels import Piece, plan_pieces, stream
+from ppbench.evaluation.scores import Scores, count_cell, score
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import weights_hash
 from ppbench.run import Cell, ModelRecord, Protocol, Provenance, Run, expected_cells
@@ -111,7 +111,9 @@ def check_fits(subject: Subject, source: Source) -> None:
             "Take a model trained for this dataset, or a dataset with the model's classes.",
         )
     if card.in_channels == 1 and source.channels == 3:
-        raise DataError(f"{subject.name} takes grey images, {source.dataset} has colour ones", "Take a model for colour.")
+        raise DataError(
+            f"{subject.name} takes grey images, {source.dataset} has colour ones", "Take a model for colour."
+        )
     if card.input_size != source.size:
         raise DataError(
             f"{subject.name} takes images of {card.input_size} px, {source.dataset} has {source.size} px",
@@ -173,12 +175,12 @@ def _run_through(tallies: list[_Tally], source: Source, settings: Settings, adva
     with torch.inference_mode():
         for piece, pixels in stream(source, pieces, settings.workers):
             images = _to_device(pixels, settings.device)
-            of_piece = labels[int(piece.index[0]) : int(piece.index[-1]) + 1]
+            of_piece = labels[int(piece.places[0]) : int(piece.places[-1]) + 1]
             for tally in tallies:
                 tally.add(images, of_piece)
-            if int(piece.index[-1]) == len(source.ids) - 1:
+            if int(piece.places[-1]) == len(source.ids) - 1:
                 _close(tallies, piece)
-            advance(piece.corruption, piece.severity, len(piece.index))
+            advance(piece.corruption, piece.severity, len(piece.places))
 
 
 def _close(tallies: list[_Tally], piece: Piece) -> None:

@@ -1,0 +1,197 @@
+"""``ppbench eval``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ppbench.cli import output
+from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption
+from ppbench.cli.output import Format
+from ppbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ppbench.evaluation.api import Prepared
+    from ppbench.evaluation.loop import Result
+    from ppbench.run import Run
+
+_COMPUTING = "Computing"
+
+
+def evaluate(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Checkpoint file or embedded model; repeatable.",
+            show_default="both embedded models",
+        ),
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="Images to evaluate on (`ppbench list datasets`).")] = "fashion-mnist-2k",
+    data: Annotated[Path | None, typer.Option(help="Folder of the dataset.", show_default=False)] = None,
+    corruptions: Annotated[
+        list[str] | None,
+        typer.Option("--corruptions", "-c", help="Names, families or sets; repeatable.", show_default="c15"),
+    ] = None,
+    severities: Annotated[
+        list[str] | None, typer.Option("--severities", "-s", help="3 or 1-5; repeatable.", show_default="1-5")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Constants of the corruptions.")] = "imagecorruptions",
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Use N images: seeded, equal shares of all classes.", show_default="all"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Key of the corruptions' draws and of --limit.")] = 0,
+    normalizer: NormalizerOption = None,
+    baseline: BaselineOption = None,
+    output_path: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Run file (.json) to write, or a folder for the run files of all models."),
+    ] = Path("runs"),
+    format: FormatOption = Format.RICH,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_COMPUTING)] = "auto",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Images per forward pass.", show_default="by size", rich_help_panel=_COMPUTING),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that make images; 0: none.", show_default="cores", rich_help_panel=_COMPUTING),
+    ] = None,
+) -> None:
+    """Measure models on clean and corrupted images, write a run file each, and print the tables.
+
+    Without arguments: both embedded models on the embedded images.
+    """
+    from ppbench.evaluation.api import Job, prepare
+    from ppbench.models.embedded import EMBEDDED_MODELS
+
+    names = model or list(EMBEDDED_MODELS)
+    paths = _run_files(names, dataset, output_path)
+    tables = Tables(normalizer, baseline, format)
+    job = Job(
+        dataset=dataset,
+        data=data,
+        corruptions=_words(corruptions) or ("c15",),
+        severities=_words(severities) or ("1-5",),
+        recipe=recipe,
+        seed=seed,
+        limit=limit,
+        device=device,
+        batch_size=batch_size,
+        workers=_cores() if workers is None else workers,
+        command=shlex.join(["ppbench", *sys.argv[1:]]),
+    )
+    prepared = prepare(job, names)
+    for subject in prepared.subjects:
+        output.say(prepared.describe(subject))
+    results, interrupted = _measure(prepared)
+    runs = [_write(result, path) for result, path in zip(results, paths, strict=True)]
+    if interrupted:
+        raise KeyboardInterrupt
+    tables.print(runs)
+
+
+class Tables:
+    """What is printed at the end; made at the start, so that a wrong file is told before hours of work.
+
+    With several models and no ``--baseline``, the first one is the baseline of the others.
+    """
+
+    def __init__(self, normalizer: str | None, baseline: str | None, format: Format) -> None:
+        from ppbench.cli.show import load_accuracies, load_normalizer
+
+        self.customary = normalizer is None
+        self.normalizer = load_normalizer(normalizer or "none")
+        self.baseline = load_accuracies(Path(baseline)) if baseline else None
+        self.format = format
+
+    def print(self, runs: list[Run]) -> None:
+        """Print the runs: one in full, several side by side after each other's details."""
+        from ppbench.cli.show import load_normalizer, print_documents
+        from ppbench.metrics.accuracy import Accuracies
+        from ppbench.report.document import build_document
+
+        normalizer = load_normalizer(runs[0].protocol.normalizer) if self.customary else self.normalizer
+        baseline = self.baseline or (Accuracies.from_run(runs[0]) if len(runs) > 1 else None)
+        documents = [build_document(run, normalizer, baseline) for run in runs]
+        if self.format is Format.RICH and len(documents) > 1:
+            for document in documents:
+                print_documents([document], self.format)
+        print_documents(documents, self.format)
+
+
+def _measure(prepared: Prepared) -> tuple[list[Result], bool]:
+    """Run the loop under a progress bar with images per second and the time left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ppbench.evaluation.loop import evaluate_all
+
+    cells = len(prepared.settings.corruptions) * len(prepared.settings.severities) + prepared.source.has_clean
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} images/s"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=output.progress_console()) as progress:
+        task = progress.add_task("starting", total=cells * len(prepared.source.ids), rate="-")
+
+        def advance(corruption: str, severity: int, images: int) -> None:
+            rate = f"{progress.tasks[0].speed or 0:,.0f}"
+            progress.update(task, advance=images, description=f"{corruption} {severity or ''}", rate=rate)
+
+        return evaluate_all(*prepared, advance)
+
+
+def _write(result: Result, path: Path) -> Run:
+    """Write the finished cells; say where they are."""
+    from ppbench.run import write_run
+
+    run, bits = result
+    if not run.cells:
+        return run
+    run = write_run(path, run, bits)
+    kept = "" if run.status == "complete" else f" ({len(run.cells)} finished cells)"
+    output.say(f"wrote {path}{kept}")
+    return run
+
+
+def _run_files(names: list[str], dataset: str, target: Path) -> list[Path]:
+    """One path per model, each checked to be writable."""
+    from ppbench.files import check_writable
+
+    if target.suffix == ".json":
+        if len(names) > 1:
+            raise UsageError(
+                f"--output {target} is one file for {len(names)} models", "Give a folder: `--output runs`."
+            )
+        paths = [target]
+    else:
+        paths = [target / f"{Path(name).stem}--{dataset}.json" for name in names]
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    if twice:
+        raise UsageError(
+            f"two models would be written to {twice}", "Evaluate them one at a time, with `--output FILE`."
+        )
+    for path in paths:
+        check_writable(path)
+    return paths
+
+
+def _words(values: list[str] | None) -> list[str]:
+    """Option values, also those given as one list with commas."""
+    return [word for value in values or [] for word in value.replace(",", " ").split()]
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,123 @@
+"""The Python entry point, model names, and devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import ppbench
+from ppbench.errors import DataError, UsageError
+from ppbench.evaluation.api import Job, evaluate, prepare
+from ppbench.evaluation.devices import available_devices, choose_device
+from ppbench.evaluation.subjects import resolve_model
+from ppbench.models.embedded import EMBEDDED_MODELS
+from ppbench.run import read_bits, read_run
+from tests.evaluation.models import tiny_checkpoint, tiny_subject
+
+FEW = {"corruptions": ["fog"], "severities": ["1"], "limit": 20}
+
+
+def test_files_modules_and_checkpoints_give_the_same_run(tmp_path: Path) -> None:
+    path = tiny_checkpoint(tmp_path / "net.safetensors")
+    _, model, card = tiny_subject()
+    runs = [
+        evaluate(str(path), **FEW),
+        evaluate(model, card=card, **FEW),
+        evaluate(ppbench.load_checkpoint(path), **FEW),
+    ]
+    assert runs[0].cells == runs[1].cells == runs[2].cells
+    assert runs[0].model.name == "net"
+
+
+def test_the_run_is_written_with_its_bits(tmp_path: Path) -> None:
+    output = tmp_path / "deep" / "run.json"
+    run = evaluate(str(tiny_checkpoint(tmp_path / "net.safetensors")), output=output, **FEW)
+    assert read_run(output) == run
+    bits = read_bits(output, run)
+    assert [int(np.count_nonzero(bits[cell.key])) for cell in run.cells] == [cell.top1 for cell in run.cells]
+
+
+def test_a_module_needs_a_card() -> None:
+    with pytest.raises(UsageError, match="a module needs its card"):
+        evaluate(tiny_subject().model)
+
+
+@pytest.mark.parametrize("name", list(EMBEDDED_MODELS))
+def test_embedded_models_are_good_on_clean_images_as_their_cards_say(name: str) -> None:
+    subject = resolve_model(name)
+    assert subject.card.clean_accuracy is not None
+    assert subject.card.clean_accuracy >= 0.92
+    run = evaluate(name, limit=1000, corruptions=["pixelate"], severities=["1"])
+    clean = run.cells[0]
+    margin = 4 * (0.92 * 0.08 / 1000) ** 0.5
+    assert clean.top1 / clean.n == pytest.approx(subject.card.clean_accuracy, abs=margin)
+
+
+def test_embedded_models_share_recipe_and_seed_but_the_stem() -> None:
+    plain, push_pull = (resolve_model(name).card for name in EMBEDDED_MODELS)
+    assert plain.recipe is not None
+    assert push_pull.recipe is not None
+    assert (plain.architecture, push_pull.architecture) == ("resnet8", "resnet8-pp3")
+    assert plain.recipe | {"model": ""} == push_pull.recipe | {"model": ""}
+    assert plain.seed == push_pull.seed
+
+
+def test_a_network_without_weights_says_where_to_get_them() -> None:
+    with pytest.raises(DataError, match="--model resnet50-pp is a network without weights") as caught:
+        resolve_model("resnet50-pp")
+    assert "github.com/bgswaroop/pushpull-conv" in caught.value.hint
+    with pytest.raises(DataError) as caught:
+        resolve_model("resnet50")
+    assert "wget https://download.pytorch.org/models/resnet50-0676ba61.pth" in caught.value.hint
+    with pytest.raises(DataError) as caught:
+        resolve_model("resnet20-pp")
+    assert "ppbench train --model resnet20-pp" in caught.value.hint
+
+
+def test_an_unknown_model_has_suggestions() -> None:
+    with pytest.raises(UsageError, match="unknown model 'resnet5'") as caught:
+        resolve_model("resnet5")
+    assert "did you mean" in caught.value.hint
+
+
+def test_missing_weights_and_missing_images_are_told_together() -> None:
+    with pytest.raises(DataError, match="network without weights; --dataset imagenet-c needs its images") as caught:
+        prepare(Job(dataset="imagenet-c"), ["resnet50-pp"])
+    weights, images = caught.value.hint.splitlines()
+    assert weights.startswith("weights: ")
+    assert images.startswith("images: ")
+
+
+def test_models_of_different_sizes_are_refused(tmp_path: Path) -> None:
+    paths = [str(tiny_checkpoint(tmp_path / f"{size}.safetensors", size=size)) for size in (28, 32)]
+    with pytest.raises(UsageError, match="the models want images cut differently"):
+        prepare(Job(), paths)
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (Job(batch_size=0), "--batch-size 0 is not allowed"),
+        (Job(workers=-1), "--workers -1 is not allowed"),
+        (Job(severities=["6"]), "severity '6' is not allowed"),
+        (Job(severities=["0"]), "severity '0' is not allowed"),
+        (Job(corruptions=["frog"]), "unknown corruption 'frog'"),
+        (Job(device="tpu9"), "--device tpu9 cannot be used here"),
+        (Job(dataset="imagenet"), "unknown dataset 'imagenet'"),
+    ],
+)
+def test_values_that_are_not_allowed(job: Job, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        prepare(job, [tiny_subject()])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_where_there_is_none_is_refused_with_what_there_is() -> None:
+    with pytest.raises(UsageError, match="--device cuda cannot be used here") as caught:
+        choose_device("cuda")
+    assert "cpu" in caught.value.hint
+    assert available_devices()[0] == "cpu"
+    assert choose_device("auto").type == "cpu"

@@ -1,0 +1,169 @@
+"""The evaluation loop against a plain one, and what must not change its result."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ppbench.corruptions.reference import corrupt_image
+from ppbench.data.catalog import EMBEDDED, open_source
+from ppbench.data.source import Geometry, Source
+from ppbench.errors import DataError
+from ppbench.evaluation.loop import Result, Settings, Subject, evaluate_all
+from ppbench.models.checkpoint import weights_hash
+from tests.evaluation.models import tiny_subject
+from tests.oracles.evaluation import evaluate_plainly
+from tests.trees import write_class_folders, write_published
+
+SETTINGS = Settings(corruptions=("gaussian_noise", "fog"), severities=(1, 4))
+
+
+def embedded(limit: int = 30) -> Source:
+    return open_source(EMBEDDED, None, Geometry(28, None), limit=limit)
+
+
+def run(subject: Subject, source: Source, settings: Settings = SETTINGS) -> Result:
+    results, interrupted = evaluate_all([subject], source, settings)
+    assert not interrupted
+    return results[0]
+
+
+def test_counts_and_bits_equal_a_plain_loop_over_images() -> None:
+    subject, source = tiny_subject(), embedded()
+    result = run(subject, source)
+    for cell in result.run.cells:
+
+        def corruption(image: np.ndarray, place: int, cell=cell) -> np.ndarray:  # type: ignore[no-untyped-def]
+            if cell.severity == 0:
+                return image
+            return corrupt_image(image, cell.corruption, cell.severity, seed=0, image_id=source.ids[place])
+
+        images = source.load("clean", 0, np.arange(30))
+        expected = evaluate_plainly(
+            copy.deepcopy(subject.model), images, source.labels, subject.card.mean, subject.card.std, corruption
+        )
+        assert result.bits[cell.key].tolist() == expected, cell.key
+        assert cell.top1 == sum(expected)
+    assert [cell.key for cell in result.run.cells][:2] == [("clean", 0), ("gaussian_noise", 1)]
+    assert len(result.run.cells) == 5
+
+
+def test_a_published_set_gives_the_counts_of_its_files(tmp_path: Path) -> None:
+    tree = write_published(tmp_path, ("fog", "snow"), (1, 2))
+    source = open_source("imagenet-c", tree, Geometry(32, None))
+    subject = tiny_subject(size=32, channels=3, classes=2)
+    result = run(subject, source, Settings(corruptions=("fog", "snow"), severities=(1, 2)))
+    for cell in result.run.cells:
+        folder = tree / cell.corruption / str(cell.severity)
+        files = sorted(folder.rglob("*.png"))
+        images = [np.asarray(Image.open(path)) for path in files]
+        labels = [int(path.parent.name[1:]) for path in files]
+        plain = evaluate_plainly(
+            copy.deepcopy(subject.model), images, labels, subject.card.mean, subject.card.std, lambda image, _: image
+        )
+        assert result.bits[cell.key].tolist() == plain
+    assert ("clean", 0) not in result.bits
+    assert result.run.protocol.source == "published"
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (7, 0), (64, 2)])
+def test_batch_size_and_workers_do_not_change_the_run(batch_size: int, workers: int) -> None:
+    expected = run(tiny_subject(), embedded())
+    settings = Settings(("gaussian_noise", "fog"), (1, 4), batch_size=batch_size, workers=workers)
+    got = run(tiny_subject(), embedded(), settings)
+    assert got.run.protocol == expected.run.protocol
+    for one, other in zip(got.run.cells, expected.run.cells, strict=True):
+        assert (one.key, one.top1, one.top5) == (other.key, other.top1, other.top5)
+        # Another batch size may take another convolution kernel, so probabilities agree to float32 only.
+        assert one.nll_micronats == pytest.approx(other.nll_micronats, abs=30 * 30)
+    assert all(np.array_equal(got.bits[key], bits) for key, bits in expected.bits.items())
+
+
+def test_several_models_share_the_images_and_keep_their_own_counts() -> None:
+    one, other = tiny_subject("one", 0), tiny_subject("other", 1, architecture="resnet8-pp3")
+    together, _ = evaluate_all([one, other], embedded(), SETTINGS)
+    apart = [run(one, embedded()), run(other, embedded())]
+    assert [r.run.cells for r in together] == [r.run.cells for r in apart]
+    assert [r.run.model for r in together] == [r.run.model for r in apart]
+
+
+def test_the_model_is_put_into_eval_mode_and_left_unchanged() -> None:
+    subject = tiny_subject()
+    subject.model.train()
+    before = weights_hash(subject.model)
+    first = run(subject, embedded())
+    assert not subject.model.training
+    assert weights_hash(subject.model) == before == first.run.model.weights_sha256
+    assert run(subject, embedded()).run.cells == first.run.cells
+
+
+def test_a_grey_set_is_shown_to_a_colour_model_as_three_equal_channels() -> None:
+    subject, source = tiny_subject(channels=3), embedded(12)
+    images = np.repeat(source.load("clean", 0, np.arange(12)), 3, axis=3)
+    plain = evaluate_plainly(
+        copy.deepcopy(subject.model), images, source.labels, subject.card.mean, subject.card.std, lambda image, _: image
+    )
+    assert run(subject, source).bits["clean", 0].tolist() == plain
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"classes": 7}, "tiny tells 7 classes apart, fashion-mnist-2k has 10"),
+        ({"size": 32}, "tiny takes images of 32 px, fashion-mnist-2k has 28 px"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_before_it_runs(card: dict[str, int], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        evaluate_all([tiny_subject(**card)], embedded(), SETTINGS)
+
+
+def test_a_grey_model_is_refused_for_colour_images(tmp_path: Path) -> None:
+    source = open_source("imagefolder", write_class_folders(tmp_path, size=32), Geometry(32, None))
+    with pytest.raises(DataError, match="takes grey images, imagefolder has colour ones"):
+        evaluate_all([tiny_subject(size=32, classes=2)], source, SETTINGS)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_keeps_the_finished_cells_and_ends_the_workers(workers: int) -> None:
+    seen = 0
+
+    def interrupt(corruption: str, severity: int, images: int) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 6:  # two pieces a cell: in the middle of the third
+            raise KeyboardInterrupt
+
+    settings = Settings(("gaussian_noise", "fog"), (1, 4), batch_size=16, workers=workers)
+    results, interrupted = evaluate_all([tiny_subject()], embedded(), settings, interrupt)
+    assert interrupted
+    assert results[0].run.status == "interrupted"
+    whole = run(tiny_subject(), embedded(), Settings(("gaussian_noise", "fog"), (1, 4), batch_size=16))
+    assert results[0].run.cells == whole.run.cells[:3]
+    assert not multiprocessing.active_children()
+
+
+def test_damaged_weights_are_an_error_not_a_result() -> None:
+    subject = tiny_subject()
+    with torch.no_grad():
+        subject.model.fc.weight.fill_(float("nan"))  # type: ignore[union-attr,operator]
+    with pytest.raises(DataError, match="30 outputs that are not finite at clean/0"):
+        run(subject, embedded())
+
+
+def test_the_record_tells_what_was_measured_and_with_what() -> None:
+    result = run(tiny_subject(), embedded(), Settings(("fog",), (2,), seed=3, command="ppbench eval --seed 3"))
+    protocol, provenance = result.run.protocol, result.run.provenance
+    assert (protocol.n, protocol.total, protocol.seed) == (30, 2000, 3)
+    assert protocol.engine.startswith("imagecorruptions-imaug ")
+    assert protocol.preprocessing == "28 px as is, grey, mean 0.4, std 0.3"
+    assert provenance.command == "ppbench eval --seed 3"
+    assert {"python", "torch", "numpy", "ppbench"} <= set(provenance.versions)
+    assert provenance.device.startswith("cpu")
+    assert result.run.model.card["architecture"] == "resnet8"

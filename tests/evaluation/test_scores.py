@@ -1,0 +1,93 @@
+"""From logits to counts, against a plain loop over images."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ppbench.errors import DataError
+from ppbench.evaluation.scores import Scores, count_cell, score
+from ppbench.run import CALIBRATION_BINS, Cell
+
+
+def counts_by_hand(logits: list[list[float]], labels: list[int]) -> dict[str, float]:
+    """Top-1, top-5, log loss and calibration of one image after another, in double precision."""
+    totals: dict[str, float] = {"top1": 0, "top5": 0, "nll": 0.0}
+    bins = [[0, 0, 0.0] for _ in range(CALIBRATION_BINS)]
+    for row, label in zip(logits, labels, strict=True):
+        order = sorted(range(len(row)), key=lambda c: (-row[c], c))
+        peak = max(row)
+        probabilities = [math.exp(v - peak) for v in row]
+        confidence = max(probabilities) / sum(probabilities)
+        totals["top1"] += order[0] == label
+        totals["top5"] += label in order[:5]
+        totals["nll"] -= math.log(probabilities[label] / sum(probabilities))
+        place = next(b for b in range(CALIBRATION_BINS) if confidence <= (b + 1) / CALIBRATION_BINS + 1e-9)
+        bins[place][0] += 1
+        bins[place][1] += order[0] == label
+        bins[place][2] += confidence
+    return totals | {f"bin{b}_{name}": bins[b][i] for b in range(CALIBRATION_BINS) for i, name in enumerate("nrc")}
+
+
+def random_batch(seed: int, count: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    # Multiples of a quarter make ties frequent.
+    logits = torch.from_numpy(rng.integers(-12, 12, (count, classes)) / 4).float()
+    return logits, torch.from_numpy(rng.integers(0, classes, count))
+
+
+def cell_of(logits: torch.Tensor, labels: torch.Tensor, pieces: int) -> Cell:
+    batches = [score(a, b) for a, b in zip(logits.chunk(pieces), labels.chunk(pieces), strict=True)]
+    return count_cell("fog", 3, batches)[0]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(2, 12))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_counts_equal_those_by_hand(seed: int, count: int, classes: int) -> None:
+    logits, labels = random_batch(seed, count, classes)
+    cell = cell_of(logits, labels, 1)
+    expected = counts_by_hand(logits.tolist(), labels.tolist())
+    assert (cell.n, cell.top1, cell.top5) == (count, expected["top1"], expected["top5"])
+    assert cell.nll_micronats / 1e6 == pytest.approx(expected["nll"], abs=2e-6 * count)
+    assert list(cell.bin_n) == [expected[f"bin{b}_n"] for b in range(CALIBRATION_BINS)]
+    assert list(cell.bin_top1) == [expected[f"bin{b}_r"] for b in range(CALIBRATION_BINS)]
+    confidences = [expected[f"bin{b}_c"] for b in range(CALIBRATION_BINS)]
+    assert np.array(cell.bin_confidence) / 1e6 == pytest.approx(confidences, abs=2e-6 * count)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 7))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_counts_do_not_depend_on_how_images_are_batched(seed: int, pieces: int) -> None:
+    logits, labels = random_batch(seed, 42, 10)
+    assert cell_of(logits, labels, 1) == cell_of(logits, labels, pieces)
+
+
+def test_top1_is_what_argmax_says() -> None:
+    logits, labels = random_batch(3, 500, 6)
+    right = count_cell("fog", 1, [score(logits, labels)])[1]
+    assert np.array_equal(right, (logits.numpy().argmax(1) == labels.numpy()))
+
+
+def test_fewer_than_five_classes_are_all_in_the_top_five() -> None:
+    logits, labels = random_batch(0, 30, 3)
+    assert cell_of(logits, labels, 1).top5 == 30
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_outputs_that_are_not_finite_are_an_error(bad: float) -> None:
+    logits, labels = random_batch(0, 8, 4)
+    logits[2, 1] = bad
+    with pytest.raises(DataError, match="1 outputs that are not finite at fog/3"):
+        count_cell("fog", 3, [score(logits, labels)])
+
+
+def test_half_precision_logits_are_scored_in_single() -> None:
+    logits, labels = random_batch(1, 20, 5)
+    for dtype in (torch.float16, torch.bfloat16):
+        got: Scores = score(logits.to(dtype), labels)
+        assert torch.equal(got.rank, score(logits, labels).rank)  # quarters are exact in both

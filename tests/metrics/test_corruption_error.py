@@ -1,0 +1,262 @@
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.corruption_error import (
+    FORMULAS,
+    MEANINGS,
+    NEAR_ZERO,
+    clean_error,
+    headline_metrics,
+    mean_corruption_error,
+    mean_error,
+    net_robustness,
+    relative_mean_corruption_error,
+)
+from ppbench.metrics.normalizers import ALEXNET
+from ppbench.vocabulary import C15, C19, CLEAN, FAMILIES, SEVERITIES
+from tests.builders import make_errors, make_run, write_resnet50
+from tests.oracles import corruption_error as oracle
+
+# E and mean error of ResNet-50 on ImageNet, and R_net: the table of the push-pull paper (arXiv 2408.04077).
+PUSH_PULL_TABLE = [
+    ("ResNet50", 0.269, 0.667, 0.00),
+    ("PP3", 0.282, 0.645, 1.67),
+    ("PP5", 0.276, 0.645, 2.79),
+    ("AutoAug", 0.269, 0.630, 6.86),
+    ("AutoAug PP3", 0.283, 0.604, 9.05),
+    ("AugMix", 0.269, 0.612, 10.14),
+    ("AugMix PP3", 0.287, 0.590, 10.97),
+    ("PRIME", 0.298, 0.522, 21.57),
+    ("PRIME PP3", 0.306, 0.500, 24.31),
+]
+
+# RobustBench, CIFAR-10-C, "Standard": error in % per corruption, in the order of `FAMILIES`.
+CIFAR_STANDARD = {
+    "noise": (52.97, 41.22, 44.70),
+    "blur": (18.51, 49.00, 22.28, 24.40),
+    "weather": (18.11, 24.96, 11.21, 6.72),
+    "digital": (17.39, 16.22, 28.02, 22.44),
+}
+
+# Multiples of a thousandth, and corrupted errors well above the clean one, so that no denominator is near zero.
+clean_errors = st.integers(10, 300).map(lambda value: value / 1000)
+cell_errors = st.integers(350, 1000).map(lambda value: value / 1000)
+severity_sets = st.sets(st.sampled_from(SEVERITIES), min_size=1).map(lambda values: tuple(sorted(values)))
+corruption_sets = st.sets(st.sampled_from(C15), min_size=1).map(lambda values: tuple(sorted(values)))
+
+
+@st.composite
+def two_models(draw):
+    """Two models' results on the same cells."""
+    keys = list(product(draw(corruption_sets), draw(severity_sets)))
+    tables = [draw(st.lists(cell_errors, min_size=len(keys), max_size=len(keys))) for _ in range(2)]
+    first, second = (dict(zip(keys, table, strict=True)) for table in tables)
+    return (
+        Accuracies.from_errors("one", first, draw(clean_errors)),
+        Accuracies.from_errors("two", second, draw(clean_errors)),
+    )
+
+
+def uniform(error, clean, source="net"):
+    return Accuracies.from_errors(source, dict.fromkeys(product(C15, SEVERITIES), error), clean)
+
+
+def nested(accuracies):
+    result = {}
+    for (corruption, severity), error in accuracies.errors.items():
+        result.setdefault(corruption, {})[severity] = error
+    return result
+
+
+def change(accuracies, function):
+    errors = {key: function(error) for key, error in accuracies.errors.items()}
+    return Accuracies.from_errors(accuracies.source, errors, function(accuracies.clean))
+
+
+def test_resnet50_reproduces_its_published_figures(tmp_path):
+    table = Accuracies.from_csv(write_resnet50(tmp_path / "resnet50.csv"))
+    assert mean_corruption_error(table, ALEXNET).value == pytest.approx(76.70, abs=0.005)
+    assert relative_mean_corruption_error(table, ALEXNET).value == pytest.approx(105.0, abs=0.05)
+    assert mean_error(table).value == pytest.approx(60.83, abs=0.005)
+    assert clean_error(table).value == pytest.approx(23.87)
+
+
+def test_cifar_standard_reproduces_its_published_mean_error():
+    by_name = {n: e for f, errors in CIFAR_STANDARD.items() for n, e in zip(FAMILIES[f], errors, strict=True)}
+    errors = {(name, s): value / 100 for name, value in by_name.items() for s in SEVERITIES}
+    assert mean_error(Accuracies.from_errors("Standard", errors, None)).value == pytest.approx(26.54, abs=0.005)
+
+
+@pytest.mark.parametrize(("name", "error", "mean", "published"), PUSH_PULL_TABLE)
+def test_push_pull_table_gives_its_r_net_within_rounding(name, error, mean, published):
+    """The inputs have three digits: the published value lies in what inputs that round to them can give."""
+    _, baseline_error, baseline_mean, _ = PUSH_PULL_TABLE[0]
+    half = 0.0005
+    if name == "ResNet50":  # the baseline against itself: both are the same unrounded numbers
+        assert net_robustness(uniform(mean, error), uniform(mean, error)).value == published
+        return
+    values = [
+        net_robustness(
+            uniform(mean + signs[0] * half, error + signs[1] * half),
+            uniform(baseline_mean + signs[2] * half, baseline_error + signs[3] * half),
+        ).value
+        for signs in product((-1, 1), repeat=4)
+    ]
+    assert min(values) - 0.005 <= published <= max(values) + 0.005
+    assert max(values) - min(values) < 0.9
+
+
+@settings(deadline=None)
+@given(two_models())
+def test_every_metric_equals_the_oracle(models):
+    one, two = models
+    errors, others = nested(one), nested(two)
+    expected = {
+        "clean_error": 100 * one.clean,
+        "mean_error": oracle.mean_error(errors),
+        "mCE": oracle.mean_corruption_error(errors, others),
+        "relative_mCE": oracle.relative_mean_corruption_error(errors, one.clean, others, two.clean),
+        "R_net": oracle.net_robustness(
+            one.clean, oracle.mean_error(errors) / 100, two.clean, oracle.mean_error(others) / 100
+        ),
+    }
+    metrics = headline_metrics(one, two, two)
+    assert {metric.name: metric.value for metric in metrics} == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    for name in one.corruptions:
+        value = oracle.corruption_error(errors, others, name)
+        assert mean_corruption_error(one, two, [name]).value == pytest.approx(value, rel=1e-9)
+
+
+@settings(deadline=None)
+@given(two_models())
+def test_against_oneself_mce_is_100_and_r_net_0(models):
+    one, _ = models
+    mce, relative, net = (metric.value for metric in headline_metrics(one, one, one)[2:])
+    assert (mce, relative, net) == (pytest.approx(100), pytest.approx(100), 0)
+
+
+@settings(deadline=None)
+@given(two_models(), st.randoms(use_true_random=False))
+def test_the_order_of_the_cells_does_not_matter_to_the_last_bit(models, random):
+    one, two = models
+    keys = list(one.errors)
+    random.shuffle(keys)
+    shuffled = Accuracies.from_errors("one", {key: one.errors[key] for key in keys}, one.clean)
+    assert headline_metrics(shuffled, two, two) == headline_metrics(one, two, two)
+
+
+@settings(deadline=None)
+@given(two_models(), st.floats(0.1, 0.99))
+def test_scale_mce_is_linear_in_the_errors_and_inverse_in_the_normalisers(models, factor):
+    one, two = models
+    mce = mean_corruption_error(one, two).value
+    scaled = change(one, lambda error: factor * error)
+    assert mean_corruption_error(scaled, two).value == pytest.approx(factor * mce)
+    assert mean_corruption_error(one, change(two, lambda error: factor * error)).value == pytest.approx(mce / factor)
+    relative = relative_mean_corruption_error(one, two).value
+    assert relative_mean_corruption_error(scaled, two).value == pytest.approx(factor * relative)
+
+
+@settings(deadline=None)
+@given(two_models(), st.floats(0, 1))
+def test_linearity_a_mixture_of_two_models_has_the_mixture_of_their_metrics(models, share):
+    one, two = models
+    mixed = {key: share * one.errors[key] + (1 - share) * two.errors[key] for key in one.errors}
+    mixture = Accuracies.from_errors("mix", mixed, share * one.clean + (1 - share) * two.clean)
+    parts = zip(headline_metrics(one, two, two), headline_metrics(two, two, two), strict=True)
+    expected = [share * first.value + (1 - share) * second.value for first, second in parts]
+    assert [metric.value for metric in headline_metrics(mixture, two, two)] == pytest.approx(expected, abs=1e-9)
+
+
+def test_labels_carry_the_definition():
+    run = make_run(make_errors(3), n=500, total=2000)
+    labels = [metric.label for metric in headline_metrics(Accuracies.from_run(run), ALEXNET, uniform(0.5, 0.2, "base"))]
+    assert labels == [
+        "clean_error[500 of 2000]",
+        "mean_error[c15,s1-5,500 of 2000]",
+        "mCE[alexnet,c15,s1-5,500 of 2000]",
+        "relative_mCE[alexnet,c15,s1-5,500 of 2000]",
+        "R_net[base,c15,s1-5,500 of 2000]",
+    ]
+
+
+def test_extra_corruptions_stay_out_of_the_headline():
+    errors = {key: 0.5 if key[0] in C15 else 1.0 for key in product(C19, SEVERITIES)}
+    metric = mean_error(Accuracies.from_errors("net", errors, None))
+    assert (metric.label, metric.value) == ("mean_error[c15,s1-5]", 50)
+
+
+def reasons(accuracies, normalizer=None, baseline=None):
+    metrics = headline_metrics(accuracies, normalizer, baseline)
+    assert all((metric.value is None) == (metric.reason is not None) for metric in metrics)
+    return {metric.name: metric.reason for metric in metrics if metric.value is None}
+
+
+def test_no_normaliser_and_no_baseline_are_reasons():
+    found = reasons(uniform(0.5, 0.2))
+    assert set(found) == {"mCE", "relative_mCE", "R_net"}
+    assert "no normaliser" in found["mCE"]
+    assert found["R_net"] == "no baseline given (--baseline RUN)"
+
+
+def test_alexnet_gives_nothing_for_single_severities():
+    found = reasons(Accuracies.from_run(make_run(make_errors(4), severities=(3, 5))), ALEXNET)
+    assert found["mCE"] == "alexnet is published only as means over s1-5, not for s3,5"
+
+
+def test_a_missing_cell_takes_its_means_with_it_and_is_named():
+    errors = make_errors(5)
+    del errors["snow", 2], errors["snow", 4]
+    found = reasons(Accuracies.from_run(make_run(errors, status="interrupted")), ALEXNET, uniform(0.5, 0.2))
+    assert set(found) == {"mean_error", "mCE", "relative_mCE", "R_net"}
+    assert set(found.values()) == {"net lacks 2 of 75 cells: snow s2, snow s4"}
+
+
+def test_a_normaliser_or_baseline_that_lacks_cells_is_named():
+    part = Accuracies.from_errors("part", {("fog", 1): 0.5}, None)
+    found = reasons(uniform(0.5, 0.2), part, part)
+    assert found["mCE"] == "part lacks 74 of 75 cells: gaussian_noise s1, gaussian_noise s2, gaussian_noise s3, …"
+    assert "part has no clean accuracy" in found["R_net"]
+
+
+def test_no_clean_row_leaves_only_what_does_not_need_it():
+    assert set(reasons(uniform(0.5, None), ALEXNET, uniform(0.5, 0.2))) == {
+        "clean_error",
+        "relative_mCE",
+        "R_net",
+    }
+
+
+@pytest.mark.parametrize("sign", [-1, 0, 1])
+def test_a_denominator_near_zero_is_a_reason_and_not_infinity(sign):
+    flat = uniform(0.2 + sign * NEAR_ZERO / 2, 0.2, "flat")
+    found = reasons(uniform(0.5, 0.2), flat, uniform(0.5, 0.0, "perfect"))
+    assert set(found) == {"relative_mCE", "R_net"}
+    assert found["relative_mCE"].startswith("the error of flat on gaussian_noise above clean is ")
+    assert "clean error of perfect is 0 %" in found["R_net"]
+    assert "too near zero" in reasons(uniform(0.5, 0.2), uniform(0, 0))["mCE"]
+
+
+def test_only_clean_images():
+    found = reasons(Accuracies.from_run(make_run({(CLEAN, 0): 0.1}, corruptions=())), ALEXNET)
+    assert found["mean_error"] == "net has no corrupted cells"
+
+
+def test_other_images_do_not_compare():
+    one = Accuracies.from_run(make_run(make_errors(6)))
+    other_seed = Accuracies.from_run(make_run(make_errors(6), name="base", seed=1))
+    other_data = Accuracies.from_run(make_run(make_errors(6), name="base", dataset="imagenet-c"))
+    assert reasons(one, other_seed, other_seed) == {
+        "R_net": "base was measured on other images: seed 1, here 0",
+    }
+    assert set(reasons(one, other_data, None)) == {"mCE", "relative_mCE", "R_net"}
+
+
+def test_alexnet_has_every_corruption_and_every_metric_its_words():
+    assert set(ALEXNET.means) == set(C19)
+    names = [metric.name for metric in headline_metrics(uniform(0.5, 0.2), None, None)]
+    assert names == list(FORMULAS) == list(MEANINGS) == ["clean_error", "mean_error", "mCE", "relative_mCE", "R_net"]

@@ -1,0 +1,137 @@
+"""The networks: shapes, sizes, stems, and the twins, plain and push-pull."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from ppbench.errors import UsageError
+from ppbench.models.catalog import model_names
+from ppbench.models.pushpull import PushPullConv2d
+from ppbench.models.resnet import create_model, push_pull_layer
+
+
+def parameters_of(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_every_network_gives_logits(name: str) -> None:
+    with torch.device("meta"), torch.no_grad():  # shapes only: no memory, no time
+        model = create_model(name, 7)
+        assert model(torch.empty(2, 3, 64, 64)).shape == (2, 7)
+    layer = push_pull_layer(model)
+    assert (layer is not None) == ("-pp" in name)
+    assert layer is None or (layer is model.conv1 and layer.avg_kernel_size == (5 if name.endswith("5") else 3))
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet20-pp", "resnet18-cifar-pp5", "resnet18-pp3"])
+def test_logits_and_gradients_are_finite(name: str) -> None:
+    torch.manual_seed(0)
+    model = create_model(name, 5)
+    logits = model(torch.randn(2, 3, 32, 32))
+    logits.logsumexp(1).sum().backward()
+    assert logits.shape == (2, 5)
+    assert logits.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet18-cifar"])
+@pytest.mark.parametrize("options", [{}, {"in_channels": 1, "stem_bias": True}])
+def test_twins_of_one_seed_have_equal_weights(name: str, options: dict[str, int]) -> None:
+    states = []
+    for suffix in ("", "-pp", "-pp3", "-pp5"):
+        torch.manual_seed(3)
+        states.append(create_model(name + suffix, 10, **options).state_dict())
+    assert all(state.keys() == states[0].keys() for state in states)
+    assert all(torch.equal(state[key], states[0][key]) for state in states for key in state)
+
+
+def test_pp_is_pp3() -> None:
+    torch.manual_seed(0)
+    short, long = create_model("resnet8-pp", 4).eval(), create_model("resnet8-pp3", 4).eval()
+    long.load_state_dict(short.state_dict())
+    x = torch.randn(1, 3, 32, 32)
+    assert torch.equal(short(x), long(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),  # torchvision's documentation of its weights, "num_params"
+    [
+        ("resnet18", 11_689_512),
+        ("resnet34", 21_797_672),
+        ("resnet50", 25_557_032),
+        ("resnet101", 44_549_160),
+        ("resnet152", 60_192_808),
+        ("resnext50_32x4d", 25_028_904),
+        ("resnext101_32x8d", 88_791_336),
+    ],
+)
+def test_torchvision_networks(name: str, parameters: int) -> None:
+    with torch.device("meta"):
+        model, twin, original = create_model(name), create_model(f"{name}-pp"), getattr(torchvision.models, name)()
+    assert parameters_of(model) == parameters_of(twin) == parameters
+    shapes = {key: value.shape for key, value in original.state_dict().items()}
+    assert {key: value.shape for key, value in model.state_dict().items()} == shapes
+    assert {key: value.shape for key, value in twin.state_dict().items()} == shapes
+
+
+def test_weights_of_torchvision_give_its_outputs() -> None:
+    torch.manual_seed(0)
+    original, ours = torchvision.models.resnet18().eval(), create_model("resnet18").eval()
+    ours.load_state_dict(original.state_dict())
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(ours(x), original(x))
+
+
+@pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85)])
+def test_small_networks_have_the_sizes_of_the_paper(depth: int, millions: float) -> None:
+    # He et al., table 6. The two 1x1 shortcuts (option B) with their norms are 2,752 parameters of ours only.
+    with torch.device("meta"):
+        model = create_model(f"resnet{depth}", 10)
+    assert parameters_of(model) / 1e6 == pytest.approx(millions, abs=0.007)
+    assert sum(isinstance(m, (nn.Conv2d, nn.Linear)) for m in model.modules()) == depth + 2
+    if depth == 20:
+        assert parameters_of(model) == 272_474
+
+
+def test_cifar_stem() -> None:
+    with torch.device("meta"):
+        model = create_model("resnet18-cifar-pp5", 10)
+    assert isinstance(model.conv1, PushPullConv2d)
+    assert (model.conv1.kernel_size, model.conv1.stride, model.conv1.padding) == ((3, 3), (1, 1), (1, 1))
+    assert isinstance(model.maxpool, nn.Identity)
+    assert model.conv1.bias is None
+
+
+def test_imagenet_stem() -> None:
+    with torch.device("meta"):
+        model = create_model("resnet18-pp", 10)
+    assert (model.conv1.kernel_size, model.conv1.stride, model.conv1.padding) == ((7, 7), (2, 2), (3, 3))
+    assert isinstance(model.maxpool, nn.MaxPool2d)
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet8-pp", "resnet18", "resnet18-cifar-pp"])
+def test_grey_images_and_a_biased_stem(name: str) -> None:
+    model = create_model(name, 10, in_channels=1, stem_bias=True)
+    assert model.conv1.in_channels == 1
+    assert model.conv1.bias.min() >= -1
+    assert model.conv1.bias.max() < 1
+    assert model.conv1.bias.unique().numel() > 1
+    assert model(torch.randn(2, 1, 32, 32)).shape == (2, 10)
+
+
+def test_settings_reach_the_layer() -> None:
+    assert create_model("resnet8-pp", inhibition=2.5).conv1.inhibition == 2.5
+    trainable = create_model("resnet8-pp", trainable_inhibition=True).conv1.inhibition
+    assert isinstance(trainable, nn.Parameter)
+    assert trainable.shape == (16,)
+    assert push_pull_layer(create_model("resnet8")) is None
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(UsageError, match="unknown model 'resnet21'\ndid you mean"):
+        create_model("resnet21")

@@ -1,0 +1,129 @@
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.normalizers import ALEXNET
+from ppbench.report.document import build_document
+from ppbench.report.export import CSV_COLUMNS, export
+from ppbench.vocabulary import C15, CLEAN, SEVERITIES
+from tests.builders import make_errors, make_run
+
+RUN = make_run(make_errors(0), name="a_b|c%", n=500, total=2000)
+
+
+@pytest.fixture
+def document():
+    return build_document(RUN, ALEXNET)
+
+
+def test_json_has_every_part(document):
+    content = json.loads(export([document], "json"))
+    assert [metric["name"] for metric in content["metrics"]] == [
+        "clean_error",
+        "mean_error",
+        "mCE",
+        "relative_mCE",
+        "R_net",
+    ]
+    assert content["metrics"][2] == {
+        "name": "mCE",
+        "label": "mCE[alexnet,c15,s1-5,500 of 2000]",
+        "value": pytest.approx(document.metrics[2].value),
+        "unit": "%",
+    }
+    assert content["metrics"][4]["value"] is None
+    assert content["metrics"][4]["reason"] == "no baseline given (--baseline RUN)"
+    assert [row["corruption"] for row in content["corruptions"]] == list(C15)
+    assert [row["family"] for row in content["families"]] == ["noise", "blur", "weather", "digital"]
+    assert [row["severity"] for row in content["severities"]] == list(SEVERITIES)
+    assert (content["source"], content["images"]) == ("a_b|c%", {"n": 500, "total": 2000})
+    assert content["calibration"][0]["label"] == "expected_calibration_error[clean,500 of 2000]"
+
+
+def test_json_parts_agree_with_each_other(document):
+    content = json.loads(export([document], "json"))
+    headline = {metric["name"]: metric["value"] for metric in content["metrics"]}
+    rows = content["corruptions"]
+    for name, key in (("mCE", "CE"), ("relative_mCE", "relative_CE"), ("mean_error", "mean_error")):
+        assert sum(row[key] for row in rows) / 15 == pytest.approx(headline[name])
+    assert sum(row["mean_error"] for row in content["severities"]) / 5 == pytest.approx(headline["mean_error"])
+    fog = next(row for row in rows if row["corruption"] == "fog")
+    assert fog["severities"]["3"] == RUN.cell("fog", 3).top1 / 500
+    worst = content["worst_cell"]
+    assert worst["accuracy"] == min(value for row in rows for value in row["severities"].values())
+
+
+def test_csv_is_one_tidy_table_that_agrees_with_json(document):
+    rows = list(csv.DictReader(io.StringIO(export([document], "csv"))))
+    assert tuple(rows[0]) == CSV_COLUMNS
+    headline = [row for row in rows if row["corruption"] == ""]
+    expected = json.loads(export([document], "json"))
+    for row, metric in zip(headline, expected["metrics"] + expected["calibration"], strict=True):
+        assert (row["metric"], row["label"], row["unit"]) == (metric["name"], metric["label"], metric["unit"])
+        assert row["value"] == ("" if metric["value"] is None else str(metric["value"]))
+        assert bool(row["reason"]) == (metric["value"] is None)
+    cells = {(r["corruption"], int(r["severity"])): float(r["value"]) for r in rows if r["metric"] == "accuracy"}
+    assert cells == pytest.approx({cell.key: cell.top1 / cell.n for cell in RUN.cells})
+
+
+def test_markdown_escapes_pipes_and_keeps_its_columns(document):
+    text = export([document], "markdown")
+    assert r"### a\_b\|c% · fashion-mnist · 500 of 2000 images · normaliser alexnet" in text
+    tables = [block.splitlines() for block in re.split(r"\n\n", text) if block.startswith("|")]
+    assert len(tables) == 2
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
+    assert f"| {document.metrics[2].value:.2f} % |" in text
+    assert "| **noise** | **" in text
+
+
+def test_latex_escapes_its_special_characters_and_closes_what_it_opens(document):
+    text = export([document], "latex")
+    assert r"a\_b|c\%" in text
+    assert r"mean\_error[c15,s1-5,500 of 2000]" in text
+    assert not re.search(r"(?<!\\)[%_#]", text)
+    assert text.count(r"\begin{") == text.count(r"\end{") == 4
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 2
+    body = text.split(r"\toprule")[2].split(r"\bottomrule")[0]
+    columns = {len(re.findall(r"(?<!\\)&", line)) for line in body.splitlines() if line.endswith(r"\\")}
+    assert columns == {8}
+
+
+def test_latex_escapes_backslash_tilde_caret_and_ampersand():
+    table = Accuracies.from_errors(r"a\b~c^d&e{f}", {("fog", 1): 0.5}, None)
+    expected = r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\&e\{f\}"
+    assert expected in export([build_document(table)], "latex")
+
+
+def test_the_formats_show_the_same_headline_values(document):
+    values = [f"{metric.value:.2f}" for metric in document.metrics if metric.value is not None]
+    for form in ("markdown", "latex"):
+        text = export([document], form)
+        assert all(value in text for value in values)
+
+
+def test_several_runs_are_a_list_in_json_a_column_in_csv_and_one_table_elsewhere(document):
+    other = build_document(make_run(make_errors(1), name="other"), ALEXNET)
+    assert json.loads(export([document, other], "json"))["runs"][1] == json.loads(export([other], "json"))
+    rows = list(csv.DictReader(io.StringIO(export([document, other], "csv"))))
+    assert {row["run"] for row in rows} == {"a_b|c%", "other"}
+    assert r"| % | a\_b\|c% | other |" in export([document, other], "markdown")
+    assert export([document, other], "latex").count(r"\begin{tabular}") == 1
+
+
+def test_formulas_are_added_on_request(document):
+    assert json.loads(export([document], "json", formulas=True))["formulas"]["R_net"].startswith("((B_0")
+    assert r"B\_0" in export([document], "latex", formulas=True)
+    assert "sum\\_s" in export([document], "markdown", formulas=True)
+
+
+def test_a_missing_cell_is_null_and_has_a_reason():
+    document = build_document(make_run({(CLEAN, 0): 0.1, ("fog", 1): 0.5}, corruptions=("fog",), severities=(1, 2)))
+    row = json.loads(export([document], "json"))["corruptions"][0]
+    assert (row["severities"], row["mean_error"]) == ({"1": 0.5, "2": None}, None)
+    rows = list(csv.DictReader(io.StringIO(export([document], "csv"))))
+    assert rows[-1]["reason"] == "this cell is missing"

@@ -1,0 +1,204 @@
+"""The run file. ``tests/runs/v1.json`` and its bits were written once, by version 1, with::
+
+    from pathlib import Path
+    from ppbench.run import write_run
+    from tests.builders import make_bits, make_errors, make_run
+
+    grid = {"corruptions": ("fog", "frost"), "severities": (1, 3)}
+    run = make_run(make_errors(1, **grid), n=50, total=200, **grid)
+    write_run(Path("tests/runs/v1.json"), run, make_bits(run))
+
+They stay as they are: every later version must read them.
+"""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from ppbench.errors import DataError
+from ppbench.run import Cell, Run, expected_cells, json_schema, read_bits, read_run, write_run
+from ppbench.vocabulary import C15, CLEAN
+from tests.builders import make_bits, make_cell, make_errors, make_run
+
+V1 = Path(__file__).parent / "runs" / "v1.json"
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A run file with its bits: path, run, bits."""
+    run = make_run(make_errors(0, ("fog",)), corruptions=("fog",), n=30)
+    bits = make_bits(run)
+    path = tmp_path / "run.json"
+    return path, write_run(path, run, bits), bits
+
+
+def damage(path, change):
+    """Rewrite a run file after ``change`` has had its content."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_what_is_written_is_what_is_read(written):
+    path, run, bits = written
+    assert read_run(path) == run
+    found = read_bits(path, run)
+    assert found.keys() == bits.keys()
+    assert all(np.array_equal(found[key], bits[key]) for key in bits)
+    assert {cell.key: int(bits[cell.key].sum()) for cell in run.cells} == {cell.key: cell.top1 for cell in run.cells}
+
+
+def test_version_1_is_still_read():
+    run = read_run(V1)
+    assert [cell.key for cell in run.cells] == expected_cells(("fog", "frost"), (1, 3))
+    assert (run.protocol.n, run.protocol.total) == (50, 200)
+    bits = read_bits(V1, run)
+    assert all(int(bits[cell.key].sum()) == cell.top1 for cell in run.cells)
+
+
+def test_the_schema_is_valid_and_fits_what_is_written(written):
+    schema = json_schema()
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    for path in (written[0], V1):
+        validator.validate(json.loads(path.read_text()))
+    content = json.loads(V1.read_text())
+    del content["model"]
+    assert not validator.is_valid(content)
+
+
+def test_the_file_has_one_line_per_cell_and_no_ratios(written):
+    path, run, _ = written
+    lines = path.read_text().splitlines()
+    assert sum(line.lstrip().startswith('{"corruption"') for line in lines) == len(run.cells) == 6
+    assert all(not isinstance(value, float) for value in json.loads(path.read_text())["cells"][0].values())
+
+
+def test_an_interrupted_run_keeps_what_is_finished(tmp_path):
+    run = make_run({(CLEAN, 0): 0.1, ("fog", 1): 0.5}, status="interrupted")
+    path = tmp_path / "run.json"
+    write_run(path, run, make_bits(run))
+    found = read_run(path)
+    assert (found.status, len(found.cells), len(found.protocol.corruptions)) == ("interrupted", 2, 15)
+    assert found.cell("fog", 1) == run.cells[1]
+    assert found.cell("fog", 2) is None
+    assert set(read_bits(path, found)) == {(CLEAN, 0), ("fog", 1)}
+
+
+def test_a_run_without_bits_says_so(tmp_path):
+    path = tmp_path / "run.json"
+    run = write_run(path, make_run())
+    assert read_run(path).bits is None
+    with pytest.raises(DataError, match="no correctness bits"):
+        read_bits(path, run)
+
+
+def test_expected_cells_are_clean_and_then_the_grid():
+    assert expected_cells(("fog", "snow"), (2, 4)) == [
+        (CLEAN, 0),
+        ("fog", 2),
+        ("fog", 4),
+        ("snow", 2),
+        ("snow", 4),
+    ]
+    assert len(expected_cells(C15, (1, 2, 3, 4, 5))) == 76
+
+
+def test_the_frame_has_a_row_per_cell():
+    frame = make_run(n=10).to_frame()
+    assert frame.shape == (76, 7)
+    assert frame.accuracy.eq(0.5).all()
+    assert frame.error.eq(0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content.update(version=2), "version 2; this ppbench reads up to 1"),
+        (lambda content: content.pop("version"), "it has no version"),
+        (lambda content: content.update(version="1"), "it has no version"),
+        (lambda content: content.update(version=0), "damaged: version"),
+        (lambda content: content.pop("protocol"), "damaged: protocol: Field required"),
+        (lambda content: content.update(extra=1), "damaged: extra"),
+        (lambda content: content["cells"][1].update(top1=31), "damaged: cells.1: .*top1 31"),
+        (lambda content: content["cells"][1].update(n=0), "damaged: cells.1.n"),
+        (lambda content: content["cells"][1].update(top5=0), "damaged: cells.1"),
+        (lambda content: content["cells"][1].update(bin_n=[0] * 15), "do not add up"),
+        (lambda content: content["cells"][1].update(bin_n=[30]), "damaged: cells.1.bin_n"),
+        (lambda content: content["cells"][1].update(corruption="foggy"), "unknown corruption 'foggy'"),
+        (lambda content: content["cells"][1].update(corruption="clean"), "severity 0 is for clean images"),
+        (lambda content: content["cells"][1].update(severity=6), "damaged: cells.1.severity"),
+        (lambda content: content["cells"].append(content["cells"][1]), "a cell stands twice"),
+        (lambda content: content["protocol"].update(corruptions=["mist"]), "unknown corruption 'mist'"),
+        (lambda content: content["protocol"].update(severities=[0]), "damaged: protocol.severities.0"),
+    ],
+)
+def test_a_damaged_or_future_file_is_refused(written, change, message):
+    path = written[0]
+    damage(path, change)
+    with pytest.raises(DataError, match=message) as caught:
+        read_run(path)
+    assert caught.value.exit_code == 3
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("content", [b"", b"not json", b"[1, 2]", b"\xff\xfe", b'{"version": 1', b"null"])
+def test_what_is_no_run_file_is_refused(tmp_path, content):
+    path = tmp_path / "run.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="not a run file"):
+        read_run(path)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(DataError, match="cannot read the run"):
+            read_run(path)
+
+
+def test_bits_of_another_run_or_absent_ones_are_refused(written):
+    path, run, _ = written
+    beside = path.with_name("run.bits.npy")
+    beside.write_bytes(V1.with_name("v1.bits.npy").read_bytes())
+    with pytest.raises(DataError, match="is not the file"):
+        read_bits(path, run)
+    beside.unlink()
+    with pytest.raises(DataError, match="cannot read"):
+        read_bits(path, run)
+
+
+def test_bits_are_looked_for_only_beside_the_run(written, tmp_path):
+    path, _, _ = written
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path.with_name("run.bits.npy").rename(elsewhere / "run.bits.npy")
+    damage(path, lambda content: content["bits"].update(file="elsewhere/run.bits.npy"))
+    with pytest.raises(DataError, match="cannot read"):
+        read_bits(path, read_run(path))
+
+
+def test_a_run_that_cannot_be_written_leaves_the_old_one(written, monkeypatch):
+    path, run, bits = written
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(DataError, match="No space left"):
+        write_run(path, run, bits)
+    assert path.read_bytes() == before
+    assert sorted(item.name for item in path.parent.iterdir()) == ["run.bits.npy", "run.json"]
+
+
+def test_counts_must_be_counts():
+    cell = make_cell("fog", 1, top1=5, n=10)
+    assert cell.error == 0.5
+    with pytest.raises(ValidationError):
+        Cell(**{**cell.model_dump(), "top1": -1})
+    with pytest.raises(ValidationError):
+        Run(**{**make_run().model_dump(), "status": "half"})
