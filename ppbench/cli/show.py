@@ -25,7 +25,9 @@ def show(
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,
     format: FormatOption = Format.RICH,
-    formulas: Annotated[bool, typer.Option("--formulas", help="Print the metrics' definitions too.")] = False,
+    formulas: Annotated[
+        bool, typer.Option("--formulas", help="Print the metrics' definitions too (not in CSV).")
+    ] = False,
 ) -> None:
     """Show how robust a measured model is: mCE and its kin, and accuracy per corruption and severity."""
     from ppbench.report.document import build_document

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -24,12 +24,12 @@ class Card(BaseModel):
     resize: int | None = None
     """Shorter side to which larger images are resized before the centre crop, in pixels; None: no resize."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    mean: tuple[float, ...]
+    mean: tuple[FiniteFloat, ...]
     """Per channel, of values in [0, 1]."""
-    std: tuple[float, ...]
+    std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...]
     """Per channel, of values in [0, 1]."""
     stem_bias: bool = False
-    inhibition: float = 1.0
+    inhibition: FiniteFloat = 1.0
     """Strength of the pull response, if not trainable."""
     trainable_inhibition: bool = False
     trained_on: str | None = None
@@ -46,6 +46,12 @@ class Card(BaseModel):
     """The command that trained it."""
     source: str | None = None
     """Where weights that ppbench did not train come from."""
+
+    @model_validator(mode="after")
+    def _one_value_per_channel(self) -> Card:
+        if not len(self.mean) == len(self.std) == self.in_channels:
+            raise ValueError(f"mean and std need {self.in_channels} values each, one per channel")
+        return self
 
     def preprocessing(self) -> str:
         """One line for people: size, resize, normalisation."""

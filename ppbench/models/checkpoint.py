@@ -205,14 +205,17 @@ def _authors_card(path: Path, settings: Mapping[str, Any], state: Mapping[str, T
         suffix = f"-pp{int(settings['avg_kernel_size'])}" if push_pull else ""
         trainable = push_pull and bool(settings["trainable_pull_inhibition"])
         size = 32 if cifar else int(settings.get("img_size") or 224)
+        grey = bool(settings.get("use_grayscale"))
+        colour = (CIFAR_MEAN, CIFAR_STD) if cifar else (IMAGENET_MEAN, IMAGENET_STD)
+        mean, std = _grey(*colour) if grey else colour
         return Card(
             architecture=parse_model_name(f"{network}{'-cifar' if cifar else ''}{suffix}").name,
             num_classes=int(settings["num_classes"]),
-            in_channels=1 if settings.get("use_grayscale") else 3,
+            in_channels=1 if grey else 3,
             input_size=size,
             resize=None if cifar else size,
-            mean=CIFAR_MEAN if cifar else IMAGENET_MEAN,
-            std=CIFAR_STD if cifar else IMAGENET_STD,
+            mean=mean,
+            std=std,
             stem_bias="conv1.bias" in state,
             inhibition=1.0 if trainable or not push_pull else float(settings["pull_inhibition_strength"]),
             trainable_inhibition=trainable,
@@ -224,6 +227,14 @@ def _authors_card(path: Path, settings: Mapping[str, Any], state: Mapping[str, T
             f"the hyper-parameters in {path} do not describe a network ppbench knows ({_reason(error)})",
             "Give the card: `load_checkpoint(path, card=Card(...))`.",
         ) from error
+
+
+def _grey(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[tuple[float], tuple[float]]:
+    """The one mean and std that do to grey images what the authors do: normalise as colour, then mix the channels."""
+    luma = (0.2989, 0.587, 0.114)  # of torchvision.transforms.Grayscale
+    scale = sum(part / s for part, s in zip(luma, std, strict=True))
+    shift = sum(part * m / s for part, m, s in zip(luma, mean, std, strict=True))
+    return (shift / scale,), (1 / scale,)
 
 
 def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str | None) -> Card:

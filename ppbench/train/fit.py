@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from ppbench.files import atomic_write, check_writable
 from ppbench.models.card import Card
 from ppbench.models.catalog import parse_model_name
 from ppbench.models.checkpoint import build, save_checkpoint
-from ppbench.train.data import ArrayBatches, TrainingData, load_training_data
+from ppbench.train.data import ArrayBatches, Batch, TrainingData, load_training_data
 from ppbench.train.recipe import TrainRecipe
 
 Report = Callable[[str], None]
@@ -161,16 +161,19 @@ class _Batches(lightning.LightningDataModule):
 
 
 class _EpochBatches(ArrayBatches):
-    """Takes the epoch from the trainer at the moment an epoch begins."""
+    """Takes the epoch from the trainer when the first batch is asked for.
+
+    Not when the iterator is made: a resumed trainer makes it before it has read how far it was.
+    """
 
     def __init__(self, owner: _Batches, *args: Any) -> None:
         super().__init__(*args)
         self.owner = owner
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Batch]:
         assert self.owner.trainer is not None
-        self.epoch = self.owner.trainer.current_epoch
-        return super().__iter__()
+        self.epoch = self.owner.trainer.global_step // len(self)
+        yield from super().__iter__()
 
 
 def _test_batches(data: TrainingData, recipe: TrainRecipe) -> ArrayBatches:

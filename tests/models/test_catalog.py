@@ -40,7 +40,7 @@ def test_what_a_name_says(name: str, network: str, stem: str, avg_kernel_size: i
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet5O", "unknown model 'resnet5O'\ndid you mean 'resnet50'"),
+        ("resnet5O", "unknown model 'resnet5O'\ndid you mean 'resnet56' or 'resnet50' or"),
         ("ResNet50-pp", "unknown model 'ResNet50-pp'\ndid you mean 'resnet50-pp'"),
         ("resnet50-pp4", "unknown model 'resnet50-pp4'\ndid you mean 'resnet50-pp"),
         ("resnet20-cifar", "unknown model 'resnet20-cifar'\ndid you mean '"),
