@@ -106,19 +106,19 @@ class Tables:
     def __init__(self, normalizer: str | None, baseline: str | None, format: Format) -> None:
         from ppbench.cli.show import load_accuracies, load_normalizer
 
-        self.customary = normalizer is None
-        self.normalizer = load_normalizer(normalizer or "none")
+        self.choose = normalizer is None
+        self.normalizer = load_normalizer(normalizer) if normalizer else None
         self.baseline = load_accuracies(Path(baseline)) if baseline else None
         self.format = format
 
     def print(self, runs: list[Run]) -> None:
         """Print the runs: one in full, several side by side after each other's details."""
-        from ppbench.cli.show import load_normalizer, print_documents
+        from ppbench.cli.show import customary_normalizer, print_documents
         from ppbench.metrics.accuracy import Accuracies
         from ppbench.report.document import build_document
 
-        normalizer = load_normalizer(runs[0].protocol.normalizer) if self.customary else self.normalizer
         baseline = self.baseline or (Accuracies.from_run(runs[0]) if len(runs) > 1 else None)
+        normalizer = customary_normalizer(runs[0], baseline) if self.choose else self.normalizer
         documents = [build_document(run, normalizer, baseline) for run in runs]
         if self.format is Format.RICH and len(documents) > 1:
             for document in documents:

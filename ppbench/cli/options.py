@@ -15,7 +15,7 @@ NormalizerOption = Annotated[
     typer.Option(
         "--normalizer",
         metavar="alexnet|none|RUN|CSV",
-        help="Denominators of CE and mCE. [default: the run's own; alexnet for a CSV]",
+        help="Denominators of CE and mCE. [default: alexnet for ImageNet's sets and CSVs, else the baseline]",
         show_default=False,
     ),
 ]

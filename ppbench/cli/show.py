@@ -33,9 +33,9 @@ def show(
     from ppbench.report.document import build_document
 
     results = load_results(run)
-    divisor = load_normalizer(normalizer or customary_normalizer(results))
-    document = build_document(results, divisor, load_accuracies(Path(baseline)) if baseline else None)
-    print_documents([document], format, formulas=formulas)
+    reference = load_accuracies(Path(baseline)) if baseline else None
+    divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
+    print_documents([build_document(results, divisor, reference)], format, formulas=formulas)
 
 
 def print_documents(documents: list[Document], format: Format, *, formulas: bool = False) -> None:
@@ -95,11 +95,13 @@ def load_normalizer(value: str) -> Normalizer | None:
     return load_accuracies(path)
 
 
-def customary_normalizer(results: Run | Accuracies) -> str:
-    """The normaliser of a run's dataset; ``alexnet`` for a CSV, as of ImageNet-C."""
+def customary_normalizer(results: Run | Accuracies, baseline: Accuracies | None) -> Normalizer | None:
+    """The denominators where the user names none: AlexNet for ImageNet's sets and for a CSV, else the baseline."""
+    from ppbench.metrics.normalizers import ALEXNET
     from ppbench.run import Run
 
-    return results.protocol.normalizer if isinstance(results, Run) else "alexnet"
+    of_imagenet = results.protocol.normalizer == "alexnet" if isinstance(results, Run) else True
+    return ALEXNET if of_imagenet else baseline
 
 
 def _is_json(path: Path) -> bool:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ppbench.errors import DataError
 from ppbench.metrics.metric import Unavailable
 from ppbench.registry import did_you_mean
 from ppbench.run import Protocol, Run
 from ppbench.vocabulary import C15, C19, CLEAN, SEVERITIES, set_label, severity_label
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COLUMNS = ("corruption", "severity", "accuracy")
 EXAMPLE = "A CSV has the columns corruption,severity,accuracy and rows like `fog,3,0.4583`."
@@ -157,40 +154,37 @@ def _bad_row(path: Path, line: int, what: str, hint: str) -> DataError:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The rows of a CSV as texts, with their line numbers; blank lines are left out."""
-    frame = _read_frame(path)
-    frame.columns = frame.columns.str.strip().str.lower()
-    missing = [column for column in COLUMNS if column not in frame.columns]
+    lines = _read_lines(path)
+    _, header = next(lines, (0, None))
+    if header is None:
+        raise DataError(f"{path} is empty", EXAMPLE)
+    names = [name.lower() for name in header]
+    missing = [column for column in COLUMNS if column not in names]
     if missing:
-        raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(map(repr, frame.columns))}", EXAMPLE)
-    rows = [(line, row) for line, row in enumerate(frame.fillna("").to_dict("records"), 2) if any(row.values())]
-    if not rows:
+        raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(map(repr, names))}", EXAMPLE)
+    number = 0
+    for number, fields in lines:
+        if len(fields) != len(names):
+            raise _bad_row(path, number, f"{len(fields)} fields under {len(names)} columns", EXAMPLE)
+        row = dict(zip(names, fields, strict=True))
+        yield number, {column: row[column] for column in COLUMNS}
+    if not number:
         raise DataError(f"{path} has a header and no rows", EXAMPLE)
-    for line, row in rows:
-        yield line, {column: row[column].strip() for column in COLUMNS}
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
-    """All cells of a CSV as texts, in rows that match the file's lines."""
-    # Half of the time that `ppbench show` may take would go into this import, and runs do not need it.
-    import pandas as pd
-
+def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a CSV that are not blank, with their numbers, as lists of stripped texts."""
+    # Not pandas: its import alone takes longer than `ppbench show` may.
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows with more fields than the header
-            return pd.read_csv(
-                path,
-                dtype=str,
-                keep_default_na=False,
-                skip_blank_lines=False,
-                index_col=False,
-                encoding="utf-8-sig",
-            )
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path} is empty", EXAMPLE) from error
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for fields in reader:
+                if any(field.strip() for field in fields):
+                    yield reader.line_num, [field.strip() for field in fields]
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", EXAMPLE) from error
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise DataError(f"{path} is not a CSV: {str(error).strip()}", EXAMPLE) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a CSV: {error}", EXAMPLE) from error
 
 
 def _parse_key(path: Path, line: int, corruption: str, severity: str) -> tuple[str, int]:
@@ -200,7 +194,7 @@ def _parse_key(path: Path, line: int, corruption: str, severity: str) -> tuple[s
         hint = f"{did_you_mean(name, [CLEAN, *C19])}`ppbench list corruptions` lists all {len(C19)}."
         raise _bad_row(path, line, f"unknown corruption {corruption!r}", hint)
     allowed = (0,) if name == CLEAN else SEVERITIES
-    number = severity.removesuffix(".0")  # pandas writes integers so where a column was once of floats
+    number = severity.removesuffix(".0")  # how integers are written where a column was once of floats
     if number not in map(str, allowed):
         hint = "Severities are 1 to 5; the uncorrupted images are `clean` at severity 0."
         raise _bad_row(path, line, f"severity {severity!r} of {name} is not allowed", hint)

@@ -160,9 +160,12 @@ def _read_zip(file: BinaryIO) -> Any:
 
 def _read_legacy(file: BinaryIO) -> Any:
     """The format before torch 1.6: magic, protocol, system, content, storage names as pickles; then the bytes."""
-    magic = pickle.PROTO + b"\x02"
-    if file.read(2) != magic or file.seek(0) or _InertUnpickler(file).load() != _LEGACY_MAGIC:
+    file.seek(0)
+    if file.read(2) != pickle.PROTO + b"\x02":
         raise pickle.UnpicklingError("it was not written by torch.save, or is cut short")
+    file.seek(0)
+    if _InertUnpickler(file).load() != _LEGACY_MAGIC:
+        raise pickle.UnpicklingError("a pickle, but not of torch.save")
     if _InertUnpickler(file).load() != _LEGACY_PROTOCOL or not _InertUnpickler(file).load()["little_endian"]:
         raise pickle.UnpicklingError("an unknown version of the legacy format, or big-endian")
     storages: dict[str, Tensor] = {}

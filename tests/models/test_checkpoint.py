@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
 import struct
 import sys
@@ -91,14 +90,11 @@ class TestOwnFormat:
     def test_a_header_whose_length_looks_like_html(self, tmp_path: Path) -> None:
         # A header of 15,392 = 0x3C20 bytes makes the file begin with " <".
         tensors = {key: value.contiguous() for key, value in trained(build(CARD)).state_dict().items()}
-        for padding in range(15_000):
-            card = CARD.model_copy(update={"command": "x" * (9_000 + padding)})
-            blob = safetensors.torch.save(tensors, {METADATA_KEY: card.model_dump_json(exclude_none=True)})
-            missing = 0x3C20 - struct.unpack("<Q", blob[:8])[0]
-            if missing > 8:
-                card = card.model_copy(update={"command": card.command + "x" * missing})
-            save_checkpoint(tmp_path / "model.safetensors", build(card), card)
-            break
+        card = CARD.model_copy(update={"command": "x"})
+        blob = safetensors.torch.save(tensors, {METADATA_KEY: card.model_dump_json(exclude_none=True)})
+        missing = 0x3C20 - int.from_bytes(blob[:8], "little")
+        card = CARD.model_copy(update={"command": "x" * (1 + missing)})
+        save_checkpoint(tmp_path / "model.safetensors", build(card), card)
         assert (tmp_path / "model.safetensors").read_bytes()[:2] == b" <"
         assert load_checkpoint(tmp_path / "model.safetensors").card == card
 
@@ -112,7 +108,7 @@ class TestOwnFormat:
         save_checkpoint(tmp_path / "half.safetensors", model, CARD)
         loaded = load_checkpoint(tmp_path / "half.safetensors").model
         assert {p.dtype for p in loaded.parameters()} == {torch.float32}
-        assert same_outputs(loaded, model.float(), 1)
+        assert weights_hash(loaded) == weights_hash(model.float())
 
     def test_the_architecture_may_be_repeated_but_not_contradicted(self, saved: Path) -> None:
         assert load_checkpoint(saved, architecture="resnet8-pp5").card == CARD
@@ -360,7 +356,7 @@ class TestRefusals:
             (b"PK", ""),
             (b"\x80\x02", ""),
             (b'{"error": "not found"}', ""),
-            (os.urandom(0) + bytes(range(256)) * 40, ""),
+            (bytes(range(256)) * 40, ""),
             (b"\0" * 4096, ""),
         ],
     )

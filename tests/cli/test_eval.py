@@ -1,0 +1,133 @@
+"""``ppbench eval`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ppbench.cli.main import app
+from ppbench.models.embedded import EMBEDDED_MODELS
+from ppbench.run import read_bits, read_run
+from tests.evaluation.models import tiny_checkpoint
+from tests.trees import write_class_folders, write_published
+
+runner = CliRunner()
+FEW = ["-c", "fog,pixelate", "-s", "1", "-s", "4-5", "--limit", "40", "--workers", "0"]
+
+
+def test_without_arguments_both_embedded_models_on_the_embedded_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["eval", *FEW, "--format", "json"])
+    assert result.exit_code == 0, result.output
+    documents = json.loads(result.stdout)["runs"]
+    assert len(documents) == 2
+    runs = [read_run(tmp_path / "runs" / f"{name}--fashion-mnist-2k.json") for name in EMBEDDED_MODELS]
+    for run, document in zip(runs, documents, strict=True):
+        assert run.status == "complete"
+        assert len(run.cells) == 7
+        clean = next(m for m in document["metrics"] if m["name"] == "clean_error")
+        assert clean["value"] == pytest.approx(100 * run.cells[0].error)
+        assert clean["label"] == "clean_error[40 of 2000]"
+        bits = read_bits(tmp_path / "runs" / f"{run.model.name}--fashion-mnist-2k.json", run)
+        assert all(int(bits[cell.key].sum()) == cell.top1 for cell in run.cells)
+    assert runs[0].protocol == runs[1].protocol
+    assert documents[1]["baseline"] == runs[0].model.name
+
+
+def test_before_it_starts_one_line_says_what_is_measured_and_how(tmp_path: Path) -> None:
+    net = tiny_checkpoint(tmp_path / "net.safetensors")
+    result = runner.invoke(app, ["eval", "-m", str(net), *FEW, "-o", str(tmp_path / "run.json")])
+    first = result.stderr.splitlines()[0]
+    for part in ("net: resnet8, weights ", "40 of 2,000 images of fashion-mnist-2k", "2 corruptions x 3 severities"):
+        assert part in first
+    assert "28 px as is, grey, mean 0.4, std 0.3 | cpu" in first
+    assert "wrote" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["rich", "json", "csv", "markdown", "latex"])
+def test_every_format_goes_to_stdout_alone(tmp_path: Path, form: str) -> None:
+    net = tiny_checkpoint(tmp_path / "net.safetensors")
+    result = runner.invoke(app, ["eval", "-m", str(net), *FEW, "-o", str(tmp_path / "run.json"), "--format", form])
+    assert result.exit_code == 0
+    assert "clean" in result.stdout
+    assert "images/s" not in result.stdout
+    assert "images/s" in result.stderr
+
+
+def test_photographs_in_class_folders(tmp_path: Path) -> None:
+    net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=2)
+    folder = write_class_folders(tmp_path / "photos", size=32)
+    call = ["eval", "-m", str(net), "--dataset", "imagefolder", "--data", str(folder), "-o", str(tmp_path / "run.json")]
+    result = runner.invoke(app, [*call, "-c", "noise", "--workers", "2"])
+    assert result.exit_code == 0, result.output
+    run = read_run(tmp_path / "run.json")
+    assert [cell.n for cell in run.cells] == [6] * 16
+    assert run.protocol.source == "generated"
+
+
+def test_a_published_tree_has_no_clean_images_and_says_so(tmp_path: Path) -> None:
+    net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=2)
+    tree = write_published(tmp_path / "c", ("fog", "snow"), (1, 2))
+    call = ["eval", "-m", str(net), "--dataset", "imagenet-c", "--data", str(tree), "-o", str(tmp_path / "run.json")]
+    result = runner.invoke(app, [*call, "-c", "fog,snow", "-s", "1-2", "--format", "json"])
+    assert result.exit_code == 0, result.output
+    metrics = {m["name"]: m for m in json.loads(result.stdout)["metrics"]}
+    assert metrics["mean_error"]["value"] is not None
+    assert metrics["clean_error"]["value"] is None
+    assert "clean" in metrics["clean_error"]["reason"]
+
+
+def test_a_baseline_run_gives_r_net(tmp_path: Path) -> None:
+    one, other = (tiny_checkpoint(tmp_path / f"net{seed}.safetensors", seed=seed) for seed in (0, 1))
+    runner.invoke(app, ["eval", "-m", str(one), *FEW, "-o", str(tmp_path / "one.json")])
+    result = runner.invoke(
+        app,
+        ["eval", "-m", str(other), *FEW, "-o", str(tmp_path / "b.json"), "--baseline", str(tmp_path / "one.json"), "--format", "json"],
+    )  # fmt: skip
+    metrics = {m["name"]: m for m in json.loads(result.stdout)["metrics"]}
+    assert metrics["R_net"]["label"].startswith("R_net[net0,")
+    assert metrics["R_net"]["value"] is not None
+    assert metrics["mCE"]["label"].startswith("mCE[net0,")
+
+
+def test_ctrl_c_exits_130_and_keeps_the_finished_cells(tmp_path: Path) -> None:
+    net = tiny_checkpoint(tmp_path / "net.safetensors")
+    output = tmp_path / "run.json"
+    few = ["-c", "gaussian_noise,fog,brightness", "--limit", "600"]
+    call = [sys.executable, "-m", "ppbench", "eval", "-m", str(net), *few]
+    process = subprocess.Popen(
+        [*call, "-o", str(output), "--workers", "2"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "200", "TERM": "xterm"},
+    )
+    assert process.stderr is not None
+    seen = b""
+    deadline = time.monotonic() + 120
+    # The live display names the cell: at severity 3 the clean cell and two more are finished.
+    while b"gaussian_noise 3" not in seen and time.monotonic() < deadline:
+        seen += os.read(process.stderr.fileno(), 4096)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert b"Traceback" not in seen + stderr
+    assert stdout == b""
+    run = read_run(output)
+    assert run.status == "interrupted"
+    assert [cell.key for cell in run.cells[:3]] == [("clean", 0), ("gaussian_noise", 1), ("gaussian_noise", 2)]
+    assert len(read_bits(output, run)) == len(run.cells) < 16
+    shown = runner.invoke(app, ["show", str(output), "--format", "json"])
+    mean_error = next(m for m in json.loads(shown.stdout)["metrics"] if m["name"] == "mean_error")
+    assert mean_error["value"] is None
+    assert "lacks" in mean_error["reason"]

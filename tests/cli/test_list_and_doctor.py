@@ -1,0 +1,49 @@
+"""``ppbench list`` and ``ppbench doctor``."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from ppbench.cli.main import app
+from ppbench.data.catalog import DATASETS
+from ppbench.models.catalog import model_names
+from ppbench.models.embedded import EMBEDDED_MODELS
+from ppbench.vocabulary import C19
+
+runner = CliRunner()
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("models", [*EMBEDDED_MODELS, *model_names()]),
+        ("datasets", list(DATASETS)),
+        ("corruptions", list(C19)),
+        ("recipes", ["imagecorruptions"]),
+    ],
+)
+def test_names_are_listed_one_a_line_and_in_a_table(what: str, names: list[str]) -> None:
+    bare = runner.invoke(app, ["list", what, "--names"])
+    assert bare.stdout.split() == names
+    table = runner.invoke(app, ["list", what], env={"COLUMNS": "200"})
+    assert table.exit_code == 0
+    assert all(name in table.stdout for name in names)
+
+
+def test_the_doctor_tells_versions_and_passes_here() -> None:
+    result = runner.invoke(app, ["doctor"])
+    assert result.exit_code == 0, result.output
+    assert torch.__version__.split("+")[0] in result.stdout
+    assert result.stdout.count("ok ") == 3
+
+
+def test_the_doctor_finds_a_layer_that_computes_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ppbench.models.pushpull import PushPullConv2d
+
+    monkeypatch.setattr(PushPullConv2d, "_extremes_sum", lambda self: self.weight.amax((1, 2, 3)).view(-1, 1, 1))
+    result = runner.invoke(app, ["doctor"])
+    assert result.exit_code == 3
+    assert "push-pull layer: differs from its definition" in result.stdout
+    assert "1 of 3 self-tests failed" in result.stderr

@@ -1,0 +1,69 @@
+"""Who may import whom: the layers of the design, checked on the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "ppbench"
+
+BASE = {"errors", "registry", "vocabulary", "files", "run"}
+"""Layer 0: import each other only."""
+
+ALLOWED: dict[str, set[str]] = {
+    **dict.fromkeys(BASE, BASE),
+    "corruptions": BASE,
+    "data": BASE,
+    "models": BASE,
+    "metrics": BASE,
+    "report": BASE | {"metrics"},
+    "train": BASE | {"data", "models"},
+    "evaluation": BASE | {"corruptions", "data", "models", "metrics"},
+    "cli": BASE | {"corruptions", "data", "models", "metrics", "report", "train", "evaluation"},
+}
+EXCEPTIONS = {("data/generated.py", "corruptions")}
+
+TORCH_FREE = {*BASE, "metrics", "report", "corruptions", "data"}
+"""Parts that must be usable without torch: the right half, and what worker processes load."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Modules a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+def part_of(module: str) -> str | None:
+    """``ppbench.data.folder`` -> ``data``; None for what is not ppbench's or is the package itself."""
+    names = module.split(".")
+    return names[1] if names[0] == "ppbench" and len(names) > 1 else None
+
+
+FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem in BASE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_follow_the_layers(path: Path) -> None:
+    relative = path.relative_to(ROOT)
+    own = relative.parts[0].removesuffix(".py")
+    for module in imports(path):
+        part = part_of(module)
+        if part is None or part == own or (relative.as_posix(), part) in EXCEPTIONS:
+            continue
+        assert part in ALLOWED[own], f"{relative} imports {module}"
+    if own in TORCH_FREE:
+        heavy = [m for m in imports(path) if m.split(".")[0] in ("torch", "torchvision", "lightning")]
+        assert not heavy, f"{relative} imports {heavy}"
+
+
+def test_every_part_is_in_a_layer() -> None:
+    parts = {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in FILES}
+    assert parts - {"assets"} <= set(ALLOWED)
+    assert {"cli", "models", "data", "metrics"} <= parts

@@ -1,0 +1,86 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from ppbench.errors import DataError
+from ppbench.files import atomic_write, check_writable
+
+
+def test_writes_text_and_bytes_into_folders_that_it_makes(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "a" / "b" / "text.json", "é\n")
+    assert (tmp_path / "a" / "b" / "text.json").read_bytes() == b"\xc3\xa9\n"
+    atomic_write(tmp_path / "a" / "b" / "text.json", b"\0")
+    assert (tmp_path / "a" / "b" / "text.json").read_bytes() == b"\0"
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["text.json"]
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "ours", "x")
+    (tmp_path / "plain").write_text("x")
+    ours, plain = (stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ours", "plain"))
+    assert ours == plain
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_in_the_middle_leaves_all_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, failure: BaseException
+) -> None:
+    def fail(*args: object) -> None:
+        raise failure
+
+    path = tmp_path / "run.json"
+    path.write_text("old")
+    monkeypatch.setattr(os if step == "fsync" else Path, step, fail)
+    with pytest.raises((DataError, KeyboardInterrupt)) as caught:
+        atomic_write(path, "new")
+    if isinstance(caught.value, DataError):
+        assert caught.value.message == f"cannot write {path}: No space left on device"
+        assert "--output FILE" in caught.value.hint
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for call in (lambda path: atomic_write(path, "x"), check_writable):
+        with pytest.raises(DataError, match=r"cannot write .*file/run.json: "):
+            call(tmp_path / "file" / "run.json")
+        with pytest.raises(DataError, match="cannot write"):
+            call(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_writable_place_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("old")
+    check_writable(tmp_path / "run.json")
+    check_writable(tmp_path / "new" / "run.json")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "run.json"]
+    assert (tmp_path / "run.json").read_text() == "old"
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for text in ("first", "second"):
+        atomic_write(tmp_path / "link", text)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "target").read_text() == text
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe, received = tmp_path / "pipe", []
+    os.mkfifo(pipe)  # stands for /dev/stdout and /dev/null
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()), daemon=True)
+    check_writable(pipe)
+    reader.start()
+    atomic_write(pipe, "through")
+    reader.join(10)
+    assert received == ["through"]
+    assert pipe.is_fifo()
