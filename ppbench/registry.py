@@ -27,7 +27,8 @@ def unknown_name(kind: str, name: str, allowed: list[str], see: str) -> UsageErr
         allowed: All names that would do.
         see: The command that lists them ("ppbench list models").
     """
-    return UsageError(f"unknown {kind} {name!r}", f"{did_you_mean(name, allowed)}`{see}` lists all {len(allowed)}.")
+    listing = f"allowed: {', '.join(allowed)} (`{see}`)" if len(allowed) <= 6 else f"`{see}` lists all {len(allowed)}."
+    return UsageError(f"unknown {kind} {name!r}", did_you_mean(name, allowed) + listing)
 
 
 class Registry(Generic[T]):

@@ -39,7 +39,7 @@ def test_nothing_is_imported_before_it_is_asked_for():
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_command(registry):
     with pytest.raises(UsageError, match="unknown animal 'catt'") as caught:
         registry.get("catt")
-    assert caught.value.hint == "did you mean 'cat'? `ppbench list animals` lists all 2."
+    assert caught.value.hint == "did you mean 'cat'? allowed: cat, caterpillar (`ppbench list animals`)"
     assert str(caught.value) == f"{caught.value.message}\n{caught.value.hint}"
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +55,7 @@ def stream(source: Source, pieces: Sequence[Piece], workers: int) -> Iterator[tu
     waiting: deque[tuple[Piece, Future[Pixels]]] = deque()
     try:
         for piece in pieces:
-            with _interrupts_ignored() if not waiting else nullcontext():
+            with _interrupts_ignored():  # any submission may start a process
                 waiting.append((piece, pool.submit(_load, piece)))
             if len(waiting) > 2 * workers:
                 yield _first(waiting)

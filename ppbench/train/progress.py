@@ -43,7 +43,7 @@ def training_progress(console: Console) -> Iterator[RichTraining]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        yield RichTraining(progress, progress.add_task("training", total=None))
+        yield RichTraining(progress, progress.add_task("training", total=None, visible=False))
 
 
 @contextmanager
