@@ -1,6 +1,6 @@
 """Write the versions installed in this environment into pyproject.toml as uv's constraints: names and versions only.
 
-    uv sync --upgrade --all-extras && uv run pytest -n auto && uv run python tools/pin_versions.py
+uv sync --upgrade --all-extras && uv run pytest -n auto && uv run python tools/pin_versions.py
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ HEAVY = {"torch", "torchvision", "lightning", "pandas", "imagecorruptions", "cv2
 
 def heavy_modules_after(code: str) -> str:
     """What of `HEAVY` is loaded after ``code``, in a fresh interpreter."""
-    tail = f"\nimport sys; print(sorted({sorted(HEAVY)!r} & sys.modules.keys()))".replace("[", "set([", 1).replace("]", "])", 1)
+    tail = f"\nimport sys; print(sorted({sorted(HEAVY)!r} & sys.modules.keys()))".replace("[", "set([", 1).replace(
+        "]", "])", 1
+    )
     done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[-1]
 

@@ -81,4 +81,4 @@ def test_keys_fit_32_bits_and_differ_with_every_part(seed: int, corruption: str,
 
 
 def test_keys_are_stable_across_versions() -> None:
-    assert key(0, "fog", 3, "test/00017") == 0x3a3e507
+    assert key(0, "fog", 3, "test/00017") == 0x3A3E507

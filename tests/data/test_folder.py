@@ -81,5 +81,3 @@ def test_the_fingerprint_sees_a_changed_file(tmp_path: Path) -> None:
     with (root / "n00000000" / "img000.png").open("ab") as file:
         file.write(b"x")
     assert FolderImages(root, Geometry(40, None)).fingerprint() != before
-
-

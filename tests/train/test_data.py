@@ -16,7 +16,9 @@ from tests.trees import write_fashion_mnist
 
 
 def numbered(count: int, side: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
-    images = torch.randint(1, 256, (count, 1, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        1, 256, (count, 1, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     return images, torch.arange(count)
 
 
@@ -34,7 +36,11 @@ def test_every_image_comes_once_an_epoch() -> None:
 def test_order_and_augmentation_follow_from_seed_and_epoch() -> None:
     first = batches(seed=1, epoch=4)
     torch.manual_seed(123)
-    assert all(torch.equal(a, b) for x, y in zip(first, batches(seed=1, epoch=4), strict=True) for a, b in zip(x, y, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for x, y in zip(first, batches(seed=1, epoch=4), strict=True)
+        for a, b in zip(x, y, strict=True)
+    )
     for other in ({"seed": 1, "epoch": 5}, {"seed": 2, "epoch": 4}):
         assert not torch.equal(first[0][1], batches(**other)[0][1])
 

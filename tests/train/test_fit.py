@@ -40,8 +40,12 @@ class Kill(Callback):
             raise RuntimeError("killed")
 
 
-def run(data: Path, output: Path, recipe: TrainRecipe = RECIPE, *callbacks: Callback, said: list[str] | None = None) -> str:
-    train(recipe, data, output, callbacks=callbacks, accelerator="cpu", report=(said if said is not None else []).append)
+def run(
+    data: Path, output: Path, recipe: TrainRecipe = RECIPE, *callbacks: Callback, said: list[str] | None = None
+) -> str:
+    train(
+        recipe, data, output, callbacks=callbacks, accelerator="cpu", report=(said if said is not None else []).append
+    )
     return weights_hash(load_checkpoint(output).model)
 
 
@@ -111,7 +115,9 @@ def test_plain_and_push_pull_start_from_equal_weights_and_batches(data: Path, tm
         def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
             if index == 0 and trainer.current_epoch == 0:
                 weights = torch.cat([p.detach().flatten() for _, p in sorted(module.network.named_parameters())])
-                seen[module.recipe.model] = torch.cat([weights, batch[0].float().flatten(), F.one_hot(batch[1]).flatten()])
+                seen[module.recipe.model] = torch.cat(
+                    [weights, batch[0].float().flatten(), F.one_hot(batch[1]).flatten()]
+                )
 
     for name in ("resnet8", "resnet8-pp"):
         run(data, tmp_path / f"{name}.safetensors", RECIPE.model_copy(update={"model": name, "epochs": 1}), First())

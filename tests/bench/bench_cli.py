@@ -1,0 +1,51 @@
+"""Start-up of the command line: ``ppbench --help`` and ``ppbench show RUN``, median of 10 processes each.
+
+python tests/bench/bench_cli.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+GOALS = {"--help": 0.45, "show": 0.9}
+"""Seconds."""
+
+
+def seconds(command: list[str]) -> float:
+    """Wall time of one process."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Time both commands in turns, after one unmeasured round, and print medians with quartiles."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=10)
+    repeats = parser.parse_args().repeats
+    sys.path.insert(0, str(ROOT))
+    from ppbench.run import write_run
+    from tests.builders import make_run
+
+    ppbench = str(Path(sys.executable).with_name("ppbench"))
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run.json"
+        write_run(run, make_run())
+        commands = {"--help": [ppbench, "--help"], "show": [ppbench, "show", str(run)]}
+        rounds = [{name: seconds(command) for name, command in commands.items()} for _ in range(repeats + 1)][1:]
+    print(f"python {platform.python_version()}, {platform.platform()}, {repeats} rounds")
+    for name, goal in GOALS.items():
+        low, median, high = statistics.quantiles([r[name] for r in rounds], n=4)
+        print(f"ppbench {name:8} {median:.3f} s (quartiles {low:.3f} to {high:.3f}), goal {goal} s")
+
+
+if __name__ == "__main__":
+    main()
