@@ -90,10 +90,8 @@ def test_a_published_tree_has_no_clean_images_and_says_so(tmp_path: Path) -> Non
 def test_a_baseline_run_gives_r_net(tmp_path: Path) -> None:
     one, other = (tiny_checkpoint(tmp_path / f"net{seed}.safetensors", seed=seed) for seed in (0, 1))
     runner.invoke(app, ["eval", "-m", str(one), *FEW, "-o", str(tmp_path / "one.json")])
-    result = runner.invoke(
-        app,
-        ["eval", "-m", str(other), *FEW, "-o", str(tmp_path / "b.json"), "--baseline", str(tmp_path / "one.json"), "--format", "json"],
-    )  # fmt: skip
+    call = ["eval", "-m", str(other), *FEW, "-o", str(tmp_path / "b.json")]
+    result = runner.invoke(app, [*call, "--baseline", str(tmp_path / "one.json"), "--format", "json"])
     metrics = {m["name"]: m for m in json.loads(result.stdout)["metrics"]}
     assert metrics["R_net"]["label"].startswith("R_net[net0,")
     assert metrics["R_net"]["value"] is not None

@@ -42,7 +42,7 @@ def test_missing_files_say_how_to_get_them(tmp_path: Path) -> None:
 def test_a_truncated_file_is_named(tmp_path: Path, cut: int) -> None:
     path = write_fashion_mnist(tmp_path, 5, 5) / "t10k-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(DataError, match="t10k-images-idx3-ubyte.gz is damaged"):
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is damaged"):
         fashion_mnist_images(tmp_path)
 
 

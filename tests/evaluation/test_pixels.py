@@ -44,8 +44,6 @@ def test_batch_size_and_workers_never_change_a_pixel(source: Source, size: int, 
 class Broken(Source):
     """A source whose second piece cannot be read."""
 
-    ids = [str(i) for i in range(6)]
-
     def limit(self, places: np.ndarray) -> None: ...
     def fingerprint(self) -> str:
         return ""

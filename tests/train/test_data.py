@@ -59,7 +59,7 @@ def test_a_crop_is_a_shift_with_or_without_a_mirror(seed: int, padding: int) -> 
     got = crop_and_flip(images, padding, torch.Generator().manual_seed(seed)).numpy()
     for before, after in zip(images.numpy(), got, strict=True):
         padded = np.pad(before, ((0, 0), (padding, padding), (padding, padding)))
-        views = [v for v in (padded, padded[..., ::-1])]
+        views = (padded, padded[..., ::-1])
         shifts = range(2 * padding + 1)
         assert any(np.array_equal(after, v[:, y : y + 6, x : x + 6]) for v in views for y in shifts for x in shifts)
 

@@ -55,7 +55,7 @@ def test_the_loss_falls_and_the_card_tells_all(data: Path, tmp_path: Path) -> No
     recipe = RECIPE.model_copy(update={"epochs": 8})
     trained = train(recipe, data, output, callbacks=(losses,), accelerator="cpu", command="ppbench train --epochs 8")
     assert sum(losses.values[-6:]) < 0.8 * sum(losses.values[:6])
-    model, card = load_checkpoint(output)
+    card = load_checkpoint(output).card
     assert card.architecture == "resnet8-pp3"
     assert (card.seed, card.trained_on, card.command) == (0, "fashion-mnist", "ppbench train --epochs 8")
     assert card.recipe == recipe.model_dump()
