@@ -160,4 +160,6 @@ def _require_same(accuracies: Accuracies, other: Accuracies, fields: Sequence[st
     for field in fields:
         here, there = getattr(accuracies.protocol, field), getattr(other.protocol, field)
         if here != there:
-            raise Unavailable(f"{other.source} was measured on other images: {field} {there!r}, here {here!r}")
+            # Twelve characters of a hash tell it apart.
+            told, own = (str(value)[:12] if "sha" in field or field == "fingerprint" else value for value in (there, here))
+            raise Unavailable(f"{other.source} was measured on other images: {field} {told}, here {own}")
