@@ -32,9 +32,3 @@ class DataError(PpbenchError):
     """Data or weights are missing, unreadable or of the wrong form (exit code 3)."""
 
     exit_code = 3
-
-
-class NotComparableError(PpbenchError):
-    """Two runs were not measured under the same protocol (exit code 4)."""
-
-    exit_code = 4

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +15,11 @@ from ppbench.cli import output
 from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
+from ppbench.files import check_writable
 
 if TYPE_CHECKING:
     from ppbench.evaluation.api import Prepared
-    from ppbench.evaluation.loop import Result
+    from ppbench.evaluation.loop import Outcome, Result
     from ppbench.run import Run
 
 _COMPUTING = "Computing"
@@ -54,7 +57,7 @@ def evaluate(
         typer.Option("--output", "-o", help="Run file (.json) to write, or a folder for the run files of all models."),
     ] = Path("runs"),
     format: FormatOption = Format.RICH,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_COMPUTING)] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.", rich_help_panel=_COMPUTING)] = "auto",
     batch_size: Annotated[
         int | None,
         typer.Option(help="Images per forward pass.", show_default="by size", rich_help_panel=_COMPUTING),
@@ -72,13 +75,13 @@ def evaluate(
     from ppbench.models.embedded import EMBEDDED_MODELS
 
     names = model or list(EMBEDDED_MODELS)
-    paths = _run_files(names, dataset, output_path)
+    _check_output(output_path, len(names))
     tables = Tables(normalizer, baseline, format)
     job = Job(
         dataset=dataset,
         data=data,
-        corruptions=_words(corruptions) or ("c15",),
-        severities=_words(severities) or ("1-5",),
+        corruptions=_words("--corruptions", corruptions, "c15"),
+        severities=_words("--severities", severities, "1-5"),
         recipe=recipe,
         seed=seed,
         limit=limit,
@@ -88,12 +91,13 @@ def evaluate(
         command=shlex.join(["ppbench", *sys.argv[1:]]),
     )
     prepared = prepare(job, names)
+    check_writable(output_path if output_path.suffix else output_path / "run.json")
     for subject in prepared.subjects:
         output.say(prepared.describe(subject))
-    results, interrupted = _measure(prepared)
-    runs = [_write(result, path) for result, path in zip(results, paths, strict=True)]
-    if interrupted:
-        raise KeyboardInterrupt
+    results, stopped_by = _measure(prepared)
+    runs = [_write(result, output_path) for result in results]
+    if stopped_by is not None:
+        raise stopped_by
     tables.print(runs)
 
 
@@ -126,9 +130,9 @@ class Tables:
         print_documents(documents, self.format)
 
 
-def _measure(prepared: Prepared) -> tuple[list[Result], bool]:
+def _measure(prepared: Prepared) -> Outcome:
     """Run the loop under a progress bar with images per second and the time left."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from ppbench.evaluation.loop import evaluate_all
 
@@ -136,7 +140,7 @@ def _measure(prepared: Prepared) -> tuple[list[Result], bool]:
     columns = (
         TextColumn("{task.description:24}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
         TextColumn("{task.fields[rate]} images/s"),
         TimeRemainingColumn(),
         TextColumn("left"),
@@ -145,50 +149,76 @@ def _measure(prepared: Prepared) -> tuple[list[Result], bool]:
         task = progress.add_task("starting", total=cells * len(prepared.source.ids), rate="-")
 
         def advance(corruption: str, severity: int, images: int) -> None:
-            rate = f"{progress.tasks[0].speed or 0:,.0f}"
-            progress.update(task, advance=images, description=f"{corruption} {severity or ''}", rate=rate)
+            progress.update(task, advance=images, description=f"{corruption} {severity or ''}")
+            shown = progress.tasks[0]
+            speed = shown.speed or shown.completed / max(shown.elapsed or 0, 1e-3)
+            progress.update(task, rate=f"{speed:,.0f}")
 
         return evaluate_all(*prepared, advance)
 
 
-def _write(result: Result, path: Path) -> Run:
-    """Write the finished cells; say where they are."""
+def _write(result: Result, target: Path) -> Run:
+    """Write the finished cells, destroying no other result; say where they are.
+
+    In a folder, another measurement of the same name is left alone and the next free name taken. Where the user named
+    the file it is replaced, but never a complete run by an interrupted one.
+    """
     from ppbench.run import write_run
 
     run, bits = result
     if not run.cells:
         return run
+    path = target
+    if target.suffix != ".json":
+        path = target / f"{run.model.name}--{run.protocol.dataset}.json"
+        path = next(free for free in _numbered(path) if _may_replace(free, run, named=False))
+    elif not _may_replace(path, run, named=True):
+        path = path.with_name(f"{path.stem}.interrupted.json")
     run = write_run(path, run, bits)
-    kept = "" if run.status == "complete" else f" ({len(run.cells)} finished cells)"
+    kept = "" if run.status == "complete" else f" (interrupted: {len(run.cells)} finished cells)"
     output.say(f"wrote {path}{kept}")
     return run
 
 
-def _run_files(names: list[str], dataset: str, target: Path) -> list[Path]:
-    """One path per model, each checked to be writable."""
-    from ppbench.files import check_writable
-
-    if target.suffix == ".json":
-        if len(names) > 1:
-            raise UsageError(
-                f"--output {target} is one file for {len(names)} models", "Give a folder: `--output runs`."
-            )
-        paths = [target]
-    else:
-        paths = [target / f"{Path(name).stem}--{dataset}.json" for name in names]
-    twice = next((path for path in paths if paths.count(path) > 1), None)
-    if twice:
-        raise UsageError(
-            f"two models would be written to {twice}", "Evaluate them one at a time, with `--output FILE`."
-        )
-    for path in paths:
-        check_writable(path)
-    return paths
+def _numbered(path: Path) -> Iterator[Path]:
+    """``a.json``, ``a-2.json``, ``a-3.json``, …"""
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.stem}-{number}.json")
 
 
-def _words(values: list[str] | None) -> list[str]:
-    """Option values, also those given as one list with commas."""
-    return [word for value in values or [] for word in value.replace(",", " ").split()]
+def _may_replace(path: Path, run: Run, *, named: bool) -> bool:
+    """Whether nothing is lost if ``run`` takes the place of what is at ``path``."""
+    from ppbench.errors import PpbenchError
+    from ppbench.run import read_run
+
+    if not path.exists():
+        return True
+    try:
+        there = read_run(path)
+    except PpbenchError:
+        return named
+    same = there.protocol == run.protocol and there.model.weights_sha256 == run.model.weights_sha256
+    return (same or named) and (run.status == "complete" or there.status == "interrupted")
+
+
+def _check_output(target: Path, models: int) -> None:
+    if target.suffix == ".json" and models > 1:
+        raise UsageError(f"--output {target} is one file for {models} models", "Give a folder: `--output runs`.")
+    if target.suffix not in ("", ".json") or (target.is_file() and target.suffix != ".json"):
+        raise UsageError(f"--output {target} is neither a .json file nor a folder", "For example `--output run.json`.")
+
+
+def _words(option: str, values: list[str] | None, default: str) -> list[str]:
+    """Option values, also those given as one list with commas.
+
+    Raises:
+        UsageError: If the option was given without any.
+    """
+    words = [word for value in values or [default] for word in value.replace(",", " ").split()]
+    if not words:
+        raise UsageError(f"{option} has no value", f"Leave it out for {default}, or see `ppbench list corruptions`.")
+    return words
 
 
 def _cores() -> int:

@@ -47,11 +47,6 @@ def say(line: str) -> None:
     _console(stderr=True).print(line, markup=False)
 
 
-def warn(line: str) -> None:
-    """Warn the user, on stderr."""
-    _console(stderr=True).print(f"[yellow]warning:[/] {_escape(line)}")
-
-
 def fail(error: PpbenchError) -> None:
     """Print an error and what mends it, on stderr."""
     console = _console(stderr=True)

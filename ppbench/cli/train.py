@@ -25,7 +25,9 @@ def train(
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
     batch_size: Annotated[int, typer.Option(rich_help_panel=_OPTIMISER)] = 128,
-    lr: Annotated[float, typer.Option(help="Peak learning rate of the one-cycle.", rich_help_panel=_OPTIMISER)] = 0.2,
+    lr: Annotated[
+        float, typer.Option(help="Peak learning rate, 40 times the first.", rich_help_panel=_OPTIMISER)
+    ] = 0.2,
     weight_decay: Annotated[float, typer.Option(rich_help_panel=_OPTIMISER)] = 5e-4,
     crop_padding: Annotated[
         int, typer.Option(help="Padding for random crops, pixels.", rich_help_panel=_OPTIMISER)
@@ -35,7 +37,7 @@ def train(
         bool, typer.Option("--trainable-inhibition", help="Train that strength, per output channel.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Key of weights, order and augmentation.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
 ) -> None:
     """Train a network and write it with its card.
 
@@ -80,7 +82,6 @@ def _fit(recipe: Any, data: Path, path: Path, device: str) -> None:
     from ppbench.train.progress import quiet_lightning, training_progress
 
     command = shlex.join(["ppbench", *sys.argv[1:]])
-    accelerator = choose_device(device).type
     with quiet_lightning(), training_progress(output.progress_console()) as callback:
         trained = fit(
             recipe,
@@ -89,6 +90,6 @@ def _fit(recipe: Any, data: Path, path: Path, device: str) -> None:
             command=command,
             report=output.say,
             callbacks=(callback,),
-            accelerator=accelerator,
+            device=choose_device(device),
         )
     output.data(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")

@@ -27,6 +27,8 @@ class ArrayImages:
         num_classes: Classes of the dataset.
     """
 
+    resizes = False
+
     def __init__(self, images: Pixels, labels: NDArray[np.int64], ids: Sequence[str], num_classes: int) -> None:
         self.images, self.labels, self.ids, self.num_classes = images, labels, list(ids), num_classes
         self.channels: Literal[1, 3] = 1 if images.shape[-1] == 1 else 3

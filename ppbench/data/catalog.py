@@ -110,6 +110,8 @@ def open_source(
         DataError: If the folder is not given, is missing, or does not hold the dataset.
     """
     dataset = DATASETS.get(name)
+    if not dataset.how_to_get and folder is not None:
+        raise UsageError(f"--dataset {name} takes no --data", "For your images: `--dataset imagefolder --data DIR`.")
     if dataset.how_to_get and folder is None:
         raise DataError(f"--dataset {name} needs its images", f"images: {dataset.how_to_get}")
     root = folder or Path()

@@ -27,6 +27,8 @@ class FolderImages:
         DataError: If the folder is missing, or holds no class folders with images.
     """
 
+    resizes = True
+
     def __init__(self, root: Path, geometry: Geometry) -> None:
         self.root, self.geometry, self.size = root, geometry, geometry.size
         self.class_names = class_folders(root)
@@ -76,18 +78,21 @@ def class_folders(root: Path) -> list[str]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """All image files below ``folder``, sorted by path."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
+    """All image files below ``folder``, sorted by path; hidden ones (such as macOS's ``._x.png``) are left out."""
+    visible = (path for path in folder.rglob("*") if not path.name.startswith("."))
+    return sorted(path for path in visible if path.suffix.lower() in ENDINGS and path.is_file())
 
 
 def load_rgb(path: Path, geometry: Geometry) -> NDArray[np.uint8]:
     """Decode one image to RGB ``(size, size, 3)`` uint8: resize of the shorter side, if any, then centre crop.
 
     Raises:
-        DataError: If the file is missing, truncated, no image, or smaller than the crop.
+        DataError: If the file is missing, truncated, no image, of more than 8 bits, or smaller than the crop.
     """
     try:
         with Image.open(path) as file:
+            if file.mode.startswith("I") or file.mode == "F":
+                raise DataError(f"{path} has more than 8 bits per channel ({file.mode})", "Convert it to 8 bits first.")
             image = file.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot read the image {path}: {error}", "Replace or remove the file.") from error

@@ -22,6 +22,7 @@ class CleanImages(Protocol):
     num_classes: int
     channels: Literal[1, 3]
     size: int
+    resizes: bool
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the set."""
@@ -55,7 +56,7 @@ class GeneratedImages(Source):
         self.dataset, self.seed = dataset, seed
         self.recipe, self.engine = get_recipe(recipe).name, engine_version()
         self.num_classes, self.channels, self.size = clean.num_classes, clean.channels, clean.size
-        self.total = len(clean.ids)
+        self.resizes, self.total = clean.resizes, len(clean.ids)
         self._fingerprint = clean.fingerprint()
         self._use(clean)
 

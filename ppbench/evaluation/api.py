@@ -15,6 +15,7 @@ from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.devices import choose_device, describe_device
 from ppbench.evaluation.loop import Settings, Subject, check_fits, evaluate_all
 from ppbench.evaluation.subjects import resolve_model
+from ppbench.files import check_writable
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import Checkpoint, weights_hash
 from ppbench.run import Run, write_run
@@ -77,10 +78,11 @@ class Prepared(NamedTuple):
         n, total = len(source.ids), source.total
         images = f"{total:,} images" if n == total else f"{n:,} of {total:,} images"
         cells = f"{len(settings.corruptions)} corruptions x {len(settings.severities)} severities"
+        made = "as published" if source.kind == "published" else f"made by {source.engine}"
         return (
             f"{subject.name}: {subject.card.architecture}, weights {weights_hash(subject.model)[:12]} | "
-            f"{images} of {source.dataset} | {cells} ({source.kind}, {source.engine}) | "
-            f"{subject.card.preprocessing()} | {describe_device(settings.device)}"
+            f"{images} of {source.dataset} | {cells}, {made} | "
+            f"{subject.card.preprocessing(source.resizes)} | {describe_device(settings.device)}"
         )
 
 
@@ -115,8 +117,15 @@ def evaluate(
     *,
     card: Card | None = None,
     data: str | Path | None = None,
+    corruptions: str | Sequence[str] = "c15",
+    severities: str | int | Sequence[str | int] = "1-5",
+    recipe: str = "imagecorruptions",
+    seed: int = 0,
+    limit: int | None = None,
+    device: str = "auto",
+    batch_size: int | None = None,
+    workers: int = 0,
     output: str | Path | None = None,
-    **options: Any,
 ) -> Run:
     """Measure one model on one dataset.
 
@@ -125,10 +134,15 @@ def evaluate(
         dataset: One of ``ppbench list datasets``.
         card: How to use ``model``, if it is a module.
         data: Folder of the dataset; not needed for the embedded one.
+        corruptions: Names, families ("noise") and sets ("c15").
+        severities: 1 to 5, or ranges ("1-3").
+        recipe: One of ``ppbench list recipes``.
+        seed: Key of the corruptions' draws and of ``limit``.
+        limit: Number of images, with equal shares of all classes; None for all.
+        device: "auto", "cpu", "cuda", "cuda:1".
+        batch_size: Images per forward pass; None: by size.
+        workers: Processes that make images; a script that uses them needs ``if __name__ == "__main__"``.
         output: Run file to write, with the correctness bits beside it.
-        **options: Further fields of `Job`: corruptions, severities (lists of strings as on the command line), recipe,
-            seed, limit, device, batch_size, workers (processes; a script that uses them needs the usual
-            ``if __name__ == "__main__"``).
 
     Returns:
         The run, complete.
@@ -136,24 +150,40 @@ def evaluate(
     Raises:
         UsageError: If a name or value is not allowed.
         DataError: If weights or images are missing, damaged or do not fit.
-        KeyboardInterrupt: On Ctrl-C, after what is finished has been written to ``output``.
+        KeyboardInterrupt: On Ctrl-C. As after any error, what is finished has been written to ``output``.
     """
-    subject: str | Subject
-    if isinstance(model, nn.Module):
-        if card is None:
-            raise UsageError("a module needs its card", "evaluate(model, card=ppbench.Card(…))")
-        subject = Subject(card.architecture, model, card)
-    else:
-        subject = Subject(model.card.architecture, *model) if isinstance(model, Checkpoint) else model
-    job = Job(dataset=dataset, data=Path(data) if data is not None else None, **options)
-    prepared = prepare(job, [subject])
-    results, interrupted = evaluate_all(*prepared)
-    run = results[0].run
+    if output is not None:
+        check_writable(Path(output))
+    job = Job(
+        dataset=dataset,
+        data=Path(data) if data is not None else None,
+        corruptions=[corruptions] if isinstance(corruptions, str) else corruptions,
+        severities=[str(s) for s in ([severities] if isinstance(severities, str | int) else severities)],
+        recipe=recipe,
+        seed=seed,
+        limit=limit,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+    )
+    results, stopped_by = evaluate_all(*prepare(job, [_as_subject(model, card)]))
+    run, bits = results[0]
     if output is not None and run.cells:
-        run = write_run(Path(output), run, results[0].bits)
-    if interrupted:
-        raise KeyboardInterrupt
+        run = write_run(Path(output), run, bits)
+    if stopped_by is not None:
+        raise stopped_by
     return run
+
+
+def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str | Subject:
+    """What `prepare` takes."""
+    if isinstance(model, Checkpoint):
+        return Subject(model.card.architecture, *model)
+    if not isinstance(model, nn.Module):
+        return model
+    if card is None:
+        raise UsageError("a module needs its card", "evaluate(model, card=ppbench.Card(…))")
+    return Subject(card.architecture, model, card)
 
 
 def _common_geometry(subjects: Sequence[Subject]) -> Geometry:

@@ -19,6 +19,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise RuntimeError("ppbench computes on cpu and cuda")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(
@@ -30,9 +32,7 @@ def choose_device(name: str) -> torch.device:
 
 def available_devices() -> list[str]:
     """Names for ``--device`` that work on this machine."""
-    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    return ["cpu", *gpus, *mps]
+    return ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
 
 
 def describe_device(device: torch.device) -> str:

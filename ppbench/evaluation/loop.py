@@ -7,11 +7,12 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ppbench.data.source import Pixels, Source, ids_hash
-from ppbench.errors import DataError
+from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.devices import describe_device
 from ppbench.evaluation.pixels import Piece, plan_pieces, stream
 from ppbench.evaluation.scores import Scores, count_cell, score
@@ -38,6 +39,15 @@ class Subject(NamedTuple):
     name: str
     model: nn.Module
     card: Card
+
+
+class Outcome(NamedTuple):
+    """What an evaluation came to."""
+
+    results: list[Result]
+    """One per subject; of an evaluation that was stopped, with the finished cells."""
+    stopped_by: KeyboardInterrupt | PpbenchError | None
+    """What ended it early. Whoever called keeps the results, then raises this."""
 
 
 class Result(NamedTuple):
@@ -69,10 +79,11 @@ def evaluate_all(
     source: Source,
     settings: Settings,
     advance: Advance = lambda corruption, severity, images: None,
-) -> tuple[list[Result], bool]:
+) -> Outcome:
     """Measure all ``subjects`` on the same images; every image is loaded and corrupted once for all of them.
 
-    Models are put into eval mode. On Ctrl-C the cells that are finished are kept.
+    Models are put into eval mode. If Ctrl-C, an image that cannot be read or logits that are not finite end the
+    evaluation early, the cells that are finished are kept.
 
     Args:
         subjects: Models with their cards; those of one call must want images of one geometry.
@@ -80,26 +91,38 @@ def evaluate_all(
         settings: How.
         advance: Told of progress.
 
-    Returns:
-        One result per subject, and whether the evaluation was interrupted.
-
     Raises:
-        DataError: If a model has another number of classes than the source, images cannot be read, or logits are not
-            finite.
+        DataError: Before the start, if a model does not fit the source or the source lacks cells.
     """
     for subject in subjects:
         check_fits(subject, source)
     source.check(settings.corruptions, settings.severities)
     started, clock = datetime.now(UTC), time.perf_counter()
     tallies = [_Tally(subject, settings.device) for subject in subjects]
-    interrupted = False
+    stopped_by: KeyboardInterrupt | PpbenchError | None = None
     try:
-        _run_through(tallies, source, settings, advance)
-    except KeyboardInterrupt:
-        interrupted = True
+        with _full_precision():
+            _run_through(tallies, source, settings, advance)
+    except (KeyboardInterrupt, PpbenchError) as reason:
+        stopped_by = reason
     seconds = round(time.perf_counter() - clock, 3)
     provenance = _provenance(settings, started, seconds)
-    return [tally.result(source, settings, provenance, interrupted) for tally in tallies], interrupted
+    status: Literal["complete", "interrupted"] = "complete" if stopped_by is None else "interrupted"
+    return Outcome([tally.result(source, settings, provenance, status) for tally in tallies], stopped_by)
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Compute in float32 as recorded: by itself torch lets GPUs round convolutions to TF32, 10 bits of mantissa."""
+    backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    for backend in backends:
+        backend.allow_tf32 = False
+    try:
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
 
 
 def check_fits(subject: Subject, source: Source) -> None:
@@ -148,7 +171,10 @@ class _Tally:
         self.bits[cell.key] = right
         self.open = []
 
-    def result(self, source: Source, settings: Settings, provenance: Provenance, interrupted: bool) -> Result:
+    def result(
+        self, source: Source, settings: Settings, provenance: Provenance, status: Literal["complete", "interrupted"]
+    ) -> Result:
+        """The run so far."""
         model = ModelRecord(
             name=self.subject.name,
             weights_sha256=self.hash,
@@ -156,7 +182,7 @@ class _Tally:
             card=self.subject.card.model_dump(mode="json", exclude_none=True),
         )
         run = Run(
-            status="interrupted" if interrupted else "complete",
+            status=status,
             model=model,
             protocol=_protocol(self.subject.card, source, settings),
             cells=tuple(self.cells),
@@ -206,7 +232,7 @@ def _protocol(card: Card, source: Source, settings: Settings) -> Protocol:
         n=len(source.ids),
         total=source.total,
         ids_sha256=ids_hash(source.ids),
-        preprocessing=card.preprocessing(),
+        preprocessing=card.preprocessing(source.resizes),
         precision="fp32",
         normalizer=settings.normalizer,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ppbench.errors import DataError
 from ppbench.evaluation.loop import Subject
-from ppbench.models.catalog import model_names, parse_model_name
+from ppbench.models.catalog import Architecture, model_names, parse_model_name
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.embedded import EMBEDDED_MODELS, embedded_path
 from ppbench.registry import unknown_name
@@ -36,12 +36,21 @@ def resolve_model(spec: str) -> Subject:
 def _how_to_get_weights(name: str) -> str:
     architecture = parse_model_name(name)
     if architecture.avg_kernel_size is not None and architecture.stem == "imagenet":
-        return f"get a checkpoint of {name} from {_AUTHORS}, then `--model FILE.ckpt`"
+        return f"none are published; `{_authors_training(architecture)}`, then `--model logs/…/last.ckpt`"
     if architecture.stem == "imagenet":
         url = _torchvision_url(name)
         return f"`wget {url}`, then `--model {url.rsplit('/', 1)[-1]}`"
     data = "--dataset fashion-mnist --data DIR"
     return f"`ppbench train --model {name} {data}`, then `--model {name}-fashion-mnist.safetensors`"
+
+
+def _authors_training(architecture: Architecture) -> str:
+    """The command that trains a push-pull network with the authors' code, whose checkpoints ppbench reads."""
+    return (
+        f"git clone {_AUTHORS} && cd pushpull-conv/project && python train_flow.py --task classification "
+        f"--model {architecture.network} --dataset_name imagenet --dataset_dir IMAGENET --logs_dir logs "
+        f"--avg_kernel_size {architecture.avg_kernel_size} --no-trainable_pull_inhibition"
+    )
 
 
 def _torchvision_url(name: str) -> str:

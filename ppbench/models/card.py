@@ -53,9 +53,14 @@ class Card(BaseModel):
             raise ValueError(f"mean and std need {self.in_channels} values each, one per channel")
         return self
 
-    def preprocessing(self) -> str:
-        """One line for people: size, resize, normalisation."""
-        resize = f"resize {self.resize}, crop {self.input_size}" if self.resize else f"{self.input_size} px as is"
+    def preprocessing(self, resizes: bool = True) -> str:
+        """One line for people: size, resize, normalisation.
+
+        Args:
+            resizes: Whether the images are resized as the card says; corrupted sets that were published are not.
+        """
+        cut = resizes and self.resize
+        resize = f"resize {self.resize}, crop {self.input_size}" if cut else f"{self.input_size} px as is"
         grey = ", grey" if self.in_channels == 1 else ""
         mean, std = ("/".join(f"{v:.4g}" for v in values) for values in (self.mean, self.std))
         return f"{resize}{grey}, mean {mean}, std {std}"

@@ -16,8 +16,8 @@ RESNETS = (
 SMALL_RESNETS = {f"resnet{6 * n + 2}": n for n in (1, 2, 3, 5, 7, 9)}
 """The three-stage networks for 28 to 32 px of He et al., CVPR 2016, section 4.2, with blocks per stage."""
 
-PUSH_PULL_SUFFIXES = {"": None, "-pp": 3, "-pp3": 3, "-pp5": 5}
-"""Suffix to the mean filter of the push-pull stem; None is a plain convolution."""
+PUSH_PULL_SUFFIXES = {"": None, "-pp": 3, "-pp3": 3, "-pp5": 5, "-pp0": 0}
+"""Suffix to the mean filter of the push-pull stem; None is a plain convolution, 0 push-pull without the filter."""
 
 
 @dataclass(frozen=True)

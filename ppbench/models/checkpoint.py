@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,11 +62,8 @@ def load_checkpoint(path: str | Path, *, architecture: str | None = None, card: 
     """
     path = Path(path)
     _check_readable(path)
-    if _is_safetensors(path):
-        state, stored = _read_safetensors(path)
-    else:
-        state, stored = _read_torch(path)
-    card = card or stored or _card_of_state(path, state, architecture)
+    content = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
+    card = card or content.card or _card_of_state(path, content.state, architecture or _recognise(path, content))
     if architecture and parse_model_name(architecture) != parse_model_name(card.architecture):
         raise UsageError(
             f"{path} holds a {card.architecture}, not a {architecture}",
@@ -75,9 +72,9 @@ def load_checkpoint(path: str | Path, *, architecture: str | None = None, card: 
     # Without memory at first: a card may ask for any size, and only one that the tensors have is made.
     with torch.device("meta"):
         model = build(card)
-    _check_fits(path, model, state)
+    _check_fits(path, model, content.state)
     model.to_empty(device="cpu")
-    _fill(model, state)
+    _fill(model, content.state)
     return Checkpoint(model.eval(), card)
 
 
@@ -140,7 +137,16 @@ def _is_safetensors(path: Path) -> bool:
         return path.suffix == ".safetensors" or file.read(9)[8:9] == b"{"
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card | None]:
+class _Content(NamedTuple):
+    """What a file holds, with torchvision's names."""
+
+    state: dict[str, Tensor]
+    card: Card | None
+    push_pull: bool
+    """Whether the names in the file are those of a push-pull stem."""
+
+
+def _read_safetensors(path: Path) -> _Content:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -157,7 +163,12 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Card | None]:
         raise DataError(
             f"the card in {path} is not valid: {_reason(error)}", "Was it written by this version of ppbench?"
         ) from error
-    return _plain_names(state), stored
+    return _Content(_plain_names(state), stored, _has_push_kernel(state))
+
+
+def _has_push_kernel(names: Iterable[str]) -> bool:
+    """Whether the authors' name of a push kernel is among the names; ppbench's own is that of a plain kernel."""
+    return any("conv1.push_conv." in name for name in names)
 
 
 def _reason(error: Exception) -> str:
@@ -167,7 +178,7 @@ def _reason(error: Exception) -> str:
     return error.message if isinstance(error, UsageError) else repr(error)
 
 
-def _read_torch(path: Path) -> tuple[dict[str, Tensor], Card | None]:
+def _read_torch(path: Path) -> _Content:
     content = read_torch_file(path)
     if not isinstance(content, Mapping):
         raise DataError(f"{path} holds no state dict but a {type(content).__name__}", "Save `model.state_dict()`.")
@@ -180,7 +191,8 @@ def _read_torch(path: Path) -> tuple[dict[str, Tensor], Card | None]:
     if not state:
         raise DataError(f"{path} holds no tensors", "Save `model.state_dict()`, not the whole model.")
     settings = content.get("hyper_parameters")
-    return state, _authors_card(path, settings, state) if isinstance(settings, Mapping) else None
+    card = _authors_card(path, settings, state) if isinstance(settings, Mapping) else None
+    return _Content(state, card, _has_push_kernel(tensors))
 
 
 def _plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -237,11 +249,10 @@ def _grey(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[tuple[float]
     return (shift / scale,), (1 / scale,)
 
 
-def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str | None) -> Card:
-    """The card of a bare state dict: the network is known by its tensors, ImageNet by its 1000 classes."""
-    if any(name not in state or state[name].dim() != dim for name, dim in _TELLING.items()):
-        raise DataError(f"{path} is the state dict of no network ppbench knows", _keys_found(state))
-    name = parse_model_name(architecture).name if architecture else _recognise(path, state)
+def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str) -> Card:
+    """The card of a bare state dict: ImageNet is known by its 1000 classes."""
+    _check_telling(path, state)
+    name = parse_model_name(architecture).name
     num_classes, in_channels = state["fc.weight"].shape[0], state["conv1.weight"].shape[1]
     if num_classes != 1000 or in_channels != 3 or parse_model_name(name).stem != "imagenet":
         raise DataError(
@@ -277,8 +288,20 @@ _GROUPED = {("resnet50", 4): "resnext50_32x4d", ("resnet101", 8): "resnext101_32
 """ResNeXts by (their ResNet, input channels per group of the first 3x3 convolution)."""
 
 
-def _recognise(path: Path, state: Mapping[str, Tensor]) -> str:
+def _check_telling(path: Path, state: Mapping[str, Tensor]) -> None:
+    if any(name not in state or state[name].dim() != dim for name, dim in _TELLING.items()):
+        raise DataError(f"{path} is the state dict of no network ppbench knows", _keys_found(state))
+
+
+def _recognise(path: Path, content: _Content) -> str:
     """Name the plain network whose state dict this is."""
+    state = content.state
+    _check_telling(path, state)
+    if content.push_pull:
+        raise DataError(
+            f"{path} holds the weights of a push-pull network, but not the size of its mean filter",
+            "Name the network: `load_checkpoint(path, architecture='resnet50-pp3')`.",
+        )
     blocks = [{n.split(".")[1] for n in state if n.startswith(f"layer{stage}.")} for stage in (1, 2, 3, 4)]
     counts = tuple(map(len, blocks))
     if counts[3] == 0 and counts[0]:

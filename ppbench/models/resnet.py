@@ -8,8 +8,9 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
+from ppbench.errors import UsageError
 from ppbench.models.catalog import SMALL_RESNETS, Architecture, parse_model_name
-from ppbench.models.pushpull import PushPullConv2d, with_push_pull
+from ppbench.models.pushpull import with_push_pull
 
 
 class SmallResNet(nn.Module):
@@ -80,9 +81,11 @@ def create_model(
         A module that maps ``(N, in_channels, H, W)`` to logits ``(N, num_classes)``, in training mode.
 
     Raises:
-        UsageError: If there is no such name.
+        UsageError: If there is no such name, or a strength of inhibition is given for a plain network.
     """
     architecture = parse_model_name(name)
+    if architecture.avg_kernel_size is None and (inhibition != 1.0 or trainable_inhibition):
+        raise UsageError(f"{name} has no inhibition to set", f"Take its push-pull twin: {name}-pp3.")
     model = _plain_network(architecture, num_classes)
     _replace_stem(model, architecture, in_channels, stem_bias)
     if architecture.avg_kernel_size is not None:
@@ -93,11 +96,6 @@ def create_model(
             trainable_inhibition=trainable_inhibition,
         )
     return model
-
-
-def push_pull_layer(model: nn.Module) -> PushPullConv2d | None:
-    """Return the first push-pull convolution of a model, or None."""
-    return next((module for module in model.modules() if isinstance(module, PushPullConv2d)), None)
 
 
 def _plain_network(architecture: Architecture, num_classes: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -100,6 +101,13 @@ def load_training_data(dataset: str, folder: Path) -> TrainingData:
     if dataset not in TRAINABLE:
         raise unknown_name("training dataset", dataset, list(TRAINABLE), "ppbench list datasets")
     return TRAINABLE[dataset](folder)
+
+
+def fingerprint(data: TrainingData) -> str:
+    """SHA-256 (hex) of the training images and labels."""
+    digest = hashlib.sha256(data.images.contiguous().numpy().tobytes())
+    digest.update(data.labels.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _fashion_mnist(folder: Path) -> TrainingData:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from shutil import rmtree
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import lightning
@@ -15,12 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from ppbench.files import atomic_write, check_writable
+from ppbench.files import check_writable
 from ppbench.models.card import Card
 from ppbench.models.catalog import parse_model_name
 from ppbench.models.checkpoint import build, save_checkpoint
-from ppbench.train.data import ArrayBatches, Batch, TrainingData, load_training_data
+from ppbench.train.data import ArrayBatches, Batch, TrainingData, fingerprint, load_training_data
 from ppbench.train.recipe import TrainRecipe
+from ppbench.train.state import PartFolder
 
 Report = Callable[[str], None]
 
@@ -40,12 +43,12 @@ def train(
     command: str | None = None,
     report: Report = lambda line: None,
     callbacks: tuple[Callback, ...] = (),
-    accelerator: str = "auto",
+    device: torch.device | None = None,
 ) -> Trained:
     """Train a network and write it, with its card, to ``output``.
 
-    After every epoch the state goes to the folder ``<output>.part``. A run with the same recipe that finds such a
-    folder goes on from there and ends with the same weights as an unbroken one; with another recipe it starts anew.
+    After every epoch the state goes to the folder ``<output>.part``. A run with the same recipe and data that finds
+    such a folder goes on from there and ends with the same weights as an unbroken one.
 
     Args:
         recipe: The settings.
@@ -54,53 +57,91 @@ def train(
         command: The command line to record in the card.
         report: Called with lines for people.
         callbacks: More Lightning callbacks, such as a progress display.
-        accelerator: Lightning's name of the device: "auto", "cpu", "cuda", "mps".
+        device: Where to compute; None: the CPU.
 
     Raises:
-        UsageError: If the model or dataset is not known.
-        DataError: If data cannot be read or the output cannot be written.
+        UsageError: If the model or dataset is not known, or ``<output>.part`` is of another run.
+        DataError: If data or the state of the earlier run cannot be read, or the output cannot be written.
+        KeyboardInterrupt: On Ctrl-C; the finished epochs are kept.
     """
-    architecture = parse_model_name(recipe.model)
+    parse_model_name(recipe.model)
     check_writable(output)
     loaded = load_training_data(recipe.dataset, data)
-    card = Card(
-        architecture=architecture.name,
-        num_classes=loaded.num_classes,
-        in_channels=1 if loaded.images.shape[1] == 1 else 3,
-        input_size=loaded.images.shape[-1],
-        mean=loaded.mean,
-        std=loaded.std,
+    card = _card(recipe, loaded, command)
+    part = PartFolder(output)
+    state = part.resume_point(recipe, fingerprint(loaded))
+    if state is not None:
+        report(f"resuming from {state}")
+    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
+    module = Classifier(build(card), recipe, card)
+    trainer = _trainer(recipe, part, device or torch.device("cpu"), callbacks)
+    with _interrupts_raised(trainer):
+        try:
+            trainer.fit(module, datamodule=_Batches(loaded, recipe), ckpt_path=state, weights_only=True)
+        except (UnpicklingError, EOFError, RuntimeError) as error:
+            if state is None or trainer.global_step > 0:
+                raise
+            raise part.unreadable(error) from error
+    clean = _clean_accuracy(trainer, module, loaded)
+    save_checkpoint(output, module.network, card.model_copy(update={"clean_accuracy": clean}))
+    part.remove()
+    return Trained(output, clean)
+
+
+def _card(recipe: TrainRecipe, data: TrainingData, command: str | None) -> Card:
+    """The card of the network to be trained, complete but for its accuracy."""
+    return Card(
+        architecture=parse_model_name(recipe.model).name,
+        num_classes=data.num_classes,
+        in_channels=1 if data.images.shape[1] == 1 else 3,
+        input_size=data.images.shape[-1],
+        mean=data.mean,
+        std=data.std,
         inhibition=recipe.inhibition,
         trainable_inhibition=recipe.trainable_inhibition,
         trained_on=recipe.dataset,
-        class_names=loaded.class_names,
+        class_names=data.class_names,
         seed=recipe.seed,
         recipe=recipe.model_dump(),
         versions=_versions(),
         command=command,
     )
-    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    module = Classifier(build(card), recipe, card)
-    part = output.with_name(output.name + ".part")
-    trainer = lightning.Trainer(
-        accelerator=accelerator,
-        devices=1,
+
+
+def _trainer(
+    recipe: TrainRecipe, part: PartFolder, device: torch.device, callbacks: tuple[Callback, ...]
+) -> lightning.Trainer:
+    """Lightning's loop, keeping its state after every epoch."""
+    keep = ModelCheckpoint(part.path, filename=part.state.stem, every_n_epochs=1, enable_version_counter=False)
+    return lightning.Trainer(
+        accelerator=device.type,
+        devices=1 if device.type == "cpu" else [device.index or 0],
         max_epochs=recipe.epochs,
-        callbacks=[
-            ModelCheckpoint(part, filename="last", every_n_epochs=1, enable_version_counter=False),
-            *callbacks,
-        ],
+        callbacks=[keep, *callbacks],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         deterministic=True,
     )
-    trainer.fit(module, datamodule=_Batches(loaded, recipe), ckpt_path=_resume_point(part, recipe, report))
-    accuracy = trainer.test(module, DataLoader(_test_batches(loaded, recipe), batch_size=None), verbose=False)
-    clean = float(accuracy[0]["correct"])
-    save_checkpoint(output, module.network, card.model_copy(update={"clean_accuracy": clean}))
-    rmtree(part)
-    return Trained(output, clean)
+
+
+@contextmanager
+def _interrupts_raised(trainer: lightning.Trainer) -> Iterator[None]:
+    """Let Ctrl-C be a KeyboardInterrupt, which Lightning turns into an exit with code 1 and a SIGINT ignored."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+def _clean_accuracy(trainer: lightning.Trainer, module: Classifier, data: TrainingData) -> float:
+    """Top-1 accuracy on the clean test images, a fraction."""
+    batches = ArrayBatches(data.test_images, data.test_labels, module.recipe.batch_size)
+    return float(trainer.test(module, DataLoader(batches, batch_size=None), verbose=False)[0]["correct"])
 
 
 class Classifier(lightning.LightningModule):
@@ -174,26 +215,6 @@ class _EpochBatches(ArrayBatches):
         assert self.owner.trainer is not None
         self.epoch = self.owner.trainer.global_step // len(self)
         yield from super().__iter__()
-
-
-def _test_batches(data: TrainingData, recipe: TrainRecipe) -> ArrayBatches:
-    return ArrayBatches(data.test_images, data.test_labels, recipe.batch_size)
-
-
-def _resume_point(part: Path, recipe: TrainRecipe, report: Report) -> str | None:
-    """The state of an earlier, killed run of the same recipe, or None after clearing what another left."""
-    note, state = part / "recipe.json", part / "last.ckpt"
-    text = recipe.model_dump_json(indent=1)
-    same = note.is_file() and note.read_text() == text
-    if same and state.is_file():
-        report(f"resuming from {state}")
-        return str(state)
-    if part.exists():
-        why = "it has not finished an epoch" if same else "its recipe differs"
-        report(f"starting anew: {part} is of an earlier run, but {why}")
-        rmtree(part)
-    atomic_write(note, text)
-    return None
 
 
 def _versions() -> dict[str, str]:

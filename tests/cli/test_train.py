@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,29 @@ def test_a_checkpoint_is_written_and_can_be_evaluated(tmp_path: Path, monkeypatc
     few = ["-c", "fog", "-s", "1", "--limit", "20", "--workers", "0"]
     measured = runner.invoke(app, ["eval", "-m", "resnet8-pp-fashion-mnist.safetensors", *few])
     assert measured.exit_code == 0, measured.output
+
+
+def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    data = write_fashion_mnist(tmp_path / "data", train=1000)
+    output = tmp_path / "net.safetensors"
+    call = ["train", "--model", "resnet8", "--data", str(data), "--output", str(output), "--device", "cpu"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ppbench", *call, "--epochs", "200"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    state, deadline = tmp_path / "net.safetensors.part" / "last.ckpt", time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr.decode()
+    assert b"Traceback" not in stderr
+    assert b"interrupted" in stderr
+    assert stdout == b""
+    assert state.exists()
+    assert not output.exists()
 
 
 def test_without_lightning_the_extra_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run
 from tests.evaluation.models import tiny_checkpoint, tiny_subject
 
-FEW = {"corruptions": ["fog"], "severities": ["1"], "limit": 20}
+FEW: dict[str, Any] = {"corruptions": "fog", "severities": 1, "limit": 20}
 
 
 def test_files_modules_and_checkpoints_give_the_same_run(tmp_path: Path) -> None:
@@ -38,6 +39,21 @@ def test_the_run_is_written_with_its_bits(tmp_path: Path) -> None:
     assert read_run(output) == run
     bits = read_bits(output, run)
     assert [int(np.count_nonzero(bits[cell.key])) for cell in run.cells] == [cell.top1 for cell in run.cells]
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="cannot write"):
+        evaluate("no such model", output=tmp_path / "file" / "run.json")
+
+
+def test_corruptions_and_severities_may_be_single_values_or_lists() -> None:
+    subject = tiny_subject()
+    one = evaluate(subject.model, card=subject.card, corruptions="fog", severities=3, limit=10)
+    other = evaluate(subject.model, card=subject.card, corruptions=["fog"], severities=["3"], limit=10)
+    several = evaluate(subject.model, card=subject.card, corruptions=["fog"], severities=[1, "2-3"], limit=10)
+    assert one.cells == other.cells
+    assert several.protocol.severities == (1, 2, 3)
 
 
 def test_a_module_needs_a_card() -> None:
@@ -68,7 +84,8 @@ def test_embedded_models_share_recipe_and_seed_but_the_stem() -> None:
 def test_a_network_without_weights_says_where_to_get_them() -> None:
     with pytest.raises(DataError, match="--model resnet50-pp is a network without weights") as caught:
         resolve_model("resnet50-pp")
-    assert "github.com/bgswaroop/pushpull-conv" in caught.value.hint
+    assert "git clone https://github.com/bgswaroop/pushpull-conv" in caught.value.hint
+    assert "--avg_kernel_size 3" in caught.value.hint
     with pytest.raises(DataError) as caught:
         resolve_model("resnet50")
     assert "wget https://download.pytorch.org/models/resnet50-0676ba61.pth" in caught.value.hint
@@ -106,6 +123,8 @@ def test_models_of_different_sizes_are_refused(tmp_path: Path) -> None:
         (Job(severities=["0"]), "severity '0' is not allowed"),
         (Job(corruptions=["frog"]), "unknown corruption 'frog'"),
         (Job(device="tpu9"), "--device tpu9 cannot be used here"),
+        (Job(device="meta"), "--device meta cannot be used here"),
+        (Job(data=Path()), "--dataset fashion-mnist-2k takes no --data"),
         (Job(dataset="imagenet"), "unknown dataset 'imagenet'"),
     ],
 )

@@ -29,8 +29,8 @@ def embedded(limit: int = 30) -> Source:
 
 
 def run(subject: Subject, source: Source, settings: Settings = SETTINGS) -> Result:
-    results, interrupted = evaluate_all([subject], source, settings)
-    assert not interrupted
+    results, stopped_by = evaluate_all([subject], source, settings)
+    assert stopped_by is None
     return results[0]
 
 
@@ -141,8 +141,8 @@ def test_ctrl_c_keeps_the_finished_cells_and_ends_the_workers(workers: int) -> N
             raise KeyboardInterrupt
 
     settings = Settings(("gaussian_noise", "fog"), (1, 4), batch_size=16, workers=workers)
-    results, interrupted = evaluate_all([tiny_subject()], embedded(), settings, interrupt)
-    assert interrupted
+    results, stopped_by = evaluate_all([tiny_subject()], embedded(), settings, interrupt)
+    assert isinstance(stopped_by, KeyboardInterrupt)
     assert results[0].run.status == "interrupted"
     whole = run(tiny_subject(), embedded(), Settings(("gaussian_noise", "fog"), (1, 4), batch_size=16))
     assert results[0].run.cells == whole.run.cells[:3]
@@ -153,8 +153,50 @@ def test_damaged_weights_are_an_error_not_a_result() -> None:
     subject = tiny_subject()
     with torch.no_grad():
         subject.model.fc.weight.fill_(float("nan"))  # type: ignore[union-attr,operator]
-    with pytest.raises(DataError, match="30 outputs that are not finite at clean/0"):
-        run(subject, embedded())
+    results, stopped_by = evaluate_all([subject], embedded(), SETTINGS)
+    assert isinstance(stopped_by, DataError)
+    assert "30 outputs that are not finite at clean/0" in stopped_by.message
+    assert not results[0].run.cells
+
+
+def test_a_broken_image_keeps_the_cells_before_it(tmp_path: Path) -> None:
+    tree = write_published(tmp_path, ("snow", "fog"), (1, 2))
+    source = open_source("imagenet-c", tree, Geometry(32, None))
+    broken = tree / "fog" / "2" / source.ids[4]
+    broken.write_bytes(broken.read_bytes()[:200])
+    subject = tiny_subject(size=32, channels=3, classes=2)
+    results, stopped_by = evaluate_all([subject], source, Settings(corruptions=("snow", "fog"), severities=(1, 2)))
+    assert isinstance(stopped_by, DataError)
+    assert str(broken) in stopped_by.message
+    assert [cell.key for cell in results[0].run.cells] == [("snow", 1), ("snow", 2), ("fog", 1)]
+    assert results[0].run.status == "interrupted"
+
+
+def test_published_images_are_recorded_as_not_resized(tmp_path: Path) -> None:
+    tree = write_published(tmp_path, ("fog",), (1,))
+    _, model, card = tiny_subject(size=32, channels=3, classes=2)
+    subject = Subject("tiny", model, card.model_copy(update={"resize": 40}))
+    settings = Settings(corruptions=("fog",), severities=(1,))
+    published = run(subject, open_source("imagenet-c", tree, Geometry(32, 40)), settings)
+    assert published.run.protocol.preprocessing.startswith("32 px as is, mean")
+    clean = write_class_folders(tmp_path / "clean", size=48)
+    generated = run(subject, open_source("imagenet-c", clean, Geometry(32, 40)), settings)
+    assert generated.run.protocol.preprocessing.startswith("resize 40, crop 32, mean")
+
+
+def test_float32_is_float32_on_every_device() -> None:
+    """The protocol says fp32: TF32 must be off while the network runs, and as before afterwards."""
+    seen: list[tuple[bool, bool]] = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+            return x.flatten(1)[:, :10]
+
+    before = torch.backends.cudnn.allow_tf32
+    run(Subject("spy", Spy(), tiny_subject().card), embedded(10), Settings(("fog",), (1,)))
+    assert set(seen) == {(False, False)}
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 def test_the_record_tells_what_was_measured_and_with_what() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from pydantic import ValidationError
 from torch.nn import functional as F
 
-from ppbench.errors import DataError
+from ppbench.errors import DataError, UsageError
 from ppbench.models.checkpoint import load_checkpoint, weights_hash
 from ppbench.train.fit import train
 from ppbench.train.recipe import TrainRecipe
@@ -43,9 +45,7 @@ class Kill(Callback):
 def run(
     data: Path, output: Path, recipe: TrainRecipe = RECIPE, *callbacks: Callback, said: list[str] | None = None
 ) -> str:
-    train(
-        recipe, data, output, callbacks=callbacks, accelerator="cpu", report=(said if said is not None else []).append
-    )
+    train(recipe, data, output, callbacks=callbacks, report=(said if said is not None else []).append)
     return weights_hash(load_checkpoint(output).model)
 
 
@@ -53,7 +53,7 @@ def test_the_loss_falls_and_the_card_tells_all(data: Path, tmp_path: Path) -> No
     losses = Losses()
     output = tmp_path / "net.safetensors"
     recipe = RECIPE.model_copy(update={"epochs": 8})
-    trained = train(recipe, data, output, callbacks=(losses,), accelerator="cpu", command="ppbench train --epochs 8")
+    trained = train(recipe, data, output, callbacks=(losses,), command="ppbench train --epochs 8")
     assert sum(losses.values[-6:]) < 0.8 * sum(losses.values[:6])
     card = load_checkpoint(output).card
     assert card.architecture == "resnet8-pp3"
@@ -89,15 +89,67 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(data: Path, tmp_pat
     assert said[0].startswith("resuming from")
 
 
-def test_another_recipe_does_not_resume_and_says_why(data: Path, tmp_path: Path) -> None:
+def test_the_state_of_another_recipe_or_other_data_is_neither_used_nor_lost(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "net.safetensors"
     with pytest.raises(RuntimeError, match="killed"):
         run(data, output, RECIPE, Kill())
-    said: list[str] = []
-    other = RECIPE.model_copy(update={"seed": 1})
-    resumed = run(data, output, other, said=said)
-    assert "its recipe differs" in said[0]
-    assert resumed == run(data, tmp_path / "fresh.safetensors", other)
+    state = (tmp_path / "net.safetensors.part" / "last.ckpt").read_bytes()
+    with pytest.raises(UsageError, match="holds the unfinished run of another recipe or other data"):
+        run(data, output, RECIPE.model_copy(update={"seed": 1}))
+    with pytest.raises(UsageError, match="holds the unfinished run of another recipe or other data"):
+        run(write_fashion_mnist(tmp_path / "other", train=310), output)
+    assert (tmp_path / "net.safetensors.part" / "last.ckpt").read_bytes() == state
+
+
+@pytest.mark.parametrize("file", [False, True])
+def test_what_is_not_ours_is_not_deleted(data: Path, tmp_path: Path, file: bool) -> None:
+    part = tmp_path / "net.safetensors.part"
+    mine = part if file else part / "mine.txt"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("precious")
+    with pytest.raises(UsageError, match="holds something else"):
+        run(data, tmp_path / "net.safetensors")
+    assert mine.read_text() == "precious"
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x80\x04cos\nsystem\n(S'touch planted'\ntR."])
+def test_a_damaged_state_is_named_and_nothing_it_names_is_run(
+    data: Path, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = tmp_path / "net.safetensors"
+    with pytest.raises(RuntimeError, match="killed"):
+        run(data, output, RECIPE, Kill())
+    (tmp_path / "net.safetensors.part" / "last.ckpt").write_bytes(content)
+    with pytest.raises(DataError, match="cannot go on from") as caught:
+        run(data, output)
+    assert "Delete" in caught.value.hint
+    assert not (tmp_path / "planted").exists()
+
+
+def test_files_of_others_in_the_state_folder_outlive_the_run(data: Path, tmp_path: Path) -> None:
+    class Leave(Callback):
+        def on_train_end(self, trainer: Any, module: Any) -> None:
+            (tmp_path / "net.safetensors.part" / "notes.txt").write_text("mine")
+
+    run(data, tmp_path / "net.safetensors", RECIPE.model_copy(update={"epochs": 1}), Leave())
+    assert [p.name for p in (tmp_path / "net.safetensors.part").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"seed": 2**32}, {"seed": -1}, {"inhibition": math.nan}, {"lr": math.inf}, {"lr": 0.0}, {"epochs": 0}],
+)
+def test_settings_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TrainRecipe(model="resnet8", dataset="fashion-mnist", **values)
+
+
+def test_the_schedule_keeps_its_proportions() -> None:
+    recipe = TrainRecipe(model="resnet8", dataset="fashion-mnist", lr=0.004)
+    assert (recipe.lr_start, recipe.lr_end) == (1e-4, 1e-7)
+    standard = TrainRecipe(model="resnet8", dataset="fashion-mnist")
+    assert (standard.lr_start, standard.lr, standard.lr_end) == (5e-3, 0.2, 5e-6)  # the paper's
 
 
 def test_seeds_matter_and_runs_repeat(data: Path, tmp_path: Path) -> None:
