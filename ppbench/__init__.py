@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ppbench import metrics as metrics
     from ppbench.evaluation.api import evaluate as evaluate
     from ppbench.models.card import Card as Card
     from ppbench.models.checkpoint import load_checkpoint as load_checkpoint
@@ -27,6 +28,7 @@ _PUBLIC = {
     "evaluate": "ppbench.evaluation.api:evaluate",
     "load_checkpoint": "ppbench.models.checkpoint:load_checkpoint",
     "load_run": "ppbench.run:read_run",
+    "metrics": "ppbench.metrics",
     "save_checkpoint": "ppbench.models.checkpoint:save_checkpoint",
     "with_push_pull": "ppbench.models.pushpull:with_push_pull",
 }
@@ -38,7 +40,8 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'ppbench' has no attribute {name!r}")
     module, _, attribute = _PUBLIC[name].partition(":")
-    return getattr(import_module(module), attribute)
+    loaded = import_module(module)
+    return getattr(loaded, attribute) if attribute else loaded
 
 
 def __dir__() -> list[str]:

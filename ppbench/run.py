@@ -128,6 +128,15 @@ class Protocol(_Record):
     normalizer: str
     """Denominators of CE that are customary for this dataset: "alexnet" or "none"."""
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Protocol:
+        if self.n > self.total:
+            raise ValueError(f"n {self.n} <= total {self.total} does not hold")
+        for values in (self.corruptions, self.severities):
+            if len(set(values)) != len(values):
+                raise ValueError("a corruption or a severity stands twice")
+        return self
+
 
 class Provenance(_Record):
     """Where, when and with what the run was made; no two runs need agree in it."""
@@ -165,10 +174,20 @@ class Run(_Record):
     provenance: Provenance
 
     @model_validator(mode="after")
-    def _cells_once(self) -> Run:
+    def _consistent(self) -> Run:
         keys = [cell.key for cell in self.cells]
         if len(set(keys)) != len(keys):
             raise ValueError("a cell stands twice")
+        expected = expected_cells(self.protocol.corruptions, self.protocol.severities)
+        for cell in self.cells:
+            if cell.key not in expected:
+                raise ValueError(f"{_words(cell.key)} is not among the cells of the protocol")
+            if cell.n != self.protocol.n:
+                raise ValueError(f"{_words(cell.key)} has n {cell.n}, the protocol {self.protocol.n}")
+        # Clean images may be absent from a whole run: published sets of corrupted images have none.
+        missing = [key for key in expected if key not in keys and key != (CLEAN, 0)]
+        if missing and self.status == "complete":
+            raise ValueError(f"the run is complete, yet {_words(missing[0])} is missing")
         return self
 
     def cell(self, corruption: str, severity: int) -> Cell | None:
@@ -187,6 +206,12 @@ def expected_cells(corruptions: Iterable[str], severities: Iterable[int]) -> lis
     """All cells of a protocol in order: clean, then each corruption at each severity."""
     severities = tuple(severities)
     return [(CLEAN, 0), *((corruption, severity) for corruption in corruptions for severity in severities)]
+
+
+def _words(key: tuple[str, int]) -> str:
+    """``fog at severity 3``."""
+    corruption, severity = key
+    return corruption if corruption == CLEAN else f"{corruption} at severity {severity}"
 
 
 def json_schema() -> dict[str, Any]:
@@ -249,7 +274,8 @@ def read_run(path: Path) -> Run:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "run"
         raise DataError(
-            f"{path} is damaged: {where}: {first['msg']}", "Evaluate again, or restore the file."
+            f"{path} is damaged: {where}: {first['msg'].removeprefix('Value error, ')}",
+            "Evaluate again, or restore the file.",
         ) from error
 
 

@@ -61,30 +61,36 @@ def make_run(
     n: int = 1000,
     corruptions: Sequence[str] = C15,
     severities: Sequence[int] = SEVERITIES,
-    status: str = "complete",
+    status: str | None = None,
     **protocol: Any,
 ) -> Run:
-    """A run with these errors (fractions; all one half if None); cells not among them are absent."""
+    """A run with these errors (fractions; all one half if None); cells not among them are absent.
+
+    Unless told, its status is "interrupted" if a corrupted cell is absent.
+    """
     keys = expected_cells(corruptions, severities)
     errors = dict.fromkeys(keys, 0.5) if errors is None else errors
     cells = tuple(make_cell(*key, round(n * (1 - errors[key])), n) for key in keys if key in errors)
-    fields = {"total": n, "normalizer": "none", "seed": 0, "dataset": "fashion-mnist", **protocol}
+    if status is None:
+        status = "complete" if all(key in errors for key in keys[1:]) else "interrupted"
+    fields = {
+        "dataset": "fashion-mnist",
+        "fingerprint": "1" * 64,
+        "source": "generated",
+        "recipe": "imagecorruptions",
+        "engine": "imagecorruptions-imaug 1.1.5",
+        "seed": 0,
+        "total": n,
+        "ids_sha256": "2" * 64,
+        "preprocessing": "28 px",
+        "precision": "fp32",
+        "normalizer": "none",
+        **protocol,
+    }
     return Run(
         status=status,
         model=ModelRecord(name=name, weights_sha256="0" * 64, parameters=272_474, card={"architecture": "resnet20"}),
-        protocol=Protocol(
-            fingerprint="1" * 64,
-            source="generated",
-            recipe="imagecorruptions",
-            engine="imagecorruptions-imaug 1.1.5",
-            corruptions=corruptions,
-            severities=severities,
-            n=n,
-            ids_sha256="2" * 64,
-            preprocessing="28 px",
-            precision="fp32",
-            **fields,
-        ),
+        protocol=Protocol(corruptions=corruptions, severities=severities, n=n, **fields),
         cells=cells,
         provenance=Provenance(
             command="ppbench eval",

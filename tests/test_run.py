@@ -79,7 +79,7 @@ def test_the_file_has_one_line_per_cell_and_no_ratios(written):
 
 
 def test_an_interrupted_run_keeps_what_is_finished(tmp_path):
-    run = make_run({(CLEAN, 0): 0.1, ("fog", 1): 0.5}, status="interrupted")
+    run = make_run({(CLEAN, 0): 0.1, ("fog", 1): 0.5})
     path = tmp_path / "run.json"
     write_run(path, run, make_bits(run))
     found = read_run(path)
@@ -87,6 +87,12 @@ def test_an_interrupted_run_keeps_what_is_finished(tmp_path):
     assert found.cell("fog", 1) == run.cells[1]
     assert found.cell("fog", 2) is None
     assert set(read_bits(path, found)) == {(CLEAN, 0), ("fog", 1)}
+
+
+def test_a_complete_run_may_lack_the_clean_cell_alone(tmp_path):
+    path = tmp_path / "run.json"
+    write_run(path, make_run({("fog", 1): 0.5}, corruptions=("fog",), severities=(1,)))
+    assert (read_run(path).status, read_run(path).cell(CLEAN, 0)) == ("complete", None)
 
 
 def test_a_run_without_bits_says_so(tmp_path):
@@ -135,6 +141,14 @@ def test_the_frame_has_a_row_per_cell():
         (lambda content: content["cells"].append(content["cells"][1]), "a cell stands twice"),
         (lambda content: content["protocol"].update(corruptions=["mist"]), "unknown corruption 'mist'"),
         (lambda content: content["protocol"].update(severities=[0]), "damaged: protocol.severities.0"),
+        (lambda content: content["protocol"].update(severities=[1, 1]), "damaged: protocol: .* stands twice"),
+        (lambda content: content["protocol"].update(corruptions=["fog", "fog"]), "damaged: protocol: .* stands twice"),
+        (lambda content: content["protocol"].update(n=31), "damaged: protocol: n 31 <= total 30 does not hold"),
+        (lambda content: content["protocol"].update(n=29), "damaged: run: clean has n 30, the protocol 29"),
+        (lambda content: content["protocol"].update(corruptions=["snow"]), "fog at severity 1 is not among the cells"),
+        (lambda content: content["protocol"].update(severities=[1, 2]), "fog at severity 3 is not among the cells"),
+        (lambda content: content["protocol"].update(corruptions=["fog", "snow"]), "snow at severity 1 is missing"),
+        (lambda content: content["cells"].pop(), "damaged: run: the run is complete, yet fog at severity 5 is missing"),
     ],
 )
 def test_a_damaged_or_future_file_is_refused(written, change, message):

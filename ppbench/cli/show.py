@@ -77,20 +77,23 @@ def load_accuracies(path: Path) -> Accuracies:
 
 
 def load_normalizer(value: str) -> Normalizer | None:
-    """The denominators that ``--normalizer`` names; None for ``none``.
+    """The denominators that ``--normalizer`` names, in any case of letters; None for ``none``.
 
     Raises:
         UsageError: If it is neither a known name nor looks like a file.
-        DataError: If the file cannot be read.
+        DataError: If it looks like a file and there is none, or it cannot be read.
     """
+    from ppbench.errors import DataError
     from ppbench.metrics.normalizers import ALEXNET
     from ppbench.registry import unknown_name
 
     known = {"alexnet": ALEXNET, "none": None}
-    if value in known:
-        return known[value]
+    if value.lower() in known:
+        return known[value.lower()]
     path = Path(value)
-    if not path.suffix and not path.exists():
+    if not path.exists():
+        if path.suffix or "/" in value or "\\" in value:
+            raise DataError(f"there is no file {value}", "--normalizer takes alexnet, none, a run file or a CSV.")
         raise unknown_name("normaliser", value, [*known, "a run file", "a CSV"], "ppbench show --help")
     return load_accuracies(path)
 

@@ -1,0 +1,25 @@
+"""What is computed from the results of a run; docs/metrics.md has the definitions. Free of torch, numpy and pandas."""
+
+from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.corruption_error import (
+    clean_error,
+    headline_metrics,
+    mean_corruption_error,
+    mean_error,
+    net_robustness,
+    relative_mean_corruption_error,
+)
+from ppbench.metrics.metric import Metric
+from ppbench.metrics.normalizers import ALEXNET
+
+__all__ = [
+    "ALEXNET",
+    "Accuracies",
+    "Metric",
+    "clean_error",
+    "headline_metrics",
+    "mean_corruption_error",
+    "mean_error",
+    "net_robustness",
+    "relative_mean_corruption_error",
+]

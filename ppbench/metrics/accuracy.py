@@ -101,6 +101,11 @@ class Accuracies:
         return headline_corruptions(self.corruptions)
 
     @property
+    def generated(self) -> bool:
+        """Whether the corrupted images are known to be other ones than the published set's."""
+        return self.protocol is not None and self.protocol.source != "published"
+
+    @property
     def subset(self) -> str | None:
         """``"500 of 2000"`` if only some of the dataset's images were evaluated, else None."""
         if self.protocol is None or self.protocol.n == self.protocol.total:
@@ -124,6 +129,8 @@ class Accuracies:
         missing = [key for key in keys if key not in self.errors]
         if missing:
             named = ", ".join(f"{corruption} s{severity}" for corruption, severity in missing[:3])
+            if len(keys) == 1:
+                raise Unavailable(f"{self.source} lacks the cell {named}")
             more = ", …" if len(missing) > 3 else ""
             raise Unavailable(f"{self.source} lacks {len(missing)} of {len(keys)} cells: {named}{more}")
         return mean(self.errors[key] for key in keys)

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 
 from ppbench.metrics.accuracy import Accuracies, mean
 from ppbench.metrics.metric import Metric, Unavailable, metric, ratio
-from ppbench.metrics.normalizers import Normalizer
+from ppbench.metrics.normalizers import Normalizer, PublishedMeans
 
 NEAR_ZERO = 1e-3
 """Denominators below a tenth of a percentage point are noise: 50,000 images have a standard error of 0.2."""
 
 SAME_IMAGES = ("dataset", "fingerprint", "ids_sha256", "source", "recipe", "engine", "seed")
 """What two runs' protocols must agree in for one to be the other's baseline: the pixels they were shown."""
+
+HASHES = ("fingerprint", "ids_sha256")
+"""Those of them that are hashes: reasons name the first twelve characters."""
 
 FORMULAS = {
     "clean_error": "E_0 = wrong / all, uncorrupted images",
@@ -74,7 +77,7 @@ def mean_corruption_error(
         name: ``CE`` for one corruption, ``mCE`` for the mean.
     """
     names = accuracies.headline if corruptions is None else corruptions
-    label = accuracies.label(name, _name_of(normalizer), corruptions=names, severities=accuracies.severities)
+    label = _label_of_ce(name, accuracies, normalizer, names)
     return metric(name, label, "%", lambda: _mean_of_ratios(accuracies, normalizer, names, relative=False))
 
 
@@ -86,7 +89,7 @@ def relative_mean_corruption_error(
 ) -> Metric:
     """Like `mean_corruption_error`, with each model's own clean error subtracted from its errors, %."""
     names = accuracies.headline if corruptions is None else corruptions
-    label = accuracies.label(name, _name_of(normalizer), corruptions=names, severities=accuracies.severities)
+    label = _label_of_ce(name, accuracies, normalizer, names)
     return metric(name, label, "%", lambda: _mean_of_ratios(accuracies, normalizer, names, relative=True))
 
 
@@ -122,6 +125,14 @@ def headline_metrics(
 
 def _name_of(model: Normalizer | None) -> str:
     return "none" if model is None else model.source
+
+
+def _label_of_ce(name: str, accuracies: Accuracies, normalizer: Normalizer | None, corruptions: Sequence[str]) -> str:
+    """The label; published denominators are of the published images, so it says if the numerators are not."""
+    parts = [_name_of(normalizer)]
+    if isinstance(normalizer, PublishedMeans) and accuracies.generated:
+        parts.append("generated")
+    return accuracies.label(name, *parts, corruptions=corruptions, severities=accuracies.severities)
 
 
 def _mean_of_ratios(
@@ -160,6 +171,6 @@ def _require_same(accuracies: Accuracies, other: Accuracies, fields: Sequence[st
     for field in fields:
         here, there = getattr(accuracies.protocol, field), getattr(other.protocol, field)
         if here != there:
-            # Twelve characters of a hash tell it apart.
-            told, own = (str(value)[:12] if "sha" in field or field == "fingerprint" else value for value in (there, here))
-            raise Unavailable(f"{other.source} was measured on other images: {field} {told}, here {own}")
+            if field in HASHES:
+                here, there = here[:12], there[:12]
+            raise Unavailable(f"{other.source} was measured on other images: {field} {there}, here {here}")

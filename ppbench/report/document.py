@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ppbench.metrics.accuracy import Accuracies, WorstCell
@@ -26,11 +26,17 @@ class Row:
     name: str
     """A corruption, a family, or ``mean`` for the headline corruptions."""
     corruptions: tuple[str, ...]
-    accuracies: Mapping[int, float | None]
-    """Mean accuracy by severity, fractions; None where a cell is missing."""
+    errors: Mapping[int, Metric]
+    """Mean error by severity."""
     mean_error: Metric
     ce: Metric
     relative_ce: Metric
+
+    @property
+    def accuracies(self) -> dict[int, float | None]:
+        """Mean accuracy by severity, fractions; None where a cell is missing."""
+        values = {severity: metric.value for severity, metric in self.errors.items()}
+        return {severity: None if value is None else 1 - value / 100 for severity, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def _row(accuracies: Accuracies, normalizer: Normalizer | None, name: str, corru
     return Row(
         name=name,
         corruptions=corruptions,
-        accuracies={severity: _accuracy(accuracies, corruptions, severity) for severity in _columns(accuracies)},
+        errors={severity: mean_error(accuracies, corruptions, (severity,)) for severity in _columns(accuracies)},
         mean_error=mean_error(accuracies, corruptions),
         ce=mean_corruption_error(accuracies, normalizer, corruptions, name_of_ce),
         relative_ce=relative_mean_corruption_error(accuracies, normalizer, corruptions, f"relative_{name_of_ce}"),
@@ -102,8 +108,3 @@ def _columns(accuracies: Accuracies) -> list[int]:
     """Severities at which any cell stands: the extra corruptions may have more than the headline ones."""
     present = {severity for _, severity in accuracies.errors} | set(accuracies.severities)
     return [severity for severity in SEVERITIES if severity in present]
-
-
-def _accuracy(accuracies: Accuracies, corruptions: Sequence[str], severity: int) -> float | None:
-    error = mean_error(accuracies, corruptions, (severity,)).value
-    return None if error is None else 1 - error / 100

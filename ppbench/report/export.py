@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ppbench.metrics.corruption_error import FORMULAS
@@ -17,7 +17,8 @@ from ppbench.vocabulary import CLEAN, FAMILY_OF
 DIGITS = 10
 """Decimals kept in JSON and CSV: far finer than any measurement, and free of the last bits' noise."""
 
-CSV_COLUMNS = ("metric", "corruption", "severity", "value", "unit", "label", "reason")
+CSV_COLUMNS = ("metric", "family", "corruption", "severity", "value", "unit", "label", "reason")
+"""Of family, corruption and severity those are empty that the value is a mean over; docs/metrics.md explains."""
 
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -62,14 +63,14 @@ def as_dict(document: Document) -> dict[str, Any]:
     return {
         "source": accuracies.source,
         "dataset": protocol.dataset if protocol else None,
-        "images": {"n": protocol.n, "total": protocol.total} if protocol else None,
+        "images": protocol and {key: getattr(protocol, key) for key in ("n", "total", "source", "recipe", "engine")},
         "interrupted": accuracies.interrupted,
         "normalizer": document.normalizer,
         "baseline": document.baseline,
         "metrics": [_metric_dict(metric) for metric in document.metrics],
         "corruptions": [_corruption_dict(row) for row in document.corruptions],
         "families": [_family_dict(row) for row in document.families],
-        "severities": [{"severity": s, "mean_error": _value(m)} for s, m in document.severities.items()],
+        "severities": [{"severity": s, **_plain({"mean_error": m})} for s, m in document.severities.items()],
         "worst_cell": worst and {**worst._asdict(), "accuracy": _round(worst.accuracy)},
         "calibration": [_metric_dict(metric) for metric in document.calibration] or None,
     }
@@ -131,9 +132,7 @@ def _corruption_dict(row: Row) -> dict[str, Any]:
         "corruption": row.name,
         "family": FAMILY_OF[row.name],
         "severities": {str(s): _round(value) for s, value in row.accuracies.items()},
-        "mean_error": _value(row.mean_error),
-        "CE": _value(row.ce),
-        "relative_CE": _value(row.relative_ce),
+        **_plain({"mean_error": row.mean_error, "CE": row.ce, "relative_CE": row.relative_ce}, row),
     }
 
 
@@ -142,30 +141,53 @@ def _family_dict(row: Row) -> dict[str, Any]:
         "family": row.name,
         "corruptions": list(row.corruptions),
         "severities": {str(s): _round(value) for s, value in row.accuracies.items()},
-        "mean_error": _value(row.mean_error),
-        "mCE": _value(row.ce),
-        "relative_mCE": _value(row.relative_ce),
+        **_plain({"mean_error": row.mean_error, "mCE": row.ce, "relative_mCE": row.relative_ce}, row),
     }
 
 
+def _plain(metrics: Mapping[str, Metric], row: Row | None = None) -> dict[str, Any]:
+    """Metrics as bare numbers; ``reasons`` says of each null why, ``s3`` in it of the accuracy at severity 3."""
+    errors = {f"s{severity}": metric for severity, metric in row.errors.items()} if row else {}
+    reasons = {key: m.reason for key, m in {**errors, **metrics}.items() if m.reason is not None}
+    return {**{key: _value(metric) for key, metric in metrics.items()}, "reasons": reasons}
+
+
 def _tidy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
-    """Rows of `CSV_COLUMNS`: the headline, calibration, every corruption's errors, every cell's accuracy."""
+    """Rows of `CSV_COLUMNS`, from means over much to single cells."""
     for metric in (*document.metrics, *document.calibration):
-        yield _tidy_row(metric, "")
-    for row in document.corruptions:
+        yield _tidy_row(metric)
+    for severity, metric in document.severities.items():
+        yield _tidy_row(metric, severity=severity)
+    for row in document.families:
         for metric in (row.mean_error, row.ce, row.relative_ce):
             yield _tidy_row(metric, row.name)
+        for severity, metric in row.errors.items():
+            yield _tidy_row(metric, row.name, severity=severity)
+    for row in document.corruptions:
+        for metric in (row.mean_error, row.ce, row.relative_ce):
+            yield _tidy_row(metric, FAMILY_OF[row.name], row.name)
+    yield from _accuracy_rows(document)
+
+
+def _tidy_row(metric: Metric, family: str = "", corruption: str = "", severity: int | str = "") -> tuple[Any, ...]:
+    value, reason = _value(metric), metric.reason or ""
+    return metric.name, family, corruption, severity, value, metric.unit, metric.label, reason
+
+
+def _accuracy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
+    """The worst cell, then every cell."""
+    worst = document.worst_cell
+    if worst is not None:
+        place = (FAMILY_OF[worst.corruption], worst.corruption, worst.severity)
+        yield "worst_cell", *place, _round(worst.accuracy), "fraction", "worst_cell", ""
     clean = document.accuracies.clean
     if clean is not None:
-        yield "accuracy", CLEAN, 0, _round(1 - clean), "fraction", "accuracy", ""
+        yield "accuracy", "", CLEAN, 0, _round(1 - clean), "fraction", "accuracy", ""
     for row in document.corruptions:
         for severity, accuracy in row.accuracies.items():
-            reason = "this cell is missing" if accuracy is None else ""
-            yield "accuracy", row.name, severity, _round(accuracy), "fraction", "accuracy", reason
-
-
-def _tidy_row(metric: Metric, corruption: str) -> tuple[Any, ...]:
-    return metric.name, corruption, "", _value(metric), metric.unit, metric.label, metric.reason or ""
+            place = (FAMILY_OF[row.name], row.name, severity)
+            reason = row.errors[severity].reason or ""
+            yield "accuracy", *place, _round(accuracy), "fraction", "accuracy", reason
 
 
 def _value(metric: Metric) -> float | None:

@@ -10,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
+from ppbench.errors import DataError
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run
 from tests.evaluation.models import tiny_checkpoint
@@ -96,6 +98,48 @@ def test_a_baseline_run_gives_r_net(tmp_path: Path) -> None:
     assert metrics["R_net"]["label"].startswith("R_net[net0,")
     assert metrics["R_net"]["value"] is not None
     assert metrics["mCE"]["label"].startswith("mCE[net0,")
+
+
+def write_twice(tmp_path: Path, target: Path, *second: str) -> str:
+    """Evaluate fog and pixelate, then once more with other options; what the second call said."""
+    net = tiny_checkpoint(tmp_path / "net.safetensors")
+    call = ["eval", "-m", str(net), "--limit", "20", "--workers", "0", "-s", "1", "-o", str(target)]
+    assert runner.invoke(app, [*call, "-c", "fog,pixelate"]).exit_code == 0
+    return runner.invoke(app, [*call, *second]).stderr
+
+
+def test_in_a_folder_another_measurement_takes_a_free_name(tmp_path: Path) -> None:
+    said = write_twice(tmp_path, tmp_path / "runs", "-c", "fog")
+    assert "net--fashion-mnist-2k-2.json" in said
+    assert len(read_run(tmp_path / "runs" / "net--fashion-mnist-2k.json").cells) == 3
+    assert len(read_run(tmp_path / "runs" / "net--fashion-mnist-2k-2.json").cells) == 2
+
+
+def test_in_a_folder_the_same_measurement_takes_its_own_place(tmp_path: Path) -> None:
+    write_twice(tmp_path, tmp_path / "runs", "-c", "fog,pixelate")
+    assert [path.name for path in (tmp_path / "runs").glob("*.json")] == ["net--fashion-mnist-2k.json"]
+
+
+def test_a_file_the_user_named_is_replaced_but_a_complete_run_never_by_an_interrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_on_fog(image: np.ndarray, corruption: str, severity: int, **key: object) -> np.ndarray:
+        if corruption == "fog":
+            raise DataError("the image is broken", "Replace it.")
+        return image
+
+    target = tmp_path / "run.json"
+    write_twice(tmp_path, target, "-c", "fog")
+    assert len(read_run(target).cells) == 2
+    monkeypatch.setattr("ppbench.data.generated.corrupt_image", fail_on_fog)
+    call = ["eval", "-m", str(tmp_path / "net.safetensors"), "--limit", "20", "--workers", "0", "-s", "1"]
+    result = runner.invoke(app, [*call, "-c", "snow,fog", "-o", str(target)])
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert "run.interrupted.json" in result.stderr
+    assert "the image is broken" in result.stderr
+    assert read_run(target).status == "complete"
+    assert len(read_run(tmp_path / "run.interrupted.json").cells) == 2
 
 
 def test_ctrl_c_exits_130_and_keeps_the_finished_cells(tmp_path: Path) -> None:

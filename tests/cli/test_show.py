@@ -83,7 +83,7 @@ def test_the_content_tells_the_kind_where_the_name_does_not(tmp_path, run_file, 
     ("form", "piece"),
     [
         ("rich", "mCE[alexnet,c15,s1-5]"),
-        ("csv", "mCE,,,76.69"),
+        ("csv", "mCE,,,,76.69"),
         ("markdown", r"| mCE\[alexnet,c15,s1-5] | 76.70 % |"),
         ("latex", r"mCE[alexnet,c15,s1-5] & 76.70 \%"),
     ],
@@ -126,8 +126,22 @@ def test_an_unknown_normaliser_or_format_is_a_usage_error(resnet50):
     result = invoke(resnet50, "--normalizer", "alexnt")
     assert result.exit_code == 2
     assert "did you mean 'alexnet'" in result.stderr
+    assert invoke(resnet50, "--normalizer", "nun").exit_code == 2
     assert invoke(resnet50, "--format", "yaml").exit_code == 2
     assert invoke(resnet50, "--baseline", "none.json").exit_code == 3
+
+
+@pytest.mark.parametrize("value", ["./nope", "folder/nope", "nope.csv", "alexnt.json", "..\\nope"])
+def test_a_normaliser_that_looks_like_a_file_is_looked_for_as_one(resnet50, value):
+    result = invoke(resnet50, "--normalizer", value)
+    assert result.exit_code == 3
+    assert f"there is no file {value}" in " ".join(result.stderr.split())
+    assert "did you mean" not in result.stderr
+
+
+def test_alexnet_and_none_are_known_in_any_case(resnet50):
+    assert metrics_of(resnet50, "--normalizer", "AlexNet") == metrics_of(resnet50)
+    assert metrics_of(resnet50, "--normalizer", "NONE")["mCE"]["value"] is None
 
 
 def test_showing_a_run_imports_neither_torch_nor_pandas_nor_numpy(run_file):

@@ -45,6 +45,18 @@ def test_grey_palette_and_alpha_become_rgb(tmp_path: Path) -> None:
         assert load_rgb(path, Geometry(32, None)).shape == (32, 32, 3)
 
 
+def test_more_than_8_bits_are_refused_not_clipped(tmp_path: Path) -> None:
+    Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(DataError, match=r"deep\.png has more than 8 bits per channel"):
+        load_rgb(tmp_path / "deep.png", Geometry(32, None))
+
+
+def test_hidden_files_are_no_images(tmp_path: Path) -> None:
+    root = write_class_folders(tmp_path)
+    (root / "n00000000" / "._img000.png").write_bytes(b"macOS writes these")
+    assert len(FolderImages(root, Geometry(40, None)).ids) == 6
+
+
 def test_a_truncated_image_is_named(tmp_path: Path) -> None:
     root = write_class_folders(tmp_path)
     images = FolderImages(root, Geometry(40, None))

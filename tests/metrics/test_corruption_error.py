@@ -173,7 +173,7 @@ def test_linearity_a_mixture_of_two_models_has_the_mixture_of_their_metrics(mode
 
 
 def test_labels_carry_the_definition():
-    run = make_run(make_errors(3), n=500, total=2000)
+    run = make_run(make_errors(3), n=500, total=2000, source="published")
     labels = [metric.label for metric in headline_metrics(Accuracies.from_run(run), ALEXNET, uniform(0.5, 0.2, "base"))]
     assert labels == [
         "clean_error[500 of 2000]",
@@ -182,6 +182,28 @@ def test_labels_carry_the_definition():
         "relative_mCE[alexnet,c15,s1-5,500 of 2000]",
         "R_net[base,c15,s1-5,500 of 2000]",
     ]
+
+
+def labels_of(accuracies, normalizer):
+    return [metric.label for metric in headline_metrics(accuracies, normalizer, None)[1:4]]
+
+
+@pytest.mark.parametrize("source", ["generated", "generated-jpeg85"])
+def test_labels_against_alexnet_say_if_the_images_are_not_the_published_ones(source):
+    accuracies = Accuracies.from_run(make_run(source=source))
+    assert labels_of(accuracies, ALEXNET) == [
+        "mean_error[c15,s1-5]",
+        "mCE[alexnet,generated,c15,s1-5]",
+        "relative_mCE[alexnet,generated,c15,s1-5]",
+    ]
+    assert mean_corruption_error(accuracies, ALEXNET, ["fog"], "CE").label == "CE[alexnet,generated,fog,s1-5]"
+    assert labels_of(accuracies, accuracies)[1] == "mCE[net,c15,s1-5]", "a run was measured on the same images"
+    assert labels_of(accuracies, None)[1] == "mCE[none,c15,s1-5]"
+
+
+def test_labels_of_published_images_and_of_csvs_are_the_plain_ones():
+    for accuracies in (Accuracies.from_run(make_run(source="published")), uniform(0.5, 0.2)):
+        assert labels_of(accuracies, ALEXNET)[1:] == ["mCE[alexnet,c15,s1-5]", "relative_mCE[alexnet,c15,s1-5]"]
 
 
 def test_extra_corruptions_stay_out_of_the_headline():
@@ -252,6 +274,10 @@ def test_other_images_do_not_compare():
     other_data = Accuracies.from_run(make_run(make_errors(6), name="base", dataset="imagenet-c"))
     assert reasons(one, other_seed, other_seed) == {
         "R_net": "base was measured on other images: seed 1, here 0",
+    }
+    other_ids = Accuracies.from_run(make_run(make_errors(6), name="base", ids_sha256="abcdef" * 10 + "3456"))
+    assert reasons(one, one, other_ids) == {
+        "R_net": "base was measured on other images: ids_sha256 abcdefabcdef, here 222222222222",
     }
     assert set(reasons(one, other_data, None)) == {"mCE", "relative_mCE", "R_net"}
 

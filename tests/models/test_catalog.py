@@ -44,11 +44,11 @@ def test_what_a_name_says(name: str, network: str, stem: str, avg_kernel_size: i
         ("ResNet50-pp", "unknown model 'ResNet50-pp'\ndid you mean 'resnet50-pp'"),
         ("resnet50-pp4", "unknown model 'resnet50-pp4'\ndid you mean 'resnet50-pp"),
         ("resnet20-cifar", "unknown model 'resnet20-cifar'\ndid you mean '"),
-        ("", "unknown model ''\n`ppbench list models` lists all 80."),
+        ("", "unknown model ''\n`ppbench list models` lists all 100."),
     ],
 )
 def test_unknown_names(name: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_model_name(name)
     assert str(caught.value).startswith(message)
-    assert str(caught.value).endswith("`ppbench list models` lists all 80.")
+    assert str(caught.value).endswith("`ppbench list models` lists all 100.")

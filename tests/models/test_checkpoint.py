@@ -259,12 +259,26 @@ def authors_checkpoint(path: Path, state: dict[str, Any], **hyper_parameters: An
         del sys.modules[module.__name__]
 
 
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_push_pull_weights_are_not_taken_for_a_plain_network(tmp_path: Path, ending: str) -> None:
+    """Their names tell push-pull, but nothing in the file tells the size of the mean filter: no guess."""
+    model = trained(create_model("resnet18-pp5", 1000))
+    path = tmp_path / f"net.{ending}"
+    state = {name: tensor.clone() for name, tensor in authors_state(model).items()}
+    safetensors.torch.save_file(state, path) if ending == "safetensors" else torch.save(state, path)
+    with pytest.raises(DataError, match="holds the weights of a push-pull network") as caught:
+        load_checkpoint(path)
+    assert "architecture='resnet50-pp3'" in caught.value.hint
+    assert same_outputs(load_checkpoint(path, architecture="resnet18-pp5").model, model, size=64)
+
+
 class TestAuthors:
     @pytest.mark.parametrize(
         ("name", "settings", "size"),
         [
             ("resnet18-pp3", {}, 64),
             ("resnet18-pp5", {"avg_kernel_size": 5, "pull_inhibition_strength": 2.5, "model": "ResNet18"}, 64),
+            ("resnet18-pp0", {"avg_kernel_size": 0}, 64),
             ("resnet18", {"use_push_pull": False, "avg_kernel_size": None}, 64),
             ("resnet18-pp3", {"trainable_pull_inhibition": True, "dataset_name": "imagenet100_20pc"}, 64),
             ("resnet18-cifar-pp3", {"dataset_name": "cifar10", "img_size": 32}, 32),

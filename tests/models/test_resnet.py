@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torchvision
@@ -10,7 +12,7 @@ from torch import nn
 from ppbench.errors import UsageError
 from ppbench.models.catalog import model_names
 from ppbench.models.pushpull import PushPullConv2d
-from ppbench.models.resnet import create_model, push_pull_layer
+from ppbench.models.resnet import create_model
 
 
 def parameters_of(model: nn.Module) -> int:
@@ -22,9 +24,9 @@ def test_every_network_gives_logits(name: str) -> None:
     with torch.device("meta"), torch.no_grad():  # shapes only: no memory, no time
         model = create_model(name, 7)
         assert model(torch.empty(2, 3, 64, 64)).shape == (2, 7)
-    layer = push_pull_layer(model)
-    assert (layer is not None) == ("-pp" in name)
-    assert layer is None or (layer is model.conv1 and layer.avg_kernel_size == (5 if name.endswith("5") else 3))
+    assert isinstance(model.conv1, PushPullConv2d) == ("-pp" in name)
+    if "-pp" in name:
+        assert model.conv1.avg_kernel_size == int(name.rpartition("-pp")[2] or 3)
 
 
 @pytest.mark.parametrize("name", ["resnet8", "resnet20-pp", "resnet18-cifar-pp5", "resnet18-pp3"])
@@ -129,9 +131,15 @@ def test_settings_reach_the_layer() -> None:
     trainable = create_model("resnet8-pp", trainable_inhibition=True).conv1.inhibition
     assert isinstance(trainable, nn.Parameter)
     assert trainable.shape == (16,)
-    assert push_pull_layer(create_model("resnet8")) is None
+    assert type(create_model("resnet8").conv1) is nn.Conv2d
 
 
 def test_unknown_name() -> None:
     with pytest.raises(UsageError, match="unknown model 'resnet21'\ndid you mean"):
         create_model("resnet21")
+
+
+@pytest.mark.parametrize("settings", [{"inhibition": 2.0}, {"trainable_inhibition": True}])
+def test_a_plain_network_has_no_inhibition_to_set(settings: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="resnet8 has no inhibition to set"):
+        create_model("resnet8", **settings)

@@ -1,0 +1,148 @@
+"""How a sheet is laid out in a given width without losing a letter: wrapped texts, column widths, blocks of columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ppbench.report.sheets import Sheet
+
+GAP = 2
+"""Blanks between columns."""
+LONGEST_PIECE = 32
+"""A piece of text that is longer than this may be cut to make columns fit."""
+
+# Labels may break after "[" and ",", but "500 of 2000" stays together; names in headers after "-" and the like.
+_PIECES = re.compile(r"(?:\d+ of \d+|[^ ,\[])+[ ,\[]*|[ ,\[]+")
+_NAME_PIECES = re.compile(r"[^ _./-]*[ _./-]+|[^ _./-]+")
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text that may wrap."""
+
+    pieces: tuple[str, ...]
+    """Where it may break: between them."""
+    first: str = ""
+    """Indentation of its first line."""
+    rest: str = ""
+    """Indentation of its further lines."""
+
+    @property
+    def longest(self) -> int:
+        """Width of the whole in one line."""
+        return len((self.first + "".join(self.pieces)).rstrip())
+
+    @property
+    def shortest(self) -> int:
+        """Width below which a piece has to be cut."""
+        indents = [len(self.first), *[len(self.rest)] * len(self.pieces)]
+        widths = [indent + len(piece.rstrip()) for indent, piece in zip(indents, self.pieces, strict=False)]
+        return max(widths, default=0)
+
+    def wrap(self, width: int) -> list[str]:
+        """Its lines, none wider than ``width``; a piece is cut only if it is too wide for a line of its own."""
+        lines, line, empty = [], self.first, True
+        for piece in self.pieces:
+            if not empty and len(line + piece.rstrip()) > width:
+                lines.append(line)
+                line, empty = self.rest, True
+            line, empty = line + piece, False
+            while len(line.rstrip()) > width:
+                # Indentation gives way where there is no room for it.
+                indent = self.rest if len(self.rest) < width // 2 else ""
+                lines.append(line[:width])
+                line = indent + line[width:]
+        return [text.rstrip() for text in (*lines, line)]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns of a sheet that stand beside each other, with their texts wrapped."""
+
+    columns: tuple[int, ...]
+    """Their places in the sheet; the first column is in every block."""
+    widths: tuple[int, ...]
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    """Texts with line breaks, by line of the sheet."""
+
+
+def lay_out(sheet: Sheet, width: int) -> list[Block]:
+    """One block if the columns fit in ``width``, else several below each other.
+
+    Numbers are never wrapped, labels and words are, so that the block gets as few lines as it can.
+    """
+    columns = [_column(sheet, index) for index in range(len(sheet.header))]
+    return _blocks(columns, list(range(len(columns))), sheet.text_columns, width)
+
+
+def _column(sheet: Sheet, index: int) -> list[_Text]:
+    """The texts of a column, its header first."""
+    cells = [line.cells[index] if index < len(line.cells) else "" for line in sheet.lines]
+    header = _Text(tuple(_NAME_PIECES.findall(sheet.header[index])))
+    if index not in sheet.text_columns:
+        return [header, *(_Text((cell,)) for cell in cells)]
+    return [header, *(_words(cell, "  " if index == 0 else "") for cell in cells)]
+
+
+def _words(text: str, hanging: str) -> _Text:
+    indent = text[: len(text) - len(text.lstrip())]
+    return _Text(tuple(_PIECES.findall(text.lstrip())), indent, indent + hanging)
+
+
+def _blocks(columns: list[list[_Text]], places: list[int], wordy: Sequence[int], width: int) -> list[Block]:
+    texts = [columns[place] for place in places]
+    available = width - GAP * (len(places) - 1)
+    widths = _widths(texts, [place in wordy for place in places], available)
+    if widths is None and len(places) > 2:
+        needed = [_shortest(columns[place], place in wordy) for place in places]
+        sums = [sum(needed[:count]) + GAP * (count - 1) for count in range(len(places))]
+        fitting = max(2, *(count for count, total in enumerate(sums) if total <= width))
+        parts = places[:fitting], [0, *places[fitting:]]
+        return [block for part in parts for block in _blocks(columns, part, wordy, width)]
+    if widths is None:
+        share = max(1, available // len(places))
+        widths = [min(_longest(column), share) for column in texts]
+    wrapped = [[text.wrap(size) for text in column] for column, size in zip(texts, widths, strict=True)]
+    header, *rows = zip(*(["\n".join(lines) for lines in column] for column in wrapped), strict=True)
+    return [Block(tuple(places), tuple(widths), header, tuple(rows))]
+
+
+def _widths(columns: list[list[_Text]], wordy: list[bool], available: int) -> list[int] | None:
+    """Widths with which the columns take the fewest lines; None if they do not fit.
+
+    All columns but the first are capped at one common width, which is tried from narrow to wide; the first gets what
+    is left, as far as it needs it.
+    """
+    bounds = [(_shortest(column, words), _longest(column)) for column, words in zip(columns, wordy, strict=True)]
+    (first_low, first_high), others = bounds[0], bounds[1:]
+    best: tuple[int, list[int]] | None = None
+    for cap in range(max((high for _, high in others), default=0) + 1):
+        widths = [min(high, max(low, cap)) for low, high in others]
+        left = available - sum(widths)
+        if left < first_low:
+            break
+        widths = [min(first_high, left), *widths]
+        if best is None or best[1] != widths:
+            lines = _height(columns, widths)
+            best = (lines, widths) if best is None or lines < best[0] else best
+    return best and best[1]
+
+
+def _height(columns: list[list[_Text]], widths: list[int]) -> int:
+    heights = [[len(text.wrap(width)) for text in column] for column, width in zip(columns, widths, strict=True)]
+    return sum(max(row) for row in zip(*heights, strict=True))
+
+
+def _shortest(column: list[_Text], words: bool) -> int:
+    """Width that a column needs at least: its numbers whole, its words too unless they are very long."""
+    header, *cells = column
+    numbers = [0] if words else [text.longest for text in cells]
+    pieces = [text.shortest for text in ([header, *cells] if words else [header])]
+    return max(*numbers, min(max(pieces), LONGEST_PIECE))
+
+
+def _longest(column: list[_Text]) -> int:
+    return max(text.longest for text in column)

@@ -1,0 +1,47 @@
+import pytest
+
+from ppbench.report.layout import GAP, lay_out
+from ppbench.report.sheets import Line, Sheet
+
+
+def sheet_of(*rows, header=("metric", "value", "what it is"), text_columns=(0, 2)):
+    return Sheet("title", header, tuple(Line(row) for row in rows), text_columns)
+
+
+def letters(text):
+    return "".join(text.split())
+
+
+LABEL = "mCE[a-model,c15,s1-5,500 of 2000]"
+
+
+def test_what_fits_is_not_wrapped_and_takes_no_more_than_it_needs():
+    (block,) = lay_out(sheet_of((LABEL, "1.00 %", "two words")), 80)
+    assert block.widths == (len(LABEL), 6, 10)
+    assert block.rows == ((LABEL, "1.00 %", "two words"),)
+
+
+def test_labels_wrap_at_commas_and_keep_the_counts_together():
+    (block,) = lay_out(sheet_of((LABEL, "1.00 %"), header=("metric", "value"), text_columns=(0,)), 30)
+    assert block.rows == (("mCE[a-model,c15,s1-5,\n  500 of 2000]", "1.00 %"),)
+
+
+@pytest.mark.parametrize("width", range(8, 90))
+def test_no_letter_is_lost_at_any_width(width):
+    rows = [(LABEL, "100.00 %", "error over the normaliser's"), ("  " + "x" * 50, "n/a", "-" * 50), ("group",)]
+    sheet = sheet_of(*rows)
+    blocks = lay_out(sheet, width)
+    for block in blocks:
+        assert sum(block.widths) + GAP * (len(block.widths) - 1) <= max(width, 2 * GAP + 3)
+        for place, size, column in zip(block.columns, block.widths, zip(*block.rows, strict=True), strict=True):
+            for text, row in zip(column, rows, strict=True):
+                assert letters(text) == letters(row[place] if place < len(row) else "")
+                assert all(len(line) <= size for line in text.splitlines())
+        assert list(map(letters, block.header)) == [letters(sheet.header[place]) for place in block.columns]
+    assert {place for block in blocks for place in block.columns} == {0, 1, 2}
+
+
+def test_columns_that_do_not_fit_go_below_with_the_first_one_again():
+    header = ("%", *(f"run-{i}" for i in range(7)))
+    blocks = lay_out(sheet_of(("mean_error", *["100.00"] * 7), header=header, text_columns=(0,)), 38)
+    assert [block.columns for block in blocks] == [(0, 1, 2, 3), (0, 4, 5, 6), (0, 7)]
