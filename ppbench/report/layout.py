@@ -15,6 +15,7 @@ LONGEST_PIECE = 32
 
 # Labels may break after "[" and ",", but "500 of 2000" stays together; names in headers after "-" and the like.
 _PIECES = re.compile(r"(?:\d+ of \d+|[^ ,\[])+[ ,\[]*|[ ,\[]+")
+_SENTENCE_PIECES = re.compile(r"(?:\d+ of \d+|[\d.]+ (?:%|nats)|[^ ])+ *")
 _NAME_PIECES = re.compile(r"[^ _./-]*[ _./-]+|[^ _./-]+")
 
 
@@ -78,6 +79,11 @@ def lay_out(sheet: Sheet, width: int) -> list[Block]:
     return _blocks(columns, list(range(len(columns))), sheet.text_columns, width)
 
 
+def paragraph(text: str, width: int) -> str:
+    """A title or a note with line breaks, no number torn from its unit."""
+    return "\n".join(_Text(tuple(_SENTENCE_PIECES.findall(text))).wrap(width))
+
+
 def _column(sheet: Sheet, index: int) -> list[_Text]:
     """The texts of a column, its header first."""
     cells = [line.cells[index] if index < len(line.cells) else "" for line in sheet.lines]
@@ -111,14 +117,14 @@ def _blocks(columns: list[list[_Text]], places: list[int], wordy: Sequence[int],
 
 
 def _widths(columns: list[list[_Text]], wordy: list[bool], available: int) -> list[int] | None:
-    """Widths with which the columns take the fewest lines; None if they do not fit.
+    """Widths with which the columns take the fewest lines, the header among equals; None if they do not fit.
 
     All columns but the first are capped at one common width, which is tried from narrow to wide; the first gets what
     is left, as far as it needs it.
     """
     bounds = [(_shortest(column, words), _longest(column)) for column, words in zip(columns, wordy, strict=True)]
     (first_low, first_high), others = bounds[0], bounds[1:]
-    best: tuple[int, list[int]] | None = None
+    best: tuple[tuple[int, int], list[int]] | None = None
     for cap in range(max((high for _, high in others), default=0) + 1):
         widths = [min(high, max(low, cap)) for low, high in others]
         left = available - sum(widths)
@@ -131,9 +137,11 @@ def _widths(columns: list[list[_Text]], wordy: list[bool], available: int) -> li
     return best and best[1]
 
 
-def _height(columns: list[list[_Text]], widths: list[int]) -> int:
+def _height(columns: list[list[_Text]], widths: list[int]) -> tuple[int, int]:
+    """Lines of the whole, and those of the header."""
     heights = [[len(text.wrap(width)) for text in column] for column, width in zip(columns, widths, strict=True)]
-    return sum(max(row) for row in zip(*heights, strict=True))
+    rows = [max(row) for row in zip(*heights, strict=True)]
+    return sum(rows), rows[0]
 
 
 def _shortest(column: list[_Text], words: bool) -> int:

@@ -116,7 +116,10 @@ def _reasons(documents: Sequence[Document]) -> list[str]:
     """Why headline metrics have no value, each reason once, with the metrics it is of."""
     absent = [(m.name, m.reason) for d in documents for m in d.metrics if m.reason is not None]
     names = {reason: _in_order([name for name, other in absent if other == reason]) for _, reason in absent}
-    return [f"{NOT_AVAILABLE}: {', '.join(of)}: {reason}." for reason, of in names.items()]
+    return [
+        f"{NOT_AVAILABLE}: {', '.join(of)}: {reason}{'' if reason.endswith('…') else '.'}"
+        for reason, of in names.items()
+    ]
 
 
 def _worst_cells(documents: Sequence[Document]) -> list[str]:

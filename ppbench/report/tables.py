@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ppbench.report.document import Document
-from ppbench.report.layout import GAP, Block, lay_out
+from ppbench.report.layout import GAP, Block, lay_out, paragraph
 from ppbench.report.sheets import NOT_AVAILABLE, Line, Sheet, sheets
 
 STYLES = {"plain": "", "group": "bold", "total": "bold"}
@@ -31,11 +31,12 @@ class _Drawing:
     sheet: Sheet
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield Padding(Text(self.sheet.title, "bold"), (1, MARGIN, 1, MARGIN))
-        for number, block in enumerate(lay_out(self.sheet, options.max_width - 2 * MARGIN)):
+        width = options.max_width - 2 * MARGIN
+        yield Padding(Text(paragraph(self.sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
+        for number, block in enumerate(lay_out(self.sheet, width)):
             yield Padding(_table(self.sheet, block), (min(number, 1), MARGIN, 0, MARGIN))
         for number, note in enumerate(self.sheet.notes):
-            yield Padding(Text(note, "dim"), (0 if number else 1, MARGIN, 0, MARGIN))
+            yield Padding(Text(paragraph(note, width), "dim"), (0 if number else 1, MARGIN, 0, MARGIN))
 
 
 def _table(sheet: Sheet, block: Block) -> Table:

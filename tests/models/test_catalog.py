@@ -10,7 +10,7 @@ from ppbench.models.catalog import model_names, parse_model_name
 
 def test_all_names() -> None:
     names = model_names()
-    assert len(names) == len(set(names)) == (7 + 7 + 6) * 4
+    assert len(names) == len(set(names)) == (7 + 7 + 6) * 5
     promised = "resnet152 resnext101_32x8d-pp resnet18-cifar resnet18-cifar-pp5 resnet20 resnet20-pp resnet56-pp3"
     assert set(promised.split()) <= set(names)
 

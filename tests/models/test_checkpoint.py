@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card
-from ppbench.models.checkpoint import METADATA_KEY, build, load_checkpoint, save_checkpoint, weights_hash
+from ppbench.models.checkpoint import METADATA_KEY, _Content, build, load_checkpoint, save_checkpoint, weights_hash
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.resnet import create_model
 
@@ -172,7 +172,7 @@ class TestTorchvision:
     ) -> None:
         with torch.device("meta"):
             state = getattr(torchvision.models, name)().state_dict()
-        monkeypatch.setattr("ppbench.models.checkpoint._read_torch", lambda path: (state, None))
+        monkeypatch.setattr("ppbench.models.checkpoint._read_torch", lambda path: _Content(state, None, False))
         monkeypatch.setattr("ppbench.models.checkpoint._fill", lambda model, state: None)  # shapes are all there is
         (tmp_path / "weights.pth").write_bytes(b"\0")
         assert load_checkpoint(tmp_path / "weights.pth").card.architecture == name

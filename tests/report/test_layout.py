@@ -1,6 +1,6 @@
 import pytest
 
-from ppbench.report.layout import GAP, lay_out
+from ppbench.report.layout import GAP, lay_out, paragraph
 from ppbench.report.sheets import Line, Sheet
 
 
@@ -39,6 +39,15 @@ def test_no_letter_is_lost_at_any_width(width):
                 assert all(len(line) <= size for line in text.splitlines())
         assert list(map(letters, block.header)) == [letters(sheet.header[place]) for place in block.columns]
     assert {place for block in blocks for place in block.columns} == {0, 1, 2}
+
+
+def test_a_paragraph_keeps_numbers_with_their_units():
+    text = "500 of 2000 images: log loss 0.50 nats, accuracy 11.2 %."
+    for width in range(11, 60):
+        lines = paragraph(text, width).splitlines()
+        assert " ".join(lines) == text
+        assert max(map(len, lines)) <= width
+        assert not {"of", "nats,", "%."} & {line.split()[0] for line in lines}
 
 
 def test_columns_that_do_not_fit_go_below_with_the_first_one_again():
