@@ -246,12 +246,13 @@ def write_run(path: Path, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bo
     return run
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path | str) -> Run:
     """Read a run file.
 
     Raises:
         DataError: If the file is missing, is no run file, is of a later version, or contradicts itself.
     """
+    path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -279,7 +280,7 @@ def read_run(path: Path) -> Run:
         ) from error
 
 
-def read_bits(path: Path, run: Run) -> dict[tuple[str, int], NDArray[np.bool_]]:
+def read_bits(path: Path | str, run: Run) -> dict[tuple[str, int], NDArray[np.bool_]]:
     """Read the correctness bits that belong to the run file at ``path``: ``(n,)`` booleans per cell.
 
     Raises:
@@ -289,7 +290,7 @@ def read_bits(path: Path, run: Run) -> dict[tuple[str, int], NDArray[np.bool_]]:
 
     if run.bits is None:
         raise DataError(f"{path} has no correctness bits", "Evaluate again to get them.")
-    beside = path.with_name(Path(run.bits.file).name)
+    beside = Path(path).with_name(Path(run.bits.file).name)
     try:
         raw = beside.read_bytes()
     except OSError as error:

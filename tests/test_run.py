@@ -52,6 +52,12 @@ def test_what_is_written_is_what_is_read(written):
     assert {cell.key: int(bits[cell.key].sum()) for cell in run.cells} == {cell.key: cell.top1 for cell in run.cells}
 
 
+def test_a_path_may_be_a_text(written):
+    path, run, _ = written
+    assert read_run(str(path)) == run
+    assert read_bits(str(path), run).keys() == read_bits(path, run).keys()
+
+
 def test_version_1_is_still_read():
     run = read_run(V1)
     assert [cell.key for cell in run.cells] == expected_cells(("fog", "frost"), (1, 3))

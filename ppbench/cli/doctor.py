@@ -26,7 +26,10 @@ def doctor() -> None:
             failed += 1
         output.render(f"{mark}  {name}: {result}")
     if failed:
-        raise DataError(f"{failed} of {len(_TESTS)} self-tests failed", "`pip install --force-reinstall ppbench`")
+        raise DataError(
+            f"{failed} of {len(_TESTS)} self-tests failed",
+            "Install ppbench anew in a fresh environment (docs/quickstart.md).",
+        )
 
 
 def _facts() -> list[tuple[str, str]]:

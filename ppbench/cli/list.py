@@ -85,5 +85,5 @@ def _corruptions() -> Listing:
 def _recipes() -> Listing:
     from ppbench.corruptions.recipes import RECIPES
 
-    rows: Rows = [(r.name, r.description, r.size, r.source) for r in RECIPES.values()]
+    rows: Rows = [(r.name, r.description, r.size, r.source) for r in map(RECIPES.get, RECIPES)]
     return "Recipes", ("name", "what it is", "image sizes", "source"), rows

@@ -40,8 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich help would take three times as long to appear
     help="How robust is an image classifier to corrupted images?",
-    epilog="Exit codes: 0 done, 1 regression or failure, 2 usage, 3 data or weights, 4 not comparable, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failure, 2 usage, 3 data or weights, 130 interrupted.",
 )
 app.command("eval")(evaluate)
 app.command("show")(show)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ppbench.registry import unknown_name
+from ppbench.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -18,25 +18,13 @@ class Recipe:
     source: str
 
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            "imagecorruptions",
-            "the package's own variant: ImageNet-C's 224 px constants at any size",
-            "any (below 32 px on a padded canvas)",
-            "Michaelis et al., arXiv 1907.07484",
-        ),
-    )
-}
-
-
-def get_recipe(name: str) -> Recipe:
-    """Return the recipe called ``name``.
-
-    Raises:
-        UsageError: If there is none.
-    """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, list(RECIPES), "ppbench list recipes")
-    return RECIPES[name]
+RECIPES: Registry[Recipe] = Registry("recipe", "ppbench list recipes")
+RECIPES.register(
+    "imagecorruptions",
+    Recipe(
+        name="imagecorruptions",
+        description="the package's own variant: ImageNet-C's 224 px constants at any size",
+        size="any (below 32 px on a padded canvas)",
+        source="Michaelis et al., arXiv 1907.07484",
+    ),
+)

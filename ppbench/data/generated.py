@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.corruptions.recipes import get_recipe
+from ppbench.corruptions.recipes import RECIPES
 from ppbench.corruptions.reference import corrupt_image, engine_version
 from ppbench.data.source import Pixels, Source
 from ppbench.vocabulary import CLEAN
@@ -54,7 +54,7 @@ class GeneratedImages(Source):
 
     def __init__(self, dataset: str, clean: CleanImages, recipe: str, seed: int) -> None:
         self.dataset, self.seed = dataset, seed
-        self.recipe, self.engine = get_recipe(recipe).name, engine_version()
+        self.recipe, self.engine = RECIPES.get(recipe).name, engine_version()
         self.num_classes, self.channels, self.size = clean.num_classes, clean.channels, clean.size
         self.resizes, self.total = clean.resizes, len(clean.ids)
         self._fingerprint = clean.fingerprint()

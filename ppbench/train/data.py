@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import IterableDataset
 
 from ppbench.data import fashion_mnist
-from ppbench.registry import unknown_name
+from ppbench.registry import Registry
 
 Batch = tuple[Tensor, Tensor]
 """Images ``(N, C, H, W)`` uint8 and labels ``(N,)`` int64."""
@@ -98,9 +98,7 @@ def load_training_data(dataset: str, folder: Path) -> TrainingData:
         UsageError: If ppbench has no training set of that name.
         DataError: If the files are missing or damaged.
     """
-    if dataset not in TRAINABLE:
-        raise unknown_name("training dataset", dataset, list(TRAINABLE), "ppbench list datasets")
-    return TRAINABLE[dataset](folder)
+    return TRAINABLE.get(dataset)(folder)
 
 
 def fingerprint(data: TrainingData) -> str:
@@ -118,4 +116,5 @@ def _fashion_mnist(folder: Path) -> TrainingData:
     return TrainingData(*train, *test, 10, fashion_mnist.MEAN, fashion_mnist.STD, fashion_mnist.CLASS_NAMES)
 
 
-TRAINABLE: dict[str, Callable[[Path], TrainingData]] = {"fashion-mnist": _fashion_mnist}
+TRAINABLE: Registry[Callable[[Path], TrainingData]] = Registry("training dataset", "ppbench list datasets")
+TRAINABLE.register("fashion-mnist", _fashion_mnist)

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 
 class RichTraining(Callback):
-    """Moves a Rich progress bar over all epochs, with the loss and the images per second."""
+    """Moves a Rich progress bar over all epochs, with the loss."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self.progress, self.task = progress, task
