@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from ppbench.errors import DataError
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run
 from tests.evaluation.models import tiny_checkpoint
+from tests.processes import interrupt, ppbench_process
 from tests.trees import write_class_folders, write_published
 
 runner = CliRunner()
@@ -145,23 +143,14 @@ def test_a_file_the_user_named_is_replaced_but_a_complete_run_never_by_an_interr
 def test_ctrl_c_exits_130_and_keeps_the_finished_cells(tmp_path: Path) -> None:
     net = tiny_checkpoint(tmp_path / "net.safetensors")
     output = tmp_path / "run.json"
-    few = ["-c", "gaussian_noise,fog,brightness", "--limit", "600"]
-    call = [sys.executable, "-m", "ppbench", "eval", "-m", str(net), *few]
-    process = subprocess.Popen(
-        [*call, "-o", str(output), "--workers", "2"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "200", "TERM": "xterm"},
-    )
-    assert process.stderr is not None
-    seen = b""
-    deadline = time.monotonic() + 120
-    # The live display names the cell: at severity 3 the clean cell and two more are finished.
-    while b"gaussian_noise 3" not in seen and time.monotonic() < deadline:
-        seen += os.read(process.stderr.fileno(), 4096)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
-    stdout, stderr = process.communicate(timeout=60)
+    call = ["eval", "-m", str(net), "-c", "gaussian_noise,fog,brightness", "--limit", "600", "-o", str(output)]
+    seen, deadline = b"", time.monotonic() + 120
+    with ppbench_process(*call, "--workers", "2", FORCE_COLOR="1", COLUMNS="200", TERM="xterm") as process:
+        assert process.stderr is not None
+        # The live display names the cell: at severity 3 the clean cell and two more are finished.
+        while b"gaussian_noise 3" not in seen and time.monotonic() < deadline:
+            seen += os.read(process.stderr.fileno(), 4096)
+        stdout, stderr = interrupt(process)
     assert process.returncode == 130, stderr
     assert b"Traceback" not in seen + stderr, stderr.decode()[-3000:]
     assert stdout == b""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ from typer.testing import CliRunner
 
 from ppbench.cli.main import app
 from ppbench.models.checkpoint import load_checkpoint
+from tests.processes import interrupt, ppbench_process
 from tests.trees import write_fashion_mnist
 
 runner = CliRunner()
@@ -38,17 +37,11 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     data = write_fashion_mnist(tmp_path / "data", train=1000)
     output = tmp_path / "net.safetensors"
     call = ["train", "--model", "resnet8", "--data", str(data), "--output", str(output), "--device", "cpu"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ppbench", *call, "--epochs", "200"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
     state, deadline = tmp_path / "net.safetensors.part" / "last.ckpt", time.monotonic() + 120
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
+    with ppbench_process(*call, "--epochs", "200") as process:
+        while not state.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        stdout, stderr = interrupt(process)
     assert process.returncode == 130, stderr.decode()
     assert b"Traceback" not in stderr
     assert b"interrupted" in stderr
