@@ -41,6 +41,8 @@ def list_names(
     for row in rows:
         table.add_row(*row)
     output.render(table)
+    if what is What.DATASETS:
+        output.data("\n".join(_ways_to_get_datasets()))
 
 
 Rows = list[tuple[str, ...]]
@@ -56,7 +58,8 @@ def _models() -> Listing:
     ]
     for name in model_names():
         a = parse_model_name(name)
-        stem = "plain" if a.avg_kernel_size is None else f"push-pull stem, {a.avg_kernel_size}x{a.avg_kernel_size} mean"
+        k = a.avg_kernel_size
+        stem = "plain" if k is None else f"push-pull stem, {f'{k}x{k}' if k else 'no'} mean"
         rows.append((name, "network", f"{a.input_size} px", stem))
     return (
         "Models (networks need a checkpoint to be evaluated)",
@@ -71,8 +74,16 @@ def _datasets() -> Listing:
     rows: Rows = []
     for name in DATASETS:
         d = DATASETS.get(name)
-        rows.append((name, d.description, d.classes, d.size, d.normalizer, d.how_to_get or "nothing to do"))
-    return "Datasets", ("name", "what it is", "classes", "px", "normaliser", "how to get it"), rows
+        rows.append((name, d.description, d.classes, d.size, d.normalizer))
+    return "Datasets", ("name", "what it is", "classes", "px", "normaliser"), rows
+
+
+def _ways_to_get_datasets() -> list[str]:
+    """Below the table and never wrapped, so that the commands can be copied."""
+    from ppbench.data.catalog import DATASETS
+
+    ways = [(name, DATASETS.get(name).how_to_get) for name in DATASETS]
+    return ["", "How to get them", *(f"  {name}: {way}" for name, way in ways if way)]
 
 
 def _corruptions() -> Listing:
