@@ -91,7 +91,7 @@ def evaluate(
         command=shlex.join(["ppbench", *sys.argv[1:]]),
     )
     prepared = prepare(job, names)
-    check_writable(output_path if output_path.suffix else output_path / "run.json")
+    check_writable(output_path if output_path.suffix == ".json" else output_path / "run.json")
     for subject in prepared.subjects:
         output.say(prepared.describe(subject))
     results, stopped_by = _measure(prepared)
@@ -205,7 +205,7 @@ def _may_replace(path: Path, run: Run, *, named: bool) -> bool:
 def _check_output(target: Path, models: int) -> None:
     if target.suffix == ".json" and models > 1:
         raise UsageError(f"--output {target} is one file for {models} models", "Give a folder: `--output runs`.")
-    if target.suffix not in ("", ".json") or (target.is_file() and target.suffix != ".json"):
+    if (target.suffix not in ("", ".json") and not target.is_dir()) or (target.is_file() and target.suffix != ".json"):
         raise UsageError(f"--output {target} is neither a .json file nor a folder", "For example `--output run.json`.")
 
 

@@ -113,6 +113,13 @@ def test_in_a_folder_another_measurement_takes_a_free_name(tmp_path: Path) -> No
     assert len(read_run(tmp_path / "runs" / "net--fashion-mnist-2k-2.json").cells) == 2
 
 
+def test_a_folder_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "runs.v1"
+    folder.mkdir()
+    write_twice(tmp_path, folder, "-c", "fog,pixelate")
+    assert [path.name for path in folder.glob("*.json")] == ["net--fashion-mnist-2k.json"]
+
+
 def test_in_a_folder_the_same_measurement_takes_its_own_place(tmp_path: Path) -> None:
     write_twice(tmp_path, tmp_path / "runs", "-c", "fog,pixelate")
     assert [path.name for path in (tmp_path / "runs").glob("*.json")] == ["net--fashion-mnist-2k.json"]
