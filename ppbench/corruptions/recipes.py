@@ -13,18 +13,53 @@ class Recipe:
 
     name: str
     description: str
+    native_size: int | None
+    """Side, in pixels, of the images it was made for; None: made for any size."""
     size: str
-    """Image sizes it works at."""
+    """Image sizes it works at, in words."""
     source: str
+    frost_scale: float = 1.0
+    """Scale of the frost textures."""
+    frost_textures: int = 5
+    """How many of the six textures are used."""
+
+    @property
+    def is_package(self) -> bool:
+        """Whether the algorithms are those of the package where they differ from the original scripts."""
+        return self.native_size is None
 
 
 RECIPES: Registry[Recipe] = Registry("recipe", "ppbench list recipes")
-RECIPES.register(
-    "imagecorruptions",
+
+_HENDRYCKS = "Hendrycks & Dietterich, ICLR 2019"
+_ANY = "any from 8 px"
+
+for _recipe in (
+    Recipe("imagenet-c", "ImageNet-C as it was made, before its JPEG compression", 224, f"224; {_ANY}", _HENDRYCKS),
+    Recipe("imagenet-c-299", "ImageNet-C for Inception networks", 299, f"299; {_ANY}", _HENDRYCKS),
+    Recipe("tiny-imagenet-c", "Tiny-ImageNet-C", 64, f"64; {_ANY}", _HENDRYCKS, frost_scale=0.3),
+    Recipe("cifar-c", "CIFAR-10-C and CIFAR-100-C", 32, f"32; {_ANY}", _HENDRYCKS, frost_scale=0.2),
     Recipe(
-        name="imagecorruptions",
-        description="the package's own variant: ImageNet-C's 224 px constants at any size",
-        size="any (below 32 px on a padded canvas)",
-        source="Michaelis et al., arXiv 1907.07484",
+        "imagecorruptions",
+        "the package's variant: constants of 224 px at any size",
+        None,
+        _ANY,
+        "Michaelis et al., arXiv 1907.07484",
+        frost_textures=6,
     ),
-)
+):
+    RECIPES.register(_recipe.name, _recipe)
+
+
+def recipe_for_size(height: int, width: int) -> str:
+    """Name of the recipe whose constants suit images of a size: by the shorter side, in pixels.
+
+    The borders lie halfway, by ratio, between the sizes the recipes were made for: 32, 64, 224 px. The constants for
+    299 px are taken for 299 px alone, since ImageNet-C proper is the one of 224 px.
+    """
+    side = min(height, width)
+    if side < 45:
+        return "cifar-c"
+    if side < 120:
+        return "tiny-imagenet-c"
+    return "imagenet-c-299" if height == width == 299 else "imagenet-c"

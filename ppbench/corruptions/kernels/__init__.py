@@ -1,0 +1,59 @@
+"""Faster kernels for the CPU, compiled by numba, behind the torch functions that define the corruptions.
+
+A kernel does for arrays on the CPU what the torch function it stands behind does on any device; tests hold the two
+together. Kernels are compiled when first used (seconds, once per machine) and kept on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial, wraps
+from typing import Any, TypeVar
+
+import numpy as np
+from numba import njit
+from torch import Tensor, from_numpy
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+compiled: Any = partial(njit, nogil=True, cache=True, error_model="numpy")
+"""For loops over pixels. Without fastmath, so that every machine rounds alike."""
+
+inlined: Any = partial(njit, nogil=True, error_model="numpy", inline="always")
+"""For what is called inside such loops, so that they are vectorised as one."""
+
+_enabled: ContextVar[bool] = ContextVar("kernels", default=True)
+
+
+@contextmanager
+def disabled() -> Iterator[None]:
+    """In here the torch functions run on the CPU as they do on a GPU: slower, for tests."""
+    token = _enabled.set(False)
+    try:
+        yield
+    finally:
+        _enabled.reset(token)
+
+
+def on_cpu(kernel: Callable[..., Any]) -> Callable[[F], F]:
+    """Let ``kernel`` stand in for the decorated torch function where the tensors lie on the CPU.
+
+    Args:
+        kernel: Takes the function's arguments, positional, with contiguous numpy arrays in place of tensors, and
+            returns an array or a tuple of arrays.
+    """
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def run(*args: Any) -> Any:
+            tensors = [arg for arg in args if isinstance(arg, Tensor)]
+            if not _enabled.get() or any(tensor.device.type != "cpu" for tensor in tensors):
+                return function(*args)
+            made = kernel(*(arg.contiguous().numpy() if isinstance(arg, Tensor) else arg for arg in args))
+            return tuple(map(from_numpy, made)) if isinstance(made, tuple) else from_numpy(np.asarray(made))
+
+        return run  # type: ignore[return-value]
+
+    return decorate

@@ -1,0 +1,96 @@
+"""Noise: gaussian_noise, shot_noise, impulse_noise, speckle_noise.
+
+All work on channel values, each with a draw of its own. Images are ``(n, H, W, C)`` uint8; results are truncated to
+whole levels, not rounded, as everywhere in ImageNet-C.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ppbench.corruptions import constants as c
+from ppbench.corruptions.kernels import noise as kernels
+from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.random import MASK, Draws
+from ppbench.corruptions.recipes import Recipe
+
+
+def gaussian_noise(images: Tensor, k: c.Noise, recipe: Recipe, draws: Draws) -> Tensor:
+    """Normal noise of one width. Draws: ``noise`` (n, H, W, C), standard normal."""
+    return add_noise(images, draws.normal("noise", *images.shape[1:]), k.std, False)
+
+
+def speckle_noise(images: Tensor, k: c.Noise, recipe: Recipe, draws: Draws) -> Tensor:
+    """Normal noise in proportion to the value. Draws: ``noise`` (n, H, W, C), standard normal."""
+    return add_noise(images, draws.normal("noise", *images.shape[1:]), k.std, True)
+
+
+@on_cpu(kernels.add_noise)
+def add_noise(images: Tensor, noise: Tensor, std: float, relative: bool) -> Tensor:
+    """``x + std * noise``, or ``x + x * std * noise``, clipped to white and black."""
+    x = images / 255
+    x = x + noise * std * x if relative else x + noise * std
+    return (x.clamp_(0, 1) * 255).to(torch.uint8)
+
+
+def impulse_noise(images: Tensor, k: c.Impulse, recipe: Recipe, draws: Draws) -> Tensor:
+    """Values replaced by black or white. Draws: ``flipped`` and ``salted`` (n, H, W, C), boolean."""
+    if "flipped" in draws.given:
+        return torch.where(draws.given["flipped"], draws.given["salted"].to(torch.uint8) * 255, images)
+    return replace(images, draws.words("values", *images.shape[1:]), k.fraction)
+
+
+@on_cpu(kernels.replace)
+def replace(images: Tensor, words: Tensor, fraction: float) -> Tensor:
+    """Replace a fraction of the values: a word's upper 31 bits decide whether, the lowest by what."""
+    bits = words.long() & MASK
+    salt = ((bits & 1) * 255).to(torch.uint8)
+    return torch.where((bits >> 1) < round(fraction * 2**31), salt, images)
+
+
+def shot_noise(images: Tensor, k: c.Shot, recipe: Recipe, draws: Draws) -> Tensor:
+    """Photons counted instead of light measured. Draws: ``photons`` (n, H, W, C), Poisson counts."""
+    if "photons" in draws.given:
+        photons = draws.given["photons"].clamp(max=k.photons)
+    else:
+        law = _poisson(k.photons)
+        photons = count_photons(images, draws.words("photons", *images.shape[1:]), law.thresholds, law.guide)
+    levels = np.clip(np.arange(k.photons + 1) / k.photons, 0, 1) * 255
+    return torch.from_numpy(levels.astype(np.uint8)).to(images.device)[photons]
+
+
+class _Poisson(NamedTuple):
+    thresholds: NDArray[np.uint32]
+    guide: NDArray[np.uint16]
+
+
+@lru_cache(maxsize=8)
+def _poisson(white: int) -> _Poisson:
+    """Tables for drawing counts for the 256 rates by the inverse of the distribution function.
+
+    Counts end at ``white``: more photons than white has are white all the same.
+    """
+    rates = np.arange(256)[:, None] / 255 * white
+    counts = np.arange(1, white)
+    steps = np.concatenate([np.exp(-rates), np.repeat(rates, white - 1, axis=1) / counts], axis=1)
+    below = np.minimum(np.cumsum(np.cumprod(steps, axis=1), axis=1), 1)
+    thresholds = np.minimum(np.floor(below * 2**32), 2**32 - 1).astype(np.uint32)
+    first_words = np.arange(512, dtype=np.uint32) << np.uint32(23)
+    guide = [np.searchsorted(row, first_words, side="right") for row in thresholds]
+    return _Poisson(thresholds, np.array(guide, np.uint16))
+
+
+@on_cpu(kernels.count)
+def count_photons(images: Tensor, words: Tensor, thresholds: NDArray[np.uint32], guide: NDArray[np.uint16]) -> Tensor:
+    """Poisson counts with the values of ``images`` as rates: the smallest count whose threshold is above the word."""
+    table = torch.from_numpy(thresholds.astype(np.int64)).to(images.device)
+    rows = torch.arange(256, device=images.device)[:, None] << 32
+    wanted = (images.long() << 32) | (words.long() & MASK)
+    places = torch.searchsorted((table + rows).flatten(), wanted, right=True)
+    return places - images.long() * thresholds.shape[1]
