@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ppbench import metrics as metrics
+    from ppbench.corruptions.apply import corrupt as corrupt
     from ppbench.evaluation.api import evaluate as evaluate
     from ppbench.models.card import Card as Card
     from ppbench.models.checkpoint import load_checkpoint as load_checkpoint
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Card": "ppbench.models.card:Card",
     "PushPullConv2d": "ppbench.models.pushpull:PushPullConv2d",
+    "corrupt": "ppbench.corruptions.apply:corrupt",
     "create_model": "ppbench.models.resnet:create_model",
     "evaluate": "ppbench.evaluation.api:evaluate",
     "load_checkpoint": "ppbench.models.checkpoint:load_checkpoint",

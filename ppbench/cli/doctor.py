@@ -93,12 +93,12 @@ def _corruptions() -> str:
     """Every corruption runs, and twice the same."""
     import numpy as np
 
-    from ppbench.corruptions.reference import corrupt_image
+    from ppbench.corruptions.apply import corrupt
     from ppbench.vocabulary import C19
 
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     for name in C19:
-        first, second = (corrupt_image(image, name, 3, seed=0, image_id="doctor") for _ in range(2))
+        first, second = (corrupt(image, name, 3, recipe="cifar-c", ids=["doctor"]) for _ in range(2))
         if first.shape != image.shape or not np.array_equal(first, second):
             raise DataError(f"{name} is not reproducible")
     return f"all {len(C19)} run and are reproducible"

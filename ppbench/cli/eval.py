@@ -44,7 +44,11 @@ def evaluate(
     severities: Annotated[
         list[str] | None, typer.Option("--severities", "-s", help="3 or 1-5; repeatable.", show_default="1-5")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Constants of the corruptions.")] = "imagecorruptions",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Constants of the corruptions (`ppbench list recipes`).", show_default="by image size"),
+    ] = None,
+    backend: Annotated[str, typer.Option(help="What makes the images: ppbench or imagecorruptions.")] = "ppbench",
     limit: Annotated[
         int | None,
         typer.Option(help="Use N images: seeded, equal shares of all classes.", show_default="all"),
@@ -83,6 +87,7 @@ def evaluate(
         corruptions=_words("--corruptions", corruptions, "c15"),
         severities=_words("--severities", severities, "1-5"),
         recipe=recipe,
+        backend=backend,
         seed=seed,
         limit=limit,
         device=device,

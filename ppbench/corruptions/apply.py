@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +13,9 @@ from torch import Tensor
 
 from ppbench.corruptions.catalog import CORRUPTIONS
 from ppbench.corruptions.constants import constants
-from ppbench.corruptions.random import Draws, key
+from ppbench.corruptions.keys import key
+from ppbench.corruptions.precision import full_precision
+from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.errors import UsageError
 from ppbench.vocabulary import SEVERITIES
@@ -63,10 +66,11 @@ def corrupt(
     keys = [key(seed, name, severity, image_id) for image_id in names]
     given = {what: torch.as_tensor(values, device=batch.device) for what, values in (draws or {}).items()}
     cell = constants(how.name, name, severity)
-    made: list[Tensor] = [
-        operation(batch[part], cell, how, Draws(keys[part], batch.device, {w: v[part] for w, v in given.items()}))
-        for part in _chunks(batch)
-    ]
+    made: list[Tensor] = []
+    with full_precision() if batch.is_cuda else nullcontext():
+        for part in _chunks(batch):
+            drawn = Draws(keys[part], batch.device, {what: values[part] for what, values in given.items()})
+            made.append(operation(batch[part], cell, how, drawn))
     return _like(images, made[0] if len(made) == 1 else torch.cat([batch[:0], *made]))
 
 

@@ -56,26 +56,26 @@ def replace(images: Tensor, words: Tensor, fraction: float) -> Tensor:
 
 def shot_noise(images: Tensor, k: c.Shot, recipe: Recipe, draws: Draws) -> Tensor:
     """Photons counted instead of light measured. Draws: ``photons`` (n, H, W, C), Poisson counts."""
+    law = _poisson(k.photons)
     if "photons" in draws.given:
-        photons = draws.given["photons"].clamp(max=k.photons)
-    else:
-        law = _poisson(k.photons)
-        photons = count_photons(images, draws.words("photons", *images.shape[1:]), law.thresholds, law.guide)
-    levels = np.clip(np.arange(k.photons + 1) / k.photons, 0, 1) * 255
-    return torch.from_numpy(levels.astype(np.uint8)).to(images.device)[photons]
+        return _table(law.levels, images)[draws.given["photons"].long().clamp(max=k.photons)]
+    return detect(images, draws.words("photons", *images.shape[1:]), *law)
 
 
 class _Poisson(NamedTuple):
+    """Tables for drawing counts for the 256 rates by the inverse of the distribution function."""
+
     thresholds: NDArray[np.uint32]
+    """``(256, n)``: the count is above k where the word is not below entry k."""
     guide: NDArray[np.uint16]
+    """``(256, 512)``: for the upper 9 bits of the word, the count that a search begins with."""
+    levels: NDArray[np.uint8]
+    """``(n + 1,)``: what a count looks like."""
 
 
 @lru_cache(maxsize=8)
 def _poisson(white: int) -> _Poisson:
-    """Tables for drawing counts for the 256 rates by the inverse of the distribution function.
-
-    Counts end at ``white``: more photons than white has are white all the same.
-    """
+    """The tables for ``white`` photons in white, where counts end: more are white all the same."""
     rates = np.arange(256)[:, None] / 255 * white
     counts = np.arange(1, white)
     steps = np.concatenate([np.exp(-rates), np.repeat(rates, white - 1, axis=1) / counts], axis=1)
@@ -83,14 +83,21 @@ def _poisson(white: int) -> _Poisson:
     thresholds = np.minimum(np.floor(below * 2**32), 2**32 - 1).astype(np.uint32)
     first_words = np.arange(512, dtype=np.uint32) << np.uint32(23)
     guide = [np.searchsorted(row, first_words, side="right") for row in thresholds]
-    return _Poisson(thresholds, np.array(guide, np.uint16))
+    levels = np.clip(np.arange(white + 1) / white, 0, 1) * 255
+    return _Poisson(thresholds, np.array(guide, np.uint16), levels.astype(np.uint8))
 
 
-@on_cpu(kernels.count)
-def count_photons(images: Tensor, words: Tensor, thresholds: NDArray[np.uint32], guide: NDArray[np.uint16]) -> Tensor:
-    """Poisson counts with the values of ``images`` as rates: the smallest count whose threshold is above the word."""
-    table = torch.from_numpy(thresholds.astype(np.int64)).to(images.device)
+@on_cpu(kernels.detect)
+def detect(
+    images: Tensor, words: Tensor, thresholds: NDArray[np.uint32], guide: NDArray[np.uint16], levels: NDArray[np.uint8]
+) -> Tensor:
+    """Levels of Poisson counts with the images' values as rates: the least count whose threshold is above the word."""
+    table = _table(thresholds.astype(np.int64), images)
     rows = torch.arange(256, device=images.device)[:, None] << 32
     wanted = (images.long() << 32) | (words.long() & MASK)
     places = torch.searchsorted((table + rows).flatten(), wanted, right=True)
-    return places - images.long() * thresholds.shape[1]
+    return _table(levels, images)[places - images.long() * thresholds.shape[1]]
+
+
+def _table(values: NDArray[np.generic], images: Tensor) -> Tensor:
+    return torch.from_numpy(values).to(images.device)

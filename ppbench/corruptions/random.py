@@ -7,7 +7,6 @@ An image's key is a hash of the four; a draw's name picks one of its streams.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 
@@ -21,24 +20,11 @@ from ppbench.corruptions.kernels import random as kernels
 MASK = 0xFFFFFFFF
 
 
-def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
-    """Return 64 bits that depend on the four alone.
-
-    Args:
-        seed: The run's seed.
-        corruption: Its name.
-        severity: 1 to 5.
-        image_id: The image's id in its dataset.
-    """
-    text = f"{seed}/{corruption}/{severity}/{image_id}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
-
-
 class Draws:
     """The random numbers of one cell for some images.
 
     Args:
-        keys: One per image, as `key` makes them.
+        keys: One per image, as `ppbench.corruptions.keys.key` makes them.
         device: Where the numbers are drawn.
         given: Draws to use in place of keyed ones, by name, each with the images as first dimension.
     """

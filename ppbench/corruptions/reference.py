@@ -14,7 +14,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.corruptions.random import key
+from ppbench.corruptions.keys import key
 from ppbench.vocabulary import FAMILY_OF
 
 SMALLEST = 32

@@ -91,8 +91,8 @@ for _entry in _ENTRIES:
 
 
 def open_source(
-    name: str, folder: Path | None, geometry: Geometry, *, recipe: str = "imagecorruptions", seed: int = 0,
-    limit: int | None = None,
+    name: str, folder: Path | None, geometry: Geometry, *, recipe: str | None = None, seed: int = 0,
+    limit: int | None = None, backend: str = "ppbench",
 ) -> Source:  # fmt: skip
     """Open a dataset for evaluation.
 
@@ -101,12 +101,13 @@ def open_source(
         folder: Where it lies (``--data``); not used by the embedded set. For ``imagenet-c`` a folder of corruptions
             is read as published; a folder of classes is taken as clean images.
         geometry: How the model wants images cut; images held in memory and published ones are used as they are.
-        recipe: Recipe for making corrupted images.
+        recipe: Recipe for making corrupted images; None: the one that suits their size.
         seed: Key of corruptions and of the subset.
         limit: Number of images, stratified by class; None for all.
+        backend: What makes corrupted images: "ppbench" or "imagecorruptions".
 
     Raises:
-        UsageError: For an unknown name or recipe, or a limit below 1.
+        UsageError: For an unknown name, recipe or backend, or a limit below 1.
         DataError: If the folder is not given, is missing, or does not hold the dataset.
     """
     dataset = DATASETS.get(name)
@@ -119,7 +120,7 @@ def open_source(
     if name == "imagenet-c" and root.is_dir() and find_corruptions(root):
         source = PublishedImages(root, name, geometry.size)
     else:
-        source = GeneratedImages(name, dataset.open_clean(root, geometry), recipe, seed)
+        source = GeneratedImages(name, dataset.open_clean(root, geometry), recipe, seed, backend)
     if limit is not None:
         if limit < 1:
             raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")

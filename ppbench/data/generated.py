@@ -8,8 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.corruptions.recipes import RECIPES
-from ppbench.corruptions.reference import corrupt_image, engine_version
+from ppbench.corruptions.backends import BACKENDS
 from ppbench.data.source import Pixels, Source
 from ppbench.vocabulary import CLEAN
 
@@ -45,16 +44,20 @@ class GeneratedImages(Source):
     Args:
         dataset: Name, for the run file.
         clean: The clean images.
-        recipe: Name of the recipe.
+        recipe: Name of the recipe; None: the one that suits the images' size.
         seed: Key of all draws.
+        backend: What makes them, one of `BACKENDS`.
     """
 
     kind: Literal["generated"] = "generated"
     has_clean = True
 
-    def __init__(self, dataset: str, clean: CleanImages, recipe: str, seed: int) -> None:
-        self.dataset, self.seed = dataset, seed
-        self.recipe, self.engine = RECIPES.get(recipe).name, engine_version()
+    def __init__(
+        self, dataset: str, clean: CleanImages, recipe: str | None, seed: int, backend: str = "ppbench"
+    ) -> None:
+        maker = BACKENDS.get(backend)
+        self.dataset, self.seed, self.backend = dataset, seed, maker.name
+        self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
         self.num_classes, self.channels, self.size = clean.num_classes, clean.channels, clean.size
         self.resizes, self.total = clean.resizes, len(clean.ids)
         self._fingerprint = clean.fingerprint()
@@ -79,8 +82,5 @@ class GeneratedImages(Source):
         images = self.clean.load(places)
         if corruption == CLEAN:
             return images
-        made = (
-            corrupt_image(image, corruption, severity, seed=self.seed, image_id=self.ids[place])
-            for image, place in zip(images, places, strict=True)
-        )
-        return np.stack(list(made))
+        ids = [self.ids[place] for place in places]
+        return BACKENDS.get(self.backend).corrupt(images, corruption, severity, self.recipe, self.seed, ids)

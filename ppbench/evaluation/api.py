@@ -32,7 +32,8 @@ class Job:
     data: Path | None = None
     corruptions: Sequence[str] = ("c15",)
     severities: Sequence[str] = ("1-5",)
-    recipe: str = "imagecorruptions"
+    recipe: str | None = None
+    backend: str = "ppbench"
     seed: int = 0
     limit: int | None = None
     device: str = "auto"
@@ -62,7 +63,7 @@ class Job:
 
     def source_options(self) -> dict[str, Any]:
         """Keyword arguments of `open_source`."""
-        return {"recipe": self.recipe, "seed": self.seed, "limit": self.limit}
+        return {"recipe": self.recipe, "backend": self.backend, "seed": self.seed, "limit": self.limit}
 
 
 class Prepared(NamedTuple):
@@ -78,7 +79,7 @@ class Prepared(NamedTuple):
         n, total = len(source.ids), source.total
         images = f"{total:,} images" if n == total else f"{n:,} of {total:,} images"
         cells = f"{len(settings.corruptions)} corruptions x {len(settings.severities)} severities"
-        made = "as published" if source.kind == "published" else f"made by {source.engine}"
+        made = "as published" if source.kind == "published" else f"made by {source.engine}, recipe {source.recipe}"
         return (
             f"{subject.name}: {subject.card.architecture}, weights {weights_hash(subject.model)[:12]} | "
             f"{images} of {source.dataset} | {cells}, {made} | "
@@ -119,7 +120,8 @@ def evaluate(
     data: str | Path | None = None,
     corruptions: str | Sequence[str] = "c15",
     severities: str | int | Sequence[str | int] = "1-5",
-    recipe: str = "imagecorruptions",
+    recipe: str | None = None,
+    backend: str = "ppbench",
     seed: int = 0,
     limit: int | None = None,
     device: str = "auto",
@@ -136,7 +138,8 @@ def evaluate(
         data: Folder of the dataset; not needed for the embedded one.
         corruptions: Names, families ("noise") and sets ("c15").
         severities: 1 to 5, or ranges ("1-3").
-        recipe: One of ``ppbench list recipes``.
+        recipe: One of ``ppbench list recipes``; None: the one that suits the images' size.
+        backend: What makes corrupted images: "ppbench", or "imagecorruptions" for the package of that name.
         seed: Key of the corruptions' draws and of ``limit``.
         limit: Number of images, with equal shares of all classes; None for all.
         device: "auto", "cpu", "cuda", "cuda:1".
@@ -160,6 +163,7 @@ def evaluate(
         corruptions=[corruptions] if isinstance(corruptions, str) else corruptions,
         severities=[str(s) for s in ([severities] if isinstance(severities, str | int) else severities)],
         recipe=recipe,
+        backend=backend,
         seed=seed,
         limit=limit,
         device=device,

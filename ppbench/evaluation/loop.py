@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ppbench.corruptions.precision import full_precision
 from ppbench.data.source import Pixels, Source, ids_hash
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.devices import describe_device
@@ -101,7 +102,7 @@ def evaluate_all(
     tallies = [_Tally(subject, settings.device) for subject in subjects]
     stopped_by: KeyboardInterrupt | PpbenchError | None = None
     try:
-        with _full_precision(), _threads_to_spare(settings, _is_small(subjects[0].card)):
+        with full_precision(), _threads_to_spare(settings, _is_small(subjects[0].card)):
             _run_through(tallies, source, settings, advance)
     except (KeyboardInterrupt, PpbenchError) as reason:
         stopped_by = reason
@@ -109,20 +110,6 @@ def evaluate_all(
     provenance = _provenance(settings, started, seconds)
     status: Literal["complete", "interrupted"] = "complete" if stopped_by is None else "interrupted"
     return Outcome([tally.result(source, settings, provenance, status) for tally in tallies], stopped_by)
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Compute in float32 as recorded: by itself torch lets GPUs round convolutions to TF32, 10 bits of mantissa."""
-    backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [backend.allow_tf32 for backend in backends]
-    for backend in backends:
-        backend.allow_tf32 = False
-    try:
-        yield
-    finally:
-        for backend, allowed in zip(backends, before, strict=True):
-            backend.allow_tf32 = allowed
 
 
 @contextmanager

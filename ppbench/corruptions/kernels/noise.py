@@ -45,27 +45,20 @@ def replace(images: Pixels, words: NDArray[np.int32], fraction: float) -> Pixels
 
 
 @compiled
-def _count(image: Any, words: Any, thresholds: Any, guide: Any, out: Any) -> None:
+def _detect(image: Any, words: Any, thresholds: Any, guide: Any, levels: Any, out: Any) -> None:
     last = thresholds.shape[1]
     for i in range(image.size):
         row, word = i64(image[i]), words[i]
         count = i64(guide[row, i64(word >> u32(23))])
         while count < last and word >= thresholds[row, count]:
             count += 1
-        out[i] = count
+        out[i] = levels[count]
 
 
-def count(
-    images: Pixels, words: NDArray[np.int32], thresholds: NDArray[np.uint32], guide: NDArray[np.uint16]
-) -> NDArray[np.int32]:
-    """Kernel of `ppbench.corruptions.noise.count_photons`.
-
-    Args:
-        images: uint8, any shape.
-        words: Random bits, the same shape.
-        thresholds: ``(256, n)``: the count exceeds k where the word is not below entry k.
-        guide: ``(256, 512)``: for the upper 9 bits of the word, the count to begin the search with.
-    """
-    out = np.empty(images.shape, np.int32)
-    _count(images.ravel(), words.view(np.uint32).ravel(), thresholds, guide, out.ravel())
+def detect(
+    images: Pixels, words: NDArray[np.int32], thresholds: NDArray[np.uint32], guide: NDArray[np.uint16], levels: Pixels
+) -> Pixels:
+    """Kernel of `ppbench.corruptions.noise.detect`."""
+    out = np.empty_like(images)
+    _detect(images.ravel(), words.view(np.uint32).ravel(), thresholds, guide, levels, out.ravel())
     return out

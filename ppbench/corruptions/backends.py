@@ -1,0 +1,65 @@
+"""What makes the corrupted images: ppbench's engine, or the package it is compared with. Free of torch until used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.corruptions.recipes import RECIPES, recipe_for_size
+from ppbench.corruptions.reference import corrupt_image, engine_version
+from ppbench.errors import UsageError
+from ppbench.registry import Registry
+
+Pixels = NDArray[np.uint8]
+
+ENGINE = "ppbench corruptions 1"
+"""Name and version of the engine, for records; the version is raised whenever a pixel of any corruption changes."""
+
+Maker = Callable[[Pixels, str, int, str, int, Sequence[str]], Pixels]
+"""Images ``(n, H, W, C)`` uint8, corruption, severity, recipe, seed, ids -> corrupted images of the same shape."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Something that corrupts images."""
+
+    name: str
+    version: Callable[[], str]
+    """Name and version, for records."""
+    only_recipe: str | None
+    """The one recipe it has; None: all."""
+    corrupt: Maker
+
+    def recipe(self, wanted: str | None, height: int, width: int) -> str:
+        """The recipe to use: the one wanted, else the one that suits images of a size.
+
+        Raises:
+            UsageError: If there is no such recipe, or the backend does not have it.
+        """
+        name = RECIPES.get(wanted).name if wanted is not None else self.only_recipe or recipe_for_size(height, width)
+        if self.only_recipe not in (None, name):
+            raise UsageError(
+                f"--recipe {name} is not what --backend {self.name} makes",
+                f"Leave one of the two out, or take `--recipe {self.only_recipe}`.",
+            )
+        return name
+
+
+def _by_engine(images: Pixels, corruption: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Pixels:
+    from ppbench.corruptions.apply import corrupt
+
+    return corrupt(images, corruption, severity, recipe=recipe, seed=seed, ids=ids)
+
+
+def _by_package(images: Pixels, corruption: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Pixels:
+    pairs = zip(images, ids, strict=True)
+    made = [corrupt_image(image, corruption, severity, seed=seed, image_id=name) for image, name in pairs]
+    return np.stack(made) if made else images
+
+
+BACKENDS: Registry[Backend] = Registry("backend", "ppbench eval --help")
+BACKENDS.register("ppbench", Backend("ppbench", lambda: ENGINE, None, _by_engine))
+BACKENDS.register("imagecorruptions", Backend("imagecorruptions", engine_version, "imagecorruptions", _by_package))

@@ -1,0 +1,18 @@
+"""Keys: what a random draw depends on, and nothing else. Free of torch."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
+    """Return 64 bits that depend on the four alone.
+
+    Args:
+        seed: The run's seed.
+        corruption: Its name.
+        severity: 1 to 5.
+        image_id: The image's id in its dataset.
+    """
+    text = f"{seed}/{corruption}/{severity}/{image_id}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")

@@ -1,0 +1,226 @@
+"""The engine's entry: forms of images, purity, every size, and one truth for kernels and tensor code."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import ppbench
+from ppbench.corruptions.apply import corrupt
+from ppbench.corruptions.catalog import CORRUPTIONS
+from ppbench.corruptions.constants import constants
+from ppbench.corruptions.kernels import disabled
+from ppbench.corruptions.recipes import RECIPES
+from ppbench.errors import UsageError
+from ppbench.vocabulary import C19, FAMILY_OF
+from tests.trees import photographs
+
+RANDOM = (
+    "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "glass_blur", "motion_blur", "snow", "frost",
+    "fog", "elastic_transform", "spatter",
+)  # fmt: skip
+LUMA = tuple(name for name in C19 if "noise" not in name and name != "jpeg_compression")
+"""Corruptions whose grey result is the luma of the colour one: noise is drawn per channel, and JPEG has a form of its
+own for grey images."""
+
+
+def is_possible(name: str, severity: int, recipe: str, side: int) -> bool:
+    """Glass blur alone asks for a size: a pixel must have somewhere to move to."""
+    return name != "glass_blur" or side >= 2 * constants(recipe, name, severity).max_shift + 1
+
+
+@lru_cache
+def batch(height: int, width: int, count: int) -> NDArray[np.uint8]:
+    return np.stack([photo[:height, :width] for photo in photographs(max(height, width), count)])
+
+
+def test_the_registry_has_the_19_with_family_and_citation() -> None:
+    assert list(CORRUPTIONS) == list(C19)
+    for name in CORRUPTIONS:
+        entry = CORRUPTIONS.get(name)
+        assert (entry.name, entry.family) == (name, FAMILY_OF[name])
+        assert "2019" in entry.citation
+
+
+@pytest.mark.parametrize("name", C19)
+def test_all_forms_of_the_same_images_give_the_same_pixels(name: str) -> None:
+    images = batch(40, 48, 3)
+    ids = ["a", "b", "c"]
+    expected = corrupt(images, name, 3, ids=ids)
+    assert expected.shape == images.shape
+    assert expected.dtype == np.uint8
+    nchw = torch.from_numpy(images).permute(0, 3, 1, 2)
+    for tensor in (nchw.contiguous(), nchw):
+        got = corrupt(tensor, name, 3, ids=ids)
+        assert got.stride() == tensor.stride()
+        assert np.array_equal(got.permute(0, 2, 3, 1), expected)
+    for number in range(3):
+        assert np.array_equal(corrupt(images[number], name, 3, ids=ids[number : number + 1]), expected[number])
+    grey = images[..., 0]
+    one = corrupt(grey[0], name, 3, ids=["a"])
+    assert one.shape == grey[0].shape
+    assert np.array_equal(corrupt(grey[..., None], name, 3, ids=ids)[0, ..., 0], one)
+    as_torch = corrupt(torch.from_numpy(grey)[:, None], name, 3, ids=ids)
+    assert np.array_equal(as_torch[0, 0], one)
+
+
+@pytest.mark.parametrize("name", C19)
+@pytest.mark.parametrize("recipe", ["imagenet-c", "imagecorruptions"])
+def test_batches_and_order_never_change_a_pixel(name: str, recipe: str) -> None:
+    images = batch(32, 32, 64)
+    ids = [f"n/{i}.png" for i in range(64)]
+    whole = corrupt(images, name, 4, recipe=recipe, ids=ids)
+    for size in (1, 7):
+        parts = [
+            corrupt(images[i : i + size], name, 4, recipe=recipe, ids=ids[i : i + size]) for i in range(0, 64, size)
+        ]
+        assert np.array_equal(np.concatenate(parts), whole), size
+    order = np.random.default_rng(0).permutation(64)
+    assert np.array_equal(corrupt(images[order], name, 4, recipe=recipe, ids=[ids[i] for i in order]), whole[order])
+
+
+@pytest.mark.parametrize("name", C19)
+def test_a_large_batch_of_many_chunks_equals_single_images(name: str) -> None:
+    images = batch(120, 150, 8)
+    whole = corrupt(images, name, 2)
+    for place in (0, 5, 7):
+        assert np.array_equal(corrupt(images[place], name, 2, ids=[str(place)]), whole[place])
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_draws_differ_between_images_seeds_and_severities_and_nothing_else(name: str) -> None:
+    image = batch(64, 64, 1)[0]
+    first = corrupt(image, name, 3, seed=1, ids=["a"])
+    assert np.array_equal(first, corrupt(image, name, 3, seed=1, ids=["a"]))
+    assert not np.array_equal(first, corrupt(image, name, 3, seed=2, ids=["a"]))
+    assert not np.array_equal(first, corrupt(image, name, 3, seed=1, ids=["b"]))
+
+
+@pytest.mark.parametrize("name", sorted(set(C19) - set(RANDOM)))
+def test_what_is_not_random_does_not_depend_on_the_key(name: str) -> None:
+    image = batch(64, 64, 1)[0]
+    assert np.array_equal(corrupt(image, name, 3, ids=["a"]), corrupt(image, name, 3, seed=5, ids=["b"]))
+
+
+def test_the_global_generators_are_untouched_and_do_not_matter() -> None:
+    image = batch(32, 32, 1)[0]
+    expected = {name: corrupt(image, name, 3) for name in C19}
+    np.random.seed(7)  # noqa: NPY002
+    torch.manual_seed(7)
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    for name in C19:
+        assert np.array_equal(corrupt(image, name, 3), expected[name])
+    assert np.array_equal(before[0], np.random.get_state()[1])  # noqa: NPY002
+    assert torch.equal(before[1], torch.get_rng_state())
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", C19)
+def test_every_severity_runs_at_every_size_in_colour_and_grey(name: str, recipe: str) -> None:
+    for height, width in ((8, 8), (31, 47), (224, 224)):
+        images = batch(height, width, 1)
+        for severity in range(1, 6):
+            for form in (images, images[..., :1]):
+                if is_possible(name, severity, recipe, height):
+                    got = corrupt(form, name, severity, recipe=recipe)
+                    assert got.shape == form.shape
+                    assert got.any()
+                else:
+                    with pytest.raises(UsageError, match="8 x 8"):
+                        corrupt(form, name, severity, recipe=recipe)
+
+
+@pytest.mark.parametrize("name", C19)
+def test_every_recipe_and_severity_runs_on_large_images(name: str) -> None:
+    image = np.ascontiguousarray(np.tile(batch(270, 480, 1)[0], (4, 4, 1)))
+    assert image.shape == (1080, 1920, 3)
+    for recipe in RECIPES:
+        for severity in range(1, 6):
+            got = corrupt(image, name, severity, recipe=recipe)
+            assert got.shape == image.shape
+            assert abs(float(got.mean()) - float(image.mean())) < 130
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", C19)
+def test_kernels_and_tensor_code_are_one(name: str, recipe: str) -> None:
+    """The tensor code is what runs on GPUs; the kernels stand in for it on the CPU."""
+    size = RECIPES.get(recipe).native_size or 64
+    images = [batch(size, size, 2), batch(31, 47, 2)[..., :1]]
+    for severity in range(1, 6):
+        for form in images:
+            fast = corrupt(form, name, severity, recipe=recipe)
+            with disabled():
+                plain = corrupt(form, name, severity, recipe=recipe)
+            difference = np.abs(fast.astype(int) - plain)
+            assert difference.max() <= 1, (severity, form.shape)
+            assert (difference > 0).mean() <= 0.002, (severity, form.shape)
+
+
+@pytest.mark.parametrize("name", LUMA)
+def test_grey_is_the_luma_of_the_colour_result(name: str) -> None:
+    grey = batch(64, 64, 2)[..., 1:2]
+    for severity in (2, 5):
+        colour = corrupt(np.repeat(grey, 3, axis=3), name, severity).astype(float)
+        luma = colour @ [0.299, 0.587, 0.114]
+        assert np.abs(corrupt(grey, name, severity)[..., 0] - luma).max() <= 1.01
+
+
+@given(st.integers(8, 40), st.integers(8, 40), st.sampled_from(C19), st.integers(1, 5), st.sampled_from(list(RECIPES)))
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_any_shape_keeps_its_shape(height: int, width: int, name: str, severity: int, recipe: str) -> None:
+    image = batch(40, 40, 1)[0, :height, :width]
+    assume(is_possible(name, severity, recipe, min(height, width)))
+    assert corrupt(image, name, severity, recipe=recipe).shape == image.shape
+
+
+def test_read_only_and_strided_arrays_are_taken_and_left_alone() -> None:
+    image = batch(40, 40, 1)[0]
+    before = image.copy()
+    expected = corrupt(image, "fog", 3)
+    locked = image.copy()
+    locked.flags.writeable = False
+    assert np.array_equal(corrupt(locked, "fog", 3), expected)
+    wide = np.zeros((40, 80, 3), np.uint8)
+    wide[:, ::2] = image
+    assert np.array_equal(corrupt(wide[:, ::2], "fog", 3), expected)
+    assert np.array_equal(image, before)
+
+
+def test_no_images_give_no_images() -> None:
+    assert corrupt(np.zeros((0, 32, 32, 3), np.uint8), "fog", 1).shape == (0, 32, 32, 3)
+
+
+def test_the_function_is_ppbenchs_own_surface() -> None:
+    assert ppbench.corrupt is corrupt
+
+
+IMAGE = np.zeros((16, 16, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("call", "message", "hint"),
+    [
+        (lambda: corrupt(IMAGE, "fogg", 1), "unknown corruption 'fogg'", "did you mean 'fog'"),
+        (lambda: corrupt(IMAGE, "fog", 6), "severity 6 is not allowed", "1 to 5"),
+        (lambda: corrupt(IMAGE, "fog", 1, recipe="cifar"), "unknown recipe 'cifar'", "cifar-c"),
+        (lambda: corrupt(IMAGE / 255, "fog", 1), "images of type float64", "uint8"),
+        (lambda: corrupt(torch.zeros(1, 3, 16, 16), "fog", 1), "images of type torch.float32", "uint8"),
+        (lambda: corrupt(np.zeros((16, 16, 4), np.uint8), "fog", 1), "images of shape (16, 16, 4)", "(H, W, 3)"),
+        (lambda: corrupt(torch.zeros(3, 16, 16, dtype=torch.uint8), "fog", 1), "images of shape (3, 16, 16)", "torch"),
+        (lambda: corrupt(IMAGE[:7], "fog", 1), "images of 7 x 16 pixels", "8"),
+        (lambda: corrupt(IMAGE, "fog", 1, ids=["a", "b"]), "2 ids for 1 images", "one id per image"),
+        (lambda: corrupt(IMAGE[:8, :8], "glass_blur", 5), "glass_blur", "px"),
+    ],
+)
+def test_what_cannot_be_done_is_answered(call, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        call()
+    assert message in caught.value.message
+    assert hint in f"{caught.value.message} {caught.value.hint}"
