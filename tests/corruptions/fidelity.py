@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.recipes import RECIPES
 from tests.oracles.corruptions import oracle, random_draws
+from tests.oracles.package import by_the_package, the_packages_draws
 from tests.trees import photographs
 
 POINTWISE = {
@@ -52,3 +53,11 @@ def measure(image: NDArray[np.uint8], corruption: str, severity: int, recipe: st
     expected = oracle(image, corruption, severity, recipe, drawn)
     given = {name: np.asarray(value)[None] for name, value in drawn.items()}
     return deviation(corrupt(image, corruption, severity, recipe=recipe, draws=given), expected)
+
+
+def measure_package(image: NDArray[np.uint8], corruption: str, severity: int, seed: int) -> Deviation:
+    """Engine with recipe ``imagecorruptions`` against the package, given the draws that the package makes."""
+    expected = by_the_package(image, corruption, severity, seed)
+    drawn = the_packages_draws(image, corruption, severity, seed)
+    given = {name: np.asarray(value)[None] for name, value in drawn.items()}
+    return deviation(corrupt(image, corruption, severity, recipe="imagecorruptions", draws=given), expected)

@@ -120,7 +120,7 @@ def test_the_global_generators_are_untouched_and_do_not_matter() -> None:
     assert torch.equal(before[1], torch.get_rng_state())
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", list(RECIPES))
 @pytest.mark.parametrize("name", C19)
 def test_every_severity_runs_at_every_size_in_colour_and_grey(name: str, recipe: str) -> None:
     for height, width in ((8, 8), (31, 47), (224, 224)):
@@ -147,7 +147,7 @@ def test_every_recipe_and_severity_runs_on_large_images(name: str) -> None:
             assert abs(float(got.mean()) - float(image.mean())) < 130
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", list(RECIPES))
 @pytest.mark.parametrize("name", C19)
 def test_kernels_and_tensor_code_are_one(name: str, recipe: str) -> None:
     """The tensor code is what runs on GPUs; the kernels stand in for it on the CPU."""

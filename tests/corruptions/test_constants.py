@@ -22,7 +22,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", list(RECIPES))
 @pytest.mark.parametrize("corruption", C19)
 def test_every_constant_is_the_references(recipe: str, corruption: str) -> None:
     table = TRUTH[TABLES[recipe]][corruption]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.vocabulary import C19
-from tests.corruptions.fidelity import POINTWISE, images_for, measure
+from tests.corruptions.fidelity import POINTWISE, images_for, measure, measure_package
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", list(RECIPES))
 @pytest.mark.parametrize("corruption", C19)
 def test_the_engine_does_what_the_references_do(corruption: str, recipe: str) -> None:
     allowed = 0.001 if corruption in POINTWISE else 0.01
@@ -19,3 +20,15 @@ def test_the_engine_does_what_the_references_do(corruption: str, recipe: str) ->
             assert found.largest <= 1, (severity, number, found)
             assert found.fraction <= allowed, (severity, number, found)
             assert abs(found.bias) < 0.01, (severity, number, found)
+
+
+@pytest.mark.parametrize("corruption", C19)
+def test_the_recipe_imagecorruptions_is_the_package(corruption: str) -> None:
+    """Directly, without the oracle between: the package's own draws after a seed are handed in."""
+    image = np.ascontiguousarray(images_for("imagenet-c")[0][:, :160])
+    allowed = 0.001 if corruption in POINTWISE else 0.01
+    for severity in range(1, 6):
+        found = measure_package(image, corruption, severity, seed=severity)
+        assert found.largest <= 1, (severity, found)
+        assert found.fraction <= allowed, (severity, found)
+        assert abs(found.bias) < 0.01, (severity, found)
