@@ -45,8 +45,8 @@ def against_oracles(corruption: str, recipe: str) -> str:
 
 
 def against_package(corruption: str) -> str:
-    """Recipe ``imagecorruptions`` at 224 x 160 px, with the package's own draws."""
-    images = [np.ascontiguousarray(image[:, :160]) for image in images_for("imagenet-c")]
+    """Recipe ``imagecorruptions`` at 224 x 144 px, with the package's own draws."""
+    images = [np.ascontiguousarray(image[:, :144]) for image in images_for("imagenet-c")]
     return worst(
         measure_package(image, corruption, severity, seed=severity) for severity in SEVERITIES for image in images
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption
+from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption, words
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 from ppbench.files import check_writable
@@ -68,7 +68,11 @@ def evaluate(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes that make images; 0: none.", show_default="cores", rich_help_panel=_COMPUTING),
+        typer.Option(
+            help="Processes that make images; 0: none.",
+            show_default="cores, none for images in memory",
+            rich_help_panel=_COMPUTING,
+        ),
     ] = None,
 ) -> None:
     """Measure models on clean and corrupted images, write a run file each, and print the tables.
@@ -84,15 +88,15 @@ def evaluate(
     job = Job(
         dataset=dataset,
         data=data,
-        corruptions=_words("--corruptions", corruptions, "c15"),
-        severities=_words("--severities", severities, "1-5"),
+        corruptions=words("--corruptions", corruptions, "c15"),
+        severities=words("--severities", severities, "1-5"),
         recipe=recipe,
         backend=backend,
         seed=seed,
         limit=limit,
         device=device,
         batch_size=batch_size,
-        workers=_cores() if workers is None else workers,
+        workers=workers,
         command=shlex.join(["ppbench", *sys.argv[1:]]),
     )
     prepared = prepare(job, names)
@@ -212,21 +216,3 @@ def _check_output(target: Path, models: int) -> None:
         raise UsageError(f"--output {target} is one file for {models} models", "Give a folder: `--output runs`.")
     if (target.suffix not in ("", ".json") and not target.is_dir()) or (target.is_file() and target.suffix != ".json"):
         raise UsageError(f"--output {target} is neither a .json file nor a folder", "For example `--output run.json`.")
-
-
-def _words(option: str, values: list[str] | None, default: str) -> list[str]:
-    """Option values, also those given as one list with commas.
-
-    Raises:
-        UsageError: If the option was given without any.
-    """
-    words = [word for value in values or [default] for word in value.replace(",", " ").split()]
-    if not words:
-        raise UsageError(f"{option} has no value", f"Leave it out for {default}, or see `ppbench list corruptions`.")
-    return words
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

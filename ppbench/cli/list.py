@@ -97,4 +97,4 @@ def _recipes() -> Listing:
     from ppbench.corruptions.recipes import RECIPES
 
     rows: Rows = [(r.name, r.description, r.size, r.source) for r in map(RECIPES.get, RECIPES)]
-    return "Recipes", ("name", "what it is", "image sizes", "source"), rows
+    return "Recipes, each for images of any size from 8 px", ("name", "what it is", "px", "source"), rows

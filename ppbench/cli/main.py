@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ppbench.cli import output
+from ppbench.cli.corrupt import corrupt
 from ppbench.cli.doctor import doctor
 from ppbench.cli.eval import evaluate
 from ppbench.cli.list import list_names
@@ -43,6 +44,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failure, 2 usage, 3 data or weights, 130 interrupted.",
 )
 app.command("eval")(evaluate)
+app.command("corrupt")(corrupt)
 app.command("show")(show)
 app.command("train")(train)
 app.command("list")(list_names)

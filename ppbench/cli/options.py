@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ppbench.cli.output import Format
+from ppbench.errors import UsageError
 
 FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed on stdout.")]
 
@@ -24,3 +25,15 @@ BaselineOption = Annotated[
     str | None,
     typer.Option("--baseline", metavar="RUN|CSV", help="The model that R_net compares with.", show_default=False),
 ]
+
+
+def words(option: str, values: list[str] | None, default: str) -> list[str]:
+    """Option values, also those given as one list with commas.
+
+    Raises:
+        UsageError: If the option was given without any.
+    """
+    words = [word for value in values or [default] for word in value.replace(",", " ").split()]
+    if not words:
+        raise UsageError(f"{option} has no value", f"Leave it out for {default}, or see `ppbench list corruptions`.")
+    return words

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ppbench.corruptions import noise
+from ppbench.corruptions import blur, colour, digital, jpeg, noise, spatter, weather
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.registry import Registry
@@ -33,6 +33,6 @@ CORRUPTIONS: Registry[Corruption] = Registry("corruption", "ppbench list corrupt
 _CITATION = "Hendrycks & Dietterich, ICLR 2019"
 
 for _name in C19:
-    for _module in (noise,):
+    for _module in (blur, colour, digital, jpeg, noise, spatter, weather):
         if hasattr(_module, _name):
             CORRUPTIONS.register(_name, Corruption(_name, FAMILY_OF[_name], _CITATION, getattr(_module, _name)))

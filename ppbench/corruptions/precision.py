@@ -1,4 +1,4 @@
-"""Full float32 on GPUs."""
+"""Full precision on GPUs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
 @contextmanager
@@ -21,3 +22,8 @@ def full_precision() -> Iterator[None]:
     finally:
         for backend, allowed in zip(backends, before, strict=True):
             backend.allow_tf32 = allowed
+
+
+def divide(x: Tensor, divisor: float) -> Tensor:
+    """``x / divisor``, correctly rounded: by itself torch lets GPUs multiply by the reciprocal of a number."""
+    return x / torch.full((), divisor, dtype=x.dtype, device=x.device)

@@ -1,4 +1,8 @@
-"""The recipes: which constants and which algorithm stand behind the corruptions' names. Free of torch."""
+"""The recipes: which constants and which algorithm stand behind the corruptions' names. Free of torch.
+
+Sources: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR
+2019; Michaelis et al., "Benchmarking Robustness in Object Detection", arXiv 1907.07484.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ class Recipe:
     native_size: int | None
     """Side, in pixels, of the images it was made for; None: made for any size."""
     size: str
-    """Image sizes it works at, in words."""
+    """Sides it was made for, and works at from 8 px on, in words."""
     source: str
     frost_scale: float = 1.0
     """Scale of the frost textures."""
@@ -31,22 +35,14 @@ class Recipe:
 
 RECIPES: Registry[Recipe] = Registry("recipe", "ppbench list recipes")
 
-_HENDRYCKS = "Hendrycks & Dietterich, ICLR 2019"
-_ANY = "any from 8 px"
+_HENDRYCKS = "Hendrycks 2019"
 
 for _recipe in (
-    Recipe("imagenet-c", "ImageNet-C as it was made, before its JPEG compression", 224, f"224; {_ANY}", _HENDRYCKS),
-    Recipe("imagenet-c-299", "ImageNet-C for Inception networks", 299, f"299; {_ANY}", _HENDRYCKS),
-    Recipe("tiny-imagenet-c", "Tiny-ImageNet-C", 64, f"64; {_ANY}", _HENDRYCKS, frost_scale=0.3),
-    Recipe("cifar-c", "CIFAR-10-C and CIFAR-100-C", 32, f"32; {_ANY}", _HENDRYCKS, frost_scale=0.2),
-    Recipe(
-        "imagecorruptions",
-        "the package's variant: constants of 224 px at any size",
-        None,
-        _ANY,
-        "Michaelis et al., arXiv 1907.07484",
-        frost_textures=6,
-    ),
+    Recipe("imagenet-c", "ImageNet-C, before its JPEG", 224, "224, any", _HENDRYCKS),
+    Recipe("imagenet-c-299", "the same for Inception", 299, "299, any", _HENDRYCKS),
+    Recipe("tiny-imagenet-c", "Tiny-ImageNet-C", 64, "64, any", _HENDRYCKS, frost_scale=0.3),
+    Recipe("cifar-c", "CIFAR-10-C, CIFAR-100-C", 32, "32, any", _HENDRYCKS, frost_scale=0.2),
+    Recipe("imagecorruptions", "the package's variant", None, "any", "Michaelis 2019", frost_textures=6),
 ):
     RECIPES.register(_recipe.name, _recipe)
 

@@ -28,6 +28,7 @@ class ArrayImages:
     """
 
     resizes = False
+    is_slow = False
 
     def __init__(self, images: Pixels, labels: NDArray[np.int64], ids: Sequence[str], num_classes: int) -> None:
         self.images, self.labels, self.ids, self.num_classes = images, labels, list(ids), num_classes

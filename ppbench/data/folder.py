@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ppbench.data.source import Geometry, Pixels
+from ppbench.data.walk import ENDINGS, find_images
 from ppbench.errors import DataError
-
-ENDINGS = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 
 
 class FolderImages:
@@ -28,6 +27,7 @@ class FolderImages:
     """
 
     resizes = True
+    is_slow = True
 
     def __init__(self, root: Path, geometry: Geometry) -> None:
         self.root, self.geometry, self.size = root, geometry, geometry.size
@@ -79,8 +79,7 @@ def class_folders(root: Path) -> list[str]:
 
 def image_files(folder: Path) -> list[Path]:
     """All image files below ``folder``, sorted by path; hidden ones (such as macOS's ``._x.png``) are left out."""
-    visible = (path for path in folder.rglob("*") if not path.name.startswith("."))
-    return sorted(path for path in visible if path.suffix.lower() in ENDINGS and path.is_file())
+    return [path for path in (folder / name for name in find_images(folder).names) if path.is_file()]
 
 
 def load_rgb(path: Path, geometry: Geometry) -> NDArray[np.uint8]:
@@ -91,27 +90,54 @@ def load_rgb(path: Path, geometry: Geometry) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as file:
-            if file.mode.startswith("I") or file.mode == "F":
+            if is_deep(file):
                 raise DataError(f"{path} has more than 8 bits per channel ({file.mode})", "Convert it to 8 bits first.")
             image = file.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"cannot read the image {path}: {error}", "Replace or remove the file.") from error
     size, resize = geometry.size, geometry.resize
-    if resize is not None and min(image.size) != resize:
-        image = image.resize(_resized(image.size, resize), _FILTERS[geometry.interpolation])
-    left, top = (round((side - size) / 2) for side in image.size)  # torchvision's rounding, halves to even
+    image = resize_shorter(image, resize, geometry.interpolation) if resize is not None else image
     if min(image.size) < size:
         raise DataError(
             f"{path} has {image.width} x {image.height} pixels, the model wants {size} x {size}",
             "Use images of that size or larger.",
         )
-    return np.asarray(image.crop((left, top, left + size, top + size)))
+    return np.asarray(centre_crop(image, size))
+
+
+def is_deep(file: Image.Image) -> bool:
+    """Whether an image, opened and not yet loaded, has more than 8 bits per channel.
+
+    Pillow's modes tell for grey images only; of 16-bit colour it would silently drop the lower half. How the file
+    stores its values is told by the arguments of its decoder: ``"RGB;16B"``, or a highest value of more than 255.
+    """
+    if file.mode.startswith("I") or file.mode == "F":
+        return True
+    for tile in getattr(file, "tile", ()):
+        codec, arguments = tile[0], tile[3]
+        values = arguments if isinstance(arguments, tuple) else (arguments,)
+        if any(isinstance(value, str) and ";16" in value for value in values):
+            return True
+        if codec.startswith("ppm") and any(isinstance(value, int) and value > 255 for value in values):
+            return True
+    return False
 
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
-def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
-    """Width and height with the shorter side as given, the longer truncated as torchvision does."""
-    width, height = size
-    return (shorter, int(shorter * height / width)) if width <= height else (int(shorter * width / height), shorter)
+def resize_shorter(
+    image: Image.Image, side: int, interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+) -> Image.Image:
+    """Resize so that the shorter side has ``side`` pixels, the longer truncated, as torchvision does."""
+    width, height = image.size
+    if min(width, height) == side:
+        return image
+    size = (side, int(side * height / width)) if width <= height else (int(side * width / height), side)
+    return image.resize(size, _FILTERS[interpolation])
+
+
+def centre_crop(image: Image.Image, size: int) -> Image.Image:
+    """Cut ``size x size`` pixels from the middle of an image that has as many."""
+    left, top = (round((side - size) / 2) for side in image.size)  # torchvision's rounding, halves to even
+    return image.crop((left, top, left + size, top + size))

@@ -22,6 +22,7 @@ class CleanImages(Protocol):
     channels: Literal[1, 3]
     size: int
     resizes: bool
+    is_slow: bool
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the set."""
@@ -60,6 +61,7 @@ class GeneratedImages(Source):
         self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
         self.num_classes, self.channels, self.size = clean.num_classes, clean.channels, clean.size
         self.resizes, self.total = clean.resizes, len(clean.ids)
+        self.is_slow = clean.is_slow or backend != "ppbench"
         self._fingerprint = clean.fingerprint()
         self._use(clean)
 

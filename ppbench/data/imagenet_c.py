@@ -31,6 +31,7 @@ class PublishedImages(Source):
     recipe = "imagenet-c"
     engine = "published"
     has_clean = False
+    is_slow = True
     resizes = False
 
     def __init__(self, root: Path, dataset: str, size: int) -> None:

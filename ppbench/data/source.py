@@ -40,6 +40,8 @@ class Source(ABC):
     channels: Literal[1, 3]
     size: int
     """Side of the square images it gives, in pixels."""
+    is_slow: bool
+    """Whether making an image takes longer than handing it over to another process."""
     resizes: bool
     """Whether images are resized and cropped as the model's card says; else they come as they are."""
     ids: list[str]

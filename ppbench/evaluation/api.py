@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from ppbench.evaluation.subjects import resolve_model
 from ppbench.files import check_writable
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import Checkpoint, weights_hash
+from ppbench.pool import usable_cores
 from ppbench.run import Run, write_run
 from ppbench.vocabulary import expand_corruptions, expand_severities
 
@@ -38,7 +39,8 @@ class Job:
     limit: int | None = None
     device: str = "auto"
     batch_size: int | None = None
-    workers: int = 0
+    workers: int | None = 0
+    """None: one per core where making the images takes long, else none."""
     command: str = ""
 
     def settings(self) -> Settings:
@@ -57,7 +59,7 @@ class Job:
             normalizer=DATASETS.get(self.dataset).normalizer,
             device=choose_device(self.device),
             batch_size=self.batch_size,
-            workers=self.workers,
+            workers=self.workers or 0,
             command=self.command,
         )
 
@@ -109,6 +111,8 @@ def prepare(job: Job, models: Sequence[str | Subject]) -> Prepared:
     for subject in opened:
         check_fits(subject, source)
     source.check(settings.corruptions, settings.severities)
+    if job.workers is None and source.is_slow:
+        settings = replace(settings, workers=usable_cores())
     return Prepared(opened, source, settings)
 
 

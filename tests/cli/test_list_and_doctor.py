@@ -21,7 +21,7 @@ runner = CliRunner()
         ("models", [*EMBEDDED_MODELS, *model_names()]),
         ("datasets", list(DATASETS)),
         ("corruptions", list(C19)),
-        ("recipes", ["imagecorruptions"]),
+        ("recipes", ["imagenet-c", "imagenet-c-299", "tiny-imagenet-c", "cifar-c", "imagecorruptions"]),
     ],
 )
 def test_names_are_listed_one_a_line_and_in_a_table(what: str, names: list[str]) -> None:

@@ -42,7 +42,7 @@ def images_for(recipe: str) -> list[NDArray[np.uint8]]:
     whole = [photo.copy() for photo in photographs(size or 224, 3)]
     whole[2][: len(whole[2]) // 3] = 255
     if size is None:
-        return [whole[0][:160], whole[1][:, 31:128], whole[2][:96, :64]]
+        return [whole[0][:160], whole[1][:, 31:144], whole[2][:96, :64]]
     return whole
 
 

@@ -216,7 +216,7 @@ IMAGE = np.zeros((16, 16, 3), np.uint8)
         (lambda: corrupt(torch.zeros(3, 16, 16, dtype=torch.uint8), "fog", 1), "images of shape (3, 16, 16)", "torch"),
         (lambda: corrupt(IMAGE[:7], "fog", 1), "images of 7 x 16 pixels", "8"),
         (lambda: corrupt(IMAGE, "fog", 1, ids=["a", "b"]), "2 ids for 1 images", "one id per image"),
-        (lambda: corrupt(IMAGE[:8, :8], "glass_blur", 5), "glass_blur", "px"),
+        (lambda: corrupt(IMAGE[:8, :8], "glass_blur", 5), "glass_blur cannot work on images of 8 x 8", "9 pixels"),
     ],
 )
 def test_what_cannot_be_done_is_answered(call, message: str, hint: str) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ppbench.corruptions.apply import corrupt
+from ppbench.corruptions.reference import corrupt_image
 from ppbench.data.catalog import DATASETS, EMBEDDED, open_source
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError, UsageError
@@ -51,3 +54,31 @@ def test_bad_names_and_limits_are_usage_errors(tmp_path: Path) -> None:
         open_source(EMBEDDED, None, GEOMETRY, recipe="cifar")
     with pytest.raises(UsageError, match="--limit 0 is not allowed"):
         open_source(EMBEDDED, None, GEOMETRY, limit=0)
+
+
+@pytest.mark.parametrize(("size", "recipe"), [(32, "cifar-c"), (64, "tiny-imagenet-c"), (224, "imagenet-c")])
+def test_without_a_recipe_the_size_decides(tmp_path: Path, size: int, recipe: str) -> None:
+    root = write_class_folders(tmp_path, size=size)
+    assert open_source("imagefolder", root, Geometry(size, None)).recipe == recipe
+
+
+def test_the_package_is_a_backend_with_one_recipe() -> None:
+    source = open_source(EMBEDDED, None, GEOMETRY, backend="imagecorruptions", limit=2)
+    assert source.recipe == "imagecorruptions"
+    assert source.engine.startswith("imagecorruptions-imaug ")
+    expected = corrupt_image(source.load("clean", 0, PLACES)[1], "fog", 2, seed=0, image_id=source.ids[1])
+    assert np.array_equal(source.load("fog", 2, PLACES)[1], expected)
+    with pytest.raises(UsageError, match="--recipe cifar-c is not what --backend imagecorruptions makes"):
+        open_source(EMBEDDED, None, GEOMETRY, backend="imagecorruptions", recipe="cifar-c")
+    with pytest.raises(UsageError, match="unknown backend 'torch'"):
+        open_source(EMBEDDED, None, GEOMETRY, backend="torch")
+
+
+def test_the_engine_makes_what_the_function_makes() -> None:
+    source = open_source(EMBEDDED, None, GEOMETRY, limit=2, seed=4, recipe="imagenet-c")
+    clean = source.load("clean", 0, PLACES)
+    expected = corrupt(clean, "fog", 2, recipe="imagenet-c", seed=4, ids=source.ids)
+    assert np.array_equal(source.load("fog", 2, PLACES), expected)
+
+
+PLACES = np.arange(2)

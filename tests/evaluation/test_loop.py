@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ppbench.corruptions.backends import ENGINE
 from ppbench.corruptions.reference import corrupt_image
 from ppbench.data.catalog import EMBEDDED, open_source
 from ppbench.data.source import Geometry, Source
@@ -203,7 +204,7 @@ def test_the_record_tells_what_was_measured_and_with_what() -> None:
     result = run(tiny_subject(), embedded(), Settings(("fog",), (2,), seed=3, command="ppbench eval --seed 3"))
     protocol, provenance = result.run.protocol, result.run.provenance
     assert (protocol.n, protocol.total, protocol.seed) == (30, 2000, 3)
-    assert protocol.engine.startswith("imagecorruptions-imaug ")
+    assert (protocol.engine, protocol.recipe) == (ENGINE, "cifar-c")
     assert protocol.preprocessing == "28 px as is, grey, mean 0.4, std 0.3"
     assert provenance.command == "ppbench eval --seed 3"
     assert {"python", "torch", "numpy", "ppbench"} <= set(provenance.versions)

@@ -1,0 +1,301 @@
+"""``ppbench corrupt``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ppbench.cli import output
+from ppbench.cli.options import words
+from ppbench.errors import DataError
+
+if TYPE_CHECKING:
+    from ppbench.generate.estimate import Estimate
+    from ppbench.generate.job import Job, Report
+
+_COMPUTING = "Computing"
+_NAMED = 20
+"""Failures told one by one; the manifest has all."""
+
+_EVERY = 10.0
+"""Seconds between two lines of progress where stderr is no terminal."""
+
+
+def corrupt(
+    src: Annotated[Path, typer.Argument(help="Folder of images, image file, or .npy file of images.")],
+    dest: Annotated[
+        Path | None, typer.Argument(help="Folder to write to.", show_default="SRC with -c at its end")
+    ] = None,
+    corruptions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--corruption", "--corruptions", "-c", help="Name, family or set; repeatable.", show_default="c15"
+        ),
+    ] = None,
+    severities: Annotated[
+        list[str] | None,
+        typer.Option("--severity", "--severities", "-s", help="3 or 1-5; repeatable.", show_default="1-5"),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Constants of the corruptions (`ppbench list recipes`).", show_default="by image size"),
+    ] = None,
+    backend: Annotated[str, typer.Option(help="What makes the images: ppbench or imagecorruptions.")] = "ppbench",
+    seed: Annotated[int, typer.Option(help="Key of all draws.")] = 0,
+    format: Annotated[
+        str,
+        typer.Option(metavar="same|jpeg|png|npy", help="Files to write; same: JPEG stays JPEG, all else becomes PNG."),
+    ] = "same",
+    size: Annotated[
+        int | None,
+        typer.Option(help="Resize to 256/224 of it and cut this square from the centre.", show_default="as is"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it will take (files, GB, minutes), and write nothing.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove what an earlier job made in DEST, and begin anew.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.", rich_help_panel=_COMPUTING)] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes; 0: none.", show_default="cores, or 0 for little", rich_help_panel=_COMPUTING),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Images corrupted in one call; changes no pixel.", show_default="by size", rich_help_panel=_COMPUTING
+        ),
+    ] = None,
+) -> None:
+    """Write corrupted copies of images: DEST/<corruption>/<severity>/<same relative path>.
+
+    After an interruption the same command goes on where it was; further corruptions, severities and images are added.
+    """
+    from ppbench.generate.job import Request, opened
+
+    request = Request(
+        src=src,
+        dest=dest,
+        corruptions=words("--corruption", corruptions, "c15"),
+        severities=words("--severity", severities, "1-5"),
+        recipe=recipe,
+        backend=backend,
+        seed=seed,
+        format=format,
+        size=size,
+        device=device,
+        workers=workers,
+        batch_size=batch_size,
+        overwrite=overwrite,
+    )
+    with opened(request, claim=not dry_run) as (job, scratch):
+        output.say(_describe(job, chosen=recipe is None))
+        if dry_run:
+            from ppbench.generate.estimate import estimate
+
+            _print_estimate(estimate(job), job, as_json)
+            return
+        report = _run(job, scratch)
+    _print_report(report, as_json)
+    if report.failures:
+        raise _failed(report)
+
+
+def _describe(job: Job, *, chosen: bool) -> str:
+    """One line for people: what, how much, where to, how."""
+    from ppbench.generate.sources import ImageArray
+
+    source, settings = job.source, job.settings
+    where = source.path if isinstance(source, ImageArray) else source.root
+    ignored = "" if isinstance(source, ImageArray) or not source.others else f" ({source.others:,} other files ignored)"
+    corruptions = {corruption for corruption, _ in job.cells}
+    middle = job.sizes[len(job.sizes) // 2]
+    cut = f", cut to {settings.size} x {settings.size}" if settings.size else ""
+    why = f" (for images of {_size(middle)}{_range(job)})" if chosen and settings.backend == "ppbench" else ""
+    kind = "npy" if isinstance(source, ImageArray) else settings.format
+    return (
+        f"{_count(len(source), 'image')} in {_name(str(where))}{ignored}{cut} -> {_name(str(job.dest))} | "
+        f"{_count(len(corruptions), 'corruption')}, {_count(len(job.cells), 'cell')} | "
+        f"recipe {settings.recipe}{why} | seed {settings.seed} | format {kind} | "
+        f"{job.engine} on {job.device}, {_count(job.workers, 'worker')}"
+    )
+
+
+def _range(job: Job) -> str:
+    first, last = job.sizes[0], job.sizes[-1]
+    return "" if first == last else f"; they go from {_size(first)} to {_size(last)}"
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[1]} x {size[0]}"
+
+
+def _run(job: Job, scratch: Path) -> Report:
+    """Run the job under a display; after Ctrl-C say how to go on."""
+    done = 0
+
+    def advance(images: int) -> None:
+        nonlocal done
+        done += images
+        show(images)
+
+    try:
+        with _progress(len(job.source)) as show:
+            return job.run(scratch, advance)
+    except KeyboardInterrupt:
+        output.say(f"{done:,} of {_count(len(job.source), 'image')} done; the same command goes on from there")
+        raise
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Yield what is told how many more images are done; shows images per second and the time left, on stderr."""
+    console = output.progress_console()
+    if not console.is_terminal:
+        yield _Lines(total).advance
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.completed:,} of {task.total:,} images"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TextColumn("{task.fields[rate]} images/s"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=total, rate="-")
+
+        def advance(images: int) -> None:
+            progress.update(task, advance=images)
+            shown = progress.tasks[0]
+            progress.update(task, rate=_rate(shown.speed or shown.completed / max(shown.elapsed or 0, 1e-3)))
+
+        yield advance
+
+
+class _Lines:
+    """Progress for files and pipes: a line now and then."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.start = self.last = time.monotonic()
+
+    def advance(self, images: int) -> None:
+        """Count, and say so if it is time."""
+        self.done += images
+        now = time.monotonic()
+        if self.done < self.total and now - self.last < _EVERY:
+            return
+        self.last = now
+        rate = self.done / max(now - self.start, 1e-3)
+        left = _duration((self.total - self.done) / max(rate, 1e-9))
+        output.say(f"{self.done:,} of {_count(self.total, 'image')}, {_rate(rate)} images/s, {left} left")
+
+
+def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
+    if as_json:
+        from dataclasses import asdict
+
+        output.data(json.dumps({"dest": str(job.dest), "recipe": job.settings.recipe, **asdict(estimate)}, indent=2))
+        return
+    rows = [
+        (
+            "images",
+            f"{estimate.images:,}" + (f", {estimate.missing:,} to do" if estimate.missing != estimate.images else ""),
+        ),
+        ("files", f"{estimate.files:,}"),
+        ("size", _bytes(round(estimate.gigabytes * 1e9))),
+        ("time", f"about {_duration(60 * estimate.minutes)} (h:mm:ss) with {_count(estimate.workers, 'worker')}"),
+        ("recipe", job.settings.recipe),
+        ("to", _name(str(job.dest))),
+    ]
+    output.data("\n".join(f"{name:<8}{value}" for name, value in rows))
+
+
+def _print_report(report: Report, as_json: bool) -> None:
+    failed = len({failure.source for failure in report.failures})
+    if as_json:
+        facts = {
+            "dest": str(report.dest),
+            "recipe": report.recipe,
+            "images": report.images,
+            "written": report.written,
+            "bytes": report.bytes,
+            "kept": report.kept,
+            "failed": [failure.entry() for failure in report.failures],
+            "ignored": report.ignored,
+        }
+        output.data(json.dumps(facts, indent=2))
+        return
+    rows = [
+        ("written", f"{_count(report.written, 'file')}, {_bytes(report.bytes)}"),
+        ("kept", _count(report.kept, "file") if report.kept else ""),
+        ("failed", _count(failed, "image") if failed else ""),
+        ("recipe", report.recipe),
+        ("to", _name(str(report.dest))),
+    ]
+    output.data("\n".join(f"{name:<8}{value}" for name, value in rows if value))
+
+
+def _failed(report: Report) -> DataError:
+    """The error that names what could not be made, equal reasons of a source together."""
+    lines = _failure_lines(report)
+    more = [f"and {len(lines) - _NAMED:,} more, in {report.dest / 'manifest.json'}"] if len(lines) > _NAMED else []
+    images = len({failure.source for failure in report.failures})
+    return DataError(
+        f"{images:,} of {_count(report.images, 'image')} could not be corrupted, or not in every cell",
+        "\n".join([*lines[:_NAMED], *more]),
+    )
+
+
+def _failure_lines(report: Report) -> list[str]:
+    cells: dict[tuple[str, str, str], list[str]] = {}
+    for source, cell, reason, mend in report.failures:
+        cells.setdefault((source, reason, mend), []).extend([cell] if cell else [])
+    return [
+        f"{_name(source)}{_cells(which) if len(which) < report.cells else ''}: {reason}. {mend}".rstrip()
+        for (source, reason, mend), which in cells.items()
+    ]
+
+
+def _cells(keys: list[str]) -> str:
+    """`` (glass_blur s4-5)``; empty if all cells are meant."""
+    from ppbench.vocabulary import severity_label
+
+    severities: dict[str, list[int]] = {}
+    for corruption, _, severity in (key.partition("/") for key in keys):
+        severities.setdefault(corruption, []).append(int(severity))
+    named = [f"{corruption} {severity_label(levels)}" for corruption, levels in severities.items()]
+    return f" ({', '.join(named)})" if named else ""
+
+
+def _name(text: str) -> str:
+    """A file's name on one line, whatever is in it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _bytes(number: int) -> str:
+    return f"{number / 1e9:,.3g} GB" if number >= 1e8 else f"{number / 1e6:,.3g} MB"
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -1,0 +1,198 @@
+"""Digital: elastic_transform and pixelate.
+
+Images are ``(n, H, W, C)`` uint8. Within elastic_transform they are float32 in grey levels, 0 to 255, so that areas of
+one colour stay exactly that; the result is truncated to whole levels. Pixelate is whole levels throughout.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ppbench.corruptions import constants as c
+from ppbench.corruptions.filters import gaussian_filter
+from ppbench.corruptions.kernels import digital as kernels
+from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.random import Draws
+from ppbench.corruptions.recipes import Recipe
+
+Indices = NDArray[np.int64]
+
+
+def pixelate(images: Tensor, k: c.Pixelate, recipe: Recipe, draws: Draws) -> Tensor:
+    """Fewer, larger pixels: Pillow's BOX down, then BOX (in the package: NEAREST) up again. No draws."""
+    height, width = images.shape[1:3]
+    small = shrink(images, *(_boxes(side, int(side * k.fraction)) for side in (height, width)))
+    rows, columns = (_nearest(int(side * k.fraction), side, recipe.is_package) for side in (height, width))
+    return enlarge(small, rows, columns)
+
+
+class Boxes(NamedTuple):
+    """The pixels of an axis that each pixel of a shorter one is the mean of."""
+
+    first: Indices
+    count: Indices
+    weight: NDArray[np.int32]
+    """1 / count, times 2^22."""
+
+
+@lru_cache(maxsize=64)
+def _boxes(size: int, shorter: int) -> Boxes:
+    """Those whose centres lie in the interval that the pixel covers; its right end is counted in, its left end not."""
+    ratio = size / shorter
+    centre = (np.arange(shorter) + 0.5) * ratio
+    first = np.maximum((centre - ratio / 2 + 0.5).astype(np.int64), 0)
+    last = np.minimum((centre + ratio / 2 + 0.5).astype(np.int64), size) - 1
+    first += (first - centre + 0.5) * (1 / ratio) <= -0.5
+    last -= (last - centre + 0.5) * (1 / ratio) > 0.5
+    count = last - first + 1
+    return Boxes(first, count, (0.5 + 1 / count * 2**22).astype(np.int32))
+
+
+@lru_cache(maxsize=64)
+def _nearest(size: int, longer: int, accumulated: bool) -> Indices:
+    """Which pixel of an axis each pixel of a longer one is; ``accumulated``: with the rounding of a running sum."""
+    ratio = size / longer
+    place = (np.arange(longer) + 0.5) * ratio
+    if accumulated:
+        place = np.cumsum(np.concatenate([[0.5 * ratio], np.full(longer - 1, ratio)]))
+    return np.minimum(place.astype(np.int64), size - 1)
+
+
+@on_cpu(kernels.shrink)
+def shrink(images: Tensor, rows: Boxes, columns: Boxes) -> Tensor:
+    """Means over boxes, across and then down; rounded to whole levels after each, halves up."""
+    return _shrink_axis(_shrink_axis(images, 2, columns), 1, rows)
+
+
+def _shrink_axis(images: Tensor, axis: int, boxes: Boxes) -> Tensor:
+    first, count, weight = (torch.from_numpy(part).to(images.device) for part in boxes)
+    shape = [-1 if i == axis else 1 for i in range(4)]
+    total = images.index_select(axis, first).int()
+    for k in range(1, int(boxes.count.max())):
+        place = (first + k).clamp(max=images.shape[axis] - 1)
+        total += images.index_select(axis, place) * (count > k).int().view(shape)
+    return ((total * weight.view(shape) + (1 << 21)) >> 22).to(torch.uint8)
+
+
+@on_cpu(kernels.enlarge)
+def enlarge(images: Tensor, rows: Indices, columns: Indices) -> Tensor:
+    """Pixels repeated: ``rows[y]`` and ``columns[x]`` are the pixel that stands at (y, x)."""
+    down, across = (torch.from_numpy(places).to(images.device) for places in (rows, columns))
+    return images.index_select(1, down).index_select(2, across)
+
+
+def elastic_transform(images: Tensor, k: c.Elastic, recipe: Recipe, draws: Draws) -> Tensor:
+    """Stretched and sheared at random (not in the package), then rippled by a smooth random displacement.
+
+    Draws, all uniform on [-1, 1): ``dx`` and ``dy`` (n, H, W); not in the package ``jitter`` (n, 3, 2), the moves
+    (x, y) of three points.
+    """
+    height, width = images.shape[1:3]
+    if recipe.native_size is None:
+        # The package draws from an interval as wide as the height is, for both directions.
+        return _ripple(images, (k.sigma * height, k.sigma * width), k.alpha * 0.005 * height, draws)
+    scale = min(height, width) / recipe.native_size
+    corners = _corners(height, width)
+    moves = draws.between("jitter", -1, 1, 3, 2) * (k.jitter * scale)
+    bent = affine(images, _maps_back(corners.to(images.device), moves))
+    return _ripple(bent, (k.sigma * scale, k.sigma * scale), k.alpha * scale, draws)
+
+
+def _ripple(x: Tensor, sigma: tuple[float, float], alpha: float, draws: Draws) -> Tensor:
+    """Displace by noise smoothed by ``sigma`` px and multiplied by ``alpha`` px."""
+    if alpha == 0:
+        return x.to(torch.uint8)
+    fields = torch.cat([draws.between(name, -1, 1, *x.shape[1:3]).float() for name in ("dx", "dy")])
+    right, down = gaussian_filter(fields[..., None], sigma, 3.0, "reflect")[..., 0].chunk(2)
+    return displace(x, right, down, alpha)
+
+
+def _corners(height: int, width: int) -> Tensor:
+    """The three points (x, y) that move, float32 ``(3, 2)``: corners of a square, one opposite the other.
+
+    The scripts take half the height as x; they know squares only.
+    """
+    x, y, reach = height // 2, width // 2, min(height, width) // 3
+    return torch.tensor([(x + reach, y + reach), (x + reach, y - reach), (x - reach, y - reach)], dtype=torch.float32)
+
+
+def _maps_back(corners: Tensor, moves: Tensor) -> Tensor:
+    """The affine maps from where the points are after their moves ``(n, 3, 2)`` to where they were.
+
+    Returns:
+        float32 ``(n, 2, 3)``: source x and y as weights of x, y and 1.
+    """
+    after = (corners + moves).float().double()
+    before = corners.double()
+    side = before[0, 1] - before[1, 1]
+    ux, uy = (after[:, 0] - after[:, 1]).unbind(1)  # before its moves (0, side)
+    vx, vy = (after[:, 1] - after[:, 2]).unbind(1)  # before its moves (side, 0)
+    area = vx * uy - ux * vy
+    area = torch.where(area.abs() < 1e-6, 1e-6, area)  # small images may collapse to a line
+    linear = torch.stack((uy, -ux, -vy, vx), dim=1).view(-1, 2, 2) * (side / area)[:, None, None]
+    offset = before[1] - (linear @ after[:, 1, :, None])[..., 0]
+    return torch.cat((linear, offset[..., None]), dim=2).float()
+
+
+@on_cpu(kernels.affine)
+def affine(images: Tensor, maps: Tensor) -> Tensor:
+    """Images read where ``maps`` (n, 2, 3) sends their pixels; outside mirrored, without the edge's pixel again.
+
+    Returns:
+        float32, ``(n, H, W, C)``.
+    """
+    height, width = images.shape[1:3]
+    y = torch.arange(height, device=images.device, dtype=torch.float32)[:, None]
+    x = torch.arange(width, device=images.device, dtype=torch.float32)
+    across, down = (row[:, 0] * x + (row[:, 1] * y + row[:, 2]) for row in maps[..., None, None].unbind(1))
+    return _sample(images.float(), _mirrored(down, height), _mirrored(across, width))
+
+
+@on_cpu(kernels.displace)
+def displace(x: Tensor, right: Tensor, down: Tensor, scale: float) -> Tensor:
+    """Images read ``scale`` times ``right`` and ``down`` (n, H, W) away; outside mirrored, with the edge's pixel again.
+
+    Returns:
+        uint8, truncated.
+    """
+    height, width = x.shape[1:3]
+    down = scale * down + torch.arange(height, device=x.device, dtype=torch.float32)[:, None]
+    across = scale * right + torch.arange(width, device=x.device, dtype=torch.float32)
+    return _sample(x.float(), _reflected(down, height), _reflected(across, width)).to(torch.uint8)
+
+
+def _mirrored(place: Tensor, size: int) -> Tensor:
+    """Coordinates folded to 0..size - 1 about the first and the last pixel."""
+    last = size - 1
+    place = place.abs()
+    place = place - 2 * last * torch.floor(place * (1 / (2 * last)))
+    return (last - (last - place).abs()).clamp(0, last)
+
+
+def _reflected(place: Tensor, size: int) -> Tensor:
+    """Coordinates folded to 0..size - 1 about the outer edges of the first and the last pixel."""
+    place = (place + 0.5).abs()
+    place = place - 2 * size * torch.floor(place * (1 / (2 * size)))
+    return (size - (size - place).abs() - 0.5).clamp(0, size - 1)
+
+
+def _sample(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """Bilinear values of float32 ``(n, H, W, C)`` at coordinates ``(n, H, W)`` within the images."""
+    n, height, width, _ = x.shape
+    top, left = down.long().clamp(max=height - 2), across.long().clamp(max=width - 2)
+    below, right = (down - top)[..., None], (across - left)[..., None]
+    image = torch.arange(n, device=x.device)[:, None, None]
+    upper = _between(x[image, top, left], x[image, top, left + 1], right)
+    lower = _between(x[image, top + 1, left], x[image, top + 1, left + 1], right)
+    return _between(upper, lower, below)
+
+
+def _between(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """Linear; exactly the one where both are alike."""
+    return a + (b - a) * weight

@@ -1,0 +1,206 @@
+"""Filters that several corruptions share: a Gaussian, a motion blur, an enlargement of the middle.
+
+All take and return float32 ``(n, H, W, C)`` of any range and work per channel.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ppbench.corruptions.kernels import filters as kernels
+from ppbench.corruptions.kernels import on_cpu
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Mode = Literal["nearest", "reflect", "mirror"]
+"""What stands beyond the border, in scipy's words: the edge pixel, or the image mirrored, which repeats the edge pixel
+("reflect") or does not ("mirror")."""
+
+
+def gaussian_filter(x: Tensor, sigma: tuple[float, float], truncate: float, mode: Mode) -> Tensor:
+    """Gaussian of width ``sigma`` (down, across) px, cut off at ``truncate`` widths: scipy's ``gaussian_filter``.
+
+    An axis whose radius rounds to 0 is left alone; the radius may exceed the image.
+    """
+    down, across = (gaussian_weights(s, truncate).astype(np.float32) for s in sigma)
+    height, width = x.shape[1:3]
+    if 4 * down.size > height or 4 * across.size > width:  # as many taps as would cost more than a matrix product
+        matrices = (gaussian_matrix(side, s, truncate, mode) for side, s in zip((height, width), sigma, strict=True))
+        return multiply(x, *matrices)
+    return smooth(x, down, across, margins(height, down.size - 1, mode), margins(width, across.size - 1, mode))
+
+
+@lru_cache(maxsize=64)
+def gaussian_weights(sigma: float, truncate: float) -> Doubles:
+    """Weights of the centre and of the pixels 1, 2, … away from it; all of them, on both sides, have the sum 1."""
+    radius = int(truncate * sigma + 0.5)
+    if radius == 0:
+        return np.ones(1)
+    weights = np.exp(-0.5 / sigma**2 * np.arange(-radius, radius + 1) ** 2)
+    return (weights / weights.sum())[radius:]
+
+
+@lru_cache(maxsize=16)
+def gaussian_matrix(side: int, sigma: float, truncate: float, mode: Mode) -> Floats:
+    """The Gaussian along an axis of ``side`` pixels, as a matrix ``(side, side)`` to multiply from the left."""
+    weights = gaussian_weights(sigma, truncate)
+    places = margins(side, weights.size - 1, mode)
+    weights = np.concatenate([weights[:0:-1], weights])
+    rows = [np.bincount(places[i : i + weights.size], weights, minlength=side) for i in range(side)]
+    return np.array(rows, np.float32)
+
+
+@lru_cache(maxsize=256)
+def margins(side: int, radius: int, mode: Mode) -> Indices:
+    """Which pixel of an axis stands where, from ``-radius`` to ``side + radius - 1``."""
+    places = np.arange(-radius, side + radius)
+    if mode == "nearest":
+        return np.clip(places, 0, side - 1)
+    repeated = mode == "reflect"
+    period = 2 * side if repeated else 2 * (side - 1)
+    folded = places % period
+    return np.minimum(folded, period - repeated - folded)
+
+
+@on_cpu(kernels.smooth)
+def smooth(x: Tensor, down: Floats | Doubles, across: Floats | Doubles, rows: Indices, columns: Indices) -> Tensor:
+    """Correlate with symmetric weights, first down, then across.
+
+    Args:
+        x: ``(n, H, W, C)``, of the weights' type.
+        down: Weights of the centre and of the pixels 1, 2, … from it.
+        across: The same for the other axis.
+        rows: `margins` of the height.
+        columns: `margins` of the width.
+    """
+    return _smooth_axis(_smooth_axis(x, 1, down, rows), 2, across, columns)
+
+
+def _smooth_axis(x: Tensor, axis: int, weights: Floats | Doubles, places: Indices) -> Tensor:
+    padded = x.index_select(axis, torch.from_numpy(places).to(x.device))
+    radius, side = len(weights) - 1, x.shape[axis]
+    out = x * float(weights[0])
+    for k in range(1, radius + 1):
+        both = padded.narrow(axis, radius - k, side) + padded.narrow(axis, radius + k, side)
+        out.add_(both, alpha=float(weights[k]))
+    return out
+
+
+@on_cpu(kernels.multiply)
+def multiply(x: Tensor, down: Floats, across: Floats) -> Tensor:
+    """Multiply both axes by matrices: ``down`` (H, H), ``across`` (W, W)."""
+    down_, across_ = (torch.from_numpy(matrix).to(x.device) for matrix in (down, across))
+    return (down_ @ x.movedim(3, 1) @ across_.T).movedim(1, 3)
+
+
+def motion_filter(x: Tensor, radius: int, sigma: float, angle: Tensor, stop_at_border: bool) -> Tensor:
+    """Average every pixel with those ahead of it, with the weights of half a Gaussian.
+
+    Args:
+        x: ``(n, H, W, C)``.
+        radius: The trail has ``2 radius + 1`` pixels; they are the nearest to the line, none are interpolated.
+        sigma: Width of the Gaussian, in pixels.
+        angle: ``(n,)``: directions in degrees, 0 to the right, 90 down.
+        stop_at_border: Whether the trail ends, its weights lost, where it has left an image of this size from
+            every pixel of it; else the edge's pixels stand there, as they do beyond the border.
+    """
+    offsets = trail_offsets(angle, 2 * radius + 1)
+    counts = trail_counts(offsets, x.shape[1], x.shape[2], stop_at_border)
+    return trail(x, offsets, counts, trail_weights(radius, sigma).astype(np.float32))
+
+
+def trail_offsets(angle: Tensor, length: int) -> Indices:
+    """Offsets (down, right) of the pixels of trails in ``(n,)`` directions, in degrees: ``(n, length, 2)``."""
+    turn = np.radians(angle.cpu().numpy().astype(np.float64))
+    ahead = np.stack([np.sin(turn), np.cos(turn)], axis=-1)[:, None] * np.arange(length)[:, None]
+    return np.ceil(ahead - 0.5).astype(np.int64)
+
+
+def trail_counts(offsets: Indices, height: int, width: int, stop_at_border: bool) -> Indices:
+    """How many taps of each trail are used: all, or those before one that is off by the image's size: ``(n,)``."""
+    if not stop_at_border:
+        return np.full(len(offsets), offsets.shape[1])
+    outside = (np.abs(offsets) >= np.array([height, width])).any(axis=2)
+    return np.logical_not(np.maximum.accumulate(outside, axis=1)).sum(axis=1)
+
+
+@lru_cache(maxsize=64)
+def trail_weights(radius: int, sigma: float) -> Doubles:
+    """Weights of the pixel itself and of the ``2 radius`` ahead, of sum 1."""
+    density = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2)) / (math.sqrt(2 * math.pi) * sigma)
+    return density / density.sum()
+
+
+@on_cpu(kernels.trail)
+def trail(x: Tensor, offsets: Indices, counts: Indices, weights: Floats | Doubles) -> Tensor:
+    """Sum of the images moved by offsets; what lies beyond the border is the edge's pixel.
+
+    Args:
+        x: ``(n, H, W, C)``, of the weights' type.
+        offsets: ``(n, taps, 2)``: where the taps lie, (down, right), less than ``taps`` pixels away.
+        counts: ``(n,)``: how many of the taps are used.
+        weights: ``(taps,)``.
+    """
+    n, height, width, _ = x.shape
+    by_tap = torch.from_numpy(offsets).to(x.device)
+    used = torch.from_numpy(np.arange(weights.size) < counts[:, None]).to(x.device, x.dtype)
+    image = torch.arange(n, device=x.device)[:, None, None]
+    row, column = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
+    out = torch.zeros_like(x)
+    for k, weight in enumerate(weights.tolist()):
+        rows = (row + by_tap[:, k, :1]).clamp(0, height - 1)[:, :, None]
+        columns = (column + by_tap[:, k, 1:]).clamp(0, width - 1)[:, None, :]
+        out += x[image, rows, columns] * (used[:, k] * weight).view(n, 1, 1, 1)
+    return out
+
+
+def clipped_zoom(x: Tensor, factor: float, trim: bool) -> Tensor:
+    """Enlarge the middle of images: scipy's ``zoom`` of order 1, of a crop that fills the frame.
+
+    Corner pixels stay corner pixels, so the pitch is ``(crop - 1) / (enlarged - 1)``, not ``1 / factor``.
+
+    Args:
+        x: ``(n, H, W, C)``.
+        factor: At least 1.
+        trim: Whether what is more than H x W is cut off, from all sides; else the result may be a little larger.
+    """
+    rows, columns = (zoomed_axis(side, factor, trim) for side in x.shape[1:3])
+    return resample(x, *rows, *columns)
+
+
+class Places(NamedTuple):
+    """Coordinates along an axis: the pixel before, and how far on towards the next, 0 to 1."""
+
+    before: Indices
+    weight: Floats
+
+
+@lru_cache(maxsize=256)
+def zoomed_axis(side: int, factor: float, trim: bool) -> Places:
+    """Where an axis of the enlarged middle is read."""
+    crop = math.ceil(side / factor)
+    enlarged = round(crop * factor)
+    place = np.arange(enlarged) * ((crop - 1) / (enlarged - 1))
+    if trim:
+        place = place[(enlarged - side) // 2 :][:side]
+    before = np.minimum(np.floor(place).astype(np.int64), crop - 2)
+    return Places(before + (side - crop) // 2, (place - before).astype(np.float32))
+
+
+@on_cpu(kernels.resample)
+def resample(x: Tensor, top: Indices, down: Floats, left: Indices, right: Floats) -> Tensor:
+    """Bilinear values on a grid: between rows ``top`` and the next by ``down``, between columns alike."""
+    rows, columns = torch.from_numpy(top).to(x.device), torch.from_numpy(left).to(x.device)
+    across = torch.from_numpy(right).to(x.device)[:, None]
+    above, below = x.index_select(1, rows), x.index_select(1, rows + 1)
+    x = above + (below - above) * torch.from_numpy(down).to(x.device)[:, None, None]
+    before, after = x.index_select(2, columns), x.index_select(2, columns + 1)
+    return before + (after - before) * across

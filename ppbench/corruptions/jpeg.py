@@ -1,0 +1,155 @@
+"""JPEG compression, without the file.
+
+A JPEG file loses nothing but in the conversion of colours, the halving of chroma and the quantisation of blocks: what
+comes after, the entropy coder, is left out, and so is its inverse. The rest is libjpeg's arithmetic, integer by
+integer, as Pillow uses it: 4:2:0, the "islow" DCT (Loeffler, Ligtenberg & Moschytz, ICASSP 1989, in 13-bit fixed
+point), the "fancy" upsampling. The result is bit-equal to saving and loading with Pillow, at every quality and size.
+
+Images are ``(n, H, W, C)`` uint8; within, everything is int32.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ppbench.corruptions import constants as c
+from ppbench.corruptions.kernels import jpeg as kernels
+from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.random import Draws
+from ppbench.corruptions.recipes import Recipe
+
+BLOCK = 8
+
+DCT = np.array(
+    [
+        [8192, 8192, 8192, 8192, 8192, 8192, 8192, 8192],
+        [11363, 9633, 6437, 2260, -2260, -6437, -9633, -11363],
+        [10703, 4433, -4433, -10703, -10703, -4433, 4433, 10703],
+        [9633, -2259, -11362, -6436, 6436, 11362, 2259, -9633],
+        [8192, -8192, -8192, 8192, 8192, -8192, -8192, 8192],
+        [6437, -11362, 2261, 9633, -9633, -2261, 11362, -6437],
+        [4433, -10704, 10704, -4433, -4433, 10704, -10704, 4433],
+        [2260, -6436, 9633, -11363, 11363, -9633, 6436, -2260],
+    ],
+    np.int32,
+)
+"""The DCT of 8 values, times sqrt(8) * 2^13: row k for frequency k.
+
+It is what the steps of the fast algorithm amount to, whose constants are rounded one by one: so 2260, but 2259.
+"""
+
+LUMA = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+"""Quantisation steps of luma at quality 50 (ITU-T T.81, table K.1)."""
+
+CHROMA = np.full((8, 8), 99)
+"""Quantisation steps of chroma at quality 50 (ITU-T T.81, table K.2)."""
+CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
+
+
+def jpeg_compression(images: Tensor, k: c.Jpeg, recipe: Recipe, draws: Draws) -> Tensor:
+    """Compressed and decompressed. No draws."""
+    return compress(images, *steps(k.quality))
+
+
+@lru_cache(maxsize=16)
+def steps(quality: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Quantisation steps ``(8, 8)`` of luma and chroma for a quality of 1 to 100, by rows of frequencies."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    luma, chroma = (np.clip((table * scale + 50) // 100, 1, 255).astype(np.int32) for table in (LUMA, CHROMA))
+    return luma, chroma
+
+
+@on_cpu(kernels.compress)
+def compress(images: Tensor, luma: NDArray[np.int32], chroma: NDArray[np.int32]) -> Tensor:
+    """Images as a JPEG file with these quantisation steps would keep them; grey ones as a file of one component."""
+    if images.shape[3] == 1:
+        return _coded(images[..., 0].int(), luma)[..., None].to(torch.uint8)
+    y, cb, cr = _to_ycc(images)
+    y = _coded(y, luma)
+    cb, cr = (_doubled(_coded(_halved(plane), chroma), *y.shape[1:]) for plane in (cb, cr))
+    return _to_rgb(y, cb, cr)
+
+
+def _to_ycc(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Luma and chroma ``(n, H, W)``, rounded from 16-bit fixed point; the halves of chroma fall."""
+    r, g, b = images.int().unbind(3)
+    y = (19595 * r + 38470 * g + 7471 * b + (1 << 15)) >> 16
+    cb = (-11059 * r - 21709 * g + 32768 * b + (128 << 16) + (1 << 15) - 1) >> 16
+    cr = (32768 * r - 27439 * g - 5329 * b + (128 << 16) + (1 << 15) - 1) >> 16
+    return y, cb, cr
+
+
+def _to_rgb(y: Tensor, cb: Tensor, cr: Tensor) -> Tensor:
+    cb, cr = cb - 128, cr - 128
+    half = 1 << 15
+    r = y + ((91881 * cr + half) >> 16)
+    g = y + ((-22554 * cb - 46802 * cr + half) >> 16)
+    b = y + ((116130 * cb + half) >> 16)
+    return torch.stack((r, g, b), dim=3).clamp_(0, 255).to(torch.uint8)
+
+
+def _padded(plane: Tensor, rows: int, columns: int) -> Tensor:
+    """``(n, H, W)`` with the last row and column repeated until the sides are multiples of the two numbers."""
+    height, width = plane.shape[1:]
+    y = torch.arange(height + -height % rows, device=plane.device).clamp_(max=height - 1)
+    x = torch.arange(width + -width % columns, device=plane.device).clamp_(max=width - 1)
+    return plane[:, y][:, :, x]
+
+
+def _halved(plane: Tensor) -> Tensor:
+    """Means of 2 x 2, ``(n, ceil(H / 2), 8 ceil(W / 16))``: .5 falls in one column and rises in the next."""
+    plane = _padded(plane, 2, 2 * BLOCK)
+    total = plane[:, 0::2, 0::2] + plane[:, 0::2, 1::2] + plane[:, 1::2, 0::2] + plane[:, 1::2, 1::2]
+    return (total + 1 + torch.arange(total.shape[2], device=plane.device, dtype=torch.int32) % 2) >> 2
+
+
+def _doubled(plane: Tensor, height: int, width: int) -> Tensor:
+    """Twice as large by weights of 3/4 and 1/4 along each side, and cut to ``height`` and ``width``.
+
+    ``plane`` may be larger than half of that; what is beyond it has no weight.
+    """
+    plane = plane[:, : (height + 1) // 2, : (width + 1) // 2]
+    above = torch.cat((plane[:, :1], plane[:, :-1]), dim=1)
+    below = torch.cat((plane[:, 1:], plane[:, -1:]), dim=1)
+    rows = torch.stack((3 * plane + above, 3 * plane + below), dim=2).flatten(1, 2)
+    left = torch.cat((rows[:, :, :1], rows[:, :, :-1]), dim=2)
+    right = torch.cat((rows[:, :, 1:], rows[:, :, -1:]), dim=2)
+    both = torch.stack((3 * rows + left + 8, 3 * rows + right + 7), dim=3).flatten(2, 3)
+    return both[:, :height, :width] >> 4
+
+
+def _coded(plane: Tensor, table: NDArray[np.int32]) -> Tensor:
+    """``(n, H, W)`` after the quantisation of its blocks' frequencies."""
+    height, width = plane.shape[1:]
+    matrix = torch.from_numpy(DCT).to(plane.device)
+    step = torch.from_numpy(table).to(plane.device)
+    blocks = _padded(plane, BLOCK, BLOCK).unflatten(2, (-1, BLOCK)).unflatten(1, (-1, BLOCK)).transpose(2, 3) - 128
+    # In which order the axes come matters, for each product is rounded: 2 bits are kept after the first.
+    there = _product(_product(blocks, matrix, 11).mT, matrix, 15).mT
+    quantised = there.sign() * torch.div(there.abs() + 4 * step, 8 * step, rounding_mode="floor")
+    back = _product(_product((quantised * step).mT, matrix.T, 11).mT, matrix.T, 18)
+    return (back + 128).clamp_(0, 255).transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :height, :width]
+
+
+def _product(rows: Tensor, matrix: Tensor, shift: int) -> Tensor:
+    """``rows @ matrix.T / 2^shift``, rounded, for ``(..., 8)`` and ``(8, 8)``; torch on GPUs has no ``@`` of int32."""
+    total = rows[..., :1] * matrix[:, 0]
+    for i in range(1, BLOCK):
+        total += rows[..., i, None] * matrix[:, i]
+    return (total + (1 << (shift - 1))) >> shift

@@ -1,0 +1,170 @@
+"""Spatter: drops of water, or splashes of mud.
+
+Images are ``(n, H, W, C)`` uint8, results truncated to whole levels. The liquid is smoothed in float64: its levels
+decide where edges are found, so that a pixel rounded otherwise would show as a whole edge more or less. All else is
+whole numbers, as in OpenCV, or float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ppbench.corruptions import constants as c
+from ppbench.corruptions.colour import luma
+from ppbench.corruptions.filters import Doubles, Floats, Mode, gaussian_weights, margins, smooth
+from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.kernels import spatter as kernels
+from ppbench.corruptions.precision import divide
+from ppbench.corruptions.random import Draws
+from ppbench.corruptions.recipes import Recipe
+
+WATER = np.array([175, 238, 238], np.float32) / np.float32(255)
+MUD = np.array([63, 42, 20]) / 255
+
+
+def spatter(images: Tensor, k: c.Spatter, recipe: Recipe, draws: Draws) -> Tensor:
+    """Water on the lens, or mud; where there is none, nothing changes. Draws: ``layer`` (n, H, W), standard normal."""
+    if images.shape[3] == 1:
+        return luma(spatter(images.expand(-1, -1, -1, 3).contiguous(), k, recipe, draws))
+    layer = draws.normal("layer", *images.shape[1:3]).double()
+    liquid = _gaussian(layer * k.std + k.mean, k.sigma)
+    if k.is_mud:
+        thickness = _gaussian((liquid > k.threshold).double(), k.last).float()
+        return cover(images, torch.where(thickness < 0.8, 0, thickness), MUD)
+    levels = torch.where(liquid < k.threshold, 0, liquid * 255).to(torch.int32).to(torch.uint8)  # wraps around at 256
+    return brighten(images, levels, shine(levels), k.last, WATER)
+
+
+def _gaussian(x: Tensor, sigma: float) -> Tensor:
+    """Float64 ``(n, H, W)`` smoothed by ``sigma`` px, cut off at 4 sigma; beyond the border stands the edge's pixel."""
+    weights = gaussian_weights(sigma, 4)
+    rows, columns = (margins(side, weights.size - 1, "nearest") for side in x.shape[1:])
+    return smooth(x[..., None], weights, weights, rows, columns)[..., 0]
+
+
+@on_cpu(kernels.cover)
+def cover(images: Tensor, thickness: Tensor, colour: Doubles) -> Tensor:
+    """RGB images under ``thickness`` (n, H, W), 0 to 1, of something of a ``colour`` (3,), 0 to 1.
+
+    The sum is in float64, as in the references: where image and mud are alike it is whole but for the rounding.
+    """
+    opacity = thickness[..., None]
+    added = opacity * torch.from_numpy(colour).to(images.device)
+    return ((divide(images.float(), 255) * (1 - opacity) + added) * 255).to(torch.uint8)
+
+
+@on_cpu(kernels.brighten)
+def brighten(images: Tensor, levels: Tensor, shine: Tensor, opacity: float, colour: Floats) -> Tensor:
+    """RGB images with light of a ``colour`` (3,) added.
+
+    It is in proportion to ``levels * shine``, both uint8 ``(n, H, W)``, and ``opacity`` where that is greatest.
+    """
+    product = levels.float() * shine
+    light = product / product.amax((1, 2), keepdim=True).clamp(min=1) * opacity
+    added = light[..., None] * torch.from_numpy(colour).to(images.device)
+    return ((divide(images.float(), 255) + added).clamp(max=1) * 255).to(torch.uint8)
+
+
+@on_cpu(kernels.shine)
+def shine(levels: Tensor) -> Tensor:
+    """How bright the water's surface is, uint8 ``(n, H, W)``: from the distance of its edges, lit from one side."""
+    distance = _sum_of_nine(distances(edges(levels))) // (9 * STEPS[1])
+    at = _around(equalised(distance), 1, "mirror")
+    light = 2 * (at(1, 1) - at(-1, -1)) + at(1, 0) + at(0, 1) + at(0, 0) - at(-1, 0) - at(0, -1)
+    return ((_sum_of_nine(light.clamp(0, 255)) + 4) // 9).to(torch.uint8)
+
+
+def _around(x: Tensor, reach: int, mode: Mode) -> Callable[[int, int], Tensor]:
+    """A function of (down, right) that gives the pixels of ``(n, H, W)`` so far, up to ``reach``, from each."""
+    height, width = x.shape[1:]
+    rows, columns = (torch.from_numpy(margins(side, reach, mode)).to(x.device) for side in (height, width))
+    return _at(x.index_select(1, rows).index_select(2, columns), reach)
+
+
+def _at(padded: Tensor, reach: int) -> Callable[[int, int], Tensor]:
+    height, width = (side - 2 * reach for side in padded.shape[1:])
+    return lambda y, x: padded[:, reach + y : reach + y + height, reach + x : reach + x + width]
+
+
+def _sum_of_nine(x: Tensor) -> Tensor:
+    at = _around(x, 1, "mirror")
+    rows = at(0, -1) + at(0, 0) + at(0, 1)
+    at = _around(rows, 1, "mirror")
+    return at(-1, 0) + at(0, 0) + at(1, 0)
+
+
+WEAK, STRONG = 50, 150
+"""Slopes, in levels times 8, above which a ridge is an edge: if it touches one, or by itself."""
+
+
+def edges(levels: Tensor) -> Tensor:
+    """Edges as by Canny (PAMI 1986), in OpenCV's whole numbers: bool ``(n, H, W)`` from uint8."""
+    at = _around(levels.int(), 1, "nearest")
+    gx = at(-1, 1) + 2 * at(0, 1) + at(1, 1) - at(-1, -1) - 2 * at(0, -1) - at(1, -1)
+    gy = at(1, -1) + 2 * at(1, 0) + at(1, 1) - at(-1, -1) - 2 * at(-1, 0) - at(-1, 1)
+    slope = gx.abs() + gy.abs()
+    ridge = _ridges(slope, gx, gy) & (slope > WEAK)
+    return _grown(ridge & (slope > STRONG), ridge)
+
+
+def _ridges(slope: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
+    """Where the slope is greater than at its two neighbours along the gradient, of eight directions the nearest."""
+    at = _at(F.pad(slope, (1, 1, 1, 1)), 1)
+    tangent = 13573  # of 22.5 degrees, times 2^15
+    rise, run = gy.abs() << 15, gx.abs()
+    across = (slope > at(0, -1)) & (slope >= at(0, 1))
+    down = (slope > at(-1, 0)) & (slope >= at(1, 0))
+    falling = (slope > at(-1, -1)) & (slope > at(1, 1))
+    rising = (slope > at(-1, 1)) & (slope > at(1, -1))
+    oblique = torch.where((gx ^ gy) < 0, rising, falling)
+    steep = rise > run * (tangent + (1 << 16))
+    return torch.where(rise < run * tangent, across, torch.where(steep, down, oblique))
+
+
+def _grown(seeds: Tensor, ground: Tensor) -> Tensor:
+    """What of the ``ground`` is connected, by sides or corners, to ``seeds``; all bool ``(n, H, W)``."""
+    while True:
+        grown = seeds
+        for _ in range(8):  # to compare after each would make the GPU wait
+            grown = ground & (F.max_pool2d(grown.float()[:, None], 3, 1, 1)[:, 0] > 0)
+        if torch.equal(grown, seeds):
+            return seeds
+        seeds = grown
+
+
+FARTHEST = 20
+"""Greatest distance, in pixels."""
+
+STEPS = {1: 10000, 2: 14000, 5: 21969}
+"""Lengths of steps to a neighbour, to a diagonal one and of a knight's move, by their squares; in 1e-4 px.
+
+Borgefors, "Distance transformations in digital images" (1986), with OpenCV's figures.
+"""
+
+
+def distances(edges: Tensor) -> Tensor:
+    """How far the nearest edge is, int32 ``(n, H, W)`` in 1e-4 px, at most `FARTHEST`, from bool."""
+    limit = FARTHEST * STEPS[1]
+    steps = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if y * y + x * x in STEPS]
+    distance = torch.where(edges, 0, limit).int()
+    for _ in range(FARTHEST):  # no step is shorter than a pixel
+        at = _at(F.pad(distance, (2, 2, 2, 2), value=limit), 2)
+        for y, x in steps:
+            distance = torch.minimum(distance, at(y, x) + STEPS[y * y + x * x])
+    return distance
+
+
+def equalised(levels: Tensor) -> Tensor:
+    """Levels of 0 to `FARTHEST` spread over 0 to 255 by their histogram, per image ``(n, H, W)``; flat ones stay."""
+    pixels = levels[0].numel()
+    counts = torch.stack([(levels == level).sum((1, 2)) for level in range(FARTHEST + 1)], dim=1)
+    lowest = counts.gather(1, (counts > 0).int().argmax(1, keepdim=True))
+    scale = 255 / (pixels - lowest).clamp(min=1).float()
+    spread = ((counts.cumsum(1) - lowest).float() * scale).round().int().clamp_(min=0)
+    table = torch.where(lowest == pixels, torch.arange(FARTHEST + 1, device=levels.device, dtype=torch.int32), spread)
+    return table.gather(1, levels.flatten(1).long()).view_as(levels)

@@ -1,0 +1,103 @@
+"""The photographs of ice that frost is made of: read from the package that brings them, and scaled."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ppbench.corruptions.recipes import Recipe
+from ppbench.errors import DataError
+
+FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")
+"""In the references' order."""
+
+_MEND = "`pip install --force-reinstall --no-deps imagecorruptions-imaug` brings the textures back."
+
+
+class Textures(NamedTuple):
+    """Pictures of different sizes in one tensor, so that images with different ones are worked on at once."""
+
+    pixels: Tensor
+    """``(P, 3)`` uint8 RGB: all pixels of the first, row by row, then those of the next."""
+    first: Tensor
+    """``(k,)`` int64: where each begins."""
+    heights: Tensor
+    """``(k,)`` int64, in pixels."""
+    widths: Tensor
+    """``(k,)`` int64, in pixels."""
+
+
+def frost_textures(recipe: Recipe, height: int, width: int, device: torch.device) -> Textures:
+    """The textures that a recipe draws from, larger than images of a size in both directions."""
+    return _scaled(_forms(recipe, height, width), device)
+
+
+class _Form(NamedTuple):
+    """Size of a texture in use; how it is made: by a factor, bilinear, or (None) to the size, cubic."""
+
+    height: int
+    width: int
+    factor: float | None
+
+
+@lru_cache(maxsize=256)
+def _forms(recipe: Recipe, height: int, width: int) -> tuple[_Form, ...]:
+    return tuple(_form(picture.shape[:2], recipe, height, width) for picture in _pictures()[: recipe.frost_textures])
+
+
+def _form(size: tuple[int, int], recipe: Recipe, height: int, width: int) -> _Form:
+    """The scripts scale by a factor, which does for the images they were written for; the package enlarges always.
+
+    Where the factor does not do, the package's rule is applied to the size that it gives.
+    """
+    if not recipe.is_package:
+        size = round(size[0] * recipe.frost_scale), round(size[1] * recipe.frost_scale)
+        if size[0] > height and size[1] > width:
+            return _Form(*size, recipe.frost_scale)
+    needed = max(1.0, height / size[0], width / size[1]) * 1.1
+    return _Form(math.ceil(size[0] * needed), math.ceil(size[1] * needed), None)
+
+
+@lru_cache(maxsize=4)
+def _scaled(forms: tuple[_Form, ...], device: torch.device) -> Textures:
+    made = [_resize(picture, form) for picture, form in zip(_pictures(), forms, strict=False)]
+    pixels = np.concatenate([picture.reshape(-1, 3) for picture in made])
+    counts = [form.height * form.width for form in forms]
+    table = np.array([np.cumsum([0, *counts[:-1]]), [form.height for form in forms], [form.width for form in forms]])
+    return Textures(torch.from_numpy(pixels).to(device), *torch.from_numpy(table).to(device))
+
+
+def _resize(picture: NDArray[np.uint8], form: _Form) -> NDArray[np.uint8]:
+    import cv2
+
+    if form.factor is None:
+        return cv2.resize(picture, (form.width, form.height), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
+    return cv2.resize(picture, None, fx=form.factor, fy=form.factor)  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=1)
+def _pictures() -> tuple[NDArray[np.uint8], ...]:
+    """All six, ``(h, w, 3)`` uint8 RGB; what is transparent in them counts as opaque."""
+    # The package's folder is found without importing the package, which takes seconds.
+    package = find_spec("imagecorruptions")
+    folders = package.submodule_search_locations if package else None
+    if not folders:
+        raise DataError("the frost textures are missing: no package `imagecorruptions`", _MEND)
+    return tuple(_read(Path(folders[0]) / "frost" / name) for name in FILES)
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    import cv2
+
+    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.is_file() else None
+    if picture is None:
+        raise DataError(f"the frost texture {path} is missing or unreadable", _MEND)
+    return np.ascontiguousarray(picture[..., ::-1])  # OpenCV reads BGR

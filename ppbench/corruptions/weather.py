@@ -1,0 +1,204 @@
+"""Weather: fog, frost, snow.
+
+Images are ``(n, H, W, C)`` uint8; results are truncated to whole levels, not rounded, as everywhere in ImageNet-C.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ppbench.corruptions import constants as c
+from ppbench.corruptions.colour import luma
+from ppbench.corruptions.filters import motion_filter, resample, zoomed_axis
+from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.kernels import weather as kernels
+from ppbench.corruptions.precision import divide
+from ppbench.corruptions.random import Draws
+from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.textures import frost_textures
+
+
+def fog(images: Tensor, k: c.Fog, recipe: Recipe, draws: Draws) -> Tensor:
+    """A cloud before the image. Draws: ``map`` (n, S, S), uniform on [-1, 1), S as `cloud_side` tells."""
+    height, width = images.shape[1:3]
+    side = cloud_side(height, width)
+    drawn = draws.between("map", -1, 1, side, side).float()
+    return add_fog(images, cloud(drawn, _amplitudes(side, k.decay), height, width), float(k.amount))
+
+
+def cloud_side(height: int, width: int) -> int:
+    """Side of the cloud that covers an image: the next power of two."""
+    return 1 << (max(height, width) - 1).bit_length()
+
+
+@lru_cache(maxsize=64)
+def _amplitudes(side: int, decay: float) -> NDArray[np.float32]:
+    """By what the draws are multiplied, from the coarsest scale to the finest.
+
+    Source: the scripts draw within 100 at first and multiply by 100 once more; both fall by ``decay``.
+    """
+    scales = np.arange(side.bit_length() - 1)
+    return ((100 / decay**scales) ** 2).astype(np.float32)
+
+
+@on_cpu(kernels.cloud)
+def cloud(draws: Tensor, amplitudes: NDArray[np.float32], height: int, width: int) -> Tensor:
+    """A fractal cloud by the diamond-square method, on a torus, scaled to 0..1 over the whole of it.
+
+    Args:
+        draws: ``(n, S, S)`` float32 in [-1, 1), S a power of two: what is added to each cell when it is made; that of
+            cell (0, 0) is not used.
+        amplitudes: ``(log2 S,)``: by what they are multiplied, scale by scale.
+        height: Rows wanted.
+        width: Columns wanted.
+
+    Returns:
+        ``(n, height, width)`` float32: the upper left part.
+    """
+    cells = torch.zeros_like(draws)
+    for scale, amplitude in enumerate(amplitudes.tolist()):
+        step = draws.shape[1] >> scale
+        old, new = slice(None, None, step), slice(step // 2, None, step)
+        corners = cells[:, old, old]
+        pairs = corners + corners.roll(-1, 1)
+        middles = (pairs + pairs.roll(-1, 2)) / 4 + draws[:, new, new] * amplitude
+        across = (middles + middles.roll(1, 1)) + (corners + corners.roll(-1, 2))
+        down = (middles + middles.roll(1, 2)) + pairs
+        cells[:, new, new] = middles
+        cells[:, old, new] = across / 4 + draws[:, old, new] * amplitude
+        cells[:, new, old] = down / 4 + draws[:, new, old] * amplitude
+    low, high = cells.amin((1, 2), keepdim=True), cells.amax((1, 2), keepdim=True)
+    return (cells[:, :height, :width] - low) / (high - low)
+
+
+@on_cpu(kernels.add_fog)
+def add_fog(images: Tensor, thickness: Tensor, amount: float) -> Tensor:
+    """Add fog, the same to all channels, and darken so that the image's brightest value stays the limit.
+
+    Args:
+        images: ``(n, H, W, C)`` uint8.
+        thickness: ``(n, H, W)`` float32, 0 to 1.
+        amount: Fog where it is thickest, in fractions of white.
+    """
+    brightest = divide(images.amax((1, 2, 3)).double(), 255)
+    share = (brightest / (brightest + amount)).float().view(-1, 1, 1, 1)
+    veil = thickness[..., None] * (share * (255 * amount))
+    return (images * share + veil).clamp_(0, 255).to(torch.uint8)
+
+
+def frost(images: Tensor, k: c.Frost, recipe: Recipe, draws: Draws) -> Tensor:
+    """Part of a photograph of ice, added; of grey images the luma of that is kept.
+
+    Draws: ``texture`` (n,), its number, and ``row`` and ``column`` (n,), the part's upper left corner; the last places
+    possible are never drawn.
+    """
+    height, width, channels = images.shape[1:]
+    ice = frost_textures(recipe, height, width, images.device)
+    texture = draws.integers("texture", recipe.frost_textures).long()
+    widths = ice.widths[texture]
+    row = draws.integers("row", ice.heights[texture] - height).long()
+    column = draws.integers("column", widths - width).long()
+    starts = ice.first[texture] + row * widths + column
+    colour = images.expand(-1, -1, -1, 3)
+    frosted = add_frost(colour, ice.pixels, starts, widths, float(k.image_weight), float(k.frost_weight))
+    return frosted if channels == 3 else luma(frosted)
+
+
+@on_cpu(kernels.add_frost)
+def add_frost(
+    images: Tensor, pixels: Tensor, starts: Tensor, widths: Tensor, image_weight: float, frost_weight: float
+) -> Tensor:
+    """Weighted sums of images and parts of textures.
+
+    In float64, in the references' order: the weights are decimals, and one sum in a hundred is a whole number.
+
+    Args:
+        images: ``(n, H, W, 3)`` uint8.
+        pixels: ``(P, 3)`` uint8: textures, row by row.
+        starts: ``(n,)`` int64: the pixel that comes upon the image's first.
+        widths: ``(n,)`` int64: of the texture that it belongs to.
+        image_weight: Weight of the image.
+        frost_weight: Weight of the texture.
+    """
+    rows, columns = (torch.arange(side, device=images.device) for side in images.shape[1:3])
+    places = starts.view(-1, 1, 1) + rows[:, None] * widths.view(-1, 1, 1) + columns
+    total = images.double() * image_weight + pixels[places].double() * frost_weight
+    return total.clamp_(0, 255).to(torch.uint8)
+
+
+def snow(images: Tensor, k: c.Snow, recipe: Recipe, draws: Draws) -> Tensor:
+    """Flakes that fall, before an image that has become lighter.
+
+    Draws: ``layer`` (n, H, W), standard normal, of which only the middle is used, and drawn if it is not given;
+    ``angle`` (n,), degrees.
+    """
+    height, width, channels = images.shape[1:]
+    trim, zoom = not recipe.is_package, float(k.zoom)
+    layer = enlarge_middle(draws, height, width, zoom, trim)
+    flakes = cut_flakes(layer, float(k.mean), float(k.std), float(k.threshold), trim)
+    angle = draws.between("angle", -135, -45)
+    fallen = motion_filter(flakes[..., None], int(k.radius), float(k.sigma), angle, recipe.is_package)
+    fallen = fallen[:, :height, :width, 0]
+    snowed = add_snow(images.expand(-1, -1, -1, 3), fallen, float(k.image_weight), recipe.is_package)
+    return snowed if channels == 3 else snowed[..., :1].contiguous()
+
+
+def enlarge_middle(draws: Draws, height: int, width: int, zoom: float, trim: bool) -> Tensor:
+    """The middle of a field of normals, enlarged: `clipped_zoom` of draw ``layer``, ``(n, H, W)`` or a little more."""
+    rows, columns = _middle(height, zoom), _middle(width, zoom)
+    if "layer" in draws.given:
+        layer = draws.given["layer"][:, rows, columns].float()
+    else:
+        layer = draws.normal("layer", rows.stop - rows.start, columns.stop - columns.start)
+    down, across = zoomed_axis(height, zoom, trim), zoomed_axis(width, zoom, trim)
+    places = (down.before - rows.start, down.weight, across.before - columns.start, across.weight)
+    return resample(layer[..., None], *places)[..., 0]
+
+
+def _middle(side: int, zoom: float) -> slice:
+    """What of an axis fills it when enlarged."""
+    crop = math.ceil(side / zoom)
+    return slice((side - crop) // 2, (side - crop) // 2 + crop)
+
+
+@on_cpu(kernels.cut_flakes)
+def cut_flakes(layer: Tensor, mean: float, std: float, threshold: float, whole: bool) -> Tensor:
+    """Flakes where ``mean + std * layer`` reaches the threshold, in levels 0 to 255, whole ones if wanted: float32."""
+    levels = layer * std + mean
+    levels = torch.where(levels < threshold, 0, levels).clamp_(0, 1) * 255
+    return levels.floor_() if whole else levels
+
+
+@on_cpu(kernels.add_snow)
+def add_snow(images: Tensor, fallen: Tensor, image_weight: float, rounded: bool) -> Tensor:
+    """Lighten an image and add a layer of snow twice, the second time rotated by 180 degrees.
+
+    Grey and flat pixels give whole numbers often: sums are made in the references' order, the image's in float32 and
+    the snow's in float64.
+
+    Args:
+        images: ``(n, H, W, 3)`` uint8.
+        fallen: ``(n, H, W)`` float32, levels 0 to 255.
+        image_weight: Weight of the image against the larger of itself and its brighter grey version.
+        rounded: Whether the layer is rounded to 8 bits; else it is truncated after having been rounded to 16.
+    """
+    x = divide(images.float(), 255)
+    bright = _grey(x) * 1.5 + 0.5
+    x = x * image_weight + torch.maximum(x, bright[..., None]) * (1 - image_weight)
+    levels = fallen.round() if rounded else divide((fallen * 257 + 0.5).floor(), 257).floor()
+    flakes = divide(levels[..., None].double(), 255)
+    return ((x + flakes + flakes.flip(1, 2)).clamp_(0, 1) * 255).to(torch.uint8)
+
+
+def _grey(x: Tensor) -> Tensor:
+    """Luma of ``(..., 3)`` float32 as OpenCV adds it up: green, red, blue, each product unrounded, each sum rounded."""
+    red, green, blue = x.double().unbind(-1)
+    grey = (green * kernels.GREEN).float()
+    grey = (red * kernels.RED + grey).float()
+    return (blue * kernels.BLUE + grey).float()

@@ -1,0 +1,96 @@
+"""Encoding corrupted images, and the names of their files."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ppbench.errors import DataError
+
+JPEG_QUALITY = 85
+"""As ImageNet-C has it (make_imagenet_c.py saves with quality=85, optimize=True)."""
+
+
+class ImageFormat(StrEnum):
+    """What corrupted images are written as."""
+
+    SAME = "same"
+    """JPEG stays JPEG; everything else becomes PNG, which loses nothing."""
+    JPEG = "jpeg"
+    PNG = "png"
+    NPY = "npy"
+
+
+_ENDINGS = {
+    ImageFormat.JPEG: (".jpg", ".jpeg"),
+    ImageFormat.PNG: (".png",),
+    ImageFormat.NPY: (".npy",),
+}
+"""Endings that are left as they are, in any case of letters; the first one replaces any other."""
+
+
+def output_name(name: str, form: ImageFormat) -> str:
+    """The name a source's corrupted image gets: its own, with another ending only where the format is another."""
+    path = PurePosixPath(name)
+    ending = path.suffix.lower()
+    if form is ImageFormat.SAME:
+        form = ImageFormat.JPEG if ending in _ENDINGS[ImageFormat.JPEG] else ImageFormat.PNG
+    return name if ending in _ENDINGS[form] else name[: len(name) - len(ending)] + _ENDINGS[form][0]
+
+
+def check_fits(height: int, width: int, has_alpha: bool, name: str) -> None:
+    """Make sure that the format that a name ends with can hold an image.
+
+    Raises:
+        DataError: If it cannot.
+    """
+    if PurePosixPath(name).suffix.lower() in _ENDINGS[ImageFormat.JPEG]:
+        if has_alpha:
+            raise DataError("has an alpha channel, which JPEG cannot keep", "Write PNG: `--format png`.")
+        if max(height, width) > 65_500:
+            raise DataError("more than 65,500 pixels a side, the most JPEG can have", "Write PNG: `--format png`.")
+
+
+def encode(pixels: NDArray[np.uint8], name: str) -> bytes:
+    """Encode an image in the format that a name ends with; the same pixels always give the same bytes.
+
+    Args:
+        pixels: ``(H, W, C)`` uint8; C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+        name: Ends with one of the endings that `output_name` gives, of a format that can hold the image.
+    """
+    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    ending = PurePosixPath(name).suffix.lower()
+    if ending in _ENDINGS[ImageFormat.NPY]:
+        return _npy(flat)
+    return _png(flat) if ending in _ENDINGS[ImageFormat.PNG] else _jpeg(flat)
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """Without ``optimize=True``, which changes the entropy code alone: 4 % smaller files, 2.5 times the time.
+
+    The pixels are those of ImageNet-C's way of saving (a test compares them).
+    """
+    return _save(pixels, format="JPEG", quality=JPEG_QUALITY)
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    """Runs only, no dictionary: three times faster than zlib's usual strategy, and no larger for photographs."""
+    return _save(pixels, format="PNG", compress_type=zlib.Z_RLE)
+
+
+def _npy(pixels: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.ascontiguousarray(pixels), allow_pickle=False)
+    return file.getvalue()
+
+
+def _save(pixels: NDArray[np.uint8], **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, **options)  # type: ignore[arg-type]
+    return file.getvalue()

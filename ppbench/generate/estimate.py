@@ -1,0 +1,115 @@
+"""What a job will take, measured on a few of its images before it starts."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import mean
+
+from ppbench.errors import UsageError
+from ppbench.generate.corruptor import Corruptor
+from ppbench.generate.encode import ImageFormat, encode, output_name
+from ppbench.generate.images import Picture
+from ppbench.generate.job import Job
+from ppbench.generate.sources import ImageArray
+from ppbench.vocabulary import FAMILY_OF
+
+_SECONDS = 4.0
+"""What may be spent on measuring, once all kernels are loaded."""
+
+_SAMPLES = 8
+_LARGEST = 512
+"""Side, in pixels, to which large images are cut for measuring."""
+
+_START = 3.0
+"""Seconds until worker processes are ready."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job will take."""
+
+    images: int
+    """Of the source; ``missing`` of them have cells to make."""
+    missing: int
+    files: int
+    """To be written."""
+    gigabytes: float
+    minutes: float
+    workers: int
+
+
+class _Means:
+    """Averages per corruption; for one that was not met, of all."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, corruption: str, value: float) -> None:
+        self._values[corruption].append(value)
+
+    def of(self, corruption: str) -> float:
+        known = self._values.get(corruption) or [value for values in self._values.values() for value in values]
+        return mean(known) if known else 0.0
+
+
+def estimate(job: Job) -> Estimate:
+    """Corrupt and encode a few images in memory and say what all will take. Nothing is written."""
+    seconds, sizes = _Means(), _Means()
+    decoding: list[float] = []
+    _measure(job, seconds, sizes, decoding)
+    each = sum(seconds.of(corruption) for corruption, _ in job.cells) + (mean(decoding) if decoding else 0.0)
+    missing, workers = job.missing(), max(1, job.workers)
+    arrays = isinstance(job.source, ImageArray)
+    return Estimate(
+        images=len(job.source),
+        missing=missing,
+        files=len(job.cells) * (bool(missing) if arrays else missing),
+        gigabytes=missing * sum(sizes.of(corruption) for corruption, _ in job.cells) / 1e9,
+        minutes=(missing * each / workers + _START) / 60,
+        workers=job.workers,
+    )
+
+
+def _measure(job: Job, seconds: _Means, sizes: _Means, decoding: list[float]) -> None:
+    """Time every cell, severities in turns so that all corruptions are met early, until the time is up."""
+    corruptor = Corruptor(job.settings, job.device)
+    cells = sorted(job.cells, key=lambda cell: (cell[1] != 3, cell[1], list(FAMILY_OF).index(cell[0])))
+    warm: set[str] = set()
+    spent = 0.0
+    for name, picture, took in _timed(job.source.samples(_SAMPLES, job.settings.size)):
+        decoding.append(took)
+        cut, scale = _cut(picture)
+        output = "0.npy" if isinstance(job.source, ImageArray) else output_name(name, ImageFormat(job.settings.format))
+        for cell in cells:
+            try:
+                if cell[0] not in warm:
+                    corruptor.load(cut.colour[None])(cell, [name])
+                    warm.add(cell[0])
+                start = time.perf_counter()
+                made = corruptor.load(cut.colour[None])(cell, [name])[0]
+            except UsageError:  # told when the job runs
+                continue
+            data = encode(made, output)  # without alpha, which takes little
+            took = time.perf_counter() - start
+            seconds.add(cell[0], took * scale)
+            sizes.add(cell[0], (made.nbytes if output == "0.npy" else len(data)) * scale)
+            spent += took
+            if spent > _SECONDS:
+                return
+
+
+def _timed(samples: Iterable[tuple[str, Picture]]) -> Iterable[tuple[str, Picture, float]]:
+    start = time.perf_counter()
+    for name, picture in samples:
+        yield name, picture, time.perf_counter() - start
+        start = time.perf_counter()
+
+
+def _cut(picture: Picture) -> tuple[Picture, float]:
+    """The corner of a large image, and how many times larger the whole is."""
+    height, width = picture.colour.shape[:2]
+    part = Picture(*(None if a is None else a[:_LARGEST, :_LARGEST] for a in picture))  # type: ignore[arg-type]
+    return part, height * width / (part.colour.shape[0] * part.colour.shape[1])

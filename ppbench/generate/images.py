@@ -1,0 +1,138 @@
+"""Decoding an image file to what is corrupted and what is only kept."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ppbench.data.folder import centre_crop, is_deep, resize_shorter
+from ppbench.errors import DataError
+
+KINDS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "PPM", "TIFF")
+"""What is read, whatever the file's name. Pillow knows more, some of them by starting other programs."""
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings an image upright, by the orientation its EXIF data tells."""
+
+_MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
+_MODES |= {"RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
+_WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+
+
+class Picture(NamedTuple):
+    """One decoded image, uint8."""
+
+    colour: NDArray[np.uint8]
+    """``(H, W, 3)`` RGB or ``(H, W, 1)`` grey: what is corrupted."""
+    alpha: NDArray[np.uint8] | None
+    """``(H, W, 1)``: kept as it is."""
+
+
+def decode(data: bytes, size: int | None = None) -> Picture:
+    """Decode a file's content, upright, to grey or RGB with or without alpha.
+
+    Args:
+        data: The file's bytes.
+        size: Resize the shorter side to 256/224 of this and cut this square from the centre, as ImageNet-C was made;
+            None: as it is. In pixels.
+
+    Raises:
+        DataError: If it is no image, damaged, too large, of more than 8 bits or of another colour space, or has
+            several frames. The message does not name the file.
+    """
+    image = _upright(_load(data))
+    if size is not None:
+        image = centre_crop(resize_shorter(image, resize_side(size)), size)
+    pixels = np.asarray(image)
+    if image.mode in ("LA", "RGBA"):
+        return Picture(pixels[..., :-1], pixels[..., -1:])
+    return Picture(pixels.reshape(*pixels.shape[:2], -1), None)
+
+
+def image_size(data: BinaryIO) -> tuple[int, int] | None:
+    """Height and width of an image, from its head; None if it is not one."""
+    try:
+        with _quiet(), Image.open(data, formats=KINDS) as file:
+            return file.height, file.width
+    except Exception:  # whatever is wrong with it is told when it is decoded
+        return None
+
+
+def resize_side(size: int) -> int:
+    """The shorter side, in pixels, before a centre crop to ``size``: 256 for 224."""
+    return round(size * 256 / 224)
+
+
+def _load(data: bytes) -> Image.Image:
+    """Decode, and convert to one of L, LA, RGB and RGBA."""
+    try:
+        with _quiet(), Image.open(io.BytesIO(data), formats=KINDS) as file:
+            _check(file)
+            file.load()
+            mode = _MODES[file.mode]
+            wanted = _WITH_ALPHA.get(mode, mode) if file.has_transparency_data else mode
+            image = file.convert(wanted) if file.mode != wanted else file.copy()
+            image.info["turn"] = _orientation(file)
+            return image
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError("no image, or damaged at its beginning", "Replace or remove it.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        most = f"{Image.MAX_IMAGE_PIXELS:,}" if Image.MAX_IMAGE_PIXELS else "?"
+        message = f"more than {most} pixels, the limit against decompression bombs"
+        raise DataError(message, "Make it smaller, or remove it.") from error
+    except Exception as error:  # decoders fail in many ways on what is not theirs
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"damaged: {reason}", "Replace or remove it.") from error
+
+
+def _check(file: Image.Image) -> None:
+    """Refuse, before decoding, what could only be taken by changing it."""
+    if is_deep(file):
+        raise DataError("16 bits per channel; corruptions are defined for 8", "Convert it to 8 bits per channel.")
+    if file.mode not in _MODES:
+        raise DataError(
+            f"colour space {file.mode}, neither grey nor RGB",
+            "Convert it with its colour profile: `magick FILE -colorspace sRGB NEW` or any photo program.",
+        )
+    frames = getattr(file, "n_frames", 1)
+    if frames > 1 and file.format != "MPO":  # cameras' MPO is a JPEG with previews behind it
+        raise DataError(f"{frames} frames or pages; one is wanted", "Save the frames as files of their own.")
+
+
+def _orientation(file: Image.Image) -> int:
+    try:
+        return int(file.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged EXIF data of an image that can be seen
+        return 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _TURNS.get(image.info["turn"])
+    return image if turn is None else image.transpose(turn)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow's warnings are for developers; the one of suspiciously many pixels is taken as an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield

@@ -1,0 +1,346 @@
+"""A whole job: a folder, an image or an array, to a folder per corruption and severity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from ppbench.corruptions.backends import BACKENDS
+from ppbench.errors import UsageError
+from ppbench.generate.arrays import corrupt_array
+from ppbench.generate.claim import SCRATCH, claimed
+from ppbench.generate.encode import ImageFormat
+from ppbench.generate.records import MANIFEST, Failure, Records
+from ppbench.generate.settings import Cell, Settings, check_same, made_with
+from ppbench.generate.sources import ImageArray, ImageFiles, Source, open_source
+from ppbench.generate.worker import Done, Task, Work, cell_key, start_worker
+from ppbench.pool import ordered_map, usable_cores
+from ppbench.vocabulary import expand_corruptions, expand_severities
+
+_STARTING_PAYS = 4000 * 224 * 224
+"""Pixels to be made from which on worker processes, which take seconds to start, are worth it."""
+
+_MOST_ON_A_GPU = 8
+"""Worker processes by default where each takes some of a GPU's memory."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for; see `corrupt_folder`."""
+
+    src: Path
+    dest: Path | None = None
+    corruptions: Sequence[str] = ("c15",)
+    severities: Sequence[str] = ("1-5",)
+    recipe: str | None = None
+    backend: str = "ppbench"
+    seed: int = 0
+    format: str = "same"
+    size: int | None = None
+    device: str = "auto"
+    workers: int | None = 0
+    """None: as many as pay."""
+    batch_size: int | None = None
+    """None: by size."""
+    overwrite: bool = False
+
+
+@dataclass
+class Report:
+    """What a job did."""
+
+    dest: Path
+    images: int
+    cells: int
+    recipe: str
+    written: int = 0
+    """Files."""
+    bytes: int = 0
+    kept: int = 0
+    """Files that were there already."""
+    failures: list[Failure] = field(default_factory=list)
+    ignored: int = 0
+    """Files in the source folder that are no images."""
+
+    def add(self, done: Done) -> None:
+        """Take in what became of one source."""
+        self.written += done.written
+        self.bytes += done.bytes
+        self.kept += done.kept
+        self.failures += done.failures
+
+
+@dataclass
+class Job:
+    """A request, checked and with its defaults filled in; nothing has been made yet."""
+
+    source: Source
+    dest: Path
+    cells: tuple[Cell, ...]
+    settings: Settings
+    engine: str
+    device: str
+    workers: int
+    batch_size: int
+    sizes: list[tuple[int, int]]
+    records: Records
+
+    def missing(self) -> int:
+        """Images with cells to make, as far as the record tells."""
+        if not {cell_key(cell) for cell in self.cells} <= self.records.cells:
+            return len(self.source)
+        if isinstance(self.source, ImageArray):
+            return 0 if self.source.path.name in self.records else len(self.source)
+        return sum(name not in self.records for name in self.source.names)
+
+    def run(self, scratch: Path, advance: Callable[[int], None] = lambda images: None) -> Report:
+        """Make all that is missing.
+
+        Args:
+            scratch: The claimed folder's scratch folder.
+            advance: Told how many more images are done.
+
+        Raises:
+            DataError: If the folder cannot be written, or the disk is full.
+        """
+        report = Report(self.dest, len(self.source), len(self.cells), self.settings.recipe)
+        report.ignored = self.source.others if isinstance(self.source, ImageFiles) else 0
+        self.records.begin(self.header(), [cell_key(cell) for cell in self.cells])
+        for done in self._all_done(scratch, advance):
+            if done.record is not None:
+                self.records.add(done.name, done.record)
+            report.add(done)
+        self.records.finish(self._failed(report.failures))
+        return report
+
+    def header(self) -> dict[str, dict[str, object]]:
+        """What the record says of how files are made."""
+        return {"settings": self.settings.record(), "made_with": dict(made_with(self.engine))}
+
+    def _all_done(self, scratch: Path, advance: Callable[[int], None]) -> Iterator[Done]:
+        root = self.source.root if isinstance(self.source, ImageFiles) else self.source.path.parent
+        work = Work(root, self.dest, scratch, self.settings, self.cells, self.device)
+        if isinstance(self.source, ImageArray):
+            path, layout = self.source.path, self.source.layout
+            record = self.records.get(path.name)
+            yield corrupt_array(work, path, layout, record, self.batch_size, self.workers, advance)
+            return
+        names, size = self.source.names, self.batch_size
+        batches = (
+            [Task(name, self.records.get(name)) for name in names[start : start + size]]
+            for start in range(0, len(names), size)
+        )
+        with closing(ordered_map(partial(start_worker, work), batches, self.workers, ahead=4)) as results:
+            for batch in results:
+                yield from batch
+                advance(len(batch))
+
+    def _failed(self, failures: list[Failure]) -> list[dict[str, str | None]]:
+        """The manifest's list: what failed now, and what failed in earlier jobs and was not tried now."""
+        names = {self.source.path.name} if isinstance(self.source, ImageArray) else set(self.source.names)
+        cells = {None, *(cell_key(cell) for cell in self.cells)}
+        earlier = [old for old in self.records.failed if old["source"] not in names or old["cell"] not in cells]
+        entries = [*earlier, *(failure.entry() for failure in failures)]
+        return sorted(entries, key=lambda entry: (str(entry["source"]), entry["cell"] or "", str(entry["reason"])))
+
+
+@contextmanager
+def opened(request: Request, *, claim: bool = True) -> Iterator[tuple[Job, Path]]:
+    """Check a request and take possession of its folder.
+
+    Args:
+        request: What is asked for.
+        claim: Whether anything may be written; else the folder, made or not, is left as it is.
+
+    Yields:
+        The job and the scratch folder to run it with.
+
+    Raises:
+        UsageError: If a value is not allowed, or the folder was made otherwise.
+        DataError: If there are no images, or the folder cannot be written.
+    """
+    cells = _cells(request)
+    form = _format(request.format)
+    dest = request.dest or default_dest(request.src)
+    source = open_source(request.src, dest, form, request.size)
+    if not claim:
+        records = Records(dest, dest / SCRATCH)
+        try:
+            if request.overwrite:
+                records.ignore()
+            yield _plan(replace(request, dest=dest), source, cells, form, records), dest / SCRATCH
+        finally:
+            records.close()
+        return
+    with claimed(dest) as scratch:
+        records = Records(dest, scratch)
+        try:
+            if request.overwrite:
+                records.forget()
+            job = _plan(replace(request, dest=dest), source, cells, form, records)
+            yield job, scratch
+        finally:
+            records.close()
+
+
+def default_dest(src: Path) -> Path:
+    """``photos-c`` beside ``photos``.
+
+    Raises:
+        UsageError: If the folder has no name.
+    """
+    named = src if src.name not in ("", "..") else src.resolve()
+    if not named.name:
+        raise UsageError(f"{src} has no name to make another of", "Give the folder to write to as well.")
+    return named.with_name(f"{named.name}-c")
+
+
+def _plan(request: Request, source: Source, cells: tuple[Cell, ...], form: ImageFormat, records: Records) -> Job:
+    dest = request.dest or default_dest(request.src)
+    before = {} if request.overwrite else records.header.get("settings", {})
+    backend = BACKENDS.get(request.backend)
+    sizes = [(request.size, request.size)] if request.size else source.sizes() or [(224, 224)]
+    height, width = sizes[len(sizes) // 2]
+    recipe = backend.recipe(request.recipe, height, width)
+    if request.recipe is None and before.get("backend") == backend.name:
+        recipe = before["recipe"]
+    device = _device(request.device, request.backend, before.get("device"))
+    settings = Settings(recipe, backend.name, request.seed, form, request.size, device.partition(":")[0])
+    job = Job(source, dest, cells, settings, backend.version(), device, 0, 1, sizes, records)
+    if before:
+        check_same(records.header, job.header(), str(dest))
+    elif not request.overwrite:
+        _check_free(dest, cells)
+    job.workers = _workers(request.workers, job, height * width)
+    job.batch_size = request.batch_size or _batch_size(job, height * width * 3)
+    return job
+
+
+def _cells(request: Request) -> tuple[Cell, ...]:
+    """In the order of the corruptions' table."""
+    for name, value, least in (
+        ("--size", request.size, 8),
+        ("--workers", request.workers, 0),
+        ("--batch-size", request.batch_size, 1),
+    ):
+        if value is not None and value < least:
+            raise UsageError(f"{name} {value} is not allowed", f"It is at least {least}.")
+    corruptions, severities = expand_corruptions(request.corruptions), expand_severities(request.severities)
+    return tuple((corruption, severity) for corruption in corruptions for severity in severities)
+
+
+def _format(name: str) -> ImageFormat:
+    try:
+        return ImageFormat(name.lower())
+    except ValueError as error:
+        raise UsageError(f"--format {name} is not allowed", f"allowed: {', '.join(ImageFormat)}") from error
+
+
+def _device(name: str, backend: str, before: str | None) -> str:
+    """The device to compute on; "auto" goes on as it was begun."""
+    if backend != "ppbench":
+        if name not in ("auto", "cpu"):
+            raise UsageError(f"--device {name} is not for --backend {backend}", "It computes on the CPU alone.")
+        return "cpu"
+    if name == "cpu" or (name == "auto" and before == "cpu"):
+        return "cpu"
+    from ppbench.evaluation.devices import choose_device
+
+    return str(choose_device(name))
+
+
+def _check_free(dest: Path, cells: Sequence[Cell]) -> None:
+    """Refuse to write among files that no record tells to be ppbench's."""
+    for corruption in dict.fromkeys(corruption for corruption, _ in cells):
+        if (dest / corruption).exists():
+            raise UsageError(
+                f"{dest / corruption} is there already, and {dest / MANIFEST} is not",
+                "Give another folder, or replace what is there: `--overwrite`.",
+            )
+
+
+def _workers(wanted: int | None, job: Job, pixels: int) -> int:
+    """As many as asked for; else one per core, or none where starting them would take longer than the work."""
+    if wanted is not None:
+        return wanted
+    if job.missing() * len(job.cells) * pixels < _STARTING_PAYS and job.settings.backend == "ppbench":
+        return 0
+    cores = usable_cores()
+    return cores if job.device == "cpu" else min(cores, _MOST_ON_A_GPU)
+
+
+def _batch_size(job: Job, values: int) -> int:
+    """Images of one size that are corrupted in one call: enough to make calls cheap, few enough for all workers."""
+    on_gpu = job.device != "cpu"
+    if isinstance(job.source, ImageArray):
+        return max(1, min(2 ** (25 if on_gpu else 21) // values, -(-len(job.source) // 16)))
+    fair = -(-len(job.source) // (4 * max(1, job.workers)))
+    return max(1, min(64, 2 ** (25 if on_gpu else 18) // values, fair))
+
+
+def corrupt_folder(
+    src: str | Path,
+    dest: str | Path | None = None,
+    *,
+    corruptions: str | Sequence[str] = "c15",
+    severities: str | int | Sequence[str | int] = "1-5",
+    recipe: str | None = None,
+    backend: str = "ppbench",
+    seed: int = 0,
+    format: str = "same",
+    size: int | None = None,
+    device: str = "auto",
+    workers: int = 0,
+    batch_size: int | None = None,
+    overwrite: bool = False,
+    advance: Callable[[int], None] = lambda images: None,
+) -> Report:
+    """Corrupt a folder of images, an image or an array: ``dest/<corruption>/<severity>/<same relative path>``.
+
+    Files appear whole or not at all. Called again after an interruption, it goes on where it was and ends with the
+    same bytes; called with further corruptions, severities or images, it adds them.
+
+    Args:
+        src: A folder of any depth, an image file, or a ``.npy`` file of images.
+        dest: Folder to write to; by default ``src`` with ``-c`` at its end.
+        corruptions: Names, families ("noise") and sets ("c15").
+        severities: 1 to 5, or ranges ("1-3").
+        recipe: One of ``ppbench list recipes``; None: the one that suits the images' size.
+        backend: What corrupts: "ppbench", or "imagecorruptions" for the package of that name.
+        seed: Key of all draws.
+        format: "same" (JPEG stays JPEG, all else becomes PNG), "jpeg" (quality 85), "png" or "npy".
+        size: Side in pixels of the square cut from each image after resizing its shorter side to 256/224 of it;
+            None: images as they are.
+        device: "auto", "cpu", "cuda", "cuda:1".
+        workers: Processes; a script that uses them needs ``if __name__ == "__main__"``.
+        batch_size: Images of one size corrupted in one call; it never changes a byte. None: by size.
+        overwrite: Remove what an earlier job made in ``dest`` and replace files that lie in the way.
+        advance: Told how many more images are done.
+
+    Returns:
+        What was written, and what could not be made (`Report.failures`): a broken image does not stop the others.
+
+    Raises:
+        UsageError: If a value is not allowed, or ``dest`` was made with other settings.
+        DataError: If there are no images, or ``dest`` cannot be written.
+    """
+    request = Request(
+        src=Path(src),
+        dest=Path(dest) if dest is not None else None,
+        corruptions=[corruptions] if isinstance(corruptions, str) else corruptions,
+        severities=[str(s) for s in ([severities] if isinstance(severities, str | int) else severities)],
+        recipe=recipe,
+        backend=backend,
+        seed=seed,
+        format=format,
+        size=size,
+        device=device,
+        workers=workers,
+        batch_size=batch_size,
+        overwrite=overwrite,
+    )
+    with opened(request) as (job, scratch):
+        return job.run(scratch, advance)

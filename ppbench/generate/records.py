@@ -1,0 +1,240 @@
+"""The record of what a folder holds: a journal while a job runs, the manifest at its end.
+
+Both have one line a source, so that they can be read and written without being held in memory, and neither has times
+or absolute paths: the manifest is the same, byte for byte, however often the job was interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from ppbench.errors import DataError
+
+MANIFEST = "manifest.json"
+JOURNAL = "journal"
+VERSION = 1
+
+_SOURCES = '  "sources": {'
+_DECODER = json.JSONDecoder()
+
+Record = dict[str, Any]
+"""Of one source: ``sha256`` of its bytes, and ``files``: path -> ``{"bytes": …, "sha256": …}``."""
+
+
+class Failure(NamedTuple):
+    """What could not be made."""
+
+    source: str
+    cell: str | None
+    """``"fog/3"``; None: every cell."""
+    reason: str
+    mend: str
+
+    def entry(self) -> dict[str, str | None]:
+        """As the manifest has it."""
+        return {"source": self.source, "cell": self.cell, "reason": self.reason}
+
+
+class _Place(NamedTuple):
+    file: int
+    offset: int
+
+
+class Records:
+    """What is known to lie in a folder; of a source told twice, the later line counts.
+
+    Args:
+        dest: The folder.
+        scratch: The folder of the journal.
+
+    Raises:
+        DataError: If the manifest cannot be read or is not ppbench's.
+    """
+
+    def __init__(self, dest: Path, scratch: Path) -> None:
+        self.dest, self.manifest, self.journal = dest, dest / MANIFEST, scratch / JOURNAL
+        self.header: dict[str, Any] = {}
+        """``settings`` and ``made_with`` of the job that made the folder; empty if there was none."""
+        self.cells: set[str] = set()
+        self.failed: list[dict[str, str | None]] = []
+        self._places: dict[str, _Place] = {}
+        self._files: list[BinaryIO] = []
+        self._append: BinaryIO | None = None
+        self._journal_end = 0
+        for path, read in ((self.manifest, self._read_manifest), (self.journal, self._read_journal)):
+            if path.exists():
+                self._files.append(path.open("rb"))
+                read(self._files[-1])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, source: str) -> bool:
+        return source in self._places
+
+    def get(self, source: str) -> Record | None:
+        """What is known of a source."""
+        if source not in self._places:
+            return None
+        return dict(json.loads("{" + self._line(source) + "}")[source])
+
+    def all(self) -> Iterator[Record]:
+        """Every source's record."""
+        for source in self._places:
+            yield self.get(source) or {}
+
+    def begin(self, header: dict[str, Any], cells: Iterable[str]) -> None:
+        """Start or continue the journal.
+
+        Raises:
+            DataError: If it cannot be written.
+        """
+        self.cells |= set(cells)
+        known = {**header, "cells": sorted(self.cells)}
+        try:
+            self._append = self.journal.open("ab")
+            self._append.truncate(self._journal_end)
+        except OSError as error:
+            raise cannot_write(self.journal, error) from error
+        self._write(f"#{json.dumps(known, sort_keys=True)}\n")
+        self._files.append(self.journal.open("rb"))
+        self.header = header
+
+    def add(self, source: str, record: Record) -> None:
+        """Write down that a source is finished.
+
+        Raises:
+            DataError: If the disk is full.
+        """
+        place = _Place(len(self._files) - 1, self._journal_end)
+        self._write(f"{json.dumps(source)}: {json.dumps(record, sort_keys=True)}\n")
+        self._places[source] = place
+
+    def finish(self, failed: list[dict[str, str | None]]) -> None:
+        """Write the manifest and remove the journal.
+
+        Raises:
+            DataError: If it cannot be written.
+        """
+        part = self.journal.with_name("manifest.part")
+        try:
+            with part.open("w", encoding="ascii", newline="\n") as file:
+                file.writelines(self._manifest_lines(failed))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.manifest)
+        except OSError as error:
+            raise cannot_write(self.manifest, error) from error
+        self.close()
+        self.journal.unlink()
+
+    def forget(self) -> None:
+        """Remove the record and every file it names; nothing else."""
+        for record in self.all():
+            for name in record["files"]:
+                path = self.dest / name
+                path.unlink(missing_ok=True)
+                _remove_empty(path.parent, self.dest)
+        self.ignore()
+        for path in (self.manifest, self.journal):
+            path.unlink(missing_ok=True)
+
+    def ignore(self) -> None:
+        """Take the folder as one that nothing is known of."""
+        self.close()
+        self.header, self.cells, self.failed, self._places, self._journal_end = {}, set(), [], {}, 0
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in (*self._files, self._append):
+            if file is not None:
+                file.close()
+        self._files, self._append = [], None
+
+    def _write(self, line: str) -> None:
+        """Append to the journal, and hand it to the system, so that a killed process loses nothing."""
+        if self._append is None:
+            raise RuntimeError("the journal has not been begun")
+        try:
+            self._append.write(line.encode("ascii"))
+            self._append.flush()
+        except OSError as error:
+            raise cannot_write(self.journal, error) from error
+        self._journal_end += len(line)
+
+    def _line(self, source: str) -> str:
+        place = self._places[source]
+        file = self._files[place.file]
+        file.seek(place.offset)
+        return file.readline().decode("ascii").strip().removesuffix(",")
+
+    def _manifest_lines(self, failed: list[dict[str, str | None]]) -> Iterator[str]:
+        head = {**self.header, "cells": sorted(self.cells), "failed": failed, "manifest": VERSION, "sources": {}}
+        lines = json.dumps(head, indent=2, sort_keys=True).splitlines(keepends=True)
+        yield from (*lines[:-2], f"{_SOURCES}\n")
+        comma = ""
+        for source in sorted(self._places):
+            yield f"{comma}    {self._line(source)}"
+            comma = ",\n"
+        yield "\n  }\n}\n" if comma else "  }\n}\n"
+
+    def _read_manifest(self, file: BinaryIO) -> None:
+        number, lines = len(self._files) - 1, []
+        try:
+            for line in iter(file.readline, b""):
+                text = line.decode("ascii").rstrip("\n")
+                lines.append(text)
+                if text == _SOURCES:
+                    break
+            head = json.loads("\n".join((*lines, "}}")))
+            if head["manifest"] != VERSION:
+                raise ValueError(f"version {head['manifest']}")
+            self.header = {name: head[name] for name in ("settings", "made_with")}
+            self.cells, self.failed = set(head["cells"]), head["failed"]
+            while True:
+                offset = file.tell()
+                text = file.readline().decode("ascii")
+                if not text.startswith('    "'):
+                    break
+                self._places[_DECODER.raw_decode(text, 4)[0]] = _Place(number, offset)
+            if text + file.read().decode("ascii") != "  }\n}\n":
+                raise ValueError("it does not end as it should")
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{self.manifest} is not a manifest of ppbench, or damaged ({error})",
+                "Give another folder, or make everything anew: remove it and add `--overwrite`.",
+            ) from error
+
+    def _read_journal(self, file: BinaryIO) -> None:
+        """Take in every whole line; a kill may have torn the last one, which is made again."""
+        number = len(self._files) - 1
+        while (line := file.readline()).endswith(b"\n"):
+            try:
+                text = line.decode("ascii")
+                if text.startswith("#"):
+                    header = json.loads(text[1:])
+                    self.cells |= set(header.pop("cells"))
+                    self.header = header
+                else:
+                    self._places[_DECODER.raw_decode(text)[0]] = _Place(number, self._journal_end)
+            except ValueError:
+                return
+            self._journal_end += len(line)
+
+
+def cannot_write(path: Path, error: OSError) -> DataError:
+    """The error for a file that cannot be written: which, why, and that no work is lost."""
+    return DataError(
+        f"cannot write {path}: {error.strerror or error}",
+        "Make room or give another folder. In the same one, the same command goes on where it was.",
+    )
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    while folder != top and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -1,0 +1,63 @@
+"""What decides about the bytes of a job's files, and must be the same whenever it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from ppbench.errors import UsageError
+from ppbench.generate.encode import JPEG_QUALITY, ImageFormat
+
+Cell = tuple[str, int]
+"""Corruption and severity."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options that change bytes."""
+
+    recipe: str
+    backend: str
+    seed: int
+    format: ImageFormat
+    size: int | None
+    """Side of the square cut from each image, in pixels; None: images as they are."""
+    device: str
+    """"cpu" or "cuda", without a number: between the two, pixels may differ by one grey level."""
+
+    def record(self) -> dict[str, Any]:
+        """As the manifest has them."""
+        return {**asdict(self), "format": str(self.format), "jpeg_quality": JPEG_QUALITY}
+
+
+def made_with(engine: str) -> dict[str, str]:
+    """Name or version of all that makes pixels and bytes."""
+    return {"engine": engine, **{name: version(name) for name in ("numpy", "pillow", "ppbench", "torch")}}
+
+
+def check_same(header: dict[str, Any], now: dict[str, Any], dest: str) -> None:
+    """Make sure that a job goes on as it was begun.
+
+    Args:
+        header: What the record in the folder says; ``now``: what this job would write there.
+        dest: The folder, for the message.
+
+    Raises:
+        UsageError: If a setting or a version differs; it says which, and what to do.
+    """
+    for part in ("settings", "made_with"):
+        before, after = header.get(part, {}), now[part]
+        for name in sorted({*before, *after}):
+            if before.get(name) != after.get(name):
+                raise UsageError(
+                    f"{dest} was made with {_shown(part, name, before.get(name))}, now it is "
+                    f"{_shown(part, name, after.get(name))}",
+                    "Take the same again, or another folder, or make it anew: `--overwrite`.",
+                )
+
+
+def _shown(part: str, name: str, value: object) -> str:
+    if part == "made_with" or name == "jpeg_quality":
+        return f"{name.replace('_', ' ')} {value}"
+    return f"no --{name}" if value is None else f"--{name} {value}"

@@ -1,0 +1,148 @@
+"""What is corrupted: the image files below a folder, one image file, or an array of images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ppbench.data.walk import ENDINGS, find_images
+from ppbench.errors import DataError, UsageError
+from ppbench.generate.arrays import Layout, find_layout, read_array
+from ppbench.generate.encode import ImageFormat, output_name
+from ppbench.generate.images import Picture, decode, image_size
+
+T = TypeVar("T")
+
+_PEEKED = 100
+"""Images whose sizes are looked at before the start."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files below a folder."""
+
+    root: Path
+    names: list[str]
+    others: int
+    """Files there that are no images."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Heights and widths of some images, in pixels, from the smallest shorter side to the largest."""
+        found = []
+        for name in spread(self.names, _PEEKED):
+            try:
+                with (self.root / name).open("rb") as file:
+                    found.append(image_size(file))
+            except OSError:
+                continue
+        return sorted((size for size in found if size), key=lambda size: (min(size), size))
+
+    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, Picture]]:
+        """Some images that can be read, with their names."""
+        for name in spread(self.names, count):
+            try:
+                yield name, decode((self.root / name).read_bytes(), size)
+            except (OSError, DataError):
+                continue
+
+
+@dataclass(frozen=True)
+class ImageArray:
+    """Images in a ``.npy`` file."""
+
+    path: Path
+    layout: Layout
+
+    def __len__(self) -> int:
+        return self.layout.number
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of the images."""
+        return [(self.layout.height, self.layout.width)]
+
+    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, Picture]]:
+        """Some images, with their ids."""
+        array = read_array(self.path)
+        for place in spread(range(self.layout.number), count):
+            image = self.layout.images(array if self.layout.number == 1 else array[place : place + 1])[0]
+            yield (
+                "0.npy",
+                Picture(image[..., :3], image[..., 3:]) if image.shape[2] == 4 else Picture(image, None),
+            )
+
+
+Source = ImageFiles | ImageArray
+
+
+def open_source(src: Path, dest: Path, form: ImageFormat, size: int | None) -> Source:
+    """Find what is to be corrupted.
+
+    Args:
+        src: A folder, an image file or a ``.npy`` file.
+        dest: Not looked into, if it lies below ``src``.
+        form: Format of the files to write.
+        size: Side of the squares to cut.
+
+    Raises:
+        UsageError: If ``src`` is ``dest``, or two images would become one file, or an option is not for arrays.
+        DataError: If ``src`` is missing, cannot be read, or holds no images.
+    """
+    if src.is_dir():
+        return _open_folder(src, dest, form)
+    if not src.exists():
+        raise DataError(f"there is no {src}", "Give a folder of images, an image file or a .npy file.")
+    if src.suffix.lower() == ".npy":
+        return _open_array(src, form, size)
+    if src.suffix.lower() not in ENDINGS or not src.is_file():
+        raise DataError(
+            f"{src} is no folder, no image file ({', '.join(sorted(ENDINGS))}) and no .npy file",
+            "CIFAR's own batches are pickles, which may run code; save their images as an array: "
+            '`np.save("cifar.npy", batch[b"data"])`.',
+        )
+    return ImageFiles(src.parent, [src.name], 0)
+
+
+def _open_folder(src: Path, dest: Path, form: ImageFormat) -> ImageFiles:
+    if src.resolve() == dest.resolve():
+        raise UsageError(f"{src} cannot be read from and written to", f"Give another folder: `{src}-c`.")
+    try:
+        names, others = find_images(src, dest)
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename}: {error.strerror}", "Give a folder that can be read.") from error
+    if not names:
+        raise DataError(f"no images in {src}", f"Images are {', '.join(sorted(ENDINGS))} files, at any depth.")
+    _check_collisions(names, form)
+    return ImageFiles(src, names, others)
+
+
+def _open_array(src: Path, form: ImageFormat, size: int | None) -> ImageArray:
+    if form not in (ImageFormat.SAME, ImageFormat.NPY):
+        raise UsageError(f"--format {form} is not for arrays", "An array becomes arrays: leave --format out.")
+    if size is not None:
+        raise UsageError(f"--size {size} is not for arrays", "Their images are taken as they are: leave --size out.")
+    return ImageArray(src, find_layout(src))
+
+
+def _check_collisions(names: Sequence[str], form: ImageFormat) -> None:
+    counts = Counter(output_name(name, form) for name in names)
+    if len(counts) == len(names):
+        return
+    twice = next(name for name, count in counts.items() if count > 1)
+    both = [name for name in names if output_name(name, form) == twice]
+    raise UsageError(
+        f"{' and '.join(both)} would both become {twice} ({len(names) - len(counts)} such in all)",
+        "Rename or move one of them, or take another --format.",
+    )
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """``count`` items evenly spread over all, the first and the last among them; all, if there are no more."""
+    if len(items) <= count:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / max(1, count - 1))] for i in range(count)]

@@ -1,0 +1,171 @@
+"""Arrays of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ppbench
+from ppbench.errors import DataError
+from ppbench.generate.arrays import find_layout
+from ppbench.generate.job import corrupt_folder
+from tests.trees import photographs
+
+CELLS = {"corruptions": ["gaussian_noise", "contrast"], "severities": ["2-3"], "recipe": "cifar-c"}
+PHOTOS = np.stack(photographs(32, 20))
+
+
+def saved(folder: Path, array: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "images.npy", array)
+    return folder / "images.npy"
+
+
+def expected(images: np.ndarray, cell: tuple[str, int]) -> np.ndarray:
+    return ppbench.corrupt(images, *cell, recipe="cifar-c")
+
+
+@pytest.mark.parametrize(
+    ("shape", "number", "size"),
+    [
+        ((7, 3072), 7, (32, 32, 3)),
+        ((7, 32, 40, 3), 7, (32, 40, 3)),
+        ((7, 32, 40, 1), 7, (32, 40, 1)),
+        ((7, 32, 40, 4), 7, (32, 40, 4)),
+        ((7, 32, 40), 7, (32, 40, 1)),
+        ((32, 40, 3), 1, (32, 40, 3)),
+        ((32, 40), 1, (32, 40, 1)),
+    ],
+)
+def test_the_shape_tells_the_images(tmp_path: Path, shape: tuple[int, ...], number: int, size: object) -> None:
+    layout = find_layout(saved(tmp_path, np.zeros(shape, np.uint8)))
+    assert (layout.number, (layout.height, layout.width, layout.channels)) == (number, size)
+
+
+@pytest.mark.parametrize(
+    ("array", "message", "mend"),
+    [
+        (np.zeros((5, 3, 32, 32), np.uint8), r"has the shape \(5, 3, 32, 32\)", "array.transpose(0, 2, 3, 1)"),
+        (np.zeros((5, 8, 8, 7), np.uint8), r"has the shape \(5, 8, 8, 7\)", "one of these shapes"),
+        (np.zeros((0, 32, 32, 3), np.uint8), r"has the shape \(0, 32, 32, 3\)", "one of these shapes"),
+        (np.zeros(10, np.uint8), r"has the shape \(10,\)", "one of these shapes"),
+        (np.zeros((5, 32, 32, 3), np.float32), "holds float32; images are uint8", "np.uint8"),
+        (np.zeros((5, 32, 32, 3), np.uint16), "holds uint16; images are uint8", "np.uint8"),
+        (np.array([{}, {}]), "cannot read the array", "np.save"),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path: Path, array: np.ndarray, message: str, mend: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        corrupt_folder(saved(tmp_path, array))
+    assert mend in caught.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["images.npy"]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY\x01\x00v\x00{'descr'"])
+def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot read the array .*x\.npy"):
+        corrupt_folder(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("batch", [None, 1, 7, 64])
+def test_every_cell_is_an_array_like_the_source(tmp_path: Path, workers: int, batch: int | None) -> None:
+    if workers and batch != 7:
+        pytest.skip("one is enough: processes take long to start")
+    report = corrupt_folder(saved(tmp_path, PHOTOS), **CELLS, workers=workers, batch_size=batch)
+    assert (report.images, report.written, report.failures) == (20, 4, [])
+    for cell in [("gaussian_noise", 2), ("gaussian_noise", 3), ("contrast", 2), ("contrast", 3)]:
+        path = tmp_path / "images.npy-c" / cell[0] / str(cell[1]) / "images.npy"
+        assert np.array_equal(np.load(path), expected(PHOTOS, cell))
+        np.save(tmp_path / "again.npy", np.load(path))
+        assert (tmp_path / "again.npy").read_bytes() == path.read_bytes()
+    assert not (tmp_path / "images.npy-c" / ".ppbench").exists()
+
+
+def test_cifars_rows_are_planes(tmp_path: Path) -> None:
+    rows = PHOTOS.transpose(0, 3, 1, 2).reshape(20, 3072)
+    corrupt_folder(saved(tmp_path, rows), tmp_path / "c", **CELLS)
+    got = np.load(tmp_path / "c" / "contrast" / "2" / "images.npy")
+    assert got.shape == (20, 3072)
+    assert np.array_equal(got.reshape(20, 3, 32, 32).transpose(0, 2, 3, 1), expected(PHOTOS, ("contrast", 2)))
+
+
+def test_grey_one_image_alpha_and_other_orders_in_memory(tmp_path: Path) -> None:
+    alpha = np.arange(20 * 1024, dtype=np.uint8).reshape(20, 32, 32, 1)
+    for name, array, colour in (
+        ("grey", PHOTOS[..., 0], PHOTOS[..., :1]),
+        ("one", PHOTOS[0], PHOTOS[:1]),
+        ("alpha", np.concatenate([PHOTOS, alpha], axis=3), PHOTOS),
+        ("fortran", np.asfortranarray(PHOTOS), PHOTOS),
+    ):
+        corrupt_folder(saved(tmp_path / name, array), tmp_path / name / "c", **CELLS)
+        got = np.load(tmp_path / name / "c" / "gaussian_noise" / "3" / "images.npy")
+        assert got.shape == array.shape
+        if name == "alpha":
+            assert np.array_equal(got[..., 3:], alpha)
+            got = got[..., :3]
+        assert np.array_equal(got.reshape(colour.shape), expected(colour, ("gaussian_noise", 3)))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 7])
+def test_an_interrupted_array_goes_on_and_ends_the_same(tmp_path: Path, stop_after: int) -> None:
+    path = saved(tmp_path, PHOTOS)
+    corrupt_folder(path, tmp_path / "whole", **CELLS, batch_size=3)
+    done = 0
+
+    def stop(images: int) -> None:
+        nonlocal done
+        done += images
+        if done >= min(3 * stop_after, 20):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        corrupt_folder(path, tmp_path / "c", **CELLS, batch_size=3, advance=stop)
+    assert {path.parts[-2] for path in (tmp_path / "c").rglob("*") if path.is_file()} == {".ppbench"}
+    with (tmp_path / "c" / ".ppbench" / "chunks").open("a") as journal:
+        journal.write('[999, 1002, {"to')  # torn by a kill
+    made: list[int] = []
+    corrupt_folder(path, tmp_path / "c", **CELLS, batch_size=3, advance=made.append)
+    assert sum(made) == 20
+    assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_interrupted_between_the_last_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, PHOTOS)
+    corrupt_folder(path, tmp_path / "whole", **CELLS)
+    moved: list[Path] = []
+    replace = Path.replace
+
+    def stop(self: Path, target: Path) -> Path:
+        moved.append(target)
+        if len(moved) == 3:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            corrupt_folder(path, tmp_path / "c", **CELLS)
+    assert len(list((tmp_path / "c").rglob("images.npy"))) == 2
+    corrupt_folder(path, tmp_path / "c", **CELLS)
+    assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_done_again_kept_extended_and_redone(tmp_path: Path) -> None:
+    path = saved(tmp_path, PHOTOS)
+    few = {**CELLS, "severities": ["2"]}
+    assert corrupt_folder(path, tmp_path / "c", **few).written == 2
+    assert corrupt_folder(path, tmp_path / "c", **few).kept == 2
+    report = corrupt_folder(path, tmp_path / "c", **CELLS)
+    assert (report.written, report.kept) == (2, 2)
+    np.save(path, PHOTOS[::-1])
+    assert corrupt_folder(path, tmp_path / "c", **few).written == 4
+    got = np.load(tmp_path / "c" / "contrast" / "3" / "images.npy")
+    assert np.array_equal(got, expected(PHOTOS[::-1].copy(), ("contrast", 3)))
