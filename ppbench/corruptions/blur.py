@@ -1,6 +1,7 @@
 """Blur: defocus_blur, glass_blur, motion_blur, zoom_blur, gaussian_blur.
 
-All work per channel. Images are ``(n, H, W, C)`` uint8; sums are float32 in grey levels, 0 to 255.
+All work per channel. Images are ``(n, H, W, C)`` uint8. Sums are of grey levels, 0 to 255, and float32, but float64
+where that decides what is truncated in more than a few pixels.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Ties(NamedTuple):
     """How near a whole level, in levels, a sum counts as on it."""
 
 
-_CLOSE: dict[type, float] = {np.float32: 3e-4, np.float64: 2e-12}
-"""Three times what a sum of such numbers can err, and less than shows."""
+_CLOSE: dict[type, float] = {np.float32: 2e-4, np.float64: 2e-12}
+"""About twice what sums of such numbers were found to err by, and too little to be seen."""
 
 
 def ties(flat: NDArray[np.floating], dtype: type) -> Ties:
@@ -79,7 +80,7 @@ _LEVELS = np.arange(256) / 255
 
 def gaussian_blur(images: Tensor, k: c.Gaussian, recipe: Recipe, draws: Draws) -> Tensor:
     """A Gaussian; beyond the border stands the edge's pixel."""
-    return gaussian_levels(images, k.sigma, np.float32 if k.sigma >= 0.5 else np.float64)
+    return gaussian_levels(images, k.sigma, np.float64 if k.sigma <= 1 else np.float32)
 
 
 def gaussian_levels(images: Tensor, sigma: float, dtype: type) -> Tensor:
@@ -88,8 +89,8 @@ def gaussian_levels(images: Tensor, sigma: float, dtype: type) -> Tensor:
     Args:
         images: ``(n, H, W, C)`` uint8.
         sigma: In pixels.
-        dtype: What is computed in. Where small weights meet areas that are all but flat, what float32 cannot tell from
-            a whole level is most of the image.
+        dtype: What to compute in. float32 cannot tell an area that is flat but for pixels with the last, small weights
+            from one that is flat. With a narrow Gaussian there are many such areas.
     """
     weights: Floats | Doubles = gaussian_weights(sigma, 4).astype(dtype)
     if weights.size == 1:
@@ -132,16 +133,16 @@ def defocus_blur(images: Tensor, k: c.Defocus, recipe: Recipe, draws: Draws) -> 
 
 
 class Disk(NamedTuple):
-    """A disk to blur with, once as a kernel and once as a sum of boxes, for running sums."""
+    """A disk to blur with: as a kernel, and for running sums with each column of the kernel as a sum of boxes."""
 
     kernel: Floats | Doubles
-    """``(2 radius + 1, 2 radius + 1)``. float64, like the weights, where float32 cannot tell which sums are whole."""
+    """``(2 r + 1, 2 r + 1)``. float64, like the weights, where float32 cannot tell which sums are whole."""
     first: Indices
-    """``(radius + 2,)``: the boxes of the kernel's rows k and -k are those from ``first[k]`` to ``first[k + 1]``."""
+    """``(r + 2,)``: columns k and -k have the boxes from ``first[k]`` to ``first[k + 1]``."""
     reaches: Indices
-    """A box is 1 up to so many pixels from the centre."""
+    """Where each box ends: so many pixels above and below the centre."""
     weights: Floats | Doubles
-    """What each box is multiplied by."""
+    """What is in each box."""
     ties: Ties
 
 
@@ -150,11 +151,11 @@ def disk_of(radius: float, alias_sigma: float) -> Disk:
     """Everything `blur_disk` needs to know of a disk."""
     kernel = _cropped(disk_kernel(radius, alias_sigma).astype(np.float64))
     half = len(kernel) // 2
-    steps = -np.diff(kernel[half:, half:], axis=1, append=0)
+    steps = -np.diff(kernel[half:, half:].T, axis=1, append=0)
     is_step = np.abs(steps) > 1e-7 * kernel.max()  # the others are no steps, but float32's rounding
     first = np.concatenate([[0], np.cumsum(is_step.sum(axis=1))])
-    is_all_but_flat = 0 < kernel[half].min() < 1e-4 * kernel.max()
-    dtype: type = np.float64 if is_all_but_flat else np.float32
+    # With a rim so faint, sums are all but multiples of 1 / n, and float32 takes them for the whole levels among these.
+    dtype: type = np.float64 if 0 < kernel[half].min() < 1e-4 * kernel.max() else np.float32
     flat = np.minimum(_LEVELS * math.fsum(kernel.ravel()), 1) * 255
     reaches, weights = np.nonzero(is_step)[1], steps[is_step].astype(dtype)
     return Disk(kernel.astype(dtype), first, reaches, weights, ties(flat, dtype))
@@ -235,7 +236,7 @@ def glass_blur(images: Tensor, k: c.Glass, recipe: Recipe, draws: Draws) -> Tens
         words = _words_for(draws.given["shift"], k.max_shift)
     else:
         words = draws.words("shift", k.passes, height, width)
-    # What the first Gaussian gets wrong is carried about, and the second sees flat areas that are so by a level.
+    # float64: errors of the first are carried about, and the second meets areas that the first left all but flat.
     blurred = gaussian_levels(images, k.sigma, np.float64)
     return gaussian_levels(shuffle(blurred, words, k.max_shift), k.sigma, np.float64)
 
@@ -261,18 +262,18 @@ def shuffle(images: Tensor, words: Tensor, reach: int) -> Tensor:
     """
     n, height, width, channels = images.shape
     size = height * width
-    bits = words.long() & MASK
-    right, down = ((half * 2 * reach >> 16) - reach for half in (bits >> 16, bits & 0xFFFF))
     row, column = torch.arange(height, device=images.device)[:, None], torch.arange(width, device=images.device)
     visited = _between(row, reach, height - reach) & _between(column, reach, width - reach)
     place = row * width + column
     pixels = images.view(n, size, channels)
     old = torch.arange(size, 2 * size, device=images.device).expand(n, size)
     for step in range(words.shape[1]):
-        y, x = row + down[:, step], column + right[:, step]
+        bits = words[:, step].long() & MASK
+        right, down = ((half * 2 * reach >> 16) - reach for half in (bits >> 16, bits & 0xFFFF))
+        y, x = row + down, column + right
         source = torch.where(visited, y * width + x, place)
         # Copied from the pixel as it is after this pass if that comes sooner in the pass, else as it was before.
-        is_new = (source > place) & (y <= height - reach) & (x <= width - reach) & (y > reach) & (x > reach)
+        is_new = (source > place) & _between(y, reach, height - reach) & _between(x, reach, width - reach)
         points_to = torch.where(is_new, source, source + size).view(n, size)
         for _ in range(size.bit_length()):  # each round doubles how far along its chain of copies a pixel sees
             points_to = torch.cat([points_to, old], dim=1).gather(1, points_to)
@@ -281,6 +282,7 @@ def shuffle(images: Tensor, words: Tensor, reach: int) -> Tensor:
 
 
 def _between(place: Tensor, low: int, high: int) -> Tensor:
+    """Whether above ``low`` and not above ``high``."""
     return (place > low) & (place <= high)
 
 

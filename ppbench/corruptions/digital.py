@@ -36,9 +36,9 @@ class Boxes(NamedTuple):
     """The pixels of an axis that each pixel of a shorter one is the mean of."""
 
     first: Indices
-    count: Indices
+    number: Indices
     weight: NDArray[np.int32]
-    """1 / count, times 2^22."""
+    """1 / number, times 2^22."""
 
 
 @lru_cache(maxsize=64)
@@ -50,8 +50,8 @@ def _boxes(size: int, shorter: int) -> Boxes:
     last = np.minimum((centre + ratio / 2 + 0.5).astype(np.int64), size) - 1
     first += (first - centre + 0.5) * (1 / ratio) <= -0.5
     last -= (last - centre + 0.5) * (1 / ratio) > 0.5
-    count = last - first + 1
-    return Boxes(first, count, (0.5 + 1 / count * 2**22).astype(np.int32))
+    number = last - first + 1
+    return Boxes(first, number, (0.5 + 1 / number * 2**22).astype(np.int32))
 
 
 @lru_cache(maxsize=64)
@@ -71,12 +71,12 @@ def shrink(images: Tensor, rows: Boxes, columns: Boxes) -> Tensor:
 
 
 def _shrink_axis(images: Tensor, axis: int, boxes: Boxes) -> Tensor:
-    first, count, weight = (torch.from_numpy(part).to(images.device) for part in boxes)
+    first, number, weight = (torch.from_numpy(part).to(images.device) for part in boxes)
     shape = [-1 if i == axis else 1 for i in range(4)]
     total = images.index_select(axis, first).int()
-    for k in range(1, int(boxes.count.max())):
+    for k in range(1, int(boxes.number.max())):
         place = (first + k).clamp(max=images.shape[axis] - 1)
-        total += images.index_select(axis, place) * (count > k).int().view(shape)
+        total += images.index_select(axis, place) * (number > k).int().view(shape)
     return ((total * weight.view(shape) + (1 << 21)) >> 22).to(torch.uint8)
 
 

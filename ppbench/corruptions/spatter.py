@@ -164,7 +164,8 @@ def equalised(levels: Tensor) -> Tensor:
     pixels = levels[0].numel()
     counts = torch.stack([(levels == level).sum((1, 2)) for level in range(FARTHEST + 1)], dim=1)
     lowest = counts.gather(1, (counts > 0).int().argmax(1, keepdim=True))
-    scale = 255 / (pixels - lowest).clamp(min=1).float()
+    rest = (pixels - lowest).clamp(min=1).float()
+    scale = torch.full_like(rest, 255) / rest  # torch makes 255 / rest a product with the reciprocal
     spread = ((counts.cumsum(1) - lowest).float() * scale).round().int().clamp_(min=0)
     table = torch.where(lowest == pixels, torch.arange(FARTHEST + 1, device=levels.device, dtype=torch.int32), spread)
     return table.gather(1, levels.flatten(1).long()).view_as(levels)

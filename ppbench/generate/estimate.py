@@ -23,8 +23,8 @@ _SAMPLES = 8
 _LARGEST = 512
 """Side, in pixels, to which large images are cut for measuring."""
 
-_START = 3.0
-"""Seconds until worker processes are ready."""
+_START = 6.0
+"""Seconds until libraries and kernels are loaded, here or in worker processes."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -245,11 +247,20 @@ def _device(name: str, backend: str, before: str | None) -> str:
         if name not in ("auto", "cpu"):
             raise UsageError(f"--device {name} is not for --backend {backend}", "It computes on the CPU alone.")
         return "cpu"
-    if name == "cpu" or (name == "auto" and before == "cpu"):
+    if name == "cpu" or (name == "auto" and (before == "cpu" or not _has_cuda_driver())):
         return "cpu"
     from ppbench.evaluation.devices import choose_device
 
     return str(choose_device(name))
+
+
+def _has_cuda_driver() -> bool:
+    """Whether it is worth loading torch, which takes seconds, to look for a GPU."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _check_free(dest: Path, cells: Sequence[Cell]) -> None:

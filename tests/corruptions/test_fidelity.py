@@ -15,7 +15,7 @@ from tests.corruptions.fidelity import POINTWISE, images_for, measure, measure_p
 def test_the_engine_does_what_the_references_do(corruption: str, recipe: str) -> None:
     allowed = 0.001 if corruption in POINTWISE else 0.01
     for severity in range(1, 6):
-        for number, image in enumerate(images_for(recipe)[severity % 2 :: 2]):
+        for number, image in enumerate(images_for(recipe)):
             found = measure(image, corruption, severity, recipe, seed=number)
             assert found.largest <= 1, (severity, number, found)
             assert found.fraction <= allowed, (severity, number, found)
@@ -25,7 +25,7 @@ def test_the_engine_does_what_the_references_do(corruption: str, recipe: str) ->
 @pytest.mark.parametrize("corruption", C19)
 def test_the_recipe_imagecorruptions_is_the_package(corruption: str) -> None:
     """Directly, without the oracle between: the package's own draws after a seed are handed in."""
-    image = np.ascontiguousarray(images_for("imagenet-c")[0][:, :144])
+    image = np.ascontiguousarray(images_for("imagenet-c")[0][:112, :96])
     allowed = 0.001 if corruption in POINTWISE else 0.01
     for severity in range(1, 6):
         found = measure_package(image, corruption, severity, seed=severity)

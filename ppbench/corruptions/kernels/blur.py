@@ -36,7 +36,7 @@ Pixels = NDArray[np.uint8]
 
 @inlined
 def to_floats(line: Any, out: Any) -> None:
-    """Whole levels as float32."""
+    """Whole levels as floating point numbers."""
     for i in range(line.size):
         out[i] = f32(line[i])
 
