@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ppbench import metrics as metrics
     from ppbench.corruptions.apply import corrupt as corrupt
     from ppbench.evaluation.api import evaluate as evaluate
+    from ppbench.generate.job import corrupt_folder as corrupt_folder
     from ppbench.models.card import Card as Card
     from ppbench.models.checkpoint import load_checkpoint as load_checkpoint
     from ppbench.models.checkpoint import save_checkpoint as save_checkpoint
@@ -26,6 +27,7 @@ _PUBLIC = {
     "Card": "ppbench.models.card:Card",
     "PushPullConv2d": "ppbench.models.pushpull:PushPullConv2d",
     "corrupt": "ppbench.corruptions.apply:corrupt",
+    "corrupt_folder": "ppbench.generate.job:corrupt_folder",
     "create_model": "ppbench.models.resnet:create_model",
     "evaluate": "ppbench.evaluation.api:evaluate",
     "load_checkpoint": "ppbench.models.checkpoint:load_checkpoint",

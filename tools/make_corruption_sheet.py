@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--image", type=Path)
     parser.add_argument("--recipe", default="imagenet-c")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tile", type=int, default=150, help="side of a picture on the sheet, in pixels")
+    parser.add_argument("--tile", type=int, default=120, help="side of a picture on the sheet, in pixels")
     options = parser.parse_args()
     size = RECIPES.get(options.recipe).native_size or 224
     sheet = draw(photograph(options.image, size), options.recipe, options.seed, options.tile)

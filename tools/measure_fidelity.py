@@ -25,14 +25,14 @@ SEVERITIES = (1, 2, 3, 4, 5)
 
 
 def worst(found: Iterable[Deviation]) -> str:
-    """Largest difference, largest fraction and largest bias of some results, as a table's cell."""
+    """Largest fraction of differing values and largest bias of some results, as a table's cell."""
     found = list(found)
     largest = max(each.largest for each in found)
     if largest == 0:
         return "equal"
     fraction = max(each.fraction for each in found)
     bias = max((each.bias for each in found), key=abs)
-    return f"{largest}; {fraction * 100:.2g} %; {bias:+.0e}"
+    return (f"{largest} levels: " if largest > 1 else "") + f"{fraction * 100:.2g} %, {bias:+.0e}"
 
 
 def against_oracles(corruption: str, recipe: str) -> str:

@@ -184,21 +184,23 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 class _Lines:
-    """Progress for files and pipes: a line now and then."""
+    """Progress for files and pipes: a line now and then. The rate leaves out the loading before the first images."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
+        self.total, self.done, self.first = total, 0, 0
         self.start = self.last = time.monotonic()
 
     def advance(self, images: int) -> None:
         """Count, and say so if it is time."""
         self.done += images
         now = time.monotonic()
+        if not self.first and self.done < self.total:
+            self.start, self.first = now, self.done
         if self.done < self.total and now - self.last < _EVERY:
             return
         self.last = now
-        rate = self.done / max(now - self.start, 1e-3)
-        left = _duration((self.total - self.done) / max(rate, 1e-9))
+        rate = (self.done - self.first) / max(now - self.start, 1e-3)
+        left = _duration((self.total - self.done) / rate) if rate else "?"
         output.say(f"{self.done:,} of {_count(self.total, 'image')}, {_rate(rate)} images/s, {left} left")
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.corruptions.backends import BACKENDS
+from ppbench.errors import PpbenchError
 from ppbench.generate.settings import Cell, Settings
 
 Pixels = NDArray[np.uint8]
+
+_SMALLER = "Take fewer images at a time, or fewer processes: `--batch-size 8 --workers 2`."
 
 OneCell = Callable[[Cell, Sequence[str]], Pixels]
 """Cell, ids -> corrupted images ``(n, H, W, C)``."""
@@ -35,7 +39,8 @@ class Corruptor:
         settings, maker = self.settings, BACKENDS.get(self.settings.backend)
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:
-            return maker.corrupt(images, *cell, settings.recipe, settings.seed, ids)
+            with _one_thread() if settings.backend == "ppbench" else nullcontext():
+                return maker.corrupt(images, *cell, settings.recipe, settings.seed, ids)
 
         return make
 
@@ -48,7 +53,28 @@ class Corruptor:
         loaded = torch.from_numpy(images.copy()).to(self.device).permute(0, 3, 1, 2)
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:
-            made = corrupt(loaded, *cell, recipe=settings.recipe, seed=settings.seed, ids=ids)
+            try:
+                made = corrupt(loaded, *cell, recipe=settings.recipe, seed=settings.seed, ids=ids)
+            except torch.OutOfMemoryError as error:
+                raise PpbenchError(f"{self.device} has too little memory", _SMALLER) from error
             return made.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
         return make
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread: for single images, threads that wait for each other cost up to 40 times the work.
+
+    In worker processes that is so from the start; here, what the user has set is put back.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if before > 1:
+            torch.set_num_threads(before)

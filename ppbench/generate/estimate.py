@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import mean
+from statistics import mean, median
 
 from ppbench.errors import UsageError
 from ppbench.generate.corruptor import Corruptor
@@ -41,8 +41,8 @@ class Estimate:
     workers: int
 
 
-class _Means:
-    """Averages per corruption; for one that was not met, of all."""
+class _Typical:
+    """Medians per corruption, since first calls take longer; for one that was not met, of all."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = defaultdict(list)
@@ -52,12 +52,12 @@ class _Means:
 
     def of(self, corruption: str) -> float:
         known = self._values.get(corruption) or [value for values in self._values.values() for value in values]
-        return mean(known) if known else 0.0
+        return median(known) if known else 0.0
 
 
 def estimate(job: Job) -> Estimate:
     """Corrupt and encode a few images in memory and say what all will take. Nothing is written."""
-    seconds, sizes = _Means(), _Means()
+    seconds, sizes = _Typical(), _Typical()
     decoding: list[float] = []
     _measure(job, seconds, sizes, decoding)
     each = sum(seconds.of(corruption) for corruption, _ in job.cells) + (mean(decoding) if decoding else 0.0)
@@ -73,7 +73,7 @@ def estimate(job: Job) -> Estimate:
     )
 
 
-def _measure(job: Job, seconds: _Means, sizes: _Means, decoding: list[float]) -> None:
+def _measure(job: Job, seconds: _Typical, sizes: _Typical, decoding: list[float]) -> None:
     """Time every cell, severities in turns so that all corruptions are met early, until the time is up."""
     corruptor = Corruptor(job.settings, job.device)
     cells = sorted(job.cells, key=lambda cell: (cell[1] != 3, cell[1], list(FAMILY_OF).index(cell[0])))
