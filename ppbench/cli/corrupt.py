@@ -115,7 +115,11 @@ def _describe(job: Job, *, chosen: bool) -> str:
 
     source, settings = job.source, job.settings
     where = source.path if isinstance(source, ImageArray) else source.root
-    ignored = "" if isinstance(source, ImageArray) or not source.others else f" ({source.others:,} other files ignored)"
+    ignored = (
+        ""
+        if isinstance(source, ImageArray) or not source.others
+        else f" ({_count(source.others, 'other file')} ignored)"
+    )
     corruptions = {corruption for corruption, _ in job.cells}
     middle = job.sizes[len(job.sizes) // 2]
     cut = f", cut to {settings.size} x {settings.size}" if settings.size else ""
@@ -125,7 +129,7 @@ def _describe(job: Job, *, chosen: bool) -> str:
         f"{_count(len(source), 'image')} in {_name(str(where))}{ignored}{cut} -> {_name(str(job.dest))} | "
         f"{_count(len(corruptions), 'corruption')}, {_count(len(job.cells), 'cell')} | "
         f"recipe {settings.recipe}{why} | seed {settings.seed} | format {kind} | "
-        f"{job.engine} on {job.device}, {_count(job.workers, 'worker')}"
+        f"{job.engine} on {job.device} {_workers(job.workers)}"
     )
 
 
@@ -217,7 +221,7 @@ def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
         ),
         ("files", f"{estimate.files:,}"),
         ("size", _bytes(round(estimate.gigabytes * 1e9))),
-        ("time", f"about {_duration(60 * estimate.minutes)} (h:mm:ss) with {_count(estimate.workers, 'worker')}"),
+        ("time", f"about {_duration(60 * estimate.minutes)} (h:mm:ss) {_workers(estimate.workers)}"),
         ("recipe", job.settings.recipe),
         ("to", _name(str(job.dest))),
     ]
@@ -288,6 +292,10 @@ def _name(text: str) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _workers(number: int) -> str:
+    return f"with {_count(number, 'worker')}" if number else "in one process"
 
 
 def _bytes(number: int) -> str:

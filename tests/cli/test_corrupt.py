@@ -38,11 +38,11 @@ def test_a_folder_becomes_a_folder_per_cell(photos: Path) -> None:
     ]
     first, *_, last = result.stderr.splitlines()
     for part in (
-        "6 images in photos (1 other files ignored) -> photos-c",
+        "6 images in photos (1 other file ignored) -> photos-c",
         "1 corruption, 3 cells",
         "recipe cifar-c (for images of 40 x 40; they go from 40 x 36 to 40 x 40)",
         "seed 0 | format same | ppbench corruptions",
-        "on cpu, 0 workers",
+        "on cpu in one process",
     ):
         assert part in first
     assert "6 of 6 images, " in last
@@ -80,7 +80,7 @@ def test_a_dry_run_says_what_it_will_take_and_writes_nothing(photos: Path, extra
     assert shown["images"].split() == ["images", "6"]
     assert shown["files"].split() == ["files", "18"]
     assert "B" in shown["size"]
-    assert "(h:mm:ss) with" in shown["time"]
+    assert "(h:mm:ss) " + ("with 3 workers" if "--workers" in extra else "in one process") in shown["time"]
     estimate = json.loads(runner.invoke(app, [*call, "--dry-run", "--json"]).stdout)
     assert (estimate["images"], estimate["missing"], estimate["files"]) == (6, 6, 18)
     done = json.loads(runner.invoke(app, ["corrupt", "photos", *FEW, *extra[:4], "--workers", "0", "--json"]).stdout)
