@@ -79,9 +79,9 @@ def _to_batch(images: Tensor | NDArray[np.uint8]) -> Tensor:
     if isinstance(images, Tensor):
         batch = images.permute(0, 2, 3, 1) if images.ndim == 4 else images
     else:
+        array = np.ascontiguousarray(images)
         # Arrays that may not be written, as Pillow gives them, make torch warn.
-        array = images if images.flags.writeable else images.copy()
-        batch = torch.from_numpy(array)
+        batch = torch.from_numpy(array if array.flags.writeable else array.copy())
         if batch.ndim == 2:
             batch = batch[..., None]
         if batch.ndim == 3:

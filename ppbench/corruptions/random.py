@@ -38,13 +38,9 @@ class Draws:
         stream = zlib.crc32(name.encode())
         return philox(self._keys, stream, int(np.prod(shape))).view(-1, *shape)
 
-    def uniform(self, name: str, *shape: int) -> Tensor:
-        """Uniform on [0, 1): float32 ``(n, *shape)``, multiples of 2^-24."""
-        return self.given[name] if name in self.given else uniform(self.words(name, *shape))
-
     def between(self, name: str, low: float, high: float, *shape: int) -> Tensor:
         """Uniform on [low, high): float32 ``(n, *shape)``."""
-        return self.given[name] if name in self.given else uniform(self.words(name, *shape)) * (high - low) + low
+        return self.given[name] if name in self.given else uniform(self.words(name, *shape), low, high)
 
     def normal(self, name: str, *shape: int) -> Tensor:
         """Standard normal: float32 ``(n, *shape)``."""
@@ -74,9 +70,9 @@ def philox(keys: Tensor, stream: int, count: int) -> Tensor:
 
 
 @on_cpu(kernels.uniform)
-def uniform(words: Tensor) -> Tensor:
-    """Uniform on [0, 1) from words of the same shape: their upper 24 bits."""
-    return ((words.long() & MASK) >> 8).float() * 2.0**-24
+def uniform(words: Tensor, low: float, high: float) -> Tensor:
+    """Uniform on [low, high) from words of the same shape: their upper 24 bits."""
+    return ((words.long() & MASK) >> 8).float() * 2.0**-24 * (high - low) + low
 
 
 def scaled(words: Tensor, high: int | Tensor) -> Tensor:

@@ -190,6 +190,7 @@ def test_read_only_and_strided_arrays_are_taken_and_left_alone() -> None:
     wide = np.zeros((40, 80, 3), np.uint8)
     wide[:, ::2] = image
     assert np.array_equal(corrupt(wide[:, ::2], "fog", 3), expected)
+    assert np.array_equal(corrupt(image[::-1], "fog", 3), corrupt(image[::-1].copy(), "fog", 3))
     assert np.array_equal(image, before)
 
 

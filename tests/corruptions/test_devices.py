@@ -32,9 +32,7 @@ def test_everything_stays_on_the_images_device(name: str, recipe: str) -> None:
     for severity in range(1, 6):
         for channels in (1, 3):
             size = (2, channels, 64, 48)
-            corrupt(
-                torch.zeros(size, dtype=torch.uint8), name, severity, recipe=recipe
-            )  # real tables for the caches
+            corrupt(torch.zeros(size, dtype=torch.uint8), name, severity, recipe=recipe)  # real tables for the caches
             with MODE:
                 images = torch.empty(size, dtype=torch.uint8, device="cuda")
                 got = corrupt(images, name, severity, recipe=recipe)

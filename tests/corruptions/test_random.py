@@ -52,14 +52,14 @@ def test_kernel_and_tensor_code_give_philox(keys: list[int], stream: int, count:
 
 def test_draws_follow_the_law_and_do_not_depend_on_the_others() -> None:
     draws = Draws([1, 2, 3], CPU)
-    uniform, normal = draws.uniform("a", 40_000).numpy(), draws.normal("b", 40_000).numpy()
+    uniform, normal = draws.between("a", 0, 1, 40_000).numpy(), draws.normal("b", 40_000).numpy()
     for row in range(3):
         assert stats.kstest(uniform[row], "uniform").pvalue > 1e-3
         assert stats.kstest(normal[row], "norm").pvalue > 1e-3
     together = np.corrcoef(np.concatenate([uniform, normal]))
     assert np.abs(together - np.eye(6)).max() < 0.02  # four standard errors
-    assert np.array_equal(Draws([2], CPU).uniform("a", 40_000)[0], uniform[1])
-    assert np.array_equal(draws.uniform("a", 200, 200).numpy().reshape(3, -1), uniform)
+    assert np.array_equal(Draws([2], CPU).between("a", 0, 1, 40_000)[0], uniform[1])
+    assert np.array_equal(draws.between("a", 0, 1, 200, 200).numpy().reshape(3, -1), uniform)
 
 
 def test_neighbouring_words_are_not_correlated() -> None:
@@ -108,11 +108,10 @@ def test_integers_take_a_bound_per_image() -> None:
 def test_given_draws_are_used_in_place_of_keyed_ones() -> None:
     field = torch.rand(1, 4)
     draws = Draws([3], CPU, {"a": field})
-    assert draws.uniform("a", 4) is field
     assert draws.normal("a", 4) is field
     assert draws.between("a", -1, 1, 4) is field
     assert draws.integers("a", 4, 4) is field
-    assert not torch.equal(draws.uniform("b", 4), field)
+    assert not torch.equal(draws.between("b", 0, 1, 4), field)
 
 
 @given(st.integers(0, 2**40), st.sampled_from(C19), st.integers(1, 5), st.text(max_size=20))

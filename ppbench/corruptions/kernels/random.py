@@ -84,9 +84,9 @@ def _to_normal(words: Any, out: Any) -> None:
 
 
 @compiled
-def _to_uniform(words: Any, out: Any) -> None:
+def _to_uniform(words: Any, low: Any, span: Any, out: Any) -> None:
     for i in range(words.size):
-        out[i] = f32(i32(words[i] >> u32(8))) * f32(2.0**-24)
+        out[i] = f32(i32(words[i] >> u32(8))) * f32(2.0**-24) * span + low
 
 
 def words(keys: Keys, stream: int, count: int) -> NDArray[np.int32]:
@@ -103,8 +103,8 @@ def normal_quantile(bits: NDArray[np.int32]) -> NDArray[np.float32]:
     return out
 
 
-def uniform(bits: NDArray[np.int32]) -> NDArray[np.float32]:
+def uniform(bits: NDArray[np.int32], low: float, high: float) -> NDArray[np.float32]:
     """Kernel of `ppbench.corruptions.random.uniform`."""
     out = np.empty(bits.shape, np.float32)
-    _to_uniform(bits.view(np.uint32).ravel(), out.ravel())
+    _to_uniform(bits.view(np.uint32).ravel(), np.float32(low), np.float32(high - low), out.ravel())
     return out
