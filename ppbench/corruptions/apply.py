@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +14,6 @@ from torch import Tensor
 from ppbench.corruptions.catalog import CORRUPTIONS
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.keys import key
-from ppbench.corruptions.precision import full_precision
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.errors import UsageError
@@ -23,8 +22,14 @@ from ppbench.vocabulary import SEVERITIES
 SMALLEST = 8
 """Shortest side of an image, in pixels."""
 
-_CHUNK = {"cpu": 2**18, "cuda": 2**27}
-"""Channel values worked on at once: what the cache of a core, or a part of a GPU's memory, holds as float32."""
+_CHUNK = {"cpu": 2**18, "cuda": 2**25}
+"""Channel values worked on at once: what the cache of a core holds as float32, and what keeps a GPU busy; the most
+memory, of glass_blur, is 56 bytes a value, 1.8 GiB on a GPU."""
+
+_SHAPES = (
+    "torch: (N, 3, H, W) or (N, 1, H, W); numpy: (H, W), (H, W, 3), (N, H, W, 1) or (N, H, W, 3). Grey images "
+    "(N, H, W) need `[..., None]`."
+)
 
 ANY = TypeVar("ANY", Tensor, NDArray[np.uint8])
 
@@ -44,7 +49,7 @@ def corrupt(
         name: One of the 19 names (``ppbench list corruptions``).
         severity: 1 to 5.
         recipe: Whose constants and algorithm (``ppbench list recipes``).
-        seed: Key of all draws.
+        seed: Key of all draws, an integer.
         ids: The images' ids, one each; by default their places "0", "1", …
         draws: Draws to use in place of keyed ones: by name (each corruption's docstring tells them), with the images
             as first dimension; for a single ``(H, W, …)`` image too.
@@ -53,31 +58,67 @@ def corrupt(
         Images of the same kind, shape and type, on the same device.
 
     Raises:
-        UsageError: For an unknown name, severity or recipe, for images of another type or shape, and where a
-            corruption cannot work at the images' size.
+        UsageError: For an unknown name, severity, recipe or draw, for images or draws of another type or shape, and
+            where a corruption cannot work at the images' size.
     """
-    operation, how = CORRUPTIONS.get(name).operation, RECIPES.get(recipe)
-    if severity not in SEVERITIES:
-        raise UsageError(f"severity {severity!r} is not allowed", "Severities are 1 to 5.")
+    operation, how = CORRUPTIONS.get(str(name)).operation, RECIPES.get(str(recipe))
+    cell = constants(how.name, name, _severity(severity))
     batch = _to_batch(images)
-    names = [str(i) for i in range(len(batch))] if ids is None else list(ids)
-    if len(names) != len(batch):
-        raise UsageError(f"{len(names)} ids for {len(batch)} images", "Give one id per image.")
-    keys = [key(seed, name, severity, image_id) for image_id in names]
-    given = {what: torch.as_tensor(values, device=batch.device) for what, values in (draws or {}).items()}
-    cell = constants(how.name, name, severity)
-    made: list[Tensor] = []
-    with full_precision() if batch.is_cuda else nullcontext():
-        for part in _chunks(batch):
-            drawn = Draws(keys[part], batch.device, {what: values[part] for what, values in given.items()})
-            made.append(operation(batch[part], cell, how, drawn))
-    return _like(images, made[0] if len(made) == 1 else torch.cat([batch[:0], *made]))
+    keys = [key(_integer("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, len(batch))]
+    given = _given(draws or {}, batch)
+    out, names = torch.empty_like(batch), set[str]()
+    for part in _chunks(batch):
+        drawn = Draws(keys[part], batch.device, {what: values[part] for what, values in given.items()})
+        out[part] = operation(batch[part], cell, how, drawn)
+        names |= drawn.names
+    unknown = sorted(set(given) - names) if len(batch) else []
+    if unknown:
+        known = f"It takes {', '.join(sorted(names))}." if names else "It is not random."
+        raise UsageError(f"{name} at severity {int(severity)} takes no draw {unknown[0]!r}", known)
+    return _like(images, out)
+
+
+def _severity(value: Any) -> int:
+    if isinstance(value, bool) or value not in SEVERITIES:
+        raise UsageError(f"severity {value!r} is not allowed", "Severities are 1 to 5.")
+    return int(value)
+
+
+def _integer(what: str, value: Any) -> int:
+    """An integer of any library; others would make keys of their own: "True" is not "1"."""
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise UsageError(f"{what} {value!r} is not allowed", "It is an integer.")
+
+
+def _ids(ids: Sequence[str] | None, count: int) -> list[str]:
+    names = [str(i) for i in range(count)] if ids is None else list(ids)
+    if isinstance(ids, str) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"ids of type {type(ids).__name__}", "They are a list of strings, one per image.")
+    if len(names) != count:
+        raise UsageError(f"{len(names)} ids for {count} images", "Give one id per image.")
+    return names
+
+
+def _given(draws: Mapping[str, Any], batch: Tensor) -> dict[str, Tensor]:
+    given = {name: torch.as_tensor(values, device=batch.device) for name, values in draws.items()}
+    for name, values in given.items():
+        if not values.ndim or len(values) != len(batch):
+            raise UsageError(f"draw {name!r} has shape {tuple(values.shape)}", f"Images first: {len(batch)} of them.")
+    return given
 
 
 def _to_batch(images: Tensor | NDArray[np.uint8]) -> Tensor:
     """The images as a contiguous ``(N, H, W, C)`` tensor, the order of files and of networks in channels_last."""
+    if not isinstance(images, Tensor | np.ndarray):
+        raise UsageError(f"images of type {type(images).__name__}", "Give `numpy.asarray(image)` or a torch tensor.")
+    if images.dtype not in (torch.uint8, np.dtype(np.uint8)):
+        raise UsageError(f"images of type {images.dtype}", "Images are uint8, 0 to 255.")
     if isinstance(images, Tensor):
-        batch = images.permute(0, 2, 3, 1) if images.ndim == 4 else images
+        batch = images.detach().permute(0, 2, 3, 1) if images.ndim == 4 else images
     else:
         array = np.ascontiguousarray(images)
         # Arrays that may not be written, as Pillow gives them, make torch warn.
@@ -86,13 +127,8 @@ def _to_batch(images: Tensor | NDArray[np.uint8]) -> Tensor:
             batch = batch[..., None]
         if batch.ndim == 3:
             batch = batch[None]
-    if batch.dtype != torch.uint8:
-        raise UsageError(f"images of type {images.dtype}", "Images are uint8, 0 to 255.")
     if batch.ndim != 4 or batch.shape[3] not in (1, 3):
-        raise UsageError(
-            f"images of shape {tuple(images.shape)}",
-            "torch: (N, 3, H, W) or (N, 1, H, W); numpy: (H, W), (H, W, 3), (N, H, W, 1) or (N, H, W, 3).",
-        )
+        raise UsageError(f"images of shape {tuple(images.shape)}", _SHAPES)
     if min(batch.shape[1:3]) < SMALLEST:
         raise UsageError(f"images of {batch.shape[1]} x {batch.shape[2]} pixels", f"The least is {SMALLEST} a side.")
     return batch.contiguous()

@@ -49,7 +49,8 @@ class Ties(NamedTuple):
 
 
 _CLOSE: dict[type, float] = {np.float32: 2e-4, np.float64: 2e-12}
-"""About twice what sums of such numbers were found to err by, and too little to be seen."""
+"""Sums were found to err by up to 7.5e-5 and 1.1e-13, measured against longer numbers over all recipes and severities,
+on noise and on flat, striped and speckled images. By chance 0.04 % of values are as near to a level as the first."""
 
 
 def ties(flat: NDArray[np.floating], dtype: type) -> Ties:
@@ -152,9 +153,11 @@ def disk_of(radius: float, alias_sigma: float) -> Disk:
     kernel = _cropped(disk_kernel(radius, alias_sigma).astype(np.float64))
     half = len(kernel) // 2
     steps = -np.diff(kernel[half:, half:].T, axis=1, append=0)
-    is_step = np.abs(steps) > 1e-7 * kernel.max()  # the others are no steps, but float32's rounding
+    # Of the recipes' disks, those left out are float32's rounding and corners too faint to be seen: 1e-5 of a level.
+    is_step = np.abs(steps) > 1e-7 * kernel.max()
     first = np.concatenate([[0], np.cumsum(is_step.sum(axis=1))])
     # With a rim so faint, sums are all but multiples of 1 / n, and float32 takes them for the whole levels among these.
+    # Of the recipes' disks one has such a rim, of 4e-6; the next faintest is 0.04.
     dtype: type = np.float64 if 0 < kernel[half].min() < 1e-4 * kernel.max() else np.float32
     flat = np.minimum(_LEVELS * math.fsum(kernel.ravel()), 1) * 255
     reaches, weights = np.nonzero(is_step)[1], steps[is_step].astype(dtype)
@@ -173,7 +176,7 @@ def disk_kernel(radius: float, alias_sigma: float) -> Floats:
     disk = (across**2 + across[:, None] ** 2 <= radius**2).astype(np.float32)
     disk /= disk.sum()
     reach = 1 if radius <= 8 else 2
-    weights = np.exp(-(np.arange(reach + 1) ** 2) / (2 * alias_sigma**2))
+    weights = np.array([math.exp(-(x**2) / (2 * alias_sigma**2)) for x in range(reach + 1)])
     weights = (weights / (weights[0] + 2 * weights[1:].sum())).astype(np.float32)
     centre_last, centre_first = range(reach, -1, -1), range(reach + 1)
     return _soften(_soften(disk, weights, centre_last).T, weights, centre_first).T.copy()
@@ -192,7 +195,7 @@ def _soften(image: Floats, weights: Floats, order: range) -> Floats:
 
 
 def _cropped(kernel: Doubles) -> Doubles:
-    """Without margins that are nothing."""
+    """Without margins that are nothing: of the recipes' disks, under 2e-11 of the largest value, else over 5e-8."""
     half = len(kernel) // 2
     reach = int(np.abs(np.argwhere(kernel > 1e-9 * kernel.max()) - half).max())
     return kernel[half - reach : half + reach + 1, half - reach : half + reach + 1]
@@ -210,11 +213,10 @@ def blur_disk(images: Tensor, disk: Disk, rows: Indices, columns: Indices) -> Te
     """
     n, height, width, channels = images.shape
     row, column = torch.from_numpy(rows).to(images.device), torch.from_numpy(columns).to(images.device)
-    kernel = torch.from_numpy(disk.kernel).to(images.device)
-    planes = images.index_select(1, row).index_select(2, column).movedim(3, 1).flatten(0, 1)[:, None].to(kernel.dtype)
-    blurred = torch.zeros((n * channels, 1, height, width), dtype=kernel.dtype, device=images.device)
-    for k in range(len(kernel)):  # line by line, for all the taps in one sum would err ten times as much
-        blurred += torch.conv2d(planes[:, :, k : k + height], kernel[None, None, k : k + 1])
+    # float64: of float32, GPUs may be set to use 10 bits of mantissa, and the order of sums is the library's choice.
+    kernel = torch.from_numpy(disk.kernel).to(images.device).double()
+    planes = images.index_select(1, row).index_select(2, column).movedim(3, 1).flatten(0, 1)[:, None].double()
+    blurred = torch.conv2d(planes, kernel[None, None])
     return to_levels(blurred.view(n, channels, height, width).movedim(1, 3), disk.ties)
 
 
@@ -232,10 +234,8 @@ def glass_blur(images: Tensor, k: c.Glass, recipe: Recipe, draws: Draws) -> Tens
             f"At this severity of recipe {recipe.name} it moves pixels by up to {k.max_shift} and leaves margins as "
             f"wide: the least is {needed} pixels a side. Recipe cifar-c is for small images.",
         )
-    if "shift" in draws.given:
-        words = _words_for(draws.given["shift"], k.max_shift)
-    else:
-        words = draws.words("shift", k.passes, height, width)
+    shift = draws.given("shift", (k.passes, height, width, 2), -k.max_shift, k.max_shift - 1)
+    words = draws.words("shift", k.passes, height, width) if shift is None else _words_for(shift, k.max_shift)
     # float64: errors of the first are carried about, and the second meets areas that the first left all but flat.
     blurred = gaussian_levels(images, k.sigma, np.float64)
     return gaussian_levels(shuffle(blurred, words, k.max_shift), k.sigma, np.float64)

@@ -110,12 +110,16 @@ def _means(images: Tensor) -> Tensor:
     """Mean of each channel in fractions of white: ``(n, 1, 1, C)`` float64.
 
     The references add up fractions, pixel after pixel, and their mean's last digit decides ties. So does the kernel,
-    always. Here it is done for small images, one in hundreds of which has ties; of larger ones the mean is exact, but
-    for channels of one level, of which every pixel is a tie.
+    always. Here it is done for small images, of which 7 in 2,000 pieces of photographs of 32 x 32 px had ties; of
+    larger ones the mean is exact, but for channels of one level, of which every pixel is a tie.
     """
     count = images.shape[1] * images.shape[2]
     if count <= _SMALL:
-        return divide(divide(images.double(), 255).flatten(1, 2).cumsum(1)[:, -1], count)[:, None, None]
+        fractions = divide(images.double(), 255).flatten(1, 2)
+        total = torch.zeros_like(fractions[:, 0])
+        for pixels in fractions.unbind(1):  # cumsum adds up in another order on GPUs
+            total += pixels
+        return divide(total, count)[:, None, None]
     exact = divide(images.sum((1, 2), keepdim=True).double(), 255 * count)
     flat = torch.from_numpy(_flat_means(count)).to(images.device)[images[:, :1, :1].long()]
     return torch.where(images.amin((1, 2), keepdim=True) == images.amax((1, 2), keepdim=True), flat, exact)

@@ -100,13 +100,15 @@ def elastic_transform(images: Tensor, k: c.Elastic, recipe: Recipe, draws: Draws
     scale = min(height, width) / recipe.native_size
     corners = _corners(height, width)
     moves = draws.between("jitter", -1, 1, 3, 2) * (k.jitter * scale)
-    bent = affine(images, _maps_back(corners.to(images.device), moves))
+    bent = affine(images, _maps_back(corners, moves).to(images.device))
     return _ripple(bent, (k.sigma * scale, k.sigma * scale), k.alpha * scale, draws)
 
 
 def _ripple(x: Tensor, sigma: tuple[float, float], alpha: float, draws: Draws) -> Tensor:
     """Displace by noise smoothed by ``sigma`` px and multiplied by ``alpha`` px."""
     if alpha == 0:
+        for name in ("dx", "dy"):  # taken at other severities, so they may be handed in at this one
+            draws.given(name, x.shape[1:3], -1, 1)
         return x.to(torch.uint8)
     fields = torch.cat([draws.between(name, -1, 1, *x.shape[1:3]).float() for name in ("dx", "dy")])
     right, down = gaussian_filter(fields[..., None], sigma, 3.0, "reflect")[..., 0].chunk(2)

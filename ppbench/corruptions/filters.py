@@ -48,14 +48,16 @@ def gaussian_weights(sigma: float, truncate: float) -> Doubles:
     return (weights / weights.sum())[radius:]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)  # 64 MB each at 4,000 px
 def gaussian_matrix(side: int, sigma: float, truncate: float, mode: Mode) -> Floats:
     """The Gaussian along an axis of ``side`` pixels, as a matrix ``(side, side)`` to multiply from the left."""
     weights = gaussian_weights(sigma, truncate)
     places = margins(side, weights.size - 1, mode)
     weights = np.concatenate([weights[:0:-1], weights])
-    rows = [np.bincount(places[i : i + weights.size], weights, minlength=side) for i in range(side)]
-    return np.array(rows, np.float32)
+    matrix = np.empty((side, side), np.float32)
+    for i, row in enumerate(matrix):
+        row[:] = np.bincount(places[i : i + weights.size], weights, minlength=side)
+    return matrix
 
 
 @lru_cache(maxsize=256)
@@ -96,9 +98,12 @@ def _smooth_axis(x: Tensor, axis: int, weights: Floats | Doubles, places: Indice
 
 @on_cpu(kernels.multiply)
 def multiply(x: Tensor, down: Floats, across: Floats) -> Tensor:
-    """Multiply both axes by matrices: ``down`` (H, H), ``across`` (W, W)."""
-    down_, across_ = (torch.from_numpy(matrix).to(x.device) for matrix in (down, across))
-    return (down_ @ x.movedim(3, 1) @ across_.T).movedim(1, 3)
+    """Multiply both axes by matrices: ``down`` (H, H), ``across`` (W, W).
+
+    In float64: of float32, GPUs may be set to use 10 bits of mantissa, and the order of sums is the library's choice.
+    """
+    down_, across_ = (torch.from_numpy(matrix).to(x.device).double() for matrix in (down, across))
+    return (down_ @ x.movedim(3, 1).double() @ across_.T).movedim(1, 3).float()
 
 
 def motion_filter(x: Tensor, radius: int, sigma: float, angle: Tensor, stop_at_border: bool) -> Tensor:
@@ -119,8 +124,9 @@ def motion_filter(x: Tensor, radius: int, sigma: float, angle: Tensor, stop_at_b
 
 def trail_offsets(angle: Tensor, length: int) -> Indices:
     """Offsets (down, right) of the pixels of trails in ``(n,)`` directions, in degrees: ``(n, length, 2)``."""
-    turn = np.radians(angle.cpu().numpy().astype(np.float64))
-    ahead = np.stack([np.sin(turn), np.cos(turn)], axis=-1)[:, None] * np.arange(length)[:, None]
+    turns = [math.radians(degrees) for degrees in angle.tolist()]
+    step = np.array([(math.sin(turn), math.cos(turn)) for turn in turns]).reshape(-1, 1, 2)
+    ahead = step * np.arange(length)[:, None]
     return np.ceil(ahead - 0.5).astype(np.int64)
 
 

@@ -14,5 +14,6 @@ def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
         severity: 1 to 5.
         image_id: The image's id in its dataset.
     """
-    text = f"{seed}/{corruption}/{severity}/{image_id}".encode()
+    # File names that are not UTF-8 come as surrogates.
+    text = f"{seed}/{corruption}/{severity}/{image_id}".encode(errors="surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")

@@ -6,6 +6,7 @@ whole levels, not rounded, as everywhere in ImageNet-C.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from ppbench.corruptions.kernels import noise as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import MASK, Draws
 from ppbench.corruptions.recipes import Recipe
+from ppbench.errors import UsageError
 
 
 def gaussian_noise(images: Tensor, k: c.Noise, recipe: Recipe, draws: Draws) -> Tensor:
@@ -41,8 +43,11 @@ def add_noise(images: Tensor, noise: Tensor, std: float, relative: bool) -> Tens
 
 def impulse_noise(images: Tensor, k: c.Impulse, recipe: Recipe, draws: Draws) -> Tensor:
     """Values replaced by black or white. Draws: ``flipped`` and ``salted`` (n, H, W, C), boolean."""
-    if "flipped" in draws.given:
-        return torch.where(draws.given["flipped"], draws.given["salted"].to(torch.uint8) * 255, images)
+    flipped, salted = (draws.given(name, images.shape[1:], 0, 1) for name in ("flipped", "salted"))
+    if (flipped is None) != (salted is None):
+        raise UsageError("one of the draws 'flipped' and 'salted' is missing", "Hand in both, or none.")
+    if flipped is not None:
+        return torch.where(flipped.bool(), salted.to(torch.uint8) * 255, images)
     return replace(images, draws.words("values", *images.shape[1:]), k.fraction)
 
 
@@ -57,8 +62,9 @@ def replace(images: Tensor, words: Tensor, fraction: float) -> Tensor:
 def shot_noise(images: Tensor, k: c.Shot, recipe: Recipe, draws: Draws) -> Tensor:
     """Photons counted instead of light measured. Draws: ``photons`` (n, H, W, C), Poisson counts."""
     law = _poisson(k.photons)
-    if "photons" in draws.given:
-        return _table(law.levels, images)[draws.given["photons"].long().clamp(max=k.photons)]
+    photons = draws.given("photons", images.shape[1:], 0)
+    if photons is not None:
+        return _table(law.levels, images)[photons.long().clamp(max=k.photons)]
     return detect(images, draws.words("photons", *images.shape[1:]), *law)
 
 
@@ -78,7 +84,8 @@ def _poisson(white: int) -> _Poisson:
     """The tables for ``white`` photons in white, where counts end: more are white all the same."""
     rates = np.arange(256)[:, None] / 255 * white
     counts = np.arange(1, white)
-    steps = np.concatenate([np.exp(-rates), np.repeat(rates, white - 1, axis=1) / counts], axis=1)
+    none = np.array([[math.exp(-rate)] for rate in rates[:, 0]])  # numpy's exp is another on other processors
+    steps = np.concatenate([none, np.repeat(rates, white - 1, axis=1) / counts], axis=1)
     below = np.minimum(np.cumsum(np.cumprod(steps, axis=1), axis=1), 1)
     thresholds = np.minimum(np.floor(below * 2**32), 2**32 - 1).astype(np.uint32)
     first_words = np.arange(512, dtype=np.uint32) << np.uint32(23)

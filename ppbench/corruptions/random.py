@@ -7,8 +7,10 @@ An image's key is a hash of the four; a draw's name picks one of its streams.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,39 +18,85 @@ from torch import Tensor
 
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import random as kernels
+from ppbench.errors import UsageError
 
 MASK = 0xFFFFFFFF
 
 
+SMALL = 64
+"""Draws of so few numbers an image are made on the CPU whatever the device, and stay there: a GPU would take longer to
+start on them, and some are needed on the CPU."""
+
+
 class Draws:
-    """The random numbers of one cell for some images.
+    """The random numbers of one cell for some images: keyed, or handed in.
+
+    Draws of up to `SMALL` numbers an image are CPU tensors, larger ones lie on the images' device.
 
     Args:
         keys: One per image, as `ppbench.corruptions.keys.key` makes them.
-        device: Where the numbers are drawn.
+        device: Where the images lie.
         given: Draws to use in place of keyed ones, by name, each with the images as first dimension.
     """
 
     def __init__(self, keys: Sequence[int], device: torch.device, given: Mapping[str, Tensor] | None = None) -> None:
-        self._keys = torch.from_numpy(np.array(keys, "<u8").view("<i4").reshape(-1, 2)).to(device)
-        self.given = given or {}
+        self._keys = torch.from_numpy(np.array(keys, "<u8").view("<i4").reshape(-1, 2))
+        self._device, self._given = device, given or {}
+        self.names: set[str] = set()
+        """Of the draws asked for so far."""
+
+    def given(self, name: str, shape: Sequence[int], least: float | None = None, most: float | None = None) -> Any:
+        """The draw handed in under a name, ``(n, *shape)`` of the type it came in, or None.
+
+        Raises:
+            UsageError: If its shape is another, or a value is not finite or not between the bounds.
+        """
+        self.names.add(name)
+        if name not in self._given:
+            return None
+        values = self._given[name].detach().to(self._device_for(shape)).contiguous()
+        if tuple(values.shape) != (len(self._keys), *shape):
+            raise UsageError(
+                f"draw {name!r} has shape {tuple(values.shape)}",
+                f"It is {(len(self._keys), *shape)} here: images first.",
+            )
+        low, high = (-math.inf if least is None else least), (math.inf if most is None else most)
+        if not bool((torch.isfinite(values) & (values >= low) & (values <= high)).all()):
+            bounds = "" if least is None and most is None else f", {low:g} to {high:g}"
+            raise UsageError(f"draw {name!r} has values that are not allowed", f"They are finite{bounds}.")
+        return values
 
     def words(self, name: str, *shape: int) -> Tensor:
-        """32 random bits each: int32 ``(n, *shape)``."""
+        """32 random bits each: int32 ``(n, *shape)``; never handed in."""
+        self.names.add(name)
         stream = zlib.crc32(name.encode())
-        return philox(self._keys, stream, int(np.prod(shape))).view(-1, *shape)
+        return philox(self._keys.to(self._device_for(shape)), stream, math.prod(shape)).view(-1, *shape)
 
     def between(self, name: str, low: float, high: float, *shape: int) -> Tensor:
         """Uniform on [low, high): float32 ``(n, *shape)``."""
-        return self.given[name] if name in self.given else uniform(self.words(name, *shape), low, high)
+        values = self.given(name, shape, low, high)
+        return uniform(self.words(name, *shape), low, high) if values is None else _floating(values)
 
     def normal(self, name: str, *shape: int) -> Tensor:
         """Standard normal: float32 ``(n, *shape)``."""
-        return self.given[name] if name in self.given else normal_quantile(self.words(name, *shape))
+        values = self.given(name, shape)
+        return normal_quantile(self.words(name, *shape)) if values is None else _floating(values)
 
-    def integers(self, name: str, high: int | Tensor, *shape: int) -> Tensor:
-        """Uniform on 0 to high - 1, high up to 2^24 (a number, or one per image ``(n,)``): int64 ``(n, *shape)``."""
-        return self.given[name] if name in self.given else scaled(self.words(name, *shape), high)
+    def integers(self, name: str, high: int | Tensor) -> Tensor:
+        """Uniform on 0 to high - 1, high up to 2^24 (a number, or one per image ``(n,)``): int64 ``(n,)``."""
+        values = self.given(name, (), 0)
+        if values is None:
+            return scaled(self.words(name), high)
+        if bool((values >= high).any()):
+            raise UsageError(f"draw {name!r} has values that are not allowed", f"They are below {high}.")
+        return values.long()
+
+    def _device_for(self, shape: Sequence[int]) -> torch.device:
+        return torch.device("cpu") if math.prod(shape) <= SMALL else self._device
+
+
+def _floating(values: Tensor) -> Tensor:
+    return values if values.is_floating_point() else values.float()
 
 
 @on_cpu(kernels.words)

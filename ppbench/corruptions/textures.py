@@ -22,22 +22,40 @@ FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "
 _MEND = "`pip install --force-reinstall --no-deps imagecorruptions-imaug` brings the textures back."
 
 
+KEPT = 2**22
+"""Pixels of pictures that are kept as one; of larger ones, as large images need, only those in use are made."""
+
+
 class Textures(NamedTuple):
     """Pictures of different sizes in one tensor, so that images with different ones are worked on at once."""
 
     pixels: Tensor
-    """``(P, 3)`` uint8 RGB: all pixels of the first, row by row, then those of the next."""
+    """``(P, 3)`` uint8 RGB: all pixels of the first, row by row, then those of the next; on the images' device."""
     first: Tensor
-    """``(k,)`` int64: where each begins."""
-    heights: Tensor
-    """``(k,)`` int64, in pixels."""
-    widths: Tensor
-    """``(k,)`` int64, in pixels."""
+    """``(k,)`` int64, on the CPU: where each begins; any number for those that are not in use."""
 
 
-def frost_textures(recipe: Recipe, height: int, width: int, device: torch.device) -> Textures:
-    """The textures that a recipe draws from, larger than images of a size in both directions."""
-    return _scaled(_forms(recipe, height, width), device)
+def frost_sizes(recipe: Recipe, height: int, width: int) -> Tensor:
+    """Sizes of the textures that a recipe draws from: larger than images of a size in both directions.
+
+    Returns:
+        ``(2, k)`` int64: heights and widths, in pixels.
+    """
+    return torch.tensor([form[:2] for form in _forms(recipe, height, width)]).T
+
+
+def frost_textures(recipe: Recipe, height: int, width: int, used: Tensor, device: torch.device) -> Textures:
+    """The textures of `frost_sizes`, at least those whose numbers are in ``used``, int64 of any shape."""
+    forms = _forms(recipe, height, width)
+    if sum(form.height * form.width for form in forms) <= KEPT:
+        return _all(forms, device)
+    first, parts, count = torch.zeros(len(forms), dtype=torch.int64), [], 0
+    for number in sorted(set(used.flatten().tolist())):
+        small = forms[number].height * forms[number].width <= KEPT
+        picture = (_resize_and_keep if small else _resize)(number, forms[number])
+        first[number], count = count, count + forms[number].height * forms[number].width
+        parts.append(picture.reshape(-1, 3))
+    return Textures(torch.from_numpy(np.concatenate(parts)).to(device), first)
 
 
 class _Form(NamedTuple):
@@ -67,17 +85,21 @@ def _form(size: tuple[int, int], recipe: Recipe, height: int, width: int) -> _Fo
 
 
 @lru_cache(maxsize=4)
-def _scaled(forms: tuple[_Form, ...], device: torch.device) -> Textures:
-    made = [_resize(picture, form) for picture, form in zip(_pictures(), forms, strict=False)]
-    pixels = np.concatenate([picture.reshape(-1, 3) for picture in made])
+def _all(forms: tuple[_Form, ...], device: torch.device) -> Textures:
+    pixels = np.concatenate([_resize(number, form).reshape(-1, 3) for number, form in enumerate(forms)])
     counts = [form.height * form.width for form in forms]
-    table = np.array([np.cumsum([0, *counts[:-1]]), [form.height for form in forms], [form.width for form in forms]])
-    return Textures(torch.from_numpy(pixels).to(device), *torch.from_numpy(table).to(device))
+    return Textures(torch.from_numpy(pixels).to(device), torch.from_numpy(np.cumsum([0, *counts[:-1]])))
 
 
-def _resize(picture: NDArray[np.uint8], form: _Form) -> NDArray[np.uint8]:
+@lru_cache(maxsize=6)
+def _resize_and_keep(number: int, form: _Form) -> NDArray[np.uint8]:
+    return _resize(number, form)
+
+
+def _resize(number: int, form: _Form) -> NDArray[np.uint8]:
     import cv2
 
+    picture = _pictures()[number]
     if form.factor is None:
         return cv2.resize(picture, (form.width, form.height), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
     return cv2.resize(picture, None, fx=form.factor, fy=form.factor)  # type: ignore[return-value]

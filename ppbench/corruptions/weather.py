@@ -21,7 +21,7 @@ from ppbench.corruptions.kernels import weather as kernels
 from ppbench.corruptions.precision import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
-from ppbench.corruptions.textures import frost_textures
+from ppbench.corruptions.textures import frost_sizes, frost_textures
 
 
 def fog(images: Tensor, k: c.Fog, recipe: Recipe, draws: Draws) -> Tensor:
@@ -99,14 +99,13 @@ def frost(images: Tensor, k: c.Frost, recipe: Recipe, draws: Draws) -> Tensor:
     possible are never drawn.
     """
     height, width, channels = images.shape[1:]
-    ice = frost_textures(recipe, height, width, images.device)
-    texture = draws.integers("texture", recipe.frost_textures).long()
-    widths = ice.widths[texture]
-    row = draws.integers("row", ice.heights[texture] - height).long()
-    column = draws.integers("column", widths - width).long()
-    starts = ice.first[texture] + row * widths + column
-    colour = images.expand(-1, -1, -1, 3)
-    frosted = add_frost(colour, ice.pixels, starts, widths, float(k.image_weight), float(k.frost_weight))
+    texture = draws.integers("texture", recipe.frost_textures)
+    heights, widths = frost_sizes(recipe, height, width)[:, texture]
+    row, column = draws.integers("row", heights - height), draws.integers("column", widths - width)
+    ice = frost_textures(recipe, height, width, texture, images.device)
+    starts = (ice.first[texture] + row * widths + column).to(images.device)
+    weights = float(k.image_weight), float(k.frost_weight)
+    frosted = add_frost(images.expand(-1, -1, -1, 3), ice.pixels, starts, widths.to(images.device), *weights)
     return frosted if channels == 3 else luma(frosted)
 
 
@@ -152,10 +151,11 @@ def snow(images: Tensor, k: c.Snow, recipe: Recipe, draws: Draws) -> Tensor:
 def enlarge_middle(draws: Draws, height: int, width: int, zoom: float, trim: bool) -> Tensor:
     """The middle of a field of normals, enlarged: `clipped_zoom` of draw ``layer``, ``(n, H, W)`` or a little more."""
     rows, columns = _middle(height, zoom), _middle(width, zoom)
-    if "layer" in draws.given:
-        layer = draws.given["layer"][:, rows, columns].float()
-    else:
+    whole = draws.given("layer", (height, width))
+    if whole is None:
         layer = draws.normal("layer", rows.stop - rows.start, columns.stop - columns.start)
+    else:
+        layer = whole[:, rows, columns].float()
     down, across = zoomed_axis(height, zoom, trim), zoomed_axis(width, zoom, trim)
     places = (down.before - rows.start, down.weight, across.before - columns.start, across.weight)
     return resample(layer[..., None], *places)[..., 0]

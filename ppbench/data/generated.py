@@ -12,6 +12,9 @@ from ppbench.corruptions.backends import BACKENDS
 from ppbench.data.source import Pixels, Source
 from ppbench.vocabulary import CLEAN
 
+SMALL = 16
+"""Side in pixels from which on all corruptions work."""
+
 
 class CleanImages(Protocol):
     """Labelled clean images, in memory or on disk."""
@@ -77,7 +80,10 @@ class GeneratedImages(Source):
         return self._fingerprint
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
-        """Every cell can be made."""
+        """Make one blank image where a corruption cannot work at every size, which only glass_blur cannot."""
+        blank = np.zeros((1, self.size, self.size, self.channels), np.uint8)
+        for severity in severities if "glass_blur" in corruptions and self.size < SMALL else ():
+            BACKENDS.get(self.backend).corrupt(blank, "glass_blur", severity, self.recipe, self.seed, [""])
 
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Pixels:
         """The images at ``places`` in one cell."""

@@ -1,8 +1,11 @@
-"""Which device to compute on."""
+"""Which device to compute on, and how precisely."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import torch
 
@@ -40,3 +43,40 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Compute in float32: by itself torch lets GPUs round convolutions to TF32, 10 bits of mantissa.
+
+    torch has old switches and new ones. The new can always be read, but where they contradict the old, whoever reads
+    the old is refused. So both are turned off, the new ones last, since turning off the old makes these inherit.
+    """
+    backends: Any = torch.backends
+    cuda, cudnn, cpu = backends.cuda, backends.cudnn, backends.mkldnn
+    switches = (cuda.matmul, cudnn.conv, cudnn.rnn, cpu.matmul, cpu.conv, cpu.rnn)
+    before = [switch.fp32_precision for switch in switches]
+    of_products, of_cudnn = _old_switches()
+    torch.set_float32_matmul_precision("highest")
+    cudnn.allow_tf32 = False
+    for switch in switches:
+        switch.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        if of_products is not None:
+            torch.set_float32_matmul_precision(of_products)
+        if of_cudnn is not None:
+            cudnn.allow_tf32 = of_cudnn
+        for switch, precision in zip(switches, before, strict=True):
+            switch.fp32_precision = precision
+
+
+def _old_switches() -> tuple[str | None, bool | None]:
+    """Of products of matrices and of cuDNN; None for one that torch refuses to tell, since new ones contradict it."""
+    matmul, cudnn = None, None
+    with suppress(RuntimeError):
+        matmul = torch.get_float32_matmul_precision()
+    with suppress(RuntimeError):
+        cudnn = torch.backends.cudnn.allow_tf32
+    return matmul, cudnn

@@ -19,10 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ppbench.corruptions.precision import full_precision
 from ppbench.data.source import Pixels, Source, ids_hash
 from ppbench.errors import DataError, PpbenchError
-from ppbench.evaluation.devices import describe_device
+from ppbench.evaluation.devices import describe_device, full_precision
 from ppbench.evaluation.pixels import Piece, plan_pieces, stream
 from ppbench.evaluation.scores import Scores, count_cell, score
 from ppbench.models.card import Card

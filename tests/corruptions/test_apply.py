@@ -16,6 +16,7 @@ from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.catalog import CORRUPTIONS
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.kernels import disabled
+from ppbench.corruptions.keys import key
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.errors import UsageError
 from ppbench.vocabulary import C19, FAMILY_OF
@@ -93,6 +94,22 @@ def test_a_large_batch_of_many_chunks_equals_single_images(name: str) -> None:
         assert np.array_equal(corrupt(images[place], name, 2, ids=[str(place)]), whole[place])
 
 
+@pytest.mark.parametrize("name", C19)
+def test_the_number_of_threads_never_changes_a_pixel(name: str) -> None:
+    image = batch(45, 37, 1)[0]
+    before = torch.get_num_threads()
+    try:
+        for recipe in ("imagenet-c", "imagecorruptions"):
+            for severity in (1, 2, 5):
+                made = []
+                for threads in (1, 2):
+                    torch.set_num_threads(threads)
+                    made.append(corrupt(image, name, severity, recipe=recipe))
+                assert np.array_equal(*made), (recipe, severity)
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("name", RANDOM)
 def test_draws_differ_between_images_seeds_and_severities_and_nothing_else(name: str) -> None:
     image = batch(64, 64, 1)[0]
@@ -100,6 +117,25 @@ def test_draws_differ_between_images_seeds_and_severities_and_nothing_else(name:
     assert np.array_equal(first, corrupt(image, name, 3, seed=1, ids=["a"]))
     assert not np.array_equal(first, corrupt(image, name, 3, seed=2, ids=["a"]))
     assert not np.array_equal(first, corrupt(image, name, 3, seed=1, ids=["b"]))
+    keys = {key(seed, name, severity, ids) for seed in (1, 2) for severity in (1, 2, 3) for ids in "ab"}
+    assert len(keys) == 12
+
+
+def test_severities_have_draws_of_their_own() -> None:
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    fields = [corrupt(grey, "gaussian_noise", severity).astype(float).ravel() for severity in (1, 2)]
+    assert abs(np.corrcoef(fields)[0, 1]) < 0.05
+
+
+def test_integers_of_any_library_make_the_same_key() -> None:
+    image = batch(32, 32, 1)[0]
+    expected = corrupt(image, "gaussian_noise", 3, seed=2)
+    assert np.array_equal(corrupt(image, "gaussian_noise", np.int64(3), seed=np.uint8(2)), expected)
+    assert np.array_equal(corrupt(image, "gaussian_noise", 3, seed=torch.tensor(2)), expected)
+
+
+def test_file_names_that_are_not_utf8_are_ids_too() -> None:
+    assert corrupt(batch(32, 32, 1), "fog", 1, ids=["a\udcff"]).shape == (1, 32, 32, 3)
 
 
 @pytest.mark.parametrize("name", sorted(set(C19) - set(RANDOM)))
@@ -144,7 +180,8 @@ def test_every_recipe_and_severity_runs_on_large_images(name: str) -> None:
         for severity in range(1, 6):
             got = corrupt(image, name, severity, recipe=recipe)
             assert got.shape == image.shape
-            assert abs(float(got.mean()) - float(image.mean())) < 130
+            small = corrupt(image[:270, :480], name, severity, recipe=recipe)
+            assert abs(float(got.mean()) - float(small.mean())) < 40, (recipe, severity)
 
 
 @pytest.mark.parametrize("recipe", list(RECIPES))
@@ -160,7 +197,7 @@ def test_kernels_and_tensor_code_are_one(name: str, recipe: str) -> None:
                 plain = corrupt(form, name, severity, recipe=recipe)
             difference = np.abs(fast.astype(int) - plain)
             assert difference.max() <= 1, (severity, form.shape)
-            assert (difference > 0).mean() <= 0.002, (severity, form.shape)
+            assert (difference > 0).mean() <= 0.001, (severity, form.shape)
 
 
 @pytest.mark.parametrize("name", LUMA)
@@ -217,6 +254,18 @@ IMAGE = np.zeros((16, 16, 3), np.uint8)
         (lambda: corrupt(torch.zeros(3, 16, 16, dtype=torch.uint8), "fog", 1), "images of shape (3, 16, 16)", "torch"),
         (lambda: corrupt(IMAGE[:7], "fog", 1), "images of 7 x 16 pixels", "8"),
         (lambda: corrupt(IMAGE, "fog", 1, ids=["a", "b"]), "2 ids for 1 images", "one id per image"),
+        (lambda: corrupt(IMAGE, "fog", True), "severity True is not allowed", "1 to 5"),
+        (lambda: corrupt(IMAGE, "fog", 1, seed=1.5), "seed 1.5 is not allowed", "integer"),
+        (lambda: corrupt(IMAGE, "fog", 1, ids="a"), "ids of type str", "list of strings"),
+        (lambda: corrupt(IMAGE, "fog", 1, ids=[1]), "ids of type list", "list of strings"),
+        (lambda: corrupt([1], "fog", 1), "images of type list", "numpy.asarray"),
+        (lambda: corrupt(IMAGE, "fog", 1, draws={"nose": [1]}), "fog at severity 1 takes no draw 'nose'", "takes map"),
+        (lambda: corrupt(IMAGE, "contrast", 1, draws={"a": [1]}), "takes no draw 'a'", "not random"),
+        (lambda: corrupt(IMAGE, "fog", 1, draws={"map": np.zeros((2, 16, 16))}), "has shape (2, 16, 16)", "1 of them"),
+        (lambda: corrupt(IMAGE, "fog", 1, draws={"map": np.zeros((1, 8, 8))}), "has shape (1, 8, 8)", "(1, 16, 16)"),
+        (lambda: corrupt(IMAGE, "frost", 1, draws={"row": [10**6]}), "draw 'row' has values", "below"),
+        (lambda: corrupt(IMAGE, "impulse_noise", 1, draws={"salted": [IMAGE]}), "one of the draws", "both"),
+        (lambda: corrupt(IMAGE, "elastic_transform", 1, draws={"dx": [IMAGE[..., 0] * np.nan]}), "'dx'", "finite"),
         (lambda: corrupt(IMAGE[:8, :8], "glass_blur", 5), "glass_blur cannot work on images of 8 x 8", "9 pixels"),
     ],
 )

@@ -118,8 +118,8 @@ SIZES = {
 def test_the_textures_are_as_large_as_the_references_have_them(recipe: str) -> None:
     how = RECIPES.get(recipe)
     side = how.native_size or 224
-    ice = textures.frost_textures(how, side, side, CPU)
-    assert list(zip(ice.heights.tolist(), ice.widths.tolist(), strict=True)) == SIZES[recipe]
+    assert textures.frost_sizes(how, side, side).T.tolist() == [list(size) for size in SIZES[recipe]]
+    ice = textures.frost_textures(how, side, side, torch.arange(how.frost_textures), CPU)
     assert ice.first.tolist() == np.cumsum([0, *(h * w for h, w in SIZES[recipe])])[:-1].tolist()
     assert len(ice.pixels) == sum(h * w for h, w in SIZES[recipe])
 
@@ -127,14 +127,24 @@ def test_the_textures_are_as_large_as_the_references_have_them(recipe: str) -> N
 @pytest.mark.parametrize("recipe", list(RECIPES))
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (63, 40), (40, 112), (700, 1000)])
 def test_the_textures_exceed_every_image(recipe: str, height: int, width: int) -> None:
-    ice = textures.frost_textures(RECIPES.get(recipe), height, width, CPU)
-    assert (ice.heights > height).all()
-    assert (ice.widths > width).all()
+    heights, widths = textures.frost_sizes(RECIPES.get(recipe), height, width)
+    assert (heights > height).all()
+    assert (widths > width).all()
+
+
+def test_of_large_textures_only_those_in_use_are_made() -> None:
+    how = RECIPES.get("imagecorruptions")
+    heights, widths = textures.frost_sizes(how, 1100, 1300)
+    ice = textures.frost_textures(how, 1100, 1300, torch.tensor([3, 1, 3]), CPU)
+    assert len(ice.pixels) == int((heights * widths)[[1, 3]].sum())
+    alone = textures.frost_textures(how, 1100, 1300, torch.tensor([3]), CPU)
+    assert torch.equal(ice.pixels[ice.first[3] :], alone.pixels)
 
 
 def test_sizes_with_the_same_textures_share_them() -> None:
     how = RECIPES.get("cifar-c")
-    assert textures.frost_textures(how, 32, 32, CPU) is textures.frost_textures(how, 30, 25, CPU)
+    used = torch.tensor([0])
+    assert textures.frost_textures(how, 32, 32, used, CPU) is textures.frost_textures(how, 30, 25, used, CPU)
 
 
 @pytest.mark.usefixtures("_path")
@@ -150,8 +160,8 @@ def test_frost_is_exact_although_its_sums_are_often_whole_numbers(recipe: str) -
 class Recording(Draws):
     """Draws that remember below what whole numbers were drawn."""
 
-    def integers(self, name: str, high: int | torch.Tensor, *shape: int) -> torch.Tensor:
-        drawn = super().integers(name, high, *shape)
+    def integers(self, name: str, high: int | torch.Tensor) -> torch.Tensor:
+        drawn = super().integers(name, high)
         self.drawn = {**getattr(self, "drawn", {}), name: (high, drawn)}
         return drawn
 
@@ -161,12 +171,12 @@ def test_frost_is_drawn_from_all_textures_and_never_from_the_last_place(recipe: 
     how, draws = RECIPES.get(recipe), Recording(list(range(200)), CPU)
     images = torch.zeros(200, 40, 30, 3, dtype=torch.uint8)
     weather.frost(images, constants(recipe, "frost", 3), how, draws)
-    ice = textures.frost_textures(how, 40, 30, CPU)
+    heights, widths = textures.frost_sizes(how, 40, 30)
     high, texture = draws.drawn["texture"]
     assert high == count
     assert set(texture.tolist()) == set(range(count))
-    assert torch.equal(draws.drawn["row"][0], ice.heights[texture] - 40)  # the last would be one more
-    assert torch.equal(draws.drawn["column"][0], ice.widths[texture] - 30)
+    assert torch.equal(draws.drawn["row"][0], heights[texture] - 40)  # the last would be one more
+    assert torch.equal(draws.drawn["column"][0], widths[texture] - 30)
 
 
 def test_a_grey_image_gets_the_luma_of_the_ice() -> None:

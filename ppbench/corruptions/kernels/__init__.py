@@ -18,11 +18,19 @@ from torch import Tensor, from_numpy
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-compiled: Any = partial(njit, nogil=True, cache=True, error_model="numpy")
-"""For loops over pixels. Without fastmath, so that every machine rounds alike."""
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
-inlined: Any = partial(njit, nogil=True, error_model="numpy", inline="always")
+inlined: Any = partial(njit, inline="always", **_OPTIONS)
 """For what is called inside such loops, so that they are vectorised as one."""
+
+
+def compiled(function: Callable[..., None]) -> Any:
+    """For loops over pixels. Without fastmath, so that every machine rounds alike."""
+    try:
+        return njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # neither the package's folder nor the user's can be written to
+        return njit(**_OPTIONS)(function)
+
 
 _enabled: ContextVar[bool] = ContextVar("kernels", default=True)
 
