@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,6 +199,7 @@ def _do(array: ArrayWork, corruptor: Corruptor, start: int, stop: int) -> Chunk:
             with path.open("r+b") as file:
                 file.seek(len(_head(layout.shape)) + start * layout.values)
                 file.write(values.data)
+                _to_disk(file)  # before it is written down that the chunk is done
         except OSError as error:
             raise cannot_write(path, error) from error
     return Chunk(start, stop, failed)
@@ -215,8 +217,7 @@ def _fill(
     head = json.dumps([sha256, chunk, [cell_key(cell) for cell in array.missing]])
     finished = {made.start: made for made in _finished(path, head)}
     starts = range(0, array.layout.number, chunk)
-    whole = len(finished) == len(starts)
-    if not finished or (not whole and not all(_part(array.work, cell).exists() for cell in array.missing)):
+    if not _is_there(array, finished.values(), whole=len(finished) == len(starts)):
         finished = {}
         for cell in array.missing:
             with _part(array.work, cell).open("wb") as part:
@@ -232,10 +233,21 @@ def _fill(
     ):
         for made in results:
             journal.write(json.dumps(made) + "\n")
-            journal.flush()
+            _to_disk(journal)
             finished[made.start] = made
             advance(made.stop - made.start)
     return {cell: why for made in finished.values() for cell, why in made.failed.items()}
+
+
+def _is_there(array: ArrayWork, finished: Collection[Chunk], *, whole: bool) -> bool:
+    """Whether all that the finished chunks were written to is there; whole files may lie in their places already."""
+    size = len(_head(array.layout.shape)) + array.layout.number * array.layout.values
+    failed = {key for made in finished for key in made.failed}
+    return bool(finished) and all(
+        has_size(_part(array.work, cell), size)
+        or (whole and (cell_key(cell) in failed or has_size(array.work.dest / file_name(cell, array.path.name), size)))
+        for cell in array.missing
+    )
 
 
 def _finished(path: Path, head: str) -> Iterator[Chunk]:
@@ -263,10 +275,18 @@ def _place(work: Work, cell: Cell, name: str) -> dict[str, Any]:
     try:
         if part.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("r+b") as file:
+                _to_disk(file)
             part.replace(path)
         return {"bytes": path.stat().st_size, "sha256": _hash(path)}
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _to_disk(file: IO[Any]) -> None:
+    """The size tells nothing of a file that has all its length from the start, as it does elsewhere."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _part(work: Work, cell: Cell) -> Path:

@@ -14,11 +14,11 @@ from ppbench.corruptions.backends import BACKENDS
 from ppbench.errors import UsageError
 from ppbench.generate.arrays import corrupt_array
 from ppbench.generate.claim import SCRATCH, claimed
-from ppbench.generate.encode import ImageFormat
+from ppbench.generate.encode import ImageFormat, output_name
 from ppbench.generate.records import MANIFEST, Failure, Records
 from ppbench.generate.settings import Cell, Settings, check_same, made_with
 from ppbench.generate.sources import ImageArray, ImageFiles, Source, open_source
-from ppbench.generate.worker import Done, Task, Work, cell_key, start_worker
+from ppbench.generate.worker import Done, Task, Work, cell_key, file_name, start_worker
 from ppbench.pool import ordered_map, usable_cores
 from ppbench.vocabulary import expand_corruptions, expand_severities
 
@@ -87,6 +87,8 @@ class Job:
     device: str
     workers: int
     batch_size: int
+    most_values: int | None
+    """Values of images held at a time by a worker; None: those of a batch."""
     sizes: list[tuple[int, int]]
     records: Records
 
@@ -124,21 +126,36 @@ class Job:
 
     def _all_done(self, scratch: Path, advance: Callable[[int], None]) -> Iterator[Done]:
         root = self.source.root if isinstance(self.source, ImageFiles) else self.source.path.parent
-        work = Work(root, self.dest, scratch, self.settings, self.cells, self.device)
+        work = Work(root, self.dest, scratch, self.settings, self.cells, self.device, self.most_values)
         if isinstance(self.source, ImageArray):
             path, layout = self.source.path, self.source.layout
             record = self.records.get(path.name)
+            self._intend([Task(path.name, record)])
             yield corrupt_array(work, path, layout, record, self.batch_size, self.workers, advance)
             return
-        names, size = self.source.names, self.batch_size
-        batches = (
-            [Task(name, self.records.get(name)) for name in names[start : start + size]]
-            for start in range(0, len(names), size)
-        )
+        batches = self._batches(self.source.names)
         with closing(ordered_map(partial(start_worker, work), batches, self.workers, ahead=4)) as results:
             for batch in results:
                 yield from batch
                 advance(len(batch))
+
+    def _batches(self, names: list[str]) -> Iterator[list[Task]]:
+        """The sources, in the journal before anything is written of them."""
+        for start in range(0, len(names), self.batch_size):
+            tasks = [Task(name, self.records.get(name)) for name in names[start : start + self.batch_size]]
+            self._intend(tasks)
+            yield tasks
+
+    def _intend(self, tasks: list[Task]) -> None:
+        """Write down which files may be written that no record names yet."""
+        arrays = isinstance(self.source, ImageArray)
+        outputs = {}
+        for name, record in tasks:
+            output = name if arrays else output_name(name, self.settings.format)
+            known = record["files"] if record else {}
+            if not all(file_name(cell, output) in known for cell in self.cells):
+                outputs[name] = output
+        self.records.intend(outputs)
 
     def _failed(self, failures: list[Failure]) -> list[dict[str, str | None]]:
         """The manifest's list: what failed now, and what failed in earlier jobs and was not tried now."""
@@ -211,13 +228,14 @@ def _plan(request: Request, source: Source, cells: tuple[Cell, ...], form: Image
         recipe = before["recipe"]
     device = _device(request.device, request.backend, before.get("device"))
     settings = Settings(recipe, backend.name, request.seed, form, request.size, device.partition(":")[0])
-    job = Job(source, dest, cells, settings, backend.version(), device, 0, 1, sizes, records)
+    job = Job(source, dest, cells, settings, backend.version(), device, 0, 1, None, sizes, records)
     if before:
         check_same(records.header, job.header(), str(dest))
     elif not request.overwrite:
         _check_free(dest, cells)
     job.workers = _workers(request.workers, job, height * width)
     job.batch_size = request.batch_size or _batch_size(job, height * width * 3)
+    job.most_values = None if request.batch_size else _most_values(job)
     return job
 
 
@@ -285,11 +303,15 @@ def _workers(wanted: int | None, job: Job, pixels: int) -> int:
 
 def _batch_size(job: Job, values: int) -> int:
     """Images of one size that are corrupted in one call: enough to make calls cheap, few enough for all workers."""
-    on_gpu = job.device != "cpu"
     if isinstance(job.source, ImageArray):
-        return max(1, min(2 ** (25 if on_gpu else 21) // values, -(-len(job.source) // 16)))
+        return max(1, min(2 ** (21 if job.device == "cpu" else 25) // values, -(-len(job.source) // 16)))
     fair = -(-len(job.source) // (4 * max(1, job.workers)))
-    return max(1, min(64, 2 ** (25 if on_gpu else 18) // values, fair))
+    return max(1, min(64, _most_values(job) // values, fair))
+
+
+def _most_values(job: Job) -> int:
+    """Values of images that are corrupted in one call: a batch of mixed sizes is cut where it has more."""
+    return 2 ** (18 if job.device == "cpu" else 25)
 
 
 def corrupt_folder(

@@ -1,5 +1,7 @@
 """The record of what a folder holds: a journal while a job runs, the manifest at its end.
 
+Before the files of a source are written, the journal names them, so that they can be found if their job dies.
+
 Both have one line a source, so that they can be read and written without being held in memory, and neither has times
 or absolute paths: the manifest is the same, byte for byte, however often the job was interrupted.
 """
@@ -61,6 +63,8 @@ class Records:
         """``settings`` and ``made_with`` of the job that made the folder; empty if there was none."""
         self.cells: set[str] = set()
         self.failed: list[dict[str, str | None]] = []
+        self._begun: dict[str, str] = {}
+        """Source -> name of its files in each cell, where files may lie that its record does not name."""
         self._places: dict[str, _Place] = {}
         self._files: list[BinaryIO] = []
         self._append: BinaryIO | None = None
@@ -104,6 +108,19 @@ class Records:
         self._files.append(self.journal.open("rb"))
         self.header = header
 
+    def intend(self, outputs: dict[str, str]) -> None:
+        """Write down which files will be written next.
+
+        Args:
+            outputs: Source -> name of its file in each cell.
+
+        Raises:
+            DataError: If the disk is full.
+        """
+        if outputs:
+            self._write(f"!{json.dumps(outputs)}\n")
+            self._begun.update(outputs)
+
     def add(self, source: str, record: Record) -> None:
         """Write down that a source is finished.
 
@@ -113,6 +130,7 @@ class Records:
         place = _Place(len(self._files) - 1, self._journal_end)
         self._write(f"{json.dumps(source)}: {json.dumps(record, sort_keys=True)}\n")
         self._places[source] = place
+        self._settle(source, record)
 
     def finish(self, failed: list[dict[str, str | None]]) -> None:
         """Write the manifest and remove the journal.
@@ -122,6 +140,7 @@ class Records:
         """
         part = self.journal.with_name("manifest.part")
         try:
+            self._remove_strays()
             with part.open("w", encoding="ascii", newline="\n") as file:
                 file.writelines(self._manifest_lines(failed))
                 file.flush()
@@ -139,6 +158,7 @@ class Records:
                 path = self.dest / name
                 path.unlink(missing_ok=True)
                 _remove_empty(path.parent, self.dest)
+        self._remove_strays()
         self.ignore()
         for path in (self.manifest, self.journal):
             path.unlink(missing_ok=True)
@@ -146,7 +166,7 @@ class Records:
     def ignore(self) -> None:
         """Take the folder as one that nothing is known of."""
         self.close()
-        self.header, self.cells, self.failed, self._places, self._journal_end = {}, set(), [], {}, 0
+        self.header, self.cells, self.failed, self._begun, self._places, self._journal_end = {}, set(), [], {}, {}, 0
 
     def close(self) -> None:
         """Close all files."""
@@ -154,6 +174,22 @@ class Records:
             if file is not None:
                 file.close()
         self._files, self._append = [], None
+
+    def _settle(self, source: str, record: Record) -> None:
+        """Forget that a source was begun, if its record names all its files."""
+        output = self._begun.get(source)
+        if output is not None and all(f"{cell}/{output}" in record["files"] for cell in self.cells):
+            del self._begun[source]
+
+    def _remove_strays(self) -> None:
+        """Remove files that were begun and are in no record: of a source that is gone since, or cannot be read."""
+        for source, output in self._begun.items():
+            known = (self.get(source) or {"files": {}})["files"]
+            for name in (f"{cell}/{output}" for cell in self.cells):
+                path = self.dest / name
+                if name not in known and path.is_file():
+                    path.unlink()
+                    _remove_empty(path.parent, self.dest)
 
     def _write(self, line: str) -> None:
         """Append to the journal, and hand it to the system, so that a killed process loses nothing."""
@@ -219,8 +255,13 @@ class Records:
                     header = json.loads(text[1:])
                     self.cells |= set(header.pop("cells"))
                     self.header = header
+                elif text.startswith("!"):
+                    self._begun.update(json.loads(text[1:]))
                 else:
-                    self._places[_DECODER.raw_decode(text)[0]] = _Place(number, self._journal_end)
+                    source, end = _DECODER.raw_decode(text)
+                    if source in self._begun:
+                        self._settle(source, json.loads(text[end + 1 :]))
+                    self._places[source] = _Place(number, self._journal_end)
             except ValueError:
                 return
             self._journal_end += len(line)

@@ -31,6 +31,8 @@ class Work:
     settings: Settings
     cells: tuple[Cell, ...]
     device: str
+    most_values: int | None
+    """Values of decoded images that are held before they are corrupted; None: as many as a call is given."""
 
 
 class Task(NamedTuple):
@@ -78,13 +80,23 @@ class _Open(NamedTuple):
 
 def _do(work: Work, corruptor: Corruptor, tasks: Sequence[Task]) -> Iterator[Done]:
     opened: list[_Open] = []
+    held = 0
     for task in tasks:
         done = Done(task.name)
         source = _open(work, task, done)
-        if source is not None:
-            opened.append(source)
-        else:
+        if source is None:
             yield done
+            continue
+        values = source.picture.colour.size
+        if opened and work.most_values is not None and held + values > work.most_values:
+            yield from _make_all(work, corruptor, opened)
+            opened, held = [], 0
+        opened.append(source)
+        held += values
+    yield from _make_all(work, corruptor, opened)
+
+
+def _make_all(work: Work, corruptor: Corruptor, opened: list[_Open]) -> Iterator[Done]:
     for _, group in groupby(sorted(opened, key=_kind), key=_kind):
         yield from _make(work, corruptor, list(group))
 

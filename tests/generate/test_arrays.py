@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,52 @@ def test_interrupted_between_the_last_files(tmp_path: Path, monkeypatch: pytest.
     assert len(list((tmp_path / "c").rglob("images.npy"))) == 2
     corrupt_folder(path, tmp_path / "c", **CELLS)
     assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_a_file_in_place_that_was_removed_before_the_job_went_on_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path, PHOTOS)
+    corrupt_folder(path, tmp_path / "whole", **CELLS)
+    replace = Path.replace
+
+    def stop(self: Path, target: Path) -> Path:
+        if "3" in target.parts:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            corrupt_folder(path, tmp_path / "c", **CELLS)
+    for placed in (tmp_path / "c").rglob("images.npy"):
+        placed.unlink()
+    corrupt_folder(path, tmp_path / "c", **CELLS)
+    assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_the_data_are_on_the_disk_before_a_chunk_counts_and_before_a_file_is_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def sync(number: int) -> None:
+        events.append(Path(f"/proc/self/fd/{number}").resolve().name)
+        fsync(number)
+
+    def place(self: Path, target: Path) -> Path:
+        events.append("placed")
+        return replace(self, target)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("which file is meant cannot be told here")
+    path = saved(tmp_path, PHOTOS)
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", place)
+    corrupt_folder(path, tmp_path / "c", **{**CELLS, "severities": ["2"]}, batch_size=20)
+    parts = ["contrast-2.npy", "gaussian_noise-2.npy"]
+    assert events == [*parts, "chunks", parts[0], "placed", parts[1], "placed", "manifest.part", "placed"]
 
 
 def test_done_again_kept_extended_and_redone(tmp_path: Path) -> None:

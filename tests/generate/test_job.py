@@ -18,9 +18,11 @@ from PIL import Image
 import ppbench
 from ppbench.errors import DataError, UsageError
 from ppbench.generate import job as job_module
+from ppbench.generate import worker
 from ppbench.generate.encode import encode
 from ppbench.generate.images import decode
 from ppbench.generate.job import Request, corrupt_folder, default_dest, opened
+from ppbench.generate.records import Records
 from tests.generate.trees import pixels, tree, write_photos
 
 CELLS = {"corruptions": ["gaussian_noise", "contrast", "fog"], "severities": ["2", "5"], "recipe": "cifar-c"}
@@ -76,6 +78,26 @@ def test_batches_change_no_byte(tmp_path: Path, batch: int) -> None:
     corrupt_folder(photos, tmp_path / "c", **CELLS)
     corrupt_folder(photos, tmp_path / "other", **CELLS, batch_size=batch)
     assert tree(tmp_path / "other") == tree(tmp_path / "c")
+
+
+def test_few_values_are_held_where_small_and_large_images_are_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = write_photos(tmp_path / "photos", 24, size=16)
+    for number in range(0, 12, 2):
+        Image.effect_noise((400, 300), 50).convert("RGB").save(photos / f"n04/{number:04}.png")
+    corrupt_folder(photos, tmp_path / "whole", **FEW, batch_size=64)
+    held: list[int] = []
+    make_all = worker._make_all
+
+    def count(work: worker.Work, corruptor: object, opened: list) -> object:
+        held.append(sum(source.picture.colour.size for source in opened))
+        return make_all(work, corruptor, opened)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker, "_make_all", count)
+    corrupt_folder(photos, tmp_path / "c", **FEW)
+    assert max(held) == 400 * 300 * 3, "one that is larger than the limit is alone"
+    assert tree(tmp_path / "c") == tree(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -302,6 +324,41 @@ def test_an_interrupted_job_goes_on_and_ends_the_same(photos: Path, tmp_path: Pa
     report = corrupt_folder(photos, tmp_path / "c", **CELLS)
     assert (report.written, report.kept) == (36 - 6 * images, 6 * images)
     assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def killed_while_a_batch_is_written(photos: Path, dest: Path, **options: object) -> None:
+    """Files of the last batch lie in ``dest``, and the journal has no record of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Records, "add", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            corrupt_folder(photos, dest, **{**CELLS, **options}, batch_size=2)
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"corruptions": ["contrast"]}, {"format": "png"}])
+def test_overwriting_removes_what_was_never_recorded(photos: Path, tmp_path: Path, other: dict) -> None:
+    killed_while_a_batch_is_written(photos, tmp_path / "c")
+    assert len(list((tmp_path / "c" / "fog").rglob("*.*"))) == 4
+    corrupt_folder(photos, tmp_path / "c", **{**CELLS, **other}, overwrite=True)
+    corrupt_folder(photos, tmp_path / "whole", **{**CELLS, **other})
+    assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_what_was_begun_of_a_source_that_is_gone_is_removed(photos: Path, tmp_path: Path) -> None:
+    killed_while_a_batch_is_written(photos, tmp_path / "c")
+    (photos / "a.png").unlink()
+    corrupt_folder(photos, tmp_path / "c", **CELLS)
+    corrupt_folder(photos, tmp_path / "whole", **CELLS)
+    assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_what_was_begun_in_cells_that_are_not_wanted_any_more_is_removed(photos: Path, tmp_path: Path) -> None:
+    corrupt_folder(photos, tmp_path / "c", **FEW)
+    killed_while_a_batch_is_written(photos, tmp_path / "c")
+    (tmp_path / "c" / "fog" / "2" / "mine.png").touch()
+    corrupt_folder(photos, tmp_path / "c", **FEW)
+    assert set(tree(tmp_path / "c" / "fog")) == {"2/mine.png"}
+    assert not (tmp_path / "c" / "gaussian_noise").exists()
+    assert corrupt_folder(photos, tmp_path / "c", **FEW).kept == 12
 
 
 @pytest.mark.parametrize("moment", ["manifest", "journal"])
