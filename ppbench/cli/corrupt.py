@@ -18,6 +18,7 @@ from ppbench.errors import DataError
 if TYPE_CHECKING:
     from ppbench.generate.estimate import Estimate
     from ppbench.generate.job import Job, Report
+    from ppbench.generate.sources import ImageFiles
 
 _COMPUTING = "Computing"
 _NAMED = 20
@@ -115,11 +116,7 @@ def _describe(job: Job, *, chosen: bool) -> str:
 
     source, settings = job.source, job.settings
     where = source.path if isinstance(source, ImageArray) else source.root
-    ignored = (
-        ""
-        if isinstance(source, ImageArray) or not source.others
-        else f" ({_count(source.others, 'other file')} ignored)"
-    )
+    ignored = "" if isinstance(source, ImageArray) else _ignored(source)
     corruptions = {corruption for corruption, _ in job.cells}
     middle = job.sizes[len(job.sizes) // 2]
     cut = f", cut to {settings.size} x {settings.size}" if settings.size else ""
@@ -131,6 +128,12 @@ def _describe(job: Job, *, chosen: bool) -> str:
         f"recipe {settings.recipe}{why} | seed {settings.seed} | format {kind} | "
         f"{job.engine} on {job.device} {_workers(job.workers)}"
     )
+
+
+def _ignored(source: ImageFiles) -> str:
+    others = [f"{_count(source.others, 'other file')} ignored"] if source.others else []
+    outputs = [f"{_count(source.outputs, 'folder')} of corrupted images left out"] if source.outputs else []
+    return f" ({', '.join(others + outputs)})" if others or outputs else ""
 
 
 def _range(job: Job) -> str:

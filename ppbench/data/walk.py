@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class Found(NamedTuple):
     """Other files; hidden ones are not counted."""
 
 
-def find_images(root: Path, skip: Path | None = None) -> Found:
+def find_images(root: Path, skip: Path | None = None, leave_out: Callable[[Path], bool] | None = None) -> Found:
     """All image files below ``root``, at any depth.
 
     Hidden files and folders (such as macOS's ``._x.png``) are left out. Links to folders are followed, except to a
@@ -29,13 +29,14 @@ def find_images(root: Path, skip: Path | None = None) -> Found:
     Args:
         root: The folder.
         skip: A folder below it that is not looked into.
+        leave_out: Tells of a folder below it whether it is not looked into.
 
     Raises:
         OSError: If a folder cannot be read.
     """
     names: list[str] = []
     others = 0
-    for entry, name in _files(root, skip.resolve() if skip else None):
+    for entry, name in _files(root, skip.resolve() if skip else None, leave_out or (lambda _: False)):
         if os.path.splitext(entry.name)[1].lower() in ENDINGS and (entry.is_file() or _leads_nowhere(entry)):  # noqa: PTH122
             names.append(name)
         else:
@@ -43,7 +44,7 @@ def find_images(root: Path, skip: Path | None = None) -> Found:
     return Found(sorted(names, key=lambda name: name.split("/")), others)
 
 
-def _files(root: Path, skip: Path | None) -> Iterator[tuple[os.DirEntry[str], str]]:
+def _files(root: Path, skip: Path | None, leave_out: Callable[[Path], bool]) -> Iterator[tuple[os.DirEntry[str], str]]:
     """Every visible entry that is not a folder, with its path relative to ``root``."""
     waiting: list[tuple[Path, str, frozenset[Path]]] = [(root, "", frozenset([root.resolve()]))]
     while waiting:
@@ -56,7 +57,7 @@ def _files(root: Path, skip: Path | None) -> Iterator[tuple[os.DirEntry[str], st
                     yield entry, prefix + entry.name
                     continue
                 real = Path(entry.path).resolve()
-                if real not in above and real != skip:
+                if real not in above and real != skip and not leave_out(real):
                     waiting.append((Path(entry.path), f"{prefix}{entry.name}/", above | {real}))
 
 

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ppbench.errors import UsageError
-from ppbench.generate.records import JOURNAL, cannot_write
+from ppbench.generate.records import JOURNAL, SCRATCH, cannot_write
 
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows: without the lock, two jobs in one folder only do the same work twice
     fcntl = None  # type: ignore[assignment]
-
-SCRATCH = ".ppbench"
-"""Folder, inside the one written to, of the journal, the lock and files that are not whole yet."""
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from pathlib import Path
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.errors import UsageError
 from ppbench.generate.arrays import corrupt_array
-from ppbench.generate.claim import SCRATCH, claimed
+from ppbench.generate.claim import claimed
 from ppbench.generate.encode import ImageFormat, output_name
-from ppbench.generate.records import MANIFEST, Failure, Records
+from ppbench.generate.records import MANIFEST, SCRATCH, Failure, Records
 from ppbench.generate.settings import Cell, Settings, check_same, made_with
 from ppbench.generate.sources import ImageArray, ImageFiles, Source, open_source
 from ppbench.generate.worker import Done, Task, Work, cell_key, file_name, start_worker
@@ -184,6 +184,7 @@ def opened(request: Request, *, claim: bool = True) -> Iterator[tuple[Job, Path]
     cells = _cells(request)
     form = _format(request.format)
     dest = request.dest or default_dest(request.src)
+    _check_apart(request.src, dest, cells)
     source = open_source(request.src, dest, form, request.size)
     if not claim:
         records = Records(dest, dest / SCRATCH)
@@ -231,8 +232,8 @@ def _plan(request: Request, source: Source, cells: tuple[Cell, ...], form: Image
     job = Job(source, dest, cells, settings, backend.version(), device, 0, 1, None, sizes, records)
     if before:
         check_same(records.header, job.header(), str(dest))
-    elif not request.overwrite:
-        _check_free(dest, cells)
+    if not request.overwrite:
+        _check_free(dest, cells, records)
     job.workers = _workers(request.workers, job, height * width)
     job.batch_size = request.batch_size or _batch_size(job, height * width * 3)
     job.most_values = None if request.batch_size else _most_values(job)
@@ -281,14 +282,24 @@ def _has_cuda_driver() -> bool:
     return True
 
 
-def _check_free(dest: Path, cells: Sequence[Cell]) -> None:
+def _check_free(dest: Path, cells: Sequence[Cell], records: Records) -> None:
     """Refuse to write among files that no record tells to be ppbench's."""
-    for corruption in dict.fromkeys(corruption for corruption, _ in cells):
-        if (dest / corruption).exists():
+    known = {cell.partition("/")[0] for cell in records.cells}
+    for cell in cells:
+        path = dest / cell_key(cell) if cell[0] in known else dest / cell[0]
+        if cell_key(cell) not in records.cells and path.exists():
             raise UsageError(
-                f"{dest / corruption} is there already, and {dest / MANIFEST} is not",
+                f"{path} is there already, and {dest / MANIFEST} {'does not know it' if known else 'is not'}",
                 "Give another folder, or replace what is there: `--overwrite`.",
             )
+
+
+def _check_apart(src: Path, dest: Path, cells: Sequence[Cell]) -> None:
+    """Refuse to write into the folder that is read, or into one around it."""
+    real = src.resolve()
+    for corruption in dict.fromkeys(corruption for corruption, _ in cells):
+        if (dest / corruption).resolve() in (real, *real.parents):
+            raise UsageError(f"{src} lies in {dest / corruption}, which would be written to", "Give another folder.")
 
 
 def _workers(wanted: int | None, job: Job, pixels: int) -> int:

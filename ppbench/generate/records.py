@@ -18,6 +18,8 @@ from ppbench.errors import DataError
 
 MANIFEST = "manifest.json"
 JOURNAL = "journal"
+SCRATCH = ".ppbench"
+"""Folder, inside the one written to, of the journal, the lock and files that are not whole yet."""
 VERSION = 1
 
 _SOURCES = '  "sources": {'
@@ -183,13 +185,14 @@ class Records:
 
     def _remove_strays(self) -> None:
         """Remove files that were begun and are in no record: of a source that is gone since, or cannot be read."""
-        for source, output in self._begun.items():
-            known = (self.get(source) or {"files": {}})["files"]
-            for name in (f"{cell}/{output}" for cell in self.cells):
-                path = self.dest / name
-                if name not in known and path.is_file():
-                    path.unlink()
-                    _remove_empty(path.parent, self.dest)
+        begun = (f"{cell}/{output}" for output in self._begun.values() for cell in self.cells)
+        strays = {name for name in begun if (self.dest / name).is_file()}
+        if strays:
+            for record in self.all():
+                strays -= record["files"].keys()
+        for name in strays:
+            (self.dest / name).unlink()
+            _remove_empty((self.dest / name).parent, self.dest)
 
     def _write(self, line: str) -> None:
         """Append to the journal, and hand it to the system, so that a killed process loses nothing."""
@@ -265,6 +268,18 @@ class Records:
             except ValueError:
                 return
             self._journal_end += len(line)
+
+
+def is_output(folder: Path) -> bool:
+    """Whether a job of ppbench wrote, or is writing, its files into a folder."""
+    if (folder / SCRATCH).is_dir():
+        return True
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            lines = iter(lambda: file.readline(1000), b"")
+            return next(lines, b"") == b"{\n" and any(line.startswith(b'  "manifest": ') for line in lines)
+    except OSError:
+        return False
 
 
 def cannot_write(path: Path, error: OSError) -> DataError:

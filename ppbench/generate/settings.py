@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from PIL import features
 
 from ppbench.errors import UsageError
 from ppbench.generate.encode import JPEG_QUALITY, ImageFormat
@@ -33,7 +35,16 @@ class Settings:
 
 def made_with(engine: str) -> dict[str, str]:
     """Name or version of all that makes pixels and bytes."""
-    return {"engine": engine, **{name: version(name) for name in ("numpy", "pillow", "ppbench", "torch")}}
+    names = ("numba", "numpy", "opencv-python", "pillow", "ppbench", "torch")
+    jpeg = features.version("libjpeg_turbo") or features.version("jpg")
+    return {"engine": engine, "libjpeg": str(jpeg), **{name: _version(name) for name in names}}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # OpenCV goes by several names
+        return "unknown"
 
 
 def check_same(header: dict[str, Any], now: dict[str, Any], dest: str) -> None:

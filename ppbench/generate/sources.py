@@ -13,6 +13,7 @@ from ppbench.errors import DataError, UsageError
 from ppbench.generate.arrays import Layout, find_layout, read_array
 from ppbench.generate.encode import ImageFormat, output_name
 from ppbench.generate.images import Picture, decode, image_size
+from ppbench.generate.records import is_output
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ class ImageFiles:
     names: list[str]
     others: int
     """Files there that are no images."""
+    outputs: int = 0
+    """Folders there that jobs wrote to, which are left out."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -111,14 +114,21 @@ def open_source(src: Path, dest: Path, form: ImageFormat, size: int | None) -> S
 def _open_folder(src: Path, dest: Path, form: ImageFormat) -> ImageFiles:
     if src.resolve() == dest.resolve():
         raise UsageError(f"{src} cannot be read from and written to", f"Give another folder: `{src}-c`.")
+    outputs: set[Path] = set()
+
+    def leave_out(folder: Path) -> bool:
+        if is_output(folder):
+            outputs.add(folder)
+        return folder in outputs
+
     try:
-        names, others = find_images(src, dest)
+        names, others = find_images(src, dest, leave_out)
     except OSError as error:
         raise DataError(f"cannot read {error.filename}: {error.strerror}", "Give a folder that can be read.") from error
     if not names:
         raise DataError(f"no images in {src}", f"Images are {', '.join(sorted(ENDINGS))} files, at any depth.")
     _check_collisions(names, form)
-    return ImageFiles(src, names, others)
+    return ImageFiles(src, names, others, len(outputs))
 
 
 def _open_array(src: Path, form: ImageFormat, size: int | None) -> ImageArray:

@@ -29,6 +29,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_folder_becomes_a_folder_per_cell(photos: Path) -> None:
     (photos / "notes.txt").touch()
+    (photos / "begun" / ".ppbench").mkdir(parents=True)
     result = runner.invoke(app, ["corrupt", "photos", *FEW])
     assert result.exit_code == 0, result.output
     assert [line.split() for line in result.stdout.splitlines()] == [
@@ -38,7 +39,7 @@ def test_a_folder_becomes_a_folder_per_cell(photos: Path) -> None:
     ]
     first, *_, last = result.stderr.splitlines()
     for part in (
-        "6 images in photos (1 other file ignored) -> photos-c",
+        "6 images in photos (1 other file ignored, 1 folder of corrupted images left out) -> photos-c",
         "1 corruption, 3 cells",
         "recipe cifar-c (for images of 40 x 40; they go from 40 x 36 to 40 x 40)",
         "seed 0 | format same | ppbench corruptions",

@@ -137,7 +137,10 @@ def test_the_manifest_tells_how_and_what(photos: Path, tmp_path: Path) -> None:
         "backend": "ppbench", "device": "cpu", "format": "same", "jpeg_quality": 85, "recipe": "cifar-c", "seed": 5,
         "size": None,
     }  # fmt: skip
-    assert set(manifest["made_with"]) == {"engine", "numpy", "pillow", "ppbench", "torch"}
+    assert set(manifest["made_with"]) == {
+        "engine", "libjpeg", "numba", "numpy", "opencv-python", "pillow", "ppbench", "torch",
+    }  # fmt: skip
+    assert "unknown" not in manifest["made_with"].values()
     assert manifest["made_with"]["ppbench"] == ppbench.__version__
     assert manifest["cells"] == sorted(f"{c}/{s}" for c in CELLS["corruptions"] for s in (2, 5))
     files = {}
@@ -302,6 +305,38 @@ def test_files_that_no_record_knows_are_not_written_over(photos: Path, tmp_path:
     assert corrupt_folder(photos, tmp_path / "d", **FEW).written == 12
 
 
+def test_files_that_the_record_does_not_know_are_not_written_over(photos: Path) -> None:
+    dest = corrupt_folder(photos, **FEW).dest
+    for mine, cells, found in (
+        (dest / "fog" / "notes.png", CELLS, "fog"),
+        (dest / "contrast" / "3" / "a.png", {**FEW, "severities": "1-5"}, r"contrast.3"),
+    ):
+        mine.parent.mkdir(parents=True)
+        mine.write_text("mine")
+        with pytest.raises(UsageError, match=rf"{found} is there already, and .*manifest\.json does not know it"):
+            corrupt_folder(photos, **cells)
+        assert mine.read_text() == "mine"
+    assert corrupt_folder(photos, **FEW).kept == 12
+
+
+def test_what_jobs_wrote_is_no_source(photos: Path) -> None:
+    before = corrupt_folder(photos, photos / "done", **FEW)
+    interrupt_after(1, photos, photos / "n01" / "half")
+    (photos / "n02" / "manifest.json").write_text('{"name": "theirs"}')
+    with opened(Request(photos, photos / "new", **FEW), claim=False) as (job, _):
+        assert (len(job.source), job.source.outputs) == (before.images, 2)
+
+
+@pytest.mark.parametrize("src", ["out/contrast", "out/contrast/2", "out/contrast/2/a.png", "out/link"])
+def test_the_folder_read_may_not_lie_in_one_written_to(tmp_path: Path, src: str) -> None:
+    write_photos(tmp_path / "out" / "contrast" / "2")
+    (tmp_path / "out" / "link").symlink_to("contrast")
+    before = tree(tmp_path)
+    with pytest.raises(UsageError, match=r"lies in .*contrast, which would be written to"):
+        corrupt_folder(tmp_path / src, tmp_path / "out", **FEW, overwrite=True)
+    assert tree(tmp_path) == before
+
+
 def interrupt_after(images: int, photos: Path, dest: Path) -> None:
     """Run until some images are done, then be interrupted."""
     done = 0
@@ -346,6 +381,18 @@ def test_overwriting_removes_what_was_never_recorded(photos: Path, tmp_path: Pat
 def test_what_was_begun_of_a_source_that_is_gone_is_removed(photos: Path, tmp_path: Path) -> None:
     killed_while_a_batch_is_written(photos, tmp_path / "c")
     (photos / "a.png").unlink()
+    corrupt_folder(photos, tmp_path / "c", **CELLS)
+    corrupt_folder(photos, tmp_path / "whole", **CELLS)
+    assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_what_was_begun_and_is_now_made_of_another_source_stays(photos: Path, tmp_path: Path) -> None:
+    (photos / "a.png").rename(photos / "0.png")
+    Image.open(photos / "0.png").save(photos / "0.bmp")
+    (photos / "0.png").rename(tmp_path / "0.png")
+    killed_while_a_batch_is_written(photos, tmp_path / "c")
+    (photos / "0.bmp").unlink()
+    (tmp_path / "0.png").rename(photos / "0.png")
     corrupt_folder(photos, tmp_path / "c", **CELLS)
     corrupt_folder(photos, tmp_path / "whole", **CELLS)
     assert tree(tmp_path / "c") == tree(tmp_path / "whole")
