@@ -112,6 +112,7 @@ def corrupt(
 
 def _describe(job: Job, *, chosen: bool) -> str:
     """One line for people: what, how much, where to, how."""
+    from ppbench.corruptions.recipes import recipe_for_size
     from ppbench.generate.sources import ImageArray
 
     source, settings = job.source, job.settings
@@ -120,7 +121,10 @@ def _describe(job: Job, *, chosen: bool) -> str:
     corruptions = {corruption for corruption, _ in job.cells}
     middle = job.sizes[len(job.sizes) // 2]
     cut = f", cut to {settings.size} x {settings.size}" if settings.size else ""
-    why = f" (for images of {_size(middle)}{_range(job)})" if chosen and settings.backend == "ppbench" else ""
+    why = ""
+    if chosen and settings.backend == "ppbench":
+        by_size = recipe_for_size(*middle) == settings.recipe
+        why = f" (for images of {_size(middle)}{_range(job)})" if by_size else f" (as {_name(str(job.dest))} was made)"
     kind = "npy" if isinstance(source, ImageArray) else settings.format
     return (
         f"{_count(len(source), 'image')} in {_name(str(where))}{ignored}{cut} -> {_name(str(job.dest))} | "
@@ -302,7 +306,10 @@ def _workers(number: int) -> str:
 
 
 def _bytes(number: int) -> str:
-    return f"{number / 1e9:,.3g} GB" if number >= 1e8 else f"{number / 1e6:,.3g} MB"
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= factor:
+            return f"{number / factor:,.3g} {unit}"
+    return f"{number} bytes"
 
 
 def _rate(rate: float) -> str:
