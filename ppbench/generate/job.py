@@ -117,9 +117,7 @@ class Job:
             if done.record is not None:
                 self.records.add(done.name, done.record)
             report.add(done)
-        report.failures.sort(
-            key=lambda failure: (failure.source, failure.cell or "")
-        )  # whatever the batches
+        report.failures.sort(key=lambda failure: (failure.source, failure.cell or ""))  # whatever the batches
         self.records.finish(self._failed(report.failures))
         return report
 
