@@ -235,8 +235,14 @@ def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
     output.data("\n".join(f"{name:<8}{value}" for name, value in rows))
 
 
+def _failed_images(report: Report) -> int:
+    """An array that failed as a whole is all its images."""
+    whole = any(failure.source.endswith(".npy") for failure in report.failures)
+    return report.images if whole else len({failure.source for failure in report.failures})
+
+
 def _print_report(report: Report, as_json: bool) -> None:
-    failed = len({failure.source for failure in report.failures})
+    failed = _failed_images(report)
     if as_json:
         facts = {
             "dest": str(report.dest),
@@ -264,7 +270,7 @@ def _failed(report: Report) -> DataError:
     """The error that names what could not be made, equal reasons of a source together."""
     lines = _failure_lines(report)
     more = [f"and {len(lines) - _NAMED:,} more, in {report.dest / 'manifest.json'}"] if len(lines) > _NAMED else []
-    images = len({failure.source for failure in report.failures})
+    images = _failed_images(report)
     return DataError(
         f"{images:,} of {_count(report.images, 'image')} could not be corrupted, or not in every cell",
         "\n".join([*lines[:_NAMED], *more]),

@@ -60,15 +60,17 @@ def estimate(job: Job) -> Estimate:
     seconds, sizes = _Typical(), _Typical()
     decoding: list[float] = []
     _measure(job, seconds, sizes, decoding)
-    each = sum(seconds.of(corruption) for corruption, _ in job.cells) + (mean(decoding) if decoding else 0.0)
     missing, workers = job.missing(), max(1, job.workers)
+    images = max(missing.values())
+    work = sum(count * seconds.of(corruption) for (corruption, _), count in missing.items())
+    work += images * mean(decoding) if decoding else 0.0
     arrays = isinstance(job.source, ImageArray)
     return Estimate(
         images=len(job.source),
-        missing=missing,
-        files=len(job.cells) * (bool(missing) if arrays else missing),
-        gigabytes=missing * sum(sizes.of(corruption) for corruption, _ in job.cells) / 1e9,
-        minutes=(missing * each / workers + _START) / 60,
+        missing=images,
+        files=sum(bool(count) if arrays else count for count in missing.values()),
+        gigabytes=sum(count * sizes.of(corruption) for (corruption, _), count in missing.items()) / 1e9,
+        minutes=(work / workers + _START) / 60 if images else 0.0,
         workers=job.workers,
     )
 

@@ -92,13 +92,14 @@ class Job:
     sizes: list[tuple[int, int]]
     records: Records
 
-    def missing(self) -> int:
-        """Images with cells to make, as far as the record tells."""
-        if not {cell_key(cell) for cell in self.cells} <= self.records.cells:
-            return len(self.source)
+    def missing(self) -> dict[Cell, int]:
+        """How many images are to be made in each cell, as far as the record tells."""
         if isinstance(self.source, ImageArray):
-            return 0 if self.source.path.name in self.records else len(self.source)
-        return sum(name not in self.records for name in self.source.names)
+            new = 0 if self.source.path.name in self.records else len(self.source)
+        else:
+            new = sum(name not in self.records for name in self.source.names)
+        known = self.records.cells
+        return {cell: new if cell_key(cell) in known else len(self.source) for cell in self.cells}
 
     def run(self, scratch: Path, advance: Callable[[int], None] = lambda images: None) -> Report:
         """Make all that is missing.
@@ -307,7 +308,7 @@ def _workers(wanted: int | None, job: Job, pixels: int) -> int:
     """As many as asked for; else one per core, or none where starting them would take longer than the work."""
     if wanted is not None:
         return wanted
-    if job.missing() * len(job.cells) * pixels < _STARTING_PAYS and job.settings.backend == "ppbench":
+    if sum(job.missing().values()) * pixels < _STARTING_PAYS and job.settings.backend == "ppbench":
         return 0
     cores = usable_cores()
     return cores if job.device == "cpu" else min(cores, _MOST_ON_A_GPU)

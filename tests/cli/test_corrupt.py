@@ -87,7 +87,9 @@ def test_a_dry_run_says_what_it_will_take_and_writes_nothing(photos: Path, extra
     done = json.loads(runner.invoke(app, ["corrupt", "photos", *FEW, *extra[:4], "--workers", "0", "--json"]).stdout)
     assert estimate["gigabytes"] * 1e9 == pytest.approx(done["bytes"], rel=0.5)
     after = json.loads(runner.invoke(app, [*call, "--dry-run", "--json"]).stdout)
-    assert (after["missing"], after["files"], after["gigabytes"]) == (0, 0, 0)
+    assert (after["missing"], after["files"], after["gigabytes"], after["minutes"]) == (0, 0, 0, 0)
+    more = json.loads(runner.invoke(app, [*call, "-c", "brightness", "--dry-run", "--json"]).stdout)
+    assert (more["missing"], more["files"]) == (6, 18)  # the new corruption alone
 
 
 def test_a_dry_run_of_an_array(photos: Path) -> None:
@@ -212,3 +214,10 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     assert facts["written"] + facts["kept"] == 120 * 8
     runner.invoke(app, ["corrupt", str(photos), str(tmp_path / "whole"), *call[3:-1], "0"])
     assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_an_array_that_fails_counts_as_all_its_images(photos: Path) -> None:
+    np.save("small.npy", np.zeros((5, 4, 4, 3), np.uint8))
+    result = runner.invoke(app, ["corrupt", "small.npy", "-c", "contrast", "-s", "1"])
+    assert result.exit_code == 3
+    assert "5 of 5 images could not be corrupted" in result.stderr
