@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from ppbench.errors import DataError
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
@@ -42,6 +48,22 @@ def check_writable(path: Path) -> None:
                 pass
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def try_lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed or this process ends, in whatever way; False if another process has locked it.
+
+    True also where there are no locks (Windows, some network file systems): two processes are then not told apart.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ppbench.errors import DataError
 from ppbench.files import atomic_write
-from ppbench.vocabulary import C19, CLEAN
+from ppbench.vocabulary import CLEAN, NAME_PATTERN
 
 if TYPE_CHECKING:
     # Only the bits need numpy, and only `to_frame` pandas: `ppbench show` answers sooner without them.
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2
 CALIBRATION_BINS = 15
 """Equal-width bins of the top-1 probability, as in Guo et al., ICML 2017."""
 MICRO = 1_000_000
@@ -36,13 +37,14 @@ Count = Annotated[int, Field(ge=0)]
 Bins = Annotated[tuple[Count, ...], Field(min_length=CALIBRATION_BINS, max_length=CALIBRATION_BINS)]
 
 
-def _known(name: str) -> str:
-    if name not in (CLEAN, *C19):
-        raise ValueError(f"unknown corruption {name!r}")
+def _named(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(f"{name!r} is no corruption's name, which matches {NAME_PATTERN}")
     return name
 
 
-CellName = Annotated[str, AfterValidator(_known)]
+CellName = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+"""``clean`` or a corruption, which may be one that only this dataset has."""
 Severity = Annotated[int, Field(ge=1, le=5)]
 
 
@@ -51,7 +53,10 @@ class _Record(BaseModel):
 
 
 class Cell(_Record):
-    """The counts of one corruption at one severity; ``clean`` at severity 0 is the uncorrupted images."""
+    """The counts of one corruption at one severity; ``clean`` at severity 0 is the uncorrupted images.
+
+    Predictions that were given as labels have no probabilities: what is counted of these is None.
+    """
 
     corruption: CellName
     severity: int = Field(ge=0, le=5)
@@ -59,22 +64,27 @@ class Cell(_Record):
     """Images."""
     top1: Count
     """Images whose label is the highest logit."""
-    top5: Count
-    """Images whose label is among the five highest logits."""
-    nll_micronats: Count
+    top5: Count | None
+    """Images whose label is among the five highest logits; None if the order of the outputs is unknown."""
+    nll_micronats: Count | None
     """Sum over images of the negative log probability of the label, in millionths of a nat."""
-    bin_n: Bins
+    bin_n: Bins | None
     """Images whose highest probability p lies in bin ceil(15 p) - 1."""
-    bin_top1: Bins
+    bin_top1: Bins | None
     """Those of them that are right."""
-    bin_confidence: Bins
+    bin_confidence: Bins | None
     """Sum of their highest probabilities, in millionths."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Cell:
-        if not self.top1 <= self.top5 <= self.n:
+        if self.top5 is None and self.top1 > self.n:
+            raise ValueError(f"top1 {self.top1} <= n {self.n} does not hold")
+        if self.top5 is not None and not self.top1 <= self.top5 <= self.n:
             raise ValueError(f"top1 {self.top1} <= top5 {self.top5} <= n {self.n} does not hold")
-        if sum(self.bin_n) != self.n or sum(self.bin_top1) != self.top1:
+        absent = [value is None for value in (self.nll_micronats, self.bin_n, self.bin_top1, self.bin_confidence)]
+        if any(absent) and not all(absent):
+            raise ValueError("nll_micronats and the calibration bins are there together or not at all")
+        if (self.bin_n and sum(self.bin_n) != self.n) or (self.bin_top1 and sum(self.bin_top1) != self.top1):
             raise ValueError("the calibration bins do not add up to n and top1")
         if (self.corruption == CLEAN) != (self.severity == 0):
             raise ValueError("severity 0 is for clean images, and only for them")
@@ -102,6 +112,32 @@ class ModelRecord(_Record):
     card: dict[str, Any]
 
 
+class ClassSubset(_Record):
+    """Which classes were in use where these are not all of the dataset's, and which outputs of the model competed."""
+
+    n: int = Field(ge=1)
+    """Classes in use."""
+    outputs: int = Field(ge=1)
+    """Outputs of the model."""
+    names_sha256: str
+    """Of the class names in order, joined by newlines."""
+    logits: Literal["own", "masked", "all"]
+    """"own": the model has just these outputs; "masked": only the outputs of these classes compete; "all": all do."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ClassSubset:
+        if self.n > self.outputs:
+            raise ValueError(f"n {self.n} <= outputs {self.outputs} does not hold")
+        if self.logits == "own" and self.n != self.outputs:
+            raise ValueError(f"a model with outputs of its own for {self.n} classes does not have {self.outputs}")
+        return self
+
+    @property
+    def competing(self) -> int:
+        """Outputs that an image's prediction is chosen from."""
+        return self.outputs if self.logits == "all" else self.n
+
+
 class Protocol(_Record):
     """All that must be equal for two runs to be comparable."""
 
@@ -124,9 +160,12 @@ class Protocol(_Record):
     ids_sha256: str
     """Of the evaluated images' ids, in order."""
     preprocessing: str
-    precision: Literal["fp32", "tf32", "bf16", "fp16"]
+    precision: Literal["fp32", "tf32", "bf16", "fp16", "unknown"]
+    """"unknown" of predictions that were made elsewhere."""
     normalizer: str
     """Denominators of CE that are customary for this dataset: "alexnet" or "none"."""
+    classes: ClassSubset | None = None
+    """None: all classes of the dataset, and the model's whole head."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
@@ -151,6 +190,10 @@ class Provenance(_Record):
     """UTC, ISO 8601."""
     seconds: float = Field(ge=0)
     """Wall time, from the first image to the last."""
+    processes: int = Field(default=1, ge=1)
+    """Processes that ran the model, each on a share of the images."""
+    compiled: bool = False
+    """Whether the model ran through torch.compile."""
 
 
 class Bits(_Record):
@@ -163,7 +206,7 @@ class Bits(_Record):
 class Run(_Record):
     """One model on one dataset."""
 
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     status: Literal["complete", "interrupted"]
     """"interrupted": only finished cells are in the file."""
     model: ModelRecord
@@ -195,10 +238,14 @@ class Run(_Record):
         return next((cell for cell in self.cells if cell.key == (corruption, severity)), None)
 
     def to_frame(self) -> pd.DataFrame:
-        """The cells as a pandas frame with columns corruption, severity, n, top1, top5, accuracy, error."""
+        """The cells as a pandas frame with columns corruption, severity, n, top1, top5, accuracy, error.
+
+        An unknown top5 is NaN.
+        """
         import pandas as pd
 
-        rows = [(*c.key, c.n, c.top1, c.top5, c.top1 / c.n, c.error) for c in self.cells]
+        unknown = float("nan")
+        rows = [(*c.key, c.n, c.top1, unknown if c.top5 is None else c.top5, c.top1 / c.n, c.error) for c in self.cells]
         return pd.DataFrame(rows, columns=["corruption", "severity", "n", "top1", "top5", "accuracy", "error"])
 
 
@@ -247,7 +294,7 @@ def write_run(path: Path, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bo
 
 
 def read_run(path: Path | str) -> Run:
-    """Read a run file.
+    """Read a run file of this or an earlier version.
 
     Raises:
         DataError: If the file is missing, is no run file, is of a later version, or contradicts itself.
@@ -269,6 +316,9 @@ def read_run(path: Path | str) -> Run:
             f"{path} is a run file of version {version}; this ppbench reads up to {VERSION}",
             "`pip install --upgrade ppbench`",
         )
+    while version in _MIGRATIONS:
+        content = _MIGRATIONS[version](content)
+        version = content["version"]
     try:
         return Run.model_validate(content)
     except ValidationError as error:
@@ -301,6 +351,15 @@ def read_bits(path: Path | str, run: Run) -> dict[tuple[str, int], NDArray[np.bo
     return {
         cell.key: np.unpackbits(row, count=cell.n).astype(bool) for cell, row in zip(run.cells, packed, strict=True)
     }
+
+
+def _from_version_1(content: dict[str, Any]) -> dict[str, Any]:
+    """What version 2 added has defaults that say what version 1 was: all classes, one process, not compiled."""
+    return {**content, "version": 2}
+
+
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_version_1}
+"""By the version that they read; each makes the next one."""
 
 
 def _pretty(run: Run) -> str:

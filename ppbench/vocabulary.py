@@ -6,7 +6,7 @@ Perturbations", ICLR 2019. Kept free of imports so that both halves of ppbench s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ppbench.errors import UsageError
 from ppbench.registry import unknown_name
@@ -15,6 +15,9 @@ CLEAN = "clean"
 """The name of the uncorrupted images, as a cell of severity 0."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
+"""What a corruption may be called, all of it: datasets may have corruptions that no published set has."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -25,35 +28,73 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 """Corruption names by family, in the order of the paper's tables; "extra" are its validation corruptions."""
 
-FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}
-
 C15 = tuple(name for family in ("noise", "blur", "weather", "digital") for name in FAMILIES[family])
 C4 = FAMILIES["extra"]
 C19 = C15 + C4
 
-SETS = {"c15": C15, "c4": C4, "c19": C19}
+C_BAR = (
+    "blue_noise_sample", "brownish_noise", "caustic_refraction", "checkerboard_cutout", "cocentric_sine_waves",
+    "inverse_sparkles", "perlin_noise", "plasma_noise", "single_frequency_greyscale", "sparkles",
+)  # fmt: skip
+"""Of ImageNet-C-bar: Mintun et al., "On Interaction Between Augmentations and Corruptions", NeurIPS 2021."""
+
+C_3D = (
+    "near_focus", "far_focus", "xy_motion_blur", "z_motion_blur", "flash", "h265_crf", "h265_abr", "bit_error",
+    "fog_3d", "iso_noise", "color_quant", "low_light",
+)  # fmt: skip
+"""Of ImageNet-3DCC: Kar et al., "3D Common Corruptions and Data Augmentation", CVPR 2022."""
+
+SETS = {"c15": C15, "c4": C4, "c19": C19, "cbar": C_BAR, "3dcc": C_3D}
+
+FAMILIES_3D = {
+    "depth of field": C_3D[0:2], "camera motion": C_3D[2:4], "lighting": C_3D[4:5], "video": C_3D[5:8],
+    "3d weather": C_3D[8:9], "3d noise": C_3D[9:12],
+}  # fmt: skip
+"""As the paper of ImageNet-3DCC groups them."""
+
+ALL_FAMILIES = {**FAMILIES, "c-bar": C_BAR, **FAMILIES_3D}
+
+KNOWN = C19 + C_BAR + C_3D
+"""All names that published sets have, in canonical order."""
+
+_FAMILY_OF = {name: family for family, names in ALL_FAMILIES.items() for name in names}
+
+FAMILY_OF = {name: _FAMILY_OF[name] for name in C19}
+"""Of the corruptions that ppbench makes."""
 
 
-def expand_corruptions(values: Sequence[str]) -> tuple[str, ...]:
+def family_of(corruption: str) -> str:
+    """The family of a corruption; ``"other"`` for one that no published set has."""
+    return _FAMILY_OF.get(corruption, "other")
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Corruption names in canonical order, each once; those of no published set last, by name."""
+    wanted = set(names)
+    return (*(name for name in KNOWN if name in wanted), *sorted(wanted - set(KNOWN)))
+
+
+def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19) -> tuple[str, ...]:
     """Turn names, families and sets into corruption names in the canonical order, each once.
 
     Args:
-        values: Any of the 19 names, the families of `FAMILIES` and the sets of `SETS`.
+        values: Any of ``names``, and the families (`ALL_FAMILIES`) and sets (`SETS`) that have some of them.
+        names: The corruptions that there are.
 
     Raises:
         UsageError: For a name that is none of these.
     """
+    groups = {group: members for group, members in (ALL_FAMILIES | SETS).items() if not set(members).isdisjoint(names)}
     wanted: set[str] = set()
     for value in values:
         name = value.strip().lower()
-        if name in C19:
-            wanted.add(name)
-        elif name in FAMILIES or name in SETS:
-            wanted.update(FAMILIES.get(name) or SETS[name])
+        if name in groups:
+            wanted.update(groups[name])
+        elif name in names or value.strip() in names:
+            wanted.add(name if name in names else value.strip())
         else:
-            allowed = [*C19, *FAMILIES, *SETS]
-            raise unknown_name("corruption", value, allowed, "ppbench list corruptions")
-    return tuple(name for name in C19 if name in wanted)
+            raise unknown_name("corruption", value, [*names, *groups], "ppbench list corruptions")
+    return in_order(wanted)
 
 
 def expand_severities(values: Sequence[str]) -> tuple[int, ...]:
@@ -76,15 +117,15 @@ def expand_severities(values: Sequence[str]) -> tuple[int, ...]:
 
 
 def set_label(corruptions: Sequence[str]) -> str:
-    """Name a set of corruptions as a metric label does: ``c15``, ``fog+frost``, ``11/15``."""
+    """Name a set of corruptions as a metric label does: ``c15``, ``fog+frost``, ``11/15``, ``5 corruptions``."""
     names = set(corruptions)
     for label, members in SETS.items():
         if names == set(members):
             return label
     if len(names) <= 3:
         return "+".join(sorted(names))
-    whole = 15 if names <= set(C15) else 19
-    return f"{len(names)}/{whole}"
+    whole = next((len(members) for members in (C15, C19, C_BAR, C_3D) if names <= set(members)), None)
+    return f"{len(names)}/{whole}" if whole else f"{len(names)} corruptions"
 
 
 def severity_label(severities: Sequence[int]) -> str:

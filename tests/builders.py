@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.run import CALIBRATION_BINS, MICRO, Cell, ModelRecord, Protocol, Provenance, Run, expected_cells
+from ppbench.run import (
+    CALIBRATION_BINS,
+    MICRO,
+    Cell,
+    ClassSubset,
+    ModelRecord,
+    Protocol,
+    Provenance,
+    Run,
+    expected_cells,
+)
 from ppbench.vocabulary import C15, CLEAN, SEVERITIES
 
 Key = tuple[str, int]
@@ -54,6 +64,17 @@ def make_cell(corruption: str, severity: int, top1: int, n: int, *, confidence: 
     )
 
 
+def without_probabilities(cell: Cell) -> Cell:
+    """The cell as it is where the predictions came as labels."""
+    unknown = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
+    return cell.model_copy(update=dict.fromkeys(unknown))
+
+
+def make_classes(n: int = 200, outputs: int = 1000, logits: str = "masked", names: str = "3") -> ClassSubset:
+    """A class subset; ``names`` stands for which classes these are."""
+    return ClassSubset(n=n, outputs=outputs, names_sha256=names * 64, logits=logits)
+
+
 def make_run(
     errors: Mapping[Key, float] | None = None,
     *,
@@ -62,15 +83,19 @@ def make_run(
     corruptions: Sequence[str] = C15,
     severities: Sequence[int] = SEVERITIES,
     status: str | None = None,
+    classes: ClassSubset | None = None,
+    labels_only: bool = False,
     **protocol: Any,
 ) -> Run:
     """A run with these errors (fractions; all one half if None); cells not among them are absent.
 
-    Unless told, its status is "interrupted" if a corrupted cell is absent.
+    Unless told, its status is "interrupted" if a corrupted cell is absent. ``labels_only`` leaves the counts of
+    probabilities out.
     """
     keys = expected_cells(corruptions, severities)
     errors = dict.fromkeys(keys, 0.5) if errors is None else errors
     cells = tuple(make_cell(*key, round(n * (1 - errors[key])), n) for key in keys if key in errors)
+    cells = tuple(map(without_probabilities, cells)) if labels_only else cells
     if status is None:
         status = "complete" if all(key in errors for key in keys[1:]) else "interrupted"
     fields = {
@@ -90,7 +115,7 @@ def make_run(
     return Run(
         status=status,
         model=ModelRecord(name=name, weights_sha256="0" * 64, parameters=272_474, card={"architecture": "resnet20"}),
-        protocol=Protocol(corruptions=corruptions, severities=severities, n=n, **fields),
+        protocol=Protocol(corruptions=corruptions, severities=severities, n=n, classes=classes, **fields),
         cells=cells,
         provenance=Provenance(
             command="ppbench eval",

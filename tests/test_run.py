@@ -1,4 +1,6 @@
-"""The run file. ``tests/runs/v1.json`` and its bits were written once, by version 1, with::
+"""The run file. ``tests/runs/v1.json`` and ``v2.json`` and their bits were written once, by these versions.
+
+Version 1::
 
     from pathlib import Path
     from ppbench.run import write_run
@@ -7,6 +9,17 @@
     grid = {"corruptions": ("fog", "frost"), "severities": (1, 3)}
     run = make_run(make_errors(1, **grid), n=50, total=200, **grid)
     write_run(Path("tests/runs/v1.json"), run, make_bits(run))
+
+Version 2, with the new fields in use::
+
+    names = ("fog", "blue_noise_sample", "Mist-2.0+x")
+    grid = {"corruptions": names, "severities": (1,)}
+    run = make_run(make_errors(2, **grid), n=50, total=200, classes=make_classes(), precision="unknown", **grid)
+    clean, first, *others = run.cells
+    cells = (clean, first.model_copy(update={"top5": None}), *map(without_probabilities, others))
+    provenance = run.provenance.model_copy(update={"processes": 2, "compiled": True})
+    run = run.model_copy(update={"cells": cells, "provenance": provenance})
+    write_run(Path("tests/runs/v2.json"), run, make_bits(run))
 
 They stay as they are: every later version must read them.
 """
@@ -17,14 +30,16 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ppbench.errors import DataError
-from ppbench.run import Cell, Run, expected_cells, json_schema, read_bits, read_run, write_run
-from ppbench.vocabulary import C15, CLEAN
-from tests.builders import make_bits, make_cell, make_errors, make_run
+from ppbench.run import VERSION, Cell, ClassSubset, Run, expected_cells, json_schema, read_bits, read_run, write_run
+from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN
+from tests.builders import make_bits, make_cell, make_classes, make_errors, make_run, without_probabilities
 
-V1 = Path(__file__).parent / "runs" / "v1.json"
+V1, V2 = (Path(__file__).parent / "runs" / f"v{version}.json" for version in (1, 2))
 
 
 @pytest.fixture
@@ -66,13 +81,111 @@ def test_version_1_is_still_read():
     assert all(int(bits[cell.key].sum()) == cell.top1 for cell in run.cells)
 
 
+def test_version_2_is_read_with_all_that_it_added():
+    run = read_run(V2)
+    assert run.protocol.corruptions == ("fog", "blue_noise_sample", "Mist-2.0+x")
+    assert run.protocol.classes == ClassSubset(n=200, outputs=1000, names_sha256="3" * 64, logits="masked")
+    assert (run.protocol.precision, run.provenance.processes, run.provenance.compiled) == ("unknown", 2, True)
+    clean, fog, *others = run.cells
+    assert (clean.top5, fog.top5, fog.nll_micronats) == (40, None, 25_000_000)
+    assert others == [without_probabilities(cell) for cell in others]
+    bits = read_bits(V2, run)
+    assert all(int(bits[cell.key].sum()) == cell.top1 for cell in run.cells)
+
+
+@pytest.mark.parametrize("path", [V1, V2], ids=["v1", "v2"])
+def test_a_run_of_any_version_is_written_as_the_present_one(path, tmp_path):
+    run = read_run(path)
+    assert run.version == VERSION == 2
+    write_run(tmp_path / "again.json", run)
+    assert read_run(tmp_path / "again.json") == run
+
+
+def as_version_1(content):
+    """What version 1 would have written of a run that uses nothing newer."""
+    del content["protocol"]["classes"], content["provenance"]["processes"], content["provenance"]["compiled"]
+    content["version"] = 1
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 99), st.sets(st.sampled_from(C15)), st.sets(st.integers(1, 5)), st.integers(1, 60))
+def test_a_migrated_run_is_the_run_with_the_defaults(tmp_path, seed, names, severities, n):
+    names, severities = sorted(names), sorted(severities)
+    run = make_run(make_errors(seed, names, severities), corruptions=names, severities=severities, n=n)
+    path = tmp_path / "run.json"
+    write_run(path, run)
+    damage(path, as_version_1)
+    assert read_run(path) == run
+
+
+@given(st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: name != CLEAN))
+def test_a_corruption_may_have_a_name_of_the_dataset_s_own(name):
+    run = make_run(corruptions=(name,), severities=(2,), n=10)
+    assert Run.model_validate_json(run.model_dump_json()).cell(name, 2) == run.cells[1]
+    jsonschema.validate(run.model_dump(mode="json"), json_schema())
+
+
+@pytest.mark.parametrize("name", ["", "-fog", ".fog", "fo g", "fog/1", "fog\n", "nébel", "a" * 65])
+def test_a_name_that_could_not_be_a_folder_s_is_refused(name):
+    with pytest.raises(ValidationError, match="is no corruption's name, which matches"):
+        make_run(corruptions=(name,), severities=(2,))
+
+
+NO_PROBABILITIES = {"nll_micronats": None, "bin_n": None, "bin_top1": None, "bin_confidence": None}
+
+
+@pytest.mark.parametrize("unknown", [{"top5": None}, NO_PROBABILITIES, {"top5": None, **NO_PROBABILITIES}])
+def test_predictions_without_probabilities_make_cells_without_their_counts(unknown):
+    cell = Cell(**{**make_cell("fog", 1, top1=5, n=10).model_dump(), **unknown})
+    assert (cell.top1, cell.error) == (5, 0.5)
+    assert all(getattr(cell, name) is None for name in unknown)
+
+
+@pytest.mark.parametrize("known", NO_PROBABILITIES)
+@pytest.mark.parametrize("top5", [{}, {"top5": None}])
+def test_the_counts_of_probabilities_are_there_together_or_not_at_all(known, top5):
+    whole = make_cell("fog", 1, top1=5, n=10).model_dump()
+    for change in ({known: None}, {**NO_PROBABILITIES, known: whole[known]}):
+        with pytest.raises(ValidationError, match="are there together or not at all"):
+            Cell(**{**whole, **top5, **change})
+
+
+def test_a_cell_of_labels_alone_has_its_nulls_in_the_file_and_without_them_is_damaged():
+    content = without_probabilities(make_cell("fog", 1, top1=5, n=10)).model_dump()
+    assert {"top5": None, **NO_PROBABILITIES}.items() <= content.items()
+    for name in ("top5", *NO_PROBABILITIES):
+        with pytest.raises(ValidationError, match="Field required"):
+            Cell(**{key: value for key, value in content.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"n": 0}, "greater than or equal to 1"),
+        ({"n": 1001}, "n 1001 <= outputs 1000 does not hold"),
+        ({"logits": "own"}, "outputs of its own for 200 classes does not have 1000"),
+        ({"logits": "some"}, "'own', 'masked' or 'all'"),
+    ],
+)
+def test_a_class_subset_that_contradicts_itself_is_refused(fields, message):
+    with pytest.raises(ValidationError, match=message):
+        make_classes(**fields)
+
+
+@pytest.mark.parametrize(
+    ("logits", "outputs", "competing"), [("own", 200, 200), ("masked", 1000, 200), ("all", 1000, 1000)]
+)
+def test_outputs_that_compete(logits, outputs, competing):
+    assert make_classes(outputs=outputs, logits=logits).competing == competing
+
+
 def test_the_schema_is_valid_and_fits_what_is_written(written):
     schema = json_schema()
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
-    for path in (written[0], V1):
+    for path in (written[0], V2):
         validator.validate(json.loads(path.read_text()))
-    content = json.loads(V1.read_text())
+    content = json.loads(V2.read_text())
     del content["model"]
     assert not validator.is_valid(content)
 
@@ -125,12 +238,13 @@ def test_the_frame_has_a_row_per_cell():
     assert frame.shape == (76, 7)
     assert frame.accuracy.eq(0.5).all()
     assert frame.error.eq(0.5).all()
+    assert make_run(labels_only=True).to_frame().top5.isna().all()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.update(version=2), "version 2; this ppbench reads up to 1"),
+        (lambda content: content.update(version=3), "version 3; this ppbench reads up to 2"),
         (lambda content: content.pop("version"), "it has no version"),
         (lambda content: content.update(version="1"), "it has no version"),
         (lambda content: content.update(version=0), "damaged: version"),
@@ -141,11 +255,17 @@ def test_the_frame_has_a_row_per_cell():
         (lambda content: content["cells"][1].update(top5=0), "damaged: cells.1"),
         (lambda content: content["cells"][1].update(bin_n=[0] * 15), "do not add up"),
         (lambda content: content["cells"][1].update(bin_n=[30]), "damaged: cells.1.bin_n"),
-        (lambda content: content["cells"][1].update(corruption="foggy"), "unknown corruption 'foggy'"),
+        (lambda content: content["cells"][1].update(top1=31, top5=None), "top1 31 <= n 30 does not hold"),
+        (lambda content: content["cells"][1].update(bin_n=None), "damaged: cells.1: .* together or not at all"),
+        (lambda content: content["cells"][1].update(corruption="foggy"), "foggy at severity 1 is not among the cells"),
+        (lambda content: content["cells"][1].update(corruption="f/og"), "cells.1.corruption: 'f/og' is no corruption"),
         (lambda content: content["cells"][1].update(corruption="clean"), "severity 0 is for clean images"),
         (lambda content: content["cells"][1].update(severity=6), "damaged: cells.1.severity"),
         (lambda content: content["cells"].append(content["cells"][1]), "a cell stands twice"),
-        (lambda content: content["protocol"].update(corruptions=["mist"]), "unknown corruption 'mist'"),
+        (lambda content: content["protocol"].update(corruptions=["mi st"]), "'mi st' is no corruption's name"),
+        (lambda content: content["protocol"].update(classes={"n": 5}), "damaged: protocol.classes.outputs"),
+        (lambda content: content["protocol"].update(precision="fp8"), "damaged: protocol.precision"),
+        (lambda content: content["provenance"].update(processes=0), "damaged: provenance.processes"),
         (lambda content: content["protocol"].update(severities=[0]), "damaged: protocol.severities.0"),
         (lambda content: content["protocol"].update(severities=[1, 1]), "damaged: protocol: .* stands twice"),
         (lambda content: content["protocol"].update(corruptions=["fog", "fog"]), "damaged: protocol: .* stands twice"),

@@ -1,14 +1,27 @@
+import re
+from itertools import chain
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ppbench.errors import UsageError
 from ppbench.vocabulary import (
+    ALL_FAMILIES,
     C4,
     C15,
     C19,
+    C_3D,
+    C_BAR,
     FAMILIES,
     FAMILY_OF,
+    KNOWN,
+    NAME_PATTERN,
+    SETS,
     expand_corruptions,
     expand_severities,
+    family_of,
+    in_order,
     set_label,
     severity_label,
 )
@@ -19,6 +32,44 @@ def test_the_sets_are_those_of_the_paper():
     assert len(set(C19)) == 19
     assert [FAMILY_OF[name] for name in C15] == ["noise"] * 3 + ["blur"] * 4 + ["weather"] * 4 + ["digital"] * 4
     assert FAMILIES["extra"] == C4
+    assert (len(C_BAR), len(C_3D)) == (10, 12)
+
+
+def test_every_published_corruption_has_one_name_and_one_family_in_canonical_order():
+    assert len(set(KNOWN)) == len(KNOWN) == 41
+    assert tuple(chain.from_iterable(ALL_FAMILIES.values())) == KNOWN
+    assert all(name in ALL_FAMILIES[family_of(name)] for name in KNOWN)
+    assert all(re.fullmatch(NAME_PATTERN, name) for name in KNOWN)
+    assert not set(ALL_FAMILIES) & set(SETS)
+    assert {name: family_of(name) for name in C19} == FAMILY_OF
+
+
+def test_what_no_published_set_has_is_of_the_family_other():
+    assert family_of("mist-2.0") == "other"
+    assert "other" not in ALL_FAMILIES
+
+
+corruption_names = st.lists(st.sampled_from(KNOWN) | st.from_regex(NAME_PATTERN, fullmatch=True), max_size=30)
+
+
+@given(corruption_names, st.randoms(use_true_random=False))
+def test_canonical_order_is_idempotent_and_keeps_every_name_once(names, random):
+    ordered = in_order(names)
+    assert in_order(ordered) == ordered
+    assert (set(ordered), len(ordered)) == (set(names), len(set(names)))
+    random.shuffle(names)
+    assert in_order(names) == ordered
+
+
+@given(corruption_names, st.randoms(use_true_random=False))
+def test_the_label_of_a_set_does_not_depend_on_its_order(names, random):
+    label = set_label(names)
+    random.shuffle(names)
+    assert set_label([*names, *names]) == label
+
+
+def test_known_names_come_first_and_the_others_by_name():
+    assert in_order(["b", "sparkles", "fog", "a", "flash"]) == ("fog", "sparkles", "flash", "a", "b")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +118,13 @@ def test_severities_outside_1_to_5_are_refused(value):
         (["frost", "fog"], "fog+frost"),
         (C15[:11], "11/15"),
         ([*C15[:4], "spatter"], "5/19"),
+        (reversed(C_BAR), "cbar"),
+        (C_3D, "3dcc"),
+        (C_3D[1:], "11/12"),
+        (C_BAR[:4], "4/10"),
+        ([*C15, *C_BAR], "25 corruptions"),
+        (["mist", "fog", "haze-2.0"], "fog+haze-2.0+mist"),
+        (["mist", "fog", "haze", "dust", "rain"], "5 corruptions"),
     ],
 )
 def test_set_labels(names, label):
@@ -78,3 +136,11 @@ def test_set_labels(names, label):
 )
 def test_severity_labels(severities, label):
     assert severity_label(severities) == label
+
+
+def test_names_may_be_those_that_a_dataset_has():
+    assert expand_corruptions(["cbar", "Mist", "SPARKLES"], ["Mist", *C_BAR]) == (*C_BAR, "Mist")
+    assert expand_corruptions(["depth of field", "video"], C_3D) == (*C_3D[:2], *C_3D[5:8])
+    for value in ("cbar", "sparkles", "depth of field"):
+        with pytest.raises(UsageError, match=f"unknown corruption '{value}'"):
+            expand_corruptions([value])

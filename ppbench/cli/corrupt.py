@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +10,7 @@ import typer
 
 from ppbench.cli import output
 from ppbench.cli.options import words
+from ppbench.cli.progress import duration, progress
 from ppbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,9 +21,6 @@ if TYPE_CHECKING:
 _COMPUTING = "Computing"
 _NAMED = 20
 """Failures told one by one; the manifest has all."""
-
-_EVERY = 10.0
-"""Seconds between two lines of progress where stderr is no terminal."""
 
 
 def corrupt(
@@ -156,63 +151,14 @@ def _run(job: Job, scratch: Path) -> Report:
     def advance(images: int) -> None:
         nonlocal done
         done += images
-        show(images)
+        show(images, "")
 
     try:
-        with _progress(len(job.source)) as show:
+        with progress(len(job.source)) as show:
             return job.run(scratch, advance)
     except KeyboardInterrupt:
         output.say(f"{done:,} of {_count(len(job.source), 'image')} done; the same command goes on from there")
         raise
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Yield what is told how many more images are done; shows images per second and the time left, on stderr."""
-    console = output.progress_console()
-    if not console.is_terminal:
-        yield _Lines(total).advance
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.completed:,} of {task.total:,} images"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TextColumn("{task.fields[rate]} images/s"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=total, rate="-")
-
-        def advance(images: int) -> None:
-            progress.update(task, advance=images)
-            shown = progress.tasks[0]
-            progress.update(task, rate=_rate(shown.speed or shown.completed / max(shown.elapsed or 0, 1e-3)))
-
-        yield advance
-
-
-class _Lines:
-    """Progress for files and pipes: a line now and then. The rate leaves out the loading before the first images."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.done, self.first = total, 0, 0
-        self.start = self.last = time.monotonic()
-
-    def advance(self, images: int) -> None:
-        """Count, and say so if it is time."""
-        self.done += images
-        now = time.monotonic()
-        if not self.first and self.done < self.total:
-            self.start, self.first = now, self.done
-        if self.done < self.total and now - self.last < _EVERY:
-            return
-        self.last = now
-        rate = (self.done - self.first) / max(now - self.start, 1e-3)
-        left = _duration((self.total - self.done) / rate) if rate else "?"
-        output.say(f"{self.done:,} of {_count(self.total, 'image')}, {_rate(rate)} images/s, {left} left")
 
 
 def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
@@ -228,7 +174,7 @@ def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
         ),
         ("files", f"{estimate.files:,}"),
         ("size", _bytes(round(estimate.gigabytes * 1e9))),
-        ("time", f"about {_duration(60 * estimate.minutes)} (h:mm:ss) {_workers(estimate.workers)}"),
+        ("time", f"about {duration(60 * estimate.minutes)} (h:mm:ss) {_workers(estimate.workers)}"),
         ("recipe", job.settings.recipe),
         ("to", _name(str(job.dest))),
     ]
@@ -316,12 +262,3 @@ def _bytes(number: int) -> str:
         if number >= factor:
             return f"{number / factor:,.3g} {unit}"
     return f"{number} bytes"
-
-
-def _rate(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,15 +15,17 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption, words
 from ppbench.cli.output import Format
-from ppbench.errors import UsageError
+from ppbench.cli.progress import Advance, duration, progress
+from ppbench.errors import PpbenchError, UsageError
 from ppbench.files import check_writable
 
 if TYPE_CHECKING:
-    from ppbench.evaluation.api import Prepared
-    from ppbench.evaluation.loop import Outcome, Result
+    from ppbench.data.source import Cell
+    from ppbench.evaluation.api import Job, Prepared
+    from ppbench.evaluation.team import Team
     from ppbench.run import Run
 
-_COMPUTING = "Computing"
+_MODEL, _COMPUTING = "Use of the model", "Computing"
 
 
 def evaluate(
@@ -31,28 +34,42 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help="Checkpoint file or embedded model; repeatable.",
+            metavar="NAME|FILE|torchvision:NAME|timm:NAME|pkg.mod:factory",
+            help="What to measure; repeatable.",
             show_default="both embedded models",
         ),
     ] = None,
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option(help="Instead of a model, an .npz of logits or predicted classes per cell; repeatable."),
+    ] = None,
     dataset: Annotated[str, typer.Option(help="Images to evaluate on (`ppbench list datasets`).")] = "fashion-mnist-2k",
-    data: Annotated[Path | None, typer.Option(help="Folder of the dataset.", show_default=False)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder or .tar: a published corrupted set, or clean images.", show_default=False),
+    ] = None,
     corruptions: Annotated[
         list[str] | None,
-        typer.Option("--corruptions", "-c", help="Names, families or sets; repeatable.", show_default="c15"),
+        typer.Option("--corruptions", "-c", help="Names, families or sets; repeatable.", show_default="the dataset's"),
     ] = None,
     severities: Annotated[
         list[str] | None, typer.Option("--severities", "-s", help="3 or 1-5; repeatable.", show_default="1-5")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="File with the classes to use, a name (wnid) a line.", show_default="all")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Use N images: seeded, equal shares of all classes.", show_default="all"),
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="Constants of the corruptions (`ppbench list recipes`).", show_default="by image size"),
     ] = None,
+    jpeg: Annotated[
+        bool, typer.Option(help="Save images made for ImageNet-C as JPEG 85, as the published ones were.")
+    ] = True,
     backend: Annotated[str, typer.Option(help="What makes the images: ppbench or imagecorruptions.")] = "ppbench",
-    limit: Annotated[
-        int | None,
-        typer.Option(help="Use N images: seeded, equal shares of all classes.", show_default="all"),
-    ] = None,
     seed: Annotated[int, typer.Option(help="Key of the corruptions' draws and of --limit.")] = 0,
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,
@@ -61,15 +78,65 @@ def evaluate(
         typer.Option("--output", "-o", help="Run file (.json) to write, or a folder for the run files of all models."),
     ] = Path("runs"),
     format: FormatOption = Format.RICH,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Do again what an interrupted evaluation had finished.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Go on where the accuracy is under twice chance.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it will take (passes, GB, minutes), and write nothing.")
+    ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Preprocessing: imagenet, cifar10, cifar100, half or unit.",
+            show_default="the model's own",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Of values in [0, 1], such as 0.485,0.456,0.406.", rich_help_panel=_MODEL)
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="Of values in [0, 1], such as 0.229,0.224,0.225.", rich_help_panel=_MODEL)
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=_MODEL)
+    ] = None,
+    resize: Annotated[
+        int | None,
+        typer.Option(
+            help="Resize images to this shorter side, then cut them to the model's size.",
+            show_default="never",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).", rich_help_panel=_MODEL)
+    ] = None,
+    logits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="masked|all",
+            help="Whether outputs of other classes compete, if the model has more than the images.",
+            show_default="masked",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.", rich_help_panel=_COMPUTING)] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, tf32, bf16 or fp16.", rich_help_panel=_COMPUTING)] = "fp32",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Let torch.compile make the network faster.", rich_help_panel=_COMPUTING)
+    ] = False,
     batch_size: Annotated[
         int | None,
-        typer.Option(help="Images per forward pass.", show_default="by size", rich_help_panel=_COMPUTING),
+        typer.Option(
+            help="Images per forward pass; changes no result.", show_default="by size", rich_help_panel=_COMPUTING
+        ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that make images; 0: none.",
+            help="Processes that read images; 0: none. Changes no result.",
             show_default="cores, none for images in memory",
             rich_help_panel=_COMPUTING,
         ),
@@ -77,37 +144,53 @@ def evaluate(
 ) -> None:
     """Measure models on clean and corrupted images, write a run file each, and print the tables.
 
-    Without arguments: both embedded models on the embedded images.
+    Without arguments: both embedded models on the embedded images. After an interruption the same command goes on where
+    it was. Under `torchrun` the work is shared among its processes.
     """
-    from ppbench.evaluation.api import Job, prepare
+    from ppbench.evaluation.api import Job
+    from ppbench.models.card import parse_card_options
     from ppbench.models.embedded import EMBEDDED_MODELS
 
-    names = model or list(EMBEDDED_MODELS)
-    _check_output(output_path, len(names))
+    names = model or ([] if predictions else list(EMBEDDED_MODELS))
+    if model and predictions:
+        raise UsageError("--model and --predictions are given", "Evaluate them one after the other.")
+    _check_output(output_path, len(names) + len(predictions or []))
     tables = Tables(normalizer, baseline, format)
     job = Job(
         dataset=dataset,
         data=data,
-        corruptions=words("--corruptions", corruptions, "c15"),
+        corruptions=words("--corruptions", corruptions, "") if corruptions is not None else None,
         severities=words("--severities", severities, "1-5"),
         recipe=recipe,
         backend=backend,
+        jpeg=jpeg,
         seed=seed,
         limit=limit,
+        classes=classes,
+        logits=logits,
+        resize=resize,
+        precision=precision,
+        compiled=compiled,
+        card=parse_card_options(preset, mean, std, input_size, architecture),
         device=device,
         batch_size=batch_size,
         workers=workers,
+        force=force,
         command=shlex.join(["ppbench", *sys.argv[1:]]),
     )
-    prepared = prepare(job, names)
-    check_writable(output_path if output_path.suffix == ".json" else output_path / "run.json")
-    for subject in prepared.subjects:
-        output.say(prepared.describe(subject))
-    results, stopped_by = _measure(prepared)
-    runs = [_write(result, output_path) for result in results]
-    if stopped_by is not None:
-        raise stopped_by
-    tables.print(runs)
+    if predictions:
+        tables.print([_score(path, job, output_path) for path in predictions])
+        return
+    with _team(job) as (team, mine):
+        prepared = _prepare(mine, names, team)
+        if dry_run:
+            _print_estimate(prepared, team, format)
+            return
+        if team.is_first:
+            check_writable(output_path if output_path.suffix == ".json" else output_path / "run.json")
+        runs = _measure(prepared, output_path, team, fresh)
+    if team.is_first:
+        tables.print(runs)
 
 
 class Tables:
@@ -139,76 +222,118 @@ class Tables:
         print_documents(documents, self.format)
 
 
-def _measure(prepared: Prepared) -> Outcome:
-    """Run the loop under a progress bar with images per second and the time left."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+@contextmanager
+def _team(job: Job) -> Iterator[tuple[Team, Job]]:
+    """Join the other processes, if there are any; yield them with this one's share of the devices.
 
-    from ppbench.evaluation.loop import evaluate_all
-
-    cells = len(prepared.settings.corruptions) * len(prepared.settings.severities) + prepared.source.has_clean
-    columns = (
-        TextColumn("{task.description:24}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TextColumn("{task.fields[rate]} images/s"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, console=output.progress_console()) as progress:
-        task = progress.add_task("starting", total=cells * len(prepared.source.ids), rate="-")
-
-        def advance(corruption: str, severity: int, images: int) -> None:
-            progress.update(task, advance=images, description=f"{corruption} {severity or ''}")
-            shown = progress.tasks[0]
-            speed = shown.speed or shown.completed / max(shown.elapsed or 0, 1e-3)
-            progress.update(task, rate=f"{speed:,.0f}")
-
-        return evaluate_all(*prepared, advance)
-
-
-def _write(result: Result, target: Path) -> Run:
-    """Write the finished cells, destroying no other result; say where they are.
-
-    In a folder, another measurement of the same name is left alone and the next free name taken. Where the user named
-    the file it is replaced, but never a complete run by an interrupted one.
+    Processes but the first end without a word, with the first one's exit code.
     """
-    from ppbench.run import write_run
+    from ppbench.evaluation.team import Processes, Team, are_several, own_device
 
-    run, bits = result
-    if not run.cells:
-        return run
-    path = target
-    if target.suffix != ".json":
-        path = target / f"{run.model.name}--{run.protocol.dataset}.json"
-        path = next(free for free in _numbered(path) if _may_replace(free, run, named=False))
-    elif not _may_replace(path, run, named=True):
-        path = path.with_name(f"{path.stem}.interrupted.json")
-    run = write_run(path, run, bits)
-    kept = "" if run.status == "complete" else f" (interrupted: {len(run.cells)} finished cells)"
-    output.say(f"wrote {path}{kept}")
+    if not are_several():
+        yield Team(), job
+        return
+    from dataclasses import replace
+
+    mine = replace(job, device=own_device(job.device))
+    team = Processes(mine.device)
+    try:
+        yield team, mine
+    except PpbenchError as error:
+        team.close()
+        if team.is_first:
+            raise
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        if team.is_first:
+            raise
+        raise typer.Exit(130) from None
+    team.close()
+
+
+def _prepare(job: Job, names: list[str], team: Team) -> Prepared:
+    """Open models and images; a failure in any of the processes ends all of them, and is told once."""
+    from ppbench.evaluation.api import prepare
+    from ppbench.evaluation.memory import keep_freed_memory
+
+    keep_freed_memory()
+    prepared, failure = None, None
+    try:
+        with _downloading() as told:
+            prepared = prepare(job, names, told if team.is_first else None)
+    except PpbenchError as error:
+        failure = error
+    failures = [error for error in team.gather(failure) if error is not None]
+    if prepared is None or failures:
+        raise failure or failures[0]
+    return prepared
+
+
+@contextmanager
+def _downloading() -> Iterator[Callable[[int, int], None]]:
+    """Yield what is told of downloads."""
+    last = -1
+
+    def told(done: int, total: int) -> None:
+        nonlocal last
+        if total and 10 * done // total > last:
+            last = 10 * done // total
+            output.say(f"downloading weights: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+
+    yield told
+
+
+def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> list[Run]:
+    """Run the loop under a progress display; what is finished is written whatever ends it."""
+    from ppbench.evaluation.api import measure
+    from ppbench.evaluation.loop import cells_of
+
+    source, settings = prepared.source, prepared.settings
+    total = len(prepared.subjects) * len(cells_of(source, settings)) * len(source.ids)
+    say = output.say if team.is_first else (lambda line: None)
+    with progress(total) if team.is_first else _silence() as show:
+
+        def advance(cell: Cell, images: int) -> None:
+            show(images, f"{cell[0]} {cell[1] or ''}".rstrip())
+
+        evaluated = measure(prepared, target, say=say, advance=advance, team=team, fresh=fresh)
+    if evaluated.stopped_by is not None:
+        if isinstance(evaluated.stopped_by, KeyboardInterrupt):
+            say("what is finished is kept; the same command goes on from there")
+        raise evaluated.stopped_by
+    return evaluated.runs
+
+
+@contextmanager
+def _silence() -> Iterator[Advance]:
+    yield lambda images, what: None
+
+
+def _score(path: Path, job: Job, target: Path) -> Run:
+    """Score a file of predictions and write its run."""
+    from ppbench.evaluation.api import measure_predictions
+
+    run, where = measure_predictions(path, job, target)
+    output.say(f"wrote {where}")
     return run
 
 
-def _numbered(path: Path) -> Iterator[Path]:
-    """``a.json``, ``a-2.json``, ``a-3.json``, …"""
-    yield path
-    for number in count(2):
-        yield path.with_name(f"{path.stem}-{number}.json")
+def _print_estimate(prepared: Prepared, team: Team, format: Format) -> None:
+    from ppbench.evaluation.estimate import estimate
 
-
-def _may_replace(path: Path, run: Run, *, named: bool) -> bool:
-    """Whether nothing is lost if ``run`` takes the place of what is at ``path``."""
-    from ppbench.errors import PpbenchError
-    from ppbench.run import read_run
-
-    if not path.exists():
-        return True
-    try:
-        there = read_run(path)
-    except PpbenchError:
-        return named
-    same = there.protocol == run.protocol and there.model.weights_sha256 == run.model.weights_sha256
-    return (same or named) and (run.status == "complete" or there.status == "interrupted")
+    if not team.is_first:
+        return
+    found = estimate(prepared, team.size)
+    if format is Format.JSON:
+        output.data(json.dumps(found._asdict(), indent=2))
+        return
+    rows = [
+        ("images", f"{found.images:,} in {found.cells} cells"),
+        ("passes", f"{found.passes:,} images through {len(prepared.subjects)} network(s)"),
+        ("read", f"{found.gigabytes:,.2g} GB"),
+        ("time", f"about {duration(60 * found.minutes)} (h:mm:ss) in {found.processes} process(es)"),
+    ]
+    output.data("\n".join(f"{name:<8}{value}" for name, value in rows))
 
 
 def _check_output(target: Path, models: int) -> None:

@@ -21,7 +21,9 @@ class What(StrEnum):
 
 def list_names(
     what: Annotated[What, typer.Argument(help="What to list.")],
-    names: Annotated[bool, typer.Option("--names", help="Names only, one a line, for scripts.")] = False,
+    names: Annotated[
+        bool, typer.Option("--names", help="Names only, one a line, for scripts; of corruptions those ppbench makes.")
+    ] = False,
 ) -> None:
     """List models, datasets, corruptions or recipes."""
     title, columns, rows = {
@@ -31,7 +33,9 @@ def list_names(
         What.RECIPES: _recipes,
     }[what]()
     if names:
-        output.data("\n".join(row[0] for row in rows))
+        from ppbench.vocabulary import C19
+
+        output.data("\n".join(C19 if what is What.CORRUPTIONS else (row[0] for row in rows)))
         return
     from rich.table import Table
 
@@ -70,12 +74,13 @@ def _models() -> Listing:
 
 def _datasets() -> Listing:
     from ppbench.data.catalog import DATASETS
+    from ppbench.vocabulary import set_label
 
     rows: Rows = []
     for name in DATASETS:
         d = DATASETS.get(name)
-        rows.append((name, d.description, d.classes, d.size, d.normalizer))
-    return "Datasets", ("name", "what it is", "classes", "px", "normaliser"), rows
+        rows.append((name, d.description, d.classes, d.size, set_label(d.corruptions), d.normalizer))
+    return "Datasets", ("name", "what it is", "classes", "px", "corruptions", "normaliser"), rows
 
 
 def _ways_to_get_datasets() -> list[str]:
@@ -87,10 +92,18 @@ def _ways_to_get_datasets() -> list[str]:
 
 
 def _corruptions() -> Listing:
-    from ppbench.vocabulary import C15, FAMILY_OF
+    from ppbench.vocabulary import FAMILY_OF, KNOWN, SETS, family_of
 
-    rows: Rows = [(name, family, "c15, c19" if name in C15 else "c4, c19") for name, family in FAMILY_OF.items()]
-    return "Corruptions, each at severities 1 to 5", ("name", "family", "sets"), rows
+    rows: Rows = [
+        (
+            name,
+            family_of(name),
+            ", ".join(label for label, members in SETS.items() if name in members),
+            "yes" if name in FAMILY_OF else "no, published only",
+        )
+        for name in KNOWN
+    ]
+    return "Corruptions, each at severities 1 to 5", ("name", "family", "sets", "made by ppbench"), rows
 
 
 def _recipes() -> Listing:

@@ -11,6 +11,7 @@ Images are ``(n, H, W, C)`` uint8; within, everything is int32.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -65,6 +66,30 @@ CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66,
 def jpeg_compression(images: Tensor, k: c.Jpeg, recipe: Recipe, draws: Draws) -> Tensor:
     """Compressed and decompressed. No draws."""
     return compress(images, *steps(k.quality))
+
+
+_AT_ONCE = 2**25
+"""Channel values worked on at once on GPUs, where each takes some 40 bytes."""
+
+ANY = TypeVar("ANY", Tensor, NDArray[np.uint8])
+
+
+def saved(images: ANY, quality: int) -> ANY:
+    """Images as JPEG files of this quality would keep them.
+
+    Args:
+        images: uint8: numpy ``(n, H, W, C)``, or torch ``(n, C, H, W)`` on any device; C is 1 or 3.
+        quality: 1 to 100.
+
+    Returns:
+        Images of the same kind, shape and memory format.
+    """
+    if not isinstance(images, Tensor):
+        return compress(torch.from_numpy(np.ascontiguousarray(images)), *steps(quality)).numpy()
+    batch = images.permute(0, 2, 3, 1)
+    count = max(1, _AT_ONCE // max(1, batch[:1].numel()))
+    nchw = torch.cat([compress(part, *steps(quality)) for part in batch.split(count)]).permute(0, 3, 1, 2)
+    return nchw if images.is_contiguous(memory_format=torch.channels_last) else nchw.contiguous()
 
 
 @lru_cache(maxsize=16)

@@ -1,4 +1,4 @@
-"""Images held in memory: the embedded set and Fashion-MNIST."""
+"""Clean images held in memory: the embedded set, Fashion-MNIST, CIFAR."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.data.fashion_mnist import read_fashion_mnist
-from ppbench.data.source import Pixels
+from ppbench.data.fashion_mnist import CLASS_NAMES, read_fashion_mnist
+from ppbench.data.source import Loaded, Pixels
+from ppbench.data.stamps import Stamps
 
 EMBEDDED_FILE = "fashion-mnist-2k.npz"
 
 
 class ArrayImages:
-    """Clean images in memory.
+    """Clean images in memory, used as they are.
 
     Args:
         images: ``(N, H, W, C)`` uint8.
-        labels: ``(N,)`` class numbers.
+        labels: ``(N,)`` places in ``class_names``.
         ids: One per image, unique.
-        num_classes: Classes of the dataset.
+        class_names: Of the dataset's classes.
     """
 
-    resizes = False
     is_slow = False
 
-    def __init__(self, images: Pixels, labels: NDArray[np.int64], ids: Sequence[str], num_classes: int) -> None:
-        self.images, self.labels, self.ids, self.num_classes = images, labels, list(ids), num_classes
+    def __init__(
+        self, images: Pixels, labels: NDArray[np.int64], ids: Sequence[str], class_names: Sequence[str]
+    ) -> None:
+        self.images, self.labels, self.ids, self.class_names = images, labels, list(ids), tuple(class_names)
         self.channels: Literal[1, 3] = 1 if images.shape[-1] == 1 else 3
         self.size = images.shape[1]
+        self.cut = f"{self.size} px as is"
 
     def fingerprint(self) -> str:
         """SHA-256 of shape, pixels and labels."""
@@ -42,14 +45,18 @@ class ArrayImages:
         digest.update(self.labels.tobytes())
         return digest.hexdigest()
 
-    def take(self, places: NDArray[np.int64]) -> ArrayImages:
-        """The images at ``places`` as a set of their own."""
-        ids = [self.ids[i] for i in places]
-        return ArrayImages(self.images[places], self.labels[places], ids, self.num_classes)
+    def mean_bytes(self) -> float:
+        """None is read from a file any more."""
+        return 0.0
 
-    def load(self, places: NDArray[np.int64]) -> Pixels:
-        """The images at ``places``."""
-        return self.images[places]
+    def stamps(self, rows: NDArray[np.int64]) -> Stamps:
+        """Of the pixels at ``rows``, for they are what is used whatever becomes of the file."""
+        digests = (hashlib.sha256(self.images[row].tobytes()).digest()[:8] for row in rows)
+        return np.frombuffer(b"".join(digests), np.uint64)
+
+    def load(self, rows: NDArray[np.int64]) -> Loaded:
+        """The images at ``rows``."""
+        return Loaded(self.images[rows])
 
 
 def embedded_images() -> ArrayImages:
@@ -59,7 +66,7 @@ def embedded_images() -> ArrayImages:
         np.load(file, allow_pickle=False) as content,
     ):
         images, labels, index = content["images"], content["labels"], content["index"]
-    return ArrayImages(images[..., None], labels.astype(np.int64), fashion_mnist_ids(index), 10)
+    return ArrayImages(images[..., None], labels.astype(np.int64), ids_of_test_set(index), CLASS_NAMES)
 
 
 def fashion_mnist_images(folder: Path) -> ArrayImages:
@@ -69,9 +76,9 @@ def fashion_mnist_images(folder: Path) -> ArrayImages:
         DataError: If the files are missing or damaged.
     """
     images, labels = read_fashion_mnist(folder, "test")
-    return ArrayImages(images, labels, fashion_mnist_ids(np.arange(len(images))), 10)
+    return ArrayImages(images, labels, ids_of_test_set(np.arange(len(images))), CLASS_NAMES)
 
 
-def fashion_mnist_ids(places: NDArray[np.integer]) -> list[str]:
+def ids_of_test_set(places: NDArray[np.integer]) -> list[str]:
     """The ids of test images by their place in the test set; the embedded slice keeps them."""
     return [f"test/{int(i):05d}" for i in places]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from ppbench.data.arrays import embedded_images, fashion_mnist_images
+from ppbench.data.cifar import cifar_images
+from ppbench.data.cifar_c import PublishedArrays
 from ppbench.data.folder import FolderImages
 from ppbench.data.generated import CleanImages, GeneratedImages
-from ppbench.data.imagenet_c import PublishedImages, find_corruptions
+from ppbench.data.images import AsIs, CentralPart, Cut
+from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, Found, TreeFound, look
+from ppbench.data.published import PublishedImages
 from ppbench.data.source import Geometry, Source, stratified_subset
+from ppbench.data.tiny_imagenet import list_tiny_imagenet
 from ppbench.errors import DataError, UsageError
 from ppbench.registry import Registry
+from ppbench.vocabulary import C15, C19, C_3D, C_BAR, in_order
 
 EMBEDDED = "fashion-mnist-2k"
 
@@ -32,18 +36,23 @@ class Dataset:
     """Denominators of CE that are customary for it."""
     how_to_get: str
     """What to do to have it; empty for what comes with ppbench."""
-    open_clean: Callable[[Path, Geometry], CleanImages]
+    corruptions: tuple[str, ...] = C15
+    """Its customary set."""
+    has: tuple[str, ...] = C19
+    """All corruptions it is published with."""
+    num_classes: int | None = None
+    """None: any number."""
+    sides: tuple[int, ...] = ()
+    """Of its published images, in pixels; empty: any."""
+    form: Literal["files", "arrays", "any"] = "any"
+    """What it is published as."""
+    clean: bool = True
+    """Whether corrupted images can be made from its clean ones."""
+    jpeg: bool = False
+    """Whether its published files went through JPEG."""
 
 
-def _embedded(folder: Path, geometry: Geometry) -> CleanImages:
-    return embedded_images()
-
-
-def _fashion_mnist(folder: Path, geometry: Geometry) -> CleanImages:
-    return fashion_mnist_images(folder)
-
-
-_ZENODO = "https://zenodo.org/records/2235448/files"
+_ZENODO = "https://zenodo.org/records"
 
 _ENTRIES = (
     Dataset(
@@ -53,7 +62,6 @@ _ENTRIES = (
         size="28 grey",
         normalizer="none",
         how_to_get="",
-        open_clean=_embedded,
     ),
     Dataset(
         name="fashion-mnist",
@@ -62,7 +70,6 @@ _ENTRIES = (
         size="28 grey",
         normalizer="none",
         how_to_get="`apt-get install dataset-fashion-mnist`, then `--data /usr/share/datasets/fashion-mnist`",
-        open_clean=_fashion_mnist,
     ),
     Dataset(
         name="imagenet-c",
@@ -70,18 +77,85 @@ _ENTRIES = (
         classes="1000",
         size="224",
         normalizer="alexnet",
-        how_to_get=f"`for f in noise blur weather digital; do wget {_ZENODO}/$f.tar && tar xf $f.tar; done`, "
-        "then `--data .`",
-        open_clean=FolderImages,
+        how_to_get=f"`for f in noise blur weather digital; do wget {_ZENODO}/2235448/files/$f.tar; done`, then "
+        "`--data .` (extra.tar has c4)",
+        num_classes=1000,
+        sides=(224, 299),
+        form="files",
+        jpeg=True,
+    ),
+    Dataset(
+        name="tiny-imagenet-c",
+        description="Tiny-ImageNet-C as published, or made on the fly from Tiny-ImageNet's validation images",
+        classes="200",
+        size="64",
+        normalizer="none",
+        how_to_get=f"the mended archive of {_ZENODO}/8206060, unpacked (in that of {_ZENODO}/2536630 frost is wrong), "
+        "then `--data DIR`",
+        num_classes=200,
+        sides=(64,),
+        form="files",
+        jpeg=True,
+    ),
+    Dataset(
+        name="cifar10-c",
+        description="CIFAR-10-C as published, or made on the fly from CIFAR-10's test images",
+        classes="10",
+        size="32",
+        normalizer="none",
+        how_to_get=f"`wget {_ZENODO}/2535967/files/CIFAR-10-C.tar`, then `--data CIFAR-10-C.tar`",
+        num_classes=10,
+        sides=(32,),
+        form="arrays",
+    ),
+    Dataset(
+        name="cifar100-c",
+        description="CIFAR-100-C as published, or made on the fly from CIFAR-100's test images",
+        classes="100",
+        size="32",
+        normalizer="none",
+        how_to_get=f"`wget {_ZENODO}/3555552/files/CIFAR-100-C.tar`, then `--data CIFAR-100-C.tar`",
+        num_classes=100,
+        sides=(32,),
+        form="arrays",
+    ),
+    Dataset(
+        name="imagenet-c-bar",
+        description="ImageNet-C-bar as published: ten corruptions unlike ImageNet-C's",
+        classes="1000",
+        size="224",
+        normalizer="none",
+        how_to_get="`wget https://dl.fbaipublicfiles.com/inc_bar/imagenet_c_bar.tar.gz && gunzip "
+        "imagenet_c_bar.tar.gz`, then `--data imagenet_c_bar.tar`",
+        corruptions=C_BAR,
+        has=C_BAR,
+        num_classes=1000,
+        sides=(224,),
+        form="files",
+        clean=False,
+    ),
+    Dataset(
+        name="imagenet-3dcc",
+        description="ImageNet-3DCC as published: twelve corruptions that know the scene's depth",
+        classes="1000",
+        size="224",
+        normalizer="none",
+        how_to_get=f"`for f in {' '.join(C_3D)}; do wget https://datasets.epfl.ch/3dcc/imagenet_3dcc/$f.tar.gz "
+        "&& gunzip $f.tar.gz; done`, then `--data .`",
+        corruptions=C_3D,
+        has=C_3D,
+        num_classes=1000,
+        sides=(224,),
+        form="files",
+        clean=False,
     ),
     Dataset(
         name="imagefolder",
-        description="any <class>/<image> folders, corrupted on the fly; cut to the model's size",
+        description="any <class>/<image> folders, corrupted on the fly; or any set laid out as a published one",
         classes="any",
         size="any",
         normalizer="none",
         how_to_get="`--data DIR`, with one folder of images per class in DIR",
-        open_clean=FolderImages,
     ),
 )
 
@@ -89,25 +163,31 @@ DATASETS: Registry[Dataset] = Registry("dataset", "ppbench list datasets")
 for _entry in _ENTRIES:
     DATASETS.register(_entry.name, _entry)
 
+_PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "imagefolder": "unknown"}
+"""Recipes of published sets that are not called like their dataset."""
+
 
 def open_source(
     name: str, folder: Path | None, geometry: Geometry, *, recipe: str | None = None, seed: int = 0,
-    limit: int | None = None, backend: str = "ppbench",
+    limit: int | None = None, backend: str = "ppbench", jpeg: bool = True, classes: Sequence[str] | None = None,
 ) -> Source:  # fmt: skip
     """Open a dataset for evaluation.
 
     Args:
         name: One of `DATASETS`.
-        folder: Where it lies (``--data``); not used by the embedded set. For ``imagenet-c`` a folder of corruptions
-            is read as published; a folder of classes is taken as clean images.
-        geometry: How the model wants images cut; images held in memory and published ones are used as they are.
+        folder: Where it lies (``--data``): a folder or a tar; not used by the embedded set. Whether it is a published
+            corrupted set or clean images is seen by looking at it.
+        geometry: How the model wants images cut, for ``imagefolder``; other datasets have a way of their own.
         recipe: Recipe for making corrupted images; None: the one that suits their size.
         seed: Key of corruptions and of the subset.
         limit: Number of images, stratified by class; None for all.
         backend: What makes corrupted images: "ppbench" or "imagecorruptions".
+        jpeg: Whether images that are made go through JPEG, where the dataset's published ones did.
+        classes: Names of the classes to use; None for all.
 
     Raises:
-        UsageError: For an unknown name, recipe or backend, or a limit below 1.
+        UsageError: For an unknown name, recipe, backend or class, a limit below 1, or a recipe for images that are
+            made already.
         DataError: If the folder is not given, is missing, or does not hold the dataset.
     """
     dataset = DATASETS.get(name)
@@ -115,14 +195,146 @@ def open_source(
         raise UsageError(f"--dataset {name} takes no --data", "For your images: `--dataset imagefolder --data DIR`.")
     if dataset.how_to_get and folder is None:
         raise DataError(f"--dataset {name} needs its images", f"images: {dataset.how_to_get}")
-    root = folder or Path()
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
+    found = None if folder is None or name == "fashion-mnist" else look(folder)
     source: Source
-    if name == "imagenet-c" and root.is_dir() and find_corruptions(root):
-        source = PublishedImages(root, name, geometry.size)
+    if isinstance(found, TreeFound | ArraysFound):
+        source = _open_published(dataset, found, recipe)
     else:
-        source = GeneratedImages(name, dataset.open_clean(root, geometry), recipe, seed, backend)
+        clean = _open_clean(dataset, folder or Path(), found, geometry, recipe)
+        source = GeneratedImages(name, clean, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
+    if classes is not None:
+        source.keep_classes(classes)
     if limit is not None:
-        if limit < 1:
-            raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
-        source.limit(stratified_subset(source.ids, np.asarray(source.labels), limit, seed))
+        source.limit(stratified_subset(source.ids, source.labels, limit, seed))
     return source
+
+
+def default_corruptions(dataset_name: str, source: Source) -> tuple[str, ...]:
+    """The corruptions to evaluate if nobody says which: the dataset's customary set.
+
+    Of ImageNet-3DCC, whose corruptions are archives of their own, and of folders that may hold anything, those of the
+    set that are there; if none is, all there are.
+    """
+    dataset = DATASETS.get(dataset_name)
+    if source.kind != "published" or (dataset.num_classes is not None and dataset.name != "imagenet-3dcc"):
+        return dataset.corruptions
+    return in_order(set(dataset.corruptions) & set(source.corruptions)) or source.corruptions
+
+
+def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: str | None) -> Source:
+    made_by = _PUBLISHED_RECIPES.get(dataset.name, dataset.name)
+    if recipe not in (None, made_by):
+        raise UsageError(
+            f"--recipe {recipe} makes images, and those in {found.root} are made already",
+            "Leave it out; or give clean images with `--data DIR`.",
+        )
+    source: Source
+    if isinstance(found, ArraysFound):
+        _check_form(dataset, found, "arrays", "cifar10-c or cifar100-c")
+        classes = dataset.num_classes
+        source = PublishedArrays(found.root, dataset.name, found.arrays, found.labels, made_by, classes)
+        _check_labels(dataset, source, found)
+        return source
+    _check_form(dataset, found, "files", "imagenet-c")
+    source = PublishedImages(found.root, dataset.name, found.cells, made_by, dataset.num_classes)
+    _check_is(dataset, source, found)
+    return source
+
+
+def _check_form(dataset: Dataset, found: Found, form: Literal["files", "arrays"], others: str) -> None:
+    if dataset.form in ("any", form):
+        return
+    what = "arrays, as CIFAR-10-C and CIFAR-100-C have" if form == "arrays" else "folders of images"
+    raise DataError(f"{found.root} holds {what}; {dataset.name} is made of others", f"Take `--dataset {others}`.")
+
+
+def _check_labels(dataset: Dataset, source: Source, found: Found) -> None:
+    """CIFAR-10-C and CIFAR-100-C differ in their labels alone."""
+    classes, highest = dataset.num_classes, int(source.labels.max())
+    if classes is not None and (highest >= classes or (classes == 100 and highest < 10)):
+        other = "cifar10-c" if highest < 10 else "cifar100-c"
+        raise DataError(
+            f"{found.root} has labels from 0 to {highest}, {dataset.name} from 0 to {classes - 1}",
+            f"Take `--dataset {other}`.",
+        )
+
+
+def _check_is(dataset: Dataset, source: Source, found: Found) -> None:
+    """Raise `DataError` if files look like another dataset's: by their corruptions, or by classes and size."""
+    if dataset.form == "any":
+        return
+    names = set(source.corruptions)
+    for other in map(DATASETS.get, DATASETS):
+        if other.form != "files" or names.isdisjoint(other.has):
+            continue
+        by_name = names.isdisjoint(dataset.has)
+        by_size = _has_shape(other, source) and not _has_shape(dataset, source)
+        if by_name or by_size:
+            raise DataError(
+                f"{found.root} holds {', '.join(source.corruptions[:3])}, … of {source.num_classes} classes at "
+                f"{source.size} px: not {dataset.name}, it looks like {other.name}",
+                f"Take `--dataset {other.name}`.",
+            )
+    if dataset.name == "tiny-imagenet-c" and source.num_classes == 1000:
+        raise DataError(
+            f"{found.root} has 1000 classes, tiny-imagenet-c has 200: the frost of its first archive "
+            "(zenodo.org/records/2536630) is wrong (hendrycks/robustness#60)",
+            "Take the mended archive, https://zenodo.org/records/8206060; or `--dataset imagenet-c` if it is that.",
+        )
+
+
+def _has_shape(dataset: Dataset, source: Source) -> bool:
+    return source.num_classes == dataset.num_classes and source.size in dataset.sides
+
+
+def _open_clean(
+    dataset: Dataset, folder: Path, found: Found | None, geometry: Geometry, recipe: str | None
+) -> CleanImages:
+    if found is None:
+        return embedded_images() if dataset.name == EMBEDDED else fashion_mnist_images(folder)
+    if not dataset.clean:
+        raise DataError(
+            f"{found.root} holds clean images, and {dataset.name} cannot be made on the fly",
+            f"Get it as published: {dataset.how_to_get}",
+        )
+    if isinstance(found, CifarFound):
+        return _open_cifar(dataset, found)
+    assert isinstance(found, FolderFound)
+    return _open_folder(dataset, found, geometry, recipe)
+
+
+def _open_cifar(dataset: Dataset, found: CifarFound) -> CleanImages:
+    fitting = [file for file in found.files if file.num_classes in (None, dataset.num_classes)]
+    if dataset.form == "files" or not fitting:
+        there = found.files[0].num_classes or 10
+        raise DataError(
+            f"{found.root} holds CIFAR images ({found.files[0].path.name}), not {dataset.name}",
+            f"Take `--dataset cifar{there}-c`.",
+        )
+    return cifar_images(fitting[0], dataset.num_classes)
+
+
+def _open_folder(dataset: Dataset, found: FolderFound, geometry: Geometry, recipe: str | None) -> CleanImages:
+    if dataset.form == "arrays":
+        raise DataError(
+            f"{found.root} holds neither CIFAR's arrays nor its test images",
+            f"{dataset.how_to_get}; or give the unpacked cifar-{dataset.num_classes}-… folder of clean images.",
+        )
+    if dataset.name == "imagenet-c" and found.annotated:
+        raise DataError(f"{found.root} holds Tiny-ImageNet, not ImageNet", "Take `--dataset tiny-imagenet-c`.")
+    tiny = dataset.name == "tiny-imagenet-c" or found.annotated
+    images = FolderImages(found.root, _cut(dataset, geometry, recipe), list_tiny_imagenet(found.root) if tiny else None)
+    if dataset.name == "tiny-imagenet-c" and len(images.class_names) == 1000:
+        raise DataError(f"{found.root} has 1000 classes, Tiny-ImageNet has 200", "Take `--dataset imagenet-c`.")
+    return images
+
+
+def _cut(dataset: Dataset, geometry: Geometry, recipe: str | None) -> Cut:
+    """How clean images are cut: as they were for the published set, whatever the model wants; else as it wants."""
+    if dataset.name == "tiny-imagenet-c":
+        return AsIs(64)
+    if dataset.name == "imagenet-c":
+        return CentralPart(299, 0.875) if recipe == "imagenet-c-299" else Geometry(224, 256)
+    return geometry

@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.corruptions.backends import BACKENDS
-from ppbench.data.source import Pixels, Source
-from ppbench.vocabulary import CLEAN
+from ppbench.data.source import Broken, Cell, Kind, Loaded, Source
+from ppbench.data.stamps import Stamps
+from ppbench.vocabulary import C19, CLEAN
 
 SMALL = 16
 """Side in pixels from which on all corruptions work."""
 
+JPEG_QUALITY = 85
+"""Of the files of ImageNet-C and Tiny-ImageNet-C."""
+
 
 class CleanImages(Protocol):
-    """Labelled clean images, in memory or on disk."""
+    """A whole set of labelled clean images, in memory or on disk."""
 
     ids: list[str]
     labels: NDArray[np.int64]
-    num_classes: int
+    class_names: tuple[str, ...]
     channels: Literal[1, 3]
     size: int
-    resizes: bool
     is_slow: bool
+    cut: str
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the set."""
         ...
 
-    def load(self, places: NDArray[np.int64]) -> Pixels:
-        """The images at ``places``."""
+    def mean_bytes(self) -> float:
+        """Bytes read from disk for an image."""
         ...
 
-    def take(self, places: NDArray[np.int64]) -> CleanImages:
-        """The images at ``places`` as a set of their own."""
+    def stamps(self, rows: NDArray[np.int64]) -> Stamps:
+        """``(n,)``: a number per image that changes when its file does."""
+        ...
+
+    def load(self, rows: NDArray[np.int64]) -> Loaded:
+        """The images at ``rows``; of broken ones the place in ``rows`` is told."""
         ...
 
 
@@ -51,33 +59,42 @@ class GeneratedImages(Source):
         recipe: Name of the recipe; None: the one that suits the images' size.
         seed: Key of all draws.
         backend: What makes them, one of `BACKENDS`.
+        jpeg: Whether corrupted images go through JPEG, as those of ImageNet-C did.
     """
 
-    kind: Literal["generated"] = "generated"
     has_clean = True
+    corruptions = C19
 
     def __init__(
-        self, dataset: str, clean: CleanImages, recipe: str | None, seed: int, backend: str = "ppbench"
-    ) -> None:
+        self, dataset: str, clean: CleanImages, recipe: str | None, seed: int, backend: str = "ppbench",
+        *, jpeg: bool = False,
+    ) -> None:  # fmt: skip
         maker = BACKENDS.get(backend)
         self.dataset, self.seed, self.backend = dataset, seed, maker.name
+        self.kind: Kind = "generated-jpeg85" if jpeg else "generated"
         self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
-        self.num_classes, self.channels, self.size = clean.num_classes, clean.channels, clean.size
-        self.resizes, self.total = clean.resizes, len(clean.ids)
-        self.is_slow = clean.is_slow or backend != "ppbench"
-        self._fingerprint = clean.fingerprint()
-        self._use(clean)
+        self.channels, self.size, self.cut = clean.channels, clean.size, clean.cut
+        # The package takes so long that its images are made in the worker processes, each cell by itself.
+        self.image_major = backend == "ppbench"
+        self.is_slow = clean.is_slow or not self.image_major
+        self._clean, self._fingerprint = clean, clean.fingerprint()
+        self._last: tuple[bytes, Loaded] | None = None
+        self._set(clean.ids, clean.labels, clean.class_names)
 
-    def _use(self, clean: CleanImages) -> None:
-        self.clean, self.ids, self.labels = clean, clean.ids, clean.labels
-
-    def limit(self, places: NDArray[np.int64]) -> None:
-        """Keep only the images at ``places``."""
-        self._use(self.clean.take(places))
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_last": None}
 
     def fingerprint(self) -> str:
         """Of the whole clean set."""
         return self._fingerprint
+
+    def mean_bytes(self) -> float:
+        """Bytes read from disk for an image."""
+        return self._clean.mean_bytes()
+
+    def stamps(self, cell: Cell) -> Stamps:
+        """``(N,)``: a number per image that changes when its file does, the same for all cells."""
+        return self._clean.stamps(self.rows)
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Make one blank image where a corruption cannot work at every size, which only glass_blur cannot."""
@@ -85,10 +102,60 @@ class GeneratedImages(Source):
         for severity in severities if "glass_blur" in corruptions and self.size < SMALL else ():
             BACKENDS.get(self.backend).corrupt(blank, "glass_blur", severity, self.recipe, self.seed, [""])
 
-    def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Pixels:
+    def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
         """The images at ``places`` in one cell."""
-        images = self.clean.load(places)
+        clean = self._load_clean(places)
         if corruption == CLEAN:
-            return images
+            return clean
+        pixels = self.corrupt(clean.pixels, corruption, severity, places)
+        if clean.broken:
+            pixels[np.isin(places, [one.place for one in clean.broken])] = 0
+        return Loaded(pixels, clean.broken)
+
+    def corrupt(self, images: Any, corruption: str, severity: int, places: NDArray[np.int64]) -> Any:
+        """Make a cell from clean images that were loaded before.
+
+        Args:
+            images: Of ``places``: numpy ``(n, H, W, C)``, or, unless the package makes them, a torch tensor
+                ``(n, C, H, W)`` on any device; uint8.
+            corruption: Not "clean".
+            severity: 1 to 5.
+            places: ``(n,)`` in the source.
+
+        Returns:
+            The same kind as ``images``.
+        """
         ids = [self.ids[place] for place in places]
-        return BACKENDS.get(self.backend).corrupt(images, corruption, severity, self.recipe, self.seed, ids)
+        made = BACKENDS.get(self.backend).corrupt(images, corruption, severity, self.recipe, self.seed, ids)
+        return saved_as_jpeg(made) if self.kind == "generated-jpeg85" else made
+
+    def _load_clean(self, places: NDArray[np.int64]) -> Loaded:
+        """Where cells are made one by one, the last images are kept: the next cell wants the same."""
+        key = places.tobytes()
+        if self._last is not None and self._last[0] == key:
+            return self._last[1]
+        pixels, broken = self._clean.load(self.rows[places])
+        told = tuple(Broken(int(places[place]), reason, mend) for place, reason, mend in broken)
+        loaded = Loaded(pixels, told)
+        self._last = None if self.image_major else (key, loaded)
+        return loaded
+
+    def limit(self, places: NDArray[np.int64]) -> None:
+        """Keep only the images at ``places``."""
+        super().limit(places)
+        self._last = None
+
+
+def saved_as_jpeg(images: Any, quality: int = JPEG_QUALITY) -> Any:
+    """Images as a JPEG file would keep them, to the bit as Pillow writes and reads it.
+
+    Args:
+        images: uint8: numpy ``(n, H, W, C)``, or a torch tensor ``(n, C, H, W)`` on any device.
+        quality: 1 to 100.
+
+    Returns:
+        The same kind as ``images``.
+    """
+    from ppbench.corruptions.jpeg import saved
+
+    return saved(images, quality)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.errors import UsageError
+
 Pixels = NDArray[np.uint8]
 """Images ``(N, H, W, C)``, C = 1 (grey) or 3 (RGB)."""
+
+Cell = tuple[str, int]
+"""(corruption, severity); ("clean", 0) is the uncorrupted images."""
+
+Kind = Literal["published", "generated-jpeg85", "generated"]
 
 
 @dataclass(frozen=True)
@@ -27,49 +34,132 @@ class Geometry:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
 
+class Broken(NamedTuple):
+    """An image that could not be read."""
+
+    place: int
+    """In the source."""
+    reason: str
+    """One line that names the file."""
+    mend: str
+
+
+class Loaded(NamedTuple):
+    """Images of one cell; a broken one is black."""
+
+    pixels: Pixels
+    broken: tuple[Broken, ...] = ()
+
+
 class Source(ABC):
     """Labelled images, clean and corrupted. Sources are pickled to worker processes, so they hold no open files."""
 
     dataset: str
-    kind: Literal["published", "generated-jpeg85", "generated"]
+    kind: Kind
     recipe: str
     engine: str
+    corruptions: tuple[str, ...]
+    """All that it can give, in canonical order."""
     has_clean: bool
     """Whether the uncorrupted images are at hand."""
-    num_classes: int
+    image_major: bool
+    """Whether the cells of an image are made from one decoded image, so that its cells should be done together."""
     channels: Literal[1, 3]
     size: int
     """Side of the square images it gives, in pixels."""
     is_slow: bool
-    """Whether making an image takes longer than handing it over to another process."""
-    resizes: bool
-    """Whether images are resized and cropped as the model's card says; else they come as they are."""
+    """Whether loading an image takes longer than handing it over from another process."""
+    cut: str
+    """How images are cut from what is on disk, for people: ``resize 256, crop 224``, or ``224 px as is``."""
     ids: list[str]
     """One per image, the same in every cell."""
     labels: NDArray[np.int64]
-    """``(N,)`` class numbers."""
+    """``(N,)`` places in ``class_names``."""
+    class_names: tuple[str, ...]
+    """Of the classes in use, in the order of their labels."""
+    rows: NDArray[np.int64]
+    """``(N,)`` places of the images in the whole dataset."""
     total: int
-    """Images in the dataset; more than ``len(ids)`` if a subset was taken."""
+    """Images of these classes in the dataset; more than ``len(ids)`` if a subset was taken."""
 
-    @abstractmethod
+    def _set(self, ids: Sequence[str], labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
+        """Take the whole dataset as what is used."""
+        self.ids, self.labels, self.class_names = list(ids), np.asarray(labels, np.int64), tuple(class_names)
+        self.rows, self.total = np.arange(len(self.ids)), len(self.ids)
+
     def limit(self, places: NDArray[np.int64]) -> None:
         """Keep only the images at ``places``."""
+        self.ids = [self.ids[place] for place in places]
+        self.labels, self.rows = self.labels[places], self.rows[places]
+
+    def keep_classes(self, names: Collection[str]) -> None:
+        """Keep only the images of these classes, which are numbered anew in the order of their names.
+
+        Raises:
+            UsageError: If a class is not in the dataset.
+        """
+        unknown = sorted(set(names) - set(self.class_names))
+        if unknown:
+            raise UsageError(
+                f"class {unknown[0]!r} is not in {self.dataset}"
+                + (f" (nor are {len(unknown) - 1} others)" if len(unknown) > 1 else ""),
+                f"Its {len(self.class_names)} classes are {', '.join(self.class_names[:3])}, …; one name a line.",
+            )
+        kept = [place for place, name in enumerate(self.class_names) if name in set(names)]
+        number = np.full(len(self.class_names), -1, np.int64)
+        number[kept] = np.arange(len(kept))
+        self.limit(np.flatnonzero(number[self.labels] >= 0))
+        self.labels = number[self.labels]
+        self.class_names = tuple(self.class_names[place] for place in kept)
+        self.total = len(self.ids)
+
+    @property
+    def num_classes(self) -> int:
+        """Classes in use."""
+        return len(self.class_names)
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """SHA-256 (hex) that tells this dataset from any other, before a subset is taken."""
+        """SHA-256 (hex) that tells this dataset from any other, whatever subset of it is used."""
+
+    @abstractmethod
+    def stamps(self, cell: Cell) -> NDArray[np.uint64]:
+        """``(N,)``, one per image in use: a number that changes when the file it comes from in this cell is changed.
+
+        Made of size and modification time (`stamp`) of the image's file, or of the archive or array it is in. What was
+        computed from an image may be used again as long as it is the same, on the same machine.
+        """
+
+    @abstractmethod
+    def mean_bytes(self) -> float:
+        """About how many bytes are read from the disk for one image, for an estimate; 0 for what is in memory."""
 
     @abstractmethod
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Raise `DataError`, before any inference, if a cell cannot be had."""
 
     @abstractmethod
-    def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Pixels:
-        """The images at ``places`` in one cell; ("clean", 0) is the uncorrupted ones.
+    def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
+        """The images at ``places`` in one cell, read from where they are; files that cannot be read are told."""
 
-        Raises:
-            DataError: If a file is missing, truncated or no image.
+    def corrupt(self, images: Any, corruption: str, severity: int, places: NDArray[np.int64]) -> Any:
+        """Make a cell from clean images that were loaded before: what ``image_major`` sources can.
+
+        Args:
+            images: Of ``places``: numpy ``(n, H, W, C)``, or a torch tensor ``(n, C, H, W)`` on any device; uint8.
+            corruption: Not "clean".
+            severity: 1 to 5.
+            places: ``(n,)`` in the source.
+
+        Returns:
+            The same kind as ``images``.
         """
+        raise NotImplementedError(f"{type(self).__name__} reads its cells one by one")
+
+
+def stamp(size: int, mtime_ns: int) -> int:
+    """Of a file, below 2^64: changes with its size and with the time it was last written."""
+    return int.from_bytes(hashlib.blake2b(f"{size} {mtime_ns}".encode(), digest_size=8).digest(), "little")
 
 
 def ids_hash(ids: Sequence[str]) -> str:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from torch import nn
 
-from ppbench.data.catalog import DATASETS, EMBEDDED, open_source
+from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.devices import choose_device, describe_device
-from ppbench.evaluation.loop import Settings, Subject, check_fits, evaluate_all
-from ppbench.evaluation.subjects import resolve_model
+from ppbench.evaluation.devices import check_precision, choose_device, describe_device
+from ppbench.evaluation.heads import choose_head, read_classes
+from ppbench.evaluation.loop import Advance, Settings, check_fits, evaluate_all
+from ppbench.evaluation.outputs import Output, Say, claimed, save
+from ppbench.evaluation.predictions import score_predictions
+from ppbench.evaluation.record import Identity, identify, preprocessing, results
+from ppbench.evaluation.subjects import Subject, resolve_model
+from ppbench.evaluation.team import Team
 from ppbench.files import check_writable
-from ppbench.models.card import Card
-from ppbench.models.checkpoint import Checkpoint, weights_hash
+from ppbench.models.card import Card, CardOptions
+from ppbench.models.checkpoint import Checkpoint
 from ppbench.pool import usable_cores
-from ppbench.run import Run, write_run
-from ppbench.vocabulary import expand_corruptions, expand_severities
+from ppbench.run import Run
+from ppbench.vocabulary import C19, expand_corruptions, expand_severities, in_order
 
 T = TypeVar("T")
 
@@ -31,41 +39,45 @@ class Job:
 
     dataset: str = EMBEDDED
     data: Path | None = None
-    corruptions: Sequence[str] = ("c15",)
+    corruptions: Sequence[str] | None = None
     severities: Sequence[str] = ("1-5",)
     recipe: str | None = None
     backend: str = "ppbench"
+    jpeg: bool = True
     seed: int = 0
     limit: int | None = None
+    classes: Path | None = None
+    logits: str | None = None
+    resize: int | None = None
+    precision: str = "fp32"
+    compiled: bool = False
+    card: CardOptions | None = None
     device: str = "auto"
     batch_size: int | None = None
     workers: int | None = 0
-    """None: one per core where making the images takes long, else none."""
+    """None: one per core where loading the images takes long, else none."""
+    force: bool = False
     command: str = ""
 
-    def settings(self) -> Settings:
-        """The checked settings of the loop.
+    def check(self) -> None:
+        """Raise `UsageError` for values that are not allowed whatever the images are."""
+        least = (("--batch-size", self.batch_size, 1), ("--workers", self.workers, 0), ("--resize", self.resize, 8))
+        for name, value, smallest in least:
+            if value is not None and value < smallest:
+                raise UsageError(f"{name} {value} is not allowed", f"It is at least {smallest}.")
+
+    def open_source(self, geometry: Geometry) -> Source:
+        """The images.
 
         Raises:
             UsageError: If a value is not allowed.
+            DataError: If they are missing or do not fit.
         """
-        for name, value, least in (("--batch-size", self.batch_size, 1), ("--workers", self.workers, 0)):
-            if value is not None and value < least:
-                raise UsageError(f"{name} {value} is not allowed", f"It is at least {least}.")
-        return Settings(
-            corruptions=expand_corruptions(self.corruptions),
-            severities=expand_severities(self.severities),
-            seed=self.seed,
-            normalizer=DATASETS.get(self.dataset).normalizer,
-            device=choose_device(self.device),
-            batch_size=self.batch_size,
-            workers=self.workers or 0,
-            command=self.command,
-        )
-
-    def source_options(self) -> dict[str, Any]:
-        """Keyword arguments of `open_source`."""
-        return {"recipe": self.recipe, "backend": self.backend, "seed": self.seed, "limit": self.limit}
+        classes = None if self.classes is None else read_classes(_read(self.classes), str(self.classes))
+        return open_source(
+            self.dataset, self.data, geometry, recipe=self.recipe, seed=self.seed, limit=self.limit,
+            backend=self.backend, jpeg=self.jpeg, classes=classes,
+        )  # fmt: skip
 
 
 class Prepared(NamedTuple):
@@ -75,45 +87,163 @@ class Prepared(NamedTuple):
     source: Source
     settings: Settings
 
-    def describe(self, subject: Subject) -> str:
+    def describe(self, subject: Subject, identity: Identity) -> str:
         """One line for people: model, weights, images, corruptions, preprocessing, device."""
         source, settings = self.source, self.settings
         n, total = len(source.ids), source.total
         images = f"{total:,} images" if n == total else f"{n:,} of {total:,} images"
+        head = choose_head(subject.name, subject.card, source, settings.logits)
+        classes = head.describe(source.num_classes, subject.card.num_classes)
         cells = f"{len(settings.corruptions)} corruptions x {len(settings.severities)} severities"
         made = "as published" if source.kind == "published" else f"made by {source.engine}, recipe {source.recipe}"
+        jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
+        computing = describe_device(settings.device) + (", compiled" if settings.compiled else "")
         return (
-            f"{subject.name}: {subject.card.architecture}, weights {weights_hash(subject.model)[:12]} | "
-            f"{images} of {source.dataset} | {cells}, {made} | "
-            f"{subject.card.preprocessing(source.resizes)} | {describe_device(settings.device)}"
+            f"{subject.name}: {subject.card.architecture}, weights {identity.model.weights_sha256[:12]} | "
+            f"{images} of {source.dataset}, {classes} | {cells}, {made}{jpeg} | "
+            f"{preprocessing(subject, source, settings)} | {settings.precision} on {computing}"
         )
 
 
-def prepare(job: Job, models: Sequence[str | Subject]) -> Prepared:
+class Evaluated(NamedTuple):
+    """What an evaluation came to."""
+
+    runs: list[Run]
+    """One per model; of an evaluation that was stopped, with the finished cells. None in processes but the first."""
+    stopped_by: BaseException | None
+    """What ended it early. Whoever called keeps the runs, then raises this."""
+
+
+def prepare(job: Job, models: Sequence[str | Subject], progress: Callable[[int, int], None] | None = None) -> Prepared:
     """Open the models and the images of a job and check that they fit each other.
 
     Args:
         job: What to evaluate.
         models: Names, files, or loaded models.
+        progress: Told of downloads: bytes so far, bytes in all.
 
     Raises:
         UsageError: If a name or value is not allowed, or the models want images of different sizes.
         DataError: If weights or images are missing or do not fit; if both are missing, one error says both.
     """
-    settings = job.settings()
+    job.check()
     problems: list[DataError] = []
-    subjects = [_attempt(problems, resolve_model, m) if isinstance(m, str) else m for m in models]
-    opened = [subject for subject in subjects if subject is not None]
-    geometry = _common_geometry(opened)
-    source = _attempt(problems, lambda: open_source(job.dataset, job.data, geometry, **job.source_options()))
-    if problems or source is None:
+
+    def open_model(model: str | Subject) -> Subject:
+        return resolve_model(model, job.card, progress) if isinstance(model, str) else model
+
+    subjects = [subject for model in models if (subject := _attempt(problems, open_model, model)) is not None]
+    opened = _attempt(problems, open_images, job, subjects)
+    if problems or opened is None:
         raise _together(problems)
-    for subject in opened:
-        check_fits(subject, source)
+    source, settings = opened
+    for subject in subjects:
+        check_fits(subject, source, settings)
     source.check(settings.corruptions, settings.severities)
-    if job.workers is None and source.is_slow:
-        settings = replace(settings, workers=usable_cores())
-    return Prepared(opened, source, settings)
+    return Prepared(subjects, source, settings)
+
+
+def open_images(job: Job, subjects: Sequence[Subject]) -> tuple[Source, Settings]:
+    """Open the images of a job, and settle what depends on them.
+
+    Raises:
+        UsageError: If a name or value is not allowed, or the models want images of different sizes.
+        DataError: If the images are missing or not what they should be.
+    """
+    job.check()
+    normalizer = DATASETS.get(job.dataset).normalizer
+    device = choose_device(job.device)
+    check_precision(job.precision, device)
+    severities = expand_severities(job.severities)
+    if job.corruptions is not None and job.data is None:
+        expand_corruptions(job.corruptions)  # sooner than the images: a folder may have names of its own
+    source = job.open_source(_common_geometry(subjects))
+    settings = Settings(
+        corruptions=_corruptions(job, source),
+        severities=severities,
+        seed=job.seed,
+        normalizer=normalizer,
+        device=device,
+        precision=job.precision,
+        compiled=job.compiled,
+        resize=job.resize,
+        logits=job.logits,
+        chosen_classes=job.classes is not None,
+        batch_size=job.batch_size,
+        workers=job.workers if job.workers is not None else _workers(source),
+        force=job.force,
+        command=job.command,
+    )
+    return source, settings
+
+
+def measure(
+    prepared: Prepared,
+    target: Path | None,
+    *,
+    say: Say = lambda line: None,
+    advance: Advance = lambda cell, images: None,
+    team: Team | None = None,
+    fresh: bool = False,
+) -> Evaluated:
+    """Do what was prepared, and write what came out.
+
+    Args:
+        prepared: Models, images and settings.
+        target: Run file, or folder for the run files of several models; None: nothing is written.
+        say: Told what is measured, what is used again and what is written.
+        advance: Told of progress.
+        team: The processes that share the work; None: this one alone.
+        fresh: Whether what an earlier, interrupted evaluation has finished is done again.
+
+    Raises:
+        UsageError: If another process is writing to the same place.
+        DataError: If nothing can be written there.
+    """
+    subjects, source, settings = prepared
+    team = team or Team()
+    identities = [identify(subject, source, settings) for subject in subjects]
+    if any(other != identities for other in team.gather(identities)):
+        raise DataError(
+            "the processes see different weights or images", "Give all machines the same files, at the same paths."
+        )
+    for subject, identity in zip(subjects, identities, strict=True):
+        say(prepared.describe(subject, identity))
+    with ExitStack() as stack:
+        outputs: list[Output] = []
+        if target is not None and team.is_first:
+            outputs = stack.enter_context(claimed(target, identities, source, settings, say, fresh=fresh))
+        started = datetime.now(UTC)
+        journals = [output.journal for output in outputs]
+        outcome = evaluate_all(subjects, source, settings, advance, journals, team)
+        if not team.is_first:
+            return Evaluated([], outcome.stopped_by)
+        found = results(identities, outcome, settings, started, team.size)
+        saved = [save(output, result, say) for output, result in zip(outputs, found, strict=False)]
+    return Evaluated(saved or [result.run for result in found], outcome.stopped_by)
+
+
+def measure_predictions(path: Path, job: Job, target: Path) -> tuple[Run, Path]:
+    """Score predictions that were made elsewhere, and write their run.
+
+    Args:
+        path: See `ppbench.evaluation.predictions.score_predictions`.
+        job: The dataset, corruptions and severities.
+        target: Run file, or folder for it.
+
+    Returns:
+        The run, and where it was written.
+
+    Raises:
+        UsageError: If a name or value is not allowed, or another process is writing to the same place.
+        DataError: If the predictions or the dataset are missing or do not fit.
+    """
+    source, settings = open_images(job, [])
+    started = datetime.now(UTC)
+    identity, outcome = score_predictions(path, source, settings)
+    with claimed(target, [identity], source, settings, lambda line: None, fresh=True) as (output,):
+        result = results([identity], outcome, settings, started, 1)[0]
+        return save(output, result, lambda line: None), output.path
 
 
 def evaluate(
@@ -122,34 +252,49 @@ def evaluate(
     *,
     card: Card | None = None,
     data: str | Path | None = None,
-    corruptions: str | Sequence[str] = "c15",
+    corruptions: str | Sequence[str] | None = None,
     severities: str | int | Sequence[str | int] = "1-5",
     recipe: str | None = None,
     backend: str = "ppbench",
+    jpeg: bool = True,
     seed: int = 0,
     limit: int | None = None,
+    classes: str | Path | None = None,
+    logits: str | None = None,
+    resize: int | None = None,
+    precision: str = "fp32",
+    compiled: bool = False,
     device: str = "auto",
     batch_size: int | None = None,
     workers: int = 0,
+    force: bool = False,
     output: str | Path | None = None,
 ) -> Run:
     """Measure one model on one dataset.
 
     Args:
-        model: The name of an embedded checkpoint, a checkpoint file, the result of `load_checkpoint`, or a module.
+        model: What ``ppbench eval --model`` takes, the result of `load_checkpoint`, or a module.
         dataset: One of ``ppbench list datasets``.
         card: How to use ``model``, if it is a module.
         data: Folder of the dataset; not needed for the embedded one.
-        corruptions: Names, families ("noise") and sets ("c15").
+        corruptions: Names, families ("noise") and sets ("c15"); None: the dataset's own.
         severities: 1 to 5, or ranges ("1-3").
         recipe: One of ``ppbench list recipes``; None: the one that suits the images' size.
         backend: What makes corrupted images: "ppbench", or "imagecorruptions" for the package of that name.
+        jpeg: Whether images made for ImageNet-C and Tiny-ImageNet-C go through JPEG as the published ones did.
         seed: Key of the corruptions' draws and of ``limit``.
         limit: Number of images, with equal shares of all classes; None for all.
+        classes: File with the names of the classes to use, one a line; None: all.
+        logits: "masked" or "all", where the model has more classes than the images; None: "masked".
+        resize: Side in pixels to which images are resized before they are cut to the model's size; None: not at all.
+        precision: "fp32", "tf32", "bf16" or "fp16".
+        compiled: Whether the network goes through ``torch.compile``.
         device: "auto", "cpu", "cuda", "cuda:1".
         batch_size: Images per forward pass; None: by size.
-        workers: Processes that make images; a script that uses them needs ``if __name__ == "__main__"``.
-        output: Run file to write, with the correctness bits beside it.
+        workers: Processes that read images; a script that uses them needs ``if __name__ == "__main__"``.
+        force: Whether to go on where the accuracy is under twice chance.
+        output: Run file to write, with the correctness bits beside it. What an earlier call for the same measurement
+            had finished when it was interrupted is used again.
 
     Returns:
         The run, complete.
@@ -157,7 +302,7 @@ def evaluate(
     Raises:
         UsageError: If a name or value is not allowed.
         DataError: If weights or images are missing, damaged or do not fit.
-        KeyboardInterrupt: On Ctrl-C. As after any error, what is finished has been written to ``output``.
+        KeyboardInterrupt: On Ctrl-C. As after any error, what is finished is kept in ``output``.
     """
     if output is not None:
         check_writable(Path(output))
@@ -168,19 +313,23 @@ def evaluate(
         severities=[str(s) for s in ([severities] if isinstance(severities, str | int) else severities)],
         recipe=recipe,
         backend=backend,
+        jpeg=jpeg,
         seed=seed,
         limit=limit,
+        classes=Path(classes) if classes is not None else None,
+        logits=logits,
+        resize=resize,
+        precision=precision,
+        compiled=compiled,
         device=device,
         batch_size=batch_size,
         workers=workers,
+        force=force,
     )
-    results, stopped_by = evaluate_all(*prepare(job, [_as_subject(model, card)]))
-    run, bits = results[0]
-    if output is not None and run.cells:
-        run = write_run(Path(output), run, bits)
+    runs, stopped_by = measure(prepare(job, [_as_subject(model, card)]), Path(output) if output else None)
     if stopped_by is not None:
         raise stopped_by
-    return run
+    return runs[0]
 
 
 def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str | Subject:
@@ -194,6 +343,20 @@ def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str |
     return Subject(card.architecture, model, card)
 
 
+def _corruptions(job: Job, source: Source) -> tuple[str, ...]:
+    """Those asked for, or the dataset's own."""
+    if job.corruptions is None:
+        return default_corruptions(job.dataset, source)
+    return expand_corruptions(job.corruptions, in_order({*C19, *source.corruptions}))
+
+
+def _workers(source: Source) -> int:
+    """The cores that are this process's share."""
+    if not source.is_slow:
+        return 0
+    return max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
 def _common_geometry(subjects: Sequence[Subject]) -> Geometry:
     """The one way all models want their images cut (ImageNet's usual one if there is no model)."""
     wanted = {Geometry(s.card.input_size, s.card.resize, s.card.interpolation): s.name for s in subjects}
@@ -201,6 +364,13 @@ def _common_geometry(subjects: Sequence[Subject]) -> Geometry:
         sizes = ", ".join(f"{name} {g.size} px (resize {g.resize or 'none'})" for g, name in wanted.items())
         raise UsageError(f"the models want images cut differently: {sizes}", "Evaluate them one at a time.")
     return next(iter(wanted), Geometry(224, 256))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}", "Give a text file with a class name a line.") from error
 
 
 def _attempt(problems: list[DataError], function: Callable[..., T], *args: Any) -> T | None:

@@ -10,6 +10,12 @@ from typing import Any
 import torch
 
 from ppbench.errors import UsageError
+from ppbench.registry import unknown_name
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+"""float32; float32 with products rounded to TF32, on NVIDIA's GPUs; bfloat16 and float16 by torch's autocast."""
+
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str) -> torch.device:
@@ -31,6 +37,40 @@ def choose_device(name: str) -> torch.device:
             f"This machine has: {', '.join(available_devices())}. `ppbench doctor` says more.",
         ) from error
     return device
+
+
+def check_precision(name: str, device: torch.device) -> None:
+    """Make sure that the network can compute as ``name``, one of `PRECISIONS`, says.
+
+    Raises:
+        UsageError: If there is no such precision, or this device has it not.
+    """
+    if name not in PRECISIONS:
+        raise unknown_name("precision", name, list(PRECISIONS), "ppbench eval --help")
+    if name == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device)[0] < 8):
+        raise UsageError(
+            f"--precision tf32 is not for {describe_device(device)}", "It is NVIDIA's, from Ampere on: take fp32."
+        )
+
+
+@contextmanager
+def computing(precision: str, device: torch.device) -> Iterator[None]:
+    """Compute a network's layers in a precision; entered around the network alone, since corruptions need float32."""
+    if precision in _HALF:
+        with torch.autocast(device.type, _HALF[precision]):
+            yield
+    elif precision == "tf32":
+        backends: Any = torch.backends
+        switches = (backends.cuda.matmul, backends.cudnn.conv)
+        for switch in switches:
+            switch.fp32_precision = "tf32"
+        try:
+            yield
+        finally:
+            for switch in switches:
+                switch.fp32_precision = "ieee"
+    else:
+        yield
 
 
 def available_devices() -> list[str]:

@@ -2,124 +2,380 @@
 
 from __future__ import annotations
 
-import platform
-import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Literal, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from ppbench.data.source import Pixels, Source, ids_hash
+from ppbench.data.source import Broken, Cell, Source
 from ppbench.errors import DataError, PpbenchError
-from ppbench.evaluation.devices import describe_device, full_precision
-from ppbench.evaluation.pixels import Piece, plan_pieces, stream
-from ppbench.evaluation.scores import Scores, count_cell, score
-from ppbench.models.card import Card
-from ppbench.models.checkpoint import weights_hash
-from ppbench.run import Cell, ModelRecord, Protocol, Provenance, Run, expected_cells
-from ppbench.vocabulary import C15, CLEAN, SEVERITIES
+from ppbench.evaluation.devices import full_precision
+from ppbench.evaluation.heads import Head, choose_head
+from ppbench.evaluation.journal import Journal
+from ppbench.evaluation.network import Network
+from ppbench.evaluation.plan import Missing, plan_blocks, share, spread
+from ppbench.evaluation.plausibility import PROBE, Plausibility, mildest
+from ppbench.evaluation.stream import Batch, stream
+from ppbench.evaluation.subjects import Subject
+from ppbench.evaluation.tally import SUMS, Record, Tally, count
+from ppbench.evaluation.team import Team
+from ppbench.run import expected_cells
+from ppbench.vocabulary import C15, SEVERITIES
 
-Advance = Callable[[str, int, int], None]
-"""Called after each batch with corruption, severity and the number of images done."""
+Advance = Callable[[Cell, int], None]
+"""Called now and then with a cell and how many more of its images have been through a model."""
 
+_FLUSH = 0.5
+"""Seconds after which scores are fetched from the device and written down."""
 
-class Subject(NamedTuple):
-    """A model to measure."""
-
-    name: str
-    model: nn.Module
-    card: Card
-
-
-class Outcome(NamedTuple):
-    """What an evaluation came to."""
-
-    results: list[Result]
-    """One per subject; of an evaluation that was stopped, with the finished cells."""
-    stopped_by: KeyboardInterrupt | PpbenchError | None
-    """What ended it early. Whoever called keeps the results, then raises this."""
-
-
-class Result(NamedTuple):
-    """A run and its correctness bits, ``(n,)`` booleans per cell of the run."""
-
-    run: Run
-    bits: dict[tuple[str, int], NDArray[np.bool_]]
+_SMALL = 64
+"""Side in pixels up to which images count as small."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to evaluate; nothing here but corruptions and severities changes a result."""
+    """How to evaluate."""
 
     corruptions: Sequence[str] = C15
     severities: Sequence[int] = SEVERITIES
     seed: int = 0
     normalizer: str = "none"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: str = "fp32"
+    """One of `ppbench.evaluation.devices.PRECISIONS`."""
+    compiled: bool = False
+    """Whether the network goes through ``torch.compile``."""
+    resize: int | None = None
+    """Side in pixels to which the images are resized before they are cut to the model's input size; None: not."""
+    logits: str | None = None
+    """"masked" or "all", where the model has more classes than the images; None: "masked"."""
+    chosen_classes: bool = False
+    """Whether the images are those of some classes that the user chose."""
     batch_size: int | None = None
-    """Images per forward pass; None: 128 up to 64 px, 32 above."""
+    """Images per forward pass; None: by their size and the device. Changes no result."""
     workers: int = 0
-    """Processes that make corrupted images; 0: none besides this one."""
+    """Processes that read images; 0: none besides this one. Changes no result."""
+    force: bool = False
+    """Whether to go on where the accuracy is implausible."""
     command: str = ""
     """The command line, for the record."""
+
+
+class Outcome(NamedTuple):
+    """What an evaluation came to."""
+
+    tallies: list[Tally]
+    """One per subject; none in a process that is not the first."""
+    stopped_by: KeyboardInterrupt | PpbenchError | None
+    """What kept it from finishing. Whoever called keeps the tallies' finished cells, then raises this."""
+    seconds: float
+    """From the first image to the last."""
+
+
+def cells_of(source: Source, settings: Settings) -> list[Cell]:
+    """The cells of an evaluation, in order."""
+    cells = expected_cells(settings.corruptions, settings.severities)
+    return cells if source.has_clean else cells[1:]
+
+
+def batch_size(settings: Settings, source: Source) -> int:
+    """Images per forward pass. Measured: on CPUs what stays in the cache is fastest; GPUs want much at once."""
+    if settings.batch_size is not None:
+        return settings.batch_size
+    if settings.device.type == "cuda":
+        return 1024 if source.size <= _SMALL else 256
+    return 64 if source.size <= _SMALL else 16
 
 
 def evaluate_all(
     subjects: Sequence[Subject],
     source: Source,
     settings: Settings,
-    advance: Advance = lambda corruption, severity, images: None,
+    advance: Advance = lambda cell, images: None,
+    journals: Sequence[Journal] | None = None,
+    team: Team | None = None,
 ) -> Outcome:
     """Measure all ``subjects`` on the same images; every image is loaded and corrupted once for all of them.
 
-    Models are put into eval mode. If Ctrl-C, an image that cannot be read or logits that are not finite end the
-    evaluation early, the cells that are finished are kept.
+    Models are put into eval mode and moved to the device. What the journals hold is not done again. Images that cannot
+    be read are left out and told at the end. Ctrl-C, or logits that are not finite, end the evaluation early. In all
+    these cases the cells that are finished are kept.
 
     Args:
-        subjects: Models with their cards; those of one call must want images of one geometry.
+        subjects: Models with their cards; all take the source's images.
         source: The images.
         settings: How.
         advance: Told of progress.
+        journals: One per subject, where finished pieces are written down; None: nowhere.
+        team: The processes that share the work; None: this one alone.
 
     Raises:
         DataError: Before the start, if a model does not fit the source or the source lacks cells.
     """
-    for subject in subjects:
-        check_fits(subject, source)
     source.check(settings.corruptions, settings.severities)
-    started, clock = datetime.now(UTC), time.perf_counter()
-    tallies = [_Tally(subject, settings.device) for subject in subjects]
-    stopped_by: KeyboardInterrupt | PpbenchError | None = None
-    try:
-        with full_precision(), _threads_to_spare(settings, _is_small(subjects[0].card)):
-            _run_through(tallies, source, settings, advance)
-    except (KeyboardInterrupt, PpbenchError) as reason:
-        stopped_by = reason
-    seconds = round(time.perf_counter() - clock, 3)
-    provenance = _provenance(settings, started, seconds)
-    status: Literal["complete", "interrupted"] = "complete" if stopped_by is None else "interrupted"
-    return Outcome([tally.result(source, settings, provenance, status) for tally in tallies], stopped_by)
+    heads = [check_fits(subject, source, settings) for subject in subjects]
+    work = _Evaluation(subjects, heads, source, settings, advance, journals, team or Team())
+    clock = time.perf_counter()
+    with full_precision(), _threads_to_spare(settings, source.size):
+        stopped_by = work.run()
+    return Outcome(work.tallies, stopped_by, round(time.perf_counter() - clock, 3))
+
+
+def check_fits(subject: Subject, source: Source, settings: Settings) -> Head:
+    """Find out how the model's outputs stand for the images' classes.
+
+    Raises:
+        DataError: If the model cannot be meant for the images: classes, channels or size differ.
+    """
+    card = subject.card
+    head = choose_head(subject.name, card, source, settings.logits)
+    if card.in_channels == 1 and source.channels == 3:
+        raise DataError(
+            f"{subject.name} takes grey images, {source.dataset} has colour ones", "Take a model for colour."
+        )
+    entering = source.size if settings.resize is None else settings.resize
+    if entering < card.input_size or (settings.resize is None and entering != card.input_size):
+        cut = f"resized to {entering} px" if settings.resize else f"{entering} px"
+        raise DataError(
+            f"{subject.name} takes images of {card.input_size} px, {source.dataset} has {cut}",
+            f"Corrupted images are not resized unless asked: `--resize {card.resize or card.input_size}`, or take a "
+            "model made for their size.",
+        )
+    return head
+
+
+class _Evaluation:
+    """One process's part of an evaluation."""
+
+    def __init__(
+        self, subjects: Sequence[Subject], heads: Sequence[Head], source: Source, settings: Settings,
+        advance: Advance, journals: Sequence[Journal] | None, team: Team,
+    ) -> None:  # fmt: skip
+        self._subjects, self._heads = subjects, heads
+        self._source, self._settings, self._team = source, settings, team
+        self._advance, self._journals = advance, journals or []
+        self._cells = cells_of(source, settings)
+        self._plausible = Plausibility(source.num_classes, off=settings.force)
+        self._broken: dict[Broken, set[Cell]] = {}
+        self._error: PpbenchError | None = None
+        self._running = team.size - 1
+        """Other processes that have not yet said that they are done; the first process counts them."""
+        images = len(source.ids)
+        self.tallies = [Tally(self._cells, images) for _ in subjects if team.is_first]
+        self._own = np.zeros((len(subjects), len(self._cells), 1 + SUMS), np.int64)
+        """What this process has added to the tallies in this run."""
+        for tally, journal in zip(self.tallies, self._journals, strict=False):
+            for record in journal.records:
+                tally.add(record)
+        self._before = [tally.totals() for tally in self.tallies]
+        self._done: list[Missing] = team.share([tally.done.copy() for tally in self.tallies])
+
+    def run(self) -> KeyboardInterrupt | PpbenchError | None:
+        """Do all that is missing; returns what kept it from finishing, if anything did."""
+        try:
+            self._compute()
+        except KeyboardInterrupt as reason:
+            self._team.stop()
+            return reason
+        except PpbenchError as reason:
+            self._end_with(reason)
+        if not self._team.is_first:
+            self._team.send(_Message(error=self._error, broken=self._broken, done=True))
+        while self._team.is_first and self._running:
+            self._receive()
+            time.sleep(0.01)
+        if self._team.share(self._error is None):
+            self._check_total()
+        return self._error or _unreadable(self._broken, len(self._source.ids))
+
+    def _compute(self) -> None:
+        missing = share(~np.logical_and.reduce(self._done), self._team.rank, self._team.size)
+        if not missing.any():
+            return
+        size = batch_size(self._settings, self._source)
+        blocks = plan_blocks(missing, size, image_major=self._source.image_major, first=self._probe(missing))
+        networks = [
+            Network(
+                subject, self._settings.device, head, precision=self._settings.precision,
+                compiled=self._settings.compiled, resize=self._settings.resize,
+            )
+            for subject, head in zip(self._subjects, self._heads, strict=True)
+        ]  # fmt: skip
+        labels = torch.from_numpy(self._source.labels).to(self._settings.device)
+        queue = _Queue(self._settings.device)
+        with torch.inference_mode():
+            for batch in stream(self._source, self._cells, blocks, self._settings.workers, self._settings.device):
+                of_batch = labels[torch.from_numpy(batch.places).to(labels.device)]
+                for subject, network in enumerate(networks):
+                    keep = self._wanted(subject, batch)
+                    if keep.any():
+                        queue.put(_Scored(subject, batch, keep), network.score(batch.images, of_batch))
+                if queue.is_due and self._flush(queue):
+                    return
+            self._flush(queue, last=True)
+
+    def _probe(self, missing: Missing) -> Missing:
+        """What shows early on whether labels and preprocessing are right: some images of the mildest cell."""
+        first = np.zeros_like(missing)
+        first[self._cells.index(mildest(self._cells))] = spread(missing.shape[1], PROBE)
+        return first
+
+    def _wanted(self, subject: int, batch: Batch) -> NDArray[np.bool_]:
+        """``(n,)``: which images of a batch are to be counted."""
+        wanted = ~self._done[subject][self._cells.index(batch.cell), batch.places]
+        for broken in batch.broken:
+            wanted &= batch.places != broken.place
+            self._broken.setdefault(broken, set()).add(batch.cell)
+        return wanted
+
+    def _flush(self, queue: _Queue, *, last: bool = False) -> bool:
+        """Count what has been scored, and tell; whether to stop."""
+        records = [
+            (scored.subject, count(scored.batch.cell, scored.batch.places[scored.keep], scores[:, scored.keep]))
+            for scored, scores in queue.fetch(last=last)
+        ]
+        for subject, record in records:
+            number = self._cells.index(record.cell)
+            self._own[subject, number, 0] += np.count_nonzero(record.right)
+            self._own[subject, number, 1:] += cast(NDArray[np.int64], record.sums)
+        if self._team.is_first:
+            self._take(records)
+            self._receive()
+        elif records:
+            self._team.send(_Message(records=records))
+        return self._team.is_stopped()
+
+    def _take(self, records: Sequence[tuple[int, Record]]) -> None:
+        """In the first process: count and write down what was found."""
+        for subject, tally in enumerate(self.tallies):
+            new = [record for other, record in records if other == subject]
+            for record in new:
+                tally.add(record)
+            if self._journals and new:
+                self._journals[subject].add(new)
+            self._plausible.check(self._subjects[subject].name, tally)
+        for _, record in records:
+            self._advance(record.cell, len(record.places))
+
+    def _receive(self) -> None:
+        """In the first process: take in what the others have found."""
+        for message in self._team.receive():
+            for broken, cells in message.broken.items():
+                self._broken.setdefault(broken, set()).update(cells)
+            self._running -= message.done
+            if message.error is not None:
+                self._end_with(message.error)
+            try:
+                self._take(message.records)
+            except PpbenchError as reason:
+                self._end_with(reason)
+
+    def _end_with(self, reason: PpbenchError) -> None:
+        self._error = self._error or reason
+        self._team.stop()
+
+    def _check_total(self) -> None:
+        """What all processes say they have counted must be what has arrived."""
+        everywhere = self._team.total(self._own)
+        for tally, before, added in zip(self.tallies, self._before, everywhere, strict=False):
+            if not np.array_equal(tally.totals() - before, added):
+                raise RuntimeError("the processes' counts do not add up to what has arrived")
+
+
+class _Message(NamedTuple):
+    """From another process to the first."""
+
+    records: Sequence[tuple[int, Record]] = ()
+    """With the subjects they are of."""
+    broken: dict[Broken, set[Cell]] = {}  # noqa: RUF012 (never changed)
+    error: PpbenchError | None = None
+    done: bool = False
+
+
+class _Scored(NamedTuple):
+    """A batch that has been through a network."""
+
+    subject: int
+    batch: Batch
+    keep: NDArray[np.bool_]
+    """``(n,)``: the images that count."""
+
+
+class _Queue:
+    """Scores on their way from the device.
+
+    On a GPU they are fetched one time later than they were asked for, when they have long arrived: so this process
+    never waits for the device while there is more to give it.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._later = device.type == "cuda"
+        self._waiting: list[tuple[_Scored, Tensor]] = []
+        self._coming: tuple[list[_Scored], Tensor, torch.cuda.Event] | None = None
+        self._fetched = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to fetch."""
+        return time.monotonic() - self._fetched > _FLUSH
+
+    def put(self, scored: _Scored, scores: Tensor) -> None:
+        """Add a batch with its ``(3, n)`` scores."""
+        # Without the images, which would fill the device's memory.
+        self._waiting.append((scored._replace(batch=scored.batch._replace(images=_NOTHING)), scores))
+
+    def fetch(self, *, last: bool) -> Iterator[tuple[_Scored, NDArray[np.int64]]]:
+        """The batches that have arrived, in order; at the last time, all of them."""
+        self._fetched = time.monotonic()
+        waiting, self._waiting = self._waiting, []
+        if not self._later:
+            for scored, scores in waiting:
+                yield scored, scores.numpy()
+            return
+        before = self._coming
+        self._coming = self._start(waiting) if waiting else None
+        for coming in (before, self._coming) if last else (before,):
+            if coming is not None:
+                yield from _arrived(*coming)
+        if last:
+            self._coming = None
+
+    def _start(self, waiting: Sequence[tuple[_Scored, Tensor]]) -> tuple[list[_Scored], Tensor, torch.cuda.Event]:
+        scores = torch.cat([scores for _, scores in waiting], dim=1).to("cpu", non_blocking=True)
+        event = torch.cuda.Event()
+        event.record()
+        return [scored for scored, _ in waiting], scores, event
+
+
+_NOTHING = torch.empty(0, dtype=torch.uint8)
+
+
+def _arrived(
+    batches: Sequence[_Scored], scores: Tensor, event: torch.cuda.Event
+) -> Iterator[tuple[_Scored, NDArray[np.int64]]]:
+    event.synchronize()
+    start = 0
+    for scored in batches:
+        end = start + len(scored.keep)
+        yield scored, scores[:, start:end].numpy()
+        start = end
 
 
 @contextmanager
-def _threads_to_spare(settings: Settings, small: bool) -> Iterator[None]:
+def _threads_to_spare(settings: Settings, size: int) -> Iterator[None]:
     """One thread for the network where the workers need the cores.
 
-    With small images, making them costs as much as classifying them, and OpenMP's threads, which spin while they
+    With small images, reading them costs as much as classifying them, and OpenMP's threads, which spin while they
     wait, would take the workers' time: 32 s against 26 s for the embedded run with 250 images on 2 cores.
     """
     before = torch.get_num_threads()
-    if small and settings.workers > 0 and settings.device.type == "cpu":
+    if size <= _SMALL and settings.workers > 0 and settings.device.type == "cpu":
         torch.set_num_threads(max(1, before - settings.workers))
     try:
         yield
@@ -127,141 +383,18 @@ def _threads_to_spare(settings: Settings, small: bool) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _is_small(card: Card) -> bool:
-    return card.input_size <= 64
+_NAMED = 20
+"""Broken images told one by one."""
 
 
-def check_fits(subject: Subject, source: Source) -> None:
-    """Raise `DataError` if the model cannot be meant for the images: classes or channels differ."""
-    card = subject.card
-    if card.num_classes != source.num_classes:
-        raise DataError(
-            f"{subject.name} tells {card.num_classes} classes apart, {source.dataset} has {source.num_classes}",
-            "Take a model trained for this dataset, or a dataset with the model's classes.",
-        )
-    if card.in_channels == 1 and source.channels == 3:
-        raise DataError(
-            f"{subject.name} takes grey images, {source.dataset} has colour ones", "Take a model for colour."
-        )
-    if card.input_size != source.size:
-        raise DataError(
-            f"{subject.name} takes images of {card.input_size} px, {source.dataset} has {source.size} px",
-            "Corrupted images are not resized: take a model made for their size.",
-        )
-
-
-class _Tally:
-    """One model on its way through the cells."""
-
-    def __init__(self, subject: Subject, device: torch.device) -> None:
-        self.subject = subject
-        self.hash = weights_hash(subject.model)
-        self.model = subject.model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        values = [torch.tensor(v, device=device).view(-1, 1, 1) * 255 for v in (subject.card.mean, subject.card.std)]
-        self.mean, self.std = values
-        self.open: list[Scores] = []
-        self.cells: list[Cell] = []
-        self.bits: dict[tuple[str, int], NDArray[np.bool_]] = {}
-
-    def add(self, images: Tensor, labels: Tensor) -> None:
-        """Score a batch: images ``(n, C, H, W)`` uint8 in channels_last, labels ``(n,)``."""
-        if self.subject.card.in_channels == 3 and images.shape[1] == 1:
-            images = images.expand(-1, 3, -1, -1)
-        x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        self.open.append(score(self.model(x), labels))
-
-    def close_cell(self, corruption: str, severity: int) -> None:
-        """Count the batches added since the last call as one cell."""
-        cell, right = count_cell(corruption, severity, self.open)
-        self.cells.append(cell)
-        self.bits[cell.key] = right
-        self.open = []
-
-    def result(
-        self, source: Source, settings: Settings, provenance: Provenance, status: Literal["complete", "interrupted"]
-    ) -> Result:
-        """The run so far."""
-        model = ModelRecord(
-            name=self.subject.name,
-            weights_sha256=self.hash,
-            parameters=sum(p.numel() for p in self.subject.model.parameters()),
-            card=self.subject.card.model_dump(mode="json", exclude_none=True),
-        )
-        run = Run(
-            status=status,
-            model=model,
-            protocol=_protocol(self.subject.card, source, settings),
-            cells=tuple(self.cells),
-            provenance=provenance,
-        )
-        return Result(run, self.bits)
-
-
-def _run_through(tallies: list[_Tally], source: Source, settings: Settings, advance: Advance) -> None:
-    cells = expected_cells(settings.corruptions, settings.severities)
-    if not source.has_clean:
-        cells.remove((CLEAN, 0))
-    small = _is_small(tallies[0].subject.card)
-    pieces = plan_pieces(cells, len(source.ids), settings.batch_size or (128 if small else 32))
-    labels = torch.from_numpy(np.asarray(source.labels)).to(settings.device)
-    with torch.inference_mode():
-        for piece, pixels in stream(source, pieces, settings.workers):
-            images = _to_device(pixels, settings.device)
-            of_piece = labels[int(piece.places[0]) : int(piece.places[-1]) + 1]
-            for tally in tallies:
-                tally.add(images, of_piece)
-            if int(piece.places[-1]) == len(source.ids) - 1:
-                _close(tallies, piece)
-            advance(piece.corruption, piece.severity, len(piece.places))
-
-
-def _close(tallies: list[_Tally], piece: Piece) -> None:
-    for tally in tallies:
-        tally.close_cell(piece.corruption, piece.severity)
-
-
-def _to_device(pixels: Pixels, device: torch.device) -> Tensor:
-    """``(n, H, W, C)`` in memory is ``(n, C, H, W)`` in channels_last: no copy but the one to the device."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2)
-
-
-def _protocol(card: Card, source: Source, settings: Settings) -> Protocol:
-    return Protocol(
-        dataset=source.dataset,
-        fingerprint=source.fingerprint(),
-        source=source.kind,
-        recipe=source.recipe,
-        engine=source.engine,
-        seed=settings.seed,
-        corruptions=tuple(settings.corruptions),
-        severities=tuple(settings.severities),
-        n=len(source.ids),
-        total=source.total,
-        ids_sha256=ids_hash(source.ids),
-        preprocessing=card.preprocessing(source.resizes),
-        precision="fp32",
-        normalizer=settings.normalizer,
-    )
-
-
-def _provenance(settings: Settings, started: datetime, seconds: float) -> Provenance:
-    packages = ("ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug")
-    return Provenance(
-        command=settings.command or shlex.join(sys.argv),
-        git_commit=_git_commit(),
-        versions={"python": platform.python_version(), **{name: version(name) for name in packages}},
-        platform=platform.platform(),
-        device=describe_device(settings.device),
-        started=started.isoformat(timespec="seconds"),
-        seconds=seconds,
-    )
-
-
-def _git_commit() -> str | None:
-    """Commit of the working directory, marked if files under version control differ from it."""
-    try:
-        ask = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-        answer = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+def _unreadable(broken: dict[Broken, set[Cell]], images: int) -> DataError | None:
+    """The error that names the images that could not be read; None if there are none."""
+    if not broken:
         return None
-    return answer.stdout.strip() or None
+    lines = sorted({f"{reason}. {mend}" for _, reason, mend in broken})
+    more = [f"and {len(lines) - _NAMED:,} more"] if len(lines) > _NAMED else []
+    number = len({one.place for one in broken})
+    return DataError(
+        f"{number:,} of {images:,} images could not be read; cells with all their images are kept",
+        "\n".join([*lines[:_NAMED], *more, "Mend them: the same command then does what is missing."]),
+    )

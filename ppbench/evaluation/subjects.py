@@ -3,34 +3,70 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-from ppbench.errors import DataError
-from ppbench.evaluation.loop import Subject
+from torch import nn
+
+from ppbench.errors import DataError, UsageError
+from ppbench.models.card import Card, CardOptions
 from ppbench.models.catalog import Architecture, model_names, parse_model_name
-from ppbench.models.checkpoint import load_checkpoint
+from ppbench.models.checkpoint import Checkpoint, load_checkpoint
+from ppbench.models.download import Progress
 from ppbench.models.embedded import EMBEDDED_MODELS, embedded_path
+from ppbench.models.from_code import load_from_code, names_factory
+from ppbench.models.from_timm import load_timm
+from ppbench.models.from_torchvision import load_torchvision, torchvision_networks
+from ppbench.models.statedict import names_file
 from ppbench.registry import unknown_name
-
-CHECKPOINT_ENDINGS = {".safetensors", ".ckpt", ".pth", ".pt", ".bin"}
 
 _AUTHORS = "https://github.com/bgswaroop/pushpull-conv"
 
 
-def resolve_model(spec: str) -> Subject:
-    """Load the model that ``spec`` names: an embedded checkpoint, or a file.
+class Subject(NamedTuple):
+    """A model to measure."""
+
+    name: str
+    """Fit for a file's name."""
+    model: nn.Module
+    card: Card
+
+
+def resolve_model(spec: str, options: CardOptions | None = None, progress: Progress | None = None) -> Subject:
+    """Load the model that ``spec`` names.
+
+    Args:
+        spec: An embedded checkpoint's name; ``torchvision:NAME``, ``torchvision:NAME@WEIGHTS`` or
+            ``torchvision:NAME@FILE``; ``timm:NAME`` or ``timm:NAME@FILE``; a file; or ``pkg.mod:factory``, the
+            user's own code, which is run.
+        options: Values that replace those of the model's card, or make it up where there is none.
+        progress: Told of the bytes that are downloaded, of how many (0: not known).
 
     Raises:
-        DataError: If the file cannot be used, or ``spec`` names a network, which has no weights by itself.
-        UsageError: If ``spec`` is neither a file nor a known name; the message has the nearest names.
+        DataError: If the weights cannot be used or fetched, the card is not known, or ``spec`` names a network, which
+            has no weights by itself.
+        UsageError: If ``spec`` is nothing of these; the message has the nearest names.
     """
+    options = options or CardOptions()
+    kind, _, reference = spec.partition(":")
     if spec in EMBEDDED_MODELS:
-        return Subject(spec, *load_checkpoint(embedded_path(spec)))
-    path = Path(spec)
-    if path.suffix.lower() in CHECKPOINT_ENDINGS or path.is_file() or len(path.parts) > 1:
-        return Subject(path.stem, *load_checkpoint(path))
+        return Subject(spec, *load_checkpoint(embedded_path(spec), options=options))
+    if kind == "torchvision" and reference:
+        return _subject(*load_torchvision(reference, options, progress))
+    if kind == "timm" and reference:
+        return _subject(*load_timm(reference, options))
+    if names_file(spec):
+        return Subject(Path(spec).stem, *load_checkpoint(spec, options=options))
+    if names_factory(spec):
+        return _subject(*load_from_code(spec, options))
     if spec in model_names():
         raise DataError(f"--model {spec} is a network without weights", f"weights: {_how_to_get_weights(spec)}")
+    if spec in torchvision_networks():
+        raise UsageError(f"unknown model {spec!r}", f"did you mean 'torchvision:{spec}'?")
     raise unknown_name("model", spec, [*EMBEDDED_MODELS, *model_names()], "ppbench list models")
+
+
+def _subject(name: str, checkpoint: Checkpoint) -> Subject:
+    return Subject(name, *checkpoint)
 
 
 def _how_to_get_weights(name: str) -> str:
@@ -39,7 +75,7 @@ def _how_to_get_weights(name: str) -> str:
         return f"none are published; `{_authors_training(architecture)}`, then `--model logs/…/last.ckpt`"
     if architecture.stem == "imagenet":
         url = _torchvision_url(name)
-        return f"`wget {url}`, then `--model {url.rsplit('/', 1)[-1]}`"
+        return f"`--model torchvision:{name}` fetches them; or `wget {url}`, then `--model {url.rsplit('/', 1)[-1]}`"
     data = "--dataset fashion-mnist --data DIR"
     return f"`ppbench train --model {name} {data}`, then `--model {name}-fashion-mnist.safetensors`"
 

@@ -6,15 +6,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from ppbench.errors import UsageError
+from ppbench.files import try_lock
 from ppbench.generate.records import JOURNAL, SCRATCH, cannot_write
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows: without the lock, two jobs in one folder only do the same work twice
-    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -35,7 +30,10 @@ def claimed(dest: Path) -> Iterator[Path]:
     except OSError as error:
         raise cannot_write(dest, error) from error
     try:
-        _lock(lock, dest)
+        if not try_lock(lock):
+            raise UsageError(
+                f"another ppbench is writing to {dest}", "Wait until it has finished, or give another folder."
+            )
         for torn in scratch.glob("*.part"):
             torn.unlink()
         try:
@@ -48,17 +46,3 @@ def claimed(dest: Path) -> Iterator[Path]:
                         folder.rmdir()
     finally:
         lock.close()
-
-
-def _lock(file: BinaryIO, dest: Path) -> None:
-    """Hold the lock until the file is closed or this process ends, in whatever way."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UsageError(
-            f"another ppbench is writing to {dest}", "Wait until it has finished, or give another folder."
-        ) from error
-    except OSError:  # a file system without locks
-        return

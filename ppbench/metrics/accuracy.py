@@ -13,7 +13,7 @@ from ppbench.errors import DataError
 from ppbench.metrics.metric import Unavailable
 from ppbench.registry import did_you_mean
 from ppbench.run import Protocol, Run
-from ppbench.vocabulary import C15, C19, CLEAN, SEVERITIES, set_label, severity_label
+from ppbench.vocabulary import C15, CLEAN, KNOWN, SEVERITIES, in_order, set_label, severity_label
 
 COLUMNS = ("corruption", "severity", "accuracy")
 EXAMPLE = "A CSV has the columns corruption,severity,accuracy and rows like `fog,3,0.4583`."
@@ -36,8 +36,8 @@ def mean(values: Iterable[float]) -> float:
 
 def headline_corruptions(present: Iterable[str]) -> tuple[str, ...]:
     """What headline metrics are over: c15 where all of it is present, else all that is present."""
-    names = set(present)
-    return C15 if names >= set(C15) else tuple(name for name in C19 if name in names)
+    names = in_order(present)
+    return C15 if set(names) >= set(C15) else names
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Accuracies:
     @classmethod
     def from_errors(cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None) -> Accuracies:
         """Take bare errors; the severities are those that occur among the headline corruptions."""
-        corruptions = tuple(name for name in C19 if any(name == key[0] for key in errors))
+        corruptions = in_order(name for name, _ in errors)
         headline = headline_corruptions(corruptions)
         severities = tuple(s for s in SEVERITIES if any((name, s) in errors for name in headline))
         return cls(source, dict(errors), clean, corruptions, severities)
@@ -73,7 +73,7 @@ class Accuracies:
         errors = {cell.key: cell.error for cell in run.cells}
         clean = errors.pop((CLEAN, 0), None)
         protocol = run.protocol
-        corruptions = tuple(name for name in C19 if name in protocol.corruptions)
+        corruptions = in_order(protocol.corruptions)
         severities = tuple(sorted(protocol.severities))
         return cls(run.model.name, errors, clean, corruptions, severities, protocol, run.status == "interrupted")
 
@@ -106,11 +106,29 @@ class Accuracies:
         return self.protocol is not None and self.protocol.source != "published"
 
     @property
-    def subset(self) -> str | None:
-        """``"500 of 2000"`` if only some of the dataset's images were evaluated, else None."""
+    def classes(self) -> str | None:
+        """The classes in words, if they are not all of the dataset's or the model has others too, else None.
+
+        ``"200 classes"`` if the model has outputs for these alone, ``"200 classes masked"`` if its other outputs
+        do not compete, ``"200 of 1000 classes"`` if they do.
+        """
+        classes = self.protocol and self.protocol.classes
+        if not classes:
+            return None
+        words = {"own": "{n} classes", "masked": "{n} classes masked", "all": "{n} of {outputs} classes"}
+        return words[classes.logits].format(n=classes.n, outputs=classes.outputs)
+
+    @property
+    def images(self) -> str | None:
+        """``"500 of 2000"`` if only some of the images of these classes were evaluated, else None."""
         if self.protocol is None or self.protocol.n == self.protocol.total:
             return None
         return f"{self.protocol.n} of {self.protocol.total}"
+
+    @property
+    def subset(self) -> str | None:
+        """``"200 classes masked,500 of 2000"``: `classes` and `images` as labels carry them; None without either."""
+        return ",".join(filter(None, [self.classes, self.images])) or None
 
     def label(self, name: str, *parts: str, corruptions: Sequence[str], severities: Sequence[int]) -> str:
         """``name[part,…,corruptions,severities,subset]``, the grammar of docs/metrics.md."""
@@ -197,8 +215,8 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _parse_key(path: Path, line: int, corruption: str, severity: str) -> tuple[str, int]:
     """(corruption, severity), ``("clean", 0)`` among them."""
     name = corruption.lower()
-    if name not in (CLEAN, *C19):
-        hint = f"{did_you_mean(name, [CLEAN, *C19])}`ppbench list corruptions` lists all {len(C19)}."
+    if name not in (CLEAN, *KNOWN):
+        hint = f"{did_you_mean(name, [CLEAN, *KNOWN])}`ppbench list corruptions` lists all {len(KNOWN)}."
         raise _bad_row(path, line, f"unknown corruption {corruption!r}", hint)
     allowed = (0,) if name == CLEAN else SEVERITIES
     number = severity.removesuffix(".0")  # how integers are written where a column was once of floats

@@ -10,24 +10,44 @@ from ppbench.metrics.metric import Metric, Unavailable, metric
 from ppbench.run import MICRO, Cell, Run
 from ppbench.vocabulary import CLEAN
 
+LABELS_ONLY = "the predictions came as labels, without probabilities"
+"""Why nothing is known of a cell but its top-1 results."""
+
 
 def expected_calibration_error(cell: Cell) -> float:
     """Expected calibration error, a fraction: mean over images of |accuracy - confidence| of their bin.
 
     15 equal-width bins of the highest probability; Guo et al., "On Calibration of Modern Neural
     Networks", ICML 2017.
+
+    Raises:
+        Unavailable: If there were no probabilities.
     """
+    if cell.bin_top1 is None or cell.bin_confidence is None:
+        raise Unavailable(LABELS_ONLY)
     pairs = zip(cell.bin_top1, cell.bin_confidence, strict=True)
     return sum(abs(right - confidence / MICRO) for right, confidence in pairs) / cell.n
 
 
 def log_loss(cell: Cell) -> float:
-    """Mean negative log probability of the label, in nats."""
+    """Mean negative log probability of the label, in nats.
+
+    Raises:
+        Unavailable: If there were no probabilities.
+    """
+    if cell.nll_micronats is None:
+        raise Unavailable(LABELS_ONLY)
     return cell.nll_micronats / MICRO / cell.n
 
 
 def top5_error(cell: Cell) -> float:
-    """Fraction of the images whose label is not among the five highest logits."""
+    """Fraction of the images whose label is not among the five highest logits.
+
+    Raises:
+        Unavailable: If these are unknown.
+    """
+    if cell.top5 is None:
+        raise Unavailable(LABELS_ONLY if cell.nll_micronats is None else "the five highest outputs are unknown")
     return 1 - cell.top5 / cell.n
 
 
@@ -55,7 +75,7 @@ def calibration_metrics(run: Run) -> tuple[Metric, ...]:
 
 
 def _mean_over(run: Run, keys: list[tuple[str, int]], measure: Callable[[Cell], float]) -> float:
-    """Mean over cells; `Unavailable` if there are none or one of them is missing."""
+    """Mean over cells; `Unavailable` if there are none, or one of them is missing or lacks what is measured."""
     cells = {cell.key: cell for cell in run.cells}
     missing = [key for key in keys if key not in cells]
     if missing or not keys:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ppbench.metrics.accuracy import Accuracies, mean
 from ppbench.metrics.metric import Metric, Unavailable, metric, ratio
 from ppbench.metrics.normalizers import Normalizer, PublishedMeans
+from ppbench.run import Protocol
 
 NEAR_ZERO = 1e-3
 """Denominators below a tenth of a percentage point are noise: 50,000 images have a standard error of 0.2."""
@@ -100,6 +101,7 @@ def net_robustness(accuracies: Accuracies, baseline: Accuracies | None) -> Metri
     def compute() -> float:
         if baseline is None:
             raise Unavailable("no baseline given (--baseline RUN)")
+        _require_same_task(accuracies, baseline)
         _require_same(accuracies, baseline, SAME_IMAGES)
         saved = baseline.clean_error() - accuracies.clean_error()
         saved += baseline.mean_error(names, severities) - accuracies.mean_error(names, severities)
@@ -142,7 +144,10 @@ def _mean_of_ratios(
     if normalizer is None:
         raise Unavailable("no normaliser (--normalizer alexnet, or a run or CSV)")
     if isinstance(normalizer, Accuracies):
-        _require_same(accuracies, normalizer, ("dataset",))
+        _require_same_task(accuracies, normalizer)
+    if isinstance(normalizer, PublishedMeans) and accuracies.classes:
+        whole = f"all {normalizer.classes} classes"
+        raise Unavailable(f"{normalizer.source} is published only over {whole}, not for {accuracies.classes}")
     severities = accuracies.severities
     # Asked for as a whole first, so that the reason counts all missing cells and not those of one corruption.
     accuracies.mean_error(corruptions, severities)
@@ -174,3 +179,31 @@ def _require_same(accuracies: Accuracies, other: Accuracies, fields: Sequence[st
             if field in HASHES:
                 here, there = here[:12], there[:12]
             raise Unavailable(f"{other.source} was measured on other images: {field} {there}, here {here}")
+
+
+def _require_same_task(accuracies: Accuracies, other: Accuracies) -> None:
+    """Make sure that two runs are of one dataset and chose each prediction from the same classes.
+
+    Raises:
+        Unavailable: If they did not: the fewer classes compete, the fewer errors there are.
+    """
+    _require_same(accuracies, other, ("dataset",))
+    if accuracies.protocol is None or other.protocol is None:
+        return
+    if not _same_classes(accuracies.protocol, other.protocol):
+        there, here = (one.classes or "all classes" for one in (other, accuracies))
+        differ = "" if there != here else " (not the same ones)"
+        raise Unavailable(f"{other.source} was measured on other classes: {there}, here {here}{differ}")
+
+
+def _same_classes(one: Protocol, other: Protocol) -> bool:
+    """Whether outputs of the same classes compete in two runs on one dataset."""
+    if one.classes and other.classes:
+        first, second = one.classes, other.classes
+        return (first.names_sha256, first.competing) == (second.names_sha256, second.competing)
+    subset = one.classes or other.classes
+    if subset is None:
+        return True
+    # A subset with all images of the dataset has all its classes: the model merely has outputs for others too.
+    whole = (one.fingerprint, one.total) == (other.fingerprint, other.total)
+    return whole and subset.competing == subset.n

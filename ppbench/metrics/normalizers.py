@@ -31,6 +31,8 @@ class PublishedMeans:
 
     source: str
     severities: tuple[int, ...]
+    classes: int
+    """All that the dataset has: the means are over these."""
     clean: float
     """Fraction."""
     means: Mapping[str, float]
@@ -61,6 +63,7 @@ class PublishedMeans:
 ALEXNET = PublishedMeans(
     source="alexnet",
     severities=(1, 2, 3, 4, 5),
+    classes=1000,
     clean=0.435,
     means={
         "gaussian_noise": 0.886428,

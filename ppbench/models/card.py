@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from ppbench.errors import DataError, UsageError
+from ppbench.registry import unknown_name
+
+Interpolation = Literal["bilinear", "bicubic"]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "imagenet": {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "input_size": 224, "resize": 256},
+    "cifar10": {"mean": CIFAR_MEAN, "std": CIFAR_STD, "input_size": 32, "resize": None},
+    "cifar100": {
+        "mean": (0.5071, 0.4867, 0.4408),
+        "std": (0.2675, 0.2565, 0.2761),
+        "input_size": 32,
+        "resize": None,
+    },
+    "half": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
+    "unit": {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)},
+}
+"""Usual preprocessing by name: ``half`` gives values in [-1, 1], ``unit`` leaves them in [0, 1]."""
 
 
 class Card(BaseModel):
@@ -16,14 +38,14 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     architecture: str
-    """Name for `ppbench.create_model`."""
+    """Name for `ppbench.create_model`; of a network from elsewhere, what `resolve_model` calls it."""
     num_classes: int = Field(ge=1)
     in_channels: Literal[1, 3] = 3
     input_size: int = Field(ge=8)
     """Side of the square images that go into the network, in pixels."""
     resize: int | None = None
     """Shorter side to which larger images are resized before the centre crop, in pixels; None: no resize."""
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
     mean: tuple[FiniteFloat, ...]
     """Per channel, of values in [0, 1]."""
     std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...]
@@ -53,14 +75,159 @@ class Card(BaseModel):
             raise ValueError(f"mean and std need {self.in_channels} values each, one per channel")
         return self
 
-    def preprocessing(self, resizes: bool = True) -> str:
-        """One line for people: size, resize, normalisation.
-
-        Args:
-            resizes: Whether the images are resized as the card says; corrupted sets that were published are not.
-        """
-        cut = resizes and self.resize
-        resize = f"resize {self.resize}, crop {self.input_size}" if cut else f"{self.input_size} px as is"
+    def normalization(self) -> str:
+        """How pixels enter the network, for people: ``, mean 0.485/0.456/0.406, std 0.229/0.224/0.225``."""
         grey = ", grey" if self.in_channels == 1 else ""
         mean, std = ("/".join(f"{v:.4g}" for v in values) for values in (self.mean, self.std))
-        return f"{resize}{grey}, mean {mean}, std {std}"
+        return f"{grey}, mean {mean}, std {std}"
+
+
+_EXAMPLE = "`--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --input-size 224`"
+
+
+@dataclass(frozen=True)
+class CardOptions:
+    """What a user says of a model's card. None: nothing. What is said goes before the preset, that before the card.
+
+    Raises:
+        UsageError: If a value cannot be.
+    """
+
+    preset: str | None = None
+    """One of `PRESETS`."""
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    input_size: int | None = None
+    """Without ``resize``, the resize changes with it: the centre crop keeps its share of the image."""
+    resize: int | None = None
+    interpolation: Interpolation | None = None
+    architecture: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.preset is not None and self.preset not in PRESETS:
+            raise unknown_name("preset", self.preset, list(PRESETS), "ppbench eval --help")
+        _check_channels("--mean", self.mean, lambda value: 0 <= value <= 1, "in [0, 1], as images are then")
+        _check_channels("--std", self.std, lambda value: 0 < value < math.inf, "above 0, of images in [0, 1]")
+        if self.mean and self.std and len(self.mean) != len(self.std):
+            raise UsageError("--mean and --std have different numbers of values", f"Give one per channel: {_EXAMPLE}.")
+        for name, value in (("--input-size", self.input_size), ("--resize", self.resize)):
+            if value is not None and value < 8:
+                raise UsageError(f"{name} {value} is not allowed", "It is at least 8, in pixels.")
+        if self.interpolation is not None and self.interpolation not in get_args(Interpolation):
+            raise unknown_name(
+                "interpolation", self.interpolation, list(get_args(Interpolation)), "ppbench eval --help"
+            )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said of the preprocessing."""
+        return not self._said()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a card can be made of it alone."""
+        return not self._missing()
+
+    def override(self, card: Card, what: str) -> Card:
+        """The card of ``what`` with the values that are said; the architecture stays.
+
+        Raises:
+            UsageError: If they do not fit the card, such as three means for a grey network.
+        """
+        if self.is_empty:
+            return card
+        return _valid_card(what, {**card.model_dump(), **self._values(card.model_dump())})
+
+    def make(self, what: str, **known: Any) -> Card:
+        """The card of ``what``, which has none, from what is said and the fields that are ``known``.
+
+        Raises:
+            DataError: If mean, std or input size is not said.
+            UsageError: If the values do not fit what is known.
+        """
+        if missing := self._missing():
+            raise DataError(
+                f"the card of {what} is not known: {', '.join(missing)} missing",
+                f"Give {_EXAMPLE}, or `--preset imagenet`.",
+            )
+        values = self._values({})
+        return _valid_card(what, {"in_channels": len(values["mean"]), **known, **values})
+
+    def _said(self) -> dict[str, Any]:
+        """The fields of a card that are said, the preset's among them."""
+        names = ("mean", "std", "input_size", "resize", "interpolation")
+        explicit = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {**PRESETS.get(self.preset or "", {}), **explicit}
+
+    def _missing(self) -> list[str]:
+        return [f"--{name.replace('_', '-')}" for name in ("mean", "std", "input_size") if name not in self._said()]
+
+    def _values(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields said, with a resize that fits the input size, over those of ``base``."""
+        said = self._said()
+        if self.input_size is not None and self.resize is None:
+            said["resize"] = _resize(self.input_size, {**base, **PRESETS.get(self.preset or "", {})})
+        return said
+
+
+def parse_card_options(
+    preset: str | None = None,
+    mean: str | None = None,
+    std: str | None = None,
+    input_size: int | None = None,
+    architecture: str | None = None,
+) -> CardOptions:
+    """Read the options of the command line; ``mean`` and ``std`` are numbers with commas between.
+
+    Raises:
+        UsageError: If a value cannot be.
+    """
+    numbers = (_numbers("--mean", mean), _numbers("--std", std))
+    return CardOptions(preset, *numbers, input_size=input_size, architecture=architecture)
+
+
+def first_fault(error: ValidationError) -> str:
+    """What pydantic found wrong first, in one line."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} {text} is not allowed", f"Give numbers with commas between: {_EXAMPLE}.") from None
+
+
+def _check_channels(
+    option: str, values: tuple[float, ...] | None, allows: Callable[[float], bool], allowed: str
+) -> None:
+    if values is None:
+        return
+    if len(values) not in (1, 3) or not all(map(allows, values)):
+        met = ",".join(f"{value:g}" for value in values)
+        raise UsageError(
+            f"{option} {met} is not allowed",
+            f"Give 3 numbers (1 for a grey network), each {allowed}: {_EXAMPLE}.",
+        )
+
+
+def _resize(input_size: int, base: Mapping[str, Any]) -> int | None:
+    """Resize for a new input size: the crop's share of the image stays; where none is known, the usual 224 of 256.
+
+    Images up to 64 px come in the size that the network takes.
+    """
+    if "input_size" not in base:
+        return round(input_size * 256 / 224) if input_size > 64 else None
+    resize = base.get("resize")
+    return None if resize is None else round(input_size * resize / base["input_size"])
+
+
+def _valid_card(what: str, values: Mapping[str, Any]) -> Card:
+    try:
+        return Card(**values)
+    except ValidationError as error:
+        raise UsageError(f"the card of {what} is not valid: {first_fault(error)}", f"Such as {_EXAMPLE}.") from error

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pydantic
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from ppbench.errors import DataError, UsageError
 from ppbench.files import atomic_write
-from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card
+from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card, CardOptions, first_fault
 from ppbench.models.catalog import SMALL_RESNETS, parse_model_name
 from ppbench.models.resnet import create_model
-from ppbench.models.unpickle import read_torch_file
+from ppbench.models.statedict import StateFile, check_fits, fill, keys_found, read_state_file, without_wrappers
 
 METADATA_KEY = "ppbench_card"
-
-_COUNTER = "num_batches_tracked"
-
-_NOT_A_CHECKPOINT = {
-    b"<": "it begins like a web page: the download answered with HTML, not with weights",
-    b"version https://git-lfs": "it is a Git LFS pointer (`git lfs pull` fetches the weights themselves)",
-}
 
 
 class Checkpoint(NamedTuple):
@@ -38,7 +30,13 @@ class Checkpoint(NamedTuple):
     card: Card
 
 
-def load_checkpoint(path: str | Path, *, architecture: str | None = None, card: Card | None = None) -> Checkpoint:
+def load_checkpoint(
+    path: str | Path,
+    *,
+    architecture: str | None = None,
+    card: Card | None = None,
+    options: CardOptions | None = None,
+) -> Checkpoint:
     """Load a network and its card from a file, whatever its kind. Nothing the file names is imported or run.
 
     Kinds: ppbench's own ``.safetensors``; torchvision state dicts (``.pth``), also with a ``module.`` prefix,
@@ -51,6 +49,7 @@ def load_checkpoint(path: str | Path, *, architecture: str | None = None, card: 
             recognised by its tensors.
         card: Card for a bare state dict. Without it, 1000 classes of a 7x7-stem network mean ImageNet
             preprocessing.
+        options: Values that replace those of the file's card, or make up the card of a bare state dict.
 
     Returns:
         The model (eval mode, CPU, float32) and its card.
@@ -60,10 +59,10 @@ def load_checkpoint(path: str | Path, *, architecture: str | None = None, card: 
             missing and unexpected keys, and shapes or types that differ, are listed.
         UsageError: If ``architecture`` is no known name, or another than the file says.
     """
-    path = Path(path)
-    _check_readable(path)
-    content = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-    card = card or content.card or _card_of_state(path, content.state, architecture or _recognise(path, content))
+    path, options = Path(path), options or CardOptions()
+    content = _read(path)
+    architecture = architecture or options.architecture
+    card = card or _find_card(path, content, architecture, options)
     if architecture and parse_model_name(architecture) != parse_model_name(card.architecture):
         raise UsageError(
             f"{path} holds a {card.architecture}, not a {architecture}",
@@ -72,9 +71,9 @@ def load_checkpoint(path: str | Path, *, architecture: str | None = None, card: 
     # Without memory at first: a card may ask for any size, and only one that the tensors have is made.
     with torch.device("meta"):
         model = build(card)
-    _check_fits(path, model, content.state)
+    check_fits(path, model, content.state)
     model.to_empty(device="cpu")
-    _fill(model, content.state)
+    fill(model, content.state)
     return Checkpoint(model.eval(), card)
 
 
@@ -114,92 +113,60 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _check_readable(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-    except OSError as error:
-        raise DataError(
-            f"cannot read the checkpoint {path}: {error.strerror}", "Give the path of an existing file."
-        ) from error
-    if not head:
-        raise DataError(f"{path} is empty", "Delete it and fetch the file again.")
-    # A text has no zero bytes; the length that begins a safetensors file has, and may else look like "<".
-    text = b"" if b"\0" in head else head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for start, meaning in _NOT_A_CHECKPOINT.items():
-        if text.startswith(start):
-            raise DataError(f"{path} is not a checkpoint: {meaning}", "Delete it and fetch the file again.")
-
-
-def _is_safetensors(path: Path) -> bool:
-    """Safetensors files begin with the length of their JSON header; the name's ending does not count."""
-    with path.open("rb") as file:
-        return path.suffix == ".safetensors" or file.read(9)[8:9] == b"{"
-
-
 class _Content(NamedTuple):
     """What a file holds, with torchvision's names."""
 
     state: dict[str, Tensor]
     card: Card | None
+    """The one that ppbench stored."""
     push_pull: bool
     """Whether the names in the file are those of a push-pull stem."""
+    hyper_parameters: Mapping[str, Any] | None
 
 
-def _read_safetensors(path: Path) -> _Content:
+def _read(path: Path) -> _Content:
+    file = read_state_file(path)
+    # The authors' name of a push kernel; ppbench's own is that of a plain kernel.
+    push_pull = any("conv1.push_conv." in name for name in file.tensors)
+    return _Content(_plain_names(file.tensors), _stored_card(path, file), push_pull, file.hyper_parameters)
+
+
+def _stored_card(path: Path, file: StateFile) -> Card | None:
+    if METADATA_KEY not in file.metadata:
+        return None
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        stored = Card.model_validate_json(metadata[METADATA_KEY]) if METADATA_KEY in metadata else None
-        if stored:
-            parse_model_name(stored.architecture)
-    except safetensors.SafetensorError as error:
-        raise DataError(
-            f"{path} is a damaged safetensors file ({error})",
-            "Fetch or copy it again; compare its size and hash.",
-        ) from error
+        card = Card.model_validate_json(file.metadata[METADATA_KEY])
+        parse_model_name(card.architecture)
     except (pydantic.ValidationError, UsageError) as error:
         raise DataError(
             f"the card in {path} is not valid: {_reason(error)}", "Was it written by this version of ppbench?"
         ) from error
-    return _Content(_plain_names(state), stored, _has_push_kernel(state))
+    return card
 
 
-def _has_push_kernel(names: Iterable[str]) -> bool:
-    """Whether the authors' name of a push kernel is among the names; ppbench's own is that of a plain kernel."""
-    return any("conv1.push_conv." in name for name in names)
+def _find_card(path: Path, content: _Content, architecture: str | None, options: CardOptions) -> Card:
+    """The card that the file has, or one told by its hyper-parameters or its tensors and the user."""
+    if content.card is not None:
+        return options.override(content.card, str(path))
+    if content.hyper_parameters is not None:
+        try:
+            return options.override(_authors_card(path, content.hyper_parameters, content.state), str(path))
+        except DataError:
+            if not (architecture and options.is_complete):
+                raise
+    return _card_of_state(path, content.state, architecture or _recognise(path, content), options)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, pydantic.ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return first_fault(error)
     return error.message if isinstance(error, UsageError) else repr(error)
-
-
-def _read_torch(path: Path) -> _Content:
-    content = read_torch_file(path)
-    if not isinstance(content, Mapping):
-        raise DataError(f"{path} holds no state dict but a {type(content).__name__}", "Save `model.state_dict()`.")
-    inner = content.get("state_dict", content)
-    if not isinstance(inner, Mapping):
-        raise DataError(f"the state_dict in {path} is a {type(inner).__name__}", "Save `model.state_dict()`.")
-    # Some of the authors' files keep the fixed inhibition strength in the state dict, as a plain number.
-    tensors = {k: v for k, v in inner.items() if isinstance(k, str) and isinstance(v, Tensor)}
-    state = _plain_names(tensors)
-    if not state:
-        raise DataError(f"{path} holds no tensors", "Save `model.state_dict()`, not the whole model.")
-    settings = content.get("hyper_parameters")
-    card = _authors_card(path, settings, state) if isinstance(settings, Mapping) else None
-    return _Content(state, card, _has_push_kernel(tensors))
 
 
 def _plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename to torchvision's names: no prefixes of wrapping modules, the authors' names translated."""
     renamed = {}
-    for name, tensor in state.items():
-        name = re.sub(r"^(module\.|model\.|_orig_mod\.)+", "", name)
+    for name, tensor in without_wrappers(state).items():
         name = re.sub(r"^bn\.", "bn1.", name)
         name = re.sub(r"^classifier\.", "fc.", name)
         name = name.replace("conv1.push_conv.weight", "conv1.weight")
@@ -237,7 +204,8 @@ def _authors_card(path: Path, settings: Mapping[str, Any], state: Mapping[str, T
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise DataError(
             f"the hyper-parameters in {path} do not describe a network ppbench knows ({_reason(error)})",
-            "Give the card: `load_checkpoint(path, card=Card(...))`.",
+            "Give the card: `--architecture resnet50-pp3 --preset imagenet`; "
+            "in Python: `load_checkpoint(path, card=Card(...))`.",
         ) from error
 
 
@@ -249,27 +217,31 @@ def _grey(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[tuple[float]
     return (shift / scale,), (1 / scale,)
 
 
-def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str) -> Card:
-    """The card of a bare state dict: ImageNet is known by its 1000 classes."""
+def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str, options: CardOptions) -> Card:
+    """The card of a bare state dict: ImageNet is known by its 1000 classes, else the user has to tell."""
     _check_telling(path, state)
     name = parse_model_name(architecture).name
     num_classes, in_channels = state["fc.weight"].shape[0], state["conv1.weight"].shape[1]
-    if num_classes != 1000 or in_channels != 3 or parse_model_name(name).stem != "imagenet":
+    known: dict[str, Any] = {
+        "architecture": name,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+        "stem_bias": "conv1.bias" in state,
+        "trainable_inhibition": "conv1.inhibition" in state,
+    }
+    if num_classes == 1000 and in_channels == 3 and parse_model_name(name).stem == "imagenet":
+        imagenet = Card(
+            **known, input_size=224, resize=256, mean=IMAGENET_MEAN, std=IMAGENET_STD, trained_on="imagenet"
+        )
+        return options.override(imagenet, str(path))
+    if options.is_empty:
         raise DataError(
             f"{path} is a bare state dict ({name}, {num_classes} classes): its mean, std and input size are not known",
-            "Give the card: `load_checkpoint(path, card=Card(...))`; checkpoints of `ppbench train` carry theirs.",
+            "Give the card: `--preset cifar10`, or `--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 "
+            "--input-size 224`; in Python: `load_checkpoint(path, card=Card(...))`. Checkpoints of `ppbench train` "
+            "carry theirs.",
         )
-    return Card(
-        architecture=name,
-        num_classes=num_classes,
-        input_size=224,
-        resize=256,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        stem_bias="conv1.bias" in state,
-        trainable_inhibition="conv1.inhibition" in state,
-        trained_on="imagenet",
-    )
+    return options.make(str(path), **known)
 
 
 _TELLING = {"conv1.weight": 4, "fc.weight": 2, "layer1.0.conv2.weight": 4}
@@ -288,9 +260,16 @@ _GROUPED = {("resnet50", 4): "resnext50_32x4d", ("resnet101", 8): "resnext101_32
 """ResNeXts by (their ResNet, input channels per group of the first 3x3 convolution)."""
 
 
+_OTHER_NETWORKS = (
+    "`ppbench list models` lists the networks; for others: `--model torchvision:NAME@FILE`, `timm:NAME@FILE`."
+)
+
+
 def _check_telling(path: Path, state: Mapping[str, Tensor]) -> None:
     if any(name not in state or state[name].dim() != dim for name, dim in _TELLING.items()):
-        raise DataError(f"{path} is the state dict of no network ppbench knows", _keys_found(state))
+        raise DataError(
+            f"{path} is the state dict of no network ppbench knows", f"{keys_found(state)} {_OTHER_NETWORKS}"
+        )
 
 
 def _recognise(path: Path, content: _Content) -> str:
@@ -300,7 +279,8 @@ def _recognise(path: Path, content: _Content) -> str:
     if content.push_pull:
         raise DataError(
             f"{path} holds the weights of a push-pull network, but not the size of its mean filter",
-            "Name the network: `load_checkpoint(path, architecture='resnet50-pp3')`.",
+            "Name the network: `--architecture resnet50-pp3`; in Python: "
+            "`load_checkpoint(path, architecture='resnet50-pp3')`.",
         )
     blocks = [{n.split(".")[1] for n in state if n.startswith(f"layer{stage}.")} for stage in (1, 2, 3, 4)]
     counts = tuple(map(len, blocks))
@@ -310,42 +290,9 @@ def _recognise(path: Path, content: _Content) -> str:
             return small
     network = _DEPTHS.get(("layer1.0.conv3.weight" in state, counts))
     if network is None:
-        raise DataError(f"{path} is the state dict of no network ppbench knows", _keys_found(state))
+        raise DataError(
+            f"{path} is the state dict of no network ppbench knows", f"{keys_found(state)} {_OTHER_NETWORKS}"
+        )
     per_group = state["layer1.0.conv2.weight"].shape[1]
     network = _GROUPED.get((network, per_group), network)
     return network if state["conv1.weight"].shape[-1] == 7 else f"{network}-cifar"
-
-
-def _keys_found(state: Mapping[str, Tensor]) -> str:
-    return f"Its first keys: {', '.join(list(state)[:4])}. `ppbench list models` lists the networks."
-
-
-def _check_fits(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Raise one `DataError` with all in ``state`` that does not fit ``model``."""
-    own = model.state_dict()
-    missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
-    unexpected = [name for name in state if name not in own]
-    differing = [
-        f"{name} {_kind(state[name])} instead of {_kind(own[name])}"
-        for name in own
-        if name in state and _kind(state[name]) != _kind(own[name])
-    ]
-    problems = [
-        f"{label}: {', '.join(names[:8])}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        for label, names in (("missing", missing), ("unexpected", unexpected), ("differing", differing))
-        if names
-    ]
-    if problems:
-        raise DataError(f"the weights in {path} do not fit the network", "\n".join(problems))
-
-
-def _kind(tensor: Tensor) -> str:
-    """What must be equal for one tensor to be loaded into another; the number of bits need not be."""
-    kind = "complex" if tensor.is_complex() else "float" if tensor.is_floating_point() else "integer"
-    return f"{kind} {tuple(tensor.shape)}"
-
-
-def _fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a ``state`` that fits; the batch counters, which old files lack, start from 0."""
-    counters = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if n.endswith(_COUNTER)}
-    model.load_state_dict(counters | dict(state))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from ppbench.metrics.accuracy import Accuracies, WorstCell
 from ppbench.metrics.calibration import calibration_metrics
@@ -16,7 +17,7 @@ from ppbench.metrics.corruption_error import (
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.normalizers import Normalizer
 from ppbench.run import Run
-from ppbench.vocabulary import FAMILIES, FAMILY_OF, SEVERITIES
+from ppbench.vocabulary import SEVERITIES, family_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Document:
     """The headline."""
     corruptions: tuple[Row, ...]
     families: tuple[Row, ...]
-    """One for each family of which a corruption is present."""
+    """One for each family of which a corruption is present; ``other`` has those of no published set."""
     overall: Row
     """Over the headline corruptions."""
     severities: Mapping[int, Metric]
@@ -62,7 +63,7 @@ class Document:
 
     def family(self, name: str) -> list[Row]:
         """The corruptions of a family."""
-        return [row for row in self.corruptions if FAMILY_OF[row.name] == name]
+        return [row for row in self.corruptions if family_of(row.name) == name]
 
 
 def build_document(
@@ -77,14 +78,15 @@ def build_document(
     """
     accuracies = Accuracies.from_run(results) if isinstance(results, Run) else results
     names = accuracies.corruptions
-    families = {family: tuple(c for c in members if c in names) for family, members in FAMILIES.items()}
+    # In canonical order the members of a family stand together.
+    families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
     return Document(
         accuracies=accuracies,
         normalizer=normalizer.source if normalizer else "none",
         baseline=baseline.source if baseline else None,
         metrics=headline_metrics(accuracies, normalizer, baseline),
         corruptions=tuple(_row(accuracies, normalizer, name, (name,)) for name in names),
-        families=tuple(_row(accuracies, normalizer, name, present) for name, present in families.items() if present),
+        families=tuple(_row(accuracies, normalizer, family, members) for family, members in families),
         overall=_row(accuracies, normalizer, "mean", accuracies.headline),
         severities={s: mean_error(accuracies, severities=(s,)) for s in accuracies.severities},
         worst_cell=accuracies.worst_cell(),

@@ -12,7 +12,7 @@ from ppbench.metrics.corruption_error import FORMULAS
 from ppbench.metrics.metric import Metric
 from ppbench.report.document import Document, Row
 from ppbench.report.sheets import Line, Sheet, sheets
-from ppbench.vocabulary import CLEAN, FAMILY_OF
+from ppbench.vocabulary import CLEAN, family_of
 
 DIGITS = 10
 """Decimals kept in JSON and CSV: far finer than any measurement, and free of the last bits' noise."""
@@ -64,6 +64,8 @@ def as_dict(document: Document) -> dict[str, Any]:
         "source": accuracies.source,
         "dataset": protocol.dataset if protocol else None,
         "images": protocol and {key: getattr(protocol, key) for key in ("n", "total", "source", "recipe", "engine")},
+        "classes": protocol and protocol.classes and protocol.classes.model_dump(),
+        "precision": protocol and protocol.precision,
         "interrupted": accuracies.interrupted,
         "normalizer": document.normalizer,
         "baseline": document.baseline,
@@ -130,7 +132,7 @@ def _metric_dict(metric: Metric) -> dict[str, Any]:
 def _corruption_dict(row: Row) -> dict[str, Any]:
     return {
         "corruption": row.name,
-        "family": FAMILY_OF[row.name],
+        "family": family_of(row.name),
         "severities": {str(s): _round(value) for s, value in row.accuracies.items()},
         **_plain({"mean_error": row.mean_error, "CE": row.ce, "relative_CE": row.relative_ce}, row),
     }
@@ -165,7 +167,7 @@ def _tidy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
             yield _tidy_row(metric, row.name, severity=severity)
     for row in document.corruptions:
         for metric in (row.mean_error, row.ce, row.relative_ce):
-            yield _tidy_row(metric, FAMILY_OF[row.name], row.name)
+            yield _tidy_row(metric, family_of(row.name), row.name)
     yield from _accuracy_rows(document)
 
 
@@ -178,14 +180,14 @@ def _accuracy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
     """The worst cell, then every cell."""
     worst = document.worst_cell
     if worst is not None:
-        place = (FAMILY_OF[worst.corruption], worst.corruption, worst.severity)
+        place = (family_of(worst.corruption), worst.corruption, worst.severity)
         yield "worst_cell", *place, _round(worst.accuracy), "fraction", "worst_cell", ""
     clean = document.accuracies.clean
     if clean is not None:
         yield "accuracy", "", CLEAN, 0, _round(1 - clean), "fraction", "accuracy", ""
     for row in document.corruptions:
         for severity, accuracy in row.accuracies.items():
-            place = (FAMILY_OF[row.name], row.name, severity)
+            place = (family_of(row.name), row.name, severity)
             reason = row.errors[severity].reason or ""
             yield "accuracy", *place, _round(accuracy), "fraction", "accuracy", reason
 

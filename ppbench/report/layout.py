@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from ppbench.report.sheets import Sheet
 
@@ -13,9 +14,11 @@ GAP = 2
 LONGEST_PIECE = 32
 """A piece of text that is longer than this may be cut to make columns fit."""
 
-# Labels may break after "[" and ",", but "500 of 2000" stays together; names in headers after "-" and the like.
-_PIECES = re.compile(r"(?:\d+ of \d+|[^ ,\[])+[ ,\[]*|[ ,\[]+")
-_SENTENCE_PIECES = re.compile(r"(?:\d+ of \d+|[\d.]+ (?:%|nats)|[^ ])+ *")
+# Labels may break after "[" and ",", but "500 of 2000" and "200 classes masked" stay together; names in headers
+# after "-" and the like.
+_TOGETHER = r"\d+ of \d+(?: classes)?|\d+ classes(?: masked)?|\d+ corruptions"
+_PIECES = re.compile(rf"(?:{_TOGETHER}|[^ ,\[])+[ ,\[]*|[ ,\[]+")
+_SENTENCE_PIECES = re.compile(rf"(?:{_TOGETHER}|[\d.]+ (?:%|nats)|[^ ])+ *")
 _NAME_PIECES = re.compile(r"[^ _./-]*[ _./-]+|[^ _./-]+")
 
 
@@ -31,6 +34,11 @@ class _Text:
     """Indentation of its further lines."""
 
     @property
+    def is_label(self) -> bool:
+        """Whether it is a metric's label, of which no name is broken."""
+        return any("[" in piece for piece in self.pieces)
+
+    @property
     def longest(self) -> int:
         """Width of the whole in one line."""
         return len((self.first + "".join(self.pieces)).rstrip())
@@ -41,6 +49,10 @@ class _Text:
         indents = [len(self.first), *[len(self.rest)] * len(self.pieces)]
         widths = [indent + len(piece.rstrip()) for indent, piece in zip(indents, self.pieces, strict=False)]
         return max(widths, default=0)
+
+    def with_names_broken(self) -> _Text:
+        """The same text, breaking inside names too: after underscores and the like."""
+        return replace(self, pieces=tuple(part for piece in self.pieces for part in _NAME_PIECES.findall(piece)))
 
     def wrap(self, width: int) -> list[str]:
         """Its lines, none wider than ``width``; a piece is cut only if it is too wide for a line of its own."""
@@ -73,9 +85,14 @@ class Block:
 def lay_out(sheet: Sheet, width: int) -> list[Block]:
     """One block if the columns fit in ``width``, else several below each other.
 
-    Numbers are never wrapped, labels and words are, so that the block gets as few lines as it can.
+    Numbers are never wrapped, labels and words are, so that the block gets as few lines as it can. The names of
+    corruptions are wrapped only where that saves a second block.
     """
     columns = [_column(sheet, index) for index in range(len(sheet.header))]
+    broken = [[text if text.is_label else text.with_names_broken() for text in columns[0]], *columns[1:]]
+    wordy, available = [index in sheet.text_columns for index in range(len(columns))], width - GAP * (len(columns) - 1)
+    if _widths(columns, wordy, available) is None and _widths(broken, wordy, available) is not None:
+        columns = broken
     return _blocks(columns, list(range(len(columns))), sheet.text_columns, width)
 
 
@@ -95,7 +112,10 @@ def _column(sheet: Sheet, index: int) -> list[_Text]:
 
 def _words(text: str, hanging: str) -> _Text:
     indent = text[: len(text) - len(text.lstrip())]
-    return _Text(tuple(_PIECES.findall(text.lstrip())), indent, indent + hanging)
+    pieces = _PIECES.findall(text.lstrip())
+    # What would be cut somewhere is better broken inside, where the name has parts.
+    parts = [_NAME_PIECES.findall(piece) if len(piece) > LONGEST_PIECE else [piece] for piece in pieces]
+    return _Text(tuple(chain.from_iterable(parts)), indent, indent + hanging)
 
 
 def _blocks(columns: list[list[_Text]], places: list[int], wordy: Sequence[int], width: int) -> list[Block]:

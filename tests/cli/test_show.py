@@ -1,13 +1,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
 from ppbench.run import write_run
-from ppbench.vocabulary import C15, SEVERITIES
+from ppbench.vocabulary import C15, C_3D, C_BAR, SEVERITIES
 from tests.builders import make_errors, make_run, write_csv, write_resnet50
 
 
@@ -153,3 +154,28 @@ def test_showing_a_run_imports_neither_torch_nor_pandas_nor_numpy(run_file):
         ask = [sys.executable, "-c", program, str(run_file), "--format", form]
         answer = subprocess.run(ask, capture_output=True, text=True, check=True)
         assert answer.stdout.splitlines()[-1] == "[]"
+
+
+RUNS = Path(__file__).parents[1] / "runs"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("form", ["rich", "json", "csv", "markdown", "latex"])
+def test_run_files_of_every_version_are_shown_in_every_format(version, form):
+    result = invoke(RUNS / f"v{version}.json", "--format", form)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert ("Mist" in result.stdout) == (version == 2)
+
+
+@pytest.mark.parametrize(("names", "label"), [(C_BAR, "cbar"), (C_3D, "3dcc")])
+def test_a_csv_of_another_published_set(tmp_path, names, label):
+    path = write_csv(tmp_path / "net.csv", {("clean", 0): 0.75, **{(c, s): 0.5 for c in names for s in SEVERITIES}})
+    metrics = metrics_of(path)
+    assert metrics["mean_error"] == {
+        "name": "mean_error",
+        "label": f"mean_error[{label},s1-5]",
+        "value": 50,
+        "unit": "%",
+    }
+    assert metrics["mCE"]["reason"] == f"alexnet has no published error for {names[0]}"
+    assert metrics_of(path, "--normalizer", path)["mCE"]["value"] == pytest.approx(100)

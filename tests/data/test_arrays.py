@@ -15,12 +15,22 @@ def test_the_embedded_slice_is_stratified_and_unique() -> None:
     assert len(np.unique(images.images.reshape(2000, -1), axis=0)) == 2000
 
 
-def test_taking_keeps_ids_labels_and_pixels_together() -> None:
+def test_rows_are_loaded_as_they_are() -> None:
     images = embedded_images()
-    part = images.take(np.array([3, 1999]))
-    assert part.ids == [images.ids[3], images.ids[1999]]
-    assert np.array_equal(part.load(np.array([1])), images.images[[1999]])
-    assert part.labels.tolist() == images.labels[[3, 1999]].tolist()
+    pixels, broken = images.load(np.array([3, 1999]))
+    assert np.array_equal(pixels, images.images[[3, 1999]])
+    assert broken == ()
+    assert images.cut == "28 px as is"
+    assert images.class_names[9] == "Ankle boot"
+
+
+def test_stamps_follow_the_pixels() -> None:
+    images = embedded_images()
+    rows = np.array([3, 1999])
+    before = images.stamps(rows)
+    images.images = images.images.copy()
+    images.images[3, 0, 0] += 1
+    assert (before != images.stamps(rows)).tolist() == [True, False]
 
 
 def test_the_fingerprint_sees_one_grey_level_and_one_label() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torchvision.transforms.v2 as transforms
 from PIL import Image
 
 from ppbench.data.folder import FolderImages, load_rgb
+from ppbench.data.images import AsIs, CentralPart, describe
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 from tests.trees import photographs, write_class_folders
@@ -17,10 +19,11 @@ from tests.trees import photographs, write_class_folders
 
 def test_labels_follow_the_sorted_class_names(tmp_path: Path) -> None:
     images = FolderImages(write_class_folders(tmp_path, classes=3, per_class=2), Geometry(40, None))
-    assert images.class_names == ["n00000000", "n00000001", "n00000002"]
+    assert images.class_names == ("n00000000", "n00000001", "n00000002")
     assert images.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert images.ids == sorted(images.ids)
-    loaded = images.load(np.array([0, 5]))
+    loaded, broken = images.load(np.array([0, 5]))
+    assert not broken
     assert loaded.shape == (2, 40, 40, 3)
     assert np.array_equal(loaded[1], np.asarray(Image.open(tmp_path / images.ids[5])))
 
@@ -57,19 +60,60 @@ def test_hidden_files_are_no_images(tmp_path: Path) -> None:
     assert len(FolderImages(root, Geometry(40, None)).ids) == 6
 
 
-def test_a_truncated_image_is_named(tmp_path: Path) -> None:
+def test_a_broken_image_is_told_and_black_and_the_others_are_there(tmp_path: Path) -> None:
     root = write_class_folders(tmp_path)
     images = FolderImages(root, Geometry(40, None))
-    broken = root / images.ids[0]
-    broken.write_bytes(broken.read_bytes()[:400])
-    with pytest.raises(DataError, match=f"cannot read the image {broken}"):
-        images.load(np.array([0]))
+    cut_off, gone, text = (root / images.ids[row] for row in (0, 2, 4))
+    cut_off.write_bytes(cut_off.read_bytes()[:400])
+    gone.unlink()
+    text.write_text("<html>404</html>")
+    pixels, broken = images.load(np.array([4, 1, 2, 0]))
+    assert [one.place for one in broken] == [0, 2, 3]
+    for one, path in zip(broken, (text, gone, cut_off), strict=True):
+        assert one.reason.startswith(f"cannot read the image {path}: ")
+        assert "Replace or remove" in one.mend
+    assert "BytesIO" not in broken[0].reason
+    assert not pixels[[0, 2, 3]].any()
+    assert np.array_equal(pixels[1], np.asarray(Image.open(root / images.ids[1])))
 
 
-def test_an_image_smaller_than_the_crop_is_refused(tmp_path: Path) -> None:
+def test_an_image_smaller_than_the_crop_is_told(tmp_path: Path) -> None:
     images = FolderImages(write_class_folders(tmp_path, size=40), Geometry(64, None))
-    with pytest.raises(DataError, match="40 x 40 pixels, the model wants 64 x 64"):
-        images.load(np.array([0]))
+    (broken,) = images.load(np.array([0])).broken
+    assert "40 x 40 pixels, the model wants 64 x 64" in broken.reason
+
+
+def test_as_is_means_one_size(tmp_path: Path) -> None:
+    images = FolderImages(write_class_folders(tmp_path, size=40), AsIs(32))
+    (broken,) = images.load(np.array([0])).broken
+    assert "40 x 40 pixels, the others 32 x 32" in broken.reason
+
+
+def test_the_cut_of_299_px_is_that_of_the_authors_script(tmp_path: Path) -> None:
+    whole = Image.fromarray(photographs(170, 1)[0]).resize((501, 333))
+    whole.save(tmp_path / "a.png")
+    # int(501 * 0.875) = 438 and int(333 * 0.875) = 291 pixels, from (501 - 438) / 2 = 31.5 and 21 on; halves to even
+    expected = whole.crop((32, 21, 32 + 438, 21 + 291)).resize((299, 299), Image.Resampling.BILINEAR)
+    assert np.array_equal(load_rgb(tmp_path / "a.png", CentralPart(299, 0.875)), np.asarray(expected))
+
+
+def test_cuts_in_words() -> None:
+    assert describe(Geometry(224, 256)) == "resize 256, crop 224"
+    assert describe(Geometry(224, 256, "bicubic")) == "resize 256 bicubic, crop 224"
+    assert describe(Geometry(32, None)) == "crop 32"
+    assert describe(AsIs(64)) == "64 px as is"
+    assert describe(CentralPart(299, 0.875)) == "crop 87.5 %, resize 299 x 299"
+
+
+def test_stamps_change_with_the_file(tmp_path: Path) -> None:
+    images = FolderImages(write_class_folders(tmp_path), Geometry(40, None))
+    rows = np.arange(3)
+    before = images.stamps(rows)
+    os.utime(tmp_path / images.ids[1], ns=(0, 5))
+    (tmp_path / images.ids[2]).unlink()
+    after = images.stamps(rows)
+    assert (before != after).tolist() == [False, True, True]
+    assert after[2] == 0
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "no images", "file"])

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from ppbench.evaluation.loop import Subject
+from ppbench.data.source import Source
+from ppbench.evaluation.loop import Settings, evaluate_all
+from ppbench.evaluation.record import Result, identify, results
+from ppbench.evaluation.subjects import Subject
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import build, save_checkpoint
 
@@ -40,3 +46,12 @@ def tiny_checkpoint(path: Path, seed: int = 0, **card: int | str) -> Path:
     _, model, described = tiny_subject(seed=seed, **card)
     save_checkpoint(path, model, described)
     return path
+
+
+def measured(
+    subjects: Sequence[Subject], source: Source, settings: Settings, *more: Any
+) -> tuple[list[Result], BaseException | None]:
+    """The runs of an evaluation, and what ended it early."""
+    outcome = evaluate_all(subjects, source, settings, *more)
+    identities = [identify(subject, source, settings) for subject in subjects]
+    return results(identities, outcome, settings, datetime.now(UTC), 1), outcome.stopped_by

@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ppbench.errors import DataError
-from ppbench.evaluation.scores import Scores, count_cell, score
+from ppbench.evaluation.scores import score
+from ppbench.evaluation.tally import Record, Tally, count
 from ppbench.run import CALIBRATION_BINS, Cell
+
+KEY = ("fog", 3)
 
 
 def counts_by_hand(logits: list[list[float]], labels: list[int]) -> dict[str, float]:
@@ -34,30 +37,38 @@ def counts_by_hand(logits: list[list[float]], labels: list[int]) -> dict[str, fl
     return totals | {f"bin{b}_{name}": bins[b][i] for b in range(CALIBRATION_BINS) for i, name in enumerate("nrc")}
 
 
-def random_batch(seed: int, count: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+def random_batch(seed: int, number: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng(seed)
     # Multiples of a quarter make ties frequent.
-    logits = torch.from_numpy(rng.integers(-12, 12, (count, classes)) / 4).float()
-    return logits, torch.from_numpy(rng.integers(0, classes, count))
+    logits = torch.from_numpy(rng.integers(-12, 12, (number, classes)) / 4).float()
+    return logits, torch.from_numpy(rng.integers(0, classes, number))
+
+
+def tally_of(logits: torch.Tensor, labels: torch.Tensor, pieces: int) -> Tally:
+    tally = Tally([KEY], len(labels))
+    for places in np.array_split(np.arange(len(labels)), pieces):
+        tally.add(count(KEY, places, score(logits[places], labels[places]).numpy()))
+    return tally
 
 
 def cell_of(logits: torch.Tensor, labels: torch.Tensor, pieces: int) -> Cell:
-    batches = [score(a, b) for a, b in zip(logits.chunk(pieces), labels.chunk(pieces), strict=True)]
-    return count_cell("fog", 3, batches)[0]
+    return tally_of(logits, labels, pieces).cell(KEY)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(2, 12))
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_counts_equal_those_by_hand(seed: int, count: int, classes: int) -> None:
-    logits, labels = random_batch(seed, count, classes)
+def test_counts_equal_those_by_hand(seed: int, number: int, classes: int) -> None:
+    logits, labels = random_batch(seed, number, classes)
     cell = cell_of(logits, labels, 1)
     expected = counts_by_hand(logits.tolist(), labels.tolist())
-    assert (cell.n, cell.top1, cell.top5) == (count, expected["top1"], expected["top5"])
-    assert cell.nll_micronats / 1e6 == pytest.approx(expected["nll"], abs=2e-6 * count)
+    assert (cell.n, cell.top1, cell.top5) == (number, expected["top1"], expected["top5"])
+    assert cell.nll_micronats / 1e6 == pytest.approx(expected["nll"], abs=2e-6 * number)
+    assert cell.bin_n is not None
+    assert cell.bin_top1 is not None
     assert list(cell.bin_n) == [expected[f"bin{b}_n"] for b in range(CALIBRATION_BINS)]
     assert list(cell.bin_top1) == [expected[f"bin{b}_r"] for b in range(CALIBRATION_BINS)]
     confidences = [expected[f"bin{b}_c"] for b in range(CALIBRATION_BINS)]
-    assert np.array(cell.bin_confidence) / 1e6 == pytest.approx(confidences, abs=2e-6 * count)
+    assert np.array(cell.bin_confidence) / 1e6 == pytest.approx(confidences, abs=2e-6 * number)
 
 
 @given(st.integers(0, 10_000), st.integers(2, 7))
@@ -69,7 +80,7 @@ def test_counts_do_not_depend_on_how_images_are_batched(seed: int, pieces: int) 
 
 def test_top1_is_what_argmax_says() -> None:
     logits, labels = random_batch(3, 500, 6)
-    right = count_cell("fog", 1, [score(logits, labels)])[1]
+    right = tally_of(logits, labels, 3).bits(KEY)
     assert np.array_equal(right, (logits.numpy().argmax(1) == labels.numpy()))
 
 
@@ -83,11 +94,21 @@ def test_outputs_that_are_not_finite_are_an_error(bad: float) -> None:
     logits, labels = random_batch(0, 8, 4)
     logits[2, 1] = bad
     with pytest.raises(DataError, match="1 outputs that are not finite at fog/3"):
-        count_cell("fog", 3, [score(logits, labels)])
+        cell_of(logits, labels, 1)
 
 
 def test_half_precision_logits_are_scored_in_single() -> None:
     logits, labels = random_batch(1, 20, 5)
     for dtype in (torch.float16, torch.bfloat16):
-        got: Scores = score(logits.to(dtype), labels)
-        assert torch.equal(got.rank, score(logits, labels).rank)  # quarters are exact in both
+        assert torch.equal(score(logits.to(dtype), labels)[0], score(logits, labels)[0])  # quarters are exact in both
+
+
+def test_an_image_is_never_counted_twice() -> None:
+    tally = Tally([KEY], 4)
+    tally.add(Record(KEY, np.array([1, 2]), np.array([True, False]), None))
+    with pytest.raises(RuntimeError, match="counted twice"):
+        tally.add(Record(KEY, np.array([2]), np.array([True]), None))
+    assert tally.finished() == []
+    tally.add(Record(KEY, np.array([0, 3]), np.array([True, True]), None))
+    cell = tally.cell(KEY)
+    assert (cell.n, cell.top1, cell.top5, cell.nll_micronats, cell.bin_n) == (4, 3, None, None, None)

@@ -3,8 +3,8 @@ import pytest
 from ppbench.errors import DataError
 from ppbench.metrics.accuracy import Accuracies, headline_corruptions
 from ppbench.metrics.metric import Unavailable
-from ppbench.vocabulary import C15, C19, CLEAN
-from tests.builders import make_errors, make_run, write_csv
+from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN
+from tests.builders import make_classes, make_errors, make_run, write_csv
 
 HEADER = "corruption,severity,accuracy\n"
 
@@ -39,6 +39,8 @@ def test_columns_may_stand_in_any_order_with_others_between_blanks_and_a_byte_or
             "columns",
         ),
         (HEADER + "fogg,1,0.5\n", "line 2: unknown corruption 'fogg'", "did you mean 'fog'"),
+        (HEADER + "sparkle,1,0.5\n", "line 2: unknown corruption 'sparkle'", "did you mean 'sparkles'"),
+        (HEADER + "mist,1,0.5\n", "line 2: unknown corruption 'mist'", "lists all 41"),
         (HEADER + "fog,1,.5\n,2,.5\n", "line 3: unknown corruption ''", "ppbench list corruptions"),
         (HEADER + "fog,6,0.5\n", "line 2: severity '6' of fog is not allowed", "1 to 5"),
         (HEADER + "fog,0,0.5\n", "line 2: severity '0' of fog is not allowed", "1 to 5"),
@@ -83,6 +85,29 @@ def test_headline_is_c15_where_it_is_whole_else_what_is_there():
     assert headline_corruptions(C19) == C15
     assert headline_corruptions(reversed(C15)) == C15
     assert headline_corruptions(("saturate", "frost", "fog")) == ("frost", "fog", "saturate")
+    assert headline_corruptions((*C_BAR, *C15)) == C15
+    assert headline_corruptions(reversed(C_BAR)) == C_BAR
+    assert headline_corruptions(("mist", "haze", *C_3D)) == (*C_3D, "haze", "mist")
+
+
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (C_BAR, "cbar"),
+        (C_3D, "3dcc"),
+        (C_3D[:11], "11/12"),
+        (("mist", "haze"), "haze+mist"),
+        (tuple("abcde"), "5 corruptions"),
+    ],
+)
+def test_corruptions_beyond_the_nineteen_are_the_headline(tmp_path, names, label):
+    table = Accuracies.from_run(make_run(make_errors(4, names), corruptions=names))
+    assert table.label("M", corruptions=table.headline, severities=(3,)) == f"M[{label},s3]"
+    assert table.mean_error(table.headline, table.severities) > 0
+    assert Accuracies.from_errors("net", table.errors, None).corruptions == table.corruptions
+    if label in ("cbar", "3dcc"):
+        path = write_csv(tmp_path / "net.csv", {key: 1 - error for key, error in table.errors.items()})
+        assert Accuracies.from_csv(path).errors == pytest.approx(table.errors)
 
 
 def test_a_mean_over_an_incomplete_grid_names_the_missing_cells():
@@ -120,3 +145,20 @@ def test_only_clean_images_leave_no_corrupted_cells():
     table = Accuracies.from_run(make_run({(CLEAN, 0): 0.1}, corruptions=()))
     with pytest.raises(Unavailable, match="no corrupted cells"):
         table.mean_error(table.headline, table.severities)
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (make_classes(outputs=200, logits="own"), "200 classes"),
+        (make_classes(logits="masked"), "200 classes masked"),
+        (make_classes(logits="all"), "200 of 1000 classes"),
+    ],
+)
+def test_labels_say_which_classes_compete(classes, words):
+    whole, part = (Accuracies.from_run(make_run(n=500, total=t, classes=classes)) for t in (500, 10_000))
+    assert (whole.classes, whole.images, whole.subset) == (words, None, words)
+    assert (part.images, part.subset) == ("500 of 10000", f"{words},500 of 10000")
+    label = part.label("mean_error", corruptions=C15, severities=(1, 2, 3, 4, 5))
+    assert label == f"mean_error[c15,s1-5,{words},500 of 10000]"
+    assert Accuracies.from_run(make_run()).subset is None

@@ -4,7 +4,7 @@ import pytest
 from ppbench.metrics.calibration import calibration_metrics, expected_calibration_error, log_loss, top5_error
 from ppbench.run import CALIBRATION_BINS, MICRO, Cell
 from ppbench.vocabulary import CLEAN
-from tests.builders import make_cell, make_run
+from tests.builders import make_cell, make_run, without_probabilities
 
 
 def random_cell(n=400, seed=0):
@@ -69,3 +69,24 @@ def test_a_missing_cell_is_a_reason():
         "net lacks 1 of 1 cells",
         "net lacks 1 of 2 cells",
     }
+
+
+def test_predictions_that_came_as_labels_have_no_calibration():
+    metrics = calibration_metrics(make_run(labels_only=True))
+    assert {metric.value for metric in metrics} == {None}
+    assert {metric.reason for metric in metrics} == {"the predictions came as labels, without probabilities"}
+
+
+def test_one_cell_without_probabilities_takes_the_mean_with_it():
+    run = make_run(corruptions=("fog",), severities=(1, 2))
+    clean, first, second = run.cells
+    run = run.model_copy(update={"cells": (clean, first, without_probabilities(second))})
+    values = [metric.value for metric in calibration_metrics(run)]
+    assert [value is None for value in values] == [False, True] * 3
+
+
+def test_the_five_highest_may_be_unknown_alone():
+    run = make_run()
+    run = run.model_copy(update={"cells": tuple(cell.model_copy(update={"top5": None}) for cell in run.cells)})
+    absent = {metric.name: metric.reason for metric in calibration_metrics(run) if metric.value is None}
+    assert absent == {"top5_error": "the five highest outputs are unknown"}

@@ -17,8 +17,8 @@ from ppbench.metrics.corruption_error import (
     relative_mean_corruption_error,
 )
 from ppbench.metrics.normalizers import ALEXNET
-from ppbench.vocabulary import C15, C19, CLEAN, FAMILIES, SEVERITIES
-from tests.builders import make_errors, make_run, write_resnet50
+from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, SEVERITIES
+from tests.builders import make_classes, make_errors, make_run, write_resnet50
 from tests.oracles import corruption_error as oracle
 
 # E and mean error of ResNet-50 on ImageNet, and R_net: the table of the push-pull paper (arXiv 2408.04077).
@@ -286,3 +286,47 @@ def test_alexnet_has_every_corruption_and_every_metric_its_words():
     assert set(ALEXNET.means) == set(C19)
     names = [metric.name for metric in headline_metrics(uniform(0.5, 0.2), None, None)]
     assert names == list(FORMULAS) == list(MEANINGS) == ["clean_error", "mean_error", "mCE", "relative_mCE", "R_net"]
+
+
+@pytest.mark.parametrize("names", [C_BAR, C_3D, ("mist",)])
+def test_alexnet_has_no_figures_beyond_the_nineteen(names):
+    accuracies = Accuracies.from_run(make_run(make_errors(0, names), corruptions=names))
+    found = reasons(accuracies, ALEXNET, accuracies)
+    assert found == dict.fromkeys(("mCE", "relative_mCE"), f"alexnet has no published error for {names[0]}")
+    assert reasons(accuracies, accuracies, accuracies) == {}
+
+
+@pytest.mark.parametrize(("logits", "words"), [("masked", "200 classes masked"), ("all", "200 of 1000 classes")])
+def test_alexnet_s_means_are_not_those_of_a_class_subset(logits, words):
+    accuracies = Accuracies.from_run(make_run(classes=make_classes(logits=logits), source="published"))
+    found = reasons(accuracies, ALEXNET, accuracies)
+    reason = f"alexnet is published only over all 1000 classes, not for {words}"
+    assert found == {"mCE": reason, "relative_mCE": reason}
+    assert labels_of(accuracies, ALEXNET)[1] == f"mCE[alexnet,c15,s1-5,{words}]"
+    assert clean_error(accuracies).label == f"clean_error[{words}]"
+
+
+def of_classes(name="net", **fields):
+    return Accuracies.from_run(make_run(make_errors(6), name=name, classes=make_classes(**fields)))
+
+
+def test_runs_compare_only_if_the_same_classes_compete():
+    whole = Accuracies.from_run(make_run(make_errors(6), name="whole", total=5000))
+    masked, all_compete = of_classes(), of_classes(name="base", logits="all")
+    words = "base was measured on other classes: 200 of 1000 classes, here 200 classes masked"
+    assert reasons(masked, all_compete, all_compete) == dict.fromkeys(("mCE", "relative_mCE", "R_net"), words)
+    assert reasons(masked, whole, masked) == dict.fromkeys(
+        ("mCE", "relative_mCE"), "whole was measured on other classes: all classes, here 200 classes masked"
+    )
+    own = of_classes(outputs=200, logits="own")
+    assert reasons(masked, own, own) == {}, "among the same 200 classes in both"
+    others = of_classes(name="base", names="4")
+    assert reasons(masked, others, masked)["mCE"].endswith("here 200 classes masked (not the same ones)")
+
+
+def test_a_wider_model_compares_with_one_made_for_the_dataset_if_its_other_outputs_are_masked():
+    made_for_it = Accuracies.from_run(make_run(make_errors(7), name="narrow"))
+    assert reasons(of_classes(), made_for_it, made_for_it) == reasons(made_for_it, of_classes(), of_classes()) == {}
+    found = reasons(of_classes(logits="all"), made_for_it, made_for_it)
+    assert set(found) == {"mCE", "relative_mCE", "R_net"}
+    assert found["mCE"] == "narrow was measured on other classes: all classes, here 200 of 1000 classes"

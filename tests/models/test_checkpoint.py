@@ -18,10 +18,11 @@ import torchvision
 from torch import Tensor, nn
 
 from ppbench.errors import DataError, UsageError
-from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card
-from ppbench.models.checkpoint import METADATA_KEY, _Content, build, load_checkpoint, save_checkpoint, weights_hash
+from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card, CardOptions
+from ppbench.models.checkpoint import METADATA_KEY, build, load_checkpoint, save_checkpoint, weights_hash
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.resnet import create_model
+from ppbench.models.statedict import StateFile
 
 CARD = Card(
     architecture="resnet8-pp5",
@@ -172,8 +173,8 @@ class TestTorchvision:
     ) -> None:
         with torch.device("meta"):
             state = getattr(torchvision.models, name)().state_dict()
-        monkeypatch.setattr("ppbench.models.checkpoint._read_torch", lambda path: _Content(state, None, False))
-        monkeypatch.setattr("ppbench.models.checkpoint._fill", lambda model, state: None)  # shapes are all there is
+        monkeypatch.setattr("ppbench.models.checkpoint.read_state_file", lambda path: StateFile(state, {}, None))
+        monkeypatch.setattr("ppbench.models.checkpoint.fill", lambda model, state: None)  # shapes are all there is
         (tmp_path / "weights.pth").write_bytes(b"\0")
         assert load_checkpoint(tmp_path / "weights.pth").card.architecture == name
 
@@ -321,6 +322,15 @@ class TestAuthors:
         normalised = torchvision.transforms.functional.normalize(grey.expand(3, 4, 4), CIFAR_MEAN, CIFAR_STD)
         theirs = torchvision.transforms.functional.rgb_to_grayscale(normalised)
         torch.testing.assert_close((grey - card.mean[0]) / card.std[0], theirs, rtol=1e-4, atol=2e-4)
+
+    def test_options_change_the_card_but_not_the_network(self, tmp_path: Path) -> None:
+        authors_checkpoint(
+            tmp_path / "last.ckpt", authors_state(trained(create_model("resnet18-pp", 10, stem_bias=True)))
+        )
+        card = load_checkpoint(tmp_path / "last.ckpt", options=CardOptions(preset="half")).card
+        assert (card.architecture, card.mean) == ("resnet18-pp3", (0.5, 0.5, 0.5))
+        with pytest.raises(UsageError, match="holds a resnet18-pp3, not a resnet18-pp5"):
+            load_checkpoint(tmp_path / "last.ckpt", options=CardOptions(preset="imagenet", architecture="resnet18-pp5"))
 
     @pytest.mark.parametrize(
         ("settings", "reason"),

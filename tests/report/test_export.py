@@ -9,8 +9,8 @@ from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.report.document import build_document
 from ppbench.report.export import CSV_COLUMNS, export
-from ppbench.vocabulary import C15, CLEAN, FAMILY_OF, SEVERITIES
-from tests.builders import make_errors, make_run
+from ppbench.vocabulary import C15, C_3D, C_BAR, CLEAN, FAMILIES_3D, FAMILY_OF, SEVERITIES, family_of
+from tests.builders import make_classes, make_errors, make_run
 
 RUN = make_run(make_errors(0), name="a_b|c%", n=500, total=2000)
 
@@ -48,6 +48,7 @@ def test_json_has_every_part(document):
         "recipe": "imagecorruptions",
         "engine": "imagecorruptions-imaug 1.1.5",
     }
+    assert (content["classes"], content["precision"]) == (None, "fp32")
     assert content["calibration"][0]["label"] == "expected_calibration_error[clean,500 of 2000]"
 
 
@@ -192,3 +193,49 @@ def test_only_clean_images_have_no_worst_cell():
     document = build_document(make_run({(CLEAN, 0): 0.1}, corruptions=()))
     assert json.loads(export([document], "json"))["worst_cell"] is None
     assert "worst_cell" not in export([document], "csv")
+
+
+BEYOND = (*C_BAR, *C_3D, "mist")
+
+
+@pytest.fixture
+def beyond():
+    """A run of corruptions beyond the nineteen, on a class subset, predicted elsewhere as labels."""
+    errors = make_errors(0, BEYOND)
+    run = make_run(errors, corruptions=BEYOND, classes=make_classes(), precision="unknown", labels_only=True)
+    return build_document(run, ALEXNET)
+
+
+def test_json_has_the_families_of_every_set_the_classes_and_the_precision(beyond):
+    content = json.loads(export([beyond], "json"))
+    assert [row["family"] for row in content["families"]] == ["c-bar", *FAMILIES_3D, "other"]
+    assert {row["corruption"]: row["family"] for row in content["corruptions"]} == {n: family_of(n) for n in BEYOND}
+    assert content["classes"] == {"n": 200, "outputs": 1000, "names_sha256": "3" * 64, "logits": "masked"}
+    assert content["precision"] == "unknown"
+    reasons = {metric["reason"] for metric in content["calibration"]}
+    assert reasons == {"the predictions came as labels, without probabilities"}
+    for part in ("corruptions", "families", "severities"):
+        assert all(not nulls_without_reason(row) for row in content[part])
+
+
+def test_csv_has_the_families_of_every_set(beyond):
+    rows = list(csv.DictReader(io.StringIO(export([beyond], "csv"))))
+    cells = [(row["family"], row["corruption"]) for row in rows if row["metric"] == "accuracy" and row["family"]]
+    assert cells == [(family_of(name), name) for name in BEYOND for _ in SEVERITIES]
+    assert rows[1]["label"] == "mean_error[23 corruptions,s1-5,200 classes masked]"
+    worst = next(row for row in rows if row["metric"] == "worst_cell")
+    assert worst["family"] == family_of(worst["corruption"])
+
+
+def test_markdown_and_latex_have_the_families_of_every_set(beyond):
+    markdown, latex = export([beyond], "markdown"), export([beyond], "latex")
+    for family in ("c-bar", *FAMILIES_3D, "other"):
+        assert f"| **{family}** |" in markdown
+        assert rf"\textbf{{{family}}} &" in latex
+    assert r"| single\_frequency\_greyscale |" in markdown
+    assert r"\quad single\_frequency\_greyscale &" in latex
+
+
+def test_a_csv_has_neither_classes_nor_a_precision():
+    content = json.loads(export([build_document(Accuracies.from_errors("net", {("fog", 1): 0.5}, None))], "json"))
+    assert (content["images"], content["classes"], content["precision"]) == (None, None, None)

@@ -54,3 +54,37 @@ def test_columns_that_do_not_fit_go_below_with_the_first_one_again():
     header = ("%", *(f"run-{i}" for i in range(7)))
     blocks = lay_out(sheet_of(("mean_error", *["100.00"] * 7), header=header, text_columns=(0,)), 38)
     assert [block.columns for block in blocks] == [(0, 1, 2, 3), (0, 4, 5, 6), (0, 7)]
+
+
+def test_a_count_of_classes_stays_together():
+    label = "mCE[a,c15,s1-5,200 of 1000 classes,200 classes masked,5 corruptions]"
+    (block,) = lay_out(sheet_of((label, "1.00 %"), header=("metric", "value"), text_columns=(0,)), 32)
+    lines = block.rows[0][0].splitlines()
+    assert [line.strip() for line in lines] == [
+        "mCE[a,c15,s1-5,",
+        "200 of 1000 classes,",
+        "200 classes masked,",
+        "5 corruptions]",
+    ]
+    assert "200 classes masked" in paragraph("of 200 classes masked", 18).splitlines()
+
+
+NUMBERS = ("50.0",) * 5
+
+
+def test_the_name_of_a_corruption_breaks_where_that_saves_a_block_and_only_there():
+    header = ("corruption", "s1", "s2", "s3", "s4", "s5")
+    sheet = sheet_of(("  single_frequency_greyscale", *NUMBERS), header=header, text_columns=(0,))
+    (wide,) = lay_out(sheet, 58)
+    assert wide.rows[0][0] == "  single_frequency_greyscale"
+    (narrow,) = lay_out(sheet, 57)
+    assert narrow.rows[0][0] == "  single_frequency_\n    greyscale"
+    several = lay_out(sheet, 43)
+    assert len(several) > 1
+    assert {block.rows[0][0] for block in several} == {"  single_frequency_greyscale"}
+
+
+def test_a_very_long_name_breaks_between_its_parts():
+    name = "a_name_of_the_dataset_s_own_with_forty_letters"
+    (block,) = lay_out(sheet_of((name, "50.0"), header=("corruption", "s1"), text_columns=(0,)), 40)
+    assert block.rows[0][0] == "a_name_of_the_dataset_s_own_with_\n  forty_letters"

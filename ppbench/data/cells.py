@@ -1,0 +1,165 @@
+"""The files of a published set, cell by cell: what folders and archives have in common."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.folder import file_size
+from ppbench.data.stamps import Stamps, stamps_of
+from ppbench.data.walk import ENDINGS
+from ppbench.errors import DataError
+
+NESTING = "Expected <corruption>/<severity>/<class>/<image>: unpack the archive again into an empty folder."
+
+
+class CellFiles(ABC):
+    """The image files of one cell, named ``<class>/<image>``. Can be pickled; holds no open file."""
+
+    where: str
+    """The cell's folder, for people."""
+    mend: str
+    """How to get files again that are not there."""
+
+    @abstractmethod
+    def classes(self) -> frozenset[str]:
+        """Names of the class folders."""
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """All images, by class and name.
+
+        Raises:
+            DataError: If images lie elsewhere than in class folders, or the folder cannot be read.
+        """
+
+    @abstractmethod
+    def read(self, names: Sequence[str]) -> Iterator[bytes | OSError]:
+        """The contents of files, or why one cannot be read."""
+
+    @abstractmethod
+    def sizes(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """``(n,)`` bytes; -1 where there is no such file."""
+
+    @abstractmethod
+    def stamps(self, names: Sequence[str]) -> Stamps:
+        """``(n,)``: a number per image that changes when its file does."""
+
+
+class FolderCell(CellFiles):
+    """A cell in a folder.
+
+    Args:
+        folder: The one above the class folders.
+    """
+
+    mend = "Unpack its archive again."
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.where = folder, str(folder)
+
+    def classes(self) -> frozenset[str]:
+        """Names of the class folders."""
+        return frozenset(visible(self.folder)[0])
+
+    def names(self) -> list[str]:
+        """All images, by class and name."""
+        folders, files = visible(self.folder)
+        strays = [name for name in files if is_image(name)]
+        if strays:
+            raise DataError(f"{self.where} holds images without class folders ({strays[0]}, …)", NESTING)
+        return [f"{name}/{file}" for name in folders for file in self._images(name)]
+
+    def _images(self, name: str) -> list[str]:
+        folders, files = visible(self.folder / name)
+        if folders:
+            raise DataError(f"{self.folder / name} holds a folder, {folders[0]}, where images should be", NESTING)
+        return [file for file in files if is_image(file)]
+
+    def read(self, names: Sequence[str]) -> Iterator[bytes | OSError]:
+        """The contents of files, or why one cannot be read."""
+        for name in names:
+            try:
+                yield (self.folder / name).read_bytes()
+            except OSError as error:
+                yield error
+
+    def sizes(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """``(n,)`` bytes; -1 where there is no such file."""
+        return np.array([file_size(self.folder / name) for name in names], np.int64)
+
+    def stamps(self, names: Sequence[str]) -> Stamps:
+        """``(n,)``: a number per image that changes when its file does."""
+        return stamps_of(self.folder / name for name in names)
+
+
+class Names:
+    """Images ``<class>/<image>`` in order; one list is shared by all cells that have the same.
+
+    Args:
+        ids: Sorted by class and name.
+    """
+
+    def __init__(self, ids: list[str]) -> None:
+        self.ids = ids
+
+    def __reduce__(self) -> tuple[type[Names], tuple[list[str]]]:
+        return Names, (self.ids,)  # without the tables below, which are made again where they are wanted
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each image is in ``ids``."""
+        return {name: place for place, name in enumerate(self.ids)}
+
+    @cached_property
+    def classes(self) -> frozenset[str]:
+        """The class folders."""
+        return frozenset(name.partition("/")[0] for name in self.ids)
+
+
+def visible(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of folders and of other files in a folder, sorted, without hidden ones. No file is looked at.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    folders: list[str] = []
+    files: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    (folders if entry.is_dir() else files).append(entry.name)
+    except OSError as error:
+        raise DataError(
+            f"cannot read {folder}: {error.strerror}", "Give an existing folder with `--data DIR`."
+        ) from error
+    return sorted(folders), sorted(files)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name ends as an image's does."""
+    return os.path.splitext(name)[1].lower() in ENDINGS  # noqa: PTH122
+
+
+def is_number(name: str) -> bool:
+    """Whether a folder is named like a severity: ``3``, ``2.35``."""
+    return name.replace(".", "", 1).isdecimal() and name[0] != "." and name[-1] != "."
+
+
+def number_severities(names: Sequence[str]) -> dict[int, str]:
+    """The folders of a corruption's severities, by severity.
+
+    They are called 1 to 5; or, as the authors' script of ImageNet-C-bar names them, by five strengths that rise.
+    Of strengths that are fewer nobody can tell which they are: they are left out.
+    """
+    if all(name in ("1", "2", "3", "4", "5") for name in names):
+        return {int(name): name for name in sorted(names)}
+    strengths = sorted(filter(is_number, names), key=float)
+    return dict(enumerate(strengths, 1)) if len(strengths) == len(names) == 5 else {}

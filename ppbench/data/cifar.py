@@ -1,0 +1,126 @@
+"""CIFAR-10 and CIFAR-100 test images as their authors publish them, and arrays of one's own."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.arrays import ArrayImages, ids_of_test_set
+from ppbench.data.npy import array_file
+from ppbench.data.source import Pixels
+from ppbench.errors import DataError
+
+_PIXELS = 3 * 32 * 32
+"""Bytes of an image: the red plane, the green, the blue."""
+
+_DOWNLOAD = "Download it again: https://www.cs.toronto.edu/~kriz/cifar.html"
+
+
+class CifarFile(NamedTuple):
+    """Test images found on disk."""
+
+    path: Path
+    num_classes: int | None
+    """10 or 100; None: as many as the labels tell."""
+    read: Callable[[Path, int | None], tuple[Pixels, NDArray[np.int64]]]
+
+
+def find_cifar(root: Path) -> list[CifarFile]:
+    """All test sets in a folder, the binary form of each before the pickled one."""
+    candidates = (
+        ("cifar-10-batches-bin", "test_batch.bin", 10, _read_binary),
+        ("cifar-10-batches-py", "test_batch", 10, _read_pickle),
+        ("cifar-100-binary", "test.bin", 100, _read_binary),
+        ("cifar-100-python", "test", 100, _read_pickle),
+    )
+    found = [
+        CifarFile(path, classes, read)
+        for folder, name, classes, read in candidates
+        for path in (root / folder / name, root / name)
+        if path.is_file()
+    ]
+    if (root / "images.npy").is_file() and (root / "labels.npy").is_file():
+        found.append(CifarFile(root / "images.npy", None, _read_arrays))
+    return found
+
+
+def cifar_images(file: CifarFile, num_classes: int | None = None) -> ArrayImages:
+    """Read test images.
+
+    Args:
+        file: One that `find_cifar` found.
+        num_classes: Of the dataset, if the file does not tell.
+
+    Raises:
+        DataError: If it is damaged.
+    """
+    images, labels = file.read(file.path, file.num_classes)
+    classes = file.num_classes or num_classes or int(labels.max()) + 1
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= classes:
+        raise DataError(f"{file.path} does not have labels from 0 to {classes - 1}", "Is it of another dataset?")
+    names = [str(number) for number in range(classes)]
+    return ArrayImages(images, labels, ids_of_test_set(np.arange(len(labels))), names)
+
+
+def _read_binary(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[np.int64]]:
+    """Records of one label (of CIFAR-100 two, the fine one last) and the pixels."""
+    before = 2 if num_classes == 100 else 1
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    if len(content) == 0 or len(content) % (before + _PIXELS):
+        raise DataError(f"{path} is damaged: {len(content):,} bytes are not whole images", _DOWNLOAD)
+    records = content.reshape(-1, before + _PIXELS)
+    return _from_planes(records[:, before:]), records[:, before - 1].astype(np.int64)
+
+
+def _read_pickle(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[np.int64]]:
+    content = _unpickle(path)
+    name = b"fine_labels" if num_classes == 100 else b"labels"
+    try:
+        data, labels = content[b"data"], np.array(content[name])
+        if data.dtype != np.uint8 or data.shape != (len(labels), _PIXELS) or labels.dtype.kind not in "iu":
+            raise ValueError("images and labels do not fit each other")
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} is no test set of CIFAR ({error})", _DOWNLOAD) from error
+    return _from_planes(data), labels.astype(np.int64)
+
+
+def _read_arrays(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[np.int64]]:
+    images, labels = array_file(path).take(), array_file(path.with_name("labels.npy")).take()
+    square = images.ndim == 4 and images.shape[1] == images.shape[2] and images.shape[3] in (1, 3)
+    if not square or images.dtype != np.uint8 or labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"{path} has the shape {images.shape} of {images.dtype}, labels.npy {labels.shape} of {labels.dtype}",
+            "Expected images (N, S, S, 3) or (N, S, S, 1) of uint8 and N integers.",
+        )
+    return images, labels.astype(np.int64)
+
+
+def _from_planes(rows: NDArray[np.uint8]) -> Pixels:
+    """``(N, 3072)``, planes one after another -> ``(N, 32, 32, 3)``."""
+    return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes numpy arrays and Python's own values, nothing else, so that no code in a file can run."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
+            return lambda kind, shape, code: np.ndarray((0,), np.uint8)  # is filled afterwards
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+            return getattr(np, name)
+        if (module, name) == ("_codecs", "encode"):
+            return lambda text, encoding="latin1": text.encode("latin1")
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which no test set needs")
+
+
+def _unpickle(path: Path) -> Any:
+    try:
+        return _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+    except Exception as error:  # whatever a damaged program for the unpickler ends with
+        raise DataError(f"{path} is no test set of CIFAR, or damaged: {error}", _DOWNLOAD) from error

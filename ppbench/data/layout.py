@@ -1,0 +1,220 @@
+"""What a folder, or an archive, holds: told by looking at it, so that nobody need say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ppbench.data.cells import CellFiles, FolderCell, is_image, is_number, number_severities, visible
+from ppbench.data.cifar import CifarFile, find_cifar
+from ppbench.data.npy import ArrayFile, array_file
+from ppbench.data.tar import read_tar
+from ppbench.data.tiny_imagenet import ANNOTATIONS
+from ppbench.errors import DataError
+from ppbench.vocabulary import CLEAN, FAMILIES, KNOWN
+
+_WRAPPERS = 20
+"""A folder of more folders than this, besides corruptions, holds classes: what is in them is not looked at."""
+
+_COMPRESSED = {".tar.gz": "gunzip {}", ".tgz": "tar xzf {}", ".tar.bz2": "bunzip2 {}", ".zip": "unzip {}"}
+"""Endings of archives that cannot be read in place, and what unpacks them."""
+
+
+@dataclass(frozen=True)
+class TreeFound:
+    """A published set of image files."""
+
+    root: Path
+    cells: dict[str, dict[int, CellFiles]]
+
+
+@dataclass(frozen=True)
+class ArraysFound:
+    """A published set of arrays."""
+
+    root: Path
+    arrays: dict[str, ArrayFile]
+    labels: ArrayFile
+
+
+@dataclass(frozen=True)
+class CifarFound:
+    """Clean CIFAR images, one set or more."""
+
+    root: Path
+    files: list[CifarFile]
+
+
+@dataclass(frozen=True)
+class FolderFound:
+    """Clean images in class folders, or Tiny-ImageNet's validation folder."""
+
+    root: Path
+    annotated: bool
+
+
+Found = TreeFound | ArraysFound | CifarFound | FolderFound
+
+
+def look(root: Path) -> Found:
+    """Tell what is at ``root``.
+
+    Published sets are found below one wrapping folder, below the archives' group folders (noise, blur, …) and in
+    uncompressed tars; of a cell that is in a folder and in an archive, the folder counts.
+
+    Raises:
+        DataError: If there is nothing that can be evaluated; the message names what is in the way.
+    """
+    if root.is_file():
+        return _from_tars(root, [root], {}) or _nothing_in([root])
+    folders, files = visible(root)
+    _refuse_parts(root, folders)
+    found = _published(root, files)
+    if found is not None:
+        return found
+    cifar = find_cifar(root)
+    if cifar:
+        return CifarFound(root, cifar)
+    return _clean(root, folders, files)
+
+
+def _clean(root: Path, folders: list[str], files: list[str]) -> FolderFound:
+    if {"train", "val"} <= set(folders):
+        root = root / "val"
+        folders, files = visible(root)
+    if ANNOTATIONS in files:
+        return FolderFound(root, annotated=True)
+    if not folders:
+        _refuse_flat(root, files)
+        _refuse_compressed(root, files)
+        tars = [root / name for name in files if name.endswith(".tar")]
+        if tars:
+            _nothing_in(tars)
+    return FolderFound(root, annotated=False)
+
+
+def _published(root: Path, files: list[str]) -> TreeFound | ArraysFound | None:
+    """A published set in folders, arrays or archives; None if there is none."""
+    cells: dict[str, dict[int, CellFiles]] = {}
+    for place, corruptions in _places(root):
+        arrays = _arrays_in(place)
+        if arrays is not None:
+            return arrays
+        for folder in corruptions:
+            severities = number_severities(visible(folder)[0])
+            here: dict[int, CellFiles] = {number: FolderCell(folder / name) for number, name in severities.items()}
+            cells[folder.name] = here | cells.get(folder.name, {})
+    tars = [root / name for name in files if name.endswith(".tar") and not _is_unpacked(name[:-4], cells)]
+    return _from_tars(root, tars, cells)
+
+
+def _places(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Where corruptions may lie, with those that do: in a folder, and in those in it, two deep."""
+    waiting = [(root, 0)]
+    while waiting:
+        folder, depth = waiting.pop(0)
+        folders = [folder / name for name in _peek(folder)]
+        if len(folders) > _WRAPPERS + len(KNOWN):
+            folders = []
+        corruptions = [inner for inner in folders if _is_corruption(inner)]
+        yield folder, corruptions
+        if depth < 2 and len(folders) - len(corruptions) <= _WRAPPERS:
+            waiting += [(inner, depth + 1) for inner in folders if inner not in corruptions]
+
+
+def _is_corruption(folder: Path) -> bool:
+    """Whether a folder holds severities, and these hold classes (or the name tells enough)."""
+    severities = _peek(folder)
+    if not severities or not all(map(is_number, severities)):
+        return False
+    return folder.name in KNOWN or (
+        bool(number_severities(severities)) and any(_peek(folder / name) for name in severities)
+    )
+
+
+def _peek(folder: Path) -> list[str]:
+    """Folders in one that may be anybody's, such as ``lost+found``."""
+    try:
+        return visible(folder)[0]
+    except DataError:
+        return []
+
+
+def _is_unpacked(archive: str, cells: dict[str, dict[int, CellFiles]]) -> bool:
+    """Whether folders have what an archive of this name holds, so that its headers need not be read."""
+    return set(FAMILIES.get(archive, (archive,))) <= set(cells)
+
+
+def _arrays_in(folder: Path) -> ArraysFound | None:
+    """The arrays of a CIFAR-C folder; clean images beside them are no part of it."""
+    names = [path.name for path in folder.glob("*.npy") if not path.name.startswith(".")]
+    return _as_arrays(folder, {name.removesuffix(".npy"): array_file(folder / name) for name in names})
+
+
+def _as_arrays(root: Path, arrays: dict[str, ArrayFile]) -> ArraysFound | None:
+    corrupted = {name: array for name, array in arrays.items() if name not in ("labels", "images", CLEAN)}
+    if not corrupted:
+        return None
+    if "labels" not in arrays:
+        raise DataError(f"no labels.npy beside {next(iter(corrupted.values())).where}", "Unpack the archive again.")
+    return ArraysFound(root, corrupted, arrays["labels"])
+
+
+def _from_tars(root: Path, tars: list[Path], cells: dict[str, dict[int, CellFiles]]) -> TreeFound | ArraysFound | None:
+    """What archives hold, and what was found in folders before; None if that is nothing."""
+    for tar in tars:
+        _refuse_compressed(tar.parent, [tar.name])
+        content = read_tar(tar)
+        arrays = _as_arrays(root, content.arrays)
+        if arrays is not None and not content.cells:
+            return arrays
+        for corruption, severities in content.cells.items():
+            there: dict[int, CellFiles] = {
+                severity: severities[called] for severity, called in number_severities(list(severities)).items()
+            }
+            cells[corruption] = there | cells.get(corruption, {})
+    return TreeFound(root, cells) if cells else None
+
+
+def _nothing_in(tars: list[Path]) -> NoReturn:
+    raise DataError(
+        f"no corrupted set in {', '.join(map(str, tars))}",
+        "Expected members like fog/3/<class>/<image>. Of other archives: unpack them, and give the folder.",
+    )
+
+
+def _refuse_parts(root: Path, folders: list[str]) -> None:
+    """One corruption, or one cell, of a published set looks like clean images."""
+    place = root.resolve()
+    if place.parent.name in KNOWN and is_number(place.name):
+        raise DataError(
+            f"{root} is one cell of a corrupted set", f"Give the folder above: `--data {place.parent.parent}`."
+        )
+    if place.name in KNOWN and folders and all(map(is_number, folders)):
+        raise DataError(f"{root} is one corruption of a set", f"Give the folder above: `--data {place.parent}`.")
+
+
+def _refuse_flat(root: Path, files: list[str]) -> None:
+    images = [name for name in files if is_image(name)]
+    if not images:
+        return
+    if images[0].startswith("ILSVRC2012_val_"):
+        raise DataError(
+            f"{root} holds ImageNet's {len(images):,} validation images without class folders",
+            "Sort them: `cd` there, and `wget -qO- "
+            "https://raw.githubusercontent.com/soumith/imagenetloader.torch/master/valprep.sh | bash`.",
+        )
+    raise DataError(f"{root} holds {len(images):,} images without class folders", f"Expected {root}/<class>/<image>.")
+
+
+def _refuse_compressed(root: Path, files: list[str]) -> None:
+    for name in files:
+        for ending, command in _COMPRESSED.items():
+            if name.lower().endswith(ending):
+                in_place = " Tars that are not compressed are read in place." if command.startswith("gunzip") else ""
+                raise DataError(
+                    f"{root / name} is a compressed archive, which cannot be read in place",
+                    f"Unpack it: `cd {root} && {command.format(name)}`.{in_place}",
+                )

@@ -1,0 +1,73 @@
+"""Arrays in .npy files that are too large for memory, alone or inside an uncompressed tar."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from ppbench.errors import DataError
+
+
+class Header(NamedTuple):
+    """What an array is, and where in the file its data begin."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    begin: int
+
+
+class ArrayFile(NamedTuple):
+    """An .npy file."""
+
+    path: Path
+    """Of the file, or of the archive it lies in."""
+    where: str
+    """For people."""
+    offset: int
+    """Where it begins in ``path``, in bytes."""
+    length: int
+    """In bytes."""
+
+    def header(self) -> Header:
+        """Read what the array is.
+
+        Raises:
+            DataError: If it is no array, holds Python objects, or ends early.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+                shape, fortran, dtype = read(file)
+                begin = file.tell()
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise DataError(f"{self.where} is no array file ({error})", "Download it again.") from error
+        if dtype.hasobject or fortran:
+            raise DataError(f"{self.where} is not an array of numbers, row by row", "Download it again.")
+        expected = begin - self.offset + math.prod(shape) * dtype.itemsize
+        if self.length < expected or self.path.stat().st_size < self.offset + expected:
+            raise DataError(
+                f"{self.where} ends early: it has {self.length:,} of {expected:,} bytes",
+                "Its download was broken off, or the disk was full: download and unpack it again.",
+            )
+        return Header(shape, dtype, begin)
+
+    def take(self, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        """Read rows (None: all). The file is mapped for no longer than that, so that the memory is given back.
+
+        Raises:
+            DataError: As `header`.
+        """
+        header = self.header()
+        mapped = np.memmap(self.path, header.dtype, "r", header.begin, header.shape)
+        return np.array(mapped if rows is None else mapped[rows])
+
+
+def array_file(path: Path) -> ArrayFile:
+    """The .npy file at ``path``."""
+    return ArrayFile(path, str(path), 0, path.stat().st_size)

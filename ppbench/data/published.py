@@ -1,0 +1,215 @@
+"""Published corrupted sets of image files: ``<corruption>/<severity>/<class>/<image>``, in folders or archives."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ppbench.data.cells import CellFiles
+from ppbench.data.folder import fingerprint_of_files
+from ppbench.data.images import AsIs, decode
+from ppbench.data.source import Broken, Cell, Kind, Loaded, Source
+from ppbench.data.stamps import Stamps
+from ppbench.errors import DataError
+from ppbench.vocabulary import NAME_PATTERN, in_order
+
+Tree = Mapping[str, Mapping[int, CellFiles]]
+"""The cells there are, by corruption and severity."""
+
+_SEVERITY_FOLDERS = "Folders of severities are called 1 to 5, or by five strengths, such as 2.35."
+
+_TRIES = 20
+"""Images that are opened to learn their size, before a cell is given up."""
+
+
+class PublishedImages(Source):
+    """A corrupted set as it was published. The images are used as they are: no resize, no crop.
+
+    Which images there are is read from the first cell that has the same classes as most cells.
+
+    Args:
+        root: Where it lies, for people.
+        dataset: Its name, for the run file.
+        tree: Its cells, of one corruption at least.
+        recipe: How it was made.
+        num_classes: The dataset's classes; None if it may have any number. Decides what is right where half of the
+            cells have other classes than the rest.
+
+    Raises:
+        DataError: If there are no images that can be read.
+    """
+
+    kind: Kind = "published"
+    engine = "published"
+    has_clean = False
+    image_major = False
+    is_slow = True
+    channels = 3
+
+    def __init__(self, root: Path, dataset: str, tree: Tree, recipe: str, num_classes: int | None = None) -> None:
+        self.root, self.dataset, self.recipe = root, dataset, recipe
+        self.corruptions = in_order(tree)
+        self._tree = {name: dict(sorted(tree[name].items())) for name in self.corruptions}
+        classes = {(name, s): cell.classes() for name, of in self._tree.items() for s, cell in of.items()}
+        self._classes = self._right_classes(list(classes.values()), num_classes)
+        self._first: Cell = next(cell for cell, found in classes.items() if found == self._classes)
+        first = self._cell(*self._first)
+        names = sorted(self._classes)
+        number = {name: place for place, name in enumerate(names)}
+        self._all = first.names()
+        if not self._all:
+            raise DataError(f"no images in {first.where}", first.mend)
+        self._set(self._all, np.array([number[name.partition("/")[0]] for name in self._all], np.int64), names)
+        sizes = first.sizes(self._all)
+        self._fingerprint, self._mean_bytes = fingerprint_of_files(self._all, sizes, self.labels), float(sizes.mean())
+        self.size = self._side(first)
+        self.cut = f"{self.size} px as is"
+
+    def fingerprint(self) -> str:
+        """Of the first cell: ids, sizes in bytes, labels."""
+        return self._fingerprint
+
+    def mean_bytes(self) -> float:
+        """Bytes read from disk for an image."""
+        return self._mean_bytes
+
+    def stamps(self, cell: Cell) -> Stamps:
+        """``(N,)``: a number per image of a cell that changes when its file, or its archive, does."""
+        return self._cell(*cell).stamps(self.ids)
+
+    def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
+        """Raise `DataError` for cells that are not there, have other classes or images, or other sizes of images."""
+        cells = [(name, severity) for name in corruptions for severity in severities]
+        for name, severity in cells:
+            self._check_there(name, severity)
+        for name, severity in cells:
+            cell = self._cell(name, severity)
+            names = cell.names()
+            self._check_classes(name, cell)
+            self._check_images(cell, names)
+            self._check_size(cell)
+
+    def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
+        """The images at ``places`` in one cell."""
+        cell, names = self._cell(corruption, severity), [self.ids[place] for place in places]
+        pixels = np.zeros((len(places), self.size, self.size, self.channels), np.uint8)
+        broken = []
+        for place, (name, content) in enumerate(zip(names, cell.read(names), strict=True)):
+            path = f"{cell.where}/{name}"
+            try:
+                if isinstance(content, OSError):
+                    raise DataError(f"cannot read the image {path}: {content.strerror or content}")
+                pixels[place] = decode(io.BytesIO(content), path, AsIs(self.size))
+            except DataError as error:
+                broken.append(Broken(int(places[place]), error.message, cell.mend))
+        return Loaded(pixels, tuple(broken))
+
+    def _cell(self, corruption: str, severity: int) -> CellFiles:
+        return self._tree[corruption][severity]
+
+    def _right_classes(self, found: Sequence[frozenset[str]], wanted: int | None) -> frozenset[str]:
+        """The class names that most cells have; among equals those of which there are as many as wanted."""
+        counts = Counter(classes for classes in found if classes)
+        if counts:
+            return max(counts, key=lambda classes: (counts[classes], len(classes) == wanted))
+        for cell in (cell for of in self._tree.values() for cell in of.values()):
+            cell.names()  # tells of images that lie at the wrong depth
+        raise DataError(f"no images in {self.root}", f"Unpack the archives again. {_SEVERITY_FOLDERS}")
+
+    def _side(self, cell: CellFiles) -> int:
+        """Of the first image that can be read."""
+        names = self._all[:_TRIES]
+        sizes = [size for size in map(_image_size, cell.read(names)) if size]
+        if not sizes:
+            raise DataError(f"none of the first {len(names)} images in {cell.where} can be read", cell.mend)
+        width, height = sizes[0]
+        if width != height:
+            raise DataError(
+                f"{cell.where} holds images of {width} x {height} pixels",
+                "Published sets have square images; to corrupt your own images, give a folder of clean ones.",
+            )
+        return width
+
+    def _check_there(self, corruption: str, severity: int) -> None:
+        if re.fullmatch(NAME_PATTERN, corruption) is None:
+            raise DataError(
+                f"a corruption cannot be called {corruption!r}", "Rename its folder: letters, digits and _ . + - only."
+            )
+        if severity in self._tree.get(corruption, {}):
+            return
+        there = ", ".join(f"{corruption}/{known}" for known in self._tree.get(corruption, {}))
+        raise DataError(
+            f"the cell {corruption}/{severity} is missing in {self.root}",
+            f"There are {there or ', '.join(self.corruptions)}: choose with `--corruptions` and `--severities`, "
+            f"or unpack the missing archive. {_SEVERITY_FOLDERS}",
+        )
+
+    def _check_classes(self, corruption: str, cell: CellFiles) -> None:
+        found = cell.classes()
+        others, lost = sorted(found - self._classes), sorted(set(self.class_names) - found)
+        if others:
+            raise DataError(
+                f"{cell.where} has {len(found)} class folders, most cells have {len(self._classes)}: "
+                f"{others[0]} and {len(others) - 1} others do not belong there",
+                _how_to_mend_classes(corruption, [name for name in self.corruptions if name != corruption]),
+            )
+        if lost:
+            raise DataError(f"{cell.where} lacks {len(lost)} class folders, the first is {lost[0]}", cell.mend)
+
+    def _check_images(self, cell: CellFiles, names: list[str]) -> None:
+        if names == self._all:
+            return
+        there, all_ids, in_use = set(names), set(self._all), set(self.class_names)
+        lost = [name for name in self.ids if name not in there]
+        if lost:
+            raise DataError(f"{cell.where} lacks {_count(len(lost))}: {lost[0]} is missing", cell.mend)
+        more = [name for name in names if name not in all_ids and name.partition("/")[0] in in_use]
+        if more:
+            first = self._cell(*self._first)
+            raise DataError(
+                f"{cell.where} has {_count(len(more))} that {first.where} lacks, the first is {more[0]}",
+                "One of the two is not as published: unpack their archives again, "
+                f"or leave one out: `--corruptions …`. {first.mend}",
+            )
+
+    def _check_size(self, cell: CellFiles) -> None:
+        size = _image_size(next(iter(cell.read(self.ids[:1]))))
+        if size is not None and size != (self.size, self.size):
+            raise DataError(
+                f"{cell.where} has images of {size[0]} x {size[1]} pixels, others have {self.size} x {self.size}",
+                "These are cells of two sets: put them into different folders. Published images are never resized.",
+            )
+
+
+def _image_size(content: bytes | OSError) -> tuple[int, int] | None:
+    """Width and height as a file's header tells; None if it cannot be read."""
+    if isinstance(content, OSError):
+        return None
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _how_to_mend_classes(corruption: str, others: Sequence[str]) -> str:
+    leave_out = (
+        f"or leave it out: `--corruptions {','.join(others)}`." if others else "Give only this dataset's folders."
+    )
+    if corruption == "frost":
+        return (
+            "Tiny-ImageNet-C as first published has ImageNet's 1000 classes in frost (hendrycks/robustness#60): take "
+            f"the frost of the mended archive, https://zenodo.org/records/8206060, {leave_out}"
+        )
+    return f"Cells of two datasets lie in one folder: unpack them into different ones, {leave_out}"
+
+
+def _count(images: int) -> str:
+    return f"{images:,} image{'s' * (images != 1)}"

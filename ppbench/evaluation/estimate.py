@@ -1,0 +1,115 @@
+"""What an evaluation will take, from a short try."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ppbench.data.source import Cell, Source
+from ppbench.evaluation.api import Prepared
+from ppbench.evaluation.devices import full_precision
+from ppbench.evaluation.heads import choose_head
+from ppbench.evaluation.loop import Settings, batch_size, cells_of
+from ppbench.evaluation.network import Network
+from ppbench.evaluation.plan import spread
+from ppbench.evaluation.stream import to_device
+from ppbench.vocabulary import CLEAN
+
+_START = 5.0
+"""Seconds to start the worker processes and warm up."""
+
+
+class Estimate(NamedTuple):
+    """What an evaluation will take."""
+
+    images: int
+    cells: int
+    passes: int
+    """Images through a network: images x cells x models."""
+    gigabytes: float
+    """Read from files or arrays."""
+    minutes: float
+    processes: int
+
+
+def estimate(prepared: Prepared, processes: int = 1) -> Estimate:
+    """Load, corrupt and classify a few images, and reckon up.
+
+    Args:
+        prepared: What is to be evaluated.
+        processes: Among which the work is shared.
+    """
+    subjects, source, settings = prepared
+    cells = cells_of(source, settings)
+    size = min(batch_size(settings, source), len(source.ids))
+    places = np.flatnonzero(spread(len(source.ids), size))
+    with full_precision(), torch.inference_mode():
+        loading, making = _time_images(source, cells, places, settings)
+        forward = sum(_time_network(prepared, number, places) for number in range(len(subjects)))
+    images = len(source.ids)
+    reads = images if source.image_major else images * len(cells)
+    loaded = reads * loading / max(1, settings.workers)
+    made = images * sum(making.values())
+    seconds = max(loaded, 0.0) + made + images * len(cells) * forward
+    return Estimate(
+        images=images,
+        cells=len(cells),
+        passes=images * len(cells) * len(subjects),
+        gigabytes=reads * source.mean_bytes() / 1e9,
+        minutes=(seconds / processes + _START) / 60,
+        processes=processes,
+    )
+
+
+def _time_images(
+    source: Source, cells: list[Cell], places: np.ndarray, settings: Settings
+) -> tuple[float, dict[Cell, float]]:
+    """Seconds per image to load one, and to make each cell of it."""
+    first = (CLEAN, 0) if source.image_major else cells[0]
+    clock = time.perf_counter()
+    pixels = source.load(*first, places).pixels
+    loading = (time.perf_counter() - clock) / len(places)
+    images = to_device(pixels, settings.device)
+    making: dict[Cell, float] = {}
+    for cell in cells if source.image_major else []:
+        if cell[0] == CLEAN:
+            continue
+        # The first call may compile; severities of a corruption take about as long as each other.
+        if (same := next((known for known in making if known[0] == cell[0]), None)) is not None:
+            making[cell] = making[same]
+            continue
+        source.corrupt(images[:1], cell[0], cell[1], places[:1])
+        making[cell] = _seconds(partial(source.corrupt, images, cell[0], cell[1], places), settings) / len(places)
+    return loading, making
+
+
+def _time_network(prepared: Prepared, number: int, places: np.ndarray) -> float:
+    """Seconds per image to classify one."""
+    subjects, source, settings = prepared
+    subject = subjects[number]
+    head = choose_head(subject.name, subject.card, source, settings.logits)
+    network = Network(
+        subject, settings.device, head, precision=settings.precision, compiled=settings.compiled, resize=settings.resize
+    )
+    first = (CLEAN, 0) if source.has_clean else cells_of(source, settings)[0]
+    images = to_device(source.load(*first, places).pixels, settings.device)
+    labels = torch.from_numpy(source.labels[places]).to(settings.device)
+    network.score(images, labels)
+    return _seconds(lambda: network.score(images, labels), settings) / len(places)
+
+
+def _seconds(work: Callable[[], object], settings: Settings) -> float:
+    """The shorter of two times."""
+    times = []
+    for _ in range(2):
+        clock = time.perf_counter()
+        work()
+        if settings.device.type == "cuda":
+            torch.cuda.synchronize(settings.device)
+        times.append(time.perf_counter() - clock)
+    return min(times)

@@ -1,0 +1,233 @@
+"""The journal of an evaluation: what is finished, so that it need not be done again after a kill. Free of torch.
+
+A text file beside the run file: a first line that says of which measurement it is, then a line for each piece (some
+images of one cell), each with its checksum. Lines are appended and handed to the system at once, so that a killed
+process loses none, and flushed to the disk every other second, so that a loss of power costs seconds.
+
+A measurement is known by its content (`key`), never by its name. A piece counts only if the files that its images
+came from are as they were.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.source import Cell
+from ppbench.errors import DataError, UsageError
+from ppbench.evaluation.tally import SUMS, Record
+from ppbench.files import try_lock
+
+VERSION = 1
+_SYNC = 2.0
+"""Seconds between two flushes to the disk."""
+
+Key = Mapping[str, Any]
+"""All that tells one measurement from another, JSON values by name."""
+
+Stamps = Callable[[Cell], NDArray[np.uint64]]
+"""Of a cell, ``(n,)``: a number per image that changes when its file does."""
+
+
+class Journal:
+    """What was finished of one measurement, and what is finished from now on.
+
+    Args:
+        path: Its file; made if missing, with the folder it is in.
+        key: Of the measurement.
+        cells: That are wanted now; what is known of others stays in the file.
+        stamps: Of the images of these cells.
+        fresh: Whether to begin anew whatever the file holds.
+
+    Raises:
+        UsageError: If another process is at work on the same file.
+        DataError: If the file cannot be written.
+    """
+
+    def __init__(self, path: Path, key: Key, cells: Collection[Cell], stamps: Stamps, *, fresh: bool = False) -> None:
+        self.path, self._key, self._cells, self._stamps = path, dict(key), set(cells), stamps
+        self._known: dict[Cell, NDArray[np.uint64]] = {}
+        self.records: list[Record] = []
+        """What was finished before, and may be used again."""
+        self.why: str | None = None
+        """Why what the file held is not used; None if all of it is, or it held nothing."""
+        self._file = _claim(path)
+        self._synced = time.monotonic()
+        try:
+            end = 0 if fresh else self._read()
+            self._file.truncate(end)
+            self._file.seek(end)
+            if end == 0:
+                self.records = []
+                self._append([_line({"journal": VERSION, "key": self._key})])
+        except OSError as error:
+            self.close()
+            raise _cannot_write(path, error) from error
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Write down what is finished.
+
+        Raises:
+            DataError: If it cannot be written.
+        """
+        self._append([_line(self._entry(record)) for record in records])
+
+    def close(self) -> None:
+        """Flush and let go of the file, which stays for the next time; once more does nothing."""
+        if self._file.closed:
+            return
+        with suppress(OSError):  # of no use to whoever ends
+            os.fsync(self._file.fileno())
+        self._file.close()
+
+    def remove(self) -> None:
+        """The run file is written: there is nothing left to go on with."""
+        self.path.unlink(missing_ok=True)
+        self._file.close()
+
+    def _append(self, lines: Sequence[bytes]) -> None:
+        try:
+            self._file.write(b"".join(lines))
+            self._file.flush()
+            if time.monotonic() - self._synced > _SYNC:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def _read(self) -> int:
+        """Take in all whole lines; where the next one begins, or 0 if the file is of another measurement."""
+        self._file.seek(0)
+        head = _content(self._file.readline())
+        if head is None:
+            return 0
+        self.why = self._other(head)
+        if self.why is not None:
+            return 0
+        end, changed = self._file.tell(), 0
+        while (entry := _content(self._file.readline())) is not None:
+            end = self._file.tell()
+            record = _record(entry)
+            if record.cell not in self._cells:
+                continue
+            if entry["stamp"] == self._stamp(record):
+                self.records.append(record)
+            else:
+                changed += len(record.places)
+        if changed:
+            self.why = f"the files of {changed:,} image{'s' if changed != 1 else ''} were changed since"
+        return end
+
+    def _other(self, head: Mapping[str, Any]) -> str | None:
+        """What tells another measurement from this one, in words."""
+        if head.get("journal") != VERSION:
+            return "it is of another version of ppbench"
+        there = head["key"]
+        names = [name for name in {**there, **self._key} if there.get(name) != self._key.get(name)]
+        return f"it is of another measurement ({', '.join(names)} differ{'s' * (len(names) == 1)})" if names else None
+
+    def _stamp(self, record: Record) -> int:
+        if record.cell not in self._known:
+            self._known[record.cell] = self._stamps(record.cell)
+        return zlib.crc32(self._known[record.cell][record.places].tobytes())
+
+    def _entry(self, record: Record) -> dict[str, Any]:
+        return {
+            "cell": list(record.cell),
+            "places": _pack_places(record.places),
+            "right": base64.b64encode(np.packbits(record.right).tobytes()).decode(),
+            "sums": None if record.sums is None else record.sums.tolist(),
+            "stamp": self._stamp(record),
+        }
+
+
+def is_of(path: Path, key: Key) -> bool:
+    """Whether a journal is of one measurement, or there is none."""
+    try:
+        with path.open("rb") as file:
+            head = _content(file.readline())
+    except OSError:
+        return True
+    return head is None or (head.get("journal") == VERSION and head["key"] == dict(key))
+
+
+def _claim(path: Path) -> BinaryIO:
+    """Open the file and lock it."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+b")
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        if not try_lock(file):
+            file.close()
+            raise UsageError(
+                f"another ppbench is writing {path.name.removesuffix('.journal')}",
+                "Wait until it has finished, or give another name: `--output FILE`.",
+            )
+        if _is_at(path, file):
+            return file
+        file.close()  # whoever had it has just finished and removed it
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _line(content: Mapping[str, Any]) -> bytes:
+    text = json.dumps(content, separators=(",", ":")).encode("ascii")
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _content(line: bytes) -> dict[str, Any] | None:
+    """What a line holds; None if it is not whole, as the last one may be after a kill."""
+    checksum, _, text = line.rstrip(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
+        return None
+    return dict(json.loads(text))
+
+
+def _record(entry: Mapping[str, Any]) -> Record:
+    corruption, severity = entry["cell"]
+    places = _unpack_places(entry["places"])
+    right = np.unpackbits(np.frombuffer(base64.b64decode(entry["right"]), np.uint8), count=len(places)).astype(bool)
+    sums = None if entry["sums"] is None else np.array(entry["sums"], np.int64)
+    if sums is not None and sums.shape != (SUMS,):
+        raise ValueError(f"sums of shape {sums.shape}")
+    return Record((corruption, severity), places, right, sums)
+
+
+def _pack_places(places: NDArray[np.int64]) -> list[int] | dict[str, int]:
+    """``{"first": …, "step": …, "count": …}`` where they are evenly spaced."""
+    steps = np.diff(places)
+    step = int(steps[0]) if len(steps) else 1
+    if (steps == step).all():
+        return {"first": int(places[0]), "step": step, "count": len(places)}
+    return [int(place) for place in places]
+
+
+def _unpack_places(packed: Sequence[int] | Mapping[str, int]) -> NDArray[np.int64]:
+    if isinstance(packed, Mapping):
+        return packed["first"] + packed["step"] * np.arange(packed["count"])
+    return np.array(packed, np.int64)
+
+
+def _cannot_write(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"cannot write {path}: {error.strerror or error}",
+        "Make room, or choose another place with `--output FILE`. What is finished is kept.",
+    )

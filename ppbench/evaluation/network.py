@@ -1,0 +1,144 @@
+"""One model on its device: preprocessing, forward passes, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ppbench.errors import DataError, PpbenchError
+from ppbench.evaluation.devices import computing
+from ppbench.evaluation.heads import Head
+from ppbench.evaluation.scores import score
+from ppbench.evaluation.subjects import Subject
+
+
+class Network:
+    """A model in eval mode on its device.
+
+    Args:
+        subject: The model and its card. The model itself is moved.
+        device: Where to compute.
+        head: From its outputs to the classes of the images.
+        precision: One of `ppbench.evaluation.devices.PRECISIONS`.
+        compiled: Whether ``torch.compile`` is to make it faster.
+        resize: Side in pixels to which the images' shorter side is resized before they are cut to the card's input
+            size; None: they go in as they are.
+    """
+
+    def __init__(
+        self, subject: Subject, device: torch.device, head: Head, *,
+        precision: str = "fp32", compiled: bool = False, resize: int | None = None,
+    ) -> None:  # fmt: skip
+        self.subject, self.device, self.precision, self.resize = subject, device, precision, resize
+        model = subject.model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._compiled = compiled
+        self._model = cast(nn.Module, torch.compile(model) if compiled else model)
+        self._mean, self._std = (
+            torch.tensor(values, device=device).view(-1, 1, 1) * 255 for values in (subject.card.mean, subject.card.std)
+        )
+        self._columns = None if head.columns is None else torch.from_numpy(head.columns).to(device)
+        self._masked = head.logits == "masked"
+        self.most: int | None = None
+        """Images that fit into the device's memory at once, once it is known that not all do."""
+
+    def score(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Score a batch.
+
+        Args:
+            images: ``(n, C, H, W)`` uint8 in channels_last, on the device.
+            labels: ``(n,)`` int64 places in the source's classes, on the device.
+
+        Returns:
+            ``(3, n)``, see `ppbench.evaluation.scores.score`.
+
+        Raises:
+            DataError: If the network's outputs are not as many as its card says.
+            PpbenchError: If not even one image fits into the device's memory.
+        """
+        parts = []
+        while len(images):
+            try:
+                part = self._logits(images[: self.most])
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self._halve(min(len(images), self.most or len(images)))
+                continue
+            parts.append(score(self._select(part), self._targets(labels[: len(part)])))
+            images, labels = images[len(part) :], labels[len(part) :]
+        return torch.cat(parts, dim=1)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """``(n, outputs)``. A single image goes in twice: alone it would take other kernels, hence other roundings."""
+        count = len(images)
+        x = self.preprocess(images if count > 1 else images.expand(2, -1, -1, -1))
+        with computing(self.precision, self.device), _compiling(self._compiled):
+            logits = cast(Tensor, self._model(x))[:count]
+        if logits.shape != (count, self.subject.card.num_classes):
+            raise DataError(
+                f"{self.subject.name} gave outputs of shape {tuple(logits.shape)} for {count} images; its card says "
+                f"{self.subject.card.num_classes} classes",
+                "It has to map (N, C, H, W) to logits (N, classes).",
+            )
+        return logits
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """From uint8 as it comes to float32 as the card wants it, in channels_last."""
+        card = self.subject.card
+        if self.resize is not None:
+            images = _cut(images, self.resize, card.input_size, card.interpolation)
+        if card.in_channels == 3 and images.shape[1] == 1:
+            images = images.expand(-1, 3, -1, -1)
+        x = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
+        return x.sub_(self._mean).div_(self._std)
+
+    def _select(self, logits: Tensor) -> Tensor:
+        return logits[:, self._columns] if self._masked and self._columns is not None else logits
+
+    def _targets(self, labels: Tensor) -> Tensor:
+        """The outputs that stand for the labels."""
+        return labels if self._masked or self._columns is None else self._columns[labels]
+
+    def _halve(self, tried: int) -> None:
+        if tried == 1:
+            raise PpbenchError(
+                f"{self.device} has too little memory for one image through {self.subject.name}",
+                "Take another device (`--device cpu`), or a lower precision (`--precision bf16`).",
+            )
+        self.most = tried // 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+@contextmanager
+def _compiling(compiled: bool) -> Iterator[None]:
+    """Tell what kept torch from compiling the network in one line: most often that there is no C++ compiler."""
+    try:
+        yield
+    except Exception as error:
+        if not compiled or not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise PpbenchError(
+            f"torch.compile cannot compile the network here ({reason})",
+            "Leave --compile out; or install what is missing (on Debian: `apt-get install g++`).",
+        ) from error
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _cut(images: Tensor, resize: int, size: int, interpolation: str) -> Tensor:
+    """Resize the shorter side, antialiased as Pillow does, and crop the centre; uint8 in and out."""
+    height, width = images.shape[2:]
+    short = min(height, width)
+    sides = (int(resize * height / short), int(resize * width / short))
+    resized = F.interpolate(images.float(), sides, mode=interpolation, antialias=True, align_corners=False)
+    top, left = (round((side - size) / 2) for side in sides)
+    return resized.round_().clamp_(0, 255).to(torch.uint8)[..., top : top + size, left : left + size]

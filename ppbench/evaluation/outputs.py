@@ -1,0 +1,137 @@
+"""Where the runs of an evaluation go: their files, and the journals beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from ppbench.data.source import Source
+from ppbench.errors import PpbenchError
+from ppbench.evaluation.journal import Journal, Key, is_of
+from ppbench.evaluation.loop import Settings, cells_of
+from ppbench.evaluation.record import Identity, Result
+from ppbench.run import Run, read_run, write_run
+
+Say = Callable[[str], None]
+
+
+class Output(NamedTuple):
+    """The place of one run."""
+
+    path: Path
+    journal: Journal
+
+
+@contextmanager
+def claimed(
+    target: Path, identities: Sequence[Identity], source: Source, settings: Settings, say: Say, *, fresh: bool = False
+) -> Iterator[list[Output]]:
+    """Yield a place for each run, with what is already finished of it; no other process writes there meanwhile.
+
+    In a folder, another measurement of the same name is left alone and the next free name taken. A file that the user
+    named is written anew. Journals stay behind unless they were removed.
+
+    Args:
+        target: A run file (``.json``) for the one run, or a folder.
+        identities: Of the runs.
+        source: Their images.
+        settings: Of the evaluation.
+        say: Told what is used again, and why not.
+        fresh: Whether nothing is used again.
+
+    Raises:
+        UsageError: If another process is writing there.
+        DataError: If nothing can be written there.
+    """
+    outputs: list[Output] = []
+    try:
+        for identity in identities:
+            outputs.append(_claim(target, identity, source, settings, say, fresh))
+            _say_reused(outputs[-1], source, settings, say)
+        yield outputs
+    finally:
+        for output in outputs:
+            output.journal.close()
+
+
+def save(output: Output, result: Result, say: Say) -> Run:
+    """Write the finished cells, destroying no other result, and say where they are.
+
+    A complete run is never replaced by an interrupted one. The journal is removed once it has nothing more to tell.
+
+    Raises:
+        DataError: If they cannot be written; the journal is then kept.
+    """
+    run, bits = result
+    path, journal = output
+    if run.cells:
+        if run.status != "complete" and _is_complete(path):
+            path = path.with_name(f"{path.stem}.interrupted.json")
+        run = write_run(path, run, bits)
+        say(f"wrote {path}" + ("" if run.status == "complete" else f" (interrupted: {len(run.cells)} finished cells)"))
+    if run.status == "complete":
+        journal.remove()
+    return run
+
+
+def _claim(target: Path, identity: Identity, source: Source, settings: Settings, say: Say, fresh: bool) -> Output:
+    key = identity.key(settings)
+    path = target
+    if target.suffix != ".json":
+        first = target / f"{_file_name(identity.model.name)}--{identity.protocol.dataset}.json"
+        path = next(free for free in _numbered(first) if _is_free(free, identity, key))
+    return Output(path, Journal(_journal(path), key, cells_of(source, settings), source.stamps, fresh=fresh))
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(f"{path.name}.journal")
+
+
+def _say_reused(output: Output, source: Source, settings: Settings, say: Say) -> None:
+    """What is used again of an earlier evaluation, and why not all of it is."""
+    path, journal = output
+    if journal.why is not None:
+        say(f"{journal.path}: {journal.why}; {'starting anew' if not journal.records else 'these are done again'}")
+    if not journal.records:
+        return
+    cells, images = len(cells_of(source, settings)), len(source.ids)
+    done: dict[tuple[str, int], int] = {}
+    for record in journal.records:
+        done[record.cell] = done.get(record.cell, 0) + len(record.places)
+    whole = sum(number == images for number in done.values())
+    share = sum(done.values()) / (cells * images)
+    say(f"reused {whole} of {cells} cells, {100 * share:.0f} % of all image evaluations, for {path}")
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    """``a.json``, ``a-2.json``, ``a-3.json``, …"""
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.stem}-{number}.json")
+
+
+def _is_free(path: Path, identity: Identity, key: Key) -> bool:
+    """Whether nothing is lost if a run takes the place of what is at ``path`` and in its journal."""
+    if not is_of(_journal(path), key):
+        return False
+    if not path.exists():
+        return True
+    try:
+        there = read_run(path)
+    except PpbenchError:
+        return False
+    return there.protocol == identity.protocol and there.model.weights_sha256 == identity.model.weights_sha256
+
+
+def _is_complete(path: Path) -> bool:
+    try:
+        return read_run(path).status == "complete"
+    except PpbenchError:
+        return False
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_.@+" else "-" for c in name)

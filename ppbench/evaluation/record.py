@@ -1,0 +1,153 @@
+"""From what was measured to its record: protocol, provenance, run; and the key it is known by."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.source import Cell, Source, ids_hash
+from ppbench.evaluation.devices import describe_device
+from ppbench.evaluation.heads import class_subset
+from ppbench.evaluation.loop import Outcome, Settings, check_fits
+from ppbench.evaluation.subjects import Subject
+from ppbench.evaluation.tally import Tally
+from ppbench.models.checkpoint import weights_hash
+from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run
+
+
+class Result(NamedTuple):
+    """A run and its correctness bits, ``(n,)`` booleans per cell of the run."""
+
+    run: Run
+    bits: dict[Cell, NDArray[np.bool_]]
+
+
+class Identity(NamedTuple):
+    """What a measurement is of, known before it begins."""
+
+    model: ModelRecord
+    protocol: Protocol
+
+    def key(self, settings: Settings) -> dict[str, Any]:
+        """All that tells its results from another measurement's, by name; which cells are wanted does not."""
+        left_out = {"corruptions", "severities", "normalizer", "total"}
+        return {
+            "weights": self.model.weights_sha256,
+            "card": self.model.card,
+            **self.protocol.model_dump(mode="json", exclude=left_out),
+            "compiled": settings.compiled,
+            "torch": version("torch"),
+        }
+
+
+def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
+    """Say what will be measured.
+
+    Raises:
+        DataError: If the model does not fit the images.
+    """
+    head = check_fits(subject, source, settings)
+    card = subject.card
+    classes = class_subset(head, card, source, chosen=settings.chosen_classes)
+    model = ModelRecord(
+        name=subject.name,
+        weights_sha256=weights_hash(subject.model),
+        parameters=sum(p.numel() for p in subject.model.parameters()),
+        card=card.model_dump(mode="json", exclude_none=True),
+    )
+    return Identity(model, protocol(source, settings, preprocessing(subject, source, settings), classes))
+
+
+def protocol(
+    source: Source, settings: Settings, entering: str, classes: ClassSubset | None, precision: str | None = None
+) -> Protocol:
+    """All that must be equal for two runs to be comparable.
+
+    Args:
+        source: The images.
+        settings: How they are evaluated.
+        entering: How they are preprocessed, in words.
+        classes: Which classes compete.
+        precision: Of the model; None: as the settings say.
+    """
+    return Protocol(
+        dataset=source.dataset,
+        fingerprint=source.fingerprint(),
+        source=source.kind,
+        recipe=source.recipe,
+        engine=source.engine,
+        seed=settings.seed,
+        corruptions=tuple(settings.corruptions),
+        severities=tuple(settings.severities),
+        n=len(source.ids),
+        total=source.total,
+        ids_sha256=ids_hash(source.ids),
+        preprocessing=entering,
+        precision=precision or settings.precision,  # type: ignore[arg-type]
+        normalizer=settings.normalizer,
+        classes=classes,
+    )
+
+
+def preprocessing(subject: Subject, source: Source, settings: Settings) -> str:
+    """One line for people and for the protocol: how images are cut, and how they enter the network."""
+    card = subject.card
+    resized = (
+        f", then resize {settings.resize} ({card.interpolation}), crop {card.input_size}" if settings.resize else ""
+    )
+    return f"{source.cut}{resized}{card.normalization()}"
+
+
+def results(
+    identities: list[Identity], outcome: Outcome, settings: Settings, started: datetime, processes: int
+) -> list[Result]:
+    """The runs, with the cells that are finished."""
+    provenance = Provenance(
+        command=settings.command or shlex.join(sys.argv),
+        git_commit=_git_commit(),
+        versions=versions(),
+        platform=platform.platform(),
+        device=describe_device(settings.device),
+        started=started.astimezone(UTC).isoformat(timespec="seconds"),
+        seconds=outcome.seconds,
+        processes=processes,
+        compiled=settings.compiled,
+    )
+    return [_result(identity, tally, provenance) for identity, tally in zip(identities, outcome.tallies, strict=True)]
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that the results depend on."""
+    packages = ("ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _result(identity: Identity, tally: Tally, provenance: Provenance) -> Result:
+    finished = tally.finished()
+    status: Literal["complete", "interrupted"] = "complete" if len(finished) == len(tally.cells) else "interrupted"
+    run = Run(
+        status=status,
+        model=identity.model,
+        protocol=identity.protocol,
+        cells=tuple(tally.cell(cell) for cell in finished),
+        provenance=provenance,
+    )
+    return Result(run, {cell: tally.bits(cell) for cell in finished})
+
+
+def _git_commit() -> str | None:
+    """Commit of the working directory, marked if files under version control differ from it."""
+    try:
+        ask = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,81 @@
+"""The stream of images: read in worker processes a little ahead of the network, corrupted on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ppbench.data.source import Broken, Cell, Loaded, Pixels, Source
+from ppbench.evaluation.plan import Block
+from ppbench.pool import ordered_map
+from ppbench.vocabulary import CLEAN
+
+
+class Batch(NamedTuple):
+    """Some images of one cell, on the device."""
+
+    cell: Cell
+    places: NDArray[np.int64]
+    """``(n,)`` in the source."""
+    images: Tensor
+    """``(n, C, H, W)`` uint8 in channels_last; broken images are black."""
+    broken: tuple[Broken, ...]
+
+
+class _Task(NamedTuple):
+    corruption: str
+    severity: int
+    places: NDArray[np.int64]
+
+
+def stream(
+    source: Source, cells: Sequence[Cell], blocks: Sequence[Block], workers: int, device: torch.device
+) -> Iterator[Batch]:
+    """Yield the images of all blocks, cell by cell, in order.
+
+    Where the cells of an image are made from one clean one, it is read once, brought to the device as it is, and
+    corrupted there.
+
+    Args:
+        source: The images.
+        cells: What the blocks' cells are places in.
+        blocks: What to load.
+        workers: Processes that read images; 0: this one does it.
+        device: Where the images are wanted.
+
+    Raises:
+        PpbenchError: If a worker process is killed.
+    """
+    tasks = [_task(source, cells, block) for block in blocks]
+    with closing(ordered_map(partial(_loader, source), tasks, workers)) as loaded:
+        for block, (pixels, broken) in zip(blocks, loaded, strict=True):
+            images = to_device(pixels, device)
+            for cell in (cells[number] for number in block.cells):
+                made = images
+                if source.image_major and cell[0] != CLEAN:
+                    made = source.corrupt(images, *cell, block.places)
+                yield Batch(cell, block.places, made, broken)
+
+
+def to_device(pixels: Pixels, device: torch.device) -> Tensor:
+    """``(n, H, W, C)`` in memory is ``(n, C, H, W)`` in channels_last: no copy but the one to the device."""
+    images = torch.from_numpy(np.ascontiguousarray(pixels))
+    if device.type == "cuda":
+        images = images.pin_memory().to(device, non_blocking=True)
+    return images.permute(0, 3, 1, 2)
+
+
+def _task(source: Source, cells: Sequence[Cell], block: Block) -> _Task:
+    corruption, severity = (CLEAN, 0) if source.image_major else cells[block.cells[0]]
+    return _Task(corruption, severity, block.places)
+
+
+def _loader(source: Source) -> Callable[[_Task], Loaded]:
+    return lambda task: source.load(*task)

@@ -1,0 +1,122 @@
+"""What is known of one model so far: which images of which cells, which of them are right, and the sums.
+
+All of it is integers, and records of other images only ever add to it: in which order, in which batches and by which
+process they were made leaves no trace. Free of torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.source import Cell as CellKey
+from ppbench.errors import DataError
+from ppbench.run import CALIBRATION_BINS, MICRO, Cell
+
+SUMS = 2 + 3 * CALIBRATION_BINS
+"""top5, nll, then n, top1 and confidence by bin."""
+
+
+class Record(NamedTuple):
+    """Some images of one cell."""
+
+    cell: CellKey
+    places: NDArray[np.int64]
+    """``(n,)`` in the source."""
+    right: NDArray[np.bool_]
+    """``(n,)`` whether the label came first."""
+    sums: NDArray[np.int64] | None
+    """``(SUMS,)`` over these images; None if only the predicted classes are known."""
+
+
+class Tally:
+    """The records of one model.
+
+    Args:
+        cells: Of the run, in order.
+        images: Per cell.
+    """
+
+    def __init__(self, cells: Sequence[CellKey], images: int) -> None:
+        self.cells = list(cells)
+        self.done = np.zeros((len(cells), images), np.bool_)
+        self.right = np.zeros((len(cells), images), np.bool_)
+        self._sums = np.zeros((len(cells), SUMS), np.int64)
+        self._counted = True
+        self._number = {cell: number for number, cell in enumerate(self.cells)}
+
+    def add(self, record: Record) -> None:
+        """Take in a record of images that are not yet known."""
+        number = self._number[record.cell]
+        if self.done[number, record.places].any():
+            raise RuntimeError(f"images of {record.cell} are counted twice")
+        self.done[number, record.places] = True
+        self.right[number, record.places] = record.right
+        if record.sums is None:
+            self._counted = False
+        else:
+            self._sums[number] += record.sums
+
+    def finished(self) -> list[CellKey]:
+        """The cells all of whose images are known, in order."""
+        return [cell for cell, done in zip(self.cells, self.done, strict=True) if done.all()]
+
+    def totals(self) -> NDArray[np.int64]:
+        """``(cells, 1 + SUMS)``: images right, then the sums, of the images known so far."""
+        return np.concatenate([self.right.sum(1, keepdims=True), self._sums], axis=1)
+
+    def bits(self, cell: CellKey) -> NDArray[np.bool_]:
+        """``(n,)`` whether each image of a finished cell is right."""
+        return self.right[self._number[cell]]
+
+    def cell(self, key: CellKey) -> Cell:
+        """The counts of a finished cell."""
+        number = self._number[key]
+        return Cell(
+            corruption=key[0],
+            severity=key[1],
+            n=self.done.shape[1],
+            top1=int(self.right[number].sum()),
+            **(_counts(self._sums[number]) if self._counted else dict.fromkeys(_COUNTS)),
+        )
+
+
+_COUNTS = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
+
+
+def _counts(sums: NDArray[np.int64]) -> dict[str, Any]:
+    """``(SUMS,)`` as the run file names them."""
+    top5, nll, *bins = sums.tolist()
+    per_bin = [tuple(bins[start : start + CALIBRATION_BINS]) for start in range(0, len(bins), CALIBRATION_BINS)]
+    return dict(zip(_COUNTS, (top5, nll, *per_bin), strict=True))
+
+
+def count(cell: CellKey, places: NDArray[np.int64], scores: NDArray[np.int64]) -> Record:
+    """Count scored images.
+
+    Args:
+        cell: Of the images.
+        places: ``(n,)`` in the source.
+        scores: ``(3, n)`` as `ppbench.evaluation.scores.score` gives them.
+
+    Raises:
+        DataError: If the network gave a logit that is not a finite number.
+    """
+    rank, nll, confidence = scores
+    if (rank < 0).any():
+        raise DataError(
+            f"the network gave {np.count_nonzero(rank < 0)} outputs that are not finite at {cell[0]}/{cell[1]}",
+            "Its weights are damaged, the preprocessing is not the one it was trained with, or --precision is too low.",
+        )
+    right = rank == 0
+    bins = np.clip(-(-confidence * CALIBRATION_BINS // MICRO) - 1, 0, CALIBRATION_BINS - 1)
+    per_bin = [
+        np.bincount(bins, minlength=CALIBRATION_BINS),
+        np.bincount(bins[right], minlength=CALIBRATION_BINS),
+        np.bincount(bins, confidence, CALIBRATION_BINS).astype(np.int64),  # exact: far below 2^53
+    ]
+    sums = np.concatenate([[np.count_nonzero(rank < 5), nll.sum()], *per_bin])
+    return Record(cell, places, right, sums.astype(np.int64))

@@ -1,0 +1,157 @@
+"""Fetching files of weights: whole and right, or not at all. Free of torch."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import re
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from ppbench.errors import DataError
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes that have come and the bytes expected (0: not known)."""
+
+_CHUNK = 1 << 20
+_PATIENCE = 30
+"""Seconds without a byte after which a connection counts as broken."""
+
+
+def fetch(
+    url: str,
+    folder: Path,
+    *,
+    megabytes: float | None = None,
+    progress: Progress | None = None,
+    why_wrong: Callable[[bytes], str | None] = lambda head: None,
+) -> Path:
+    """Return the file of ``url`` in ``folder``, downloaded if it is not there yet.
+
+    It is verified either way: eight or more hexadecimal digits before the ending of its name are the beginning of
+    its SHA-256 (torchvision's custom). A download takes a name of its own until it is whole and verified, so other
+    processes may fetch the same file at the same time, and nothing wrong is left behind.
+
+    Args:
+        url: Its last part is the file's name.
+        folder: Where the file is, or is put; made if missing.
+        megabytes: Size that it should have, in units of 2**20 bytes; None: not known.
+        progress: Told of bytes that come.
+        why_wrong: Says of the first bytes what they are if they cannot be of the file, such as a web page.
+
+    Raises:
+        DataError: If the file cannot be fetched or stored, or is not the right one.
+    """
+    path = folder / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        verify(path, url)
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+            try:
+                _download(url, folder, file, megabytes, progress or (lambda done, total: None), why_wrong)
+                Path(file.name).replace(path)
+            finally:  # also after Ctrl-C; there is nothing left to remove where all went well
+                Path(file.name).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot store {path.name} in {folder}: {error.strerror or error}",
+            "Make room there, or set another folder: `export TORCH_HOME=DIR`.",
+        ) from error
+    return path
+
+
+def verify(path: Path, url: str) -> None:
+    """Compare a file with the hash in the name of ``url``, if there is one.
+
+    Raises:
+        DataError: If it differs.
+    """
+    wanted = hash_in(url)
+    found = sha256_of(path)
+    if wanted and not found.startswith(wanted):
+        raise DataError(
+            f"{path} is not what {url} is: its SHA-256 begins with {found[: len(wanted)]}",
+            f"`rm {path}`, then run again: it is fetched anew.",
+        )
+
+
+def hash_in(url: str) -> str:
+    """The beginning of the SHA-256 that a name such as ``resnet50-0676ba61.pth`` tells; empty if none."""
+    found = re.search(r"-([0-9a-f]{8,64})\.[^./]+$", url)
+    return found[1] if found else ""
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}", "Give the path of an existing file.") from error
+
+
+def _download(
+    url: str,
+    folder: Path,
+    file: IO[bytes],
+    megabytes: float | None,
+    progress: Progress,
+    why_wrong: Callable[[bytes], str | None],
+) -> None:
+    """Write what ``url`` answers to ``file`` and check it."""
+    digest, done = hashlib.sha256(), 0
+    for chunk, total in _chunks(url, folder):
+        if done == 0 and (reason := why_wrong(chunk[:64])):
+            raise _wrong(url, folder, reason)
+        file.write(chunk)
+        digest.update(chunk)
+        done += len(chunk)
+        progress(done, total)
+    if done == 0:
+        raise _wrong(url, folder, "it is empty")
+    if megabytes is not None and abs(done / 2**20 - megabytes) > 0.01:
+        raise _wrong(url, folder, f"it has {done / 2**20:.3f} MB instead of {megabytes:.3f}")
+    wanted = hash_in(url)
+    if not digest.hexdigest().startswith(wanted):
+        raise _wrong(url, folder, f"its SHA-256 begins with {digest.hexdigest()[: len(wanted)]} instead of {wanted}")
+    file.flush()
+    os.fsync(file.fileno())
+    Path(file.name).chmod(0o644)
+
+
+def _chunks(url: str, folder: Path) -> Iterator[tuple[bytes, int]]:
+    """What ``url`` answers, piece by piece, each with the bytes expected in all (0: not told)."""
+    request = urllib.request.Request(url, headers={"User-Agent": "ppbench"})
+    done = 0
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
+            total = int(answer.headers.get("Content-Length") or 0)
+            while chunk := answer.read(_CHUNK):
+                done += len(chunk)
+                yield chunk, total
+    except urllib.error.HTTPError as error:
+        raise DataError(f"{url} answers {error.code} {error.reason}", _by_hand(url, folder)) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DataError(f"cannot fetch {url}: {reason or type(error).__name__}", _by_hand(url, folder)) from error
+    if total and done != total:
+        raise DataError(f"cannot fetch {url}: it broke off after {done:,} of {total:,} bytes", "Run again.")
+
+
+def _wrong(url: str, folder: Path, reason: str) -> DataError:
+    return DataError(f"{url} did not answer with the file it should: {reason}", _by_hand(url, folder))
+
+
+def _by_hand(url: str, folder: Path) -> str:
+    return f"On a machine with network: `wget -P DIR {url}`; then copy the file from DIR to {folder} here."

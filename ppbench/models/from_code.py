@@ -1,0 +1,132 @@
+"""Networks that a user's own code makes: ``pkg.mod:factory``."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from torch import nn
+
+from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.models.card import Card, CardOptions
+from ppbench.models.checkpoint import Checkpoint
+from ppbench.models.probe import check_runs, count_classes, in_one_line
+from ppbench.registry import did_you_mean
+
+T = TypeVar("T")
+
+
+def names_factory(spec: str) -> bool:
+    """Whether ``spec`` has the form ``pkg.mod:factory``; a path with a drive letter (``C:\\net``) has not."""
+    name = r"[^\W\d]\w*"
+    return re.fullmatch(rf"{name}(\.{name})*:{name}(\.{name})*", spec) is not None
+
+
+def load_from_code(spec: str, options: CardOptions) -> tuple[str, Checkpoint]:
+    """Import a module, call its factory without arguments, and take the network it makes. Its code runs.
+
+    Args:
+        spec: ``pkg.mod:factory``. The module is searched in the working directory, too. The factory returns an
+            ``nn.Module``, for which ``options`` have to give the card, or a pair of an ``nn.Module`` and a `Card`.
+        options: Values of the card, or ones that replace the card's.
+
+    Returns:
+        The factory's name, and the network, in eval mode on the CPU, with its card.
+
+    Raises:
+        UsageError: If there is no such module or factory, or the factory returns something else.
+        DataError: If the code raises, the card is not known, or the network does not take what the card says.
+    """
+    module_name, _, factory_name = spec.partition(":")
+    with _working_directory_first():
+        factory = _find(_import(module_name, spec), factory_name, spec)
+        made = _run(factory, spec, f"{spec} raised")
+    network, card = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(network, nn.Module) or not isinstance(card, Card | None):
+        raise UsageError(
+            f"{spec} returns {_kind(made)}", "It has to return an nn.Module, or a pair (nn.Module, ppbench.Card)."
+        )
+    network = network.cpu().eval()
+    card = _make_card(spec, network, options) if card is None else options.override(card, spec)
+    if options.architecture is not None:
+        card = card.model_copy(update={"architecture": options.architecture})
+    check_runs(spec, network, card)
+    return factory_name, Checkpoint(network, card)
+
+
+@contextmanager
+def _working_directory_first() -> Iterator[None]:
+    """Search modules as ``python -m`` does; a command that was installed has its own folder there instead."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the user's code may have changed the path
+            sys.path.remove(folder)
+
+
+def _import(name: str, spec: str) -> ModuleType:
+    try:
+        return _run(lambda: importlib.import_module(name), spec, f"importing {name} raised")
+    except DataError as error:
+        absent = error.__cause__.name if isinstance(error.__cause__, ModuleNotFoundError) else None
+        if absent is not None and f"{name}.".startswith(f"{absent}."):
+            raise UsageError(
+                f"--model {spec}: there is no module {absent}",
+                f"Neither {Path.cwd()} nor Python's path has it: go to its folder, or `export PYTHONPATH=FOLDER`.",
+            ) from error
+        raise
+
+
+def _find(module: ModuleType, name: str, spec: str) -> Callable[[], Any]:
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            public = [other for other in dir(found) if not other.startswith("_")]
+            raise UsageError(
+                f"--model {spec}: {_name(found)} has no {part}",
+                did_you_mean(part, public) + f"It has: {', '.join(public[:12]) or 'nothing'}.",
+            )
+        found = getattr(found, part)
+    if not callable(found) or isinstance(found, nn.Module):
+        raise UsageError(
+            f"{spec} is {_kind(found)}, no factory", f"Write `def make(): return …`, then `{module.__name__}:make`."
+        )
+    return found
+
+
+def _run(function: Callable[[], T], spec: str, what: str) -> T:
+    """Run a user's code, in which anything may go wrong; what is a `PpbenchError` already stays one."""
+    try:
+        return function()
+    except PpbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        module, _, factory = spec.partition(":")
+        raise DataError(
+            f"{what} {in_one_line(error)}",
+            f'`python -c "import {module}; {module}.{factory}()"` shows where.',
+        ) from error
+
+
+def _make_card(spec: str, network: nn.Module, options: CardOptions) -> Card:
+    """The card of a network that came without: all but the number of classes is said."""
+    blank = options.make(spec, architecture=spec, num_classes=1)
+    classes = count_classes(spec, network, blank.in_channels, blank.input_size)
+    return options.make(spec, architecture=spec, num_classes=classes)
+
+
+def _name(thing: Any) -> str:
+    return getattr(thing, "__name__", type(thing).__name__)
+
+
+def _kind(thing: Any) -> str:
+    return f"a {type(thing).__name__}" if thing is not None else "None"

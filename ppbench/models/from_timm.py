@@ -1,0 +1,134 @@
+"""The networks of timm, an optional extra, with its weights or with a user's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ppbench.errors import DataError, UsageError
+from ppbench.models.card import Card, CardOptions
+from ppbench.models.checkpoint import Checkpoint
+from ppbench.models.probe import check_runs, in_one_line
+from ppbench.models.statedict import load_state, read_state_file, without_wrappers
+from ppbench.registry import unknown_name
+
+_LIST = 'python -c "import timm; print(*timm.list_models())"'
+
+
+def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
+    """Load the network of ``NAME`` or ``NAME@FILE``; ``NAME`` may have a tag (``resnet50.a1_in1k``).
+
+    Without a file, timm fetches the weights, through huggingface_hub and its cache. The preprocessing is timm's for
+    the name; images that timm would squeeze to a square are cut at the centre here.
+
+    Returns:
+        A short name (``timm-resnet50.a1_in1k``, the file's stem), and the network with its card.
+
+    Raises:
+        DataError: If the weights cannot be fetched, are damaged or do not fit, or the card is not known.
+        UsageError: If timm is not installed or has no such network, or the options do not fit it.
+    """
+    timm = _import_timm()
+    name, at, file = reference.partition("@")
+    _check_name(timm, name)
+    if options.architecture is not None:
+        raise UsageError(f"--architecture is not for timm:{name}", "Leave it out: the model's name says it.")
+    if at:
+        return Path(file).stem, _load_file(timm, name, Path(file), options)
+    model = _load_pretrained(timm, name)
+    card = options.override(_card(timm, model), f"timm:{name}")
+    check_runs(f"timm:{name}", model, card)
+    return card.architecture.replace(":", "-"), Checkpoint(model.eval(), card)
+
+
+def _import_timm() -> Any:
+    try:
+        import timm
+    except ImportError as error:
+        raise UsageError("models of timm need timm, which is not installed", "`pip install 'ppbench[timm]'`") from error
+    return timm
+
+
+def _check_name(timm: Any, name: str) -> None:
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        raise unknown_name("timm network", name, timm.list_models(), _LIST)
+    tagged = [known for known in timm.list_pretrained(f"{architecture}.*") if known.startswith(f"{architecture}.")]
+    if tag and name not in tagged:
+        raise unknown_name("weights of timm", name, tagged, 'python -c "import timm; print(*timm.list_pretrained())"')
+
+
+def _load_pretrained(timm: Any, name: str) -> nn.Module:
+    source = timm.get_pretrained_cfg(name)
+    if not (source.hf_hub_id or source.url):
+        raise DataError(f"timm has no weights for {name}", f"Give your own: `--model timm:{name}@FILE`.")
+    if source.num_classes == 0:
+        raise UsageError(f"timm:{name} is no classifier: it gives features", "Take one with classes.")
+    try:
+        return timm.create_model(name, pretrained=True)
+    except Exception as error:  # huggingface_hub, its HTTP client and timm each have their own
+        raise DataError(
+            f"timm cannot load the weights of {name}: {in_one_line(error)}", _by_hand(name, source)
+        ) from error
+
+
+def _by_hand(name: str, source: Any) -> str:
+    url = (
+        f"https://huggingface.co/{source.hf_hub_id}/resolve/main/model.safetensors" if source.hf_hub_id else source.url
+    )
+    file = url.rsplit("/", 1)[-1]
+    return f"On a machine with network: `wget {url}`; copy the file here, then `--model timm:{name}@{file}`."
+
+
+def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkpoint:
+    state = without_wrappers(read_state_file(path).tensors)
+    what, source = f"timm:{name}@{path}", timm.get_pretrained_cfg(name)
+    classes = _count_classes(source, state)
+    with torch.random.fork_rng(devices=[]):
+        model = timm.create_model(name, pretrained=False, num_classes=classes)
+    load_state(path, model, state)
+    card = _card(timm, model).model_copy(update={"source": None, "trained_on": None})
+    if classes == source.num_classes:
+        card = options.override(card, what)
+    else:
+        channels = card.in_channels
+        card = options.make(what, architecture=card.architecture, num_classes=classes, in_channels=channels)
+    check_runs(what, model, card)
+    return Checkpoint(model.eval(), card)
+
+
+def _count_classes(source: Any, state: Mapping[str, Tensor]) -> int:
+    """The outputs of the classifier as it is in ``state`` (timm's own number if it is not there)."""
+    classifier = source.classifier if isinstance(source.classifier, str) else (source.classifier or ("",))[0]
+    weight = state.get(f"{classifier}.weight")
+    return len(weight) if weight is not None and weight.dim() else int(source.num_classes)
+
+
+def _card(timm: Any, model: Any) -> Card:
+    """The card of a network that timm made."""
+    data, source = timm.data.resolve_model_data_config(model), model.pretrained_cfg
+    channels, height, width = data["input_size"]
+    name = f"{source['architecture']}.{source['tag']}" if source.get("tag") else source["architecture"]
+    if height != width or channels not in (1, 3) or data["interpolation"] not in ("bilinear", "bicubic"):
+        raise DataError(
+            f"timm:{name} wants {data['interpolation']} images of {channels} x {height} x {width} values",
+            "ppbench can give square ones of 1 or 3 channels, resized with bilinear or bicubic interpolation.",
+        )
+    is_imagenet = str(source.get("tag")).endswith("in1k") and model.num_classes == 1000
+    return Card(
+        architecture=f"timm:{name}",
+        num_classes=model.num_classes,
+        in_channels=channels,
+        input_size=height,
+        resize=math.floor(height / data["crop_pct"]),
+        interpolation=data["interpolation"],
+        mean=tuple(data["mean"]),
+        std=tuple(data["std"]),
+        trained_on="imagenet" if is_imagenet else None,
+        source=f"https://huggingface.co/{source['hf_hub_id']}" if source.get("hf_hub_id") else source.get("url"),
+    )

@@ -1,0 +1,47 @@
+"""Trying a network from elsewhere on blank images: does it run, and how many classes has it?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ppbench.errors import DataError
+from ppbench.models.card import Card
+
+
+def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:
+    """The number of logits that ``model`` gives for two black images ``(2, channels, size, size)`` in eval mode.
+
+    Raises:
+        DataError: If it cannot take them, or gives anything but logits ``(2, classes)``.
+    """
+    try:
+        with torch.inference_mode():
+            logits = model.eval()(torch.zeros(2, channels, size, size))
+    except Exception as error:  # a network from elsewhere can raise anything at all
+        raise DataError(
+            f"{what} does not take images of {channels} x {size} x {size} values: {in_one_line(error)}",
+            "Give the size it was made for: `--input-size N`.",
+        ) from error
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != 2:
+        shape = f" {tuple(logits.shape)}" if isinstance(logits, Tensor) else ""
+        raise DataError(
+            f"{what} gives a {type(logits).__name__}{shape} for 2 images instead of logits (2, classes)",
+            "Wrap it in a module whose `forward` returns the logits.",
+        )
+    return logits.shape[1]
+
+
+def check_runs(what: str, model: nn.Module, card: Card) -> None:
+    """Raise `DataError` if ``model`` cannot take what its card says, or has another number of classes."""
+    classes = count_classes(what, model, card.in_channels, card.input_size)
+    if classes != card.num_classes:
+        raise DataError(
+            f"{what} has {classes} classes, its card says {card.num_classes}", "Set the card's num_classes."
+        )
+
+
+def in_one_line(error: BaseException) -> str:
+    """Type and message of an exception."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__

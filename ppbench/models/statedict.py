@@ -1,0 +1,158 @@
+"""Files of weights, whoever wrote them: reading their tensors safely and loading them into a network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors
+import torch
+from torch import Tensor, nn
+
+from ppbench.errors import DataError
+from ppbench.models.unpickle import read_torch_file
+
+ENDINGS = {".safetensors", ".ckpt", ".pth", ".pt", ".bin"}
+"""The usual endings of such files. A file of any other name is read as well."""
+
+_COUNTER = "num_batches_tracked"
+
+_NOT_WEIGHTS = {
+    b"<": "it begins like a web page: the download answered with HTML, not with weights",
+    b"version https://git-lfs": "it is a Git LFS pointer (`git lfs pull` fetches the weights themselves)",
+}
+
+
+class StateFile(NamedTuple):
+    """What a file of weights holds, under the names in the file."""
+
+    tensors: dict[str, Tensor]
+    metadata: Mapping[str, str]
+    """Of a safetensors file."""
+    hyper_parameters: Mapping[str, Any] | None
+    """Of a Lightning checkpoint."""
+
+
+def names_file(text: str) -> bool:
+    """Whether ``text`` is meant as a path: it has the ending of a file of weights, a folder, or is there."""
+    path = Path(text)
+    return path.suffix.lower() in ENDINGS or len(path.parts) > 1 or path.is_file()
+
+
+def why_no_weights(head: bytes) -> str | None:
+    """Say what a file is whose first bytes, 64 or so, show that it is not one of weights; None: it may be."""
+    # A text has no zero bytes; the length that begins a safetensors file has, and may else look like "<".
+    text = b"" if b"\0" in head else head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((meaning for start, meaning in _NOT_WEIGHTS.items() if text.startswith(start)), None)
+
+
+def read_state_file(path: Path) -> StateFile:
+    """Read the tensors of a safetensors or ``torch.save`` file. Nothing the file names is imported or run.
+
+    Raises:
+        DataError: If the file is missing, damaged, or holds no state dict.
+    """
+    _check_readable(path)
+    return _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
+
+
+def without_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The names without the prefixes of modules that wrapped the network in training."""
+    return {re.sub(r"^(module\.|model\.|_orig_mod\.)+", "", name): tensor for name, tensor in state.items()}
+
+
+def load_state(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load ``state``, which came from ``path``, into ``model``; batch counters, which old files lack, start from 0.
+
+    Raises:
+        DataError: If anything in it does not fit; all that does not is listed.
+    """
+    check_fits(path, model, state)
+    fill(model, state)
+
+
+def check_fits(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise one `DataError` with all in ``state`` that does not fit ``model``."""
+    own = model.state_dict()
+    missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
+    unexpected = [name for name in state if name not in own]
+    differing = [
+        f"{name} {_kind(state[name])} instead of {_kind(own[name])}"
+        for name in own
+        if name in state and _kind(state[name]) != _kind(own[name])
+    ]
+    problems = [
+        f"{label}: {', '.join(names[:8])}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        for label, names in (("missing", missing), ("unexpected", unexpected), ("differing", differing))
+        if names
+    ]
+    if problems:
+        raise DataError(f"the weights in {path} do not fit the network", "\n".join(problems))
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load a ``state`` that fits; the batch counters, which old files lack, start from 0."""
+    counters = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if n.endswith(_COUNTER)}
+    model.load_state_dict(counters | dict(state))
+
+
+def keys_found(state: Iterable[str]) -> str:
+    """A sentence with the first names, for error messages."""
+    return f"Its first keys: {', '.join(list(state)[:4])}."
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise DataError(
+            f"cannot read the checkpoint {path}: {error.strerror}", "Give the path of an existing file."
+        ) from error
+    if not head:
+        raise DataError(f"{path} is empty", "Delete it and fetch the file again.")
+    if reason := why_no_weights(head):
+        raise DataError(f"{path} is not a checkpoint: {reason}", "Delete it and fetch the file again.")
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Safetensors files begin with the length of their JSON header; the name's ending does not count."""
+    with path.open("rb") as file:
+        return path.suffix == ".safetensors" or file.read(9)[8:9] == b"{"
+
+
+def _read_safetensors(path: Path) -> StateFile:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return StateFile(tensors, file.metadata() or {}, None)
+    except safetensors.SafetensorError as error:
+        raise DataError(
+            f"{path} is a damaged safetensors file ({error})",
+            "Fetch or copy it again; compare its size and hash.",
+        ) from error
+
+
+def _read_torch(path: Path) -> StateFile:
+    content = read_torch_file(path)
+    if not isinstance(content, Mapping):
+        raise DataError(f"{path} holds no state dict but a {type(content).__name__}", "Save `model.state_dict()`.")
+    inner = content.get("state_dict", content)
+    if not isinstance(inner, Mapping):
+        raise DataError(f"the state_dict in {path} is a {type(inner).__name__}", "Save `model.state_dict()`.")
+    # torchvision's own training scripts say "model" for it.
+    inner = inner["model"] if isinstance(inner.get("model"), Mapping) else inner
+    # Some of the push-pull authors' files keep the fixed inhibition strength in the state dict, as a plain number.
+    tensors = {k: v for k, v in inner.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    if not tensors:
+        raise DataError(f"{path} holds no tensors", "Save `model.state_dict()`, not the whole model.")
+    settings = content.get("hyper_parameters")
+    return StateFile(tensors, {}, settings if isinstance(settings, Mapping) else None)
+
+
+def _kind(tensor: Tensor) -> str:
+    """What must be equal for one tensor to be loaded into another; the number of bits need not be."""
+    kind = "complex" if tensor.is_complex() else "float" if tensor.is_floating_point() else "integer"
+    return f"{kind} {tuple(tensor.shape)}"

@@ -1,0 +1,88 @@
+"""Telling what a folder holds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, TreeFound, look
+from ppbench.errors import DataError
+from tests.trees import pack, write_cifar_binary, write_cifar_c, write_class_folders, write_imagenet_c
+
+
+def test_each_form_is_told(tmp_path: Path) -> None:
+    assert isinstance(look(write_imagenet_c(tmp_path / "c", ("fog",), (1,))), TreeFound)
+    assert isinstance(look(write_cifar_c(tmp_path / "w" / "CIFAR-10-C", ("fog",)).parent), ArraysFound)
+    assert isinstance(look(write_class_folders(tmp_path / "clean")), FolderFound)
+    assert isinstance(look(write_cifar_binary(tmp_path / "b" / "test_batch.bin").parent), CifarFound)
+
+
+def test_train_and_val_folders_mean_val(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "val")
+    (tmp_path / "train").mkdir()
+    assert look(tmp_path) == FolderFound(tmp_path / "val", annotated=False)
+
+
+def test_classes_called_like_corruptions_or_numbers_are_classes(tmp_path: Path) -> None:
+    images = write_class_folders(tmp_path)
+    (images / "n00000000").rename(images / "fog")
+    (images / "n00000001").rename(images / "3")
+    assert isinstance(look(tmp_path), FolderFound)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("noise.tar.gz", "gunzip noise.tar.gz"), ("c.tgz", "tar xzf c.tgz"), ("c.zip", "unzip c.zip")],
+)
+def test_compressed_archives_are_named(tmp_path: Path, name: str, command: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    for root in (tmp_path, tmp_path / name):
+        with pytest.raises(DataError, match=f"{name} is a compressed archive") as caught:
+            look(root)
+        assert f"cd {tmp_path} && {command}" in caught.value.hint
+
+
+def test_imagenets_validation_images_without_folders_are_named(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"ILSVRC2012_val_{number:08d}.JPEG").touch()
+    with pytest.raises(DataError, match="ImageNet's 2 validation images without class folders") as caught:
+        look(tmp_path)
+    assert "valprep.sh" in caught.value.hint
+
+
+def test_other_images_without_folders_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(DataError, match="1 images without class folders\n.*<class>/<image>"):
+        look(tmp_path)
+
+
+def test_a_part_of_a_set_is_no_set_of_clean_images(tmp_path: Path) -> None:
+    root = write_imagenet_c(tmp_path / "c", ("fog",), (1,))
+    with pytest.raises(DataError, match=r"fog/1 is one cell of a corrupted set") as caught:
+        look(root / "fog" / "1")
+    assert f"--data {root}`" in caught.value.hint
+    with pytest.raises(DataError, match="fog is one corruption of a set"):
+        look(root / "fog")
+
+
+def test_archives_of_something_else(tmp_path: Path) -> None:
+    tar = pack(write_class_folders(tmp_path / "clean"), tmp_path / "tars" / "val.tar")
+    for root in (tar, tar.parent):
+        with pytest.raises(DataError, match="no corrupted set in .*val.tar"):
+            look(root)
+    write_class_folders(tar.parent)
+    assert isinstance(look(tar.parent), FolderFound)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot read .*nowhere: No such file"):
+        look(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read all")
+def test_folders_that_may_not_be_read_are_passed_over(tmp_path: Path) -> None:
+    write_imagenet_c(tmp_path, ("fog",), (1,))
+    (tmp_path / "lost+found").mkdir(mode=0)
+    assert isinstance(look(tmp_path), TreeFound)

@@ -1,0 +1,105 @@
+"""How a model's outputs stand for the classes of the images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ppbench.data.source import Source
+from ppbench.errors import DataError, UsageError
+from ppbench.evaluation.heads import choose_head, class_subset, imagenet_classes, read_classes
+from ppbench.models.card import Card
+
+
+class Classes(Source):
+    """A source that has nothing but classes."""
+
+    dataset = "some-set"
+
+    def __init__(self, *names: str) -> None:
+        self._set([f"{name}/x" for name in names], np.arange(len(names)), names)
+
+    def fingerprint(self) -> str:
+        raise NotImplementedError
+
+    load = check = stamps = mean_bytes = fingerprint  # type: ignore[assignment]
+
+
+def card(classes: int, names: tuple[str, ...] | None = None) -> Card:
+    return Card(architecture="x", num_classes=classes, input_size=224, mean=(0, 0, 0), std=(1, 1, 1), class_names=names)
+
+
+def test_imagenets_classes_are_known() -> None:
+    names = imagenet_classes()
+    assert len(set(names)) == 1000
+    assert list(names) == sorted(names)
+    # ILSVRC 2012: tench first, toilet tissue last; 207 is the golden retriever, 281 the tabby.
+    assert (names[0], names[999], names[207], names[281]) == ("n01440764", "n15075141", "n02099601", "n02123045")
+
+
+def test_all_of_imagenet_needs_no_mapping() -> None:
+    head = choose_head("net", card(1000), Classes(*imagenet_classes()))
+    assert head == (None, "own")
+    assert class_subset(head, card(1000), Classes(*imagenet_classes()), chosen=False) is None
+
+
+def test_some_of_imagenet_is_found_by_wnid_and_masked_unless_told() -> None:
+    source = Classes("n01443537", "n02099601", "n15075141")
+    head = choose_head("net", card(1000), source)
+    assert head.columns is not None
+    assert (head.columns.tolist(), head.logits) == ([1, 207, 999], "masked")
+    assert head.describe(3, 1000) == "3 of 1000 classes, the other outputs masked"
+    assert choose_head("net", card(1000), source, "all").logits == "all"
+    subset = class_subset(head, card(1000), source, chosen=False)
+    assert subset is not None
+    assert (subset.n, subset.outputs, subset.logits) == (3, 1000, "masked")
+
+
+def test_a_model_of_just_these_classes_keeps_its_own_head() -> None:
+    source = Classes("n01443537", "n02099601")
+    head = choose_head("net", card(2), source)
+    assert head == (None, "own")
+    subset = class_subset(head, card(2), source, chosen=True)
+    assert subset is not None
+    assert subset.logits == "own"
+
+
+def test_the_cards_names_tell_the_order() -> None:
+    head = choose_head("net", card(3, ("dog", "cat", "bird")), Classes("bird", "cat", "dog"))
+    assert head.columns is not None
+    assert (head.columns.tolist(), head.logits) == ([2, 1, 0], "own")
+    part = choose_head("net", card(3, ("dog", "cat", "bird")), Classes("bird", "dog"))
+    assert part.columns is not None
+    assert (part.columns.tolist(), part.logits) == ([2, 0], "masked")
+
+
+@pytest.mark.parametrize(("classes", "mend"), [(2, "--classes FILE"), (10, "WordNet")])
+def test_a_model_of_other_classes_is_refused(classes: int, mend: str) -> None:
+    with pytest.raises(DataError, match=rf"net tells {classes} classes apart, some-set has 3 here") as caught:
+        choose_head("net", card(classes), Classes("a", "b", "c"))
+    assert mend in caught.value.hint
+
+
+def test_an_unknown_way_to_take_logits() -> None:
+    with pytest.raises(UsageError, match="unknown value of --logits 'mask'") as caught:
+        choose_head("net", card(3), Classes("a", "b", "c"), "mask")
+    assert "masked" in caught.value.hint
+
+
+def test_class_files() -> None:
+    text = "# Of ImageNet-100\nn02099601 golden retriever\n\n  n01443537\n"
+    assert read_classes(text, "c.txt") == ["n02099601", "n01443537"]
+    with pytest.raises(UsageError, match=r"c\.txt has no class names"):
+        read_classes("\n# nothing\n", "c.txt")
+    with pytest.raises(UsageError, match="has the class a twice"):
+        read_classes("a\nb\na\n", "c.txt")
+
+
+def test_choosing_classes_numbers_them_anew() -> None:
+    source = Classes("a", "b", "c", "d")
+    source.keep_classes(["d", "b"])
+    assert (source.class_names, source.labels.tolist(), source.ids, source.total) == (
+        ("b", "d"), [0, 1], ["b/x", "d/x"], 2,
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="class 'x' is not in some-set"):
+        source.keep_classes(["x"])

@@ -1,0 +1,152 @@
+"""The journal: what it keeps, what it refuses, and what a kill may do to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ppbench.errors import DataError, UsageError
+from ppbench.evaluation.journal import Journal, is_of
+from ppbench.evaluation.tally import SUMS, Record
+
+KEY = {"weights": "a" * 64, "seed": 0, "card": {"mean": [0.1]}}
+CELLS = [("clean", 0), ("fog", 1), ("fog", 2)]
+N = 20
+
+
+def stamps(cell: tuple[str, int]) -> NDArray[np.uint64]:
+    return np.arange(N, dtype=np.uint64) + cell[1]
+
+
+def record(cell: tuple[str, int], places: list[int], seed: int = 0) -> Record:
+    random = np.random.default_rng(seed)
+    right = random.random(len(places)) < 0.5
+    return Record(cell, np.array(places), right, random.integers(0, 2**50, SUMS))
+
+
+def opened(path: Path, **options: Any) -> Journal:
+    return Journal(path, options.pop("key", KEY), options.pop("cells", CELLS), options.pop("stamps", stamps), **options)
+
+
+def filled(path: Path, records: list[Record]) -> Path:
+    journal = opened(path)
+    journal.add(records)
+    journal.close()
+    return path
+
+
+def same(one: Record, other: Record) -> bool:
+    if one.sums is None or other.sums is None:
+        return one.sums is other.sums
+    return one.cell == other.cell and all(
+        np.array_equal(a, b) for a, b in zip(one[1:], other[1:], strict=True) if a is not None and b is not None
+    )
+
+
+RECORDS = [record(("clean", 0), [0, 1, 2]), record(("fog", 1), [3, 5, 7]), record(("fog", 2), [1, 2, 9, 4], 1)]
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    path = filled(tmp_path / "deep" / "run.json.journal", RECORDS)
+    journal = opened(path)
+    assert all(same(a, b) for a, b in zip(journal.records, RECORDS, strict=True))
+    assert journal.why is None
+    journal.add([record(("clean", 0), [4])])
+    journal.close()
+    assert len(opened(path).records) == 4
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 3000))
+def test_cut_anywhere_it_keeps_the_whole_lines_before(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    path = filled(tmp_path_factory.mktemp("j") / "j", RECORDS)
+    content = path.read_bytes()[:cut]
+    path.write_bytes(content)
+    whole = max(0, content.count(b"\n") - 1)
+    journal = opened(path)
+    assert len(journal.records) == whole
+    journal.add(RECORDS[whole:])
+    journal.close()
+    assert all(same(a, b) for a, b in zip(opened(path).records, RECORDS, strict=True))
+
+
+def test_a_damaged_line_ends_what_is_believed(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j", RECORDS)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b"3", b"4", 1)
+    path.write_bytes(b"".join(lines))
+    assert len(opened(path).records) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"weights": "b" * 64}, "weights differs"),
+        ({"card": {"mean": [0.2]}}, "card differs"),
+        ({"seed": 1, "weights": ""}, "weights, seed differ)"),
+        ({"precision": "bf16"}, "precision differs"),
+    ],
+)
+def test_another_measurement_starts_anew_and_says_why(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    path = filled(tmp_path / "j", RECORDS)
+    key = KEY | change
+    assert is_of(path, KEY)
+    assert not is_of(path, key)
+    journal = opened(path, key=key)
+    assert journal.records == []
+    assert journal.why is not None
+    assert words in journal.why
+    journal.close()
+    assert is_of(path, key)
+
+
+def test_images_whose_files_were_changed_are_done_again(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j", RECORDS)
+
+    def changed(cell: tuple[str, int]) -> NDArray[np.uint64]:
+        values = stamps(cell)
+        values[5] += 1
+        return values
+
+    journal = opened(path, stamps=changed)
+    assert [r.cell for r in journal.records] == [("clean", 0), ("fog", 2)]
+    assert journal.why == "the files of 3 images were changed since"
+
+
+def test_other_cells_are_kept_for_later(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j", RECORDS)
+    journal = opened(path, cells=[("fog", 1)])
+    assert [r.cell for r in journal.records] == [("fog", 1)]
+    journal.close()
+    assert len(opened(path).records) == 3
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    first = opened(tmp_path / "run.json.journal")
+    with pytest.raises(UsageError, match=r"another ppbench is writing run\.json"):
+        opened(tmp_path / "run.json.journal")
+    first.close()
+    opened(tmp_path / "run.json.journal").remove()
+    assert not (tmp_path / "run.json.journal").exists()
+
+
+def test_fresh_forgets(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j", RECORDS)
+    assert opened(path, fresh=True).records == []
+
+
+def test_labels_without_probabilities(tmp_path: Path) -> None:
+    bare = Record(("fog", 1), np.array([2, 3]), np.array([True, False]), None)
+    assert opened(filled(tmp_path / "j", [bare])).records[0].sums is None
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot write"):
+        opened(tmp_path / "file" / "j")

@@ -1,0 +1,56 @@
+"""Memory does not grow with the number of images."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.evaluation.models import tiny_checkpoint
+from tests.evaluation.test_kills import ROOT
+from tests.trees import photographs
+
+SCRIPT = """
+import resource, sys
+from ppbench.evaluation.api import evaluate
+
+evaluate(sys.argv[1], sys.argv[2], data=sys.argv[3], corruptions=["brightness", "contrast"], severities="2-3",
+         force=True, output=sys.argv[4])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def write_images(root: Path, count: int, dataset: str) -> Path:
+    """``count`` images, in class folders or as CIFAR-10-C's arrays."""
+    cuts = np.stack(photographs(32, 8))
+    if dataset == "imagefolder":
+        for number in range(count):
+            path = root / f"n{number % 10:08d}" / f"{number:05d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(cuts[number % 8]).save(path, compress_level=1)
+        return root
+    root.mkdir()
+    rows = cuts[np.arange(count) % 8]
+    for corruption in ("brightness", "contrast"):
+        np.save(root / f"{corruption}.npy", np.concatenate([rows // s for s in range(1, 6)]))
+    np.save(root / "labels.npy", np.tile(np.arange(count) % 10, 5))
+    return root
+
+
+@pytest.mark.parametrize("dataset", ["imagefolder", "cifar10-c"])
+def test_a_hundred_times_the_images_take_as_much_memory(tmp_path: Path, dataset: str) -> None:
+    net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3)
+    peaks = []
+    for count in (64, 6400):
+        data = write_images(tmp_path / f"{count}", count, dataset)
+        command = [sys.executable, "-c", SCRIPT, str(net), dataset, str(data), str(tmp_path / f"{count}.json")]
+        environment = {**os.environ, "PYTHONPATH": ROOT}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+    assert peaks[1] < 1.05 * peaks[0], peaks

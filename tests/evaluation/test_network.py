@@ -1,0 +1,173 @@
+"""One model on its device: what enters it, in which pieces, and how outputs become scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from torch import Tensor, nn
+
+from ppbench.errors import DataError, PpbenchError
+from ppbench.evaluation.heads import Head
+from ppbench.evaluation.network import Network
+from ppbench.evaluation.subjects import Subject
+from ppbench.models.card import Card
+from tests.evaluation.models import tiny_subject
+from tests.trees import photographs
+
+CPU = torch.device("cpu")
+OWN = Head(None, "own")
+
+
+def images(count: int, size: int = 32, channels: int = 3) -> Tensor:
+    """Photographs as the stream gives them."""
+    pixels = np.stack(photographs(size, count))[..., :channels]
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+
+
+def labels(count: int, classes: int = 10) -> Tensor:
+    return torch.arange(count) % classes
+
+
+class Recorder(nn.Module):
+    """Gives the same logits for the same image, and keeps what came in."""
+
+    def __init__(self, fits: int = 10**9, error: type[RuntimeError] = torch.OutOfMemoryError) -> None:
+        super().__init__()
+        self.fits, self.error, self.seen = fits, error, []  # type: ignore[var-annotated]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > self.fits:
+            raise self.error("DefaultCPUAllocator: can't allocate memory")
+        self.seen.append(x)
+        return x.mean((2, 3)).repeat(1, 4)[:, :10] * torch.arange(1, 11)
+
+
+def subject(model: nn.Module, **card: object) -> Subject:
+    fields = {"architecture": "x", "num_classes": 10, "input_size": 32, "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.4, 0.3)}
+    return Subject("net", model, Card(**(fields | card)))  # type: ignore[arg-type]
+
+
+def test_preprocessing_is_that_of_torchvision() -> None:
+    recorder = Recorder()
+    Network(subject(recorder), CPU, OWN).score(images(5), labels(5))
+    transform = torchvision.transforms.Compose(
+        [torchvision.transforms.ToTensor(), torchvision.transforms.Normalize((0.1, 0.2, 0.3), (0.5, 0.4, 0.3))]
+    )
+    expected = torch.stack([transform(photo) for photo in photographs(32, 5)])
+    (seen,) = recorder.seen
+    assert seen.dtype == torch.float32
+    assert seen.is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(seen, expected, atol=1e-6)
+
+
+def test_grey_images_enter_a_colour_network_three_times() -> None:
+    recorder = Recorder()
+    Network(subject(recorder), CPU, OWN).score(images(4, channels=1), labels(4))
+    assert recorder.seen[0].shape == (4, 3, 32, 32)
+
+
+def test_a_resize_that_was_asked_for_is_pillows() -> None:
+    recorder = Recorder()
+    Network(subject(recorder, input_size=24, mean=(0, 0, 0), std=(1, 1, 1)), CPU, OWN, resize=28).score(
+        images(4), labels(4)
+    )
+    (seen,) = recorder.seen
+    for got, photo in zip(seen, photographs(32, 4), strict=True):
+        small = Image.fromarray(photo).resize((28, 28), Image.Resampling.BILINEAR).crop((2, 2, 26, 26))
+        difference = np.abs(got.permute(1, 2, 0).numpy() * 255 - np.asarray(small))
+        assert difference.max() <= 1.001  # Pillow rounds between its two passes
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 7, 16])
+def test_the_batch_leaves_no_trace_in_the_scores(batch: int) -> None:
+    """Exactly: also a last batch of a single image, which alone would take other kernels."""
+    network = Network(tiny_subject(size=32, channels=3), CPU, OWN)
+    with torch.inference_mode():
+        whole = network.score(images(16), labels(16))
+        parts = [network.score(images(16)[i : i + batch], labels(16)[i : i + batch]) for i in range(0, 16, batch)]
+    assert torch.equal(torch.cat(parts, dim=1), whole)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
+def test_out_of_memory_halves_the_batch_and_loses_nothing(error: type[RuntimeError]) -> None:
+    expected = Network(subject(Recorder()), CPU, OWN).score(images(23), labels(23))
+    recorder = Recorder(fits=3, error=error)
+    network = Network(subject(recorder), CPU, OWN)
+    assert torch.equal(network.score(images(23), labels(23)), expected)
+    assert network.most == 2
+    recorder.seen.clear()
+    network.score(images(4), labels(4))
+    assert [len(x) for x in recorder.seen] == [2, 2]  # remembered
+
+
+def test_not_even_one_image_fits() -> None:
+    with pytest.raises(PpbenchError, match="cpu has too little memory for one image through net"):
+        Network(subject(Recorder(fits=0)), CPU, OWN).score(images(4), labels(4))
+
+
+def test_other_errors_of_the_network_are_not_hidden() -> None:
+    class Faulty(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        Network(subject(Faulty()), CPU, OWN).score(images(2), labels(2))
+
+
+def test_outputs_of_another_number_than_the_card_says() -> None:
+    with pytest.raises(DataError, match=r"net gave outputs of shape \(2, 10\) for 2 images; its card says 7 classes"):
+        Network(subject(Recorder(), num_classes=7), CPU, OWN).score(images(2), labels(2))
+
+
+def test_masked_and_competing_outputs() -> None:
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.tensor([0.0, 5.0, 9.0, 1.0, 7.0]).expand(len(x), 5)
+
+    columns = np.array([1, 4])
+    two = torch.tensor([0, 1])
+    masked = Network(subject(Constant(), num_classes=5), CPU, Head(columns, "masked")).score(images(2), two)
+    assert masked[0].tolist() == [1, 0]
+    competing = Network(subject(Constant(), num_classes=5), CPU, Head(columns, "all")).score(images(2), two)
+    assert competing[0].tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_close_and_another(precision: str) -> None:
+    def confidences(name: str) -> Tensor:
+        network = Network(tiny_subject(size=32, channels=3), CPU, OWN, precision=name)
+        with torch.inference_mode():
+            return network.score(images(16), labels(16))[2]
+
+    full, half = confidences("fp32"), confidences(precision)
+    assert not torch.equal(full, half)
+    assert (full - half).abs().max() < 60_000  # of a million
+
+
+def small() -> Subject:
+    torch.manual_seed(0)
+    return subject(nn.Sequential(nn.Conv2d(3, 10, 3, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+
+
+def test_a_compiled_network_gives_the_same_to_float32() -> None:
+    plain, compiled = (Network(small(), CPU, OWN, compiled=compiled) for compiled in (False, True))
+    with torch.inference_mode():
+        scores = [network.score(images(8), labels(8)) for network in (plain, compiled)]
+    assert torch.equal(scores[0][0], scores[1][0])
+    assert (scores[0] - scores[1]).abs().max() < 50
+
+
+def test_a_compiler_that_fails_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(model: nn.Module) -> nn.Module:
+        def forward(x: Tensor) -> Tensor:
+            raise torch._dynamo.exc.TorchDynamoException("no C++ compiler\nand much more")
+
+        model.forward = forward  # type: ignore[method-assign]
+        return model
+
+    monkeypatch.setattr(torch, "compile", fail)
+    with pytest.raises(PpbenchError, match=r"cannot compile the network here \(no C\+\+ compiler\)"):
+        Network(small(), CPU, OWN, compiled=True).score(images(2), labels(2))

@@ -1,0 +1,100 @@
+"""Predictions of any other framework, scored like a model's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ppbench.data.catalog import EMBEDDED, open_source
+from ppbench.data.source import Geometry, Source
+from ppbench.errors import DataError
+from ppbench.evaluation.heads import Head
+from ppbench.evaluation.loop import Settings
+from ppbench.evaluation.network import Network
+from ppbench.evaluation.predictions import score_predictions
+from tests.evaluation.models import measured, tiny_subject
+
+SETTINGS = Settings(corruptions=("fog", "snow"), severities=(2,))
+CELLS = [("clean", 0), ("fog", 2), ("snow", 2)]
+
+
+def source(limit: int = 40) -> Source:
+    return open_source(EMBEDDED, None, Geometry(28, None), limit=limit)
+
+
+def logits_of(images: Source) -> dict[str, np.ndarray]:
+    """What a model gives, as another framework would save it."""
+    subject, found = tiny_subject(), {}
+    network = Network(subject, torch.device("cpu"), Head(None, "own"))
+    for corruption, severity in CELLS:
+        pixels = torch.from_numpy(images.load(corruption, severity, np.arange(len(images.ids))).pixels)
+        with torch.inference_mode():
+            logits = subject.model(network.preprocess(pixels.permute(0, 3, 1, 2)))
+        found[f"{corruption}/{severity}" if severity else corruption] = logits.numpy()
+    return found
+
+
+def write(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_logits_give_what_the_model_gives(tmp_path: Path) -> None:
+    images = source()
+    (expected,), _ = measured([tiny_subject()], images, SETTINGS)
+    identity, outcome = score_predictions(write(tmp_path / "p.npz", **logits_of(images)), images, SETTINGS)
+    (tally,) = outcome.tallies
+    assert [tally.cell(cell) for cell in CELLS] == list(expected.run.cells)
+    assert (identity.model.name, identity.protocol.precision) == ("p", "unknown")
+    assert identity.protocol.ids_sha256 == expected.run.protocol.ids_sha256
+
+
+def test_ids_bring_them_into_order_and_choose(tmp_path: Path) -> None:
+    whole = source(60)
+    order = np.random.default_rng(0).permutation(60)
+    arrays = {name: values[order] for name, values in logits_of(whole).items()}
+    path = write(tmp_path / "p.npz", ids=np.array(whole.ids)[order], **arrays)
+    (expected,), _ = measured([tiny_subject()], source(30), SETTINGS)
+    (tally,) = score_predictions(path, source(30), SETTINGS).outcome.tallies
+    assert [tally.cell(cell) for cell in CELLS] == list(expected.run.cells)
+
+
+def test_predicted_classes_alone(tmp_path: Path) -> None:
+    images = source()
+    right = images.labels.copy()
+    right[::4] = (right[::4] + 1) % 10
+    path = write(tmp_path / "p.npz", **{"fog/2": right, "snow_2": np.zeros(40, np.uint8)})
+    (tally,) = score_predictions(path, images, SETTINGS).outcome.tallies
+    fog = tally.cell(("fog", 2))
+    assert (fog.n, fog.top1, fog.top5, fog.nll_micronats) == (40, 30, None, None)
+    assert tally.cells == [("fog", 2), ("snow", 2)]  # no clean ones were given
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"fog/2": np.zeros(40, int)}, "lacks the cell snow/2; it has fog/2"),
+        ({"fog/2": np.zeros(39, int), "snow/2": np.zeros(40, int)}, "39 predictions at fog/2 for 40 images"),
+        ({"fog/2": np.zeros((40, 2, 2)), "snow/2": np.zeros(40, int)}, r"fog/2 has shape \(40, 2, 2\)"),
+        ({"fog/2": np.zeros(40), "snow/2": np.zeros(40, int)}, "and type float64"),
+        ({"fog/2": np.full((40, 10), np.nan), "snow/2": np.zeros(40, int)}, "40 outputs that are not finite at fog/2"),
+        ({"fog/2": np.zeros((40, 3)), "snow/2": np.zeros(40, int)}, "tells 3 classes apart"),
+        ({"ids": np.array(["a", "b"]), "fog/2": np.zeros(2, int)}, "no prediction for 40 of 40 images"),
+        ({"fog/2": np.array([{}] * 40)}, "cannot read the predictions"),
+    ],
+)
+def test_what_does_not_fit_is_told(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    path = write(tmp_path / "p.npz", **arrays)
+    with pytest.raises(DataError, match=message):
+        score_predictions(path, source(), SETTINGS)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04"])
+def test_a_file_that_is_no_npz(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "p.npz").write_bytes(content)
+    with pytest.raises(DataError, match="cannot read the predictions"):
+        score_predictions(tmp_path / "p.npz", source(), SETTINGS)

@@ -1,0 +1,70 @@
+"""Any number of processes gives the run file of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ppbench.evaluation.api import evaluate
+from tests.evaluation.models import tiny_checkpoint
+from tests.evaluation.test_kills import ROOT, without_provenance
+from tests.trees import write_published
+
+FEW = ["-c", "fog,contrast", "-s", "1-2", "--limit", "37"]
+
+
+def torchrun(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``torchrun --nproc-per-node N -m ppbench eval …``."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*launcher, "-m", "ppbench", "eval", *arguments], env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_images_made_on_the_fly(tmp_path: Path, processes: int) -> None:
+    net = str(tiny_checkpoint(tmp_path / "net.safetensors"))
+    evaluate(net, corruptions=["fog", "contrast"], severities="1-2", limit=37, output=tmp_path / "one.json")
+    done = torchrun(processes, "-m", net, *FEW, "-o", str(tmp_path / "run.json"), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert without_provenance(tmp_path / "run.json") == without_provenance(tmp_path / "one.json")
+    assert json.loads((tmp_path / "run.json").read_text())["provenance"]["processes"] == processes
+    assert json.loads(done.stdout)["source"] == "net"  # one document: the first process alone talks
+    assert done.stderr.count("wrote ") == 1
+    assert not list(tmp_path.glob("*.journal"))
+
+
+def test_a_published_set_with_a_broken_image(tmp_path: Path) -> None:
+    tree = write_published(tmp_path / "c", ("fog", "snow"), (1, 2), size=32, per_class=5)
+    net = str(tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=2))
+    broken = sorted((tree / "snow" / "2").rglob("*.png"))[3]
+    whole = broken.read_bytes()
+    options: dict[str, Any] = {"dataset": "imagefolder", "data": str(tree), "severities": "1-2"}
+    evaluate(net, **options, output=tmp_path / "one.json")
+    call = ["-m", net, "--dataset", "imagefolder", "--data", str(tree), "-s", "1-2", "-o", str(tmp_path / "run.json")]
+    broken.write_bytes(whole[:300])
+    done = torchrun(2, *call)
+    assert done.returncode != 0
+    assert done.stderr.count("1 of 10 images could not be read") == 1
+    assert str(broken) in done.stderr
+    assert len(json.loads((tmp_path / "run.json").read_text())["cells"]) == 3
+    broken.write_bytes(whole)
+    done = torchrun(2, *call)
+    assert done.returncode == 0, done.stderr
+    assert "reused 3 of 4 cells" in done.stderr
+    assert without_provenance(tmp_path / "run.json") == without_provenance(tmp_path / "one.json")
+
+
+def test_a_mistake_is_told_once(tmp_path: Path) -> None:
+    done = torchrun(2, "-m", "resnet5", "-o", str(tmp_path / "run.json"))
+    assert done.returncode != 0
+    assert done.stderr.count("unknown model 'resnet5'") == 1
+    assert done.stdout == ""
+    assert not list(tmp_path.iterdir())
