@@ -49,11 +49,14 @@ def write_class_folders(root: Path, classes: int = 2, per_class: int = 3, size: 
     return root
 
 
-def write_published(root: Path, corruptions: tuple[str, ...], severities: tuple[int, ...], size: int = 32) -> Path:
+def write_published(
+    root: Path, corruptions: Sequence[str], severities: Sequence[int], size: int = 32, *, classes: int = 2,
+    per_class: int = 3,
+) -> Path:  # fmt: skip
     """``root/<corruption>/<severity>/<class>/<n>.png``, each cell with images of its own; returns ``root``."""
     for place, corruption in enumerate(corruptions):
         for severity in severities:
-            cell = write_class_folders(root / corruption / str(severity), size=size)
+            cell = write_class_folders(root / corruption / str(severity), classes, per_class, size)
             for path in cell.rglob("*.png"):
                 darker = np.asarray(Image.open(path)) // (1 + place + severity)
                 Image.fromarray(darker).save(path)

@@ -9,13 +9,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.data.images import Cut, centre_crop, decode, describe, is_deep, resize_shorter
+from ppbench.data.images import Cut, decode, describe
 from ppbench.data.source import Broken, Loaded
 from ppbench.data.stamps import Stamps, stamps_of
 from ppbench.data.walk import ENDINGS, find_images
 from ppbench.errors import DataError
-
-__all__ = ["FolderImages", "Listing", "centre_crop", "class_folders", "is_deep", "load_rgb", "resize_shorter"]
 
 
 class Listing(NamedTuple):

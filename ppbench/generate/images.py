@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ppbench.data.folder import centre_crop, is_deep, resize_shorter
+from ppbench.data.images import centre_crop, is_deep, resize_shorter
 from ppbench.errors import DataError
 
 KINDS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "PPM", "TIFF")

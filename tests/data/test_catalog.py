@@ -188,11 +188,11 @@ def test_tiny_imagenets_layouts_give_the_same_images(tmp_path: Path) -> None:
         pixels, broken = source.load("clean", 0, np.arange(6))
         assert not broken
         assert np.array_equal(pixels, first.load("clean", 0, np.arange(6)).pixels)
-    with pytest.raises(DataError, match="holds Tiny-ImageNet, not ImageNet\n.*--dataset tiny-imagenet-c"):
+    with pytest.raises(DataError, match=r"holds Tiny-ImageNet, not ImageNet\n.*--dataset tiny-imagenet-c"):
         open_source("imagenet-c", roots[-1], GEOMETRY)
     with (roots[2] / "val_annotations.txt").open("w") as file:
         file.write("other.png\tn01\n")
-    with pytest.raises(DataError, match="val_annotations.txt does not name the class of img000.png"):
+    with pytest.raises(DataError, match=r"val_annotations\.txt does not name the class of img000\.png"):
         open_source("tiny-imagenet-c", roots[-1], GEOMETRY)
 
 

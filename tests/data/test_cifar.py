@@ -70,7 +70,7 @@ def test_stamps_change_with_the_file(tmp_path: Path) -> None:
 
 def test_labels_tell_cifar_10_from_cifar_100(tmp_path: Path) -> None:
     ten, hundred = write_cifar_c(tmp_path / "10", ("fog",)), write_cifar_c(tmp_path / "100", ("fog",), classes=100)
-    with pytest.raises(DataError, match=r"labels from 80 to|labels from 0 to 99, cifar10-c from 0 to 9\n.*cifar100-c"):
+    with pytest.raises(DataError, match=r"labels from 0 to 99, cifar10-c from 0 to 9\n.*cifar100-c"):
         opened(hundred)
     with pytest.raises(DataError, match=r"labels from 0 to 9, cifar100-c from 0 to 99\n.*cifar10-c"):
         opened(ten, "cifar100-c")
@@ -107,7 +107,7 @@ class TestDamage:
     def test_an_array_of_objects_is_not_unpickled(self, tmp_path: Path) -> None:
         root = write_cifar_c(tmp_path, NAMES)
         np.save(root / "labels.npy", np.array([Runs(tmp_path / "ran")], object))
-        with pytest.raises(DataError, match="labels.npy is not an array of numbers"):
+        with pytest.raises(DataError, match=r"labels\.npy is not an array of numbers"):
             opened(root)
         assert not (tmp_path / "ran").exists()
 
@@ -132,7 +132,9 @@ class TestDamage:
 
     def test_labels_that_do_not_repeat(self, tmp_path: Path) -> None:
         root = write_cifar_c(tmp_path, NAMES)
-        np.save(root / "labels.npy", np.load(root / "labels.npy")[np.r_[1:100, 0]].repeat(1)[::-1][np.r_[0:99, 5]])
+        labels = np.load(root / "labels.npy")
+        labels[[25, 26]] = labels[[26, 25]]
+        np.save(root / "labels.npy", labels)
         with pytest.raises(DataError, match=r"labels in .*labels.npy do not repeat for each severity"):
             opened(root)
 

@@ -54,7 +54,7 @@ def test_imagenets_validation_images_without_folders_are_named(tmp_path: Path) -
 
 def test_other_images_without_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    with pytest.raises(DataError, match="1 images without class folders\n.*<class>/<image>"):
+    with pytest.raises(DataError, match=r"1 images without class folders\n.*<class>/<image>"):
         look(tmp_path)
 
 
@@ -70,14 +70,14 @@ def test_a_part_of_a_set_is_no_set_of_clean_images(tmp_path: Path) -> None:
 def test_archives_of_something_else(tmp_path: Path) -> None:
     tar = pack(write_class_folders(tmp_path / "clean"), tmp_path / "tars" / "val.tar")
     for root in (tar, tar.parent):
-        with pytest.raises(DataError, match="no corrupted set in .*val.tar"):
+        with pytest.raises(DataError, match=r"no corrupted set in .*val\.tar"):
             look(root)
     write_class_folders(tar.parent)
     assert isinstance(look(tar.parent), FolderFound)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read .*nowhere: No such file"):
+    with pytest.raises(DataError, match=r"cannot read .*nowhere: No such file"):
         look(tmp_path / "nowhere")
 
 

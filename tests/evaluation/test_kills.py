@@ -69,7 +69,7 @@ def test_killed_20_times(tmp_path: Path, kind: str) -> None:
     options["force"] = True  # the network has random weights
     options["model"] = str(tiny_checkpoint(tmp_path / "net.safetensors"))
     if kind == "published":
-        tree = write_published(tmp_path / "c", ("fog", "snow", "frost"), (1, 2, 3), size=32, per_class=20)
+        tree = write_published(tmp_path / "c", ("fog", "snow", "frost"), (1, 2, 3), size=32, per_class=100)
         model = str(tiny_checkpoint(tmp_path / "colour.safetensors", size=32, channels=3, classes=2))
         options |= {"model": model, "dataset": "imagefolder", "data": str(tree), "corruptions": None, "limit": None}
     evaluate(**options, output=tmp_path / "whole.json")
