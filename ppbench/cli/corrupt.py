@@ -80,8 +80,8 @@ def corrupt(
     request = Request(
         src=src,
         dest=dest,
-        corruptions=words("--corruption", corruptions, "c15"),
-        severities=words("--severity", severities, "1-5"),
+        corruptions=words("--corruption", ["c15"] if corruptions is None else corruptions, "c15"),
+        severities=words("--severity", ["1-5"] if severities is None else severities, "1-5"),
         recipe=recipe,
         backend=backend,
         seed=seed,

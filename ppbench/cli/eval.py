@@ -41,7 +41,7 @@ def evaluate(
     ] = None,
     predictions: Annotated[
         list[Path] | None,
-        typer.Option(help="Instead of a model, an .npz of logits or predicted classes per cell; repeatable."),
+        typer.Option(metavar="FILE.npz", help="Instead of a model: logits or predicted classes per cell; repeatable."),
     ] = None,
     dataset: Annotated[str, typer.Option(help="Images to evaluate on (`ppbench list datasets`).")] = "fashion-mnist-2k",
     data: Annotated[
@@ -94,10 +94,12 @@ def evaluate(
         ),
     ] = None,
     mean: Annotated[
-        str | None, typer.Option(help="Of values in [0, 1], such as 0.485,0.456,0.406.", rich_help_panel=_MODEL)
+        str | None,
+        typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.485,0.456,0.406.", rich_help_panel=_MODEL),
     ] = None,
     std: Annotated[
-        str | None, typer.Option(help="Of values in [0, 1], such as 0.229,0.224,0.225.", rich_help_panel=_MODEL)
+        str | None,
+        typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.229,0.224,0.225.", rich_help_panel=_MODEL),
     ] = None,
     input_size: Annotated[
         int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=_MODEL)
@@ -159,8 +161,10 @@ def evaluate(
     job = Job(
         dataset=dataset,
         data=data,
-        corruptions=words("--corruptions", corruptions, "") if corruptions is not None else None,
-        severities=words("--severities", severities, "1-5"),
+        corruptions=None
+        if corruptions is None
+        else words("--corruptions", corruptions, "the dataset's own, such as c15"),
+        severities=words("--severities", ["1-5"] if severities is None else severities, "1-5"),
         recipe=recipe,
         backend=backend,
         jpeg=jpeg,

@@ -27,13 +27,18 @@ BaselineOption = Annotated[
 ]
 
 
-def words(option: str, values: list[str] | None, default: str) -> list[str]:
+def words(option: str, values: list[str], default: str) -> list[str]:
     """Option values, also those given as one list with commas.
+
+    Args:
+        option: Its name.
+        values: As given.
+        default: What leaving it out means, in words.
 
     Raises:
         UsageError: If the option was given without any.
     """
-    words = [word for value in values or [default] for word in value.replace(",", " ").split()]
+    words = [word for value in values for word in value.replace(",", " ").split()]
     if not words:
         raise UsageError(f"{option} has no value", f"Leave it out for {default}, or see `ppbench list corruptions`.")
     return words

@@ -161,6 +161,7 @@ class _Evaluation:
         self._source, self._settings, self._team = source, settings, team
         self._advance, self._journals = advance, journals or []
         self._cells = cells_of(source, settings)
+        self._queue = _Queue(settings.device)
         self._plausible = Plausibility(source.num_classes, off=settings.force)
         self._broken: dict[Broken, set[Cell]] = {}
         self._error: PpbenchError | None = None
@@ -182,9 +183,11 @@ class _Evaluation:
             self._compute()
         except KeyboardInterrupt as reason:
             self._team.stop()
+            self._keep_what_is_scored()
             return reason
         except PpbenchError as reason:
             self._end_with(reason)
+            self._keep_what_is_scored()
         if not self._team.is_first:
             self._team.send(_Message(error=self._error, broken=self._broken, done=True))
         while self._team.is_first and self._running:
@@ -208,17 +211,16 @@ class _Evaluation:
             for subject, head in zip(self._subjects, self._heads, strict=True)
         ]  # fmt: skip
         labels = torch.from_numpy(self._source.labels).to(self._settings.device)
-        queue = _Queue(self._settings.device)
         with torch.inference_mode():
             for batch in stream(self._source, self._cells, blocks, self._settings.workers, self._settings.device):
                 of_batch = labels[torch.from_numpy(batch.places).to(labels.device)]
                 for subject, network in enumerate(networks):
                     keep = self._wanted(subject, batch)
                     if keep.any():
-                        queue.put(_Scored(subject, batch, keep), network.score(batch.images, of_batch))
-                if queue.is_due and self._flush(queue):
+                        self._queue.put(_Scored(subject, batch, keep), network.score(batch.images, of_batch))
+                if self._queue.is_due and self._flush():
                     return
-            self._flush(queue, last=True)
+            self._flush(last=True)
 
     def _probe(self, missing: Missing) -> Missing:
         """What shows early on whether labels and preprocessing are right: some images of the mildest cell."""
@@ -234,11 +236,18 @@ class _Evaluation:
             self._broken.setdefault(broken, set()).add(batch.cell)
         return wanted
 
-    def _flush(self, queue: _Queue, *, last: bool = False) -> bool:
+    def _keep_what_is_scored(self) -> None:
+        """After an error or Ctrl-C: what is on its way counts, unless it is the error."""
+        try:
+            self._flush(last=True)
+        except PpbenchError as reason:
+            self._end_with(reason)
+
+    def _flush(self, *, last: bool = False) -> bool:
         """Count what has been scored, and tell; whether to stop."""
         records = [
             (scored.subject, count(scored.batch.cell, scored.batch.places[scored.keep], scores[:, scored.keep]))
-            for scored, scores in queue.fetch(last=last)
+            for scored, scores in self._queue.fetch(last=last)
         ]
         for subject, record in records:
             number = self._cells.index(record.cell)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
 from ppbench.data.generated import GeneratedImages
 from ppbench.errors import DataError
+from ppbench.files import try_lock
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run
 from tests.evaluation.models import tiny_checkpoint
 from tests.processes import interrupt, ppbench_process
 from tests.trees import write_class_folders, write_published
 
+T = TypeVar("T")
 runner = CliRunner()
 FEW = ["-c", "fog,pixelate", "-s", "1", "-s", "4-5", "--limit", "40", "--workers", "0"]
 
@@ -51,7 +55,7 @@ def test_before_it_starts_one_line_says_what_is_measured_and_how(tmp_path: Path)
     first = result.stderr.splitlines()[0]
     for part in ("net: resnet8, weights ", "40 of 2,000 images of fashion-mnist-2k", "2 corruptions x 3 severities"):
         assert part in first
-    assert "28 px as is, grey, mean 0.4, std 0.3 | cpu" in first
+    assert "28 px as is, grey, mean 0.4, std 0.3 | fp32 on cpu" in first
     assert "wrote" in result.stderr
 
 
@@ -79,7 +83,7 @@ def test_photographs_in_class_folders(tmp_path: Path) -> None:
 def test_a_published_tree_has_no_clean_images_and_says_so(tmp_path: Path) -> None:
     net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=2)
     tree = write_published(tmp_path / "c", ("fog", "snow"), (1, 2))
-    call = ["eval", "-m", str(net), "--dataset", "imagenet-c", "--data", str(tree), "-o", str(tmp_path / "run.json")]
+    call = ["eval", "-m", str(net), "--dataset", "imagefolder", "--data", str(tree), "-o", str(tmp_path / "run.json")]
     result = runner.invoke(app, [*call, "-c", "fog,snow", "-s", "1-2", "--format", "json"])
     assert result.exit_code == 0, result.output
     metrics = {m["name"]: m for m in json.loads(result.stdout)["metrics"]}
@@ -129,44 +133,178 @@ def test_in_a_folder_the_same_measurement_takes_its_own_place(tmp_path: Path) ->
 def test_a_file_the_user_named_is_replaced_but_a_complete_run_never_by_an_interrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_on_fog(self: GeneratedImages, corruption: str, severity: int, places: np.ndarray) -> np.ndarray:
+    def fail_on_fog(self: GeneratedImages, images: T, corruption: str, severity: int, places: np.ndarray) -> T:
         if corruption == "fog":
-            raise DataError("the image is broken", "Replace it.")
-        return self.clean.load(places)
+            raise DataError("the engine is broken", "Mend it.")
+        return images
 
     target = tmp_path / "run.json"
     write_twice(tmp_path, target, "-c", "fog")
     assert len(read_run(target).cells) == 2
-    monkeypatch.setattr(GeneratedImages, "load", fail_on_fog)
+    monkeypatch.setattr(GeneratedImages, "corrupt", fail_on_fog)
     call = ["eval", "-m", str(tmp_path / "net.safetensors"), "--limit", "20", "--workers", "0", "-s", "1"]
     result = runner.invoke(app, [*call, "-c", "snow,fog", "-o", str(target)])
     assert result.exit_code == 3
     assert result.stdout == ""
     assert "run.interrupted.json" in result.stderr
-    assert "the image is broken" in result.stderr
+    assert "the engine is broken" in result.stderr
     assert read_run(target).status == "complete"
     assert len(read_run(tmp_path / "run.interrupted.json").cells) == 2
 
 
-def test_ctrl_c_exits_130_and_keeps_the_finished_cells(tmp_path: Path) -> None:
+def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     net = tiny_checkpoint(tmp_path / "net.safetensors")
-    output = tmp_path / "run.json"
-    call = ["eval", "-m", str(net), "-c", "noise,blur,weather", "-o", str(output)]
-    seen, deadline = b"", time.monotonic() + 120
-    with ppbench_process(*call, "--workers", "2", FORCE_COLOR="1", COLUMNS="200", TERM="xterm") as process:
-        assert process.stderr is not None
-        # The live display names the cell: at severity 3 the clean cell and two more are finished.
-        while b"gaussian_noise 3" not in seen and time.monotonic() < deadline:
-            seen += os.read(process.stderr.fileno(), 4096)
+    output, journal = tmp_path / "run.json", tmp_path / "run.json.journal"
+    call = ["eval", "-m", str(net), "-c", "noise,blur", "--limit", "400", "--force", "-o", str(output)]
+    deadline = time.monotonic() + 120
+    with ppbench_process(*call, FORCE_COLOR="1", COLUMNS="200", TERM="xterm") as process:
+        while (not journal.exists() or journal.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
+            time.sleep(0.005)
         stdout, stderr = interrupt(process)
     assert process.returncode == 130, stderr
-    assert b"Traceback" not in seen + stderr, stderr.decode()[-3000:]
+    assert b"Traceback" not in stderr, stderr.decode()[-3000:]
+    assert b"the same command goes on from there" in stderr
     assert stdout == b""
-    run = read_run(output)
-    assert run.status == "interrupted"
-    assert [cell.key for cell in run.cells[:3]] == [("clean", 0), ("gaussian_noise", 1), ("gaussian_noise", 2)]
-    assert len(read_bits(output, run)) == len(run.cells) < 56
-    shown = runner.invoke(app, ["show", str(output), "--format", "json"])
-    mean_error = next(m for m in json.loads(shown.stdout)["metrics"] if m["name"] == "mean_error")
-    assert mean_error["value"] is None
-    assert "lacks" in mean_error["reason"]
+    assert not output.exists()
+    result = runner.invoke(app, call)
+    assert result.exit_code == 0, result.output
+    assert "reused 0 of 36 cells, " in result.stderr
+    assert not journal.exists()
+    whole = tmp_path / "whole.json"
+    assert runner.invoke(app, [*call[:-1], str(whole)]).exit_code == 0
+    assert read_run(output).cells == read_run(whole).cells
+    assert read_run(output).protocol == read_run(whole).protocol
+
+
+def broken_off(tmp_path: Path, *options: str) -> list[str]:
+    """A call that left a journal: one image of a published tree could not be read."""
+    net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=2)
+    tree = write_published(tmp_path / "c", ("fog", "snow"), (1, 2))
+    broken = sorted((tree / "snow" / "2").rglob("*.png"))[1]
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:200])
+    call = ["eval", "-m", str(net), "--dataset", "imagefolder", "--data", str(tree), "-s", "1-2", *options]
+    result = runner.invoke(app, [*call, "-o", str(tmp_path / "run.json")])
+    assert result.exit_code == 3
+    assert "1 of 6 images could not be read; cells with all their images are kept" in result.stderr
+    assert str(broken) in result.stderr
+    assert len(read_run(tmp_path / "run.json").cells) == 3
+    broken.write_bytes(whole)
+    return [*call, "-o", str(tmp_path / "run.json")]
+
+
+def test_mended_images_alone_are_done_again(tmp_path: Path) -> None:
+    call = broken_off(tmp_path)
+    result = runner.invoke(app, call)
+    assert result.exit_code == 0, result.output
+    assert f"reused 3 of 4 cells, 96 % of all image evaluations, for {tmp_path / 'run.json'}" in result.stderr
+    assert read_run(tmp_path / "run.json").status == "complete"
+    assert not list(tmp_path.glob("*.journal"))
+
+
+def test_another_measurement_starts_anew_and_says_why(tmp_path: Path) -> None:
+    call = broken_off(tmp_path)
+    result = runner.invoke(app, [*call, "--precision", "bf16"])
+    assert result.exit_code == 0, result.output
+    assert "it is of another measurement (precision differs); starting anew" in result.stderr
+    assert "reused" not in result.stderr
+    assert read_run(tmp_path / "run.json").protocol.precision == "bf16"
+
+
+def test_fresh_does_everything_again(tmp_path: Path) -> None:
+    call = broken_off(tmp_path)
+    result = runner.invoke(app, [*call, "--fresh"])
+    assert result.exit_code == 0
+    assert "reused" not in result.stderr
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    call = broken_off(tmp_path)
+    with (tmp_path / "run.json.journal").open("ab") as file:
+        assert try_lock(file)
+        result = runner.invoke(app, call)
+    assert result.exit_code == 2
+    assert f"another ppbench is writing {'run.json'}" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["rich", "json"])
+def test_a_dry_run_says_what_it_will_take_and_writes_nothing(tmp_path: Path, form: str) -> None:
+    net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=2)
+    tree = write_published(tmp_path / "c", ("fog", "snow"), (1, 2))
+    call = ["eval", "-m", str(net), "--dataset", "imagefolder", "--data", str(tree), "-s", "1-2", "--format", form]
+    result = runner.invoke(app, [*call, "--dry-run", "-o", str(tmp_path / "run.json")])
+    assert result.exit_code == 0, result.output
+    if form == "json":
+        found = json.loads(result.stdout)
+        assert (found["images"], found["cells"], found["passes"], found["processes"]) == (6, 4, 24, 1)
+        size = sum(path.stat().st_size for path in tree.rglob("*.png"))
+        assert found["gigabytes"] * 1e9 == pytest.approx(size, rel=0.5)
+        assert 0 < found["minutes"] < 5
+    else:
+        assert "passes  24 images through 1 network" in result.stdout
+    assert not list(tmp_path.glob("run.json*"))
+
+
+def test_predictions_of_another_framework(tmp_path: Path) -> None:
+    path = tmp_path / "jax.npz"
+    np.savez(path, **{name: np.zeros(40, int) for name in ("clean", "fog/1", "fog/2")})
+    call = ["eval", "--predictions", str(path), "-c", "fog", "-s", "1-2", "--limit", "40", "--format", "json"]
+    result = runner.invoke(app, [*call, "-o", str(tmp_path / "run.json")])
+    assert result.exit_code == 0, result.output
+    metrics = {m["name"]: m for m in json.loads(result.stdout)["metrics"]}
+    assert metrics["mean_error"]["value"] == pytest.approx(90)  # class 0 is a tenth
+    run = read_run(tmp_path / "run.json")
+    assert (run.model.name, run.protocol.precision, run.cells[0].nll_micronats) == ("jax", "unknown", None)
+
+
+def test_some_classes_of_imagenet_with_masked_logits(tmp_path: Path) -> None:
+    net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=1000)
+    tree = write_class_folders(tmp_path / "val", classes=4, size=32)
+    for folder, wnid in zip(sorted(tree.iterdir()), ("n01440764", "n01443537", "n02099601", "n15075141"), strict=True):
+        folder.rename(tree / wnid)
+    chosen = tmp_path / "classes.txt"
+    chosen.write_text("n15075141\nn01443537\nn01440764\n")
+    call = ["eval", "-m", str(net), "--dataset", "imagefolder", "--data", str(tree), "--classes", str(chosen)]
+    result = runner.invoke(app, [*call, "-c", "fog", "-s", "1", "--force", "--format", "json", "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "3 of 1000 classes, the other outputs masked" in result.stderr
+    run = read_run(next(tmp_path.glob("net--imagefolder.json")))
+    assert run.protocol.classes is not None
+    assert (run.protocol.classes.n, run.protocol.classes.logits, run.protocol.total) == (3, "masked", 9)
+    labels = [m["label"] for m in json.loads(result.stdout)["metrics"]]
+    assert any("3 classes masked" in label for label in labels)
+
+
+def test_weights_of_a_torchvision_network_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(torchvision.models.resnet18(num_classes=2).state_dict(), tmp_path / "own.pth")
+    photos = write_class_folders(tmp_path / "photos", size=40)
+    call = ["eval", "-m", f"torchvision:resnet18@{tmp_path / 'own.pth'}", "--dataset", "imagefolder"]
+    call += ["--data", str(photos), "-c", "contrast", "-s", "1", "-o", str(tmp_path / "run.json")]
+    refused = runner.invoke(app, call)
+    assert refused.exit_code == 3
+    assert "--preset imagenet" in refused.stderr
+    result = runner.invoke(app, [*call, "--preset", "half", "--input-size", "32", "--force"])
+    assert result.exit_code == 0, result.output
+    assert "| crop 32, mean 0.5/0.5/0.5, std 0.5/0.5/0.5 |" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--precision", "fp8"], 2, "unknown precision 'fp8'"),
+        (["--precision", "tf32", "--device", "cpu"], 2, "--precision tf32 is not for cpu"),
+        (["--resize", "2"], 2, "--resize 2 is not allowed"),
+        (["--mean", "0.5,x"], 2, "--mean"),
+        (["--logits", "none"], 2, "unknown value of --logits 'none'"),
+        (["--classes", "nowhere.txt"], 3, "cannot read nowhere.txt"),
+        (["--predictions", "p.npz", "-m", "x"], 2, "--model and --predictions are given"),
+        (["--predictions", "p.npz"], 3, "cannot read the predictions p.npz"),
+    ],
+)
+def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], code: int, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["eval", "-c", "fog", "-s", "1", "--limit", "20", *options])
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
+    assert result.stdout == ""

@@ -68,7 +68,7 @@ def test_a_folder_made_on_the_fly_by_eval_has_the_same_pixels(tmp_path: Path) ->
     source = open_source("imagefolder", root, Geometry(32, 37))
     for place, name in enumerate(source.ids):
         for corruption in ("gaussian_noise", "shot_noise", "impulse_noise"):
-            expected = source.load(corruption, 3, np.array([place]))[0]
+            expected = source.load(corruption, 3, np.array([place])).pixels[0]
             assert np.array_equal(pixels(tmp_path / "c" / corruption / "3" / name), expected)
 
 
