@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import NamedTuple
@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.source import Broken, Cell, Loaded, Pixels, Source
+from ppbench.data.source import Broken, Cell, Pixels, Source
 from ppbench.evaluation.plan import Block
+from ppbench.evaluation.reading import reader, reading_of
 from ppbench.pool import ordered_map
 from ppbench.vocabulary import CLEAN
 
@@ -27,12 +28,6 @@ class Batch(NamedTuple):
     images: Tensor
     """``(n, C, H, W)`` uint8 in channels_last; broken images are black."""
     broken: tuple[Broken, ...]
-
-
-class _Task(NamedTuple):
-    corruption: str
-    severity: int
-    places: NDArray[np.int64]
 
 
 def stream(
@@ -53,8 +48,8 @@ def stream(
     Raises:
         PpbenchError: If a worker process is killed.
     """
-    tasks = [_task(source, cells, block) for block in blocks]
-    with closing(ordered_map(partial(_loader, source), tasks, workers)) as loaded:
+    readings = [reading_of(source, cells, block) for block in blocks]
+    with closing(ordered_map(partial(reader, source), readings, workers)) as loaded:
         for block, (pixels, broken) in zip(blocks, loaded, strict=True):
             images = to_device(pixels, device)
             for cell in (cells[number] for number in block.cells):
@@ -70,12 +65,3 @@ def to_device(pixels: Pixels, device: torch.device) -> Tensor:
     if device.type == "cuda":
         images = images.pin_memory().to(device, non_blocking=True)
     return images.permute(0, 3, 1, 2)
-
-
-def _task(source: Source, cells: Sequence[Cell], block: Block) -> _Task:
-    corruption, severity = (CLEAN, 0) if source.image_major else cells[block.cells[0]]
-    return _Task(corruption, severity, block.places)
-
-
-def _loader(source: Source) -> Callable[[_Task], Loaded]:
-    return lambda task: source.load(*task)

@@ -15,7 +15,6 @@ from ppbench.models.download import Progress
 from ppbench.models.embedded import EMBEDDED_MODELS, embedded_path
 from ppbench.models.from_code import load_from_code, names_factory
 from ppbench.models.from_timm import load_timm
-from ppbench.models.from_torchvision import load_torchvision, torchvision_networks
 from ppbench.models.statedict import names_file
 from ppbench.registry import unknown_name
 
@@ -51,6 +50,9 @@ def resolve_model(spec: str, options: CardOptions | None = None, progress: Progr
     if spec in EMBEDDED_MODELS:
         return Subject(spec, *load_checkpoint(embedded_path(spec), options=options))
     if kind == "torchvision" and reference:
+        # Imported where they are needed: importing torchvision takes longer than importing torch.
+        from ppbench.models.from_torchvision import load_torchvision
+
         return _subject(*load_torchvision(reference, options, progress))
     if kind == "timm" and reference:
         return _subject(*load_timm(reference, options))
@@ -60,6 +62,8 @@ def resolve_model(spec: str, options: CardOptions | None = None, progress: Progr
         return _subject(*load_from_code(spec, options))
     if spec in model_names():
         raise DataError(f"--model {spec} is a network without weights", f"weights: {_how_to_get_weights(spec)}")
+    from ppbench.models.from_torchvision import torchvision_networks
+
     if spec in torchvision_networks():
         raise UsageError(f"unknown model {spec!r}", f"did you mean 'torchvision:{spec}'?")
     raise unknown_name("model", spec, [*EMBEDDED_MODELS, *model_names()], "ppbench list models")

@@ -72,7 +72,6 @@ def load_checkpoint(
     with torch.device("meta"):
         model = build(card)
     check_fits(path, model, content.state)
-    model.to_empty(device="cpu")
     fill(model, content.state)
     return Checkpoint(model.eval(), card)
 

@@ -4,13 +4,40 @@ from __future__ import annotations
 
 from typing import cast
 
-import torchvision
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 
 from ppbench.errors import UsageError
 from ppbench.models.catalog import SMALL_RESNETS, Architecture, parse_model_name
 from ppbench.models.pushpull import with_push_pull
+
+
+class SmallBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut (He et al., CVPR 2016, figure 2); torchvision's ``BasicBlock``, name by name.
+
+    Of its own, since importing torchvision takes longer than importing torch.
+
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+        stride: Of the first convolution.
+        downsample: The shortcut, where the shape changes.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, downsample: nn.Module | None = None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += shortcut
+        return cast(Tensor, self.relu(out))
 
 
 class SmallResNet(nn.Module):
@@ -39,7 +66,7 @@ class SmallResNet(nn.Module):
         self.fc = nn.Linear(64, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                _initialise(module.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))
@@ -51,8 +78,8 @@ def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential
     shortcut = None
     if stride != 1 or inputs != outputs:
         shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-    first = BasicBlock(inputs, outputs, stride, shortcut)
-    return nn.Sequential(first, *(BasicBlock(outputs, outputs) for _ in range(blocks - 1)))
+    first = SmallBlock(inputs, outputs, stride, shortcut)
+    return nn.Sequential(first, *(SmallBlock(outputs, outputs) for _ in range(blocks - 1)))
 
 
 def create_model(
@@ -101,6 +128,8 @@ def create_model(
 def _plain_network(architecture: Architecture, num_classes: int) -> nn.Module:
     if architecture.network in SMALL_RESNETS:
         return SmallResNet(SMALL_RESNETS[architecture.network], num_classes)
+    import torchvision
+
     return cast(nn.Module, getattr(torchvision.models, architecture.network)(num_classes=num_classes))
 
 
@@ -113,6 +142,12 @@ def _replace_stem(model: nn.Module, architecture: Architecture, in_channels: int
     elif in_channels == stem.in_channels and not bias:
         return
     model.conv1 = nn.Conv2d(in_channels, stem.out_channels, size, stride, padding, bias=bias)
-    nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
+    _initialise(model.conv1.weight)
     if model.conv1.bias is not None:
         nn.init.uniform_(model.conv1.bias, -1, 1)
+
+
+def _initialise(weight: Tensor) -> None:
+    """Draw the weights of a convolution. On the meta device, which has none, torch would load its compiler for it."""
+    if not weight.is_meta:
+        nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")

@@ -93,9 +93,18 @@ def check_fits(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> Non
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a ``state`` that fits; the batch counters, which old files lack, start from 0."""
-    counters = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if n.endswith(_COUNTER)}
-    model.load_state_dict(counters | dict(state))
+    """Load a ``state`` that fits; the batch counters, which old files lack, start from 0.
+
+    A model on the meta device takes the tensors' copies as they are: ``to_empty`` would have torch load its compiler.
+    """
+    own = model.state_dict()
+    complete = {
+        name: state[name].to(tensor.dtype, copy=True).contiguous()
+        if name in state
+        else torch.zeros(tensor.shape, dtype=tensor.dtype)
+        for name, tensor in own.items()
+    }
+    model.load_state_dict(complete, assign=any(tensor.is_meta for tensor in own.values()))
 
 
 def keys_found(state: Iterable[str]) -> str:

@@ -183,7 +183,8 @@ def broken_off(tmp_path: Path, *options: str) -> list[str]:
     broken = sorted((tree / "snow" / "2").rglob("*.png"))[1]
     whole = broken.read_bytes()
     broken.write_bytes(whole[:200])
-    call = ["eval", "-m", str(net), "--dataset", "imagefolder", "--data", str(tree), "-s", "1-2", *options]
+    call = ["eval", "-m", str(net), "--dataset", "imagefolder", "--data", str(tree), "-s", "1-2"]
+    call += ["--workers", "0", *options]
     result = runner.invoke(app, [*call, "-o", str(tmp_path / "run.json")])
     assert result.exit_code == 3
     assert "1 of 6 images could not be read; cells with all their images are kept" in result.stderr
@@ -265,7 +266,9 @@ def test_some_classes_of_imagenet_with_masked_logits(tmp_path: Path) -> None:
     chosen = tmp_path / "classes.txt"
     chosen.write_text("n15075141\nn01443537\nn01440764\n")
     call = ["eval", "-m", str(net), "--dataset", "imagefolder", "--data", str(tree), "--classes", str(chosen)]
-    result = runner.invoke(app, [*call, "-c", "fog", "-s", "1", "--force", "--format", "json", "-o", str(tmp_path)])
+    result = runner.invoke(
+        app, [*call, "-c", "fog", "-s", "1", "--force", "--format", "json", "--workers", "0", "-o", str(tmp_path)]
+    )
     assert result.exit_code == 0, result.output
     assert "3 of 1000 classes, the other outputs masked" in result.stderr
     run = read_run(next(tmp_path.glob("net--imagefolder.json")))
@@ -280,7 +283,7 @@ def test_weights_of_a_torchvision_network_from_a_file(tmp_path: Path) -> None:
     torch.save(torchvision.models.resnet18(num_classes=2).state_dict(), tmp_path / "own.pth")
     photos = write_class_folders(tmp_path / "photos", size=40)
     call = ["eval", "-m", f"torchvision:resnet18@{tmp_path / 'own.pth'}", "--dataset", "imagefolder"]
-    call += ["--data", str(photos), "-c", "contrast", "-s", "1", "-o", str(tmp_path / "run.json")]
+    call += ["--data", str(photos), "-c", "contrast", "-s", "1", "--workers", "0", "-o", str(tmp_path / "run.json")]
     refused = runner.invoke(app, call)
     assert refused.exit_code == 3
     assert "--preset imagenet" in refused.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +101,8 @@ def test_a_stream_that_is_left_early_ends_its_workers(embedded: Source) -> None:
     next(running)
     running.close()  # type: ignore[attr-defined]
     assert not multiprocessing.active_children()
+
+
+def test_a_worker_imports_no_torch() -> None:
+    code = "import sys, ppbench.evaluation.reading; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
