@@ -139,7 +139,7 @@ def evaluate(
         int | None,
         typer.Option(
             help="Processes that read images; 0: none. Changes no result.",
-            show_default="cores, none for images in memory",
+            show_default="as many as keep up with the network",
             rich_help_panel=_COMPUTING,
         ),
     ] = None,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import torch
 from torch import nn
 
 from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_source
@@ -55,7 +56,7 @@ class Job:
     device: str = "auto"
     batch_size: int | None = None
     workers: int | None = 0
-    """None: one per core where loading the images takes long, else none."""
+    """None: as many as keep up with the network."""
     force: bool = False
     command: str = ""
 
@@ -170,7 +171,7 @@ def open_images(job: Job, subjects: Sequence[Subject]) -> tuple[Source, Settings
         logits=job.logits,
         chosen_classes=job.classes is not None,
         batch_size=job.batch_size,
-        workers=job.workers if job.workers is not None else _workers(source),
+        workers=job.workers if job.workers is not None else _workers(source, device),
         force=job.force,
         command=job.command,
     )
@@ -350,11 +351,16 @@ def _corruptions(job: Job, source: Source) -> tuple[str, ...]:
     return expand_corruptions(job.corruptions, in_order({*C19, *source.corruptions}))
 
 
-def _workers(source: Source) -> int:
-    """The cores that are this process's share."""
-    if not source.is_slow:
+def _workers(source: Source, device: torch.device) -> int:
+    """Processes that read images: as many as keep up with the network.
+
+    On a CPU, reading is a hundredth of the work, and where one reading serves all cells of an image it is nothing: more
+    processes would only take the network's time. Images that the package makes are most of the work.
+    """
+    if not source.is_slow or (device.type == "cpu" and source.image_major):
         return 0
-    return max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    cores = max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return 1 + cores // 16 if device.type == "cpu" and source.kind == "published" else cores
 
 
 def _common_geometry(subjects: Sequence[Subject]) -> Geometry:
