@@ -17,7 +17,7 @@ from ppbench.evaluation.heads import choose_head
 from ppbench.evaluation.loop import Settings, batch_size, cells_of
 from ppbench.evaluation.network import Network
 from ppbench.evaluation.plan import spread
-from ppbench.evaluation.stream import to_device
+from ppbench.evaluation.stream import images_to_device, to_device
 from ppbench.vocabulary import CLEAN
 
 _START = 5.0
@@ -74,7 +74,7 @@ def _time_images(
     clock = time.perf_counter()
     pixels = source.load(*first, places).pixels
     loading = (time.perf_counter() - clock) / len(places)
-    images = to_device(pixels, settings.device)
+    images = images_to_device(pixels, settings.device)
     making: dict[Cell, float] = {}
     for cell in cells if source.image_major else []:
         if cell[0] == CLEAN:
@@ -97,8 +97,8 @@ def _time_network(prepared: Prepared, number: int, places: np.ndarray) -> float:
         subject, settings.device, head, precision=settings.precision, compiled=settings.compiled, resize=settings.resize
     )
     first = (CLEAN, 0) if source.has_clean else cells_of(source, settings)[0]
-    images = to_device(source.load(*first, places).pixels, settings.device)
-    labels = torch.from_numpy(source.labels[places]).to(settings.device)
+    images = images_to_device(source.load(*first, places).pixels, settings.device)
+    labels = to_device(torch.from_numpy(source.labels[places]), settings.device)
     network.score(images, labels)
     return _seconds(lambda: network.score(images, labels), settings) / len(places)
 

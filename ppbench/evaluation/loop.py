@@ -21,7 +21,7 @@ from ppbench.evaluation.journal import Journal
 from ppbench.evaluation.network import Network
 from ppbench.evaluation.plan import Missing, plan_blocks, share, spread
 from ppbench.evaluation.plausibility import PROBE, Plausibility, mildest
-from ppbench.evaluation.stream import Batch, stream
+from ppbench.evaluation.stream import Batch, stream, to_device
 from ppbench.evaluation.subjects import Subject
 from ppbench.evaluation.tally import SUMS, Record, Tally, count
 from ppbench.evaluation.team import Team
@@ -174,6 +174,8 @@ class _Evaluation:
         for tally, journal in zip(self.tallies, self._journals, strict=False):
             for record in journal.records:
                 tally.add(record)
+            if journal.records:
+                self._advance(self._cells[0], int(np.count_nonzero(tally.done)))
         self._before = [tally.totals() for tally in self.tallies]
         self._done: list[Missing] = team.share([tally.done.copy() for tally in self.tallies])
 
@@ -210,14 +212,13 @@ class _Evaluation:
             )
             for subject, head in zip(self._subjects, self._heads, strict=True)
         ]  # fmt: skip
-        labels = torch.from_numpy(self._source.labels).to(self._settings.device)
         with torch.inference_mode():
             for batch in stream(self._source, self._cells, blocks, self._settings.workers, self._settings.device):
-                of_batch = labels[torch.from_numpy(batch.places).to(labels.device)]
+                labels = to_device(torch.from_numpy(self._source.labels[batch.places]), self._settings.device)
                 for subject, network in enumerate(networks):
                     keep = self._wanted(subject, batch)
                     if keep.any():
-                        self._queue.put(_Scored(subject, batch, keep), network.score(batch.images, of_batch))
+                        self._queue.put(_Scored(subject, batch, keep), network.score(batch.images, labels))
                 if self._queue.is_due and self._flush():
                     return
             self._flush(last=True)

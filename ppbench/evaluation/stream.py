@@ -51,7 +51,7 @@ def stream(
     readings = [reading_of(source, cells, block) for block in blocks]
     with closing(ordered_map(partial(reader, source), readings, workers)) as loaded:
         for block, (pixels, broken) in zip(blocks, loaded, strict=True):
-            images = to_device(pixels, device)
+            images = images_to_device(pixels, device)
             for cell in (cells[number] for number in block.cells):
                 made = images
                 if source.image_major and cell[0] != CLEAN:
@@ -59,9 +59,11 @@ def stream(
                 yield Batch(cell, block.places, made, broken)
 
 
-def to_device(pixels: Pixels, device: torch.device) -> Tensor:
+def images_to_device(pixels: Pixels, device: torch.device) -> Tensor:
     """``(n, H, W, C)`` in memory is ``(n, C, H, W)`` in channels_last: no copy but the one to the device."""
-    images = torch.from_numpy(np.ascontiguousarray(pixels))
-    if device.type == "cuda":
-        images = images.pin_memory().to(device, non_blocking=True)
-    return images.permute(0, 3, 1, 2)
+    return to_device(torch.from_numpy(np.ascontiguousarray(pixels)), device).permute(0, 3, 1, 2)
+
+
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Bring a tensor to the device without waiting for it: GPUs fetch it from memory that stays where it is."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
