@@ -32,3 +32,9 @@ class DataError(PpbenchError):
     """Data or weights are missing, unreadable or of the wrong form (exit code 3)."""
 
     exit_code = 3
+
+
+class NotComparableError(PpbenchError):
+    """Results were measured in different ways, so that a difference would mean nothing (exit code 4)."""
+
+    exit_code = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,7 +51,7 @@ def check_writable(path: Path) -> None:
         raise _cannot_write(path, error) from error
 
 
-def try_lock(file: BinaryIO) -> bool:
+def try_lock(file: BinaryIO | FileIO) -> bool:
     """Lock a file until it is closed or this process ends, in whatever way; False if another process has locked it.
 
     True also where there are no locks (Windows, some network file systems): two processes are then not told apart.

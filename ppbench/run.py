@@ -138,6 +138,25 @@ class ClassSubset(_Record):
         return self.outputs if self.logits == "all" else self.n
 
 
+class Stopping(_Record):
+    """How an evaluation ended that visits images in a random order until it knows enough."""
+
+    metric: str
+    """Of which the interval is: its label without the number of images."""
+    confidence: float = Field(gt=0, lt=1)
+    """Of the interval, however often it was looked at."""
+    value: float
+    """Of the metric over the images visited, in percent or points."""
+    low: float
+    high: float
+    wanted: str
+    """What it went on for: ``half-width 0.5`` or ``decided against max drop 0.5``."""
+    reached: bool
+    """Whether it was reached before the images were at an end."""
+    baseline: str | None = None
+    """SHA-256 of the weights that it was compared with."""
+
+
 class Protocol(_Record):
     """All that must be equal for two runs to be comparable."""
 
@@ -214,6 +233,8 @@ class Run(_Record):
     cells: tuple[Cell, ...]
     """Clean first, then in the order of the protocol; cells that were not finished are absent."""
     bits: Bits | None = None
+    stopping: Stopping | None = None
+    """Of an evaluation that was to stop as soon as it knew enough; its protocol's n is the images it visited."""
     provenance: Provenance
 
     @model_validator(mode="after")

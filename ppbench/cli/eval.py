@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -22,10 +23,11 @@ from ppbench.files import check_writable
 if TYPE_CHECKING:
     from ppbench.data.source import Cell
     from ppbench.evaluation.api import Job, Prepared
+    from ppbench.evaluation.record import Result
     from ppbench.evaluation.team import Team
     from ppbench.run import Run
 
-_MODEL, _COMPUTING = "Use of the model", "Computing"
+_MODEL, _STOPPING, _COMPUTING = "Use of the model", "Stopping early", "Computing"
 
 
 def evaluate(
@@ -78,6 +80,34 @@ def evaluate(
         typer.Option("--output", "-o", help="Run file (.json) to write, or a folder for the run files of all models."),
     ] = Path("runs"),
     format: FormatOption = Format.RICH,
+    until: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Stop as soon as the metric is known to ± so many points (95 %, however often looked at).",
+            rich_help_panel=_STOPPING,
+        ),
+    ] = None,
+    until_metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mCE|relative_mCE|mean_error",
+            help="What --until and --until-decided look at.",
+            show_default="mCE where AlexNet is customary, else mean_error",
+            rich_help_panel=_STOPPING,
+        ),
+    ] = None,
+    until_decided: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Stop as soon as it is decided whether the model errs more than this run by --max-drop.",
+            rich_help_panel=_STOPPING,
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option(metavar="POINTS", help="Tolerated by --until-decided.", rich_help_panel=_STOPPING)
+    ] = 0.0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do again what an interrupted evaluation had finished.")
     ] = False,
@@ -180,21 +210,23 @@ def evaluate(
         batch_size=batch_size,
         workers=workers,
         force=force,
+        until=until,
+        until_decided=until_decided,
+        max_drop=max_drop,
+        until_metric=until_metric,
         command=shlex.join(["ppbench", *sys.argv[1:]]),
     )
     if predictions:
-        tables.print([_score(path, job, output_path) for path in predictions])
+        _score_all(predictions, job, output_path, tables, dry_run=dry_run)
         return
     with _team(job) as (team, mine):
-        prepared = _prepare(mine, names, team)
+        prepared = _prepare(mine, names, team, None if dry_run else output_path)
         if dry_run:
             _print_estimate(prepared, team, format)
             return
-        if team.is_first:
-            check_writable(output_path if output_path.suffix == ".json" else output_path / "run.json")
-        runs = _measure(prepared, output_path, team, fresh)
+        results = _measure(prepared, output_path, team, fresh)
     if team.is_first:
-        tables.print(runs)
+        tables.print(results)
 
 
 class Tables:
@@ -211,15 +243,15 @@ class Tables:
         self.baseline = load_accuracies(Path(baseline)) if baseline else None
         self.format = format
 
-    def print(self, runs: list[Run]) -> None:
+    def print(self, results: list[Result]) -> None:
         """Print the runs: one in full, several side by side after each other's details."""
         from ppbench.cli.show import customary_normalizer, print_documents
         from ppbench.metrics.accuracy import Accuracies
         from ppbench.report.document import build_document
 
-        baseline = self.baseline or (Accuracies.from_run(runs[0]) if len(runs) > 1 else None)
-        normalizer = customary_normalizer(runs[0], baseline) if self.choose else self.normalizer
-        documents = [build_document(run, normalizer, baseline) for run in runs]
+        baseline = self.baseline or (Accuracies.from_run(*results[0]) if len(results) > 1 else None)
+        normalizer = customary_normalizer(results[0].run, baseline) if self.choose else self.normalizer
+        documents = [build_document(run, normalizer, baseline, bits=bits) for run, bits in results]
         if self.format is Format.RICH and len(documents) > 1:
             for document in documents:
                 print_documents([document], self.format)
@@ -255,8 +287,8 @@ def _team(job: Job) -> Iterator[tuple[Team, Job]]:
     team.close()
 
 
-def _prepare(job: Job, names: list[str], team: Team) -> Prepared:
-    """Open models and images; a failure in any of the processes ends all of them, and is told once."""
+def _prepare(job: Job, names: list[str], team: Team, target: Path | None) -> Prepared:
+    """Open models and images, and try the place to write to; a failure in any process ends all, and is told once."""
     from ppbench.evaluation.api import prepare
     from ppbench.evaluation.memory import keep_freed_memory
 
@@ -265,6 +297,8 @@ def _prepare(job: Job, names: list[str], team: Team) -> Prepared:
     try:
         with _downloading() as told:
             prepared = prepare(job, names, told if team.is_first else None)
+        if team.is_first and target is not None:
+            check_writable(target if target.suffix == ".json" else target / "run.json")
     except PpbenchError as error:
         failure = error
     failures = [error for error in team.gather(failure) if error is not None]
@@ -287,7 +321,7 @@ def _downloading() -> Iterator[Callable[[int, int], None]]:
     yield told
 
 
-def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> list[Run]:
+def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> list[Result]:
     """Run the loop under a progress display; what is finished is written whatever ends it."""
     from ppbench.evaluation.api import measure
     from ppbench.evaluation.loop import cells_of
@@ -298,14 +332,31 @@ def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> list[
     with progress(total) if team.is_first else _silence() as show:
 
         def advance(cell: Cell, images: int) -> None:
-            show(images, f"{cell[0]} {cell[1] or ''}".rstrip())
+            known = prepared.enough.describe() if prepared.enough else f"{cell[0]} {cell[1] or ''}".rstrip()
+            show(images, known)
 
         evaluated = measure(prepared, target, say=say, advance=advance, team=team, fresh=fresh)
+    for run, _ in evaluated.results:
+        if run.stopping is not None:
+            say(_how_it_stopped(run))
     if evaluated.stopped_by is not None:
         if isinstance(evaluated.stopped_by, KeyboardInterrupt):
             say("what is finished is kept; the same command goes on from there")
         raise evaluated.stopped_by
-    return evaluated.runs
+    return evaluated.results
+
+
+def _how_it_stopped(run: Run) -> str:
+    """One line for people: where an evaluation ended that was to stop early."""
+    stopping, protocol = run.stopping, run.protocol
+    if stopping is None:
+        return ""
+    what = f"{stopping.metric} {'- baseline ' if stopping.baseline else ''}{stopping.value:.2f}"
+    ended = f"after {protocol.n:,} of {protocol.total:,} images" if stopping.reached else "not reached; all images done"
+    return (
+        f"{run.model.name}: {stopping.wanted} {ended}: {what}, {100 * stopping.confidence:g} % interval "
+        f"{stopping.low:.2f} to {stopping.high:.2f}, valid at every look"
+    )
 
 
 @contextmanager
@@ -313,13 +364,21 @@ def _silence() -> Iterator[Advance]:
     yield lambda images, what: None
 
 
-def _score(path: Path, job: Job, target: Path) -> Run:
-    """Score a file of predictions and write its run."""
+def _score_all(paths: list[Path], job: Job, target: Path, tables: Tables, *, dry_run: bool) -> None:
+    """Score files of predictions, which takes seconds, and write their runs; under torchrun, one process does."""
     from ppbench.evaluation.api import measure_predictions
+    from ppbench.evaluation.team import are_several
 
-    run, where = measure_predictions(path, job, target)
-    output.say(f"wrote {where}")
-    return run
+    if dry_run:
+        raise UsageError("--dry-run is not for --predictions", "Scoring them takes seconds.")
+    if are_several() and os.environ.get("RANK") != "0":
+        return
+    results = []
+    for path in paths:
+        result, where = measure_predictions(path, job, target)
+        output.say(f"wrote {where}")
+        results.append(result)
+    tables.print(results)
 
 
 def _print_estimate(prepared: Prepared, team: Team, format: Format) -> None:

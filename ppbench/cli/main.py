@@ -8,6 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 from ppbench.cli import output
+from ppbench.cli.check import check
+from ppbench.cli.compare import compare
 from ppbench.cli.corrupt import corrupt
 from ppbench.cli.doctor import doctor
 from ppbench.cli.eval import evaluate
@@ -41,11 +43,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich help would take three times as long to appear
     help="How robust is an image classifier to corrupted images?",
-    epilog="Exit codes: 0 done, 1 failure, 2 usage, 3 data or weights, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failure, or a regression found by check, 2 usage, 3 data or weights, "
+    "4 not comparable, 130 interrupted.",
 )
 app.command("eval")(evaluate)
 app.command("corrupt")(corrupt)
 app.command("show")(show)
+app.command("compare")(compare)
+app.command("check")(check)
 app.command("train")(train)
 app.command("list")(list_names)
 app.command("doctor")(doctor)

@@ -11,6 +11,9 @@ from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption
 from ppbench.cli.output import Format
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ppbench.metrics.accuracy import Accuracies
     from ppbench.metrics.normalizers import Normalizer
     from ppbench.report.document import Document
@@ -24,18 +27,25 @@ def show(
     ],
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,
+    confidence: Annotated[
+        float, typer.Option(help="Of the intervals, if the run's correctness bits are beside it.")
+    ] = 0.95,
     format: FormatOption = Format.RICH,
     formulas: Annotated[
         bool, typer.Option("--formulas", help="Print the metrics' definitions too (not in CSV).")
     ] = False,
 ) -> None:
     """Show how robust a measured model is: mCE and its kin, and accuracy per corruption and severity."""
+    from ppbench.metrics.intervals import quantile
     from ppbench.report.document import build_document
 
+    quantile(confidence)  # refuses what is none before files are read
     results = load_results(run)
+    bits, no_bits = load_bits(run, results)
     reference = load_accuracies(Path(baseline)) if baseline else None
     divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
-    print_documents([build_document(results, divisor, reference)], format, formulas=formulas)
+    document = build_document(results, divisor, reference, bits=bits, confidence=confidence, no_bits=no_bits)
+    print_documents([document], format, formulas=formulas)
 
 
 def print_documents(documents: list[Document], format: Format, *, formulas: bool = False) -> None:
@@ -64,8 +74,27 @@ def load_results(path: Path) -> Run | Accuracies:
     return read_run(path) if _is_json(path) else Accuracies.from_csv(path)
 
 
+def load_bits(
+    path: Path, results: Run | Accuracies
+) -> tuple[dict[tuple[str, int], NDArray[np.bool_]] | None, str | None]:
+    """The correctness bits of what was read from ``path``, or why there are none: no failure, only no intervals."""
+    from ppbench.errors import DataError
+    from ppbench.run import Run, read_bits
+
+    if not isinstance(results, Run):
+        return None, f"{path.name} is a CSV, which has no correctness bits"
+    if not results.cells or results.protocol.n < 2:
+        return None, "there are no two images"
+    if results.bits is None:
+        return None, f"{path.name} was written without correctness bits"
+    try:
+        return read_bits(path, results), None
+    except DataError as error:
+        return None, error.message
+
+
 def load_accuracies(path: Path) -> Accuracies:
-    """The accuracies of a run file or a CSV.
+    """The accuracies of a run file, with its correctness bits if they are beside it, or of a CSV.
 
     Raises:
         DataError: If the file cannot be read, or is neither.
@@ -73,7 +102,7 @@ def load_accuracies(path: Path) -> Accuracies:
     from ppbench.metrics.accuracy import Accuracies
 
     results = load_results(path)
-    return results if isinstance(results, Accuracies) else Accuracies.from_run(results)
+    return results if isinstance(results, Accuracies) else Accuracies.from_run(results, load_bits(path, results)[0])
 
 
 def load_normalizer(value: str) -> Normalizer | None:

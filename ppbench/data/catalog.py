@@ -200,6 +200,11 @@ def open_source(
     found = None if folder is None or name == "fashion-mnist" else look(folder)
     source: Source
     if isinstance(found, TreeFound | ArraysFound):
+        if backend != "ppbench" or not jpeg:
+            option = f"--backend {backend}" if backend != "ppbench" else "--no-jpeg"
+            raise UsageError(
+                f"{option} makes images, and those in {found.root} are made already", f"Leave {option} out."
+            )
         source = _open_published(dataset, found, recipe)
     else:
         clean = _open_clean(dataset, folder or Path(), found, geometry, recipe)

@@ -79,10 +79,11 @@ class GeneratedImages(Source):
         self.is_slow = clean.is_slow or not self.image_major
         self._clean, self._fingerprint = clean, clean.fingerprint()
         self._last: tuple[bytes, Loaded] | None = None
+        self._stamps: Stamps | None = None
         self._set(clean.ids, clean.labels, clean.class_names)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_last": None}
+        return {**self.__dict__, "_last": None, "_stamps": None}
 
     def fingerprint(self) -> str:
         """Of the whole clean set."""
@@ -94,7 +95,9 @@ class GeneratedImages(Source):
 
     def stamps(self, cell: Cell) -> Stamps:
         """``(N,)``: a number per image that changes when its file does, the same for all cells."""
-        return self._clean.stamps(self.rows)
+        if self._stamps is None:
+            self._stamps = self._clean.stamps(self.rows)
+        return self._stamps
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Make one blank image where a corruption cannot work at every size, which only glass_blur cannot."""
@@ -143,7 +146,7 @@ class GeneratedImages(Source):
     def limit(self, places: NDArray[np.int64]) -> None:
         """Keep only the images at ``places``."""
         super().limit(places)
-        self._last = None
+        self._last = self._stamps = None
 
 
 def saved_as_jpeg(images: Any, quality: int = JPEG_QUALITY) -> Any:

@@ -81,7 +81,7 @@ def look(root: Path) -> Found:
 
 
 def _clean(root: Path, folders: list[str], files: list[str]) -> FolderFound:
-    if {"train", "val"} <= set(folders):
+    if "val" in folders and set(folders) <= {"train", "val", "test"}:
         root = root / "val"
         folders, files = visible(root)
     if ANNOTATIONS in files:
@@ -150,7 +150,9 @@ def _is_unpacked(archive: str, cells: dict[str, dict[int, CellFiles]]) -> bool:
 def _arrays_in(folder: Path) -> ArraysFound | None:
     """The arrays of a CIFAR-C folder; clean images beside them are no part of it."""
     names = [path.name for path in folder.glob("*.npy") if not path.name.startswith(".")]
-    return _as_arrays(folder, {name.removesuffix(".npy"): array_file(folder / name) for name in names})
+    return _as_arrays(
+        folder, {name.removesuffix(".npy"): array_file(folder / name) for name in names if (folder / name).is_file()}
+    )
 
 
 def _as_arrays(root: Path, arrays: dict[str, ArrayFile]) -> ArraysFound | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections import Counter
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ppbench.data.cells import CellFiles
-from ppbench.data.folder import fingerprint_of_files
 from ppbench.data.images import AsIs, decode
 from ppbench.data.source import Broken, Cell, Kind, Loaded, Source
 from ppbench.data.stamps import Stamps
@@ -67,14 +67,20 @@ class PublishedImages(Source):
         if not self._all:
             raise DataError(f"no images in {first.where}", first.mend)
         self._set(self._all, np.array([number[name.partition("/")[0]] for name in self._all], np.int64), names)
-        sizes = first.sizes(self._all)
-        self._fingerprint, self._mean_bytes = fingerprint_of_files(self._all, sizes, self.labels), float(sizes.mean())
+        self._fingerprint = hashlib.sha256("\n".join(map("{} {}".format, self._all, self.labels)).encode()).hexdigest()
+        self._mean_bytes = float(first.sizes(_sample(self._all)).mean())
         self.size = self._side(first)
         self.cut = f"{self.size} px as is"
 
     def fingerprint(self) -> str:
-        """Of the first cell: ids, sizes in bytes, labels."""
+        """Of the ids and labels, whichever cells are there."""
         return self._fingerprint
+
+    def content(self, cells: Sequence[Cell]) -> str:
+        """Of the sizes in bytes of some images of each cell."""
+        names = _sample(self._all)
+        sizes = (f"{cell} {self._cell(*cell).sizes(names).tolist()}" for cell in cells)
+        return hashlib.sha256("\n".join(sizes).encode()).hexdigest()
 
     def mean_bytes(self) -> float:
         """Bytes read from disk for an image."""
@@ -213,3 +219,8 @@ def _how_to_mend_classes(corruption: str, others: Sequence[str]) -> str:
 
 def _count(images: int) -> str:
     return f"{images:,} image{'s' * (images != 1)}"
+
+
+def _sample(names: Sequence[str]) -> list[str]:
+    """A hundred of the names, evenly spread."""
+    return list(names[:: max(1, len(names) // 100)])

@@ -122,6 +122,13 @@ class Source(ABC):
     def fingerprint(self) -> str:
         """SHA-256 (hex) that tells this dataset from any other, whatever subset of it is used."""
 
+    def content(self, cells: Sequence[Cell]) -> str:
+        """SHA-256 (hex) of a sample of what is in these cells, of a set that was published; empty for others.
+
+        The `fingerprint` tells which images there are, whatever cells are at hand; this, that they are the same ones.
+        """
+        return ""
+
     @abstractmethod
     def stamps(self, cell: Cell) -> NDArray[np.uint64]:
         """``(N,)``, one per image in use: a number that changes when the file it comes from in this cell is changed.
@@ -170,8 +177,7 @@ def ids_hash(ids: Sequence[str]) -> str:
 def stratified_subset(ids: Sequence[str], labels: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
     """Choose ``limit`` images with equal shares of all classes; smaller subsets lie inside larger ones.
 
-    Every class is put into an order that depends on the seed and the ids alone; the subset takes from each class, in
-    turns, in proportion to its size.
+    They are the first of the `stratified_order`.
 
     Args:
         ids: One per image, unique.
@@ -182,11 +188,27 @@ def stratified_subset(ids: Sequence[str], labels: NDArray[np.int64], limit: int,
     Returns:
         ``(limit,)`` indices, ascending.
     """
+    return np.sort(stratified_order(ids, labels, seed)[:limit])
+
+
+def stratified_order(ids: Sequence[str], labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """A random order of all images in which every beginning has equal shares of all classes.
+
+    Every class is put into an order that depends on the seed and the ids alone; images are taken from the classes in
+    turns, in proportion to their size.
+
+    Args:
+        ids: One per image, unique.
+        labels: ``(N,)`` class numbers.
+        seed: Another seed, another order.
+
+    Returns:
+        ``(N,)`` indices.
+    """
     draw = np.array([hashlib.sha256(f"subset/{seed}/{name}".encode()).digest()[:8] for name in ids], "S8")
     order = np.lexsort((draw, labels))
     counts = np.bincount(labels)
     rank = np.concatenate([np.arange(count) for count in counts])
     share = (rank + 0.5) / counts[labels[order]]
     # Ties between classes of equal size are broken by the draw, so that no class is favoured.
-    by_turn = order[np.lexsort((draw[order], share))]
-    return np.sort(by_turn[:limit]).astype(np.int64)
+    return order[np.lexsort((draw[order], share))].astype(np.int64)

@@ -14,21 +14,24 @@ import torch
 from torch import nn
 
 from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_source
-from ppbench.data.source import Geometry, Source
-from ppbench.errors import DataError, UsageError
+from ppbench.data.source import Geometry, Source, ids_hash
+from ppbench.errors import DataError, NotComparableError, PpbenchError, UsageError
 from ppbench.evaluation.devices import check_precision, choose_device, describe_device
+from ppbench.evaluation.enough import DecidedAgainst, Enough, NarrowEnough, metric_weights
 from ppbench.evaluation.heads import choose_head, read_classes
 from ppbench.evaluation.loop import Advance, Settings, check_fits, evaluate_all
-from ppbench.evaluation.outputs import Output, Say, claimed, save
+from ppbench.evaluation.outputs import Output, Say, claimed, place, save
+from ppbench.evaluation.plausibility import doubtful
 from ppbench.evaluation.predictions import score_predictions
-from ppbench.evaluation.record import Identity, identify, preprocessing, results
+from ppbench.evaluation.record import Identity, Result, identify, preprocessing, results
 from ppbench.evaluation.subjects import Subject, resolve_model
 from ppbench.evaluation.team import Team
 from ppbench.files import check_writable
+from ppbench.metrics.per_image import PerImage
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
 from ppbench.pool import usable_cores
-from ppbench.run import Run
+from ppbench.run import Run, read_bits, read_run, write_run
 from ppbench.vocabulary import C19, expand_corruptions, expand_severities, in_order
 
 T = TypeVar("T")
@@ -58,6 +61,13 @@ class Job:
     workers: int | None = 0
     """None: as many as keep up with the network."""
     force: bool = False
+    until: float | None = None
+    """Half-width in points at which to stop."""
+    until_decided: Path | None = None
+    """Baseline run against which to decide."""
+    max_drop: float = 0.0
+    """In points, against the baseline."""
+    until_metric: str | None = None
     command: str = ""
 
     def check(self) -> None:
@@ -66,6 +76,8 @@ class Job:
         for name, value, smallest in least:
             if value is not None and value < smallest:
                 raise UsageError(f"{name} {value} is not allowed", f"It is at least {smallest}.")
+        if self.until is not None and self.until_decided is not None:
+            raise UsageError("--until and --until-decided are given", "Give one of the two.")
 
     def open_source(self, geometry: Geometry) -> Source:
         """The images.
@@ -87,6 +99,8 @@ class Prepared(NamedTuple):
     subjects: list[Subject]
     source: Source
     settings: Settings
+    enough: Enough | None = None
+    """When to end before all images are done."""
 
     def describe(self, subject: Subject, identity: Identity) -> str:
         """One line for people: model, weights, images, corruptions, preprocessing, device."""
@@ -109,10 +123,10 @@ class Prepared(NamedTuple):
 class Evaluated(NamedTuple):
     """What an evaluation came to."""
 
-    runs: list[Run]
+    results: list[Result]
     """One per model; of an evaluation that was stopped, with the finished cells. None in processes but the first."""
     stopped_by: BaseException | None
-    """What ended it early. Whoever called keeps the runs, then raises this."""
+    """What ended it early. Whoever called keeps the results, then raises this."""
 
 
 def prepare(job: Job, models: Sequence[str | Subject], progress: Callable[[int, int], None] | None = None) -> Prepared:
@@ -141,7 +155,7 @@ def prepare(job: Job, models: Sequence[str | Subject], progress: Callable[[int, 
     for subject in subjects:
         check_fits(subject, source, settings)
     source.check(settings.corruptions, settings.severities)
-    return Prepared(subjects, source, settings)
+    return Prepared(subjects, source, settings, _enough(job, source, settings, len(subjects)))
 
 
 def open_images(job: Job, subjects: Sequence[Subject]) -> tuple[Source, Settings]:
@@ -158,7 +172,7 @@ def open_images(job: Job, subjects: Sequence[Subject]) -> tuple[Source, Settings
     severities = expand_severities(job.severities)
     if job.corruptions is not None and job.data is None:
         expand_corruptions(job.corruptions)  # sooner than the images: a folder may have names of its own
-    source = job.open_source(_common_geometry(subjects))
+    source = job.open_source(_common_geometry(subjects, job.dataset))
     settings = Settings(
         corruptions=_corruptions(job, source),
         severities=severities,
@@ -201,9 +215,11 @@ def measure(
         UsageError: If another process is writing to the same place.
         DataError: If nothing can be written there.
     """
-    subjects, source, settings = prepared
+    subjects, source, settings, enough = prepared
     team = team or Team()
     identities = [identify(subject, source, settings) for subject in subjects]
+    if len({(identity.model.name, identity.model.weights_sha256) for identity in identities}) < len(identities):
+        raise UsageError("the same model is given twice", "Give each once: `--model`.")
     if any(other != identities for other in team.gather(identities)):
         raise DataError(
             "the processes see different weights or images", "Give all machines the same files, at the same paths."
@@ -212,19 +228,35 @@ def measure(
         say(prepared.describe(subject, identity))
     with ExitStack() as stack:
         outputs: list[Output] = []
+        refused: PpbenchError | None = None
         if target is not None and team.is_first:
-            outputs = stack.enter_context(claimed(target, identities, source, settings, say, fresh=fresh))
+            try:
+                outputs = stack.enter_context(claimed(target, identities, source, settings, say, fresh=fresh))
+            except PpbenchError as error:
+                refused = error
+        if (refused := team.share(refused)) is not None:
+            raise refused
         started = datetime.now(UTC)
         journals = [output.journal for output in outputs]
-        outcome = evaluate_all(subjects, source, settings, advance, journals, team)
+        outcome = evaluate_all(subjects, source, settings, advance, journals, team, enough)
         if not team.is_first:
             return Evaluated([], outcome.stopped_by)
-        found = results(identities, outcome, settings, started, team.size)
-        saved = [save(output, result, say) for output, result in zip(outputs, found, strict=False)]
-    return Evaluated(saved or [result.run for result in found], outcome.stopped_by)
+        found = results(identities, outcome, source, settings, started, team.size)
+        saved = (
+            [
+                result._replace(run=save(output, result, say))
+                for output, result in zip(outputs, found, strict=bool(outputs))
+            ]
+            if outputs
+            else []
+        )
+    for identity, tally in zip(identities, outcome.tallies, strict=True):
+        if outcome.stopped_by is None and (doubt := doubtful(tally, source.num_classes)):
+            say(f"warning: {identity.model.name} {doubt}")
+    return Evaluated(saved or found, outcome.stopped_by)
 
 
-def measure_predictions(path: Path, job: Job, target: Path) -> tuple[Run, Path]:
+def measure_predictions(path: Path, job: Job, target: Path) -> tuple[Result, Path]:
     """Score predictions that were made elsewhere, and write their run.
 
     Args:
@@ -242,9 +274,9 @@ def measure_predictions(path: Path, job: Job, target: Path) -> tuple[Run, Path]:
     source, settings = open_images(job, [])
     started = datetime.now(UTC)
     identity, outcome = score_predictions(path, source, settings)
-    with claimed(target, [identity], source, settings, lambda line: None, fresh=True) as (output,):
-        result = results([identity], outcome, settings, started, 1)[0]
-        return save(output, result, lambda line: None), output.path
+    (result,) = results([identity], outcome, source, settings, started, 1)
+    where = place(target, identity, identity.key(settings))
+    return result._replace(run=write_run(where, *result)), where
 
 
 def evaluate(
@@ -327,10 +359,10 @@ def evaluate(
         workers=workers,
         force=force,
     )
-    runs, stopped_by = measure(prepare(job, [_as_subject(model, card)]), Path(output) if output else None)
+    found, stopped_by = measure(prepare(job, [_as_subject(model, card)]), Path(output) if output else None)
     if stopped_by is not None:
         raise stopped_by
-    return runs[0]
+    return found[0].run
 
 
 def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str | Subject:
@@ -342,6 +374,39 @@ def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str |
     if card is None:
         raise UsageError("a module needs its card", "evaluate(model, card=ppbench.Card(…))")
     return Subject(card.architecture, model, card)
+
+
+def _enough(job: Job, source: Source, settings: Settings, subjects: int) -> Enough | None:
+    """When to end before all images are done; None: never."""
+    if job.until is None and job.until_decided is None:
+        return None
+    wanted = job.until_metric or (None if job.until_decided is None else "mean_error")
+    label, weights = metric_weights(
+        wanted, source, settings.corruptions, settings.severities, DATASETS.get(job.dataset).normalizer
+    )
+    if job.until_decided is None:
+        return NarrowEnough(job.until or 0.0, source, job.seed, subjects, label, weights)
+    run = read_run(job.until_decided)
+    _check_comparable(run, source, settings, str(job.until_decided))
+    baseline = PerImage.from_run(run, read_bits(job.until_decided, run))
+    return DecidedAgainst(job.max_drop, baseline, run.model.weights_sha256, source, job.seed, subjects, label, weights)
+
+
+def _check_comparable(baseline: Run, source: Source, settings: Settings, path: str) -> None:
+    """Raise `NotComparableError` if a baseline is not of these images, made alike."""
+    there = baseline.protocol
+    here = {
+        "dataset": source.dataset, "fingerprint": source.fingerprint(), "source": source.kind, "recipe": source.recipe,
+        "engine": source.engine, "seed": settings.seed, "ids_sha256": ids_hash(source.ids),
+        "precision": settings.precision,
+    }  # fmt: skip
+    differing = [name for name, value in here.items() if getattr(there, name) != value]
+    lacking = {*settings.corruptions} - {*there.corruptions} or {*settings.severities} - {*there.severities}
+    if differing or lacking:
+        raise NotComparableError(
+            f"{path} is of other images: {', '.join(differing) or 'cells'} differ",
+            "Give a baseline run of the same images, with the same --limit, --seed, --recipe and --precision.",
+        )
 
 
 def _corruptions(job: Job, source: Source) -> tuple[str, ...]:
@@ -363,10 +428,12 @@ def _workers(source: Source, device: torch.device) -> int:
     return 1 + cores // 16 if device.type == "cpu" and source.kind == "published" else cores
 
 
-def _common_geometry(subjects: Sequence[Subject]) -> Geometry:
+def _common_geometry(subjects: Sequence[Subject], dataset: str) -> Geometry:
     """The one way all models want their images cut (ImageNet's usual one if there is no model)."""
-    wanted = {Geometry(s.card.input_size, s.card.resize, s.card.interpolation): s.name for s in subjects}
-    if len(wanted) > 1:
+    wanted: dict[Geometry, str] = {
+        Geometry(s.card.input_size, s.card.resize, s.card.interpolation): s.name for s in subjects
+    }
+    if len(wanted) > 1 and dataset == "imagefolder":  # the others have a way of their own
         sizes = ", ".join(f"{name} {g.size} px (resize {g.resize or 'none'})" for g, name in wanted.items())
         raise UsageError(f"the models want images cut differently: {sizes}", "Evaluate them one at a time.")
     return next(iter(wanted), Geometry(224, 256))
@@ -374,7 +441,7 @@ def _common_geometry(subjects: Sequence[Subject]) -> Geometry:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}", "Give a text file with a class name a line.") from error
 

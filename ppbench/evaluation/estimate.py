@@ -44,7 +44,7 @@ def estimate(prepared: Prepared, processes: int = 1) -> Estimate:
         prepared: What is to be evaluated.
         processes: Among which the work is shared.
     """
-    subjects, source, settings = prepared
+    subjects, source, settings, _ = prepared
     cells = cells_of(source, settings)
     size = min(batch_size(settings, source), len(source.ids))
     places = np.flatnonzero(spread(len(source.ids), size))
@@ -90,7 +90,7 @@ def _time_images(
 
 def _time_network(prepared: Prepared, number: int, places: np.ndarray) -> float:
     """Seconds per image to classify one."""
-    subjects, source, settings = prepared
+    subjects, source, settings, _ = prepared
     subject = subjects[number]
     head = choose_head(subject.name, subject.card, source, settings.logits)
     network = Network(

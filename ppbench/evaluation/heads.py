@@ -105,9 +105,16 @@ def imagenet_classes() -> tuple[str, ...]:
 def _by_name(card: Card, classes: Sequence[str]) -> NDArray[np.int64] | None:
     """The outputs of the classes, by their names; None if the names do not tell."""
     for known in (card.class_names, imagenet_classes() if card.num_classes == 1000 else None):
-        if known is not None and set(classes) <= set(known):
-            number = {name: place for place, name in enumerate(known)}
-            return np.array([number[name] for name in classes], np.int64)
+        if known is None or set(known).isdisjoint(classes):
+            continue
+        odd = [name for name in classes if name not in set(known)]
+        if odd:
+            raise DataError(
+                f"the class {odd[0]!r} is none of the model's, as {len(odd) - 1} others; {len(classes) - len(odd)} are",
+                "Rename or remove these folders, or choose classes: `--classes FILE`.",
+            )
+        number = {name: place for place, name in enumerate(known)}
+        return np.array([number[name] for name in classes], np.int64)
     return None
 
 

@@ -17,8 +17,9 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,16 +58,20 @@ class Journal:
     def __init__(self, path: Path, key: Key, cells: Collection[Cell], stamps: Stamps, *, fresh: bool = False) -> None:
         self.path, self._key, self._cells, self._stamps = path, dict(key), set(cells), stamps
         self._known: dict[Cell, NDArray[np.uint64]] = {}
+        self._taken: dict[Cell, NDArray[np.bool_]] = {}
         self.records: list[Record] = []
         """What was finished before, and may be used again."""
+        self.put_aside: Path | None = None
+        """Where what the file held is now, if it was of another measurement."""
         self.why: str | None = None
         """Why what the file held is not used; None if all of it is, or it held nothing."""
         self._file = _claim(path)
         self._synced = time.monotonic()
         try:
             end = 0 if fresh else self._read()
+            if self.why is not None and end == 0:
+                self._put_aside()
             self._file.truncate(end)
-            self._file.seek(end)
             if end == 0:
                 self.records = []
                 self._append([_line({"journal": VERSION, "key": self._key})])
@@ -82,6 +87,12 @@ class Journal:
         """
         self._append([_line(self._entry(record)) for record in records])
 
+    def _put_aside(self) -> None:
+        """Keep another measurement's journal, which may be hours of work, under another name."""
+        self.put_aside = self.path.with_name(f"{self.path.name}.old")
+        self._file.seek(0)
+        self.put_aside.write_bytes(self._file.read())
+
     def close(self) -> None:
         """Flush and let go of the file, which stays for the next time; once more does nothing."""
         if self._file.closed:
@@ -93,12 +104,13 @@ class Journal:
     def remove(self) -> None:
         """The run file is written: there is nothing left to go on with."""
         self.path.unlink(missing_ok=True)
-        self._file.close()
+        self.close()
 
     def _append(self, lines: Sequence[bytes]) -> None:
         try:
-            self._file.write(b"".join(lines))
-            self._file.flush()
+            content = memoryview(b"".join(lines))
+            while content:  # unbuffered: what is not written now is never written later
+                content = content[self._file.write(content) or 0 :]
             if time.monotonic() - self._synced > _SYNC:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
@@ -107,26 +119,31 @@ class Journal:
 
     def _read(self) -> int:
         """Take in all whole lines; where the next one begins, or 0 if the file is of another measurement."""
-        self._file.seek(0)
-        head = _content(self._file.readline())
-        if head is None:
-            return 0
-        self.why = self._other(head)
-        if self.why is not None:
-            return 0
-        end, changed = self._file.tell(), 0
-        while (entry := _content(self._file.readline())) is not None:
-            end = self._file.tell()
-            record = _record(entry)
-            if record.cell not in self._cells:
-                continue
-            if entry["stamp"] == self._stamp(record):
-                self.records.append(record)
-            else:
-                changed += len(record.places)
+        with self.path.open("rb") as file:
+            head = _content(file.readline())
+            if head is None:
+                return 0
+            self.why = self._other(head)
+            if self.why is not None:
+                return 0
+            end, changed = file.tell(), 0
+            while (entry := _content(file.readline())) is not None:
+                end = file.tell()
+                changed += self._take(entry)
         if changed:
             self.why = f"the files of {changed:,} image{'s' if changed != 1 else ''} were changed since"
         return end
+
+    def _take(self, entry: Mapping[str, Any]) -> int:
+        """Use a line again, if it can be; how many of its images were changed since."""
+        record = _record(entry)
+        if record.cell not in self._cells:
+            return 0
+        if entry["stamp"] != self._stamp(record):
+            return len(record.places)
+        if self._is_new(record):
+            self.records.append(record)
+        return 0
 
     def _other(self, head: Mapping[str, Any]) -> str | None:
         """What tells another measurement from this one, in words."""
@@ -135,6 +152,13 @@ class Journal:
         there = head["key"]
         names = [name for name in {**there, **self._key} if there.get(name) != self._key.get(name)]
         return f"it is of another measurement ({', '.join(names)} differ{'s' * (len(names) == 1)})" if names else None
+
+    def _is_new(self, record: Record) -> bool:
+        """Whether no earlier line has one of the images: files that were changed and then put back make two count."""
+        taken = self._taken.setdefault(record.cell, np.zeros(len(self._known[record.cell]), np.bool_))
+        is_new = not taken[record.places].any()
+        taken[record.places] |= is_new
+        return is_new
 
     def _stamp(self, record: Record) -> int:
         if record.cell not in self._known:
@@ -161,12 +185,12 @@ def is_of(path: Path, key: Key) -> bool:
     return head is None or (head.get("journal") == VERSION and head["key"] == dict(key))
 
 
-def _claim(path: Path) -> BinaryIO:
+def _claim(path: Path) -> FileIO:
     """Open the file and lock it."""
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+b")
+            file = path.open("a+b", buffering=0)
         except OSError as error:
             raise _cannot_write(path, error) from error
         if not try_lock(file):
@@ -180,7 +204,7 @@ def _claim(path: Path) -> BinaryIO:
         file.close()  # whoever had it has just finished and removed it
 
 
-def _is_at(path: Path, file: BinaryIO) -> bool:
+def _is_at(path: Path, file: FileIO) -> bool:
     """Whether an open file is still the one at a path."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))

@@ -16,16 +16,17 @@ from torch import Tensor
 from ppbench.data.source import Broken, Cell, Source
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.devices import full_precision
+from ppbench.evaluation.enough import Enough
 from ppbench.evaluation.heads import Head, choose_head
 from ppbench.evaluation.journal import Journal
-from ppbench.evaluation.network import Network
-from ppbench.evaluation.plan import Missing, plan_blocks, share, spread
+from ppbench.evaluation.network import SMALL, Network, forward_size
+from ppbench.evaluation.plan import Block, Missing, plan_blocks, share, spread
 from ppbench.evaluation.plausibility import PROBE, Plausibility, mildest
 from ppbench.evaluation.stream import Batch, stream, to_device
 from ppbench.evaluation.subjects import Subject
 from ppbench.evaluation.tally import SUMS, Record, Tally, count
-from ppbench.evaluation.team import Team
-from ppbench.run import expected_cells
+from ppbench.evaluation.team import ENOUGH, FAILED, Team
+from ppbench.run import Stopping, expected_cells
 from ppbench.vocabulary import C15, SEVERITIES
 
 Advance = Callable[[Cell, int], None]
@@ -33,9 +34,6 @@ Advance = Callable[[Cell, int], None]
 
 _FLUSH = 0.5
 """Seconds after which scores are fetched from the device and written down."""
-
-_SMALL = 64
-"""Side in pixels up to which images count as small."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Settings:
     chosen_classes: bool = False
     """Whether the images are those of some classes that the user chose."""
     batch_size: int | None = None
-    """Images per forward pass; None: by their size and the device. Changes no result."""
+    """Images that are loaded together, and on a GPU of a forward pass; None: by their size and the device."""
     workers: int = 0
     """Processes that read images; 0: none besides this one. Changes no result."""
     force: bool = False
@@ -76,6 +74,10 @@ class Outcome(NamedTuple):
     """What kept it from finishing. Whoever called keeps the tallies' finished cells, then raises this."""
     seconds: float
     """From the first image to the last."""
+    visited: NDArray[np.bool_] | None = None
+    """``(n,)``: of an evaluation that stopped because it knew enough, the images it is of; None: all."""
+    stoppings: Sequence[Stopping] | None = None
+    """Per subject, how one ended that was to stop as soon as it knew enough."""
 
 
 def cells_of(source: Source, settings: Settings) -> list[Cell]:
@@ -85,12 +87,13 @@ def cells_of(source: Source, settings: Settings) -> list[Cell]:
 
 
 def batch_size(settings: Settings, source: Source) -> int:
-    """Images per forward pass. Measured: on CPUs what stays in the cache is fastest; GPUs want much at once."""
-    if settings.batch_size is not None:
-        return settings.batch_size
-    if settings.device.type == "cuda":
-        return 1024 if source.size <= _SMALL else 256
-    return 64 if source.size <= _SMALL else 16
+    """Images that are loaded and corrupted together."""
+    return settings.batch_size or forward_size(settings.device, source.size)
+
+
+def forward_batch(settings: Settings) -> int | None:
+    """Images of a forward pass: on a GPU what the user says, whose memory it is; on a CPU always the same."""
+    return settings.batch_size if settings.device.type == "cuda" else None
 
 
 def evaluate_all(
@@ -100,6 +103,7 @@ def evaluate_all(
     advance: Advance = lambda cell, images: None,
     journals: Sequence[Journal] | None = None,
     team: Team | None = None,
+    enough: Enough | None = None,
 ) -> Outcome:
     """Measure all ``subjects`` on the same images; every image is loaded and corrupted once for all of them.
 
@@ -114,17 +118,21 @@ def evaluate_all(
         advance: Told of progress.
         journals: One per subject, where finished pieces are written down; None: nowhere.
         team: The processes that share the work; None: this one alone.
+        enough: What is asked, image by image in a random order, whether enough is known; None: all images are done.
 
     Raises:
-        DataError: Before the start, if a model does not fit the source or the source lacks cells.
+        DataError: Before the start, if a model does not fit the source.
     """
-    source.check(settings.corruptions, settings.severities)
     heads = [check_fits(subject, source, settings) for subject in subjects]
-    work = _Evaluation(subjects, heads, source, settings, advance, journals, team or Team())
+    work = _Evaluation(subjects, heads, source, settings, advance, journals, team or Team(), enough)
     clock = time.perf_counter()
     with full_precision(), _threads_to_spare(settings, source.size):
         stopped_by = work.run()
-    return Outcome(work.tallies, stopped_by, round(time.perf_counter() - clock, 3))
+    seconds = round(time.perf_counter() - clock, 3)
+    if enough is None or stopped_by is not None or not work.tallies:
+        return Outcome(work.tallies, stopped_by, seconds)
+    visited = np.logical_and.reduce([tally.done.all(0) for tally in work.tallies])
+    return Outcome(work.tallies, None, seconds, visited, enough.stoppings(work.tallies))
 
 
 def check_fits(subject: Subject, source: Source, settings: Settings) -> Head:
@@ -155,11 +163,11 @@ class _Evaluation:
 
     def __init__(
         self, subjects: Sequence[Subject], heads: Sequence[Head], source: Source, settings: Settings,
-        advance: Advance, journals: Sequence[Journal] | None, team: Team,
+        advance: Advance, journals: Sequence[Journal] | None, team: Team, enough: Enough | None,
     ) -> None:  # fmt: skip
         self._subjects, self._heads = subjects, heads
         self._source, self._settings, self._team = source, settings, team
-        self._advance, self._journals = advance, journals or []
+        self._advance, self._journals, self._enough = advance, journals or [], enough
         self._cells = cells_of(source, settings)
         self._queue = _Queue(settings.device)
         self._plausible = Plausibility(source.num_classes, off=settings.force)
@@ -190,6 +198,9 @@ class _Evaluation:
         except PpbenchError as reason:
             self._end_with(reason)
             self._keep_what_is_scored()
+        except Exception as reason:
+            self._tell(reason)
+            raise
         if not self._team.is_first:
             self._team.send(_Message(error=self._error, broken=self._broken, done=True))
         while self._team.is_first and self._running:
@@ -197,18 +208,25 @@ class _Evaluation:
             time.sleep(0.01)
         if self._team.share(self._error is None):
             self._check_total()
-        return self._error or _unreadable(self._broken, len(self._source.ids))
+        return self._error or self._unreadable()
+
+    def _tell(self, reason: Exception) -> None:
+        """Before this process ends by an error that is not the user's: the first one would wait for it."""
+        self._team.stop()
+        if not self._team.is_first:
+            told = PpbenchError(f"process {self._team.rank} failed: {type(reason).__name__}: {reason}")
+            self._team.send(_Message(error=told, done=True))
 
     def _compute(self) -> None:
         missing = share(~np.logical_and.reduce(self._done), self._team.rank, self._team.size)
         if not missing.any():
             return
         size = batch_size(self._settings, self._source)
-        blocks = plan_blocks(missing, size, image_major=self._source.image_major, first=self._probe(missing))
+        blocks = self._blocks(missing, size)
         networks = [
             Network(
                 subject, self._settings.device, head, precision=self._settings.precision,
-                compiled=self._settings.compiled, resize=self._settings.resize,
+                compiled=self._settings.compiled, resize=self._settings.resize, batch=forward_batch(self._settings),
             )
             for subject, head in zip(self._subjects, self._heads, strict=True)
         ]  # fmt: skip
@@ -219,9 +237,22 @@ class _Evaluation:
                     keep = self._wanted(subject, batch)
                     if keep.any():
                         self._queue.put(_Scored(subject, batch, keep), network.score(batch.images, labels))
-                if self._queue.is_due and self._flush():
-                    return
+                if self._queue.is_due:
+                    self._flush()
+                if (why := self._team.stopped()) == FAILED or (why == ENOUGH and batch.ends_block):
+                    break
             self._flush(last=True)
+
+    def _blocks(self, missing: Missing, size: int) -> list[Block]:
+        """All that is missing, in the order in which it is done.
+
+        Where it may end early, images come in their random order with all their cells; those that an interrupted
+        evaluation had begun come first, so that at the end there is no image with some of its cells.
+        """
+        if self._enough is None:
+            return plan_blocks(missing, size, image_major=self._source.image_major, first=self._probe(missing))
+        begun = np.logical_or.reduce(self._done).any(0)
+        return plan_blocks(missing, size, image_major=True, first=missing & begun, order=self._enough.order)
 
     def _probe(self, missing: Missing) -> Missing:
         """What shows early on whether labels and preprocessing are right: some images of the mildest cell."""
@@ -244,8 +275,8 @@ class _Evaluation:
         except PpbenchError as reason:
             self._end_with(reason)
 
-    def _flush(self, *, last: bool = False) -> bool:
-        """Count what has been scored, and tell; whether to stop."""
+    def _flush(self, *, last: bool = False) -> None:
+        """Count what has been scored, and tell."""
         records = [
             (scored.subject, count(scored.batch.cell, scored.batch.places[scored.keep], scores[:, scored.keep]))
             for scored, scores in self._queue.fetch(last=last)
@@ -259,7 +290,6 @@ class _Evaluation:
             self._receive()
         elif records:
             self._team.send(_Message(records=records))
-        return self._team.is_stopped()
 
     def _take(self, records: Sequence[tuple[int, Record]]) -> None:
         """In the first process: count and write down what was found."""
@@ -270,6 +300,8 @@ class _Evaluation:
             if self._journals and new:
                 self._journals[subject].add(new)
             self._plausible.check(self._subjects[subject].name, tally)
+        if self._enough is not None and records and self._enough.is_reached(self.tallies):
+            self._team.stop(ENOUGH)
         for _, record in records:
             self._advance(record.cell, len(record.places))
 
@@ -289,6 +321,22 @@ class _Evaluation:
     def _end_with(self, reason: PpbenchError) -> None:
         self._error = self._error or reason
         self._team.stop()
+
+    def _unreadable(self) -> DataError | None:
+        """The error that names the images that could not be read; None if there are none."""
+        if not self._broken:
+            return None
+        lines = sorted({f"{reason}. {mend}" for _, reason, mend in self._broken})
+        more = [f"and {len(lines) - _NAMED:,} more"] if len(lines) > _NAMED else []
+        number = len({one.place for one in self._broken})
+        whole = len(self.tallies[0].finished()) if self.tallies else 0
+        return DataError(
+            f"{number:,} of {len(self._source.ids):,} images could not be read; {whole} of {len(self._cells)} cells "
+            "have all their images",
+            "\n".join(
+                [*lines[:_NAMED], *more, "All else is kept. Mend them: the same command then does what is missing."]
+            ),
+        )
 
     def _check_total(self) -> None:
         """What all processes say they have counted must be what has arrived."""
@@ -385,7 +433,7 @@ def _threads_to_spare(settings: Settings, size: int) -> Iterator[None]:
     wait, would take the workers' time: 32 s against 26 s for the embedded run with 250 images on 2 cores.
     """
     before = torch.get_num_threads()
-    if size <= _SMALL and settings.workers > 0 and settings.device.type == "cpu":
+    if size <= SMALL and settings.workers > 0 and settings.device.type == "cpu":
         torch.set_num_threads(max(1, before - settings.workers))
     try:
         yield
@@ -395,16 +443,3 @@ def _threads_to_spare(settings: Settings, size: int) -> Iterator[None]:
 
 _NAMED = 20
 """Broken images told one by one."""
-
-
-def _unreadable(broken: dict[Broken, set[Cell]], images: int) -> DataError | None:
-    """The error that names the images that could not be read; None if there are none."""
-    if not broken:
-        return None
-    lines = sorted({f"{reason}. {mend}" for _, reason, mend in broken})
-    more = [f"and {len(lines) - _NAMED:,} more"] if len(lines) > _NAMED else []
-    number = len({one.place for one in broken})
-    return DataError(
-        f"{number:,} of {images:,} images could not be read; cells with all their images are kept",
-        "\n".join([*lines[:_NAMED], *more, "Mend them: the same command then does what is missing."]),
-    )

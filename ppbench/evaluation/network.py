@@ -28,11 +28,13 @@ class Network:
         compiled: Whether ``torch.compile`` is to make it faster.
         resize: Side in pixels to which the images' shorter side is resized before they are cut to the card's input
             size; None: they go in as they are.
+        batch: Images of a forward pass; None: `forward_size`. It is always the same, fewer images are filled up: by the
+            number of images, libraries choose other kernels, hence other roundings.
     """
 
     def __init__(
         self, subject: Subject, device: torch.device, head: Head, *,
-        precision: str = "fp32", compiled: bool = False, resize: int | None = None,
+        precision: str = "fp32", compiled: bool = False, resize: int | None = None, batch: int | None = None,
     ) -> None:  # fmt: skip
         self.subject, self.device, self.precision, self.resize = subject, device, precision, resize
         model = subject.model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -43,8 +45,8 @@ class Network:
         )
         self._columns = None if head.columns is None else torch.from_numpy(head.columns).to(device)
         self._masked = head.logits == "masked"
-        self.most: int | None = None
-        """Images that fit into the device's memory at once, once it is known that not all do."""
+        self.batch = batch or forward_size(device, subject.card.input_size)
+        """Images of a forward pass; fewer once it is known that not all fit into the device's memory."""
 
     def score(self, images: Tensor, labels: Tensor) -> Tensor:
         """Score a batch.
@@ -62,30 +64,39 @@ class Network:
         """
         parts = []
         while len(images):
-            try:
-                part = self._logits(images[: self.most])
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
-                    raise
-                self._halve(min(len(images), self.most or len(images)))
-                continue
-            parts.append(score(self._select(part), self._targets(labels[: len(part)])))
-            images, labels = images[len(part) :], labels[len(part) :]
+            part = self._attempt(images[: self.batch], labels[: self.batch])
+            if part is None:
+                self._halve()
+            else:
+                parts.append(part)
+                images, labels = images[part.shape[1] :], labels[part.shape[1] :]
         return torch.cat(parts, dim=1)
 
+    def _attempt(self, images: Tensor, labels: Tensor) -> Tensor | None:
+        """The scores; None if they do not fit into memory, all of which is free again when this returns."""
+        try:
+            return score(self._select(self._logits(images)), self._targets(labels))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        return None
+
     def _logits(self, images: Tensor) -> Tensor:
-        """``(n, outputs)``. A single image goes in twice: alone it would take other kernels, hence other roundings."""
+        """``(n, outputs)`` of at most `batch` images."""
         count = len(images)
-        x = self.preprocess(images if count > 1 else images.expand(2, -1, -1, -1))
+        if count < self.batch:
+            filling = images[-1:].expand(self.batch - count, -1, -1, -1)
+            images = torch.cat((images, filling)).contiguous(memory_format=torch.channels_last)
+        x = self.preprocess(images)
         with computing(self.precision, self.device), _compiling(self._compiled):
-            logits = cast(Tensor, self._model(x))[:count]
-        if logits.shape != (count, self.subject.card.num_classes):
+            logits = cast(Tensor, self._model(x))
+        if logits.shape != (self.batch, self.subject.card.num_classes):
             raise DataError(
-                f"{self.subject.name} gave outputs of shape {tuple(logits.shape)} for {count} images; its card says "
-                f"{self.subject.card.num_classes} classes",
+                f"{self.subject.name} gave outputs of shape {tuple(logits.shape)} for {self.batch} images; its card "
+                f"says {self.subject.card.num_classes} classes",
                 "It has to map (N, C, H, W) to logits (N, classes).",
             )
-        return logits
+        return logits[:count]
 
     def preprocess(self, images: Tensor) -> Tensor:
         """From uint8 as it comes to float32 as the card wants it, in channels_last."""
@@ -104,15 +115,36 @@ class Network:
         """The outputs that stand for the labels."""
         return labels if self._masked or self._columns is None else self._columns[labels]
 
-    def _halve(self, tried: int) -> None:
-        if tried == 1:
+    def _halve(self) -> None:
+        if self.batch == 1:
             raise PpbenchError(
                 f"{self.device} has too little memory for one image through {self.subject.name}",
                 "Take another device (`--device cpu`), or a lower precision (`--precision bf16`).",
             )
-        self.most = tried // 2
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.batch //= 2
+        free_memory(self.device)
+
+
+def forward_size(device: torch.device, side: int) -> int:
+    """Images of a forward pass. Measured: on CPUs what stays in the cache is fastest; GPUs want much at once.
+
+    Args:
+        device: Where it computes.
+        side: Of the images, in pixels.
+    """
+    if device.type == "cuda":
+        return 1024 if side <= SMALL else 256
+    return 64 if side <= SMALL else 16
+
+
+SMALL = 64
+"""Side in pixels up to which images count as small."""
+
+
+def free_memory(device: torch.device) -> None:
+    """Give what torch keeps for later back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 @contextmanager
@@ -130,8 +162,12 @@ def _compiling(compiled: bool) -> Iterator[None]:
         ) from error
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+_OUT_OF_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch says that the device's memory is full, in whichever library it was noticed."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def _cut(images: Tensor, resize: int, size: int, interpolation: str) -> Tensor:

@@ -77,12 +77,17 @@ def save(output: Output, result: Result, say: Say) -> Run:
     return run
 
 
+def place(target: Path, identity: Identity, key: Key) -> Path:
+    """Where a run goes: the file that the user named, or the first free one in a folder."""
+    if target.suffix == ".json":
+        return target
+    first = target / f"{_file_name(identity.model.name)}--{identity.protocol.dataset}.json"
+    return next(free for free in _numbered(first) if _is_free(free, identity, key))
+
+
 def _claim(target: Path, identity: Identity, source: Source, settings: Settings, say: Say, fresh: bool) -> Output:
     key = identity.key(settings)
-    path = target
-    if target.suffix != ".json":
-        first = target / f"{_file_name(identity.model.name)}--{identity.protocol.dataset}.json"
-        path = next(free for free in _numbered(first) if _is_free(free, identity, key))
+    path = place(target, identity, key)
     return Output(path, Journal(_journal(path), key, cells_of(source, settings), source.stamps, fresh=fresh))
 
 
@@ -94,7 +99,9 @@ def _say_reused(output: Output, source: Source, settings: Settings, say: Say) ->
     """What is used again of an earlier evaluation, and why not all of it is."""
     path, journal = output
     if journal.why is not None:
-        say(f"{journal.path}: {journal.why}; {'starting anew' if not journal.records else 'these are done again'}")
+        kept = f" (what it held is kept as {journal.put_aside.name})" if journal.put_aside else ""
+        what = "these are done again" if journal.records else f"starting anew{kept}"
+        say(f"{journal.path}: {journal.why}; {what}")
     if not journal.records:
         return
     cells, images = len(cells_of(source, settings)), len(source.ids)

@@ -21,7 +21,10 @@ class Block(NamedTuple):
     """Places in the list of cells."""
 
 
-def plan_blocks(missing: Missing, size: int, *, image_major: bool, first: Missing | None = None) -> list[Block]:
+def plan_blocks(
+    missing: Missing, size: int, *, image_major: bool, first: Missing | None = None,
+    order: NDArray[np.int64] | None = None,
+) -> list[Block]:  # fmt: skip
     """Cut all that is missing into blocks of at most ``size`` images.
 
     Args:
@@ -29,7 +32,12 @@ def plan_blocks(missing: Missing, size: int, *, image_major: bool, first: Missin
         size: Images of a block.
         image_major: Whether a block has all the cells its images lack, or one cell.
         first: Of the missing, what is to be done before the rest.
+        order: ``(n,)`` the images in the order in which they are visited; None: as they are.
     """
+    if order is not None:
+        first = None if first is None else first[:, order]
+        blocks = plan_blocks(missing[:, order], size, image_major=image_major, first=first)
+        return [block._replace(places=order[block.places]) for block in blocks]
     if first is not None:
         return [
             *plan_blocks(missing & first, size, image_major=image_major),

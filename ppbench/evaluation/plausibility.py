@@ -18,7 +18,7 @@ PROBE = 256
 _USABLE = 0.1
 """Accuracy in the mildest cell of any model that is worth measuring, where twice chance is less."""
 _SURE = 1e-3
-"""How improbable so few right answers must be for such a model."""
+"""How improbable so few right answers must be, since they are looked at again and again."""
 
 _MILD = (CLEAN, "brightness", "jpeg_compression", "pixelate", "saturate", "color_quant", "flash")
 """The corruptions that networks mind least, mildest first."""
@@ -28,6 +28,20 @@ def mildest(cells: Sequence[Cell]) -> Cell:
     """The cell in which a good model is surely far better than chance."""
     severity = min(cell[1] for cell in cells)
     return next(((name, severity) for name in _MILD if (name, severity) in cells), cells[0])
+
+
+def doubtful(tally: Tally, classes: int) -> str | None:
+    """What is to be said of a model that is not better than twice chance in the mildest cell; None if it is."""
+    cell, n, right = _known(tally)
+    limit = _limit(classes)
+    if classes == 1 or n == 0 or right >= limit * n:
+        return None
+    where = cell[0] + (f" at severity {cell[1]}" if cell[1] else "")
+    under = "twice chance" if classes > 4 else "little more than chance"
+    return (
+        f"is right on {right:,} of {n:,} images of {where}, under {under} ({100 * limit:.3g} %): labels probably "
+        "permuted or preprocessing wrong"
+    )
 
 
 class Plausibility:
@@ -43,31 +57,36 @@ class Plausibility:
     """
 
     def __init__(self, classes: int, *, off: bool) -> None:
-        self._chance = 1 / classes
-        self._off = off or classes == 1
-        self._passed: set[str] = set()
+        self._classes, self._off = classes, off or classes == 1
 
     def check(self, name: str, tally: Tally) -> None:
         """Look at what is known of a model.
 
         Raises:
-            DataError: If it can hardly be better than chance.
+            DataError: If it can hardly be better than twice chance.
         """
-        cell = mildest(tally.cells)
-        number = tally.cells.index(cell)
-        n, right = (int(np.count_nonzero(values[number])) for values in (tally.done, tally.right))
-        if self._off or name in self._passed or n < min(PROBE, tally.done.shape[1]):
+        if self._off or (doubt := doubtful(tally, self._classes)) is None:
             return
-        self._passed.add(name)
-        usable = min(max(2 * self._chance, _USABLE), (1 + self._chance) / 2)
-        if right < 2 * self._chance * n and _at_most(right, n, usable) < _SURE:
+        _, n, right = _known(tally)
+        limit = _limit(self._classes)
+        if n >= min(PROBE, tally.done.shape[1]) and _at_most(right, n, max(limit, _USABLE)) < _SURE:
             raise DataError(
-                f"{name} is right on {right} of {n:,} images of {cell[0]}"
-                f"{f' at severity {cell[1]}' if cell[1] else ''}, under twice chance "
-                f"({200 * self._chance:.3g} %): labels probably permuted or preprocessing wrong",
+                f"{name} {doubt}",
                 "Compare its class order with the dataset's folders, and --mean, --std and --input-size with its "
                 "training. `--force` goes on.",
             )
+
+
+def _known(tally: Tally) -> tuple[Cell, int, int]:
+    """The mildest cell, its images that are done, and those that are right."""
+    cell = mildest(tally.cells)
+    number = tally.cells.index(cell)
+    return cell, int(np.count_nonzero(tally.done[number])), int(np.count_nonzero(tally.right[number]))
+
+
+def _limit(classes: int) -> float:
+    """Twice chance; of few classes, whose chance is high, a quarter of the way from chance to certainty."""
+    return min(2 / classes, (1 + (classes - 1) / 4) / classes)
 
 
 def _at_most(successes: int, trials: int, probability: float) -> float:

@@ -17,6 +17,7 @@ from ppbench.data.source import Cell, Source
 from ppbench.errors import DataError
 from ppbench.evaluation.heads import choose_head, class_subset
 from ppbench.evaluation.loop import Outcome, Settings, cells_of
+from ppbench.evaluation.plausibility import PROBE, doubtful
 from ppbench.evaluation.record import Identity, protocol
 from ppbench.evaluation.scores import score
 from ppbench.evaluation.tally import Record, Tally, count
@@ -64,7 +65,9 @@ def score_predictions(path: Path, source: Source, settings: Settings) -> Predict
                 outputs = values.shape[1] if values.ndim == 2 else outputs
                 for record in _records(values, cell, source, path, settings):
                     tally.add(record)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        if not settings.force and (doubt := doubtful(tally, source.num_classes)) and len(source.ids) >= PROBE:
+            raise DataError(f"{path} {doubt}", "Compare its class order with the dataset's. `--force` goes on.")
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read the predictions {path}: {error}", _FORM) from error
     outcome = Outcome([tally], None, round(time.perf_counter() - clock, 3))
     return Predictions(_identity(path, source, settings, outputs or source.num_classes), outcome)
@@ -74,7 +77,11 @@ def _rows(path: Path, file: Any, source: Source) -> NDArray[np.int64] | None:
     """The places of the source's images in the arrays; None if they are the same."""
     if "ids" not in file:
         return None
-    number = {str(name): place for place, name in enumerate(file["ids"].tolist())}
+    ids = [str(name) for name in file["ids"].tolist()]
+    number = {name: place for place, name in enumerate(ids)}
+    if len(number) < len(ids):
+        twice = next(name for place, name in enumerate(ids) if number[name] != place)
+        raise DataError(f"{path} has the id {twice} twice", "Every image has one prediction a cell.")
     missing = [name for name in source.ids if name not in number]
     if missing:
         raise DataError(
@@ -102,6 +109,8 @@ def _values(path: Path, file: Any, cell: Cell, rows: NDArray[np.int64] | None) -
     kind = {1: np.integer, 2: np.floating}.get(values.ndim)
     if kind is None or not np.issubdtype(values.dtype, kind):
         raise DataError(f"{path}: {name} has shape {values.shape} and type {values.dtype}", _FORM)
+    if rows is not None and len(values) != len(file["ids"]):
+        raise DataError(f"{path}: {name} has {len(values):,} predictions, `ids` {len(file['ids']):,}", _FORM)
     return np.asarray(values if rows is None else values[rows])
 
 
@@ -114,7 +123,15 @@ def _records(values: NDArray[Any], cell: Cell, source: Source, path: Path, setti
         )
     places = np.arange(images)
     if values.ndim == 1:
+        if values.min() < 0 or values.max() >= source.num_classes:
+            raise DataError(
+                f"{path} predicts the class {values.max() if values.min() >= 0 else values.min()} at "
+                f"{cell[0]}/{cell[1]}; {source.dataset} has 0 to {source.num_classes - 1} here",
+                "Classes are numbered in the sorted order of their names; give logits for a model of more classes.",
+            )
         return [Record(cell, places, values == source.labels, None)]
+    if not np.isfinite(values).all():
+        raise DataError(f"{path} has values that are not finite at {cell[0]}/{cell[1]}", "Predict these images again.")
     head = choose_head(path.name, _card(source, values.shape[1]), source, settings.logits)
     records = []
     for start in range(0, images, _CHUNK):

@@ -22,10 +22,10 @@ class Reading(NamedTuple):
     """``(n,)`` in the source."""
 
 
-def reading_of(source: Source, cells: Sequence[Cell], block: Block) -> Reading:
-    """What has to be read for a block: its one cell, or the clean images that its cells are made from."""
-    corruption, severity = (CLEAN, 0) if source.image_major else cells[block.cells[0]]
-    return Reading(corruption, severity, block.places)
+def readings_of(source: Source, cells: Sequence[Cell], block: Block) -> list[Reading]:
+    """What has to be read for a block: the clean images that its cells are made from, or each of its cells."""
+    wanted = [(CLEAN, 0)] if source.image_major else [cells[number] for number in block.cells]
+    return [Reading(corruption, severity, block.places) for corruption, severity in wanted]
 
 
 def reader(source: Source) -> Callable[[Reading], Loaded]:

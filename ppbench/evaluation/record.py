@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from ppbench.data.source import Cell, Source, ids_hash
 from ppbench.evaluation.devices import describe_device
 from ppbench.evaluation.heads import class_subset
-from ppbench.evaluation.loop import Outcome, Settings, check_fits
+from ppbench.evaluation.loop import Outcome, Settings, cells_of, check_fits
 from ppbench.evaluation.subjects import Subject
 from ppbench.evaluation.tally import Tally
 from ppbench.models.checkpoint import weights_hash
-from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run
+from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping
+
+_LIBRARIES = {"torch", "torchvision", "timm", "ppbench"}
+"""Packages whose versions tell their code."""
 
 
 class Result(NamedTuple):
@@ -35,16 +42,23 @@ class Identity(NamedTuple):
 
     model: ModelRecord
     protocol: Protocol
+    fingerprint: str = ""
+    """Of the images, whichever cells are wanted."""
+    code: str = ""
+    """SHA-256 of the user's own code that the network is made of; empty if there is none."""
 
     def key(self, settings: Settings) -> dict[str, Any]:
         """All that tells its results from another measurement's, by name; which cells are wanted does not."""
-        left_out = {"corruptions", "severities", "normalizer", "total"}
+        left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint"}
         return {
             "weights": self.model.weights_sha256,
             "card": self.model.card,
             **self.protocol.model_dump(mode="json", exclude=left_out),
+            "fingerprint": self.fingerprint,
+            "code": self.code,
+            "device": settings.device.type,
             "compiled": settings.compiled,
-            "torch": version("torch"),
+            **{name: version(name) for name in ("torch", "torchvision", "pillow")},
         }
 
 
@@ -63,7 +77,8 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
         parameters=sum(p.numel() for p in subject.model.parameters()),
         card=card.model_dump(mode="json", exclude_none=True),
     )
-    return Identity(model, protocol(source, settings, preprocessing(subject, source, settings), classes))
+    measured = protocol(source, settings, preprocessing(subject, source, settings), classes)
+    return Identity(model, measured, source.fingerprint(), code_hash(subject.model))
 
 
 def protocol(
@@ -80,7 +95,7 @@ def protocol(
     """
     return Protocol(
         dataset=source.dataset,
-        fingerprint=source.fingerprint(),
+        fingerprint=fingerprint_of(source, cells_of(source, settings)),
         source=source.kind,
         recipe=source.recipe,
         engine=source.engine,
@@ -97,6 +112,22 @@ def protocol(
     )
 
 
+def fingerprint_of(source: Source, cells: Sequence[Cell]) -> str:
+    """SHA-256 of which images there are, and of a sample of what is in the cells that are read as published."""
+    content = source.content(cells)
+    whole = source.fingerprint()
+    return hashlib.sha256(f"{whole} {content}".encode()).hexdigest() if content else whole
+
+
+def code_hash(model: nn.Module) -> str:
+    """SHA-256 of the source files of the network's classes, but those of libraries; empty if there are none."""
+    modules = {type(module).__module__ for module in model.modules()}
+    own = sorted(name for name in modules if name.partition(".")[0] not in _LIBRARIES)
+    paths = [getattr(sys.modules.get(name), "__file__", None) for name in own]
+    texts = [Path(path).read_bytes() for path in paths if path is not None and Path(path).is_file()]
+    return hashlib.sha256(b"\n".join(texts)).hexdigest() if texts else ""
+
+
 def preprocessing(subject: Subject, source: Source, settings: Settings) -> str:
     """One line for people and for the protocol: how images are cut, and how they enter the network."""
     card = subject.card
@@ -107,7 +138,7 @@ def preprocessing(subject: Subject, source: Source, settings: Settings) -> str:
 
 
 def results(
-    identities: list[Identity], outcome: Outcome, settings: Settings, started: datetime, processes: int
+    identities: list[Identity], outcome: Outcome, source: Source, settings: Settings, started: datetime, processes: int
 ) -> list[Result]:
     """The runs, with the cells that are finished."""
     provenance = Provenance(
@@ -121,7 +152,21 @@ def results(
         processes=processes,
         compiled=settings.compiled,
     )
-    return [_result(identity, tally, provenance) for identity, tally in zip(identities, outcome.tallies, strict=True)]
+    stoppings: Sequence[Stopping | None] = outcome.stoppings or [None] * len(identities)
+    found = []
+    for identity, tally, stopping in zip(identities, outcome.tallies, stoppings, strict=True):
+        of_visited = identity, tally
+        if outcome.visited is not None:
+            of_visited = _narrowed(identity, source, outcome.visited), tally.narrowed(outcome.visited)
+        found.append(_result(*of_visited, provenance, stopping))
+    return found
+
+
+def _narrowed(identity: Identity, source: Source, visited: NDArray[np.bool_]) -> Identity:
+    """Of the images that were visited alone."""
+    ids = [name for name, kept in zip(source.ids, visited, strict=True) if kept]
+    protocol = identity.protocol.model_copy(update={"n": len(ids), "ids_sha256": ids_hash(ids)})
+    return identity._replace(protocol=protocol)
 
 
 def versions() -> dict[str, str]:
@@ -130,7 +175,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _result(identity: Identity, tally: Tally, provenance: Provenance) -> Result:
+def _result(identity: Identity, tally: Tally, provenance: Provenance, stopping: Stopping | None) -> Result:
     finished = tally.finished()
     status: Literal["complete", "interrupted"] = "complete" if len(finished) == len(tally.cells) else "interrupted"
     run = Run(
@@ -138,6 +183,7 @@ def _result(identity: Identity, tally: Tally, provenance: Provenance) -> Result:
         model=identity.model,
         protocol=identity.protocol,
         cells=tuple(tally.cell(cell) for cell in finished),
+        stopping=stopping,
         provenance=provenance,
     )
     return Result(run, {cell: tally.bits(cell) for cell in finished})

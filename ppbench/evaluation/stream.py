@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.source import Broken, Cell, Pixels, Source
+from ppbench.data.source import Broken, Cell, Loaded, Pixels, Source
+from ppbench.evaluation.network import free_memory, is_out_of_memory
 from ppbench.evaluation.plan import Block
-from ppbench.evaluation.reading import reader, reading_of
+from ppbench.evaluation.reading import reader, readings_of
 from ppbench.pool import ordered_map
 from ppbench.vocabulary import CLEAN
 
@@ -28,6 +29,8 @@ class Batch(NamedTuple):
     images: Tensor
     """``(n, C, H, W)`` uint8 in channels_last; broken images are black."""
     broken: tuple[Broken, ...]
+    ends_block: bool = False
+    """Whether all cells of its block are done with it."""
 
 
 def stream(
@@ -48,15 +51,45 @@ def stream(
     Raises:
         PpbenchError: If a worker process is killed.
     """
-    readings = [reading_of(source, cells, block) for block in blocks]
+    readings = (reading for block in blocks for reading in readings_of(source, cells, block))
     with closing(ordered_map(partial(reader, source), readings, workers)) as loaded:
-        for block, (pixels, broken) in zip(blocks, loaded, strict=True):
-            images = images_to_device(pixels, device)
-            for cell in (cells[number] for number in block.cells):
-                made = images
-                if source.image_major and cell[0] != CLEAN:
-                    made = source.corrupt(images, *cell, block.places)
-                yield Batch(cell, block.places, made, broken)
+        for block in blocks:
+            of_block = (_batches if source.image_major else _batches_as_read)(source, cells, block, loaded, device)
+            for number, batch in enumerate(of_block, 1):
+                yield batch._replace(ends_block=number == len(block.cells))
+
+
+def _batches(
+    source: Source, cells: Sequence[Cell], block: Block, loaded: Iterator[Loaded], device: torch.device
+) -> Iterator[Batch]:
+    """The cells of a block made from its clean images."""
+    pixels, broken = next(loaded)
+    images = images_to_device(pixels, device)
+    for cell in (cells[number] for number in block.cells):
+        made = images if cell[0] == CLEAN else _corrupt(source, images, cell, block.places)
+        yield Batch(cell, block.places, made, broken)
+
+
+def _batches_as_read(
+    source: Source, cells: Sequence[Cell], block: Block, loaded: Iterator[Loaded], device: torch.device
+) -> Iterator[Batch]:
+    """The cells of a block as they are read, one by one."""
+    for cell in (cells[number] for number in block.cells):
+        pixels, broken = next(loaded)
+        yield Batch(cell, block.places, images_to_device(pixels, device), broken)
+
+
+def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int64]) -> Tensor:
+    """One cell of clean images; in halves, if the device's memory is too small for all of them."""
+    try:
+        return cast(Tensor, source.corrupt(images, *cell, places))
+    except RuntimeError as error:
+        if len(places) == 1 or not is_out_of_memory(error):
+            raise
+    free_memory(images.device)
+    half = len(places) // 2
+    parts = [_corrupt(source, images[part], cell, places[part]) for part in (slice(half), slice(half, None))]
+    return torch.cat(parts).contiguous(memory_format=torch.channels_last)
 
 
 def images_to_device(pixels: Pixels, device: torch.device) -> Tensor:

@@ -60,6 +60,15 @@ class Tally:
         else:
             self._sums[number] += record.sums
 
+    def narrowed(self, images: NDArray[np.bool_]) -> Tally:
+        """The same of some images ``(n,)``, of which every cell is done; of the others none is."""
+        if self.done[:, ~images].any() or not self.done[:, images].all():
+            raise RuntimeError("images are done in some of their cells")
+        kept = Tally(self.cells, int(images.sum()))
+        kept.done, kept.right = self.done[:, images], self.right[:, images]
+        kept._sums, kept._counted = self._sums, self._counted
+        return kept
+
     def finished(self) -> list[CellKey]:
         """The cells all of whose images are known, in order."""
         return [cell for cell, done in zip(self.cells, self.done, strict=True) if done.all()]

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed
 
-_STOP = "stop"
+FAILED, ENOUGH = "failed", "enough"
 _PATIENCE = timedelta(days=7)
 """How long a process waits for what another has to tell: the others may be listing millions of files."""
 
@@ -26,6 +26,9 @@ class Team:
     """One process among ``size``; alone, there is nothing to send and all calls return at once."""
 
     rank, size = 0, 1
+
+    def __init__(self) -> None:
+        self._stopped: str | None = None
 
     @property
     def is_first(self) -> bool:
@@ -48,12 +51,13 @@ class Team:
         """In the first process: what has arrived from the others since the last call."""
         return []
 
-    def stop(self) -> None:
-        """Ask all processes to end."""
+    def stop(self, why: str = FAILED) -> None:
+        """Ask all processes to end: at once if one `FAILED`, at the end of their block if it is `ENOUGH`."""
+        self._stopped = self._stopped or why
 
-    def is_stopped(self) -> bool:
-        """Whether one has asked."""
-        return False
+    def stopped(self) -> str | None:
+        """What one has asked for."""
+        return self._stopped
 
     def total(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """The sum over all processes, in all of them."""
@@ -106,11 +110,11 @@ class Processes(Team):
                 self._received[rank] += 1
         return messages
 
-    def stop(self) -> None:
-        self._store.set(_STOP, "")
+    def stop(self, why: str = FAILED) -> None:
+        self._store.set(why, "")
 
-    def is_stopped(self) -> bool:
-        return bool(self._store.check([_STOP]))
+    def stopped(self) -> str | None:
+        return next((why for why in (FAILED, ENOUGH) if self._store.check([why])), None)
 
     def total(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         held = torch.from_numpy(counts.copy()).to(self._device)

@@ -1,4 +1,7 @@
-"""What is computed from the results of a run; docs/metrics.md has the definitions. Free of torch, numpy and pandas."""
+"""What is computed from the results of a run; docs/metrics.md has the definitions.
+
+Free of torch and pandas; numpy is imported only for what is computed image by image.
+"""
 
 from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.corruption_error import (

@@ -5,15 +5,22 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ppbench.errors import DataError
 from ppbench.metrics.metric import Unavailable
 from ppbench.registry import did_you_mean
 from ppbench.run import Protocol, Run
 from ppbench.vocabulary import C15, CLEAN, KNOWN, SEVERITIES, in_order, set_label, severity_label
+
+if TYPE_CHECKING:
+    # Only the bits need numpy: `ppbench show` answers sooner without it.
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ppbench.metrics.per_image import PerImage
 
 COLUMNS = ("corruption", "severity", "accuracy")
 EXAMPLE = "A CSV has the columns corruption,severity,accuracy and rows like `fog,3,0.4583`."
@@ -58,6 +65,8 @@ class Accuracies:
     """What the run measured and how; None for a CSV."""
     interrupted: bool = False
     """Whether the run was stopped before its last cell."""
+    per_image: PerImage | None = field(default=None, compare=False, repr=False)
+    """Which images it got wrong, for intervals; None if that is not known."""
 
     @classmethod
     def from_errors(cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None) -> Accuracies:
@@ -68,14 +77,21 @@ class Accuracies:
         return cls(source, dict(errors), clean, corruptions, severities)
 
     @classmethod
-    def from_run(cls, run: Run) -> Accuracies:
-        """Take a run; cells that its protocol asks for and that it lacks make metrics unavailable."""
+    def from_run(cls, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None) -> Accuracies:
+        """Take a run; cells that its protocol asks for and that it lacks make metrics unavailable.
+
+        Args:
+            run: The counts.
+            bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals.
+        """
         errors = {cell.key: cell.error for cell in run.cells}
         clean = errors.pop((CLEAN, 0), None)
         protocol = run.protocol
         corruptions = in_order(protocol.corruptions)
         severities = tuple(sorted(protocol.severities))
-        return cls(run.model.name, errors, clean, corruptions, severities, protocol, run.status == "interrupted")
+        images = None if bits is None else _per_image(run, bits)
+        interrupted = run.status == "interrupted"
+        return cls(run.model.name, errors, clean, corruptions, severities, protocol, interrupted, images)
 
     @classmethod
     def from_csv(cls, path: Path) -> Accuracies:
@@ -171,6 +187,12 @@ class Accuracies:
             return None
         worst = max(present, key=lambda key: self.errors[key])
         return WorstCell(*worst, 1 - self.errors[worst])
+
+
+def _per_image(run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]]) -> PerImage:
+    from ppbench.metrics.per_image import PerImage
+
+    return PerImage.from_run(run, bits)
 
 
 def _bad_row(path: Path, line: int, what: str, hint: str) -> DataError:

@@ -190,13 +190,13 @@ def _require_same_task(accuracies: Accuracies, other: Accuracies) -> None:
     _require_same(accuracies, other, ("dataset",))
     if accuracies.protocol is None or other.protocol is None:
         return
-    if not _same_classes(accuracies.protocol, other.protocol):
+    if not same_classes(accuracies.protocol, other.protocol):
         there, here = (one.classes or "all classes" for one in (other, accuracies))
         differ = "" if there != here else " (not the same ones)"
         raise Unavailable(f"{other.source} was measured on other classes: {there}, here {here}{differ}")
 
 
-def _same_classes(one: Protocol, other: Protocol) -> bool:
+def same_classes(one: Protocol, other: Protocol) -> bool:
     """Whether outputs of the same classes compete in two runs on one dataset."""
     if one.classes and other.classes:
         first, second = one.classes, other.classes

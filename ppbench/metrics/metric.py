@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ppbench.metrics.intervals import Interval
+
 
 class Unavailable(Exception):  # noqa: N818 - no failure: it becomes the reason shown in place of a value
     """A metric cannot be computed; the message says why."""
@@ -24,6 +26,8 @@ class Metric:
     """``%`` or ``nats``."""
     reason: str | None = None
     """Why there is no value; None if there is one."""
+    interval: Interval | None = None
+    """Of the value, in ``unit``; None if the images it is a mean over are not known one by one."""
 
 
 def metric(name: str, label: str, unit: str, compute: Callable[[], float]) -> Metric:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from ppbench.metrics.accuracy import Accuracies, WorstCell
 from ppbench.metrics.calibration import calibration_metrics
@@ -14,10 +15,18 @@ from ppbench.metrics.corruption_error import (
     mean_error,
     relative_mean_corruption_error,
 )
+from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.normalizers import Normalizer
-from ppbench.run import Run
+from ppbench.run import Run, Stopping
 from ppbench.vocabulary import SEVERITIES, family_of
+
+if TYPE_CHECKING:
+    # Only the bits need numpy: `ppbench show` answers sooner without it.
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ppbench.metrics.margins import Margins
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,11 @@ class Row:
         """Mean accuracy by severity, fractions; None where a cell is missing."""
         values = {severity: metric.value for severity, metric in self.errors.items()}
         return {severity: None if value is None else 1 - value / 100 for severity, value in values.items()}
+
+    @property
+    def accuracy_intervals(self) -> dict[int, Interval | None]:
+        """Of these, fractions; None where there is none."""
+        return {severity: accuracy_interval(metric) for severity, metric in self.errors.items()}
 
 
 @dataclass(frozen=True)
@@ -60,14 +74,34 @@ class Document:
     worst_cell: WorstCell | None
     calibration: tuple[Metric, ...]
     """Empty for a CSV, which has no counts."""
+    confidence: float | None
+    """Of the intervals; None if there are none."""
+    interval_notes: tuple[str, ...]
+    """What the intervals are, or why there are none."""
+    stopping: Stopping | None
+    """How the evaluation ended, if it was by what it had found."""
 
     def family(self, name: str) -> list[Row]:
         """The corruptions of a family."""
         return [row for row in self.corruptions if family_of(row.name) == name]
 
 
+def accuracy_interval(error: Metric) -> Interval | None:
+    """The interval of the accuracy, a fraction, from that of the error in percent."""
+    if error.interval is None:
+        return None
+    value, low, high = error.interval
+    return Interval(1 - value / 100, 1 - high / 100, 1 - low / 100)
+
+
 def build_document(
-    results: Accuracies | Run, normalizer: Normalizer | None = None, baseline: Accuracies | None = None
+    results: Accuracies | Run,
+    normalizer: Normalizer | None = None,
+    baseline: Accuracies | None = None,
+    *,
+    bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None,
+    confidence: float = 0.95,
+    no_bits: str | None = None,
 ) -> Document:
     """Compute everything that is reported.
 
@@ -75,35 +109,111 @@ def build_document(
         results: A run, or bare accuracies (which have no calibration).
         normalizer: The denominators of CE; None leaves CE and mCE out.
         baseline: The model that R_net compares with.
+        bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals. Those of a normaliser and a baseline
+            come with them (`Accuracies.from_run`).
+        confidence: Of the intervals.
+        no_bits: Why there are none, as a note for readers; None leaves it unsaid.
     """
-    accuracies = Accuracies.from_run(results) if isinstance(results, Run) else results
+    accuracies = Accuracies.from_run(results, bits) if isinstance(results, Run) else results
+    margins = _margins(accuracies, normalizer, baseline, confidence)
+    stopping = results.stopping if isinstance(results, Run) else None
     names = accuracies.corruptions
     # In canonical order the members of a family stand together.
     families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
+    rows = _Rows(accuracies, normalizer, margins)
     return Document(
         accuracies=accuracies,
         normalizer=normalizer.source if normalizer else "none",
         baseline=baseline.source if baseline else None,
-        metrics=headline_metrics(accuracies, normalizer, baseline),
-        corruptions=tuple(_row(accuracies, normalizer, name, (name,)) for name in names),
-        families=tuple(_row(accuracies, normalizer, family, members) for family, members in families),
-        overall=_row(accuracies, normalizer, "mean", accuracies.headline),
-        severities={s: mean_error(accuracies, severities=(s,)) for s in accuracies.severities},
+        metrics=_headline(headline_metrics(accuracies, normalizer, baseline), margins),
+        corruptions=tuple(rows.over(name, (name,)) for name in names),
+        families=tuple(rows.over(family, members) for family, members in families),
+        overall=rows.over("mean", accuracies.headline),
+        severities={s: rows.mean_error(accuracies.headline, (s,)) for s in accuracies.severities},
         worst_cell=accuracies.worst_cell(),
         calibration=calibration_metrics(results) if isinstance(results, Run) else (),
+        confidence=margins.confidence if margins else None,
+        interval_notes=(*_interval_notes(margins, no_bits), *_stopping_notes(stopping)),
+        stopping=stopping,
     )
 
 
-def _row(accuracies: Accuracies, normalizer: Normalizer | None, name: str, corruptions: tuple[str, ...]) -> Row:
-    name_of_ce = "CE" if corruptions == (name,) else "mCE"
-    return Row(
-        name=name,
-        corruptions=corruptions,
-        errors={severity: mean_error(accuracies, corruptions, (severity,)) for severity in _columns(accuracies)},
-        mean_error=mean_error(accuracies, corruptions),
-        ce=mean_corruption_error(accuracies, normalizer, corruptions, name_of_ce),
-        relative_ce=relative_mean_corruption_error(accuracies, normalizer, corruptions, f"relative_{name_of_ce}"),
-    )
+def _margins(
+    accuracies: Accuracies, normalizer: Normalizer | None, baseline: Accuracies | None, confidence: float
+) -> Margins | None:
+    """What gives metrics their intervals; None without bits, or with those of a single image."""
+    images = accuracies.per_image
+    if images is None or images.n < 2:
+        return None
+    from ppbench.metrics.margins import Margins
+
+    return Margins(accuracies, images, normalizer, baseline, confidence)
+
+
+def _headline(metrics: tuple[Metric, ...], margins: Margins | None) -> tuple[Metric, ...]:
+    if margins is None:
+        return metrics
+    give: dict[str, Callable[[Metric], Metric]] = {
+        "clean_error": margins.clean_error,
+        "mean_error": margins.mean_error,
+        "mCE": margins.corruption_error,
+        "relative_mCE": margins.relative_corruption_error,
+        "R_net": margins.net_robustness,
+    }
+    return tuple(give[metric.name](metric) for metric in metrics)
+
+
+def _interval_notes(margins: Margins | None, no_bits: str | None) -> tuple[str, ...]:
+    if margins is None:
+        return (f"No intervals: {no_bits}.",) if no_bits else ()
+    notes = [f"±: {100 * margins.confidence:g} % interval, for images like these {margins.joint.n}."]
+    if isinstance(margins.normalizer, Accuracies) and margins.paired_normalizer is None:
+        notes.append(f"Intervals of CE take the errors of {margins.normalizer.source} as exact.")
+    return tuple(notes)
+
+
+def _stopping_notes(stopping: Stopping | None) -> list[str]:
+    """An interval for a fixed number of images is too narrow where the number was chosen by looking at it."""
+    if stopping is None:
+        return []
+    ends = f"{stopping.value:.2f} [{stopping.low:.2f}, {stopping.high:.2f}]"
+    return [
+        f"Images were added until {stopping.wanted}, {stopping.metric}: {ends} holds at all looks at once "
+        f"({100 * stopping.confidence:g} %), other intervals for a fixed number of images."
+    ]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Makes the rows of one document."""
+
+    accuracies: Accuracies
+    normalizer: Normalizer | None
+    margins: Margins | None
+
+    def over(self, name: str, corruptions: tuple[str, ...]) -> Row:
+        """The row of one corruption, or of several under a name of their own."""
+        name_of_ce = "CE" if corruptions == (name,) else "mCE"
+        ce = mean_corruption_error(self.accuracies, self.normalizer, corruptions, name_of_ce)
+        relative = relative_mean_corruption_error(
+            self.accuracies, self.normalizer, corruptions, f"relative_{name_of_ce}"
+        )
+        if self.margins is not None:
+            ce = self.margins.corruption_error(ce, corruptions)
+            relative = self.margins.relative_corruption_error(relative, corruptions)
+        return Row(
+            name=name,
+            corruptions=corruptions,
+            errors={severity: self.mean_error(corruptions, (severity,)) for severity in _columns(self.accuracies)},
+            mean_error=self.mean_error(corruptions, self.accuracies.severities),
+            ce=ce,
+            relative_ce=relative,
+        )
+
+    def mean_error(self, corruptions: tuple[str, ...], severities: tuple[int, ...]) -> Metric:
+        """A mean error, with its interval if it has one."""
+        bare = mean_error(self.accuracies, corruptions, severities)
+        return bare if self.margins is None else self.margins.mean_error(bare, corruptions, severities)
 
 
 def _columns(accuracies: Accuracies) -> list[int]:

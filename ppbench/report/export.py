@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ppbench.metrics.corruption_error import FORMULAS
+from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
-from ppbench.report.document import Document, Row
+from ppbench.report.document import Document, Row, accuracy_interval
 from ppbench.report.sheets import Line, Sheet, sheets
 from ppbench.vocabulary import CLEAN, family_of
 
 DIGITS = 10
 """Decimals kept in JSON and CSV: far finer than any measurement, and free of the last bits' noise."""
 
-CSV_COLUMNS = ("metric", "family", "corruption", "severity", "value", "unit", "label", "reason")
+CSV_COLUMNS = (
+    "metric", "family", "corruption", "severity", "value", "unit", "label", "reason", "low", "high", "confidence",
+)  # fmt: skip
 """Of family, corruption and severity those are empty that the value is a mean over; docs/metrics.md explains."""
 
 LATEX_ESCAPES = {
@@ -28,7 +31,10 @@ LATEX_ESCAPES = {
     "–": "--",
     "…": r"\dots{}",
     "·": r"$\cdot$",
+    "<": "$<$",
+    ">": "$>$",
     "→": r"$\to$",
+    "±": r"$\pm$",
 }
 
 
@@ -69,10 +75,12 @@ def as_dict(document: Document) -> dict[str, Any]:
         "interrupted": accuracies.interrupted,
         "normalizer": document.normalizer,
         "baseline": document.baseline,
+        "confidence": document.confidence,
+        "stopping": document.stopping and document.stopping.model_dump(),
         "metrics": [_metric_dict(metric) for metric in document.metrics],
         "corruptions": [_corruption_dict(row) for row in document.corruptions],
         "families": [_family_dict(row) for row in document.families],
-        "severities": [{"severity": s, **_plain({"mean_error": m})} for s, m in document.severities.items()],
+        "severities": [_severity_dict(s, metric) for s, metric in document.severities.items()],
         "worst_cell": worst and {**worst._asdict(), "accuracy": _round(worst.accuracy)},
         "calibration": [_metric_dict(metric) for metric in document.calibration] or None,
     }
@@ -126,7 +134,13 @@ def to_latex(sheet: Sheet) -> str:
 
 def _metric_dict(metric: Metric) -> dict[str, Any]:
     content = {"name": metric.name, "label": metric.label, "value": _value(metric), "unit": metric.unit}
-    return content if metric.reason is None else {**content, "reason": metric.reason}
+    if metric.reason is not None:
+        return {**content, "reason": metric.reason}
+    return {**content, **_ends(metric.interval)} if metric.interval else content
+
+
+def _ends(interval: Interval) -> dict[str, float | None]:
+    return {"low": _round(interval.low), "high": _round(interval.high)}
 
 
 def _corruption_dict(row: Row) -> dict[str, Any]:
@@ -147,15 +161,31 @@ def _family_dict(row: Row) -> dict[str, Any]:
     }
 
 
+def _severity_dict(severity: int, metric: Metric) -> dict[str, Any]:
+    return {"severity": severity, **_plain({"mean_error": metric})}
+
+
 def _plain(metrics: Mapping[str, Metric], row: Row | None = None) -> dict[str, Any]:
-    """Metrics as bare numbers; ``reasons`` says of each null why, ``s3`` in it of the accuracy at severity 3."""
+    """Metrics as bare numbers; ``reasons`` says of each null why, ``s3`` in it of the accuracy at severity 3.
+
+    ``intervals`` has the ends of each number's interval, of those that have one, by the same keys.
+    """
     errors = {f"s{severity}": metric for severity, metric in row.errors.items()} if row else {}
     reasons = {key: m.reason for key, m in {**errors, **metrics}.items() if m.reason is not None}
-    return {**{key: _value(metric) for key, metric in metrics.items()}, "reasons": reasons}
+    found = {f"s{s}": interval for s, interval in row.accuracy_intervals.items()} if row else {}
+    found |= {key: metric.interval for key, metric in metrics.items()}
+    intervals = {key: _ends(interval) for key, interval in found.items() if interval}
+    return {**{key: _value(metric) for key, metric in metrics.items()}, "reasons": reasons, "intervals": intervals}
 
 
 def _tidy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
-    """Rows of `CSV_COLUMNS`, from means over much to single cells."""
+    """Rows of `CSV_COLUMNS`."""
+    for row in _bare_rows(document):
+        yield *row, document.confidence if row[-1] is not None else None
+
+
+def _bare_rows(document: Document) -> Iterator[tuple[Any, ...]]:
+    """Rows of all but the last of `CSV_COLUMNS`, from means over much to single cells."""
     for metric in (*document.metrics, *document.calibration):
         yield _tidy_row(metric)
     for severity, metric in document.severities.items():
@@ -173,23 +203,31 @@ def _tidy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
 
 def _tidy_row(metric: Metric, family: str = "", corruption: str = "", severity: int | str = "") -> tuple[Any, ...]:
     value, reason = _value(metric), metric.reason or ""
-    return metric.name, family, corruption, severity, value, metric.unit, metric.label, reason
+    return metric.name, family, corruption, severity, value, metric.unit, metric.label, reason, *_two(metric.interval)
+
+
+def _two(interval: Interval | None) -> tuple[float | None, float | None]:
+    """The ends as two fields, empty without an interval."""
+    return (_round(interval.low), _round(interval.high)) if interval else (None, None)
 
 
 def _accuracy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
     """The worst cell, then every cell."""
     worst = document.worst_cell
     if worst is not None:
+        # The worst of many is lower than it will be again: no interval is right about it.
         place = (family_of(worst.corruption), worst.corruption, worst.severity)
-        yield "worst_cell", *place, _round(worst.accuracy), "fraction", "worst_cell", ""
+        yield "worst_cell", *place, _round(worst.accuracy), "fraction", "worst_cell", "", *_two(None)
     clean = document.accuracies.clean
     if clean is not None:
-        yield "accuracy", "", CLEAN, 0, _round(1 - clean), "fraction", "accuracy", ""
+        ends = _two(accuracy_interval(document.metrics[0]))
+        yield "accuracy", "", CLEAN, 0, _round(1 - clean), "fraction", "accuracy", "", *ends
     for row in document.corruptions:
         for severity, accuracy in row.accuracies.items():
             place = (family_of(row.name), row.name, severity)
             reason = row.errors[severity].reason or ""
-            yield "accuracy", *place, _round(accuracy), "fraction", "accuracy", reason
+            ends = _two(row.accuracy_intervals[severity])
+            yield "accuracy", *place, _round(accuracy), "fraction", "accuracy", reason, *ends
 
 
 def _value(metric: Metric) -> float | None:

@@ -101,14 +101,14 @@ def _comparison_sheet(documents: Sequence[Document]) -> Sheet:
     lines += _family_lines(documents)
     lines.append(Line(("mean error by severity",), "group"))
     for severity in (s for s in SEVERITIES if any(s in d.severities for d in documents)):
-        lines.append(Line((f"  s{severity}", *(_number(d.severities.get(severity)) for d in documents))))
+        lines.append(Line((f"  s{severity}", *(_with_margin(d.severities.get(severity)) for d in documents))))
     header = ("%", *(document.accuracies.source for document in documents))
     conditions = [_conditions(document) for document in documents]
     common = [part for part in conditions[0] if all(part in others for others in conditions)]
     own = zip(documents, conditions, strict=True)
     differing = [(d.accuracies.source, [part for part in parts if part not in common]) for d, parts in own]
     notes = [f"{name}: {' · '.join(parts)}." for name, parts in differing if parts]
-    notes += [*_reasons(documents), *_worst_cells(documents)]
+    notes += [*_reasons(documents), *_interval_notes(documents), *_worst_cells(documents)]
     return Sheet(" · ".join(["Side by side", *common]), header, tuple(lines), notes=tuple(notes))
 
 
@@ -118,13 +118,13 @@ def _family_lines(documents: Sequence[Document]) -> Iterator[Line]:
         rows = [next((row for row in d.families if row.name == family), None) for d in documents]
         members = _in_order([set_label(row.corruptions) for row in rows if row])
         differing = f" ({' / '.join(members)})" if len(members) > 1 else ""
-        yield Line((f"  {family}{differing}", *(_number(row.mean_error if row else None) for row in rows)))
+        yield Line((f"  {family}{differing}", *(_with_margin(row.mean_error if row else None) for row in rows)))
 
 
 def _comparison_line(metrics: Sequence[Metric]) -> Line:
     """One metric of every run; runs without a value do not get a say in the label."""
     labels = [metric.label for metric in metrics if metric.value is not None] or [metrics[0].label]
-    return Line((" / ".join(_in_order(labels)), *map(_number, metrics)))
+    return Line((" / ".join(_in_order(labels)), *map(_with_margin, metrics)))
 
 
 def _reasons(documents: Sequence[Document]) -> list[str]:
@@ -137,6 +137,14 @@ def _reasons(documents: Sequence[Document]) -> list[str]:
     ]
 
 
+def _interval_notes(documents: Sequence[Document]) -> list[str]:
+    """What is said of the runs' intervals, each once; with the run's name where runs differ in it."""
+    first = documents[0].interval_notes
+    if all(document.interval_notes == first for document in documents):
+        return list(first)
+    return [f"{d.accuracies.source}: {note}" for d in documents for note in d.interval_notes]
+
+
 def _worst_cells(documents: Sequence[Document]) -> list[str]:
     return [f"Worst cell of {d.accuracies.source}: {_worst_words(d)}." for d in documents if d.worst_cell]
 
@@ -144,7 +152,9 @@ def _worst_cells(documents: Sequence[Document]) -> list[str]:
 def _headline_sheet(document: Document) -> Sheet:
     lines = tuple(Line((m.label, _with_unit(m), MEANINGS[m.name])) for m in document.metrics)
     header = ("metric", "value", "what it is")
-    return Sheet(heading(document), header, lines, text_columns=(0, 2), notes=tuple(_reasons([document])))
+    return Sheet(
+        heading(document), header, lines, text_columns=(0, 2), notes=(*_reasons([document]), *document.interval_notes)
+    )
 
 
 def _formula_sheet() -> Sheet:
@@ -161,8 +171,10 @@ def _corruption_sheet(document: Document) -> Sheet:
         lines.append(_line(family, document, with_ce, "group"))
         lines += [_line(row, document, with_ce, "plain") for row in document.family(family.name)]
     lines.append(_line(document.overall, document, with_ce, "total"))
-    ce_columns = ("CE", "relative CE") if with_ce else ()
-    header = ("corruption", *(f"s{severity}" for severity in severities), "mean error", *ce_columns)
+    # Beside a column of margins the long header would break the names of corruptions at 80 columns.
+    ce_columns = ("CE", "rel. CE" if document.confidence else "relative CE") if with_ce else ()
+    margin_column = ("±",) if document.confidence else ()
+    header = ("corruption", *(f"s{severity}" for severity in severities), "mean error", *margin_column, *ce_columns)
     title = "Accuracy by severity (s1 mild … s5 severe) and errors over severities, %"
     return Sheet(title, header, tuple(lines), notes=_notes(document))
 
@@ -170,11 +182,12 @@ def _corruption_sheet(document: Document) -> Sheet:
 def _line(row: Row, document: Document, with_ce: bool, kind: Kind) -> Line:
     indent, names = {"plain": ("  ", row.name), "group": ("", row.name), "total": ("", _total_name(row))}[kind]
     accuracies = [MISSING if value is None else _decimals(100 * value, 1) for value in row.accuracies.values()]
-    errors = [row.mean_error, row.ce, row.relative_ce] if with_ce else [row.mean_error]
+    margins = [_margin(row.mean_error)] if document.confidence else []
+    ratios = [_number(row.ce), _number(row.relative_ce)] if with_ce else []
     worst = None
     if document.worst_cell is not None and kind == "plain" and row.name == document.worst_cell.corruption:
         worst = 1 + list(row.accuracies).index(document.worst_cell.severity)
-    return Line((f"{indent}{names}", *accuracies, *map(_number, errors)), kind, worst)
+    return Line((f"{indent}{names}", *accuracies, _number(row.mean_error), *margins, *ratios), kind, worst)
 
 
 def _total_name(row: Row) -> str:
@@ -213,8 +226,20 @@ def _number(metric: Metric | None) -> str:
     return NOT_AVAILABLE if metric is None or metric.value is None else _decimals(metric.value, 2)
 
 
+def _with_margin(metric: Metric | None) -> str:
+    """``76.70 ± 0.38``, or the number alone if it has no interval."""
+    if metric is None or metric.interval is None:
+        return _number(metric)
+    return f"{_number(metric)} ± {_margin(metric)}"
+
+
+def _margin(metric: Metric) -> str:
+    """The larger distance to an end of the interval: it is lopsided near 0 and 100 %."""
+    return MISSING if metric.interval is None else _decimals(metric.interval.margin, 2)
+
+
 def _with_unit(metric: Metric) -> str:
-    return NOT_AVAILABLE if metric.value is None else f"{_decimals(metric.value, 2)} {metric.unit}"
+    return NOT_AVAILABLE if metric.value is None else f"{_with_margin(metric)} {metric.unit}"
 
 
 def _decimals(value: float, digits: int) -> str:

@@ -21,11 +21,11 @@ MARGIN = 1
 
 def tables(documents: Sequence[Document], *, formulas: bool = False) -> RenderableType:
     """The tables of one run, or several runs side by side with one column each."""
-    return Group(*(_Drawing(sheet) for sheet in sheets(documents, formulas=formulas)))
+    return Group(*(Drawing(sheet) for sheet in sheets(documents, formulas=formulas)))
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class Drawing:
     """A sheet, drawn to the width of the console: title, table and notes."""
 
     sheet: Sheet

@@ -1,15 +1,15 @@
 """What evaluation costs beside the network's own forward passes, and against the usual loop; paired in one run.
 
 Run it on a quiet machine: ``python tests/bench/bench_eval.py``; on a GPU ``--device cuda``. The sides of a comparison
-take turns in one process, after a pass to warm up; each pass starts from files and ends with run file and tables' counts
+take turns in one process, after a pass to warm up; each pass starts from files and ends with the run file and its bits
 written, worker processes included. Ratios are medians over the rounds, with the lowest and the highest.
 
-- ``on the fly``: ResNet-50, 224 px, clean photographs in class folders, 15 corruptions and clean, against forward passes of
-  the same model on as many images that lie in memory as float32, in the faster of the two layouts. Goal: at most 1.08
-  (CPU); at least 0.9 of the rate (GPU, bf16).
+- ``on the fly``: ResNet-50, 224 px, clean photographs in class folders, 15 corruptions and clean, against forward
+  passes of the same model on as many images that lie in memory as float32, in the faster of the two layouts. Goal: at
+  most 1.08 (CPU); at least 0.9 of the rate (GPU, bf16).
 - ``arrays``: resnet20 on CIFAR-10-C's arrays, the same. Goal: at most 1.05.
-- ``usual loop``: DataLoader, Pillow, NCHW, float32, one decoding per cell, the package imagecorruptions, against ppbench on
-  the same folder. Goal: at least 1.5 times as long. ``published``: the same on a tree of corrupted JPEGs.
+- ``usual loop``: DataLoader, Pillow, NCHW, float32, one decoding per cell, the package imagecorruptions, against
+  ppbench on the same folder. Goal: at least 1.5 times as long. ``published``: the same on a tree of corrupted JPEGs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
+import csv
+import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
+from ppbench.metrics.intervals import wilson
 from ppbench.run import write_run
 from ppbench.vocabulary import C15, C_3D, C_BAR, SEVERITIES
-from tests.builders import make_errors, make_run, write_csv, write_resnet50
+from tests.builders import make_bits, make_errors, make_run, write_csv, write_resnet50
 
 
 def invoke(*arguments):
@@ -145,15 +149,151 @@ def test_alexnet_and_none_are_known_in_any_case(resnet50):
     assert metrics_of(resnet50, "--normalizer", "NONE")["mCE"]["value"] is None
 
 
-def test_showing_a_run_imports_neither_torch_nor_pandas_nor_numpy(run_file):
+def imported_by_showing(path, form):
+    """Which of the slow packages are."""
     program = (
         "import sys; from ppbench.cli.main import app; app(['show', *sys.argv[1:]], standalone_mode=False);"
-        "print(sorted({'torch', 'pandas', 'numpy'} & set(sys.modules)))"
+        "print(sorted({'torch', 'pandas', 'numpy', 'scipy'} & set(sys.modules)))"
     )
-    for form in ("json", "rich"):
-        ask = [sys.executable, "-c", program, str(run_file), "--format", form]
-        answer = subprocess.run(ask, capture_output=True, text=True, check=True)
-        assert answer.stdout.splitlines()[-1] == "[]"
+    ask = [sys.executable, "-c", program, str(path), "--format", form]
+    return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("form", ["json", "rich"])
+def test_showing_imports_numpy_for_bits_and_nothing_slow_without(run_file, with_bits, resnet50, form):
+    assert imported_by_showing(run_file, form) == "[]"
+    assert imported_by_showing(resnet50, form) == "[]"
+    assert imported_by_showing(with_bits, form) == "['numpy']"
+
+
+def write_with_bits(path, seed, n=400, **fields):
+    run = make_run(make_errors(seed), name=path.stem, n=n, **fields)
+    write_run(path, run, make_bits(run, seed))
+    return path
+
+
+@pytest.fixture
+def with_bits(tmp_path):
+    return write_with_bits(tmp_path / "net.json", 0)
+
+
+def content_of(*arguments):
+    result = invoke(*arguments, "--format", "json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_means_have_intervals_where_the_bits_are(with_bits):
+    content = content_of(with_bits, "--normalizer", "alexnet")
+    assert content["confidence"] == 0.95
+    clean, mean, mce, relative, net = content["metrics"]
+    assert (clean["low"], clean["high"]) == pytest.approx([100 * end for end in wilson(80, 400)[1:]])
+    for metric in (mean, mce, relative):
+        assert metric["low"] < metric["value"] < metric["high"]
+    assert "low" not in net
+    fog = next(row for row in content["corruptions"] if row["corruption"] == "fog")
+    right = round(400 * fog["severities"]["3"])
+    assert list(fog["intervals"]["s3"].values()) == pytest.approx(wilson(right, 400)[1:])
+    assert set(fog["intervals"]) == {*(f"s{s}" for s in SEVERITIES), "mean_error", "CE", "relative_CE"}
+    for row in (*content["families"], *content["severities"]):
+        ends = row["intervals"]["mean_error"]
+        assert ends["low"] < row["mean_error"] < ends["high"]
+
+
+def test_the_csv_has_the_same_ends(with_bits):
+    rows = list(csv.DictReader(io.StringIO(invoke(with_bits, "--format", "csv").stdout)))
+    content = content_of(with_bits)
+    cell = next(row for row in rows if (row["metric"], row["corruption"], row["severity"]) == ("accuracy", "fog", "3"))
+    fog = next(row for row in content["corruptions"] if row["corruption"] == "fog")
+    assert {key: float(cell[key]) for key in ("low", "high")} == fog["intervals"]["s3"]
+    assert cell["confidence"] == "0.95"
+    mean = next(row for row in rows if row["metric"] == "mean_error")
+    assert float(mean["high"]) == content["metrics"][1]["high"]
+    worst = next(row for row in rows if row["metric"] == "worst_cell")
+    assert (worst["low"], worst["high"], worst["confidence"]) == ("", "", "")
+
+
+def test_a_higher_confidence_makes_wider_intervals(with_bits):
+    widths = {}
+    for confidence in (0.8, 0.99):
+        content = content_of(with_bits, "--confidence", confidence)
+        assert content["confidence"] == confidence
+        widths[confidence] = content["metrics"][1]["high"] - content["metrics"][1]["low"]
+    assert widths[0.99] / widths[0.8] == pytest.approx(2.5758 / 1.2816, rel=0.01)
+    assert "±: 80 % interval" in invoke(with_bits, "--confidence", 0.8).stdout
+
+
+@pytest.mark.parametrize("value", ["95", "0", "1", "-0.5", "nan"])
+def test_a_confidence_that_is_none_is_a_usage_error(with_bits, value):
+    result = invoke(with_bits, "--confidence", value)
+    assert result.exit_code == 2
+    assert "is not allowed" in result.stderr
+    assert "such as 0.95" in result.stderr
+
+
+def test_the_tables_show_margins(with_bits):
+    text = invoke(with_bits, "--normalizer", "alexnet").stdout
+    assert re.search(r"20\.00 ± 4\.20 %", text)
+    assert "±: 95 % interval, for images like these 400." in text
+    latex = invoke(with_bits, "--format", "latex").stdout
+    assert r"20.00 $\pm$ 4.20 \%" in latex
+    assert "±" not in latex
+
+
+def test_without_bits_there_are_no_intervals_and_a_note_why(tmp_path, with_bits, run_file, resnet50):
+    beside = with_bits.with_name("net.bits.npy")
+    assert "No intervals: run.json was written without correctness bits." in words_of(run_file)
+    assert "No intervals: resnet50.csv is a CSV, which has no correctness bits." in words_of(resnet50)
+    for change, told in ((lambda: beside.write_bytes(b"x"), "is not the file"), (beside.unlink, "cannot read")):
+        change()
+        assert "No intervals: " in words_of(with_bits)
+        assert told in words_of(with_bits)
+        content = content_of(with_bits)
+        assert content["confidence"] is None
+        assert "low" not in content["metrics"][0]
+        assert content["corruptions"][0]["intervals"] == {}
+    alone = write_with_bits(tmp_path / "alone.json", 0, n=1)
+    assert "No intervals: there are no two images." in words_of(alone)
+
+
+def words_of(path):
+    result = invoke(path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    return " ".join(result.stdout.split())
+
+
+def test_a_normaliser_and_a_baseline_on_the_same_images_are_paired(tmp_path, with_bits):
+    other = write_with_bits(tmp_path / "other.json", 1)
+    metrics = metrics_of(with_bits, "--normalizer", other, "--baseline", other)
+    assert metrics["R_net"]["low"] < metrics["R_net"]["value"] < metrics["R_net"]["high"]
+    assert metrics["mCE"]["low"] < metrics["mCE"]["value"] < metrics["mCE"]["high"]
+    against_itself = metrics_of(with_bits, "--normalizer", with_bits, "--baseline", with_bits)
+    for name, value in (("mCE", 100), ("relative_mCE", 100), ("R_net", 0)):
+        assert [against_itself[name][key] for key in ("low", "value", "high")] == pytest.approx([value] * 3)
+
+
+def test_errors_that_are_not_of_the_same_images_count_as_exact_and_the_note_says_so(tmp_path, with_bits, resnet50):
+    elsewhere = write_with_bits(tmp_path / "elsewhere.json", 1, ids_sha256="3" * 64)
+    for normalizer, name in ((elsewhere, "elsewhere"), (resnet50, "resnet50")):
+        text = " ".join(invoke(with_bits, "--normalizer", normalizer).stdout.split())
+        assert f"Intervals of CE take the errors of {name} as exact." in text
+    bare = tmp_path / "bare.json"
+    write_run(bare, make_run(make_errors(1), name="bare", n=400))
+    metrics = metrics_of(with_bits, "--baseline", bare)
+    assert metrics["R_net"]["value"] is not None
+    assert "low" not in metrics["R_net"], "the baseline's errors are of the same images, and one by one unknown"
+
+
+def test_an_interrupted_run_has_intervals_of_what_is_there(tmp_path):
+    errors = make_errors(0)
+    del errors["fog", 3]
+    run = make_run(errors, n=400)
+    write_run(tmp_path / "part.json", run, make_bits(run))
+    content = content_of(tmp_path / "part.json")
+    assert "low" in content["metrics"][0]
+    assert "low" not in content["metrics"][1]
+    fog = next(row for row in content["corruptions"] if row["corruption"] == "fog")
+    assert set(fog["intervals"]) == {"s1", "s2", "s4", "s5"}
 
 
 RUNS = Path(__file__).parents[1] / "runs"

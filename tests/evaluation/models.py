@@ -54,4 +54,4 @@ def measured(
     """The runs of an evaluation, and what ended it early."""
     outcome = evaluate_all(subjects, source, settings, *more)
     identities = [identify(subject, source, settings) for subject in subjects]
-    return results(identities, outcome, settings, datetime.now(UTC), 1), outcome.stopped_by
+    return results(identities, outcome, source, settings, datetime.now(UTC), 1), outcome.stopped_by

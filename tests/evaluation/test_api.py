@@ -11,12 +11,13 @@ import torch
 
 import ppbench
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.api import Job, evaluate, prepare
+from ppbench.evaluation.api import Job, evaluate, measure, prepare
 from ppbench.evaluation.devices import available_devices, choose_device
 from ppbench.evaluation.subjects import resolve_model
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run
 from tests.evaluation.models import tiny_checkpoint, tiny_subject
+from tests.trees import write_class_folders
 
 FEW: dict[str, Any] = {"corruptions": "fog", "severities": 1, "limit": 20}
 
@@ -108,10 +109,23 @@ def test_missing_weights_and_missing_images_are_told_together() -> None:
     assert images.startswith("images: ")
 
 
-def test_models_of_different_sizes_are_refused(tmp_path: Path) -> None:
-    paths = [str(tiny_checkpoint(tmp_path / f"{size}.safetensors", size=size)) for size in (28, 32)]
+def test_models_that_want_a_folder_cut_differently_are_refused(tmp_path: Path) -> None:
+    paths = [
+        str(tiny_checkpoint(tmp_path / f"{size}.safetensors", size=size, channels=3, classes=2)) for size in (28, 32)
+    ]
+    folder = write_class_folders(tmp_path / "photos", size=40)
     with pytest.raises(UsageError, match="the models want images cut differently"):
-        prepare(Job(), paths)
+        prepare(Job(dataset="imagefolder", data=folder), paths)
+    # Other datasets have a way of their own, which then fits or not.
+    grey = [str(tiny_checkpoint(tmp_path / f"grey{size}.safetensors", size=size)) for size in (28, 32)]
+    with pytest.raises(DataError, match="grey32 takes images of 32 px, fashion-mnist-2k has 28 px"):
+        prepare(Job(), grey)
+
+
+def test_the_same_model_twice_is_refused() -> None:
+    job = Job(limit=20, corruptions=["fog"], severities=["1"])
+    with pytest.raises(UsageError, match="the same model is given twice"):
+        measure(prepare(job, [tiny_subject(), tiny_subject()]), None)
 
 
 @pytest.mark.parametrize(

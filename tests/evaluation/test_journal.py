@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.journal import Journal, is_of
 from ppbench.evaluation.tally import SUMS, Record
 
+ROOT = Path(__file__).parents[2]
 KEY = {"weights": "a" * 64, "seed": 0, "card": {"mean": [0.1]}}
 CELLS = [("clean", 0), ("fog", 1), ("fog", 2)]
 N = 20
@@ -150,3 +153,52 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write"):
         opened(tmp_path / "file" / "j")
+
+
+def test_a_file_that_was_changed_and_put_back_counts_once(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j", RECORDS)
+
+    def changed(cell: tuple[str, int]) -> NDArray[np.uint64]:
+        return stamps(cell) + 7
+
+    journal = opened(path, stamps=changed)
+    journal.add([record(("clean", 0), [2, 1])])
+    journal.close()
+    again = opened(path)
+    assert [r.places.tolist() for r in again.records] == [[0, 1, 2], [3, 5, 7], [1, 2, 9, 4]]
+    again.add([record(("clean", 0), [3])])
+    again.close()
+    assert len(opened(path).records) == 4
+
+
+def test_another_measurements_journal_is_kept(tmp_path: Path) -> None:
+    path = filled(tmp_path / "run.json.journal", RECORDS)
+    journal = opened(path, key=KEY | {"seed": 1})
+    assert journal.put_aside == tmp_path / "run.json.journal.old"
+    journal.close()
+    assert len(opened(journal.put_aside).records) == 3
+
+
+def test_a_full_disk_is_an_error_with_its_mend_and_loses_nothing(tmp_path: Path) -> None:
+    code = f"""
+import resource, sys
+from pathlib import Path
+from ppbench.errors import DataError
+from tests.evaluation.test_journal import RECORDS, opened
+
+journal = opened(Path({str(tmp_path / "j")!r}))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try:
+    for _ in range(9):
+        journal.add(RECORDS[:1])
+except DataError as error:
+    print(error.message, error.hint)
+journal.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "cannot write" in done.stdout
+    assert "What is finished is kept" in done.stdout
+    assert same(opened(tmp_path / "j").records[0], RECORDS[0])

@@ -201,7 +201,7 @@ def test_a_broken_clean_image_leaves_out_that_image_in_every_cell(tmp_path: Path
 
 
 def test_labels_that_are_permuted_stop_the_run(tmp_path: Path) -> None:
-    folder = write_class_folders(tmp_path, classes=2, per_class=40, size=32)
+    folder = write_class_folders(tmp_path, classes=2, per_class=100, size=32)
     source = open_source("imagefolder", folder, Geometry(32, None))
 
     class Wrong(torch.nn.Module):
@@ -212,7 +212,7 @@ def test_labels_that_are_permuted_stop_the_run(tmp_path: Path) -> None:
     settings = Settings(corruptions=("fog",), severities=(1,))
     _, stopped_by = measured([subject], source, settings)
     assert isinstance(stopped_by, DataError)
-    assert "wrong is right on 40 of 80 images of clean, under twice chance" in stopped_by.message
+    assert "wrong is right on 100 of 200 images of clean, under little more than chance" in stopped_by.message
     (result,), stopped_by = measured([subject], source, Settings(("fog",), (1,), force=True))
     assert stopped_by is None
     assert result.run.status == "complete"

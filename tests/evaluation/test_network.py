@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.heads import Head
-from ppbench.evaluation.network import Network
+from ppbench.evaluation.network import Network, is_out_of_memory
 from ppbench.evaluation.subjects import Subject
 from ppbench.models.card import Card
+from ppbench.models.resnet import create_model
 from tests.evaluation.models import tiny_subject
 from tests.trees import photographs
 
@@ -52,7 +53,7 @@ def subject(model: nn.Module, **card: object) -> Subject:
 
 def test_preprocessing_is_that_of_torchvision() -> None:
     recorder = Recorder()
-    Network(subject(recorder), CPU, OWN).score(images(5), labels(5))
+    Network(subject(recorder), CPU, OWN, batch=5).score(images(5), labels(5))
     transform = torchvision.transforms.Compose(
         [torchvision.transforms.ToTensor(), torchvision.transforms.Normalize((0.1, 0.2, 0.3), (0.5, 0.4, 0.3))]
     )
@@ -66,12 +67,12 @@ def test_preprocessing_is_that_of_torchvision() -> None:
 def test_grey_images_enter_a_colour_network_three_times() -> None:
     recorder = Recorder()
     Network(subject(recorder), CPU, OWN).score(images(4, channels=1), labels(4))
-    assert recorder.seen[0].shape == (4, 3, 32, 32)
+    assert recorder.seen[0].shape[1:] == (3, 32, 32)
 
 
 def test_a_resize_that_was_asked_for_is_pillows() -> None:
     recorder = Recorder()
-    Network(subject(recorder, input_size=24, mean=(0, 0, 0), std=(1, 1, 1)), CPU, OWN, resize=28).score(
+    Network(subject(recorder, input_size=24, mean=(0, 0, 0), std=(1, 1, 1)), CPU, OWN, resize=28, batch=4).score(
         images(4), labels(4)
     )
     (seen,) = recorder.seen
@@ -83,12 +84,30 @@ def test_a_resize_that_was_asked_for_is_pillows() -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 7, 16])
 def test_the_batch_leaves_no_trace_in_the_scores(batch: int) -> None:
-    """Exactly: also a last batch of a single image, which alone would take other kernels."""
+    """Exactly: fewer images than a forward pass has are filled up."""
     network = Network(tiny_subject(size=32, channels=3), CPU, OWN)
     with torch.inference_mode():
         whole = network.score(images(16), labels(16))
         parts = [network.score(images(16)[i : i + batch], labels(16)[i : i + batch]) for i in range(0, 16, batch)]
     assert torch.equal(torch.cat(parts, dim=1), whole)
+
+
+def test_nor_do_batch_and_threads_in_those_of_a_resnet50() -> None:
+    """Of which other numbers of images do change the last bits."""
+    torch.manual_seed(0)
+    card = Card(architecture="resnet50", num_classes=10, input_size=224, mean=(0.5,) * 3, std=(0.2,) * 3)
+    network = Network(Subject("resnet50", create_model("resnet50", 10), card), CPU, OWN)
+    threads, found = torch.get_num_threads(), []
+    try:
+        for number, batch in ((1, 5), (2, 5), (2, 3), (1, 1)):
+            torch.set_num_threads(number)
+            parts = range(0, 5, batch)
+            with torch.inference_mode():
+                scores = [network.score(images(5, 224)[i : i + batch], labels(5)[i : i + batch]) for i in parts]
+            found.append(torch.cat(scores, dim=1))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(scores, found[0]) for scores in found[1:])
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
@@ -97,10 +116,18 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(error: type[RuntimeErr
     recorder = Recorder(fits=3, error=error)
     network = Network(subject(recorder), CPU, OWN)
     assert torch.equal(network.score(images(23), labels(23)), expected)
-    assert network.most == 2
+    assert network.batch == 2
     recorder.seen.clear()
     network.score(images(4), labels(4))
     assert [len(x) for x in recorder.seen] == [2, 2]  # remembered
+
+
+@pytest.mark.parametrize(
+    "words", ["CUDA error: out of memory", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED"]
+)
+def test_out_of_memory_has_many_names(words: str) -> None:
+    assert is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
 
 
 def test_not_even_one_image_fits() -> None:
@@ -119,7 +146,7 @@ def test_other_errors_of_the_network_are_not_hidden() -> None:
 
 def test_outputs_of_another_number_than_the_card_says() -> None:
     with pytest.raises(DataError, match=r"net gave outputs of shape \(2, 10\) for 2 images; its card says 7 classes"):
-        Network(subject(Recorder(), num_classes=7), CPU, OWN).score(images(2), labels(2))
+        Network(subject(Recorder(), num_classes=7), CPU, OWN, batch=2).score(images(2), labels(2))
 
 
 def test_masked_and_competing_outputs() -> None:

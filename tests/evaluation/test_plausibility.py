@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppbench.errors import DataError
-from ppbench.evaluation.plausibility import PROBE, Plausibility, mildest
+from ppbench.evaluation.plausibility import PROBE, Plausibility, doubtful, mildest
 from ppbench.evaluation.tally import Record, Tally
 
 
@@ -17,7 +17,8 @@ def tally(right: int, n: int, images: int = 10_000) -> Tally:
 
 
 @pytest.mark.parametrize(
-    ("classes", "right", "n"), [(1000, 0, PROBE), (1000, 1, 1000), (10, 25, PROBE), (10, 1000, 10_000), (2, 128, PROBE)]
+    ("classes", "right", "n"),
+    [(1000, 0, PROBE), (1000, 1, 1000), (10, 25, PROBE), (10, 1800, 10_000), (2, 128, PROBE), (2, 6000, 10_000)],
 )
 def test_guessing_is_noticed(classes: int, right: int, n: int) -> None:
     with pytest.raises(DataError, match="labels probably permuted or preprocessing wrong") as caught:
@@ -43,3 +44,9 @@ def test_the_mildest_cell() -> None:
     assert mildest([("clean", 0), ("fog", 1), ("brightness", 1)]) == ("clean", 0)
     assert mildest([("fog", 3), ("brightness", 3), ("brightness", 2), ("fog", 2)]) == ("brightness", 2)
     assert mildest([("perlin_noise", 4), ("perlin_noise", 5)]) == ("perlin_noise", 4)
+
+
+def test_what_is_not_sure_is_warned_of_at_the_end() -> None:
+    assert doubtful(tally(4, 40, images=40), 10) is not None
+    assert "right on 4 of 40 images of clean, under twice chance (20 %)" in str(doubtful(tally(4, 40, images=40), 10))
+    assert doubtful(tally(9, 40, images=40), 10) is None

@@ -74,6 +74,9 @@ def test_predicted_classes_alone(tmp_path: Path) -> None:
     assert tally.cells == [("fog", 2), ("snow", 2)]  # no clean ones were given
 
 
+IDS = source().ids  # of the images that the arrays are of
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -81,10 +84,13 @@ def test_predicted_classes_alone(tmp_path: Path) -> None:
         ({"fog/2": np.zeros(39, int), "snow/2": np.zeros(40, int)}, "39 predictions at fog/2 for 40 images"),
         ({"fog/2": np.zeros((40, 2, 2)), "snow/2": np.zeros(40, int)}, r"fog/2 has shape \(40, 2, 2\)"),
         ({"fog/2": np.zeros(40), "snow/2": np.zeros(40, int)}, "and type float64"),
-        ({"fog/2": np.full((40, 10), np.nan), "snow/2": np.zeros(40, int)}, "40 outputs that are not finite at fog/2"),
+        ({"fog/2": np.full((40, 10), np.nan), "snow/2": np.zeros(40, int)}, "values that are not finite at fog/2"),
         ({"fog/2": np.zeros((40, 3)), "snow/2": np.zeros(40, int)}, "tells 3 classes apart"),
         ({"ids": np.array(["a", "b"]), "fog/2": np.zeros(2, int)}, "no prediction for 40 of 40 images"),
         ({"fog/2": np.array([{}] * 40)}, "cannot read the predictions"),
+        ({"fog/2": np.full(40, 500), "snow/2": np.zeros(40, int)}, "predicts the class 500 at fog/2"),
+        ({"ids": np.array(["a", "a"]), "fog/2": np.zeros(2, int)}, "has the id a twice"),
+        ({"ids": np.array(IDS), "fog/2": np.zeros(39, int)}, "fog/2 has 39 predictions, `ids` 40"),
     ],
 )
 def test_what_does_not_fit_is_told(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:

@@ -10,8 +10,9 @@ from ppbench.metrics.normalizers import ALEXNET
 from ppbench.report.document import build_document
 from ppbench.report.sheets import heading, sheets
 from ppbench.report.tables import tables
+from ppbench.run import Stopping
 from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN, FAMILIES_3D
-from tests.builders import make_classes, make_errors, make_run, write_resnet50
+from tests.builders import make_bits, make_classes, make_errors, make_run, write_resnet50
 
 
 def render(*documents, width=100, formulas=False):
@@ -268,3 +269,58 @@ def test_predictions_without_probabilities_say_so_once():
     note = "Calibration: n/a: the predictions came as labels, without probabilities."
     assert text.count("Calibration") == 1
     assert note in text
+
+
+def with_bits(seed, normalizer=None, **fields):
+    """A document with intervals."""
+    run = make_run(make_errors(seed), n=400, **fields)
+    return build_document(run, normalizer, bits=make_bits(run, seed))
+
+
+def test_intervals_stand_beside_the_headline_and_in_a_column_of_the_corruptions():
+    document = with_bits(0, ALEXNET)
+    text = render(document)
+    for metric in document.metrics[:4]:
+        assert f"{metric.value:.2f} ± {metric.interval.margin:.2f} %" in text
+    line = line_of(text, "fog")
+    assert len(line) == 1 + 5 + 4
+    assert line[7] == f"{document.family('weather')[2].mean_error.interval.margin:.2f}"
+    assert line_of(text, "corruption s1")[6:] == ["mean", "error", "±", "CE", "rel.", "CE"]
+
+
+def test_at_80_columns_margins_break_no_name():
+    text = render(with_bits(0, ALEXNET), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert set(C15) <= words_of(text)
+    assert sum("─" in line for line in text.splitlines()) == 2
+
+
+def test_side_by_side_every_number_has_its_margin():
+    documents = [with_bits(i, name=f"net{i}") for i in (0, 1)]
+    text = render(*documents, width=80)
+    for name, index in (("clean_error", 0), ("mean_error[c15,s1-5]", 1)):
+        margins = [d.metrics[index].interval.margin for d in documents]
+        assert line_of(text, name)[2::3] == ["±", "±"]
+        assert line_of(text, name)[3::3] == [f"{margin:.2f}" for margin in margins]
+    assert line_of(text, "weather")[2] == "±"
+    assert line_of(text, "s3")[2] == "±"
+    assert text.count("95 % interval") == 1
+
+
+def test_side_by_side_runs_with_and_without_bits_say_which():
+    without = build_document(make_run(make_errors(1), name="bare", n=400), no_bits="they were lost")
+    text = render(with_bits(0), without, width=120)
+    assert "net: ±: 95 % interval, for images like these 400." in text
+    assert "bare: No intervals: they were lost." in text
+    assert line_of(text, "clean_error")[1:] == ["20.00", "±", "4.20", "20.00"]
+
+
+def test_a_run_that_ended_by_what_it_found_shows_the_interval_that_holds_at_every_look():
+    stopping = Stopping(
+        metric="mCE[alexnet,c15,s1-5]", confidence=0.95, value=70.1, low=69.6, high=70.6, wanted="half-width 0.5",
+        reached=True,
+    )  # fmt: skip
+    run = make_run(make_errors(0), n=400).model_copy(update={"stopping": stopping})
+    text = " ".join(render(build_document(run, bits=make_bits(run))).split())
+    assert "until half-width 0.5, mCE[alexnet,c15,s1-5]: 70.10 [69.60, 70.60] holds at all looks at once (95 %)" in text
+    assert "Images were added" not in render(build_document(make_run()))

@@ -1,0 +1,30 @@
+"""Baselines: run files small enough to commit, and with diffs that say what changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ppbench.errors import DataError, UsageError
+from ppbench.run import Run, read_bits, read_run, write_run
+
+PROBABILITIES = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
+"""Counts that no rule looks at."""
+
+
+def update_baseline(run_file: Path, target: Path) -> Run:
+    """Write a run as a baseline: a run file with top-1 counts, a line for each cell, and its bits beside it.
+
+    Raises:
+        UsageError: If the target is no ``.json`` file, or is the run file.
+        DataError: If the run is missing, damaged, interrupted or without bits, or the target cannot be written.
+    """
+    if target.suffix != ".json":
+        raise UsageError(f"--update-baseline {target} is not allowed", "It is a .json file, such as baseline.json.")
+    if target.resolve() == run_file.resolve():
+        raise UsageError(f"the baseline {target} is the run itself", "Give it a name of its own.")
+    run = read_run(run_file)
+    if run.status != "complete":
+        raise DataError(f"{run_file} was interrupted, and its missing cells would fail every check", "Finish it first.")
+    bits = read_bits(run_file, run)
+    cells = tuple(cell.model_copy(update=dict.fromkeys(PROBABILITIES)) for cell in run.cells)
+    return write_run(target, run.model_copy(update={"cells": cells}), bits)

@@ -1,0 +1,77 @@
+"""The table ``[tool.ppbench.check]`` of a pyproject.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ppbench.check.rules import parse_points
+from ppbench.errors import UsageError
+from ppbench.registry import unknown_name
+
+DEFAULT_FILE = Path("pyproject.toml")
+KEYS = ("max-drop", "baseline", "confidence", "on-inconclusive", "allow")
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """What the file says; None or empty where it says nothing."""
+
+    rules: Mapping[str, float] = field(default_factory=dict)
+    baseline: Path | None = None
+    """Relative to the file's folder in the file, to the working directory here."""
+    confidence: float | None = None
+    on_inconclusive: str | None = None
+    allow: tuple[str, ...] = ()
+
+
+def read_config(path: Path | None) -> CheckConfig:
+    """Read the table from a file, or from the pyproject.toml of the working directory if there is one.
+
+    Raises:
+        UsageError: If the file cannot be read, is no TOML, or has keys or values that are not allowed.
+    """
+    if path is None and not DEFAULT_FILE.exists():
+        return CheckConfig()
+    where = path or DEFAULT_FILE
+    try:
+        content = tomllib.loads(where.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {where}: {error.strerror}", "`--config FILE` takes a pyproject.toml.") from error
+    except ValueError as error:
+        raise UsageError(
+            f"{where} is not TOML: {error}", "Mend it, or give the rules as `--max-drop NAME=POINTS`."
+        ) from error
+    tool = content.get("tool", {})
+    table = tool.get("ppbench", {}).get("check", {}) if isinstance(tool, dict) else {}
+    return _from_table(where, table)
+
+
+def _from_table(where: Path, table: Any) -> CheckConfig:
+    if not isinstance(table, dict):
+        raise UsageError(f"{where}: tool.ppbench.check is no table", "Write `[tool.ppbench.check]`.")
+    for key in table:
+        if key not in KEYS:
+            raise unknown_name("key of [tool.ppbench.check]", key, list(KEYS), "docs/ci.md")
+    rules = _typed(where, table, "max-drop", dict, {})
+    baseline = _typed(where, table, "baseline", str, None)
+    confidence = _typed(where, table, "confidence", (int, float), None)
+    return CheckConfig(
+        rules={name: parse_points(name, value) for name, value in rules.items()},
+        baseline=None if baseline is None else where.parent / baseline,
+        confidence=None if confidence is None else float(confidence),
+        on_inconclusive=_typed(where, table, "on-inconclusive", str, None),
+        allow=tuple(map(str, _typed(where, table, "allow", list, []))),
+    )
+
+
+def _typed(where: Path, table: dict[str, Any], key: str, kind: type | tuple[type, ...], default: Any) -> Any:
+    value = table.get(key, default)
+    if value is not default and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise UsageError(
+            f"{where}: {key} = {value!r} in [tool.ppbench.check] is not allowed", "docs/ci.md has an example."
+        )
+    return value

@@ -1,0 +1,148 @@
+"""Judging rules: a drop breaks one only if it is beyond the tolerance and too large for chance."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.check.rules import Key, Rule, resolve
+from ppbench.check.verdict import OnInconclusive, Outcome, Status, Verdict
+from ppbench.compare.measured import Measured, read_measured
+from ppbench.compare.protocols import check_allowed, require_comparable
+from ppbench.errors import DataError
+from ppbench.metrics.intervals import deviation, mean_interval, quantile
+from ppbench.metrics.paired import detectable, holm, images_needed, mcnemar, paired_p
+
+POWER = 0.8
+"""Probability with which the number of images that would decide shows a drop like the one seen."""
+ROUNDING = 1e-9
+"""Points: a drop that is the tolerance but for the last bits is within it."""
+
+
+def check_files(
+    run: Path,
+    baseline: Path,
+    rules: dict[str, float],
+    *,
+    confidence: float = 0.95,
+    on_inconclusive: str = OnInconclusive.PASS,
+    allow: Collection[str] = (),
+) -> Verdict:
+    """Judge a run file against a baseline.
+
+    Args:
+        run: A run file, with its bits beside it.
+        baseline: The same, what drops are counted from.
+        rules: Points by name (`ppbench.check.rules`).
+        confidence: 1 less the probability that any rule is broken by chance.
+        on_inconclusive: ``pass`` or ``fail``.
+        allow: Fields of the protocol that may differ.
+
+    Raises:
+        UsageError: If a rule or another value is not allowed.
+        DataError: If a file is missing or damaged, has no bits, or the baseline lacks cells of a rule.
+        NotComparableError: If the protocols differ in what is not allowed.
+    """
+    quantile(confidence)  # refuses what is none
+    check_allowed(allow)
+    old, new = read_measured([baseline, run])
+    return check(new, old, resolve(rules, old.run.protocol), confidence, OnInconclusive(on_inconclusive), allow)
+
+
+def check(
+    run: Measured,
+    baseline: Measured,
+    rules: Sequence[Rule],
+    confidence: float,
+    on_inconclusive: OnInconclusive,
+    allow: Collection[str] = (),
+) -> Verdict:
+    """Judge a run; see `check_files`."""
+    names = (baseline.name, run.name)
+    allowed = require_comparable(baseline.run.protocol, run.run.protocol, names, allow)
+    drops = [_drops(run, baseline, rule) for rule in rules]
+    tests = [
+        None if drop is None else _test(run, baseline, rule, drop) for rule, drop in zip(rules, drops, strict=True)
+    ]
+    outcomes = judge(rules, drops, tests, confidence, run.name)
+    warnings = [f"allowed to differ: {words}" for words in allowed]
+    if run.run.model.weights_sha256 == baseline.run.model.weights_sha256:
+        warnings.append("the run and the baseline have the same weights: this compares a model with itself")
+    n = run.run.protocol.n
+    return Verdict(run.name, baseline.name, n, confidence, tuple(outcomes), on_inconclusive, tuple(warnings))
+
+
+def judge(
+    rules: Sequence[Rule],
+    drops: Sequence[NDArray[np.float64] | None],
+    tests: Sequence[float | None],
+    confidence: float,
+    name: str = "the run",
+) -> list[Outcome]:
+    """Judge all rules together, so that chance breaks any of them with no more than 1 - confidence.
+
+    Args:
+        rules: The rules.
+        drops: ``(n,)`` points of accuracy lost by image for each; None if the run lacks a cell.
+        tests: The p-value of each, of no drop.
+        confidence: 1 less the family-wise error.
+        name: What the run is called.
+    """
+    adjusted = iter(holm([p for p in tests if p is not None]))
+    outcomes = []
+    for rule, drop, p in zip(rules, drops, tests, strict=True):
+        if drop is None or p is None:
+            reason = f"{name} lacks a cell of this rule (a missing cell fails): finish the evaluation"
+            outcomes.append(Outcome(rule, Status.FAIL, reason=reason))
+        else:
+            outcomes.append(_outcome(rule, drop, next(adjusted), confidence, len(rules)))
+    return outcomes
+
+
+def _outcome(rule: Rule, drop: NDArray[np.float64], p: float, confidence: float, rules: int) -> Outcome:
+    alpha = 1 - confidence
+    lost = mean_interval(drop, confidence)
+    needed = None
+    if lost.value <= rule.max_drop + ROUNDING:
+        status = Status.PASS
+    elif p < alpha:
+        status = Status.FAIL
+    else:
+        status = Status.INCONCLUSIVE
+        # Each rule is held to its share of the error probability, as Bonferroni has it: Holm needs no more.
+        needed = images_needed(deviation(drop), lost.value, POWER, alpha / rules)
+        needed = max(needed, len(drop) + 1)
+    return Outcome(rule, status, lost, p, detectable(drop, POWER, alpha / rules), needed)
+
+
+def _drops(run: Measured, baseline: Measured, rule: Rule) -> NDArray[np.float64] | None:
+    """``(n,)`` points of accuracy lost by image; None if the run lacks a cell.
+
+    Raises:
+        DataError: If the baseline lacks one: the rule cannot be judged by anyone.
+    """
+    absent = _absent(baseline, rule.cells)
+    if absent:
+        where = f"{absent[0][0]}/{absent[0][1]}"
+        raise DataError(
+            f"the baseline {baseline.name} lacks the cell {where} of the rule {rule.name}",
+            "Make it anew: `ppbench check RUN --update-baseline FILE`.",
+        )
+    if _absent(run, rule.cells):
+        return None
+    weights = dict.fromkeys(rule.cells, 100 / len(rule.cells))
+    return run.images.weighted(weights) - baseline.images.weighted(weights)
+
+
+def _absent(measured: Measured, cells: Sequence[Key]) -> list[Key]:
+    return [cell for cell in cells if cell not in measured.images.cells]
+
+
+def _test(run: Measured, baseline: Measured, rule: Rule, drop: NDArray[np.float64]) -> float:
+    """The p-value of no drop: exact in one cell, by the normal approximation over several."""
+    if len(rule.cells) == 1:
+        return mcnemar(baseline.right[rule.cells[0]], run.right[rule.cells[0]])
+    return paired_p(drop)

@@ -1,0 +1,101 @@
+"""Rules: how many points the accuracy may drop, and over which cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ppbench.errors import UsageError
+from ppbench.metrics.accuracy import headline_corruptions
+from ppbench.registry import unknown_name
+from ppbench.run import Protocol
+from ppbench.vocabulary import CLEAN, family_of, in_order
+
+Key = tuple[str, int]
+
+MEAN = "mean"
+"""The rule over all headline cells."""
+
+DEFAULT_RULES: Mapping[str, float] = {MEAN: 0.5}
+"""Where none is given; whoever uses them says so."""
+
+EXAMPLE = "For example `--max-drop mean=0.5 --max-drop noise=1 --max-drop fog/3=2`, in percentage points."
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The mean accuracy over these cells may drop by no more than this."""
+
+    name: str
+    """``mean``, ``clean``, a family, a corruption, or ``fog/3``."""
+    max_drop: float
+    """Percentage points, not negative."""
+    cells: tuple[Key, ...]
+
+
+def parse_rules(texts: Iterable[str]) -> dict[str, float]:
+    """Points by name, from texts like ``noise=1.0``.
+
+    Raises:
+        UsageError: If a text is not of this form, or a name stands twice.
+    """
+    rules: dict[str, float] = {}
+    for text in texts:
+        name, sign, points = text.rpartition("=")
+        name = name.strip()
+        if not sign or not name:
+            raise UsageError(f"--max-drop {text} has no name and points", EXAMPLE)
+        if name in rules:
+            raise UsageError(f"--max-drop {name} is given twice", "Keep one of them.")
+        rules[name] = parse_points(name, points)
+    return rules
+
+
+def parse_points(name: str, value: object) -> float:
+    """A tolerance in points.
+
+    Raises:
+        UsageError: If it is not a number from 0 to 100.
+    """
+    try:
+        points = math.nan if isinstance(value, bool) else float(str(value))
+    except ValueError:
+        points = math.nan
+    if not 0 <= points <= 100:
+        raise UsageError(f"a maximal drop of {value} for {name} is not allowed", f"It is 0 to 100. {EXAMPLE}")
+    return points
+
+
+def resolve(rules: Mapping[str, float], protocol: Protocol) -> list[Rule]:
+    """Find the cells of each rule among those of the baseline.
+
+    Raises:
+        UsageError: If a name is none of mean, clean, a family, a corruption or a cell of the baseline.
+    """
+    return [Rule(name, points, _cells(name, protocol)) for name, points in rules.items()]
+
+
+def _cells(name: str, protocol: Protocol) -> tuple[Key, ...]:
+    corruptions, severities = in_order(protocol.corruptions), tuple(sorted(protocol.severities))
+    corruption, _, severity = name.partition("/")
+    if name == CLEAN:
+        return ((CLEAN, 0),)
+    if severity and corruption in corruptions:
+        if severity not in map(str, severities):
+            allowed = ", ".join(map(str, severities))
+            raise UsageError(
+                f"severity {severity!r} of the rule {name!r} is not allowed", f"The baseline has {allowed}."
+            )
+        return ((corruption, int(severity)),)
+    families = list(dict.fromkeys(map(family_of, corruptions)))
+    if name == MEAN:
+        members = headline_corruptions(corruptions)
+    elif name in corruptions:
+        members = (name,)
+    elif name in families:
+        members = tuple(member for member in corruptions if family_of(member) == name)
+    else:
+        allowed_names = [MEAN, CLEAN, *families, *corruptions]
+        raise unknown_name("rule", name, allowed_names, "ppbench show BASELINE")
+    return tuple((member, level) for member in members for level in severities)

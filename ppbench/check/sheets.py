@@ -1,0 +1,91 @@
+"""A verdict as a table of text, and in the formats of the other reports."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from ppbench.check.verdict import Outcome, Status, Verdict, column_of_interval, describe, interval_words
+from ppbench.compare.words import detectable_words, p_value
+from ppbench.report.export import DIGITS, to_latex, to_markdown
+from ppbench.report.sheets import Kind, Line, Sheet
+
+MARKS = {Status.PASS: "pass", Status.FAIL: "FAIL", Status.INCONCLUSIVE: "inconclusive"}
+
+
+def sheet(verdict: Verdict) -> Sheet:
+    """A line for each rule, and in words below what is not a pass."""
+    header = ("rule", "verdict", "drop", "allowed", column_of_interval(verdict.confidence), "p", "shows")
+    lines = tuple(_line(outcome, verdict) for outcome in verdict.outcomes)
+    notes = [
+        f"{outcome.rule.name}: {describe(outcome, verdict.confidence)}."
+        for outcome in verdict.outcomes
+        if outcome.status is not Status.PASS
+    ]
+    notes += [f"Warning: {warning}." for warning in verdict.warnings]
+    notes.append(
+        "Drop: points of accuracy lost since the baseline, paired by image, each interval for itself; p, which "
+        "decides: two-sided, adjusted over all rules (Holm); shows: the smallest drop that these images "
+        "show four times of five."
+    )
+    return Sheet(verdict.headline, header, lines, (0, 1), tuple(notes))
+
+
+def export(verdict: Verdict, form: str) -> str:
+    """Write as ``json``, ``csv``, ``markdown`` or ``latex``."""
+    if form in ("markdown", "latex"):
+        return {"markdown": to_markdown, "latex": to_latex}[form](sheet(verdict))
+    if form == "json":
+        return json.dumps(as_dict(verdict), indent=2, ensure_ascii=False, allow_nan=False)
+    records = [_outcome_dict(outcome) for outcome in verdict.outcomes]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return buffer.getvalue()
+
+
+def as_dict(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as lists, dicts, texts and numbers; drops in points."""
+    return {
+        "verdict": "pass" if verdict.passed else "regression",
+        "exit_code": verdict.exit_code,
+        "run": verdict.run,
+        "baseline": verdict.baseline,
+        "n": verdict.n,
+        "confidence": verdict.confidence,
+        "on_inconclusive": str(verdict.on_inconclusive),
+        "rules": [_outcome_dict(outcome) for outcome in verdict.outcomes],
+        "warnings": list(verdict.warnings),
+    }
+
+
+def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
+    drop = outcome.drop
+    return {
+        "rule": outcome.rule.name,
+        "max_drop": outcome.rule.max_drop,
+        "status": str(outcome.status),
+        "drop": _round(drop and drop.value),
+        "low": _round(drop and drop.low),
+        "high": _round(drop and drop.high),
+        "p": outcome.p,
+        "detectable": _round(outcome.detectable),
+        "images_needed": outcome.images_needed,
+        "reason": outcome.reason,
+    }
+
+
+def _line(outcome: Outcome, verdict: Verdict) -> Line:
+    drop, interval = interval_words(outcome)
+    p = "n/a" if outcome.p is None else p_value(outcome.p)
+    shows = "n/a" if outcome.detectable is None else detectable_words(outcome.detectable)
+    kind: Kind = "group" if verdict.fails(outcome) else "plain"
+    cells = (outcome.rule.name, MARKS[outcome.status], drop, f"{outcome.rule.max_drop:g}", interval, p, shows)
+    return Line(cells, kind)
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)

@@ -1,0 +1,174 @@
+"""``ppbench check``: fail a build where a model has become less robust."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ppbench.cli import output
+from ppbench.cli.compare import AllowOption, print_sheets
+from ppbench.cli.options import FormatOption
+from ppbench.cli.output import Format
+from ppbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ppbench.check.config import CheckConfig
+    from ppbench.check.verdict import Verdict
+
+SUMMARY = "GITHUB_STEP_SUMMARY"
+"""Where GitHub Actions says which file a step's summary is."""
+
+
+def check(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run file with its bits beside it.")],
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="What the run must not be worse than.", show_default="from the config"),
+    ] = None,
+    max_drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=POINTS",
+            help="Points of accuracy that mean, clean, a family, a corruption or fog/3 may lose; repeatable.",
+            show_default="from the config, else mean=0.5",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With [tool.ppbench.check].", show_default="pyproject.toml here"),
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="1 less the probability that chance breaks any rule.", show_default="0.95"),
+    ] = None,
+    on_inconclusive: Annotated[
+        str | None,
+        typer.Option(metavar="pass|fail", help="A drop beyond tolerance that may be chance.", show_default="pass"),
+    ] = None,
+    allow: AllowOption = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.", show_default=False)] = None,
+    github_summary: Annotated[
+        bool, typer.Option("--github-summary", help=f"Append Markdown to the file in ${SUMMARY}.")
+    ] = False,
+    update_baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the run as a baseline to commit; with --baseline only if it passes.",
+            show_default=False,
+        ),
+    ] = None,
+    format: FormatOption = Format.RICH,
+) -> None:
+    """Check a run against a baseline: exit code 0 pass, 1 regression, 2 usage, 3 data, 4 not comparable."""
+    if update_baseline is not None and baseline is None:
+        _update(run, update_baseline)
+        return
+    from ppbench.check.config import read_config
+
+    settings = read_config(config)
+    verdict = _judge(run, baseline, max_drop or [], settings, confidence, on_inconclusive, allow)
+    _print(verdict, format)
+    _warn_of_inconclusive(verdict)
+    if junit is not None:
+        _write_junit(verdict, junit)
+    if github_summary:
+        _append_summary(verdict)
+    if update_baseline is not None:
+        if verdict.passed:
+            _update(run, update_baseline)
+        else:
+            output.say(f"{update_baseline} is left as it was; to accept the drop, leave --baseline out")
+    raise typer.Exit(verdict.exit_code)
+
+
+def _judge(
+    run: Path,
+    baseline: Path | None,
+    max_drop: list[str],
+    settings: CheckConfig,
+    confidence: float | None,
+    on_inconclusive: str | None,
+    allow: list[str] | None,
+) -> Verdict:
+    """Judge by the options, and by the file where they say nothing."""
+    from ppbench.check.judge import check_files
+    from ppbench.check.rules import DEFAULT_RULES, parse_rules
+
+    reference = baseline or settings.baseline
+    if reference is None:
+        raise UsageError(
+            "there is no baseline",
+            "Give `--baseline RUN`, or write one with `ppbench check RUN --update-baseline baseline.json`.",
+        )
+    rules = {**settings.rules, **parse_rules(max_drop)}
+    if not rules:
+        rules = dict(DEFAULT_RULES)
+        words = " ".join(f"{name}={points:g}" for name, points in rules.items())
+        output.say(f"no rules given: --max-drop {words} is used")
+    return check_files(
+        run,
+        reference,
+        rules,
+        confidence=_first(confidence, settings.confidence, 0.95),
+        on_inconclusive=_choice(on_inconclusive or settings.on_inconclusive or "pass"),
+        allow=[*settings.allow, *(allow or [])],
+    )
+
+
+def _first(*values: float | None) -> float:
+    """The first that is given."""
+    return next(value for value in values if value is not None)
+
+
+def _choice(value: str) -> str:
+    if value not in ("pass", "fail"):
+        raise UsageError(f"--on-inconclusive {value} is not allowed", "It is pass or fail.")
+    return value
+
+
+def _print(verdict: Verdict, format: Format) -> None:
+    from ppbench.check.sheets import export, sheet
+
+    if format is Format.RICH:
+        print_sheets([sheet(verdict)])
+    else:
+        output.data(export(verdict, format))
+
+
+def _warn_of_inconclusive(verdict: Verdict) -> None:
+    names = [outcome.rule.name for outcome in verdict.tolerated]
+    if names:
+        output.say(f"warning: {', '.join(names)}: inconclusive, and let pass (--on-inconclusive fail does not)")
+
+
+def _write_junit(verdict: Verdict, path: Path) -> None:
+    from ppbench.check.junit import to_junit
+    from ppbench.files import atomic_write
+
+    atomic_write(path, to_junit(verdict))
+
+
+def _append_summary(verdict: Verdict) -> None:
+    from ppbench.check.sheets import export
+    from ppbench.errors import DataError
+
+    target = os.environ.get(SUMMARY)
+    if not target:
+        output.say(f"{SUMMARY} is not set (it is in GitHub Actions): no summary was written")
+        return
+    try:
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(export(verdict, "markdown") + "\n\n")
+    except OSError as error:
+        raise DataError(f"cannot write the summary {target}: {error.strerror}", f"${SUMMARY} names it.") from error
+
+
+def _update(run: Path, target: Path) -> None:
+    from ppbench.check.baseline import update_baseline
+
+    written = update_baseline(run, target)
+    output.say(f"wrote the baseline {target} and {written.bits.file if written.bits else ''}: commit both")

@@ -1,0 +1,106 @@
+"""``ppbench compare``: runs on the same images against each other, or beside published results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ppbench.cli import output
+from ppbench.cli.options import FormatOption, NormalizerOption
+from ppbench.cli.output import Format
+from ppbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ppbench.compare.comparison import Comparison
+    from ppbench.report.sheets import Sheet
+
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="FIELD", help="A field of the protocol that may differ (precision); repeatable."),
+]
+ConfidenceOption = Annotated[float, typer.Option(help="Of the intervals; p-values are held to 1 less this.")]
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Run files with their bits beside them.")],
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="What the others are compared with.", show_default="the first")
+    ] = None,
+    normalizer: NormalizerOption = None,
+    confidence: ConfidenceOption = 0.95,
+    allow: AllowOption = None,
+    cells: Annotated[bool, typer.Option("--cells", help="Single cells too (JSON and CSV always have them).")] = False,
+    published: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Beside published results instead: imagenet-c-resnet50.", show_default=False),
+    ] = None,
+    format: FormatOption = Format.RICH,
+) -> None:
+    """Compare models image by image: differences with intervals, p-values, and what these images could have shown."""
+    if published is not None:
+        _print_published(runs, published, format)
+        return
+    paths = runs if baseline is None else [baseline, *(path for path in runs if path != baseline)]
+    if len(paths) < 2:
+        raise UsageError("one run is nothing to compare", "Give two or more: `ppbench compare OLD.json NEW.json`.")
+    comparisons = compare_files(paths, normalizer, confidence, allow or [])
+    if format is Format.RICH:
+        from ppbench.compare.sheets import sheets
+
+        print_sheets(sheets(comparisons, cells=cells))
+    else:
+        from ppbench.compare.export import export
+
+        output.data(export(comparisons, format, cells=cells))
+
+
+def compare_files(paths: list[Path], normalizer: str | None, confidence: float, allow: list[str]) -> list[Comparison]:
+    """Compare all but the first run with the first.
+
+    Raises:
+        UsageError: If an option's value is not allowed.
+        DataError: If a file is missing or damaged, or has no bits.
+        NotComparableError: If protocols differ in what is not allowed.
+    """
+    from ppbench.cli.show import customary_normalizer, load_normalizer
+    from ppbench.compare.comparison import compare as compare_two
+    from ppbench.compare.measured import read_measured
+    from ppbench.compare.protocols import check_allowed, require_comparable
+    from ppbench.metrics.intervals import quantile
+
+    quantile(confidence)  # refuses what is none
+    check_allowed(allow)
+    reference, *others = read_measured(paths)
+    if normalizer is None:
+        divisor = customary_normalizer(reference.run, reference.accuracies)
+    else:
+        divisor = reference.accuracies if Path(normalizer) == paths[0] else load_normalizer(normalizer)
+    comparisons = []
+    for other in others:
+        names = (reference.name, other.name)
+        allowed = require_comparable(reference.run.protocol, other.run.protocol, names, allow)
+        comparisons.append(compare_two(reference, other, divisor, confidence, allowed))
+    return comparisons
+
+
+def print_sheets(sheets: list[Sheet]) -> None:
+    """Draw tables on stdout."""
+    from ppbench.report.tables import Drawing
+
+    output.render(*(Drawing(sheet) for sheet in sheets))
+
+
+def _print_published(paths: list[Path], name: str, format: Format) -> None:
+    from ppbench.compare.measured import distinct_names
+    from ppbench.compare.published import beside_published, export, sheet
+    from ppbench.run import read_run
+
+    runs = [read_run(path) for path in paths]
+    names = distinct_names(paths, [run.model.name for run in runs])
+    beside = beside_published(list(zip(names, runs, strict=True)), name)
+    if format is Format.RICH:
+        print_sheets([sheet(beside)])
+    else:
+        output.data(export(beside, format))

@@ -1,0 +1,87 @@
+"""Comparisons as JSON, CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ppbench.compare.comparison import Comparison, Difference
+from ppbench.compare.sheets import sheets
+from ppbench.compare.words import in_words
+from ppbench.report.export import DIGITS, to_latex, to_markdown
+
+CSV_COLUMNS = (
+    "reference_run", "run", "group", "name", "reference", "value", "difference", "low", "high", "confidence", "p",
+    "detectable", "label", "reason",
+)  # fmt: skip
+"""Values are in percent, differences in points."""
+
+
+def export(comparisons: Sequence[Comparison], form: str, *, cells: bool = False) -> str:
+    """Write comparisons as text.
+
+    Args:
+        comparisons: Each of one model with the same reference.
+        form: ``json``, ``csv``, ``markdown`` or ``latex``.
+        cells: Add the cells to tables; JSON and CSV always have them.
+    """
+    if form == "json":
+        content = {"comparisons": [as_dict(comparison) for comparison in comparisons]}
+        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    if form == "csv":
+        return _to_csv(comparisons)
+    write = {"markdown": to_markdown, "latex": to_latex}[form]
+    return "\n\n".join(map(write, sheets(comparisons, cells=cells)))
+
+
+def as_dict(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as lists, dicts, texts and numbers; values in percent, differences in points."""
+    protocol = comparison.reference.run.protocol
+    return {
+        "reference": comparison.reference.name,
+        "run": comparison.other.name,
+        "dataset": protocol.dataset,
+        "n": protocol.n,
+        "total": protocol.total,
+        "normalizer": comparison.normalizer,
+        "confidence": comparison.confidence,
+        "allowed": list(comparison.allowed),
+        "same_weights": comparison.same_weights,
+        "verdict": in_words(comparison),
+        "differences": [_difference_dict(difference) for difference in comparison.differences],
+    }
+
+
+def _difference_dict(difference: Difference) -> dict[str, Any]:
+    interval = difference.points
+    return {
+        "group": difference.group,
+        "name": difference.name,
+        "label": difference.label,
+        "reference": _round(difference.reference),
+        "value": _round(difference.value),
+        "difference": _round(interval and interval.value),
+        "low": _round(interval and interval.low),
+        "high": _round(interval and interval.high),
+        "p": difference.p,
+        "detectable": _round(difference.detectable),
+        "reason": difference.reason,
+    }
+
+
+def _to_csv(comparisons: Sequence[Comparison]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for comparison in comparisons:
+        names = {"reference_run": comparison.reference.name, "run": comparison.other.name}
+        for difference in comparison.differences:
+            writer.writerow({**names, "confidence": comparison.confidence, **_difference_dict(difference)})
+    return buffer.getvalue()
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)

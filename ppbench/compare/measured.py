@@ -1,0 +1,78 @@
+"""A run with its correctness bits: what a paired comparison needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.per_image import PerImage
+from ppbench.run import Run, read_bits, read_run
+from ppbench.vocabulary import CLEAN, in_order
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One run, and which of its images were right."""
+
+    name: str
+    """What it is called in tables: the model's name, or the file's where models have the same."""
+    run: Run
+    right: Mapping[Key, NDArray[np.bool_]]
+    """``(n,)`` by cell."""
+
+    @cached_property
+    def accuracies(self) -> Accuracies:
+        """Its errors by cell."""
+        return Accuracies.from_run(self.run)
+
+    @cached_property
+    def images(self) -> PerImage:
+        """Its errors by image."""
+        return PerImage.from_run(self.run, self.right)
+
+    def restricted(self, corruptions: Sequence[str], severities: Sequence[int]) -> Measured:
+        """The same with these corruptions and severities only; the clean images stay."""
+        protocol = self.run.protocol
+        wanted = {
+            "corruptions": tuple(name for name in protocol.corruptions if name in corruptions),
+            "severities": tuple(level for level in protocol.severities if level in severities),
+        }
+        kept = [
+            c
+            for c in self.run.cells
+            if c.corruption == CLEAN or (c.corruption in corruptions and c.severity in severities)
+        ]
+        run = self.run.model_copy(update={"protocol": protocol.model_copy(update=wanted), "cells": tuple(kept)})
+        return Measured(self.name, run, self.right)
+
+
+def read_measured(paths: Sequence[Path]) -> list[Measured]:
+    """Read run files with the bits beside them.
+
+    Raises:
+        DataError: If a run or its bits are missing or damaged; the message says which.
+    """
+    runs = [read_run(path) for path in paths]
+    names = distinct_names(paths, [run.model.name for run in runs])
+    return [Measured(name, run, read_bits(path, run)) for name, run, path in zip(names, runs, paths, strict=True)]
+
+
+def distinct_names(paths: Sequence[Path], models: Sequence[str]) -> list[str]:
+    """The models' names if no two are the same, else the files' names, else the paths."""
+    choices = (list(models), [path.stem for path in paths], [str(path) for path in paths])
+    return next((names for names in choices if len(set(names)) == len(names)), choices[-1])
+
+
+def in_common(one: Measured, other: Measured) -> tuple[Measured, Measured]:
+    """Both with the corruptions and severities that both were asked for."""
+    corruptions = in_order(set(one.run.protocol.corruptions) & set(other.run.protocol.corruptions))
+    severities = tuple(s for s in one.run.protocol.severities if s in other.run.protocol.severities)
+    return one.restricted(corruptions, severities), other.restricted(corruptions, severities)

@@ -1,0 +1,95 @@
+"""Whether two runs were measured in the same way, field by field of their protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ppbench.errors import NotComparableError, UsageError
+from ppbench.metrics.corruption_error import HASHES, same_classes
+from ppbench.registry import unknown_name
+from ppbench.run import Protocol
+
+NEEDED_TO_PAIR = ("n", "ids_sha256")
+"""Without the same images there is nothing to pair, so these can never be allowed to differ."""
+FREE = ("preprocessing",)
+"""Belongs to the model, and may differ as models do."""
+FIELDS = tuple(name for name in Protocol.model_fields if name not in FREE)
+"""What must be equal."""
+
+
+def check_allowed(fields: Collection[str]) -> None:
+    """Make sure that each may be allowed to differ.
+
+    Raises:
+        UsageError: If it is no field of the protocol, or one that pairing needs.
+    """
+    for field in fields:
+        if field in NEEDED_TO_PAIR or field == "ids":
+            raise UsageError(
+                f"--allow {field} is not allowed: models are compared image by image",
+                "Evaluate both on the same images: same --dataset, --limit and --seed.",
+            )
+        if field not in FIELDS:
+            raise unknown_name("field of the protocol", field, list(FIELDS), "docs/run-file.md")
+
+
+def differing(one: Protocol, other: Protocol) -> list[str]:
+    """The fields in which two protocols differ, in the order of the run file."""
+    return [field for field in FIELDS if not _same(field, one, other)]
+
+
+def require_comparable(
+    reference: Protocol, other: Protocol, names: tuple[str, str], allowed: Collection[str] = ()
+) -> list[str]:
+    """Make sure that two runs differ only in what is allowed.
+
+    Args:
+        reference: One protocol.
+        other: The other.
+        names: What the two runs are called.
+        allowed: Fields that may differ.
+
+    Returns:
+        What differs and is allowed, in words.
+
+    Raises:
+        NotComparableError: If something else differs; the message has every field with both values.
+        UsageError: If a field cannot be allowed.
+    """
+    check_allowed(allowed)
+    fields = differing(reference, other)
+    words = {field: f"{field} {_words(field, other)}, {names[0]} {_words(field, reference)}" for field in fields}
+    refused = [field for field in fields if field not in allowed]
+    if refused:
+        what = "; ".join(words[field] for field in refused)
+        raise NotComparableError(f"{names[1]} was not measured as {names[0]} was: {what}", _mend(refused))
+    return list(words.values())
+
+
+def _mend(refused: list[str]) -> str:
+    options = " ".join(f"--allow {field}" for field in refused)
+    if set(refused) & set(NEEDED_TO_PAIR):
+        return "Evaluate both on the same images: same --dataset, --limit and --seed."
+    return f"Evaluate both in the same way, or allow it if it is meant: `{options}`."
+
+
+def _same(field: str, one: Protocol, other: Protocol) -> bool:
+    if field == "classes":
+        return same_classes(one, other)
+    here, there = getattr(one, field), getattr(other, field)
+    if field in ("corruptions", "severities"):
+        return set(here) == set(there)  # their order changes no result
+    return bool(here == there)
+
+
+def _words(field: str, protocol: Protocol) -> str:
+    """A value of the protocol, short enough for a message."""
+    value: Any = getattr(protocol, field)
+    if field in HASHES:
+        return str(value)[:12]
+    if field == "classes":
+        return "all" if value is None else f"{value.n} of {value.outputs} ({value.logits}, {value.names_sha256[:12]})"
+    if field in ("corruptions", "severities"):
+        return "+".join(map(str, value)) if len(value) <= 5 else f"{len(value)} of them"
+    return str(value)

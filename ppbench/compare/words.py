@@ -1,0 +1,90 @@
+"""A comparison in one paragraph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ppbench.compare.comparison import Comparison, Difference
+from ppbench.metrics.intervals import Interval
+
+
+def in_words(comparison: Comparison) -> str:
+    """What differs, what could not be shown to differ, and what these images could have shown."""
+    name = comparison.other.name
+    same = [f"{name} and {comparison.reference.name} have the same weights."] if comparison.same_weights else []
+    return " ".join([*same, _families(comparison), *_corruptions(comparison), _overall(comparison)])
+
+
+def points(interval: Interval, confidence: float, digits: int = 1) -> str:
+    """``-1.6 points, 95 % interval -2.1 to -1.1``."""
+    return f"{signed(interval.value, digits)} points, {percent(confidence)} interval {ends(interval, digits)}"
+
+
+def ends(interval: Interval, digits: int = 1) -> str:
+    """``-2.1 to -1.1``."""
+    return f"{signed(interval.low, digits)} to {signed(interval.high, digits)}"
+
+
+def percent(confidence: float) -> str:
+    """``95 %``."""
+    return f"{100 * confidence:g} %"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """With a sign, and no minus before what rounds to zero."""
+    text = f"{round(value, 10):+.{digits}f}"
+    return text.replace("-", "+") if float(text) == 0 else text
+
+
+def p_value(p: float) -> str:
+    """``0.012``; ``<0.001`` for the smallest."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def detectable_words(points: float) -> str:
+    """``1.23``; a dash where no two images differ, which tells nothing of what others would show."""
+    return f"{points:.2f}" if points else "–"
+
+
+def _families(comparison: Comparison) -> str:
+    """``B errs less on noise (…) and more on weather (…).``"""
+    shown = [d for d in comparison.group("family") if d.is_shown(comparison.alpha) and d.points is not None]
+    less = [d for d in shown if d.points and d.points.value < 0]
+    more = [d for d in shown if d.points and d.points.value > 0]
+    name = comparison.other.name
+    if not shown:
+        return f"No family of corruptions shows a difference between {name} and {comparison.reference.name}."
+    parts = [f"{word} on {_listed(group, comparison)}" for word, group in (("less", less), ("more", more)) if group]
+    return f"{name} errs {' and '.join(parts)} than {comparison.reference.name}."
+
+
+def _corruptions(comparison: Comparison) -> list[str]:
+    """``Of 15 corruptions, these differ: fog (+2.1), ….``; nothing if none does."""
+    tested = comparison.group("corruption")
+    shown = [f"{d.name} ({signed(d.points.value)})" for d in tested if d.is_shown(comparison.alpha) and d.points]
+    if not shown:
+        return []
+    return [f"Of {len(tested)} corruptions, these differ: {', '.join(shown)}."]
+
+
+def _listed(differences: Sequence[Difference], comparison: Comparison) -> str:
+    texts = [f"{d.name} ({points(d.points, comparison.confidence)})" for d in differences if d.points]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _overall(comparison: Comparison) -> str:
+    """Of the mean error, which needs no normaliser."""
+    mean = comparison.metric("mean_error")
+    if mean.points is None or mean.detectable is None:
+        return f"Overall: n/a: {mean.reason}."
+    interval = points(mean.points, comparison.confidence)
+    if not mean.detectable:
+        return "Overall no image makes a difference."
+    if mean.is_shown(comparison.alpha):
+        word = "less" if mean.points.value < 0 else "more"
+        return f"Overall it errs {word} ({interval})."
+    n = comparison.reference.run.protocol.n
+    return (
+        f"Overall no difference could be shown ({interval}); "
+        f"these {n:,} images could have shown {mean.detectable:.1f} points."
+    )

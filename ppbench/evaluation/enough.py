@@ -1,0 +1,212 @@
+"""Ending an evaluation as soon as it knows enough: images in a random order, all cells of each, looked at as they come.
+
+Every look at an interval is a chance to be wrong; those used here (`ppbench.metrics.sequences`) hold at all looks at
+once. They are of what all images of the evaluation would give, of which those visited are a random, stratified part.
+Free of torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.source import Source, stratified_order
+from ppbench.errors import DataError, UsageError
+from ppbench.evaluation.tally import Tally
+from ppbench.metrics.accuracy import headline_corruptions
+from ppbench.metrics.metric import Unavailable
+from ppbench.metrics.normalizers import ALEXNET
+from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.sequences import ConfidenceSequence, decided
+from ppbench.metrics.weights import Weights, corruption_error_weights, denominators, mean_error_weights
+from ppbench.registry import unknown_name
+from ppbench.run import Stopping
+from ppbench.vocabulary import set_label, severity_label
+
+CONFIDENCE = 0.95
+
+
+class Enough(ABC):
+    """When to end.
+
+    Args:
+        source: The images.
+        seed: Of their order.
+        subjects: How many models are evaluated together; it ends when enough is known of each.
+        label: Of the metric.
+        weights: Of an image's errors in it, by cell.
+    """
+
+    def __init__(self, source: Source, seed: int, subjects: int, label: str, weights: Weights) -> None:
+        self.order = stratified_order(source.ids, source.labels, seed)
+        """``(n,)``: the images in the order in which they are visited."""
+        self._label, self._weights, self._strata = label, weights, source.labels
+        self._seen = [np.zeros(len(source.ids), np.bool_) for _ in range(subjects)]
+        self._sequences = [self._sequence(len(source.ids)) for _ in range(subjects)]
+
+    def is_reached(self, tallies: Sequence[Tally]) -> bool:
+        """Take in the images that are new, and say whether enough is known of every model."""
+        for subject, tally in enumerate(tallies):
+            new = tally.done.all(0) & ~self._seen[subject]
+            if new.any():
+                self._sequences[subject].add(self._values(tally, new), self._strata[new])
+                self._seen[subject] |= new
+        return all(self._is_enough(sequence) for sequence in self._sequences)
+
+    def stoppings(self, tallies: Sequence[Tally]) -> list[Stopping]:
+        """How it ended, for each model."""
+        reached = self.is_reached(tallies)
+        return [self._stopping(sequence, reached) for sequence in self._sequences]
+
+    def describe(self) -> str:
+        """Where it stands, for people."""
+        return ", ".join(
+            f"{100 * s.interval.value:.2f} ± {50 * (s.interval.high - s.interval.low):.2f}" for s in self._sequences
+        )
+
+    @abstractmethod
+    def _sequence(self, total: int) -> ConfidenceSequence:
+        """A new sequence for ``total`` images."""
+
+    @abstractmethod
+    def _is_enough(self, sequence: ConfidenceSequence) -> bool: ...
+
+    @abstractmethod
+    def _wanted(self) -> str:
+        """What is waited for, in words."""
+
+    def _baseline(self) -> str | None:
+        return None
+
+    def _values(self, tally: Tally, new: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """``(k,)``: the part of each new image in the metric."""
+        rows = {cell: row for row, cell in enumerate(tally.cells)}
+        return PerImage("this model", ~tally.right[:, new], rows).weighted(self._weights)
+
+    def _span(self) -> float:
+        """Largest less smallest possible value of an image."""
+        return sum(abs(weight) for weight in self._weights.values())
+
+    def _stopping(self, sequence: ConfidenceSequence, reached: bool) -> Stopping:
+        value, low, high = sequence.interval
+        return Stopping(
+            metric=self._label,
+            confidence=sequence.confidence,
+            value=100 * value,
+            low=100 * low,
+            high=100 * high,
+            wanted=self._wanted(),
+            reached=reached,
+            baseline=self._baseline(),
+        )
+
+
+class NarrowEnough(Enough):
+    """Ends when the interval of a metric is narrow.
+
+    Args:
+        half_width: In points.
+        more: As for `Enough`.
+    """
+
+    def __init__(
+        self, half_width: float, source: Source, seed: int, subjects: int, label: str, weights: Weights
+    ) -> None:
+        if not 0 < half_width < 100:
+            raise UsageError(f"--until {half_width:g} is not allowed", "It is a half-width in points, such as 0.5.")
+        self._half_width = half_width
+        super().__init__(source, seed, subjects, label, weights)
+
+    def _sequence(self, total: int) -> ConfidenceSequence:
+        return ConfidenceSequence(CONFIDENCE, half_width=self._half_width / 100, total=total, span=self._span())
+
+    def _is_enough(self, sequence: ConfidenceSequence) -> bool:
+        return sequence.is_narrow
+
+    def _wanted(self) -> str:
+        return f"half-width {self._half_width:g}"
+
+
+class DecidedAgainst(Enough):
+    """Ends when it is decided whether a model errs more than a baseline by more than is tolerated.
+
+    Args:
+        max_drop: What is tolerated, in points.
+        baseline: Errors of the baseline on the same images in the same order.
+        weights_sha256: Of the baseline.
+        more: As for `Enough`.
+    """
+
+    def __init__(
+        self, max_drop: float, baseline: PerImage, weights_sha256: str, source: Source, seed: int, subjects: int,
+        label: str, weights: Weights,
+    ) -> None:  # fmt: skip
+        if not 0 <= max_drop < 100:
+            raise UsageError(f"--max-drop {max_drop:g} is not allowed", "It is in points, 0 or above, such as 0.5.")
+        if baseline.n != len(source.ids):
+            raise DataError(
+                f"the baseline has {baseline.n:,} images, this evaluation {len(source.ids):,}",
+                "Give a baseline run of all these images: without --until, with the same --limit and --seed.",
+            )
+        self._max_drop, self._of_baseline, self._sha256 = max_drop, baseline.weighted(weights), weights_sha256
+        super().__init__(source, seed, subjects, label, weights)
+
+    def _sequence(self, total: int) -> ConfidenceSequence:
+        # Half of what is tolerated tells no drop from one that is not; without tolerance, half a point.
+        half_width = (self._max_drop or 1.0) / 200
+        return ConfidenceSequence(CONFIDENCE, half_width=half_width, total=total, span=2 * self._span())
+
+    def _values(self, tally: Tally, new: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return super()._values(tally, new) - self._of_baseline[new]
+
+    def _is_enough(self, sequence: ConfidenceSequence) -> bool:
+        return decided(sequence.interval, self._max_drop / 100) is not None
+
+    def _wanted(self) -> str:
+        return f"decided against max drop {self._max_drop:g}"
+
+    def _baseline(self) -> str:
+        return self._sha256
+
+
+METRICS = ("mCE", "relative_mCE", "mean_error")
+
+
+def metric_weights(
+    name: str | None, source: Source, corruptions: Sequence[str], severities: Sequence[int], normalizer: str
+) -> tuple[str, Weights]:
+    """The label of a metric and an image's weights in it.
+
+    Args:
+        name: One of `METRICS`; None: mCE where AlexNet's errors are the customary denominators, else the mean error.
+        source: The images.
+        corruptions: Of the evaluation.
+        severities: Of the evaluation.
+        normalizer: "alexnet" or "none".
+
+    Raises:
+        UsageError: If there is no such metric, or these images have it not.
+    """
+    name = name or ("mCE" if normalizer == "alexnet" else "mean_error")
+    if name not in METRICS:
+        raise unknown_name("metric", name, list(METRICS), "ppbench eval --help")
+    headline = headline_corruptions(corruptions)
+    grid = f"{set_label(headline)},{severity_label(severities)}"
+    if name == "mean_error":
+        return f"mean_error[{grid}]", mean_error_weights(headline, severities)
+    relative = name == "relative_mCE"
+    try:
+        if relative and not source.has_clean:
+            raise Unavailable(f"{source.dataset} has no clean images")
+        if normalizer != "alexnet" or source.num_classes != ALEXNET.classes:
+            raise Unavailable("AlexNet's errors are of ImageNet-C with all its classes")
+        found = denominators(ALEXNET, headline, severities, relative=relative)
+    except Unavailable as reason:
+        raise UsageError(
+            f"{name} cannot be waited for: {reason}", "Wait for the mean error: `--until-metric mean_error`."
+        ) from None
+    made = "" if source.kind == "published" else "generated,"
+    return f"{name}[alexnet,{made}{grid}]", corruption_error_weights(found, severities, relative=relative)

@@ -1,0 +1,51 @@
+"""A pytest fixture that fails a test where a model has become less robust. Imports nothing until it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ppbench.check.verdict import Verdict
+
+
+@pytest.fixture(scope="session")
+def ppbench_check() -> Callable[..., Verdict]:
+    """A function ``(run, baseline, **rules)`` that fails the test unless the run passes, and returns the verdict.
+
+    Rules are points by name: ``ppbench_check("run.json", "baseline.json", mean=0.5, **{"fog/3": 2})``.
+    """
+    return _check
+
+
+def _check(
+    run: str | Path,
+    baseline: str | Path,
+    *,
+    confidence: float = 0.95,
+    on_inconclusive: str = "pass",
+    allow: Collection[str] = (),
+    **rules: float,
+) -> Verdict:
+    import warnings
+
+    from ppbench.check.judge import check_files
+    from ppbench.check.rules import DEFAULT_RULES, parse_points
+
+    if not rules:
+        rules = dict(DEFAULT_RULES)
+        warnings.warn(f"no rules given: {rules} is used", stacklevel=2)
+    verdict = check_files(
+        Path(run),
+        Path(baseline),
+        {name: parse_points(name, value) for name, value in rules.items()},
+        confidence=confidence,
+        on_inconclusive=on_inconclusive,
+        allow=allow,
+    )
+    if not verdict.passed:
+        pytest.fail(verdict.text, pytrace=False)
+    return verdict

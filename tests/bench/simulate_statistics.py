@@ -1,0 +1,130 @@
+"""The tables of docs/statistics.md: ``python -m tests.bench.simulate_statistics`` (a minute).
+
+Synthetic images with a difficulty of their own (tests/metrics/synthetic.py), and models with ResNet-50's published
+errors on ImageNet-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from ppbench.metrics.intervals import deviation
+from ppbench.metrics.normalizers import ALEXNET
+from ppbench.metrics.paired import images_needed
+from ppbench.vocabulary import C15, SEVERITIES
+from tests.metrics.simulate import coverage, false_alarms, gain, looking, power
+from tests.metrics.synthetic import draw, per_image, truth
+
+CLASSES = 1000
+OF_CLASS = 0.2
+TOTAL = 50_000
+NOISY = 2.0
+"""Standard errors of a simulated rate that are printed."""
+
+
+def main() -> None:
+    """Print all tables as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=4000, help="Repetitions of each simulation.")
+    runs = parser.parse_args().runs
+    print_needed()
+    print_coverage(runs)
+    print_sequences(runs // 2)
+    print_tests(runs)
+    print_gain(runs)
+
+
+def print_needed() -> None:
+    """Images for a half-width of mCE, and to find a point of difference, by how much cells have in common."""
+    names = "shared | deviation | ±1.0 | ±0.5 | ±0.5, strata, of 50,000 | of a pair | 1 point | 0.5 points"
+    print(f"\n| {names} |\n{'| --- ' * 8}|")
+    for shared in (0.3, 0.5, 0.7):
+        whole, within, pair, close = deviations(shared)
+        stratified = images_needed(within, 0.5, power=0.5)
+        cells = [
+            f"{shared}",
+            f"{whole:.1f}",
+            *(f"{images_needed(whole, width, power=0.5):,}" for width in (1.0, 0.5)),
+            f"{round(stratified / (1 + stratified / TOTAL)):,}",
+            f"{pair:.1f}; {close:.1f}",
+            *(f"{images_needed(pair, d):,}; {images_needed(close, d):,}" for d in (1.0, 0.5)),
+        ]
+        print(f"| {' | '.join(cells)} |")
+
+
+def deviations(shared: float, images: int = 20_000) -> tuple[float, float, float, float]:
+    """Standard deviations over images, in points of mCE.
+
+    Of one model, of it within classes, and of the difference of two models that have 0.9 or 0.97 in common.
+    """
+    random = np.random.default_rng(0)
+    errors = truth()
+    better = {key: 0.987 * value for key, value in errors.items()}
+    classes = np.arange(images) % CLASSES
+    effects = random.standard_normal(CLASSES)
+    found = []
+    for same in (0.9, 0.97):
+        hits = draw(
+            random,
+            [errors, better],
+            images,
+            classes=classes,
+            of_class=OF_CLASS,
+            class_effects=effects,
+            shared=shared,
+            same=same,
+        )
+        a, b = (100 * per_image(list(errors), hit).corruption_error(ALEXNET, C15, SEVERITIES) for hit in hits)
+        found.append((deviation(a), deviation(a, classes), deviation(a - b)))
+    return found[0][0], found[0][1], found[0][2], found[1][2]
+
+
+def print_coverage(runs: int) -> None:
+    """How often 95 % intervals cover, at two sizes."""
+    tables = [coverage(runs, images) for images in (100, 300, 1000)]
+    print("\n| 95 % interval of | 100 images | 300 images | 1000 images |\n| --- | --- | --- | --- |")
+    for name in tables[0]:
+        print(f"| {name} | {' | '.join(f'{100 * table[name]:.1f} %' for table in tables)} |")
+    print(f"\n{runs} runs; a rate is uncertain by ± {100 * NOISY * (0.05 * 0.95 / runs) ** 0.5:.1f} points.")
+
+
+def print_sequences(runs: int) -> None:
+    """Looking after every 50 images."""
+    cases = {
+        "images like these": {},
+        "the 1500 of a dataset": {"total": 1500},
+        "the 1500, equal shares of 20 classes": {"total": 1500, "of_class": 0.4, "stratified": True},
+    }
+    print(
+        "\n| mean error of | right at every look | at the stop | fixed intervals, every look | images | times fixed |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, arguments in cases.items():
+        found = looking(runs, **arguments)
+        rates = " | ".join(f"{100 * rate:.1f} %" for rate in (found.covered, found.at_stop, found.naive))
+        print(f"| {name} | {rates} | {found.images:.0f} | {found.cost:.2f} |")
+
+
+def print_tests(runs: int) -> None:
+    """Power of the paired test, and what tests find where there is nothing."""
+    print("\n| images | found by pairs | formula | intervals apart |\n| --- | --- | --- | --- |")
+    for images in (100, 200, 300):
+        found = power(runs, images)
+        print(f"| {images} | {100 * found.found:.1f} % | {100 * found.formula:.1f} % | {100 * found.unpaired:.1f} % |")
+    paired, single = false_alarms(runs, 300)
+    print(f"\nWhere there is none: {100 * paired:.1f} % (paired), {100 * single:.1f} % (McNemar, one cell).")
+
+
+def print_gain(runs: int) -> None:
+    """What strata and the finite dataset are worth."""
+    found = gain(runs)
+    print(
+        f"\n400 of 2000 images, 20 classes: covered {100 * found.covered:.1f} % with both, {100 * found.unaware:.1f} % "
+        f"without; width {found.simple:.2f} by strata, {found.both:.2f} by both."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""How often chance alone breaks a rule: two models of equal accuracy, 15 rules, no tolerance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ppbench.check.judge import judge
+from ppbench.check.rules import Rule
+from ppbench.check.verdict import Status
+from ppbench.metrics.paired import mcnemar, paired_p
+
+REPLICATES = 800
+RULES = [Rule(f"corruption {place}", 0.0, ()) for place in range(15)]
+
+
+@pytest.mark.parametrize(
+    ("n", "error", "flips", "cells"), [(500, 0.3, 0.06, 5), (200, 0.06, 0.02, 5), (500, 0.3, 0.06, 1)]
+)
+def test_false_alarms_over_15_rules_are_at_most_5_percent(n, error, flips, cells):
+    random = np.random.default_rng([n, cells])
+    alarms = 0
+    for _ in range(REPLICATES):
+        # Cells share what makes an image hard, and the two models disagree where a coin says so.
+        hardness = random.random((1, 1, n), np.float32)
+        cell = random.random((15, cells, n), np.float32)
+        base = 0.7 * hardness + 0.3 * cell < np.quantile(0.7 * hardness[0, 0] + 0.15, error)
+        wrong = [base ^ (random.random(base.shape, np.float32) < flips) for _ in range(2)]
+        drops = 100 * (wrong[1].astype(np.float32) - wrong[0]).mean(axis=1, dtype=np.float64)
+        if cells == 1:
+            tests = [mcnemar(~one[0], ~other[0]) for one, other in zip(*wrong, strict=True)]
+        else:
+            tests = [paired_p(drop) for drop in drops]
+        outcomes = judge(RULES, list(drops), tests, 0.95)
+        alarms += any(outcome.status is Status.FAIL for outcome in outcomes)
+    assert alarms / REPLICATES <= 0.05

@@ -1,0 +1,141 @@
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from ppbench.check.baseline import update_baseline
+from ppbench.check.judge import check, check_files, judge
+from ppbench.check.junit import to_junit
+from ppbench.check.rules import Rule, resolve
+from ppbench.check.sheets import as_dict, export
+from ppbench.check.verdict import OnInconclusive, Status
+from ppbench.errors import DataError, NotComparableError, UsageError
+from ppbench.metrics.paired import paired_p
+from ppbench.run import read_bits, read_run
+from ppbench.vocabulary import C15
+from tests.builders import make_errors
+from tests.compare.runs import make_measured, shifted, write_measured
+
+ERRORS = make_errors(0)
+OLD = make_measured(ERRORS, name="old", n=500)
+
+
+def verdict_of(run, rules, **options):
+    options = {"confidence": 0.95, "on_inconclusive": OnInconclusive.PASS, **options}
+    return check(run, OLD, resolve(rules, OLD.run.protocol), **options)
+
+
+def newer(points, **options):
+    return make_measured(shifted(ERRORS, "noise", points), name="new", seed=1, n=500, weights="1", **options)
+
+
+def statuses(verdict):
+    return {outcome.rule.name: outcome.status for outcome in verdict.outcomes}
+
+
+def test_a_drop_within_tolerance_passes_however_sure_it_is():
+    verdict = verdict_of(newer(10), {"noise": 10.0, "mean": 5.0})
+    assert set(statuses(verdict).values()) == {Status.PASS}
+    assert (verdict.passed, verdict.exit_code) == (True, 0)
+
+
+def test_a_drop_beyond_it_that_is_no_chance_fails():
+    verdict = verdict_of(newer(10), {"noise": 1.0, "blur": 1.0})
+    assert statuses(verdict) == {"noise": Status.FAIL, "blur": Status.PASS}
+    assert (verdict.passed, verdict.exit_code) == (False, 1)
+    assert verdict.headline == "FAIL: new against old: 1 of 2 rules broken (500 images)"
+    assert "FAIL  noise: drop +10.00 points" in verdict.text
+
+
+def test_one_broken_corruption_is_not_hidden_by_the_mean():
+    worse = {key: value + (0.06 if key[0] == "fog" else 0) for key, value in ERRORS.items()}
+    run = make_measured(worse, name="new", seed=1, n=500)
+    assert statuses(verdict_of(run, {"mean": 0.5, "fog": 1.0})) == {"mean": Status.PASS, "fog": Status.FAIL}
+
+
+def test_a_drop_that_may_be_chance_says_how_many_images_would_decide():
+    verdict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0})
+    (outcome,) = verdict.outcomes
+    assert outcome.status is Status.INCONCLUSIVE
+    assert outcome.images_needed > 500
+    assert f"about {outcome.images_needed:,} images would decide it" in verdict.text
+    assert (verdict.exit_code, verdict.headline.startswith("PASS")) == (0, True)
+    strict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0}, on_inconclusive=OnInconclusive.FAIL)
+    assert (strict.exit_code, strict.headline.startswith("FAIL")) == (1, True)
+
+
+def test_more_rules_need_a_surer_drop():
+    random = np.random.default_rng(0)
+    drop = random.normal(0, 1, 500)
+    drop += 2.4 * drop.std() / np.sqrt(500) - drop.mean()
+    rules = [Rule(str(place), 0.0, ()) for place in range(15)]
+    quiet = [random.normal(0, 2, 500) - 0.2 for _ in rules[1:]]
+    alone = judge(rules[:1], [drop], [paired_p(drop)], 0.95)
+    among = judge(rules, [drop, *quiet], [paired_p(values) for values in (drop, *quiet)], 0.95)
+    assert (alone[0].status, among[0].status) == (Status.FAIL, Status.INCONCLUSIVE)
+
+
+def test_a_missing_cell_fails_and_one_missing_from_the_baseline_is_an_error():
+    errors = {key: value for key, value in ERRORS.items() if key != ("fog", 5)}
+    half = make_measured(errors, name="half", n=500)
+    verdict = verdict_of(half, {"fog": 50.0, "snow": 50.0})
+    assert statuses(verdict) == {"fog": Status.FAIL, "snow": Status.PASS}
+    assert "half lacks a cell of this rule" in verdict.text
+    with pytest.raises(DataError, match="the baseline half lacks the cell fog/5"):
+        check(OLD, half, resolve({"fog": 1.0}, OLD.run.protocol), 0.95, OnInconclusive.PASS)
+
+
+def test_fewer_corruptions_are_not_comparable_and_if_allowed_a_missing_cell():
+    few = make_measured({k: ERRORS[k] for k in ERRORS if k[0] in ("fog", "clean")}, n=500, corruptions=("fog",))
+    with pytest.raises(NotComparableError, match="corruptions fog, old 15 of them"):
+        verdict_of(few, {"mean": 1.0})
+    verdict = verdict_of(few, {"mean": 1.0, "fog": 1.0}, allow=["corruptions"])
+    assert statuses(verdict) == {"mean": Status.FAIL, "fog": Status.PASS}
+
+
+def test_the_same_weights_are_warned_of():
+    assert "same weights" in verdict_of(OLD, {"mean": 0.5}).warnings[0]
+    assert verdict_of(newer(0), {"mean": 0.5}).warnings == ()
+
+
+def test_the_verdict_its_json_and_its_junit_agree():
+    verdict = verdict_of(newer(2.0), {"noise": 1.0, "gaussian_noise/1": 0.0, "clean": 1.0, "blur": 50.0})
+    content = as_dict(verdict)
+    assert content["exit_code"] == verdict.exit_code == 1
+    suite = ElementTree.fromstring(to_junit(verdict)).find("testsuite")
+    assert int(suite.get("tests")) == len(suite.findall("testcase")) == 4
+    assert int(suite.get("failures")) == len(suite.findall("testcase/failure")) == len(verdict.failed)
+    open_ones = [rule for rule in content["rules"] if rule["status"] == "inconclusive"]
+    assert int(suite.get("skipped")) == len(suite.findall("testcase/skipped")) == len(open_ones)
+    assert suite.find("system-out").text == verdict.text
+    for form in ("csv", "markdown", "latex"):
+        assert "noise" in export(verdict, form)
+
+
+def test_a_baseline_is_small_sorted_and_a_run(tmp_path):
+    run = write_measured(tmp_path / "run.json", OLD)
+    update_baseline(run, tmp_path / "baseline.json")
+    written = read_run(tmp_path / "baseline.json")
+    assert [cell.top1 for cell in written.cells] == [cell.top1 for cell in OLD.run.cells]
+    assert all(cell.bin_n is None for cell in written.cells)
+    bits = read_bits(tmp_path / "baseline.json", written)
+    assert all((bits[key] == OLD.right[key]).all() for key in bits)
+    assert (tmp_path / "baseline.json").stat().st_size < 20_000
+    assert (tmp_path / "baseline.bits.npy").stat().st_size < 5_000
+    update_baseline(run, tmp_path / "again.json")
+    lines = [(tmp_path / f"{name}.json").read_text().replace(name, "").splitlines() for name in ("baseline", "again")]
+    assert lines[0] == lines[1]
+    verdict = check_files(run, tmp_path / "baseline.json", dict.fromkeys(C15, 0.0))
+    assert verdict.passed
+
+
+def test_what_is_no_baseline(tmp_path):
+    run = write_measured(tmp_path / "run.json", OLD)
+    with pytest.raises(UsageError, match="is the run itself"):
+        update_baseline(run, run)
+    with pytest.raises(UsageError, match=r"It is a \.json file"):
+        update_baseline(run, tmp_path / "baseline")
+    errors = {key: value for key, value in ERRORS.items() if key != ("fog", 5)}
+    half = write_measured(tmp_path / "half.json", make_measured(errors, n=500))
+    with pytest.raises(DataError, match="was interrupted"):
+        update_baseline(half, tmp_path / "baseline.json")

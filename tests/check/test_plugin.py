@@ -1,0 +1,75 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.builders import make_errors
+from tests.compare.runs import make_measured, shifted, write_measured
+
+ROOT = Path(__file__).parents[2]
+ERRORS = make_errors(0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_measured(tmp_path / "old.json", make_measured(ERRORS, name="old", n=500))
+    write_measured(tmp_path / "new.json", make_measured(shifted(ERRORS, "noise", 9), name="new", n=500, weights="1"))
+    return tmp_path
+
+
+def run_pytest(folder, test):
+    """Run one test with the plugin, whether or not its entry point is installed."""
+    (folder / "test_it.py").write_text(test)
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "ppbench.pytest_plugin",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "test_it.py",
+    ]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_regression_fails_the_test_with_the_verdict(folder):
+    result = run_pytest(
+        folder, "def test_it(ppbench_check): ppbench_check('new.json', 'old.json', noise=1, **{'fog/3': 2})"
+    )
+    assert result.returncode == 1
+    assert "FAIL: new against old: 1 of 2 rules broken (500 images)" in result.stdout
+    assert "PASS  fog/3" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_a_pass_returns_the_verdict(folder):
+    result = run_pytest(
+        folder, "def test_it(ppbench_check): assert ppbench_check('new.json', 'old.json', noise=20).passed"
+    )
+    assert result.returncode == 0, result.stdout
+
+
+def test_no_rules_are_a_warning(folder):
+    result = run_pytest(folder, "def test_it(ppbench_check): ppbench_check('old.json', 'old.json')")
+    assert result.returncode == 0
+    assert "no rules given" in result.stdout
+
+
+def test_nothing_heavy_is_imported_at_the_start_of_pytest():
+    code = (
+        "import pytest, sys; before = set(sys.modules); import ppbench.pytest_plugin;"
+        "print(sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "numpy" not in answer.stdout
+    assert "torch" not in answer.stdout
+    assert "pydantic" not in answer.stdout
+
+
+def test_the_entry_point_is_declared():
+    assert '[project.entry-points.pytest11]\nppbench = "ppbench.pytest_plugin"' in (ROOT / "pyproject.toml").read_text()

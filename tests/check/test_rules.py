@@ -1,0 +1,91 @@
+import pytest
+
+from ppbench.check.config import read_config
+from ppbench.check.rules import parse_rules, resolve
+from ppbench.errors import UsageError
+from ppbench.vocabulary import C15, C19, SEVERITIES
+from tests.builders import make_run
+
+PROTOCOL = make_run(corruptions=(*C19, "my_blur")).protocol
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("clean", {("clean", 0)}),
+        ("mean", {(c, s) for c in C15 for s in SEVERITIES}),
+        ("noise", {(c, s) for c in C15[:3] for s in SEVERITIES}),
+        ("other", {("my_blur", s) for s in SEVERITIES}),
+        ("fog", {("fog", s) for s in SEVERITIES}),
+        ("fog/3", {("fog", 3)}),
+    ],
+)
+def test_what_a_name_stands_for(name, cells):
+    (rule,) = resolve({name: 1.0}, PROTOCOL)
+    assert set(rule.cells) == cells
+    assert len(rule.cells) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("fogg", "did you mean 'fog'"), ("fog/6", "severity '6'"), ("fgo/3", "unknown rule")]
+)
+def test_a_name_that_is_none(name, message):
+    with pytest.raises(UsageError, match=message):
+        resolve({name: 1.0}, PROTOCOL)
+
+
+def test_parsing():
+    assert parse_rules(["mean=0.5", " fog/3 = 2"]) == {"mean": 0.5, "fog/3": 2.0}
+
+
+@pytest.mark.parametrize("text", ["mean", "=1", "mean=", "mean=-1", "mean=nan", "mean=inf", "mean=101", "mean=much"])
+def test_texts_that_are_no_rules(text):
+    with pytest.raises(UsageError, match=r"maximal drop|name and points"):
+        parse_rules([text])
+
+
+def test_a_rule_given_twice():
+    with pytest.raises(UsageError, match="given twice"):
+        parse_rules(["mean=1", "mean=2"])
+
+
+def test_the_table_of_a_file(tmp_path):
+    path = tmp_path / "pyproject.toml"
+    path.write_text(
+        '[tool.ppbench.check]\nbaseline = "base.json"\nconfidence = 0.9\non-inconclusive = "fail"\n'
+        'allow = ["precision"]\n'
+        '[tool.ppbench.check.max-drop]\nmean = 0.5\n"fog/3" = 2\n'
+    )
+    config = read_config(path)
+    assert config.rules == {"mean": 0.5, "fog/3": 2.0}
+    assert (config.baseline, config.confidence) == (tmp_path / "base.json", 0.9)
+    assert (config.on_inconclusive, config.allow) == ("fail", ("precision",))
+
+
+def test_the_file_of_the_working_directory_is_found_and_may_say_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_config(None).rules == {}
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert read_config(None).rules == {}
+    (tmp_path / "pyproject.toml").write_text("[tool.ppbench.check.max-drop]\nnoise = 1\n")
+    assert read_config(None).rules == {"noise": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read"),
+        ("[tool", "is not TOML"),
+        ("[tool.ppbench]\ncheck = 1", "is no table"),
+        ("[tool.ppbench.check]\nmax_drop = {}", "did you mean 'max-drop'"),
+        ("[tool.ppbench.check]\nmax-drop = 1", "max-drop = 1"),
+        ("[tool.ppbench.check]\nconfidence = true", "confidence = True"),
+        ("[tool.ppbench.check.max-drop]\nmean = true", "a maximal drop of True"),
+    ],
+)
+def test_a_file_that_will_not_do(tmp_path, content, message):
+    path = tmp_path / "ppbench.toml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UsageError, match=message):
+        read_config(path)

@@ -1,0 +1,124 @@
+import json
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner
+
+from ppbench.cli.main import app
+from ppbench.run import write_run
+from tests.builders import make_errors
+from tests.compare.runs import make_measured, shifted, write_measured
+
+ERRORS = make_errors(0)
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+def words(text):
+    return " ".join(text.split())
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """The pyproject.toml of this repository is not that of the tests."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def old(tmp_path):
+    return write_measured(tmp_path / "old.json", make_measured(ERRORS, name="old", n=500))
+
+
+@pytest.fixture
+def new(tmp_path):
+    worse = make_measured(shifted(ERRORS, "noise", 5), name="new", seed=1, n=500, weights="1")
+    return write_measured(tmp_path / "new.json", worse)
+
+
+def test_the_exit_code_is_the_verdict(old, new):
+    assert invoke(new, "--baseline", old, "--max-drop", "noise=1").exit_code == 1
+    assert invoke(new, "--baseline", old, "--max-drop", "noise=9").exit_code == 0
+    assert invoke(new, "--baseline", old, "--max-drop", "fogg=1").exit_code == 2
+    assert invoke(new, "--baseline", "none.json").exit_code == 3
+    assert invoke(new).exit_code == 2
+
+
+def test_other_protocols_end_with_4(tmp_path, new):
+    path = write_measured(tmp_path / "seed.json", make_measured(ERRORS, name="seed", n=500, seed=1, recipe="cifar-c"))
+    result = invoke(new, "--baseline", path)
+    assert result.exit_code == 4
+    assert "recipe imagecorruptions, seed cifar-c" in words(result.stderr)
+    assert invoke(new, "--baseline", path, "--allow", "recipe", "--max-drop", "noise=9").exit_code == 0
+
+
+def test_without_bits_the_mend_is_told(tmp_path, old):
+    write_run(tmp_path / "bare.json", make_measured(ERRORS, n=500).run)
+    result = invoke(tmp_path / "bare.json", "--baseline", old)
+    assert result.exit_code == 3
+    assert "Evaluate again to get them" in result.stderr
+
+
+def test_no_rules_is_the_mean_and_said(old, new):
+    result = invoke(new, "--baseline", old)
+    assert "no rules given: --max-drop mean=0.5 is used" in result.stderr
+    assert "mean" in result.stdout
+
+
+def test_options_win_over_the_file(tmp_path, old, new):
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.ppbench.check]\nbaseline = "old.json"\n[tool.ppbench.check.max-drop]\nnoise = 1\nfog = 2\n'
+    )
+    assert invoke(new).exit_code == 1
+    content = json.loads(invoke(new, "--max-drop", "noise=9", "--format", "json").stdout)
+    assert {rule["rule"]: rule["max_drop"] for rule in content["rules"]} == {"noise": 9, "fog": 2}
+    assert content["verdict"] == "pass"
+    other = tmp_path / "other.toml"
+    other.write_text("[tool.ppbench.check.max-drop]\nmean = 50\n")
+    assert invoke(new, "--config", other, "--baseline", old).exit_code == 0
+
+
+@pytest.mark.parametrize("form", ["rich", "json", "csv", "markdown", "latex"])
+def test_every_format(old, new, form):
+    result = invoke(new, "--baseline", old, "--max-drop", "noise=1", "--format", form)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "noise" in result.stdout
+
+
+def test_inconclusive_passes_with_a_word_unless_told(tmp_path, old):
+    slightly = make_measured(shifted(ERRORS, "noise", 0.4), name="new", seed=1, n=500, weights="1")
+    path = write_measured(tmp_path / "slightly.json", slightly)
+    result = invoke(path, "--baseline", old, "--max-drop", "gaussian_noise/3=0")
+    assert result.exit_code == 0
+    assert "images would decide it" in words(result.stdout)
+    assert "warning: gaussian_noise/3: inconclusive, and let pass" in words(result.stderr)
+    strict = invoke(path, "--baseline", old, "--max-drop", "gaussian_noise/3=0", "--on-inconclusive", "fail")
+    assert strict.exit_code == 1
+    assert invoke(path, "--baseline", old, "--on-inconclusive", "maybe").exit_code == 2
+
+
+def test_junit_and_github_summary(tmp_path, old, new, monkeypatch):
+    arguments = (new, "--baseline", old, "--max-drop", "noise=1", "--junit", "out/junit.xml", "--github-summary")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    assert "no summary was written" in words(invoke(*arguments).stderr)
+    summary = tmp_path / "summary.md"
+    summary.write_text("# before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert invoke(*arguments).exit_code == 1
+    assert ElementTree.parse("out/junit.xml").getroot().get("failures") == "1"
+    assert summary.read_text().startswith("# before\n### FAIL: new against old")
+    assert "| **noise** | **FAIL** |" in summary.read_text()
+
+
+def test_a_baseline_is_written_and_renewed_only_by_what_passes(tmp_path, old, new):
+    base = tmp_path / "base.json"
+    assert "commit both" in invoke(old, "--update-baseline", base).stderr
+    before = base.read_text()
+    failed = invoke(new, "--baseline", base, "--max-drop", "noise=1", "--update-baseline", base)
+    assert failed.exit_code == 1
+    assert "is left as it was" in words(failed.stderr)
+    assert base.read_text() == before
+    assert invoke(new, "--baseline", base, "--max-drop", "noise=9", "--update-baseline", base).exit_code == 0
+    assert base.read_text() != before
+    assert invoke(new, "--baseline", base).exit_code == 0

@@ -1,0 +1,116 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from ppbench.cli.main import app
+from ppbench.run import write_run
+from tests.builders import make_errors
+from tests.compare.runs import make_measured, shifted, write_measured
+
+ERRORS = make_errors(0)
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["compare", *map(str, arguments)])
+
+
+@pytest.fixture
+def old(tmp_path):
+    return write_measured(tmp_path / "old.json", make_measured(ERRORS, name="resnet50"))
+
+
+@pytest.fixture
+def new(tmp_path):
+    worse = make_measured(shifted(ERRORS, "noise", 5), name="resnet50-pp5", seed=1, weights="1")
+    return write_measured(tmp_path / "new.json", worse)
+
+
+@pytest.mark.parametrize("form", ["rich", "json", "csv", "markdown", "latex"])
+def test_every_format_goes_to_stdout_and_nothing_to_stderr(old, new, form):
+    result = invoke(old, new, "--format", form)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "noise" in result.stdout
+
+
+def test_the_first_is_the_reference_unless_told(old, new):
+    def names(*options):
+        content = json.loads(invoke(old, new, *options, "--format", "json").stdout)["comparisons"]
+        return [(c["reference"], c["run"]) for c in content]
+
+    assert names() == [("resnet50", "resnet50-pp5")]
+    assert names("--baseline", new) == [("resnet50-pp5", "resnet50")]
+
+
+def test_runs_of_one_model_name_are_called_by_their_files(tmp_path, old):
+    twin = write_measured(tmp_path / "twin.json", make_measured(ERRORS, name="resnet50"))
+    assert "twin against old" in invoke(old, twin).stdout
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_table_fits_the_terminal_in_one_block(old, new, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    from ppbench.cli import output
+
+    output._console.cache_clear()
+    text = invoke(old, new).stdout
+    output._console.cache_clear()
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("gaussian_noise") == 2  # the table and the verdict
+    assert "…" not in text
+
+
+def test_other_protocols_end_with_4_and_can_be_allowed(tmp_path, old):
+    half = write_measured(tmp_path / "half.json", make_measured(ERRORS, name="half", seed=1, precision="bf16"))
+    result = invoke(old, half)
+    assert result.exit_code == 4
+    assert "half was not measured as resnet50 was: precision bf16, resnet50 fp32" in " ".join(result.stderr.split())
+    assert "--allow precision" in result.stderr
+    allowed = invoke(old, half, "--allow", "precision")
+    assert allowed.exit_code == 0
+    assert "Allowed to differ: precision bf16" in " ".join(allowed.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--allow", "ids_sha256"], "image by image"),
+        (["--confidence", "95"], "a confidence of 95 is not allowed"),
+        (["--normalizer", "alexnt"], "did you mean 'alexnet'"),
+        (["--published", "imagenet"], "unknown set of published results"),
+    ],
+)
+def test_usage(old, new, options, message):
+    result = invoke(old, new, *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+def test_one_run_or_one_without_bits_is_told(tmp_path, old):
+    assert invoke(old).exit_code == 2
+    write_run(tmp_path / "bare.json", make_measured(ERRORS).run)
+    result = invoke(old, tmp_path / "bare.json")
+    assert result.exit_code == 3
+    assert "has no correctness bits" in " ".join(result.stderr.split())
+    assert "Evaluate again" in result.stderr
+
+
+def test_published_results(tmp_path, old):
+    assert invoke(old, "--published", "imagenet-c-resnet50").exit_code == 4
+    run = make_measured(ERRORS, name="mine", dataset="imagenet-c", source="published", normalizer="alexnet")
+    result = invoke(write_measured(tmp_path / "mine.json", run), "--published", "imagenet-c-resnet50")
+    assert result.exit_code == 0
+    assert "DeepAugment+AugMix" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["compare", "check"])
+def test_neither_torch_nor_pandas_is_imported(old, new, command):
+    program = (
+        "import sys; from ppbench.cli.main import app; app(sys.argv[1:], standalone_mode=False);"
+        "print(sorted({'torch', 'pandas'} & set(sys.modules)))"
+    )
+    arguments = [command, str(old), str(new)] if command == "compare" else [command, str(old), "--baseline", str(new)]
+    answer = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"

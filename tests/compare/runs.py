@@ -1,0 +1,54 @@
+"""Pairs of synthetic runs of which the images agree as those of two trainings do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppbench.compare.measured import Measured
+from ppbench.run import Run, write_run
+from ppbench.vocabulary import family_of
+from tests.builders import Key, make_run
+
+
+def make_measured(
+    errors: Mapping[Key, float],
+    *,
+    name: str = "net",
+    seed: int = 0,
+    spread: float = 0.05,
+    weights: str = "0",
+    **run: Any,
+) -> Measured:
+    """A run of which the hardest images are wrong; ``seed`` and ``spread`` say how differently it sees what is hard."""
+    made = make_run(errors, name=name, **run)
+    model = made.model.model_copy(update={"weights_sha256": weights * 64})
+    made = made.model_copy(update={"model": model})
+    return Measured(name, made, hardest_wrong(made, seed, spread))
+
+
+def hardest_wrong(run: Run, seed: int, spread: float) -> dict[Key, Any]:
+    """Bits that agree with a run's counts."""
+    n = run.protocol.n
+    hardness = np.random.default_rng(99).random(n)
+    own = np.random.default_rng(seed)
+    bits = {}
+    for cell in run.cells:
+        order = np.argsort(hardness + spread * own.standard_normal(n), kind="stable")
+        bits[cell.key] = np.zeros(n, bool)
+        bits[cell.key][order[: cell.top1]] = True
+    return bits
+
+
+def write_measured(path: Path, measured: Measured) -> Path:
+    """Write the run and its bits."""
+    write_run(path, measured.run, measured.right)
+    return path
+
+
+def shifted(errors: Mapping[Key, float], family: str, points: float) -> dict[Key, float]:
+    """The errors with those of one family higher by some points."""
+    return {key: value + (points / 100 if family_of(key[0]) == family else 0) for key, value in errors.items()}

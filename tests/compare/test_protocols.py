@@ -1,0 +1,70 @@
+import pytest
+
+from ppbench.compare.protocols import FIELDS, NEEDED_TO_PAIR, differing, require_comparable
+from ppbench.errors import NotComparableError, UsageError
+from tests.builders import make_classes, make_run
+
+OTHER = {
+    "dataset": "imagenet-c",
+    "fingerprint": "3" * 64,
+    "source": "published",
+    "recipe": "cifar-c",
+    "engine": "ppbench corruptions 1",
+    "seed": 1,
+    "corruptions": ("fog",),
+    "severities": (1, 2),
+    "n": 500,
+    "total": 2000,
+    "ids_sha256": "4" * 64,
+    "precision": "bf16",
+    "normalizer": "alexnet",
+    "classes": make_classes(logits="all"),
+}
+ONE = make_run().protocol
+
+
+def changed(field):
+    return ONE.model_copy(update={field: OTHER[field]})
+
+
+def test_there_is_a_case_for_every_field():
+    assert set(OTHER) == set(FIELDS)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_of_the_protocol_is_compared_and_named(field):
+    with pytest.raises(NotComparableError, match=f"{field} .*, old ") as caught:
+        require_comparable(ONE, changed(field), ("old", "new"))
+    assert caught.value.exit_code == 4
+    wanted = "same images" if field in NEEDED_TO_PAIR else f"--allow {field}"
+    assert wanted in caught.value.hint
+
+
+@pytest.mark.parametrize("field", [field for field in FIELDS if field not in NEEDED_TO_PAIR])
+def test_what_is_meant_can_be_allowed(field):
+    words = require_comparable(ONE, changed(field), ("old", "new"), [field])
+    assert len(words) == 1
+    assert words[0].startswith(field)
+
+
+@pytest.mark.parametrize("field", [*NEEDED_TO_PAIR, "ids"])
+def test_other_images_can_never_be_allowed(field):
+    with pytest.raises(UsageError, match="image by image"):
+        require_comparable(ONE, ONE, ("old", "new"), [field])
+
+
+def test_an_unknown_field_is_told_with_the_nearest():
+    with pytest.raises(UsageError, match="did you mean 'precision'"):
+        require_comparable(ONE, ONE, ("old", "new"), ["precison"])
+
+
+def test_preprocessing_and_order_are_free():
+    other = ONE.model_copy(update={"preprocessing": "32 px", "corruptions": ONE.corruptions[::-1]})
+    assert differing(ONE, other) == []
+
+
+def test_all_that_differs_is_named_at_once():
+    other = ONE.model_copy(update={"seed": 7, "precision": "bf16"})
+    with pytest.raises(NotComparableError, match=r"seed 7, old 0; precision bf16, old fp32") as caught:
+        require_comparable(ONE, other, ("old", "new"), ())
+    assert "`--allow seed --allow precision`" in caught.value.hint

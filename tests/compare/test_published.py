@@ -1,0 +1,69 @@
+import pytest
+
+from ppbench.compare.published import beside_published, export, sheet
+from ppbench.errors import NotComparableError, UsageError
+from ppbench.metrics.published import CLEAN, MCE, PUBLISHED
+from ppbench.vocabulary import SEVERITIES
+from tests.builders import make_classes, make_errors, make_run
+
+NAME = "imagenet-c-resnet50"
+
+
+def imagenet_run(**protocol):
+    fields = {"dataset": "imagenet-c", "source": "published", "normalizer": "alexnet", **protocol}
+    return make_run(make_errors(0), **fields)
+
+
+def row_of(run):
+    return sheet(beside_published([("mine", run)], NAME)).lines[-1].cells
+
+
+def test_every_published_figure_has_a_source_and_the_label_it_was_computed_by():
+    for _, rows in PUBLISHED.values():
+        for row in rows:
+            assert set(row.values) == {MCE, CLEAN}
+            assert row.source
+    assert PUBLISHED[NAME][1][-1].values == {MCE: 76.7, CLEAN: 23.9}
+
+
+def test_a_run_of_the_same_label_stands_in_the_same_column():
+    assert sheet(beside_published([("mine", imagenet_run())], NAME)).header == (
+        "model", f"{MCE} %", f"{CLEAN} %", "source",
+    )  # fmt: skip
+    assert row_of(imagenet_run())[3] == "this run"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "word"),
+    [
+        ({"source": "generated-jpeg85"}, "generated"),
+        ({"total": 50_000}, "1000 of 50000"),
+        ({"classes": make_classes()}, "200 classes masked"),
+        ({"severities": SEVERITIES[:3]}, "s1-3"),
+        ({"corruptions": ("fog", "frost")}, "fog+frost"),
+    ],
+)
+def test_a_run_of_another_label_never_stands_in_the_published_column(protocol, word):
+    beside = sheet(beside_published([("mine", imagenet_run(**protocol))], NAME))
+    assert beside.lines[-1].cells[1] == "–"
+    own = [place for place, name in enumerate(beside.header) if word in name]
+    assert own
+    assert all(line.cells[place] == "–" for line in beside.lines[:-1] for place in own)
+    assert any("do not rank the two" in note for note in beside.notes)
+
+
+def test_another_dataset_is_refused():
+    with pytest.raises(NotComparableError, match="mine is of fashion-mnist, imagenet-c-resnet50 of imagenet-c"):
+        beside_published([("mine", make_run())], NAME)
+
+
+def test_an_unknown_name_is_told():
+    with pytest.raises(UsageError, match="did you mean 'imagenet-c-resnet50'"):
+        beside_published([], "imagenet-resnet50")
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "markdown", "latex"])
+def test_formats(form):
+    text = export(beside_published([("mine", imagenet_run())], NAME), form)
+    assert "53.6" in text
+    assert "mine" in text

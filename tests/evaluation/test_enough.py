@@ -1,0 +1,150 @@
+"""Evaluations that end as soon as they know enough."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ppbench.cli.main import app
+from ppbench.data.catalog import EMBEDDED, open_source
+from ppbench.data.source import Geometry, ids_hash, stratified_order
+from ppbench.errors import UsageError
+from ppbench.evaluation.enough import metric_weights
+from ppbench.run import read_bits, read_run
+
+runner = CliRunner()
+MODEL = "fashion-mnist-resnet8"
+FEW = ["-m", MODEL, "-c", "noise,pixelate", "-s", "1-2"]
+
+
+def evaluated(target: Path, *options: str, code: int = 0) -> Any:
+    result = runner.invoke(app, ["eval", *FEW, *options, "-o", str(target), "--format", "json"])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run over all 2,000 images."""
+    path = tmp_path_factory.mktemp("whole") / "whole.json"
+    evaluated(path)
+    return path
+
+
+def test_it_stops_when_the_interval_is_narrow_and_is_a_part_of_the_whole(tmp_path: Path, whole: Path) -> None:
+    result = evaluated(tmp_path / "run.json", "--until", "1.5", "--batch-size", "32")
+    run, all_images = read_run(tmp_path / "run.json"), read_run(whole)
+    assert run.status == "complete"
+    assert run.stopping is not None
+    assert (run.stopping.metric, run.stopping.wanted, run.stopping.reached) == (
+        "mean_error[4/15,s1-2]", "half-width 1.5", True,
+    )  # fmt: skip
+    assert run.stopping.high - run.stopping.low <= 3
+    assert 100 < run.protocol.n < 2000
+    mean = np.mean([cell.error for cell in run.cells[1:]])
+    assert run.stopping.value == pytest.approx(100 * mean)
+    true = 100 * np.mean([cell.error for cell in all_images.cells[1:]])
+    assert run.stopping.low <= true <= run.stopping.high  # of this seed; tests/metrics has the coverage
+    # The same images, in the same cells, as in the whole run: its first images in their random order.
+    source = open_source(EMBEDDED, None, Geometry(28, None))
+    first = np.sort(stratified_order(source.ids, source.labels, 0)[: run.protocol.n])
+    assert run.protocol.ids_sha256 == ids_hash([source.ids[place] for place in first])
+    bits, all_bits = read_bits(tmp_path / "run.json", run), read_bits(whole, all_images)
+    assert all(np.array_equal(bits[key], all_bits[key][first]) for key in bits)
+    assert f"half-width 1.5 after {run.protocol.n} of 2,000 images" in result.stderr
+    label = next(m["label"] for m in json.loads(result.stdout)["metrics"] if m["name"] == "mean_error")
+    assert f"{run.protocol.n} of 2000" in label
+    assert not list(tmp_path.glob("*.journal"))
+
+
+def test_narrower_takes_more_images_and_what_cannot_be_reached_takes_all(tmp_path: Path, whole: Path) -> None:
+    counts = []
+    for until in ("3", "1"):
+        evaluated(tmp_path / f"{until}.json", "--until", until, "--batch-size", "32")
+        counts.append(read_run(tmp_path / f"{until}.json").protocol.n)
+    assert counts[0] < counts[1]
+    result = evaluated(tmp_path / "all.json", "--until", "0.0001")
+    run = read_run(tmp_path / "all.json")
+    assert run.cells == read_run(whole).cells
+    assert run.stopping is not None
+    assert run.stopping.low == pytest.approx(run.stopping.high)  # all images of the set are in
+    assert "wrote" in result.stderr
+
+
+def test_it_is_decided_against_a_baseline(tmp_path: Path, whole: Path) -> None:
+    other = ["-m", "fashion-mnist-resnet8-pp3", "-c", "noise,pixelate", "-s", "1-2", "--batch-size", "32"]
+    call = ["eval", *other, "--until-decided", str(whole), "--max-drop", "5", "-o", str(tmp_path / "run.json")]
+    result = runner.invoke(app, call)
+    assert result.exit_code == 0, result.output
+    run = read_run(tmp_path / "run.json")
+    assert run.stopping is not None
+    assert run.stopping.wanted == "decided against max drop 5"
+    assert run.stopping.high <= 5  # no drop of 5 points
+    assert run.stopping.reached
+    assert run.protocol.n < 2000
+    assert run.stopping.baseline == read_run(whole).model.weights_sha256
+
+
+def test_a_baseline_of_other_images_is_refused(tmp_path: Path, whole: Path) -> None:
+    result = evaluated(tmp_path / "run.json", "--until-decided", str(whole), "--limit", "100", code=4)
+    assert "is of other images: ids_sha256 differ" in result.stderr
+    result = evaluated(tmp_path / "run.json", "--until-decided", str(whole), "-c", "fog", code=4)
+    assert "cells differ" in result.stderr
+
+
+def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ppbench.errors import DataError
+    from ppbench.evaluation import loop
+    from ppbench.evaluation.network import Network
+
+    monkeypatch.setattr(loop, "_FLUSH", -1.0)
+    options = ("--until", "1.5", "--batch-size", "32")
+    evaluated(tmp_path / "whole.json", *options)
+    score, calls = Network.score, 0
+
+    def fail_at_last(self: Network, *arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 30:
+            raise DataError("the device is gone", "Bring it back.")
+        return score(self, *arguments)
+
+    monkeypatch.setattr(Network, "score", fail_at_last)
+    evaluated(tmp_path / "run.json", *options, code=3)
+    monkeypatch.setattr(Network, "score", score)
+    evaluated(tmp_path / "run.json", *options)
+    first, second = read_run(tmp_path / "whole.json"), read_run(tmp_path / "run.json")
+    assert (first.cells, first.stopping, first.protocol) == (second.cells, second.stopping, second.protocol)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--until", "0"], "--until 0 is not allowed"),
+        (["--until", "1", "--until-metric", "mCE"], "mCE cannot be waited for"),
+        (["--until", "1", "--until-metric", "ece"], "unknown metric 'ece'"),
+        (["--until", "1", "--until-decided", "x.json"], "--until and --until-decided are given"),
+    ],
+)
+def test_mistakes(tmp_path: Path, options: list[str], message: str) -> None:
+    assert message in evaluated(tmp_path / "run.json", *options, code=2).stderr
+
+
+def test_an_images_part_in_mce_adds_up_to_mce() -> None:
+    from ppbench.metrics.normalizers import ALEXNET
+    from ppbench.vocabulary import C15
+
+    class ImageNet:
+        kind, has_clean, num_classes, dataset = "published", False, 1000, "imagenet-c"
+
+    label, weights = metric_weights(None, ImageNet(), C15, (1, 2, 3, 4, 5), "alexnet")  # type: ignore[arg-type]
+    assert label == "mCE[alexnet,c15,s1-5]"
+    alexnet = sum(weight * ALEXNET.mean_error([cell[0]], (1, 2, 3, 4, 5)) for cell, weight in weights.items())
+    assert alexnet == pytest.approx(1)
+    with pytest.raises(UsageError, match="has no clean images"):
+        metric_weights("relative_mCE", ImageNet(), C15, (1, 2, 3, 4, 5), "alexnet")  # type: ignore[arg-type]

@@ -1,0 +1,236 @@
+"""Repeated synthetic evaluations: how often intervals cover, tests find, and sequences stop too early.
+
+Each function repeats one experiment and returns rates; the tests ask whether they are what they should be, and
+tests/bench/simulate_statistics.py prints more of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+import numpy as np
+
+from ppbench.metrics.intervals import (
+    deviation,
+    fraction_interval,
+    linear_interval,
+    mean_interval,
+    ratio_influence,
+    wilson,
+)
+from ppbench.metrics.normalizers import ALEXNET
+from ppbench.metrics.paired import images_needed, mcnemar, paired_p
+from ppbench.metrics.sequences import ConfidenceSequence
+from ppbench.vocabulary import CLEAN, SEVERITIES
+from tests.metrics.synthetic import THREE, draw, mean_of, per_image, stratified_order, truth
+
+LEVELS = (1, 3, 5)
+GRID = (THREE, LEVELS)
+
+
+def coverage(runs: int, images: int, seed: int = 0) -> dict[str, float]:
+    """How often the 95 % intervals cover the truth, by what they are of."""
+    random = np.random.default_rng(seed)
+    first = truth(THREE, LEVELS)
+    second = {key: min(0.97, 0.9 * value) for key, value in first.items()}
+    keys = list(first)
+    means = [mean_of(errors, *GRID) for errors in (first, second)]
+    alexnet = {name: ALEXNET.mean_error([name], SEVERITIES) for name in THREE}
+    excess = {name: mean_of(first, [name], LEVELS) for name in THREE}
+    theirs = {name: mean_of(second, [name], LEVELS) for name in THREE}
+    clean = first[CLEAN, 0], second[CLEAN, 0]
+    true = {
+        "one cell (Wilson)": first["fog", 3],
+        "clean error": clean[0],
+        "mean error": means[0],
+        "mean error (normal)": means[0],
+        "mCE": np.mean([excess[name] / alexnet[name] for name in THREE]),
+        "relative mCE": np.mean([(excess[name] - clean[0]) / (alexnet[name] - ALEXNET.clean) for name in THREE]),
+        "mCE against a run": np.mean([excess[name] / theirs[name] for name in THREE]),
+        "R_net": (clean[1] - clean[0] + means[1] - means[0]) / (2 * clean[1]),
+        "difference of mean errors": means[0] - means[1],
+    }
+    covered: dict[str, int] = defaultdict(int)
+    for _ in range(runs):
+        a, b = (per_image(keys, errors) for errors in draw(random, [first, second], images))
+        values = a.mean_error(*GRID)
+        found = {
+            "one cell (Wilson)": wilson(int(a.errors[a.cells["fog", 3]].sum()), images),
+            "clean error": wilson(int(a.clean().sum()), images),
+            "mean error": fraction_interval(float(values.mean()), deviation(values), images),
+            "mean error (normal)": mean_interval(values),
+            "mCE": mean_interval(a.corruption_error(Published(), *GRID)),
+            "relative mCE": mean_interval(a.relative_corruption_error(Published(), *GRID)),
+            "mCE against a run": linear_interval(*a.corruption_error_ratio(b, *GRID)),
+            "R_net": linear_interval(*ratio_influence(*a.net_robustness_ratio(b, *GRID))),
+            "difference of mean errors": mean_interval(values - b.mean_error(*GRID)),
+        }
+        for name, interval in found.items():
+            covered[name] += interval.low <= true[name] <= interval.high
+    return {name: count / runs for name, count in covered.items()}
+
+
+class Published:
+    """AlexNet's means, for any severities."""
+
+    source = "alexnet"
+
+    def mean_error(self, corruptions, severities):
+        return ALEXNET.mean_error(corruptions, SEVERITIES)
+
+    def clean_error(self):
+        return ALEXNET.clean
+
+
+class Looks(NamedTuple):
+    """What looking again and again came to."""
+
+    covered: float
+    """Rate of sequences that were right at every look."""
+    naive: float
+    """The same of intervals for a fixed number of images."""
+    cost: float
+    """Mean images at which the half-width was reached, over those of a fixed interval of the same population."""
+    images: float
+    """Mean images at which it was reached."""
+    at_stop: float
+    """Rate of sequences that covered at the look where they stopped."""
+
+
+def looking(
+    runs: int,
+    *,
+    half_width: float = 0.03,
+    total: int | None = None,
+    of_class: float = 0.0,
+    stratified: bool = False,
+    most: int = 1500,
+    chunk: int = 50,
+    seed: int = 0,
+) -> Looks:
+    """Sequences of a mean error, looked at after each chunk, beyond the plan and to the end.
+
+    Args:
+        runs: Repetitions.
+        half_width: At which the sequences stop.
+        total: Images of a finite dataset, of whose mean the sequences are; None: the true mean error.
+        of_class: As in `draw`.
+        stratified: Draw equal shares of the classes, and use them.
+        most: Images at the last look.
+        chunk: Images between looks.
+        seed: Of all draws.
+    """
+    random = np.random.default_rng(seed)
+    errors = truth(THREE, LEVELS)
+    pool = total or most
+    counts = np.zeros(3)
+    images = []
+    spreads = []
+    for run in range(runs):
+        classes = np.arange(pool) % 20
+        effects = random.standard_normal(20)
+        (hits,) = draw(random, [errors], pool, classes=classes, of_class=of_class, class_effects=effects)
+        values = per_image(list(errors), hits).mean_error(*GRID)
+        true = float(values.mean()) if total else mean_of(errors, *GRID)
+        order = stratified_order(classes, run) if stratified else random.permutation(pool)
+        strata = classes[order] if stratified else None
+        spreads.append(deviation(values, classes if stratified else None))
+        right, naive, stop = _follow(values[order], strata, half_width, total, true, most, chunk)
+        counts += right, naive, stop[1]
+        images.append(stop[0])
+    needed = images_needed(float(np.mean(spreads)), half_width, power=0.5)
+    if total:
+        needed = needed / (1 + needed / total)
+    return Looks(
+        counts[0] / runs, counts[1] / runs, float(np.mean(images)) / needed, float(np.mean(images)), counts[2] / runs
+    )
+
+
+def _follow(values, strata, half_width, total, true, most, chunk):
+    """Whether a sequence, and fixed intervals, were right at every look; images and coverage at the stop."""
+    sequence = ConfidenceSequence(half_width=half_width, total=total)
+    right = naive = True
+    stop = None
+    for start in range(0, most, chunk):
+        part = slice(start, start + chunk)
+        found = sequence.add(values[part], None if strata is None else strata[part])
+        right &= found.low - 1e-9 <= true <= found.high + 1e-9
+        fixed = mean_interval(values[: start + chunk], total=total)
+        naive &= fixed.low - 1e-9 <= true <= fixed.high + 1e-9
+        if stop is None and sequence.is_narrow:
+            stop = start + chunk, found.low <= true <= found.high
+    return right, naive, stop or (most, right)
+
+
+class Power(NamedTuple):
+    """How often a true difference is found."""
+
+    found: float
+    formula: float
+    unpaired: float
+    """Rate of pairs of intervals that do not overlap."""
+
+
+def power(runs: int, images: int, factor: float = 0.955, seed: int = 0) -> Power:
+    """Two models, the second with ``factor`` times the errors: the paired test's power, and the normal formula's."""
+    random = np.random.default_rng(seed)
+    first = truth(THREE, LEVELS)
+    second = {key: factor * value for key, value in first.items()}
+    difference = mean_of(first, *GRID) - mean_of(second, *GRID)
+    p_values, apart, spreads = [], 0, []
+    for _ in range(runs):
+        a, b = (per_image(list(first), hits).mean_error(*GRID) for hits in draw(random, [first, second], images))
+        p_values.append(paired_p(a - b))
+        apart += mean_interval(b).high < mean_interval(a).low
+        spreads.append(deviation(a - b))
+    shift = difference / (float(np.mean(spreads)) / images**0.5)
+    normal = np.random.default_rng(0).standard_normal(400_000)
+    return Power(
+        float(np.mean(np.array(p_values) < 0.05)), float((np.abs(normal + shift) > 1.959964).mean()), apart / runs
+    )
+
+
+def false_alarms(runs: int, images: int, seed: int = 0) -> tuple[float, float]:
+    """How often the paired test and McNemar's find a difference between models of equal error, at 5 %."""
+    random = np.random.default_rng(seed)
+    errors = truth(THREE, LEVELS)
+    paired = single = 0
+    for _ in range(runs):
+        a, b = (per_image(list(errors), hits) for hits in draw(random, [errors, errors], images))
+        paired += paired_p(a.mean_error(*GRID) - b.mean_error(*GRID)) < 0.05
+        row = a.cells["fog", 3]
+        single += mcnemar(~a.errors[row], ~b.errors[row]) < 0.05
+    return paired / runs, single / runs
+
+
+class Gain(NamedTuple):
+    """What knowing how images were drawn is worth, in a dataset whose mean is the truth."""
+
+    covered: float
+    """Of the intervals that use strata and the finite dataset."""
+    unaware: float
+    """Of those that use neither."""
+    simple: float
+    """Mean width over that of a simple random sample of images like these, of the stratified one."""
+    both: float
+    """And with the finite dataset as well."""
+
+
+def gain(runs: int, images: int = 400, total: int = 2000, of_class: float = 0.4, seed: int = 0) -> Gain:
+    """Stratified samples of one finite dataset."""
+    random = np.random.default_rng(seed)
+    errors = truth(THREE, LEVELS)
+    classes = np.arange(total) % 20
+    effects = random.standard_normal(20)
+    (hits,) = draw(random, [errors], total, classes=classes, of_class=of_class, class_effects=effects)
+    values = per_image(list(errors), hits).mean_error(*GRID)
+    counts, widths = np.zeros(2), np.zeros(3)
+    for run in range(runs):
+        order = stratified_order(classes, run)[:images]
+        plain = mean_interval(values[order])
+        stratified = mean_interval(values[order], strata=classes[order])
+        both = mean_interval(values[order], strata=classes[order], total=total)
+        counts += [found.low <= values.mean() <= found.high for found in (both, plain)]
+        widths += plain.margin, stratified.margin, both.margin
+    return Gain(counts[0] / runs, counts[1] / runs, widths[1] / widths[0], widths[2] / widths[0])

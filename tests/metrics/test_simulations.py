@@ -1,0 +1,64 @@
+"""Seeded simulations of thousands of evaluations: intervals cover, sequences hold, tests find what they should."""
+
+import numpy as np
+import pytest
+
+from ppbench.metrics.sequences import ConfidenceSequence
+from tests.metrics.simulate import coverage, false_alarms, gain, looking, power
+
+
+def test_intervals_cover_19_times_in_20():
+    rates = coverage(4000, 300)
+    assert {name: rate for name, rate in rates.items() if not 0.935 <= rate <= 0.965} == {}
+
+
+@pytest.fixture(scope="module")
+def infinite():
+    return looking(1500)
+
+
+def test_a_sequence_holds_at_every_look_where_fixed_intervals_do_not(infinite):
+    assert infinite.covered >= 0.95
+    assert infinite.at_stop >= 0.95
+    assert infinite.naive < 0.85
+
+
+def test_a_sequence_costs_less_than_1_7_times_a_fixed_interval(infinite):
+    assert 1.2 < infinite.cost <= 1.7
+
+
+def test_a_sequence_holds_where_few_images_err():
+    random, right = np.random.default_rng(0), 0
+    for _ in range(400):
+        sequence = ConfidenceSequence(half_width=0.01)
+        looks = [sequence.add((random.random(50) < 0.01).astype(float)) for _ in range(20)]
+        right += all(look.low <= 0.01 <= look.high for look in looks)
+    assert right / 400 >= 0.95
+
+
+def test_strata_and_the_finite_dataset_save_images_and_keep_the_sequence_right(infinite):
+    both = looking(1000, of_class=0.4, stratified=True, total=1500)
+    assert both.covered >= 0.95
+    assert both.cost <= 1.7
+    assert both.images < 0.7 * infinite.images
+
+
+def test_the_paired_test_has_the_power_of_the_formula():
+    found = power(3000, 300)
+    assert 0.6 < found.formula < 0.95
+    assert found.found == pytest.approx(found.formula, abs=0.03)
+    assert found.unpaired < 0.5 * found.found
+
+
+def test_equal_models_are_told_apart_once_in_20_times():
+    paired, single = false_alarms(3000, 300)
+    assert paired == pytest.approx(0.05, abs=0.012)
+    assert single <= 0.05
+
+
+def test_knowing_how_images_were_drawn_narrows_intervals_that_still_cover():
+    found = gain(3000)
+    assert 0.935 <= found.covered <= 0.965
+    assert found.unaware > 0.985, "without that knowledge intervals are too wide, never too narrow"
+    assert found.simple < 0.93
+    assert found.both < 0.9 * found.simple
