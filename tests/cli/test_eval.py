@@ -187,7 +187,7 @@ def broken_off(tmp_path: Path, *options: str) -> list[str]:
     call += ["--workers", "0", *options]
     result = runner.invoke(app, [*call, "-o", str(tmp_path / "run.json")])
     assert result.exit_code == 3
-    assert "1 of 6 images could not be read; cells with all their images are kept" in result.stderr
+    assert "1 of 6 images could not be read; 3 of 4 cells have all their images" in result.stderr
     assert str(broken) in result.stderr
     assert len(read_run(tmp_path / "run.json").cells) == 3
     broken.write_bytes(whole)
