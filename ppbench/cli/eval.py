@@ -351,7 +351,7 @@ def _how_it_stopped(run: Run) -> str:
     stopping, protocol = run.stopping, run.protocol
     if stopping is None:
         return ""
-    what = f"{stopping.metric} {'- baseline ' if stopping.baseline else ''}{stopping.value:.2f}"
+    what = f"{stopping.metric} {stopping.value:.2f}"
     ended = f"after {protocol.n:,} of {protocol.total:,} images" if stopping.reached else "not reached; all images done"
     return (
         f"{run.model.name}: {stopping.wanted} {ended}: {what}, {100 * stopping.confidence:g} % interval "

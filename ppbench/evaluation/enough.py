@@ -1,7 +1,8 @@
 """Ending an evaluation as soon as it knows enough: images in a random order, all cells of each, looked at as they come.
 
 Every look at an interval is a chance to be wrong; those used here (`ppbench.metrics.sequences`) hold at all looks at
-once. They are of what all images of the evaluation would give, of which those visited are a random, stratified part.
+once. That of a metric is of what all images of the dataset would give, of which those visited are a random, stratified
+part; that of a comparison is about images like these.
 Free of torch.
 """
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Source, stratified_order
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.tally import Tally
+from ppbench.evaluation.tally import Record, Tally
 from ppbench.metrics.accuracy import headline_corruptions
 from ppbench.metrics.metric import Unavailable
 from ppbench.metrics.normalizers import ALEXNET
@@ -27,6 +28,8 @@ from ppbench.run import Stopping
 from ppbench.vocabulary import set_label, severity_label
 
 CONFIDENCE = 0.95
+CHUNK = 128
+"""Images between two looks, always at the same places of the order: how fast it goes does not change where it ends."""
 
 
 class Enough(ABC):
@@ -41,31 +44,45 @@ class Enough(ABC):
     """
 
     def __init__(self, source: Source, seed: int, subjects: int, label: str, weights: Weights) -> None:
-        self.order = stratified_order(source.ids, source.labels, seed)
-        """``(n,)``: the images in the order in which they are visited."""
+        order = stratified_order(source.ids, source.labels, seed)
+        self.chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
+        """Places of the images, in the order in which they are visited."""
+        self._chunk_of = np.argsort(order) // CHUNK
         self._label, self._weights, self._strata = label, weights, source.labels
-        self._seen = [np.zeros(len(source.ids), np.bool_) for _ in range(subjects)]
-        self._sequences = [self._sequence(len(source.ids)) for _ in range(subjects)]
+        self._looks = 0
+        self._reached = False
+        self._sequences = [self._sequence(source.total) for _ in range(subjects)]
+
+    def fits(self, record: Record) -> bool:
+        """Whether all images of a record are of one chunk, so that it is counted or not as a whole."""
+        return len(np.unique(self._chunk_of[record.places])) == 1
 
     def is_reached(self, tallies: Sequence[Tally]) -> bool:
-        """Take in the images that are new, and say whether enough is known of every model."""
-        for subject, tally in enumerate(tallies):
-            new = tally.done.all(0) & ~self._seen[subject]
-            if new.any():
-                self._sequences[subject].add(self._values(tally, new), self._strata[new])
-                self._seen[subject] |= new
-        return all(self._is_enough(sequence) for sequence in self._sequences)
+        """Look at the chunks that are finished since the last time, one by one, and say whether enough is known."""
+        while not self._reached and self._looks < len(self.chunks):
+            chunk = self.chunks[self._looks]
+            if not all(tally.done[:, chunk].all() for tally in tallies):
+                break
+            for sequence, tally in zip(self._sequences, tallies, strict=True):
+                sequence.add(self._values(tally, chunk), self._strata[chunk])
+            self._looks += 1
+            self._reached = all(self._is_enough(sequence) for sequence in self._sequences)
+        return self._reached
 
-    def stoppings(self, tallies: Sequence[Tally]) -> list[Stopping]:
+    def visited(self) -> NDArray[np.bool_]:
+        """``(n,)``: the images looked at."""
+        return self._chunk_of < self._looks
+
+    def stoppings(self) -> list[Stopping]:
         """How it ended, for each model."""
-        reached = self.is_reached(tallies)
-        return [self._stopping(sequence, reached) for sequence in self._sequences]
+        return [self._stopping(sequence) for sequence in self._sequences]
 
     def describe(self) -> str:
         """Where it stands, for people."""
-        return ", ".join(
+        known = [
             f"{100 * s.interval.value:.2f} ± {50 * (s.interval.high - s.interval.low):.2f}" for s in self._sequences
-        )
+        ]
+        return ", ".join(known) if self._looks else ""
 
     @abstractmethod
     def _sequence(self, total: int) -> ConfidenceSequence:
@@ -81,16 +98,16 @@ class Enough(ABC):
     def _baseline(self) -> str | None:
         return None
 
-    def _values(self, tally: Tally, new: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """``(k,)``: the part of each new image in the metric."""
+    def _values(self, tally: Tally, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``(k,)``: the part of each image in the metric."""
         rows = {cell: row for row, cell in enumerate(tally.cells)}
-        return PerImage("this model", ~tally.right[:, new], rows).weighted(self._weights)
+        return PerImage("this model", ~tally.right[:, places], rows).weighted(self._weights)
 
     def _span(self) -> float:
         """Largest less smallest possible value of an image."""
         return sum(abs(weight) for weight in self._weights.values())
 
-    def _stopping(self, sequence: ConfidenceSequence, reached: bool) -> Stopping:
+    def _stopping(self, sequence: ConfidenceSequence) -> Stopping:
         value, low, high = sequence.interval
         return Stopping(
             metric=self._label,
@@ -99,7 +116,7 @@ class Enough(ABC):
             low=100 * low,
             high=100 * high,
             wanted=self._wanted(),
-            reached=reached,
+            reached=self._reached,
             baseline=self._baseline(),
         )
 
@@ -152,15 +169,16 @@ class DecidedAgainst(Enough):
                 "Give a baseline run of all these images: without --until, with the same --limit and --seed.",
             )
         self._max_drop, self._of_baseline, self._sha256 = max_drop, baseline.weighted(weights), weights_sha256
-        super().__init__(source, seed, subjects, label, weights)
+        super().__init__(source, seed, subjects, f"{label} above the baseline's", weights)
 
     def _sequence(self, total: int) -> ConfidenceSequence:
-        # Half of what is tolerated tells no drop from one that is not; without tolerance, half a point.
+        # Half of what is tolerated tells no drop from one that is not; without tolerance, half a point. Which of two
+        # models errs more is a question about images like these: not even all of this set's decide it for sure.
         half_width = (self._max_drop or 1.0) / 200
-        return ConfidenceSequence(CONFIDENCE, half_width=half_width, total=total, span=2 * self._span())
+        return ConfidenceSequence(CONFIDENCE, half_width=half_width, span=2 * self._span())
 
-    def _values(self, tally: Tally, new: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return super()._values(tally, new) - self._of_baseline[new]
+    def _values(self, tally: Tally, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        return super()._values(tally, places) - self._of_baseline[places]
 
     def _is_enough(self, sequence: ConfidenceSequence) -> bool:
         return decided(sequence.interval, self._max_drop / 100) is not None

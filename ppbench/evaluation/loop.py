@@ -16,16 +16,16 @@ from torch import Tensor
 from ppbench.data.source import Broken, Cell, Source
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.devices import full_precision
-from ppbench.evaluation.enough import Enough
+from ppbench.evaluation.enough import CHUNK, Enough
 from ppbench.evaluation.heads import Head, choose_head
 from ppbench.evaluation.journal import Journal
 from ppbench.evaluation.network import SMALL, Network, forward_size
-from ppbench.evaluation.plan import Block, Missing, plan_blocks, share, spread
+from ppbench.evaluation.plan import Block, Missing, plan_blocks, plan_chunks, share, spread
 from ppbench.evaluation.plausibility import PROBE, Plausibility, mildest
 from ppbench.evaluation.stream import Batch, stream, to_device
 from ppbench.evaluation.subjects import Subject
 from ppbench.evaluation.tally import SUMS, Record, Tally, count
-from ppbench.evaluation.team import ENOUGH, FAILED, Team
+from ppbench.evaluation.team import Team
 from ppbench.run import Stopping, expected_cells
 from ppbench.vocabulary import C15, SEVERITIES
 
@@ -91,11 +91,6 @@ def batch_size(settings: Settings, source: Source) -> int:
     return settings.batch_size or forward_size(settings.device, source.size)
 
 
-def forward_batch(settings: Settings) -> int | None:
-    """Images of a forward pass: on a GPU what the user says, whose memory it is; on a CPU always the same."""
-    return settings.batch_size if settings.device.type == "cuda" else None
-
-
 def evaluate_all(
     subjects: Sequence[Subject],
     source: Source,
@@ -131,8 +126,10 @@ def evaluate_all(
     seconds = round(time.perf_counter() - clock, 3)
     if enough is None or stopped_by is not None or not work.tallies:
         return Outcome(work.tallies, stopped_by, seconds)
-    visited = np.logical_and.reduce([tally.done.all(0) for tally in work.tallies])
-    return Outcome(work.tallies, None, seconds, visited, enough.stoppings(work.tallies))
+    enough.is_reached(work.tallies)
+    visited = enough.visited()
+    pairs = zip(work.tallies, work.records, strict=True)
+    return Outcome([t.narrowed(visited, r) for t, r in pairs], None, seconds, visited, enough.stoppings())
 
 
 def check_fits(subject: Subject, source: Source, settings: Settings) -> Head:
@@ -177,11 +174,12 @@ class _Evaluation:
         """Other processes that have not yet said that they are done; the first process counts them."""
         images = len(source.ids)
         self.tallies = [Tally(self._cells, images) for _ in subjects if team.is_first]
+        self.records: list[list[Record]] = [[] for _ in self.tallies]
+        """All that is in the tallies, where not all of it may count in the end."""
         self._own = np.zeros((len(subjects), len(self._cells), 1 + SUMS), np.int64)
         """What this process has added to the tallies in this run."""
         for tally, journal in zip(self.tallies, self._journals, strict=False):
-            for record in journal.records:
-                tally.add(record)
+            self._add(tally, [record for record in journal.records if enough is None or enough.fits(record)])
             if journal.records:
                 self._advance(self._cells[0], int(np.count_nonzero(tally.done)))
         self._before = [tally.totals() for tally in self.tallies]
@@ -226,7 +224,7 @@ class _Evaluation:
         networks = [
             Network(
                 subject, self._settings.device, head, precision=self._settings.precision,
-                compiled=self._settings.compiled, resize=self._settings.resize, batch=forward_batch(self._settings),
+                compiled=self._settings.compiled, resize=self._settings.resize, batch=self._forward_batch(),
             )
             for subject, head in zip(self._subjects, self._heads, strict=True)
         ]  # fmt: skip
@@ -239,20 +237,24 @@ class _Evaluation:
                         self._queue.put(_Scored(subject, batch, keep), network.score(batch.images, labels))
                 if self._queue.is_due:
                     self._flush()
-                if (why := self._team.stopped()) == FAILED or (why == ENOUGH and batch.ends_block):
+                if self._team.is_stopped():
                     break
             self._flush(last=True)
+
+    def _forward_batch(self) -> int | None:
+        """Images of a forward pass: on a GPU what the user says, whose memory it is; on a CPU always the same."""
+        if self._settings.device.type != "cuda":
+            return None
+        return self._settings.batch_size or (None if self._enough is None else CHUNK)
 
     def _blocks(self, missing: Missing, size: int) -> list[Block]:
         """All that is missing, in the order in which it is done.
 
-        Where it may end early, images come in their random order with all their cells; those that an interrupted
-        evaluation had begun come first, so that at the end there is no image with some of its cells.
+        Where it may end early, images come in their random order with all their cells.
         """
         if self._enough is None:
             return plan_blocks(missing, size, image_major=self._source.image_major, first=self._probe(missing))
-        begun = np.logical_or.reduce(self._done).any(0)
-        return plan_blocks(missing, size, image_major=True, first=missing & begun, order=self._enough.order)
+        return plan_chunks(missing, size, self._enough.chunks)
 
     def _probe(self, missing: Missing) -> Missing:
         """What shows early on whether labels and preprocessing are right: some images of the mildest cell."""
@@ -295,15 +297,20 @@ class _Evaluation:
         """In the first process: count and write down what was found."""
         for subject, tally in enumerate(self.tallies):
             new = [record for other, record in records if other == subject]
-            for record in new:
-                tally.add(record)
+            self._add(tally, new)
             if self._journals and new:
                 self._journals[subject].add(new)
             self._plausible.check(self._subjects[subject].name, tally)
         if self._enough is not None and records and self._enough.is_reached(self.tallies):
-            self._team.stop(ENOUGH)
+            self._team.stop()
         for _, record in records:
             self._advance(record.cell, len(record.places))
+
+    def _add(self, tally: Tally, records: Sequence[Record]) -> None:
+        for record in records:
+            tally.add(record)
+        if self._enough is not None:
+            self.records[next(n for n, other in enumerate(self.tallies) if other is tally)].extend(records)
 
     def _receive(self) -> None:
         """In the first process: take in what the others have found."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +21,7 @@ class Block(NamedTuple):
     """Places in the list of cells."""
 
 
-def plan_blocks(
-    missing: Missing, size: int, *, image_major: bool, first: Missing | None = None,
-    order: NDArray[np.int64] | None = None,
-) -> list[Block]:  # fmt: skip
+def plan_blocks(missing: Missing, size: int, *, image_major: bool, first: Missing | None = None) -> list[Block]:
     """Cut all that is missing into blocks of at most ``size`` images.
 
     Args:
@@ -32,12 +29,7 @@ def plan_blocks(
         size: Images of a block.
         image_major: Whether a block has all the cells its images lack, or one cell.
         first: Of the missing, what is to be done before the rest.
-        order: ``(n,)`` the images in the order in which they are visited; None: as they are.
     """
-    if order is not None:
-        first = None if first is None else first[:, order]
-        blocks = plan_blocks(missing[:, order], size, image_major=image_major, first=first)
-        return [block._replace(places=order[block.places]) for block in blocks]
     if first is not None:
         return [
             *plan_blocks(missing & first, size, image_major=image_major),
@@ -46,6 +38,21 @@ def plan_blocks(
     groups = _by_image(missing) if image_major else _by_cell(missing)
     return [
         Block(places[start : start + size], cells) for places, cells in groups for start in range(0, len(places), size)
+    ]
+
+
+def plan_chunks(missing: Missing, size: int, chunks: Sequence[NDArray[np.int64]]) -> list[Block]:
+    """Cut all that is missing into blocks, each of images of one chunk, one chunk after another, with all their cells.
+
+    Args:
+        missing: What is to be computed.
+        size: Images of a block.
+        chunks: Places of images.
+    """
+    return [
+        block._replace(places=chunk[block.places])
+        for chunk in chunks
+        for block in plan_blocks(missing[:, chunk], size, image_major=True)
     ]
 
 

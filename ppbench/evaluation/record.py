@@ -157,7 +157,7 @@ def results(
     for identity, tally, stopping in zip(identities, outcome.tallies, stoppings, strict=True):
         of_visited = identity, tally
         if outcome.visited is not None:
-            of_visited = _narrowed(identity, source, outcome.visited), tally.narrowed(outcome.visited)
+            of_visited = _narrowed(identity, source, outcome.visited), tally
         found.append(_result(*of_visited, provenance, stopping))
     return found
 

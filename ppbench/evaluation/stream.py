@@ -29,8 +29,6 @@ class Batch(NamedTuple):
     images: Tensor
     """``(n, C, H, W)`` uint8 in channels_last; broken images are black."""
     broken: tuple[Broken, ...]
-    ends_block: bool = False
-    """Whether all cells of its block are done with it."""
 
 
 def stream(
@@ -54,9 +52,7 @@ def stream(
     readings = (reading for block in blocks for reading in readings_of(source, cells, block))
     with closing(ordered_map(partial(reader, source), readings, workers)) as loaded:
         for block in blocks:
-            of_block = (_batches if source.image_major else _batches_as_read)(source, cells, block, loaded, device)
-            for number, batch in enumerate(of_block, 1):
-                yield batch._replace(ends_block=number == len(block.cells))
+            yield from (_batches if source.image_major else _batches_as_read)(source, cells, block, loaded, device)
 
 
 def _batches(

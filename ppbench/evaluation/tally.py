@@ -6,7 +6,7 @@ process they were made leaves no trace. Free of torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,13 +60,20 @@ class Tally:
         else:
             self._sums[number] += record.sums
 
-    def narrowed(self, images: NDArray[np.bool_]) -> Tally:
-        """The same of some images ``(n,)``, of which every cell is done; of the others none is."""
-        if self.done[:, ~images].any() or not self.done[:, images].all():
-            raise RuntimeError("images are done in some of their cells")
+    def narrowed(self, images: NDArray[np.bool_], records: Iterable[Record]) -> Tally:
+        """The same of some images ``(n,)`` alone.
+
+        Args:
+            images: All cells of which are done.
+            records: All that were added, each of which is of these images, or of none of them.
+        """
         kept = Tally(self.cells, int(images.sum()))
-        kept.done, kept.right = self.done[:, images], self.right[:, images]
-        kept._sums, kept._counted = self._sums, self._counted
+        number = np.cumsum(images) - 1
+        for record in records:
+            if images[record.places].all():
+                kept.add(record._replace(places=number[record.places]))
+        if not kept.done.all():
+            raise RuntimeError("images are done in some of their cells only")
         return kept
 
     def finished(self) -> list[CellKey]:

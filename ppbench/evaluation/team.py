@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed
 
-FAILED, ENOUGH = "failed", "enough"
+_STOP = "stop"
 _PATIENCE = timedelta(days=7)
 """How long a process waits for what another has to tell: the others may be listing millions of files."""
 
@@ -28,7 +28,7 @@ class Team:
     rank, size = 0, 1
 
     def __init__(self) -> None:
-        self._stopped: str | None = None
+        self._stopped = False
 
     @property
     def is_first(self) -> bool:
@@ -51,12 +51,12 @@ class Team:
         """In the first process: what has arrived from the others since the last call."""
         return []
 
-    def stop(self, why: str = FAILED) -> None:
-        """Ask all processes to end: at once if one `FAILED`, at the end of their block if it is `ENOUGH`."""
-        self._stopped = self._stopped or why
+    def stop(self) -> None:
+        """Ask all processes to end."""
+        self._stopped = True
 
-    def stopped(self) -> str | None:
-        """What one has asked for."""
+    def is_stopped(self) -> bool:
+        """Whether one has asked."""
         return self._stopped
 
     def total(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -110,11 +110,11 @@ class Processes(Team):
                 self._received[rank] += 1
         return messages
 
-    def stop(self, why: str = FAILED) -> None:
-        self._store.set(why, "")
+    def stop(self) -> None:
+        self._store.set(_STOP, "")
 
-    def stopped(self) -> str | None:
-        return next((why for why in (FAILED, ENOUGH) if self._store.check([why])), None)
+    def is_stopped(self) -> bool:
+        return bool(self._store.check([_STOP]))
 
     def total(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         held = torch.from_numpy(counts.copy()).to(self._device)

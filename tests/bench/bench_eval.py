@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=None, help="photographs (32 on a CPU, 2048 on a GPU)")
     parser.add_argument("--batch", type=int, default=None, help="images per forward pass (default: ppbench's)")
     parser.add_argument("--precision", default=None, help="fp32 on a CPU, bf16 on a GPU")
-    parser.add_argument("--only", default=None, help="on-the-fly, arrays or usual")
+    parser.add_argument("--only", default=None, help="on-the-fly, arrays, usual or published")
     options = parser.parse_args()
     gpu = options.device == "cuda"
     options.precision = options.precision or ("bf16" if gpu else "fp32")
@@ -227,6 +227,8 @@ def main() -> None:
             arrays(folder, options)
         if options.only in (None, "usual") and not gpu:
             usual(folder, images, options)
+        if options.only in (None, "published") and not gpu:
+            published(folder, images, options)
 
 
 def job_for(options: argparse.Namespace, dataset: str, data: Path, **more: Any) -> Job:
@@ -250,7 +252,7 @@ def on_the_fly(folder: Path, images: int, options: argparse.Namespace) -> None:
 
 
 def arrays(folder: Path, options: argparse.Namespace) -> None:
-    images, corruptions = (10_000, C15[:4]) if options.device == "cuda" else (1_000, C15[:3])
+    images, corruptions = (10_000, C15[:4]) if options.device == "cuda" else (10_000, C15[:1])
     data = write_cifar_c(folder / "cifar", images, corruptions)
     subject = resnet20()
     job = job_for(options, "cifar10-c", data, corruptions=list(corruptions))
@@ -268,9 +270,14 @@ def usual(folder: Path, images: int, options: argparse.Namespace) -> None:
     loop = partial(usual_loop, plain, [(photographs, cell) for cell in cells], 32, 2)
     times = in_turn({"ppbench": partial(ours, subject, job, folder), "usual": loop}, options.rounds, "cpu")
     report("usual loop", times, images * len(cells), ">= 1.5", base="usual")
-    tree = write_published(photographs, folder / "published", cells[1:])
+
+
+def published(folder: Path, images: int, options: argparse.Namespace) -> None:
+    cells = [(name, 3) for name in C15]
+    subject, plain = resnet50(), create_model("resnet50").eval()
+    tree = write_published(write_photographs(folder / "clean", images), folder / "published", cells)
     job = job_for(options, "imagenet-c", tree, severities=["3"])
-    loop = partial(usual_loop, plain, [(tree / name / "3", None) for name, _ in cells[1:]], 32, 2)
+    loop = partial(usual_loop, plain, [(tree / name / "3", None) for name, _ in cells], 32, 2)
     times = in_turn({"ppbench": partial(ours, subject, job, folder), "usual": loop}, options.rounds, "cpu")
     report("published", times, images * 15, "none", base="usual")
 

@@ -27,7 +27,7 @@ NOISY = 2.0
 def main() -> None:
     """Print all tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=4000, help="Repetitions of each simulation.")
+    parser.add_argument("--runs", type=int, default=3000, help="Repetitions of each simulation.")
     runs = parser.parse_args().runs
     print_needed()
     print_coverage(runs)

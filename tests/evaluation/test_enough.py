@@ -14,7 +14,10 @@ from ppbench.cli.main import app
 from ppbench.data.catalog import EMBEDDED, open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
 from ppbench.errors import UsageError
-from ppbench.evaluation.enough import metric_weights
+from ppbench.evaluation import loop
+from ppbench.evaluation.enough import CHUNK, DecidedAgainst, metric_weights
+from ppbench.evaluation.tally import Record, Tally
+from ppbench.metrics.per_image import PerImage
 from ppbench.run import read_bits, read_run
 
 runner = CliRunner()
@@ -46,6 +49,7 @@ def test_it_stops_when_the_interval_is_narrow_and_is_a_part_of_the_whole(tmp_pat
     )  # fmt: skip
     assert run.stopping.high - run.stopping.low <= 3
     assert 100 < run.protocol.n < 2000
+    assert run.protocol.n % CHUNK == 0
     mean = np.mean([cell.error for cell in run.cells[1:]])
     assert run.stopping.value == pytest.approx(100 * mean)
     true = 100 * np.mean([cell.error for cell in all_images.cells[1:]])
@@ -76,6 +80,45 @@ def test_narrower_takes_more_images_and_what_cannot_be_reached_takes_all(tmp_pat
     assert "wrote" in result.stderr
 
 
+@pytest.mark.parametrize(("batch", "flush"), [("1", -1.0), ("50", 0.001), ("256", 9.0)])
+def test_how_fast_it_goes_does_not_change_where_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: str, flush: float
+) -> None:
+    options = ("--until", "2.5", "-c", "pixelate")
+    evaluated(tmp_path / "usual.json", *options)
+    monkeypatch.setattr(loop, "_FLUSH", flush)
+    evaluated(tmp_path / "run.json", *options, "--batch-size", batch)
+    usual, run = read_run(tmp_path / "usual.json"), read_run(tmp_path / "run.json")
+    assert (run.cells, run.stopping, run.protocol) == (usual.cells, usual.stopping, usual.protocol)
+
+
+def test_a_limit_is_a_part_of_the_dataset_and_says_no_more_than_it_knows(tmp_path: Path) -> None:
+    result = evaluated(tmp_path / "run.json", "--limit", "200", "--until", "0.5")
+    run = read_run(tmp_path / "run.json")
+    assert run.stopping is not None
+    assert not run.stopping.reached
+    assert run.stopping.high - run.stopping.low > 3
+    assert "not reached; all images done" in result.stderr
+
+
+def test_two_equal_models_are_seldom_told_apart() -> None:
+    """Also where all images are in: the decision is about images like these."""
+    n, decided = 500, 0
+    random = np.random.default_rng(0)
+    source = open_source(EMBEDDED, None, Geometry(28, None), limit=n)
+    cells = [("fog", severity) for severity in (1, 2, 3)]
+    for _ in range(200):
+        hard = random.random(n)
+        right, other = (random.random((3, n)) > hard for _ in range(2))
+        baseline = PerImage("old", ~other, {cell: row for row, cell in enumerate(cells)})
+        enough = DecidedAgainst(0.0, baseline, "0" * 64, source, 0, 1, "mean_error", dict.fromkeys(cells, 1 / 3))
+        tally = Tally(cells, n)
+        for row, cell in enumerate(cells):
+            tally.add(Record(cell, np.arange(n), right[row], None))
+        decided += enough.is_reached([tally])
+    assert decided <= 16  # 5 % of 200, and three standard deviations of that number
+
+
 def test_it_is_decided_against_a_baseline(tmp_path: Path, whole: Path) -> None:
     other = ["-m", "fashion-mnist-resnet8-pp3", "-c", "noise,pixelate", "-s", "1-2", "--batch-size", "32"]
     call = ["eval", *other, "--until-decided", str(whole), "--max-drop", "5", "-o", str(tmp_path / "run.json")]
@@ -99,7 +142,6 @@ def test_a_baseline_of_other_images_is_refused(tmp_path: Path, whole: Path) -> N
 
 def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ppbench.errors import DataError
-    from ppbench.evaluation import loop
     from ppbench.evaluation.network import Network
 
     monkeypatch.setattr(loop, "_FLUSH", -1.0)

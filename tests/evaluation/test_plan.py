@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from ppbench.evaluation.plan import Block, plan_blocks, share, spread
+from ppbench.evaluation.plan import Block, plan_blocks, plan_chunks, share, spread
 
 MISSING = arrays(np.bool_, st.tuples(st.integers(1, 5), st.integers(1, 30)))
 
@@ -38,6 +40,17 @@ def test_what_is_wanted_first_comes_first(missing: NDArray[np.bool_], first: NDA
     assert np.array_equal(covered(blocks, missing.shape), missing)
     early = [bool(first[np.ix_(block.cells, block.places)].all()) for block in blocks]
     assert early == sorted(early, reverse=True)
+
+
+@given(MISSING, st.integers(1, 9), st.integers(1, 12), st.randoms())
+def test_chunks_come_one_after_another(missing: NDArray[np.bool_], size: int, chunk: int, random: Random) -> None:
+    order = np.array(random.sample(range(missing.shape[1]), missing.shape[1]))
+    chunks = [order[start : start + chunk] for start in range(0, len(order), chunk)]
+    blocks = plan_chunks(missing, size, chunks)
+    assert np.array_equal(covered(blocks, missing.shape), missing)
+    numbers = [{number for number, part in enumerate(chunks) if np.isin(b.places, part).any()} for b in blocks]
+    assert all(len(number) == 1 for number in numbers)
+    assert [min(number) for number in numbers] == sorted(min(number) for number in numbers)
 
 
 def test_all_cells_of_an_image_come_together_where_one_decoding_serves_them() -> None:
