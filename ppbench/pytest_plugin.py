@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def ppbench_check() -> Callable[..., Verdict]:
     """A function ``(run, baseline, **rules)`` that fails the test unless the run passes, and returns the verdict.
 
+    What a pass should not hide (`Verdict.warnings`: what is inconclusive, for one) is a warning with the whole verdict.
+
     Rules are points by name: ``ppbench_check("run.json", "baseline.json", mean=0.5, **{"fog/3": 2})``.
     """
     return _check
@@ -48,4 +50,6 @@ def _check(
     )
     if not verdict.passed:
         pytest.fail(verdict.text, pytrace=False)
+    if verdict.warnings:
+        warnings.warn(verdict.text, stacklevel=2)
     return verdict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from ppbench.check.rules import Key, Rule, resolve
 from ppbench.check.verdict import OnInconclusive, Outcome, Status, Verdict
-from ppbench.compare.measured import Measured, read_measured
+from ppbench.compare.intervals import floored_deviation, paired_interval, paired_test
+from ppbench.compare.measured import Measured, in_common, read_measured
 from ppbench.compare.protocols import check_allowed, require_comparable
-from ppbench.errors import DataError
-from ppbench.metrics.intervals import deviation, mean_interval, quantile
-from ppbench.metrics.paired import detectable, holm, images_needed, mcnemar, paired_p
+from ppbench.errors import DataError, UsageError
+from ppbench.metrics.intervals import quantile
+from ppbench.metrics.paired import detectable, holm, images_needed, mcnemar
 
 POWER = 0.8
 """Probability with which the number of images that would decide shows a drop like the one seen."""
+FEWEST = 2
+"""Images of which a deviation can be had."""
 ROUNDING = 1e-9
 """Points: a drop that is the tolerance but for the last bits is within it."""
 
@@ -25,7 +28,7 @@ ROUNDING = 1e-9
 def check_files(
     run: Path,
     baseline: Path,
-    rules: dict[str, float],
+    rules: Mapping[str, float],
     *,
     confidence: float = 0.95,
     on_inconclusive: str = OnInconclusive.PASS,
@@ -43,19 +46,21 @@ def check_files(
 
     Raises:
         UsageError: If a rule or another value is not allowed.
-        DataError: If a file is missing or damaged, has no bits, or the baseline lacks cells of a rule.
+        DataError: If a file is missing or damaged, has no bits or one image, or the baseline lacks cells of a rule.
         NotComparableError: If the protocols differ in what is not allowed.
     """
     quantile(confidence)  # refuses what is none
     check_allowed(allow)
+    if on_inconclusive not in list(OnInconclusive):
+        raise UsageError(f"on-inconclusive {on_inconclusive} is not allowed", "It is pass or fail.")
     old, new = read_measured([baseline, run])
-    return check(new, old, resolve(rules, old.run.protocol), confidence, OnInconclusive(on_inconclusive), allow)
+    return check(new, old, rules, confidence, OnInconclusive(on_inconclusive), allow)
 
 
 def check(
     run: Measured,
     baseline: Measured,
-    rules: Sequence[Rule],
+    rules: Mapping[str, float],
     confidence: float,
     on_inconclusive: OnInconclusive,
     allow: Collection[str] = (),
@@ -63,16 +68,43 @@ def check(
     """Judge a run; see `check_files`."""
     names = (baseline.name, run.name)
     allowed = require_comparable(baseline.run.protocol, run.run.protocol, names, allow)
-    drops = [_drops(run, baseline, rule) for rule in rules]
-    tests = [
-        None if drop is None else _test(run, baseline, rule, drop) for rule, drop in zip(rules, drops, strict=True)
-    ]
-    outcomes = judge(rules, drops, tests, confidence, run.name)
-    warnings = [f"allowed to differ: {words}" for words in allowed]
+    found, old, new = _resolved(rules, baseline, run)
+    protocol = new.run.protocol
+    if protocol.n < FEWEST:
+        raise DataError(
+            f"the rule {found[0].name} cannot be tested: {protocol.n} image has no variance",
+            "Evaluate 2 images at least, better hundreds: `ppbench eval --limit 500`.",
+        )
+    drops = [_drops(new, old, rule) for rule in found]
+    tests = [None if drop is None else _test(new, old, rule, drop) for rule, drop in zip(found, drops, strict=True)]
+    outcomes = judge(found, drops, tests, confidence, run.name, protocol.total)
+    remarks = [f"allowed to differ: {words}" for words in allowed]
     if run.run.model.weights_sha256 == baseline.run.model.weights_sha256:
-        warnings.append("the run and the baseline have the same weights: this compares a model with itself")
-    n = run.run.protocol.n
-    return Verdict(run.name, baseline.name, n, confidence, tuple(outcomes), on_inconclusive, tuple(warnings))
+        remarks.append("the run and the baseline have the same weights: this compares a model with itself")
+    return Verdict(run.name, baseline.name, protocol.n, confidence, tuple(outcomes), on_inconclusive, tuple(remarks))
+
+
+def _resolved(rules: Mapping[str, float], baseline: Measured, run: Measured) -> tuple[list[Rule], Measured, Measured]:
+    """The rules over the cells that both were asked for, and both with these.
+
+    Raises:
+        UsageError: If a rule is none, or has no such cell.
+    """
+    resolve(rules, baseline.run.protocol)  # refuses what would be no rule of the baseline either
+    old, new = in_common(baseline, run)
+    found = []
+    for name, points in rules.items():
+        try:
+            (rule,) = resolve({name: points}, old.run.protocol)
+        except UsageError:
+            rule = Rule(name, points, ())
+        if not rule.cells:
+            raise UsageError(
+                f"the rule {name} has no cell that both {baseline.name} and {run.name} were asked for",
+                "Leave the rule out, or evaluate both with the same --corruptions and --severities.",
+            )
+        found.append(rule)
+    return found, old, new
 
 
 def judge(
@@ -81,6 +113,7 @@ def judge(
     tests: Sequence[float | None],
     confidence: float,
     name: str = "the run",
+    total: int | None = None,
 ) -> list[Outcome]:
     """Judge all rules together, so that chance breaks any of them with no more than 1 - confidence.
 
@@ -90,6 +123,7 @@ def judge(
         tests: The p-value of each, of no drop.
         confidence: 1 less the family-wise error.
         name: What the run is called.
+        total: Images of the dataset, more than which nobody is told to evaluate.
     """
     adjusted = iter(holm([p for p in tests if p is not None]))
     outcomes = []
@@ -98,14 +132,16 @@ def judge(
             reason = f"{name} lacks a cell of this rule (a missing cell fails): finish the evaluation"
             outcomes.append(Outcome(rule, Status.FAIL, reason=reason))
         else:
-            outcomes.append(_outcome(rule, drop, next(adjusted), confidence, len(rules)))
+            outcomes.append(_outcome(rule, drop, next(adjusted), confidence, len(rules), total))
     return outcomes
 
 
-def _outcome(rule: Rule, drop: NDArray[np.float64], p: float, confidence: float, rules: int) -> Outcome:
+def _outcome(
+    rule: Rule, drop: NDArray[np.float64], p: float, confidence: float, rules: int, total: int | None
+) -> Outcome:
     alpha = 1 - confidence
-    lost = mean_interval(drop, confidence)
-    needed = None
+    lost = paired_interval(drop, confidence)
+    needed = reason = None
     if lost.value <= rule.max_drop + ROUNDING:
         status = Status.PASS
     elif p < alpha:
@@ -113,9 +149,12 @@ def _outcome(rule: Rule, drop: NDArray[np.float64], p: float, confidence: float,
     else:
         status = Status.INCONCLUSIVE
         # Each rule is held to its share of the error probability, as Bonferroni has it: Holm needs no more.
-        needed = images_needed(deviation(drop), lost.value, POWER, alpha / rules)
+        needed = images_needed(floored_deviation(drop), lost.value, POWER, alpha / rules)
         needed = max(needed, len(drop) + 1)
-    return Outcome(rule, status, lost, p, detectable(drop, POWER, alpha / rules), needed)
+        if total is not None and needed > total:
+            needed = None
+            reason = f"all {total:,} images of the dataset are too few to decide it with a probability of 80 %"
+    return Outcome(rule, status, lost, p, detectable(drop, POWER, alpha / rules), needed, reason)
 
 
 def _drops(run: Measured, baseline: Measured, rule: Rule) -> NDArray[np.float64] | None:
@@ -145,4 +184,4 @@ def _test(run: Measured, baseline: Measured, rule: Rule, drop: NDArray[np.float6
     """The p-value of no drop: exact in one cell, by the normal approximation over several."""
     if len(rule.cells) == 1:
         return mcnemar(baseline.right[rule.cells[0]], run.right[rule.cells[0]])
-    return paired_p(drop)
+    return paired_test(drop)

@@ -41,9 +41,10 @@ class Outcome:
     detectable: float | None = None
     """The smallest drop that these images would show four times out of five, points."""
     images_needed: int | None = None
-    """To show a drop like this one; only of what is inconclusive."""
+    """To show a drop like this one four times out of five; only of what is inconclusive, and of no more images than the
+    dataset has."""
     reason: str | None = None
-    """Why there is no drop to judge."""
+    """Why there is no drop to judge, or no number of images needed."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Verdict:
     confidence: float
     outcomes: tuple[Outcome, ...]
     on_inconclusive: OnInconclusive = OnInconclusive.PASS
-    warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What differs and was allowed to, and what makes the comparison void."""
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -69,6 +71,11 @@ class Verdict:
         """What is inconclusive and does not make the verdict a regression."""
         open_ones = (outcome for outcome in self.outcomes if outcome.status is Status.INCONCLUSIVE)
         return tuple(outcome for outcome in open_ones if not self.fails(outcome))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a pass should not hide: the remarks, and what is inconclusive and let pass."""
+        return (*self.remarks, *(f"{outcome.rule.name}: inconclusive, and let pass" for outcome in self.tolerated))
 
     def fails(self, outcome: Outcome) -> bool:
         """Whether an outcome makes the verdict a regression."""
@@ -87,10 +94,15 @@ class Verdict:
 
     @property
     def headline(self) -> str:
-        """``FAIL: net.pt against base: 1 of 3 rules broken, 1 inconclusive (500 images)``."""
+        """``FAIL: net.pt against base: 1 of 3 rules broken, 1 inconclusive (500 images)``.
+
+        No rule is counted twice; inconclusive ones that fail are said to.
+        """
+        broken = sum(outcome.status is Status.FAIL for outcome in self.outcomes)
         open_ones = sum(outcome.status is Status.INCONCLUSIVE for outcome in self.outcomes)
-        counts = [f"{len(self.failed)} of {len(self.outcomes)} rules broken"]
-        counts += [f"{open_ones} inconclusive"] if open_ones else []
+        counts = [f"{broken} of {len(self.outcomes)} rules broken"]
+        strict = ", which fails" if self.on_inconclusive is OnInconclusive.FAIL else ""
+        counts += [f"{open_ones} inconclusive{strict}"] if open_ones else []
         word = "PASS" if self.passed else "FAIL"
         return f"{word}: {self.run} against {self.baseline}: {', '.join(counts)} ({self.n:,} images)"
 
@@ -111,8 +123,11 @@ def describe(outcome: Outcome, confidence: float) -> str:
     if drop is None or p is None:
         return f"{outcome.reason}"
     lost = f"drop {points(drop, confidence, 2)}, adjusted p {p_value(p)}; {allowed}"
-    if outcome.status is Status.INCONCLUSIVE and outcome.images_needed is not None:
-        return f"{lost}. This may be chance: about {outcome.images_needed:,} images would decide it"
+    if outcome.images_needed is not None:
+        needed = f"about {outcome.images_needed:,} images would decide it with a probability of 80 %"
+        return f"{lost}. This may be chance: {needed}"
+    if outcome.status is Status.INCONCLUSIVE:
+        return f"{lost}. This may be chance: {outcome.reason}"
     return lost
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.compare import AllowOption, print_sheets
+from ppbench.cli.compare import AllowOption, is_same_file, print_sheets
 from ppbench.cli.options import FormatOption
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
@@ -57,20 +57,31 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the run as a baseline to commit; with --baseline only if it passes.",
+            help="Write the run as a baseline to commit; where there is one, only if it passes, and not for chance.",
             show_default=False,
         ),
     ] = None,
     format: FormatOption = Format.RICH,
 ) -> None:
     """Check a run against a baseline: exit code 0 pass, 1 regression, 2 usage, 3 data, 4 not comparable."""
-    if update_baseline is not None and baseline is None:
-        _update(run, update_baseline)
-        return
     from ppbench.check.config import read_config
 
     settings = read_config(config)
-    verdict = _judge(run, baseline, max_drop or [], settings, confidence, on_inconclusive, allow)
+    reference = baseline or settings.baseline
+    if update_baseline is not None and baseline is None and _is_first(settings.baseline, update_baseline):
+        given = {
+            "--max-drop": bool(max_drop),
+            "--confidence": confidence is not None,
+            "--on-inconclusive": on_inconclusive is not None,
+            "--allow": bool(allow),
+            "--junit": junit is not None,
+            "--github-summary": github_summary,
+            "--format": format is not Format.RICH,
+        }
+        _refuse_without_baseline([option for option, is_given in given.items() if is_given])
+        _update(run, update_baseline)
+        return
+    verdict = _judge(run, reference, max_drop or [], settings, confidence, on_inconclusive, allow)
     _print(verdict, format)
     _warn_of_inconclusive(verdict)
     if junit is not None:
@@ -78,16 +89,40 @@ def check(
     if github_summary:
         _append_summary(verdict)
     if update_baseline is not None:
-        if verdict.passed:
-            _update(run, update_baseline)
-        else:
-            output.say(f"{update_baseline} is left as it was; to accept the drop, leave --baseline out")
+        _update_if_sure(run, update_baseline, verdict, by_config=settings.baseline is not None)
     raise typer.Exit(verdict.exit_code)
+
+
+def _is_first(baseline: Path | None, target: Path) -> bool:
+    """Whether there is nothing to check against: no baseline in the config, or one that is about to be written."""
+    return baseline is None or (not baseline.exists() and is_same_file(baseline, target))
+
+
+def _refuse_without_baseline(options: list[str]) -> None:
+    if options:
+        raise UsageError(
+            f"{', '.join(options)} with --update-baseline needs a baseline to check against",
+            "Give `--baseline RUN` too, or only `ppbench check RUN --update-baseline FILE` to write the first one.",
+        )
+
+
+def _update_if_sure(run: Path, target: Path, verdict: Verdict, *, by_config: bool) -> None:
+    """Write the baseline unless the run is worse or may be: a drop let pass would be where the next is counted from."""
+    if verdict.passed and not verdict.tolerated:
+        _update(run, target)
+        return
+    what = "inconclusive" if verdict.passed else "a regression"
+    mend = (
+        "delete the baseline of the config and write it anew without --baseline"
+        if by_config
+        else "leave --baseline out"
+    )
+    output.say(f"{what}: {target} is left as it was; to accept the drop, {mend}")
 
 
 def _judge(
     run: Path,
-    baseline: Path | None,
+    reference: Path | None,
     max_drop: list[str],
     settings: CheckConfig,
     confidence: float | None,
@@ -98,7 +133,6 @@ def _judge(
     from ppbench.check.judge import check_files
     from ppbench.check.rules import DEFAULT_RULES, parse_rules
 
-    reference = baseline or settings.baseline
     if reference is None:
         raise UsageError(
             "there is no baseline",
@@ -114,7 +148,7 @@ def _judge(
         reference,
         rules,
         confidence=_first(confidence, settings.confidence, 0.95),
-        on_inconclusive=_choice(on_inconclusive or settings.on_inconclusive or "pass"),
+        on_inconclusive=on_inconclusive or settings.on_inconclusive or "pass",
         allow=[*settings.allow, *(allow or [])],
     )
 
@@ -122,12 +156,6 @@ def _judge(
 def _first(*values: float | None) -> float:
     """The first that is given."""
     return next(value for value in values if value is not None)
-
-
-def _choice(value: str) -> str:
-    if value not in ("pass", "fail"):
-        raise UsageError(f"--on-inconclusive {value} is not allowed", "It is pass or fail.")
-    return value
 
 
 def _print(verdict: Verdict, format: Format) -> None:

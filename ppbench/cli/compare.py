@@ -20,7 +20,9 @@ AllowOption = Annotated[
     list[str] | None,
     typer.Option("--allow", metavar="FIELD", help="A field of the protocol that may differ (precision); repeatable."),
 ]
-ConfidenceOption = Annotated[float, typer.Option(help="Of the intervals; p-values are held to 1 less this.")]
+ConfidenceOption = Annotated[
+    float | None, typer.Option(help="Of the intervals; p-values are held to 1 less this.", show_default="0.95")
+]
 
 
 def compare(
@@ -29,7 +31,7 @@ def compare(
         Path | None, typer.Option(metavar="RUN", help="What the others are compared with.", show_default="the first")
     ] = None,
     normalizer: NormalizerOption = None,
-    confidence: ConfidenceOption = 0.95,
+    confidence: ConfidenceOption = None,
     allow: AllowOption = None,
     cells: Annotated[bool, typer.Option("--cells", help="Single cells too (JSON and CSV always have them).")] = False,
     published: Annotated[
@@ -40,12 +42,20 @@ def compare(
 ) -> None:
     """Compare models image by image: differences with intervals, p-values, and what these images could have shown."""
     if published is not None:
+        given = {
+            "--baseline": baseline is not None,
+            "--normalizer": normalizer is not None,
+            "--confidence": confidence is not None,
+            "--allow": bool(allow),
+            "--cells": cells,
+        }
+        _refuse_beside_published([option for option, is_given in given.items() if is_given])
         _print_published(runs, published, format)
         return
-    paths = runs if baseline is None else [baseline, *(path for path in runs if path != baseline)]
+    paths = runs if baseline is None else [baseline, *(path for path in runs if not is_same_file(path, baseline))]
     if len(paths) < 2:
         raise UsageError("one run is nothing to compare", "Give two or more: `ppbench compare OLD.json NEW.json`.")
-    comparisons = compare_files(paths, normalizer, confidence, allow or [])
+    comparisons = compare_files(paths, normalizer, 0.95 if confidence is None else confidence, allow or [])
     if format is Format.RICH:
         from ppbench.compare.sheets import sheets
 
@@ -60,7 +70,7 @@ def compare_files(paths: list[Path], normalizer: str | None, confidence: float, 
     """Compare all but the first run with the first.
 
     Raises:
-        UsageError: If an option's value is not allowed.
+        UsageError: If an option's value is not allowed, or a run is given twice.
         DataError: If a file is missing or damaged, or has no bits.
         NotComparableError: If protocols differ in what is not allowed.
     """
@@ -72,17 +82,40 @@ def compare_files(paths: list[Path], normalizer: str | None, confidence: float, 
 
     quantile(confidence)  # refuses what is none
     check_allowed(allow)
+    _refuse_twins(paths)
     reference, *others = read_measured(paths)
     if normalizer is None:
         divisor = customary_normalizer(reference.run, reference.accuracies)
     else:
-        divisor = reference.accuracies if Path(normalizer) == paths[0] else load_normalizer(normalizer)
+        divisor = reference.accuracies if is_same_file(Path(normalizer), paths[0]) else load_normalizer(normalizer)
     comparisons = []
     for other in others:
         names = (reference.name, other.name)
         allowed = require_comparable(reference.run.protocol, other.run.protocol, names, allow)
         comparisons.append(compare_two(reference, other, divisor, confidence, allowed))
     return comparisons
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths, however spelled, name one file, which need not exist."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.resolve() == other.resolve()
+
+
+def _refuse_twins(paths: list[Path]) -> None:
+    for place, path in enumerate(paths):
+        if any(is_same_file(path, earlier) for earlier in paths[:place]):
+            raise UsageError(f"{path} is given twice: a run does not differ from itself", "Give each run once.")
+
+
+def _refuse_beside_published(options: list[str]) -> None:
+    if options:
+        raise UsageError(
+            f"{', '.join(options)} is not allowed with --published",
+            "Published results have no bits: there is nothing to pair, and their normaliser is AlexNet.",
+        )
 
 
 def print_sheets(sheets: list[Sheet]) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.compare.intervals import POINTS, paired_interval, paired_test
 from ppbench.compare.measured import Key, Measured, in_common
 from ppbench.metrics.corruption_error import (
     clean_error,
@@ -17,10 +18,10 @@ from ppbench.metrics.corruption_error import (
     mean_error,
     relative_mean_corruption_error,
 )
-from ppbench.metrics.intervals import Interval, mean_interval
+from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric, Unavailable
 from ppbench.metrics.normalizers import Normalizer
-from ppbench.metrics.paired import detectable, holm, mcnemar, paired_p
+from ppbench.metrics.paired import detectable, holm, mcnemar
 from ppbench.metrics.per_image import PerImage
 from ppbench.vocabulary import CLEAN, family_of
 
@@ -191,20 +192,32 @@ def _difference(quantity: _Quantity, reference: Measured, other: Measured, confi
     points = 100 * (quantity.influence(other.images) - quantity.influence(reference.images))
     # Influences are up to a constant: their mean becomes the difference of the two numbers in the table.
     points += after.value - before.value - points.mean()
+    largest = _largest(quantity.name, before.value, reference)
     if quantity.cell is not None:
         p = mcnemar(reference.right[quantity.cell], other.right[quantity.cell])
     else:
-        p = paired_p(points)
+        p = paired_test(points, largest)
     return Difference(
         quantity.group,
         quantity.name,
         label,
         before.value,
         after.value,
-        mean_interval(points, confidence),
+        paired_interval(points, confidence, largest),
         p,
         detectable(points, alpha=1 - confidence),
     )
+
+
+def _largest(name: str, value: float, reference: Measured) -> float:
+    """Points by which an image may make a number differ: 100 of errors, and more where a normaliser divides them."""
+    if name not in ("mCE", "relative_mCE"):
+        return POINTS
+    accuracies = reference.accuracies
+    undivided = mean_error(accuracies, accuracies.headline, accuracies.severities).value or 0.0
+    if name == "relative_mCE":
+        undivided -= clean_error(accuracies).value or 0.0
+    return POINTS * max(1.0, value / undivided) if undivided > 0 else POINTS
 
 
 def _adjusted(differences: Sequence[Difference]) -> Iterator[Difference]:

@@ -78,7 +78,7 @@ def _overall(comparison: Comparison) -> str:
     if mean.points is None or mean.detectable is None:
         return f"Overall: n/a: {mean.reason}."
     interval = points(mean.points, comparison.confidence)
-    if not mean.detectable:
+    if not mean.detectable and mean.points.value == 0:
         return "Overall no image makes a difference."
     if mean.is_shown(comparison.alpha):
         word = "less" if mean.points.value < 0 else "more"

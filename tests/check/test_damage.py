@@ -32,6 +32,7 @@ def test_more_damage_is_a_worse_verdict(tmp_path, baseline, amount, worst, code)
     order = [Status.PASS, Status.INCONCLUSIVE, Status.FAIL]
     assert max((outcome.status for outcome in verdict.outcomes), key=order.index) is worst
     assert verdict.exit_code == code
-    assert not verdict.warnings
+    assert not verdict.remarks
+    assert bool(verdict.warnings) == (worst is Status.INCONCLUSIVE)
     strict = check_files(tmp_path / "run.json", baseline, RULES, on_inconclusive="fail")
     assert strict.exit_code == (0 if worst is Status.PASS else 1)

@@ -8,7 +8,8 @@ import pytest
 from ppbench.check.judge import judge
 from ppbench.check.rules import Rule
 from ppbench.check.verdict import Status
-from ppbench.metrics.paired import mcnemar, paired_p
+from ppbench.compare.intervals import paired_test
+from ppbench.metrics.paired import mcnemar
 
 REPLICATES = 800
 RULES = [Rule(f"corruption {place}", 0.0, ()) for place in range(15)]
@@ -30,7 +31,7 @@ def test_false_alarms_over_15_rules_are_at_most_5_percent(n, error, flips, cells
         if cells == 1:
             tests = [mcnemar(~one[0], ~other[0]) for one, other in zip(*wrong, strict=True)]
         else:
-            tests = [paired_p(drop) for drop in drops]
+            tests = [paired_test(drop) for drop in drops]
         outcomes = judge(RULES, list(drops), tests, 0.95)
         alarms += any(outcome.status is Status.FAIL for outcome in outcomes)
     assert alarms / REPLICATES <= 0.05

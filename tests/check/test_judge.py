@@ -6,7 +6,7 @@ import pytest
 from ppbench.check.baseline import update_baseline
 from ppbench.check.judge import check, check_files, judge
 from ppbench.check.junit import to_junit
-from ppbench.check.rules import Rule, resolve
+from ppbench.check.rules import Rule
 from ppbench.check.sheets import as_dict, export
 from ppbench.check.verdict import OnInconclusive, Status
 from ppbench.errors import DataError, NotComparableError, UsageError
@@ -22,7 +22,7 @@ OLD = make_measured(ERRORS, name="old", n=500)
 
 def verdict_of(run, rules, **options):
     options = {"confidence": 0.95, "on_inconclusive": OnInconclusive.PASS, **options}
-    return check(run, OLD, resolve(rules, OLD.run.protocol), **options)
+    return check(run, OLD, rules, **options)
 
 
 def newer(points, **options):
@@ -53,15 +53,32 @@ def test_one_broken_corruption_is_not_hidden_by_the_mean():
     assert statuses(verdict_of(run, {"mean": 0.5, "fog": 1.0})) == {"mean": Status.PASS, "fog": Status.FAIL}
 
 
-def test_a_drop_that_may_be_chance_says_how_many_images_would_decide():
-    verdict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0})
+@pytest.mark.parametrize(("total", "decidable"), [(500, False), (1_000_000, True)])
+def test_a_drop_that_may_be_chance_says_how_many_images_would_decide(total, decidable):
+    old, new = OLD, newer(0.4)
+    if decidable:
+        old = make_measured(ERRORS, name="old", n=500, total=total)
+        new = newer(0.4, total=total)
+    verdict = check(new, old, {"gaussian_noise/3": 0.0}, 0.95, OnInconclusive.PASS)
     (outcome,) = verdict.outcomes
     assert outcome.status is Status.INCONCLUSIVE
-    assert outcome.images_needed > 500
-    assert f"about {outcome.images_needed:,} images would decide it" in verdict.text
+    if decidable:
+        assert 500 < outcome.images_needed <= total
+        assert f"about {outcome.images_needed:,} images would decide it with a probability of 80 %" in verdict.text
+    else:
+        assert outcome.images_needed is None
+        assert "all 500 images of the dataset are too few to decide it" in verdict.text
     assert (verdict.exit_code, verdict.headline.startswith("PASS")) == (0, True)
+
+
+def test_an_inconclusive_rule_is_counted_once_and_is_a_warning():
+    verdict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0})
+    assert verdict.warnings == ("gaussian_noise/3: inconclusive, and let pass",)
+    assert as_dict(verdict)["warnings"] == list(verdict.warnings)
+    assert "3: inconclusive, and let pass" in export(verdict, "markdown")
     strict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0}, on_inconclusive=OnInconclusive.FAIL)
-    assert (strict.exit_code, strict.headline.startswith("FAIL")) == (1, True)
+    assert (strict.exit_code, strict.warnings) == (1, ())
+    assert strict.headline == ("FAIL: new against old: 0 of 1 rules broken, 1 inconclusive, which fails (500 images)")
 
 
 def test_more_rules_need_a_surer_drop():
@@ -82,15 +99,55 @@ def test_a_missing_cell_fails_and_one_missing_from_the_baseline_is_an_error():
     assert statuses(verdict) == {"fog": Status.FAIL, "snow": Status.PASS}
     assert "half lacks a cell of this rule" in verdict.text
     with pytest.raises(DataError, match="the baseline half lacks the cell fog/5"):
-        check(OLD, half, resolve({"fog": 1.0}, OLD.run.protocol), 0.95, OnInconclusive.PASS)
+        check(OLD, half, {"fog": 1.0}, 0.95, OnInconclusive.PASS)
 
 
-def test_fewer_corruptions_are_not_comparable_and_if_allowed_a_missing_cell():
-    few = make_measured({k: ERRORS[k] for k in ERRORS if k[0] in ("fog", "clean")}, n=500, corruptions=("fog",))
-    with pytest.raises(NotComparableError, match="corruptions fog, old 15 of them"):
+def test_fewer_corruptions_are_not_comparable_and_if_allowed_rules_are_over_those_in_common():
+    kept = ("gaussian_noise", "fog")
+    errors = {key: value for key, value in ERRORS.items() if key[0] in (*kept, "clean")}
+    few = make_measured(errors, name="few", n=500, corruptions=kept)
+    with pytest.raises(NotComparableError, match=r"corruptions .*, old 15 of them"):
         verdict_of(few, {"mean": 1.0})
-    verdict = verdict_of(few, {"mean": 1.0, "fog": 1.0}, allow=["corruptions"])
-    assert statuses(verdict) == {"mean": Status.FAIL, "fog": Status.PASS}
+    verdict = verdict_of(few, {"mean": 1.0, "noise": 1.0, "fog": 1.0}, allow=["corruptions"])
+    assert set(statuses(verdict).values()) == {Status.PASS}
+    assert [{c for c, _ in outcome.rule.cells} for outcome in verdict.outcomes] == [
+        set(kept), {"gaussian_noise"}, {"fog"},
+    ]  # fmt: skip
+    assert "allowed to differ: corruptions" in verdict.text
+    for name in ("snow", "snow/3", "blur"):
+        with pytest.raises(UsageError, match=f"the rule {name} has no cell that both old and few were asked for"):
+            verdict_of(few, {name: 1.0}, allow=["corruptions"])
+    with pytest.raises(UsageError, match="did you mean 'fog'"):
+        verdict_of(few, {"fogg": 1.0}, allow=["corruptions"])
+
+
+def test_no_corruption_in_common_is_no_mean():
+    fog, snow = (
+        make_measured({k: v for k, v in ERRORS.items() if k[0] in (c, "clean")}, name=c, n=500, corruptions=(c,))
+        for c in ("fog", "snow")
+    )
+    with pytest.raises(UsageError, match="the rule mean has no cell"):
+        check(fog, snow, {"mean": 1.0}, 0.95, OnInconclusive.PASS, ["corruptions"])
+
+
+def test_one_image_cannot_be_tested():
+    one, other = (make_measured(dict.fromkeys(ERRORS, 0.0), name=name, n=1) for name in "ab")
+    with pytest.raises(DataError, match="the rule fog cannot be tested: 1 image has no variance") as caught:
+        check(other, one, {"fog": 1.0}, 0.95, OnInconclusive.PASS)
+    assert caught.value.exit_code == 3
+
+
+def test_no_image_that_differs_has_an_interval_with_a_width():
+    (outcome,) = verdict_of(OLD, {"clean": 1.0}).outcomes
+    assert (outcome.p, outcome.drop.value) == (1, 0)
+    assert outcome.drop.low == pytest.approx(-0.784, abs=0.001)
+    assert outcome.drop.high == pytest.approx(0.784, abs=0.001)
+
+
+def test_what_inconclusive_may_do(tmp_path):
+    run = write_measured(tmp_path / "run.json", OLD)
+    with pytest.raises(UsageError, match="on-inconclusive maybe is not allowed"):
+        check_files(run, run, {"mean": 1.0}, on_inconclusive="maybe")
 
 
 def test_the_same_weights_are_warned_of():

@@ -54,6 +54,31 @@ def test_a_pass_returns_the_verdict(folder):
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "run", "message"),
+    [
+        ("inconclusive", {"errors": shifted(ERRORS, "noise", 0.4), "weights": "1"}, "INCONCLUSIVE  gaussian_noise/3"),
+        ("same", {"errors": ERRORS}, "same weights"),
+        ("other", {"errors": ERRORS, "weights": "1", "precision": "bf16"}, "allowed to differ: precision bf16"),
+    ],
+)
+def test_what_a_pass_should_not_hide_is_a_warning(folder, name, run, message):
+    write_measured(folder / f"{name}.json", make_measured(name=name, n=500, seed=1, **run))
+    rules = "**{'gaussian_noise/3': 0}, allow=['precision']"
+    test = f"def test_it(ppbench_check): assert ppbench_check('{name}.json', 'old.json', {rules}).passed"
+    result = run_pytest(folder, test)
+    assert result.returncode == 0, result.stdout
+    assert "UserWarning: PASS: " in result.stdout
+    assert message in result.stdout
+
+
+def test_another_word_for_on_inconclusive_is_a_usage_error(folder):
+    test = "def test_it(ppbench_check): ppbench_check('new.json', 'old.json', noise=20, on_inconclusive='warn')"
+    result = run_pytest(folder, test)
+    assert result.returncode == 1
+    assert "UsageError: on-inconclusive warn is not allowed" in result.stdout
+
+
 def test_no_rules_are_a_warning(folder):
     result = run_pytest(folder, "def test_it(ppbench_check): ppbench_check('old.json', 'old.json')")
     assert result.returncode == 0

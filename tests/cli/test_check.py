@@ -91,7 +91,7 @@ def test_inconclusive_passes_with_a_word_unless_told(tmp_path, old):
     path = write_measured(tmp_path / "slightly.json", slightly)
     result = invoke(path, "--baseline", old, "--max-drop", "gaussian_noise/3=0")
     assert result.exit_code == 0
-    assert "images would decide it" in words(result.stdout)
+    assert "all 500 images of the dataset are too few to decide it with a probability of 80 %" in words(result.stdout)
     assert "warning: gaussian_noise/3: inconclusive, and let pass" in words(result.stderr)
     strict = invoke(path, "--baseline", old, "--max-drop", "gaussian_noise/3=0", "--on-inconclusive", "fail")
     assert strict.exit_code == 1
@@ -122,3 +122,64 @@ def test_a_baseline_is_written_and_renewed_only_by_what_passes(tmp_path, old, ne
     assert invoke(new, "--baseline", base, "--max-drop", "noise=9", "--update-baseline", base).exit_code == 0
     assert base.read_text() != before
     assert invoke(new, "--baseline", base).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--max-drop", "noise=1"],
+        ["--confidence", "0.9"],
+        ["--on-inconclusive", "fail"],
+        ["--allow", "precision"],
+        ["--junit", "junit.xml"],
+        ["--github-summary"],
+        ["--format", "json"],
+    ],
+)
+def test_what_a_first_baseline_would_ignore_is_refused(tmp_path, old, options):
+    result = invoke(old, "--update-baseline", "base.json", *options)
+    assert result.exit_code == 2
+    assert f"{options[0]} with --update-baseline needs a baseline to check against" in words(result.stderr)
+    assert not (tmp_path / "base.json").exists()
+
+
+def test_an_inconclusive_drop_does_not_become_the_baseline(tmp_path, old):
+    slightly = make_measured(shifted(ERRORS, "noise", 0.4), name="new", seed=1, n=500, weights="1")
+    path = write_measured(tmp_path / "slightly.json", slightly)
+    invoke(old, "--update-baseline", "base.json")
+    before = (tmp_path / "base.json").read_text()
+    rule = ("--max-drop", "gaussian_noise/3=0")
+    result = invoke(path, "--baseline", "base.json", *rule, "--update-baseline", "base.json")
+    assert result.exit_code == 0
+    assert "inconclusive: base.json is left as it was" in words(result.stderr)
+    assert (tmp_path / "base.json").read_text() == before
+
+
+def test_the_baseline_of_the_config_guards_the_update(tmp_path, old, new):
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.ppbench.check]\nbaseline = "base.json"\n[tool.ppbench.check.max-drop]\nnoise = 1\n'
+    )
+    assert "commit both" in invoke(old, "--update-baseline", "base.json").stderr  # there is none yet
+    before = (tmp_path / "base.json").read_text()
+    result = invoke(new, "--update-baseline", "base.json")
+    assert result.exit_code == 1
+    assert "to accept the drop, delete the baseline of the config" in words(result.stderr)
+    assert (tmp_path / "base.json").read_text() == before
+    assert invoke(new, "--update-baseline", "base.json", "--max-drop", "noise=9", "--junit", "j.xml").exit_code == 0
+    assert (tmp_path / "base.json").read_text() != before
+    assert (tmp_path / "j.xml").exists()
+
+
+def test_the_way_to_accept_a_drop_is_one_that_works(tmp_path, old, new):
+    invoke(old, "--update-baseline", "base.json")
+    arguments = (new, "--baseline", "base.json", "--max-drop", "noise=1", "--update-baseline", "base.json")
+    assert "to accept the drop, leave --baseline out" in words(invoke(*arguments).stderr)
+    before = (tmp_path / "base.json").read_text()
+    assert invoke(new, "--update-baseline", "base.json").exit_code == 0
+    assert (tmp_path / "base.json").read_text() != before
+    (tmp_path / "pyproject.toml").write_text('[tool.ppbench.check]\nbaseline = "base.json"\n')
+    invoke(old, "--update-baseline", "base.json")  # better than what is there
+    assert "delete the baseline of the config and write it anew" in words(invoke(*arguments).stderr)
+    (tmp_path / "base.json").unlink()
+    assert invoke(new, "--update-baseline", "base.json").exit_code == 0
+    assert (tmp_path / "base.json").exists()

@@ -17,6 +17,10 @@ def invoke(*arguments):
     return CliRunner().invoke(app, ["compare", *map(str, arguments)])
 
 
+def words(text):
+    return " ".join(text.split())
+
+
 @pytest.fixture
 def old(tmp_path):
     return write_measured(tmp_path / "old.json", make_measured(ERRORS, name="resnet50"))
@@ -114,3 +118,32 @@ def test_neither_torch_nor_pandas_is_imported(old, new, command):
     arguments = [command, str(old), str(new)] if command == "compare" else [command, str(old), "--baseline", str(new)]
     answer = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_path_is_a_file_however_it_is_spelled(tmp_path, old, new, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def content(*options):
+        return json.loads(invoke("old.json", "new.json", *options, "--format", "json").stdout)["comparisons"]
+
+    assert content("--normalizer", old) == content("--normalizer", "old.json")
+    assert content("--baseline", old) == content("--baseline", "old.json") == content()
+    assert content("--normalizer", old) != content("--normalizer", new)
+
+
+def test_a_run_is_not_compared_with_itself(tmp_path, old, new, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for runs in (("old.json", old), ("old.json", new, "./new.json")):
+        result = invoke(*runs)
+        assert result.exit_code == 2
+        assert "is given twice: a run does not differ from itself" in words(result.stderr)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [["--baseline", "x"], ["--normalizer", "none"], ["--allow", "precision"], ["--cells"], ["--confidence", "0.95"]],
+)
+def test_what_does_not_apply_to_published_results_is_refused(old, option):
+    result = invoke(old, "--published", "imagenet-c-resnet50", *option)
+    assert result.exit_code == 2
+    assert f"{option[0]} is not allowed with --published" in words(result.stderr)

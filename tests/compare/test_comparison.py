@@ -133,3 +133,19 @@ def test_the_formats_say_the_same():
 
 def test_no_minus_before_zero():
     assert (signed(-0.01), signed(0.0), signed(-0.06), signed(0.06)) == ("+0.0", "+0.0", "-0.1", "+0.1")
+
+
+def test_all_right_against_all_wrong_is_a_difference():
+    right, wrong = (make_measured(dict.fromkeys(ERRORS, e), name=name, n=500) for e, name in ((0.0, "r"), (1.0, "w")))
+    words = in_words(compare(right, wrong, None))
+    assert "Overall it errs more (+100.0 points" in words
+    assert "no image makes a difference" not in words
+
+
+def test_no_interval_has_no_width_and_a_p_of_no_difference_is_1():
+    twin = make_measured(ERRORS, name="twin", n=2000)
+    for normalizer in (None, ALEXNET, OLD.accuracies):
+        for difference in compare(OLD, twin, normalizer).differences:
+            if difference.points is not None:
+                assert difference.points.low < difference.points.value == 0 < difference.points.high
+                assert difference.p == 1
