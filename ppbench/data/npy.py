@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,9 +64,17 @@ class ArrayFile(NamedTuple):
         Raises:
             DataError: As `header`.
         """
-        header = self.header()
+        header = _header_once(self)
+        if self.path.stat().st_size < header.begin + math.prod(header.shape) * header.dtype.itemsize:
+            self.header()  # which tells what has become of it
         mapped = np.memmap(self.path, header.dtype, "r", header.begin, header.shape)
         return np.array(mapped if rows is None else mapped[rows])
+
+
+@lru_cache(maxsize=64)
+def _header_once(file: ArrayFile) -> Header:
+    """Reading it takes as long as reading fifty images."""
+    return file.header()
 
 
 def array_file(path: Path) -> ArrayFile:
