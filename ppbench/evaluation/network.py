@@ -64,18 +64,18 @@ class Network:
         """
         parts = []
         while len(images):
-            part = self._attempt(images[: self.batch], labels[: self.batch])
+            part = self._attempt(images[: self.batch])
             if part is None:
                 self._halve()
             else:
                 parts.append(part)
-                images, labels = images[part.shape[1] :], labels[part.shape[1] :]
-        return torch.cat(parts, dim=1)
+                images = images[len(part) :]
+        return score(torch.cat(parts), self._targets(labels))
 
-    def _attempt(self, images: Tensor, labels: Tensor) -> Tensor | None:
-        """The scores; None if they do not fit into memory, all of which is free again when this returns."""
+    def _attempt(self, images: Tensor) -> Tensor | None:
+        """The logits; None if they do not fit into memory, all of which is free again when this returns."""
         try:
-            return score(self._select(self._logits(images)), self._targets(labels))
+            return self._select(self._logits(images))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
