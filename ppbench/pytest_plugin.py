@@ -37,17 +37,16 @@ def _check(
     from ppbench.check.judge import check_files
     from ppbench.check.rules import DEFAULT_RULES, parse_points
 
-    if not rules:
-        rules = dict(DEFAULT_RULES)
-        warnings.warn(f"no rules given: {rules} is used", stacklevel=2)
     verdict = check_files(
         Path(run),
         Path(baseline),
-        {name: parse_points(name, value) for name, value in rules.items()},
+        {name: parse_points(name, value) for name, value in rules.items()} or DEFAULT_RULES,
         confidence=confidence,
         on_inconclusive=on_inconclusive,
         allow=allow,
     )
+    if not rules:
+        warnings.warn(f"no rules given: {dict(DEFAULT_RULES)} is used", stacklevel=2)
     if not verdict.passed:
         pytest.fail(verdict.text, pytrace=False)
     if verdict.warnings:

@@ -1,8 +1,8 @@
 """The run file: the record of one model on one dataset, and the only door between inference and metrics.
 
 It holds integer counts per cell, never ratios, and all that is needed to know what they are counts of. One
-correctness bit per image and cell lies beside it in ``<name>.bits.npy``. Free of torch; docs/run-file.md describes
-the format for people, `json_schema` for programs.
+correctness bit per image and cell lies beside it in ``<name>.bits.npy``, with a key per image that tells which image
+it is. Free of torch; docs/run-file.md describes the format for people, `json_schema` for programs.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -110,6 +110,11 @@ class ModelRecord(_Record):
     """Of all parameters and buffers, independent of the file format (`ppbench.models.checkpoint.weights_hash`)."""
     parameters: Count
     card: dict[str, Any]
+
+    @property
+    def trained_on_corruptions(self) -> tuple[str, ...]:
+        """Corruptions that an augmentation of its training is of the same kind as, by its card; empty if not known."""
+        return tuple(self.card.get("trained_on_corruptions") or ())
 
 
 class ClassSubset(_Record):
@@ -216,7 +221,10 @@ class Provenance(_Record):
 
 
 class Bits(_Record):
-    """The file of correctness bits beside the run file: uint8 ``(cells, ceil(n / 8))``, big-endian bits."""
+    """The file of correctness bits beside the run file: uint8 ``(cells, ceil(n / 8))``, big-endian bits.
+
+    A second array in the same file, uint64 ``(n,)``, has the images' keys (`image_keys`); older files lack it.
+    """
 
     file: str
     sha256: str
@@ -287,13 +295,37 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Run.model_json_schema()}
 
 
-def write_run(path: Path, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None) -> Run:
+def image_keys(ids: Sequence[str]) -> NDArray[np.uint64] | None:
+    """A key for each image, the same in every run: the first 8 bytes of the id's BLAKE2b hash, low byte first.
+
+    Returns:
+        ``(n,)`` uint64; None if two images have one key, so that keys would not tell them apart.
+    """
+    import numpy as np
+
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids)
+    keys = np.frombuffer(digests, "<u8").astype(np.uint64)
+    return keys if len(np.unique(keys)) == len(keys) else None
+
+
+def write_run(
+    path: Path,
+    run: Run,
+    bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None,
+    keys: NDArray[np.uint64] | None = None,
+    *,
+    compact: bool = False,
+) -> Run:
     """Write ``run`` and, beside it, the correctness bits; each file appears whole or not at all.
 
     Args:
         path: The run file (``….json``).
         run: The record; its ``bits`` entry is filled in here.
         bits: ``(n,)`` booleans per cell of the run, in the order of the images.
+        keys: ``(n,)`` of the same images, in the same order (`image_keys`); None: the file has none, and the run can
+            be paired only with runs of the very same images.
+        compact: Write what a baseline needs and nothing that two runs of equal results differ in: no provenance, no
+            card and no nulls.
 
     Returns:
         The run as written.
@@ -307,10 +339,13 @@ def write_run(path: Path, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bo
         packed = np.stack([np.packbits(bits[cell.key]) for cell in run.cells])
         buffer = io.BytesIO()
         np.save(buffer, packed, allow_pickle=False)
+        if keys is not None:
+            np.save(buffer, keys.astype("<u8"), allow_pickle=False)
         name = f"{path.name.removesuffix('.json')}.bits.npy"
         atomic_write(path.with_name(name), buffer.getvalue())
         run = run.model_copy(update={"bits": Bits(file=name, sha256=hashlib.sha256(buffer.getvalue()).hexdigest())})
-    atomic_write(path, _pretty(run) + "\n")
+    content = run.model_dump(mode="json")
+    atomic_write(path, _pretty(_compacted(content) if compact else content) + "\n")
     return run
 
 
@@ -340,6 +375,8 @@ def read_run(path: Path | str) -> Run:
     while version in _MIGRATIONS:
         content = _MIGRATIONS[version](content)
         version = content["version"]
+    if content.pop("compact", False):
+        content = _expanded(content)
     try:
         return Run.model_validate(content)
     except ValidationError as error:
@@ -359,6 +396,44 @@ def read_bits(path: Path | str, run: Run) -> dict[tuple[str, int], NDArray[np.bo
     """
     import numpy as np
 
+    packed = _read_arrays(path, run).packed
+    return {
+        cell.key: np.unpackbits(row, count=cell.n).astype(bool) for cell, row in zip(run.cells, packed, strict=True)
+    }
+
+
+def read_image_keys(path: Path | str, run: Run) -> NDArray[np.uint64] | None:
+    """Read the images' keys (`image_keys`) from beside the bits: ``(n,)``, in the order of the bits.
+
+    Returns:
+        None if the file was written without them, as all were before there were keys.
+
+    Raises:
+        DataError: As `read_bits`; or if what stands for keys is none, or has a key twice.
+    """
+    import numpy as np
+
+    beside, _, keys = _read_arrays(path, run)
+    if keys is None:
+        return None
+    if keys.shape != (run.protocol.n,) or keys.dtype.newbyteorder("=") != np.uint64:
+        raise _damaged_keys(beside, f"shape {keys.shape} and type {keys.dtype}, not ({run.protocol.n},) and uint64")
+    if len(np.unique(keys)) < len(keys):
+        raise _damaged_keys(beside, "a key twice")
+    return keys
+
+
+class _Arrays(NamedTuple):
+    """What a file of bits holds."""
+
+    file: Path
+    packed: NDArray[np.uint8]
+    keys: NDArray[np.uint64] | None
+
+
+def _read_arrays(path: Path | str, run: Run) -> _Arrays:
+    import numpy as np
+
     if run.bits is None:
         raise DataError(f"{path} has no correctness bits", "Evaluate again to get them.")
     beside = Path(path).with_name(Path(run.bits.file).name)
@@ -368,10 +443,18 @@ def read_bits(path: Path | str, run: Run) -> dict[tuple[str, int], NDArray[np.bo
         raise DataError(f"cannot read {beside}: {error.strerror}", f"It belongs beside {path}.") from error
     if hashlib.sha256(raw).hexdigest() != run.bits.sha256:
         raise DataError(f"{beside} is not the file {path} was written with", "Keep the two together.")
-    packed = np.load(io.BytesIO(raw), allow_pickle=False)
-    return {
-        cell.key: np.unpackbits(row, count=cell.n).astype(bool) for cell, row in zip(run.cells, packed, strict=True)
-    }
+    buffer = io.BytesIO(raw)
+    packed = np.load(buffer, allow_pickle=False)
+    if buffer.tell() == len(raw):
+        return _Arrays(beside, packed, None)
+    try:
+        return _Arrays(beside, packed, np.load(buffer, allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        raise _damaged_keys(beside, "no array") from error
+
+
+def _damaged_keys(file: Path, found: str) -> DataError:
+    return DataError(f"{file} is damaged: its images' keys have {found}", "Evaluate again, or restore the file.")
 
 
 def _from_version_1(content: dict[str, Any]) -> dict[str, Any]:
@@ -383,9 +466,40 @@ _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_v
 """By the version that they read; each makes the next one."""
 
 
-def _pretty(run: Run) -> str:
+_NULLABLE = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
+"""Counts of a cell that may be unknown, which a compact file leaves out then."""
+
+
+def _compacted(content: dict[str, Any]) -> dict[str, Any]:
+    """A run file's content as baselines have it: sorted, and nothing in it of when and where it was made."""
+    model = {key: value for key, value in content["model"].items() if key != "card"}
+    kept = {key: value for key, value in content.items() if key != "provenance"}
+    cells = [dict(sorted(cell.items())) for cell in content["cells"]]
+    return _without_nulls({**kept, "cells": cells, "compact": True, "model": model})
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _expanded(content: dict[str, Any]) -> dict[str, Any]:
+    """What `_compacted` left out, as unknown; anything that is not as it should be is left to the validation."""
+    unknown = Provenance(
+        command="", git_commit=None, versions={}, platform="unknown", device="unknown", started="unknown", seconds=0
+    )
+    filled = {"provenance": unknown.model_dump(), **content}
+    if isinstance(filled.get("model"), dict):
+        filled["model"] = {"card": {}, **filled["model"]}
+    if isinstance(filled.get("cells"), list):
+        empty = dict.fromkeys(_NULLABLE)
+        filled["cells"] = [{**empty, **cell} if isinstance(cell, dict) else cell for cell in filled["cells"]]
+    return filled
+
+
+def _pretty(content: dict[str, Any]) -> str:
     """JSON with one line per cell: small enough to read, and a diff shows which cell changed."""
-    content = run.model_dump(mode="json", exclude={"cells"})
-    rows = ",\n".join(f"    {json.dumps(cell.model_dump(mode='json'))}" for cell in run.cells)
+    rows = ",\n".join(f"    {json.dumps(cell)}" for cell in content["cells"])
     body = json.dumps({**content, "cells": "@"}, indent=2, ensure_ascii=False, sort_keys=True)
-    return body.replace('"@"', f"[\n{rows}\n  ]" if run.cells else "[]", 1)
+    return body.replace('"@"', f"[\n{rows}\n  ]" if content["cells"] else "[]", 1)

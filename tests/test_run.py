@@ -24,6 +24,8 @@ Version 2, with the new fields in use::
 They stay as they are: every later version must read them.
 """
 
+import hashlib
+import io
 import json
 from pathlib import Path
 
@@ -35,7 +37,20 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ppbench.errors import DataError
-from ppbench.run import VERSION, Cell, ClassSubset, Run, expected_cells, json_schema, read_bits, read_run, write_run
+from ppbench.run import (
+    VERSION,
+    Bits,
+    Cell,
+    ClassSubset,
+    Run,
+    expected_cells,
+    image_keys,
+    json_schema,
+    read_bits,
+    read_image_keys,
+    read_run,
+    write_run,
+)
 from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN
 from tests.builders import make_bits, make_cell, make_classes, make_errors, make_run, without_probabilities
 
@@ -118,6 +133,7 @@ def test_a_migrated_run_is_the_run_with_the_defaults(tmp_path, seed, names, seve
     assert read_run(path) == run
 
 
+@settings(deadline=None)
 @given(st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: name != CLEAN))
 def test_a_corruption_may_have_a_name_of_the_dataset_s_own(name):
     run = make_run(corruptions=(name,), severities=(2,), n=10)
@@ -311,14 +327,76 @@ def test_bits_of_another_run_or_absent_ones_are_refused(written):
         read_bits(path, run)
 
 
+def test_an_images_key_is_its_ids_hash_and_the_same_everywhere():
+    keys = image_keys(["cat/1.png", "dog/1.png"])
+    assert keys.dtype == np.uint64
+    expected = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ("cat/1.png", "dog/1.png")]
+    assert [int(key).to_bytes(8, "little") for key in keys] == expected
+    assert int(image_keys(["cat/1.png"])[0]) == 0x0C8D28EC9DB3BEE4
+    assert image_keys([]).shape == (0,)
+
+
+def test_images_of_one_id_have_no_keys_for_these_would_not_tell_them_apart():
+    assert image_keys(["cat/1.png", "dog/1.png", "cat/1.png"]) is None
+
+
+def test_keys_are_kept_behind_the_bits_where_older_readers_do_not_look(written):
+    path, run, bits = written
+    assert read_image_keys(path, run) is None
+    keys = image_keys([f"{place}.png" for place in range(30)])
+    run = write_run(path, run, bits, keys)
+    assert read_run(path) == run
+    assert np.array_equal(read_image_keys(path, run), keys)
+    found = read_bits(path, run)
+    assert all(np.array_equal(found[key], bits[key]) for key in bits)
+    whole = np.load(path.with_name("run.bits.npy"), allow_pickle=False)  # the first array alone
+    assert (whole.shape, whole.dtype) == ((6, 4), np.uint8)
+
+
+@pytest.mark.parametrize("path", [V1, V2], ids=["v1", "v2"])
+def test_files_of_before_there_were_keys_have_none(path):
+    assert read_image_keys(path, read_run(path)) is None
+
+
+def as_array(values):
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("tail", "message"),
+    [
+        (b"garbage", "no array"),
+        (as_array(np.arange(30, dtype=np.uint64))[:-1], "no array"),
+        (as_array(np.array(["a"] * 30, object)), "no array"),
+        (as_array(np.arange(29, dtype=np.uint64)), r"shape \(29,\) and type uint64, not \(30,\) and uint64"),
+        (as_array(np.arange(30, dtype=np.int64)), "type int64, not"),
+        (as_array(np.zeros((30, 1), np.uint64)), "shape"),
+        (as_array(np.arange(30, dtype=np.uint64) % 29), "a key twice"),
+    ],
+)
+def test_what_stands_for_keys_and_is_none_is_damage(written, tail, message):
+    path, run, _ = written
+    beside = path.with_name("run.bits.npy")
+    beside.write_bytes(beside.read_bytes() + tail)
+    run = run.model_copy(
+        update={"bits": Bits(file=beside.name, sha256=hashlib.sha256(beside.read_bytes()).hexdigest())}
+    )
+    with pytest.raises(DataError, match=f"run.bits.npy is damaged: its images' keys have .*{message}") as caught:
+        read_image_keys(path, run)
+    assert caught.value.hint
+
+
 def test_bits_are_looked_for_only_beside_the_run(written, tmp_path):
     path, _, _ = written
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     path.with_name("run.bits.npy").rename(elsewhere / "run.bits.npy")
     damage(path, lambda content: content["bits"].update(file="elsewhere/run.bits.npy"))
-    with pytest.raises(DataError, match="cannot read"):
-        read_bits(path, read_run(path))
+    for read in (read_bits, read_image_keys):
+        with pytest.raises(DataError, match="cannot read"):
+            read(path, read_run(path))
 
 
 def test_a_run_that_cannot_be_written_leaves_the_old_one(written, monkeypatch):

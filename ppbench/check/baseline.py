@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ppbench.errors import DataError, UsageError
-from ppbench.run import Run, read_bits, read_run, write_run
+from ppbench.run import Run, read_bits, read_image_keys, read_run, write_run
 
 PROBABILITIES = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
 """Counts that no rule looks at."""
@@ -13,6 +13,8 @@ PROBABILITIES = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
 
 def update_baseline(run_file: Path, target: Path) -> Run:
     """Write a run as a baseline: a run file with top-1 counts, a line for each cell, and its bits beside it.
+
+    Runs of equal results make the same two files, byte for byte, whenever and wherever they were made.
 
     Raises:
         UsageError: If the target is no ``.json`` file, or is the run file.
@@ -25,6 +27,6 @@ def update_baseline(run_file: Path, target: Path) -> Run:
     run = read_run(run_file)
     if run.status != "complete":
         raise DataError(f"{run_file} was interrupted, and its missing cells would fail every check", "Finish it first.")
-    bits = read_bits(run_file, run)
+    bits, keys = read_bits(run_file, run), read_image_keys(run_file, run)
     cells = tuple(cell.model_copy(update=dict.fromkeys(PROBABILITIES)) for cell in run.cells)
-    return write_run(target, run.model_copy(update={"cells": cells}), bits)
+    return write_run(target, run.model_copy(update={"cells": cells}), bits, keys, compact=True)

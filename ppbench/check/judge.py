@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 
 from ppbench.check.rules import Key, Rule, resolve
 from ppbench.check.verdict import OnInconclusive, Outcome, Status, Verdict
+from ppbench.compare.common_images import FEWEST, pair
 from ppbench.compare.intervals import floored_deviation, paired_interval, paired_test
 from ppbench.compare.measured import Measured, in_common, read_measured
-from ppbench.compare.protocols import check_allowed, require_comparable
+from ppbench.compare.protocols import check_allowed
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics.intervals import quantile
 from ppbench.metrics.paired import detectable, holm, images_needed, mcnemar
 
 POWER = 0.8
 """Probability with which the number of images that would decide shows a drop like the one seen."""
-FEWEST = 2
-"""Images of which a deviation can be had."""
 ROUNDING = 1e-9
 """Points: a drop that is the tolerance but for the last bits is within it."""
 
@@ -42,12 +41,12 @@ def check_files(
         rules: Points by name (`ppbench.check.rules`).
         confidence: 1 less the probability that any rule is broken by chance.
         on_inconclusive: ``pass`` or ``fail``.
-        allow: Fields of the protocol that may differ.
+        allow: Fields of the protocol that may differ; ``ids``: judge the images that both saw.
 
     Raises:
         UsageError: If a rule or another value is not allowed.
         DataError: If a file is missing or damaged, has no bits or one image, or the baseline lacks cells of a rule.
-        NotComparableError: If the protocols differ in what is not allowed.
+        NotComparableError: If the protocols differ in what is not allowed, or there are no two images that both saw.
     """
     quantile(confidence)  # refuses what is none
     check_allowed(allow)
@@ -66,8 +65,7 @@ def check(
     allow: Collection[str] = (),
 ) -> Verdict:
     """Judge a run; see `check_files`."""
-    names = (baseline.name, run.name)
-    allowed = require_comparable(baseline.run.protocol, run.run.protocol, names, allow)
+    baseline, run, allowed, notes = pair(baseline, run, allow)
     found, old, new = _resolved(rules, baseline, run)
     protocol = new.run.protocol
     if protocol.n < FEWEST:
@@ -78,7 +76,7 @@ def check(
     drops = [_drops(new, old, rule) for rule in found]
     tests = [None if drop is None else _test(new, old, rule, drop) for rule, drop in zip(found, drops, strict=True)]
     outcomes = judge(found, drops, tests, confidence, run.name, protocol.total)
-    remarks = [f"allowed to differ: {words}" for words in allowed]
+    remarks = [*notes, *(f"allowed to differ: {words}" for words in allowed)]
     if run.run.model.weights_sha256 == baseline.run.model.weights_sha256:
         remarks.append("the run and the baseline have the same weights: this compares a model with itself")
     return Verdict(run.name, baseline.name, protocol.n, confidence, tuple(outcomes), on_inconclusive, tuple(remarks))
@@ -154,7 +152,16 @@ def _outcome(
         if total is not None and needed > total:
             needed = None
             reason = f"all {total:,} images of the dataset are too few to decide it with a probability of 80 %"
-    return Outcome(rule, status, lost, p, detectable(drop, POWER, alpha / rules), needed, reason)
+    return Outcome(
+        rule,
+        status,
+        lost,
+        p,
+        detectable(drop, POWER, alpha / rules),
+        needed,
+        reason,
+        adjusted=paired_interval(drop, 1 - alpha / rules),
+    )
 
 
 def _drops(run: Measured, baseline: Measured, rule: Rule) -> NDArray[np.float64] | None:

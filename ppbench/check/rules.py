@@ -22,6 +22,8 @@ DEFAULT_RULES: Mapping[str, float] = {MEAN: 0.5}
 
 EXAMPLE = "For example `--max-drop mean=0.5 --max-drop noise=1 --max-drop fog/3=2`, in percentage points."
 
+CELL = "A single cell is written CORRUPTION/SEVERITY, such as fog/3."
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -96,6 +98,8 @@ def _cells(name: str, protocol: Protocol) -> tuple[Key, ...]:
     elif name in families:
         members = tuple(member for member in corruptions if family_of(member) == name)
     else:
-        allowed_names = [MEAN, CLEAN, *families, *corruptions]
-        raise unknown_name("rule", name, allowed_names, "ppbench show BASELINE")
+        cells = [f"{member}/{level}" for member in corruptions for level in severities]
+        names = cells if severity else [MEAN, CLEAN, *families, *corruptions]
+        unknown = unknown_name("rule", name, names, "ppbench show BASELINE")
+        raise UsageError(unknown.message, f"{unknown.hint}\n{CELL}")
     return tuple((member, level) for member in members for level in severities)

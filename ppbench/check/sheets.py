@@ -63,7 +63,7 @@ def as_dict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
-    drop = outcome.drop
+    drop, adjusted = outcome.drop, outcome.adjusted
     return {
         "rule": outcome.rule.name,
         "max_drop": outcome.rule.max_drop,
@@ -71,6 +71,8 @@ def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
         "drop": _round(drop and drop.value),
         "low": _round(drop and drop.low),
         "high": _round(drop and drop.high),
+        "adjusted_low": _round(adjusted and adjusted.low),
+        "adjusted_high": _round(adjusted and adjusted.high),
         "p": outcome.p,
         "detectable": _round(outcome.detectable),
         "images_needed": outcome.images_needed,

@@ -45,6 +45,9 @@ class Outcome:
     dataset has."""
     reason: str | None = None
     """Why there is no drop to judge, or no number of images needed."""
+    adjusted: Interval | None = None
+    """The drop with the interval that holds for all rules at once: each has its share of the error probability
+    (Bonferroni), so that it is wider than ``drop`` where there are several rules."""
 
 
 @dataclass(frozen=True)

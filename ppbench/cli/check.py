@@ -139,18 +139,18 @@ def _judge(
             "Give `--baseline RUN`, or write one with `ppbench check RUN --update-baseline baseline.json`.",
         )
     rules = {**settings.rules, **parse_rules(max_drop)}
-    if not rules:
-        rules = dict(DEFAULT_RULES)
-        words = " ".join(f"{name}={points:g}" for name, points in rules.items())
-        output.say(f"no rules given: --max-drop {words} is used")
-    return check_files(
+    verdict = check_files(
         run,
         reference,
-        rules,
+        rules or DEFAULT_RULES,
         confidence=_first(confidence, settings.confidence, 0.95),
         on_inconclusive=on_inconclusive or settings.on_inconclusive or "pass",
         allow=[*settings.allow, *(allow or [])],
     )
+    if not rules:  # said only of what was judged, not before an error
+        words = " ".join(f"{name}={points:g}" for name, points in DEFAULT_RULES.items())
+        output.say(f"no rules given: --max-drop {words} is used")
+    return verdict
 
 
 def _first(*values: float | None) -> float:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 AllowOption = Annotated[
     list[str] | None,
-    typer.Option("--allow", metavar="FIELD", help="A field of the protocol that may differ (precision); repeatable."),
+    typer.Option(
+        "--allow", metavar="FIELD", help="A field of the protocol that may differ (precision), or ids; repeatable."
+    ),
 ]
 ConfidenceOption = Annotated[
     float | None, typer.Option(help="Of the intervals; p-values are held to 1 less this.", show_default="0.95")
@@ -34,6 +36,16 @@ def compare(
     confidence: ConfidenceOption = None,
     allow: AllowOption = None,
     cells: Annotated[bool, typer.Option("--cells", help="Single cells too (JSON and CSV always have them).")] = False,
+    all_metrics: Annotated[
+        bool,
+        typer.Option(
+            "--all-metrics",
+            help="CE, relative CE and calibration by corruption too (JSON and CSV always have them).",
+        ),
+    ] = False,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Of three and more runs: a table of each pair too, with p-values.")
+    ] = False,
     published: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Beside published results instead: imagenet-c-resnet50.", show_default=False),
@@ -48,6 +60,8 @@ def compare(
             "--confidence": confidence is not None,
             "--allow": bool(allow),
             "--cells": cells,
+            "--all-metrics": all_metrics,
+            "--pairs": pairs,
         }
         _refuse_beside_published([option for option, is_given in given.items() if is_given])
         _print_published(runs, published, format)
@@ -59,11 +73,11 @@ def compare(
     if format is Format.RICH:
         from ppbench.compare.sheets import sheets
 
-        print_sheets(sheets(comparisons, cells=cells))
+        print_sheets(sheets(comparisons, cells=cells, all_metrics=all_metrics, pairs=pairs))
     else:
         from ppbench.compare.export import export
 
-        output.data(export(comparisons, format, cells=cells))
+        output.data(export(comparisons, format, cells=cells, all_metrics=all_metrics, pairs=pairs))
 
 
 def compare_files(paths: list[Path], normalizer: str | None, confidence: float, allow: list[str]) -> list[Comparison]:
@@ -75,9 +89,10 @@ def compare_files(paths: list[Path], normalizer: str | None, confidence: float, 
         NotComparableError: If protocols differ in what is not allowed.
     """
     from ppbench.cli.show import customary_normalizer, load_normalizer
+    from ppbench.compare.common_images import pair
     from ppbench.compare.comparison import compare as compare_two
     from ppbench.compare.measured import read_measured
-    from ppbench.compare.protocols import check_allowed, require_comparable
+    from ppbench.compare.protocols import check_allowed
     from ppbench.metrics.intervals import quantile
 
     quantile(confidence)  # refuses what is none
@@ -90,9 +105,9 @@ def compare_files(paths: list[Path], normalizer: str | None, confidence: float, 
         divisor = reference.accuracies if is_same_file(Path(normalizer), paths[0]) else load_normalizer(normalizer)
     comparisons = []
     for other in others:
-        names = (reference.name, other.name)
-        allowed = require_comparable(reference.run.protocol, other.run.protocol, names, allow)
-        comparisons.append(compare_two(reference, other, divisor, confidence, allowed))
+        first, second, allowed, remarks = pair(reference, other, allow)
+        own = first.accuracies if divisor is reference.accuracies else divisor
+        comparisons.append(compare_two(first, second, own, confidence, allowed, remarks))
     return comparisons
 
 

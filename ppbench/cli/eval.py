@@ -249,9 +249,9 @@ class Tables:
         from ppbench.metrics.accuracy import Accuracies
         from ppbench.report.document import build_document
 
-        baseline = self.baseline or (Accuracies.from_run(*results[0]) if len(results) > 1 else None)
+        baseline = self.baseline or (Accuracies.from_run(*results[0][:2]) if len(results) > 1 else None)
         normalizer = customary_normalizer(results[0].run, baseline) if self.choose else self.normalizer
-        documents = [build_document(run, normalizer, baseline, bits=bits) for run, bits in results]
+        documents = [build_document(run, normalizer, baseline, bits=bits) for run, bits, _ in results]
         if self.format is Format.RICH and len(documents) > 1:
             for document in documents:
                 print_documents([document], self.format)
@@ -295,7 +295,7 @@ def _prepare(job: Job, names: list[str], team: Team, target: Path | None) -> Pre
     keep_freed_memory()
     prepared, failure = None, None
     try:
-        with _downloading() as told:
+        with downloading() as told:
             prepared = prepare(job, names, told if team.is_first else None)
         if team.is_first and target is not None:
             check_writable(target if target.suffix == ".json" else target / "run.json")
@@ -308,7 +308,7 @@ def _prepare(job: Job, names: list[str], team: Team, target: Path | None) -> Pre
 
 
 @contextmanager
-def _downloading() -> Iterator[Callable[[int, int], None]]:
+def downloading() -> Iterator[Callable[[int, int], None]]:
     """Yield what is told of downloads."""
     last = -1
 
@@ -336,7 +336,7 @@ def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> list[
             show(images, known)
 
         evaluated = measure(prepared, target, say=say, advance=advance, team=team, fresh=fresh)
-    for run, _ in evaluated.results:
+    for run, *_ in evaluated.results:
         if run.stopping is not None:
             say(_how_it_stopped(run))
     if evaluated.stopped_by is not None:

@@ -30,6 +30,10 @@ def show(
     confidence: Annotated[
         float, typer.Option(help="Of the intervals, if the run's correctness bits are beside it.")
     ] = 0.95,
+    intervals: Annotated[
+        bool,
+        typer.Option("--intervals", help="Give single cells and CE theirs in tables too (JSON and CSV have them)."),
+    ] = False,
     format: FormatOption = Format.RICH,
     formulas: Annotated[
         bool, typer.Option("--formulas", help="Print the metrics' definitions too (not in CSV).")
@@ -45,21 +49,23 @@ def show(
     reference = load_accuracies(Path(baseline)) if baseline else None
     divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
     document = build_document(results, divisor, reference, bits=bits, confidence=confidence, no_bits=no_bits)
-    print_documents([document], format, formulas=formulas)
+    print_documents([document], format, formulas=formulas, intervals=intervals)
 
 
-def print_documents(documents: list[Document], format: Format, *, formulas: bool = False) -> None:
+def print_documents(
+    documents: list[Document], format: Format, *, formulas: bool = False, intervals: bool = False
+) -> None:
     """Print one document, or several side by side, to stdout."""
     from ppbench.cli import output
 
     if format is Format.RICH:
         from ppbench.report.tables import tables
 
-        output.render(tables(documents, formulas=formulas))
+        output.render(tables(documents, formulas=formulas, intervals=intervals))
     else:
         from ppbench.report.export import export
 
-        output.data(export(documents, format, formulas=formulas))
+        output.data(export(documents, format, formulas=formulas, intervals=intervals))
 
 
 def load_results(path: Path) -> Run | Accuracies:

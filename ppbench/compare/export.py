@@ -8,25 +8,30 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ppbench.compare.comparison import Comparison, Difference
+from ppbench.compare.comparison import Comparison
+from ppbench.compare.difference import Difference
 from ppbench.compare.sheets import sheets
 from ppbench.compare.words import in_words
 from ppbench.report.export import DIGITS, to_latex, to_markdown
 
 CSV_COLUMNS = (
     "reference_run", "run", "group", "name", "reference", "value", "difference", "low", "high", "confidence", "p",
-    "detectable", "label", "reason",
+    "detectable", "label", "reason", "metric", "unit",
 )  # fmt: skip
-"""Values are in percent, differences in points."""
+"""Values are in percent and differences in points, or both in nats."""
 
 
-def export(comparisons: Sequence[Comparison], form: str, *, cells: bool = False) -> str:
+def export(
+    comparisons: Sequence[Comparison], form: str, *, cells: bool = False, all_metrics: bool = False, pairs: bool = False
+) -> str:
     """Write comparisons as text.
 
     Args:
         comparisons: Each of one model with the same reference.
         form: ``json``, ``csv``, ``markdown`` or ``latex``.
-        cells: Add the cells to tables; JSON and CSV always have them.
+        cells: Add the cells to tables.
+        all_metrics: Add CE, relative CE and calibration to tables.
+        pairs: Add a table for each pair where there are several. JSON and CSV always have all of this.
     """
     if form == "json":
         content = {"comparisons": [as_dict(comparison) for comparison in comparisons]}
@@ -34,11 +39,11 @@ def export(comparisons: Sequence[Comparison], form: str, *, cells: bool = False)
     if form == "csv":
         return _to_csv(comparisons)
     write = {"markdown": to_markdown, "latex": to_latex}[form]
-    return "\n\n".join(map(write, sheets(comparisons, cells=cells)))
+    return "\n\n".join(map(write, sheets(comparisons, cells=cells, all_metrics=all_metrics, pairs=pairs)))
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as lists, dicts, texts and numbers; values in percent, differences in points."""
+    """The comparison as lists, dicts, texts and numbers; values in percent, differences in points (log loss: nats)."""
     protocol = comparison.reference.run.protocol
     return {
         "reference": comparison.reference.name,
@@ -47,8 +52,10 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "n": protocol.n,
         "total": protocol.total,
         "normalizer": comparison.normalizer,
+        "normalizer_is_exact": comparison.normalizer_is_exact,
         "confidence": comparison.confidence,
         "allowed": list(comparison.allowed),
+        "remarks": list(comparison.remarks),
         "same_weights": comparison.same_weights,
         "verdict": in_words(comparison),
         "differences": [_difference_dict(difference) for difference in comparison.differences],
@@ -63,12 +70,14 @@ def _difference_dict(difference: Difference) -> dict[str, Any]:
         "label": difference.label,
         "reference": _round(difference.reference),
         "value": _round(difference.value),
-        "difference": _round(interval and interval.value),
+        "difference": _round(difference.change),
         "low": _round(interval and interval.low),
         "high": _round(interval and interval.high),
         "p": difference.p,
         "detectable": _round(difference.detectable),
         "reason": difference.reason,
+        "metric": difference.metric,
+        "unit": difference.unit,
     }
 
 

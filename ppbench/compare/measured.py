@@ -1,9 +1,9 @@
-"""A run with its correctness bits: what a paired comparison needs."""
+"""A run with its correctness bits and its images' keys: what a paired comparison needs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 
 from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.per_image import PerImage
-from ppbench.run import Run, read_bits, read_run
+from ppbench.run import Cell, Run, read_bits, read_image_keys, read_run
 from ppbench.vocabulary import CLEAN, in_order
 
 Key = tuple[str, int]
+
+BEYOND_TOP1 = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
+"""Counts of a cell that are of all its images together."""
+PART_OF_RUN = "run files have its sums over all images of a run, not over those that both saw"
+"""Why what needs these counts is unknown of a part of the images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +32,10 @@ class Measured:
     run: Run
     right: Mapping[Key, NDArray[np.bool_]]
     """``(n,)`` by cell."""
+    keys: NDArray[np.uint64] | None = None
+    """``(n,)``: which images these are (`ppbench.run.image_keys`); None of files older than keys."""
+    is_part: bool = False
+    """Whether it is of a part of the run's images, of which only the top-1 results are known."""
 
     @cached_property
     def accuracies(self) -> Accuracies:
@@ -51,18 +60,45 @@ class Measured:
             if c.corruption == CLEAN or (c.corruption in corruptions and c.severity in severities)
         ]
         run = self.run.model_copy(update={"protocol": protocol.model_copy(update=wanted), "cells": tuple(kept)})
-        return Measured(self.name, run, self.right)
+        return replace(self, run=run)
+
+    def of_images(self, places: NDArray[np.int64], ids_sha256: str) -> Measured:
+        """The same of some images alone: cells have the top-1 counts of these, for of no other count a bit is known.
+
+        Args:
+            places: ``(k,)`` of the images, in the order they shall have.
+            ids_sha256: What tells these images from others.
+        """
+        right = {key: bits[places] for key, bits in self.right.items()}
+        n = len(places)
+        cells = tuple(
+            Cell(
+                corruption=cell.corruption,
+                severity=cell.severity,
+                n=n,
+                top1=int(right[cell.key].sum()),
+                **dict.fromkeys(BEYOND_TOP1),
+            )
+            for cell in self.run.cells
+        )
+        protocol = self.run.protocol.model_copy(update={"n": n, "ids_sha256": ids_sha256})
+        run = self.run.model_copy(update={"protocol": protocol, "cells": cells})
+        keys = None if self.keys is None else self.keys[places]
+        return replace(self, run=run, right=right, keys=keys, is_part=True)
 
 
 def read_measured(paths: Sequence[Path]) -> list[Measured]:
-    """Read run files with the bits beside them.
+    """Read run files with the bits and the images' keys beside them.
 
     Raises:
         DataError: If a run or its bits are missing or damaged; the message says which.
     """
     runs = [read_run(path) for path in paths]
     names = distinct_names(paths, [run.model.name for run in runs])
-    return [Measured(name, run, read_bits(path, run)) for name, run, path in zip(names, runs, paths, strict=True)]
+    return [
+        Measured(name, run, read_bits(path, run), read_image_keys(path, run))
+        for name, run, path in zip(names, runs, paths, strict=True)
+    ]
 
 
 def distinct_names(paths: Sequence[Path], models: Sequence[str]) -> list[str]:

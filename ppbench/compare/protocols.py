@@ -11,7 +11,10 @@ from ppbench.registry import unknown_name
 from ppbench.run import Protocol
 
 NEEDED_TO_PAIR = ("n", "ids_sha256")
-"""Without the same images there is nothing to pair, so these can never be allowed to differ."""
+"""Which images there are. Others are never paired; what may be allowed is to leave out those that one run lacks."""
+IDS = "ids"
+"""The name under which that is allowed."""
+SAME_IMAGES = "Evaluate both on the same images: same --dataset, --limit and --seed."
 FREE = ("preprocessing",)
 """Belongs to the model, and may differ as models do."""
 FIELDS = tuple(name for name in Protocol.model_fields if name not in FREE)
@@ -19,19 +22,19 @@ FIELDS = tuple(name for name in Protocol.model_fields if name not in FREE)
 
 
 def check_allowed(fields: Collection[str]) -> None:
-    """Make sure that each may be allowed to differ.
+    """Make sure that each may be allowed to differ: a field of the protocol, or ``ids``.
 
     Raises:
         UsageError: If it is no field of the protocol, or one that pairing needs.
     """
     for field in fields:
-        if field in NEEDED_TO_PAIR or field == "ids":
+        if field in NEEDED_TO_PAIR:
             raise UsageError(
                 f"--allow {field} is not allowed: models are compared image by image",
-                "Evaluate both on the same images: same --dataset, --limit and --seed.",
+                f"`--allow {IDS}` compares them over the images that both saw.",
             )
-        if field not in FIELDS:
-            raise unknown_name("field of the protocol", field, list(FIELDS), "docs/run-file.md")
+        if field not in (IDS, *FIELDS):
+            raise unknown_name("field of the protocol", field, [IDS, *FIELDS], "docs/run-file.md")
 
 
 def differing(one: Protocol, other: Protocol) -> list[str]:
@@ -40,7 +43,11 @@ def differing(one: Protocol, other: Protocol) -> list[str]:
 
 
 def require_comparable(
-    reference: Protocol, other: Protocol, names: tuple[str, str], allowed: Collection[str] = ()
+    reference: Protocol,
+    other: Protocol,
+    names: tuple[str, str],
+    allowed: Collection[str] = (),
+    other_images: str = SAME_IMAGES,
 ) -> list[str]:
     """Make sure that two runs differ only in what is allowed.
 
@@ -49,6 +56,7 @@ def require_comparable(
         other: The other.
         names: What the two runs are called.
         allowed: Fields that may differ.
+        other_images: What to do about it if they are not of the same images.
 
     Returns:
         What differs and is allowed, in words.
@@ -63,14 +71,14 @@ def require_comparable(
     refused = [field for field in fields if field not in allowed]
     if refused:
         what = "; ".join(words[field] for field in refused)
-        raise NotComparableError(f"{names[1]} was not measured as {names[0]} was: {what}", _mend(refused))
+        raise NotComparableError(f"{names[1]} was not measured as {names[0]} was: {what}", _mend(refused, other_images))
     return list(words.values())
 
 
-def _mend(refused: list[str]) -> str:
-    options = " ".join(f"--allow {field}" for field in refused)
+def _mend(refused: list[str], other_images: str) -> str:
     if set(refused) & set(NEEDED_TO_PAIR):
-        return "Evaluate both on the same images: same --dataset, --limit and --seed."
+        return other_images
+    options = " ".join(f"--allow {field}" for field in refused)
     return f"Evaluate both in the same way, or allow it if it is meant: `{options}`."
 
 

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_source
-from ppbench.data.source import Geometry, Source, ids_hash
-from ppbench.errors import DataError, NotComparableError, PpbenchError, UsageError
+from ppbench.data.source import Geometry, Source
+from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.evaluation.baseline import Baseline
 from ppbench.evaluation.devices import check_precision, choose_device, describe_device
 from ppbench.evaluation.enough import DecidedAgainst, Enough, NarrowEnough, metric_weights
 from ppbench.evaluation.heads import choose_head, read_classes
@@ -27,11 +28,10 @@ from ppbench.evaluation.record import Identity, Result, identify, preprocessing,
 from ppbench.evaluation.subjects import Subject, resolve_model
 from ppbench.evaluation.team import Team
 from ppbench.files import check_writable
-from ppbench.metrics.per_image import PerImage
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
 from ppbench.pool import usable_cores
-from ppbench.run import Run, read_bits, read_run, write_run
+from ppbench.run import Run, write_run
 from ppbench.vocabulary import C19, expand_corruptions, expand_severities, in_order
 
 T = TypeVar("T")
@@ -377,7 +377,7 @@ def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str |
 
 
 def _enough(job: Job, source: Source, settings: Settings, subjects: int) -> Enough | None:
-    """When to end before all images are done; None: never."""
+    """When to end before all images are done; None: never. Images that a baseline lacks are taken from the source."""
     if job.until is None and job.until_decided is None:
         return None
     wanted = job.until_metric or (None if job.until_decided is None else "mean_error")
@@ -386,27 +386,11 @@ def _enough(job: Job, source: Source, settings: Settings, subjects: int) -> Enou
     )
     if job.until_decided is None:
         return NarrowEnough(job.until or 0.0, source, job.seed, subjects, label, weights)
-    run = read_run(job.until_decided)
-    _check_comparable(run, source, settings, str(job.until_decided))
-    baseline = PerImage.from_run(run, read_bits(job.until_decided, run))
-    return DecidedAgainst(job.max_drop, baseline, run.model.weights_sha256, source, job.seed, subjects, label, weights)
-
-
-def _check_comparable(baseline: Run, source: Source, settings: Settings, path: str) -> None:
-    """Raise `NotComparableError` if a baseline is not of these images, made alike."""
-    there = baseline.protocol
-    here = {
-        "dataset": source.dataset, "fingerprint": source.fingerprint(), "source": source.kind, "recipe": source.recipe,
-        "engine": source.engine, "seed": settings.seed, "ids_sha256": ids_hash(source.ids),
-        "precision": settings.precision,
-    }  # fmt: skip
-    differing = [name for name, value in here.items() if getattr(there, name) != value]
-    lacking = {*settings.corruptions} - {*there.corruptions} or {*settings.severities} - {*there.severities}
-    if differing or lacking:
-        raise NotComparableError(
-            f"{path} is of other images: {', '.join(differing) or 'cells'} differ",
-            "Give a baseline run of the same images, with the same --limit, --seed, --recipe and --precision.",
-        )
+    baseline = Baseline.read(job.until_decided, source, settings)
+    source.limit(baseline.seen)
+    return DecidedAgainst(
+        job.max_drop, baseline.errors, baseline.weights_sha256, source, job.seed, subjects, label, weights
+    )
 
 
 def _corruptions(job: Job, source: Source) -> tuple[str, ...]:

@@ -65,12 +65,12 @@ def save(output: Output, result: Result, say: Say) -> Run:
     Raises:
         DataError: If they cannot be written; the journal is then kept.
     """
-    run, bits = result
+    run, bits, keys = result
     path, journal = output
     if run.cells:
         if run.status != "complete" and _is_complete(path):
             path = path.with_name(f"{path.stem}.interrupted.json")
-        run = write_run(path, run, bits)
+        run = write_run(path, run, bits, keys)
         say(f"wrote {path}" + ("" if run.status == "complete" else f" (interrupted: {len(run.cells)} finished cells)"))
     if run.status == "complete":
         journal.remove()

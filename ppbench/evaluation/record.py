@@ -24,17 +24,20 @@ from ppbench.evaluation.loop import Outcome, Settings, cells_of, check_fits
 from ppbench.evaluation.subjects import Subject
 from ppbench.evaluation.tally import Tally
 from ppbench.models.checkpoint import weights_hash
-from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping
+from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping, image_keys
 
 _LIBRARIES = {"torch", "torchvision", "timm", "ppbench"}
 """Packages whose versions tell their code."""
 
 
 class Result(NamedTuple):
-    """A run and its correctness bits, ``(n,)`` booleans per cell of the run."""
+    """A run, its correctness bits and its images' keys, as `ppbench.run.write_run` takes them."""
 
     run: Run
     bits: dict[Cell, NDArray[np.bool_]]
+    """``(n,)`` per cell of the run."""
+    keys: NDArray[np.uint64] | None
+    """``(n,)``"""
 
 
 class Identity(NamedTuple):
@@ -153,18 +156,19 @@ def results(
         compiled=settings.compiled,
     )
     stoppings: Sequence[Stopping | None] = outcome.stoppings or [None] * len(identities)
-    found = []
-    for identity, tally, stopping in zip(identities, outcome.tallies, stoppings, strict=True):
-        of_visited = identity, tally
-        if outcome.visited is not None:
-            of_visited = _narrowed(identity, source, outcome.visited), tally
-        found.append(_result(*of_visited, provenance, stopping))
-    return found
+    ids = source.ids
+    if outcome.visited is not None:
+        ids = [name for name, visited in zip(source.ids, outcome.visited, strict=True) if visited]
+        identities = [_narrowed(identity, ids) for identity in identities]
+    keys = image_keys(ids)
+    return [
+        _result(identity, tally, keys, provenance, stopping)
+        for identity, tally, stopping in zip(identities, outcome.tallies, stoppings, strict=True)
+    ]
 
 
-def _narrowed(identity: Identity, source: Source, visited: NDArray[np.bool_]) -> Identity:
+def _narrowed(identity: Identity, ids: Sequence[str]) -> Identity:
     """Of the images that were visited alone."""
-    ids = [name for name, kept in zip(source.ids, visited, strict=True) if kept]
     protocol = identity.protocol.model_copy(update={"n": len(ids), "ids_sha256": ids_hash(ids)})
     return identity._replace(protocol=protocol)
 
@@ -175,7 +179,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _result(identity: Identity, tally: Tally, provenance: Provenance, stopping: Stopping | None) -> Result:
+def _result(
+    identity: Identity,
+    tally: Tally,
+    keys: NDArray[np.uint64] | None,
+    provenance: Provenance,
+    stopping: Stopping | None,
+) -> Result:
     finished = tally.finished()
     status: Literal["complete", "interrupted"] = "complete" if len(finished) == len(tally.cells) else "interrupted"
     run = Run(
@@ -186,7 +196,7 @@ def _result(identity: Identity, tally: Tally, provenance: Provenance, stopping: 
         stopping=stopping,
         provenance=provenance,
     )
-    return Result(run, {cell: tally.bits(cell) for cell in finished})
+    return Result(run, {cell: tally.bits(cell) for cell in finished}, keys)
 
 
 def _git_commit() -> str | None:

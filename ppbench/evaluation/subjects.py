@@ -77,6 +77,8 @@ def _how_to_get_weights(name: str) -> str:
     architecture = parse_model_name(name)
     if architecture.avg_kernel_size is not None and architecture.stem == "imagenet":
         return f"none are published; `{_authors_training(architecture)}`, then `--model logs/…/last.ckpt`"
+    if architecture.stem == "imagenet" and architecture.variant is not None:
+        return f"none are published; `ppbench train --model {name} --dataset imagenet --data DIR` makes them"
     if architecture.stem == "imagenet":
         url = _torchvision_url(name)
         return f"`--model torchvision:{name}` fetches them; or `wget {url}`, then `--model {url.rsplit('/', 1)[-1]}`"

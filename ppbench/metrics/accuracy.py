@@ -67,6 +67,8 @@ class Accuracies:
     """Whether the run was stopped before its last cell."""
     per_image: PerImage | None = field(default=None, compare=False, repr=False)
     """Which images it got wrong, for intervals; None if that is not known."""
+    trained_on: tuple[str, ...] = ()
+    """Those of the corruptions that augmentations of the model's training are of the same kind as."""
 
     @classmethod
     def from_errors(cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None) -> Accuracies:
@@ -91,7 +93,8 @@ class Accuracies:
         severities = tuple(sorted(protocol.severities))
         images = None if bits is None else _per_image(run, bits)
         interrupted = run.status == "interrupted"
-        return cls(run.model.name, errors, clean, corruptions, severities, protocol, interrupted, images)
+        trained_on = tuple(name for name in corruptions if name in run.model.trained_on_corruptions)
+        return cls(run.model.name, errors, clean, corruptions, severities, protocol, interrupted, images, trained_on)
 
     @classmethod
     def from_csv(cls, path: Path) -> Accuracies:

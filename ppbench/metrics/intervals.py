@@ -178,6 +178,22 @@ def deviation(values: NDArray[np.float64], strata: NDArray[np.int64] | None = No
     return math.sqrt(float((squares * counts / (counts - 1)).sum()) / len(values))
 
 
+def variance_slope(values: NDArray[np.float64]) -> float:
+    """By how much the variance over images rises with their mean, in the values' unit; 0 where none differs.
+
+    Third cumulant over second, what exponential tilting gives (Efron, Canadian J. Statist. 1981). Of values of 0 and 1
+    it is 1 - 2 mean, as p (1 - p) has it; where values lie evenly around their mean it is 0. Where it is large, a
+    sample whose mean is too low by chance has too low a variance as well, and a plain normal interval misses.
+
+    Args:
+        values: ``(n,)``, n at least 1.
+    """
+    centred = values - values.mean()
+    squares = centred * centred
+    square = float(squares.sum())
+    return float(squares @ centred) / square if square > 0 else 0.0
+
+
 def _collapsed(strata: NDArray[np.int64]) -> NDArray[np.int64]:
     """``(n,)`` strata numbered from 0, of two images at least: those of one image are joined."""
     import numpy as np

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.errors import UsageError
-from ppbench.metrics.intervals import Interval, deviation, quantile, without_replacement
+from ppbench.metrics.intervals import Interval, deviation, quantile, variance_slope, without_replacement
 
 PLANNED_SHARE = 0.9
 """Of the error probability, what the bound up to the planned information may use; the mixture has the rest."""
@@ -31,6 +31,10 @@ MIXTURE_SCALE = 2.0
 PSEUDO_IMAGES = 4.0
 """At half the range from the mean, added to the variance, as Agresti & Coull (Am. Stat. 1998) add four observations:
 where few images differ, their number and so the variance may by chance be far too low."""
+SLOPE_IMAGES = 10.0
+"""At `variance_slope` from the mean, added likewise: where the variance rises with the mean it is too low just when the
+mean is, and the sequence would stop too early on the wrong side. How many was found by simulation: with five,
+sequences of an error of 3 % held in 94.5 %, with ten in 95.6 % (docs/statistics.md)."""
 FEWEST = 30
 """Images before the first finite interval: of fewer, the deviation is too uncertain to divide by."""
 
@@ -121,9 +125,11 @@ class ConfidenceSequence:
         return self.n >= (self.images or 0)
 
     def _deviation(self, seen: NDArray[np.float64]) -> float:
+        """Of the images seen, and of a few more that guard against a variance that is low by chance."""
         strata = np.concatenate(self._strata) if self._strata else None
         seen_range = float(seen.max() - seen.min()) or self.span
-        return math.sqrt(deviation(seen, strata) ** 2 + PSEUDO_IMAGES * (seen_range / 2) ** 2 / len(seen))
+        more = PSEUDO_IMAGES * (seen_range / 2) ** 2 + SLOPE_IMAGES * variance_slope(seen) ** 2
+        return math.sqrt(deviation(seen, strata) ** 2 + more / len(seen))
 
     def _look_by_plan(self, seen: NDArray[np.float64], spread: float) -> None:
         """Use the constant bound, for the last time where the plan is reached."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,20 +38,28 @@ LATEX_ESCAPES = {
     "±": r"$\pm$",
 }
 
+NEGATIVE = re.compile(r"(?<![\w$-])-(?=\d)")
+"""The sign of a number, which is no hyphen: -0.80, but not s1-5."""
 
-def export(documents: Sequence[Document], form: str, *, formulas: bool = False) -> str:
+
+def export(documents: Sequence[Document], form: str, *, formulas: bool = False, intervals: bool = False) -> str:
     """Write documents as text.
 
     Args:
         documents: One, or several runs to stand side by side.
         form: ``json``, ``csv``, ``markdown`` or ``latex``.
         formulas: Add the definitions of the metrics (CSV has no place for them).
+        intervals: Of every figure in Markdown and LaTeX; JSON and CSV have them always.
     """
+
+    def drawn(write: Callable[[Sheet], str]) -> str:
+        return "\n\n".join(map(write, sheets(documents, formulas=formulas, intervals=intervals)))
+
     writers: dict[str, Callable[[], str]] = {
         "json": lambda: to_json(documents, formulas=formulas),
         "csv": lambda: to_csv(documents),
-        "markdown": lambda: "\n\n".join(map(to_markdown, sheets(documents, formulas=formulas))),
-        "latex": lambda: "\n\n".join(map(to_latex, sheets(documents, formulas=formulas))),
+        "markdown": lambda: drawn(to_markdown),
+        "latex": lambda: drawn(to_latex),
     }
     return writers[form]()
 
@@ -108,18 +117,18 @@ def to_markdown(sheet: Sheet) -> str:
 
 
 def to_latex(sheet: Sheet) -> str:
-    """A ``table`` with booktabs rules; needs ``\\usepackage{booktabs}``."""
+    """A ``table`` with booktabs rules and the notes below it; needs ``\\usepackage{booktabs}``."""
     columns = "".join("l" if index in sheet.text_columns else "r" for index in range(len(sheet.header)))
     body = []
     for line in sheet.lines:
         body += [r"\midrule"] if line.kind == "total" else []
         body.append(_latex_row(_emphasise(line, _escape_latex, r"\textbf{{{}}}", sheet)))
-    caption = _escape_latex(" ".join([f"{sheet.title}.", *sheet.notes]))
+    notes = [rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {_escape_latex(note)}}}" for note in sheet.notes]
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{caption}}}",
+            rf"\caption{{{_escape_latex(sheet.title)}.}}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             _latex_row([_escape_latex(name) for name in sheet.header]),
@@ -127,6 +136,7 @@ def to_latex(sheet: Sheet) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
+            *notes,
             r"\end{table}",
         ]
     )
@@ -262,4 +272,5 @@ def _escape_markdown(text: str) -> str:
 
 def _escape_latex(text: str) -> str:
     indent = r"\quad " if text.startswith("  ") else ""
-    return indent + "".join(LATEX_ESCAPES.get(character, character) for character in text.strip())
+    escaped = "".join(LATEX_ESCAPES.get(character, character) for character in text.strip())
+    return indent + NEGATIVE.sub("$-$", escaped)

@@ -19,9 +19,9 @@ STYLES = {"plain": "", "group": "bold", "total": "bold"}
 MARGIN = 1
 
 
-def tables(documents: Sequence[Document], *, formulas: bool = False) -> RenderableType:
-    """The tables of one run, or several runs side by side with one column each."""
-    return Group(*(Drawing(sheet) for sheet in sheets(documents, formulas=formulas)))
+def tables(documents: Sequence[Document], *, formulas: bool = False, intervals: bool = False) -> RenderableType:
+    """The tables of one run, or several runs side by side with one column each; options as in `sheets`."""
+    return Group(*(Drawing(sheet) for sheet in sheets(documents, formulas=formulas, intervals=intervals)))
 
 
 @dataclass(frozen=True)

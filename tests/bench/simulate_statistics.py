@@ -1,4 +1,4 @@
-"""The tables of docs/statistics.md: ``python -m tests.bench.simulate_statistics`` (a minute).
+"""The tables of docs/statistics.md: ``python -m tests.bench.simulate_statistics`` (several minutes).
 
 Synthetic images with a difficulty of their own (tests/metrics/synthetic.py), and models with ResNet-50's published
 errors on ImageNet-C.
@@ -14,7 +14,9 @@ from ppbench.metrics.intervals import deviation
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.paired import images_needed
 from ppbench.vocabulary import C15, SEVERITIES
-from tests.metrics.simulate import coverage, false_alarms, gain, looking, power
+from tests.check.simulate import RULES, alarms
+from tests.evaluation.simulate import decisions
+from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, sparse, sparse_sequences
 from tests.metrics.synthetic import draw, per_image, truth
 
 CLASSES = 1000
@@ -34,6 +36,9 @@ def main() -> None:
     print_sequences(runs // 2)
     print_tests(runs)
     print_gain(runs)
+    print_sparse(runs)
+    print_alarms(runs)
+    print_decisions(runs // 6)
 
 
 def print_needed() -> None:
@@ -124,6 +129,47 @@ def print_gain(runs: int) -> None:
         f"\n400 of 2000 images, 20 classes: covered {100 * found.covered:.1f} % with both, {100 * found.unaware:.1f} % "
         f"without; width {found.simple:.2f} by strata, {found.both:.2f} by both."
     )
+
+
+def print_sparse(runs: int) -> None:
+    """Pairs of models that differ on few of 500 images, by how many are expected to become worse and better."""
+    print("\n| worse, better | interval covers | test finds | width |\n| --- | --- | --- | --- |")
+    for worse, better in ((0.5, 0), (3, 0), (8, 0), (12, 0), (20, 0), (10, 2), (2, 2), (5, 5), (15, 15), (40, 30)):
+        found = sparse(runs, 500, worse, better)
+        print(
+            f"| {worse}, {better} | {100 * found.covered:.1f} % | {100 * found.found:.1f} % | {found.wide:.2f} |",
+            flush=True,
+        )
+    print("\n| worse, better | half-width | right at every look | images |\n| --- | --- | --- | --- |")
+    for worse, better, half_width in ((0.02, 0, 0.7), (0.01, 0.002, 0.5), (0.01, 0.01, 0.7)):
+        held, images = sparse_sequences(runs // 3, worse, better, half_width)
+        shares = f"{100 * worse:g} %, {100 * better:g} %"
+        print(f"| {shares} | {half_width} | {100 * held:.1f} % | {images:,.0f} |", flush=True)
+
+
+def print_alarms(runs: int) -> None:
+    """Checks at no drop, without tolerance."""
+    print(
+        "\n| images | in common | errors | any of 15 rules fails | the most frequent |\n| --- | --- | --- | --- | --- |"
+    )
+    for images, same, easier in ((500, 0.9, 1.0), (500, 0.97, 1.0), (200, 0.99, 0.15)):
+        found = alarms(runs, images, same=same, easier=easier)
+        name = max(RULES, key=found.by_rule.__getitem__)
+        print(
+            f"| {images} | {same} | × {easier:g} | {100 * found.any_rule:.1f} % | "
+            f"{name}, {100 * found.by_rule[name]:.1f} % |",
+            flush=True,
+        )
+
+
+def print_decisions(runs: int) -> None:
+    """``--until-decided`` with 2 points tolerated."""
+    print(f"\n{runs} runs\n\n| true drop | decided within | decided beyond | images |\n| --- | --- | --- | --- |")
+    for drop in (0.0, 1.0, 2.0, 3.0, 4.0):
+        found = decisions(runs, drop, 2.0)
+        print(
+            f"| {drop:g} | {100 * found.within:.1f} % | {100 * found.beyond:.1f} % | {found.images:,.0f} |", flush=True
+        )
 
 
 if __name__ == "__main__":

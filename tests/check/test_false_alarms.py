@@ -10,6 +10,8 @@ from ppbench.check.rules import Rule
 from ppbench.check.verdict import Status
 from ppbench.compare.intervals import paired_test
 from ppbench.metrics.paired import mcnemar
+from tests.check.simulate import RULES as RULES_OF_ALL_KINDS
+from tests.check.simulate import alarms
 
 REPLICATES = 800
 RULES = [Rule(f"corruption {place}", 0.0, ()) for place in range(15)]
@@ -35,3 +37,19 @@ def test_false_alarms_over_15_rules_are_at_most_5_percent(n, error, flips, cells
         outcomes = judge(RULES, list(drops), tests, 0.95)
         alarms += any(outcome.status is Status.FAIL for outcome in outcomes)
     assert alarms / REPLICATES <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("runs", "images", "same", "easier"), [(1000, 500, 0.9, 1.0), (600, 200, 0.99, 0.15)], ids=["ordinary", "sparse"]
+)
+def test_a_check_of_15_rules_of_all_kinds_fails_by_chance_in_at_most_5_percent(runs, images, same, easier):
+    """Through the whole of `check`: the mean, clean, families, corruptions and cells share their images."""
+    assert len(RULES_OF_ALL_KINDS) == 15
+    found = alarms(runs, images, same=same, easier=easier)
+    assert found.any_rule <= 0.05
+    assert max(found.by_rule.values()) <= 0.01
+
+
+def test_a_check_whose_baseline_is_better_does_fail():
+    """Or the rates above would say nothing."""
+    assert alarms(40, 500, drop=6.0).any_rule > 0.9

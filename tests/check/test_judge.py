@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -177,13 +179,81 @@ def test_a_baseline_is_small_sorted_and_a_run(tmp_path):
     assert all(cell.bin_n is None for cell in written.cells)
     bits = read_bits(tmp_path / "baseline.json", written)
     assert all((bits[key] == OLD.right[key]).all() for key in bits)
-    assert (tmp_path / "baseline.json").stat().st_size < 20_000
+    assert (tmp_path / "baseline.json").stat().st_size < 8_000
     assert (tmp_path / "baseline.bits.npy").stat().st_size < 5_000
     update_baseline(run, tmp_path / "again.json")
     lines = [(tmp_path / f"{name}.json").read_text().replace(name, "").splitlines() for name in ("baseline", "again")]
     assert lines[0] == lines[1]
     verdict = check_files(run, tmp_path / "baseline.json", dict.fromkeys(C15, 0.0))
     assert verdict.passed
+
+
+def test_baselines_of_equal_results_are_equal_byte_for_byte_whenever_and_wherever_they_were_made(tmp_path):
+    elsewhere = {"platform": "macOS", "device": "mps", "started": "2026-02-02T00:00:00+00:00", "seconds": 99.0}
+    card = {"architecture": "resnet20", "citation": None}
+    for folder, changes in (("here", {}), ("there", {**elsewhere, "processes": 4, "versions": {"torch": "3"}})):
+        run = OLD.run.model_copy(
+            update={
+                "provenance": OLD.run.provenance.model_copy(update=changes),
+                "model": OLD.run.model.model_copy(update={"card": card if changes else {}}),
+            }
+        )
+        (tmp_path / folder).mkdir()
+        path = write_measured(tmp_path / folder / "run.json", replace(OLD, run=run))
+        update_baseline(path, tmp_path / folder / "baseline.json")
+    for name in ("baseline.json", "baseline.bits.npy"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+def test_a_baseline_has_sorted_keys_no_nulls_and_nothing_of_when_it_was_made(tmp_path):
+    run = write_measured(tmp_path / "run.json", OLD)
+    update_baseline(run, tmp_path / "baseline.json")
+    text = (tmp_path / "baseline.json").read_text()
+    content = json.loads(text)
+    assert "null" not in text
+    assert "provenance" not in content
+    assert list(content) == sorted(content)
+    assert all(list(cell) == ["corruption", "n", "severity", "top1"] for cell in content["cells"])
+    read = read_run(tmp_path / "baseline.json")
+    assert (read.protocol, read.status) == (OLD.run.protocol, OLD.run.status)
+    assert read.model.weights_sha256 == OLD.run.model.weights_sha256
+    assert "same weights" in check_files(run, tmp_path / "baseline.json", {"mean": 1.0}).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content.pop("compact"), "damaged: model.card: Field required"),
+        (lambda content: content["cells"][1].pop("top1"), "damaged: cells.1.top1: Field required"),
+        (lambda content: content["cells"].append("fog"), "damaged: cells.76"),
+        (lambda content: content.update(model="net"), "damaged: model"),
+    ],
+)
+def test_a_damaged_baseline_is_told(tmp_path, change, message):
+    update_baseline(write_measured(tmp_path / "run.json", OLD), tmp_path / "baseline.json")
+    content = json.loads((tmp_path / "baseline.json").read_text())
+    change(content)
+    (tmp_path / "baseline.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=message):
+        read_run(tmp_path / "baseline.json")
+
+
+def test_a_baseline_can_be_made_of_a_baseline_and_is_the_same(tmp_path):
+    update_baseline(write_measured(tmp_path / "run.json", OLD), tmp_path / "one.json")
+    update_baseline(tmp_path / "one.json", tmp_path / "two.json")
+    assert (tmp_path / "one.json").read_text().replace("one.", "two.") == (tmp_path / "two.json").read_text()
+
+
+def test_the_adjusted_interval_has_each_rules_share_of_the_error():
+    rules = {"noise": 1.0, "gaussian_noise/1": 0.0, "clean": 1.0, "blur": 50.0}
+    verdict = verdict_of(newer(2.0), rules)
+    strict = verdict_of(newer(2.0), {"noise": 1.0}, confidence=1 - 0.05 / len(rules))
+    found = as_dict(verdict)["rules"]
+    assert found[0]["adjusted_low"] == pytest.approx(strict.outcomes[0].drop.low)
+    assert found[0]["adjusted_high"] == pytest.approx(strict.outcomes[0].drop.high)
+    assert all(rule["adjusted_low"] < rule["low"] < rule["high"] < rule["adjusted_high"] for rule in found)
+    (alone,) = as_dict(verdict_of(newer(2.0), {"noise": 1.0}))["rules"]
+    assert (alone["adjusted_low"], alone["adjusted_high"]) == (alone["low"], alone["high"])
 
 
 def test_what_is_no_baseline(tmp_path):

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -19,21 +20,16 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run_pytest(folder, test):
-    """Run one test with the plugin, whether or not its entry point is installed."""
+def run_pytest(folder, test, *, by_entry_point=False):
+    """Run one test with the plugin, whether or not its entry point is installed; or by that alone."""
     (folder / "test_it.py").write_text(test)
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "ppbench.pytest_plugin",
-        "-p",
-        "no:cacheprovider",
-        "-q",
-        "test_it.py",
-    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    options = ["-p", "ppbench.pytest_plugin"]
+    if by_entry_point:
+        environment, options = {**os.environ}, []
+        for name in ("PYTHONPATH", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_PLUGINS", "PYTEST_ADDOPTS"):
+            environment.pop(name, None)
+    command = [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", "-q", "test_it.py"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -94,6 +90,19 @@ def test_nothing_heavy_is_imported_at_the_start_of_pytest():
     assert "numpy" not in answer.stdout
     assert "torch" not in answer.stdout
     assert "pydantic" not in answer.stdout
+
+
+def test_the_entry_point_of_the_installed_distribution_is_the_fixture():
+    (entry,) = metadata.distribution("ppbench").entry_points.select(group="pytest11")
+    assert (entry.name, entry.value) == ("ppbench", "ppbench.pytest_plugin")
+    assert entry.load().ppbench_check
+
+
+def test_pytest_finds_the_fixture_by_its_entry_point_alone(folder):
+    test = "def test_it(ppbench_check): ppbench_check('new.json', 'old.json', noise=1)"
+    result = run_pytest(folder, test, by_entry_point=True)
+    assert result.returncode == 1
+    assert "FAIL: new against old: 1 of 1 rules broken (500 images)" in result.stdout
 
 
 def test_the_entry_point_is_declared():

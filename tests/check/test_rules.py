@@ -27,11 +27,18 @@ def test_what_a_name_stands_for(name, cells):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("fogg", "did you mean 'fog'"), ("fog/6", "severity '6'"), ("fgo/3", "unknown rule")]
+    ("name", "message"), [("fogg", "did you mean 'fog'"), ("fog/6", "severity '6'"), ("fgo/3", "did you mean 'fog/3'")]
 )
 def test_a_name_that_is_none(name, message):
     with pytest.raises(UsageError, match=message):
         resolve({name: 1.0}, PROTOCOL)
+
+
+@pytest.mark.parametrize("name", ["fogg", "fog3", "fog-3", "noise/3", "fgo/3"])
+def test_it_is_told_how_a_cell_is_written(name):
+    with pytest.raises(UsageError, match="unknown rule") as caught:
+        resolve({name: 1.0}, PROTOCOL)
+    assert caught.value.hint.endswith("\nA single cell is written CORRUPTION/SEVERITY, such as fog/3.")
 
 
 def test_parsing():

@@ -66,6 +66,14 @@ def test_no_rules_is_the_mean_and_said(old, new):
     assert "mean" in result.stdout
 
 
+def test_the_rules_that_are_used_are_not_told_before_an_error(tmp_path, old, new):
+    other = write_measured(tmp_path / "other.json", make_measured(ERRORS, name="other", n=500, recipe="cifar-c"))
+    for options in (["--confidence", "95"], ["--allow", "sede"], ["--baseline", "none.json"], ["--baseline", other]):
+        result = invoke(new, "--baseline", old, *options)
+        assert result.exit_code > 1
+        assert "no rules given" not in result.stderr
+
+
 def test_options_win_over_the_file(tmp_path, old, new):
     (tmp_path / "pyproject.toml").write_text(
         '[tool.ppbench.check]\nbaseline = "old.json"\n[tool.ppbench.check.max-drop]\nnoise = 1\nfog = 2\n'

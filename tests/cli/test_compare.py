@@ -53,17 +53,65 @@ def test_runs_of_one_model_name_are_called_by_their_files(tmp_path, old):
     assert "twin against old" in invoke(old, twin).stdout
 
 
-@pytest.mark.parametrize("width", [80, 100])
-def test_the_table_fits_the_terminal_in_one_block(old, new, width, monkeypatch):
-    monkeypatch.setenv("COLUMNS", str(width))
+def drawn(monkeypatch, width, *arguments):
+    """What stands in a terminal of this width."""
     from ppbench.cli import output
 
+    monkeypatch.setenv("COLUMNS", str(width))
     output._console.cache_clear()
-    text = invoke(old, new).stdout
+    text = invoke(*arguments).stdout
     output._console.cache_clear()
     assert max(map(len, text.splitlines())) <= width
-    assert text.count("gaussian_noise") == 2  # the table and the verdict
     assert "…" not in text
+    return text
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_table_fits_the_terminal_in_one_block(old, new, width, monkeypatch):
+    text = drawn(monkeypatch, width, old, new)
+    assert text.count("gaussian_noise") == 2  # the table and the verdict
+
+
+LONG = ("fashion-mnist-resnet8", "fashion-mnist-resnet8-pp3", "fashion-mnist-resnet8-pp3-again")
+
+
+@pytest.fixture
+def long_names(tmp_path):
+    made = [make_measured(ERRORS, name=n, n=500, total=2000, seed=i, weights=str(i)) for i, n in enumerate(LONG)]
+    return [write_measured(tmp_path / f"{measured.name}.json", measured) for measured in made]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_long_names_leave_the_table_of_a_pair_in_one_block(long_names, width, monkeypatch):
+    text = drawn(monkeypatch, width, *long_names[:2], "--normalizer", long_names[0])
+    assert sum("shows" in line and "interval" in line for line in text.splitlines()) == 1
+    assert text.count("gaussian_noise") == 1
+    assert "mCE[reference," in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_three_runs_of_long_names_are_one_block_too(long_names, width, monkeypatch):
+    text = drawn(monkeypatch, width, *long_names)
+    assert text.count("gaussian_noise") == 1
+    assert "Side by side, reference fashion-mnist-resnet8" in text
+    assert drawn(monkeypatch, width, *long_names, "--pairs").count("gaussian_noise") == 3
+
+
+def test_json_and_csv_have_all_metrics_and_each_pair_whatever_the_tables_show(long_names):
+    for form in ("json", "csv"):
+        assert (
+            invoke(*long_names, "--format", form).stdout
+            == invoke(*long_names, "--format", form, "--cells", "--all-metrics", "--pairs").stdout
+        )
+    content = json.loads(invoke(*long_names, "--format", "json").stdout)["comparisons"]
+    assert [c["run"] for c in content] == list(LONG[1:])
+    groups = {d["group"] for d in content[0]["differences"]}
+    assert groups >= {"metric", "family", "corruption", "cell", "ce_corruption", "calibration_family"}
+
+
+def test_the_tables_of_more_metrics_are_there_if_wanted(old, new):
+    assert "log_loss" not in invoke(old, new).stdout
+    assert "log_loss" in invoke(old, new, "--all-metrics").stdout
 
 
 def test_other_protocols_end_with_4_and_can_be_allowed(tmp_path, old):
@@ -141,7 +189,15 @@ def test_a_run_is_not_compared_with_itself(tmp_path, old, new, monkeypatch):
 
 @pytest.mark.parametrize(
     "option",
-    [["--baseline", "x"], ["--normalizer", "none"], ["--allow", "precision"], ["--cells"], ["--confidence", "0.95"]],
+    [
+        ["--baseline", "x"],
+        ["--normalizer", "none"],
+        ["--allow", "precision"],
+        ["--cells"],
+        ["--confidence", "0.95"],
+        ["--all-metrics"],
+        ["--pairs"],
+    ],
 )
 def test_what_does_not_apply_to_published_results_is_refused(old, option):
     result = invoke(old, "--published", "imagenet-c-resnet50", *option)

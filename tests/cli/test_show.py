@@ -319,3 +319,30 @@ def test_a_csv_of_another_published_set(tmp_path, names, label):
     }
     assert metrics["mCE"]["reason"] == f"alexnet has no published error for {names[0]}"
     assert metrics_of(path, "--normalizer", path)["mCE"]["value"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("form", "accuracy", "ce"),
+    [
+        ("rich", r"  fog +\d+\.\d ±\d\.\d ", r"  fog +\d+\.\d\d ± \d\.\d\d +\d+\.\d\d ± \d\.\d\d "),
+        ("markdown", r"\| fog \| \d+\.\d ±\d\.\d \|", r"\| fog \| \d+\.\d\d ± \d\.\d\d \| \d+\.\d\d ± \d\.\d\d \|"),
+        (
+            "latex",
+            r"fog & \d+\.\d \$\\pm\$\d\.\d &",
+            r"fog & \d+\.\d\d \$\\pm\$ \d\.\d\d & \d+\.\d\d \$\\pm\$ \d\.\d\d &",
+        ),
+    ],
+    ids=["rich", "markdown", "latex"],
+)
+def test_intervals_of_single_cells_and_of_ce_on_request(with_bits, form, accuracy, ce):
+    options = (with_bits, "--normalizer", "alexnet", "--format", form)
+    asked, plain = invoke(*options, "--intervals").stdout, invoke(*options).stdout
+    for pattern in (accuracy, ce):
+        assert re.search(pattern, asked)
+        assert not re.search(pattern, plain)
+
+
+def test_data_formats_have_all_intervals_without_asking(with_bits):
+    for form in ("json", "csv"):
+        options = (with_bits, "--format", form)
+        assert invoke(*options, "--intervals").stdout == invoke(*options).stdout

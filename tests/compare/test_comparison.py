@@ -5,16 +5,20 @@ import json
 import numpy as np
 import pytest
 
+from ppbench.compare.calibration import NO_INTERVAL
 from ppbench.compare.comparison import compare
 from ppbench.compare.export import export
 from ppbench.compare.sheets import sheets
 from ppbench.compare.words import in_words, signed
-from ppbench.metrics.corruption_error import headline_metrics
+from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.calibration import MEASURES, calibration_metrics
+from ppbench.metrics.corruption_error import headline_metrics, mean_corruption_error, relative_mean_corruption_error
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.paired import holm, mcnemar
 from ppbench.vocabulary import C15
 from tests.builders import make_errors
 from tests.compare.runs import make_measured, shifted
+from tests.oracles.bootstrap import standard_error
 
 ERRORS = make_errors(0)
 OLD = make_measured(ERRORS, name="old", n=2000)
@@ -51,9 +55,12 @@ def test_cells_have_mcnemar_adjusted_over_all_cells():
 def test_a_comparison_turned_round_is_its_mirror():
     there, back = compare(OLD, NOISY, ALEXNET), compare(NOISY, OLD, ALEXNET)
     for one, other in zip(there.differences, back.differences, strict=True):
+        if one.name == "R_net" or one.points is None:  # over another clean error; without interval
+            continue
         assert one.points.value == pytest.approx(-other.points.value)
         assert one.points.low == pytest.approx(-other.points.high)
         assert one.p == pytest.approx(other.p)
+    assert there.metric("R_net").value > 0 > back.metric("R_net").value
 
 
 def test_the_interval_of_mce_against_the_reference_counts_both_models_images():
@@ -126,8 +133,9 @@ def test_the_formats_say_the_same():
         d["value"] for c in content for d in c["differences"] if d["value"] is not None
     ]
     assert content[0]["verdict"] == in_words(found[0])
-    assert export(found, "latex").count(r"\toprule") == 2
-    assert export(found, "markdown").count("### ") == 2
+    for pairs, tables in ((False, 1), (True, 3)):
+        assert export(found, "latex", pairs=pairs).count(r"\toprule") == tables
+        assert export(found, "markdown", pairs=pairs).count("### ") == tables
     assert len(export(found, "markdown", cells=True)) > 2 * len(export(found, "markdown"))
 
 
@@ -149,3 +157,146 @@ def test_no_interval_has_no_width_and_a_p_of_no_difference_is_1():
             if difference.points is not None:
                 assert difference.points.low < difference.points.value == 0 < difference.points.high
                 assert difference.p == 1
+
+
+def own_bits(measured):
+    """Accuracies as they are read from a file, with the bits beside it."""
+    return Accuracies.from_run(measured.run, measured.right)
+
+
+def wrong_by_corruption(measured):
+    return {c: 1 - np.mean([measured.right[c, s] for s in range(1, 6)], axis=0) for c in C15}
+
+
+def test_the_interval_of_mce_against_a_third_run_of_the_same_images_counts_its_images_too():
+    third = make_measured(shifted(ERRORS, "blur", 3.0), name="third", seed=5, n=2000, weights="3")
+    wrong = [wrong_by_corruption(measured) for measured in (OLD, NOISY, third)]
+
+    def change(places):
+        ratios = [(wrong[1][c][places].mean() - wrong[0][c][places].mean()) / wrong[2][c][places].mean() for c in C15]
+        return 100 * np.mean(ratios)
+
+    paired, exact = compare(OLD, NOISY, own_bits(third)), compare(OLD, NOISY, third.accuracies)
+    found = paired.metric("mCE").points
+    assert found.high - found.low == pytest.approx(2 * 1.96 * standard_error(change, 2000, 300), rel=0.15)
+    assert found.value == pytest.approx(exact.metric("mCE").points.value)
+    assert found.high - found.low != pytest.approx(exact.metric("mCE").points.high - exact.metric("mCE").points.low)
+    assert (paired.normalizer_is_exact, exact.normalizer_is_exact) == (False, True)
+    assert "Intervals of CE take the errors of third as exact." in sheets([exact])[0].notes
+    assert not any("as exact" in note for note in sheets([paired])[0].notes)
+
+
+def test_the_reference_is_one_normaliser_whether_it_is_named_or_read_again():
+    named, read = compare(OLD, NOISY, OLD.accuracies), compare(OLD, NOISY, own_bits(OLD))
+    for one, other in zip(named.differences, read.differences, strict=True):
+        assert one.points == pytest.approx(other.points)
+
+
+def test_r_net_is_against_the_reference_with_the_interval_of_a_bootstrap():
+    found = compare(OLD, NOISY, None).metric("R_net")
+    clean = [1.0 - measured.right["clean", 0] for measured in (OLD, NOISY)]
+    corrupted = [np.mean(list(wrong_by_corruption(measured).values()), axis=0) for measured in (OLD, NOISY)]
+
+    def r_net(places):
+        old, new = ([part[places].mean() for part in (clean[i], corrupted[i])] for i in (0, 1))
+        return 100 * (old[0] - new[0] + old[1] - new[1]) / (2 * old[0])
+
+    assert (found.reference, found.label) == (0, "R_net[old,c15,s1-5]")
+    assert found.value == pytest.approx(r_net(np.arange(2000)))
+    assert found.points.high - found.points.low == pytest.approx(2 * 1.96 * standard_error(r_net, 2000, 300), rel=0.15)
+
+
+@pytest.mark.parametrize("normalizer", [ALEXNET, OLD.accuracies], ids=["alexnet", "reference"])
+@pytest.mark.parametrize(
+    ("prefix", "compute"), [("", mean_corruption_error), ("relative_", relative_mean_corruption_error)]
+)
+def test_ce_is_there_by_family_and_corruption_with_its_definition(normalizer, prefix, compute):
+    found = compare(OLD, NOISY, normalizer)
+    by_corruption, by_family = found.group(f"{prefix}ce_corruption"), found.group(f"{prefix}ce_family")
+    assert [d.name for d in by_corruption] == list(C15)
+    assert [d.name for d in by_family] == ["noise", "blur", "weather", "digital"]
+    for difference in by_corruption:
+        expected = compute(NOISY.accuracies, normalizer, (difference.name,), f"{prefix}CE")
+        assert (difference.value, difference.label) == (expected.value, expected.label)
+        assert difference.points.low < difference.change < difference.points.high
+    assert sum(d.change for d in by_family[:1]) == pytest.approx(np.mean([d.change for d in by_corruption[:3]]))
+    assert found.metric(f"{prefix}mCE").change == pytest.approx(np.mean([d.change for d in by_corruption]))
+
+
+def test_calibration_has_both_numbers_and_says_why_it_has_no_interval():
+    found = compare(OLD, NOISY, None)
+    expected = {m.label: m.value for m in calibration_metrics(NOISY.run)}
+    assert {d.label: d.value for d in found.group("calibration")} == expected
+    assert {d.metric for d in found.group("calibration_family")} == set(MEASURES)
+    assert len(found.group("calibration_corruption")) == 3 * 15
+    for difference in found.differences:
+        if difference.group.startswith("calibration"):
+            assert difference.change == difference.value - difference.reference
+            assert (difference.points, difference.p, difference.reason) == (None, None, NO_INTERVAL)
+
+
+def test_no_two_differences_are_called_the_same():
+    found = compare(OLD, NOISY, ALEXNET).differences
+    assert len({difference.key for difference in found}) == len(found)
+
+
+def test_more_metrics_are_in_tables_of_their_own_if_wanted():
+    found = compare(OLD, NOISY, ALEXNET)
+    main, ratios, calibration = sheets([found], all_metrics=True)
+    assert main == sheets([found])[0]
+    names = [line.cells[0] for line in ratios.lines]
+    assert names[:3] == ["CE[alexnet,generated,s1-5]", "noise", "  gaussian_noise"]
+    assert "relative_CE[alexnet,generated,s1-5]" in names
+    assert calibration.header == ("%", "old", "new", "change")
+    assert "log_loss[s1-5], nats" in [line.cells[0] for line in calibration.lines]
+    assert any(NO_INTERVAL in note for note in calibration.notes)
+    assert len(sheets([compare(OLD, NOISY, None)], all_metrics=True)) == 2  # without a normaliser there is no CE
+
+
+def test_three_runs_stand_side_by_side_with_marks_where_a_change_is_shown():
+    found = [compare(OLD, NOISY, ALEXNET), compare(OLD, EQUAL, ALEXNET)]
+    (together,) = sheets(found)
+    assert together.header == ("%", "old", "new", "equal")
+    rows = {line.cells[0]: line.cells[1:] for line in together.lines}
+    noise = next(d for d in found[0].group("family") if d.name == "noise")
+    assert rows["noise"][1] == f"{noise.value:.2f} -2.00* ± {noise.points.margin:.2f}"
+    assert "*" not in "".join(cells[2] for cells in rows.values() if len(cells) > 2)
+    assert [line.kind for line in together.lines] == [line.kind for line in sheets(found[:1])[0].lines]
+    assert together.notes[:2] == (in_words(found[0]), in_words(found[1]))
+    assert sheets(found, pairs=True) == [together, *sheets(found[:1]), *sheets(found[1:])]
+
+
+def test_short_labels_leave_out_what_the_title_says():
+    old, new = (
+        make_measured(ERRORS, name=name, n=500, total=2000, seed=seed) for name, seed in (("a-name", 0), ("b", 1))
+    )
+    (made,) = sheets([compare(old, new, old.accuracies)])
+    assert made.title == "b against a-name · fashion-mnist · 500 of 2000 images · normaliser the reference"
+    assert [line.cells[0] for line in made.lines[:6]] == [
+        "clean_error", "mean_error[c15,s1-5]", "mCE[reference,c15,s1-5]", "relative_mCE[reference,c15,s1-5]",
+        "R_net[reference,c15,s1-5]", "mean_error[s1-5]",
+    ]  # fmt: skip
+
+
+def test_an_unfinished_run_is_told_of_once():
+    errors = {key: value for key, value in ERRORS.items() if key not in (("fog", 5), ("snow", 1))}
+    half = make_measured(errors, name="half", n=2000, seed=1)
+    for made in (
+        sheets([compare(OLD, half, ALEXNET)]),
+        sheets([compare(OLD, half, ALEXNET), compare(OLD, EQUAL, ALEXNET)]),
+    ):
+        told = [note for note in made[0].notes if "half" in note and "lacks" in note and not note.startswith("No ")]
+        (words,) = [note for note in told if "Overall" not in note]
+        assert words == (
+            "half is incomplete: it lacks 2 of 76 cells (snow s1, fog s5). Only cells that both runs have are "
+            "compared; means over a missing one are n/a."
+        )
+
+
+def test_latex_has_minus_signs_and_its_notes_below_the_table():
+    text = export([compare(OLD, NOISY, None)], "latex")
+    assert "$-$2.00 &" in text
+    assert "s1-5" in text
+    caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
+    assert "errs less" not in caption
+    assert text.index(r"\end{tabular}") < text.index("errs less") < text.index(r"\end{table}")

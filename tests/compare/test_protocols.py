@@ -1,6 +1,6 @@
 import pytest
 
-from ppbench.compare.protocols import FIELDS, NEEDED_TO_PAIR, differing, require_comparable
+from ppbench.compare.protocols import FIELDS, NEEDED_TO_PAIR, check_allowed, differing, require_comparable
 from ppbench.errors import NotComparableError, UsageError
 from tests.builders import make_classes, make_run
 
@@ -47,10 +47,14 @@ def test_what_is_meant_can_be_allowed(field):
     assert words[0].startswith(field)
 
 
-@pytest.mark.parametrize("field", [*NEEDED_TO_PAIR, "ids"])
-def test_other_images_can_never_be_allowed(field):
-    with pytest.raises(UsageError, match="image by image"):
+@pytest.mark.parametrize("field", NEEDED_TO_PAIR)
+def test_other_images_are_never_paired_but_those_of_both_may_be(field):
+    with pytest.raises(UsageError, match="image by image") as caught:
         require_comparable(ONE, ONE, ("old", "new"), [field])
+    assert "`--allow ids` compares them over the images that both saw" in caught.value.hint
+    check_allowed(["ids", "precision"])
+    with pytest.raises(NotComparableError, match=field):
+        require_comparable(ONE, changed(field), ("old", "new"), ["ids"])  # pairing has left none that differ
 
 
 def test_an_unknown_field_is_told_with_the_nearest():

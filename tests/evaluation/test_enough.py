@@ -134,10 +134,32 @@ def test_it_is_decided_against_a_baseline(tmp_path: Path, whole: Path) -> None:
 
 
 def test_a_baseline_of_other_images_is_refused(tmp_path: Path, whole: Path) -> None:
-    result = evaluated(tmp_path / "run.json", "--until-decided", str(whole), "--limit", "100", code=4)
-    assert "is of other images: ids_sha256 differ" in result.stderr
+    result = evaluated(tmp_path / "run.json", "--until-decided", str(whole), "--seed", "1", code=4)
+    assert "is of other images: seed differ" in result.stderr
     result = evaluated(tmp_path / "run.json", "--until-decided", str(whole), "-c", "fog", code=4)
     assert "cells differ" in result.stderr
+
+
+def test_a_part_of_the_baselines_images_is_decided_by_their_bits(tmp_path: Path, whole: Path) -> None:
+    evaluated(tmp_path / "run.json", "--until-decided", str(whole), "--limit", "150", "--max-drop", "20")
+    run = read_run(tmp_path / "run.json")
+    assert run.stopping is not None
+    assert (run.stopping.reached, run.protocol.n) == (True, CHUNK)
+    # The model is the baseline: image by image, in all of its cells, it errs as often.
+    assert run.stopping.value == 0
+
+
+def test_images_that_the_baseline_lacks_are_not_visited(tmp_path: Path) -> None:
+    few = ("-c", "pixelate", "-s", "1")
+    evaluated(tmp_path / "old.json", *few, "--limit", "90", "--until", "0.1")
+    old = read_run(tmp_path / "old.json")
+    result = evaluated(tmp_path / "run.json", *few, "--until-decided", str(tmp_path / "old.json"))
+    run = read_run(tmp_path / "run.json")
+    assert "90 of 2,000 images" in result.stderr
+    assert run.stopping is not None
+    assert not run.stopping.reached
+    assert (run.protocol, run.cells) == (old.protocol, old.cells)
+    assert run.stopping.value == 0
 
 
 def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

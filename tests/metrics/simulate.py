@@ -10,7 +10,9 @@ from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ppbench.compare.intervals import paired_interval, paired_test
 from ppbench.metrics.intervals import (
     deviation,
     fraction_interval,
@@ -20,7 +22,7 @@ from ppbench.metrics.intervals import (
     wilson,
 )
 from ppbench.metrics.normalizers import ALEXNET
-from ppbench.metrics.paired import images_needed, mcnemar, paired_p
+from ppbench.metrics.paired import images_needed, mcnemar
 from ppbench.metrics.sequences import ConfidenceSequence
 from ppbench.vocabulary import CLEAN, SEVERITIES
 from tests.metrics.synthetic import THREE, draw, mean_of, per_image, stratified_order, truth
@@ -181,7 +183,7 @@ def power(runs: int, images: int, factor: float = 0.955, seed: int = 0) -> Power
     p_values, apart, spreads = [], 0, []
     for _ in range(runs):
         a, b = (per_image(list(first), hits).mean_error(*GRID) for hits in draw(random, [first, second], images))
-        p_values.append(paired_p(a - b))
+        p_values.append(paired_test(a - b))
         apart += mean_interval(b).high < mean_interval(a).low
         spreads.append(deviation(a - b))
     shift = difference / (float(np.mean(spreads)) / images**0.5)
@@ -198,7 +200,7 @@ def false_alarms(runs: int, images: int, seed: int = 0) -> tuple[float, float]:
     paired = single = 0
     for _ in range(runs):
         a, b = (per_image(list(errors), hits) for hits in draw(random, [errors, errors], images))
-        paired += paired_p(a.mean_error(*GRID) - b.mean_error(*GRID)) < 0.05
+        paired += paired_test(a.mean_error(*GRID) - b.mean_error(*GRID)) < 0.05
         row = a.cells["fog", 3]
         single += mcnemar(~a.errors[row], ~b.errors[row]) < 0.05
     return paired / runs, single / runs
@@ -234,3 +236,80 @@ def gain(runs: int, images: int = 400, total: int = 2000, of_class: float = 0.4,
         counts += [found.low <= values.mean() <= found.high for found in (both, plain)]
         widths += plain.margin, stratified.margin, both.margin
     return Gain(counts[0] / runs, counts[1] / runs, widths[1] / widths[0], widths[2] / widths[0])
+
+
+class Sparse(NamedTuple):
+    """Pairs of models that differ on few images."""
+
+    covered: float
+    """Of the paired intervals of the difference."""
+    found: float
+    """Rate of paired tests that find one, at 5 %."""
+    wide: float
+    """Mean width over that of the normal interval, of pairs of which any image differs."""
+
+
+def sparse(runs: int, images: int, worse: float, better: float, seed: int = 0) -> Sparse:
+    """The paired interval and test of a mean error, as `ppbench compare` and `ppbench check` have them.
+
+    Args:
+        runs: Repetitions.
+        images: Of each.
+        worse: Expected images of which the second model gets some cells wrong that the first got right.
+        better: The reverse.
+        seed: Of all draws.
+    """
+    random = np.random.default_rng(seed)
+    true = (worse - better) / images * PER_IMAGE
+    covered = found = 0
+    widths = []
+    for _ in range(runs):
+        points = sparse_differences(random, images, worse / images, better / images)
+        interval = paired_interval(points, 0.95)
+        covered += interval.low <= true <= interval.high
+        found += paired_test(points) < 0.05
+        if points.any():
+            widths.append(interval.margin / mean_interval(points).margin)
+    return Sparse(covered / runs, found / runs, float(np.mean(widths)))
+
+
+PER_IMAGE = 60.0
+"""Points of mean error that an image makes on average, where it makes any."""
+
+
+def sparse_differences(random: np.random.Generator, images: int, worse: float, better: float) -> NDArray[np.float64]:
+    """``(images,)`` points of mean error over 9 cells: most images 0, the others the share of cells that changed."""
+    signs = random.choice([1, 0, -1], images, p=[worse, 1 - worse - better, better])
+    # Of those that change, at least one cell does, and all by turns.
+    changed = 1 + random.binomial(8, (9 * PER_IMAGE / 100 - 1) / 8, images)
+    return signs * changed * 100 / 9
+
+
+def sparse_sequences(
+    runs: int, worse: float, better: float, half_width: float, chunk: int = 64, seed: int = 0
+) -> tuple[float, float]:
+    """Rate of sequences of such differences that hold at every look, to twice the planned images; and mean images.
+
+    Args:
+        runs: Repetitions.
+        worse: Share of images, as in `sparse_differences`.
+        better: The same.
+        half_width: Planned, in points.
+        chunk: Images between looks.
+        seed: Of all draws.
+    """
+    random = np.random.default_rng(seed)
+    true = (worse - better) * PER_IMAGE
+    needed = images_needed(100 * (worse + better) ** 0.5 * PER_IMAGE / 100, half_width, power=0.5)
+    held, stops = 0, []
+    for _ in range(runs):
+        sequence = ConfidenceSequence(half_width=half_width, span=200.0)
+        values = sparse_differences(random, 2 * needed // chunk * chunk, worse, better)
+        stop, right = len(values), True
+        for part in np.split(values, len(values) // chunk):
+            low, high = sequence.add(part)[1:]
+            right &= low <= true <= high
+            stop = min(stop, sequence.n) if sequence.is_narrow else stop
+        held += right
+        stops.append(stop)
+    return held / runs, float(np.mean(stops))

@@ -13,6 +13,7 @@ from ppbench.metrics.intervals import (
     linear_interval,
     mean_interval,
     ratio_influence,
+    variance_slope,
     wilson,
 )
 
@@ -101,3 +102,28 @@ def test_a_ratio_and_its_influence():
 def test_scaling_with_a_negative_factor_exchanges_the_ends():
     assert Interval(0.2, 0.1, 0.4).scaled(-100) == pytest.approx((-20, -40, -10))
     assert Interval(0.2, 0.1, 0.4).margin == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9])
+def test_the_slope_of_the_variance_of_0_1_values_is_that_of_p_times_1_minus_p(share):
+    values = np.repeat([1.0, 0.0], [round(1000 * share), round(1000 * (1 - share))])
+    assert variance_slope(values) == pytest.approx(1 - 2 * share)
+
+
+def test_the_slope_of_the_variance_is_that_of_a_tilted_sample():
+    """Images weighted by exp(t z) have a higher mean and another variance; the slope is how the two go together."""
+    values = np.random.default_rng(0).gamma(2.0, 3.0, 1000)
+
+    def moments(tilt):
+        weights = np.exp(tilt * values)
+        mean = np.average(values, weights=weights)
+        return mean, np.average((values - mean) ** 2, weights=weights)
+
+    (low, small), (high, large) = moments(-1e-5), moments(1e-5)
+    assert variance_slope(values) == pytest.approx((large - small) / (high - low), rel=1e-4)
+    assert variance_slope(5 - 2 * values) == pytest.approx(-2 * variance_slope(values))
+
+
+def test_the_slope_of_the_variance_is_0_of_even_and_of_equal_values():
+    assert variance_slope(np.array([-1.0, 0.0, 0.0, 1.0])) == 0
+    assert variance_slope(np.full(5, 0.3)) == pytest.approx(0, abs=1e-12)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ppbench.metrics.sequences import ConfidenceSequence
-from tests.metrics.simulate import coverage, false_alarms, gain, looking, power
+from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, sparse, sparse_sequences
 
 
 def test_intervals_cover_19_times_in_20():
@@ -34,6 +34,38 @@ def test_a_sequence_holds_where_few_images_err():
         looks = [sequence.add((random.random(50) < 0.01).astype(float)) for _ in range(20)]
         right += all(look.low <= 0.01 <= look.high for look in looks)
     assert right / 400 >= 0.95
+
+
+@pytest.mark.parametrize("share", [0.02, 0.03])
+def test_a_sequence_holds_where_few_images_differ_and_all_in_one_direction(share):
+    random, right = np.random.default_rng(1), 0
+    for _ in range(600):
+        sequence = ConfidenceSequence(half_width=0.01, span=2)
+        looks = [sequence.add((random.random(50) < share).astype(float)) for _ in range(36)]
+        right += all(look.low <= share <= look.high for look in looks)
+    assert right / 600 >= 0.95
+
+
+@pytest.mark.parametrize(("worse", "better"), [(0.02, 0.0), (0.01, 0.01)])
+def test_a_sequence_of_sparse_paired_differences_holds(worse, better):
+    held, _ = sparse_sequences(300, worse, better, half_width=0.7)
+    assert held >= 0.95
+
+
+@pytest.mark.parametrize("worse", [3, 8, 12, 20])
+def test_paired_intervals_cover_where_few_images_differ_and_all_in_one_direction(worse):
+    assert sparse(2000, 500, worse, 0).covered >= 0.945
+
+
+@pytest.mark.parametrize("differing", [2, 5, 15])
+def test_paired_tests_find_nothing_where_few_images_differ_by_chance(differing):
+    found = sparse(2000, 500, differing, differing)
+    assert found.covered >= 0.94
+    assert found.found <= 0.055
+
+
+def test_paired_intervals_of_ordinary_pairs_are_as_wide_as_normal_ones():
+    assert sparse(300, 500, 40, 30).wide == pytest.approx(1, abs=0.005)
 
 
 def test_strata_and_the_finite_dataset_save_images_and_keep_the_sequence_right(infinite):

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.corruption_error import MEANINGS
+from ppbench.metrics.intervals import wilson
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.report.document import build_document
 from ppbench.report.sheets import heading, sheets
@@ -15,9 +16,9 @@ from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN, FAMILIES_3D
 from tests.builders import make_bits, make_classes, make_errors, make_run, write_resnet50
 
 
-def render(*documents, width=100, formulas=False):
+def render(*documents, width=100, formulas=False, intervals=False):
     console = Console(file=io.StringIO(), width=width)
-    console.print(tables(documents, formulas=formulas))
+    console.print(tables(documents, formulas=formulas, intervals=intervals))
     return console.file.getvalue()
 
 
@@ -324,3 +325,54 @@ def test_a_run_that_ended_by_what_it_found_shows_the_interval_that_holds_at_ever
     text = " ".join(render(build_document(run, bits=make_bits(run))).split())
     assert "until half-width 0.5, mCE[alexnet,c15,s1-5]: 70.10 [69.60, 70.60] holds at all looks at once (95 %)" in text
     assert "Images were added" not in render(build_document(make_run()))
+
+
+def test_on_request_every_accuracy_and_ce_has_its_interval():
+    document = with_bits(0, ALEXNET)
+    text = render(document, intervals=True, width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert sum("─" in line for line in text.splitlines()) == 3, "metrics, accuracies, errors"
+    accuracies, errors = (text[text.index(title) :] for title in ("Accuracy by severity", "Errors over severities"))
+    fog = document.family("weather")[2]
+    expected = ["fog"]
+    for metric in fog.errors.values():
+        expected += [f"{100 - metric.value:.1f}", f"±{metric.interval.margin:.1f}"]
+    assert line_of(accuracies, "fog") == expected
+    expected = ["fog"]
+    for metric in (fog.mean_error, fog.ce, fog.relative_ce):
+        expected += [f"{metric.value:.2f}", "±", f"{metric.interval.margin:.2f}"]
+    assert line_of(errors, "fog") == expected
+    assert line_of(accuracies, "weather")[2].startswith("±"), "families have theirs"
+    assert line_of(errors, "mean of")[3:5] == [f"{document.metrics[1].value:.2f}", "±"]
+    assert "Worst cell: " in accuracies
+
+
+def test_a_lopsided_interval_shows_both_sides():
+    errors = {(CLEAN, 0): 0.1, ("fog", 1): 0.01, ("fog", 2): 0.5}
+    run = make_run(errors, n=400, corruptions=("fog",), severities=(1, 2))
+    text = render(build_document(run, bits=make_bits(run)), intervals=True)
+    low, high = wilson(396, 400)[1:]
+    assert line_of(text, "fog") == ["fog", "99.0", f"-{99 - 100 * low:.1f}+{100 * high - 99:.1f}", "50.0", "±4.9"]
+
+
+def test_the_worst_cell_is_marked_among_the_accuracies_alone():
+    accuracies, errors = sheets([with_bits(0)], intervals=True)[1:]
+    (marked,) = [line for line in accuracies.lines if line.worst is not None]
+    values = [float(cell.split()[0]) for line in accuracies.lines if line.kind == "plain" for cell in line.cells[1:]]
+    assert float(marked.cells[marked.worst].split()[0]) == min(values)
+    assert all(line.worst is None for line in errors.lines)
+    assert errors.header == ("corruption", "mean error"), "no CE without a normaliser"
+
+
+def test_without_bits_or_side_by_side_intervals_change_nothing():
+    document = build_document(make_run(make_errors(0)), no_bits="they were lost")
+    assert sheets([document], intervals=True) == sheets([document])
+    pair = [with_bits(i, name=f"net{i}") for i in (0, 1)]
+    assert sheets(pair, intervals=True) == sheets(pair)
+
+
+def test_a_missing_cell_has_no_interval():
+    errors = {(CLEAN, 0): 0.1, ("fog", 1): 0.25}
+    run = make_run(errors, n=400, corruptions=("fog",), severities=(1, 2), status="interrupted")
+    text = render(build_document(run, bits=make_bits(run)), intervals=True)
+    assert line_of(text, "fog") == ["fog", "75.0", "±4.5", "–"]

@@ -1,0 +1,147 @@
+"""Pairing two runs: over all their images, or over those that both saw, found by their keys."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.compare.measured import Measured
+from ppbench.compare.protocols import IDS, NEEDED_TO_PAIR, SAME_IMAGES, check_allowed, differing, require_comparable
+from ppbench.compare.words import points
+from ppbench.metrics.intervals import Interval
+from ppbench.run import Stopping
+
+FEWEST = 2
+"""Images of which a deviation can be had."""
+
+
+class Pair(NamedTuple):
+    """Two runs of the same images, in the same order."""
+
+    reference: Measured
+    other: Measured
+    allowed: tuple[str, ...]
+    """What differs between their protocols and is allowed to, in words."""
+    remarks: tuple[str, ...]
+    """What a reader must know of these images: that they are not all of both runs', or how their number came about."""
+
+
+class _Shared(NamedTuple):
+    """Images that both runs saw."""
+
+    reference: NDArray[np.int64]
+    """``(k,)`` their places in the reference, in the order of the keys, whichever run is the reference."""
+    other: NDArray[np.int64]
+    """``(k,)`` in the other run."""
+
+
+def pair(reference: Measured, other: Measured, allow: Collection[str] = ()) -> Pair:
+    """Make sure that two runs were measured in the same way, and reduce them to the images that both saw.
+
+    They are reduced if one of them stopped early by its own rule and all its images are among the other's, or if
+    ``ids`` is allowed to differ; all else that differs is for `require_comparable`.
+
+    Args:
+        reference: What differences are from.
+        other: What they are to.
+        allow: Fields of the protocol that may differ, and ``ids``.
+
+    Raises:
+        UsageError: If a field cannot be allowed.
+        NotComparableError: If they differ in what is not allowed, or share fewer than 2 images; the message says how
+            many.
+    """
+    check_allowed(allow)
+    fields = [field for field in allow if field != IDS]
+    names = (reference.name, other.name)
+    if not set(NEEDED_TO_PAIR) & set(differing(reference.run.protocol, other.run.protocol)):
+        allowed = require_comparable(reference.run.protocol, other.run.protocol, names, fields)
+        return Pair(reference, other, tuple(allowed), tuple(_stopped_remarks(reference, other)))
+    shared = _shared(reference, other)
+    if shared is None or not _may_reduce(reference, other, shared, allow):
+        mend = _mend(reference, other, shared, fields)
+        require_comparable(reference.run.protocol, other.run.protocol, names, fields, mend)
+        raise RuntimeError("runs of other images were found comparable")
+    first, second = _reduced(reference, other, shared)
+    allowed = require_comparable(first.run.protocol, second.run.protocol, names, fields)
+    sizes = f"{reference.run.protocol.n:,} and {other.run.protocol.n:,}"
+    remark = f"paired over the {len(shared.reference):,} images that both saw, of {sizes}"
+    return Pair(first, second, tuple(allowed), (remark, *_stopped_remarks(reference, other)))
+
+
+def _shared(reference: Measured, other: Measured) -> _Shared | None:
+    """What both saw; None if a run has no keys."""
+    if reference.keys is None or other.keys is None:
+        return None
+    _, here, there = np.intersect1d(reference.keys, other.keys, assume_unique=True, return_indices=True)
+    return _Shared(here, there)
+
+
+def _may_reduce(reference: Measured, other: Measured, shared: _Shared, allow: Collection[str]) -> bool:
+    """Whether the comparison is of the shared images: these are enough, and it was asked for or goes without saying."""
+    n = len(shared.reference)
+    return n >= FEWEST and (IDS in allow or any(_stopped_within(run, n) for run in (reference, other)))
+
+
+def _stopped_within(measured: Measured, shared: int) -> bool:
+    """Whether a run stopped early by its own rule, and all its images are among those shared."""
+    return _stopping(measured) is not None and measured.run.protocol.n == shared
+
+
+def _stopping(measured: Measured) -> Stopping | None:
+    """How a run stopped before all images that were asked for were done; None if they were."""
+    stopping = measured.run.stopping
+    return stopping if stopping is not None and stopping.reached else None
+
+
+def _reduced(reference: Measured, other: Measured, shared: _Shared) -> tuple[Measured, Measured]:
+    """Both of the shared images alone."""
+    n = len(shared.reference)
+    whole = [run.run.protocol.ids_sha256 for run in (reference, other) if run.run.protocol.n == n]
+    # The ids of an overlap are not known, only their keys; where one run is all of it, its own hash is theirs.
+    name = min(whole) if whole else _hash_of(reference, shared.reference)
+    return reference.of_images(shared.reference, name), other.of_images(shared.other, name)
+
+
+def _hash_of(measured: Measured, places: NDArray[np.int64]) -> str:
+    keys = np.zeros(0, "<u8") if measured.keys is None else measured.keys[places].astype("<u8")
+    return hashlib.sha256(keys.tobytes()).hexdigest()
+
+
+def _mend(reference: Measured, other: Measured, shared: _Shared | None, allowed: Collection[str]) -> str:
+    """What to do about runs of other images."""
+    if shared is None:
+        bare = " and ".join(run.name for run in (reference, other) if run.keys is None)
+        return (
+            f"{SAME_IMAGES} What both saw could be compared, but {bare} was written without its images' keys: "
+            "evaluate it again."
+        )
+    n = len(shared.reference)
+    if n < FEWEST:
+        return f"They share {n} image{'' if n == 1 else 's'}, and it takes {FEWEST} to compare them. {SAME_IMAGES}"
+    refused = [field for field in differing(reference.run.protocol, other.run.protocol) if field not in allowed]
+    options = [IDS, *(field for field in refused if field not in NEEDED_TO_PAIR)]
+    option = " ".join(f"--allow {field}" for field in options)
+    return f"{SAME_IMAGES} Or compare them over the {n:,} images that both saw: `{option}`."
+
+
+def _stopped_remarks(reference: Measured, other: Measured) -> list[str]:
+    """What makes a test for a fixed number of images too sure of itself."""
+    pairs = ((reference, other), (other, reference))
+    return [_stopped_remark(run, how, than) for run, than in pairs if (how := _stopping(run)) is not None]
+
+
+def _stopped_remark(measured: Measured, stopping: Stopping, than: Measured) -> str:
+    words = (
+        f"{measured.name} stopped by looking at its results ({stopping.wanted}, after {measured.run.protocol.n:,} "
+        "images), while the intervals and p-values here are for a number of images that was fixed beforehand: they "
+        "are surer than they should be"
+    )
+    if stopping.baseline != than.run.model.weights_sha256:
+        return words
+    lasting = points(Interval(stopping.value, stopping.low, stopping.high), stopping.confidence, 2)
+    return f"{words}. Valid at every look is {stopping.metric}: {lasting}"

@@ -1,0 +1,61 @@
+"""One number of two models, and how they differ in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ppbench.metrics.intervals import Interval
+
+Group = Literal[
+    "metric", "family", "corruption", "cell",
+    "ce_family", "ce_corruption", "relative_ce_family", "relative_ce_corruption",
+    "calibration", "calibration_family", "calibration_corruption",
+]  # fmt: skip
+"""What a number is of: headline metrics; mean errors by family, corruption and cell; then other metrics by the same."""
+
+ADJUSTED: tuple[Group, ...] = (
+    "family", "corruption", "cell", "ce_family", "ce_corruption", "relative_ce_family", "relative_ce_corruption",
+)  # fmt: skip
+"""Groups of many tests: the p-values of each are adjusted together (Holm)."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number of both models and their difference, in percent and points, or in nats."""
+
+    group: Group
+    name: str
+    """A headline metric, a family, a corruption, ``fog/3``; ``clean`` or ``mean`` of calibration."""
+    metric: str
+    """``mean_error``, ``CE``, ``log_loss``, …."""
+    label: str
+    """The definition of both numbers."""
+    reference: float | None
+    value: float | None
+    unit: str = "%"
+    """``%`` or ``nats``."""
+    points: Interval | None = None
+    """``value - reference`` with its paired interval; None if one of them, or the interval, is n/a."""
+    p: float | None = None
+    """Two-sided, of no difference; adjusted within the group for many tests."""
+    detectable: float | None = None
+    """The smallest difference that these images would show with a probability of 80 %, points."""
+    reason: str | None = None
+    """Why there is no difference, or no interval of it."""
+
+    @property
+    def change(self) -> float | None:
+        """``value - reference``, also without an interval."""
+        if self.points is not None:
+            return self.points.value
+        return None if self.value is None or self.reference is None else self.value - self.reference
+
+    @property
+    def key(self) -> tuple[Group, str, str]:
+        """What no other difference of a comparison has."""
+        return self.group, self.name, self.metric
+
+    def is_shown(self, alpha: float) -> bool:
+        """Whether there is a difference at this level."""
+        return self.p is not None and self.p < alpha

@@ -1,0 +1,118 @@
+"""The rows of comparison tables: which differences, in which order, and what they are called there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ppbench.compare.comparison import Comparison
+from ppbench.compare.difference import Difference, Group
+from ppbench.metrics.calibration import MEASURES
+from ppbench.report.sheets import Kind
+from ppbench.vocabulary import family_of
+
+REFERENCE = "reference"
+"""What labels call the reference in a table whose title names it."""
+
+
+class Row(NamedTuple):
+    """A row of a table; without a difference it heads those after it."""
+
+    name: str
+    kind: Kind
+    difference: Difference | None = None
+
+
+def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list[Row]:
+    """Headline metrics, then mean errors by family and corruption, and by cell if wanted.
+
+    Args:
+        comparisons: With one reference; each difference that any of them has is a row, once.
+        cells: Single cells too.
+    """
+    differences, first = _union(comparisons), comparisons[0]
+    headline = [Row(short_label(d.label, first), "plain", d) for d in _of(differences, "metric")]
+    return [*headline, *_section(differences, first, "family", "corruption", cells=cells)]
+
+
+def ratio_rows(comparisons: Sequence[Comparison]) -> list[Row]:
+    """CE and relative CE by family and corruption; none without a normaliser."""
+    differences, first = _union(comparisons), comparisons[0]
+    if first.normalizer == "none":
+        return []
+    return [
+        *_section(differences, first, "ce_family", "ce_corruption"),
+        *_section(differences, first, "relative_ce_family", "relative_ce_corruption"),
+    ]
+
+
+def calibration_rows(comparisons: Sequence[Comparison]) -> list[Row]:
+    """Calibration error, log loss and top-5 error: clean, over all corruptions, by family and corruption."""
+    differences, first = _union(comparisons), comparisons[0]
+    return [row for name in MEASURES for row in _calibration([d for d in differences if d.metric == name], first)]
+
+
+def _union(comparisons: Sequence[Comparison]) -> list[Difference]:
+    found: dict[object, Difference] = {}
+    for difference in (d for comparison in comparisons for d in comparison.differences):
+        found.setdefault(identity(difference), difference)
+    return list(found.values())
+
+
+def identity(difference: Difference) -> tuple[tuple[Group, str, str], str]:
+    """What rows of several comparisons are matched by: the same number with the same definition."""
+    return difference.key, difference.label
+
+
+def short_label(label: str, comparison: Comparison) -> str:
+    """A label without what the title of the table says: how many images, and the name of the reference."""
+    accuracies = comparison.reference.accuracies
+    if accuracies.subset:
+        label = label.replace(f"[{accuracies.subset}]", "").replace(f",{accuracies.subset}]", "]")
+    if comparison.normalizer_is_reference or label.startswith("R_net"):
+        label = label.replace(f"[{accuracies.source},", f"[{REFERENCE},")
+    return label
+
+
+def _section(
+    differences: Sequence[Difference], first: Comparison, family: Group, corruption: Group, *, cells: bool = False
+) -> Iterator[Row]:
+    """A heading with the definition that its rows have in common; families with their corruptions."""
+    members = _of(differences, corruption)
+    if not members:
+        return
+    yield Row(_common_label(members[0], first), "group")
+    yield from _by_family(differences, family, corruption, cells=cells)
+
+
+def _by_family(
+    differences: Sequence[Difference], family: Group, corruption: Group, *, cells: bool = False
+) -> Iterator[Row]:
+    for whole in _of(differences, family):
+        yield Row(whole.name, "group", whole)
+        for part in _of(differences, corruption):
+            if family_of(part.name) != whole.name:
+                continue
+            yield Row(f"  {part.name}", "plain", part)
+            own = [d for d in _of(differences, "cell") if cells and d.name.startswith(f"{part.name}/")]
+            yield from (Row(f"    s{cell.name.rpartition('/')[2]}", "plain", cell) for cell in own)
+
+
+def _calibration(differences: Sequence[Difference], first: Comparison) -> Iterator[Row]:
+    members = _of(differences, "calibration_corruption")
+    if not members:
+        return
+    unit = "" if members[0].unit == "%" else f", {members[0].unit}"
+    yield Row(f"{_common_label(members[0], first)}{unit}", "group")
+    yield from (Row(d.name, "plain", d) for d in _of(differences, "calibration"))
+    yield from _by_family(differences, "calibration_family", "calibration_corruption")
+
+
+def _common_label(difference: Difference, first: Comparison) -> str:
+    """``CE[alexnet,s1-5]`` from ``CE[alexnet,fog,s1-5]``: of two definitions, each."""
+    parts = short_label(difference.label, first).split(" / ")
+    return " / ".join(part.replace(f"{difference.name},", "", 1) for part in parts)
+
+
+def _of(differences: Sequence[Difference], group: Group) -> list[Difference]:
+    return [difference for difference in differences if difference.group == group]

@@ -1,0 +1,70 @@
+"""Repeated checks of synthetic models against synthetic baselines: how often chance alone breaks a rule."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.check.judge import check
+from ppbench.check.verdict import OnInconclusive, Status
+from ppbench.compare.measured import Measured
+from ppbench.run import Run
+from ppbench.vocabulary import CLEAN
+from tests.builders import make_run
+from tests.metrics.synthetic import SAME, draw, truth
+
+SIX = ("gaussian_noise", "shot_noise", "fog", "brightness", "pixelate", "jpeg_compression")
+LEVELS = (1, 3, 5)
+OF_CORRUPTIONS = SIX[:5]
+OF_CELLS = ("fog/1", "fog/5", "pixelate/3", "gaussian_noise/5", "brightness/3")
+RULES = dict.fromkeys(("mean", CLEAN, "noise", "weather", "digital", *OF_CORRUPTIONS, *OF_CELLS), 0.0)
+"""15 of all kinds, without tolerance."""
+
+
+class Alarms(NamedTuple):
+    """Rates of checks that fail."""
+
+    any_rule: float
+    by_rule: dict[str, float]
+
+
+def alarms(
+    runs: int, images: int, *, same: float = SAME, easier: float = 1.0, drop: float = 0.0, seed: int = 0
+) -> Alarms:
+    """Check models whose true errors are those of their baselines.
+
+    Args:
+        runs: Repetitions.
+        images: Of each run.
+        same: As in `draw`.
+        easier: What the errors of ResNet-50 are multiplied by.
+        drop: Points by which the models' true accuracies are lower after all.
+        seed: Of all draws.
+    """
+    random = np.random.default_rng(seed)
+    errors = {key: easier * value for key, value in truth(SIX, LEVELS).items()}
+    worse = {key: value + drop / 100 for key, value in errors.items()}
+    made = make_run(errors, n=images, corruptions=SIX, severities=LEVELS, total=50_000)
+    other = made.model_copy(update={"model": made.model.model_copy(update={"weights_sha256": "1" * 64})})
+    failed: dict[str, int] = dict.fromkeys(RULES, 0)
+    any_rule = 0
+    for _ in range(runs):
+        drawn = draw(random, [errors, worse], images, same=same)
+        old, new = (measured(run, wrong, name) for run, wrong, name in zip((made, other), drawn, "ab", strict=True))
+        verdict = check(new, old, RULES, 0.95, OnInconclusive.PASS)
+        assert len(verdict.outcomes) == len(RULES)
+        broken = [outcome.rule.name for outcome in verdict.outcomes if outcome.status is Status.FAIL]
+        assert verdict.exit_code == bool(broken)
+        any_rule += bool(broken)
+        for name in broken:
+            failed[name] += 1
+    return Alarms(any_rule / runs, {name: count / runs for name, count in failed.items()})
+
+
+def measured(run: Run, wrong: NDArray[np.bool_], name: str) -> Measured:
+    """The run with these ``(cells, n)`` errors: counts and bits."""
+    right = {cell.key: ~row for cell, row in zip(run.cells, wrong, strict=True)}
+    cells = [cell.model_copy(update={"top1": int(right[cell.key].sum())}) for cell in run.cells]
+    return Measured(name, run.model_copy(update={"cells": tuple(cells)}), right)

@@ -1,0 +1,31 @@
+"""A pair of runs as large as those of ImageNet-C, 50,000 images in 76 cells; errors go together as real ones do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ppbench.run import write_run
+from tests.builders import make_run
+from tests.metrics.synthetic import draw, truth
+
+IMAGES = 50_000
+
+
+def write_pair(folder: Path, images: int = IMAGES) -> tuple[Path, Path]:
+    """Write ``old.json`` and ``new.json``, the second one point better in every cell, with bits beside them."""
+    old = truth()
+    new = {key: error - 0.01 for key, error in old.items()}
+    drawn = draw(np.random.default_rng(0), [old, new], images)
+    paths = folder / "old.json", folder / "new.json"
+    for path, wrong, weights in zip(paths, drawn, "01", strict=True):
+        right = {key: ~row for key, row in zip(old, wrong, strict=True)}
+        errors = {key: 1 - float(bits.mean()) for key, bits in right.items()}
+        run = make_run(
+            errors, name=path.stem, n=images, dataset="imagenet-c", source="published", engine="published",
+            recipe="imagenet-c", normalizer="alexnet", preprocessing="224 px",
+        )  # fmt: skip
+        model = run.model.model_copy(update={"weights_sha256": weights * 64})
+        write_run(path, run.model_copy(update={"model": model}), right)
+    return paths
