@@ -191,7 +191,8 @@ def variance_slope(values: NDArray[np.float64]) -> float:
     centred = values - values.mean()
     squares = centred * centred
     square = float(squares.sum())
-    return float(squares @ centred) / square if square > 0 else 0.0
+    # A sum, not a dot product: that of a threaded library waits for its threads, and differs by their number.
+    return float((squares * centred).sum()) / square if square > 0 else 0.0
 
 
 def _collapsed(strata: NDArray[np.int64]) -> NDArray[np.int64]:
