@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from ppbench.evaluation.api import evaluate as evaluate
     from ppbench.generate.job import corrupt_folder as corrupt_folder
     from ppbench.models.card import Card as Card
+    from ppbench.models.blur import with_blur_after as with_blur_after
+    from ppbench.models.blur import with_blur_pool as with_blur_pool
     from ppbench.models.checkpoint import load_checkpoint as load_checkpoint
     from ppbench.models.checkpoint import save_checkpoint as save_checkpoint
+    from ppbench.models.push_pull_2020 import PushPull2020Conv2d as PushPull2020Conv2d
+    from ppbench.models.push_pull_2020 import with_push_pull_2020 as with_push_pull_2020
     from ppbench.models.pushpull import PushPullConv2d as PushPullConv2d
     from ppbench.models.pushpull import with_push_pull as with_push_pull
     from ppbench.models.resnet import create_model as create_model
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Card": "ppbench.models.card:Card",
+    "PushPull2020Conv2d": "ppbench.models.push_pull_2020:PushPull2020Conv2d",
     "PushPullConv2d": "ppbench.models.pushpull:PushPullConv2d",
     "corrupt": "ppbench.corruptions.apply:corrupt",
     "corrupt_folder": "ppbench.generate.job:corrupt_folder",
@@ -34,7 +39,10 @@ _PUBLIC = {
     "load_run": "ppbench.run:read_run",
     "metrics": "ppbench.metrics",
     "save_checkpoint": "ppbench.models.checkpoint:save_checkpoint",
+    "with_blur_after": "ppbench.models.blur:with_blur_after",
+    "with_blur_pool": "ppbench.models.blur:with_blur_pool",
     "with_push_pull": "ppbench.models.pushpull:with_push_pull",
+    "with_push_pull_2020": "ppbench.models.push_pull_2020:with_push_pull_2020",
 }
 
 __all__ = [*_PUBLIC, "__version__"]

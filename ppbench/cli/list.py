@@ -17,6 +17,7 @@ class What(StrEnum):
     DATASETS = "datasets"
     CORRUPTIONS = "corruptions"
     RECIPES = "recipes"
+    TRAINING_RECIPES = "training-recipes"
 
 
 def list_names(
@@ -25,12 +26,13 @@ def list_names(
         bool, typer.Option("--names", help="Names only, one a line, for scripts; of corruptions those ppbench makes.")
     ] = False,
 ) -> None:
-    """List models, datasets, corruptions or recipes."""
+    """List models, datasets, corruptions, their recipes, or recipes of training."""
     title, columns, rows = {
         What.MODELS: _models,
         What.DATASETS: _datasets,
         What.CORRUPTIONS: _corruptions,
         What.RECIPES: _recipes,
+        What.TRAINING_RECIPES: _training_recipes,
     }[what]()
     if names:
         from ppbench.vocabulary import C19
@@ -62,9 +64,7 @@ def _models() -> Listing:
     ]
     for name in model_names():
         a = parse_model_name(name)
-        k = a.avg_kernel_size
-        stem = "plain" if k is None else f"push-pull stem, {f'{k}x{k}' if k else 'no'} mean"
-        rows.append((name, "network", f"{a.input_size} px", stem))
+        rows.append((name, "network", f"{a.input_size} px", a.description))
     return (
         "Models (networks need a checkpoint to be evaluated)",
         ("name", "kind", "made for", "what it is"),
@@ -111,3 +111,15 @@ def _recipes() -> Listing:
 
     rows: Rows = [(r.name, r.description, r.size, r.source) for r in map(RECIPES.get, RECIPES)]
     return "Recipes, each for images of any size from 8 px", ("name", "what it is", "px", "source"), rows
+
+
+def _training_recipes() -> Listing:
+    from ppbench.train.recipe import read_recipe, recipe_names
+
+    rows: Rows = []
+    for recipe in map(read_recipe, recipe_names()):
+        values = recipe.values
+        learning = f"{values['schedule']}, {values['lr']:g}"
+        rows.append((recipe.name, recipe.description, str(values["epochs"]), str(values["batch_size"]), learning))
+    columns = ("name", "what it is", "epochs", "batch", "learning rate")
+    return "Recipes of training, for `ppbench train --recipe`", columns, rows

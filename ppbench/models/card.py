@@ -54,8 +54,15 @@ class Card(BaseModel):
     inhibition: FiniteFloat = 1.0
     """Strength of the pull response, if not trainable."""
     trainable_inhibition: bool = False
+    rectified_push: bool = True
+    """Whether the push response is rectified, as in the push-pull paper; `ppbench convert` makes networks without."""
+    stem: str | None = None
+    """What the stem of a network of torchvision's or timm's was changed into, such as ``pp3``; names of ppbench's own
+    networks say it themselves."""
     trained_on: str | None = None
     """Dataset of the training images."""
+    trained_on_corruptions: tuple[str, ...] | None = None
+    """Corruptions that an augmentation of the training is of the same kind as; None: not known."""
     class_names: tuple[str, ...] | None = None
     clean_accuracy: float | None = Field(default=None, ge=0, le=1)
     """Top-1 accuracy on the clean test images, as measured at the end of training."""
@@ -68,6 +75,8 @@ class Card(BaseModel):
     """The command that trained it."""
     source: str | None = None
     """Where weights that ppbench did not train come from."""
+    origin: dict[str, Any] | None = None
+    """Of a converted network: what it was made from (``name``, ``architecture``, ``weights``: SHA-256), and how."""
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> Card:

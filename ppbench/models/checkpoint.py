@@ -17,6 +17,7 @@ from ppbench.errors import DataError, UsageError
 from ppbench.files import atomic_write
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card, CardOptions, first_fault
 from ppbench.models.catalog import SMALL_RESNETS, parse_model_name
+from ppbench.models.external import build_external, build_for, is_external
 from ppbench.models.resnet import create_model
 from ppbench.models.statedict import StateFile, check_fits, fill, keys_found, read_state_file, without_wrappers
 
@@ -63,14 +64,17 @@ def load_checkpoint(
     content = _read(path)
     architecture = architecture or options.architecture
     card = card or _find_card(path, content, architecture, options)
-    if architecture and parse_model_name(architecture) != parse_model_name(card.architecture):
+    if architecture and _canonical(architecture) != _canonical(card.architecture):
         raise UsageError(
             f"{path} holds a {card.architecture}, not a {architecture}",
             "Leave the architecture out: the file says it.",
         )
-    # Without memory at first: a card may ask for any size, and only one that the tensors have is made.
-    with torch.device("meta"):
-        model = build(card)
+    if is_external(card.architecture):
+        model = build_for(path, card, content.state)
+    else:
+        # Without memory at first: a card may ask for any size, and only one that the tensors have is made.
+        with torch.device("meta"):
+            model = build(card)
     check_fits(path, model, content.state)
     fill(model, content.state)
     return Checkpoint(model.eval(), card)
@@ -89,6 +93,8 @@ def save_checkpoint(path: str | Path, model: nn.Module, card: Card) -> None:
 
 def build(card: Card) -> nn.Module:
     """Build the network a card describes, with random weights."""
+    if is_external(card.architecture):
+        return build_external(card)
     return create_model(
         card.architecture,
         card.num_classes,
@@ -96,6 +102,7 @@ def build(card: Card) -> nn.Module:
         stem_bias=card.stem_bias,
         inhibition=card.inhibition,
         trainable_inhibition=card.trainable_inhibition,
+        rectified_push=card.rectified_push,
     )
 
 
@@ -127,7 +134,11 @@ def _read(path: Path) -> _Content:
     file = read_state_file(path)
     # The authors' name of a push kernel; ppbench's own is that of a plain kernel.
     push_pull = any("conv1.push_conv." in name for name in file.tensors)
-    return _Content(_plain_names(file.tensors), _stored_card(path, file), push_pull, file.hyper_parameters)
+    card = _stored_card(path, file)
+    # Networks of others have names of their own, which ppbench wrote as they are.
+    as_they_are = card is not None and is_external(card.architecture)
+    state = file.tensors if as_they_are else _plain_names(file.tensors)
+    return _Content(state, card, push_pull, file.hyper_parameters)
 
 
 def _stored_card(path: Path, file: StateFile) -> Card | None:
@@ -135,12 +146,17 @@ def _stored_card(path: Path, file: StateFile) -> Card | None:
         return None
     try:
         card = Card.model_validate_json(file.metadata[METADATA_KEY])
-        parse_model_name(card.architecture)
+        _canonical(card.architecture)
     except (pydantic.ValidationError, UsageError) as error:
         raise DataError(
             f"the card in {path} is not valid: {_reason(error)}", "Was it written by this version of ppbench?"
         ) from error
     return card
+
+
+def _canonical(architecture: str) -> str:
+    """The one name of a network; `UsageError` if it is none that can be built."""
+    return architecture if is_external(architecture) else parse_model_name(architecture).name
 
 
 def _find_card(path: Path, content: _Content, architecture: str | None, options: CardOptions) -> Card:

@@ -33,7 +33,7 @@ def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
         DataError: If the weights cannot be fetched, are damaged or do not fit, or the card is not known.
         UsageError: If timm is not installed or has no such network, or the options do not fit it.
     """
-    timm = _import_timm()
+    timm = import_timm()
     name, at, file = reference.partition("@")
     _check_name(timm, name)
     if options.architecture is not None:
@@ -46,7 +46,12 @@ def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
     return card.architecture.replace(":", "-"), Checkpoint(model.eval(), card)
 
 
-def _import_timm() -> Any:
+def import_timm() -> Any:
+    """timm, imported only when a network of it is wanted.
+
+    Raises:
+        UsageError: If it is not installed.
+    """
     try:
         import timm
     except ImportError as error:

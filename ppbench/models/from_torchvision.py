@@ -120,7 +120,7 @@ def _load(name: str, path: Path, weights: Any | None, options: CardOptions) -> C
         card = options.override(card, what)
     else:
         card = options.make(what, architecture=card.architecture, num_classes=classes, in_channels=3)
-    model = _build(name, card, is_own=weights is None)
+    model = build_network(name, card, is_own=weights is None)
     load_state(path, model, state)
     check_runs(what, model, card)
     return Checkpoint(model.eval(), card)
@@ -148,7 +148,7 @@ def _count_classes(state: Mapping[str, Tensor]) -> int:
     return len(state[last]) if last is not None else 0
 
 
-def _build(name: str, card: Card, *, is_own: bool) -> nn.Module:
+def build_network(name: str, card: Card, *, is_own: bool) -> nn.Module:
     """The network as torchvision builds it for weights of its own or of a user, with random values."""
     special: dict[str, Any] = {}
     if name in ("googlenet", "inception_v3"):

@@ -14,6 +14,13 @@ from torch.nn import functional as F
 from torch.nn.modules.utils import _pair
 
 from ppbench.errors import UsageError
+from ppbench.models.first_convolution import (
+    Padding,
+    find_first_convolution,
+    like_convolution,
+    pad_same,
+    replace_module,
+)
 
 
 class PushPullConv2d(nn.Module):
@@ -29,7 +36,8 @@ class PushPullConv2d(nn.Module):
         out_channels: Channels of the output.
         kernel_size: Height and width of the kernel, in pixels.
         stride: As in `torch.nn.Conv2d`.
-        padding: Zero padding as in `torch.nn.Conv2d`; also ``"same"`` and ``"valid"``.
+        padding: Zero padding as in `torch.nn.Conv2d`; also ``"valid"``, and ``"same"``, which here may have a stride:
+            the output then has ``ceil(size / stride)`` values along each axis, as in TensorFlow.
         dilation: As in `torch.nn.Conv2d`.
         groups: As in `torch.nn.Conv2d`.
         bias: Whether a bias per output channel is added after the subtraction.
@@ -37,6 +45,9 @@ class PushPullConv2d(nn.Module):
             windows are averaged over their real elements only. 0: no filter.
         inhibition: Strength of the pull response, dimensionless. The initial value is not used if trainable.
         trainable_inhibition: Whether the strength is a parameter, one per output channel, drawn from U[0, 1).
+        rectified_push: Whether the push response is rectified, as in the paper. Without, the layer computes
+            ``conv(x, W) - inhibition * relu(avgpool(conv(x, P))) + bias``, which at inhibition 0 is the plain
+            convolution: the form for networks that were trained with one (docs/push-pull.md).
         device: Where the parameters live.
         dtype: Floating-point type of the parameters.
 
@@ -54,7 +65,7 @@ class PushPullConv2d(nn.Module):
         out_channels: int,
         kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
+        padding: Padding = 0,
         dilation: int | tuple[int, int] = 1,
         groups: int = 1,
         bias: bool = True,
@@ -62,30 +73,22 @@ class PushPullConv2d(nn.Module):
         avg_kernel_size: int = 3,
         inhibition: float = 1.0,
         trainable_inhibition: bool = False,
+        rectified_push: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         if avg_kernel_size != 0 and (avg_kernel_size < 0 or avg_kernel_size % 2 == 0):
             raise UsageError(f"avg_kernel_size {avg_kernel_size} is not allowed", "It is 0 (none) or odd: 3, 5, 7, …")
-        # nn.Conv2d checks the geometry and initialises weight and bias; only its tensors are kept.
-        like = nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            bias,
-            device=device,
-            dtype=dtype,
+        like = like_convolution(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device, dtype
         )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride, self.dilation = like.kernel_size, like.stride, like.dilation
+        self.kernel_size, self.stride, self.dilation = (_pair(p) for p in (kernel_size, stride, dilation))
         self.padding = padding if isinstance(padding, str) else _pair(padding)
         self.avg_kernel_size = avg_kernel_size
         self.trainable_inhibition = trainable_inhibition
+        self.rectified_push = rectified_push
         self.weight = like.weight
         self.bias = like.bias
         self.inhibition: float | nn.Parameter = float(inhibition)
@@ -95,21 +98,27 @@ class PushPullConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() == 3:  # one image without batch, which nn.Conv2d takes too
             return self.forward(x.unsqueeze(0)).squeeze(0)
+        x = self._pad(x)
         linear, total = self._convolve(x, self.weight), self._filtered_window_sum(x)
         if torch.is_grad_enabled():
             # relu, but one that keeps its input for the backward pass, so that its result may be altered.
-            push = F.hardtanh(linear, 0.0, math.inf)
+            push = F.hardtanh(linear, 0.0, math.inf) if self.rectified_push else linear.clone()
             return self._inhibit_(push, self._negative_pull(linear, total))
         # Nothing is differentiated: work in place, a cache-sized piece of the batch at a time.
         for push, part in zip(*(t.split(_pieces(linear)) for t in (linear, total)), strict=True):
             negative_pull = self._negative_pull(push, part)
-            self._inhibit_(push.relu_(), negative_pull)
+            self._inhibit_(push.relu_() if self.rectified_push else push, negative_pull)
         return linear
 
     def responses(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the rectified push and pull responses, each ``(N, out_channels, H', W')`` and never negative."""
+        """Return the push and pull responses, each ``(N, out_channels, H', W')``.
+
+        The pull is never negative, nor is the push if the layer rectifies it.
+        """
+        x = self._pad(x)
         linear = self._convolve(x, self.weight)
-        return F.relu(linear), -self._negative_pull(linear, self._filtered_window_sum(x))
+        push = F.relu(linear) if self.rectified_push else linear
+        return push, -self._negative_pull(linear, self._filtered_window_sum(x))
 
     def _inhibit_(self, push: Tensor, negative_pull: Tensor) -> Tensor:
         """``push - inhibition * pull + bias``, in place of ``push``."""
@@ -152,8 +161,17 @@ class PushPullConv2d(nn.Module):
         volume = (1, 2, 3)
         return (self.weight.amax(volume) + self.weight.amin(volume)).view(-1, 1, 1)
 
+    @property
+    def _pads_first(self) -> bool:
+        """Whether the padding depends on the size of the images, which torch's convolution does not know."""
+        return self.padding == "same" and self.stride != (1, 1)
+
+    def _pad(self, x: Tensor) -> Tensor:
+        return pad_same(x, self.kernel_size, self.stride, self.dilation) if self._pads_first else x
+
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
+        padding = 0 if self._pads_first else self.padding
+        return F.conv2d(x, weight, None, self.stride, padding, self.dilation, self.groups)
 
     def _mean_filter(self, x: Tensor) -> Tensor:
         k = self.avg_kernel_size
@@ -166,6 +184,7 @@ class PushPullConv2d(nn.Module):
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
             f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}, "
             f"avg_kernel_size={self.avg_kernel_size}, inhibition={strength}"
+            + ("" if self.rectified_push else ", rectified_push=False")
         )
 
 
@@ -182,6 +201,7 @@ def with_push_pull(
     *,
     inhibition: float = 1.0,
     trainable_inhibition: bool = False,
+    rectified_push: bool = True,
 ) -> nn.Module:
     """Replace the first convolution of ``model``, in place, by a push-pull one of the same geometry.
 
@@ -189,55 +209,38 @@ def with_push_pull(
     the convolution become push kernel and bias: the same objects, so an optimizer that has them keeps them.
 
     Args:
-        model: Any module holding a `torch.nn.Conv2d` with zero padding.
+        model: Any module holding a `torch.nn.Conv2d` with zero padding, or a ``Conv2dSame`` of timm's.
         avg_kernel_size: See `PushPullConv2d`.
         inhibition: See `PushPullConv2d`.
         trainable_inhibition: See `PushPullConv2d`.
+        rectified_push: See `PushPullConv2d`.
 
     Returns:
         The same model.
 
     Raises:
-        UsageError: If the model has no convolution, has push-pull already, or its first convolution is of a
+        UsageError: If the model has no convolution, has push-pull already, or its first convolution is of another
             derived class or pads otherwise than with zeros; also as `PushPullConv2d`.
     """
-    name, conv = _first_convolution(model)
+    if any(isinstance(module, PushPullConv2d) for module in model.modules()):
+        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
+    name, conv, padding = find_first_convolution(model, "Push-pull")
     layer = PushPullConv2d(
         conv.in_channels,
         conv.out_channels,
         conv.kernel_size,  # type: ignore[arg-type]
         conv.stride,  # type: ignore[arg-type]
-        conv.padding,  # type: ignore[arg-type]
+        padding,
         conv.dilation,  # type: ignore[arg-type]
         conv.groups,
         conv.bias is not None,
         avg_kernel_size=avg_kernel_size,
         inhibition=inhibition,
         trainable_inhibition=trainable_inhibition,
+        rectified_push=rectified_push,
         device=conv.weight.device,
         dtype=conv.weight.dtype,
     )
     layer.weight, layer.bias = conv.weight, conv.bias
-    parent, _, attribute = name.rpartition(".")
-    setattr(model.get_submodule(parent), attribute, layer.train(conv.training))
+    replace_module(model, name, layer.train(conv.training))
     return model
-
-
-def _first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
-    """Name and module of the convolution that `with_push_pull` may replace."""
-    if any(isinstance(module, PushPullConv2d) for module in model.modules()):
-        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
-    found = next(((name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
-    if found is None or not found[0]:
-        raise UsageError(
-            "the model has no Conv2d to replace", "Push-pull replaces the first convolution inside a network."
-        )
-    name, conv = found
-    if type(conv) is not nn.Conv2d:
-        raise UsageError(
-            f"convolution {name!r} is a {type(conv).__name__}, which may compute something else",
-            "Push-pull replaces a plain torch.nn.Conv2d.",
-        )
-    if conv.padding_mode != "zeros":
-        raise UsageError(f"convolution {name!r} pads with {conv.padding_mode!r}", "Push-pull knows zero padding only.")
-    return found

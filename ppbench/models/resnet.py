@@ -1,4 +1,4 @@
-"""ResNets, plain and with a push-pull stem, by name."""
+"""ResNets by name: plain, with a push-pull stem, and with those of its rivals."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from ppbench.errors import UsageError
 from ppbench.models.catalog import SMALL_RESNETS, Architecture, parse_model_name
-from ppbench.models.pushpull import with_push_pull
+from ppbench.models.stems import check_settings, with_stem
 
 
 class SmallBlock(nn.Module):
@@ -90,37 +89,40 @@ def create_model(
     stem_bias: bool = False,
     inhibition: float = 1.0,
     trainable_inhibition: bool = False,
+    rectified_push: bool = True,
 ) -> nn.Module:
     """Build a network by name, with random weights drawn from torch's default generator.
 
-    Convolutions are initialised kaiming-normal (fan-out) as in torchvision; a plain network and its push-pull twin
-    built from the same seed have equal weights (if the inhibition is not trainable).
+    Convolutions are initialised kaiming-normal (fan-out) as in torchvision; a plain network and its push-pull twin,
+    or that of a rival, built from the same seed have equal weights (if the inhibition is not trainable).
 
     Args:
-        name: One of `ppbench.models.catalog.model_names`, e.g. ``resnet50``, ``resnet50-pp5``, ``resnet18-cifar-pp``.
+        name: One of `ppbench.models.catalog.model_names`, e.g. ``resnet50``, ``resnet50-pp5``, ``resnet18-cifar-pp``,
+            ``resnet50-blurpool``.
         num_classes: Outputs of the network.
         in_channels: 3 for colour, 1 for grey images.
         stem_bias: Whether the first convolution has a bias (as in the authors' networks), drawn from U[-1, 1).
         inhibition: Strength of the pull response (push-pull names only).
         trainable_inhibition: Whether that strength is trained, per output channel.
+        rectified_push: Whether the push is rectified, as in the paper; see `PushPullConv2d`.
 
     Returns:
         A module that maps ``(N, in_channels, H, W)`` to logits ``(N, num_classes)``, in training mode.
 
     Raises:
-        UsageError: If there is no such name, or a strength of inhibition is given for a plain network.
+        UsageError: If there is no such name, or a strength of inhibition is given for a network without.
     """
     architecture = parse_model_name(name)
-    if architecture.avg_kernel_size is None and (inhibition != 1.0 or trainable_inhibition):
-        raise UsageError(f"{name} has no inhibition to set", f"Take its push-pull twin: {name}-pp3.")
+    check_settings(name, architecture.variant, inhibition, trainable_inhibition, rectified_push)
     model = _plain_network(architecture, num_classes)
     _replace_stem(model, architecture, in_channels, stem_bias)
-    if architecture.avg_kernel_size is not None:
-        with_push_pull(
+    if architecture.variant is not None:
+        with_stem(
             model,
-            architecture.avg_kernel_size,
+            architecture.variant,
             inhibition=inhibition,
             trainable_inhibition=trainable_inhibition,
+            rectified_push=rectified_push,
         )
     return model
 

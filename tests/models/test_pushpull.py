@@ -138,6 +138,42 @@ def test_equals_the_two_convolution_definition(
     assert {name: error for name, error in errors.items() if not error <= BOUND[dtype]} == {}
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(case=cases())
+def test_without_rectified_push_the_convolution_itself_is_inhibited(
+    case: tuple[Geometry, tuple[int, int, int, int], int],
+) -> None:
+    geometry, shape, seed = case
+    torch.manual_seed(seed)
+    layer = PushPullConv2d(**asdict(geometry), rectified_push=False, dtype=torch.float64)
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    leaves, exact_x = doubles(layer), x.detach().requires_grad_()
+    parts = oracle_of(layer, exact_x, leaves)
+    expected = parts.output - torch.relu(parts.push_input) + parts.push_input
+    gradient = upstream_gradient(parts, ROUNDING[torch.float64])
+    expected.backward(gradient)
+    output = layer(x)
+    output.backward(gradient)
+    with torch.inference_mode():
+        in_place = layer(x)
+    errors = {
+        "forward": relative_error(output.detach(), expected.detach()),
+        "forward, in place": relative_error(in_place, expected.detach()),
+        "input": relative_error(x.grad, exact_x.grad),
+        **{name: relative_error(p.grad, leaves[name].grad) for name, p in layer.named_parameters()},
+    }
+    assert {name: error for name, error in errors.items() if not error <= BOUND[torch.float64]} == {}
+
+
+def test_without_rectified_push_and_inhibition_it_is_the_plain_convolution() -> None:
+    conv = nn.Conv2d(3, 8, 7, 2, 3)
+    layer = with_push_pull(nn.Sequential(conv), inhibition=0, rectified_push=False)[0]
+    x = torch.randn(2, 3, 16, 16)
+    assert torch.equal(layer(x), conv(x))
+    assert layer.responses(x)[0].min() < 0
+    assert repr(layer).endswith("inhibition=0.0, rectified_push=False)")
+
+
 @pytest.mark.parametrize(("groups", "trainable"), [(1, False), (2, True)])
 @pytest.mark.parametrize("avg_kernel_size", [0, 3])
 def test_gradcheck(groups: int, trainable: bool, avg_kernel_size: int) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from ppbench.errors import UsageError
 from ppbench.models.catalog import model_names
+from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.resnet import create_model
 
@@ -24,8 +25,10 @@ def test_every_network_gives_logits(name: str) -> None:
     with torch.device("meta"), torch.no_grad():  # shapes only: no memory, no time
         model = create_model(name, 7)
         assert model(torch.empty(2, 3, 64, 64)).shape == (2, 7)
-    assert isinstance(model.conv1, PushPullConv2d) == ("-pp" in name)
-    if "-pp" in name:
+    push_pull = "-pp" in name and not name.endswith("-pp2020")
+    assert isinstance(model.conv1, PushPullConv2d) == push_pull
+    assert isinstance(model.conv1, PushPull2020Conv2d) == name.endswith("-pp2020")
+    if push_pull:
         assert model.conv1.avg_kernel_size == int(name.rpartition("-pp")[2] or 3)
 
 
@@ -44,7 +47,7 @@ def test_logits_and_gradients_are_finite(name: str) -> None:
 @pytest.mark.parametrize("options", [{}, {"in_channels": 1, "stem_bias": True}])
 def test_twins_of_one_seed_have_equal_weights(name: str, options: dict[str, int]) -> None:
     states = []
-    for suffix in ("", "-pp", "-pp3", "-pp5"):
+    for suffix in ("", "-pp", "-pp3", "-pp5", "-pp2020", "-blurpool", "-blurafter"):
         torch.manual_seed(3)
         states.append(create_model(name + suffix, 10, **options).state_dict())
     assert all(state.keys() == states[0].keys() for state in states)

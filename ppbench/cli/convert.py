@@ -1,0 +1,213 @@
+"""``ppbench convert``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ppbench.cli import output
+from ppbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ppbench.models.card import Card
+    from ppbench.models.checkpoint import Checkpoint
+
+_STATISTICS, _TUNING, _MODEL = "Batch-norm statistics", "Fine-tuning", "Use of the model"
+
+
+def convert(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", metavar="NAME|FILE|torchvision:NAME|timm:NAME", help="The trained plain network."
+        ),
+    ],
+    push_pull: Annotated[
+        int, typer.Option(metavar="0|3|5", help="Side of the mean filter over the pull response; 0: none.")
+    ] = 3,
+    inhibition: Annotated[float, typer.Option(help="Strength of the pull response.")] = 1.0,
+    trainable_inhibition: Annotated[
+        bool, typer.Option("--trainable-inhibition", help="Fine-tune that strength, per output channel.")
+    ] = False,
+    rectified_push: Annotated[
+        bool,
+        typer.Option("--rectified-push", help="Rectify the push as the paper does: another network at any strength."),
+    ] = False,
+    output_file: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-ppK.safetensors"),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of training images.", show_default=False, rich_help_panel=_STATISTICS),
+    ] = None,
+    dataset: Annotated[
+        str,
+        typer.Option(help="fashion-mnist, cifar10, cifar100, imagenet or imagefolder.", rich_help_panel=_STATISTICS),
+    ] = "imagefolder",
+    images: Annotated[
+        int, typer.Option(help="How many to estimate from, equal shares of all classes.", rich_help_panel=_STATISTICS)
+    ] = 2000,
+    keep_statistics: Annotated[
+        bool, typer.Option("--keep-statistics", help="Keep the plain network's.", rich_help_panel=_STATISTICS)
+    ] = False,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.toml",
+            help="Train on with this recipe, such as finetune.",
+            show_default=False,
+            rich_help_panel=_TUNING,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Instead of the recipe's.", show_default=False, rich_help_panel=_TUNING)
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="Highest, instead of the recipe's.", show_default=False, rich_help_panel=_TUNING),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Key of the choice of images, and of the fine-tuning.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Preprocessing: imagenet, cifar10, cifar100, half or unit.",
+            show_default="the model's own",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(metavar="R,G,B", help="Of values in [0, 1].", rich_help_panel=_MODEL)
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(metavar="R,G,B", help="Of values in [0, 1].", rich_help_panel=_MODEL)
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=_MODEL)
+    ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(help="What a bare state dict is of, such as resnet50.", rich_help_panel=_MODEL),
+    ] = None,
+) -> None:
+    """Make a push-pull network from a trained plain one.
+
+    The first convolution becomes push-pull and keeps its kernels; batch norm gets the statistics of a few thousand
+    training images; `--recipe finetune` trains on. The checkpoint's card tells what it was made from. At
+    `--inhibition 0 --keep-statistics` the network gives what it gave.
+    """
+    from ppbench.models.card import parse_card_options
+
+    if recipe is not None and data is None:
+        raise UsageError(f"--recipe {recipe} needs images to train on", "Give them: `--data DIR`.")
+    target = output_file or Path(f"{_short(model)}-pp{push_pull}.safetensors")
+    _check_writable(target)
+    options = parse_card_options(preset, mean, std, input_size, architecture)
+    made = _convert(model, options, push_pull, inhibition, trainable_inhibition, rectified_push)
+    overrides = {"epochs": epochs, "lr": lr, "dataset": dataset, "seed": seed}
+    settings = None if recipe is None else _training_settings(recipe, made.card, overrides)
+    how = _statistics(made, None if keep_statistics else data, dataset, images, seed, device, keep_statistics)
+    command = shlex.join(["ppbench", *sys.argv[1:]])
+    card = made.card.model_copy(
+        update={"origin": {**(made.card.origin or {}), "statistics": how}, "command": command, "seed": seed}
+    )
+    _save(target, made, card)
+    if settings is None or data is None:
+        output.data(f"{target}: {card.architecture}{f' with {card.stem}' if card.stem else ''}")
+        return
+    from ppbench.cli.train import run_training
+
+    run_training(settings, data, target, device, {"initial": target})
+
+
+def _short(model: str) -> str:
+    """A name fit for a file: ``resnet50`` of ``torchvision:resnet50``, ``net`` of ``timm:NAME@net.pth``."""
+    from ppbench.models.statedict import names_file
+
+    last = model.rpartition("@")[2].rpartition(":")[2]
+    return Path(last).stem if names_file(last) else last
+
+
+def _check_writable(target: Path) -> None:
+    from ppbench.files import check_writable
+
+    check_writable(target)
+
+
+def _convert(
+    model: str, options: Any, push_pull: int, inhibition: float, trainable_inhibition: bool, rectified_push: bool
+) -> Checkpoint:
+    from ppbench.cli.eval import downloading
+    from ppbench.evaluation.subjects import resolve_model
+    from ppbench.models.checkpoint import Checkpoint
+    from ppbench.models.convert import convert_to_push_pull
+
+    with downloading() as told:
+        subject = resolve_model(model, options, told)
+    return convert_to_push_pull(
+        subject.name,
+        Checkpoint(subject.model, subject.card),
+        push_pull,
+        inhibition=inhibition,
+        trainable_inhibition=trainable_inhibition,
+        rectified_push=rectified_push,
+    )
+
+
+def _training_settings(recipe: str, card: Card, overrides: dict[str, Any]) -> Any:
+    """The recipe for the network of ``card``; refused, before anything is done, if it cannot be trained."""
+    from ppbench.cli.train import require_lightning
+    from ppbench.models.external import is_external
+    from ppbench.train.recipe import make_recipe, read_recipe
+
+    if is_external(card.architecture):
+        raise UsageError(
+            f"--recipe {recipe} is for ppbench's own networks, not for {card.architecture}",
+            "Leave it out; to train that network, call `ppbench.with_push_pull` in your training code.",
+        )
+    require_lightning()
+    own = {
+        "model": card.architecture,
+        "inhibition": card.inhibition,
+        "trainable_inhibition": card.trainable_inhibition,
+    }
+    return make_recipe(read_recipe(recipe), {k: v for k, v in overrides.items() if v is not None} | own)
+
+
+def _statistics(
+    made: Checkpoint, data: Path | None, dataset: str, images: int, seed: int, device: str, keep: bool
+) -> str | dict[str, Any]:
+    """Estimate the statistics of batch norm; say, for the card, from what, or "kept", or "none" if it has none."""
+    from ppbench.models.convert import estimate_statistics, has_batch_norm
+
+    if not has_batch_norm(made.model):
+        output.say("the network has no batch norm: no statistics to estimate")
+        return "none"
+    if keep:
+        return "kept"
+    if data is None:
+        raise UsageError(
+            "the statistics of batch norm are those of the plain network",
+            "Give training images to estimate them from: `--data DIR --images 2000`. "
+            "Or keep them: `--keep-statistics`.",
+        )
+    from ppbench.evaluation.devices import choose_device
+    from ppbench.train.statistics import StatisticsImages
+
+    chosen = StatisticsImages(dataset, data, made.card, images, seed)
+    where = choose_device(device)
+    count = estimate_statistics(made.model.to(where), chosen.batches(where))
+    made.model.cpu()
+    output.say(f"batch-norm statistics of {count:,} images")
+    return {"dataset": dataset, "images": count, "seed": seed}
+
+
+def _save(target: Path, made: Checkpoint, card: Card) -> None:
+    from ppbench.models.checkpoint import save_checkpoint
+
+    save_checkpoint(target, made.model, card)

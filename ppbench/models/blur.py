@@ -1,0 +1,275 @@
+"""Networks that blur before they subsample: blur pool (Zhang 2019) and blur after convolutions (Vasconcelos 2021).
+
+Sources: Zhang, "Making convolutional networks shift-invariant again", ICML 2019, code: github adobe/antialiased-cnns;
+Vasconcelos et al., "Impact of aliasing on generalization in deep convolutional networks", ICCV 2021, arXiv 2108.03489.
+The filter sizes, 4 and 5, are those of the networks that the push-pull authors compare theirs with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ppbench.errors import UsageError
+from ppbench.models.first_convolution import (
+    Padding,
+    Pair,
+    find_first_convolution,
+    pad_same,
+    padding_of,
+    replace_module,
+)
+
+POOL_SIZE, AFTER_SIZE = 4, 5
+"""Sides of the binomial filters of blur pool and of blur after convolutions, in pixels, for a stride of 2."""
+
+
+def blur_and_subsample(x: Tensor, size: int, stride: Pair) -> Tensor:
+    """Blur with a binomial filter and keep every ``stride``-th pixel, in one depthwise convolution.
+
+    Along an axis of stride s the filter has the binomial coefficients of ``size + 2 (s - 2)`` taps, divided by their
+    sum; along one of stride 1 there is no blur. The border is reflected (replicated, where the image is not larger
+    than the border), an odd pixel of it below and to the right.
+
+    Args:
+        x: Images ``(N, C, H, W)``.
+        size: Taps for a stride of 2.
+        stride: Down and across, in pixels.
+
+    Returns:
+        ``(N, C, ceil(H / stride), ceil(W / stride))``.
+    """
+    if stride == (1, 1):
+        return x
+    taps = tuple(1 if s == 1 else size + 2 * (s - 2) for s in stride)
+    pads = [part for n in reversed(taps) for part in ((n - 1) // 2, n // 2)]
+    mode = "reflect" if min(x.shape[-2:]) > max(pads) else "replicate"
+    kernel = _binomial(x.shape[1], taps, x.device, x.dtype)
+    return F.conv2d(F.pad(x, pads, mode), kernel, None, stride, groups=x.shape[1])
+
+
+@lru_cache(maxsize=128)
+def _binomial(channels: int, taps: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The kernel ``(channels, 1, *taps)``. No buffer of a module: checkpoints stay those of the plain network."""
+    with torch.inference_mode(False):  # the tensor lives on, also for passes with gradients
+        down, across = (
+            torch.tensor([math.comb(n - 1, i) / 2 ** (n - 1) for i in range(n)], dtype=torch.float64) for n in taps
+        )
+        kernel = torch.outer(down, across).to(dtype).expand(channels, 1, -1, -1)
+        return kernel.to(device).contiguous()
+
+
+class BlurPool2d(nn.Module):
+    """`blur_and_subsample` as a module without parameters.
+
+    Args:
+        size: Taps of the binomial filter.
+        stride: In pixels, along both axes.
+
+    Shape:
+        ``(N, C, H, W)`` to ``(N, C, ceil(H / stride), ceil(W / stride))``.
+    """
+
+    def __init__(self, size: int = POOL_SIZE, stride: int = 2) -> None:
+        super().__init__()
+        self.size, self.stride = size, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return blur_and_subsample(x, self.size, (self.stride, self.stride))
+
+    def extra_repr(self) -> str:
+        """Filter and stride."""
+        return f"size={self.size}, stride={self.stride}"
+
+
+class BlurConv2d(nn.Conv2d):
+    """A convolution of stride 1 with `blur_and_subsample` after it, or before it.
+
+    Args:
+        conv: The convolution whose parameters (the same objects) and geometry it takes, but for the stride.
+        padding: Zero padding of ``conv``; ``"same"`` as in `pad_same`, for the stride ``stride``.
+        size: Taps of the binomial filter.
+        stride: Of the subsampling.
+        blur_first: Whether the input is blurred and subsampled, not the output.
+
+    Shape:
+        As of a convolution of stride ``stride``, if the padding is half the kernel.
+    """
+
+    def __init__(self, conv: nn.Conv2d, padding: Padding, *, size: int, stride: Pair, blur_first: bool) -> None:
+        super().__init__(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,  # type: ignore[arg-type]
+            1,
+            padding,
+            conv.dilation,  # type: ignore[arg-type]
+            conv.groups,
+            conv.bias is not None,
+            device="meta",
+        )
+        self.weight, self.bias = conv.weight, conv.bias
+        self.blur_size, self.blur_stride, self.blur_first = size, stride, blur_first
+        # A 1x1 kernel mixes channels and the blur mixes places: they commute, and subsampled first it is less work.
+        self._commutes = self.kernel_size == (1, 1) and padding in ("same", "valid", 0, (0, 0))
+        self.train(conv.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.blur_first or self._commutes:
+            return super().forward(blur_and_subsample(x, self.blur_size, self.blur_stride))
+        return blur_and_subsample(self._convolve(x), self.blur_size, self.blur_stride)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        if self.padding != "same":
+            return super().forward(x)
+        kernel_size, dilation = cast(Pair, self.kernel_size), cast(Pair, self.dilation)
+        padded = pad_same(x, kernel_size, self.blur_stride, dilation)
+        return F.conv2d(padded, self.weight, self.bias, 1, 0, dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        """The convolution's, then the blur."""
+        order = "first" if self.blur_first else "after"
+        return f"{super().extra_repr()}, blur_size={self.blur_size}, blur_stride={self.blur_stride}, blur={order}"
+
+
+def with_blur_pool(model: nn.Module, size: int = POOL_SIZE) -> nn.Module:
+    """Give ``model``, in place, blur pools in the place of its strides (Zhang, ICML 2019). Parameters stay.
+
+    In a ResNet of torchvision's shape, and the small ones of ppbench, every stride goes, as in the author's code
+    (``pool_only=False``): convolution, norm, relu, then blur and subsample. So a strided convolution of a block has
+    stride 1 and the next one blurs first; a strided shortcut is blurred, then convolved; the stem's convolution has
+    stride 1 and is blurred after its relu; the max pool is one of 2x2 at stride 1, then blurred.
+
+    In any other network the first convolution alone is concerned, and is blurred before what follows it: the
+    modules do not say where an activation comes.
+
+    Args:
+        model: A ResNet, or any module whose first `torch.nn.Conv2d` has a stride and zero padding.
+        size: Taps of the binomial filter, at least 2, for a stride of 2; two more for each pixel of stride above.
+
+    Returns:
+        The same model. Its state dict has the names and shapes it had.
+
+    Raises:
+        UsageError: If it blurs already, has no stride to replace, or its first convolution is of a class derived from
+            `torch.nn.Conv2d` (timm's ``Conv2dSame`` is understood) or pads otherwise than with zeros.
+    """
+    _check(model, size)
+    if not _is_resnet(model):
+        return _blur_stem(model, size, "Blur pool")
+    strided = list(_strided(model))
+    if not strided:
+        raise _nothing_to_blur()
+    for block in _blocks(model):
+        _blur_block(block, size)
+    _blur_resnet_stem(model, size)
+    return model
+
+
+def with_blur_after(model: nn.Module, size: int = AFTER_SIZE) -> nn.Module:
+    """Blur, in place, the output of the strided convolutions of ``model`` (Vasconcelos et al., ICCV 2021).
+
+    A convolution of stride s becomes one of stride 1, a fixed binomial blur, and a subsampling by s, one right after
+    another: before the norm and the nonlinearity, where blur pool comes behind them. In a ResNet of torchvision's
+    shape, and the small ones of ppbench, these are the stem's convolution, the strided one of each stage and its 1x1
+    shortcut; the max pool stays as it is (the network under this name in the push-pull authors' code blurs that
+    too). In any other network it is the first convolution. Parameters stay.
+
+    Args:
+        model: See `with_blur_pool`.
+        size: See `with_blur_pool`.
+
+    Returns:
+        The same model. Its state dict has the names and shapes it had.
+
+    Raises:
+        UsageError: See `with_blur_pool`.
+    """
+    _check(model, size)
+    if not _is_resnet(model):
+        return _blur_stem(model, size, "Blur")
+    strided = list(_strided(model))
+    if not strided:
+        raise _nothing_to_blur()
+    for name, conv in strided:
+        replace_module(model, name, _blurred(name, conv, size, blur_first=False))
+    return model
+
+
+def _check(model: nn.Module, size: int) -> None:
+    if size < 2:
+        raise UsageError(f"a blur of {size} taps is not allowed", "It has at least 2.")
+    if any(isinstance(module, BlurConv2d | BlurPool2d) for module in model.modules()):
+        raise UsageError("the model blurs already", "Start from the plain model.")
+
+
+def _nothing_to_blur() -> UsageError:
+    return UsageError("the model has no strided convolution to blur", "The blur stands before a subsampling.")
+
+
+def _is_resnet(model: nn.Module) -> bool:
+    """Whether the model has the attributes of torchvision's ResNet, and blocks like its."""
+    named = all(hasattr(model, name) for name in ("conv1", "bn1", "relu", "layer1", "layer2", "fc"))
+    blocks = list(_blocks(model)) if named else []
+    return bool(blocks) and all(hasattr(block, "conv2") and hasattr(block, "downsample") for block in blocks)
+
+
+def _blocks(model: nn.Module) -> Iterator[nn.Module]:
+    for name, stage in model.named_children():
+        if name.startswith("layer"):
+            yield from stage.children()
+
+
+def _strided(model: nn.Module) -> Iterator[tuple[str, nn.Conv2d]]:
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) and module.stride != (1, 1):
+            yield name, module
+
+
+def _blurred(name: str, conv: nn.Conv2d, size: int, *, blur_first: bool, stride: Pair | None = None) -> BlurConv2d:
+    """``conv`` with its own stride, or another's, done by a blur."""
+    padding = padding_of(name, conv, "The blur")
+    stride = cast(Pair, conv.stride) if stride is None else stride
+    return BlurConv2d(conv, padding, size=size, stride=stride, blur_first=blur_first)
+
+
+def _blur_stem(model: nn.Module, size: int, what: str) -> nn.Module:
+    name, conv, _ = find_first_convolution(model, what)
+    if conv.stride == (1, 1):
+        raise UsageError(f"the first convolution, {name!r}, has stride 1", "The blur stands before a subsampling.")
+    replace_module(model, name, _blurred(name, conv, size, blur_first=False))
+    return model
+
+
+def _blur_block(block: nn.Module, size: int) -> None:
+    """Move the stride of a residual block into a blur before the convolution that follows it, and the shortcut's."""
+    names = [name for name in ("conv1", "conv2", "conv3") if hasattr(block, name)]
+    for name, following in pairwise(names):
+        conv = cast(nn.Conv2d, getattr(block, name))
+        stride = cast(Pair, conv.stride)
+        if stride != (1, 1):
+            conv.stride = (1, 1)
+            behind = cast(nn.Conv2d, getattr(block, following))
+            setattr(block, following, _blurred(following, behind, size, blur_first=True, stride=stride))
+    if isinstance(block.downsample, nn.Sequential) and cast(nn.Conv2d, block.downsample[0]).stride != (1, 1):
+        block.downsample[0] = _blurred("downsample.0", cast(nn.Conv2d, block.downsample[0]), size, blur_first=True)
+
+
+def _blur_resnet_stem(model: nn.Module, size: int) -> None:
+    """Blur after the stem's relu and after the max pool; a stem for small images has neither stride."""
+    conv, pool = cast(nn.Conv2d, model.conv1), getattr(model, "maxpool", None)
+    steps: list[nn.Module] = []
+    if conv.stride != (1, 1):
+        steps.append(BlurPool2d(size, conv.stride[0]))
+        conv.stride = (1, 1)
+    if isinstance(pool, nn.MaxPool2d):
+        steps += [nn.MaxPool2d(2, stride=1), BlurPool2d(size, cast(int, pool.stride))]
+    if steps:
+        model.maxpool = nn.Sequential(*steps)

@@ -1,0 +1,162 @@
+"""A push-pull network from a trained plain one: its kernels stay, batch norm gets statistics of the new responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ppbench.errors import UsageError
+from ppbench.models.blur import BlurConv2d, BlurPool2d
+from ppbench.models.card import Card
+from ppbench.models.catalog import RESNETS, Architecture, model_names, parse_model_name
+from ppbench.models.checkpoint import Checkpoint, weights_hash
+from ppbench.models.external import is_external
+from ppbench.models.push_pull_2020 import PushPull2020Conv2d
+from ppbench.models.pushpull import PushPullConv2d, with_push_pull
+
+
+def convert_to_push_pull(
+    name: str,
+    checkpoint: Checkpoint,
+    avg_kernel_size: int = 3,
+    *,
+    inhibition: float = 1.0,
+    trainable_inhibition: bool = False,
+    rectified_push: bool = False,
+) -> Checkpoint:
+    """Replace the first convolution of a trained network, in place, by a push-pull one with its weights.
+
+    By default the push response is not rectified: ``conv(x, W) - inhibition * relu(avgpool(conv(x, P))) + bias``. A
+    plain network's norm and activation follow its convolution and expect responses of both signs; so at inhibition
+    0 the network computes what it did, and from there the pull only subtracts. The paper's form, for which networks
+    are trained from the start, rectifies before the norm as well, and would change the network at any inhibition.
+
+    Args:
+        name: What the network is called; for the card.
+        checkpoint: The network and its card.
+        avg_kernel_size: See `PushPullConv2d`.
+        inhibition: See `PushPullConv2d`; where it is trainable, what every channel begins with.
+        trainable_inhibition: See `PushPullConv2d`.
+        rectified_push: Whether to take the paper's form.
+
+    Returns:
+        The same network, and a card that names the new one and tells its origin.
+
+    Raises:
+        UsageError: If the network has push-pull or a blur already, its card names none that can be built again, or
+            its first convolution cannot be replaced (`with_push_pull`).
+    """
+    model, card = checkpoint
+    _check_plain(name, model)
+    named = _named(name, card, avg_kernel_size)
+    origin = {"name": name, "architecture": card.architecture, "weights": weights_hash(model)}
+    with_push_pull(
+        model,
+        avg_kernel_size,
+        inhibition=inhibition,
+        trainable_inhibition=trainable_inhibition,
+        rectified_push=rectified_push,
+    )
+    if trainable_inhibition:
+        _set_inhibition(model, inhibition)
+    changed = {
+        **named,
+        "inhibition": 1.0 if trainable_inhibition else inhibition,
+        "trainable_inhibition": trainable_inhibition,
+        "rectified_push": rectified_push,
+        "clean_accuracy": None,  # it was the plain network's
+        "recipe": None,
+        "command": None,
+        "origin": {**origin, **({"recipe": card.recipe} if card.recipe else {})},
+    }
+    return Checkpoint(model, card.model_copy(update=changed))
+
+
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether there are statistics to estimate."""
+    return any(True for _ in _batch_norms(model))
+
+
+def estimate_statistics(model: nn.Module, batches: Iterable[Tensor]) -> int:
+    """Estimate the statistics of all batch norms of ``model`` anew, in place.
+
+    They become the plain averages, over the batches, of each batch's mean and (unbiased) variance. All else is in
+    eval mode. Batches of one size count alike.
+
+    Args:
+        model: On the device of the batches; it comes back in eval mode.
+        batches: Preprocessed images ``(n, C, H, W)``, n at least 2.
+
+    Returns:
+        How many images there were.
+
+    Raises:
+        UsageError: If there were none.
+    """
+    count = 0
+    with _averaging(model), torch.no_grad():
+        for x in batches:
+            model(x)
+            count += len(x)
+    if count == 0:
+        raise UsageError("there are no images to estimate batch-norm statistics from", "Give more: `--images 2000`.")
+    return count
+
+
+def _batch_norms(model: nn.Module) -> Iterator[_BatchNorm]:
+    return (m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None)
+
+
+@contextmanager
+def _averaging(model: nn.Module) -> Iterator[None]:
+    """Batch norms forget their statistics and average those of the batches to come."""
+    model.eval()
+    norms = list(_batch_norms(model))
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for the cumulative average
+        norm.training = True
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        model.eval()
+
+
+def _check_plain(name: str, model: nn.Module) -> None:
+    if any(isinstance(m, PushPullConv2d | PushPull2020Conv2d) for m in model.modules()):
+        raise UsageError(f"{name} has a push-pull convolution already", "Start from the plain model.")
+    if any(isinstance(m, BlurConv2d | BlurPool2d) for m in model.modules()):
+        raise UsageError(f"{name} blurs before it subsamples", "Start from the plain model.")
+
+
+def _named(name: str, card: Card, avg_kernel_size: int) -> dict[str, Any]:
+    """The fields of the card that name the new network: ppbench's own name, or another's with a stem."""
+    kind, _, network = card.architecture.partition(":")
+    base = network if kind == "torchvision" and network in RESNETS else card.architecture
+    stem = f"pp{avg_kernel_size}"
+    if base in model_names():
+        plain = parse_model_name(base)
+        converted = Architecture(plain.network, plain.stem, stem).name
+        if converted not in model_names():
+            raise UsageError(f"--push-pull {avg_kernel_size} is not allowed", "It is 0 (no mean filter), 3 or 5.")
+        return {"architecture": converted}
+    if is_external(card.architecture):
+        return {"stem": stem}
+    raise UsageError(
+        f"{name} is made by your code, which a checkpoint cannot name: nothing that a file names is run",
+        "Convert it in Python: `ppbench.with_push_pull(model, rectified_push=False)`.",
+    )
+
+
+def _set_inhibition(model: nn.Module, value: float) -> None:
+    layer = next(m for m in model.modules() if isinstance(m, PushPullConv2d))
+    with torch.no_grad():
+        layer.get_parameter("inhibition").fill_(value)

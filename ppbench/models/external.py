@@ -1,0 +1,82 @@
+"""Networks of torchvision and timm with another stem, built from what a card says. No weights are fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ppbench.errors import DataError, UsageError
+from ppbench.models.card import Card
+from ppbench.models.stems import with_stem
+
+_KINDS = ("torchvision", "timm")
+
+
+def is_external(architecture: str) -> bool:
+    """Whether a card's architecture is a network of torchvision's or timm's."""
+    return architecture.partition(":")[0] in _KINDS
+
+
+def build_external(card: Card) -> nn.Module:
+    """Build the network of torchvision's or timm's that ``card`` describes, with random weights, and its stem.
+
+    The global random generator is left as it is.
+
+    Raises:
+        UsageError: If there is no such network, timm is not installed, or the network cannot have the stem.
+    """
+    kind, _, name = card.architecture.partition(":")
+    with torch.random.fork_rng(devices=[]):
+        model = _torchvision(name, card) if kind == "torchvision" else _timm(name, card)
+        if card.stem is None:
+            return model
+        return with_stem(
+            model,
+            card.stem,
+            inhibition=card.inhibition,
+            trainable_inhibition=card.trainable_inhibition,
+            rectified_push=card.rectified_push,
+        )
+
+
+def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
+    """Build the network of ``card``, which came from ``path`` with ``state``, unless it asks for absurd sizes.
+
+    Raises:
+        DataError: If the card and the tensors contradict each other, or the network cannot be built.
+    """
+    if not any(tensor.shape[:1] == (card.num_classes,) for tensor in state.values()):
+        raise DataError(
+            f"the weights in {path} do not fit the network",
+            f"Its card says {card.num_classes} classes, and no tensor in it has as many rows.",
+        )
+    try:
+        return build_external(card)
+    except UsageError as error:
+        raise DataError(f"{path} holds a {card.architecture}: {error.message}", error.hint) from error
+    except (RuntimeError, TypeError, ValueError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"the card in {path} describes no network that can be built ({reason})") from error
+
+
+def _torchvision(name: str, card: Card) -> nn.Module:
+    # Imported where it is needed: importing torchvision takes longer than importing torch.
+    from ppbench.models.from_torchvision import build_network, torchvision_networks
+    from ppbench.registry import unknown_name
+
+    if name not in torchvision_networks():
+        raise unknown_name("torchvision network", name, torchvision_networks(), "pip install -U torchvision")
+    return build_network(name, card, is_own=card.source is None)
+
+
+def _timm(name: str, card: Card) -> nn.Module:
+    from ppbench.models.from_timm import import_timm
+
+    timm: Any = import_timm()
+    if not timm.is_model(name.partition(".")[0]):
+        raise UsageError(f"this version of timm has no {name}", "`pip install -U timm`")
+    return cast(nn.Module, timm.create_model(name, pretrained=False, num_classes=card.num_classes))

@@ -1,0 +1,171 @@
+"""The push-pull layer of 2020, whose pull kernel is the negated push kernel, enlarged; a rival of PushPull-Conv.
+
+Source: Strisciuglio, Lopez-Antequera, Petkov, "Enhanced robustness of convolutional networks with a push-pull
+inhibition layer", Neural Computing and Applications, 2020; code: github nicstrisc/Push-Pull-CNN-layer.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.utils import _pair
+
+from ppbench.errors import UsageError
+from ppbench.models.first_convolution import (
+    Padding,
+    Pair,
+    find_first_convolution,
+    like_convolution,
+    pad_same,
+    replace_module,
+)
+
+
+class PushPull2020Conv2d(nn.Module):
+    """Push-pull convolution of 2020: ``relu(conv(x, W) + b) - inhibition * relu(conv(x, -up(W)) - b)``.
+
+    ``up`` enlarges each channel of a kernel bilinearly, its corners staying corners, to twice the size: ``2 k + 1``
+    for an odd side k, as in the authors' code; ``2 k`` for an even side, for which their sizes do not fit together.
+    So both kernels have the same centre. The pull has the stride, dilation and groups of the push. Gradients flow
+    through the enlargement.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Height and width of the push kernel, in pixels.
+        stride: As in `torch.nn.Conv2d`.
+        padding: Of the push; zeros, as in `torch.nn.Conv2d`. ``"same"`` may have a stride: the output then has
+            ``ceil(size / stride)`` values along each axis, as in TensorFlow. The pull is padded by as much more as
+            its kernel is larger.
+        dilation: As in `torch.nn.Conv2d`.
+        groups: As in `torch.nn.Conv2d`.
+        bias: Whether there is a bias per output channel, added to the push and subtracted from the pull before
+            they are rectified.
+        inhibition: Strength of the pull response, dimensionless. The initial value is not used if trainable.
+        trainable_inhibition: Whether the strength is a parameter, one per output channel, drawn as in the authors'
+            code: from U[1/2 - r, 1/2 + r), r = 1 / sqrt(in_channels * out_channels). Negative ones count as 0.
+        device: Where the parameters live.
+        dtype: Floating-point type of the parameters.
+
+    Shape:
+        Input ``(N, in_channels, H, W)``, output ``(N, out_channels, H', W')`` as for `torch.nn.Conv2d`, of the dtype
+        of the parameters. Values may be negative.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: Padding = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        inhibition: float = 1.0,
+        trainable_inhibition: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        like = like_convolution(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device, dtype
+        )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride, self.dilation = (_pair(p) for p in (kernel_size, stride, dilation))
+        self.padding: Pair | str = padding if isinstance(padding, str) else _pair(padding)
+        self.pull_size = tuple(2 * k + k % 2 for k in self.kernel_size)
+        self.trainable_inhibition = trainable_inhibition
+        self.weight, self.bias = like.weight, like.bias
+        self.inhibition: float | nn.Parameter = float(inhibition)
+        if trainable_inhibition:
+            spread = 1 / math.sqrt(in_channels * out_channels)
+            drawn = torch.rand(out_channels, device=device, dtype=dtype)
+            self.inhibition = nn.Parameter(0.5 + spread * (2 * drawn - 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        push, negative_pull = self._parts(x)
+        if isinstance(self.inhibition, Tensor):
+            return torch.addcmul(push, F.relu(self.inhibition).view(-1, 1, 1), negative_pull)
+        return torch.add(push, negative_pull, alpha=self.inhibition)
+
+    def responses(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rectified push and pull responses, each ``(N, out_channels, H', W')`` and never negative."""
+        push, negative_pull = self._parts(x)
+        return push, -negative_pull
+
+    def pull_kernel(self) -> Tensor:
+        """Return the pull kernel, ``(out_channels, in_channels / groups, *pull_size)``."""
+        return -self._enlarged()
+
+    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The rectified push and the negated rectified pull.
+
+        The latter is ``-relu(conv(x, -up(W)) - b) = min(conv(x, up(W)) + b, 0)``. Of torch's ways to say the minimum,
+        hardtanh has relu's derivative (none) at 0.
+        """
+        if self.padding == "same":
+            x = pad_same(x, self.kernel_size, self.stride, self.dilation)
+        padding = (0, 0) if isinstance(self.padding, str) else self.padding
+        wider = tuple(
+            p + d * (large - small) // 2
+            for p, d, large, small in zip(padding, self.dilation, self.pull_size, self.kernel_size, strict=True)
+        )
+        push = F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        pull = F.conv2d(x, self._enlarged(), self.bias, self.stride, wider, self.dilation, self.groups)
+        return F.relu(push, inplace=True), F.hardtanh(pull, -math.inf, 0.0, inplace=True)
+
+    def _enlarged(self) -> Tensor:
+        return F.interpolate(self.weight, self.pull_size, mode="bilinear", align_corners=True)
+
+    def extra_repr(self) -> str:
+        """The geometry, then what push-pull adds, as `torch.nn.Conv2d` prints its own."""
+        strength = "trainable" if self.trainable_inhibition else self.inhibition
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}, "
+            f"pull_size={self.pull_size}, inhibition={strength}"
+        )
+
+
+def with_push_pull_2020(model: nn.Module, *, inhibition: float = 1.0, trainable_inhibition: bool = False) -> nn.Module:
+    """Replace the first convolution of ``model``, in place, by the push-pull one of 2020 of the same geometry.
+
+    The parameters of the convolution become push kernel and bias: the same objects.
+
+    Args:
+        model: Any module holding a `torch.nn.Conv2d` with zero padding, or a ``Conv2dSame`` of timm's.
+        inhibition: See `PushPull2020Conv2d`.
+        trainable_inhibition: See `PushPull2020Conv2d`.
+
+    Returns:
+        The same model.
+
+    Raises:
+        UsageError: If the model has no convolution, has this layer already, or its first convolution is of another
+            derived class or pads otherwise than with zeros.
+    """
+    if any(isinstance(module, PushPull2020Conv2d) for module in model.modules()):
+        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
+    name, conv, padding = find_first_convolution(model, "Push-pull")
+    layer = PushPull2020Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        conv.stride,  # type: ignore[arg-type]
+        padding,
+        conv.dilation,  # type: ignore[arg-type]
+        conv.groups,
+        conv.bias is not None,
+        inhibition=inhibition,
+        trainable_inhibition=trainable_inhibition,
+        device=conv.weight.device,
+        dtype=conv.weight.dtype,
+    )
+    layer.weight, layer.bias = conv.weight, conv.bias
+    replace_module(model, name, layer.train(conv.training))
+    return model

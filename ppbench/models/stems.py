@@ -1,0 +1,65 @@
+"""Push-pull and its rivals by the suffixes that model names have."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ppbench.errors import UsageError
+from ppbench.models.blur import with_blur_after, with_blur_pool
+from ppbench.models.catalog import PUSH_PULL_STEMS, STEMS
+from ppbench.models.push_pull_2020 import with_push_pull_2020
+from ppbench.models.pushpull import with_push_pull
+from ppbench.registry import unknown_name
+
+
+def with_stem(
+    model: nn.Module,
+    stem: str,
+    *,
+    inhibition: float = 1.0,
+    trainable_inhibition: bool = False,
+    rectified_push: bool = True,
+) -> nn.Module:
+    """Change ``model``, in place, as the suffix ``stem`` of a model name says. Parameters stay.
+
+    Args:
+        model: Any network whose first convolution is a `torch.nn.Conv2d` with zero padding, or a ``Conv2dSame`` of
+            timm's.
+        stem: ``pp0``, ``pp3``, ``pp5`` (`with_push_pull`), ``pp`` (the same as ``pp3``), ``pp2020``
+            (`with_push_pull_2020`), ``blurpool`` (`with_blur_pool`) or ``blurafter`` (`with_blur_after`).
+        inhibition: Strength of the pull response, of the push-pull stems.
+        trainable_inhibition: Whether that strength is trained, per output channel.
+        rectified_push: See `PushPullConv2d`; of ``pp0``, ``pp3`` and ``pp5``.
+
+    Returns:
+        The same model.
+
+    Raises:
+        UsageError: If there is no such stem, it has not what is to be set, or the model cannot have it.
+    """
+    if stem not in STEMS:
+        raise unknown_name("stem", stem, list(STEMS), "ppbench list models")
+    check_settings(f"the stem {stem}", stem, inhibition, trainable_inhibition, rectified_push)
+    if stem == "blurpool":
+        return with_blur_pool(model)
+    if stem == "blurafter":
+        return with_blur_after(model)
+    if stem == "pp2020":
+        return with_push_pull_2020(model, inhibition=inhibition, trainable_inhibition=trainable_inhibition)
+    return with_push_pull(
+        model,
+        PUSH_PULL_STEMS[stem],
+        inhibition=inhibition,
+        trainable_inhibition=trainable_inhibition,
+        rectified_push=rectified_push,
+    )
+
+
+def check_settings(
+    what: str, stem: str | None, inhibition: float, trainable_inhibition: bool, rectified_push: bool = True
+) -> None:
+    """Raise `UsageError` if ``stem`` (None: plain) has no inhibition, or no push to rectify or not, to set."""
+    if stem not in (*PUSH_PULL_STEMS, "pp2020") and (inhibition != 1.0 or trainable_inhibition):
+        raise UsageError(f"{what} has no inhibition to set", "Take a push-pull one: …-pp3, …-pp5 or …-pp2020.")
+    if stem not in PUSH_PULL_STEMS and not rectified_push:
+        raise UsageError(f"{what} always has its push rectified, if any", "Take …-pp3 or …-pp5.")

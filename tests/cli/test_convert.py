@@ -1,0 +1,171 @@
+"""``ppbench convert`` as a user runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torchvision
+from typer.testing import CliRunner, Result
+
+from ppbench.cli.main import app
+from ppbench.models.card import CardOptions
+from ppbench.models.checkpoint import load_checkpoint, save_checkpoint, weights_hash
+from ppbench.models.embedded import embedded_path
+from ppbench.models.from_torchvision import load_torchvision
+from tests.models.test_convert import card_of, trained
+from tests.trees import write_class_folders, write_fashion_mnist
+
+runner = CliRunner()
+
+PLAIN = "fashion-mnist-resnet8"
+
+
+def run(*arguments: object) -> Result:
+    return runner.invoke(app, ["convert", *map(str, arguments), "--device", "cpu"])
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "made.safetensors"
+
+
+def test_the_embedded_network_gets_push_pull_and_statistics_and_is_evaluated(tmp_path: Path, target: Path) -> None:
+    data = write_fashion_mnist(tmp_path / "data")
+    call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 200, "--seed", 3)
+    result = run(*call, "--output", target)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{target}: resnet8-pp3\n"
+    assert "batch-norm statistics of 192 images" in result.stderr  # three whole batches of 64
+    plain, made = load_checkpoint(embedded_path(PLAIN)), load_checkpoint(target)
+    assert torch.equal(made.model.conv1.weight, plain.model.conv1.weight)
+    assert not torch.equal(made.model.bn1.running_mean, plain.model.bn1.running_mean)
+    origin = made.card.origin
+    assert origin["weights"] == weights_hash(plain.model)
+    assert (origin["name"], origin["architecture"]) == (PLAIN, "resnet8")
+    assert origin["statistics"] == {"dataset": "fashion-mnist", "images": 192, "seed": 3}
+    again = tmp_path / "again.safetensors"
+    assert run(*call, "--output", again).exit_code == 0
+    assert weights_hash(load_checkpoint(again).model) == weights_hash(made.model)
+    few = ["-c", "fog", "-s", "1", "--limit", "20", "--workers", "0", "--force", "-o", str(tmp_path / "run.json")]
+    measured = runner.invoke(app, ["eval", "-m", str(target), *few])
+    assert measured.exit_code == 0, measured.output
+
+
+def test_at_inhibition_0_with_the_statistics_kept_a_torchvision_network_gives_what_it_gave(
+    tmp_path: Path, target: Path
+) -> None:
+    torch.manual_seed(0)
+    torch.save(trained(torchvision.models.resnet18()).state_dict(), tmp_path / "net.pth")
+    spec = f"torchvision:resnet18@{tmp_path / 'net.pth'}"
+    result = run("--model", spec, "--inhibition", 0, "--keep-statistics", "--output", target)
+    assert result.exit_code == 0, result.output
+    plain = load_torchvision(spec.partition(":")[2], CardOptions())[1]
+    made = load_checkpoint(target)
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(made.model(x), plain.model(x), rtol=0, atol=1e-5)
+    assert (made.card.architecture, made.card.origin["statistics"]) == ("resnet18-pp3", "kept")
+    assert (made.card.mean, made.card.resize) == (plain.card.mean, plain.card.resize)
+
+
+def test_a_network_of_timm_without_batch_norm_needs_no_images_and_is_evaluated(tmp_path: Path, target: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(timm.create_model("convnext_atto", num_classes=2).state_dict(), tmp_path / "net.pth")
+    spec = f"timm:convnext_atto@{tmp_path / 'net.pth'}"
+    result = run("--model", spec, "--preset", "imagenet", "--input-size", 32, "--push-pull", 5, "--output", target)
+    assert result.exit_code == 0, result.output
+    assert "has no batch norm: no statistics to estimate" in result.stderr
+    assert result.stdout.strip().endswith("with pp5")
+    card = load_checkpoint(target).card
+    assert (card.stem, card.origin["statistics"]) == ("pp5", "none")
+    data = write_class_folders(tmp_path / "images", classes=2, per_class=3, size=40)
+    few = ["--dataset", "imagefolder", "--data", str(data), "-c", "fog", "-s", "1", "--workers", "0", "--force"]
+    measured = runner.invoke(app, ["eval", "-m", str(target), *few, "-o", str(tmp_path / "run.json")])
+    assert measured.exit_code == 0, measured.output
+
+
+def test_images_in_folders_are_cut_as_the_card_says(tmp_path: Path, target: Path) -> None:
+    save_checkpoint(tmp_path / "net.safetensors", trained(torchvision.models.mobilenet_v3_small(num_classes=5)),
+                    card_of("torchvision:mobilenet_v3_small", input_size=32, resize=36))  # fmt: skip
+    write_class_folders(tmp_path / "images" / "train", classes=2, per_class=3, size=40)
+    call = ("--model", tmp_path / "net.safetensors", "--data", tmp_path / "images", "--output", target)
+    result = run(*call)
+    assert result.exit_code == 0, result.output
+    assert "batch-norm statistics of 6 images" in result.stderr
+    assert load_checkpoint(target).card.stem == "pp3"
+    (tmp_path / "images" / "train").rename(tmp_path / "images" / "class")
+    (broken := next((tmp_path / "images").rglob("*.png"))).write_bytes(b"no image")
+    result = run(*call)
+    assert result.exit_code == 3
+    assert broken.name in result.stderr
+
+
+def test_fine_tuning_starts_from_the_converted_network(tmp_path: Path, target: Path) -> None:
+    data = write_fashion_mnist(tmp_path / "data")
+    call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 128, "--output", target)
+    result = run(*call, "--recipe", "finetune", "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{target}: ")
+    assert "of the clean test images right" in result.stdout
+    plain, made = load_checkpoint(embedded_path(PLAIN)), load_checkpoint(target)
+    distance = torch.dist(made.model.conv1.weight, plain.model.conv1.weight) / plain.model.conv1.weight.norm()
+    assert 0 < distance < 0.2
+    assert not made.model.conv1.rectified_push
+    assert made.card.origin["name"] == PLAIN
+    assert made.card.recipe["name"] == "finetune"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--model", PLAIN), 2, "Give training images to estimate them from: `--data DIR --images 2000`"),
+        (("--model", f"{PLAIN}-pp3", "--keep-statistics"), 2, "has a push-pull convolution already"),
+        (("--model", PLAIN, "--push-pull", 4, "--keep-statistics"), 2, "--push-pull 4 is not allowed"),
+        (("--model", PLAIN, "--recipe", "finetune"), 2, "--recipe finetune needs images to train on"),
+        (("--model", PLAIN, "--recipe", "finetun", "--data", "."), 2, "did you mean 'finetune'"),
+        (("--model", "resnet50"), 3, "is a network without weights"),
+        (("--model", PLAIN, "--data", ".", "--dataset", "mnist"), 2, "unknown training dataset 'mnist'"),
+        (("--model", PLAIN, "--data", ".", "--images", "1"), 2, "--images 1 is not allowed"),
+        (("--model", PLAIN, "--data", "."), 3, "the network takes grey ones"),
+    ],
+)
+def test_refusals_leave_no_file(
+    arguments: tuple[object, ...],
+    code: int,
+    message: str,
+    target: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_class_folders(tmp_path / "images")
+    result = run(*arguments, "--output", target)
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert not target.exists()
+
+
+def test_the_file_is_called_after_the_model_and_listed_models_have_the_rivals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("--model", PLAIN, "--keep-statistics", "--push-pull", 0).exit_code == 0
+    assert load_checkpoint(f"{PLAIN}-pp0.safetensors").card.architecture == "resnet8-pp0"
+    names = runner.invoke(app, ["list", "models", "--names"]).stdout.split()
+    assert {"resnet8-blurpool", "resnet50-blurafter", "resnet18-cifar-pp2020"} <= set(names)
+
+
+def test_a_rivals_checkpoint_is_evaluated_as_it_is(tmp_path: Path) -> None:
+    from ppbench.models.resnet import create_model
+
+    torch.manual_seed(0)
+    path = tmp_path / "net.safetensors"
+    card = card_of("resnet8-blurpool", num_classes=10, in_channels=1, input_size=28, mean=(0.3,), std=(0.3,))
+    save_checkpoint(path, create_model("resnet8-blurpool", 10, in_channels=1), card)
+    few = ["-c", "fog", "-s", "1", "--limit", "20", "--workers", "0", "--force", "-o", str(tmp_path / "run.json")]
+    measured = runner.invoke(app, ["eval", "-m", str(path), *few])
+    assert measured.exit_code == 0, measured.output
