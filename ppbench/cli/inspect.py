@@ -1,0 +1,172 @@
+"""``ppbench inspect``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ppbench.cli import output
+from ppbench.cli.options import FormatOption
+from ppbench.cli.output import Format
+from ppbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from ppbench.evaluation.subjects import Subject
+    from ppbench.inspection.api import Inspection
+    from ppbench.models.card import CardOptions
+
+_MODEL = "Use of the model"
+
+
+def inspect(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="What to look into, as `ppbench eval --model` takes it: NAME, FILE, torchvision:NAME, timm:NAME, …",
+        ),
+    ],
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[IMAGE …]",
+            help="Image files to show it.",
+            show_default="two of the embedded images, if it was trained on such",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Another network, whose selectivity is compared.")
+    ] = None,
+    corruption: Annotated[
+        str, typer.Option("--corruption", "-c", help="Of the images (`ppbench list corruptions`).")
+    ] = "gaussian_noise",
+    severity: Annotated[int, typer.Option("--severity", "-s", help="1 to 5.")] = 3,
+    filters: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,…",
+            help="Filters whose responses to the images are drawn.",
+            show_default="6, those whose weights vary most",
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Of the noise that selectivity is measured against.")] = 256,
+    seed: Annotated[int, typer.Option(help="Key of the noise and of the corruption.")] = 0,
+    output_folder: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to write to.", show_default="inspect-MODEL")
+    ] = None,
+    figure: Annotated[str, typer.Option(metavar="png|svg", help="Kind of the pictures.")] = "png",
+    format: FormatOption = Format.RICH,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Preprocessing: imagenet, cifar10, cifar100, half or unit.", rich_help_panel=_MODEL),
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(metavar="R,G,B", help="Of values in [0, 1].", rich_help_panel=_MODEL)
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(metavar="R,G,B", help="Of values in [0, 1].", rich_help_panel=_MODEL)
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=_MODEL)
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).", rich_help_panel=_MODEL)
+    ] = None,
+) -> None:
+    """Show what a network's first layer does: kernels, spectra, responses, and selectivity for gratings.
+
+    Writes pictures, and all numbers as numbers.json, into a folder. docs/inspect.md explains them.
+    """
+    _check_figure(figure)
+    from ppbench.evaluation.subjects import resolve_model
+    from ppbench.inspection.api import numbers
+    from ppbench.inspection.images import example_images, load_images
+    from ppbench.models.card import parse_card_options
+
+    options = parse_card_options(preset, mean, std, input_size, architecture)
+    chosen = _filters(filters)
+    subject = resolve_model(model, options)
+    shown = load_images(images, subject.card) if images else example_images(subject.card)
+    how = {"corruption": corruption, "severity": severity, "draws": draws, "seed": seed}
+    inspection = _inspect(subject, shown, filters=chosen, **how)
+    other = None if against is None else _inspect(_other(against, options), [], draws=draws, seed=seed)
+    found = numbers(inspection, other)
+    folder = output_folder or Path(f"inspect-{_file_name(subject.name)}")
+    _write(folder, inspection, other, found, figure)
+    _print(found, format)
+    if not shown:
+        output.say("no responses are drawn: name image files after the model")
+    output.say(f"pictures and numbers.json are in {folder}")
+
+
+def _inspect(subject: Subject, images: list[Any], **how: Any) -> Inspection:
+    from ppbench.inspection.api import inspect_model
+
+    return inspect_model(subject.name, subject.model, subject.card, images, **how)
+
+
+def _other(against: str, options: CardOptions) -> Subject:
+    """The network to compare with; what is said of the preprocessing is said of both."""
+    from ppbench.evaluation.subjects import resolve_model
+
+    return resolve_model(against, options)
+
+
+def _check_figure(figure: str) -> None:
+    if figure not in ("png", "svg"):
+        raise UsageError(f"--figure {figure} is not allowed", "It is png or svg.")
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UsageError("`ppbench inspect` needs matplotlib", "`pip install 'ppbench[plots]'`") from error
+
+
+def _filters(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--filters {text} is not allowed", "Give numbers with commas between: 0,3,7.") from None
+
+
+def _write(
+    folder: Path, inspection: Inspection, against: Inspection | None, found: dict[str, Any], figure: str
+) -> None:
+    from ppbench.files import atomic_write
+    from ppbench.inspection.figures import draw
+
+    pictures = draw(inspection, against, figure)
+    for name, content in pictures.items():
+        atomic_write(folder / f"{name}.{figure}", content)
+    atomic_write(folder / "numbers.json", _json(found))
+
+
+def _print(found: dict[str, Any], format: Format) -> None:
+    from ppbench.inspection.sheets import sheets, to_csv
+
+    if format is Format.JSON:
+        output.data(_json(found))
+    elif format is Format.CSV:
+        output.data(to_csv(found))
+    elif format is Format.RICH:
+        from ppbench.report.tables import Drawing
+
+        output.render(*(Drawing(sheet) for sheet in sheets(found)))
+    else:
+        from ppbench.report.export import to_latex, to_markdown
+
+        written = to_markdown if format is Format.MARKDOWN else to_latex
+        output.data("\n\n".join(written(sheet) for sheet in sheets(found)))
+
+
+def _json(found: dict[str, Any]) -> str:
+    return json.dumps(found, indent=1, allow_nan=False) + "\n"
+
+
+def _file_name(name: str) -> str:
+    """A model's name as that of a file."""
+    return "".join(c if c.isalnum() or c in "-_.@" else "-" for c in name)

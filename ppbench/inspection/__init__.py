@@ -1,0 +1,1 @@
+"""What a network's first layer does: kernels, spectra, responses to images, selectivity for stimuli."""

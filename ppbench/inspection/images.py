@@ -1,0 +1,110 @@
+"""The responses of the first layer to images, clean and corrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ppbench.corruptions.apply import corrupt
+from ppbench.corruptions.recipes import recipe_for_size
+from ppbench.data.arrays import embedded_images
+from ppbench.data.images import decode
+from ppbench.data.source import Geometry
+from ppbench.inspection.layer import FirstLayer, Responses
+from ppbench.models.card import Card
+
+EXAMPLES = ("Ankle boot", "Shirt")
+"""Classes of the embedded images that networks trained on them are shown, the first image of each."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image as the network sees it, clean and corrupted, with the responses to both."""
+
+    name: str
+    corruption: str
+    severity: int
+    recipe: str
+    clean: NDArray[np.uint8]
+    """``(H, W, C)``, C as the network takes it."""
+    corrupted: NDArray[np.uint8]
+    responses: Responses
+    """``(2, filters, H', W')`` each: clean, corrupted."""
+
+    def change(self) -> dict[str, float | None]:
+        """How far corruption moves the responses: ``|corrupted - clean| / |clean|``, Euclidean norms over all filters.
+
+        None where the clean response is 0 everywhere.
+        """
+        parts = {"push": self.responses.push, "pull": self.responses.pull, "output": self.responses.output}
+        return {name: _relative(both) for name, both in parts.items() if both is not None}
+
+
+def load_images(paths: Sequence[Path], card: Card) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Read images and cut them as the network wants them: shorter side resized, then a square from the middle.
+
+    Returns:
+        Name and pixels ``(size, size, C)`` of each.
+
+    Raises:
+        DataError: If a file is missing, or no image.
+    """
+    cut = Geometry(card.input_size, card.resize or card.input_size, card.interpolation)
+    images = ((str(path), decode(path, str(path), cut)) for path in paths)
+    return [(name, _grey(pixels) if card.in_channels == 1 else pixels) for name, pixels in images]
+
+
+def example_images(card: Card) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Some of the embedded images, for a network that was trained on such; else none."""
+    if card.trained_on != "fashion-mnist" or card.in_channels != 1:
+        return []
+    source = embedded_images()
+    classes = [source.class_names.index(name) for name in EXAMPLES]
+    places = [int(np.flatnonzero(source.labels == number)[0]) for number in classes]
+    return [(source.ids[place], source.images[place]) for place in places]
+
+
+def look_at(
+    layer: FirstLayer, card: Card, name: str, image: NDArray[np.uint8], *, corruption: str, severity: int, seed: int = 0
+) -> Picture:
+    """Corrupt an image and take the layer's responses to both.
+
+    Args:
+        layer: On the CPU.
+        card: Of its network.
+        name: Of the image: its id in the corruption's draws.
+        image: ``(H, W, C)`` uint8.
+        corruption: One of the 19 names.
+        severity: 1 to 5.
+        seed: Key of the corruption's draws.
+
+    Raises:
+        UsageError: If there is no such corruption or severity.
+    """
+    recipe = recipe_for_size(*image.shape[:2])
+    corrupted = corrupt(image[None], corruption, severity, recipe=recipe, seed=seed, ids=[name])[0]
+    responses = layer.responses(_normalised(np.stack((image, corrupted)), card))
+    return Picture(name, corruption, severity, recipe, image, corrupted, responses)
+
+
+def _normalised(images: NDArray[np.uint8], card: Card) -> Tensor:
+    """``(N, C, H, W)`` float32 as the card wants it."""
+    mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (card.mean, card.std))
+    return (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+
+
+def _relative(both: Tensor) -> float | None:
+    clean, corrupted = both.double()
+    size = float(clean.norm())
+    return float((corrupted - clean).norm()) / size if size else None

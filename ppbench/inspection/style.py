@@ -1,0 +1,149 @@
+"""The look of the figures, and writing them; needs matplotlib."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+from PIL import Image
+
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
+"""Of Okabe & Ito's palette, told apart by the colour-blind."""
+
+INK, FAINT = "#222222", "#8a8a8a"
+"""Of text and axes, and of what stands behind."""
+
+SIGNED, MAGNITUDE = "RdBu_r", "cividis"
+"""Colour maps: of values around zero, and of values from zero on."""
+
+WIDTH = 7.2
+"""Of a figure, in inches: two columns of a paper."""
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "svg.hashsalt": "ppbench",  # the same picture is the same file
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Within it figures look alike; matplotlib's settings are afterwards what they were."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that no window shows."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def write(figure: Figure, form: str) -> bytes:
+    """The figure as ``png`` (180 dots per inch) or ``svg``; the same one always gives the same bytes."""
+    file = io.BytesIO()
+    metadata = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
+    with house_style():
+        figure.savefig(file, format=form, dpi=180, metadata=metadata)
+    return _with_a_palette(file.getvalue()) if form == "png" else file.getvalue()
+
+
+def _with_a_palette(png: bytes) -> bytes:
+    """The same picture in 256 colours, which takes a third of the space; as it was, if one could see the difference."""
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as opened:
+        image = opened.convert("RGB")
+    few = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    error = np.abs(np.asarray(image, np.int16) - np.asarray(few.convert("RGB"), np.int16))
+    if error.mean() > 1 or np.quantile(error, 0.999) > 12:  # grey levels of 256
+        return png
+    few.save(file, format="png", optimize=True)
+    return file.getvalue()
+
+
+def draw_tiles(
+    axes: Axes,
+    groups: Sequence[Sequence[NDArray[Any]]],
+    labels: Sequence[str],
+    columns: int,
+    *,
+    gap: float = 0.12,
+    **how: Any,
+) -> tuple[AxesImage, list[tuple[float, float]]]:
+    """Draw groups of small images in a grid, ``columns`` groups a row, with a label above each.
+
+    All pixels have one size, so that a smaller image in a group is drawn smaller, in the middle of its cell.
+
+    Args:
+        axes: To draw on; its frame is taken away.
+        groups: Images ``(h, w)`` or ``(h, w, 3)``.
+        labels: One per group.
+        columns: Groups in a row.
+        gap: Between the images of a group, in cells; between groups it is four times that.
+        how: For ``imshow``.
+
+    Returns:
+        One of the images, for a colour bar, and the upper left corner of each cell, group by group; a cell is 1 wide.
+    """
+    side = max(max(tile.shape[:2]) for group in groups for tile in group)
+    members = max(map(len, groups))
+    step_x, step_y = members + (members - 1) * gap + 4 * gap, 1 + 4 * gap
+    corners, image = [], None
+    for number, (group, label) in enumerate(zip(groups, labels, strict=True)):
+        top = (number // columns) * step_y
+        for place, tile in enumerate(group):
+            left = (number % columns) * step_x + place * (1 + gap)
+            corners.append((left, top))
+            inset = [(1 - length / side) / 2 for length in tile.shape[:2]]
+            extent = (left + inset[1], left + 1 - inset[1], top + 1 - inset[0], top + inset[0])
+            image = axes.imshow(tile, extent=extent, interpolation="nearest", **how)
+        axes.text(corners[-len(group)][0], top - 0.06, label, fontsize=6, color=FAINT, va="bottom")
+    rows = -(-len(groups) // columns)
+    axes.set(xlim=(-0.1, columns * step_x - 4 * gap + 0.1), ylim=(rows * step_y - 4 * gap + 0.1, -0.4), aspect="equal")
+    axes.axis("off")
+    assert image is not None
+    return image, corners
+
+
+def tile_height(groups: int, members: int, columns: int, gap: float = 0.12) -> float:
+    """Height in inches of `draw_tiles` at the full width of a figure with a colour bar, its title included."""
+    across = columns * (members + (members - 1) * gap + 4 * gap)
+    down = -(-groups // columns) * (1 + 4 * gap) + 0.3
+    return 0.86 * WIDTH * down / across + 0.45
+
+
+def spread(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """Sideways places for dots ``(n,)``, within ± ``width`` / 2, so that equal values do not hide each other.
+
+    By the golden ratio in the order of the values: even, and always the same.
+    """
+    order = np.empty(len(values))
+    order[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return ((order * 0.6180339887 + 0.5) % 1 - 0.5) * width
