@@ -1,0 +1,134 @@
+"""AugMix: an image mixed with copies of itself that went through chains of simple operations.
+
+Source: Hendrycks, Mu, Cubuk, Zoph, Gilmer and Lakshminarayanan, "AugMix: A simple data processing method to improve
+robustness and uncertainty", ICLR 2020. Operations, magnitudes and probabilities are those of
+torchvision.transforms.AugMix. That class works on tensors; on small images, PIL takes a fraction of the time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance, ImageOps
+from torch import Tensor
+
+Picture = Image.Image
+
+WIDTH = 3
+"""Chains an image."""
+DEPTH = 3
+"""Most operations a chain."""
+SEVERITY = 3
+"""Magnitudes used, from the least, of `LEVELS`: torchvision's default."""
+LEVELS = 10
+"""Steps from no change to the largest magnitude."""
+
+
+class Operation(NamedTuple):
+    """A change of an image and its strength."""
+
+    name: str
+    """As in torchvision."""
+    apply: Callable[[Picture, float], Picture]
+    magnitude: Callable[[float, Picture], float]
+    """From a share of the largest magnitude, 0 to 1, and the image."""
+    signed: bool = False
+    """Whether half the draws take the opposite of the magnitude."""
+
+
+def _affine(image: Picture, *matrix: float) -> Picture:
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+
+
+def _enhance(enhancer: Callable[[Picture], ImageEnhance._Enhance]) -> Callable[[Picture, float], Picture]:
+    return lambda image, change: enhancer(image).enhance(1 + change)
+
+
+def _up_to(largest: float) -> Callable[[float, Picture], float]:
+    return lambda share, image: share * largest
+
+
+def _posterize_bits(share: float, image: Picture) -> float:
+    return 4 - round(share * 4)
+
+
+def _rotate(image: Picture, degrees: float) -> Picture:
+    return image.rotate(degrees, Image.Resampling.BILINEAR)
+
+
+PAPER_OPERATIONS = (
+    Operation("ShearX", lambda image, m: _affine(image, 1, m, 0, 0, 1, 0), _up_to(0.3), True),
+    Operation("ShearY", lambda image, m: _affine(image, 1, 0, 0, m, 1, 0), _up_to(0.3), True),
+    Operation(
+        "TranslateX", lambda image, m: _affine(image, 1, 0, -int(m), 0, 1, 0), lambda s, i: s * i.width / 3, True
+    ),
+    Operation(
+        "TranslateY", lambda image, m: _affine(image, 1, 0, 0, 0, 1, -int(m)), lambda s, i: s * i.height / 3, True
+    ),
+    Operation("Rotate", _rotate, _up_to(30), True),
+    Operation("Posterize", lambda image, m: ImageOps.posterize(image, int(m)), _posterize_bits),
+    Operation("Solarize", lambda image, m: ImageOps.solarize(image, math.ceil(m)), lambda s, i: 255 * (1 - s)),
+    Operation("AutoContrast", lambda image, m: ImageOps.autocontrast(image), _up_to(0)),
+    Operation("Equalize", lambda image, m: ImageOps.equalize(image), _up_to(0)),
+)
+"""The paper's, which are of other kinds than the test corruptions."""
+
+OVERLAPPING_OPERATIONS = (
+    Operation("Brightness", _enhance(ImageEnhance.Brightness), _up_to(0.9), True),
+    Operation("Color", _enhance(ImageEnhance.Color), _up_to(0.9), True),
+    Operation("Contrast", _enhance(ImageEnhance.Contrast), _up_to(0.9), True),
+    Operation("Sharpness", _enhance(ImageEnhance.Sharpness), _up_to(0.9), True),
+)
+"""Those that the paper leaves out because test corruptions are of the same kind; torchvision has them by default."""
+
+
+class AugMix:
+    """``(1 - m) image + m sum_i w_i chain_i(image)`` with m uniform and w from Dirichlet(1, 1, 1).
+
+    A chain is 1 to 3 operations (uniform), each drawn from all with equal probability. torchvision cuts off the
+    fractions of the mixture; here they are rounded, so that an image does not get darker by being mixed.
+
+    Args:
+        all_operations: Whether to use the operations that overlap with test corruptions as well.
+    """
+
+    def __init__(self, all_operations: bool) -> None:
+        self.operations = PAPER_OPERATIONS + (OVERLAPPING_OPERATIONS if all_operations else ())
+
+    def __call__(self, image: Tensor, key: int) -> Tensor:
+        """Augment ``(C, H, W)`` uint8, C 1 or 3, by draws that depend on the key alone."""
+        random, picture = Random(key), to_pil(image)
+        share = random.random()
+        weights = [random.expovariate(1) for _ in range(WIDTH)]
+        mixed = (1 - share) * np.asarray(picture, np.float32)
+        for weight in weights:
+            chain = self.chain(picture, random)
+            mixed += np.float32(share * weight / sum(weights)) * np.asarray(chain, np.float32)
+        return to_tensor(np.rint(mixed).astype(np.uint8))
+
+    def chain(self, picture: Picture, random: Random) -> Picture:
+        """Apply 1 to 3 operations, one after the other."""
+        for _ in range(random.randint(1, DEPTH)):
+            operation = random.choice(self.operations)
+            magnitude = operation.magnitude(random.randrange(SEVERITY) / (LEVELS - 1), picture)
+            if operation.signed and random.random() < 0.5:
+                magnitude = -magnitude
+            picture = operation.apply(picture, magnitude)
+        return picture
+
+
+def to_pil(image: Tensor) -> Picture:
+    """``(C, H, W)`` uint8 to a PIL image: mode L for one channel, RGB for three."""
+    array = image.permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def to_tensor(picture: Picture | np.ndarray) -> Tensor:
+    """An image ``(H, W)`` or ``(H, W, C)`` to ``(C, H, W)`` uint8."""
+    array = np.array(picture)
+    return torch.from_numpy(array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1)))
