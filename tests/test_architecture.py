@@ -28,15 +28,21 @@ ALLOWED: dict[str, set[str]] = {
     "train": BASE | {"data", "models"},
     "evaluation": BASE | {"corruptions", "data", "models", "metrics"},
     "generate": BASE | {"corruptions", "data"},
+    "inspection": BASE | {"corruptions", "data", "models", "report"},
+    "reproduce": BASE | {"data", "models", "metrics", "report", "compare", "train", "evaluation"},
     "cli": BASE
-    | {"corruptions", "data", "models", "metrics", "report", "compare", "check", "train", "evaluation", "generate"},
+    | {"corruptions", "data", "models", "metrics", "report", "compare", "check", "train", "evaluation", "generate"}
+    | {"inspection", "reproduce"},
 }
 EXCEPTIONS = {("data/generated.py", "corruptions"), ("generate/job.py", "evaluation")}  # the latter for its devices
 
 TORCH_FREE = {*BASE, "metrics", "report", "compare", "check", "pytest_plugin", "data"}
 """Parts that must be usable without torch: the right half, and what lists and opens data."""
 
-TORCH_FREE_FILES = {f"corruptions/{name}.py" for name in ("backends", "constants", "keys", "recipes", "reference")}
+TORCH_FREE_FILES = {f"corruptions/{name}.py" for name in ("backends", "constants", "keys", "recipes", "reference")} | {
+    f"reproduce/{name}.py"
+    for name in ("cost", "export", "figures", "listing", "macs", "networks", "plan", "quantities", "sheets", "tables")
+}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -32,7 +32,7 @@ def test_links_to_other_files_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_pages_use_options_that_exist(page: Path) -> None:
-    commands = "eval|corrupt|show|compare|check|train|list|doctor"
+    commands = "eval|corrupt|show|compare|check|train|reproduce|inspect|convert|list|doctor"
     for command, rest in re.findall(rf"ppbench ({commands})\b([^\n`#]*)", page.read_text()):
         helped = CliRunner().invoke(app, [command, "--help"]).stdout
         for option in re.findall(r"(?<=\s)--[a-z-]+", rest):

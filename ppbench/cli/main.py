@@ -10,10 +10,13 @@ from typer.core import TyperGroup
 from ppbench.cli import output
 from ppbench.cli.check import check
 from ppbench.cli.compare import compare
+from ppbench.cli.convert import convert
 from ppbench.cli.corrupt import corrupt
 from ppbench.cli.doctor import doctor
 from ppbench.cli.eval import evaluate
+from ppbench.cli.inspect import inspect
 from ppbench.cli.list import list_names
+from ppbench.cli.reproduce import reproduce
 from ppbench.cli.show import show
 from ppbench.cli.train import train
 from ppbench.errors import PpbenchError
@@ -51,7 +54,10 @@ app.command("corrupt")(corrupt)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("check")(check)
+app.command("convert")(convert)
 app.command("train")(train)
+app.command("reproduce")(reproduce)
+app.command("inspect")(inspect)
 app.command("list")(list_names)
 app.command("doctor")(doctor)
 

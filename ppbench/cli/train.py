@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,77 +13,210 @@ import typer
 from ppbench.cli import output
 from ppbench.errors import UsageError
 
-_OPTIMISER = "Optimiser"
+_DATA, _OPTIMISER, _IMAGES, _RUN = "Data", "Optimiser", "Images", "Run"
+
+
+class Precision(StrEnum):
+    """How the network computes."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class Optimizer(StrEnum):
+    """What makes steps of gradients."""
+
+    SGD = "sgd"
+    ADAMW = "adamw"
+
+
+class Schedule(StrEnum):
+    """How the learning rate changes."""
+
+    ONE_CYCLE = "one-cycle"
+    COSINE = "cosine"
+    CONSTANT = "constant"
 
 
 def train(
-    model: Annotated[str, typer.Option(help="Network, e.g. resnet20-pp (`ppbench list models`).")],
     data: Annotated[Path, typer.Option(help="Folder of the dataset's files.")],
-    dataset: Annotated[str, typer.Option(help="Training dataset.")] = "fashion-mnist",
+    model: Annotated[
+        str | None, typer.Option(help="Network, e.g. resnet50-pp3 (`ppbench list models`).", show_default=False)
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="fashion-mnist, cifar10, cifar100, imagenet or imagefolder. [default: the recipe's]",
+            show_default=False,
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.toml",
+            help="Settings that the options below replace one by one (`ppbench list training-recipes`). "
+            "[default: the dataset's]",
+            show_default=False,
+        ),
+    ] = None,
     output_file: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-DATASET.safetensors"),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
-    batch_size: Annotated[int, typer.Option(rich_help_panel=_OPTIMISER)] = 128,
+    init: Annotated[
+        Path | None, typer.Option(help="Checkpoint of the same network whose weights are the start.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="File of the class names to use, one a line.", rich_help_panel=_DATA)
+    ] = None,
+    fraction: Annotated[
+        float | None, typer.Option(help="Share of the training images, the same of each class.", rich_help_panel=_DATA)
+    ] = None,
+    val_fraction: Annotated[
+        float | None,
+        typer.Option(help="Share kept for testing, of a folder without train and val.", rich_help_panel=_DATA),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per step, of all devices together.", rich_help_panel=_OPTIMISER)
+    ] = None,
+    optimizer: Annotated[Optimizer | None, typer.Option(rich_help_panel=_OPTIMISER, show_default=False)] = None,
+    momentum: Annotated[float | None, typer.Option(help="Of SGD.", rich_help_panel=_OPTIMISER)] = None,
+    nesterov: Annotated[
+        bool | None, typer.Option("--nesterov/--no-nesterov", help="Of SGD.", rich_help_panel=_OPTIMISER)
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(rich_help_panel=_OPTIMISER)] = None,
+    schedule: Annotated[Schedule | None, typer.Option(rich_help_panel=_OPTIMISER, show_default=False)] = None,
     lr: Annotated[
-        float, typer.Option(help="Peak learning rate, 40 times the first.", rich_help_panel=_OPTIMISER)
-    ] = 0.2,
-    weight_decay: Annotated[float, typer.Option(rich_help_panel=_OPTIMISER)] = 5e-4,
+        float | None,
+        typer.Option(
+            help="Highest learning rate; the recipe's start and end change in proportion.", rich_help_panel=_OPTIMISER
+        ),
+    ] = None,
+    lr_start: Annotated[float | None, typer.Option(help="Of one-cycle.", rich_help_panel=_OPTIMISER)] = None,
+    lr_end: Annotated[float | None, typer.Option(help="Of one-cycle and cosine.", rich_help_panel=_OPTIMISER)] = None,
+    warmup: Annotated[
+        float | None, typer.Option(help="Share of the steps on the way up.", rich_help_panel=_OPTIMISER)
+    ] = None,
+    grad_clip: Annotated[
+        float | None, typer.Option(help="Highest norm of the gradients; 0: any.", rich_help_panel=_OPTIMISER)
+    ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(help="Decay of a moving average of the weights, e.g. 0.999; 0: none.", rich_help_panel=_OPTIMISER),
+    ] = None,
+    resize: Annotated[
+        int | None, typer.Option(help="Shorter side before the crop, pixels; 0: as it is.", rich_help_panel=_IMAGES)
+    ] = None,
+    crop_size: Annotated[int | None, typer.Option(help="Random crops, pixels.", rich_help_panel=_IMAGES)] = None,
     crop_padding: Annotated[
-        int, typer.Option(help="Padding for random crops, pixels.", rich_help_panel=_OPTIMISER)
-    ] = 2,
-    inhibition: Annotated[float, typer.Option(help="Strength of the pull response.")] = 1.0,
+        int | None, typer.Option(help="Zeros around an image before the crop, pixels.", rich_help_panel=_IMAGES)
+    ] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Mirror half of the images.", rich_help_panel=_IMAGES)
+    ] = None,
+    test_resize: Annotated[
+        int | None,
+        typer.Option(help="Shorter side of test images before the centre crop; 0: as it is.", rich_help_panel=_IMAGES),
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            help="none, autoaugment, augmix, augmix-strict, randaugment, trivialaugment or prime.",
+            rich_help_panel=_IMAGES,
+        ),
+    ] = None,
+    jsd: Annotated[
+        bool | None,
+        typer.Option("--jsd/--no-jsd", help="Jensen-Shannon loss of two augmented views.", rich_help_panel=_IMAGES),
+    ] = None,
+    inhibition: Annotated[float | None, typer.Option(help="Strength of the pull response.")] = None,
     trainable_inhibition: Annotated[
-        bool, typer.Option("--trainable-inhibition", help="Train that strength, per output channel.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Key of weights, order and augmentation.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+        bool | None,
+        typer.Option("--trainable-inhibition/--fixed-inhibition", help="Train that strength, per output channel."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Key of weights, order and augmentation. [default: 0]")] = None,
+    precision: Annotated[Precision | None, typer.Option(rich_help_panel=_RUN, show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.", rich_help_panel=_RUN)] = "auto",
+    devices: Annotated[int, typer.Option(help="GPUs, or processes on the CPU.", rich_help_panel=_RUN)] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that load images, per device. [default: the cores, where it pays]",
+            rich_help_panel=_RUN,
+            show_default=False,
+        ),
+    ] = None,
+    validate_every: Annotated[
+        int, typer.Option(help="Epochs between tests; 0: at the end only.", rich_help_panel=_RUN)
+    ] = 1,
+    log_dir: Annotated[
+        Path | None, typer.Option(help="Folder for metrics.csv and TensorBoard's files.", rich_help_panel=_RUN)
+    ] = None,
 ) -> None:
     """Train a network and write it with its card.
 
-    SGD with momentum 0.9 and a one-cycle schedule. The state is kept after every epoch: the same command, run again
-    after a kill, goes on where it was and ends with the same weights.
+    A recipe gives the settings; every option replaces one of them. The state is kept after every epoch: the same
+    command, run again after a kill, goes on where it was and ends with the same weights.
     """
-    recipe = _recipe(
-        model=model,
-        dataset=dataset,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        weight_decay=weight_decay,
-        crop_padding=crop_padding,
-        inhibition=inhibition,
-        trainable_inhibition=trainable_inhibition,
-        seed=seed,
-    )
-    _fit(recipe, data, output_file or Path(f"{model}-{dataset}.safetensors"), device)
+    given = {
+        "model": model, "dataset": dataset, "fraction": fraction, "val_fraction": val_fraction,
+        "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer, "momentum": momentum,
+        "nesterov": nesterov, "weight_decay": weight_decay, "schedule": schedule, "lr": lr, "lr_start": lr_start,
+        "lr_end": lr_end, "warmup": warmup, "grad_clip": grad_clip, "ema": ema, "resize": resize,
+        "crop_size": crop_size, "crop_padding": crop_padding, "flip": flip, "test_resize": test_resize,
+        "augment": augment, "jsd": jsd, "inhibition": inhibition, "trainable_inhibition": trainable_inhibition,
+        "seed": seed, "precision": precision,
+    }  # fmt: skip
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = _recipe(recipe, {**_network_of(init), **chosen})
+    target = output_file or Path(f"{settings.model}-{settings.dataset}.safetensors")
+    run = {"initial": init, "devices": devices, "workers": workers, "validate_every": validate_every}
+    run_training(settings, data, target, device, {**run, "log_dir": log_dir, "classes": _classes(classes)})
 
 
-def _recipe(**values: Any) -> Any:
-    from pydantic import ValidationError
+def _recipe(name: str | None, given: dict[str, Any]) -> Any:
+    from ppbench.train.augment import parse_augmentation
+    from ppbench.train.recipe import make_recipe, read_recipe
 
-    from ppbench.train.recipe import TrainRecipe
-
-    try:
-        return TrainRecipe(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise UsageError(f"{option} {first['input']} is not allowed", f"{first['msg']}.") from error
+    settings = make_recipe(None if name is None else read_recipe(name), given)
+    parse_augmentation(settings.augment)  # tells of unknown names before Lightning is loaded
+    return settings
 
 
-def _fit(recipe: Any, data: Path, path: Path, device: str) -> None:
-    try:
-        import lightning  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError("`ppbench train` needs Lightning", "`pip install 'ppbench[train]'`") from error
+def _network_of(init: Path | None) -> dict[str, Any]:
+    """What a checkpoint says of its network, which need not be said again."""
+    if init is None:
+        return {}
+    from ppbench.models.checkpoint import load_checkpoint
+
+    card = load_checkpoint(init).card
+    return {
+        "model": card.architecture,
+        "inhibition": card.inhibition,
+        "trainable_inhibition": card.trainable_inhibition,
+    }
+
+
+def _classes(file: Path | None) -> list[str] | None:
+    if file is None:
+        return None
+    require_lightning()
+    from ppbench.train.data import read_classes
+
+    return read_classes(file)
+
+
+def run_training(recipe: Any, data: Path, path: Path, device: str, run: dict[str, Any]) -> None:
+    """Train under a progress display and print what came of it; ``run``: more options of `ppbench.train.fit.train`."""
+    require_lightning()
     from ppbench.evaluation.devices import choose_device
     from ppbench.train.fit import train as fit
     from ppbench.train.progress import quiet_lightning, training_progress
 
     command = shlex.join(["ppbench", *sys.argv[1:]])
-    with quiet_lightning(), training_progress(output.progress_console()) as callback:
+    with quiet_lightning(), training_progress(output.progress_console(), output.say) as callback:
         trained = fit(
             recipe,
             data,
@@ -91,5 +225,15 @@ def _fit(recipe: Any, data: Path, path: Path, device: str) -> None:
             report=output.say,
             callbacks=(callback,),
             device=choose_device(device),
+            **run,
         )
-    output.data(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")
+    if trained is not None:
+        output.data(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")
+
+
+def require_lightning() -> None:
+    """Raise `UsageError` if the extra for training is not installed."""
+    try:
+        import lightning  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UsageError("`ppbench train` needs Lightning", "`pip install 'ppbench[train]'`") from error

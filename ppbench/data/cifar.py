@@ -68,6 +68,37 @@ def cifar_images(file: CifarFile, num_classes: int | None = None) -> ArrayImages
     return ArrayImages(images, labels, ids_of_test_set(np.arange(len(labels))), names)
 
 
+def read_cifar_training(root: Path, num_classes: int) -> tuple[Pixels, NDArray[np.int64]]:
+    """Read the 50,000 training images of CIFAR-10 or CIFAR-100, pickled or binary.
+
+    Args:
+        root: The unpacked folder of the archive, or the one above it.
+        num_classes: 10 or 100.
+
+    Returns:
+        Images ``(N, 32, 32, 3)`` and labels ``(N,)``.
+
+    Raises:
+        DataError: If files are missing or damaged.
+    """
+    batches = [f"data_batch_{number}" for number in range(1, 6)]
+    forms = {
+        10: (("cifar-10-batches-bin", [f"{name}.bin" for name in batches], _read_binary),
+             ("cifar-10-batches-py", batches, _read_pickle)),
+        100: (("cifar-100-binary", ["train.bin"], _read_binary), ("cifar-100-python", ["train"], _read_pickle)),
+    }  # fmt: skip
+    for folder, names, read in forms[num_classes]:
+        for place in (root / folder, root):
+            if all((place / name).is_file() for name in names):
+                parts = [read(place / name, num_classes) for name in names]
+                return np.concatenate([pixels for pixels, _ in parts]), np.concatenate([labels for _, labels in parts])
+    wanted = " nor ".join(f"{folder}/{names[0]}" for folder, names, _ in forms[num_classes])
+    raise DataError(
+        f"no training images of CIFAR-{num_classes} in {root}: neither {wanted}",
+        f"Unpack https://www.cs.toronto.edu/~kriz/cifar-{num_classes}-python.tar.gz and give its folder with `--data`.",
+    )
+
+
 def _read_binary(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[np.int64]]:
     """Records of one label (of CIFAR-100 two, the fine one last) and the pixels."""
     before = 2 if num_classes == 100 else 1

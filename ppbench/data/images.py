@@ -58,18 +58,30 @@ def decode(file: Path | BinaryIO, name: str, cut: Cut) -> NDArray[np.uint8]:
     Raises:
         DataError: If it is missing, truncated, no image, of more than 8 bits, or of a size that cannot be cut so.
     """
+    return np.asarray(cut_image(open_rgb(file, name), name, cut))
+
+
+def open_rgb(file: Path | BinaryIO, name: str) -> Image.Image:
+    """Decode one image to RGB, uncut.
+
+    Args:
+        file: Where it is read from.
+        name: Of the file, for people.
+
+    Raises:
+        DataError: If it is missing, truncated, no image, or of more than 8 bits.
+    """
     try:
         with Image.open(file) as opened:
             if is_deep(opened):
                 raise DataError(
                     f"{name} has more than 8 bits per channel ({opened.mode})", "Convert it to 8 bits first."
                 )
-            image = opened.convert("RGB")
+            return opened.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         # Pillow calls what it was given by its address in memory.
         reason = "it is no image" if isinstance(error, Image.UnidentifiedImageError) else error
         raise DataError(f"cannot read the image {name}: {reason}", "Replace or remove the file.") from error
-    return np.asarray(cut_image(image, name, cut))
 
 
 def cut_image(image: Image.Image, name: str, cut: Cut) -> Image.Image:

@@ -1,120 +1,226 @@
-"""Training images, served as uint8 batches in an order and with augmentations fixed by (seed, epoch)."""
+"""The datasets that can be trained on, by name."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.data import IterableDataset
+from numpy.typing import NDArray
 
 from ppbench.data import fashion_mnist
+from ppbench.data.cifar import cifar_images, find_cifar, read_cifar_training
+from ppbench.data.folder import Listing, class_folders, list_classes
+from ppbench.data.source import stratified_order, stratified_subset
+from ppbench.data.walk import find_images
+from ppbench.errors import DataError, UsageError
+from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, PRESETS
 from ppbench.registry import Registry
-
-Batch = tuple[Tensor, Tensor]
-"""Images ``(N, C, H, W)`` uint8 and labels ``(N,)`` int64."""
+from ppbench.train.images import FileImages, ImageSet, MemoryImages
+from ppbench.train.recipe import TrainRecipe
 
 
 class TrainingData(NamedTuple):
-    """A training and a test set in memory, with the facts a card needs of them."""
+    """A training and a test set, with the facts a card needs of them."""
 
-    images: Tensor
-    """(N, C, H, W) uint8."""
-    labels: Tensor
-    """(N,) int64."""
-    test_images: Tensor
-    test_labels: Tensor
-    num_classes: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    train: ImageSet
+    test: ImageSet
     class_names: tuple[str, ...]
+    channels: Literal[1, 3]
+    mean: tuple[float, ...]
+    """Per channel, of values in [0, 1]."""
+    std: tuple[float, ...]
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the training images, their labels, and the names of the classes."""
+        return hashlib.sha256(f"{self.train.fingerprint()} {self.class_names}".encode()).hexdigest()
 
 
-class ArrayBatches(IterableDataset[Batch]):
-    """Batches of images held in memory, shuffled, cropped and flipped as one tensor operation.
-
-    Args:
-        images: ``(N, C, H, W)`` uint8.
-        labels: ``(N,)`` int64.
-        batch_size: Images per batch; the last, smaller one is kept.
-        padding: Zero padding from which random crops are taken, in pixels; None: no augmentation and no shuffling.
-        seed: Key of order and augmentation, together with ``epoch``.
-        epoch: Epoch, from 0.
-    """
-
-    def __init__(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        batch_size: int,
-        padding: int | None = None,
-        seed: int = 0,
-        epoch: int = 0,
-    ) -> None:
-        self.images, self.labels, self.batch_size = images, labels, batch_size
-        self.padding, self.seed, self.epoch = padding, seed, epoch
-
-    def __len__(self) -> int:
-        return -(-len(self.images) // self.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        count = len(self.images)
-        order = torch.arange(count) if self.padding is None else torch.randperm(count, generator=generator)
-        for index in order.split(self.batch_size):
-            images = self.images[index]
-            if self.padding is not None:
-                images = crop_and_flip(images, self.padding, generator)
-            yield images, self.labels[index]
-
-
-def crop_and_flip(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Shift each image by up to ``padding`` pixels per axis (zeros move in) and mirror half of them.
+def load_training_data(recipe: TrainRecipe, folder: Path, classes: Sequence[str] | None = None) -> TrainingData:
+    """Open the dataset that a recipe names, and take the share of it that the recipe wants.
 
     Args:
-        images: ``(N, C, H, W)``, any dtype.
-        padding: Largest shift, in pixels.
-        generator: Where the draws come from.
-    """
-    count, _, height, width = images.shape
-    padded = F.pad(images, (padding,) * 4)
-    top, left = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=generator)
-    columns = torch.arange(width).expand(count, width)
-    mirrored = torch.rand((count, 1), generator=generator) < 0.5
-    columns = torch.where(mirrored, width - 1 - columns, columns) + left
-    rows = torch.arange(height) + top
-    picked = padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-    return picked.permute(0, 3, 1, 2)
-
-
-def load_training_data(dataset: str, folder: Path) -> TrainingData:
-    """Read the dataset called ``dataset`` from ``folder``.
+        recipe: Its dataset, fraction, val_fraction and seed matter.
+        folder: Where the dataset lies.
+        classes: Names of the classes in use, which are numbered in the order of the names; None: all.
 
     Raises:
-        UsageError: If ppbench has no training set of that name.
-        DataError: If the files are missing or damaged.
+        UsageError: If ppbench has no training set of that name, or a class is not in it.
+        DataError: If files are missing or damaged, images have no labels, or fewer than two classes are left.
     """
-    return TRAINABLE.get(dataset)(folder)
+    data = TRAINABLE.get(recipe.dataset)(folder, recipe)
+    if classes is not None:
+        data = _keep_classes(data, classes, recipe.dataset)
+    if len(data.class_names) < 2:
+        there = ", ".join(data.class_names)
+        raise DataError(
+            f"{folder} has one class ({there}): a classifier tells at least two apart",
+            "Expected one folder of images per class: DIR/train/<class>/<image>, DIR/val/<class>/<image>.",
+        )
+    if recipe.fraction < 1:
+        data = data._replace(train=_share(data.train, recipe.fraction, recipe.seed))
+    return data
 
 
-def fingerprint(data: TrainingData) -> str:
-    """SHA-256 (hex) of the training images and labels."""
-    digest = hashlib.sha256(data.images.contiguous().numpy().tobytes())
-    digest.update(data.labels.numpy().tobytes())
-    return digest.hexdigest()
+def read_classes(path: Path) -> list[str]:
+    """Class names from a file, one a line; ``#`` begins a comment, and only the first word of a line counts.
+
+    Raises:
+        DataError: If the file cannot be read, or names no class.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"cannot read {path}: {getattr(error, 'strerror', None) or error}", "`--classes FILE`"
+        ) from error
+    names = [line.split("#")[0].split()[0] for line in lines if line.split("#")[0].strip()]
+    if not names:
+        raise DataError(f"{path} names no class", "One name of a class folder a line, such as n01440764.")
+    return names
 
 
-def _fashion_mnist(folder: Path) -> TrainingData:
+def _fashion_mnist(folder: Path, recipe: TrainRecipe) -> TrainingData:
+    _no_val_fraction(recipe)
     train, test = (
-        (torch.from_numpy(images.copy()).permute(0, 3, 1, 2), torch.from_numpy(labels))
+        MemoryImages(torch.from_numpy(images.copy()).permute(0, 3, 1, 2), labels)
         for images, labels in (fashion_mnist.read_fashion_mnist(folder, split) for split in ("train", "test"))
     )
-    return TrainingData(*train, *test, 10, fashion_mnist.MEAN, fashion_mnist.STD, fashion_mnist.CLASS_NAMES)
+    return TrainingData(train, test, fashion_mnist.CLASS_NAMES, 1, fashion_mnist.MEAN, fashion_mnist.STD)
 
 
-TRAINABLE: Registry[Callable[[Path], TrainingData]] = Registry("training dataset", "ppbench list datasets")
-TRAINABLE.register("fashion-mnist", _fashion_mnist)
+def _cifar(folder: Path, recipe: TrainRecipe, num_classes: int) -> TrainingData:
+    _no_val_fraction(recipe)
+    pixels, labels = read_cifar_training(folder, num_classes)
+    found = [file for file in find_cifar(folder) if file.num_classes == num_classes]
+    if not found:
+        raise DataError(f"{folder} lacks the test images of CIFAR-{num_classes}", "Unpack the archive again.")
+    test = cifar_images(found[0], num_classes)
+    mean, std = (CIFAR_MEAN, CIFAR_STD) if num_classes == 10 else (PRESETS["cifar100"][key] for key in ("mean", "std"))
+    return TrainingData(
+        _in_memory(pixels, labels), _in_memory(test.images, test.labels), test.class_names, 3, mean, std
+    )
+
+
+def _cifar10(folder: Path, recipe: TrainRecipe) -> TrainingData:
+    return _cifar(folder, recipe, 10)
+
+
+def _cifar100(folder: Path, recipe: TrainRecipe) -> TrainingData:
+    return _cifar(folder, recipe, 100)
+
+
+def _in_memory(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> MemoryImages:
+    """Of ``(N, H, W, C)``."""
+    return MemoryImages(torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))), labels)
+
+
+def _no_val_fraction(recipe: TrainRecipe) -> None:
+    if recipe.val_fraction is not None:
+        raise UsageError(
+            f"--val-fraction {recipe.val_fraction:g} is not for {recipe.dataset}, which has test images of its own",
+            "Leave it out.",
+        )
+
+
+_TRAIN, _VAL = ("train",), ("val", "validation", "test")
+"""What the two folders of an image dataset are called."""
+
+_LAYOUT = (
+    "Expected DIR/train/<class>/<image> and DIR/val/<class>/<image>, or DIR/<class>/<image> with `--val-fraction 0.1`."
+)
+
+
+def _folders(folder: Path, recipe: TrainRecipe) -> TrainingData:
+    there = class_folders(folder)
+    train_name = next((name for name in _TRAIN if name in there), None)
+    val_name = next((name for name in _VAL if name in there), None)
+    if train_name and val_name:
+        _no_val_fraction(recipe)
+        train, names = _labelled(folder / train_name)
+        test, test_names = _labelled(folder / val_name)
+        _check_same_classes(folder / train_name, names, folder / val_name, test_names)
+    elif recipe.val_fraction is not None:
+        whole, names = _labelled(folder / train_name if train_name else folder)
+        train, test = _split(whole, recipe.val_fraction, recipe.seed)
+    else:
+        _labelled(folder)  # tells of images without labels
+        raise DataError(f"{folder} has no folders train and val", _LAYOUT)
+    return TrainingData(train, test, names, 3, IMAGENET_MEAN, IMAGENET_STD)
+
+
+def _labelled(folder: Path) -> tuple[FileImages, tuple[str, ...]]:
+    """The images in class folders, and the names of the classes."""
+    names = class_folders(folder)
+    if not names and find_images(folder).names:
+        raise DataError(
+            f"the images in {folder} have no labels: they do not lie in class folders",
+            f"{_LAYOUT}\nOf ImageNet's validation images, valprep.sh of soumith/imagenetloader.torch makes folders.",
+        )
+    listing: Listing = list_classes(folder)
+    counts = np.bincount(listing.labels, minlength=len(names))
+    if not counts.all():
+        raise DataError(f"the class folder {folder / names[int(counts.argmin())]} has no images", "Remove or fill it.")
+    return FileImages(folder, listing.files, listing.labels), listing.class_names
+
+
+def _check_same_classes(train: Path, names: tuple[str, ...], val: Path, val_names: tuple[str, ...]) -> None:
+    if names == val_names:
+        return
+    first = min(set(names) ^ set(val_names))
+    one, other = (train, val) if first in names else (val, train)
+    raise DataError(
+        f"{train} has {len(names)} classes, {val} {len(val_names)}: {first} is in {one.name} and not in {other.name}",
+        "Both need the same class folders.",
+    )
+
+
+def _split(whole: FileImages, val_fraction: float, seed: int) -> tuple[FileImages, FileImages]:
+    """Training and test images, each class with the same share in both."""
+    order = stratified_order(whole.ids, whole.labels, seed)
+    count = max(1, round(val_fraction * len(order)))
+    if count >= len(order):
+        raise DataError(f"{whole.root} has {len(order)} images: none is left to train on", "`--val-fraction 0.1`")
+    return whole.subset(np.sort(order[count:])), whole.subset(np.sort(order[:count]))
+
+
+def _share(images: ImageSet, fraction: float, seed: int) -> ImageSet:
+    count = max(1, round(fraction * len(images.labels)))
+    return images.subset(stratified_subset(images.ids, images.labels, count, seed))
+
+
+def _keep_classes(data: TrainingData, classes: Sequence[str], dataset: str) -> TrainingData:
+    unknown = sorted(set(classes) - set(data.class_names))
+    if unknown:
+        raise UsageError(
+            f"class {unknown[0]!r} is not in {dataset}"
+            + (f" (nor are {len(unknown) - 1} others)" if len(unknown) > 1 else ""),
+            f"Its {len(data.class_names)} classes are {', '.join(data.class_names[:3])}, …; one name a line.",
+        )
+    kept = [place for place, name in enumerate(data.class_names) if name in set(classes)]
+    number = np.full(len(data.class_names), -1, np.int64)
+    number[kept] = np.arange(len(kept))
+
+    def keep(images: ImageSet) -> ImageSet:
+        subset = images.subset(np.flatnonzero(number[images.labels] >= 0))
+        subset.labels = number[subset.labels]
+        return subset
+
+    names = tuple(data.class_names[place] for place in kept)
+    return data._replace(train=keep(data.train), test=keep(data.test), class_names=names)
+
+
+Opener = Callable[[Path, TrainRecipe], TrainingData]
+
+TRAINABLE: Registry[Opener] = Registry("training dataset", "ppbench train --help")
+for _name, _opener in (
+    ("fashion-mnist", _fashion_mnist),
+    ("cifar10", _cifar10),
+    ("cifar100", _cifar100),
+    ("imagenet", _folders),
+    ("imagefolder", _folders),
+):
+    TRAINABLE.register(_name, _opener)

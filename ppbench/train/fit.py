@@ -1,31 +1,37 @@
-"""The training run: Lightning does the loop, this file says what is optimised and what is written."""
+"""The training run: from a recipe and a folder of images to a checkpoint with its card."""
 
 from __future__ import annotations
 
-import platform
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from torch import nn
 
 from ppbench.files import check_writable
 from ppbench.models.card import Card
-from ppbench.models.catalog import parse_model_name
-from ppbench.models.checkpoint import build, save_checkpoint
-from ppbench.train.data import ArrayBatches, Batch, TrainingData, fingerprint, load_training_data
+from ppbench.models.checkpoint import save_checkpoint, weights_hash
+from ppbench.train.augment import parse_augmentation
+from ppbench.train.batches import ValidationBatches
+from ppbench.train.data import load_training_data
+from ppbench.train.images import transforms_of
+from ppbench.train.interrupts import Interrupts
+from ppbench.train.job import Job, check_device, check_enough_images, useful_workers
+from ppbench.train.loaders import Loaders, loader, validation_batch_size
+from ppbench.train.logs import logs_in
+from ppbench.train.module import Classifier
+from ppbench.train.network import canonical_name, load_start, make_card, make_network
 from ppbench.train.recipe import TrainRecipe
-from ppbench.train.state import PartFolder
+from ppbench.train.state import KeepState, PartFolder, StateFiles
 
 Report = Callable[[str], None]
+
+_PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 class Trained(NamedTuple):
@@ -36,15 +42,11 @@ class Trained(NamedTuple):
 
 
 def train(
-    recipe: TrainRecipe,
-    data: Path,
-    output: Path,
-    *,
-    command: str | None = None,
-    report: Report = lambda line: None,
-    callbacks: tuple[Callback, ...] = (),
+    recipe: TrainRecipe, data: Path, output: Path, *, initial: Path | None = None, classes: Sequence[str] | None = None,
+    devices: int = 1, workers: int | None = None, validate_every: int = 1, log_dir: Path | None = None,
+    command: str | None = None, report: Report = lambda line: None, callbacks: tuple[Callback, ...] = (),
     device: torch.device | None = None,
-) -> Trained:
+) -> Trained | None:  # fmt: skip
     """Train a network and write it, with its card, to ``output``.
 
     After every epoch the state goes to the folder ``<output>.part``. A run with the same recipe and data that finds
@@ -54,175 +56,118 @@ def train(
         recipe: The settings.
         data: Folder of the dataset's files.
         output: The checkpoint to write (safetensors).
+        initial: Checkpoint of the same network, of any kind that `load_checkpoint` reads, whose weights are the start;
+            its card's mean, std and stem are kept. With another number of classes, the last layer begins anew.
+        classes: Names of the classes to use; None: all.
+        devices: Processes that train together, each on its share of every batch: one per GPU, or on the CPU.
+        workers: Processes that load images, per device; 0: none; None: as many as are worth while.
+        validate_every: Epochs between two tests on the test images, which change nothing; 0: none before the end.
+        log_dir: Folder for metrics.csv and, where TensorBoard is installed, its files.
         command: The command line to record in the card.
         report: Called with lines for people.
         callbacks: More Lightning callbacks, such as a progress display.
         device: Where to compute; None: the CPU.
 
+    Returns:
+        What was written; None in processes other than the first, which write nothing.
+
     Raises:
-        UsageError: If the model or dataset is not known, or ``<output>.part`` is of another run.
+        UsageError: If the model, dataset or augmentation is not known, values do not fit the data or the device,
+            ``initial`` is another network, or ``<output>.part`` is of another run.
         DataError: If data or the state of the earlier run cannot be read, or the output cannot be written.
+        TrainingDivergedError: If the loss is no longer finite; the state of the last good epoch is kept.
         KeyboardInterrupt: On Ctrl-C; the finished epochs are kept.
     """
-    parse_model_name(recipe.model)
+    device = device or torch.device("cpu")
+    canonical_name(recipe.model)
+    where = parse_augmentation(recipe.augment).where
+    check_device(recipe, device, devices)
     check_writable(output)
-    loaded = load_training_data(recipe.dataset, data)
-    card = _card(recipe, loaded, command)
+    start = None if initial is None else load_start(initial, recipe)
+    loaded = load_training_data(recipe, data, classes)
+    cut = transforms_of(recipe, loaded.train)
+    if start is not None:
+        cut = cut._replace(interpolation=start.card.interpolation)
+    workers = useful_workers(loaded, where, devices) if workers is None else workers
+    job = Job(recipe, loaded, cut, device, devices, workers, validate_every)
+    check_enough_images(job)
+    card = make_card(recipe, loaded, cut, start, command)
+    first = getattr(rank_zero_only, "rank", 0) == 0
+    say = report if first else _silent
+    module = Classifier(make_network(card, start, say), recipe, card, job.steps)
+    logs = logs_in(log_dir, say)
     part = PartFolder(output)
-    state = part.resume_point(recipe, fingerprint(loaded))
+    state = part.resume_point(recipe, loaded.fingerprint(), start and weights_hash(start.model), first=first)
     if state is not None:
-        report(f"resuming from {state}")
-    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    module = Classifier(build(card), recipe, card)
-    trainer = _trainer(recipe, part, device or torch.device("cpu"), callbacks)
-    with _interrupts_raised(trainer):
-        try:
-            trainer.fit(module, datamodule=_Batches(loaded, recipe), ckpt_path=state, weights_only=True)
-        except (UnpicklingError, EOFError, RuntimeError) as error:
-            if state is None or trainer.global_step > 0:
-                raise
-            raise part.unreadable(error) from error
-    clean = _clean_accuracy(trainer, module, loaded)
-    save_checkpoint(output, module.network, card.model_copy(update={"clean_accuracy": clean}))
+        say(f"resuming from {state}")
+    with _determinism_restored(), Interrupts() as interrupts:
+        trainer = _trainer(job, part, (*logs.callbacks, *callbacks, interrupts), logs.logger)
+        trainer.fit(module, datamodule=Loaders(job), ckpt_path=state, weights_only=True)
+    if not first:
+        return None
+    clean = _clean_accuracy(module.trained, card, job)
+    save_checkpoint(output, module.trained, card.model_copy(update={"clean_accuracy": clean}))
     part.remove()
     return Trained(output, clean)
 
 
-def _card(recipe: TrainRecipe, data: TrainingData, command: str | None) -> Card:
-    """The card of the network to be trained, complete but for its accuracy."""
-    return Card(
-        architecture=parse_model_name(recipe.model).name,
-        num_classes=data.num_classes,
-        in_channels=1 if data.images.shape[1] == 1 else 3,
-        input_size=data.images.shape[-1],
-        mean=data.mean,
-        std=data.std,
-        inhibition=recipe.inhibition,
-        trainable_inhibition=recipe.trainable_inhibition,
-        trained_on=recipe.dataset,
-        class_names=data.class_names,
-        seed=recipe.seed,
-        recipe=recipe.model_dump(),
-        versions=_versions(),
-        command=command,
-    )
-
-
-def _trainer(
-    recipe: TrainRecipe, part: PartFolder, device: torch.device, callbacks: tuple[Callback, ...]
-) -> lightning.Trainer:
+def _trainer(job: Job, part: PartFolder, callbacks: Sequence[Callback], logger: Any) -> lightning.Trainer:
     """Lightning's loop, keeping its state after every epoch."""
-    keep = ModelCheckpoint(part.path, filename=part.state.stem, every_n_epochs=1, enable_version_counter=False)
+    on_cpu = job.device.type == "cpu"
+    several = job.processes > 1
     return lightning.Trainer(
-        accelerator=device.type,
-        devices=1 if device.type == "cpu" else [device.index or 0],
-        max_epochs=recipe.epochs,
-        callbacks=[keep, *callbacks],
-        logger=False,
+        accelerator=job.device.type,
+        devices=job.processes if on_cpu or several else [job.device.index or 0],
+        strategy="ddp" if several else "auto",
+        precision=_PRECISIONS[job.recipe.precision],
+        max_epochs=job.recipe.epochs,
+        gradient_clip_val=job.recipe.grad_clip,
+        check_val_every_n_epoch=max(job.validate_every, 1),
+        limit_val_batches=None if job.validate_every else 0,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        callbacks=[*callbacks, KeepState(part.state)],
+        plugins=[StateFiles()],
+        logger=logger,
         enable_progress_bar=False,
         enable_model_summary=False,
-        deterministic=True,
+        # On GPUs some operations have no deterministic form, and a warning is better than no training.
+        deterministic=True if on_cpu else "warn",
     )
+
+
+def _clean_accuracy(network: nn.Module, card: Card, job: Job) -> float:
+    """Top-1 accuracy on the clean test images in float32, a fraction; the network goes back to the CPU."""
+    network = network.to(job.device).eval()
+    mean, std = (torch.tensor(values, device=job.device).view(-1, 1, 1) for values in (card.mean, card.std))
+    right = 0
+    with torch.inference_mode():
+        for batch in loader(ValidationBatches(job.data.test, job.cut, validation_batch_size(job)), job):
+            if isinstance(batch, Exception):
+                raise batch
+            images, labels = (tensor.to(job.device) for tensor in batch)
+            right += int((network((images.float() / 255 - mean) / std).argmax(1) == labels).sum())
+    network.cpu()
+    return right / len(job.data.test.labels)
 
 
 @contextmanager
-def _interrupts_raised(trainer: lightning.Trainer) -> Iterator[None]:
-    """Let Ctrl-C be a KeyboardInterrupt, which Lightning turns into an exit with code 1 and a SIGINT ignored."""
-    handler = signal.getsignal(signal.SIGINT)
+def _determinism_restored() -> Iterator[None]:
+    """Undo afterwards what Lightning's trainer switches on for the whole process.
+
+    Within, new memory is not filled, as torch else does with deterministic algorithms: that finds reads of memory never
+    written, and takes a twentieth of the time of a small network.
+    """
+    switch: Any = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), switch.fill_uninitialized_memory
+    switch.fill_uninitialized_memory = False
     try:
         yield
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from None
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        switch.fill_uninitialized_memory = before[1]
 
 
-def _clean_accuracy(trainer: lightning.Trainer, module: Classifier, data: TrainingData) -> float:
-    """Top-1 accuracy on the clean test images, a fraction."""
-    batches = ArrayBatches(data.test_images, data.test_labels, module.recipe.batch_size)
-    return float(trainer.test(module, DataLoader(batches, batch_size=None), verbose=False)[0]["correct"])
-
-
-class Classifier(lightning.LightningModule):
-    """A network with cross entropy, SGD and a one-cycle schedule; batches are uint8 images ``(N, C, H, W)``."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, network: nn.Module, recipe: TrainRecipe, card: Card) -> None:
-        super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
-        self.recipe = recipe
-        for name, values in (("mean", card.mean), ("std", card.std)):
-            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1) * 255, persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        return self.network(x)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """Cross entropy of one batch, a scalar."""
-        images, labels = batch
-        return F.cross_entropy(self(images), labels)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Log the fraction of right answers."""
-        images, labels = batch
-        correct = (self(images).argmax(1) == labels).double().mean()
-        self.log("correct", correct, batch_size=len(labels))
-
-    def configure_optimizers(self) -> Any:
-        """SGD with momentum and a one-cycle learning rate, stepped per batch."""
-        r = self.recipe
-        optimizer = torch.optim.SGD(self.parameters(), r.lr_start, r.momentum, weight_decay=r.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            r.lr,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=0.3,
-            div_factor=r.lr / r.lr_start,
-            final_div_factor=r.lr_start / r.lr_end,
-            cycle_momentum=False,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class _Batches(lightning.LightningDataModule):
-    """Serves each epoch's batches anew, so that their order depends on (seed, epoch) alone, resumed or not."""
-
-    def __init__(self, data: TrainingData, recipe: TrainRecipe) -> None:
-        super().__init__()
-        self.data, self.recipe = data, recipe
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        r = self.recipe
-        batches = _EpochBatches(self, self.data.images, self.data.labels, r.batch_size, r.crop_padding, r.seed)
-        return DataLoader(batches, batch_size=None)
-
-
-class _EpochBatches(ArrayBatches):
-    """Takes the epoch from the trainer when the first batch is asked for.
-
-    Not when the iterator is made: a resumed trainer makes it before it has read how far it was.
-    """
-
-    def __init__(self, owner: _Batches, *args: Any) -> None:
-        super().__init__(*args)
-        self.owner = owner
-
-    def __iter__(self) -> Iterator[Batch]:
-        assert self.owner.trainer is not None
-        self.epoch = self.owner.trainer.global_step // len(self)
-        yield from super().__iter__()
-
-
-def _versions() -> dict[str, str]:
-    from ppbench import __version__
-
-    return {
-        "ppbench": __version__,
-        "torch": torch.__version__,
-        "lightning": lightning.__version__,
-        "python": platform.python_version(),
-    }
+def _silent(line: str) -> None:
+    pass

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ppbench.errors import DataError, UsageError
+from ppbench.registry import did_you_mean, unknown_name
+
+_OFF_AT_ZERO = {"grad_clip", "ema", "resize", "test_resize", "val_fraction"}
+"""Settings that zero switches off."""
 
 
 class TrainRecipe(BaseModel):
@@ -12,28 +22,214 @@ class TrainRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    name: str | None = None
+    """Of the recipe that these settings began as."""
     model: str
     dataset: str
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    """Share of the training images in use, the same of every class."""
+    val_fraction: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the images kept for testing, of a folder that has no ``train`` and ``val`` in it."""
+
     epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=128, ge=1)
-    lr: float = Field(default=0.2, gt=0)
-    """Peak of the one-cycle schedule, reached after 30 % of the steps (the push-pull paper's CIFAR value)."""
-    lr_start: float = Field(gt=0)
-    """By default a fortieth of the peak."""
-    lr_end: float = Field(gt=0)
-    """By default a thousandth of the start."""
+    """Images per step, of all processes together."""
+
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Of SGD; AdamW keeps its usual (0.9, 0.999)."""
+    nesterov: bool = False
     weight_decay: float = Field(default=5e-4, ge=0)
+    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    """"one-cycle": from ``lr_start`` up to ``lr`` and down to ``lr_end``, both along a cosine; "cosine": from ``lr``
+    down to ``lr_end``; "constant": ``lr``. Stepped per batch."""
+    warmup: float = Field(default=0.3, ge=0, lt=1)
+    """Share of the steps on the way up, of "one-cycle"."""
+    lr: float = Field(default=0.2, gt=0)
+    """Highest learning rate (by default the push-pull paper's CIFAR value)."""
+    lr_start: float = Field(default=0.0, gt=0)
+    """By default a fortieth of the highest."""
+    lr_end: float = Field(default=0.0, gt=0)
+    """By default a thousandth of the start."""
+    grad_clip: float | None = Field(default=None, gt=0)
+    """Highest Euclidean norm of the gradients; None: they are not clipped."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay per step of the moving average of the weights that is tested and saved; None: the weights themselves."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """bf16 and fp16 are torch's autocast, fp16 with loss scaling."""
+
+    resize: int | None = Field(default=None, ge=8)
+    """Shorter side of training images before the crop, in pixels (images in files); None: no resize."""
+    crop_size: int | None = Field(default=None, ge=8)
+    """Side of the random crops, in pixels; None: that of the images, which are in memory."""
     crop_padding: int = Field(default=2, ge=0)
-    """Random crops are taken from images padded by this many pixels (datasets held in memory)."""
+    """Zeros around an image before it is cropped, in pixels."""
+    flip: bool = True
+    """Whether half of the images are mirrored."""
+    test_resize: int | None = Field(default=None, ge=8)
+    """Shorter side of test images before the centre crop, in pixels; None: no resize."""
+    augment: str = "none"
+    """Augmentation after crop and mirror: a name of `ppbench.train.augment`."""
+    jsd: bool = False
+    """Whether the loss has AugMix's Jensen-Shannon divergence between a clean and two augmented views."""
+
     inhibition: float = 1.0
     trainable_inhibition: bool = False
     seed: int = Field(default=0, ge=0, lt=2**32)
 
     @model_validator(mode="before")
     @classmethod
+    def _zero_is_none(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """TOML and options have no word for None."""
+        return {key: None if key in _OFF_AT_ZERO and value == 0 else value for key, value in values.items()}
+
+    @model_validator(mode="before")
+    @classmethod
     def _fill_schedule(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The proportions of the push-pull paper: 5e-3 to 0.2 to 5e-6."""
         peak = values.get("lr", cls.model_fields["lr"].default)
+        if not isinstance(peak, int | float):
+            return {"lr_start": 1.0, "lr_end": 1.0, **values}  # what is wrong is told of lr
         start = values.get("lr_start", peak / 40)
-        return {"lr_start": start, "lr_end": start / 1000, **values}
+        end = start / 1000 if isinstance(start, int | float) else 1.0
+        return {"lr_start": start, "lr_end": end, **values}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TrainRecipe:
+        if self.schedule == "one-cycle" and self.lr_start > self.lr:
+            raise ValueError(f"lr_start {self.lr_start:g} is above lr {self.lr:g}, where the cycle goes up to")
+        if self.jsd and self.augment == "none":
+            raise ValueError("jsd compares augmented views: choose an augment, such as augmix")
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise ValueError("nesterov is for sgd with momentum")
+        return self
+
+
+class RecipeFile(NamedTuple):
+    """A recipe as it is written down: some of the settings of a run."""
+
+    name: str
+    description: str
+    values: dict[str, Any]
+
+
+SEE = "ppbench list training-recipes"
+
+DEFAULT_RECIPES = {
+    "fashion-mnist": "fashion-mnist",
+    "cifar10": "paper-cifar10-30",
+    "cifar100": "paper-cifar10-30",
+    "imagenet": "paper-imagenet-20",
+    "imagefolder": "paper-imagenet100-20",
+}
+"""Recipes by dataset, where none is named."""
+
+_OF_FILES = {"resize": 256, "crop_size": 224, "crop_padding": 0, "test_resize": 224}
+_OF_CIFAR = {"crop_size": 32, "crop_padding": 4}
+
+CUSTOMARY_TRANSFORMS: dict[str, dict[str, Any]] = {
+    "fashion-mnist": {"crop_size": 28, "crop_padding": 2},
+    "cifar10": _OF_CIFAR,
+    "cifar100": _OF_CIFAR,
+    "imagenet": _OF_FILES,
+    "imagefolder": _OF_FILES,
+}
+"""By dataset, for recipes that do not say how images are cut."""
+
+
+def recipe_names() -> list[str]:
+    """Of the recipes that come with ppbench, sorted."""
+    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
+
+
+def read_recipe(name: str) -> RecipeFile:
+    """Read a recipe.
+
+    Args:
+        name: One of `recipe_names`, or the path of a file that ends with ``.toml``.
+
+    Raises:
+        UsageError: If there is no such recipe, or the file has a key that no recipe has.
+        DataError: If the file cannot be read.
+    """
+    path = Path(name)
+    if path.suffix.lower() != ".toml":
+        if name not in recipe_names():
+            raise unknown_name("training recipe", name, recipe_names(), SEE)
+        return _parse(name, (_folder() / f"{name}.toml").read_text(encoding="utf-8"), name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"cannot read the recipe {name}: {getattr(error, 'strerror', None) or error}",
+            f"`{SEE}` lists those there are.",
+        ) from error
+    return _parse(path.stem, text, name)
+
+
+def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any]) -> TrainRecipe:
+    """The settings of a run: a recipe, with some values replaced.
+
+    What neither says is what is customary for the dataset (`CUSTOMARY_TRANSFORMS`), else the default of `TrainRecipe`.
+    Where the highest learning rate alone is replaced, its start and end change in proportion.
+
+    Args:
+        base: The recipe; None: the one of the dataset in ``overrides`` (`DEFAULT_RECIPES`).
+        overrides: Values by name of the field, as a user gave them as options.
+
+    Raises:
+        UsageError: If a value is missing or not allowed; the message says where it came from.
+    """
+    if base is None:
+        dataset = overrides.get("dataset", "fashion-mnist")
+        base = read_recipe(DEFAULT_RECIPES.get(dataset, "paper-imagenet100-20"))
+    values = {**base.values, **_rescaled(base.values, overrides), **overrides}
+    if "dataset" not in values:
+        raise UsageError(f"the recipe {base.name} is for any dataset: which one?", "Name it: `--dataset imagefolder`.")
+    if values["dataset"] not in CUSTOMARY_TRANSFORMS:
+        raise unknown_name(
+            "training dataset", str(values["dataset"]), list(CUSTOMARY_TRANSFORMS), "ppbench train --help"
+        )
+    if "model" not in values:
+        raise UsageError(f"the recipe {base.name} is for any network: which one?", "Name it: `--model resnet50-pp3`.")
+    try:
+        return TrainRecipe(name=base.name, **{**CUSTOMARY_TRANSFORMS[values["dataset"]], **values})
+    except ValidationError as error:
+        raise _not_allowed(error, base.name, overrides) from error
+
+
+def _folder() -> Any:
+    return files("ppbench.train") / "recipes"
+
+
+def _parse(name: str, text: str, where: str) -> RecipeFile:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the recipe {where} is not TOML: {error}", "Its lines are like `epochs = 20`.") from error
+    description = str(values.pop("description", ""))
+    allowed = [field for field in TrainRecipe.model_fields if field != "name"]
+    for key in values:
+        if key not in allowed:
+            close = did_you_mean(key, allowed)
+            raise UsageError(f"unknown key {key!r} in the recipe {where}", f"{close}allowed: {', '.join(allowed)}")
+    return RecipeFile(name, description, values)
+
+
+def _rescaled(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Start and end of the learning rate in proportion to a new highest one."""
+    if "lr" not in overrides or "lr" not in values:
+        return {}
+    factor = overrides["lr"] / values["lr"]
+    return {key: values[key] * factor for key in ("lr_start", "lr_end") if key in values}
+
+
+def _not_allowed(error: ValidationError, recipe: str, overrides: Mapping[str, Any]) -> UsageError:
+    first = error.errors()[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return UsageError(reason, f"These are values of the recipe {recipe} and of the options that replace them.")
+    key = str(first["loc"][0])
+    if key in overrides:
+        return UsageError(f"--{key.replace('_', '-')} {first['input']} is not allowed", f"{reason}.")
+    return UsageError(f"{key} = {first['input']!r} in the recipe {recipe} is not allowed", f"{reason}.")

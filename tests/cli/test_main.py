@@ -53,7 +53,7 @@ def test_public_names_resolve() -> None:
         ppbench.nonsense  # noqa: B018
 
 
-@pytest.mark.parametrize("command", [[], ["eval"], ["corrupt"], ["show"], ["train"], ["list"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], ["eval"], ["corrupt"], ["show"], ["train"], ["inspect"], ["list"], ["doctor"]])
 def test_every_command_has_help(command: list[str]) -> None:
     result = runner.invoke(app, [*command, "--help"])
     assert result.exit_code == 0

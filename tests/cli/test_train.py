@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ from typer.testing import CliRunner
 
 from ppbench.cli.main import app
 from ppbench.models.checkpoint import load_checkpoint
+from ppbench.train.recipe import recipe_names
 from tests.processes import interrupt, ppbench_process
+from tests.train.trees import write_image_folders
 from tests.trees import write_fashion_mnist
 
 runner = CliRunner()
@@ -22,14 +25,47 @@ def test_a_checkpoint_is_written_and_can_be_evaluated(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     data = write_fashion_mnist(tmp_path / "data")
     call = ["train", "--model", "resnet8-pp", "--data", str(data), "--epochs", "2", "--batch-size", "50"]
-    result = runner.invoke(app, [*call, "--device", "cpu"])
+    result = runner.invoke(app, [*call, "--device", "cpu", "--augment", "trivialaugment", "--workers", "0"])
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("resnet8-pp-fashion-mnist.safetensors: ")
+    assert "epoch 2/2  loss " in result.stderr
     assert "GPU available" not in result.output
     card = load_checkpoint("resnet8-pp-fashion-mnist.safetensors").card
     assert card.architecture == "resnet8-pp3"
-    few = ["-c", "fog", "-s", "1", "--limit", "20", "--workers", "0"]
-    measured = runner.invoke(app, ["eval", "-m", "resnet8-pp-fashion-mnist.safetensors", *few])
+    assert card.recipe is not None
+    assert (card.recipe["name"], card.recipe["epochs"], card.recipe["weight_decay"]) == ("fashion-mnist", 2, 2e-4)
+    few = ["-c", "fog,contrast,brightness", "-s", "1", "--limit", "20", "--workers", "0"]
+    measured = runner.invoke(app, ["eval", "-m", "resnet8-pp-fashion-mnist.safetensors", *few, "--output", "a.json"])
+    assert measured.exit_code == 0, measured.output
+    overlaps = json.loads(Path("a.json").read_text())["model"]["card"]["trained_on_corruptions"]
+    assert overlaps == ["brightness", "contrast", "saturate", "gaussian_blur"]
+    note = "rained on augmentations that overlap with: brightness, contrast."
+    assert f"T{note}" in " ".join(measured.stdout.split())
+    runner.invoke(app, ["eval", "-m", "fashion-mnist-resnet8", *few, "--output", "b.json"])
+    compared = runner.invoke(app, ["compare", "b.json", "a.json"])
+    assert f"resnet8-pp-fashion-mnist: t{note}" in " ".join(compared.stdout.split())
+    both = ["-m", "resnet8-pp-fashion-mnist.safetensors", "-m", "fashion-mnist-resnet8"]
+    side_by_side = runner.invoke(app, ["eval", *both, *few, "--output", "runs"])
+    assert f"resnet8-pp-fashion-mnist: t{note}" in " ".join(side_by_side.stdout.split())
+
+
+def test_a_folder_of_images_is_trained_on_and_the_result_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = write_image_folders(tmp_path / "data", train=6, val=2)
+    (tmp_path / "two.txt").write_text("n00000000\nn00000002\n")
+    call = ["train", "--data", str(data), "--dataset", "imagefolder", "--recipe", "paper-imagenet100-20"]
+    small = ["--epochs", "1", "--batch-size", "4", "--resize", "36", "--crop-size", "32", "--test-resize", "34"]
+    others = ["--classes", "two.txt", "--no-flip", "--log-dir", "log", "--workers", "0", "--device", "cpu"]
+    result = runner.invoke(app, [*call, "--model", "resnet20-pp5", *small, *others, "-o", "net.safetensors"])
+    assert result.exit_code == 0, result.output
+    card = load_checkpoint("net.safetensors").card
+    assert card.class_names == ("n00000000", "n00000002")
+    assert (card.input_size, card.resize, card.num_classes) == (32, 34, 2)
+    assert (tmp_path / "log" / "metrics.csv").is_file()
+    few = ["-c", "fog", "-s", "1", "--dataset", "imagefolder", "--data", "data/val", "--classes", "two.txt"]
+    measured = runner.invoke(app, ["eval", "-m", "net.safetensors", *few, "--workers", "0"])
     assert measured.exit_code == 0, measured.output
 
 
@@ -37,6 +73,7 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     data = write_fashion_mnist(tmp_path / "data", train=1000)
     output = tmp_path / "net.safetensors"
     call = ["train", "--model", "resnet8", "--data", str(data), "--output", str(output), "--device", "cpu"]
+    call += ["--augment", "trivialaugment", "--workers", "1"]
     state, deadline = tmp_path / "net.safetensors.part" / "last.ckpt", time.monotonic() + 120
     with ppbench_process(*call, "--epochs", "200") as process:
         while not state.exists() and time.monotonic() < deadline:
@@ -48,6 +85,54 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     assert stdout == b""
     assert state.exists()
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--recipe", "paper-imagenet"], 2, "unknown training recipe 'paper-imagenet'"),
+        (["--recipe", "none.toml"], 3, "cannot read the recipe none.toml"),
+        (["--recipe", "mine.toml"], 2, "unknown key 'epoch' in the recipe mine.toml"),
+        (["--augment", "augmax"], 2, "unknown augmentation 'augmax'"),
+        (["--dataset", "mnist"], 2, "unknown training dataset 'mnist'"),
+        (["--model", "resnet9"], 2, "unknown model 'resnet9'"),
+        (["--lr", "0"], 2, "--lr 0.0 is not allowed"),
+        (["--fraction", "2"], 2, "--fraction 2.0 is not allowed"),
+        (["--precision", "fp16", "--device", "cpu"], 2, "--precision fp16 is for GPUs"),
+        (["--jsd"], 2, "jsd compares augmented views"),
+        (["--dataset", "imagefolder", "--model", "resnet18"], 3, "have no labels"),
+        (["--classes", "none.txt"], 3, "cannot read none.txt"),
+        (["--init", "none.safetensors"], 3, "none.safetensors"),
+    ],
+)
+def test_a_users_mistakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], code: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = write_fashion_mnist(tmp_path / "data", 20, 10)
+    (data / "loose.png").write_bytes(b"")
+    (tmp_path / "mine.toml").write_text("epoch = 3\n")
+    result = runner.invoke(app, ["train", "--data", str(data), *options])
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_run_that_diverges_ends_with_1_and_what_to_try(tmp_path: Path) -> None:
+    data = write_fashion_mnist(tmp_path / "data", 100, 10)
+    call = ["train", "--data", str(data), "--epochs", "1", "--batch-size", "10", "--lr", "1e30", "--device", "cpu"]
+    result = runner.invoke(app, [*call, "--output", str(tmp_path / "net.safetensors")])
+    assert result.exit_code == 1
+    assert "the loss is not a finite number at epoch 1, step " in result.stderr
+    assert "`--grad-clip 1`" in result.stderr
+    assert not (tmp_path / "net.safetensors").exists()
+
+
+def test_recipes_are_listed() -> None:
+    listed = runner.invoke(app, ["list", "training-recipes", "--names"])
+    assert listed.stdout.split() == recipe_names()
+    assert "paper-imagenet-20" in runner.invoke(app, ["list", "training-recipes"]).stdout
 
 
 def test_without_lightning_the_extra_is_named(tmp_path: Path) -> None:

@@ -1,83 +1,163 @@
-"""Batches: their order and augmentation follow from (seed, epoch) alone."""
+"""Training sets: what is found in folders, which classes and shares are taken, and what cannot be trained on."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from PIL import Image
 
-from ppbench.errors import UsageError
-from ppbench.train.data import ArrayBatches, crop_and_flip, load_training_data
-from tests.trees import write_fashion_mnist
-
-
-def numbered(count: int, side: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
-    images = torch.randint(
-        1, 256, (count, 1, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
-    return images, torch.arange(count)
+from ppbench.errors import DataError, UsageError
+from ppbench.train.data import TrainingData, load_training_data, read_classes
+from ppbench.train.images import MemoryImages
+from ppbench.train.recipe import make_recipe
+from tests.train.trees import write_cifar, write_image_folders
+from tests.trees import write_class_folders, write_fashion_mnist
 
 
-def batches(**keys: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return list(ArrayBatches(*numbered(50), 16, 2, **keys))
-
-
-def test_every_image_comes_once_an_epoch() -> None:
-    served = batches(seed=1, epoch=4)
-    assert [len(labels) for _, labels in served] == [16, 16, 16, 2]
-    assert sorted(torch.cat([labels for _, labels in served]).tolist()) == list(range(50))
-    assert len(ArrayBatches(*numbered(50), 16)) == 4
-
-
-def test_order_and_augmentation_follow_from_seed_and_epoch() -> None:
-    first = batches(seed=1, epoch=4)
-    torch.manual_seed(123)
-    assert all(
-        torch.equal(a, b)
-        for x, y in zip(first, batches(seed=1, epoch=4), strict=True)
-        for a, b in zip(x, y, strict=True)
-    )
-    for other in ({"seed": 1, "epoch": 5}, {"seed": 2, "epoch": 4}):
-        assert not torch.equal(first[0][1], batches(**other)[0][1])
-
-
-def test_without_padding_images_come_as_they_are() -> None:
-    images, labels = numbered(20)
-    served = list(ArrayBatches(images, labels, 8))
-    assert torch.equal(torch.cat([x for x, _ in served]), images)
-    assert torch.equal(torch.cat([y for _, y in served]), labels)
-
-
-@given(st.integers(0, 1000), st.integers(0, 3))
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_a_crop_is_a_shift_with_or_without_a_mirror(seed: int, padding: int) -> None:
-    images, _ = numbered(5)
-    got = crop_and_flip(images, padding, torch.Generator().manual_seed(seed)).numpy()
-    for before, after in zip(images.numpy(), got, strict=True):
-        padded = np.pad(before, ((0, 0), (padding, padding), (padding, padding)))
-        views = (padded, padded[..., ::-1])
-        shifts = range(2 * padding + 1)
-        assert any(np.array_equal(after, v[:, y : y + 6, x : x + 6]) for v in views for y in shifts for x in shifts)
-
-
-def test_both_mirrors_and_all_shifts_are_met() -> None:
-    image = torch.arange(1, 17, dtype=torch.uint8).view(1, 1, 4, 4).expand(400, -1, -1, -1)
-    got = crop_and_flip(image, 1, torch.Generator().manual_seed(0))
-    assert len(torch.unique(got.reshape(400, -1), dim=0)) == 2 * 9
+def load(folder: Path, dataset: str, classes: list[str] | None = None, **values: Any) -> TrainingData:
+    return load_training_data(make_recipe(None, {"dataset": dataset, "model": "resnet8", **values}), folder, classes)
 
 
 def test_fashion_mnist_comes_with_the_facts_of_a_card(tmp_path: Path) -> None:
-    data = load_training_data("fashion-mnist", write_fashion_mnist(tmp_path))
-    assert data.images.shape == (300, 1, 28, 28)
-    assert data.test_images.shape == (100, 1, 28, 28)
-    assert (data.num_classes, len(data.class_names)) == (10, 10)
+    data = load(write_fashion_mnist(tmp_path), "fashion-mnist")
+    assert isinstance(data.train, MemoryImages)
+    assert isinstance(data.test, MemoryImages)
+    assert data.train.pixels.shape == (300, 1, 28, 28)
+    assert data.test.pixels.shape == (100, 1, 28, 28)
+    assert (data.channels, len(data.class_names)) == (1, 10)
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_cifar_is_the_same_in_both_forms(tmp_path: Path, classes: int) -> None:
+    count = 60 if classes == 10 else 200
+    one, other = (
+        load(write_cifar(tmp_path / str(binary), classes, count, binary=binary), f"cifar{classes}")
+        for binary in (False, True)
+    )
+    assert isinstance(one.train, MemoryImages)
+    assert isinstance(other.train, MemoryImages)
+    assert one.train.pixels.shape == (5 * count if classes == 10 else count, 3, 32, 32)
+    assert torch.equal(one.train.pixels, other.train.pixels)
+    assert np.array_equal(one.train.labels, other.train.labels)
+    assert len(set(one.train.labels.tolist())) == len(one.class_names) == classes
+    assert one.fingerprint() == other.fingerprint()
+
+
+def test_a_missing_batch_of_cifar_is_told(tmp_path: Path) -> None:
+    root = write_cifar(tmp_path)
+    (root / "cifar-10-batches-py" / "data_batch_3").unlink()
+    with pytest.raises(DataError, match="no training images of CIFAR-10"):
+        load(root, "cifar10")
+
+
+def test_folders_are_labelled_by_their_names(tmp_path: Path) -> None:
+    data = load(write_image_folders(tmp_path, train=5, val=2), "imagefolder")
+    assert data.class_names == ("n00000000", "n00000001", "n00000002")
+    assert (len(data.train.ids), len(data.test.ids)) == (15, 6)
+    assert all(data.class_names[label] in name for name, label in zip(data.train.ids, data.train.labels, strict=True))
+
+
+def test_one_folder_is_split_by_class(tmp_path: Path) -> None:
+    root = write_class_folders(tmp_path, classes=2, per_class=10)
+    data = load(root, "imagefolder", val_fraction=0.2)
+    assert np.bincount(data.train.labels).tolist() == [8, 8]
+    assert np.bincount(data.test.labels).tolist() == [2, 2]
+    assert not set(data.train.ids) & set(data.test.ids)
+    assert load(root, "imagefolder", val_fraction=0.2).train.ids == data.train.ids
+    assert load(root, "imagefolder", val_fraction=0.2, seed=1).train.ids != data.train.ids
+
+
+def test_a_fraction_has_the_same_share_of_every_class(tmp_path: Path) -> None:
+    root = write_image_folders(tmp_path, train=10)
+    whole, fifth = load(root, "imagefolder"), load(root, "imagefolder", fraction=0.2)
+    assert np.bincount(fifth.train.labels).tolist() == [2, 2, 2]
+    assert len(fifth.test.ids) == len(whole.test.ids)
+    assert set(fifth.train.ids) < set(whole.train.ids)
+    assert fifth.fingerprint() != whole.fingerprint()
+
+
+def test_chosen_classes_are_numbered_anew(tmp_path: Path) -> None:
+    root = write_image_folders(tmp_path, train=3, val=1)
+    (tmp_path / "two.txt").write_text("# mine\nn00000002 rocket\n\nn00000000  # astronaut\n")
+    names = read_classes(tmp_path / "two.txt")
+    assert names == ["n00000002", "n00000000"]
+    data = load(root, "imagefolder", names)
+    assert data.class_names == ("n00000000", "n00000002")
+    assert data.train.labels.tolist() == [0] * 3 + [1] * 3
+    assert all("n00000002" in name for name in data.train.ids[3:])
+
+
+def test_an_unknown_class_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"class 'cat' is not in imagefolder \(nor are 1 others\)"):
+        load(write_image_folders(tmp_path, train=2, val=1), "imagefolder", ["dog", "cat"])
+
+
+def test_files_of_classes_that_say_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot read"):
+        read_classes(tmp_path / "none.txt")
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    with pytest.raises(DataError, match="names no class"):
+        read_classes(tmp_path / "empty.txt")
+
+
+def test_images_without_labels_are_told(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="have no labels: they do not lie in class folders") as caught:
+        load(tmp_path, "imagefolder")
+    assert "train/<class>/<image>" in caught.value.hint
+
+
+def test_unlabelled_validation_images_are_told(tmp_path: Path) -> None:
+    root = write_image_folders(tmp_path, train=2, val=0)
+    for folder in (root / "val").iterdir():
+        folder.rmdir()
+    Image.new("RGB", (40, 40)).save(root / "val" / "ILSVRC2012_val_00000001.png")
+    with pytest.raises(DataError, match="have no labels") as caught:
+        load(root, "imagenet")
+    assert "valprep.sh" in caught.value.hint
+
+
+def test_one_class_is_too_few(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has one class"):
+        load(write_image_folders(tmp_path, classes=1), "imagefolder")
+    with pytest.raises(DataError, match="has one class"):
+        load(write_fashion_mnist(tmp_path / "f"), "fashion-mnist", ["Coat"])
+
+
+def test_splits_with_other_classes_are_told(tmp_path: Path) -> None:
+    root = write_image_folders(tmp_path, train=2, val=1)
+    (root / "val" / "n00000001").rename(root / "val" / "n99999999")
+    with pytest.raises(DataError, match="n00000001 is in train and not in val"):
+        load(root, "imagefolder")
+
+
+def test_an_empty_class_folder_is_told(tmp_path: Path) -> None:
+    root = write_image_folders(tmp_path, train=2, val=1)
+    (root / "train" / "n5").mkdir()
+    with pytest.raises(DataError, match="n5 has no images"):
+        load(root, "imagefolder")
+
+
+def test_a_folder_without_a_split_names_the_option(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no folders train and val") as caught:
+        load(write_class_folders(tmp_path), "imagefolder")
+    assert "--val-fraction 0.1" in caught.value.hint
+
+
+def test_a_split_of_what_is_split_is_refused(tmp_path: Path) -> None:
+    for dataset, root in (
+        ("imagefolder", write_image_folders(tmp_path / "a", train=2, val=1)),
+        ("fashion-mnist", write_fashion_mnist(tmp_path / "b")),
+    ):
+        with pytest.raises(UsageError, match=r"--val-fraction 0\.5 is not for"):
+            load(root, dataset, val_fraction=0.5)
 
 
 def test_an_unknown_training_dataset_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown training dataset 'fashion_mnist'") as caught:
-        load_training_data("fashion_mnist", tmp_path)
+        load(tmp_path, "fashion_mnist")
     assert "did you mean 'fashion-mnist'" in caught.value.hint

@@ -1,24 +1,32 @@
-"""Training runs on a miniature of Fashion-MNIST (real images)."""
+"""Training runs on miniatures of real data: every recipe, augmentations, kills, faults."""
 
 from __future__ import annotations
 
+import csv
+import errno
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
-from pydantic import ValidationError
 from torch.nn import functional as F
 
+import ppbench.files
 from ppbench.errors import DataError, UsageError
 from ppbench.models.checkpoint import load_checkpoint, weights_hash
+from ppbench.train.data import load_training_data
 from ppbench.train.fit import train
-from ppbench.train.recipe import TrainRecipe
+from ppbench.train.images import MemoryImages
+from ppbench.train.module import TrainingDivergedError
+from ppbench.train.recipe import TrainRecipe, make_recipe, read_recipe, recipe_names
+from tests.train.trees import write_cifar, write_image_folders
 from tests.trees import write_fashion_mnist
 
 RECIPE = TrainRecipe(model="resnet8-pp", dataset="fashion-mnist", epochs=3, batch_size=50, lr=0.05)
+QUICK = {"workers": 0, "validate_every": 0}
 
 
 @pytest.fixture(scope="module")
@@ -42,23 +50,29 @@ class Kill(Callback):
             raise RuntimeError("killed")
 
 
+def changed(**values: Any) -> TrainRecipe:
+    return TrainRecipe.model_validate({**RECIPE.model_dump(), **values})
+
+
 def run(
     data: Path, output: Path, recipe: TrainRecipe = RECIPE, *callbacks: Callback, said: list[str] | None = None
 ) -> str:
-    train(recipe, data, output, callbacks=callbacks, report=(said if said is not None else []).append)
+    train(recipe, data, output, callbacks=callbacks, report=(said if said is not None else []).append, **QUICK)  # type: ignore[arg-type]
     return weights_hash(load_checkpoint(output).model)
 
 
 def test_the_loss_falls_and_the_card_tells_all(data: Path, tmp_path: Path) -> None:
     losses = Losses()
     output = tmp_path / "net.safetensors"
-    recipe = RECIPE.model_copy(update={"epochs": 8})
-    trained = train(recipe, data, output, callbacks=(losses,), command="ppbench train --epochs 8")
+    recipe = changed(epochs=8)
+    trained = train(recipe, data, output, callbacks=(losses,), command="ppbench train --epochs 8", workers=0)
+    assert trained is not None
     assert sum(losses.values[-6:]) < 0.8 * sum(losses.values[:6])
     card = load_checkpoint(output).card
     assert card.architecture == "resnet8-pp3"
     assert (card.seed, card.trained_on, card.command) == (0, "fashion-mnist", "ppbench train --epochs 8")
     assert card.recipe == recipe.model_dump()
+    assert card.trained_on_corruptions == ()
     assert card.versions is not None
     assert {"ppbench", "torch", "lightning", "python"} <= set(card.versions)
     assert card.clean_accuracy == trained.clean_accuracy
@@ -66,27 +80,124 @@ def test_the_loss_falls_and_the_card_tells_all(data: Path, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
 
 
-def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, tmp_path: Path) -> None:
-    from ppbench.train.data import load_training_data
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_trains_for_two_epochs(tmp_path: Path, name: str) -> None:
+    """On photographs, the loss of the second epoch is below that of the first."""
+    values: dict[str, Any] = {"model": "resnet8", "batch_size": 8, "epochs": 2, "lr": 0.02}
+    if name == "fashion-mnist":
+        data = write_fashion_mnist(tmp_path / "data", 120, 40)
+    elif name == "paper-cifar10-30":
+        data = write_cifar(tmp_path / "data", count=24)
+    else:
+        data = write_image_folders(tmp_path / "data", train=16)
+        values |= {"dataset": "imagefolder", "resize": 36, "crop_size": 32, "test_resize": 32}
+    recipe = make_recipe(read_recipe(name), values)
+    output = tmp_path / "net.safetensors"
+    train(recipe, data, output, workers=0, log_dir=tmp_path / "log")
+    with (tmp_path / "log" / "metrics.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert float(second["loss"]) < float(first["loss"])
+    assert 0 <= float(second["accuracy"]) <= 1
+    card = load_checkpoint(output).card
+    assert card.recipe == recipe.model_dump()
+    assert card.input_size == recipe.crop_size
+    assert card.resize == recipe.test_resize
 
+
+def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, tmp_path: Path) -> None:
     run(data, tmp_path / "net.safetensors")
     model, card = load_checkpoint(tmp_path / "net.safetensors")
-    test = load_training_data("fashion-mnist", data)
-    x = (test.test_images.float() / 255 - card.mean[0]) / card.std[0]
+    test = load_training_data(RECIPE, data).test
+    assert isinstance(test, MemoryImages)
+    x = (test.pixels.float() / 255 - card.mean[0]) / card.std[0]
     with torch.no_grad():
-        right = (model(x).argmax(1) == test.test_labels).double().mean()
+        right = (model(x).argmax(1).numpy() == test.labels).mean()
     assert card.clean_accuracy == pytest.approx(float(right), abs=1e-9)
 
 
-def test_a_killed_run_resumes_and_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
-    unbroken = run(data, tmp_path / "a.safetensors")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"augment": "trivialaugment"},
+        {"augment": "augmix", "jsd": True},
+        {"augment": "prime"},
+        {"ema": 0.9, "grad_clip": 1.0, "optimizer": "adamw", "lr": 0.002, "schedule": "cosine"},
+        {"precision": "bf16", "nesterov": True},
+    ],
+    ids=["plain", "trivialaugment", "augmix-jsd", "prime", "ema-clip-adamw", "bf16"],
+)
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(
+    data: Path, tmp_path: Path, values: dict[str, Any]
+) -> None:
+    small = write_fashion_mnist(tmp_path / "data", 120, 40) if values.get("augment") else data
+    recipe = changed(**{"epochs": 2 if values.get("augment") else 3, "batch_size": 30, **values})
+    unbroken = run(small, tmp_path / "a.safetensors", recipe)
     output = tmp_path / "b.safetensors"
     with pytest.raises(RuntimeError, match="killed"):
-        run(data, output, RECIPE, Kill())
+        run(small, output, recipe, Kill())
     assert not output.exists()
+    torch.manual_seed(99)  # a new process has another global state
     said: list[str] = []
-    assert run(data, output, said=said) == unbroken
+    assert run(small, output, recipe, said=said) == unbroken
     assert said[0].startswith("resuming from")
+
+
+def test_a_run_killed_after_its_last_epoch_only_writes(data: Path, tmp_path: Path) -> None:
+    class KillAtEnd(Callback):
+        def on_train_end(self, trainer: Any, module: Any) -> None:
+            raise RuntimeError("killed")
+
+    output, losses = tmp_path / "net.safetensors", Losses()
+    with pytest.raises(RuntimeError, match="killed"):
+        run(data, output, changed(epochs=1), KillAtEnd())
+    resumed = run(data, output, changed(epochs=1), losses)
+    assert losses.values == []
+    assert resumed == run(data, tmp_path / "other.safetensors", changed(epochs=1))
+
+
+def test_tests_in_between_change_nothing(data: Path, tmp_path: Path) -> None:
+    one, other = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    train(changed(epochs=2), data, one, workers=0, validate_every=1)
+    train(changed(epochs=2), data, other, workers=1, validate_every=0)
+    assert weights_hash(load_checkpoint(one).model) == weights_hash(load_checkpoint(other).model)
+
+
+def test_the_moving_average_is_what_is_saved(data: Path, tmp_path: Path) -> None:
+    seen: list[torch.Tensor] = []
+
+    class Follow(Callback):
+        def on_before_zero_grad(self, trainer: Any, module: Any, optimizer: Any) -> None:
+            if trainer.global_step > len(seen):
+                seen.append(module.network.fc.weight.detach().clone())
+
+        def on_train_end(self, trainer: Any, module: Any) -> None:
+            seen.append(module.network.fc.weight.detach().clone())
+
+    run(data, tmp_path / "net.safetensors", changed(epochs=1, ema=0.8), Follow())
+    average = seen[0]
+    for weight in seen[1:]:
+        average = 0.8 * average + 0.2 * weight
+    saved = load_checkpoint(tmp_path / "net.safetensors").model.fc.weight
+    assert len(seen) == 6
+    assert torch.allclose(saved, average, atol=1e-6)
+    assert not torch.allclose(saved, seen[-1], atol=1e-4)
+
+
+def test_gradients_are_clipped(data: Path, tmp_path: Path) -> None:
+    class Norms(Callback):
+        def __init__(self) -> None:
+            self.values: list[float] = []
+
+        def on_before_zero_grad(self, trainer: Any, module: Any, optimizer: Any) -> None:
+            gradients = [p.grad for p in module.network.parameters() if p.grad is not None]
+            if gradients:
+                self.values.append(float(torch.cat([g.flatten() for g in gradients]).norm()))
+
+    free, clipped = Norms(), Norms()
+    run(data, tmp_path / "a.safetensors", changed(epochs=1), free)
+    run(data, tmp_path / "b.safetensors", changed(epochs=1, grad_clip=0.01), clipped)
+    assert max(clipped.values) < 0.0101 < max(free.values)
 
 
 def test_the_state_of_another_recipe_or_other_data_is_neither_used_nor_lost(data: Path, tmp_path: Path) -> None:
@@ -95,7 +206,7 @@ def test_the_state_of_another_recipe_or_other_data_is_neither_used_nor_lost(data
         run(data, output, RECIPE, Kill())
     state = (tmp_path / "net.safetensors.part" / "last.ckpt").read_bytes()
     with pytest.raises(UsageError, match="holds the unfinished run of another recipe or other data"):
-        run(data, output, RECIPE.model_copy(update={"seed": 1}))
+        run(data, output, changed(seed=1))
     with pytest.raises(UsageError, match="holds the unfinished run of another recipe or other data"):
         run(write_fashion_mnist(tmp_path / "other", train=310), output)
     assert (tmp_path / "net.safetensors.part" / "last.ckpt").read_bytes() == state
@@ -127,36 +238,37 @@ def test_a_damaged_state_is_named_and_nothing_it_names_is_run(
     assert not (tmp_path / "planted").exists()
 
 
+def test_what_a_kill_left_half_written_goes_with_the_rest(data: Path, tmp_path: Path) -> None:
+    class Leave(Callback):
+        def on_train_end(self, trainer: Any, module: Any) -> None:
+            (tmp_path / "net.safetensors.part" / ".last.ckpt.k3x_").write_bytes(b"half")
+
+    run(data, tmp_path / "net.safetensors", changed(epochs=1), Leave())
+    assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
+
+
 def test_files_of_others_in_the_state_folder_outlive_the_run(data: Path, tmp_path: Path) -> None:
     class Leave(Callback):
         def on_train_end(self, trainer: Any, module: Any) -> None:
             (tmp_path / "net.safetensors.part" / "notes.txt").write_text("mine")
 
-    run(data, tmp_path / "net.safetensors", RECIPE.model_copy(update={"epochs": 1}), Leave())
+    run(data, tmp_path / "net.safetensors", changed(epochs=1), Leave())
     assert [p.name for p in (tmp_path / "net.safetensors.part").iterdir()] == ["notes.txt"]
 
 
-@pytest.mark.parametrize(
-    "values",
-    [{"seed": 2**32}, {"seed": -1}, {"inhibition": math.nan}, {"lr": math.inf}, {"lr": 0.0}, {"epochs": 0}],
-)
-def test_settings_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        TrainRecipe(model="resnet8", dataset="fashion-mnist", **values)
-
-
-def test_the_schedule_keeps_its_proportions() -> None:
-    recipe = TrainRecipe(model="resnet8", dataset="fashion-mnist", lr=0.004)
-    assert (recipe.lr_start, recipe.lr_end) == pytest.approx((1e-4, 1e-7), rel=1e-12)
-    standard = TrainRecipe(model="resnet8", dataset="fashion-mnist")
-    assert (standard.lr_start, standard.lr, standard.lr_end) == (5e-3, 0.2, 5e-6)  # the paper's
-
-
 def test_seeds_matter_and_runs_repeat(data: Path, tmp_path: Path) -> None:
-    short = RECIPE.model_copy(update={"epochs": 1})
+    short = changed(epochs=1)
     first, again = run(data, tmp_path / "a.safetensors", short), run(data, tmp_path / "b.safetensors", short)
-    other = run(data, tmp_path / "c.safetensors", short.model_copy(update={"seed": 1}))
+    other = run(data, tmp_path / "c.safetensors", changed(epochs=1, seed=1))
     assert first == again != other
+
+
+def test_the_state_of_the_process_is_left_as_it_is(data: Path, tmp_path: Path) -> None:
+    before = torch.get_rng_state(), torch.are_deterministic_algorithms_enabled(), dict(os.environ)
+    run(data, tmp_path / "a.safetensors", changed(epochs=1))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.are_deterministic_algorithms_enabled() == before[1]
+    assert "PL_GLOBAL_SEED" not in set(os.environ) - set(before[2])
 
 
 def test_plain_and_push_pull_start_from_equal_weights_and_batches(data: Path, tmp_path: Path) -> None:
@@ -172,13 +284,192 @@ def test_plain_and_push_pull_start_from_equal_weights_and_batches(data: Path, tm
                 )
 
     for name in ("resnet8", "resnet8-pp"):
-        run(data, tmp_path / f"{name}.safetensors", RECIPE.model_copy(update={"model": name, "epochs": 1}), First())
+        run(data, tmp_path / f"{name}.safetensors", changed(model=name, epochs=1), First())
     assert torch.equal(seen["resnet8"], seen["resnet8-pp"])
 
 
-def test_an_output_that_cannot_be_written_is_told_before_training(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="cannot write"):
-        run(data, tmp_path / "file" / "net.safetensors")
-    with pytest.raises(DataError, match="it is a folder"):
-        run(data, tmp_path)
+@pytest.mark.parametrize("augment", ["augmix", "prime"])
+def test_what_augmentations_share_with_the_corruptions_is_in_the_card(tmp_path: Path, data: Path, augment: str) -> None:
+    small = write_fashion_mnist(tmp_path / "data", 30, 10)
+    run(small, tmp_path / "net.safetensors", changed(epochs=1, augment=augment))
+    overlaps = load_checkpoint(tmp_path / "net.safetensors").card.trained_on_corruptions
+    assert overlaps is not None
+    assert ("contrast" in overlaps) == (augment == "augmix")
+    assert ("elastic_transform" in overlaps) == (augment == "prime")
+
+
+class TestBeginningWithWeights:
+    def test_they_are_the_start_and_their_card_goes_on(self, data: Path, tmp_path: Path) -> None:
+        run(data, tmp_path / "a.safetensors", changed(epochs=1))
+        started: list[str] = []
+
+        class First(Callback):
+            def on_train_start(self, trainer: Any, module: Any) -> None:
+                started.append(weights_hash(module.network))
+
+        recipe = make_recipe(read_recipe("finetune"), {"model": "resnet8-pp3", "dataset": "fashion-mnist"})
+        train(
+            recipe,
+            data,
+            tmp_path / "b.safetensors",
+            initial=tmp_path / "a.safetensors",
+            callbacks=(First(),),
+            workers=0,
+        )
+        before, after = (load_checkpoint(tmp_path / f"{name}.safetensors") for name in "ab")
+        assert started == [weights_hash(before.model)]
+        assert after.card.mean == before.card.mean
+        assert after.card.recipe == recipe.model_dump()
+
+    def test_another_network_is_refused(self, data: Path, tmp_path: Path) -> None:
+        run(data, tmp_path / "a.safetensors", changed(epochs=1))
+        with pytest.raises(UsageError, match=r"a\.safetensors holds a resnet8-pp3, and a resnet8 is to be trained"):
+            train(changed(model="resnet8"), data, tmp_path / "b.safetensors", initial=tmp_path / "a.safetensors")
+        with pytest.raises(UsageError, match="differ in whether the inhibition is trainable"):
+            train(
+                changed(trainable_inhibition=True), data, tmp_path / "b.safetensors",
+                initial=tmp_path / "a.safetensors",
+            )  # fmt: skip
+
+    def test_with_other_classes_the_last_layer_begins_anew(self, data: Path, tmp_path: Path) -> None:
+        run(data, tmp_path / "a.safetensors", changed(epochs=1))
+        said: list[str] = []
+        train(
+            changed(epochs=1), data, tmp_path / "b.safetensors", initial=tmp_path / "a.safetensors",
+            classes=["Coat", "Bag", "Sandal"], report=said.append, workers=0,
+        )  # fmt: skip
+        assert said == ["10 classes before, 3 now: the last layer begins anew"]
+        card = load_checkpoint(tmp_path / "b.safetensors").card
+        assert card.class_names == ("Coat", "Sandal", "Bag")
+
+    def test_images_with_other_channels_are_refused(self, data: Path, tmp_path: Path) -> None:
+        run(data, tmp_path / "a.safetensors", changed(epochs=1))
+        recipe = make_recipe(None, {"dataset": "cifar10", "model": "resnet8-pp3"})
+        with pytest.raises(UsageError, match="takes 1 channels, the images have 3"):
+            train(
+                recipe, write_cifar(tmp_path / "data", count=10), tmp_path / "b.safetensors",
+                initial=tmp_path / "a.safetensors",
+            )  # fmt: skip
+
+
+class Spoil(Callback):
+    """Makes a weight not finite after a step, as an overflow would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        if trainer.global_step == self.step:
+            with torch.no_grad():
+                module.network.fc.weight[0, 0] = math.nan
+
+
+class TestRunsThatFail:
+    def test_a_loss_that_is_no_number_stops_the_run_and_the_last_good_state_stays(
+        self, data: Path, tmp_path: Path
+    ) -> None:
+        output = tmp_path / "net.safetensors"
+        with pytest.raises(TrainingDivergedError, match="not a finite number at epoch 2, step 4 of 6") as caught:
+            run(data, output, RECIPE, Spoil(9))
+        assert "`--lr 0.0125`" in caught.value.hint
+        assert "`--grad-clip 1`" in caught.value.hint
+        assert not output.exists()
+        state = torch.load(tmp_path / "net.safetensors.part" / "last.ckpt", weights_only=True)
+        assert state["global_step"] == 6
+        assert all(bool(tensor.isfinite().all()) for tensor in state["state_dict"].values())
+        assert run(data, output) == run(data, tmp_path / "other.safetensors")  # goes on from there
+
+    def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_kept(self, data: Path, tmp_path: Path) -> None:
+        with pytest.raises(TrainingDivergedError, match="at epoch 2, step 6 of 6"):
+            run(data, tmp_path / "net.safetensors", RECIPE, Spoil(12))
+        state = torch.load(tmp_path / "net.safetensors.part" / "last.ckpt", weights_only=True)
+        assert state["global_step"] == 6
+
+    def test_it_is_noticed_within_a_long_epoch(self, data: Path, tmp_path: Path) -> None:
+        losses = Losses()
+        with pytest.raises(TrainingDivergedError, match="at epoch 1, step 3 of 150"):
+            run(data, tmp_path / "net.safetensors", changed(batch_size=2), Spoil(2), losses)
+        assert len(losses.values) == 50
+
+    def test_a_rate_far_too_high_ends_in_that_message(self, data: Path, tmp_path: Path) -> None:
+        with pytest.raises(TrainingDivergedError):
+            run(data, tmp_path / "net.safetensors", changed(lr=1e30))
+
+    def test_a_full_disk_is_told_and_the_state_before_stays(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        output, state = tmp_path / "net.safetensors", tmp_path / "net.safetensors.part" / "last.ckpt"
+
+        class Fill(Callback):
+            def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
+                if trainer.current_epoch == 1:
+                    monkeypatch.setattr(ppbench.files.os, "fsync", _disk_is_full)
+
+        with pytest.raises(DataError, match="No space left on device"):
+            run(data, output, RECIPE, Fill())
+        assert torch.load(state, weights_only=True)["global_step"] == 6
+        assert sorted(path.name for path in state.parent.iterdir()) == ["last.ckpt", "run.json"]
+        assert not output.exists()
+
+    def test_an_output_that_cannot_be_written_is_told_before_training(self, data: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("x")
+        with pytest.raises(DataError, match="cannot write"):
+            run(data, tmp_path / "file" / "net.safetensors")
+        with pytest.raises(DataError, match="it is a folder"):
+            run(data, tmp_path)
+
+    def test_an_image_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:
+        data = write_image_folders(tmp_path / "data", train=4, val=1)
+        broken = data / "train" / "n00000001" / "zz.png"
+        broken.write_bytes(b"no image")
+        recipe = make_recipe(
+            None, {"dataset": "imagefolder", "model": "resnet8", "epochs": 1, "resize": 0, "crop_size": 32}
+        )
+        with pytest.raises(DataError, match=r"cannot read the image .*zz\.png"):
+            train(recipe, data, tmp_path / "net.safetensors", workers=1)
+
+    @pytest.mark.parametrize(
+        ("values", "devices", "message"),
+        [
+            ({"augment": "augmax"}, 1, "unknown augmentation 'augmax'"),
+            ({"model": "resnet9"}, 1, "unknown model 'resnet9'"),
+            ({"model": "resnet8", "inhibition": 2.0}, 1, "resnet8 has no inhibition to set"),
+            ({"precision": "fp16"}, 1, "--precision fp16 is for GPUs"),
+            ({}, 0, "--devices 0 is not allowed"),
+            ({}, 3, "--batch-size 50 cannot be shared evenly by 3 processes"),
+        ],
+    )
+    def test_what_cannot_be(
+        self, data: Path, tmp_path: Path, values: dict[str, Any], devices: int, message: str
+    ) -> None:
+        with pytest.raises(UsageError, match=message):
+            train(changed(**values), data, tmp_path / "net.safetensors", devices=devices)
+        assert list(tmp_path.iterdir()) == []
+
+
+def _disk_is_full(descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class TestLogs:
+    def test_a_line_per_epoch_also_of_a_run_that_was_killed(self, data: Path, tmp_path: Path) -> None:
+        log, output = tmp_path / "log", tmp_path / "net.safetensors"
+        with pytest.raises(RuntimeError, match="killed"):
+            train(RECIPE, data, output, log_dir=log, callbacks=(Kill(),), workers=0)
+        train(RECIPE, data, output, log_dir=log, workers=0)
+        train(RECIPE, data, tmp_path / "other.safetensors", log_dir=tmp_path / "other", workers=0)
+        rows, unbroken = (list(csv.DictReader((folder / "metrics.csv").open())) for folder in (log, tmp_path / "other"))
+        for row in (*rows, *unbroken):
+            assert float(row.pop("seconds")) >= 0
+        assert rows == unbroken
+        assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+        assert [row["step"] for row in rows] == ["6", "12", "18"]
+
+    def test_without_tensorboard_it_is_said(self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ppbench.train.logs.find_spec", lambda name: None)
+        said: list[str] = []
+        train(
+            changed(epochs=1), data, tmp_path / "a.safetensors", log_dir=tmp_path / "log", report=said.append, workers=0
+        )
+        assert any("TensorBoard is not installed: metrics.csv only" in line for line in said)
+        assert [path.name for path in (tmp_path / "log").iterdir()] == ["metrics.csv"]

@@ -1,0 +1,307 @@
+"""The figures of a table from the runs of its networks: means over seeds with intervals over images, and differences.
+
+Two things make a figure uncertain. The images are a sample: the intervals are over them, of the mean over the seeds'
+networks, taken as given. The trainings are a sample too: of these only the single figures and their range are told,
+since two or three seeds do not make an interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.compare.intervals import paired_interval, paired_test
+from ppbench.errors import PpbenchError
+from ppbench.metrics import weights as of
+from ppbench.metrics.accuracy import Accuracies, headline_corruptions, mean
+from ppbench.metrics.corruption_error import clean_error, mean_error, net_robustness
+from ppbench.metrics.intervals import Interval, fraction_interval, quantile
+from ppbench.metrics.joint import JointErrors
+from ppbench.metrics.metric import Metric
+from ppbench.metrics.paired import holm
+from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.weights import Weights
+from ppbench.reproduce.quantities import Quantity
+from ppbench.reproduce.tables import Row, Table
+from ppbench.run import Run
+from ppbench.vocabulary import CLEAN, family_of
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One network's run."""
+
+    seed: int
+    run: Run
+    accuracies: Accuracies
+    images: PerImage
+
+    @property
+    def clean(self) -> float | None:
+        """Clean error, a fraction; of a set without clean images the one that the checkpoint's card has."""
+        if self.accuracies.clean is not None:
+            return self.accuracies.clean
+        told = self.run.model.card.get("clean_accuracy")
+        return None if told is None else 1 - float(told)
+
+
+@dataclass(frozen=True, eq=False)
+class Seeds:
+    """The networks of a row, at least one; all runs are of the same images."""
+
+    name: str
+    """Of the row: labels carry it."""
+    networks: tuple[Measured, ...]
+
+    @cached_property
+    def accuracies(self) -> Accuracies:
+        """The mean errors over the networks."""
+        return mean_accuracies(self.name, self.networks)
+
+    def one(self, network: Measured) -> Accuracies:
+        """Those of one network."""
+        return mean_accuracies(self.name, [network])
+
+    def per_image(self, weights: Weights) -> NDArray[np.float64]:
+        """``(n,)``: each image's part in a weighted sum of errors, mean over the networks."""
+        return np.mean([network.images.weighted(weights) for network in self.networks], axis=0)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What stands in a column of a row."""
+
+    quantity: Quantity
+    metric: Metric
+    """The mean over seeds, with the interval over images."""
+    by_seed: Mapping[int, float]
+    """Of the single networks, in percent; empty if it cannot be computed."""
+
+    @property
+    def range(self) -> float | None:
+        """From the lowest to the highest of the seeds; None for one seed."""
+        values = list(self.by_seed.values())
+        return max(values) - min(values) if len(values) > 1 else None
+
+
+@dataclass(frozen=True)
+class Against:
+    """How a row's errors differ from the baseline's on the same images: means over seeds."""
+
+    name: str
+    """``clean_error``, a mean error's label, or a family."""
+    points: Interval
+    """Row minus baseline, percentage points."""
+    p: float
+    """Two-sided, of no difference; adjusted for the number of rows (Holm)."""
+    by_seed: Mapping[int, float]
+    """Of the networks with the same seed."""
+
+
+@dataclass(frozen=True)
+class RowFigures:
+    """A row with all that was found out."""
+
+    row: Row
+    figures: tuple[Figure, ...]
+    """By column; empty if there is no network."""
+    against: tuple[Against, ...]
+    """Empty for the baseline, and where there is none."""
+    seeds: tuple[int, ...]
+    """That were measured."""
+    failures: Mapping[str, PpbenchError]
+    """By network; those not trained yet are in neither."""
+    trained_on: tuple[str, ...] = ()
+    """Corruptions that the training augmentations overlap with."""
+    clean_from_card: bool = False
+    """Whether the clean error is that of the card."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A table with its figures."""
+
+    table: Table
+    rows: tuple[RowFigures, ...]
+    confidence: float
+    run: Run | None
+    """One of the runs, for what they have in common; None if there are none."""
+
+    @property
+    def several_seeds(self) -> bool:
+        """Whether any row was trained more than once."""
+        return any(len(row.seeds) > 1 for row in self.rows)
+
+
+def compute(
+    table: Table,
+    rows: Sequence[Row],
+    measured: Mapping[str, Sequence[Measured]],
+    failures: Mapping[str, Mapping[str, PpbenchError]],
+    confidence: float = 0.95,
+) -> Results:
+    """Compute all figures.
+
+    Args:
+        table: Which.
+        rows: The rows to show.
+        measured: By row, the networks that were measured, all on the same images.
+        failures: By row and network, why there is none.
+        confidence: Of the intervals.
+    """
+    seeds = {name: Seeds(name, tuple(networks)) for name, networks in measured.items() if networks}
+    base = seeds.get(table.baseline)
+    found = [_row(table, row, seeds.get(row.id), base, failures.get(row.id, {}), confidence) for row in rows]
+    run = next((networks.networks[0].run for networks in seeds.values()), None)
+    return Results(table, tuple(_adjusted(found)), confidence, run)
+
+
+def mean_accuracies(name: str, networks: Sequence[Measured]) -> Accuracies:
+    """The mean over networks of the error in every cell that all of them have."""
+    first = networks[0].accuracies
+    cells = [key for key in first.errors if all(key in network.accuracies.errors for network in networks)]
+    errors = {key: mean(network.accuracies.errors[key] for network in networks) for key in cells}
+    clean = [network.clean for network in networks if network.clean is not None]
+    whole = mean(clean) if len(clean) == len(networks) else None
+    return replace(first, source=name, errors=errors, clean=whole, per_image=None)
+
+
+def _row(
+    table: Table,
+    row: Row,
+    own: Seeds | None,
+    base: Seeds | None,
+    failures: Mapping[str, PpbenchError],
+    confidence: float,
+) -> RowFigures:
+    if own is None:
+        return RowFigures(row, (), (), (), failures)
+    is_baseline = row.id == table.baseline
+    quantities = table.quantities()
+    return RowFigures(
+        row=row,
+        figures=tuple(_figure(quantity, own, base, confidence) for quantity in quantities),
+        against=() if base is None or is_baseline else tuple(_against(quantities, own, base, confidence)),
+        seeds=tuple(network.seed for network in own.networks),
+        failures=failures,
+        trained_on=tuple(own.networks[0].run.model.card.get("trained_on_corruptions") or ()),
+        clean_from_card=own.networks[0].accuracies.clean is None and own.accuracies.clean is not None,
+    )
+
+
+def _figure(quantity: Quantity, own: Seeds, base: Seeds | None, confidence: float) -> Figure:
+    whole = _metric(quantity, own.accuracies, base.accuracies if base else None)
+    by_seed: dict[int, float] = {}
+    for network in own.networks:
+        other = _same_seed(base, network.seed)
+        single = _metric(quantity, own.one(network), base.one(other) if base and other else None)
+        if single.value is not None:
+            by_seed[network.seed] = single.value
+    return Figure(quantity, _with_interval(whole, quantity, own, base, confidence), by_seed)
+
+
+def _same_seed(base: Seeds | None, seed: int) -> Measured | None:
+    return next((network for network in base.networks if network.seed == seed), None) if base else None
+
+
+def _metric(quantity: Quantity, own: Accuracies, base: Accuracies | None) -> Metric:
+    """Of mean errors, in percent."""
+    if quantity.kind == "clean_error":
+        return clean_error(own)
+    if quantity.kind == "mean_error":
+        return mean_error(own, quantity.corruptions, quantity.severities)
+    if base is None:
+        return Metric("R_net", quantity.label, None, "%", f"the row {quantity.baseline} is not measured")
+    return net_robustness(_narrowed(own, quantity), _narrowed(base, quantity))
+
+
+def _narrowed(accuracies: Accuracies, quantity: Quantity) -> Accuracies:
+    return replace(accuracies, corruptions=quantity.corruptions, severities=quantity.severities)
+
+
+def _with_interval(metric: Metric, quantity: Quantity, own: Seeds, base: Seeds | None, confidence: float) -> Metric:
+    """The metric with its interval over images, if the images tell it."""
+    if metric.value is None or own.networks[0].images.n < 2 or not _has_bits(quantity, own):
+        return metric
+    if quantity.kind == "R_net":
+        return _with_net_robustness_interval(metric, quantity, own, base, confidence)
+    weights = _weights(quantity)
+    images = [network.images for network in own.networks]
+    spread = JointErrors(images).deviation(*[_divided(weights, len(images))] * len(images))
+    found = fraction_interval(metric.value / 100, spread, images[0].n, confidence)
+    return replace(metric, interval=found.scaled(100)._replace(value=metric.value))
+
+
+def _with_net_robustness_interval(
+    metric: Metric, quantity: Quantity, own: Seeds, base: Seeds | None, confidence: float
+) -> Metric:
+    """By the delta method, the baseline's errors estimated from the same images; that of the baseline itself is 0."""
+    if metric.value is None or base is None or own is base:
+        return metric
+    model, baseline = of.net_robustness_weights(
+        metric.value / 100, base.accuracies.clean_error(), quantity.corruptions, quantity.severities
+    )
+    images = [network.images for network in (*own.networks, *base.networks)]
+    weights = [_divided(model, len(own.networks))] * len(own.networks)
+    weights += [_divided(baseline, len(base.networks))] * len(base.networks)
+    reach = 100 * quantile(confidence) * JointErrors(images).deviation(*weights) / images[0].n ** 0.5
+    return replace(metric, interval=Interval(metric.value, metric.value - reach, metric.value + reach))
+
+
+def _has_bits(quantity: Quantity, own: Seeds) -> bool:
+    """Whether it is known of each image: a clean error from a card is of no images that are here."""
+    return quantity.kind == "mean_error" or all((CLEAN, 0) in network.images.cells for network in own.networks)
+
+
+def _weights(quantity: Quantity) -> Weights:
+    if quantity.kind == "clean_error":
+        return of.CLEAN_WEIGHTS
+    return of.mean_error_weights(quantity.corruptions, quantity.severities)
+
+
+def _divided(weights: Weights, by: int) -> Weights:
+    return {key: weight / by for key, weight in weights.items()}
+
+
+def _against(quantities: Sequence[Quantity], own: Seeds, base: Seeds, confidence: float) -> list[Against]:
+    """The differences in the errors among the columns, then in each family of the corruptions that were measured."""
+    if own.networks[0].images.n < 2:
+        return []
+    columns = [
+        (q.label, _weights(q)) for q in quantities if q.kind != "R_net" and _has_bits(q, own) and _has_bits(q, base)
+    ]
+    names = headline_corruptions(own.accuracies.corruptions)
+    severities = own.accuracies.severities
+    families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
+    if len(families) > 1:
+        columns += [(family, of.mean_error_weights(members, severities)) for family, members in families]
+    return [_difference(name, weights, own, base, confidence) for name, weights in columns]
+
+
+def _difference(name: str, weights: Weights, own: Seeds, base: Seeds, confidence: float) -> Against:
+    points = 100 * (own.per_image(weights) - base.per_image(weights))
+    by_seed: dict[int, float] = {}
+    for network in own.networks:
+        other = _same_seed(base, network.seed)
+        if other is not None:
+            change = network.images.weighted(weights).mean() - other.images.weighted(weights).mean()
+            by_seed[network.seed] = 100 * float(change)
+    return Against(name, paired_interval(points, confidence), paired_test(points), by_seed)
+
+
+def _adjusted(rows: Sequence[RowFigures]) -> list[RowFigures]:
+    """The same with the p-values of each column adjusted for the number of rows."""
+    names = dict.fromkeys(against.name for row in rows for against in row.against)
+    adjusted: dict[tuple[str, str], float] = {}
+    for name in names:
+        tested = [(row.row.id, a.p) for row in rows for a in row.against if a.name == name]
+        for (row_id, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
+            adjusted[row_id, name] = p
+    return [
+        replace(row, against=tuple(replace(a, p=adjusted[row.row.id, a.name]) for a in row.against)) for row in rows
+    ]

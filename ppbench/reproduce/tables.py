@@ -1,0 +1,236 @@
+"""The tables that can be reproduced: TOML files, in the package or a user's own. Free of torch."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
+
+from ppbench.data.catalog import DATASETS
+from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.metrics.accuracy import headline_corruptions
+from ppbench.models.card import first_fault
+from ppbench.models.catalog import parse_model_name
+from ppbench.registry import did_you_mean, unknown_name
+from ppbench.reproduce.quantities import Quantity, parse_quantity
+from ppbench.vocabulary import expand_corruptions
+
+ROW_PATTERN = r"[a-z0-9][a-z0-9_.+]*(-[a-z0-9_.+]+)*"
+"""Row ids are part of file names."""
+
+ROWS_OWN = ("model", "dataset", "seed", "augment", "jsd")
+"""Settings that make a row, and so are not for all of them."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Training(_Part):
+    """How the networks of a table are trained."""
+
+    dataset: str
+    """Name for ``ppbench train --dataset``."""
+    recipe: str
+    """Name for ``ppbench train --recipe``."""
+    overrides: dict[str, Any] = {}
+    """Values that replace the recipe's."""
+    images: int = Field(ge=1)
+    """Training images; for estimates."""
+    size: int = Field(ge=8)
+    """Side of the square images that enter the network, in pixels; for estimates."""
+
+
+class Evaluation(_Part):
+    """What the networks are measured on."""
+
+    dataset: str
+    """Name for ``ppbench eval --dataset``."""
+    data: str | None = None
+    """Where its images lie in the folder of the training data; None: they come with ppbench."""
+    corruptions: tuple[str, ...] | None = None
+    """Names, families and sets; None: the dataset's own."""
+    limit: int | None = Field(default=None, ge=1)
+    """Images; None: all."""
+    images: int = Field(ge=1)
+    """Images of the dataset; for estimates."""
+
+    @field_validator("dataset")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        DATASETS.get(name)
+        return name
+
+    @field_validator("corruptions")
+    @classmethod
+    def _known_corruptions(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None:
+            expand_corruptions(names)
+        return names
+
+
+class Row(_Part):
+    """One network of a table."""
+
+    id: str = Field(pattern=f"^{ROW_PATTERN}$")
+    """For ``--rows``."""
+    label: str
+    """As the table has it."""
+    model: str
+    """Name for `ppbench.create_model`."""
+    augment: str | None = None
+    """Added augmentation: ``ppbench train --augment``."""
+    jsd: bool = False
+    """Whether the loss has AugMix's Jensen-Shannon term."""
+    overrides: dict[str, Any] = {}
+    """Values that replace the recipe's and the table's."""
+    published: dict[str, FiniteFloat] = {}
+    """In percent, by label."""
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        parse_model_name(name)
+        return name
+
+
+class Table(_Part):
+    """A table of a publication, or one made like it."""
+
+    name: str
+    title: str
+    source: str
+    """Where the published figures are from, or why there are none."""
+    baseline: str
+    """The row that the others are compared with."""
+    metrics: tuple[str, ...] = Field(min_length=1)
+    """Labels of the columns: `ppbench.reproduce.quantities`."""
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
+    gpu: str = "a100-tf32"
+    """What the estimate is for if nobody says: a name of `ppbench.reproduce.cost.MACHINES`."""
+    protocol_differences: tuple[str, ...] = ()
+    """What differs from the publication, in sentences."""
+    training: Training
+    evaluation: Evaluation
+    rows: tuple[Row, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        ids = [row.id for row in self.rows]
+        twice = [name for name in ids if ids.count(name) > 1]
+        if twice:
+            raise ValueError(f"the row {twice[0]} stands twice")
+        if self.baseline not in ids:
+            raise ValueError(f"the baseline {self.baseline} is none of the rows")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed stands twice")
+        columns = self.quantities()
+        for label, column in zip(self.metrics, columns, strict=True):
+            if label != column.label:
+                raise ValueError(f"the metric {label} is written {column.label}")
+            if column.kind == "R_net" and headline_corruptions(column.corruptions) != column.corruptions:
+                raise ValueError(f"{label}: R_net is over c15, or over corruptions that do not hold all of it")
+        if any(column.baseline not in (None, self.baseline) for column in columns):
+            raise ValueError(f"R_net is compared with another row than the baseline {self.baseline}")
+        unknown = [label for row in self.rows for label in row.published if label not in self.metrics]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is published and none of the metrics")
+        return self
+
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The columns."""
+        return tuple(parse_quantity(label) for label in self.metrics)
+
+    def with_overrides(self, values: Mapping[str, Any]) -> Table:
+        """The same with other settings of the training, which it then tells among the differences.
+
+        Raises:
+            UsageError: If a value is the row's own to say.
+        """
+        if not values:
+            return self
+        own = [key for key in values if key in ROWS_OWN]
+        if own:
+            raise UsageError(
+                f"--set {own[0]} is not allowed: rows and seeds differ in it", "Choose `--rows`, `--seeds`."
+            )
+        told = ", ".join(f"{key} = {value}" for key, value in values.items())
+        sentences = (*self.protocol_differences, f"Trained with settings that are not the table's: {told}.")
+        training = self.training.model_copy(update={"overrides": {**self.training.overrides, **values}})
+        return self.model_copy(update={"training": training, "protocol_differences": sentences})
+
+    def row(self, name: str) -> Row:
+        """A row by its id.
+
+        Raises:
+            UsageError: If there is none; the message has the nearest.
+        """
+        found = next((row for row in self.rows if row.id == name), None)
+        if found is None:
+            raise unknown_name(
+                "row", name, [row.id for row in self.rows], f"ppbench reproduce --table {self.name} --list"
+            )
+        return found
+
+    def select(self, names: Sequence[str] | None) -> tuple[Row, ...]:
+        """These rows, each once, in the order of the table; all for None.
+
+        Raises:
+            UsageError: If one is not known.
+        """
+        if names is None:
+            return self.rows
+        wanted = {self.row(name).id for name in names}
+        return tuple(row for row in self.rows if row.id in wanted)
+
+
+def table_names() -> list[str]:
+    """Of the tables that come with ppbench, sorted."""
+    folder = files("ppbench.reproduce") / "tables"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_table(name: str) -> Table:
+    """Read a table by its name, or by the path of a TOML file.
+
+    Raises:
+        UsageError: If there is no table of that name, or the file says what cannot be.
+        DataError: If the file cannot be read.
+    """
+    if name.endswith(".toml") or "/" in name:
+        return _parse(_read(Path(name)), name)
+    if name not in table_names():
+        closest = did_you_mean(name, table_names())
+        listed = ", ".join(table_names())
+        raise UsageError(
+            f"unknown table {name!r}", f"{closest}There are {listed}; or give a file: `--table FILE.toml`."
+        )
+    return _parse((files("ppbench.reproduce") / "tables" / f"{name}.toml").read_text(encoding="utf-8"), name)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the table {path}: {error}", f"There are {', '.join(table_names())}.") from error
+
+
+def _parse(text: str, what: str) -> Table:
+    try:
+        content: Mapping[str, Any] = tomllib.loads(text)
+        return Table.model_validate(content)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{what} is not TOML: {error}", "docs/reproduce.md has an example.") from error
+    except ValidationError as error:
+        fault = first_fault(error).replace("Value error, ", "")
+        raise UsageError(
+            f"the table {what} says what cannot be: {fault}", "docs/reproduce.md has an example."
+        ) from error
+    except PpbenchError as error:
+        raise UsageError(f"the table {what}: {error.message}", error.hint) from error

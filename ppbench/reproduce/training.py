@@ -1,0 +1,101 @@
+"""Trains what is missing, one network after the other; a failure of one does not keep the others from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.files import check_writable, try_lock
+from ppbench.reproduce.networks import Network, own_network
+from ppbench.reproduce.tables import Table
+from ppbench.train.fit import train
+
+Say = Callable[[str], None]
+Progress = Callable[[], AbstractContextManager[tuple[Any, ...]]]
+"""Yields Lightning callbacks that show how a training goes on."""
+
+Failures = dict[str, PpbenchError]
+"""Why there is no network, by its name."""
+
+
+def train_missing(
+    table: Table,
+    networks: Sequence[Network],
+    data: Path,
+    *,
+    command: str | None,
+    say: Say,
+    progress: Progress,
+    device: torch.device,
+) -> Failures:
+    """Train the networks that are not there, each into its checkpoint; what was begun is gone on with.
+
+    Args:
+        table: Whose networks these are.
+        networks: All of them.
+        data: Folder of the training data.
+        command: The command line to record in the cards.
+        say: Told what is trained, and what failed.
+        progress: Shows how a training goes on.
+        device: Where to compute.
+    """
+    failures: Failures = {}
+    missing = [network for network in networks if network.action != "take"]
+    for number, network in enumerate(missing, 1):
+        say(f"training {network.name} ({number} of {len(missing)}): {network.row.label}, seed {network.seed}")
+        try:
+            _train(table, network, data, command, say, progress, device)
+        except (PpbenchError, torch.OutOfMemoryError) as error:
+            failures[network.name] = error if isinstance(error, PpbenchError) else _out_of_memory(error)
+            say(f"{network.name} failed: {failures[network.name].message}")
+    return failures
+
+
+def _train(
+    table: Table,
+    network: Network,
+    data: Path,
+    command: str | None,
+    say: Say,
+    progress: Progress,
+    device: torch.device,
+) -> None:
+    """Train one network, unless another process did since it was looked for."""
+    with _claimed(network):
+        if own_network(table, network.row, network.seed, network.path.parent).action == "take":
+            say(f"{network.name} was trained by another process")
+            return
+        with progress() as callbacks:
+            trained = train(
+                network.recipe, data, network.path, validate_every=0, command=command, report=say, callbacks=callbacks,
+                device=device,
+            )  # fmt: skip
+        assert trained is not None  # of one process
+        say(f"{network.path}: {trained.clean_accuracy:.2%} of the clean test images right")
+
+
+@contextmanager
+def _claimed(network: Network) -> Iterator[None]:
+    """Keep other processes from the same network; the lock's file stays, since removing it would be a race.
+
+    Raises:
+        UsageError: If another process is at it.
+        DataError: If the folder cannot be written.
+    """
+    check_writable(network.path)
+    with network.path.with_name(f".{network.path.name}.lock").open("ab") as file:
+        if not try_lock(file):
+            raise UsageError(
+                f"another process is training {network.name}", "Run the same command again when that one is done."
+            )
+        yield
+
+
+def _out_of_memory(error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:160]
+    return DataError(f"the device's memory is full ({reason})", "Use a GPU with more memory.")

@@ -1,0 +1,195 @@
+"""Labelled images for training: cropped and mirrored at random, or as the network is tested on them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from ppbench.data.folder import file_size, fingerprint_of_files, load_rgb
+from ppbench.data.images import open_rgb, resize_shorter
+from ppbench.data.source import Geometry
+from ppbench.errors import DataError, UsageError
+from ppbench.models.card import Interpolation
+from ppbench.train.draws import Draws
+from ppbench.train.recipe import TrainRecipe
+
+
+class Transforms(NamedTuple):
+    """How images are cut, in pixels; see the fields of the same names in `TrainRecipe`."""
+
+    size: int
+    padding: int = 0
+    flip: bool = True
+    resize: int | None = None
+    test_resize: int | None = None
+    interpolation: Interpolation = "bilinear"
+
+
+class ImageSet(Protocol):
+    """Labelled images."""
+
+    ids: Sequence[str]
+    labels: NDArray[np.int64]
+    """``(N,)`` class numbers."""
+
+    def training(self, index: Tensor, draws: Draws, cut: Transforms) -> Tensor:
+        """The images at ``index`` (n,), cropped and mirrored as drawn: ``(n, C, size, size)`` uint8."""
+
+    def test(self, index: Tensor, cut: Transforms) -> Tensor:
+        """The images at ``index`` (n,) as they are tested: ``(n, C, size, size)`` uint8."""
+
+    def subset(self, index: NDArray[np.int64]) -> ImageSet:
+        """Some of the images."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) that tells these images and labels from others."""
+
+
+class MemoryImages:
+    """Images in memory, all of one size; cut as one tensor operation.
+
+    Args:
+        pixels: ``(N, C, H, W)`` uint8.
+        labels: ``(N,)`` class numbers.
+        ids: One per image; None: their numbers.
+    """
+
+    def __init__(self, pixels: Tensor, labels: NDArray[np.int64], ids: Sequence[str] | None = None) -> None:
+        self.pixels, self.labels = pixels, labels
+        self.ids: Sequence[str] = ids if ids is not None else [f"{number:06d}" for number in range(len(labels))]
+
+    def training(self, index: Tensor, draws: Draws, cut: Transforms) -> Tensor:
+        """The images at ``index`` (n,), cropped and mirrored as drawn: ``(n, C, size, size)`` uint8."""
+        mirrored = draws.mirrored[index] if cut.flip else torch.zeros(len(index), dtype=torch.bool)
+        return crop_and_mirror(self.pixels[index], draws.place[index], mirrored, cut.size, cut.padding)
+
+    def test(self, index: Tensor, cut: Transforms) -> Tensor:
+        """The images at ``index`` (n,), the middle of each: ``(n, C, size, size)`` uint8."""
+        start = (self.pixels.shape[-1] - cut.size) // 2
+        return self.pixels[index, :, start : start + cut.size, start : start + cut.size]
+
+    def subset(self, index: NDArray[np.int64]) -> MemoryImages:
+        """Some of the images."""
+        return MemoryImages(self.pixels[index], self.labels[index], [self.ids[i] for i in index])
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of pixels and labels."""
+        digest = hashlib.sha256(self.pixels.contiguous().numpy().tobytes())
+        digest.update(self.labels.tobytes())
+        return digest.hexdigest()
+
+
+class FileImages:
+    """Images in files, decoded to RGB when they are asked for.
+
+    Args:
+        root: The folder they are below.
+        files: Paths relative to it, one per image; they are the ids.
+        labels: ``(N,)`` class numbers.
+    """
+
+    def __init__(self, root: Path, files: Sequence[str], labels: NDArray[np.int64]) -> None:
+        self.root, self.ids, self.labels = root, files, labels
+
+    def training(self, index: Tensor, draws: Draws, cut: Transforms) -> Tensor:
+        """The images at ``index`` (n,), resized, cropped and mirrored as drawn: ``(n, 3, size, size)`` uint8."""
+        pixels = np.empty((len(index), cut.size, cut.size, 3), np.uint8)
+        for row, number in enumerate(index.tolist()):
+            image = open_rgb(self.root / self.ids[number], str(self.root / self.ids[number]))
+            if cut.resize is not None:
+                image = resize_shorter(image, cut.resize, cut.interpolation)
+            pixels[row] = self._crop(image, number, draws, cut)
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+
+    def _crop(self, image: Image.Image, number: int, draws: Draws, cut: Transforms) -> NDArray[np.uint8]:
+        room = [side + 2 * cut.padding - cut.size for side in (image.height, image.width)]
+        if min(room) < 0:
+            raise DataError(
+                f"{self.root / self.ids[number]} has {image.width} x {image.height} pixels, crops {cut.size}",
+                f"Resize first, or crop less: `--resize {cut.size}`, `--crop-size {min(image.size)}`.",
+            )
+        top, left = (begin(float(draws.place[number, axis]), room[axis]) - cut.padding for axis in (0, 1))
+        # PIL fills with zeros what lies outside
+        cropped = image.crop((left, top, left + cut.size, top + cut.size))
+        if cut.flip and draws.mirrored[number]:
+            cropped = cropped.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.asarray(cropped)
+
+    def test(self, index: Tensor, cut: Transforms) -> Tensor:
+        """The images at ``index`` (n,), resized and cut from the middle: ``(n, 3, size, size)`` uint8."""
+        geometry = Geometry(cut.size, cut.test_resize, cut.interpolation)
+        pixels = np.stack([load_rgb(self.root / self.ids[number], geometry) for number in index.tolist()])
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+
+    def subset(self, index: NDArray[np.int64]) -> FileImages:
+        """Some of the images."""
+        return FileImages(self.root, [self.ids[i] for i in index], self.labels[index])
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of names, sizes in bytes and labels (not of the pixels: that would take hours)."""
+        sizes = np.array([file_size(self.root / name) for name in self.ids], np.int64)
+        return fingerprint_of_files(list(self.ids), sizes, self.labels)
+
+
+def transforms_of(recipe: TrainRecipe, images: ImageSet) -> Transforms:
+    """How a recipe cuts these images.
+
+    Raises:
+        UsageError: If it cannot.
+    """
+    if isinstance(images, MemoryImages):
+        side = images.pixels.shape[-1]
+        for option, value in (("--resize", recipe.resize), ("--test-resize", recipe.test_resize)):
+            if value is not None:
+                raise UsageError(
+                    f"{option} {value} is for images in files; those of {recipe.dataset} have {side} x {side} pixels",
+                    f"Leave it out, or `{option} 0` if the recipe says it.",
+                )
+        size = recipe.crop_size or side
+        if size > side:
+            raise UsageError(
+                f"--crop-size {size} is not allowed: the images of {recipe.dataset} have {side} x {side} pixels",
+                f"`--crop-size {side}`",
+            )
+        return Transforms(size, recipe.crop_padding, recipe.flip)
+    if recipe.crop_size is None:
+        raise UsageError("images in files need a size to be cropped to", "`--crop-size 224`")
+    return Transforms(recipe.crop_size, recipe.crop_padding, recipe.flip, recipe.resize, recipe.test_resize)
+
+
+def begin(place: float, room: int) -> int:
+    """Where a crop begins, of ``room + 1`` places, for a draw in [0, 1)."""
+    return min(int(place * (room + 1)), room)
+
+
+def crop_and_mirror(images: Tensor, place: Tensor, mirrored: Tensor, size: int, padding: int) -> Tensor:
+    """Crop each image where it was drawn, out of its middle surrounded with zeros, and mirror some.
+
+    Args:
+        images: ``(N, C, H, W)``, any dtype.
+        place: ``(N, 2)`` in [0, 1): first row and first column, of the room there is.
+        mirrored: ``(N,)`` bool.
+        size: Side of the crops, in pixels.
+        padding: Zeros on each side, in pixels.
+
+    Returns:
+        ``(N, C, size, size)``.
+    """
+    count, _, height, width = images.shape
+    padded = F.pad(images, (padding,) * 4)
+    room = torch.tensor([height, width]) + 2 * padding - size
+    top, left = torch.minimum((place * (room + 1)).long(), room).T[:, :, None]
+    columns = torch.arange(size).expand(count, size)
+    columns = torch.where(mirrored[:, None], size - 1 - columns, columns) + left
+    rows = torch.arange(size) + top
+    picked = padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return picked.permute(0, 3, 1, 2)

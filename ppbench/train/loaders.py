@@ -1,0 +1,54 @@
+"""Loaders of batches, for the trainer and for the test at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch.utils.data import DataLoader
+
+from ppbench.train.batches import Share, TrainingBatches, ValidationBatches
+from ppbench.train.interrupts import ignore_interrupts
+from ppbench.train.job import Job
+
+
+class Loaders(lightning.LightningDataModule):
+    """Makes the loaders; that of an epoch's batches anew for every epoch, with the draws of that epoch."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The batches of the epoch that comes next."""
+        job, trainer = self.job, self.trainer
+        assert trainer is not None
+        epoch = trainer.global_step // job.steps_per_epoch
+        share = Share(trainer.global_rank, trainer.world_size)
+        return loader(TrainingBatches(job.data.train, job.cut, job.recipe, epoch, share), job)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """This process's share of the test images."""
+        job, trainer = self.job, self.trainer
+        assert trainer is not None
+        own = range(trainer.global_rank, len(job.data.test.labels), trainer.world_size)
+        images = job.data.test if trainer.world_size == 1 else job.data.test.subset(torch.tensor(own).numpy())
+        return loader(ValidationBatches(images, job.cut, validation_batch_size(job)), job)
+
+
+def loader(batches: Any, job: Job) -> DataLoader[Any]:
+    """Loads whole batches, in their order, in the job's worker processes."""
+    return DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=job.workers,
+        pin_memory=job.device.type == "cuda",
+        worker_init_fn=ignore_interrupts,
+        generator=torch.Generator(),  # else it draws a seed for its workers, which use none, from the global one
+    )
+
+
+def validation_batch_size(job: Job) -> int:
+    """As many images as a process is trained with at a time, which its memory has room for."""
+    return max(job.recipe.batch_size // job.processes, 1)

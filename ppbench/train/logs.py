@@ -1,0 +1,102 @@
+"""What is kept of a run's course: a CSV with a line per epoch, and TensorBoard's files where it is installed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lightning.pytorch.callbacks import Callback
+
+from ppbench.files import atomic_write, check_writable
+from ppbench.train.module import learning_rate
+
+COLUMNS = ("epoch", "step", "lr", "loss", "accuracy", "seconds")
+"""Epoch from 1; optimizer steps so far; learning rate of the last one; mean training loss of the epoch; share of the
+test images that are right, empty where they were not tested; wall time of the epoch."""
+
+_EVERY = 50
+"""Steps between two points of TensorBoard's curves."""
+
+
+class Logs(NamedTuple):
+    """What Lightning's trainer is given to write a run's course down."""
+
+    callbacks: tuple[Callback, ...] = ()
+    logger: Any = False
+    """A Lightning logger, or False."""
+
+
+def logs_in(folder: Path | None, report: Callable[[str], None]) -> Logs:
+    """What writes to ``folder``; nothing without one.
+
+    Args:
+        folder: Where to write; it is made.
+        report: Called with a line if TensorBoard is not installed.
+
+    Raises:
+        DataError: If the folder cannot be written.
+    """
+    if folder is None:
+        return Logs()
+    check_writable(folder / "metrics.csv")
+    if not (find_spec("tensorboard") or find_spec("tensorboardX")):
+        report("TensorBoard is not installed: metrics.csv only (`pip install tensorboard`)")
+        return Logs((CsvLog(folder / "metrics.csv"),))
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    return Logs((CsvLog(folder / "metrics.csv"), _Curves()), TensorBoardLogger(folder, name="", version=""))
+
+
+class CsvLog(Callback):
+    """One line per epoch; of a run that goes on, the lines of the finished epochs stay.
+
+    Args:
+        path: The file, which appears whole after every epoch.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[list[str]] = []
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        """Take over the lines of the epochs that were finished before."""
+        if trainer.global_step > 0 and self.path.is_file():
+            with self.path.open(newline="") as file:
+                rows = list(csv.reader(file))[1:]
+            self.rows = [row for row in rows if row and int(row[0]) <= trainer.current_epoch]
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        """Add a line."""
+        if trainer.is_global_zero:
+            accuracy = "" if module.accuracy is None else f"{module.accuracy:.6f}"
+            rate = _last_rate(trainer, module)
+            seconds = time.monotonic() - module.epoch_start
+            numbers = (trainer.current_epoch + 1, trainer.global_step, f"{rate:.6g}", f"{module.loss:.6f}", accuracy)
+            self.rows.append([*map(str, numbers), f"{seconds:.1f}"])
+            buffer = io.StringIO()
+            csv.writer(buffer, lineterminator="\n").writerows([COLUMNS, *self.rows])
+            atomic_write(self.path, buffer.getvalue())
+
+
+def _last_rate(trainer: Any, module: Any) -> float:
+    """The learning rate of the last step; the optimizer has that of the next one."""
+    return learning_rate(module.recipe, trainer.global_step - 1, module.steps)
+
+
+class _Curves(Callback):
+    """Points for TensorBoard."""
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        if trainer.global_step % _EVERY == 0:
+            rate = _last_rate(trainer, module)
+            trainer.logger.log_metrics({"loss": float(outputs["loss"]), "lr": rate}, trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        values = {"epoch_loss": module.loss, "accuracy": module.accuracy}
+        known = {name: value for name, value in values.items() if value is not None}
+        trainer.logger.log_metrics(known, trainer.global_step)

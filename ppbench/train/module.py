@@ -1,0 +1,213 @@
+"""What Lightning's loop runs: the loss, the optimizer, and the schedule of a recipe."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ppbench.errors import PpbenchError
+from ppbench.models.card import Card
+from ppbench.train.augment import batch_augmentation, parse_augmentation
+from ppbench.train.batches import Batch
+from ppbench.train.draws import key_of
+from ppbench.train.losses import jensen_shannon_loss
+from ppbench.train.recipe import TrainRecipe
+
+NEVER = 2**62
+"""Step of a loss that was not finite, while there was none."""
+
+
+class TrainingDivergedError(PpbenchError):
+    """The loss, or a weight, is no longer a finite number (exit code 1)."""
+
+
+class Classifier(lightning.LightningModule):
+    """A network and how it is trained.
+
+    Args:
+        network: What is trained.
+        recipe: The settings.
+        card: Mean, std and input size of the network.
+        steps: Optimizer steps of the whole run.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, recipe: TrainRecipe, card: Card, steps: int) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.recipe, self.steps = recipe, steps
+        self.loss = math.nan
+        """Mean training loss of the last finished epoch."""
+        self.accuracy: float | None = None
+        """Share of the test images that were right in this epoch; None: not tested."""
+        self.last_accuracy: float | None = None
+        """The same, of the last epoch in which they were tested."""
+        self.epoch_start = time.monotonic()
+        self.average = _moving_average(self.network, recipe.ema)
+        in_batches = parse_augmentation(recipe.augment).where == "batch"
+        self.augmentation = batch_augmentation(recipe.augment, card.input_size) if in_batches else None
+        for name, values in (("mean", card.mean), ("std", card.std)):
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+        # Kept on the device, since reading a number there waits for all work before it. These are no buffers, for of
+        # those all processes get the first one's values before every step.
+        self.loss_sum = torch.zeros(())
+        self.first_bad = torch.tensor(NEVER)
+        self.right = torch.zeros(2, dtype=torch.int64)
+
+    @property
+    def trained(self) -> nn.Module:
+        """The network whose weights are the result: the moving average, if there is one."""
+        return self.network if self.average is None else self.average.module
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images ``(N, C, H, W)`` with values in [0, 1] to logits ``(N, classes)``, in the mode that was set."""
+        return self.network(self._normalised(images))
+
+    def training_step(self, batch: Batch | PpbenchError, index: int) -> Tensor:
+        """The loss of one batch, a scalar."""
+        images, labels = _unless_broken(batch)
+        logits = self(self._views(images))
+        loss = self._loss(logits, labels)
+        self._note(loss.detach())
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
+        """Move the average, look now and then whether the loss is still a number, and take its mean at the end."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        if index % 50 == 49:
+            self.check_finite()
+        if self.trainer.is_last_batch:
+            mean = self.loss_sum / (self.steps // self.recipe.epochs)
+            self.loss = float(self.trainer.strategy.reduce(mean, reduce_op="mean"))
+
+    def validation_step(self, batch: Batch | PpbenchError, index: int) -> None:
+        """Count right answers."""
+        images, labels = _unless_broken(batch)
+        logits = self.trained(self._normalised(images.float() / 255))
+        self.right += torch.stack([(logits.argmax(1) == labels).sum(), torch.tensor(len(labels), device=self.device)])
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the epoch's sums anew."""
+        self.epoch_start, self.accuracy = time.monotonic(), None
+        self.loss_sum = torch.zeros((), device=self.device)
+        self.first_bad = self.first_bad.to(self.device)
+
+    def on_validation_epoch_start(self) -> None:
+        """Count anew."""
+        self.right = torch.zeros(2, dtype=torch.int64, device=self.device)
+
+    def on_validation_epoch_end(self) -> None:
+        """Take the share of right answers over all processes."""
+        right, seen = self.trainer.strategy.reduce(self.right.clone(), reduce_op="sum").tolist()
+        self.accuracy = self.last_accuracy = right / seen
+
+    def check_finite(self, *, weights: bool = False) -> None:
+        """Stop a run that cannot recover.
+
+        Args:
+            weights: Whether to look at the weights too, which the last step may have spoilt.
+
+        Raises:
+            TrainingDivergedError: If a loss was not finite, or a weight is not.
+        """
+        step = int(self.trainer.strategy.reduce(self.first_bad.clone(), reduce_op="min"))
+        if step == NEVER and weights and not all(bool(p.isfinite().all()) for p in self.network.parameters()):
+            step = self.trainer.global_step - 1
+        if step != NEVER:
+            per_epoch = self.steps // self.recipe.epochs
+            raise TrainingDivergedError(
+                f"the loss is not a finite number at epoch {step // per_epoch + 1}, step {step % per_epoch + 1} "
+                f"of {per_epoch}",
+                self._what_to_try(),
+            )
+
+    def configure_optimizers(self) -> Any:
+        """The recipe's optimizer, with a learning rate that is set for every batch."""
+        r = self.recipe
+        optimizer: torch.optim.Optimizer
+        if r.optimizer == "adamw":
+            optimizer = torch.optim.AdamW(self.network.parameters(), r.lr, weight_decay=r.weight_decay)
+        else:
+            optimizer = torch.optim.SGD(
+                self.network.parameters(), r.lr, r.momentum, weight_decay=r.weight_decay, nesterov=r.nesterov
+            )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(r, step, self.steps) / r.lr)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _views(self, images: Tensor) -> Tensor:
+        """Values in [0, 1] of all views of the images; those that are made of whole batches are made here."""
+        x = images.float() / 255
+        if self.augmentation is None:
+            return x
+        generator = torch.Generator(self.device)
+        generator.manual_seed(key_of("batch", self.recipe.seed, self.global_step, self.global_rank))
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            made = [self.augmentation(x, generator) for _ in range(2 if self.recipe.jsd else 1)]
+        return torch.cat([x, *made] if self.recipe.jsd else made)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if not self.recipe.jsd:
+            return F.cross_entropy(logits, labels)
+        clean, first, second = logits.chunk(3)
+        return jensen_shannon_loss(clean, first, second, labels)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+    def _note(self, loss: Tensor) -> None:
+        self.loss_sum += loss
+        step = torch.full_like(self.first_bad, self.trainer.global_step)
+        self.first_bad = torch.where(loss.isfinite(), self.first_bad, torch.minimum(self.first_bad, step))
+
+    def _what_to_try(self) -> str:
+        tries = [f"a lower learning rate (`--lr {self.recipe.lr / 4:g}`)"]
+        if self.recipe.grad_clip is None:
+            tries.append("`--grad-clip 1`")
+        if self.recipe.precision == "fp16":
+            tries.append("`--precision bf16`")
+        return "Try " + ", or ".join(tries) + "."
+
+
+def learning_rate(recipe: TrainRecipe, step: int, steps: int) -> float:
+    """The learning rate of a step, counted from 0, of a run of ``steps``.
+
+    "one-cycle" is that of Smith and Topin (2019) as torch's `OneCycleLR` does it: up during ``warmup`` of the steps and
+    down in the rest, each half a cosine wave, the highest rate reached at step ``warmup * steps - 1``.
+    """
+    r = recipe
+    if r.schedule == "constant":
+        return r.lr
+    if r.schedule == "cosine":
+        return _cosine(r.lr, r.lr_end, step / max(steps - 1, 1))
+    top = r.warmup * steps - 1
+    if step <= top:
+        return _cosine(r.lr_start, r.lr, step / top if top > 0 else 1.0)
+    return _cosine(r.lr, r.lr_end, (step - max(top, 0)) / max(steps - 1 - max(top, 0), 1))
+
+
+def _cosine(start: float, end: float, part: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(part, 1.0))) / 2
+
+
+def _moving_average(network: nn.Module, decay: float | None) -> AveragedModel | None:
+    """A copy that follows weights and batch-norm statistics; it begins as what they are after the first step."""
+    if decay is None:
+        return None
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    return average.requires_grad_(False)
+
+
+def _unless_broken(batch: Batch | PpbenchError) -> Batch:
+    if isinstance(batch, PpbenchError):
+        raise batch
+    return batch

@@ -1,0 +1,129 @@
+"""The network that is trained, new or begun with weights that are there, and its card."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import lightning
+import torch
+from torch import nn
+
+from ppbench.errors import UsageError
+from ppbench.models.card import Card
+from ppbench.models.catalog import parse_model_name
+from ppbench.models.checkpoint import Checkpoint, build, load_checkpoint
+from ppbench.train.augment import parse_augmentation
+from ppbench.train.data import TrainingData
+from ppbench.train.images import Transforms
+from ppbench.train.recipe import TrainRecipe
+
+
+def make_network(card: Card, start: Checkpoint | None, report: Callable[[str], None]) -> nn.Module:
+    """The network of a card.
+
+    Args:
+        card: What is made; its seed is that of the weights.
+        start: A checkpoint to take the weights from; None: they are drawn.
+        report: Told if the last layer begins anew.
+
+    Raises:
+        UsageError: If there is no such network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(card.seed or 0)
+        network = build(card)
+    if start is None:
+        return network
+    state, same_classes = start.model.state_dict(), start.card.num_classes == card.num_classes
+    if not same_classes:
+        report(f"{start.card.num_classes} classes before, {card.num_classes} now: the last layer begins anew")
+        state = {name: value for name, value in state.items() if not name.startswith(_LAST_LAYER)}
+    network.load_state_dict(state, strict=same_classes)
+    return network
+
+
+_LAST_LAYER = "fc."
+"""What the tensors of a ResNet's last layer are called."""
+
+
+def load_start(path: Path, recipe: TrainRecipe) -> Checkpoint:
+    """The weights to begin with, of the network that the recipe names.
+
+    Raises:
+        UsageError: If they are of another.
+    """
+    start = load_checkpoint(path)
+    theirs, wanted = canonical_name(start.card.architecture), canonical_name(recipe.model)
+    if theirs != wanted:
+        raise UsageError(f"{path} holds a {theirs}, and a {wanted} is to be trained", f"`--model {theirs}`")
+    if start.card.trainable_inhibition != recipe.trainable_inhibition:
+        option = "--trainable-inhibition" if start.card.trainable_inhibition else "--fixed-inhibition"
+        raise UsageError(f"{path} and the recipe differ in whether the inhibition is trainable", f"`{option}`")
+    return start
+
+
+def canonical_name(model: str) -> str:
+    """A name as cards have it; those of networks from elsewhere have a colon and stay."""
+    return model if ":" in model else parse_model_name(model).name
+
+
+def make_card(
+    recipe: TrainRecipe,
+    data: TrainingData,
+    cut: Transforms,
+    start: Checkpoint | None,
+    command: str | None,
+) -> Card:
+    """The card of the network to be trained, complete but for its accuracy; the one it begins with is gone on with."""
+    of_run = {
+        "num_classes": len(data.class_names),
+        "input_size": cut.size,
+        "resize": cut.test_resize,
+        "inhibition": recipe.inhibition,
+        "trained_on": recipe.dataset,
+        "trained_on_corruptions": parse_augmentation(recipe.augment).overlaps,
+        "class_names": data.class_names,
+        "clean_accuracy": None,
+        "seed": recipe.seed,
+        "recipe": recipe.model_dump(),
+        "versions": _versions(),
+        "command": command,
+    }
+    if start is not None:
+        _check_start_fits(start, data)
+        return start.card.model_copy(update=of_run)
+    return Card(
+        **of_run,  # type: ignore[arg-type]
+        architecture=canonical_name(recipe.model),
+        in_channels=data.channels,
+        mean=data.mean,
+        std=data.std,
+        trainable_inhibition=recipe.trainable_inhibition,
+    )
+
+
+def _check_start_fits(start: Checkpoint, data: TrainingData) -> None:
+    card = start.card
+    if card.in_channels != data.channels:
+        raise UsageError(
+            f"the network to begin with takes {card.in_channels} channels, the images have {data.channels}",
+            "Take another `--init`, or another dataset.",
+        )
+    if card.num_classes != len(data.class_names) and f"{_LAST_LAYER}weight" not in start.model.state_dict():
+        raise UsageError(
+            f"the network to begin with has {card.num_classes} classes, the images have {len(data.class_names)}",
+            "Take images of the same classes.",
+        )
+
+
+def _versions() -> dict[str, str]:
+    from ppbench import __version__
+
+    return {
+        "ppbench": __version__,
+        "torch": torch.__version__,
+        "lightning": lightning.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,98 @@
+"""Images for batch-norm statistics: clean training images, cut and normalised as the network is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ppbench.data.folder import FolderImages, class_folders
+from ppbench.data.source import Geometry, stratified_order
+from ppbench.errors import DataError, UsageError
+from ppbench.models.card import Card
+from ppbench.train.data import TRAINABLE, load_training_data
+from ppbench.train.recipe import make_recipe
+
+BATCH = 64
+"""Images whose mean and variance are taken together."""
+
+_Load = Callable[[NDArray[np.int64]], Tensor]
+
+
+class StatisticsImages:
+    """Some of the training images of a dataset, the same ones on every machine: equal shares of all classes.
+
+    Args:
+        dataset: One of `ppbench.train.data.TRAINABLE`.
+        folder: Where it lies. Of image folders, ``folder/train`` if that is there, else ``folder``.
+        card: Of the network they are for.
+        count: How many; fewer if there are fewer.
+        seed: Another seed, other images.
+
+    Raises:
+        UsageError: If there is no such dataset, or ``count`` is below 2.
+        DataError: If files are missing or damaged, or the images do not fit the network.
+    """
+
+    def __init__(self, dataset: str, folder: Path, card: Card, count: int, seed: int = 0) -> None:
+        if count < 2:
+            raise UsageError(f"--images {count} is not allowed", "It is at least 2; a few thousand are usual.")
+        self._card = card
+        TRAINABLE.get(dataset)  # tells of unknown names
+        in_files = dataset in ("imagenet", "imagefolder")
+        ids, labels, self._load = _in_files(folder, card) if in_files else _in_memory(dataset, folder, card)
+        self._order = stratified_order(ids, labels, seed)[:count]
+
+    def __len__(self) -> int:
+        """Images that are used: whole batches only, so that all images count alike."""
+        return len(self._order) // self._batch * self._batch
+
+    def batches(self, device: torch.device) -> Iterator[Tensor]:
+        """Preprocessed images ``(n, C, size, size)`` float32 in channels_last, on the device.
+
+        Raises:
+            DataError: If an image cannot be read.
+        """
+        mean, std = (torch.tensor(v, device=device).view(-1, 1, 1) * 255 for v in (self._card.mean, self._card.std))
+        for start in range(0, len(self), self._batch):
+            pixels = self._load(self._order[start : start + self._batch])
+            if pixels.shape[1] == 1:
+                pixels = pixels.expand(-1, self._card.in_channels, -1, -1)
+            x = pixels.to(device).to(torch.float32, memory_format=torch.channels_last, copy=True)
+            yield x.sub_(mean).div_(std)
+
+    @property
+    def _batch(self) -> int:
+        return max(1, min(BATCH, len(self._order)))
+
+
+def _in_files(folder: Path, card: Card) -> tuple[list[str], NDArray[np.int64], _Load]:
+    root = folder / "train" if "train" in class_folders(folder) else folder
+    if card.in_channels == 1:
+        raise DataError(f"{root} holds colour images, and the network takes grey ones", "Give it its own images.")
+    images = FolderImages(root, Geometry(card.input_size, card.resize, card.interpolation))
+
+    def load(rows: NDArray[np.int64]) -> Tensor:
+        loaded = images.load(rows)
+        if loaded.broken:
+            raise DataError(loaded.broken[0].reason, loaded.broken[0].mend)
+        return torch.from_numpy(loaded.pixels).permute(0, 3, 1, 2)
+
+    return images.ids, images.labels, load
+
+
+def _in_memory(dataset: str, folder: Path, card: Card) -> tuple[list[str], NDArray[np.int64], _Load]:
+    data = load_training_data(make_recipe(None, {"model": card.architecture, "dataset": dataset}), folder)
+    pixels: Tensor = data.train.pixels  # type: ignore[attr-defined]  # they are in memory
+    side, channels = pixels.shape[-1], pixels.shape[1]
+    if side != card.input_size or channels not in (1, card.in_channels):
+        raise DataError(
+            f"the images of {dataset} have {channels} x {side} x {side} values, the network takes "
+            f"{card.in_channels} x {card.input_size} x {card.input_size}",
+            "Give images like those it was trained on: `--dataset imagefolder --data DIR`.",
+        )
+    return list(data.train.ids), data.train.labels, lambda rows: pixels[torch.from_numpy(rows)]
