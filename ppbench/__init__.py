@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from ppbench.corruptions.apply import corrupt as corrupt
     from ppbench.evaluation.api import evaluate as evaluate
     from ppbench.generate.job import corrupt_folder as corrupt_folder
-    from ppbench.models.card import Card as Card
     from ppbench.models.blur import with_blur_after as with_blur_after
     from ppbench.models.blur import with_blur_pool as with_blur_pool
+    from ppbench.models.card import Card as Card
     from ppbench.models.checkpoint import load_checkpoint as load_checkpoint
     from ppbench.models.checkpoint import save_checkpoint as save_checkpoint
     from ppbench.models.push_pull_2020 import PushPull2020Conv2d as PushPull2020Conv2d

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.options import ArchitectureOption, InputSizeOption, MeanOption, PresetOption, StdOption
 from ppbench.errors import UsageError
 
 if TYPE_CHECKING:
     from ppbench.models.card import Card
     from ppbench.models.checkpoint import Checkpoint
 
-_STATISTICS, _TUNING, _MODEL = "Batch-norm statistics", "Fine-tuning", "Use of the model"
+_STATISTICS, _TUNING = "Batch-norm statistics", "Fine-tuning"
 
 
 def convert(
@@ -73,27 +74,11 @@ def convert(
     ] = None,
     seed: Annotated[int, typer.Option(help="Key of the choice of images, and of the fine-tuning.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Preprocessing: imagenet, cifar10, cifar100, half or unit.",
-            show_default="the model's own",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    mean: Annotated[
-        str | None, typer.Option(metavar="R,G,B", help="Of values in [0, 1].", rich_help_panel=_MODEL)
-    ] = None,
-    std: Annotated[
-        str | None, typer.Option(metavar="R,G,B", help="Of values in [0, 1].", rich_help_panel=_MODEL)
-    ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=_MODEL)
-    ] = None,
-    architecture: Annotated[
-        str | None,
-        typer.Option(help="What a bare state dict is of, such as resnet50.", rich_help_panel=_MODEL),
-    ] = None,
+    preset: PresetOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    input_size: InputSizeOption = None,
+    architecture: ArchitectureOption = None,
 ) -> None:
     """Make a push-pull network from a trained plain one.
 

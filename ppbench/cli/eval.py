@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption, words
+from ppbench.cli.options import (
+    MODEL_PANEL,
+    ArchitectureOption,
+    BaselineOption,
+    FormatOption,
+    InputSizeOption,
+    MeanOption,
+    NormalizerOption,
+    PresetOption,
+    StdOption,
+    words,
+)
 from ppbench.cli.output import Format
 from ppbench.cli.progress import Advance, duration, progress
 from ppbench.errors import PpbenchError, UsageError
@@ -27,7 +38,7 @@ if TYPE_CHECKING:
     from ppbench.evaluation.team import Team
     from ppbench.run import Run
 
-_MODEL, _STOPPING, _COMPUTING = "Use of the model", "Stopping early", "Computing"
+_STOPPING, _COMPUTING = "Stopping early", "Computing"
 
 
 def evaluate(
@@ -115,43 +126,26 @@ def evaluate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it will take (passes, GB, minutes), and write nothing.")
     ] = False,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Preprocessing: imagenet, cifar10, cifar100, half or unit.",
-            show_default="the model's own",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.485,0.456,0.406.", rich_help_panel=_MODEL),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.229,0.224,0.225.", rich_help_panel=_MODEL),
-    ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=_MODEL)
-    ] = None,
+    preset: PresetOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    input_size: InputSizeOption = None,
     resize: Annotated[
         int | None,
         typer.Option(
             help="Resize images to this shorter side, then cut them to the model's size.",
             show_default="never",
-            rich_help_panel=_MODEL,
+            rich_help_panel=MODEL_PANEL,
         ),
     ] = None,
-    architecture: Annotated[
-        str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).", rich_help_panel=_MODEL)
-    ] = None,
+    architecture: ArchitectureOption = None,
     logits: Annotated[
         str | None,
         typer.Option(
             metavar="masked|all",
             help="Whether outputs of other classes compete, if the model has more than the images.",
             show_default="masked",
-            rich_help_panel=_MODEL,
+            rich_help_panel=MODEL_PANEL,
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.", rich_help_panel=_COMPUTING)] = "auto",

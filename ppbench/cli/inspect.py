@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.options import FormatOption
+from ppbench.cli.options import (
+    ArchitectureOption,
+    FormatOption,
+    InputSizeOption,
+    MeanOption,
+    PresetOption,
+    StdOption,
+)
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 
@@ -17,8 +24,6 @@ if TYPE_CHECKING:
     from ppbench.evaluation.subjects import Subject
     from ppbench.inspection.api import Inspection
     from ppbench.models.card import CardOptions
-
-_MODEL = "Use of the model"
 
 
 def inspect(
@@ -59,22 +64,11 @@ def inspect(
     ] = None,
     figure: Annotated[str, typer.Option(metavar="png|svg", help="Kind of the pictures.")] = "png",
     format: FormatOption = Format.RICH,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="Preprocessing: imagenet, cifar10, cifar100, half or unit.", rich_help_panel=_MODEL),
-    ] = None,
-    mean: Annotated[
-        str | None, typer.Option(metavar="R,G,B", help="Of values in [0, 1].", rich_help_panel=_MODEL)
-    ] = None,
-    std: Annotated[
-        str | None, typer.Option(metavar="R,G,B", help="Of values in [0, 1].", rich_help_panel=_MODEL)
-    ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=_MODEL)
-    ] = None,
-    architecture: Annotated[
-        str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).", rich_help_panel=_MODEL)
-    ] = None,
+    preset: PresetOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    input_size: InputSizeOption = None,
+    architecture: ArchitectureOption = None,
 ) -> None:
     """Show what a network's first layer does: kernels, spectra, responses, and selectivity for gratings.
 

@@ -26,6 +26,36 @@ BaselineOption = Annotated[
     typer.Option("--baseline", metavar="RUN|CSV", help="The model that R_net compares with.", show_default=False),
 ]
 
+MODEL_PANEL = "Use of the model"
+"""Where help lists options about how a model is to be used."""
+
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Preprocessing: imagenet, cifar10, cifar100, half or unit.",
+        show_default="the model's own",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
+MeanOption = Annotated[
+    str | None,
+    typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.485,0.456,0.406.", rich_help_panel=MODEL_PANEL),
+]
+
+StdOption = Annotated[
+    str | None,
+    typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.229,0.224,0.225.", rich_help_panel=MODEL_PANEL),
+]
+
+InputSizeOption = Annotated[
+    int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=MODEL_PANEL)
+]
+
+ArchitectureOption = Annotated[
+    str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).", rich_help_panel=MODEL_PANEL)
+]
+
 
 def words(option: str, values: list[str], default: str) -> list[str]:
     """Option values, also those given as one list with commas.

@@ -98,19 +98,10 @@ class Source(ABC):
         Raises:
             UsageError: If a class is not in the dataset.
         """
-        unknown = sorted(set(names) - set(self.class_names))
-        if unknown:
-            raise UsageError(
-                f"class {unknown[0]!r} is not in {self.dataset}"
-                + (f" (nor are {len(unknown) - 1} others)" if len(unknown) > 1 else ""),
-                f"Its {len(self.class_names)} classes are {', '.join(self.class_names[:3])}, …; one name a line.",
-            )
-        kept = [place for place, name in enumerate(self.class_names) if name in set(names)]
-        number = np.full(len(self.class_names), -1, np.int64)
-        number[kept] = np.arange(len(kept))
+        number = renumbered(self.class_names, names, self.dataset)
         self.limit(np.flatnonzero(number[self.labels] >= 0))
         self.labels = number[self.labels]
-        self.class_names = tuple(self.class_names[place] for place in kept)
+        self.class_names = tuple(name for name in self.class_names if name in set(names))
         self.total = len(self.ids)
 
     @property
@@ -189,6 +180,25 @@ def stratified_subset(ids: Sequence[str], labels: NDArray[np.int64], limit: int,
         ``(limit,)`` indices, ascending.
     """
     return np.sort(stratified_order(ids, labels, seed)[:limit])
+
+
+def renumbered(class_names: Sequence[str], kept: Collection[str], dataset: str) -> NDArray[np.int64]:
+    """The numbers of classes when only some are kept: ``(classes,)``, -1 for those that are not.
+
+    Raises:
+        UsageError: If one of ``kept`` is not in the dataset.
+    """
+    unknown = sorted(set(kept) - set(class_names))
+    if unknown:
+        raise UsageError(
+            f"class {unknown[0]!r} is not in {dataset}"
+            + (f" (nor are {len(unknown) - 1} others)" if len(unknown) > 1 else ""),
+            f"Its {len(class_names)} classes are {', '.join(class_names[:3])}, …; one name a line.",
+        )
+    places = [place for place, name in enumerate(class_names) if name in set(kept)]
+    number = np.full(len(class_names), -1, np.int64)
+    number[places] = np.arange(len(places))
+    return number
 
 
 def stratified_order(ids: Sequence[str], labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +51,37 @@ def padding_of(name: str, conv: nn.Conv2d, what: str) -> Padding:
     if conv.padding_mode != "zeros":
         raise UsageError(f"convolution {name!r} pads with {conv.padding_mode!r}", f"{what} knows zero padding only.")
     return conv.padding  # type: ignore[return-value]
+
+
+def replace_first_convolution(
+    model: nn.Module, kind: Callable[..., nn.Module], what: str, **settings: Any
+) -> nn.Module:
+    """Put a layer of the same geometry in the place of the first convolution, with its weight and bias.
+
+    They stay the same objects, so an optimizer that has them keeps them.
+
+    Args:
+        model: Changed in place.
+        kind: Makes the layer, called as `torch.nn.Conv2d` is, with ``settings``.
+        what: The layer's name in messages.
+        settings: What else ``kind`` takes.
+
+    Returns:
+        The same model.
+
+    Raises:
+        UsageError: If the model has such a layer already; also as `find_first_convolution`.
+    """
+    if any(type(module) is kind for module in model.modules()):
+        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
+    name, conv, padding = find_first_convolution(model, what)
+    geometry = (conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, padding, conv.dilation, conv.groups)
+    own = {"device": conv.weight.device, "dtype": conv.weight.dtype}
+    layer = kind(*geometry, conv.bias is not None, **settings, **own)
+    layer.weight = conv.weight
+    layer.bias = conv.bias  # type: ignore[assignment]
+    replace_module(model, name, layer.train(conv.training))
+    return model
 
 
 def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -13,14 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.utils import _pair
 
-from ppbench.errors import UsageError
 from ppbench.models.first_convolution import (
     Padding,
     Pair,
-    find_first_convolution,
     like_convolution,
     pad_same,
-    replace_module,
+    replace_first_convolution,
 )
 
 
@@ -149,23 +147,10 @@ def with_push_pull_2020(model: nn.Module, *, inhibition: float = 1.0, trainable_
         UsageError: If the model has no convolution, has this layer already, or its first convolution is of another
             derived class or pads otherwise than with zeros.
     """
-    if any(isinstance(module, PushPull2020Conv2d) for module in model.modules()):
-        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
-    name, conv, padding = find_first_convolution(model, "Push-pull")
-    layer = PushPull2020Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        conv.stride,  # type: ignore[arg-type]
-        padding,
-        conv.dilation,  # type: ignore[arg-type]
-        conv.groups,
-        conv.bias is not None,
+    return replace_first_convolution(
+        model,
+        PushPull2020Conv2d,
+        "Push-pull",
         inhibition=inhibition,
         trainable_inhibition=trainable_inhibition,
-        device=conv.weight.device,
-        dtype=conv.weight.dtype,
     )
-    layer.weight, layer.bias = conv.weight, conv.bias
-    replace_module(model, name, layer.train(conv.training))
-    return model

@@ -16,10 +16,9 @@ from torch.nn.modules.utils import _pair
 from ppbench.errors import UsageError
 from ppbench.models.first_convolution import (
     Padding,
-    find_first_convolution,
     like_convolution,
     pad_same,
-    replace_module,
+    replace_first_convolution,
 )
 
 
@@ -222,25 +221,12 @@ def with_push_pull(
         UsageError: If the model has no convolution, has push-pull already, or its first convolution is of another
             derived class or pads otherwise than with zeros; also as `PushPullConv2d`.
     """
-    if any(isinstance(module, PushPullConv2d) for module in model.modules()):
-        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
-    name, conv, padding = find_first_convolution(model, "Push-pull")
-    layer = PushPullConv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        conv.stride,  # type: ignore[arg-type]
-        padding,
-        conv.dilation,  # type: ignore[arg-type]
-        conv.groups,
-        conv.bias is not None,
+    return replace_first_convolution(
+        model,
+        PushPullConv2d,
+        "Push-pull",
         avg_kernel_size=avg_kernel_size,
         inhibition=inhibition,
         trainable_inhibition=trainable_inhibition,
         rectified_push=rectified_push,
-        device=conv.weight.device,
-        dtype=conv.weight.dtype,
     )
-    layer.weight, layer.bias = conv.weight, conv.bias
-    replace_module(model, name, layer.train(conv.training))
-    return model

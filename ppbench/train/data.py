@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ppbench.data import fashion_mnist
 from ppbench.data.cifar import cifar_images, find_cifar, read_cifar_training
 from ppbench.data.folder import Listing, class_folders, list_classes
-from ppbench.data.source import stratified_order, stratified_subset
+from ppbench.data.source import renumbered, stratified_order, stratified_subset
 from ppbench.data.walk import find_images
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, PRESETS
@@ -193,23 +193,14 @@ def _share(images: ImageSet, fraction: float, seed: int) -> ImageSet:
 
 
 def _keep_classes(data: TrainingData, classes: Sequence[str], dataset: str) -> TrainingData:
-    unknown = sorted(set(classes) - set(data.class_names))
-    if unknown:
-        raise UsageError(
-            f"class {unknown[0]!r} is not in {dataset}"
-            + (f" (nor are {len(unknown) - 1} others)" if len(unknown) > 1 else ""),
-            f"Its {len(data.class_names)} classes are {', '.join(data.class_names[:3])}, …; one name a line.",
-        )
-    kept = [place for place, name in enumerate(data.class_names) if name in set(classes)]
-    number = np.full(len(data.class_names), -1, np.int64)
-    number[kept] = np.arange(len(kept))
+    number = renumbered(data.class_names, classes, dataset)
 
     def keep(images: ImageSet) -> ImageSet:
         subset = images.subset(np.flatnonzero(number[images.labels] >= 0))
         subset.labels = number[subset.labels]
         return subset
 
-    names = tuple(data.class_names[place] for place in kept)
+    names = tuple(name for name in data.class_names if name in set(classes))
     return data._replace(train=keep(data.train), test=keep(data.test), class_names=names)
 
 
