@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +11,28 @@ import pytest
 from ppbench.evaluation.api import evaluate
 from ppbench.run import read_run
 from tests.evaluation.models import tiny_checkpoint
+from tests.kills import run_killer
 from tests.trees import write_published
 
-ROOT = str(Path(__file__).parents[2])
 KILLS = 20
 
 SCRIPT = """
-import json, os, random, signal, sys, time
+import json, sys
 from pathlib import Path
 import torch
 from ppbench.evaluation import loop
 from ppbench.evaluation.api import evaluate
+from tests.kills import kill_often
 
 torch.set_num_threads(1)
 loop._FLUSH = -1.0  # write down every batch, so that there is much to be torn
 options, output, kills = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 evaluate(**options, output=output + "-first.json")  # loads all that is needed, so that children start at once
-journal = Path(output + ".journal")
-draw = random.Random(1)
 
-def lines():
-    try:
-        return journal.read_bytes().count(b"\\n")
-    except FileNotFoundError:
-        return 0
+def work(draw):
+    evaluate(**options, output=output, batch_size=draw.choice([1, 3, 8]))
 
-def runs(child):
-    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-
-for _ in range(kills):
-    wanted = lines() + draw.randint(1, 8)
-    child = os.fork()
-    if child == 0:
-        evaluate(**options, output=output, batch_size=draw.choice([1, 3, 8]))
-        os._exit(0)
-    while lines() < wanted and runs(child):
-        time.sleep(0.0005)
-    time.sleep(draw.random() * 0.01)
-    os.kill(child, signal.SIGKILL)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), lines())
+kill_often(work, Path(output + ".journal"), kills, 8, 0.01)
 """
 
 
@@ -74,13 +54,9 @@ def test_killed_20_times(tmp_path: Path, kind: str) -> None:
         options |= {"model": model, "dataset": "imagefolder", "data": str(tree), "corruptions": None, "limit": None}
     evaluate(**options, output=tmp_path / "whole.json")
     output = tmp_path / "run.json"
-    command = [sys.executable, "-c", SCRIPT, json.dumps(options), str(output), str(KILLS)]
-    environment = {**os.environ, "PYTHONPATH": ROOT}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    killed = [line.split() for line in done.stdout.splitlines()]
-    assert [code for code, _ in killed] == ["-9"] * KILLS
-    progress = [int(lines) for _, lines in killed]
+    killed = run_killer(SCRIPT, json.dumps(options), str(output), str(KILLS))
+    assert [code for code, _ in killed] == [-9] * KILLS
+    progress = [lines for _, lines in killed]
     assert progress == sorted(progress)
     assert progress[-1] > progress[0]
     assert not output.exists()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,56 +10,37 @@ import numpy as np
 
 from ppbench.generate.job import corrupt_folder
 from tests.generate.trees import tree, write_photos
+from tests.kills import run_killer
 from tests.processes import ppbench_process
 
-ROOT = str(Path(__file__).parents[2])
 KILLS = 20
 CELLS = {"corruptions": ["noise", "contrast", "fog"], "severities": ["1-3"]}
 OPTIONS = ["-c", "noise,contrast,fog", "-s", "1-3"]
 
 SCRIPT = """
-import os, random, signal, sys, time
+import sys
 from pathlib import Path
 import torch
 from ppbench.generate.job import corrupt_folder
+from tests.kills import kill_often
 
 torch.set_num_threads(1)
 cells = {"corruptions": ["noise", "contrast", "fog"], "severities": ["1-3"], "device": "cpu"}
 photos, dest, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
 corrupt_folder(f"{photos}/a.png", f"{dest}-first", **cells)  # loads all that is needed, so that children start at once
-journal = Path(dest, ".ppbench", "journal")
-draw = random.Random(1)
 
-def lines():
-    try:
-        return journal.read_bytes().count(b"\\n")
-    except FileNotFoundError:
-        return 0
+def work(draw):
+    corrupt_folder(photos, dest, **cells, batch_size=2)
 
-def runs(child):
-    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-
-for _ in range(kills):
-    wanted = lines() + draw.randint(1, 5)
-    child = os.fork()
-    if child == 0:
-        corrupt_folder(photos, dest, **cells, batch_size=2)
-        os._exit(0)
-    while lines() < wanted and runs(child):
-        time.sleep(0.0005)
-    time.sleep(draw.random() * 0.02)
-    os.kill(child, signal.SIGKILL)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+kill_often(work, Path(dest, ".ppbench", "journal"), kills, 5, 0.02)
 """
 
 
 def test_killed_20_times(tmp_path: Path) -> None:
     photos = write_photos(tmp_path / "photos", 400, size=64)
     corrupt_folder(photos, tmp_path / "whole", **CELLS)
-    command = [sys.executable, "-c", SCRIPT, str(photos), str(tmp_path / "c"), str(KILLS)]
-    environment = {**os.environ, "PYTHONPATH": ROOT}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
-    assert done.stdout.split() == ["-9"] * KILLS
+    killed = run_killer(SCRIPT, str(photos), str(tmp_path / "c"), str(KILLS))
+    assert [code for code, _ in killed] == [-9] * KILLS
     assert not (tmp_path / "c" / "manifest.json").exists()
     for path, content in tree(tmp_path / "c").items():  # whole or not at all, whenever it was killed
         if not path.startswith(".ppbench"):
