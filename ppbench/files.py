@@ -16,10 +16,15 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
-def atomic_write(path: Path, content: bytes | str) -> None:
+def atomic_write(path: Path, content: bytes | str, option: str = "--output FILE") -> None:
     """Write ``content`` to a temporary name beside ``path``, flush it to the disk, and rename it into place.
 
     Missing parent folders are made. A link is followed; a device or pipe is written to directly.
+
+    Args:
+        path: The file.
+        content: Bytes, or text to be written as UTF-8.
+        option: By which the user chose the file; an error says so.
 
     Raises:
         DataError: If the folder cannot be written or the disk is full; ``path`` is then as it was.
@@ -31,24 +36,36 @@ def atomic_write(path: Path, content: bytes | str) -> None:
         else:
             _replace(path.resolve(), data)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise _cannot_write(path, error, option) from error
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, option: str = "--output FILE") -> None:
     """Make sure, before hours of work, that ``path`` can be written at their end.
+
+    Args:
+        path: The file.
+        option: By which the user chose it.
 
     Raises:
         DataError: If its folder cannot be made or written, or the path is a folder.
     """
     if path.is_dir():
-        raise DataError(f"cannot write {path}: it is a folder", "Give a file name: `--output FILE`.")
+        raise DataError(f"cannot write {path}: it is a folder", f"Give a file name: `{option}`.")
     try:
         if not _is_special(path):
             path.resolve().parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.resolve().parent, prefix=f".{path.name}."):
                 pass
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise _cannot_write(path, error, option) from error
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths, however spelled, name one file, which need not exist."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.resolve() == other.resolve()
 
 
 def try_lock(file: BinaryIO | FileIO) -> bool:
@@ -86,8 +103,8 @@ def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _cannot_write(path: Path, error: OSError) -> DataError:
-    return DataError(f"cannot write {path}: {error.strerror or error}", "Choose another place with `--output FILE`.")
+def _cannot_write(path: Path, error: OSError, option: str) -> DataError:
+    return DataError(f"cannot write {path}: {error.strerror or error}", f"Choose another place with `{option}`.")
 
 
 def _umask() -> int:

@@ -101,6 +101,24 @@ class Cell(_Record):
         return 1 - self.top1 / self.n
 
 
+BEYOND_TOP1 = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
+"""Counts of a cell that cannot be had from correctness bits, and that baselines of ``check`` do not keep."""
+
+
+def conversion(card: Mapping[str, Any]) -> str | None:
+    """``push not rectified (ppbench convert of resnet50)``: how a model was made of a plain one; None if it was not.
+
+    Args:
+        card: Of the model, as a dict.
+    """
+    origin = card.get("origin") or {}
+    converted = bool(origin.keys() - {"initial_weights"})  # which says of training alone what it began with
+    made = f"ppbench convert of {origin.get('name', 'another network')}" if converted else None
+    if card.get("rectified_push", True):
+        return made
+    return "push not rectified" + (f" ({made})" if made else "")
+
+
 class ModelRecord(_Record):
     """Which weights were measured, and how they were used."""
 
@@ -115,6 +133,11 @@ class ModelRecord(_Record):
     def trained_on_corruptions(self) -> tuple[str, ...]:
         """Corruptions that an augmentation of its training is of the same kind as, by its card; empty if not known."""
         return tuple(self.card.get("trained_on_corruptions") or ())
+
+    @property
+    def conversion(self) -> str | None:
+        """How it was made of a plain network, if it was: `conversion`."""
+        return conversion(self.card)
 
 
 class ClassSubset(_Record):
@@ -160,6 +183,10 @@ class Stopping(_Record):
     """Whether it was reached before the images were at an end."""
     baseline: str | None = None
     """SHA-256 of the weights that it was compared with."""
+    max_drop: float | None = None
+    """Points by which the model may err more than the baseline; None where it was not compared with one."""
+    decision: Literal["within", "beyond"] | None = None
+    """Whether the drop is within ``max_drop`` or beyond it; None where that was not decided."""
 
 
 class Protocol(_Record):
@@ -308,6 +335,11 @@ def image_keys(ids: Sequence[str]) -> NDArray[np.uint64] | None:
     return keys if len(np.unique(keys)) == len(keys) else None
 
 
+def bits_file(path: Path) -> Path:
+    """Where the bits of a run file are written: beside it."""
+    return path.with_name(f"{path.name.removesuffix('.json')}.bits.npy")
+
+
 def write_run(
     path: Path,
     run: Run,
@@ -341,11 +373,11 @@ def write_run(
         np.save(buffer, packed, allow_pickle=False)
         if keys is not None:
             np.save(buffer, keys.astype("<u8"), allow_pickle=False)
-        name = f"{path.name.removesuffix('.json')}.bits.npy"
-        atomic_write(path.with_name(name), buffer.getvalue())
-        run = run.model_copy(update={"bits": Bits(file=name, sha256=hashlib.sha256(buffer.getvalue()).hexdigest())})
-    content = run.model_dump(mode="json")
-    atomic_write(path, _pretty(_compacted(content) if compact else content) + "\n")
+        beside, content = bits_file(path), buffer.getvalue()
+        atomic_write(beside, content)
+        run = run.model_copy(update={"bits": Bits(file=beside.name, sha256=hashlib.sha256(content).hexdigest())})
+    record = run.model_dump(mode="json")
+    atomic_write(path, _pretty(_compacted(record) if compact else record) + "\n")
     return run
 
 

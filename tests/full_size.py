@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppbench.run import write_run
+from ppbench.run import image_keys, write_run
 from tests.builders import make_run
 from tests.metrics.synthetic import draw, truth
 
@@ -14,10 +14,11 @@ IMAGES = 50_000
 
 
 def write_pair(folder: Path, images: int = IMAGES) -> tuple[Path, Path]:
-    """Write ``old.json`` and ``new.json``, the second one point better in every cell, with bits beside them."""
+    """Write ``old.json`` and ``new.json``, the second one point better in every cell, with bits and keys."""
     old = truth()
     new = {key: error - 0.01 for key, error in old.items()}
     drawn = draw(np.random.default_rng(0), [old, new], images)
+    keys = image_keys([f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, images + 1)])
     paths = folder / "old.json", folder / "new.json"
     for path, wrong, weights in zip(paths, drawn, "01", strict=True):
         right = {key: ~row for key, row in zip(old, wrong, strict=True)}
@@ -27,5 +28,5 @@ def write_pair(folder: Path, images: int = IMAGES) -> tuple[Path, Path]:
             recipe="imagenet-c", normalizer="alexnet", preprocessing="224 px",
         )  # fmt: skip
         model = run.model.model_copy(update={"weights_sha256": weights * 64})
-        write_run(path, run.model_copy(update={"model": model}), right)
+        write_run(path, run.model_copy(update={"model": model}), right, keys)
     return paths

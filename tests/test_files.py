@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ppbench.errors import DataError
-from ppbench.files import atomic_write, check_writable
+from ppbench.files import atomic_write, check_writable, is_same_file
 
 
 def test_writes_text_and_bytes_into_folders_that_it_makes(tmp_path: Path) -> None:
@@ -46,6 +46,28 @@ def test_a_failure_in_the_middle_leaves_all_as_it_was(
         assert "--output FILE" in caught.value.hint
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_option_that_chose_the_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file" / "run.json", tmp_path):
+        with pytest.raises(DataError) as caught:
+            atomic_write(path, "x", "--junit FILE")
+        assert caught.value.hint == "Choose another place with `--junit FILE`."
+        with pytest.raises(DataError) as caught:
+            check_writable(path, "--junit FILE")
+        assert caught.value.hint.endswith("`--junit FILE`.")
+
+
+def test_one_file_by_several_names(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "twin").hardlink_to(tmp_path / "file")
+    for name in ("file", "link", "twin", "folder/../file"):
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        assert is_same_file(tmp_path / "file", tmp_path / name)
+    assert not is_same_file(tmp_path / "file", tmp_path / "none")
+    assert is_same_file(tmp_path / "none", tmp_path / "folder" / ".." / "none")
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ppbench.errors import DataError, UsageError
-from ppbench.run import Run, read_bits, read_image_keys, read_run, write_run
+from ppbench.files import check_writable, is_same_file
+from ppbench.run import BEYOND_TOP1, Run, read_bits, read_image_keys, read_run, write_run
 
-PROBABILITIES = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
-"""Counts that no rule looks at."""
+OPTION = "--update-baseline FILE"
 
 
 def update_baseline(run_file: Path, target: Path) -> Run:
@@ -20,13 +20,23 @@ def update_baseline(run_file: Path, target: Path) -> Run:
         UsageError: If the target is no ``.json`` file, or is the run file.
         DataError: If the run is missing, damaged, interrupted or without bits, or the target cannot be written.
     """
-    if target.suffix != ".json":
-        raise UsageError(f"--update-baseline {target} is not allowed", "It is a .json file, such as baseline.json.")
-    if target.resolve() == run_file.resolve():
-        raise UsageError(f"the baseline {target} is the run itself", "Give it a name of its own.")
+    check_target(run_file, target)
     run = read_run(run_file)
     if run.status != "complete":
         raise DataError(f"{run_file} was interrupted, and its missing cells would fail every check", "Finish it first.")
     bits, keys = read_bits(run_file, run), read_image_keys(run_file, run)
-    cells = tuple(cell.model_copy(update=dict.fromkeys(PROBABILITIES)) for cell in run.cells)
+    cells = tuple(cell.model_copy(update=dict.fromkeys(BEYOND_TOP1)) for cell in run.cells)
+    check_writable(target, OPTION)
     return write_run(target, run.model_copy(update={"cells": cells}), bits, keys, compact=True)
+
+
+def check_target(run_file: Path, target: Path) -> None:
+    """Refuse what can be no baseline of this run, which is known before anything is judged.
+
+    Raises:
+        UsageError: If the target is no ``.json`` file, or is the run file.
+    """
+    if target.suffix != ".json":
+        raise UsageError(f"--update-baseline {target} is not allowed", "It is a .json file, such as baseline.json.")
+    if is_same_file(target, run_file):
+        raise UsageError(f"the baseline {target} is the run itself", "Give it a name of its own.")

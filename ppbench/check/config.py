@@ -13,6 +13,7 @@ from ppbench.errors import UsageError
 from ppbench.registry import unknown_name
 
 DEFAULT_FILE = Path("pyproject.toml")
+TABLE = ("tool", "ppbench", "check")
 KEYS = ("max-drop", "baseline", "confidence", "on-inconclusive", "allow")
 
 
@@ -21,6 +22,8 @@ class CheckConfig:
     """What the file says; None or empty where it says nothing."""
 
     rules: Mapping[str, float] = field(default_factory=dict)
+    file: Path | None = None
+    """Where it was read; None if there is no such file."""
     baseline: Path | None = None
     """Relative to the file's folder in the file, to the working directory here."""
     confidence: float | None = None
@@ -45,14 +48,19 @@ def read_config(path: Path | None) -> CheckConfig:
         raise UsageError(
             f"{where} is not TOML: {error}", "Mend it, or give the rules as `--max-drop NAME=POINTS`."
         ) from error
-    tool = content.get("tool", {})
-    table = tool.get("ppbench", {}).get("check", {}) if isinstance(tool, dict) else {}
-    return _from_table(where, table)
+    return _from_table(where, _table_of(where, content))
 
 
-def _from_table(where: Path, table: Any) -> CheckConfig:
-    if not isinstance(table, dict):
-        raise UsageError(f"{where}: tool.ppbench.check is no table", "Write `[tool.ppbench.check]`.")
+def _table_of(where: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """What is in tool.ppbench.check; empty if there is none."""
+    for depth, key in enumerate(TABLE):
+        content = content.get(key, {})
+        if not isinstance(content, dict):
+            raise UsageError(f"{where}: {'.'.join(TABLE[: depth + 1])} is no table", "Write `[tool.ppbench.check]`.")
+    return content
+
+
+def _from_table(where: Path, table: dict[str, Any]) -> CheckConfig:
     for key in table:
         if key not in KEYS:
             raise unknown_name("key of [tool.ppbench.check]", key, list(KEYS), "docs/ci.md")
@@ -60,6 +68,7 @@ def _from_table(where: Path, table: Any) -> CheckConfig:
     baseline = _typed(where, table, "baseline", str, None)
     confidence = _typed(where, table, "confidence", (int, float), None)
     return CheckConfig(
+        file=where,
         rules={name: parse_points(name, value) for name, value in rules.items()},
         baseline=None if baseline is None else where.parent / baseline,
         confidence=None if confidence is None else float(confidence),

@@ -10,16 +10,23 @@ from numpy.typing import NDArray
 
 from ppbench.check.rules import Key, Rule, resolve
 from ppbench.check.verdict import OnInconclusive, Outcome, Status, Verdict
-from ppbench.compare.common_images import FEWEST, pair
-from ppbench.compare.intervals import floored_deviation, paired_interval, paired_test
+from ppbench.compare.common_images import pair
+from ppbench.compare.intervals import (
+    POWER,
+    cell_test,
+    floored_deviation,
+    paired_interval,
+    paired_test,
+    smallest_shown,
+)
 from ppbench.compare.measured import Measured, in_common, read_measured
 from ppbench.compare.protocols import check_allowed
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics.intervals import quantile
-from ppbench.metrics.paired import detectable, holm, images_needed, mcnemar
+from ppbench.metrics.paired import holm, images_needed
+from ppbench.metrics.pairing import FEWEST
+from ppbench.vocabulary import CLEAN
 
-POWER = 0.8
-"""Probability with which the number of images that would decide shows a drop like the one seen."""
 ROUNDING = 1e-9
 """Points: a drop that is the tolerance but for the last bits is within it."""
 
@@ -74,8 +81,9 @@ def check(
             "Evaluate 2 images at least, better hundreds: `ppbench eval --limit 500`.",
         )
     drops = [_drops(new, old, rule) for rule in found]
-    tests = [None if drop is None else _test(new, old, rule, drop) for rule, drop in zip(found, drops, strict=True)]
-    outcomes = judge(found, drops, tests, confidence, run.name, protocol.total)
+    pairs = zip(found, drops, strict=True)
+    tests = [None if isinstance(drop, str) else _test(new, old, rule, drop) for rule, drop in pairs]
+    outcomes = judge(found, drops, tests, confidence, protocol.total)
     remarks = [*notes, *(f"allowed to differ: {words}" for words in allowed)]
     if run.run.model.weights_sha256 == baseline.run.model.weights_sha256:
         remarks.append("the run and the baseline have the same weights: this compares a model with itself")
@@ -107,29 +115,27 @@ def _resolved(rules: Mapping[str, float], baseline: Measured, run: Measured) -> 
 
 def judge(
     rules: Sequence[Rule],
-    drops: Sequence[NDArray[np.float64] | None],
+    drops: Sequence[NDArray[np.float64] | str],
     tests: Sequence[float | None],
     confidence: float,
-    name: str = "the run",
     total: int | None = None,
 ) -> list[Outcome]:
     """Judge all rules together, so that chance breaks any of them with no more than 1 - confidence.
 
     Args:
         rules: The rules.
-        drops: ``(n,)`` points of accuracy lost by image for each; None if the run lacks a cell.
-        tests: The p-value of each, of no drop.
+        drops: ``(n,)`` points of accuracy lost by image for each, or in words which cell the run lacks.
+        tests: The p-value of each, of no drop; None where there is no drop.
         confidence: 1 less the family-wise error.
-        name: What the run is called.
         total: Images of the dataset, more than which nobody is told to evaluate.
     """
     adjusted = iter(holm([p for p in tests if p is not None]))
     outcomes = []
     for rule, drop, p in zip(rules, drops, tests, strict=True):
-        if drop is None or p is None:
-            reason = f"{name} lacks a cell of this rule (a missing cell fails): finish the evaluation"
-            outcomes.append(Outcome(rule, Status.FAIL, reason=reason))
+        if isinstance(drop, str):
+            outcomes.append(Outcome(rule, Status.FAIL, reason=drop))
         else:
+            assert p is not None
             outcomes.append(_outcome(rule, drop, next(adjusted), confidence, len(rules), total))
     return outcomes
 
@@ -142,7 +148,7 @@ def _outcome(
     needed = reason = None
     if lost.value <= rule.max_drop + ROUNDING:
         status = Status.PASS
-    elif p < alpha:
+    elif p < alpha and lost.low > 0:
         status = Status.FAIL
     else:
         status = Status.INCONCLUSIVE
@@ -157,38 +163,44 @@ def _outcome(
         status,
         lost,
         p,
-        detectable(drop, POWER, alpha / rules),
+        smallest_shown(drop, alpha / rules),
         needed,
         reason,
         adjusted=paired_interval(drop, 1 - alpha / rules),
     )
 
 
-def _drops(run: Measured, baseline: Measured, rule: Rule) -> NDArray[np.float64] | None:
-    """``(n,)`` points of accuracy lost by image; None if the run lacks a cell.
+def _drops(run: Measured, baseline: Measured, rule: Rule) -> NDArray[np.float64] | str:
+    """``(n,)`` points of accuracy lost by image, or in words which cell the run lacks.
 
     Raises:
         DataError: If the baseline lacks one: the rule cannot be judged by anyone.
     """
     absent = _absent(baseline, rule.cells)
     if absent:
-        where = f"{absent[0][0]}/{absent[0][1]}"
         raise DataError(
-            f"the baseline {baseline.name} lacks the cell {where} of the rule {rule.name}",
+            f"the baseline {baseline.name} lacks {absent} of the rule {rule.name}",
             "Make it anew: `ppbench check RUN --update-baseline FILE`.",
         )
-    if _absent(run, rule.cells):
-        return None
+    absent = _absent(run, rule.cells)
+    if absent:
+        return f"{run.name} lacks {absent} of this rule (a missing cell fails): finish the evaluation"
     weights = dict.fromkeys(rule.cells, 100 / len(rule.cells))
     return run.images.weighted(weights) - baseline.images.weighted(weights)
 
 
-def _absent(measured: Measured, cells: Sequence[Key]) -> list[Key]:
-    return [cell for cell in cells if cell not in measured.images.cells]
+def _absent(measured: Measured, cells: Sequence[Key]) -> str:
+    """``the cell fog/5 and 2 more``; empty if none is."""
+    absent = [cell for cell in cells if cell not in measured.images.cells]
+    if not absent:
+        return ""
+    (corruption, severity), *others = absent
+    name = f"the cell {corruption if corruption == CLEAN else f'{corruption}/{severity}'}"
+    return f"{name} and {len(others)} more" if others else name
 
 
 def _test(run: Measured, baseline: Measured, rule: Rule, drop: NDArray[np.float64]) -> float:
-    """The p-value of no drop: exact in one cell, by the normal approximation over several."""
+    """The p-value of no drop: of one cell or, by the normal approximation, over several."""
     if len(rule.cells) == 1:
-        return mcnemar(baseline.right[rule.cells[0]], run.right[rule.cells[0]])
+        return cell_test(baseline.right[rule.cells[0]], run.right[rule.cells[0]])
     return paired_test(drop)

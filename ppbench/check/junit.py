@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 from ppbench.check.verdict import Verdict, describe
+
+FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no way to write (production 2, Char): control characters that a model's name may have."""
 
 
 def to_junit(verdict: Verdict) -> str:
@@ -16,12 +20,18 @@ def to_junit(verdict: Verdict) -> str:
     suite = ElementTree.SubElement(suites, "testsuite", {"name": "ppbench check", **suite_counts})
     for outcome in verdict.outcomes:
         name = f"max-drop {outcome.rule.name}={outcome.rule.max_drop:g}"
-        case = ElementTree.SubElement(suite, "testcase", {"classname": f"ppbench.check.{verdict.run}", "name": name})
-        words = describe(outcome, verdict.confidence)
+        classname = _text(f"ppbench.check.{verdict.run}")
+        case = ElementTree.SubElement(suite, "testcase", {"classname": classname, "name": name})
+        words = _text(describe(outcome, verdict.confidence))
         if verdict.fails(outcome):
             ElementTree.SubElement(case, "failure", {"message": words, "type": "regression"}).text = words
         elif outcome in verdict.tolerated:
             ElementTree.SubElement(case, "skipped", {"message": words})
-    ElementTree.SubElement(suite, "system-out").text = verdict.text
+    ElementTree.SubElement(suite, "system-out").text = _text(verdict.text)
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+    # Not "unicode": its declaration would name the encoding of this machine, whatever the file is written in.
+    return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True).decode() + "\n"
+
+
+def _text(text: str) -> str:
+    return FORBIDDEN.sub("", text)

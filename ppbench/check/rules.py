@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +21,8 @@ DEFAULT_RULES: Mapping[str, float] = {MEAN: 0.5}
 """Where none is given; whoever uses them says so."""
 
 EXAMPLE = "For example `--max-drop mean=0.5 --max-drop noise=1 --max-drop fog/3=2`, in percentage points."
+
+DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
 CELL = "A single cell is written CORRUPTION/SEVERITY, such as fog/3."
 
@@ -55,18 +57,23 @@ def parse_rules(texts: Iterable[str]) -> dict[str, float]:
 
 
 def parse_points(name: str, value: object) -> float:
-    """A tolerance in points.
+    """A tolerance in points, from a number or a text such as ``0.5``.
 
     Raises:
         UsageError: If it is not a number from 0 to 100.
     """
-    try:
-        points = math.nan if isinstance(value, bool) else float(str(value))
-    except ValueError:
-        points = math.nan
-    if not 0 <= points <= 100:
+    points = _number(value)
+    if points is None or not 0 <= points <= 100:
         raise UsageError(f"a maximal drop of {value} for {name} is not allowed", f"It is 0 to 100. {EXAMPLE}")
-    return points
+    return float(points)
+
+
+def _number(value: object) -> float | None:
+    """A number, or a text that is a plain decimal: not all that `float` reads, such as ``1_0``, which is 10 to it."""
+    if isinstance(value, str):
+        text = value.strip()
+        return float(text) if DECIMAL.fullmatch(text) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def resolve(rules: Mapping[str, float], protocol: Protocol) -> list[Rule]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Any
 
 from ppbench.check.verdict import Outcome, Status, Verdict, column_of_interval, describe, interval_words
 from ppbench.compare.words import detectable_words, p_value
-from ppbench.report.export import DIGITS, to_latex, to_markdown
+from ppbench.report.export import to_latex, to_markdown
+from ppbench.report.records import csv_of_records, rounded
 from ppbench.report.sheets import Kind, Line, Sheet
 
 MARKS = {Status.PASS: "pass", Status.FAIL: "FAIL", Status.INCONCLUSIVE: "inconclusive"}
@@ -40,11 +39,7 @@ def export(verdict: Verdict, form: str) -> str:
     if form == "json":
         return json.dumps(as_dict(verdict), indent=2, ensure_ascii=False, allow_nan=False)
     records = [_outcome_dict(outcome) for outcome in verdict.outcomes]
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return buffer.getvalue()
+    return csv_of_records(list(records[0]), records)
 
 
 def as_dict(verdict: Verdict) -> dict[str, Any]:
@@ -68,13 +63,13 @@ def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
         "rule": outcome.rule.name,
         "max_drop": outcome.rule.max_drop,
         "status": str(outcome.status),
-        "drop": _round(drop and drop.value),
-        "low": _round(drop and drop.low),
-        "high": _round(drop and drop.high),
-        "adjusted_low": _round(adjusted and adjusted.low),
-        "adjusted_high": _round(adjusted and adjusted.high),
+        "drop": rounded(drop and drop.value),
+        "low": rounded(drop and drop.low),
+        "high": rounded(drop and drop.high),
+        "adjusted_low": rounded(adjusted and adjusted.low),
+        "adjusted_high": rounded(adjusted and adjusted.high),
         "p": outcome.p,
-        "detectable": _round(outcome.detectable),
+        "detectable": rounded(outcome.detectable),
         "images_needed": outcome.images_needed,
         "reason": outcome.reason,
     }
@@ -87,7 +82,3 @@ def _line(outcome: Outcome, verdict: Verdict) -> Line:
     kind: Kind = "group" if verdict.fails(outcome) else "plain"
     cells = (outcome.rule.name, MARKS[outcome.status], drop, f"{outcome.rule.max_drop:g}", interval, p, shows)
     return Line(cells, kind)
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS)

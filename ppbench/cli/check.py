@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.compare import AllowOption, is_same_file, print_sheets
+from ppbench.cli.compare import AllowOption, print_sheets
+from ppbench.cli.inputs import refuse_to_overwrite, run_files
 from ppbench.cli.options import FormatOption
 from ppbench.cli.output import Format
-from ppbench.errors import UsageError
+from ppbench.errors import PpbenchError, UsageError
+from ppbench.files import is_same_file
 
 if TYPE_CHECKING:
     from ppbench.check.config import CheckConfig
@@ -81,16 +85,59 @@ def check(
         _refuse_without_baseline([option for option, is_given in given.items() if is_given])
         _update(run, update_baseline)
         return
+    reference = _required(reference)
+    _refuse_targets(run, reference, settings.file, junit, update_baseline)
     verdict = _judge(run, reference, max_drop or [], settings, confidence, on_inconclusive, allow)
     _print(verdict, format)
     _warn_of_inconclusive(verdict)
+    writers: list[Callable[[], None]] = []
     if junit is not None:
-        _write_junit(verdict, junit)
+        writers.append(partial(_write_junit, verdict, junit))
     if github_summary:
-        _append_summary(verdict)
+        writers.append(partial(_append_summary, verdict))
     if update_baseline is not None:
-        _update_if_sure(run, update_baseline, verdict, by_config=settings.baseline is not None)
-    raise typer.Exit(verdict.exit_code)
+        by_config = settings.baseline is not None
+        writers.append(partial(_update_if_sure, run, update_baseline, verdict, by_config=by_config))
+    failed = _failures(writers)
+    raise typer.Exit(verdict.exit_code or (failed[0].exit_code if failed else 0))
+
+
+def _failures(writers: Sequence[Callable[[], None]]) -> list[PpbenchError]:
+    """Do all of it, and say what cannot be written: that must not hide the verdict, nor turn 1 into another code."""
+    failures = []
+    for write in writers:
+        try:
+            write()
+        except PpbenchError as error:
+            output.fail(error)
+            failures.append(error)
+    return failures
+
+
+def _required(reference: Path | None) -> Path:
+    if reference is None:
+        raise UsageError(
+            "there is no baseline",
+            "Give `--baseline RUN`, or write one with `ppbench check RUN --update-baseline baseline.json`.",
+        )
+    return reference
+
+
+def _refuse_targets(
+    run: Path, reference: Path, config: Path | None, junit: Path | None, update_baseline: Path | None
+) -> None:
+    """Refuse to write over what is read, before anything is judged; a baseline that is renewed is meant to be."""
+    from ppbench.check.baseline import check_target
+    from ppbench.run import bits_file
+
+    inputs = [*run_files(run), *run_files(reference)]
+    if update_baseline is not None:
+        check_target(run, update_baseline)
+        if not is_same_file(update_baseline, reference):
+            refuse_to_overwrite("--update-baseline", bits_file(update_baseline), inputs)
+    if junit is not None:
+        others = (path for path in (config, update_baseline) if path is not None)
+        refuse_to_overwrite("--junit", junit, [*inputs, *others])
 
 
 def _is_first(baseline: Path | None, target: Path) -> bool:
@@ -117,12 +164,13 @@ def _update_if_sure(run: Path, target: Path, verdict: Verdict, *, by_config: boo
         if by_config
         else "leave --baseline out"
     )
-    output.say(f"{what}: {target} is left as it was; to accept the drop, {mend}")
+    kept = f"{target} is left as it was" if target.exists() else f"{target} is not written"
+    output.say(f"{what}: {kept}; to accept the drop, {mend}")
 
 
 def _judge(
     run: Path,
-    reference: Path | None,
+    reference: Path,
     max_drop: list[str],
     settings: CheckConfig,
     confidence: float | None,
@@ -133,11 +181,6 @@ def _judge(
     from ppbench.check.judge import check_files
     from ppbench.check.rules import DEFAULT_RULES, parse_rules
 
-    if reference is None:
-        raise UsageError(
-            "there is no baseline",
-            "Give `--baseline RUN`, or write one with `ppbench check RUN --update-baseline baseline.json`.",
-        )
     rules = {**settings.rules, **parse_rules(max_drop)}
     verdict = check_files(
         run,
@@ -177,7 +220,7 @@ def _write_junit(verdict: Verdict, path: Path) -> None:
     from ppbench.check.junit import to_junit
     from ppbench.files import atomic_write
 
-    atomic_write(path, to_junit(verdict))
+    atomic_write(path, to_junit(verdict), "--junit FILE")
 
 
 def _append_summary(verdict: Verdict) -> None:

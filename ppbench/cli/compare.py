@@ -11,6 +11,7 @@ from ppbench.cli import output
 from ppbench.cli.options import FormatOption, NormalizerOption
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
+from ppbench.files import is_same_file
 
 if TYPE_CHECKING:
     from ppbench.compare.comparison import Comparison
@@ -109,14 +110,6 @@ def compare_files(paths: list[Path], normalizer: str | None, confidence: float, 
         own = first.accuracies if divisor is reference.accuracies else divisor
         comparisons.append(compare_two(first, second, own, confidence, allowed, remarks))
     return comparisons
-
-
-def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two paths, however spelled, name one file, which need not exist."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return one.resolve() == other.resolve()
 
 
 def _refuse_twins(paths: list[Path]) -> None:

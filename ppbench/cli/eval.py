@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.inputs import refuse_to_overwrite, run_files
 from ppbench.cli.options import (
     MODEL_PANEL,
     ArchitectureOption,
@@ -104,7 +105,7 @@ def evaluate(
         typer.Option(
             metavar="mCE|relative_mCE|mean_error",
             help="What --until and --until-decided look at.",
-            show_default="mCE where AlexNet is customary, else mean_error",
+            show_default="mean_error; of --until mCE where AlexNet is customary",
             rich_help_panel=_STOPPING,
         ),
     ] = None,
@@ -117,8 +118,11 @@ def evaluate(
         ),
     ] = None,
     max_drop: Annotated[
-        float, typer.Option(metavar="POINTS", help="Tolerated by --until-decided.", rich_help_panel=_STOPPING)
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            metavar="POINTS", help="Tolerated by --until-decided.", show_default="0", rich_help_panel=_STOPPING
+        ),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do again what an interrupted evaluation had finished.")
     ] = False,
@@ -210,6 +214,8 @@ def evaluate(
         until_metric=until_metric,
         command=shlex.join(["ppbench", *sys.argv[1:]]),
     )
+    job.check()
+    _refuse_to_overwrite_baselines(output_path, until_decided, None if baseline is None else Path(baseline))
     if predictions:
         _score_all(predictions, job, output_path, tables, dry_run=dry_run)
         return
@@ -342,14 +348,15 @@ def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> list[
 
 def _how_it_stopped(run: Run) -> str:
     """One line for people: where an evaluation ended that was to stop early."""
+    from ppbench.report.document import how_it_ended
+
     stopping, protocol = run.stopping, run.protocol
     if stopping is None:
         return ""
-    what = f"{stopping.metric} {stopping.value:.2f}"
-    ended = f"after {protocol.n:,} of {protocol.total:,} images" if stopping.reached else "not reached; all images done"
     return (
-        f"{run.model.name}: {stopping.wanted} {ended}: {what}, {100 * stopping.confidence:g} % interval "
-        f"{stopping.low:.2f} to {stopping.high:.2f}, valid at every look"
+        f"{run.model.name}: {how_it_ended(stopping, protocol.n, protocol.total)}; {stopping.metric} "
+        f"{stopping.value:.2f}, {100 * stopping.confidence:g} % interval {stopping.low:.2f} to {stopping.high:.2f}, "
+        "valid at every look"
     )
 
 
@@ -398,3 +405,15 @@ def _check_output(target: Path, models: int) -> None:
         raise UsageError(f"--output {target} is one file for {models} models", "Give a folder: `--output runs`.")
     if (target.suffix not in ("", ".json") and not target.is_dir()) or (target.is_file() and target.suffix != ".json"):
         raise UsageError(f"--output {target} is neither a .json file nor a folder", "For example `--output run.json`.")
+
+
+def _refuse_to_overwrite_baselines(target: Path, *baselines: Path | None) -> None:
+    """Refuse a run file that would take the place of one it is compared with; in folders, places are chosen freely."""
+    from ppbench.run import bits_file
+
+    if target.suffix != ".json":
+        return
+    for baseline in baselines:
+        if baseline is not None:
+            for written in (target, bits_file(target)):
+                refuse_to_overwrite("--output", written, run_files(baseline))

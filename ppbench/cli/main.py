@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +25,8 @@ from ppbench.errors import PpbenchError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
+CRASHED = 70
+"""Exit code of an error in ppbench itself (EX_SOFTWARE of sysexits.h): not 1, which says that a model got worse."""
 
 
 class Commands(TyperGroup):
@@ -47,7 +51,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # Rich help would take three times as long to appear
     help="How robust is an image classifier to corrupted images?",
     epilog="Exit codes: 0 done, 1 failure, or a regression found by check, 2 usage, 3 data or weights, "
-    "4 not comparable, 130 interrupted.",
+    "4 not comparable, 70 a mistake in ppbench, 130 interrupted.",
 )
 app.command("eval")(evaluate)
 app.command("corrupt")(corrupt)
@@ -81,7 +85,12 @@ def _options(
 
 def main() -> None:
     """Entry point of the ``ppbench`` command."""
-    app()
+    try:
+        app()
+    except Exception:  # what is the user's to mend, `Commands` has caught
+        traceback.print_exc()
+        output.say("error: this is a mistake in ppbench: please report it, with the lines above")
+        sys.exit(CRASHED)
 
 
 if __name__ == "__main__":

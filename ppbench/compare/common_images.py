@@ -13,10 +13,8 @@ from ppbench.compare.measured import Measured
 from ppbench.compare.protocols import IDS, NEEDED_TO_PAIR, SAME_IMAGES, check_allowed, differing, require_comparable
 from ppbench.compare.words import points
 from ppbench.metrics.intervals import Interval
+from ppbench.metrics.pairing import FEWEST, Shared, shared_images
 from ppbench.run import Stopping
-
-FEWEST = 2
-"""Images of which a deviation can be had."""
 
 
 class Pair(NamedTuple):
@@ -28,15 +26,6 @@ class Pair(NamedTuple):
     """What differs between their protocols and is allowed to, in words."""
     remarks: tuple[str, ...]
     """What a reader must know of these images: that they are not all of both runs', or how their number came about."""
-
-
-class _Shared(NamedTuple):
-    """Images that both runs saw."""
-
-    reference: NDArray[np.int64]
-    """``(k,)`` their places in the reference, in the order of the keys, whichever run is the reference."""
-    other: NDArray[np.int64]
-    """``(k,)`` in the other run."""
 
 
 def pair(reference: Measured, other: Measured, allow: Collection[str] = ()) -> Pair:
@@ -61,7 +50,7 @@ def pair(reference: Measured, other: Measured, allow: Collection[str] = ()) -> P
     if not set(NEEDED_TO_PAIR) & set(differing(reference.run.protocol, other.run.protocol)):
         allowed = require_comparable(reference.run.protocol, other.run.protocol, names, fields)
         return Pair(reference, other, tuple(allowed), tuple(_stopped_remarks(reference, other)))
-    shared = _shared(reference, other)
+    shared = shared_images(reference.keys, other.keys)
     if shared is None or not _may_reduce(reference, other, shared, allow):
         mend = _mend(reference, other, shared, fields)
         require_comparable(reference.run.protocol, other.run.protocol, names, fields, mend)
@@ -69,21 +58,13 @@ def pair(reference: Measured, other: Measured, allow: Collection[str] = ()) -> P
     first, second = _reduced(reference, other, shared)
     allowed = require_comparable(first.run.protocol, second.run.protocol, names, fields)
     sizes = f"{reference.run.protocol.n:,} and {other.run.protocol.n:,}"
-    remark = f"paired over the {len(shared.reference):,} images that both saw, of {sizes}"
+    remark = f"paired over the {len(shared.one):,} images that both saw, of {sizes}"
     return Pair(first, second, tuple(allowed), (remark, *_stopped_remarks(reference, other)))
 
 
-def _shared(reference: Measured, other: Measured) -> _Shared | None:
-    """What both saw; None if a run has no keys."""
-    if reference.keys is None or other.keys is None:
-        return None
-    _, here, there = np.intersect1d(reference.keys, other.keys, assume_unique=True, return_indices=True)
-    return _Shared(here, there)
-
-
-def _may_reduce(reference: Measured, other: Measured, shared: _Shared, allow: Collection[str]) -> bool:
+def _may_reduce(reference: Measured, other: Measured, shared: Shared, allow: Collection[str]) -> bool:
     """Whether the comparison is of the shared images: these are enough, and it was asked for or goes without saying."""
-    n = len(shared.reference)
+    n = len(shared.one)
     return n >= FEWEST and (IDS in allow or any(_stopped_within(run, n) for run in (reference, other)))
 
 
@@ -98,13 +79,13 @@ def _stopping(measured: Measured) -> Stopping | None:
     return stopping if stopping is not None and stopping.reached else None
 
 
-def _reduced(reference: Measured, other: Measured, shared: _Shared) -> tuple[Measured, Measured]:
+def _reduced(reference: Measured, other: Measured, shared: Shared) -> tuple[Measured, Measured]:
     """Both of the shared images alone."""
-    n = len(shared.reference)
+    n = len(shared.one)
     whole = [run.run.protocol.ids_sha256 for run in (reference, other) if run.run.protocol.n == n]
     # The ids of an overlap are not known, only their keys; where one run is all of it, its own hash is theirs.
-    name = min(whole) if whole else _hash_of(reference, shared.reference)
-    return reference.of_images(shared.reference, name), other.of_images(shared.other, name)
+    name = min(whole) if whole else _hash_of(reference, shared.one)
+    return reference.of_images(shared.one, name), other.of_images(shared.other, name)
 
 
 def _hash_of(measured: Measured, places: NDArray[np.int64]) -> str:
@@ -112,7 +93,7 @@ def _hash_of(measured: Measured, places: NDArray[np.int64]) -> str:
     return hashlib.sha256(keys.tobytes()).hexdigest()
 
 
-def _mend(reference: Measured, other: Measured, shared: _Shared | None, allowed: Collection[str]) -> str:
+def _mend(reference: Measured, other: Measured, shared: Shared | None, allowed: Collection[str]) -> str:
     """What to do about runs of other images."""
     if shared is None:
         bare = " and ".join(run.name for run in (reference, other) if run.keys is None)
@@ -120,7 +101,7 @@ def _mend(reference: Measured, other: Measured, shared: _Shared | None, allowed:
             f"{SAME_IMAGES} What both saw could be compared, but {bare} was written without its images' keys: "
             "evaluate it again."
         )
-    n = len(shared.reference)
+    n = len(shared.one)
     if n < FEWEST:
         return f"They share {n} image{'' if n == 1 else 's'}, and it takes {FEWEST} to compare them. {SAME_IMAGES}"
     refused = [field for field in differing(reference.run.protocol, other.run.protocol) if field not in allowed]

@@ -8,16 +8,15 @@ from itertools import groupby
 
 from ppbench.compare.calibration import calibration_differences
 from ppbench.compare.difference import ADJUSTED, Difference, Group
-from ppbench.compare.intervals import paired_interval, paired_test
+from ppbench.compare.intervals import cell_test, paired_interval, paired_test, smallest_shown
 from ppbench.compare.measured import PART_OF_RUN, Measured, in_common
 from ppbench.compare.quantities import Quantity, normalizer_images, quantities
 from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.margins import rough_ratios
 from ppbench.metrics.metric import Unavailable
 from ppbench.metrics.normalizers import Normalizer
-from ppbench.metrics.paired import detectable, holm, mcnemar
-
-FEWEST = 2
-"""Images of which a deviation can be had."""
+from ppbench.metrics.paired import holm
+from ppbench.metrics.pairing import FEWEST
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class Comparison:
     """What differs between the protocols and was allowed to, in words."""
     remarks: tuple[str, ...] = ()
     """What a reader must know of the images (`ppbench.compare.common_images.Pair`)."""
+    rough: tuple[str, ...] = ()
+    """Notes on ratios whose denominators are near 0 (`ppbench.metrics.margins.rough_ratios`)."""
 
     def group(self, group: Group) -> list[Difference]:
         """The differences of one group, in canonical order."""
@@ -54,6 +55,12 @@ class Comparison:
     def same_weights(self) -> bool:
         """Whether both are one model."""
         return self.reference.run.model.weights_sha256 == self.other.run.model.weights_sha256
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether both are right on the very same images in all cells that both have."""
+        keys = {cell.key for cell in self.reference.run.cells} & {cell.key for cell in self.other.run.cells}
+        return all(bool((self.reference.right[key] == self.other.right[key]).all()) for key in keys)
 
 
 def compare(
@@ -80,6 +87,7 @@ def compare(
     first, second = in_common(reference, other)
     divisor = first.accuracies if own else normalizer
     found = [_difference(quantity, first, second, confidence) for quantity in quantities(first, divisor)]
+    dividing = normalizer_images(first, divisor)
     of_sums = calibration_differences(first, second)
     found += (replace(difference, reason=PART_OF_RUN) for difference in of_sums) if first.is_part else of_sums
     return Comparison(
@@ -88,10 +96,11 @@ def compare(
         confidence,
         normalizer=divisor.source if divisor else "none",
         normalizer_is_reference=own,
-        normalizer_is_exact=isinstance(divisor, Accuracies) and normalizer_images(first, divisor) is None,
+        normalizer_is_exact=isinstance(divisor, Accuracies) and dividing is None,
         differences=tuple(_adjusted(found)),
         allowed=tuple(allowed),
         remarks=tuple(remarks),
+        rough=tuple(rough_ratios(dividing, first.accuracies.headline, first.accuracies.severities) if dividing else ()),
     )
 
 
@@ -118,14 +127,14 @@ def _difference(quantity: Quantity, reference: Measured, other: Measured, confid
     points += after.value - before.value - points.mean()
     largest = quantity.largest(reference, before.value)
     if quantity.cell is not None:
-        p = mcnemar(reference.right[quantity.cell], other.right[quantity.cell])
+        p = cell_test(reference.right[quantity.cell], other.right[quantity.cell])
     else:
         p = paired_test(points, largest)
     return replace(
         bare,
         points=paired_interval(points, confidence, largest),
         p=p,
-        detectable=detectable(points, alpha=1 - confidence),
+        detectable=smallest_shown(points, 1 - confidence, largest),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +10,8 @@ from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
 from ppbench.compare.sheets import sheets
 from ppbench.compare.words import in_words
-from ppbench.report.export import DIGITS, to_latex, to_markdown
+from ppbench.report.export import to_latex, to_markdown
+from ppbench.report.records import csv_of_records, rounded
 
 CSV_COLUMNS = (
     "reference_run", "run", "group", "name", "reference", "value", "difference", "low", "high", "confidence", "p",
@@ -68,13 +67,13 @@ def _difference_dict(difference: Difference) -> dict[str, Any]:
         "group": difference.group,
         "name": difference.name,
         "label": difference.label,
-        "reference": _round(difference.reference),
-        "value": _round(difference.value),
-        "difference": _round(difference.change),
-        "low": _round(interval and interval.low),
-        "high": _round(interval and interval.high),
+        "reference": rounded(difference.reference),
+        "value": rounded(difference.value),
+        "difference": rounded(difference.change),
+        "low": rounded(interval and interval.low),
+        "high": rounded(interval and interval.high),
         "p": difference.p,
-        "detectable": _round(difference.detectable),
+        "detectable": rounded(difference.detectable),
         "reason": difference.reason,
         "metric": difference.metric,
         "unit": difference.unit,
@@ -82,15 +81,14 @@ def _difference_dict(difference: Difference) -> dict[str, Any]:
 
 
 def _to_csv(comparisons: Sequence[Comparison]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for comparison in comparisons:
-        names = {"reference_run": comparison.reference.name, "run": comparison.other.name}
-        for difference in comparison.differences:
-            writer.writerow({**names, "confidence": comparison.confidence, **_difference_dict(difference)})
-    return buffer.getvalue()
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS)
+    records = (
+        {
+            "reference_run": comparison.reference.name,
+            "run": comparison.other.name,
+            "confidence": comparison.confidence,
+            **_difference_dict(difference),
+        }
+        for comparison in comparisons
+        for difference in comparison.differences
+    )
+    return csv_of_records(CSV_COLUMNS, records)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.metrics.intervals import Interval, deviation, quantile, variance_slope
-from ppbench.metrics.paired import paired_p
+from ppbench.metrics.paired import mcnemar, paired_p
 from ppbench.metrics.sequences import PSEUDO_IMAGES
 
 POINTS = 100.0
 """The largest difference of two errors of an image."""
+POWER = 0.8
+"""Probability with which a difference that is said to be shown by so many images is found."""
 
 
 def floored_deviation(differences: NDArray[np.float64], largest: float = POINTS) -> float:
@@ -48,3 +51,51 @@ def paired_test(differences: NDArray[np.float64], largest: float = POINTS) -> fl
         return 1.0
     errors = mean / floored_deviation(differences, largest) * math.sqrt(len(differences))
     return max(paired_p(differences), math.erfc(errors / math.sqrt(2)))
+
+
+def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
+    """Two-sided p-value of equal accuracy in one cell: McNemar's, where `paired_test` is not the more careful.
+
+    So no p-value is below 1 - confidence where the interval of that confidence has room for no difference.
+
+    Args:
+        right_a: ``(n,)``, where the first model is right, n at least 2.
+        right_b: ``(n,)``, the second, of the same images.
+    """
+    points = POINTS * (right_a.astype(np.float64) - right_b)
+    return max(mcnemar(right_a, right_b), paired_test(points))
+
+
+def smallest_shown(differences: NDArray[np.float64], alpha: float = 0.05, largest: float = POINTS) -> float:
+    """The smallest mean difference that the test in use finds with probability `POWER` on images like these.
+
+    The images have the variance seen, but no less than what a difference makes by itself: one of d is made by d / D of
+    the images at least, where D is how large their differences are (mean square over mean size). Few images that
+    differ are thus no promise to find a difference smaller than the test can: of 500 images, 10 must differ in one
+    cell, 2 points. The test looks at the larger deviation of `floored_deviation`.
+
+    Args:
+        differences: ``(n,)``, one an image, n at least 2.
+        alpha: Probability of finding a difference where there is none.
+        largest: As in `floored_deviation`.
+    """
+    n, sizes = len(differences), np.abs(differences)
+    reach = float(sizes.max()) or largest
+    typical = float((sizes**2).sum() / sizes.sum()) if sizes.any() else largest
+    seen, normal = deviation(differences) ** 2, NormalDist()
+    tested, missed = normal.inv_cdf(1 - alpha / 2), normal.inv_cdf(POWER)
+
+    def is_shown(size: float) -> bool:
+        variance = max(seen, size * typical)
+        # At most D where all images that differ do so in one direction, less where they also do in the other.
+        slope = typical * size * typical / variance
+        looked_at = max(variance, PSEUDO_IMAGES * reach**2 / n) + PSEUDO_IMAGES * slope**2 / n
+        return size * math.sqrt(n) >= tested * math.sqrt(looked_at) + missed * math.sqrt(variance)
+
+    low, high = 0.0, reach
+    while not is_shown(high):
+        low, high = high, 2 * high
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_shown(middle) else (middle, high)
+    return high

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.per_image import PerImage
-from ppbench.run import Cell, Run, read_bits, read_image_keys, read_run
+from ppbench.run import BEYOND_TOP1, Cell, Run, read_bits, read_image_keys, read_run
 from ppbench.vocabulary import CLEAN, in_order
 
 Key = tuple[str, int]
 
-BEYOND_TOP1 = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
-"""Counts of a cell that are of all its images together."""
 PART_OF_RUN = "run files have its sums over all images of a run, not over those that both saw"
 """Why what needs these counts is unknown of a part of the images."""
 

@@ -41,6 +41,7 @@ def _conditions(comparisons: Sequence[Comparison]) -> Iterator[str]:
     first = comparisons[0]
     if any(comparison.normalizer_is_exact for comparison in comparisons):
         yield f"Intervals of CE take the errors of {first.normalizer} as exact."
+    yield from dict.fromkeys(note for comparison in comparisons for note in comparison.rough)
     remarks = [remark for comparison in comparisons for remark in comparison.remarks]
     yield from (f"Note: {remark}." for remark in dict.fromkeys(remarks))
     allowed = [words for comparison in comparisons for words in comparison.allowed]

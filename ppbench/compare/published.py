@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +13,8 @@ from ppbench.metrics.metric import Metric
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.published import MCE, PUBLISHED
 from ppbench.registry import unknown_name
-from ppbench.report.export import DIGITS, to_latex, to_markdown
+from ppbench.report.export import to_latex, to_markdown
+from ppbench.report.records import csv_of_records, rounded
 from ppbench.report.sheets import MISSING, NOT_AVAILABLE, Line, Sheet
 from ppbench.run import Run
 
@@ -79,18 +78,14 @@ def export(beside: Beside, form: str) -> str:
     if form in ("markdown", "latex"):
         return {"markdown": to_markdown, "latex": to_latex}[form](sheet(beside))
     records = [
-        {"model": name, "label": label, "value": None if m.value is None else round(m.value, DIGITS),
+        {"model": name, "label": label, "value": rounded(m.value),
          "unit": m.unit, "source": source, "reason": m.reason}
         for name, metrics, source in beside.rows
         for label, m in metrics.items()
     ]  # fmt: skip
     if form == "json":
         return json.dumps({"published": beside.name, "results": records}, indent=2, ensure_ascii=False)
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return buffer.getvalue()
+    return csv_of_records(list(records[0]), records)
 
 
 def _cells(metrics: dict[str, Metric], labels: Sequence[str]) -> list[str]:

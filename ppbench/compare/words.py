@@ -42,8 +42,8 @@ def p_value(p: float) -> str:
 
 
 def detectable_words(points: float) -> str:
-    """``1.23``; a dash where no two images differ, which tells nothing of what others would show."""
-    return f"{points:.2f}" if points else "–"
+    """``1.23``"""
+    return f"{points:.2f}"
 
 
 def _families(comparison: Comparison) -> str:
@@ -78,7 +78,7 @@ def _overall(comparison: Comparison) -> str:
     if mean.points is None or mean.detectable is None:
         return f"Overall: n/a: {mean.reason}."
     interval = points(mean.points, comparison.confidence)
-    if not mean.detectable and mean.points.value == 0:
+    if comparison.is_alike:
         return "Overall no image makes a difference."
     if mean.is_shown(comparison.alpha):
         word = "less" if mean.points.value < 0 else "more"

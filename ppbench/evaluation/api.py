@@ -19,7 +19,7 @@ from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.evaluation.baseline import Baseline
 from ppbench.evaluation.devices import check_precision, choose_device, describe_device
 from ppbench.evaluation.enough import DecidedAgainst, Enough, NarrowEnough, metric_weights
-from ppbench.evaluation.heads import choose_head, read_classes
+from ppbench.evaluation.heads import choose_head, class_subset, read_classes
 from ppbench.evaluation.loop import Advance, Settings, check_fits, evaluate_all
 from ppbench.evaluation.outputs import Output, Say, claimed, place, save
 from ppbench.evaluation.plausibility import doubtful
@@ -65,8 +65,8 @@ class Job:
     """Half-width in points at which to stop."""
     until_decided: Path | None = None
     """Baseline run against which to decide."""
-    max_drop: float = 0.0
-    """In points, against the baseline."""
+    max_drop: float | None = None
+    """In points, against the baseline; None: 0."""
     until_metric: str | None = None
     command: str = ""
 
@@ -78,6 +78,10 @@ class Job:
                 raise UsageError(f"{name} {value} is not allowed", f"It is at least {smallest}.")
         if self.until is not None and self.until_decided is not None:
             raise UsageError("--until and --until-decided are given", "Give one of the two.")
+        if self.max_drop is not None and self.until_decided is None:
+            raise UsageError("--max-drop is only for --until-decided", "Add `--until-decided RUN`, or leave it out.")
+        if self.until_metric is not None and self.until is None and self.until_decided is None:
+            raise UsageError("--until-metric needs something to wait for", "Add `--until POINTS`, or leave it out.")
 
     def open_source(self, geometry: Geometry) -> Source:
         """The images.
@@ -155,7 +159,7 @@ def prepare(job: Job, models: Sequence[str | Subject], progress: Callable[[int, 
     for subject in subjects:
         check_fits(subject, source, settings)
     source.check(settings.corruptions, settings.severities)
-    return Prepared(subjects, source, settings, _enough(job, source, settings, len(subjects)))
+    return Prepared(subjects, source, settings, _enough(job, source, settings, subjects))
 
 
 def open_images(job: Job, subjects: Sequence[Subject]) -> tuple[Source, Settings]:
@@ -271,6 +275,8 @@ def measure_predictions(path: Path, job: Job, target: Path) -> tuple[Result, Pat
         UsageError: If a name or value is not allowed, or another process is writing to the same place.
         DataError: If the predictions or the dataset are missing or do not fit.
     """
+    if job.until is not None or job.until_decided is not None:
+        raise UsageError("--until is not for --predictions", "They are of all images already: leave it out.")
     source, settings = open_images(job, [])
     started = datetime.now(UTC)
     identity, outcome = score_predictions(path, source, settings)
@@ -376,7 +382,7 @@ def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str |
     return Subject(card.architecture, model, card)
 
 
-def _enough(job: Job, source: Source, settings: Settings, subjects: int) -> Enough | None:
+def _enough(job: Job, source: Source, settings: Settings, subjects: Sequence[Subject]) -> Enough | None:
     """When to end before all images are done; None: never. Images that a baseline lacks are taken from the source."""
     if job.until is None and job.until_decided is None:
         return None
@@ -385,11 +391,13 @@ def _enough(job: Job, source: Source, settings: Settings, subjects: int) -> Enou
         wanted, source, settings.corruptions, settings.severities, DATASETS.get(job.dataset).normalizer
     )
     if job.until_decided is None:
-        return NarrowEnough(job.until or 0.0, source, job.seed, subjects, label, weights)
-    baseline = Baseline.read(job.until_decided, source, settings)
+        return NarrowEnough(job.until or 0.0, source, job.seed, len(subjects), label, weights)
+    heads = [(check_fits(subject, source, settings), subject.card) for subject in subjects]
+    classes = [class_subset(head, card, source, chosen=settings.chosen_classes) for head, card in heads]
+    baseline = Baseline.read(job.until_decided, source, settings, classes)
     source.limit(baseline.seen)
     return DecidedAgainst(
-        job.max_drop, baseline.errors, baseline.weights_sha256, source, job.seed, subjects, label, weights
+        job.max_drop or 0.0, baseline.errors, baseline.weights_sha256, source, job.seed, len(subjects), label, weights
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +14,12 @@ from ppbench.data.source import Source, ids_hash
 from ppbench.errors import NotComparableError
 from ppbench.evaluation.loop import Settings, cells_of
 from ppbench.evaluation.record import fingerprint_of
+from ppbench.metrics.pairing import FEWEST, shared_images
 from ppbench.metrics.per_image import PerImage
-from ppbench.run import Run, image_keys, read_bits, read_image_keys, read_run
+from ppbench.run import ClassSubset, Run, image_keys, read_bits, read_image_keys, read_run
 
-FEWEST = 2
-"""Images of which a deviation can be had."""
-SAME_WAY = "Give a baseline run of the same images, with the same --limit, --seed, --recipe and --precision."
+SAME_WAY = "Give a baseline run of the same images: same --limit, --seed, --recipe, --precision, --logits."
+SAME_CELLS = "Give the same --corruptions and --severities, or a baseline that has them."
 
 
 class Baseline(NamedTuple):
@@ -31,24 +32,35 @@ class Baseline(NamedTuple):
     weights_sha256: str
 
     @classmethod
-    def read(cls, path: Path, source: Source, settings: Settings) -> Baseline:
+    def read(
+        cls, path: Path, source: Source, settings: Settings, classes: Sequence[ClassSubset | None] = ()
+    ) -> Baseline:
         """Read the run file at ``path``, with what lies beside it.
+
+        Args:
+            path: Of the baseline.
+            source: The images of the evaluation.
+            settings: Of the evaluation.
+            classes: Which outputs compete, of each model that is evaluated, as its run file will say.
 
         Raises:
             DataError: If the run or its bits are missing or damaged.
-            NotComparableError: If its images were made in another way, it lacks cells, or it is not known to have two
-                of the source's images.
+            NotComparableError: If it was measured in another way, lacks cells, or is not known to have two of the
+                source's images.
         """
         run = read_run(path)
-        _check_made_alike(run, source, settings, path)
+        _check_made_alike(run, source, settings, classes, path)
         seen, places = _common(path, run, source)
         right = {cell: bits[places] for cell, bits in read_bits(path, run).items()}
         return cls(PerImage.from_run(run, right), seen, run.model.weights_sha256)
 
 
-def _check_made_alike(baseline: Run, source: Source, settings: Settings, path: Path) -> None:
+def _check_made_alike(
+    baseline: Run, source: Source, settings: Settings, classes: Sequence[ClassSubset | None], path: Path
+) -> None:
     there = baseline.protocol
-    lacking = {*settings.corruptions} - {*there.corruptions} or {*settings.severities} - {*there.severities}
+    severities = {f"severity {level}" for level in {*settings.severities} - {*there.severities}}
+    lacking = sorted(({*settings.corruptions} - {*there.corruptions}) | severities)
     here = {
         "dataset": source.dataset, "source": source.kind, "recipe": source.recipe, "engine": source.engine,
         "seed": settings.seed, "total": source.total, "precision": settings.precision,
@@ -56,8 +68,24 @@ def _check_made_alike(baseline: Run, source: Source, settings: Settings, path: P
     differing = [name for name, value in here.items() if getattr(there, name) != value]
     if not (differing or lacking or _is_of_set(baseline, source, settings)):
         differing = ["fingerprint"]
-    if differing or lacking:
-        raise NotComparableError(f"{path} is of other images: {', '.join(differing) or 'cells'} differ", SAME_WAY)
+    # The images are the same by now, and so are the classes that they are of.
+    if not differing and any(_competing(own, source) != _competing(there.classes, source) for own in classes):
+        differing = ["logits"]
+    if lacking and not differing:
+        raise NotComparableError(f"{path} lacks cells of this evaluation: {', '.join(lacking)}", SAME_CELLS)
+    if differing:
+        verb = "differs" if len(differing) == 1 and differing != ["logits"] else "differ"
+        raise NotComparableError(f"{path} was measured in another way: {_in_words(differing)} {verb}", SAME_WAY)
+
+
+def _in_words(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _competing(classes: ClassSubset | None, source: Source) -> int:
+    """Outputs that a prediction is chosen from."""
+    return source.num_classes if classes is None else classes.competing
 
 
 def _is_of_set(baseline: Run, source: Source, settings: Settings) -> bool:
@@ -74,14 +102,14 @@ def _common(path: Path, baseline: Run, source: Source) -> tuple[NDArray[np.int64
     if baseline.protocol.ids_sha256 == ids_hash(source.ids):
         every = np.arange(len(source.ids))
         return every, every
-    here, there = image_keys(source.ids), read_image_keys(path, baseline)
-    if here is None or there is None:
+    shared = shared_images(image_keys(source.ids), read_image_keys(path, baseline))
+    if shared is None:
         raise NotComparableError(
             f"{path} is of {baseline.protocol.n:,} images, this evaluation of {len(source.ids):,}, and without the "
             "images' keys it is not known which are in both",
             "Evaluate the baseline again, or give the same --limit and --seed, and a baseline that did not stop early.",
         )
-    _, seen, places = np.intersect1d(here, there, assume_unique=True, return_indices=True)
+    seen, places = shared
     if len(seen) < FEWEST:
         raise NotComparableError(
             f"{path} is of other images: {len(seen)} of its {baseline.protocol.n:,} images "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ class Enough(ABC):
         self._label, self._weights, self._strata = label, weights, source.labels
         self._looks = 0
         self._reached = False
-        self._sequences = [self._sequence(source.total) for _ in range(subjects)]
+        self._sequences = [self._sequence(len(order), source.total) for _ in range(subjects)]
 
     def fits(self, record: Record) -> bool:
         """Whether all images of a record are of one chunk, so that it is counted or not as a whole."""
@@ -85,8 +86,8 @@ class Enough(ABC):
         return ", ".join(known) if self._looks else ""
 
     @abstractmethod
-    def _sequence(self, total: int) -> ConfidenceSequence:
-        """A new sequence for ``total`` images."""
+    def _sequence(self, available: int, total: int) -> ConfidenceSequence:
+        """A new sequence for ``available`` images of ``total``."""
 
     @abstractmethod
     def _is_enough(self, sequence: ConfidenceSequence) -> bool: ...
@@ -95,17 +96,19 @@ class Enough(ABC):
     def _wanted(self) -> str:
         """What is waited for, in words."""
 
-    def _baseline(self) -> str | None:
-        return None
+    def _of_comparison(self, sequence: ConfidenceSequence) -> dict[str, Any]:
+        """What a run file says of a comparison, by field of `Stopping`."""
+        return {}
 
     def _values(self, tally: Tally, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """``(k,)``: the part of each image in the metric."""
         rows = {cell: row for row, cell in enumerate(tally.cells)}
         return PerImage("this model", ~tally.right[:, places], rows).weighted(self._weights)
 
-    def _span(self) -> float:
-        """Largest less smallest possible value of an image."""
-        return sum(abs(weight) for weight in self._weights.values())
+    def _bounds(self) -> tuple[float, float]:
+        """Smallest and largest possible value of an image."""
+        factors = self._weights.values()
+        return sum(min(0.0, weight) for weight in factors), sum(max(0.0, weight) for weight in factors)
 
     def _stopping(self, sequence: ConfidenceSequence) -> Stopping:
         value, low, high = sequence.interval
@@ -117,7 +120,7 @@ class Enough(ABC):
             high=100 * high,
             wanted=self._wanted(),
             reached=self._reached,
-            baseline=self._baseline(),
+            **self._of_comparison(sequence),
         )
 
 
@@ -137,8 +140,10 @@ class NarrowEnough(Enough):
         self._half_width = half_width
         super().__init__(source, seed, subjects, label, weights)
 
-    def _sequence(self, total: int) -> ConfidenceSequence:
-        return ConfidenceSequence(CONFIDENCE, half_width=self._half_width / 100, total=total, span=self._span())
+    def _sequence(self, available: int, total: int) -> ConfidenceSequence:
+        return ConfidenceSequence(
+            CONFIDENCE, half_width=self._half_width / 100, available=available, total=total, bounds=self._bounds()
+        )
 
     def _is_enough(self, sequence: ConfidenceSequence) -> bool:
         return sequence.is_narrow
@@ -171,23 +176,31 @@ class DecidedAgainst(Enough):
         self._max_drop, self._of_baseline, self._sha256 = max_drop, baseline.weighted(weights), weights_sha256
         super().__init__(source, seed, subjects, f"{label} above the baseline's", weights)
 
-    def _sequence(self, total: int) -> ConfidenceSequence:
+    def _sequence(self, available: int, total: int) -> ConfidenceSequence:
         # Half of what is tolerated tells no drop from one that is not; without tolerance, half a point. Which of two
         # models errs more is a question about images like these: not even all of this set's decide it for sure.
         half_width = (self._max_drop or 1.0) / 200
-        return ConfidenceSequence(CONFIDENCE, half_width=half_width, span=2 * self._span())
+        return ConfidenceSequence(CONFIDENCE, half_width=half_width, available=available, bounds=self._bounds())
+
+    def _bounds(self) -> tuple[float, float]:
+        low, high = super()._bounds()
+        return low - high, high - low
 
     def _values(self, tally: Tally, places: NDArray[np.int64]) -> NDArray[np.float64]:
         return super()._values(tally, places) - self._of_baseline[places]
 
     def _is_enough(self, sequence: ConfidenceSequence) -> bool:
-        return decided(sequence.interval, self._max_drop / 100) is not None
+        return self._decided(sequence) is not None
+
+    def _decided(self, sequence: ConfidenceSequence) -> bool | None:
+        return decided(sequence.interval, self._max_drop / 100)
 
     def _wanted(self) -> str:
         return f"decided against max drop {self._max_drop:g}"
 
-    def _baseline(self) -> str:
-        return self._sha256
+    def _of_comparison(self, sequence: ConfidenceSequence) -> dict[str, Any]:
+        decision = {True: "within", False: "beyond", None: None}[self._decided(sequence)]
+        return {"baseline": self._sha256, "max_drop": self._max_drop, "decision": decision}
 
 
 METRICS = ("mCE", "relative_mCE", "mean_error")

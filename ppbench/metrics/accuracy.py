@@ -69,6 +69,8 @@ class Accuracies:
     """Which images it got wrong, for intervals; None if that is not known."""
     trained_on: tuple[str, ...] = ()
     """Those of the corruptions that augmentations of the model's training are of the same kind as."""
+    conversion: str | None = None
+    """How the model was made of a plain network, if it was, in words."""
 
     @classmethod
     def from_errors(cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None) -> Accuracies:
@@ -94,7 +96,8 @@ class Accuracies:
         images = None if bits is None else _per_image(run, bits)
         interrupted = run.status == "interrupted"
         trained_on = tuple(name for name in corruptions if name in run.model.trained_on_corruptions)
-        return cls(run.model.name, errors, clean, corruptions, severities, protocol, interrupted, images, trained_on)
+        found = (errors, clean, corruptions, severities, protocol, interrupted, images, trained_on)
+        return cls(run.model.name, *found, run.model.conversion)
 
     @classmethod
     def from_csv(cls, path: Path) -> Accuracies:

@@ -10,7 +10,7 @@ from ppbench.metrics.metric import Metric, Unavailable, metric
 from ppbench.run import MICRO, Cell, Run
 from ppbench.vocabulary import CLEAN
 
-LABELS_ONLY = "the predictions came as labels, without probabilities"
+NO_PROBABILITIES = "no probabilities: the predictions came as labels, or this is a baseline, which keeps top-1 alone"
 """Why nothing is known of a cell but its top-1 results."""
 
 
@@ -24,7 +24,7 @@ def expected_calibration_error(cell: Cell) -> float:
         Unavailable: If there were no probabilities.
     """
     if cell.bin_top1 is None or cell.bin_confidence is None:
-        raise Unavailable(LABELS_ONLY)
+        raise Unavailable(NO_PROBABILITIES)
     pairs = zip(cell.bin_top1, cell.bin_confidence, strict=True)
     return sum(abs(right - confidence / MICRO) for right, confidence in pairs) / cell.n
 
@@ -36,7 +36,7 @@ def log_loss(cell: Cell) -> float:
         Unavailable: If there were no probabilities.
     """
     if cell.nll_micronats is None:
-        raise Unavailable(LABELS_ONLY)
+        raise Unavailable(NO_PROBABILITIES)
     return cell.nll_micronats / MICRO / cell.n
 
 
@@ -47,7 +47,7 @@ def top5_error(cell: Cell) -> float:
         Unavailable: If these are unknown.
     """
     if cell.top5 is None:
-        raise Unavailable(LABELS_ONLY if cell.nll_micronats is None else "the five highest outputs are unknown")
+        raise Unavailable(NO_PROBABILITIES if cell.nll_micronats is None else "the five highest outputs are unknown")
     return 1 - cell.top5 / cell.n
 
 

@@ -41,11 +41,12 @@ def quantile(confidence: float) -> float:
     """How many standard errors a two-sided interval reaches to each side: 1.96 for 0.95.
 
     Raises:
-        UsageError: If ``confidence`` is not between 0 and 1.
+        UsageError: If ``confidence`` is below 0.5 or not below 1: an interval that is more often wrong than right is a
+            percentage mistaken, or a slip.
     """
-    if not 0 < confidence < 1:
+    if not 0.5 <= confidence < 1:
         raise UsageError(
-            f"a confidence of {confidence:g} is not allowed", "It is a fraction between 0 and 1, such as 0.95."
+            f"a confidence of {confidence:g} is not allowed", "It is a fraction from 0.5 to below 1, such as 0.95."
         )
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 

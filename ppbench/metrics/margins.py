@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ppbench.metrics import weights as of
 from ppbench.metrics.accuracy import Accuracies
-from ppbench.metrics.intervals import Interval, fraction_interval, quantile
+from ppbench.metrics.intervals import Interval, deviation, fraction_interval, quantile
 from ppbench.metrics.joint import JointErrors
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.normalizers import Normalizer
@@ -16,6 +16,10 @@ from ppbench.metrics.weights import Weights
 
 SAME_SAMPLE = ("dataset", "fingerprint", "ids_sha256", "n")
 """What two runs' protocols must agree in for their bits to be of the same images, one by one."""
+
+
+NEAR_ZERO_ERRORS = 3.0
+"""Standard errors from 0 within which a denominator may have another sign, or none, on other images."""
 
 
 class Margins:
@@ -111,3 +115,34 @@ def paired_images(accuracies: Accuracies, other: Normalizer | None) -> PerImage 
     here, there = accuracies.protocol, other.protocol
     same = here is not None and all(getattr(here, field) == getattr(there, field) for field in SAME_SAMPLE)
     return other.per_image if same else None
+
+
+def rough_ratios(normalizer: PerImage, corruptions: Sequence[str], severities: Sequence[int]) -> list[str]:
+    """Notes on ratios whose denominators these images do not tell from 0: no delta method is right about them.
+
+    Args:
+        normalizer: Whose errors over the images are the denominators.
+        corruptions: Those that are divided.
+        severities: Of their errors.
+    """
+    notes = []
+    for relative, name, what in (
+        (False, "CE", "error"),
+        (True, "Relative CE", "error above clean"),
+    ):
+        near = [c for c in corruptions if _is_near_zero(normalizer, c, severities, relative=relative)]
+        if near:
+            notes.append(
+                f"{name} and its means are rough: the {what} of {normalizer.source} that they divide by is within "
+                f"{NEAR_ZERO_ERRORS:g} standard errors of 0 on {', '.join(near)}. Intervals end too soon on the side "
+                "of the larger ratios; more images are needed."
+            )
+    return notes
+
+
+def _is_near_zero(model: PerImage, corruption: str, severities: Sequence[int], *, relative: bool) -> bool:
+    weights = of.over_corruptions({corruption: 1.0}, severities, relative=relative)
+    if model.n < 2 or not all(key in model.cells for key in weights):
+        return False
+    values = model.weighted(weights)
+    return abs(float(values.mean())) < NEAR_ZERO_ERRORS * deviation(values) / model.n**0.5

@@ -19,31 +19,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EXACT = 1000
-"""Up to this many images that one model has right and the other wrong, McNemar's test is the exact binomial one."""
+"""Up to this many images that one model has right and the other wrong, McNemar's mid-p is summed from binomials."""
 
 BLOCK = 1 << 22
 """Signs drawn at once by `permutation_p`."""
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """Two-sided p-value of equal accuracy in one cell (McNemar, Psychometrika 1947).
+    """Two-sided p-value of equal accuracy in one cell (McNemar, Psychometrika 1947), mid-p.
 
-    Exact (binomial) for up to `EXACT` discordant images, else chi-square with Edwards' continuity correction, which
-    differs from it by less than 1e-3 there.
+    The exact binomial test with half of the probability of what was seen: the exact one counts it whole, and finds too
+    little (Fagerland, Lydersen & Laake, BMC Medical Research Methodology 2013). For more than `EXACT` discordant images
+    chi-square without correction, which differs from it by less than 1e-4 there.
 
     Args:
         right_a: ``(n,)``, where the first model is right.
         right_b: ``(n,)``, the second, of the same images.
     """
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    discordant = only_a + only_b
+    discordant, fewer = only_a + only_b, min(only_a, only_b)
     if discordant == 0:
         return 1.0
     if discordant > EXACT:
-        return math.erfc(max(0, abs(only_a - only_b) - 1) / math.sqrt(2 * discordant))
-    tail = sum(math.comb(discordant, k) for k in range(min(only_a, only_b) + 1))
+        return math.erfc(abs(only_a - only_b) / math.sqrt(2 * discordant))
+    twice = 2 * sum(math.comb(discordant, k) for k in range(fewer)) + math.comb(discordant, fewer)
     # Integers are divided, as 2 to the power of 1000 discordant images is near the end of floating-point numbers.
-    return min(1.0, 2 * tail / 2**discordant)
+    return min(1.0, twice / 2**discordant)
 
 
 def paired_p(differences: NDArray[np.float64], strata: NDArray[np.int64] | None = None) -> float:

@@ -48,44 +48,48 @@ class ConfidenceSequence:
         *,
         half_width: float | None = None,
         images: int | None = None,
+        available: int | None = None,
         total: int | None = None,
-        span: float = 1.0,
+        bounds: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         """Plan a sequence; one of ``half_width`` and ``images`` says where it is to be narrowest.
+
+        The plan is part of what is known beforehand: it may depend on nothing that the images will show.
 
         Args:
             confidence: Of covering the mean at all looks.
             half_width: Half-width at which one will stop, in the values' unit.
             images: Or the number of images at which one will stop.
+            available: Images there are to look at, if they are known; None: as many as one likes. Where they are too
+                few for ``half_width`` the sequence is narrowest at the last of them: planned for more it would be
+                wide there, and would decide nothing that it could.
             total: Images in the finite dataset; the sequence is about its mean, and at all images it has no width.
                 None: about images like these.
-            span: Largest less smallest possible value of an image: 1 for errors, 2 for differences of errors. It
-                counts as the range as long as all images have one value, so that this does not look certain.
+            bounds: Smallest and largest possible value of an image: 0 and 1 for errors, -1 and 1 for differences of
+                errors. No interval reaches beyond them; and they count as the range as long as all images have one
+                value, so that this does not look certain.
 
         Raises:
-            UsageError: If not exactly one plan is given, or a number is not above 0.
+            UsageError: If not exactly one plan is given, a number is not above 0, or the bounds have no width.
         """
         quantile(confidence)  # refuses what is none
-        given = {"half_width": half_width, "images": images, "span": span}
+        given = {"half_width": half_width, "images": images, "available": available}
         bad = [name for name, value in given.items() if value is not None and not value > 0]
         if bad:
             raise UsageError(f"{bad[0]} {given[bad[0]]:g} is not allowed", "It is above 0.")
+        if not bounds[0] < bounds[1]:
+            raise UsageError(f"bounds {bounds[0]:g}, {bounds[1]:g} are not allowed", "Give the smaller one first.")
         if (half_width is None) == (images is None):
             raise UsageError("a confidence sequence needs half_width or images", "Give one of the two.")
-        self.confidence, self.half_width, self.images, self.total, self.span = (
-            confidence,
-            half_width,
-            images,
-            total,
-            span,
-        )
+        self.confidence, self.half_width, self.images = confidence, half_width, images
+        self.available, self.total, self.bounds = available, total, bounds
         error = 1 - confidence
         self._bound = NormalDist().inv_cdf(1 - PLANNED_SHARE * error / 4)
         self._rest = (1 - PLANNED_SHARE) * error
         self._values: list[NDArray[np.float64]] = []
         self._strata: list[NDArray[np.int64]] = []
         self._plan_is_over = False
-        self.interval = Interval(math.nan, -math.inf, math.inf)
+        self.interval = Interval(math.nan, *bounds)
         """The latest one."""
 
     @property
@@ -127,7 +131,7 @@ class ConfidenceSequence:
     def _deviation(self, seen: NDArray[np.float64]) -> float:
         """Of the images seen, and of a few more that guard against a variance that is low by chance."""
         strata = np.concatenate(self._strata) if self._strata else None
-        seen_range = float(seen.max() - seen.min()) or self.span
+        seen_range = float(seen.max() - seen.min()) or self.bounds[1] - self.bounds[0]
         more = PSEUDO_IMAGES * (seen_range / 2) ** 2 + SLOPE_IMAGES * variance_slope(seen) ** 2
         return math.sqrt(deviation(seen, strata) ** 2 + more / len(seen))
 
@@ -166,7 +170,8 @@ class ConfidenceSequence:
         value, low, high = self.interval
         low, high = max(low, mean - reach), min(high, mean + reach)
         # Looks that exclude each other have missed the mean at least once, as 1 - confidence of sequences may.
-        low, high = (low, high) if low <= high else (mean - reach, mean + reach)
+        if low > high:
+            low, high = max(self.bounds[0], mean - reach), min(self.bounds[1], mean + reach)
         self.interval = Interval(value, low, high)
 
     def _information(self, n: int, spread: float) -> float:
@@ -178,13 +183,13 @@ class ConfidenceSequence:
 
     def _planned(self, spread: float) -> float:
         """Information, 1 / variance of the mean, at which the sequence is to be narrowest."""
-        if self.half_width is not None:
-            return (self._bound / self.half_width) ** 2
-        images = self.images or 0
-        if self.total is not None and images >= self.total:
-            # All images have no interval, so the plan is a little before them.
-            images = self.total - 1
-        return images / without_replacement(images, self.total) / spread**2
+        images = self.images or self.available
+        ends = [] if self.half_width is None else [(self._bound / self.half_width) ** 2]
+        if images is not None:
+            # All images of a dataset have no interval, so the plan is a little before them.
+            last = images if self.total is None else min(images, self.total - 1)
+            ends.append(self._information(last, spread))
+        return min(ends)
 
 
 def decided(interval: Interval, tolerance: float = 0.0) -> bool | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -120,12 +120,15 @@ def build_document(
     names = accuracies.corruptions
     # In canonical order the members of a family stand together.
     families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
-    rows = _Rows(accuracies, normalizer, margins)
+    rows = _Rows(accuracies, normalizer, margins, stopping)
+    metrics = _headline(headline_metrics(accuracies, normalizer, baseline), margins)
+    notes = _interval_notes(margins, no_bits)
+    notes += _stopping_notes(results, margins.confidence if margins else None) if isinstance(results, Run) else []
     return Document(
         accuracies=accuracies,
         normalizer=normalizer.source if normalizer else "none",
         baseline=baseline.source if baseline else None,
-        metrics=_headline(headline_metrics(accuracies, normalizer, baseline), margins),
+        metrics=tuple(map(rows.held, metrics)),
         corruptions=tuple(rows.over(name, (name,)) for name in names),
         families=tuple(rows.over(family, members) for family, members in families),
         overall=rows.over("mean", accuracies.headline),
@@ -133,7 +136,7 @@ def build_document(
         worst_cell=accuracies.worst_cell(),
         calibration=calibration_metrics(results) if isinstance(results, Run) else (),
         confidence=margins.confidence if margins else None,
-        interval_notes=(*_interval_notes(margins, no_bits), *_stopping_notes(stopping)),
+        interval_notes=tuple(notes),
         stopping=stopping,
     )
 
@@ -163,24 +166,50 @@ def _headline(metrics: tuple[Metric, ...], margins: Margins | None) -> tuple[Met
     return tuple(give[metric.name](metric) for metric in metrics)
 
 
-def _interval_notes(margins: Margins | None, no_bits: str | None) -> tuple[str, ...]:
+def _interval_notes(margins: Margins | None, no_bits: str | None) -> list[str]:
     if margins is None:
-        return (f"No intervals: {no_bits}.",) if no_bits else ()
+        return [f"No intervals: {no_bits}."] if no_bits else []
     notes = [f"±: {100 * margins.confidence:g} % interval, for images like these {margins.joint.n}."]
     if isinstance(margins.normalizer, Accuracies) and margins.paired_normalizer is None:
         notes.append(f"Intervals of CE take the errors of {margins.normalizer.source} as exact.")
-    return tuple(notes)
+    if margins.paired_normalizer is not None:
+        from ppbench.metrics.margins import rough_ratios
+
+        notes += rough_ratios(margins.paired_normalizer, margins.accuracies.headline, margins.accuracies.severities)
+    return notes
 
 
-def _stopping_notes(stopping: Stopping | None) -> list[str]:
+def how_it_ended(stopping: Stopping, n: int, total: int) -> str:
+    """How an evaluation ended that was to stop early, after ``n`` images of ``total``.
+
+    ``half-width 0.5 after 512 of 2,000 images``, ``half-width 0.5: not reached with all 500 images``,
+    ``decided against max drop 3 after 512 of 2,000 images: drop within 3 points``
+    """
+    if not stopping.reached:
+        images = "images" if stopping.baseline is None else "images that both have"
+        return f"{stopping.wanted}: not reached with all {n:,} {images}"
+    ended = f"{stopping.wanted} after {n:,} of {total:,} images"
+    return ended if stopping.decision is None else f"{ended}: drop {stopping.decision} {stopping.max_drop:g} points"
+
+
+def _stopping_notes(run: Run, confidence: float | None) -> list[str]:
     """An interval for a fixed number of images is too narrow where the number was chosen by looking at it."""
+    stopping = run.stopping
     if stopping is None:
         return []
     ends = f"{stopping.value:.2f} [{stopping.low:.2f}, {stopping.high:.2f}]"
+    too_sure = confidence is not None and confidence > stopping.confidence
+    absent = "; of a higher confidence there is none" if too_sure else ""
     return [
-        f"Images were added until {stopping.wanted}, {stopping.metric}: {ends} holds at all looks at once "
-        f"({100 * stopping.confidence:g} %), other intervals for a fixed number of images."
+        f"Early stopping: {how_it_ended(stopping, run.protocol.n, run.protocol.total)}. The interval of "
+        f"{stopping.metric}, {ends}, holds at all looks at once ({100 * stopping.confidence:g} %{absent}), other "
+        "intervals for a fixed number of images."
     ]
+
+
+def _is_of(stopping: Stopping, metric: Metric) -> bool:
+    """Whether an evaluation waited for this metric, whose label has the number of images too."""
+    return metric.label == stopping.metric or metric.label.startswith(stopping.metric.removesuffix("]") + ",")
 
 
 @dataclass(frozen=True)
@@ -190,6 +219,18 @@ class _Rows:
     accuracies: Accuracies
     normalizer: Normalizer | None
     margins: Margins | None
+    stopping: Stopping | None
+
+    def held(self, metric: Metric) -> Metric:
+        """The metric; with the interval that holds at every look, if its interval ended the evaluation.
+
+        Of a higher confidence than it was waited for with, there is none.
+        """
+        if self.stopping is None or self.margins is None or metric.value is None or not _is_of(self.stopping, metric):
+            return metric
+        if self.margins.confidence > self.stopping.confidence:
+            return replace(metric, interval=None)
+        return replace(metric, interval=Interval(metric.value, self.stopping.low, self.stopping.high))
 
     def over(self, name: str, corruptions: tuple[str, ...]) -> Row:
         """The row of one corruption, or of several under a name of their own."""
@@ -206,14 +247,14 @@ class _Rows:
             corruptions=corruptions,
             errors={severity: self.mean_error(corruptions, (severity,)) for severity in _columns(self.accuracies)},
             mean_error=self.mean_error(corruptions, self.accuracies.severities),
-            ce=ce,
-            relative_ce=relative,
+            ce=self.held(ce),
+            relative_ce=self.held(relative),
         )
 
     def mean_error(self, corruptions: tuple[str, ...], severities: tuple[int, ...]) -> Metric:
         """A mean error, with its interval if it has one."""
         bare = mean_error(self.accuracies, corruptions, severities)
-        return bare if self.margins is None else self.margins.mean_error(bare, corruptions, severities)
+        return bare if self.margins is None else self.held(self.margins.mean_error(bare, corruptions, severities))
 
 
 def _columns(accuracies: Accuracies) -> list[int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,11 +11,9 @@ from ppbench.metrics.corruption_error import FORMULAS
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
 from ppbench.report.document import Document, Row, accuracy_interval
+from ppbench.report.records import csv_of_rows, rounded
 from ppbench.report.sheets import Line, Sheet, sheets
 from ppbench.vocabulary import CLEAN, family_of
-
-DIGITS = 10
-"""Decimals kept in JSON and CSV: far finer than any measurement, and free of the last bits' noise."""
 
 CSV_COLUMNS = (
     "metric", "family", "corruption", "severity", "value", "unit", "label", "reason", "low", "high", "confidence",
@@ -90,21 +86,17 @@ def as_dict(document: Document) -> dict[str, Any]:
         "corruptions": [_corruption_dict(row) for row in document.corruptions],
         "families": [_family_dict(row) for row in document.families],
         "severities": [_severity_dict(s, metric) for s, metric in document.severities.items()],
-        "worst_cell": worst and {**worst._asdict(), "accuracy": _round(worst.accuracy)},
+        "worst_cell": worst and {**worst._asdict(), "accuracy": rounded(worst.accuracy)},
         "calibration": [_metric_dict(metric) for metric in document.calibration] or None,
     }
 
 
 def to_csv(documents: Sequence[Document]) -> str:
     """One tidy table of metrics and accuracies; with several runs a first column has their names."""
-    several = len(documents) > 1
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow((*(["run"] if several else []), *CSV_COLUMNS))
-    for document in documents:
-        name = [document.accuracies.source] if several else []
-        writer.writerows((*name, *row) for row in _tidy_rows(document))
-    return buffer.getvalue()
+    if len(documents) == 1:
+        return csv_of_rows(CSV_COLUMNS, _tidy_rows(documents[0]))
+    rows = ((document.accuracies.source, *row) for document in documents for row in _tidy_rows(document))
+    return csv_of_rows(("run", *CSV_COLUMNS), rows)
 
 
 def to_markdown(sheet: Sheet) -> str:
@@ -150,14 +142,14 @@ def _metric_dict(metric: Metric) -> dict[str, Any]:
 
 
 def _ends(interval: Interval) -> dict[str, float | None]:
-    return {"low": _round(interval.low), "high": _round(interval.high)}
+    return {"low": rounded(interval.low), "high": rounded(interval.high)}
 
 
 def _corruption_dict(row: Row) -> dict[str, Any]:
     return {
         "corruption": row.name,
         "family": family_of(row.name),
-        "severities": {str(s): _round(value) for s, value in row.accuracies.items()},
+        "severities": {str(s): rounded(value) for s, value in row.accuracies.items()},
         **_plain({"mean_error": row.mean_error, "CE": row.ce, "relative_CE": row.relative_ce}, row),
     }
 
@@ -166,7 +158,7 @@ def _family_dict(row: Row) -> dict[str, Any]:
     return {
         "family": row.name,
         "corruptions": list(row.corruptions),
-        "severities": {str(s): _round(value) for s, value in row.accuracies.items()},
+        "severities": {str(s): rounded(value) for s, value in row.accuracies.items()},
         **_plain({"mean_error": row.mean_error, "mCE": row.ce, "relative_mCE": row.relative_ce}, row),
     }
 
@@ -218,7 +210,7 @@ def _tidy_row(metric: Metric, family: str = "", corruption: str = "", severity: 
 
 def _two(interval: Interval | None) -> tuple[float | None, float | None]:
     """The ends as two fields, empty without an interval."""
-    return (_round(interval.low), _round(interval.high)) if interval else (None, None)
+    return (rounded(interval.low), rounded(interval.high)) if interval else (None, None)
 
 
 def _accuracy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
@@ -227,25 +219,21 @@ def _accuracy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
     if worst is not None:
         # The worst of many is lower than it will be again: no interval is right about it.
         place = (family_of(worst.corruption), worst.corruption, worst.severity)
-        yield "worst_cell", *place, _round(worst.accuracy), "fraction", "worst_cell", "", *_two(None)
+        yield "worst_cell", *place, rounded(worst.accuracy), "fraction", "worst_cell", "", *_two(None)
     clean = document.accuracies.clean
     if clean is not None:
         ends = _two(accuracy_interval(document.metrics[0]))
-        yield "accuracy", "", CLEAN, 0, _round(1 - clean), "fraction", "accuracy", "", *ends
+        yield "accuracy", "", CLEAN, 0, rounded(1 - clean), "fraction", "accuracy", "", *ends
     for row in document.corruptions:
         for severity, accuracy in row.accuracies.items():
             place = (family_of(row.name), row.name, severity)
             reason = row.errors[severity].reason or ""
             ends = _two(row.accuracy_intervals[severity])
-            yield "accuracy", *place, _round(accuracy), "fraction", "accuracy", reason, *ends
+            yield "accuracy", *place, rounded(accuracy), "fraction", "accuracy", reason, *ends
 
 
 def _value(metric: Metric) -> float | None:
-    return _round(metric.value)
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS)
+    return rounded(metric.value)
 
 
 def _emphasise(line: Line, escape: Callable[[str], str], bold: str, sheet: Sheet) -> list[str]:

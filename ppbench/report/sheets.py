@@ -152,14 +152,21 @@ def _reasons(documents: Sequence[Document]) -> list[str]:
 
 
 def training_notes(results: Sequence[Accuracies]) -> list[str]:
-    """Which models saw in training what they are tested with; with their names where there are several."""
-    named = len(results) > 1
-    return [
-        f"{f'{one.source}: trained' if named else 'Trained'} on augmentations that overlap with: "
-        f"{', '.join(one.trained_on)}."
-        for one in results
-        if one.trained_on
-    ]
+    """Which models saw in training what they are tested with, and which were made of a plain network.
+
+    With their names where there are several.
+    """
+    told = [(one.source, words) for one in results for words in _made(one)]
+    if len(results) > 1:
+        return [f"{name}: {words}." for name, words in told]
+    return [f"{words[0].upper()}{words[1:]}." for _, words in told]
+
+
+def _made(one: Accuracies) -> Iterator[str]:
+    if one.conversion is not None:
+        yield one.conversion
+    if one.trained_on:
+        yield f"trained on augmentations that overlap with: {', '.join(one.trained_on)}"
 
 
 def _interval_notes(documents: Sequence[Document]) -> list[str]:

@@ -7,6 +7,7 @@ errors on ImageNet-C.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ppbench.metrics.paired import images_needed
 from ppbench.vocabulary import C15, SEVERITIES
 from tests.check.simulate import RULES, alarms
 from tests.evaluation.simulate import decisions
-from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, sparse, sparse_sequences
+from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, rough, sparse, sparse_sequences
 from tests.metrics.synthetic import draw, per_image, truth
 
 CLASSES = 1000
@@ -30,15 +31,21 @@ def main() -> None:
     """Print all tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3000, help="Repetitions of each simulation.")
-    runs = parser.parse_args().runs
-    print_needed()
-    print_coverage(runs)
-    print_sequences(runs // 2)
-    print_tests(runs)
-    print_gain(runs)
-    print_sparse(runs)
-    print_alarms(runs)
-    print_decisions(runs // 6)
+    tables: dict[str, Callable[[int], None]] = {
+        "needed": lambda runs: print_needed(),
+        "coverage": print_coverage,
+        "rough": lambda runs: print_rough(runs // 2),
+        "sequences": lambda runs: print_sequences(runs // 2),
+        "tests": print_tests,
+        "gain": print_gain,
+        "sparse": print_sparse,
+        "alarms": print_alarms,
+        "decisions": lambda runs: print_decisions(runs // 6),
+    }
+    parser.add_argument("--only", choices=tables, nargs="+", default=list(tables), help="These tables.")
+    arguments = parser.parse_args()
+    for name in arguments.only:
+        tables[name](arguments.runs)
 
 
 def print_needed() -> None:
@@ -95,6 +102,16 @@ def print_coverage(runs: int) -> None:
     print(f"\n{runs} runs; a rate is uncertain by ± {100 * NOISY * (0.05 * 0.95 / runs) ** 0.5:.1f} points.")
 
 
+def print_rough(runs: int) -> None:
+    """Relative mCE against a run with a denominator near 0."""
+    print("\n| images | denominator, points | interval below | interval above | told | n/a |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for images in (300, 1000):
+        for above_clean in (0.01, 0.02, 0.04, 0.08):
+            rates = " | ".join(f"{100 * rate:.1f} %" for rate in rough(runs, images, above_clean))
+            print(f"| {images} | {100 * above_clean:g} | {rates} |", flush=True)
+
+
 def print_sequences(runs: int) -> None:
     """Looking after every 50 images."""
     cases = {
@@ -140,11 +157,12 @@ def print_sparse(runs: int) -> None:
             f"| {worse}, {better} | {100 * found.covered:.1f} % | {100 * found.found:.1f} % | {found.wide:.2f} |",
             flush=True,
         )
-    print("\n| worse, better | half-width | right at every look | images |\n| --- | --- | --- | --- |")
+    print("\n| worse, better | half-width | right at every look | images | times fixed |")
+    print("| --- | --- | --- | --- | --- |")
     for worse, better, half_width in ((0.02, 0, 0.7), (0.01, 0.002, 0.5), (0.01, 0.01, 0.7)):
-        held, images = sparse_sequences(runs // 3, worse, better, half_width)
+        held, images, cost = sparse_sequences(runs // 3, worse, better, half_width)
         shares = f"{100 * worse:g} %, {100 * better:g} %"
-        print(f"| {shares} | {half_width} | {100 * held:.1f} % | {images:,.0f} |", flush=True)
+        print(f"| {shares} | {half_width} | {100 * held:.1f} % | {images:,.0f} | {cost:.2f} |", flush=True)
 
 
 def print_alarms(runs: int) -> None:
@@ -163,13 +181,15 @@ def print_alarms(runs: int) -> None:
 
 
 def print_decisions(runs: int) -> None:
-    """``--until-decided`` with 2 points tolerated."""
-    print(f"\n{runs} runs\n\n| true drop | decided within | decided beyond | images |\n| --- | --- | --- | --- |")
-    for drop in (0.0, 1.0, 2.0, 3.0, 4.0):
-        found = decisions(runs, drop, 2.0)
-        print(
-            f"| {drop:g} | {100 * found.within:.1f} % | {100 * found.beyond:.1f} % | {found.images:,.0f} |", flush=True
-        )
+    """``--until-decided`` with 2 points tolerated, and with few images for what is tolerated."""
+    print(f"\n{runs} runs\n\n| images, tolerated | true drop | decided within | decided beyond | images |")
+    print("| --- | --- | --- | --- | --- |")
+    many, few = (2560, 2.0), (500, 0.5)
+    for (images, max_drop), drops in ((many, (0.0, 1.0, 2.0, 3.0, 4.0)), (few, (0.0, 0.5, 2.0, 4.0, 6.0))):
+        for drop in drops:
+            found = decisions(runs, drop, max_drop, images=images)
+            rates = f"{100 * found.within:.1f} % | {100 * found.beyond:.1f} % | {found.images:,.0f}"
+            print(f"| {images:,}, {max_drop:g} | {drop:g} | {rates} |", flush=True)
 
 
 if __name__ == "__main__":

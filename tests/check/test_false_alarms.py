@@ -8,8 +8,7 @@ import pytest
 from ppbench.check.judge import judge
 from ppbench.check.rules import Rule
 from ppbench.check.verdict import Status
-from ppbench.compare.intervals import paired_test
-from ppbench.metrics.paired import mcnemar
+from ppbench.compare.intervals import cell_test, paired_test
 from tests.check.simulate import RULES as RULES_OF_ALL_KINDS
 from tests.check.simulate import alarms
 
@@ -31,7 +30,7 @@ def test_false_alarms_over_15_rules_are_at_most_5_percent(n, error, flips, cells
         wrong = [base ^ (random.random(base.shape, np.float32) < flips) for _ in range(2)]
         drops = 100 * (wrong[1].astype(np.float32) - wrong[0]).mean(axis=1, dtype=np.float64)
         if cells == 1:
-            tests = [mcnemar(~one[0], ~other[0]) for one, other in zip(*wrong, strict=True)]
+            tests = [cell_test(~one[0], ~other[0]) for one, other in zip(*wrong, strict=True)]
         else:
             tests = [paired_test(drop) for drop in drops]
         outcomes = judge(RULES, list(drops), tests, 0.95)

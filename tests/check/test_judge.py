@@ -99,9 +99,18 @@ def test_a_missing_cell_fails_and_one_missing_from_the_baseline_is_an_error():
     half = make_measured(errors, name="half", n=500)
     verdict = verdict_of(half, {"fog": 50.0, "snow": 50.0})
     assert statuses(verdict) == {"fog": Status.FAIL, "snow": Status.PASS}
-    assert "half lacks a cell of this rule" in verdict.text
+    assert "half lacks the cell fog/5 of this rule (a missing cell fails)" in verdict.text
     with pytest.raises(DataError, match="the baseline half lacks the cell fog/5"):
         check(OLD, half, {"fog": 1.0}, 0.95, OnInconclusive.PASS)
+
+
+def test_of_several_missing_cells_one_is_named_and_the_others_are_counted():
+    errors = {key: value for key, value in ERRORS.items() if key[0] != "fog" and key != ("clean", 0)}
+    verdict = verdict_of(make_measured(errors, name="half", n=500), {"fog": 50.0, "clean": 50.0})
+    assert [outcome.reason for outcome in verdict.outcomes] == [
+        "half lacks the cell fog/1 and 4 more of this rule (a missing cell fails): finish the evaluation",
+        "half lacks the cell clean of this rule (a missing cell fails): finish the evaluation",
+    ]
 
 
 def test_fewer_corruptions_are_not_comparable_and_if_allowed_rules_are_over_those_in_common():

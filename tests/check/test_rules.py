@@ -1,7 +1,7 @@
 import pytest
 
 from ppbench.check.config import read_config
-from ppbench.check.rules import parse_rules, resolve
+from ppbench.check.rules import parse_points, parse_rules, resolve
 from ppbench.errors import UsageError
 from ppbench.vocabulary import C15, C19, SEVERITIES
 from tests.builders import make_run
@@ -45,10 +45,38 @@ def test_parsing():
     assert parse_rules(["mean=0.5", " fog/3 = 2"]) == {"mean": 0.5, "fog/3": 2.0}
 
 
-@pytest.mark.parametrize("text", ["mean", "=1", "mean=", "mean=-1", "mean=nan", "mean=inf", "mean=101", "mean=much"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mean",
+        "=1",
+        "mean=",
+        "mean=-1",
+        "mean=nan",
+        "mean=inf",
+        "mean=101",
+        "mean=much",
+        "mean=1_0",
+        "fog=٣",
+        "fog=1e1",
+        "fog=+1",
+        "fog=.",
+    ],
+)
 def test_texts_that_are_no_rules(text):
     with pytest.raises(UsageError, match=r"maximal drop|name and points"):
         parse_rules([text])
+
+
+@pytest.mark.parametrize(("value", "points"), [(".5", 0.5), ("2.", 2), (0, 0), (1e-05, 1e-05), ("100", 100)])
+def test_plain_decimals_and_numbers_of_any_size_are_points(value, points):
+    assert parse_points("mean", value) == points
+
+
+@pytest.mark.parametrize("value", [True, None, [1], {"3": 1}, 10**400, float("nan")])
+def test_what_a_file_may_have_and_is_no_number_of_points(value):
+    with pytest.raises(UsageError, match="maximal drop"):
+        parse_points("mean", value)
 
 
 def test_a_rule_given_twice():
@@ -67,6 +95,22 @@ def test_the_table_of_a_file(tmp_path):
     assert config.rules == {"mean": 0.5, "fog/3": 2.0}
     assert (config.baseline, config.confidence) == (tmp_path / "base.json", 0.9)
     assert (config.on_inconclusive, config.allow) == ("fail", ("precision",))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("tool = 3", "tool"),
+        ("[tool]\nppbench = 3", "tool.ppbench"),
+        ('[tool]\nppbench = "x"', "tool.ppbench"),
+        ("[[tool.ppbench]]\ncheck = 1", "tool.ppbench"),
+        ("[tool.ppbench]\ncheck = 3", "tool.ppbench.check"),
+    ],
+)
+def test_what_should_be_a_table_and_is_none(tmp_path, text, name):
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(UsageError, match=f"pyproject.toml: {name} is no table"):
+        read_config(tmp_path / "pyproject.toml")
 
 
 def test_the_file_of_the_working_directory_is_found_and_may_say_nothing(tmp_path, monkeypatch):

@@ -191,3 +191,91 @@ def test_the_way_to_accept_a_drop_is_one_that_works(tmp_path, old, new):
     (tmp_path / "base.json").unlink()
     assert invoke(new, "--update-baseline", "base.json").exit_code == 0
     assert (tmp_path / "base.json").exists()
+
+
+@pytest.mark.parametrize("target", ["old.json", "old.bits.npy", "new.json", "new.bits.npy", "own.toml", "base.json"])
+def test_junit_never_takes_the_place_of_what_is_read(tmp_path, old, new, target):
+    (tmp_path / "own.toml").write_text("[tool.ppbench.check.max-drop]\nnoise = 9\n")
+    (tmp_path / "elsewhere").mkdir()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    spelled = f"elsewhere/../{target}"
+    options = ("--config", "own.toml", "--update-baseline", "base.json", "--junit", spelled)
+    result = invoke(new, "--baseline", old, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"--junit {spelled} would overwrite" in words(result.stderr)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("points", [1, 9])
+def test_what_can_be_no_baseline_is_told_before_the_verdict(old, new, points):
+    for target, message in (("base.txt", "is not allowed"), (new, "is the run itself")):
+        result = invoke(new, "--baseline", old, "--max-drop", f"noise={points}", "--update-baseline", target)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in words(result.stderr)
+
+
+@pytest.mark.parametrize(("points", "code"), [(1, 1), (9, 3)])
+@pytest.mark.parametrize("option", ["--junit", "--github-summary"])
+def test_what_cannot_be_written_neither_hides_a_regression_nor_a_pass(
+    tmp_path, old, new, option, points, code, monkeypatch
+):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "folder"))
+    options = ["--junit", "folder" if option == "--junit" else "j.xml", "--github-summary"]
+    result = invoke(new, "--baseline", old, "--max-drop", f"noise={points}", *options)
+    assert result.exit_code == code
+    assert ("FAIL" if code == 1 else "PASS") in result.stdout
+    assert "error: cannot write the summary" in words(result.stderr)
+    if option == "--junit":
+        assert "error: cannot write folder: Is a directory Choose another place with `--junit FILE`" in words(
+            result.stderr
+        )
+    else:
+        assert (tmp_path / "j.xml").exists()
+
+
+def test_a_place_for_the_baseline_that_cannot_be_written_is_told_by_its_option(tmp_path, old):
+    (tmp_path / "file").write_text("")
+    result = invoke(old, "--update-baseline", "file/base.json")
+    assert result.exit_code == 3
+    assert "Choose another place with `--update-baseline FILE`" in words(result.stderr)
+
+
+def test_a_new_baseline_that_is_not_written_is_not_said_to_be_there(tmp_path, old, new):
+    result = invoke(new, "--baseline", old, "--max-drop", "noise=1", "--update-baseline", "base.json")
+    assert "a regression: base.json is not written; to accept the drop" in words(result.stderr)
+    assert not (tmp_path / "base.json").exists()
+
+
+def test_a_config_that_is_no_table_is_no_regression(tmp_path, old, new):
+    (tmp_path / "pyproject.toml").write_text("[tool]\nppbench = 3\n")
+    result = invoke(new, "--baseline", old)
+    assert result.exit_code == 2
+    assert "pyproject.toml: tool.ppbench is no table" in words(result.stderr)
+
+
+def test_a_confidence_that_says_nothing_is_refused(old, new):
+    result = invoke(new, "--baseline", old, "--confidence", "1e-300")
+    assert result.exit_code == 2
+    assert "It is a fraction from 0.5 to below 1" in words(result.stderr)
+
+
+def test_junit_is_xml_whatever_the_model_is_called(tmp_path, old):
+    odd = make_measured(shifted(ERRORS, "noise", 5), name="a\x1b[31m\x00<&>\ufffe", seed=1, n=500, weights="1")
+    result = invoke(
+        write_measured(tmp_path / "odd.json", odd), "--baseline", old, "--max-drop", "noise=1", "--junit", "j.xml"
+    )
+    assert result.exit_code == 1
+    assert (tmp_path / "j.xml").read_bytes().startswith(b"<?xml version='1.0' encoding='utf-8'?>")
+    (case,) = ElementTree.parse("j.xml").getroot().iter("testcase")
+    assert case.get("classname") == "ppbench.check.a[31m<&>"
+
+
+def test_bits_that_a_renamed_baseline_still_uses_are_not_written_over(tmp_path, old, new):
+    old.rename(tmp_path / "renamed.json")
+    before = (tmp_path / "old.bits.npy").read_bytes()
+    options = ("--max-drop", "noise=9", "--update-baseline", "old.json")
+    result = invoke(new, "--baseline", "renamed.json", *options)
+    assert result.exit_code == 2
+    assert "--update-baseline old.bits.npy would overwrite old.bits.npy, which is read" in words(result.stderr)
+    assert (tmp_path / "old.bits.npy").read_bytes() == before

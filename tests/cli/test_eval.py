@@ -18,7 +18,8 @@ from ppbench.data.generated import GeneratedImages
 from ppbench.errors import DataError
 from ppbench.files import try_lock
 from ppbench.models.embedded import EMBEDDED_MODELS
-from ppbench.run import read_bits, read_run
+from ppbench.run import read_bits, read_run, write_run
+from tests.builders import make_bits, make_errors, make_run
 from tests.evaluation.models import tiny_checkpoint
 from tests.processes import interrupt, ppbench_process
 from tests.trees import write_class_folders, write_published
@@ -311,3 +312,21 @@ def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list
     assert result.exit_code == code, result.output
     assert message in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("option", ["--until-decided", "--baseline"])
+@pytest.mark.parametrize("target", ["old.json", "moved.json", "elsewhere/../old.json"])
+def test_a_baseline_is_never_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = make_run(make_errors(0))
+    write_run(Path("moved.json"), run, make_bits(run))
+    Path("moved.json").rename("old.json")  # its bits keep their name: those of moved.json would take their place
+    Path("elsewhere").mkdir()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    result = runner.invoke(app, ["eval", "-m", "fashion-mnist-resnet8", *FEW, option, "old.json", "-o", target])
+    assert result.exit_code == 2
+    assert "would overwrite" in result.stderr
+    assert "Give it a name of its own" in result.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

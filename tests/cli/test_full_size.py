@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from ppbench.run import read_image_keys, read_run
 from ppbench.vocabulary import C15
 from tests.full_size import IMAGES, write_pair
 
@@ -27,6 +28,13 @@ def answer_of(*arguments):
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]", "torch and other slow packages are not imported"
     return json.loads(done.stdout)
+
+
+def test_the_files_are_as_large_as_real_ones(pair):
+    for path in pair:
+        keys = read_image_keys(path, read_run(path))
+        assert keys is not None
+        assert len(keys) == IMAGES
 
 
 def test_show(pair):

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ppbench
-from ppbench.cli.main import app
+from ppbench.cli.main import app, main
 from tests.builders import make_run
 from tests.evaluation.models import tiny_checkpoint
 from tests.trees import write_class_folders, write_published
@@ -113,6 +113,28 @@ def test_a_mistake_is_answered_with_the_value_the_mend_and_the_exit_code(
     assert mend in stderr
     assert not list(tmp_path.rglob("*.json"))
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_mistake_in_ppbench_is_not_taken_for_a_regression(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise ValueError("not foreseen")
+
+    monkeypatch.setattr("ppbench.check.judge.check_files", broken)
+    monkeypatch.setattr(sys, "argv", ["ppbench", "check", "run.json", "--baseline", "base.json"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 70
+    told = capsys.readouterr()
+    assert "ValueError: not foreseen" in told.err
+    assert "please report it" in told.err
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "argv", ["ppbench", "check", "/nowhere/run.json", "--baseline", "base.json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 3
 
 
 def test_the_networks_of_the_literature_explain_in_three_lines_what_is_missing() -> None:

@@ -8,13 +8,14 @@ import pytest
 from ppbench.compare.calibration import NO_INTERVAL
 from ppbench.compare.comparison import compare
 from ppbench.compare.export import export
+from ppbench.compare.intervals import cell_test
 from ppbench.compare.sheets import sheets
 from ppbench.compare.words import in_words, signed
 from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.calibration import MEASURES, calibration_metrics
 from ppbench.metrics.corruption_error import headline_metrics, mean_corruption_error, relative_mean_corruption_error
 from ppbench.metrics.normalizers import ALEXNET
-from ppbench.metrics.paired import holm, mcnemar
+from ppbench.metrics.paired import holm
 from ppbench.vocabulary import C15
 from tests.builders import make_errors
 from tests.compare.runs import make_measured, shifted
@@ -44,10 +45,10 @@ def test_differences_and_detectable_ones_are_in_points():
     assert found.metric("mean_error").points.value == pytest.approx(-2.0 * 3 / 15)
 
 
-def test_cells_have_mcnemar_adjusted_over_all_cells():
+def test_cells_have_the_test_of_cells_adjusted_over_all_of_them():
     found = compare(OLD, NOISY, None).group("cell")
     keys = [(corruption, severity) for corruption in C15 for severity in range(1, 6)]
-    raw = [mcnemar(OLD.right[key], NOISY.right[key]) for key in keys]
+    raw = [cell_test(OLD.right[key], NOISY.right[key]) for key in keys]
     assert [d.name for d in found] == [f"{corruption}/{severity}" for corruption, severity in keys]
     assert [d.p for d in found] == holm(raw)
 
@@ -89,7 +90,8 @@ def test_the_same_weights_are_told():
     found = compare(OLD, twin, None)
     assert in_words(found).startswith("twin and old have the same weights.")
     assert in_words(found).endswith("Overall no image makes a difference.")
-    assert sheets([found])[0].lines[0].cells[-1] == "–"
+    clean = sheets([found])[0].lines[0].cells[-1]
+    assert float(clean) == pytest.approx(100 * 10 / 2000, rel=0.1), "ten images that differ are the fewest to show"
 
 
 def test_without_clean_images_only_what_needs_them_is_not_available():
@@ -117,6 +119,19 @@ def test_other_corruptions_if_allowed_leave_those_in_common():
     found = compare(OLD, make_measured(errors, name="few", n=2000, corruptions=kept), None)
     assert [d.name for d in found.group("corruption")] == ["frost", "fog"]
     assert found.metric("mean_error").label == "mean_error[fog+frost,s1-5]"
+
+
+def test_denominators_that_images_do_not_tell_from_0_are_named():
+    near = {key: 0.2 + (0.001 if key[0] in ("fog", "snow") else 0.1) for key in ERRORS} | {("clean", 0): 0.2}
+    one, other = (make_measured(near, name=name, seed=seed) for name, seed in (("a", 0), ("b", 1)))
+    found = compare(one, other, one.accuracies)
+    (note,) = found.rough
+    assert "error above clean of a that they divide by is within 3 standard errors of 0 on snow, fog." in note
+    assert note in sheets([found])[0].notes
+    assert compare(one, other, ALEXNET).rough == compare(OLD, NOISY, OLD.accuracies).rough == ()
+    nothing = dict.fromkeys(ERRORS, 0.001)
+    few, less = (make_measured(nothing, name=name, seed=seed, n=2000) for name, seed in (("a", 0), ("b", 1)))
+    assert compare(few, less, few.accuracies).rough[0].startswith("CE and its means are rough: the error of a")
 
 
 def test_one_image_has_no_interval():

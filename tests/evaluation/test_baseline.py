@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, NotComparableError
 from ppbench.evaluation.baseline import Baseline
 from ppbench.evaluation.loop import Settings
-from ppbench.run import read_bits, read_run, write_run
+from ppbench.run import ClassSubset, read_bits, read_run, write_run
 from tests.evaluation.models import measured, tiny_subject
 from tests.trees import class_names, write_cifar_c, write_imagenet_c
 
@@ -94,7 +95,7 @@ def test_what_is_in_the_cells_is_told_by_the_fingerprint(tmp_path: Path, old: Pa
     (cell,) = other.rglob("gaussian_noise/1")
     for file in cell.rglob("*.JPEG"):
         file.write_bytes(file.read_bytes() + b"\0" * 7)
-    with pytest.raises(NotComparableError, match="is of other images: fingerprint differ"):
+    with pytest.raises(NotComparableError, match="measured in another way: fingerprint differs"):
         Baseline.read(old, opened(other), SETTINGS)
 
 
@@ -105,24 +106,41 @@ def test_cells_of_the_baseline_that_are_not_at_hand_cannot_be_the_same(tmp_path:
     write_run(tmp_path / "old.json", result.run, result.bits, result.keys)
     (tmp_path / "CIFAR-10-C" / "fog.npy").unlink()
     left = open_source("cifar10-c", tmp_path / "CIFAR-10-C", Geometry(32, None))
-    with pytest.raises(NotComparableError, match="fingerprint differ"):
+    with pytest.raises(NotComparableError, match="fingerprint differs"):
         Baseline.read(tmp_path / "old.json", left, replace(settings, corruptions=FEW[:2]))
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
-    [({"seed": 1}, "seed"), ({"precision": "bf16"}, "precision"), ({"severities": (1, 2)}, "cells")],
+    ("change", "words"),
+    [
+        ({"seed": 1}, "was measured in another way: seed differs"),
+        ({"precision": "bf16"}, "was measured in another way: precision differs"),
+        ({"seed": 1, "precision": "bf16"}, "was measured in another way: seed and precision differ"),
+        ({"severities": (1, 2)}, "lacks cells of this evaluation: severity 2"),
+    ],
 )
-def test_images_made_in_another_way_are_refused(tree: Path, old: Path, change: dict[str, object], field: str) -> None:
-    with pytest.raises(NotComparableError, match=f"is of other images: {field} differ"):
+def test_images_made_in_another_way_are_refused(tree: Path, old: Path, change: dict[str, object], words: str) -> None:
+    with pytest.raises(NotComparableError, match=words):
         Baseline.read(old, opened(tree), replace(SETTINGS, **change))  # type: ignore[arg-type]
 
 
 def test_images_of_some_classes_alone_are_another_task(tree: Path, old: Path) -> None:
     few = opened(tree)
     few.keep_classes(class_names(3)[:2])
-    with pytest.raises(NotComparableError, match="total differ"):
+    with pytest.raises(NotComparableError, match="total differs"):
         Baseline.read(old, few, SETTINGS)
+
+
+def test_other_outputs_that_compete_make_another_task(tree: Path, old: Path) -> None:
+    def read(logits: Literal["own", "masked", "all"], outputs: int = 1000) -> Baseline:
+        subset = ClassSubset(n=3, outputs=outputs, names_sha256="0" * 64, logits=logits)
+        return Baseline.read(old, opened(tree), SETTINGS, [None, subset])
+
+    for same in (read("masked"), read("own", 3)):
+        assert same.errors.n == 12
+    with pytest.raises(NotComparableError, match="measured in another way: logits differ") as caught:
+        read("all")
+    assert "--logits" in caught.value.hint
 
 
 def test_a_baseline_without_bits_is_told(tmp_path: Path, tree: Path, old: Path) -> None:

@@ -29,3 +29,12 @@ def test_at_just_the_drop_that_is_tolerated_it_keeps_looking(by_drop):
     assert found.beyond <= 0.025, "wrong: the drop is tolerated"
     assert found.within + found.beyond <= 0.05, "and either decision says that the interval missed"
     assert found.images > 2400
+
+
+def test_few_images_decide_what_they_can():
+    """Of 500 images, 4 points are 8 standard errors: it does not wait for the thousands that half a point takes."""
+    found = decisions(60, 4.0, 0.5, images=500)
+    assert found.beyond >= 0.95
+    assert found.images < 450
+    none = decisions(200, 0.5, 0.5, images=500)
+    assert none.beyond <= 0.025, "and what is tolerated is not found"

@@ -19,6 +19,7 @@ from ppbench.evaluation.enough import CHUNK, DecidedAgainst, metric_weights
 from ppbench.evaluation.tally import Record, Tally
 from ppbench.metrics.per_image import PerImage
 from ppbench.run import read_bits, read_run
+from tests.check.models import write_damaged
 
 runner = CliRunner()
 MODEL = "fashion-mnist-resnet8"
@@ -98,7 +99,7 @@ def test_a_limit_is_a_part_of_the_dataset_and_says_no_more_than_it_knows(tmp_pat
     assert run.stopping is not None
     assert not run.stopping.reached
     assert run.stopping.high - run.stopping.low > 3
-    assert "not reached; all images done" in result.stderr
+    assert "half-width 0.5: not reached with all 200 images;" in result.stderr
 
 
 def test_two_equal_models_are_seldom_told_apart() -> None:
@@ -131,13 +132,36 @@ def test_it_is_decided_against_a_baseline(tmp_path: Path, whole: Path) -> None:
     assert run.stopping.reached
     assert run.protocol.n < 2000
     assert run.stopping.baseline == read_run(whole).model.weights_sha256
+    assert (run.stopping.max_drop, run.stopping.decision) == (5, "within")
+    assert f"decided against max drop 5 after {run.protocol.n} of 2,000 images: drop within 5 points;" in result.stderr
+    shown = " ".join(runner.invoke(app, ["show", str(tmp_path / "run.json")]).stdout.split())
+    assert "drop within 5 points. The interval of mean_error[4/15,s1-2] above the baseline's" in shown
+
+
+def test_a_large_drop_is_decided_with_as_many_images_as_a_check_needs(tmp_path: Path) -> None:
+    """Of a drop of seven standard errors: the plan knows how many images there are, and asks for no more."""
+    few, limit = FEW[2:], ("--limit", "400")
+    invoke("eval", "-m", MODEL, *few, *limit, "-o", tmp_path / "old.json")
+    decided = ("--until-decided", tmp_path / "old.json", "--max-drop", "0.5")
+    model = write_damaged(tmp_path / "new.safetensors", 0.5)
+    invoke("eval", "-m", model, *few, *limit, *decided, "-o", tmp_path / "new.json")
+    stopping = read_run(tmp_path / "new.json").stopping
+    assert stopping is not None
+    assert (stopping.decision, stopping.reached) == ("beyond", True)
+    assert 0.5 < stopping.low < stopping.value < stopping.high <= 100
+
+
+def invoke(*arguments: object) -> Any:
+    result = runner.invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result
 
 
 def test_a_baseline_of_other_images_is_refused(tmp_path: Path, whole: Path) -> None:
     result = evaluated(tmp_path / "run.json", "--until-decided", str(whole), "--seed", "1", code=4)
-    assert "is of other images: seed differ" in result.stderr
+    assert "measured in another way: seed differs" in result.stderr
     result = evaluated(tmp_path / "run.json", "--until-decided", str(whole), "-c", "fog", code=4)
-    assert "cells differ" in result.stderr
+    assert "lacks cells of this evaluation: fog" in result.stderr
 
 
 def test_a_part_of_the_baselines_images_is_decided_by_their_bits(tmp_path: Path, whole: Path) -> None:
@@ -156,6 +180,7 @@ def test_images_that_the_baseline_lacks_are_not_visited(tmp_path: Path) -> None:
     result = evaluated(tmp_path / "run.json", *few, "--until-decided", str(tmp_path / "old.json"))
     run = read_run(tmp_path / "run.json")
     assert "90 of 2,000 images" in result.stderr
+    assert "decided against max drop 0: not reached with all 90 images that both have;" in result.stderr
     assert run.stopping is not None
     assert not run.stopping.reached
     assert (run.protocol, run.cells) == (old.protocol, old.cells)
@@ -193,10 +218,20 @@ def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: 
         (["--until", "1", "--until-metric", "mCE"], "mCE cannot be waited for"),
         (["--until", "1", "--until-metric", "ece"], "unknown metric 'ece'"),
         (["--until", "1", "--until-decided", "x.json"], "--until and --until-decided are given"),
+        (["--max-drop", "1"], "--max-drop is only for --until-decided"),
+        (["--until", "1", "--max-drop", "0"], "--max-drop is only for --until-decided"),
+        (["--until-metric", "mean_error"], "--until-metric needs something to wait for"),
     ],
 )
 def test_mistakes(tmp_path: Path, options: list[str], message: str) -> None:
     assert message in evaluated(tmp_path / "run.json", *options, code=2).stderr
+
+
+def test_predictions_are_of_all_images_already(tmp_path: Path) -> None:
+    call = ["eval", "--predictions", "x.npz", "--until", "1", "-o", str(tmp_path / "run.json")]
+    result = runner.invoke(app, call)
+    assert result.exit_code == 2
+    assert "--until is not for --predictions" in result.stderr
 
 
 def test_an_images_part_in_mce_adds_up_to_mce() -> None:

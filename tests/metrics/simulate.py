@@ -21,6 +21,8 @@ from ppbench.metrics.intervals import (
     ratio_influence,
     wilson,
 )
+from ppbench.metrics.margins import rough_ratios
+from ppbench.metrics.metric import Unavailable
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.paired import images_needed, mcnemar
 from ppbench.metrics.sequences import ConfidenceSequence
@@ -50,6 +52,9 @@ def coverage(runs: int, images: int, seed: int = 0) -> dict[str, float]:
         "mCE": np.mean([excess[name] / alexnet[name] for name in THREE]),
         "relative mCE": np.mean([(excess[name] - clean[0]) / (alexnet[name] - ALEXNET.clean) for name in THREE]),
         "mCE against a run": np.mean([excess[name] / theirs[name] for name in THREE]),
+        "relative mCE against a run": np.mean(
+            [(excess[name] - clean[0]) / (theirs[name] - clean[1]) for name in THREE]
+        ),
         "R_net": (clean[1] - clean[0] + means[1] - means[0]) / (2 * clean[1]),
         "difference of mean errors": means[0] - means[1],
     }
@@ -65,6 +70,7 @@ def coverage(runs: int, images: int, seed: int = 0) -> dict[str, float]:
             "mCE": mean_interval(a.corruption_error(Published(), *GRID)),
             "relative mCE": mean_interval(a.relative_corruption_error(Published(), *GRID)),
             "mCE against a run": linear_interval(*a.corruption_error_ratio(b, *GRID)),
+            "relative mCE against a run": linear_interval(*a.relative_corruption_error_ratio(b, *GRID)),
             "R_net": linear_interval(*ratio_influence(*a.net_robustness_ratio(b, *GRID))),
             "difference of mean errors": mean_interval(values - b.mean_error(*GRID)),
         }
@@ -83,6 +89,48 @@ class Published:
 
     def clean_error(self):
         return ALEXNET.clean
+
+
+class Rough(NamedTuple):
+    """Intervals of a ratio whose denominators are near 0."""
+
+    below: float
+    """Rate of intervals that end below the true ratio."""
+    above: float
+    """Rate of those that begin above it."""
+    noted: float
+    """Rate of `rough_ratios` that tell of it."""
+    missing: float
+    """Rate of runs with a denominator too near 0 for any ratio."""
+
+
+def rough(runs: int, images: int, above_clean: float, seed: int = 0) -> Rough:
+    """Relative mCE against a run on whose images the mildest of three corruptions adds little to the clean error.
+
+    Args:
+        runs: Repetitions.
+        images: Of each.
+        above_clean: What it adds for the normaliser, a fraction.
+        seed: Of all draws.
+    """
+    random = np.random.default_rng(seed)
+    names = THREE
+    theirs = truth(names, LEVELS)
+    theirs |= {(names[-1], level): theirs[CLEAN, 0] + above_clean for level in LEVELS}
+    own = {key: min(0.97, 1.05 * value) for key, value in theirs.items()}
+    over = [{name: mean_of(e, [name], LEVELS) - e[CLEAN, 0] for name in names} for e in (own, theirs)]
+    true = float(np.mean([over[0][name] / over[1][name] for name in names]))
+    counts = np.zeros(4)
+    for _ in range(runs):
+        a, b = (per_image(list(own), errors) for errors in draw(random, [own, theirs], images))
+        try:
+            found = linear_interval(*a.relative_corruption_error_ratio(b, *GRID))
+        except Unavailable:
+            counts[3] += 1
+            continue
+        counts[:3] += found.high < true, found.low > true, bool(rough_ratios(b, *GRID))
+    shares = counts / [*[max(1, runs - counts[3])] * 3, runs]
+    return Rough(*map(float, shares))
 
 
 class Looks(NamedTuple):
@@ -287,8 +335,10 @@ def sparse_differences(random: np.random.Generator, images: int, worse: float, b
 
 def sparse_sequences(
     runs: int, worse: float, better: float, half_width: float, chunk: int = 64, seed: int = 0
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
     """Rate of sequences of such differences that hold at every look, to twice the planned images; and mean images.
+
+    The third number is the mean of images at the stop over those that a fixed interval of this width takes.
 
     Args:
         runs: Repetitions.
@@ -303,7 +353,7 @@ def sparse_sequences(
     needed = images_needed(100 * (worse + better) ** 0.5 * PER_IMAGE / 100, half_width, power=0.5)
     held, stops = 0, []
     for _ in range(runs):
-        sequence = ConfidenceSequence(half_width=half_width, span=200.0)
+        sequence = ConfidenceSequence(half_width=half_width, bounds=(-100.0, 100.0))
         values = sparse_differences(random, 2 * needed // chunk * chunk, worse, better)
         stop, right = len(values), True
         for part in np.split(values, len(values) // chunk):
@@ -312,4 +362,6 @@ def sparse_sequences(
             stop = min(stop, sequence.n) if sequence.is_narrow else stop
         held += right
         stops.append(stop)
-    return held / runs, float(np.mean(stops))
+    several = sparse_differences(np.random.default_rng(0), 400_000, worse, better)
+    fixed = images_needed(deviation(several), half_width, power=0.5)
+    return held / runs, float(np.mean(stops)), float(np.mean(stops)) / fixed

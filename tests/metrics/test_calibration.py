@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from ppbench.check.baseline import update_baseline
 from ppbench.metrics.calibration import calibration_metrics, expected_calibration_error, log_loss, top5_error
-from ppbench.run import CALIBRATION_BINS, MICRO, Cell
+from ppbench.run import CALIBRATION_BINS, MICRO, Cell, write_run
 from ppbench.vocabulary import CLEAN
-from tests.builders import make_cell, make_run, without_probabilities
+from tests.builders import make_bits, make_cell, make_run, without_probabilities
 
 
 def random_cell(n=400, seed=0):
@@ -74,7 +75,8 @@ def test_a_missing_cell_is_a_reason():
 def test_predictions_that_came_as_labels_have_no_calibration():
     metrics = calibration_metrics(make_run(labels_only=True))
     assert {metric.value for metric in metrics} == {None}
-    assert {metric.reason for metric in metrics} == {"the predictions came as labels, without probabilities"}
+    (reason,) = {metric.reason for metric in metrics}
+    assert reason == "no probabilities: the predictions came as labels, or this is a baseline, which keeps top-1 alone"
 
 
 def test_one_cell_without_probabilities_takes_the_mean_with_it():
@@ -90,3 +92,11 @@ def test_the_five_highest_may_be_unknown_alone():
     run = run.model_copy(update={"cells": tuple(cell.model_copy(update={"top5": None}) for cell in run.cells)})
     absent = {metric.name: metric.reason for metric in calibration_metrics(run) if metric.value is None}
     assert absent == {"top5_error": "the five highest outputs are unknown"}
+
+
+def test_a_baseline_is_not_said_to_come_of_labels_alone(tmp_path):
+    run = make_run()
+    write_run(tmp_path / "run.json", run, make_bits(run))
+    baseline = update_baseline(tmp_path / "run.json", tmp_path / "baseline.json")
+    (reason,) = {metric.reason for metric in calibration_metrics(baseline)}
+    assert "or this is a baseline, which keeps top-1 alone" in reason

@@ -84,7 +84,7 @@ def test_one_image_has_no_interval():
     assert "Evaluate 2 images" in told.value.hint
 
 
-@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, math.nan])
+@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, math.nan, 0.49, 1e-300])
 def test_a_confidence_is_a_fraction(confidence):
     with pytest.raises(UsageError, match="is not allowed") as told:
         mean_interval(VALUES, confidence)

@@ -78,12 +78,42 @@ def test_a_finite_dataset_and_strata_narrow_it():
 
 
 def test_few_images_or_none_that_differ_look_uncertain():
-    sequence = ConfidenceSequence(half_width=0.01, span=2)
-    assert sequence.add(np.zeros(29))[1:] == (-math.inf, math.inf)
+    sequence = ConfidenceSequence(half_width=0.01, bounds=(-1, 1))
+    assert sequence.add(np.zeros(29))[1:] == (-1, 1)
     assert not sequence.is_narrow
     assert sequence.add(np.zeros(1)).margin > 0.1
     assert not sequence.is_narrow
     assert ConfidenceSequence(images=5, total=5).add(np.zeros(5)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("total", [None, 1000])
+def test_where_images_are_too_few_for_the_half_width_it_is_narrowest_at_the_last_of_them(total):
+    """No wider than by the plan of so many images; without knowing them it is 2.6 times as wide."""
+    found = {}
+    for name, plan in (("known", {"available": 500}), ("unknown", {})):
+        sequence = ConfidenceSequence(half_width=0.01, total=total, **plan)
+        for chunk in np.split(values(500), 5):
+            found[name] = sequence.add(chunk)
+        assert not sequence.is_narrow
+    fixed = mean_interval(values(500), total=total)
+    assert found["known"].high - found["known"].low < 2 * 1.2 * fixed.margin
+    assert found["unknown"].high - found["unknown"].low > 2 * 1.5 * fixed.margin
+
+
+def test_where_images_are_enough_their_number_changes_nothing():
+    found = []
+    for plan in ({}, {"available": 2000}):
+        sequence = ConfidenceSequence(half_width=0.04, **plan)
+        for chunk in np.split(values(600), 6):
+            interval = sequence.add(chunk)
+        found.append(interval)
+    assert found[0] == found[1]
+
+
+def test_no_interval_reaches_beyond_what_a_mean_can_be():
+    for bounds, seen in (((0, 1), np.zeros(40)), ((-1, 1), -np.ones(40)), ((-1, 1), np.tile([-1.0, 1.0], 20))):
+        found = ConfidenceSequence(half_width=0.001, bounds=bounds).add(seen)
+        assert bounds[0] <= found.low <= found.value <= found.high <= bounds[1]
 
 
 def test_looks_that_exclude_each_other_give_way_to_the_latest():
@@ -101,7 +131,8 @@ def test_looks_that_exclude_each_other_give_way_to_the_latest():
         ({"images": 10, "half_width": 0.1}, "needs half_width or images"),
         ({"half_width": 0}, "half_width 0 is not allowed"),
         ({"images": -1}, "images -1 is not allowed"),
-        ({"images": 10, "span": 0}, "span 0 is not allowed"),
+        ({"half_width": 0.1, "available": 0}, "available 0 is not allowed"),
+        ({"images": 10, "bounds": (1, 0)}, "bounds 1, 0 are not allowed"),
         ({"images": 10, "confidence": 95}, "a confidence of 95"),
     ],
 )

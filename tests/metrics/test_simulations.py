@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 
 from ppbench.metrics.sequences import ConfidenceSequence
-from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, sparse, sparse_sequences
+from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, rough, sparse, sparse_sequences
 
 
 def test_intervals_cover_19_times_in_20():
     rates = coverage(4000, 300)
     assert {name: rate for name, rate in rates.items() if not 0.935 <= rate <= 0.965} == {}
+
+
+def test_a_ratio_to_an_error_near_0_misses_on_one_side_and_is_told():
+    found = rough(400, 300, 0.02)
+    assert found.noted >= 0.95
+    assert found.above <= 0.005 < found.below <= 0.05
+    assert rough(200, 1000, 0.2).noted <= 0.005
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +47,7 @@ def test_a_sequence_holds_where_few_images_err():
 def test_a_sequence_holds_where_few_images_differ_and_all_in_one_direction(share):
     random, right = np.random.default_rng(1), 0
     for _ in range(600):
-        sequence = ConfidenceSequence(half_width=0.01, span=2)
+        sequence = ConfidenceSequence(half_width=0.01, bounds=(-1, 1))
         looks = [sequence.add((random.random(50) < share).astype(float)) for _ in range(36)]
         right += all(look.low <= share <= look.high for look in looks)
     assert right / 600 >= 0.95
@@ -48,8 +55,9 @@ def test_a_sequence_holds_where_few_images_differ_and_all_in_one_direction(share
 
 @pytest.mark.parametrize(("worse", "better"), [(0.02, 0.0), (0.01, 0.01)])
 def test_a_sequence_of_sparse_paired_differences_holds(worse, better):
-    held, _ = sparse_sequences(300, worse, better, half_width=0.7)
+    held, _, cost = sparse_sequences(300, worse, better, half_width=0.7)
     assert held >= 0.95
+    assert 1.5 < cost < 2, "above the 1.7 of ordinary ones, as docs/statistics.md says"
 
 
 @pytest.mark.parametrize("worse", [3, 8, 12, 20])

@@ -56,6 +56,20 @@ def test_columns_that_do_not_fit_go_below_with_the_first_one_again():
     assert [block.columns for block in blocks] == [(0, 1, 2, 3), (0, 4, 5, 6), (0, 7)]
 
 
+@pytest.mark.parametrize("width", range(40, 90))
+def test_labels_in_headers_break_where_labels_do(width):
+    header = ("model", "mCE[alexnet,c15,s1-5] %", "mCE[alexnet,c15,s1-5,1000 of 50000] %", "source")
+    sheet = sheet_of(("ResNet-50", "76.7", "75.0", "pytorch"), header=header, text_columns=(0, 3))
+    heads = [line for block in lay_out(sheet, width) for text in block.header for line in text.splitlines()]
+    assert not any(line.startswith(("5", "of")) or line.endswith(("-", "1000")) for line in heads)
+
+
+def test_names_in_headers_break_at_their_parts():
+    header = ("%", "fashion-mnist-resnet8")
+    (block,) = lay_out(sheet_of(("mean_error[s1-5]", "6.20"), header=header, text_columns=(0,)), 28)
+    assert block.header == ("%", "fashion-\nmnist-resnet8")
+
+
 def test_a_count_of_classes_stays_together():
     label = "mCE[a,c15,s1-5,200 of 1000 classes,200 classes masked,5 corruptions]"
     (block,) = lay_out(sheet_of((label, "1.00 %"), header=("metric", "value"), text_columns=(0,)), 32)

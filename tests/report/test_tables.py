@@ -9,6 +9,7 @@ from ppbench.metrics.corruption_error import MEANINGS
 from ppbench.metrics.intervals import wilson
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.report.document import build_document
+from ppbench.report.export import as_dict
 from ppbench.report.sheets import heading, sheets
 from ppbench.report.tables import tables
 from ppbench.run import Stopping
@@ -267,7 +268,7 @@ def test_side_by_side_classes_and_precision_are_told_apart():
 
 def test_predictions_without_probabilities_say_so_once():
     text = render(build_document(make_run(labels_only=True, precision="unknown")))
-    note = "Calibration: n/a: the predictions came as labels, without probabilities."
+    note = "Calibration: n/a: no probabilities: the predictions came as labels, or this is a baseline"
     assert text.count("Calibration") == 1
     assert note in text
 
@@ -316,15 +317,64 @@ def test_side_by_side_runs_with_and_without_bits_say_which():
     assert line_of(text, "clean_error")[1:] == ["20.00", "±", "4.20", "20.00"]
 
 
-def test_a_run_that_ended_by_what_it_found_shows_the_interval_that_holds_at_every_look():
+def test_ratios_to_errors_near_0_are_said_to_be_rough():
+    near = {key: 0.2 + (0.001 if key[0] in ("fog", "snow") else 0.2) for key in make_errors(0)} | {(CLEAN, 0): 0.2}
+    run = make_run(near, n=400)
+    dividing = Accuracies.from_run(run, make_bits(run, 1))
+    notes = with_bits(0, dividing).interval_notes
+    assert any("of net that they divide by is within 3 standard errors of 0 on snow, fog." in note for note in notes)
+    assert len(with_bits(0, with_bits(1).accuracies).interval_notes) == len(with_bits(0, ALEXNET).interval_notes)
+
+
+def waited(wanted="half-width 5", reached=True, **fields):
+    """A run of 400 images that was to stop early, and its bits."""
+    run = make_run(make_errors(0), n=400, total=2000)
+    (value,) = [m.value for m in build_document(run).metrics if m.name == "mean_error"]
     stopping = Stopping(
-        metric="mCE[alexnet,c15,s1-5]", confidence=0.95, value=70.1, low=69.6, high=70.6, wanted="half-width 0.5",
-        reached=True,
+        metric="mean_error[c15,s1-5]", confidence=0.95, value=value, low=value - 4.5, high=value + 4.5,
+        wanted=wanted, reached=reached, **fields,
     )  # fmt: skip
-    run = make_run(make_errors(0), n=400).model_copy(update={"stopping": stopping})
-    text = " ".join(render(build_document(run, bits=make_bits(run))).split())
-    assert "until half-width 0.5, mCE[alexnet,c15,s1-5]: 70.10 [69.60, 70.60] holds at all looks at once (95 %)" in text
-    assert "Images were added" not in render(build_document(make_run()))
+    return run.model_copy(update={"stopping": stopping}), make_bits(run), value
+
+
+def test_of_what_was_waited_for_the_interval_is_the_one_that_holds_at_every_look():
+    run, bits, value = waited()
+    document = build_document(run, bits=bits)
+    text = " ".join(render(document, width=200).split())
+    assert f"mean_error[c15,s1-5,400 of 2000] {value:.2f} ± 4.50 %" in text
+    assert line_of(render(document, width=200), "mean of 15")[-2:] == [f"{value:.2f}", "4.50"]
+    assert "Early stopping: half-width 5 after 400 of 2,000 images. The interval of mean_error[c15,s1-5]," in text
+    assert "holds at all looks at once (95 %), other intervals for a fixed number of images." in text
+    (found,) = [m for m in as_dict(document)["metrics"] if m["name"] == "mean_error"]
+    assert (found["low"], found["high"]) == pytest.approx((value - 4.5, value + 4.5))
+    fixed = build_document(run.model_copy(update={"stopping": None}), bits=bits)
+    for one, other in zip(document.metrics, fixed.metrics, strict=True):
+        assert (one.interval == other.interval) is (one.name != "mean_error")
+    assert document.severities == fixed.severities, "which nobody waited for"
+    assert "Early stopping" not in render(fixed)
+
+
+def test_of_a_higher_confidence_than_was_waited_for_there_is_no_interval():
+    run, bits, _ = waited()
+    document = build_document(run, bits=bits, confidence=0.99)
+    assert [m.interval is None for m in document.metrics[:2]] == [False, True]
+    assert "(95 %; of a higher confidence there is none)" in " ".join(render(document, width=200).split())
+    document = build_document(run, bits=bits, confidence=0.9)
+    assert document.metrics[1].interval.margin == pytest.approx(4.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"reached": False}, "half-width 5: not reached with all 400 images."),
+        ({"reached": False, "baseline": "0", "max_drop": 3.0}, "not reached with all 400 images that both have."),
+        ({"baseline": "0", "max_drop": 3.0, "decision": "beyond"}, "400 of 2,000 images: drop beyond 3 points."),
+        ({"baseline": "0"}, "after 400 of 2,000 images. The"),
+    ],
+)
+def test_it_is_said_how_an_evaluation_ended_that_was_to_stop_early(fields, words):
+    run, bits, _ = waited(**fields)
+    assert words in " ".join(render(build_document(run, bits=bits), width=200).split())
 
 
 def test_on_request_every_accuracy_and_ce_has_its_interval():
