@@ -16,6 +16,7 @@ from ppbench.errors import UsageError
 if TYPE_CHECKING:
     from ppbench.models.card import Card
     from ppbench.models.checkpoint import Checkpoint
+    from ppbench.train.statistics import StatisticsImages
 
 _STATISTICS, _TUNING = "Batch-norm statistics", "Fine-tuning"
 
@@ -42,6 +43,7 @@ def convert(
         Path | None,
         typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-ppK.safetensors"),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an OUTPUT that is there.")] = False,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of training images.", show_default=False, rich_help_panel=_STATISTICS),
@@ -91,23 +93,36 @@ def convert(
     if recipe is not None and data is None:
         raise UsageError(f"--recipe {recipe} needs images to train on", "Give them: `--data DIR`.")
     target = output_file or Path(f"{_short(model)}-pp{push_pull}.safetensors")
-    _check_writable(target)
+    _check_target(model, target)
     options = parse_card_options(preset, mean, std, input_size, architecture)
     made = _convert(model, options, push_pull, inhibition, trainable_inhibition, rectified_push)
     overrides = {"epochs": epochs, "lr": lr, "dataset": dataset, "seed": seed}
     settings = None if recipe is None else _training_settings(recipe, made.card, overrides)
-    how = _statistics(made, None if keep_statistics else data, dataset, images, seed, device, keep_statistics)
+    chosen, how = _statistics(made, None if keep_statistics else data, dataset, images, seed, keep_statistics)
     command = shlex.join(["ppbench", *sys.argv[1:]])
     card = made.card.model_copy(
         update={"origin": {**(made.card.origin or {}), "statistics": how}, "command": command, "seed": seed}
     )
-    _save(target, made, card)
+    if target.is_file() and not overwrite:
+        _check_finished(target, card, settings)
+        output.say(f"finished already: {target} was made of this network in this way (`--overwrite` makes it anew)")
+        output.data(_line(target, card))
+        return
+    if chosen is not None:
+        _estimate(made, chosen, device)
     if settings is None or data is None:
-        output.data(f"{target}: {card.architecture}{f' with {card.stem}' if card.stem else ''}")
+        _save(target, made, card)
+        output.data(_line(target, card))
         return
     from ppbench.cli.train import run_training
+    from ppbench.models.checkpoint import Checkpoint
 
-    run_training(settings, data, target, device, {"initial": target})
+    start = {"initial": Checkpoint(made.model, card), "overwrite": overwrite}
+    run_training(settings, data, target, device, start)
+
+
+def _line(target: Path, card: Card) -> str:
+    return f"{target}: {card.architecture}{f' with {card.stem}' if card.stem else ''}"
 
 
 def _short(model: str) -> str:
@@ -118,10 +133,32 @@ def _short(model: str) -> str:
     return Path(last).stem if names_file(last) else last
 
 
-def _check_writable(target: Path) -> None:
-    from ppbench.files import check_writable
+def _check_target(model: str, target: Path) -> None:
+    """Raise if ``target`` cannot be written, or is the file that ``model`` names (``FILE``, ``NAME@FILE``)."""
+    from ppbench.files import check_writable, is_same_file
 
+    if any(is_same_file(Path(text), target) for text in (model, model.rpartition("@")[2])):
+        raise UsageError(f"{target} is the plain network to convert", "Give another `--output`.")
     check_writable(target)
+
+
+_SAME = ("architecture", "stem", "inhibition", "trainable_inhibition", "rectified_push", "seed")
+"""Fields of the card that tell one conversion of a network from another, with its origin."""
+
+
+def _check_finished(target: Path, card: Card, settings: Any) -> None:
+    """Raise `UsageError` unless ``target`` holds what would be made, for a training that of ``settings``."""
+    from ppbench.train.finished import card_there, check_trained, refusal
+
+    there = card_there(target)
+    if settings is not None:
+        check_trained(target, there, settings)
+    origin = {name: value for name, value in (there.origin or {}).items() if name != "initial_weights"}
+    different = [name for name in _SAME if getattr(there, name) != getattr(card, name)]
+    different += ["origin"] if origin != card.origin else []
+    different += ["recipe"] if (there.recipe is None) != (settings is None) else []
+    if different:
+        raise refusal(target, f"made in another way ({', '.join(different)})")
 
 
 def _convert(
@@ -161,35 +198,44 @@ def _training_settings(recipe: str, card: Card, overrides: dict[str, Any]) -> An
         "inhibition": card.inhibition,
         "trainable_inhibition": card.trainable_inhibition,
     }
-    return make_recipe(read_recipe(recipe), {k: v for k, v in overrides.items() if v is not None} | own)
+    return make_recipe(read_recipe(recipe), {k: v for k, v in overrides.items() if v is not None} | own, card)
 
 
 def _statistics(
-    made: Checkpoint, data: Path | None, dataset: str, images: int, seed: int, device: str, keep: bool
-) -> str | dict[str, Any]:
-    """Estimate the statistics of batch norm; say, for the card, from what, or "kept", or "none" if it has none."""
-    from ppbench.models.convert import estimate_statistics, has_batch_norm
+    made: Checkpoint, data: Path | None, dataset: str, images: int, seed: int, keep: bool
+) -> tuple[StatisticsImages | None, str | dict[str, Any]]:
+    """The images to estimate the statistics of batch norm from, if any are wanted.
+
+    Returns:
+        The images, and for the card what they are, or "kept", or "none" if the network has no statistics.
+    """
+    from ppbench.models.convert import has_batch_norm
 
     if not has_batch_norm(made.model):
         output.say("the network has no batch norm: no statistics to estimate")
-        return "none"
+        return None, "none"
     if keep:
-        return "kept"
+        return None, "kept"
     if data is None:
         raise UsageError(
             "the statistics of batch norm are those of the plain network",
             "Give training images to estimate them from: `--data DIR --images 2000`. "
             "Or keep them: `--keep-statistics`.",
         )
-    from ppbench.evaluation.devices import choose_device
     from ppbench.train.statistics import StatisticsImages
 
     chosen = StatisticsImages(dataset, data, made.card, images, seed)
+    return chosen, {"dataset": dataset, "images": len(chosen), "seed": seed}
+
+
+def _estimate(made: Checkpoint, images: StatisticsImages, device: str) -> None:
+    from ppbench.evaluation.devices import choose_device
+    from ppbench.models.convert import estimate_statistics
+
     where = choose_device(device)
-    count = estimate_statistics(made.model.to(where), chosen.batches(where))
+    count = estimate_statistics(made.model.to(where), images.batches(where))
     made.model.cpu()
     output.say(f"batch-norm statistics of {count:,} images")
-    return {"dataset": dataset, "images": count, "seed": seed}
 
 
 def _save(target: Path, made: Checkpoint, card: Card) -> None:

@@ -20,6 +20,8 @@ from ppbench.cli.options import (
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 
+_FOLDER = "--output FOLDER"
+
 if TYPE_CHECKING:
     from ppbench.evaluation.subjects import Subject
     from ppbench.inspection.api import Inspection
@@ -135,8 +137,8 @@ def _write(
 
     pictures = draw(inspection, against, figure)
     for name, content in pictures.items():
-        atomic_write(folder / f"{name}.{figure}", content)
-    atomic_write(folder / "numbers.json", _json(found))
+        atomic_write(folder / f"{name}.{figure}", content, _FOLDER)
+    atomic_write(folder / "numbers.json", _json(found), _FOLDER)
 
 
 def _print(found: dict[str, Any], format: Format) -> None:

@@ -271,6 +271,7 @@ def _measure(request: Request, job: Job, failures: Failures, confidence: float) 
     """Evaluate what is there, and compute the figures."""
     from ppbench.reproduce.figures import compute
     from ppbench.reproduce.measuring import evaluate_networks
+    from ppbench.reproduce.networks import given_networks
 
     networks = [network for network in request.looked_up() if network.action == "take"]
     baseline = request.baseline()
@@ -286,6 +287,7 @@ def _measure(request: Request, job: Job, failures: Failures, confidence: float) 
         _by_row([*baseline, *networks], found),
         {row.id: {n: e for n, e in failures.items() if n.rpartition("-")[0] == row.id} for row in request.rows},
         confidence,
+        given_networks([*baseline, *networks]),
     )
 
 

@@ -6,12 +6,16 @@ import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ppbench.cli import output
 from ppbench.errors import UsageError
+from ppbench.files import is_same_file
+
+if TYPE_CHECKING:
+    from ppbench.models.card import Card
 
 _DATA, _OPTIMISER, _IMAGES, _RUN = "Data", "Optimiser", "Images", "Run"
 
@@ -64,6 +68,7 @@ def train(
         Path | None,
         typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-DATASET.safetensors"),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an OUTPUT that is there.")] = False,
     init: Annotated[
         Path | None, typer.Option(help="Checkpoint of the same network whose weights are the start.")
     ] = None,
@@ -170,28 +175,39 @@ def train(
         "seed": seed, "precision": precision,
     }  # fmt: skip
     chosen = {name: value for name, value in given.items() if value is not None}
-    settings = _recipe(recipe, {**_network_of(init), **chosen})
+    start = _card_of(init)
+    settings = _recipe(recipe, {**_network_of(start), **chosen}, start)
     target = output_file or Path(f"{settings.model}-{settings.dataset}.safetensors")
-    run = {"initial": init, "devices": devices, "workers": workers, "validate_every": validate_every}
-    run_training(settings, data, target, device, {**run, "log_dir": log_dir, "classes": _classes(classes)})
+    if init is not None and is_same_file(init, target):
+        raise UsageError(f"{target} is the network to begin with", "Give another `--output`.")
+    run = {
+        "initial": init, "overwrite": overwrite, "classes": _classes(classes), "devices": devices, "workers": workers,
+        "validate_every": validate_every, "log_dir": log_dir,
+    }  # fmt: skip
+    run_training(settings, data, target, device, run)
 
 
-def _recipe(name: str | None, given: dict[str, Any]) -> Any:
+def _recipe(name: str | None, given: dict[str, Any], start: Card | None) -> Any:
     from ppbench.train.augment import parse_augmentation
     from ppbench.train.recipe import make_recipe, read_recipe
 
-    settings = make_recipe(None if name is None else read_recipe(name), given)
+    settings = make_recipe(None if name is None else read_recipe(name), given, start)
     parse_augmentation(settings.augment)  # tells of unknown names before Lightning is loaded
     return settings
 
 
-def _network_of(init: Path | None) -> dict[str, Any]:
-    """What a checkpoint says of its network, which need not be said again."""
+def _card_of(init: Path | None) -> Card | None:
     if init is None:
-        return {}
+        return None
     from ppbench.models.checkpoint import load_checkpoint
 
-    card = load_checkpoint(init).card
+    return load_checkpoint(init).card
+
+
+def _network_of(card: Card | None) -> dict[str, Any]:
+    """What a checkpoint says of its network, which need not be said again."""
+    if card is None:
+        return {}
     return {
         "model": card.architecture,
         "inhibition": card.inhibition,

@@ -1,10 +1,10 @@
-"""CIFAR-10 and CIFAR-100 test images as their authors publish them, and arrays of one's own."""
+"""CIFAR-10 and CIFAR-100 as their authors publish them, and arrays of one's own."""
 
 from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,7 +79,7 @@ def read_cifar_training(root: Path, num_classes: int) -> tuple[Pixels, NDArray[n
         Images ``(N, 32, 32, 3)`` and labels ``(N,)``.
 
     Raises:
-        DataError: If files are missing or damaged.
+        DataError: If files are missing or damaged; it names those.
     """
     batches = [f"data_batch_{number}" for number in range(1, 6)]
     forms = {
@@ -92,11 +92,21 @@ def read_cifar_training(root: Path, num_classes: int) -> tuple[Pixels, NDArray[n
             if all((place / name).is_file() for name in names):
                 parts = [read(place / name, num_classes) for name in names]
                 return np.concatenate([pixels for pixels, _ in parts]), np.concatenate([labels for _, labels in parts])
-    wanted = " nor ".join(f"{folder}/{names[0]}" for folder, names, _ in forms[num_classes])
     raise DataError(
-        f"no training images of CIFAR-{num_classes} in {root}: neither {wanted}",
+        f"no training images of CIFAR-{num_classes} in {root}: "
+        + _what_is_missing(root, [(folder, names) for folder, names, _ in forms[num_classes]]),
         f"Unpack https://www.cs.toronto.edu/~kriz/cifar-{num_classes}-python.tar.gz and give its folder with `--data`.",
     )
+
+
+def _what_is_missing(root: Path, forms: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """The files that a form begun in ``root`` lacks; if none is begun, the first file of each form."""
+    for folder, names in forms:
+        for place in (root / folder, root):
+            missing = [name for name in names if not (place / name).is_file()]
+            if len(missing) < len(names):
+                return f"{place} lacks {', '.join(missing)}"
+    return "neither " + " nor ".join(f"{folder}/{names[0]}" for folder, names in forms)
 
 
 def _read_binary(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[np.int64]]:
@@ -117,7 +127,7 @@ def _read_pickle(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[n
         if data.dtype != np.uint8 or data.shape != (len(labels), _PIXELS) or labels.dtype.kind not in "iu":
             raise ValueError("images and labels do not fit each other")
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise DataError(f"{path} is no test set of CIFAR ({error})", _DOWNLOAD) from error
+        raise DataError(f"{path} is no CIFAR file ({error})", _DOWNLOAD) from error
     return _from_planes(data), labels.astype(np.int64)
 
 
@@ -147,11 +157,11 @@ class _Unpickler(pickle.Unpickler):
             return getattr(np, name)
         if (module, name) == ("_codecs", "encode"):
             return lambda text, encoding="latin1": text.encode("latin1")
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which no test set needs")
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which no CIFAR file needs")
 
 
 def _unpickle(path: Path) -> Any:
     try:
         return _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
     except Exception as error:  # whatever a damaged program for the unpickler ends with
-        raise DataError(f"{path} is no test set of CIFAR, or damaged: {error}", _DOWNLOAD) from error
+        raise DataError(f"{path} is no CIFAR file, or damaged: {error}", _DOWNLOAD) from error

@@ -41,9 +41,10 @@ def resolve_model(spec: str, options: CardOptions | None = None, progress: Progr
         progress: Told of the bytes that are downloaded, of how many (0: not known).
 
     Raises:
-        DataError: If the weights cannot be used or fetched, the card is not known, or ``spec`` names a network, which
-            has no weights by itself.
-        UsageError: If ``spec`` is nothing of these; the message has the nearest names.
+        DataError: If the weights cannot be used or fetched, or ``spec`` names a network, which has no weights by
+            itself.
+        UsageError: If ``spec`` is nothing of these (the message has the nearest names), or there is no card and
+            ``options`` make none.
     """
     options = options or CardOptions()
     kind, _, reference = spec.partition(":")

@@ -19,6 +19,7 @@ from ppbench.inspection.spectra import SIZE, peak, spectra
 from ppbench.inspection.statistics import Estimate, mean_over_filters, welch_difference
 from ppbench.inspection.stimuli import FREQUENCIES, ORIENTATIONS, PHASES, Stimuli
 from ppbench.models.card import Card
+from ppbench.run import conversion
 
 DIGITS = 6
 """Of written numbers: more than float32 responses carry through."""
@@ -160,6 +161,7 @@ def _numbers(inspection: Inspection) -> dict[str, Any]:
     strength = layer.inhibition
     return {
         "model": inspection.name,
+        "conversion": conversion(card.model_dump()),
         "layer": {
             "name": layer.name,
             "kind": type(layer.module).__name__,

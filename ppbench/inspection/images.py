@@ -17,6 +17,7 @@ from ppbench.corruptions.recipes import recipe_for_size
 from ppbench.data.arrays import embedded_images
 from ppbench.data.images import decode
 from ppbench.data.source import Geometry
+from ppbench.errors import DataError
 from ppbench.inspection.layer import FirstLayer, Responses
 from ppbench.models.card import Card
 
@@ -57,6 +58,9 @@ def load_images(paths: Sequence[Path], card: Card) -> list[tuple[str, NDArray[np
         DataError: If a file is missing, or no image.
     """
     cut = Geometry(card.input_size, card.resize or card.input_size, card.interpolation)
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"there is no image {path}", "Name image files after the model, or none.")
     images = ((str(path), decode(path, str(path), cut)) for path in paths)
     return [(name, _grey(pixels) if card.in_channels == 1 else pixels) for name, pixels in images]
 

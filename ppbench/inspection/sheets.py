@@ -76,6 +76,7 @@ def _selectivity(numbers: dict[str, Any]) -> Sheet:
             )
     notes = (
         *(f"{network['model']}: {describe(network)}." for network in networks),
+        *(f"{network['model']}: {network['conversion']}." for network in networks if network["conversion"]),
         "(R - R') / (R + R'), mean over the filters that respond, ± its 95 % interval over filters.",
         f"Gratings and noise have an RMS contrast of {stimuli['rms_contrast']:.3f} (pixels in [0, 1]); "
         f"{stimuli['draws']} draws of noise, seed {stimuli['seed']}.",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
-from ppbench.errors import DataError, UsageError
+from ppbench.errors import UsageError
 from ppbench.registry import unknown_name
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -76,7 +76,8 @@ class Card(BaseModel):
     source: str | None = None
     """Where weights that ppbench did not train come from."""
     origin: dict[str, Any] | None = None
-    """Of a converted network: what it was made from (``name``, ``architecture``, ``weights``: SHA-256), and how."""
+    """Of a converted network: what it was made from (``name``, ``architecture``, ``weights``: SHA-256), and how. Of one
+    whose training began with given weights: ``initial_weights``, their SHA-256."""
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> Card:
@@ -151,11 +152,10 @@ class CardOptions:
         """The card of ``what``, which has none, from what is said and the fields that are ``known``.
 
         Raises:
-            DataError: If mean, std or input size is not said.
-            UsageError: If the values do not fit what is known.
+            UsageError: If mean, std or input size is not said, or the values do not fit what is known.
         """
         if missing := self._missing():
-            raise DataError(
+            raise UsageError(
                 f"the card of {what} is not known: {', '.join(missing)} missing",
                 f"Give {_EXAMPLE}, or `--preset imagenet`.",
             )

@@ -58,7 +58,8 @@ def load_checkpoint(
     Raises:
         DataError: If the file is missing, damaged, of another kind, or its tensors do not fit the network:
             missing and unexpected keys, and shapes or types that differ, are listed.
-        UsageError: If ``architecture`` is no known name, or another than the file says.
+        UsageError: If ``architecture`` is no known name, or another than the file says, or the file has no card and
+            ``options`` make none.
     """
     path, options = Path(path), options or CardOptions()
     content = _read(path)
@@ -250,7 +251,7 @@ def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str, o
         )
         return options.override(imagenet, str(path))
     if options.is_empty:
-        raise DataError(
+        raise UsageError(
             f"{path} is a bare state dict ({name}, {num_classes} classes): its mean, std and input size are not known",
             "Give the card: `--preset cifar10`, or `--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 "
             "--input-size 224`; in Python: `load_checkpoint(path, card=Card(...))`. Checkpoints of `ppbench train` "

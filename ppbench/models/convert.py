@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,10 +49,12 @@ def convert_to_push_pull(
         The same network, and a card that names the new one and tells its origin.
 
     Raises:
-        UsageError: If the network has push-pull or a blur already, its card names none that can be built again, or
-            its first convolution cannot be replaced (`with_push_pull`).
+        UsageError: If the inhibition is below 0, the network has push-pull or a blur already, its card names none that
+            can be built again, or its first convolution cannot be replaced (`with_push_pull`).
     """
     model, card = checkpoint
+    if not 0 <= inhibition < math.inf:
+        raise UsageError(f"--inhibition {inhibition:g} is not allowed", "It is 0 or more, such as 1.")
     _check_plain(name, model)
     named = _named(name, card, avg_kernel_size)
     origin = {"name": name, "architecture": card.architecture, "weights": weights_hash(model)}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
-from ppbench.models.stems import with_stem
+from ppbench.models.stems import check_settings, with_stem
 
 _KINDS = ("torchvision", "timm")
 
@@ -27,9 +27,12 @@ def build_external(card: Card) -> nn.Module:
     The global random generator is left as it is.
 
     Raises:
-        UsageError: If there is no such network, timm is not installed, or the network cannot have the stem.
+        UsageError: If there is no such network, timm is not installed, or the network cannot have the stem, or has
+            none that could be set as the card says.
     """
     kind, _, name = card.architecture.partition(":")
+    if card.stem is None:
+        check_settings(card.architecture, None, card.inhibition, card.trainable_inhibition, card.rectified_push)
     with torch.random.fork_rng(devices=[]):
         model = _torchvision(name, card) if kind == "torchvision" else _timm(name, card)
         if card.stem is None:
@@ -65,11 +68,11 @@ def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
 
 def _torchvision(name: str, card: Card) -> nn.Module:
     # Imported where it is needed: importing torchvision takes longer than importing torch.
-    from ppbench.models.from_torchvision import build_network, torchvision_networks
+    from ppbench.models.from_torchvision import LISTING, build_network, torchvision_networks
     from ppbench.registry import unknown_name
 
     if name not in torchvision_networks():
-        raise unknown_name("torchvision network", name, torchvision_networks(), "pip install -U torchvision")
+        raise unknown_name("torchvision network", name, torchvision_networks(), LISTING)
     return build_network(name, card, is_own=card.source is None)
 
 

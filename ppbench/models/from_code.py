@@ -40,8 +40,9 @@ def load_from_code(spec: str, options: CardOptions) -> tuple[str, Checkpoint]:
         The factory's name, and the network, in eval mode on the CPU, with its card.
 
     Raises:
-        UsageError: If there is no such module or factory, or the factory returns something else.
-        DataError: If the code raises, the card is not known, or the network does not take what the card says.
+        UsageError: If there is no such module or factory, the factory returns something else, or it gives no card and
+            the options are too few to make one.
+        DataError: If the code raises, or the network does not take what the card says.
     """
     module_name, _, factory_name = spec.partition(":")
     with _working_directory_first():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from ppbench.registry import unknown_name
 
 _LIST = 'python -c "import timm; print(*timm.list_models())"'
 
+_TIMEOUT = 10
+"""Seconds until the hub counts as not reached."""
+
 
 def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
     """Load the network of ``NAME`` or ``NAME@FILE``; ``NAME`` may have a tag (``resnet50.a1_in1k``).
@@ -30,8 +35,9 @@ def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
         A short name (``timm-resnet50.a1_in1k``, the file's stem), and the network with its card.
 
     Raises:
-        DataError: If the weights cannot be fetched, are damaged or do not fit, or the card is not known.
-        UsageError: If timm is not installed or has no such network, or the options do not fit it.
+        DataError: If the weights cannot be fetched, are damaged or do not fit.
+        UsageError: If timm is not installed or has no such network, or the options do not fit it, or are too few to
+            make its card.
     """
     timm = import_timm()
     name, at, file = reference.partition("@")
@@ -75,11 +81,41 @@ def _load_pretrained(timm: Any, name: str) -> nn.Module:
     if source.num_classes == 0:
         raise UsageError(f"timm:{name} is no classifier: it gives features", "Take one with classes.")
     try:
-        return timm.create_model(name, pretrained=True)
+        with _quiet_hub():
+            if source.hf_hub_id:
+                _reach_hub(source)
+            return timm.create_model(name, pretrained=True)
     except Exception as error:  # huggingface_hub, its HTTP client and timm each have their own
         raise DataError(
             f"timm cannot load the weights of {name}: {in_one_line(error)}", _by_hand(name, source)
         ) from error
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Keep huggingface_hub from telling each of its tries; its last error is told."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _reach_hub(source: Any) -> None:
+    """Fail at once where the hub cannot be reached and no weights are in its cache: its own tries take a minute."""
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    repository, _, revision = source.hf_hub_id.partition("@")
+    names = [name for name in (source.hf_hub_filename, "model.safetensors", "pytorch_model.bin") if name]
+    cached = [try_to_load_from_cache(repository, name, revision=revision or None) for name in names]
+    if constants.HF_HUB_OFFLINE or any(isinstance(path, str) for path in cached):
+        return
+    # An answer of any kind will do: what it means is timm's to say.
+    with suppress(HfHubHTTPError):
+        get_hf_file_metadata(hf_hub_url(repository, names[0], revision=revision or None), timeout=_TIMEOUT)
 
 
 def _by_hand(name: str, source: Any) -> str:

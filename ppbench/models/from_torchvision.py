@@ -22,7 +22,8 @@ from ppbench.registry import unknown_name
 USUAL = "IMAGENET1K_V1"
 """The weights that the literature's figures are of."""
 
-_LIST = 'python -c "import torchvision.models as m; print(*m.list_models(m))"'
+LISTING = 'python -c "import torchvision.models as m; print(*m.list_models(m))"'
+"""The command that lists the networks of the torchvision that is installed."""
 
 _ONLY_FOR_TRAINING = ("AuxLogits.", "aux1.", "aux2.")
 """Auxiliary heads of the Inception networks, which do nothing in eval mode."""
@@ -47,12 +48,13 @@ def load_torchvision(reference: str, options: CardOptions, progress: Progress | 
         A short name (``resnet50``, ``resnet50@IMAGENET1K_V2``, the file's stem), and the network with its card.
 
     Raises:
-        DataError: If the weights cannot be fetched, are damaged or do not fit, or the card is not known.
-        UsageError: If there is no such network or no such weights, or the options do not fit them.
+        DataError: If the weights cannot be fetched, are damaged or do not fit.
+        UsageError: If there is no such network or no such weights, the options do not fit them, or are too few to make
+            the card of weights that have none.
     """
     name, at, choice = reference.partition("@")
     if name not in torchvision_networks():
-        raise unknown_name("torchvision network", name, torchvision_networks(), _LIST)
+        raise unknown_name("torchvision network", name, torchvision_networks(), LISTING)
     if options.architecture is not None:
         raise UsageError(f"--architecture is not for torchvision:{name}", "Leave it out: the model's name says it.")
     published = torchvision.models.get_model_weights(name)

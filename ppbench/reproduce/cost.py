@@ -33,6 +33,8 @@ class Machine(NamedTuple):
     eight: float | None
     """Of eight devices; None: not known."""
     source: str
+    device: str = "GPU"
+    """What one of its devices is."""
 
     def seconds(self, forward_macs: float, devices: int) -> float | None:
         """Time for so many multiply-accumulates of forward passes, were they those of training; None: not known."""
@@ -53,6 +55,7 @@ MACHINES = {
         Machine(
             "cpu-core", "one core of a server CPU, fp32", "resnet8", 28, 1050, None,
             "`ppbench train --model resnet8` on one core, 57 s an epoch of 60,000 images of 28 px",
+            "core",
         ),
     )
 }  # fmt: skip

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ppbench.metrics.intervals import Interval
-from ppbench.report.export import DIGITS, to_latex, to_markdown
+from ppbench.report.export import to_latex, to_markdown
+from ppbench.report.records import csv_of_rows, rounded
 from ppbench.reproduce.figures import Against, Figure, Results, RowFigures
+from ppbench.reproduce.networks import Given
 from ppbench.reproduce.sheets import sheets
 
 CSV_COLUMNS = ("row", "what", "label", "seed", "value", "unit", "low", "high", "p", "reason")
@@ -21,11 +21,7 @@ def export(results: Results, form: str) -> str:
     if form == "json":
         return json.dumps(as_dict(results), indent=2, ensure_ascii=False, allow_nan=False)
     if form == "csv":
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
-        writer.writerows(line for row in results.rows for line in _tidy(row))
-        return buffer.getvalue()
+        return csv_of_rows(CSV_COLUMNS, (line for row in results.rows for line in _tidy(row)))
     draw = {"markdown": to_markdown, "latex": to_latex}[form]
     return "\n\n".join(map(draw, sheets(results)))
 
@@ -59,8 +55,13 @@ def _row_dict(row: RowFigures) -> dict[str, Any]:
         "measured": [_figure_dict(figure) for figure in row.figures],
         "against_baseline": [_against_dict(against) for against in row.against],
         "trained_on_corruptions": list(row.trained_on),
+        "given": [_given_dict(given) for given in row.given],
         "failures": {name: str(error) for name, error in row.failures.items()},
     }
+
+
+def _given_dict(given: Given) -> dict[str, Any]:
+    return {"seed": given.seed, "checkpoint": str(given.path), "differences": list(given.differences)}
 
 
 def _figure_dict(figure: Figure) -> dict[str, Any]:
@@ -68,19 +69,19 @@ def _figure_dict(figure: Figure) -> dict[str, Any]:
     return {
         "column": figure.quantity.label,
         "label": metric.label,
-        "value": _round(metric.value),
+        "value": rounded(metric.value),
         "unit": metric.unit,
         "reason": metric.reason,
         **_ends(metric.interval),
         "by_seed": _rounded(figure.by_seed),
-        "range_over_seeds": _round(figure.range),
+        "range_over_seeds": rounded(figure.range),
     }
 
 
 def _against_dict(against: Against) -> dict[str, Any]:
     return {
         "name": against.name,
-        "points": _round(against.points.value),
+        "points": rounded(against.points.value),
         **_ends(against.points),
         "p": against.p,
         "by_seed": _rounded(against.by_seed),
@@ -90,14 +91,16 @@ def _against_dict(against: Against) -> dict[str, Any]:
 def _tidy(row: RowFigures) -> Iterator[tuple[Any, ...]]:
     """Rows of `CSV_COLUMNS`; an empty seed is the mean over seeds."""
     name = row.row.id
+    for given in row.given:
+        yield name, "given", str(given.path), given.seed, "", "", "", "", "", "; ".join(given.differences)
     for label, value in row.row.published.items():
         yield name, "published", label, "", value, "%", "", "", "", ""
     for figure in row.figures:
         metric = figure.metric
         ends = _ends(metric.interval)
-        yield name, "measured", metric.label, "", _round(metric.value), metric.unit, *ends.values(), "", metric.reason
+        yield name, "measured", metric.label, "", rounded(metric.value), metric.unit, *ends.values(), "", metric.reason
         for seed, value in figure.by_seed.items():
-            yield name, "measured", metric.label, seed, _round(value), metric.unit, "", "", "", ""
+            yield name, "measured", metric.label, seed, rounded(value), metric.unit, "", "", "", ""
     for against in row.against:
         ends = _ends(against.points)
         yield (
@@ -105,25 +108,21 @@ def _tidy(row: RowFigures) -> Iterator[tuple[Any, ...]]:
             "difference",
             against.name,
             "",
-            _round(against.points.value),
+            rounded(against.points.value),
             "points",
             *ends.values(),
             against.p,
             "",
         )
         for seed, value in against.by_seed.items():
-            yield name, "difference", against.name, seed, _round(value), "points", "", "", "", ""
+            yield name, "difference", against.name, seed, rounded(value), "points", "", "", "", ""
 
 
 def _ends(interval: Interval | None) -> dict[str, float | None]:
     if interval is None:
         return {"low": None, "high": None}
-    return {"low": _round(interval.low), "high": _round(interval.high)}
+    return {"low": rounded(interval.low), "high": rounded(interval.high)}
 
 
 def _rounded(values: Mapping[int, float]) -> dict[str, float | None]:
-    return {str(seed): _round(value) for seed, value in values.items()}
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS)
+    return {str(seed): rounded(value) for seed, value in values.items()}

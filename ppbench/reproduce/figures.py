@@ -26,6 +26,7 @@ from ppbench.metrics.metric import Metric
 from ppbench.metrics.paired import holm
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.weights import Weights
+from ppbench.reproduce.networks import Given
 from ppbench.reproduce.quantities import Quantity
 from ppbench.reproduce.tables import Row, Table
 from ppbench.run import Run
@@ -120,6 +121,8 @@ class RowFigures:
     """Corruptions that the training augmentations overlap with."""
     clean_from_card: bool = False
     """Whether the clean error is that of the card."""
+    given: tuple[Given, ...] = ()
+    """Checkpoints that the user gave for it."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ def compute(
     measured: Mapping[str, Sequence[Measured]],
     failures: Mapping[str, Mapping[str, PpbenchError]],
     confidence: float = 0.95,
+    given: Mapping[str, Sequence[Given]] | None = None,
 ) -> Results:
     """Compute all figures.
 
@@ -153,10 +157,17 @@ def compute(
         measured: By row, the networks that were measured, all on the same images.
         failures: By row and network, why there is none.
         confidence: Of the intervals.
+        given: By row, the checkpoints that ppbench did not train for the table.
     """
     seeds = {name: Seeds(name, tuple(networks)) for name, networks in measured.items() if networks}
     base = seeds.get(table.baseline)
-    found = [_row(table, row, seeds.get(row.id), base, failures.get(row.id, {}), confidence) for row in rows]
+    found = [
+        replace(
+            _row(table, row, seeds.get(row.id), base, failures.get(row.id, {}), confidence),
+            given=tuple((given or {}).get(row.id, ())),
+        )
+        for row in rows
+    ]
     run = next((networks.networks[0].run for networks in seeds.values()), None)
     return Results(table, tuple(_adjusted(found)), confidence, run)
 

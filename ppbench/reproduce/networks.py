@@ -12,9 +12,25 @@ from ppbench.errors import UsageError
 from ppbench.models.card import Card
 from ppbench.models.catalog import parse_model_name
 from ppbench.reproduce.tables import Row, Table
+from ppbench.run import conversion
 from ppbench.train.recipe import TrainRecipe, make_recipe, read_recipe
 
 Action = Literal["train", "resume", "take"]
+
+
+class Given(NamedTuple):
+    """A checkpoint that the user gave for a row."""
+
+    seed: int
+    """Of the row that it stands for."""
+    path: Path
+    differences: tuple[str, ...]
+    """In what it is not what the row says: `card_differences`."""
+
+    @property
+    def words(self) -> str:
+        """``given: net.safetensors; differs: epochs 2 instead of 6``."""
+        return f"given: {self.path}" + (f"; differs: {', '.join(self.differences)}" if self.differences else "")
 
 
 class Network(NamedTuple):
@@ -27,8 +43,8 @@ class Network(NamedTuple):
     action: Action
     """"take": it is there; "resume": its training was begun; "train": nothing is there."""
     recipe: TrainRecipe
-    given: bool = False
-    """Whether the user gave the checkpoint, so that its recipe may be any."""
+    given: Given | None = None
+    """Of a checkpoint that the user gave, whose recipe may be any."""
     card: Mapping[str, Any] | None = None
     """Of the checkpoint, if it is there."""
 
@@ -96,7 +112,7 @@ def own_network(table: Table, row: Row, seed: int, folder: Path) -> Network:
 
         card = load_checkpoint(path).card
         _check_architecture(path, card.architecture, row)
-        _check_recipe(path, card.recipe, recipe, row)
+        _check_recipe(path, card, recipe, row)
         return Network(row, seed, path, "take", recipe, card=_plain(card))
     begun = path.with_name(f"{path.name}.part").exists()
     return Network(row, seed, path, "resume" if begun else "train", recipe)
@@ -124,7 +140,18 @@ def _given(table: Table, row: Row, seed: int, path: Path) -> Network:
 
     card = load_checkpoint(path).card
     _check_architecture(path, card.architecture, row)
-    return Network(row, seed, path, "take", wanted_recipe(table, row, seed), given=True, card=_plain(card))
+    recipe = wanted_recipe(table, row, seed)
+    given = Given(seed, path, tuple(card_differences(card, recipe)))
+    return Network(row, seed, path, "take", recipe, given, _plain(card))
+
+
+def given_networks(networks: Iterable[Network]) -> dict[str, list[Given]]:
+    """The checkpoints that the user gave, by row."""
+    found: dict[str, list[Given]] = {}
+    for network in networks:
+        if network.given is not None:
+            found.setdefault(network.row.id, []).append(network.given)
+    return found
 
 
 def _plain(card: Card) -> dict[str, Any]:
@@ -144,24 +171,39 @@ def _check_architecture(path: Path, architecture: str, row: Row) -> None:
         )
 
 
-def _check_recipe(path: Path, stored: Mapping[str, object] | None, wanted: TrainRecipe, row: Row) -> None:
+def _check_recipe(path: Path, card: Card, wanted: TrainRecipe, row: Row) -> None:
     """Raise `UsageError` if a network was trained otherwise than its row is: its figures would be of something else."""
-    differing = different_settings(stored, wanted)
+    differing = card_differences(card, wanted)
     if differing:
         raise UsageError(
-            f"{path} was trained with another recipe: {', '.join(differing)}",
+            f"{path} was trained with another recipe than the row's: {', '.join(differing)}",
             f"Give another --work, or move it away to train anew; to take it as it is: `--checkpoint {row.id}={path}`.",
         )
 
 
-def different_settings(stored: Mapping[str, object] | None, wanted: TrainRecipe) -> list[str]:
-    """``["epochs 20, here 6"]``: in what a card's recipe differs from another; its name alone is no difference."""
-    if stored is None:
-        return ["the card has none"]
+def card_differences(card: Card, wanted: TrainRecipe) -> list[str]:
+    """``["epochs 2 instead of 6", "push not rectified"]``: in what a network is not what the recipe would make."""
+    found = _different_settings(card, wanted)
+    if card.recipe is None and card.trained_on not in (None, wanted.dataset):
+        found.append(f"trained on {card.trained_on} instead of {wanted.dataset}")
+    if (words := conversion(_plain(card))) is not None:
+        found.append(words)
+    return found
+
+
+def _different_settings(card: Card, wanted: TrainRecipe) -> list[str]:
+    """By the recipe in the card, whose name alone is no difference."""
+    if card.recipe is None:
+        return ["its card has no recipe"]
     try:
-        there = TrainRecipe.model_validate(dict(stored)).model_dump(exclude={"name"})
+        there = TrainRecipe.model_validate(card.recipe).model_dump(exclude={"name"})
     except ValidationError:
-        there = dict(stored)
+        there = dict(card.recipe)
     here = wanted.model_dump(exclude={"name"})
     names = [name for name in {**here, **there} if name != "name" and here.get(name) != there.get(name)]
-    return [f"{name} {there.get(name)}, here {here.get(name)}" for name in names]
+    return [f"{name} {_word(there.get(name))} instead of {_word(here.get(name))}" for name in names]
+
+
+def _word(value: object) -> str:
+    """As a recipe writes it; "none" for what is switched off."""
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -53,13 +53,13 @@ def make_plan(table: Table, networks: Sequence[Network], limit: int | None, runs
 
 def sheet(plan: Plan) -> Sheet:
     """The plan as a table with its sum."""
-    header = ["network", "model", "augment", "to do", "epochs"]
-    header += [f"{what}, {devices}" for what in ("training", "evaluation") for devices in DEVICES]
-    lines = [Line((step.network.name, *_words(step), *map(_hours, _all(step)))) for step in plan.steps]
-    lines.append(Line(("sum", "", "", "", "", *map(_hours, _sums(plan))), "total"))
-    return Sheet(
-        f"{plan.table.title}: what is to be done", tuple(header), tuple(lines), (0, 1, 2, 3), tuple(_notes(plan))
-    )
+    device = plan.machine.device
+    several = () if plan.machine.eight is None else (f"hours to train, {DEVICES[1]} {device}s",)
+    header = ("network", "model, augmentation", "to do", "epochs", f"hours to train, 1 {device}", *several)
+    header = (*header, f"hours to evaluate, 1 {device}")
+    lines = [Line((step.network.name, *_words(step), *_shown(_all(step)))) for step in plan.steps]
+    lines.append(Line(("sum", "", "", "", *_shown(_sums(plan))), "total"))
+    return Sheet(f"{plan.table.title}: what is to be done", header, tuple(lines), (0, 1, 2), tuple(_notes(plan)))
 
 
 def as_json(plan: Plan) -> str:
@@ -71,6 +71,7 @@ def as_json(plan: Plan) -> str:
             "seed": step.network.seed,
             "checkpoint": str(step.network.path),
             "training": step.network.action,
+            "differences": None if step.network.given is None else list(step.network.given.differences),
             "evaluation": "take" if step.evaluated else "evaluate",
             "recipe": step.network.recipe.model_dump(mode="json"),
             "training_hours": list(step.hours.training),
@@ -84,8 +85,23 @@ def as_json(plan: Plan) -> str:
         "devices": DEVICES,
         "networks": steps,
         "sum_hours": dict(zip(_SUMMED, _sums(plan), strict=True)),
+        "training_8_apart_hours": hours_apart(plan),
     }
     return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def hours_apart(plan: Plan) -> float | None:
+    """Hours of training with one network at a time on each of the eight devices; None: not known.
+
+    The longest are begun first: what it takes is at most 4/3 of the best (Graham, SIAM J. Appl. Math. 17, 1969).
+    """
+    if plan.machine.eight is None:
+        return None
+    ends = [0.0] * DEVICES[1]
+    for one in sorted((step.hours.training[0] or 0 for step in plan.steps), reverse=True):
+        ends[0] += one
+        ends.sort()
+    return ends[-1]
 
 
 _SUMMED = ("training_1", "training_8", "evaluation_1", "evaluation_8")
@@ -123,12 +139,17 @@ def _words(step: Step) -> tuple[str, ...]:
     evaluation = "" if step.evaluated else "evaluate"
     training = "resume" if network.action == "resume" else "train" if network.action == "train" else "take"
     todo = ", ".join(filter(None, (training, evaluation)))
-    augment = (network.row.augment or "") + (" + JSD" if network.row.jsd else "")
-    return network.row.model, augment, todo, "" if training == "take" else str(network.recipe.epochs)
+    parts = (network.row.model, network.row.augment, "JSD" if network.row.jsd else None)
+    return ", ".join(filter(None, parts)), todo, "" if training == "take" else str(network.recipe.epochs)
 
 
 def _all(step: Step) -> tuple[float | None, ...]:
     return (*step.hours.training, *step.hours.evaluation)
+
+
+def _shown(values: Sequence[float | None]) -> list[str]:
+    """Training on one device and, if known, on eight; evaluation on one, which is all that `ppbench reproduce` uses."""
+    return [_hours(values[0]), *([] if values[1] is None else [_hours(values[1])]), _hours(values[2])]
 
 
 def _sums(plan: Plan) -> list[float | None]:
@@ -144,14 +165,23 @@ def _sum(values: Sequence[float | None]) -> float | None:
 def _hours(value: float | None) -> str:
     if value is None:
         return MISSING
-    return "0" if value == 0 else f"{value:.2g}" if value < 10 else f"{value:.0f}"
+    if 0 < value < 0.005:
+        return "< 0.01"
+    return "0" if value == 0 else f"{value:.{2 if value < 1 else 1 if value < 10 else 0}f}"
 
 
 def _notes(plan: Plan) -> Iterator[str]:
     machine = plan.machine
+    apart, together = hours_apart(plan), _sums(plan)[1]
+    if apart is not None and together:
+        yield (
+            f"Training on {DEVICES[1]} {machine.device}s: {_hours(together)} hours with all of them on one network "
+            f"after the other (ppbench train --devices {DEVICES[1]}); {_hours(apart)} hours with a network on each (a "
+            "ppbench reproduce for each row). docs/reproduce.md has the commands."
+        )
     eight = "" if machine.eight is None else f", {machine.eight:,.0f} on eight"
     yield (
-        f"Hours on 1 and on 8 devices ({machine.description}): {machine.model} at {machine.size} px trains at "
+        f"Hours on {machine.description}: {machine.model} at {machine.size} px trains at "
         f"{machine.one:,.0f} images/s on one{eight} ({machine.source})."
     )
     yield (
@@ -160,6 +190,9 @@ def _notes(plan: Plan) -> Iterator[str]:
         "to be large; evaluation is in fp32, which is slower than TF32. Give what you measured with "
         "--images-per-second."
     )
+    for step in plan.steps:
+        if step.network.given is not None:
+            yield f"{step.network.name}: {step.network.given.words}."
     begun = [step.network.name for step in plan.steps if step.network.action == "resume"]
     if begun:
         yield f"Begun, and counted whole: {', '.join(begun)}."

@@ -73,6 +73,7 @@ def _notes(results: Results, published: bool) -> Iterator[str]:
         )
     yield from _seeds_note(results)
     yield from (f"{row.row.label}: {_failed(row)}." for row in results.rows if row.failures)
+    yield from _given(results)
     unfinished = [row.row.label for row in results.rows if not row.figures and not row.failures]
     if unfinished:
         yield f"{MISSING}: not trained or not measured yet: {', '.join(unfinished)}."
@@ -105,6 +106,14 @@ def _seeds_note(results: Results) -> Iterator[str]:
 
 def _failed(row: RowFigures) -> str:
     return "; ".join(f"{name} failed ({error.message})" for name, error in row.failures.items())
+
+
+def _given(results: Results) -> Iterator[str]:
+    """The networks that the user gave, and in what they are not what their rows say."""
+    for row in results.rows:
+        for given in row.given:
+            seed = f", seed {given.seed}" if len(row.given) > 1 else ""
+            yield f"{row.row.label}{seed}: {given.words}."
 
 
 def _reasons(results: Results) -> Iterator[str]:

@@ -17,6 +17,7 @@ from ppbench.models.card import first_fault
 from ppbench.models.catalog import parse_model_name
 from ppbench.registry import did_you_mean, unknown_name
 from ppbench.reproduce.quantities import Quantity, parse_quantity
+from ppbench.train.recipe import TrainRecipe
 from ppbench.vocabulary import expand_corruptions
 
 ROW_PATTERN = r"[a-z0-9][a-z0-9_.+]*(-[a-z0-9_.+]+)*"
@@ -151,7 +152,7 @@ class Table(_Part):
         """The same with other settings of the training, which it then tells among the differences.
 
         Raises:
-            UsageError: If a value is the row's own to say.
+            UsageError: If there is no such setting, its value is not allowed, or it is the row's own to say.
         """
         if not values:
             return self
@@ -160,6 +161,7 @@ class Table(_Part):
             raise UsageError(
                 f"--set {own[0]} is not allowed: rows and seeds differ in it", "Choose `--rows`, `--seeds`."
             )
+        _check_settings(values)
         told = ", ".join(f"{key} = {value}" for key, value in values.items())
         sentences = (*self.protocol_differences, f"Trained with settings that are not the table's: {told}.")
         training = self.training.model_copy(update={"overrides": {**self.training.overrides, **values}})
@@ -188,6 +190,23 @@ class Table(_Part):
             return self.rows
         wanted = {self.row(name).id for name in names}
         return tuple(row for row in self.rows if row.id in wanted)
+
+
+def _check_settings(values: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for the first of the settings that no recipe can have."""
+    known = [name for name in TrainRecipe.model_fields if name not in ("name", *ROWS_OWN)]
+    for key in values:
+        if key not in known:
+            raise UsageError(
+                f"--set {key}: there is no such setting", f"{did_you_mean(key, known)}allowed: {', '.join(known)}"
+            )
+    try:
+        TrainRecipe.model_validate({"model": "", "dataset": "", **values})
+    except ValidationError as error:
+        for fault in error.errors():
+            # What the settings do together depends on the table's.
+            if fault["loc"] and (key := str(fault["loc"][0])) in values:
+                raise UsageError(f"--set {key}={values[key]} is not allowed", f"{fault['msg']}.") from error
 
 
 def table_names() -> list[str]:

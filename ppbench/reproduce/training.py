@@ -14,6 +14,8 @@ from ppbench.files import check_writable, try_lock
 from ppbench.reproduce.networks import Network, own_network
 from ppbench.reproduce.tables import Table
 from ppbench.train.fit import train
+from ppbench.train.module import TrainingDivergedError
+from ppbench.train.recipe import TrainRecipe
 
 Say = Callable[[str], None]
 Progress = Callable[[], AbstractContextManager[tuple[Any, ...]]]
@@ -50,6 +52,9 @@ def train_missing(
         say(f"training {network.name} ({number} of {len(missing)}): {network.row.label}, seed {network.seed}")
         try:
             _train(table, network, data, command, say, progress, device)
+        except TrainingDivergedError as error:
+            failures[network.name] = TrainingDivergedError(error.message, _what_to_try(network.recipe))
+            say(f"{network.name} failed: {error.message}")
         except (PpbenchError, torch.OutOfMemoryError) as error:
             failures[network.name] = error if isinstance(error, PpbenchError) else _out_of_memory(error)
             say(f"{network.name} failed: {failures[network.name].message}")
@@ -94,6 +99,15 @@ def _claimed(network: Network) -> Iterator[None]:
                 f"another process is training {network.name}", "Run the same command again when that one is done."
             )
         yield
+
+
+def _what_to_try(recipe: TrainRecipe) -> str:
+    """Against divergence, by the options of ``ppbench reproduce``."""
+    clip = " or `--set grad_clip=1`" if recipe.grad_clip is None else ""
+    return (
+        f"In a folder of its own, `--work DIR`, try a lower learning rate (`--set lr={recipe.lr / 4:g}`){clip}: "
+        "settings are for all rows."
+    )
 
 
 def _out_of_memory(error: Exception) -> DataError:

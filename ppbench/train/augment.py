@@ -44,6 +44,13 @@ class Augmentation:
     overlaps: tuple[str, ...]
     """Corruptions of ImageNet-C (its 19) that one of its operations is of the same kind as."""
     source: str
+    not_above_small: tuple[str, ...] = ()
+    """Those of them that it overlaps with only up to `LARGEST_SMALL_SIZE` pixels."""
+
+    def overlaps_at(self, size: int) -> tuple[str, ...]:
+        """Those of its overlaps that it has on images of ``size`` x ``size`` pixels."""
+        small = size <= LARGEST_SMALL_SIZE
+        return tuple(name for name in self.overlaps if small or name not in self.not_above_small)
 
 
 AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
@@ -54,6 +61,7 @@ AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
             Augmentation(
                 "autoaugment", "image", ALL_FOUR,
                 "Cubuk et al., AutoAugment: Learning augmentation strategies from data, CVPR 2019 (torchvision)",
+                not_above_small=("brightness",),  # the policy found on ImageNet has no Brightness
             ),
             Augmentation(
                 "augmix", "image", ALL_FOUR,

@@ -45,10 +45,12 @@ def load_training_data(recipe: TrainRecipe, folder: Path, classes: Sequence[str]
     Args:
         recipe: Its dataset, fraction, val_fraction and seed matter.
         folder: Where the dataset lies.
-        classes: Names of the classes in use, which are numbered in the order of the names; None: all.
+        classes: Names of the classes in use, which are numbered in the order of the names; a text that is no class
+            stands for its first word. None: all.
 
     Raises:
-        UsageError: If ppbench has no training set of that name, or a class is not in it.
+        UsageError: If ppbench has no training set of that name, a class is not in it, or the fraction leaves a class
+            without images.
         DataError: If files are missing or damaged, images have no labels, or fewer than two classes are left.
     """
     data = TRAINABLE.get(recipe.dataset)(folder, recipe)
@@ -62,11 +64,14 @@ def load_training_data(recipe: TrainRecipe, folder: Path, classes: Sequence[str]
         )
     if recipe.fraction < 1:
         data = data._replace(train=_share(data.train, recipe.fraction, recipe.seed))
+        _check_all_classes(data, recipe.fraction)
     return data
 
 
 def read_classes(path: Path) -> list[str]:
-    """Class names from a file, one a line; ``#`` begins a comment, and only the first word of a line counts.
+    """Class names from a file, one a line, as they are written there; ``#`` begins a comment.
+
+    `load_training_data` takes the first word of a line that is no class itself, such as ``n01440764 tench``.
 
     Raises:
         DataError: If the file cannot be read, or names no class.
@@ -77,7 +82,7 @@ def read_classes(path: Path) -> list[str]:
         raise DataError(
             f"cannot read {path}: {getattr(error, 'strerror', None) or error}", "`--classes FILE`"
         ) from error
-    names = [line.split("#")[0].split()[0] for line in lines if line.split("#")[0].strip()]
+    names = [name for line in lines if (name := line.split("#")[0].strip())]
     if not names:
         raise DataError(f"{path} names no class", "One name of a class folder a line, such as n01440764.")
     return names
@@ -192,7 +197,19 @@ def _share(images: ImageSet, fraction: float, seed: int) -> ImageSet:
     return images.subset(stratified_subset(images.ids, images.labels, count, seed))
 
 
-def _keep_classes(data: TrainingData, classes: Sequence[str], dataset: str) -> TrainingData:
+def _check_all_classes(data: TrainingData, fraction: float) -> None:
+    """Raise `UsageError` if a class has no training image left."""
+    counts = np.bincount(data.train.labels, minlength=len(data.class_names))
+    if not counts.all():
+        raise UsageError(
+            f"--fraction {fraction:g} is not allowed: of {len(data.class_names)} classes {int((counts == 0).sum())} "
+            f"have no image among the {len(data.train.labels)} left, such as {data.class_names[int(counts.argmin())]}",
+            "Take a larger fraction, or fewer classes: `--classes FILE`.",
+        )
+
+
+def _keep_classes(data: TrainingData, lines: Sequence[str], dataset: str) -> TrainingData:
+    classes = [line if line in data.class_names else _first_word(line, data.class_names) for line in lines]
     number = renumbered(data.class_names, classes, dataset)
 
     def keep(images: ImageSet) -> ImageSet:
@@ -202,6 +219,12 @@ def _keep_classes(data: TrainingData, classes: Sequence[str], dataset: str) -> T
 
     names = tuple(name for name in data.class_names if name in set(classes))
     return data._replace(train=keep(data.train), test=keep(data.test), class_names=names)
+
+
+def _first_word(line: str, class_names: Sequence[str]) -> str:
+    """The class that a line begins with; the whole line if there is none, for the message."""
+    word = line.split()[0]
+    return word if word in class_names else line
 
 
 Opener = Callable[[Path, TrainRecipe], TrainingData]

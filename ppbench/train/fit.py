@@ -15,17 +15,18 @@ from torch import nn
 
 from ppbench.files import check_writable
 from ppbench.models.card import Card
-from ppbench.models.checkpoint import save_checkpoint, weights_hash
+from ppbench.models.checkpoint import Checkpoint, save_checkpoint, weights_hash
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.batches import ValidationBatches
 from ppbench.train.data import load_training_data
+from ppbench.train.finished import card_of_finished, check_same_classes
 from ppbench.train.images import transforms_of
 from ppbench.train.interrupts import Interrupts
-from ppbench.train.job import Job, check_device, check_enough_images, useful_workers
+from ppbench.train.job import Job, check_device, check_enough_images, check_numbers, useful_workers
 from ppbench.train.loaders import Loaders, loader, validation_batch_size
 from ppbench.train.logs import logs_in
 from ppbench.train.module import Classifier
-from ppbench.train.network import canonical_name, load_start, make_card, make_network
+from ppbench.train.network import canonical_name, change_of_images, load_start, make_card, make_network
 from ppbench.train.recipe import TrainRecipe
 from ppbench.train.state import KeepState, PartFolder, StateFiles
 
@@ -42,23 +43,27 @@ class Trained(NamedTuple):
 
 
 def train(
-    recipe: TrainRecipe, data: Path, output: Path, *, initial: Path | None = None, classes: Sequence[str] | None = None,
-    devices: int = 1, workers: int | None = None, validate_every: int = 1, log_dir: Path | None = None,
-    command: str | None = None, report: Report = lambda line: None, callbacks: tuple[Callback, ...] = (),
+    recipe: TrainRecipe, data: Path, output: Path, *, initial: Path | Checkpoint | None = None,
+    classes: Sequence[str] | None = None, overwrite: bool = False, devices: int = 1, workers: int | None = None,
+    validate_every: int = 1, log_dir: Path | None = None, command: str | None = None,
+    report: Report = lambda line: None, callbacks: tuple[Callback, ...] = (),
     device: torch.device | None = None,
 ) -> Trained | None:  # fmt: skip
     """Train a network and write it, with its card, to ``output``.
 
     After every epoch the state goes to the folder ``<output>.part``. A run with the same recipe and data that finds
-    such a folder goes on from there and ends with the same weights as an unbroken one.
+    such a folder goes on from there and ends with the same weights as an unbroken one. If ``output`` is there already,
+    trained with this recipe on the same classes, nothing is done.
 
     Args:
         recipe: The settings.
         data: Folder of the dataset's files.
         output: The checkpoint to write (safetensors).
-        initial: Checkpoint of the same network, of any kind that `load_checkpoint` reads, whose weights are the start;
-            its card's mean, std and stem are kept. With another number of classes, the last layer begins anew.
+        initial: Checkpoint of the same network, or a file of any kind that `load_checkpoint` reads, whose weights are
+            the start; its card's mean, std, interpolation and stem are kept. With another number of classes, the last
+            layer begins anew.
         classes: Names of the classes to use; None: all.
+        overwrite: Whether to replace an ``output`` that is there.
         devices: Processes that train together, each on its share of every batch: one per GPU, or on the CPU.
         workers: Processes that load images, per device; 0: none; None: as many as are worth while.
         validate_every: Epochs between two tests on the test images, which change nothing; 0: none before the end.
@@ -69,22 +74,33 @@ def train(
         device: Where to compute; None: the CPU.
 
     Returns:
-        What was written; None in processes other than the first, which write nothing.
+        What was written, or was there; None in processes other than the first, which write nothing.
 
     Raises:
         UsageError: If the model, dataset or augmentation is not known, values do not fit the data or the device,
-            ``initial`` is another network, or ``<output>.part`` is of another run.
+            ``initial`` is another network, ``<output>.part`` is of another run, or ``output`` is something else.
         DataError: If data or the state of the earlier run cannot be read, or the output cannot be written.
         TrainingDivergedError: If the loss is no longer finite; the state of the last good epoch is kept.
         KeyboardInterrupt: On Ctrl-C; the finished epochs are kept.
+        SystemExit: In processes other than the first, if the run fails while they train together.
     """
     device = device or torch.device("cpu")
     canonical_name(recipe.model)
     where = parse_augmentation(recipe.augment).where
+    check_numbers(workers, validate_every)
     check_device(recipe, device, devices)
     check_writable(output)
     start = None if initial is None else load_start(initial, recipe)
+    began_with = start and weights_hash(start.model)
+    there = None if overwrite else card_of_finished(output, recipe, began_with)
     loaded = load_training_data(recipe, data, classes)
+    first = getattr(rank_zero_only, "rank", 0) == 0
+    say = report if first else _silent
+    if there is not None:
+        check_same_classes(output, there, loaded)
+        say(f"finished already: {output} was trained with this recipe (`--overwrite` trains it anew)")
+        assert there.clean_accuracy is not None  # of a finished training
+        return Trained(output, there.clean_accuracy) if first else None
     cut = transforms_of(recipe, loaded.train)
     if start is not None:
         cut = cut._replace(interpolation=start.card.interpolation)
@@ -92,12 +108,12 @@ def train(
     job = Job(recipe, loaded, cut, device, devices, workers, validate_every)
     check_enough_images(job)
     card = make_card(recipe, loaded, cut, start, command)
-    first = getattr(rank_zero_only, "rank", 0) == 0
-    say = report if first else _silent
+    if start is not None and (change := change_of_images(start.card, card)):
+        say(change)
     module = Classifier(make_network(card, start, say), recipe, card, job.steps)
     logs = logs_in(log_dir, say)
-    part = PartFolder(output)
-    state = part.resume_point(recipe, loaded.fingerprint(), start and weights_hash(start.model), first=first)
+    part = PartFolder(output, recipe, loaded.fingerprint(), began_with)
+    state = part.resume_point(first=first)
     if state is not None:
         say(f"resuming from {state}")
     with _determinism_restored(), Interrupts() as interrupts:
@@ -115,6 +131,7 @@ def _trainer(job: Job, part: PartFolder, callbacks: Sequence[Callback], logger: 
     """Lightning's loop, keeping its state after every epoch."""
     on_cpu = job.device.type == "cpu"
     several = job.processes > 1
+    files = StateFiles(part)
     return lightning.Trainer(
         accelerator=job.device.type,
         devices=job.processes if on_cpu or several else [job.device.index or 0],
@@ -127,8 +144,8 @@ def _trainer(job: Job, part: PartFolder, callbacks: Sequence[Callback], logger: 
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
-        callbacks=[*callbacks, KeepState(part.state)],
-        plugins=[StateFiles()],
+        callbacks=[*callbacks, KeepState(files)],
+        plugins=[files],
         logger=logger,
         enable_progress_bar=False,
         enable_model_summary=False,

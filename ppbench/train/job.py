@@ -39,6 +39,21 @@ class Job(NamedTuple):
         return self.recipe.epochs * self.steps_per_epoch
 
 
+def check_numbers(workers: int | None, validate_every: int) -> None:
+    """Make sure that options which are counts are none below 0.
+
+    Raises:
+        UsageError: If one is.
+    """
+    if workers is not None and workers < 0:
+        raise UsageError(f"--workers {workers} is not allowed", "It is a number of processes; 0: none.")
+    if validate_every < 0:
+        raise UsageError(
+            f"--validate-every {validate_every} is not allowed",
+            "It is a number of epochs; 0: no test before the end.",
+        )
+
+
 def check_device(recipe: TrainRecipe, device: torch.device, devices: int) -> None:
     """Make sure that a recipe can be followed by so many processes on such a device.
 

@@ -17,11 +17,12 @@ from ppbench.models.card import Card
 from ppbench.train.augment import batch_augmentation, parse_augmentation
 from ppbench.train.batches import Batch
 from ppbench.train.draws import key_of
+from ppbench.train.failures import raise_together, several_processes
 from ppbench.train.losses import jensen_shannon_loss
 from ppbench.train.recipe import TrainRecipe
 
 NEVER = 2**62
-"""Step of a loss that was not finite, while there was none."""
+"""Step of a loss that was not finite, or of images that could not be read, while there was none."""
 
 
 class TrainingDivergedError(PpbenchError):
@@ -62,6 +63,8 @@ class Classifier(lightning.LightningModule):
         self.loss_sum = torch.zeros(())
         self.first_bad = torch.tensor(NEVER)
         self.right = torch.zeros(2, dtype=torch.int64)
+        self.broken: PpbenchError | None = None
+        """The first batch of this process that could not be read."""
 
     @property
     def trained(self) -> nn.Module:
@@ -74,7 +77,9 @@ class Classifier(lightning.LightningModule):
 
     def training_step(self, batch: Batch | PpbenchError, index: int) -> Tensor:
         """The loss of one batch, a scalar."""
-        images, labels = _unless_broken(batch)
+        if isinstance(batch, PpbenchError):
+            return self._stand_in(batch)
+        images, labels = batch
         logits = self(self._views(images))
         loss = self._loss(logits, labels)
         self._note(loss.detach())
@@ -92,7 +97,10 @@ class Classifier(lightning.LightningModule):
 
     def validation_step(self, batch: Batch | PpbenchError, index: int) -> None:
         """Count right answers."""
-        images, labels = _unless_broken(batch)
+        if isinstance(batch, PpbenchError):
+            self._keep_error(batch)
+            return
+        images, labels = batch
         logits = self.trained(self._normalised(images.float() / 255))
         self.right += torch.stack([(logits.argmax(1) == labels).sum(), torch.tensor(len(labels), device=self.device)])
 
@@ -108,27 +116,33 @@ class Classifier(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Take the share of right answers over all processes."""
+        raise_together(self.broken)
         right, seen = self.trainer.strategy.reduce(self.right.clone(), reduce_op="sum").tolist()
         self.accuracy = self.last_accuracy = right / seen
 
     def check_finite(self, *, weights: bool = False) -> None:
-        """Stop a run that cannot recover.
+        """Stop a run that cannot recover, in all its processes.
 
         Args:
             weights: Whether to look at the weights too, which the last step may have spoilt.
 
         Raises:
+            PpbenchError: If a process could not read its images.
             TrainingDivergedError: If a loss was not finite, or a weight is not.
+            SystemExit: In processes other than the first, for either.
         """
         step = int(self.trainer.strategy.reduce(self.first_bad.clone(), reduce_op="min"))
         if step == NEVER and weights and not all(bool(p.isfinite().all()) for p in self.network.parameters()):
             step = self.trainer.global_step - 1
         if step != NEVER:
+            raise_together(self.broken)
             per_epoch = self.steps // self.recipe.epochs
-            raise TrainingDivergedError(
-                f"the loss is not a finite number at epoch {step // per_epoch + 1}, step {step % per_epoch + 1} "
-                f"of {per_epoch}",
-                self._what_to_try(),
+            raise_together(
+                TrainingDivergedError(
+                    f"the loss is not a finite number at epoch {step // per_epoch + 1}, step {step % per_epoch + 1} "
+                    f"of {per_epoch}",
+                    self._what_to_try(),
+                )
             )
 
     def configure_optimizers(self) -> Any:
@@ -169,6 +183,21 @@ class Classifier(lightning.LightningModule):
         step = torch.full_like(self.first_bad, self.trainer.global_step)
         self.first_bad = torch.where(loss.isfinite(), self.first_bad, torch.minimum(self.first_bad, step))
 
+    def _stand_in(self, error: PpbenchError) -> Tensor:
+        """A loss without a gradient, with which this process goes on to where all of them stop.
+
+        To ask the others at every step would make the device wait at every step.
+        """
+        self._keep_error(error)
+        self.first_bad = self.first_bad.clamp(max=self.trainer.global_step)
+        return 0 * torch.stack([parameter.sum() for parameter in self.network.parameters()]).sum()
+
+    def _keep_error(self, error: PpbenchError) -> None:
+        """Note a batch that could not be read; a process that trains alone stops at once."""
+        self.broken = self.broken or error
+        if not several_processes():
+            raise error
+
     def _what_to_try(self) -> str:
         tries = [f"a lower learning rate (`--lr {self.recipe.lr / 4:g}`)"]
         if self.recipe.grad_clip is None:
@@ -205,9 +234,3 @@ def _moving_average(network: nn.Module, decay: float | None) -> AveragedModel | 
         return None
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     return average.requires_grad_(False)
-
-
-def _unless_broken(batch: Batch | PpbenchError) -> Batch:
-    if isinstance(batch, PpbenchError):
-        raise batch
-    return batch

@@ -13,7 +13,7 @@ from torch import nn
 from ppbench.errors import UsageError
 from ppbench.models.card import Card
 from ppbench.models.catalog import parse_model_name
-from ppbench.models.checkpoint import Checkpoint, build, load_checkpoint
+from ppbench.models.checkpoint import Checkpoint, build, load_checkpoint, weights_hash
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.data import TrainingData
 from ppbench.train.images import Transforms
@@ -48,13 +48,15 @@ _LAST_LAYER = "fc."
 """What the tensors of a ResNet's last layer are called."""
 
 
-def load_start(path: Path, recipe: TrainRecipe) -> Checkpoint:
+def load_start(initial: Path | Checkpoint, recipe: TrainRecipe) -> Checkpoint:
     """The weights to begin with, of the network that the recipe names.
 
     Raises:
         UsageError: If they are of another.
+        DataError: If they cannot be read.
     """
-    start = load_checkpoint(path)
+    start = load_checkpoint(initial) if isinstance(initial, Path) else initial
+    path = initial if isinstance(initial, Path) else "the checkpoint to begin with"
     theirs, wanted = canonical_name(start.card.architecture), canonical_name(recipe.model)
     if theirs != wanted:
         raise UsageError(f"{path} holds a {theirs}, and a {wanted} is to be trained", f"`--model {theirs}`")
@@ -83,7 +85,7 @@ def make_card(
         "resize": cut.test_resize,
         "inhibition": recipe.inhibition,
         "trained_on": recipe.dataset,
-        "trained_on_corruptions": parse_augmentation(recipe.augment).overlaps,
+        "trained_on_corruptions": parse_augmentation(recipe.augment).overlaps_at(cut.size),
         "class_names": data.class_names,
         "clean_accuracy": None,
         "seed": recipe.seed,
@@ -93,7 +95,8 @@ def make_card(
     }
     if start is not None:
         _check_start_fits(start, data)
-        return start.card.model_copy(update=of_run)
+        origin = {**(start.card.origin or {}), "initial_weights": weights_hash(start.model)}
+        return start.card.model_copy(update={**of_run, "origin": origin})
     return Card(
         **of_run,  # type: ignore[arg-type]
         architecture=canonical_name(recipe.model),
@@ -102,6 +105,18 @@ def make_card(
         std=data.std,
         trainable_inhibition=recipe.trainable_inhibition,
     )
+
+
+def change_of_images(before: Card, now: Card) -> str | None:
+    """For people, how a network that is trained on gets other images than it had; None: it does not."""
+
+    def described(card: Card) -> str:
+        resized = "not resized" if card.resize is None else f"resized to {card.resize}"
+        return f"{card.input_size} px ({resized})"
+
+    if (before.input_size, before.resize) == (now.input_size, now.resize):
+        return None
+    return f"the network takes images of {described(now)}; those it begins with, of {described(before)}"
 
 
 def _check_start_fits(start: Checkpoint, data: TrainingData) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ppbench.errors import DataError, UsageError
+from ppbench.models.card import Card
 from ppbench.registry import did_you_mean, unknown_name
 
 _OFF_AT_ZERO = {"grad_clip", "ema", "resize", "test_resize", "val_fraction"}
@@ -73,7 +74,7 @@ class TrainRecipe(BaseModel):
     jsd: bool = False
     """Whether the loss has AugMix's Jensen-Shannon divergence between a clean and two augmented views."""
 
-    inhibition: float = 1.0
+    inhibition: float = Field(default=1.0, ge=0)
     trainable_inhibition: bool = False
     seed: int = Field(default=0, ge=0, lt=2**32)
 
@@ -167,15 +168,17 @@ def read_recipe(name: str) -> RecipeFile:
     return _parse(path.stem, text, name)
 
 
-def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any]) -> TrainRecipe:
+def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any], start: Card | None = None) -> TrainRecipe:
     """The settings of a run: a recipe, with some values replaced.
 
-    What neither says is what is customary for the dataset (`CUSTOMARY_TRANSFORMS`), else the default of `TrainRecipe`.
-    Where the highest learning rate alone is replaced, its start and end change in proportion.
+    What neither says is as with the network that the run begins with, else what is customary for the dataset
+    (`CUSTOMARY_TRANSFORMS`), else the default of `TrainRecipe`. Where the highest learning rate alone is replaced, its
+    start and end change in proportion.
 
     Args:
         base: The recipe; None: the one of the dataset in ``overrides`` (`DEFAULT_RECIPES`).
         overrides: Values by name of the field, as a user gave them as options.
+        start: Card of the network that the run begins with, whose size of images is kept; None: it begins anew.
 
     Raises:
         UsageError: If a value is missing or not allowed; the message says where it came from.
@@ -183,6 +186,9 @@ def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any]) -> TrainR
     if base is None:
         dataset = overrides.get("dataset", "fashion-mnist")
         base = read_recipe(DEFAULT_RECIPES.get(dataset, "paper-imagenet100-20"))
+        whose = f"the dataset {dataset} is"
+    else:
+        whose = f"the recipe {base.name} is"
     values = {**base.values, **_rescaled(base.values, overrides), **overrides}
     if "dataset" not in values:
         raise UsageError(f"the recipe {base.name} is for any dataset: which one?", "Name it: `--dataset imagefolder`.")
@@ -191,11 +197,28 @@ def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any]) -> TrainR
             "training dataset", str(values["dataset"]), list(CUSTOMARY_TRANSFORMS), "ppbench train --help"
         )
     if "model" not in values:
-        raise UsageError(f"the recipe {base.name} is for any network: which one?", "Name it: `--model resnet50-pp3`.")
+        raise UsageError(f"{whose} for any network: which one?", "Name it: `--model resnet50-pp3`.")
     try:
-        return TrainRecipe(name=base.name, **{**CUSTOMARY_TRANSFORMS[values["dataset"]], **values})
+        return TrainRecipe(name=base.name, **{**_customary(values, start), **values})
     except ValidationError as error:
         raise _not_allowed(error, base.name, overrides) from error
+
+
+def _customary(values: Mapping[str, Any], start: Card | None) -> dict[str, Any]:
+    """How images are cut where ``values`` do not say it: for the size that a network had, if there is one already."""
+    usual = CUSTOMARY_TRANSFORMS[values["dataset"]]
+    if start is None:
+        return usual
+    side = start.input_size
+    if "resize" not in usual:  # images in memory, which are never enlarged
+        return {**usual, "crop_size": min(side, usual["crop_size"])}
+    test_resize = start.resize or side
+    said = values.get("crop_size")
+    if isinstance(said, int) and said >= 8:  # at another size, the crop keeps its share of the image
+        side, test_resize = said, round(test_resize * said / side)
+    # In training the crop is drawn from the customary share of the image, of the larger one if the card resizes more.
+    shorter = round(side * usual["resize"] / usual["crop_size"])
+    return {**usual, "resize": max(shorter, test_resize), "crop_size": side, "test_resize": test_resize}
 
 
 def _folder() -> Any:

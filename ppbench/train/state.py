@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,71 +13,101 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from ppbench.errors import DataError, UsageError
 from ppbench.files import atomic_write
+from ppbench.train.failures import raise_together
 from ppbench.train.recipe import TrainRecipe
 
 
 class PartFolder:
-    """Holds ``last.ckpt``, written by Lightning after every epoch, and ``run.json``, which says of which run it is.
+    """Holds ``last.ckpt``, Lightning's state after every epoch, and ``run.json``, which says of which run it is.
+
+    Both appear with the first state, so that a run that failed in its first epoch leaves nothing in the way of the
+    next one.
 
     Args:
         output: The checkpoint that the finished run will write.
+        recipe: Settings of the run.
+        fingerprint: Hash of the training data.
+        initial: Hash of the weights that the run begins with; None: random ones.
     """
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, recipe: TrainRecipe, fingerprint: str, initial: str | None) -> None:
         self.path = output.with_name(f"{output.name}.part")
         self.note, self.state = self.path / "run.json", self.path / "last.ckpt"
+        self._run = {"recipe": recipe.model_dump(), "data": fingerprint, "initial": initial}
 
-    def resume_point(self, recipe: TrainRecipe, fingerprint: str, initial: str | None, *, first: bool) -> Path | None:
+    def resume_point(self, *, first: bool) -> Path | None:
         """The state to go on from, or None for a run that begins.
 
         Args:
-            recipe: Settings of the run.
-            fingerprint: Hash of the training data.
-            initial: Hash of the weights that the run begins with; None: random ones.
-            first: Whether this process is the first of those that train together, which alone looks and writes.
+            first: Whether this process is the first of those that train together, which alone looks.
 
         Raises:
             UsageError: If the folder is of a run with other settings or data, or is not ppbench's: nothing is deleted.
+        """
+        if first and self.path.exists() and not self._is_without_state():
+            self._check_same()
+        return self.state if self.state.is_file() else None
+
+    def write_note(self) -> None:
+        """Say of which run the state is that comes next.
+
+        Raises:
             DataError: If it cannot be written.
         """
-        wanted = {"recipe": recipe.model_dump(), "data": fingerprint, "initial": initial}
-        if first and not self.path.exists():
-            atomic_write(self.note, json.dumps(wanted, indent=1))
-        elif first:
-            self._check_same(wanted)
-        return self.state if self.state.is_file() else None
+        atomic_write(self.note, json.dumps(self._run, indent=1))
 
     def remove(self) -> None:
         """Delete what the run wrote, also what a kill left half-written; the folder goes too unless it holds more."""
-        for path in (self.state, self.note, *self.path.glob(f".{self.state.name}.*")):
+        for path in (self.state, self.note, *self._half_written()):
             path.unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
 
-    def _check_same(self, wanted: Mapping[str, object]) -> None:
+    def _half_written(self) -> list[Path]:
+        return [path for file in (self.state, self.note) for path in self.path.glob(f".{file.name}.*")]
+
+    def _is_without_state(self) -> bool:
+        """Whether it is a folder in which a run wrote no state, and nobody anything else."""
+        return self.path.is_dir() and not set(self.path.iterdir()) - {self.note, *self._half_written()}
+
+    def _check_same(self) -> None:
         try:
             there = json.loads(self.note.read_text())
         except (OSError, ValueError):
             there = None
-        if there != wanted:
+        if there != self._run:
             whose = "the unfinished run of another recipe or other data" if there else "something else"
             raise UsageError(
-                f"{self.path} holds {whose}", f"Give another --output, or delete it to start anew: `rm -r {self.path}`"
+                f"{self.path} holds {whose}", f"To start anew, delete it: `rm -r {self.path}`. Or write elsewhere."
             )
 
 
 class StateFiles(TorchCheckpointIO):
-    """Lightning's state on the disk: written whole or not at all, read without running anything it names."""
+    """Lightning's state on the disk: written whole or not at all, read without running anything it names.
+
+    Args:
+        part: Where it is kept.
+    """
+
+    def __init__(self, part: PartFolder) -> None:
+        super().__init__()
+        self.part = part
+        self.error: DataError | None = None
+        """Why the last state could not be written."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write the state; the one that was there stays until the new one is whole.
 
-        Raises:
-            DataError: If it cannot be written, such as on a full disk.
+        Only the first process comes here, while the others wait for it. So what goes wrong, such as a full disk, is
+        kept in ``error``.
         """
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        atomic_write(Path(path), buffer.getvalue())
+        try:
+            self.part.write_note()
+            atomic_write(Path(path), buffer.getvalue())
+        except DataError as error:
+            self.error = error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         """Read the state, tensors on the CPU.
@@ -100,13 +129,18 @@ class KeepState(Checkpoint):
     """Writes the state at the end of every epoch, after a look at whether the run is sound.
 
     Args:
-        path: The file.
+        files: Where it is written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, files: StateFiles) -> None:
+        self.files = files
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        """Keep what is good; a run that has diverged stops here, with the state of the epoch before."""
+        """Keep what is good; a run that has diverged stops here, with the state of the epoch before.
+
+        Raises:
+            DataError: If the state cannot be written.
+        """
         module.check_finite(weights=True)
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.files.part.state)
+        raise_together(self.files.error)

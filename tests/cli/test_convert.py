@@ -15,7 +15,9 @@ from ppbench.models.card import CardOptions
 from ppbench.models.checkpoint import load_checkpoint, save_checkpoint, weights_hash
 from ppbench.models.embedded import embedded_path
 from ppbench.models.from_torchvision import load_torchvision
+from ppbench.models.resnet import create_model
 from tests.models.test_convert import card_of, trained
+from tests.train.trees import write_image_folders
 from tests.trees import write_class_folders, write_fashion_mnist
 
 runner = CliRunner()
@@ -98,7 +100,7 @@ def test_images_in_folders_are_cut_as_the_card_says(tmp_path: Path, target: Path
     assert load_checkpoint(target).card.stem == "pp3"
     (tmp_path / "images" / "train").rename(tmp_path / "images" / "class")
     (broken := next((tmp_path / "images").rglob("*.png"))).write_bytes(b"no image")
-    result = run(*call)
+    result = run(*call, "--overwrite")
     assert result.exit_code == 3
     assert broken.name in result.stderr
 
@@ -116,6 +118,69 @@ def test_fine_tuning_starts_from_the_converted_network(tmp_path: Path, target: P
     assert not made.model.conv1.rectified_push
     assert made.card.origin["name"] == PLAIN
     assert made.card.recipe["name"] == "finetune"
+    again = run(*call, "--recipe", "finetune", "--epochs", 1)
+    assert again.exit_code == 0, again.output
+    assert "finished already: " in again.stderr
+    assert "epoch 1/1" not in again.stderr
+    other = run(*call, "--recipe", "finetune", "--epochs", 2)
+    assert other.exit_code == 2
+    assert "exists, trained with another recipe (epochs)" in other.stderr
+    plain_statistics = run(*call)
+    assert plain_statistics.exit_code == 2
+    assert "exists, made in another way (recipe)" in plain_statistics.stderr
+
+
+def test_fine_tuning_keeps_the_size_of_the_images(tmp_path: Path, target: Path) -> None:
+    save_checkpoint(tmp_path / "net.safetensors", trained(create_model("resnet8", 3)),
+                    card_of("resnet8", num_classes=3, input_size=32, resize=36))  # fmt: skip
+    data = write_image_folders(tmp_path / "data", train=4, val=1)
+    call = ("--model", tmp_path / "net.safetensors", "--data", data, "--output", target)
+    result = run(*call, "--recipe", "finetune", "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    card = load_checkpoint(target).card
+    assert (card.input_size, card.resize, card.recipe["resize"]) == (32, 36, 37)
+    assert "the network takes images of" not in result.stderr
+
+
+def test_a_fine_tuning_that_fails_leaves_no_half_made_network(tmp_path: Path, target: Path) -> None:
+    data = write_fashion_mnist(tmp_path / "data")
+    call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 128, "--output", target)
+    result = run(*call, "--recipe", "finetune", "--lr", "1e30")
+    assert result.exit_code == 1, result.output
+    assert "the loss is not a finite number" in result.stderr
+    assert not target.exists()
+
+
+def test_a_network_that_is_there_is_taken_or_not_overwritten(tmp_path: Path, target: Path) -> None:
+    call = ("--model", PLAIN, "--keep-statistics", "--output", target)
+    first = run(*call)
+    content = target.read_bytes()
+    again = run(*call)
+    assert (first.exit_code, again.exit_code) == (0, 0), again.output
+    assert again.stdout == first.stdout
+    assert "finished already: " in again.stderr
+    other = run(*call, "--inhibition", 2)
+    assert other.exit_code == 2
+    assert "exists, made in another way (inhibition)" in other.stderr
+    assert "`--overwrite`" in other.stderr
+    assert target.read_bytes() == content
+    assert run(*call, "--inhibition", 2, "--overwrite").exit_code == 0
+    assert load_checkpoint(target).card.inhibition == 2
+    target.write_text("precious")
+    refused = run(*call)
+    assert refused.exit_code == 2
+    assert "exists, and is no checkpoint with a card" in refused.stderr
+    assert target.read_text() == "precious"
+
+
+@pytest.mark.parametrize("spec", ["{}", "torchvision:resnet8@{}"])
+def test_the_plain_network_is_never_overwritten(tmp_path: Path, spec: str) -> None:
+    plain = tmp_path / "net.safetensors"
+    plain.write_bytes(embedded_path(PLAIN).read_bytes())
+    result = run("--model", spec.format(plain), "--keep-statistics", "--overwrite", "--output", plain)
+    assert result.exit_code == 2
+    assert "is the plain network to convert" in result.stderr
+    assert plain.read_bytes() == embedded_path(PLAIN).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -124,6 +189,7 @@ def test_fine_tuning_starts_from_the_converted_network(tmp_path: Path, target: P
         (("--model", PLAIN), 2, "Give training images to estimate them from: `--data DIR --images 2000`"),
         (("--model", f"{PLAIN}-pp3", "--keep-statistics"), 2, "has a push-pull convolution already"),
         (("--model", PLAIN, "--push-pull", 4, "--keep-statistics"), 2, "--push-pull 4 is not allowed"),
+        (("--model", PLAIN, "--inhibition", -1, "--keep-statistics"), 2, "--inhibition -1 is not allowed"),
         (("--model", PLAIN, "--recipe", "finetune"), 2, "--recipe finetune needs images to train on"),
         (("--model", PLAIN, "--recipe", "finetun", "--data", "."), 2, "did you mean 'finetune'"),
         (("--model", "resnet50"), 3, "is a network without weights"),

@@ -19,6 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
+from ppbench.models.checkpoint import build, load_checkpoint, save_checkpoint
 from tests.evaluation.models import tiny_checkpoint
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -143,7 +144,8 @@ def test_tables_go_to_stdout_and_talk_to_stderr(
         (["resnet8"], 3, "resnet8 is a network without weights", "ppbench train"),
         (["fashion-mnist-resnet9"], 2, "unknown model 'fashion-mnist-resnet9'", "did you mean"),
         (["nowhere.safetensors"], 3, "cannot read the checkpoint nowhere.safetensors", "existing file"),
-        ([PLAIN, "nowhere.png"], 3, "cannot read the image nowhere.png", "Replace or remove"),
+        ([PLAIN, "nowhere.png"], 3, "there is no image nowhere.png", "Name image files after the model, or none"),
+        ([PLAIN, "."], 3, "there is no image .", "Name image files after the model, or none"),
         ([PLAIN, "text.png"], 3, "cannot read the image text.png: it is no image", "Replace or remove"),
         ([PLAIN, "--figure", "pdf"], 2, "--figure pdf is not allowed", "png or svg"),
         ([PLAIN, "--filters", "0,16"], 2, "--filters 16 is not allowed", "numbered from 0 to 15"),
@@ -167,6 +169,41 @@ def test_a_mistake_is_answered_with_the_value_the_mend_and_the_exit_code(
     assert "Traceback" not in stderr
     assert result.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["text.png"]
+
+
+def test_a_converted_network_is_told_as_such(tmp_path: Path) -> None:
+    origin = {"name": "resnet50", "architecture": "torchvision:resnet50", "weights": "0"}
+    card = load_checkpoint(tiny_checkpoint(tmp_path / "net.safetensors", architecture="resnet8-pp3")).card
+    card = card.model_copy(update={"rectified_push": False, "origin": origin})
+    save_checkpoint(tmp_path / "net.safetensors", build(card), card)
+    result = invoke(
+        tmp_path / "net.safetensors",
+        "--draws",
+        16,
+        "--against",
+        PUSH_PULL,
+        "-o",
+        tmp_path / "out",
+        "--format",
+        "markdown",
+    )
+    assert result.exit_code == 0, result.output
+    assert "net: push not rectified (ppbench convert of resnet50)." in result.stdout
+    numbers = json.loads((tmp_path / "out" / "numbers.json").read_text())
+    assert numbers["conversion"] == "push not rectified (ppbench convert of resnet50)"
+    assert numbers["against"]["conversion"] is None
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ppbench.inspection.figures.draw", lambda *arguments: {"kernels": b"picture"})
+    (tmp_path / "text.png").write_text("no folder")
+    result = invoke(PLAIN, "--draws", 16, "-o", tmp_path / "text.png")
+    assert result.exit_code == 3
+    stderr = " ".join(result.stderr.split())
+    assert "text.png/kernels.png" in stderr.replace(" ", "")
+    assert "Choose another place with `--output FOLDER`" in stderr
 
 
 def test_without_matplotlib_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ppbench.cli.main import app
-from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
+from ppbench.models.checkpoint import build, load_checkpoint, save_checkpoint
 from ppbench.train import fit
 from tests.reproduce.miniature import write_mini
 from tests.trees import write_fashion_mnist
@@ -167,6 +167,8 @@ def test_one_row_that_fails_does_not_keep_the_others(copy: Path, monkeypatch: py
     assert "prime-3" in rows["prime"]["failures"]
     assert rows["plain"]["measured"][0]["value"] is not None
     assert "1 of 2 networks failed: prime-3" in result.stderr
+    assert "`--set lr=2.5e+29`" in result.stderr
+    assert "--lr" not in result.stderr
     assert "Traceback" not in result.output
 
 
@@ -174,7 +176,7 @@ def test_a_network_of_another_recipe_is_refused(copy: Path) -> None:
     write_mini(copy, ("epochs = 2", "epochs = 3"))
     result = call(copy, "--rows", "pp3")
     assert result.exit_code == 2
-    assert "was trained with another recipe: epochs 2, here 3" in " ".join(result.stderr.split())
+    assert "was trained with another recipe than the row's: epochs 2 instead of 3" in " ".join(result.stderr.split())
     assert "--checkpoint pp3=" in result.stderr
     assert not list((copy / "work").rglob("*.part"))
     folder = copy / "work" / "checkpoints"
@@ -192,6 +194,63 @@ def test_a_checkpoint_of_ones_own_is_taken(copy: Path) -> None:
     found = content(call(copy, "--checkpoint", f"pp3={mine}", "--rows", "plain", "--format", "json", data=False))
     assert [row["row"] for row in found["rows"]] == ["plain", "pp3"]
     assert not path.exists()
+    told = {row["row"]: row["given"] for row in found["rows"]}
+    assert told == {
+        "plain": [],
+        "pp3": [{"seed": 0, "checkpoint": str(mine), "differences": ["its card has no recipe"]}],
+    }
+
+
+def test_what_a_given_network_has_not_in_common_with_its_row_is_told(copy: Path) -> None:
+    folder = copy / "work" / "checkpoints"
+    checkpoint = load_checkpoint(folder / "pp3-0.safetensors")
+    changed = {
+        "fraction": {"recipe": {**(checkpoint.card.recipe or {}), "fraction": 0.5}},
+        "converted": {
+            "recipe": None,
+            "rectified_push": False,
+            "origin": {"name": "plain-0", "architecture": "resnet8", "weights": "0"},
+            "trained_on": "cifar10",
+        },
+    }
+    for name, values in changed.items():
+        card = checkpoint.card.model_copy(update=values)
+        save_checkpoint(copy / f"{name}.safetensors", build(card), card)
+    given = [f"--checkpoint=pp3={copy / name}.safetensors" for name in changed]
+    same = f"--checkpoint=plain={folder / 'plain-0.safetensors'}"
+    arguments = (*given, same, "--rows", "pp3", "--seeds", "0,1", "--no-train")
+    result = call(copy, *arguments, "--format", "markdown", data=False)
+    assert result.exit_code == 0, result.output
+    words = [
+        "fraction 0.5 instead of 1.0",
+        "its card has no recipe, trained on cifar10 instead of fashion-mnist, "
+        "push not rectified (ppbench convert of plain-0)",
+    ]
+    notes = result.stdout.replace("\\", "")  # Markdown's
+    for seed, name in enumerate(changed):
+        assert f"+ PP3, seed {seed}: given: {copy / name}.safetensors; differs: {words[seed]}." in notes
+    assert f"ResNet-8: given: {folder / 'plain-0.safetensors'}." in notes
+    plan = call(copy, *arguments, "--dry-run", "--format", "markdown", data=False)
+    assert f"pp3-0: given: {copy / 'fraction'}.safetensors; differs: {words[0]}." in plan.stdout.replace("\\", "")
+    table = call(copy, *arguments, "--format", "csv", data=False).stdout
+    assert f"pp3,given,{copy / 'fraction'}.safetensors,0,,,,,,{words[0]}\n" in table
+    # In the folder of the table it is refused, even with the row's own recipe.
+    card = checkpoint.card.model_copy(update={"rectified_push": False})
+    save_checkpoint(folder / "pp3-0.safetensors", build(card), card)
+    refused = call(copy, "--rows", "pp3", data=False)
+    assert refused.exit_code == 2
+    assert "another recipe than the row's: push not rectified" in " ".join(refused.stderr.split())
+
+
+def test_what_ppbench_train_wrote_with_the_rows_settings_is_taken(copy: Path) -> None:
+    """As docs/reproduce.md says to train a row on several devices."""
+    settings = ["--dataset", "fashion-mnist", "--recipe", "fashion-mnist", "--epochs", 2, "--batch-size", 40]
+    settings += ["--lr", 0.05, "--model", "resnet8", "--augment", "prime", "--data", copy / "data"]
+    path = copy / "work" / "checkpoints" / "prime-0.safetensors"
+    trained = runner.invoke(app, ["train", *map(str, settings), "--device", "cpu", "-o", str(path)])
+    assert trained.exit_code == 0, trained.output
+    plan = content(call(copy, "--dry-run", "--format", "json", data=False))
+    assert [network["training"] for network in plan["networks"]] == ["take"] * 3
 
 
 @pytest.mark.parametrize(
@@ -211,10 +270,14 @@ def test_a_checkpoint_of_ones_own_is_taken(copy: Path) -> None:
         (("--rows", "prime", "--data", ".", "--work", "plain-0.safetensors"), 3, "cannot write plain-0.safetensors"),
         (("--confidence", "2"), 2, "confidence of 2"),
         (("--set", "epochs"), 2, "--set epochs is not KEY=VALUE"),
-        (("--set", "epochs=0"), 2, "--epochs 0 is not allowed"),
-        (("--set", "epoch=1"), 2, "epoch"),
+        (("--set", "epochs=0"), 2, "--set epochs=0 is not allowed"),
+        (("--set", "name=mine"), 2, "--set name: there is no such setting"),
         (("--set", "seed=1"), 2, "--set seed is not allowed"),
-        (("--set", "epochs=3"), 2, "was trained with another recipe: epochs 2, here 3"),
+        (("--set", "epochs=3"), 2, "another recipe than the row's: epochs 2 instead of 3"),
+        (("--set", "lr=x"), 2, "--set lr=x is not allowed"),
+        (("--set", "flip=2"), 2, "--set flip=2 is not allowed"),
+        (("--set", "epochs=abc"), 2, "--set epochs=abc is not allowed"),
+        (("--set", "fration=0.5"), 2, "--set fration: there is no such setting did you mean 'fraction'"),
         (("--limit", "0", "--rows", "plain"), 2, "--limit 0"),
         (("--dry-run", "--gpu", "a10"), 2, "did you mean 'a100'"),
     ],
@@ -246,12 +309,16 @@ def test_the_plan_is_told_without_doing_anything(tmp_path: Path) -> None:
         app, ["reproduce", "--table", "imagenet-resnet50", "--work", str(tmp_path / "w"), "--dry-run"]
     )
     assert result.exit_code == 0, result.output
-    assert "augmix+pp3-0" in result.stdout
+    assert result.stdout.count("augmix+pp3-0") == 1  # in 80 columns
+    assert "with a network on each" in " ".join(result.stdout.split())
     assert not (tmp_path / "w").exists()
     arguments = ["reproduce", "--table", "imagenet-resnet50", "--work", str(tmp_path), "--dry-run", "--format", "json"]
     plan = content(runner.invoke(app, arguments))
     assert [network["training"] for network in plan["networks"]] == ["train"] * 9
     assert plan["sum_hours"]["training_1"] == pytest.approx(sum(n["training_hours"][0] for n in plan["networks"]))
+    assert plan["sum_hours"]["training_8"] < 9
+    # Nine equal rows on eight devices: one of them trains two.
+    assert plan["training_8_apart_hours"] == pytest.approx(2 * plan["networks"][0]["training_hours"][0])
     slower = content(runner.invoke(app, [*arguments, "--images-per-second", "100"]))
     assert slower["sum_hours"]["training_1"] == pytest.approx(9 * 20 * 1_281_167 / 100 / 3600)
     settings = ("--set", "epochs=90", "--set", "precision=bf16", "--set", "batch_size=256")

@@ -96,6 +96,10 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
         (["--augment", "augmax"], 2, "unknown augmentation 'augmax'"),
         (["--dataset", "mnist"], 2, "unknown training dataset 'mnist'"),
         (["--model", "resnet9"], 2, "unknown model 'resnet9'"),
+        (["--workers", "-1"], 2, "--workers -1 is not allowed"),
+        (["--validate-every", "-2"], 2, "--validate-every -2 is not allowed"),
+        (["--model", "resnet8-pp3", "--inhibition", "-1"], 2, "--inhibition -1.0 is not allowed"),
+        (["--fraction", "1e-9"], 2, "--fraction 1e-09 is not allowed"),
         (["--lr", "0"], 2, "--lr 0.0 is not allowed"),
         (["--fraction", "2"], 2, "--fraction 2.0 is not allowed"),
         (["--precision", "fp16", "--device", "cpu"], 2, "--precision fp16 is for GPUs"),
@@ -127,6 +131,30 @@ def test_a_run_that_diverges_ends_with_1_and_what_to_try(tmp_path: Path) -> None
     assert "the loss is not a finite number at epoch 1, step " in result.stderr
     assert "`--grad-clip 1`" in result.stderr
     assert not (tmp_path / "net.safetensors").exists()
+    call[call.index("1e30")] = "0.01"  # as it says
+    result = runner.invoke(app, [*call, "--output", str(tmp_path / "net.safetensors")])
+    assert result.exit_code == 0, result.output
+
+
+def test_a_finished_network_is_taken_or_not_overwritten(tmp_path: Path) -> None:
+    data, output = write_fashion_mnist(tmp_path / "data", 100, 10), tmp_path / "net.safetensors"
+    call = ["train", "--data", str(data), "--epochs", "1", "--device", "cpu", "--output", str(output)]
+    first, again = runner.invoke(app, call), runner.invoke(app, call)
+    assert (first.exit_code, again.exit_code) == (0, 0), again.output
+    assert again.stdout == first.stdout
+    assert "finished already: " in again.stderr
+    assert "epoch 1/1" not in again.stderr
+    other = runner.invoke(app, [*call, "--seed", "3"])
+    assert other.exit_code == 2
+    assert "exists, trained with another recipe (seed)" in other.stderr
+    assert "`--overwrite`" in other.stderr
+    assert load_checkpoint(output).card.seed == 0
+    replaced = runner.invoke(app, [*call, "--seed", "3", "--overwrite"])
+    assert replaced.exit_code == 0, replaced.output
+    assert load_checkpoint(output).card.seed == 3
+    onto_itself = runner.invoke(app, [*call, "--init", str(output), "--overwrite"])
+    assert onto_itself.exit_code == 2
+    assert "is the network to begin with" in onto_itself.stderr
 
 
 def test_recipes_are_listed() -> None:

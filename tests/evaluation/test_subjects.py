@@ -37,10 +37,10 @@ def test_a_file_with_its_card_and_with_another(tmp_path: Path) -> None:
 def test_a_bare_state_dict_needs_a_card(tmp_path: Path) -> None:
     path = tmp_path / "cifar.pth"
     torch.save(create_model("resnet20", 10).state_dict(), path)
-    with pytest.raises(DataError, match="its mean, std and input size are not known") as caught:
+    with pytest.raises(UsageError, match="its mean, std and input size are not known") as caught:
         resolve_model(str(path))
     assert "`--preset cifar10`" in caught.value.hint
-    with pytest.raises(DataError, match=r"the card of .*cifar.pth is not known: --std, --input-size missing"):
+    with pytest.raises(UsageError, match=r"the card of .*cifar.pth is not known: --std, --input-size missing"):
         resolve_model(str(path), parse_card_options(mean="0.5,0.5,0.5"))
     card = resolve_model(str(path), parse_card_options("cifar10")).card
     assert (card.architecture, card.num_classes, card.input_size, card.mean) == ("resnet20", 10, 32, CIFAR_MEAN)

@@ -35,7 +35,7 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no image")
     with pytest.raises(DataError, match=r"cannot read the image .*a\.png: it is no image"):
         load_images([tmp_path / "a.png"], card())
-    with pytest.raises(DataError, match=r"cannot read the image .*b\.png"):
+    with pytest.raises(DataError, match=r"there is no image .*b\.png"):
         load_images([tmp_path / "b.png"], card())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ppbench.errors import DataError, UsageError
+from ppbench.errors import UsageError
 from ppbench.models.card import (
     CIFAR_MEAN,
     CIFAR_STD,
@@ -117,7 +117,7 @@ class TestOptions:
     )
     def test_what_is_missing_is_named(self, options: CardOptions, missing: str) -> None:
         assert not options.is_complete
-        with pytest.raises(DataError, match=r"the card of net.pth is not known") as caught:
+        with pytest.raises(UsageError, match=r"the card of net.pth is not known") as caught:
             options.make("net.pth", architecture="a", num_classes=7)
         assert missing in caught.value.message
         assert "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --input-size 224" in caught.value.hint

@@ -199,7 +199,7 @@ class TestTorchvision:
     def test_other_classes_need_a_card(self, tmp_path: Path) -> None:
         model = trained(create_model("resnet8", 10))
         torch.save(model.state_dict(), tmp_path / "cifar.pth")
-        with pytest.raises(DataError, match=r"bare state dict .resnet8, 10 classes.: its mean, std.*\nGive the card"):
+        with pytest.raises(UsageError, match=r"bare state dict .resnet8, 10 classes.: its mean, std.*\nGive the card"):
             load_checkpoint(tmp_path / "cifar.pth")
         card = Card(architecture="resnet8", num_classes=10, input_size=32, mean=CIFAR_MEAN, std=CIFAR_STD)
         loaded = load_checkpoint(tmp_path / "cifar.pth", card=card)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,17 +130,26 @@ def test_refusals() -> None:
         convert_to_push_pull("net", Checkpoint(create_model("resnet8", 5), card_of("resnet8")), 7)
     with pytest.raises(UsageError, match="net is made by your code"):
         convert_to_push_pull("net", Checkpoint(create_model("resnet8", 5), card_of("pkg.mod:make")))
+    for value, written in ((-1.0, "-1"), (math.nan, "nan"), (math.inf, "inf")):
+        with pytest.raises(UsageError, match=f"--inhibition {written} is not allowed"):
+            convert_to_push_pull("net", Checkpoint(create_model("resnet8", 5), card_of("resnet8")), inhibition=value)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"num_classes": 10**9}, "card says 1000000000 classes"),
-        ({"architecture": "torchvision:resnet21"}, "unknown torchvision network 'resnet21'"),
+        (
+            {"architecture": "torchvision:resnet21"},
+            r"unknown torchvision network 'resnet21'[^`]*`python -c .*list_models",
+        ),
         ({"architecture": "timm:resnet21"}, "this version of timm has no resnet21"),
         ({"architecture": "torchvision:squeezenet1_1"}, "do not fit the network"),
         ({"stem": "pp4"}, "unknown stem 'pp4'"),
         ({"stem": "blurpool", "inhibition": 2.0}, "has no inhibition to set"),
+        ({"inhibition": 3.0}, "torchvision:mobilenet_v3_small has no inhibition to set"),
+        ({"trainable_inhibition": True}, "torchvision:mobilenet_v3_small has no inhibition to set"),
+        ({"rectified_push": False}, "torchvision:mobilenet_v3_small always has its push rectified"),
         ({"architecture": "other:resnet18"}, "is not valid"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,7 +146,9 @@ class TestTorchvision:
         mine = trained(torchvision.models.squeezenet1_1(num_classes=7))
         torch.save(mine.state_dict(), tmp_path / "mine.pth")
         spec = f"squeezenet1_1@{tmp_path / 'mine.pth'}"
-        with pytest.raises(DataError, match=r"the card of torchvision:squeezenet1_1@.*mine.pth is not known") as caught:
+        with pytest.raises(
+            UsageError, match=r"the card of torchvision:squeezenet1_1@.*mine.pth is not known"
+        ) as caught:
             load_torchvision(spec, NOTHING)
         assert "--preset imagenet" in caught.value.hint
         model, card = load_torchvision(spec, CardOptions(preset="half", input_size=64))[1]
@@ -308,7 +311,7 @@ class TestTimm:
     def test_own_weights_with_other_classes_need_a_card(self, timm: Any, tmp_path: Path) -> None:
         theirs = trained(timm.create_model(self.NAME, num_classes=7))
         torch.save(theirs.state_dict(), tmp_path / "mine.pth")
-        with pytest.raises(DataError, match=r"the card of timm:test_resnet.r160_in1k@.* is not known"):
+        with pytest.raises(UsageError, match=r"the card of timm:test_resnet.r160_in1k@.* is not known"):
             load_timm(f"{self.NAME}@{tmp_path / 'mine.pth'}", NOTHING)
         model, card = load_timm(f"{self.NAME}@{tmp_path / 'mine.pth'}", CardOptions(preset="cifar10"))[1]
         assert (card.num_classes, card.input_size) == (7, 32)
@@ -341,6 +344,44 @@ class TestTimm:
         url = "https://huggingface.co/timm/test_resnet.r160_in1k/resolve/main/model.safetensors"
         assert f"wget {url}" in caught.value.hint
         assert f"--model timm:{self.NAME}@model.safetensors" in caught.value.hint
+
+    @pytest.mark.usefixtures("timm")
+    def test_a_hub_that_is_not_reached_is_tried_once_and_told_once(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from huggingface_hub import constants
+
+        tries = []
+
+        def fail(*arguments: Any, **options: Any) -> Any:
+            tries.append(arguments)
+            logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s")
+            raise ConnectionError("no route")
+
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", fail)
+        monkeypatch.setattr("timm.create_model", fail)
+        with pytest.raises(DataError, match="ConnectionError: no route"):
+            load_timm(self.NAME, NOTHING)
+        assert len(tries) == 1
+        assert capsys.readouterr() == ("", "")
+
+    def test_weights_in_the_cache_need_no_hub(self, timm: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        from huggingface_hub import constants
+
+        def fail(*arguments: Any, **options: Any) -> Any:
+            raise AssertionError
+
+        folder = tmp_path / "hub" / "models--timm--test_resnet.r160_in1k"
+        (folder / "snapshots" / "abc").mkdir(parents=True)
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text("abc")
+        (folder / "snapshots" / "abc" / "model.safetensors").write_text("weights")
+        theirs = trained(timm.create_model(self.NAME))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", fail)
+        monkeypatch.setattr(timm, "create_model", lambda name, pretrained: theirs)
+        assert load_timm(self.NAME, NOTHING)[1].model is theirs
 
     @pytest.mark.usefixtures("timm")
     @pytest.mark.parametrize(
@@ -509,10 +550,14 @@ class TestCode:
         with pytest.raises(DataError, match=r"^no weights here\nLook elsewhere.$"):
             load_from_code("pkg_of_mine.nets:explains", NOTHING)
 
+    def test_a_network_without_a_card_needs_one(self) -> None:
+        missing = r"the card of pkg_of_mine\.nets:bare is not known: --mean, --std, --input-size missing"
+        with pytest.raises(UsageError, match=missing):
+            load_from_code("pkg_of_mine.nets:bare", NOTHING)
+
     @pytest.mark.parametrize(
         ("factory", "options", "message"),
         [
-            ("bare", NOTHING, "the card of pkg_of_mine.nets:bare is not known: --mean, --std, --input-size missing"),
             (
                 "bare",
                 CardOptions(preset="cifar10"),

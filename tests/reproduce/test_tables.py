@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import ValidationError
 
 from ppbench.errors import DataError, UsageError
@@ -58,6 +59,30 @@ def test_the_published_r_net_is_that_of_the_published_errors(name: str) -> None:
     net = net_robustness(constant(name), constant("plain"))
     assert net.label == NET
     assert net.value == pytest.approx(PAPER[name][2], abs=100 * 0.2 / (2 * 26.9))
+
+
+def test_what_the_papers_code_does_otherwise_is_named() -> None:
+    """The order of augmentation, who wrote AugMix, and the end of the learning rate as torch reckons it."""
+    told = {
+        name: " ".join(load_table(name).protocol_differences) for name in ("imagenet-resnet50", "cifar10-shot-noise")
+    }
+    assert "applies AutoAugment and AugMix first" in told["imagenet-resnet50"]
+    assert "AugMix is written anew" in told["imagenet-resnet50"]
+    for name, table in told.items():
+        recipe = wanted_recipe(load_table(name), load_table(name).rows[0], 0)
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=recipe.lr,
+            total_steps=2,
+            div_factor=recipe.lr / recipe.lr_start,
+            final_div_factor=recipe.lr / recipe.lr_end,
+        )
+        optimizer.step()
+        schedule.step()
+        end = optimizer.param_groups[0]["lr"]
+        assert f"gives the learning rate's end as {recipe.lr_end:.0e}".replace("e-0", "e-") in table
+        assert f"so that its runs end at {end:.3g}.".replace("e-0", "e-") in table
 
 
 def test_shot_noise_on_cifar_is_the_papers() -> None:

@@ -50,8 +50,20 @@ def test_cifar_is_the_same_in_both_forms(tmp_path: Path, classes: int) -> None:
 def test_a_missing_batch_of_cifar_is_told(tmp_path: Path) -> None:
     root = write_cifar(tmp_path)
     (root / "cifar-10-batches-py" / "data_batch_3").unlink()
-    with pytest.raises(DataError, match="no training images of CIFAR-10"):
+    with pytest.raises(
+        DataError, match=r"no training images of CIFAR-10 .*/cifar-10-batches-py lacks data_batch_3\n"
+    ) as caught:
         load(root, "cifar10")
+    assert "cifar-10-python.tar.gz" in caught.value.hint
+    with pytest.raises(DataError, match=r"neither cifar-100-binary/train\.bin nor cifar-100-python/train"):
+        load(root, "cifar100")
+
+
+def test_a_damaged_batch_of_cifar_is_told(tmp_path: Path) -> None:
+    path = write_cifar(tmp_path) / "cifar-10-batches-py" / "data_batch_3"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="data_batch_3 is no CIFAR file, or damaged"):
+        load(tmp_path, "cifar10")
 
 
 def test_folders_are_labelled_by_their_names(tmp_path: Path) -> None:
@@ -80,15 +92,34 @@ def test_a_fraction_has_the_same_share_of_every_class(tmp_path: Path) -> None:
     assert fifth.fingerprint() != whole.fingerprint()
 
 
+@pytest.mark.parametrize(("fraction", "missing"), [(1e-9, 2), (0.06, 1)])
+def test_a_fraction_that_leaves_a_class_without_images_is_refused(
+    tmp_path: Path, fraction: float, missing: int
+) -> None:
+    root = write_image_folders(tmp_path, train=10)
+    with pytest.raises(UsageError, match=rf"--fraction {fraction:g} is not allowed: of 3 classes {missing} have no"):
+        load(root, "imagefolder", fraction=fraction)
+
+
 def test_chosen_classes_are_numbered_anew(tmp_path: Path) -> None:
     root = write_image_folders(tmp_path, train=3, val=1)
     (tmp_path / "two.txt").write_text("# mine\nn00000002 rocket\n\nn00000000  # astronaut\n")
     names = read_classes(tmp_path / "two.txt")
-    assert names == ["n00000002", "n00000000"]
+    assert names == ["n00000002 rocket", "n00000000"]
     data = load(root, "imagefolder", names)
     assert data.class_names == ("n00000000", "n00000002")
     assert data.train.labels.tolist() == [0] * 3 + [1] * 3
     assert all("n00000002" in name for name in data.train.ids[3:])
+
+
+def test_names_of_classes_may_have_spaces(tmp_path: Path) -> None:
+    root = write_image_folders(tmp_path / "data", train=2, val=1, names=("dog", "dog house", "ice cream"))
+    (tmp_path / "two.txt").write_text("dog house\n  ice cream # cold\n")
+    assert load(root, "imagefolder", read_classes(tmp_path / "two.txt")).class_names == ("dog house", "ice cream")
+    (tmp_path / "two.txt").write_text("dog breeds\nice cream\n")
+    assert load(root, "imagefolder", read_classes(tmp_path / "two.txt")).class_names == ("dog", "ice cream")
+    fashion = write_fashion_mnist(tmp_path / "fashion")
+    assert load(fashion, "fashion-mnist", ["Ankle boot", "Bag"]).class_names == ("Bag", "Ankle boot")
 
 
 def test_an_unknown_class_is_a_usage_error(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from ppbench.models.checkpoint import load_checkpoint
+from ppbench.train.draws import draw_epoch
+from tests.train.trees import write_image_folders
 from tests.trees import write_fashion_mnist
 
 SCRIPT = Path(__file__).with_name("gradients.py")
@@ -40,6 +42,38 @@ def _finish(processes: list[subprocess.Popen[str]]) -> None:
     for process in processes:
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
+
+
+def _train_in_two(data: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """``ppbench train --devices 2``, which starts the second process itself."""
+    values = {"--model": "resnet8", "--epochs": "1", "--device": "cpu", "--devices": "2", "--workers": "0"}
+    call = [text for pair in values.items() for text in pair]
+    call = [sys.executable, "-m", "ppbench", "train", *call, "--data", str(data), "--output", str(output), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(call, capture_output=True, text=True, check=False, timeout=300, env=environment)
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["first process", "other process"])
+def test_an_image_that_one_process_cannot_read_is_told_once(tmp_path: Path, place: int) -> None:
+    data = write_image_folders(tmp_path / "data", train=6, val=2)
+    names = sorted(path.relative_to(data / "train") for path in (data / "train").rglob("*.png"))
+    number = int(draw_epoch(0, 0, len(names)).order[place])  # every second image of a batch is that process's
+    (data / "train" / names[number]).write_bytes(b"no image")
+    small = ("--dataset", "imagefolder", "--resize", "0", "--crop-size", "32", "--test-resize", "0")
+    done = _train_in_two(data, tmp_path / "net.safetensors", *small, "--batch-size", "6")
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("cannot read the image") == 1
+    assert names[number].name in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_diverged_run_is_told_once(tmp_path: Path) -> None:
+    data = write_fashion_mnist(tmp_path / "data", 100, 10)
+    done = _train_in_two(data, tmp_path / "net.safetensors", "--batch-size", "20", "--lr", "1e30")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("the loss is not a finite number") == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_two_processes_make_the_steps_of_one(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from ppbench.errors import DataError, UsageError
+from ppbench.models.card import Card
 from ppbench.train.recipe import TrainRecipe, make_recipe, read_recipe, recipe_names
 
 PAPER = {
@@ -56,6 +57,31 @@ def test_what_a_recipe_does_not_say_is_customary_for_the_dataset() -> None:
     assert (folders.resize, folders.crop_size, folders.test_resize) == (256, 224, 224)
     small = make_recipe(base, {"model": "resnet8", "dataset": "fashion-mnist"})
     assert (small.resize, small.crop_size, small.crop_padding) == (None, 28, 2)
+
+
+@pytest.mark.parametrize(
+    ("input_size", "resize", "cut"),
+    [
+        (224, 256, (256, 224, 256)),  # torchvision's
+        (224, 224, (256, 224, 224)),  # the paper's recipes
+        (64, 73, (73, 64, 73)),
+        (32, None, (37, 32, 32)),
+        (160, 200, (200, 160, 200)),
+    ],
+)
+def test_a_network_that_is_begun_with_keeps_the_size_of_its_images(
+    input_size: int, resize: int | None, cut: tuple[int, ...]
+) -> None:
+    card = Card(
+        architecture="resnet50", num_classes=5, input_size=input_size, resize=resize, mean=(0.5,) * 3, std=(0.2,) * 3
+    )
+    values = {"model": "resnet50", "dataset": "imagefolder"}
+    r = make_recipe(read_recipe("finetune"), values, card)
+    assert (r.resize, r.crop_size, r.test_resize) == cut
+    r = make_recipe(read_recipe("finetune"), {**values, "crop_size": 48, "test_resize": 0}, card)
+    assert (r.crop_size, r.test_resize) == (48, None)
+    r = make_recipe(read_recipe("finetune"), {**values, "dataset": "cifar10"}, card)
+    assert (r.resize, r.crop_size, r.test_resize) == (None, 32, None)
 
 
 def test_without_a_recipe_the_dataset_chooses() -> None:
@@ -114,11 +140,22 @@ def test_what_a_recipe_leaves_open_is_asked_for() -> None:
         make_recipe(read_recipe("finetune"), {"model": "resnet8"})
     with pytest.raises(UsageError, match="paper-cifar10-30 is for any network"):
         make_recipe(read_recipe("paper-cifar10-30"), {})
+    with pytest.raises(UsageError, match=r"^the dataset imagefolder is for any network") as caught:
+        make_recipe(None, {"dataset": "imagefolder"})
+    assert "`--model resnet50-pp3`" in caught.value.hint
 
 
 @pytest.mark.parametrize(
     "values",
-    [{"seed": 2**32}, {"seed": -1}, {"inhibition": math.nan}, {"lr": math.inf}, {"lr": 0.0}, {"epochs": 0}],
+    [
+        {"seed": 2**32},
+        {"seed": -1},
+        {"inhibition": math.nan},
+        {"inhibition": -1.0},
+        {"lr": math.inf},
+        {"lr": 0.0},
+        {"epochs": 0},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -128,6 +165,8 @@ def test_settings_that_make_no_sense_are_refused(values: dict[str, Any]) -> None
 def test_an_options_value_is_named_as_the_option() -> None:
     with pytest.raises(UsageError, match="--batch-size 0 is not allowed"):
         make_recipe(None, {"batch_size": 0})
+    with pytest.raises(UsageError, match="--inhibition -1 is not allowed"):
+        make_recipe(None, {"inhibition": -1})
 
 
 def test_the_schedule_keeps_its_proportions() -> None:

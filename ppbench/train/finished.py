@@ -1,0 +1,76 @@
+"""Whether a training is finished already, so that a network is not lost to another one of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ppbench.errors import DataError, UsageError
+from ppbench.models.card import Card
+from ppbench.models.checkpoint import load_checkpoint
+from ppbench.train.data import TrainingData
+from ppbench.train.recipe import TrainRecipe
+
+
+def card_of_finished(output: Path, recipe: TrainRecipe, initial: str | None) -> Card | None:
+    """The card of the network that a recipe makes, if it is there; None if nothing is.
+
+    Args:
+        output: Where it would be written. A device or a pipe counts as nothing.
+        recipe: The settings.
+        initial: Hash of the weights that the training begins with; None: random ones.
+
+    Raises:
+        UsageError: If there is something else.
+    """
+    if not output.is_file():
+        return None
+    card = card_there(output)
+    check_trained(output, card, recipe)
+    if (card.origin or {}).get("initial_weights") != initial:
+        raise refusal(output, "trained from other weights")
+    return card
+
+
+def card_there(output: Path) -> Card:
+    """The card of a checkpoint that is there.
+
+    Raises:
+        UsageError: If the file is something else.
+    """
+    try:
+        return load_checkpoint(output).card
+    except (DataError, UsageError):
+        raise refusal(output, "and is no checkpoint with a card") from None
+
+
+def check_trained(output: Path, card: Card, recipe: TrainRecipe) -> None:
+    """Raise `UsageError` unless a network was trained with a recipe, to its end."""
+    if card.recipe is None or card.clean_accuracy is None:
+        raise refusal(output, "not trained by `ppbench train`")
+    if differing := _differing_settings(card.recipe, recipe):
+        raise refusal(output, f"trained with another recipe ({', '.join(differing)})")
+
+
+def check_same_classes(output: Path, card: Card, data: TrainingData) -> None:
+    """Raise `UsageError` if a finished network tells other classes apart than the data have."""
+    if card.class_names != data.class_names:
+        raise refusal(output, "trained on other classes")
+
+
+def refusal(output: Path, what: str) -> UsageError:
+    """For an output that is there and is not what is to be made."""
+    return UsageError(f"{output} exists, {what}", "Give another `--output`, or replace it: `--overwrite`.")
+
+
+def _differing_settings(stored: Mapping[str, Any], recipe: TrainRecipe) -> list[str]:
+    """Names of the settings in which a card's recipe differs from another; that of the recipe is none."""
+    try:
+        there = TrainRecipe.model_validate(dict(stored)).model_dump()
+    except ValidationError:
+        return ["of another version of ppbench"]
+    wanted = recipe.model_dump()
+    return [name for name in wanted if name != "name" and there[name] != wanted[name]]
