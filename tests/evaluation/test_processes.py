@@ -14,7 +14,8 @@ import pytest
 
 from ppbench.evaluation.api import evaluate
 from tests.evaluation.models import tiny_checkpoint
-from tests.evaluation.test_kills import ROOT, without_provenance
+from tests.evaluation.test_kills import without_provenance
+from tests.kills import ROOT
 from tests.trees import write_published
 
 FEW = ["-c", "fog,contrast", "-s", "1-2", "--limit", "37"]
