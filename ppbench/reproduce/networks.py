@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import ValidationError
-
 from ppbench.errors import UsageError
 from ppbench.models.card import Card
 from ppbench.models.catalog import parse_model_name
 from ppbench.reproduce.tables import Row, Table
 from ppbench.run import conversion
-from ppbench.train.recipe import TrainRecipe, make_recipe, read_recipe
+from ppbench.train.recipe import TrainRecipe, differing_settings, make_recipe, read_recipe
 
 Action = Literal["train", "resume", "take"]
 
@@ -195,13 +193,8 @@ def _different_settings(card: Card, wanted: TrainRecipe) -> list[str]:
     """By the recipe in the card, whose name alone is no difference."""
     if card.recipe is None:
         return ["its card has no recipe"]
-    try:
-        there = TrainRecipe.model_validate(card.recipe).model_dump(exclude={"name"})
-    except ValidationError:
-        there = dict(card.recipe)
-    here = wanted.model_dump(exclude={"name"})
-    names = [name for name in {**here, **there} if name != "name" and here.get(name) != there.get(name)]
-    return [f"{name} {_word(there.get(name))} instead of {_word(here.get(name))}" for name in names]
+    differing = differing_settings(card.recipe, wanted)
+    return [f"{name} {_word(there)} instead of {_word(here)}" for name, there, here in differing]
 
 
 def _word(value: object) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.train.data import TrainingData
-from ppbench.train.recipe import TrainRecipe
+from ppbench.train.recipe import TrainRecipe, differing_settings
 
 
 def card_of_finished(output: Path, recipe: TrainRecipe, initial: str | None) -> Card | None:
@@ -51,8 +47,8 @@ def check_trained(output: Path, card: Card, recipe: TrainRecipe) -> None:
     """Raise `UsageError` unless a network was trained with a recipe, to its end."""
     if card.recipe is None or card.clean_accuracy is None:
         raise refusal(output, "not trained by `ppbench train`")
-    if differing := _differing_settings(card.recipe, recipe):
-        raise refusal(output, f"trained with another recipe ({', '.join(differing)})")
+    if differing := differing_settings(card.recipe, recipe):
+        raise refusal(output, f"trained with another recipe ({', '.join(setting.name for setting in differing)})")
 
 
 def check_same_classes(output: Path, card: Card, data: TrainingData) -> None:
@@ -64,13 +60,3 @@ def check_same_classes(output: Path, card: Card, data: TrainingData) -> None:
 def refusal(output: Path, what: str) -> UsageError:
     """For an output that is there and is not what is to be made."""
     return UsageError(f"{output} exists, {what}", "Give another `--output`, or replace it: `--overwrite`.")
-
-
-def _differing_settings(stored: Mapping[str, Any], recipe: TrainRecipe) -> list[str]:
-    """Names of the settings in which a card's recipe differs from another; that of the recipe is none."""
-    try:
-        there = TrainRecipe.model_validate(dict(stored)).model_dump()
-    except ValidationError:
-        return ["of another version of ppbench"]
-    wanted = recipe.model_dump()
-    return [name for name in wanted if name != "name" and there[name] != wanted[name]]

@@ -239,6 +239,29 @@ def _parse(name: str, text: str, where: str) -> RecipeFile:
     return RecipeFile(name, description, values)
 
 
+class Setting(NamedTuple):
+    """A setting in which two recipes differ."""
+
+    name: str
+    there: Any
+    here: Any
+
+
+def differing_settings(stored: Mapping[str, Any], recipe: TrainRecipe) -> list[Setting]:
+    """In what the recipe that a card stores (there) differs from another (here); the name alone is no difference.
+
+    A recipe of another version of ppbench, whose settings are not all known, is compared as it is written.
+    """
+    try:
+        there = TrainRecipe.model_validate(dict(stored)).model_dump()
+    except ValidationError:
+        there = dict(stored)
+    here = recipe.model_dump()
+    names = [name for name in {**here, **there} if name != "name"]
+    settings = (Setting(name, there.get(name), here.get(name)) for name in names)
+    return [setting for setting in settings if setting.here != setting.there]
+
+
 def _rescaled(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Start and end of the learning rate in proportion to a new highest one."""
     if "lr" not in overrides or "lr" not in values:
