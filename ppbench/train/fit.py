@@ -113,18 +113,30 @@ def train(
     module = Classifier(make_network(card, start, say), recipe, card, job.steps)
     logs = logs_in(log_dir, say)
     part = PartFolder(output, recipe, loaded.fingerprint(), began_with)
-    state = part.resume_point(first=first)
-    if state is not None:
-        say(f"resuming from {state}")
-    with _determinism_restored(), Interrupts() as interrupts:
-        trainer = _trainer(job, part, (*logs.callbacks, *callbacks, interrupts), logs.logger)
-        trainer.fit(module, datamodule=Loaders(job), ckpt_path=state, weights_only=True)
+    _fit(job, module, part, (*logs.callbacks, *callbacks), logs.logger, part.resume_point(first=first), say)
     if not first:
         return None
     clean = _clean_accuracy(module.trained, card, job)
     save_checkpoint(output, module.trained, card.model_copy(update={"clean_accuracy": clean}))
     part.remove()
     return Trained(output, clean)
+
+
+def _fit(
+    job: Job,
+    module: Classifier,
+    part: PartFolder,
+    callbacks: Sequence[Callback],
+    logger: Any,
+    state: Path | None,
+    say: Report,
+) -> None:
+    """Train to the end, from a state if there is one."""
+    if state is not None:
+        say(f"resuming from {state}")
+    with _determinism_restored(), Interrupts() as interrupts:
+        trainer = _trainer(job, part, (*callbacks, interrupts), logger)
+        trainer.fit(module, datamodule=Loaders(job), ckpt_path=state, weights_only=True)
 
 
 def _trainer(job: Job, part: PartFolder, callbacks: Sequence[Callback], logger: Any) -> lightning.Trainer:
