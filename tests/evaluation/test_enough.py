@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +248,14 @@ def test_an_images_part_in_mce_adds_up_to_mce() -> None:
     assert alexnet == pytest.approx(1)
     with pytest.raises(UsageError, match="has no clean images"):
         metric_weights("relative_mCE", ImageNet(), C15, (1, 2, 3, 4, 5), "alexnet")  # type: ignore[arg-type]
+
+
+def test_the_progress_shows_the_estimate_and_its_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppbench.cli.progress._EVERY", 0.0)  # a line each time, however fast the machine is
+    options = ["--limit", "400", "--until", "0.5"]
+    shown = re.findall(r"(\d+\.\d\d) ± (\d+\.\d\d)", evaluated(tmp_path / "run.json", *options).stderr)
+    assert len(set(shown)) > 1  # it changes as images come
+    widths = [float(width) for _, width in shown]
+    assert widths[-1] < widths[0]
+    mean = np.mean([cell.error for cell in read_run(tmp_path / "run.json").cells[1:]])
+    assert abs(float(shown[-1][0]) - 100 * mean) <= widths[-1]
