@@ -22,6 +22,7 @@ from ppbench.cli.reproduce import reproduce
 from ppbench.cli.show import show
 from ppbench.cli.train import train
 from ppbench.errors import PpbenchError
+from ppbench.cli.threads import wait_without_spinning
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
@@ -85,6 +86,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the ``ppbench`` command."""
+    wait_without_spinning()
     try:
         app()
     except Exception:  # what is the user's to mend, `Commands` has caught
