@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def ppbench_check() -> Callable[..., Verdict]:
     """A function ``(run, baseline, **rules)`` that fails the test unless the run passes, and returns the verdict.
 
-    What a pass should not hide (`Verdict.warnings`: what is inconclusive, for one) is a warning with the whole verdict.
+    What a pass should not hide (`Verdict.warnings`: what is undecided, for one) is a warning with the whole verdict.
 
     Rules are points by name: ``ppbench_check("run.json", "baseline.json", mean=0.5, **{"fog/3": 2})``.
     """
@@ -28,7 +28,9 @@ def _check(
     baseline: str | Path,
     *,
     confidence: float = 0.95,
-    on_inconclusive: str = "pass",
+    fail_on: str | None = None,
+    on_powerless: str | None = None,
+    on_inconclusive: str | None = None,
     allow: Collection[str] = (),
     **rules: float,
 ) -> Verdict:
@@ -36,15 +38,20 @@ def _check(
 
     from ppbench.check.judge import check_files
     from ppbench.check.rules import DEFAULT_RULES, parse_points
+    from ppbench.check.strictness import RENAMED
 
     verdict = check_files(
         Path(run),
         Path(baseline),
         {name: parse_points(name, value) for name, value in rules.items()} or DEFAULT_RULES,
         confidence=confidence,
+        fail_on=fail_on,
+        on_powerless=on_powerless,
         on_inconclusive=on_inconclusive,
         allow=allow,
     )
+    if on_inconclusive is not None:
+        warnings.warn(RENAMED, stacklevel=2)
     if not rules:
         warnings.warn(f"no rules given: {dict(DEFAULT_RULES)} is used", stacklevel=2)
     if not verdict.passed:

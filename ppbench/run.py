@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ppbench.errors import DataError
 from ppbench.files import atomic_write
@@ -46,6 +46,14 @@ def _named(name: str) -> str:
 CellName = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 """``clean`` or a corruption, which may be one that only this dataset has."""
 Severity = Annotated[int, Field(ge=1, le=5)]
+
+_OLDER_DECISIONS = {"within": "pass", "beyond": "worse than allowed"}
+"""What run files of before call a decision."""
+
+Decision = Annotated[
+    Literal["pass", "worse than allowed"],
+    BeforeValidator(lambda word: _OLDER_DECISIONS.get(word, word) if isinstance(word, str) else word),
+]
 
 
 class _Record(BaseModel):
@@ -185,8 +193,8 @@ class Stopping(_Record):
     """SHA-256 of the weights that it was compared with."""
     max_drop: float | None = None
     """Points by which the model may err more than the baseline; None where it was not compared with one."""
-    decision: Literal["within", "beyond"] | None = None
-    """Whether the drop is within ``max_drop`` or beyond it; None where that was not decided."""
+    decision: Decision | None = None
+    """What `ppbench check` calls a drop within ``max_drop`` and one beyond it; None where that was not decided."""
 
 
 class Protocol(_Record):

@@ -14,7 +14,7 @@ from ppbench.registry import unknown_name
 
 DEFAULT_FILE = Path("pyproject.toml")
 TABLE = ("tool", "ppbench", "check")
-KEYS = ("max-drop", "baseline", "confidence", "on-inconclusive", "allow")
+KEYS = ("max-drop", "baseline", "confidence", "fail-on", "on-powerless", "on-inconclusive", "allow")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,10 @@ class CheckConfig:
     baseline: Path | None = None
     """Relative to the file's folder in the file, to the working directory here."""
     confidence: float | None = None
+    fail_on: str | None = None
+    on_powerless: str | None = None
     on_inconclusive: str | None = None
+    """The older name of ``fail_on``."""
     allow: tuple[str, ...] = ()
 
 
@@ -46,7 +49,7 @@ def read_config(path: Path | None) -> CheckConfig:
         raise UsageError(f"cannot read {where}: {error.strerror}", "`--config FILE` takes a pyproject.toml.") from error
     except ValueError as error:
         raise UsageError(
-            f"{where} is not TOML: {error}", "Mend it, or give the rules as `--max-drop NAME=POINTS`."
+            f"{where} is not TOML: {error}", "Repair it, or give the rules as `--max-drop NAME=POINTS`."
         ) from error
     return _from_table(where, _table_of(where, content))
 
@@ -72,6 +75,8 @@ def _from_table(where: Path, table: dict[str, Any]) -> CheckConfig:
         rules={name: parse_points(name, value) for name, value in rules.items()},
         baseline=None if baseline is None else where.parent / baseline,
         confidence=None if confidence is None else float(confidence),
+        fail_on=_typed(where, table, "fail-on", str, None),
+        on_powerless=_typed(where, table, "on-powerless", str, None),
         on_inconclusive=_typed(where, table, "on-inconclusive", str, None),
         allow=tuple(map(str, _typed(where, table, "allow", list, []))),
     )

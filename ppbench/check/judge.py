@@ -1,4 +1,4 @@
-"""Judging rules: a drop breaks one only if it is beyond the tolerance and too large for chance."""
+"""Judging rules: a drop breaks one only if it is for certain larger than the tolerance."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.check.rules import Key, Rule, resolve
-from ppbench.check.verdict import OnInconclusive, Outcome, Status, Verdict
+from ppbench.check.strictness import DEFAULT, Strictness, strictness
+from ppbench.check.verdict import Outcome, Status, Verdict
 from ppbench.compare.common_images import pair
 from ppbench.compare.intervals import (
+    POINTS,
     POWER,
     cell_test,
     floored_deviation,
@@ -22,8 +24,8 @@ from ppbench.compare.intervals import (
 from ppbench.compare.measured import Measured, in_common, read_measured
 from ppbench.compare.protocols import check_allowed
 from ppbench.errors import DataError, UsageError
-from ppbench.metrics.intervals import quantile
-from ppbench.metrics.paired import holm, images_needed
+from ppbench.metrics.intervals import Interval, quantile
+from ppbench.metrics.paired import images_needed
 from ppbench.metrics.pairing import FEWEST
 from ppbench.vocabulary import CLEAN
 
@@ -37,7 +39,9 @@ def check_files(
     rules: Mapping[str, float],
     *,
     confidence: float = 0.95,
-    on_inconclusive: str = OnInconclusive.PASS,
+    fail_on: str | None = None,
+    on_powerless: str | None = None,
+    on_inconclusive: str | None = None,
     allow: Collection[str] = (),
 ) -> Verdict:
     """Judge a run file against a baseline.
@@ -47,7 +51,9 @@ def check_files(
         baseline: The same, what drops are counted from.
         rules: Points by name (`ppbench.check.rules`).
         confidence: 1 less the probability that any rule is broken by chance.
-        on_inconclusive: ``pass`` or ``fail``.
+        fail_on: The mildest verdict that fails: ``worse`` (the default), ``perhaps`` or ``undecided``.
+        on_powerless: What a pass does that proves little: ``pass``, ``warn`` (the default) or ``fail``.
+        on_inconclusive: The older name of ``fail_on``: ``pass`` for ``worse``, ``fail`` for ``undecided``.
         allow: Fields of the protocol that may differ; ``ids``: judge the images that both saw.
 
     Raises:
@@ -57,18 +63,17 @@ def check_files(
     """
     quantile(confidence)  # refuses what is none
     check_allowed(allow)
-    if on_inconclusive not in list(OnInconclusive):
-        raise UsageError(f"on-inconclusive {on_inconclusive} is not allowed", "It is pass or fail.")
+    strict = strictness(fail_on, on_powerless, on_inconclusive)
     old, new = read_measured([baseline, run])
-    return check(new, old, rules, confidence, OnInconclusive(on_inconclusive), allow)
+    return check(new, old, rules, confidence, strict, allow)
 
 
 def check(
     run: Measured,
     baseline: Measured,
     rules: Mapping[str, float],
-    confidence: float,
-    on_inconclusive: OnInconclusive,
+    confidence: float = 0.95,
+    strict: Strictness = DEFAULT,
     allow: Collection[str] = (),
 ) -> Verdict:
     """Judge a run; see `check_files`."""
@@ -87,7 +92,7 @@ def check(
     remarks = [*notes, *(f"allowed to differ: {words}" for words in allowed)]
     if run.run.model.weights_sha256 == baseline.run.model.weights_sha256:
         remarks.append("the run and the baseline have the same weights: this compares a model with itself")
-    return Verdict(run.name, baseline.name, protocol.n, confidence, tuple(outcomes), on_inconclusive, tuple(remarks))
+    return Verdict(run.name, baseline.name, protocol.n, confidence, tuple(outcomes), strict, tuple(remarks))
 
 
 def _resolved(rules: Mapping[str, float], baseline: Measured, run: Measured) -> tuple[list[Rule], Measured, Measured]:
@@ -129,45 +134,59 @@ def judge(
         confidence: 1 less the family-wise error.
         total: Images of the dataset, more than which nobody is told to evaluate.
     """
-    adjusted = iter(holm([p for p in tests if p is not None]))
     outcomes = []
     for rule, drop, p in zip(rules, drops, tests, strict=True):
         if isinstance(drop, str):
-            outcomes.append(Outcome(rule, Status.FAIL, reason=drop))
+            outcomes.append(Outcome(rule, Status.MISSING, reason=drop))
         else:
             assert p is not None
-            outcomes.append(_outcome(rule, drop, next(adjusted), confidence, len(rules), total))
+            # The first rule that Holm's procedure rejects is the first of Bonferroni's: as to whether a build fails
+            # they agree, and of these there are intervals that say what the tests say.
+            outcomes.append(_outcome(rule, drop, min(1.0, p * len(rules)), confidence, len(rules), total))
     return outcomes
 
 
 def _outcome(
     rule: Rule, drop: NDArray[np.float64], p: float, confidence: float, rules: int, total: int | None
 ) -> Outcome:
-    alpha = 1 - confidence
-    lost = paired_interval(drop, confidence)
+    alpha = (1 - confidence) / rules
+    adjusted = paired_interval(drop, 1 - alpha)
+    status = _status(adjusted, rule.max_drop, is_drop=p < 1 - confidence)
     needed = reason = None
-    if lost.value <= rule.max_drop + ROUNDING:
-        status = Status.PASS
-    elif p < alpha and lost.low > 0:
-        status = Status.FAIL
-    else:
-        status = Status.INCONCLUSIVE
-        # Each rule is held to its share of the error probability, as Bonferroni has it: Holm needs no more.
-        needed = images_needed(floored_deviation(drop), lost.value, POWER, alpha / rules)
-        needed = max(needed, len(drop) + 1)
-        if total is not None and needed > total:
-            needed = None
-            reason = f"all {total:,} images of the dataset are too few to decide it with a probability of 80 %"
+    if status in (Status.UNDECIDED, Status.PERHAPS):
+        needed, reason = _needed(drop, rule.max_drop, alpha, total)
+    worse = smallest_shown(drop, alpha, allowed=rule.max_drop)
     return Outcome(
         rule,
         status,
-        lost,
+        paired_interval(drop, confidence),
         p,
-        smallest_shown(drop, alpha / rules),
+        smallest_shown(drop, alpha),
+        worse if worse <= POINTS else None,
         needed,
         reason,
-        adjusted=paired_interval(drop, 1 - alpha / rules),
+        adjusted,
     )
+
+
+def _status(lost: Interval, allowed: float, *, is_drop: bool) -> Status:
+    """Read the interval that holds for all rules at once; ``is_drop``: the test finds that something was lost."""
+    if lost.value <= allowed + ROUNDING:
+        return Status.PASS
+    if not (is_drop and lost.low > 0):
+        return Status.UNDECIDED
+    return Status.WORSE if lost.low > allowed + ROUNDING else Status.PERHAPS
+
+
+def _needed(
+    drop: NDArray[np.float64], allowed: float, alpha: float, total: int | None
+) -> tuple[int | None, str | None]:
+    """How many images would show that this drop is more than is allowed, or why there is no such number."""
+    needed = images_needed(floored_deviation(drop), float(drop.mean()) - allowed, POWER, alpha)
+    needed = max(needed, len(drop) + 1)
+    if total is None or needed <= total:
+        return needed, None
+    return None, f"all {total:,} images of the dataset are too few to decide it with a probability of 80 %"
 
 
 def _drops(run: Measured, baseline: Measured, rule: Rule) -> NDArray[np.float64] | str:

@@ -12,7 +12,7 @@ FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def to_junit(verdict: Verdict) -> str:
-    """One test suite; what is inconclusive and does not fail counts as skipped."""
+    """One test suite; what is no pass and does not fail counts as skipped."""
     failures = len(verdict.failed)
     counts = {"tests": str(len(verdict.outcomes)), "failures": str(failures), "errors": "0"}
     suites = ElementTree.Element("testsuites", counts)
@@ -22,9 +22,9 @@ def to_junit(verdict: Verdict) -> str:
         name = f"max-drop {outcome.rule.name}={outcome.rule.max_drop:g}"
         classname = _text(f"ppbench.check.{verdict.run}")
         case = ElementTree.SubElement(suite, "testcase", {"classname": classname, "name": name})
-        words = _text(describe(outcome, verdict.confidence))
+        words = _text(f"{outcome.label}: {describe(outcome, verdict.confidence)}")
         if verdict.fails(outcome):
-            ElementTree.SubElement(case, "failure", {"message": words, "type": "regression"}).text = words
+            ElementTree.SubElement(case, "failure", {"message": words, "type": outcome.label}).text = words
         elif outcome in verdict.tolerated:
             ElementTree.SubElement(case, "skipped", {"message": words})
     ElementTree.SubElement(suite, "system-out").text = _text(verdict.text)

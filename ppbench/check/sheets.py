@@ -6,28 +6,25 @@ import json
 from typing import Any
 
 from ppbench.check.verdict import Outcome, Status, Verdict, column_of_interval, describe, interval_words
-from ppbench.compare.words import detectable_words, p_value
+from ppbench.compare.words import detectable_words
 from ppbench.report.export import to_latex, to_markdown
 from ppbench.report.records import csv_of_records, rounded
 from ppbench.report.sheets import Kind, Line, Sheet
 
-MARKS = {Status.PASS: "pass", Status.FAIL: "FAIL", Status.INCONCLUSIVE: "inconclusive"}
-
 
 def sheet(verdict: Verdict) -> Sheet:
     """A line for each rule, and in words below what is not a pass."""
-    header = ("rule", "verdict", "drop", "allowed", column_of_interval(verdict.confidence), "p", "shows")
+    header = ("rule", "verdict", "drop", "allowed", column_of_interval(verdict.confidence), "shows")
     lines = tuple(_line(outcome, verdict) for outcome in verdict.outcomes)
     notes = [
         f"{outcome.rule.name}: {describe(outcome, verdict.confidence)}."
         for outcome in verdict.outcomes
-        if outcome.status is not Status.PASS
+        if outcome.status is not Status.PASS or verdict.fails(outcome)
     ]
     notes += [f"Warning: {warning}." for warning in verdict.warnings]
     notes.append(
-        "Drop: points of accuracy lost since the baseline, paired by image, each interval for itself; p, which "
-        "decides: two-sided, adjusted over all rules (Holm); shows: the smallest drop that these images "
-        "show four times of five."
+        "Drop: points of accuracy lost since the baseline, paired by image; the verdict is read from its interval, "
+        "which holds for all rules at once; shows: the smallest drop that these images show four times of five."
     )
     return Sheet(verdict.headline, header, lines, (0, 1), tuple(notes))
 
@@ -51,7 +48,8 @@ def as_dict(verdict: Verdict) -> dict[str, Any]:
         "baseline": verdict.baseline,
         "n": verdict.n,
         "confidence": verdict.confidence,
-        "on_inconclusive": str(verdict.on_inconclusive),
+        "fail_on": str(verdict.strictness.fail_on),
+        "on_powerless": str(verdict.strictness.on_powerless),
         "rules": [_outcome_dict(outcome) for outcome in verdict.outcomes],
         "warnings": list(verdict.warnings),
     }
@@ -63,6 +61,7 @@ def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
         "rule": outcome.rule.name,
         "max_drop": outcome.rule.max_drop,
         "status": str(outcome.status),
+        "powerless": outcome.is_powerless,
         "drop": rounded(drop and drop.value),
         "low": rounded(drop and drop.low),
         "high": rounded(drop and drop.high),
@@ -70,6 +69,7 @@ def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
         "adjusted_high": rounded(adjusted and adjusted.high),
         "p": outcome.p,
         "detectable": rounded(outcome.detectable),
+        "detectable_worse": rounded(outcome.detectable_worse),
         "images_needed": outcome.images_needed,
         "reason": outcome.reason,
     }
@@ -77,8 +77,7 @@ def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
 
 def _line(outcome: Outcome, verdict: Verdict) -> Line:
     drop, interval = interval_words(outcome)
-    p = "n/a" if outcome.p is None else p_value(outcome.p)
     shows = "n/a" if outcome.detectable is None else detectable_words(outcome.detectable)
     kind: Kind = "group" if verdict.fails(outcome) else "plain"
-    cells = (outcome.rule.name, MARKS[outcome.status], drop, f"{outcome.rule.max_drop:g}", interval, p, shows)
+    cells = (outcome.rule.name, outcome.label, drop, f"{outcome.rule.max_drop:g}", interval, shows)
     return Line(cells, kind)

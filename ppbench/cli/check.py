@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,9 +48,24 @@ def check(
         float | None,
         typer.Option(help="1 less the probability that chance breaks any rule.", show_default="0.95"),
     ] = None,
-    on_inconclusive: Annotated[
+    fail_on: Annotated[
         str | None,
-        typer.Option(metavar="pass|fail", help="A drop beyond tolerance that may be chance.", show_default="pass"),
+        typer.Option(
+            metavar="worse|perhaps|undecided",
+            help="What fails: a drop that is worse than allowed for certain; also one that perhaps is; any beyond it.",
+            show_default="worse",
+        ),
+    ] = None,
+    on_powerless: Annotated[
+        str | None,
+        typer.Option(
+            metavar="pass|warn|fail",
+            help="What a pass does whose images show only a drop far above the tolerance.",
+            show_default="warn",
+        ),
+    ] = None,
+    on_inconclusive: Annotated[
+        str | None, typer.Option(metavar="pass|fail", help="The older name of --fail-on.", hidden=True)
     ] = None,
     allow: AllowOption = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.", show_default=False)] = None,
@@ -76,6 +91,8 @@ def check(
         given = {
             "--max-drop": bool(max_drop),
             "--confidence": confidence is not None,
+            "--fail-on": fail_on is not None,
+            "--on-powerless": on_powerless is not None,
             "--on-inconclusive": on_inconclusive is not None,
             "--allow": bool(allow),
             "--junit": junit is not None,
@@ -87,9 +104,10 @@ def check(
         return
     reference = _required(reference)
     _refuse_targets(run, reference, settings.file, junit, update_baseline)
-    verdict = _judge(run, reference, max_drop or [], settings, confidence, on_inconclusive, allow)
+    words = _words_of_strictness(settings, fail_on, on_powerless, on_inconclusive)
+    verdict = _judge(run, reference, max_drop or [], settings, confidence, words, allow)
     _print(verdict, format)
-    _warn_of_inconclusive(verdict)
+    _warn(verdict)
     writers: list[Callable[[], None]] = []
     if junit is not None:
         writers.append(partial(_write_junit, verdict, junit))
@@ -158,14 +176,14 @@ def _update_if_sure(run: Path, target: Path, verdict: Verdict, *, by_config: boo
     if verdict.passed and not verdict.tolerated:
         _update(run, target)
         return
-    what = "inconclusive" if verdict.passed else "a regression"
-    mend = (
+    what = verdict.worst.label
+    way = (
         "delete the baseline of the config and write it anew without --baseline"
         if by_config
         else "leave --baseline out"
     )
     kept = f"{target} is left as it was" if target.exists() else f"{target} is not written"
-    output.say(f"{what}: {kept}; to accept the drop, {mend}")
+    output.say(f"{what}: {kept}; to accept the drop, {way}")
 
 
 def _judge(
@@ -174,7 +192,7 @@ def _judge(
     max_drop: list[str],
     settings: CheckConfig,
     confidence: float | None,
-    on_inconclusive: str | None,
+    words: Mapping[str, str | None],
     allow: list[str] | None,
 ) -> Verdict:
     """Judge by the options, and by the file where they say nothing."""
@@ -187,13 +205,30 @@ def _judge(
         reference,
         rules or DEFAULT_RULES,
         confidence=_first(confidence, settings.confidence, 0.95),
-        on_inconclusive=on_inconclusive or settings.on_inconclusive or "pass",
+        **words,
         allow=[*settings.allow, *(allow or [])],
     )
     if not rules:  # said only of what was judged, not before an error
-        words = " ".join(f"{name}={points:g}" for name, points in DEFAULT_RULES.items())
-        output.say(f"no rules given: --max-drop {words} is used")
+        texts = " ".join(f"{name}={points:g}" for name, points in DEFAULT_RULES.items())
+        output.say(f"no rules given: --max-drop {texts} is used")
     return verdict
+
+
+def _words_of_strictness(
+    settings: CheckConfig, fail_on: str | None, on_powerless: str | None, on_inconclusive: str | None
+) -> dict[str, str | None]:
+    """What the options say of what fails, and the file where they say nothing."""
+    from ppbench.check.strictness import RENAMED
+
+    if fail_on is None and on_inconclusive is None:
+        fail_on, on_inconclusive = settings.fail_on, settings.on_inconclusive
+    if on_inconclusive is not None:
+        output.say(f"warning: {RENAMED}")
+    return {
+        "fail_on": fail_on,
+        "on_powerless": on_powerless or settings.on_powerless,
+        "on_inconclusive": on_inconclusive,
+    }
 
 
 def _first(*values: float | None) -> float:
@@ -210,10 +245,15 @@ def _print(verdict: Verdict, format: Format) -> None:
         output.data(export(verdict, format))
 
 
-def _warn_of_inconclusive(verdict: Verdict) -> None:
-    names = [outcome.rule.name for outcome in verdict.tolerated]
-    if names:
-        output.say(f"warning: {', '.join(names)}: inconclusive, and let pass (--on-inconclusive fail does not)")
+def _warn(verdict: Verdict) -> None:
+    """Say on stderr what a pass should not hide, whatever the format: what a build log shows."""
+    from ppbench.check.strictness import OnPowerless
+
+    for outcome in verdict.tolerated:
+        output.say(f"warning: {outcome.rule.name}: {outcome.status}, and let pass (--fail-on says what is not)")
+    if verdict.powerless and verdict.strictness.on_powerless is OnPowerless.WARN:
+        names = ", ".join(outcome.rule.name for outcome in verdict.powerless)
+        output.say(f"warning: {names}: powerless: too few images to show what is allowed (--on-powerless fail fails)")
 
 
 def _write_junit(verdict: Verdict, path: Path) -> None:

@@ -66,7 +66,9 @@ def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
     return max(mcnemar(right_a, right_b), paired_test(points))
 
 
-def smallest_shown(differences: NDArray[np.float64], alpha: float = 0.05, largest: float = POINTS) -> float:
+def smallest_shown(
+    differences: NDArray[np.float64], alpha: float = 0.05, largest: float = POINTS, allowed: float = 0.0
+) -> float:
     """The smallest mean difference that the test in use finds with probability `POWER` on images like these.
 
     The images have the variance seen, but no less than what a difference makes by itself: one of d is made by d / D of
@@ -78,6 +80,7 @@ def smallest_shown(differences: NDArray[np.float64], alpha: float = 0.05, larges
         differences: ``(n,)``, one an image, n at least 2.
         alpha: Probability of finding a difference where there is none.
         largest: As in `floored_deviation`.
+        allowed: Find it to be larger than this, not only than 0.
     """
     n, sizes = len(differences), np.abs(differences)
     reach = float(sizes.max()) or largest
@@ -90,7 +93,7 @@ def smallest_shown(differences: NDArray[np.float64], alpha: float = 0.05, larges
         # At most D where all images that differ do so in one direction, less where they also do in the other.
         slope = typical * size * typical / variance
         looked_at = max(variance, PSEUDO_IMAGES * reach**2 / n) + PSEUDO_IMAGES * slope**2 / n
-        return size * math.sqrt(n) >= tested * math.sqrt(looked_at) + missed * math.sqrt(variance)
+        return (size - allowed) * math.sqrt(n) >= tested * math.sqrt(looked_at) + missed * math.sqrt(variance)
 
     low, high = 0.0, reach
     while not is_shown(high):

@@ -199,7 +199,7 @@ class DecidedAgainst(Enough):
         return f"decided against max drop {self._max_drop:g}"
 
     def _of_comparison(self, sequence: ConfidenceSequence) -> dict[str, Any]:
-        decision = {True: "within", False: "beyond", None: None}[self._decided(sequence)]
+        decision = {True: "pass", False: "worse than allowed", None: None}[self._decided(sequence)]
         return {"baseline": self._sha256, "max_drop": self._max_drop, "decision": decision}
 
 

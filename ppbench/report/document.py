@@ -183,13 +183,13 @@ def how_it_ended(stopping: Stopping, n: int, total: int) -> str:
     """How an evaluation ended that was to stop early, after ``n`` images of ``total``.
 
     ``half-width 0.5 after 512 of 2,000 images``, ``half-width 0.5: not reached with all 500 images``,
-    ``decided against max drop 3 after 512 of 2,000 images: drop within 3 points``
+    ``decided against max drop 3 after 512 of 2,000 images: pass``
     """
     if not stopping.reached:
         images = "images" if stopping.baseline is None else "images that both have"
         return f"{stopping.wanted}: not reached with all {n:,} {images}"
     ended = f"{stopping.wanted} after {n:,} of {total:,} images"
-    return ended if stopping.decision is None else f"{ended}: drop {stopping.decision} {stopping.max_drop:g} points"
+    return ended if stopping.decision is None else f"{ended}: {stopping.decision}"
 
 
 def _stopping_notes(run: Run, confidence: float | None) -> list[str]:

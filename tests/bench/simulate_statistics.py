@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ppbench.check.verdict import Status
 from ppbench.metrics.intervals import deviation
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.paired import images_needed
 from ppbench.vocabulary import C15, SEVERITIES
-from tests.check.simulate import RULES, alarms
+from tests.check.simulate import RULES, alarms, verdicts
 from tests.evaluation.simulate import decisions
 from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, rough, sparse, sparse_sequences
 from tests.metrics.synthetic import draw, per_image, truth
@@ -40,6 +41,7 @@ def main() -> None:
         "gain": print_gain,
         "sparse": print_sparse,
         "alarms": print_alarms,
+        "verdicts": lambda runs: print_verdicts(runs // 3),
         "decisions": lambda runs: print_decisions(runs // 6),
     }
     parser.add_argument("--only", choices=tables, nargs="+", default=list(tables), help="These tables.")
@@ -178,6 +180,20 @@ def print_alarms(runs: int) -> None:
             f"{name}, {100 * found.by_rule[name]:.1f} % |",
             flush=True,
         )
+
+
+def print_verdicts(runs: int) -> None:
+    """Checks with 2 points allowed, of models that are worse by less and by more."""
+    statuses = (Status.PASS, Status.UNDECIDED, Status.PERHAPS, Status.WORSE)
+    names = ("rules", "images", "true drop", "pass", "of these powerless", *statuses[1:])
+    print(f"\n{runs} runs\n\n| {' | '.join(names)} |\n{'| --- ' * len(names)}|")
+    for rules in ({"mean": 2.0}, dict.fromkeys(RULES, 2.0)):
+        for images in (200, 500, 2000):
+            for drop in (0.0, 1.0, 1.9, 2.0, 2.5, 3.0):
+                found = verdicts(runs, images, drop, rules)
+                shares = [found.rates[Status.PASS], found.powerless, *(found.rates[status] for status in statuses[1:])]
+                cells = [f"{len(rules)}", f"{images:,}", f"{drop:g}", *(f"{100 * share:.1f} %" for share in shares)]
+                print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def print_decisions(runs: int) -> None:

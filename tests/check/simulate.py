@@ -1,14 +1,15 @@
-"""Repeated checks of synthetic models against synthetic baselines: how often chance alone breaks a rule."""
+"""Repeated checks of synthetic models against synthetic baselines: how often which verdict comes out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.check.judge import check
-from ppbench.check.verdict import OnInconclusive, Status
+from ppbench.check.verdict import Status
 from ppbench.compare.measured import Measured
 from ppbench.run import Run
 from ppbench.vocabulary import CLEAN
@@ -43,24 +44,57 @@ def alarms(
         drop: Points by which the models' true accuracies are lower after all.
         seed: Of all draws.
     """
-    random = np.random.default_rng(seed)
-    errors = {key: easier * value for key, value in truth(SIX, LEVELS).items()}
-    worse = {key: value + drop / 100 for key, value in errors.items()}
-    made = make_run(errors, n=images, corruptions=SIX, severities=LEVELS, total=50_000)
-    other = made.model_copy(update={"model": made.model.model_copy(update={"weights_sha256": "1" * 64})})
     failed: dict[str, int] = dict.fromkeys(RULES, 0)
     any_rule = 0
-    for _ in range(runs):
-        drawn = draw(random, [errors, worse], images, same=same)
-        old, new = (measured(run, wrong, name) for run, wrong, name in zip((made, other), drawn, "ab", strict=True))
-        verdict = check(new, old, RULES, 0.95, OnInconclusive.PASS)
+    for old, new in pairs(runs, images, same=same, easier=easier, drop=drop, seed=seed):
+        verdict = check(new, old, RULES)
         assert len(verdict.outcomes) == len(RULES)
-        broken = [outcome.rule.name for outcome in verdict.outcomes if outcome.status is Status.FAIL]
+        broken = [outcome.rule.name for outcome in verdict.outcomes if outcome.status is Status.WORSE]
         assert verdict.exit_code == bool(broken)
         any_rule += bool(broken)
         for name in broken:
             failed[name] += 1
     return Alarms(any_rule / runs, {name: count / runs for name, count in failed.items()})
+
+
+class Verdicts(NamedTuple):
+    """Of builds by their worst rule: the rate of each verdict, and of passes of which a rule is powerless."""
+
+    rates: dict[Status, float]
+    powerless: float
+
+
+def verdicts(
+    runs: int, images: int, drop: float, rules: Mapping[str, float], *, same: float = SAME, seed: int = 0
+) -> Verdicts:
+    """Check models of which every cell has lost ``drop`` points.
+
+    Args:
+        runs: Repetitions.
+        images: Of each run.
+        drop: True points lost.
+        rules: What is allowed, by name.
+        same: As in `draw`.
+        seed: Of all draws.
+    """
+    worst = [check(new, old, rules).worst for old, new in pairs(runs, images, same=same, drop=drop, seed=seed)]
+    rates = {status: sum(outcome.status is status for outcome in worst) / runs for status in Status}
+    return Verdicts(rates, sum(outcome.is_powerless for outcome in worst) / runs)
+
+
+def pairs(
+    runs: int, images: int, *, same: float, easier: float = 1.0, drop: float = 0.0, seed: int = 0
+) -> Iterator[tuple[Measured, Measured]]:
+    """Baselines, and models of which every cell has lost ``drop`` points; arguments as in `alarms`."""
+    random = np.random.default_rng(seed)
+    errors = {key: easier * value for key, value in truth(SIX, LEVELS).items()}
+    worse = {key: value + drop / 100 for key, value in errors.items()}
+    made = make_run(errors, n=images, corruptions=SIX, severities=LEVELS, total=50_000)
+    other = made.model_copy(update={"model": made.model.model_copy(update={"weights_sha256": "1" * 64})})
+    for _ in range(runs):
+        drawn = draw(random, [errors, worse], images, same=same)
+        old, new = (measured(run, wrong, name) for run, wrong, name in zip((made, other), drawn, "ab", strict=True))
+        yield old, new
 
 
 def measured(run: Run, wrong: NDArray[np.bool_], name: str) -> Measured:

@@ -1,4 +1,4 @@
-"""An embedded network with more and more noise in its weights: pass, inconclusive, fail."""
+"""An embedded network with more and more noise in its weights: pass, undecided, worse."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def baseline(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("amount", "worst", "code"), [(0.01, Status.PASS, 0), (0.3, Status.INCONCLUSIVE, 0), (0.5, Status.FAIL, 1)]
+    ("amount", "worst", "code"), [(0.01, Status.PASS, 0), (0.3, Status.UNDECIDED, 0), (0.5, Status.WORSE, 1)]
 )
 def test_more_damage_is_a_worse_verdict(tmp_path, baseline, amount, worst, code):
     model = write_damaged(tmp_path / "net.safetensors", amount)
     ppbench.evaluate(str(model), output=tmp_path / "run.json", **CELLS)
-    verdict = check_files(tmp_path / "run.json", baseline, RULES)
-    order = [Status.PASS, Status.INCONCLUSIVE, Status.FAIL]
+    verdict = check_files(tmp_path / "run.json", baseline, RULES, on_powerless="pass")
+    order = [Status.PASS, Status.UNDECIDED, Status.WORSE]
     assert max((outcome.status for outcome in verdict.outcomes), key=order.index) is worst
     assert verdict.exit_code == code
     assert not verdict.remarks
-    assert bool(verdict.warnings) == (worst is Status.INCONCLUSIVE)
-    strict = check_files(tmp_path / "run.json", baseline, RULES, on_inconclusive="fail")
+    assert bool(verdict.warnings) == (worst is Status.UNDECIDED)
+    strict = check_files(tmp_path / "run.json", baseline, RULES, fail_on="undecided")
     assert strict.exit_code == (0 if worst is Status.PASS else 1)

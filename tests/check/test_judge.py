@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -10,20 +12,22 @@ from ppbench.check.judge import check, check_files, judge
 from ppbench.check.junit import to_junit
 from ppbench.check.rules import Rule
 from ppbench.check.sheets import as_dict, export
-from ppbench.check.verdict import OnInconclusive, Status
+from ppbench.check.strictness import FailOn, OnPowerless, Strictness, strictness
+from ppbench.check.verdict import Status, Verdict, describe
+from ppbench.compare.intervals import paired_test
 from ppbench.errors import DataError, NotComparableError, UsageError
-from ppbench.metrics.paired import paired_p
+from ppbench.metrics.paired import images_needed, paired_p
 from ppbench.run import read_bits, read_run
 from ppbench.vocabulary import C15
 from tests.builders import make_errors
 from tests.compare.runs import make_measured, shifted, write_measured
 
 ERRORS = make_errors(0)
+FORMS = ("json", "csv", "markdown", "latex")
 OLD = make_measured(ERRORS, name="old", n=500)
 
 
 def verdict_of(run, rules, **options):
-    options = {"confidence": 0.95, "on_inconclusive": OnInconclusive.PASS, **options}
     return check(run, OLD, rules, **options)
 
 
@@ -43,16 +47,16 @@ def test_a_drop_within_tolerance_passes_however_sure_it_is():
 
 def test_a_drop_beyond_it_that_is_no_chance_fails():
     verdict = verdict_of(newer(10), {"noise": 1.0, "blur": 1.0})
-    assert statuses(verdict) == {"noise": Status.FAIL, "blur": Status.PASS}
+    assert statuses(verdict) == {"noise": Status.WORSE, "blur": Status.PASS}
     assert (verdict.passed, verdict.exit_code) == (False, 1)
-    assert verdict.headline == "FAIL: new against old: 1 of 2 rules broken (500 images)"
-    assert "FAIL  noise: drop +10.00 points" in verdict.text
+    assert verdict.headline == "FAIL: new against old: of 2 rules 1 worse than allowed; 1 pass (500 images)"
+    assert "noise: worse than allowed: drop +10.00 points" in verdict.text
 
 
 def test_one_broken_corruption_is_not_hidden_by_the_mean():
     worse = {key: value + (0.06 if key[0] == "fog" else 0) for key, value in ERRORS.items()}
     run = make_measured(worse, name="new", seed=1, n=500)
-    assert statuses(verdict_of(run, {"mean": 0.5, "fog": 1.0})) == {"mean": Status.PASS, "fog": Status.FAIL}
+    assert statuses(verdict_of(run, {"mean": 0.5, "fog": 1.0})) == {"mean": Status.PASS, "fog": Status.WORSE}
 
 
 @pytest.mark.parametrize(("total", "decidable"), [(500, False), (1_000_000, True)])
@@ -61,9 +65,9 @@ def test_a_drop_that_may_be_chance_says_how_many_images_would_decide(total, deci
     if decidable:
         old = make_measured(ERRORS, name="old", n=500, total=total)
         new = newer(0.4, total=total)
-    verdict = check(new, old, {"gaussian_noise/3": 0.0}, 0.95, OnInconclusive.PASS)
+    verdict = check(new, old, {"gaussian_noise/3": 0.0})
     (outcome,) = verdict.outcomes
-    assert outcome.status is Status.INCONCLUSIVE
+    assert outcome.status is Status.UNDECIDED
     if decidable:
         assert 500 < outcome.images_needed <= total
         assert f"about {outcome.images_needed:,} images would decide it with a probability of 80 %" in verdict.text
@@ -73,14 +77,103 @@ def test_a_drop_that_may_be_chance_says_how_many_images_would_decide(total, deci
     assert (verdict.exit_code, verdict.headline.startswith("PASS")) == (0, True)
 
 
-def test_an_inconclusive_rule_is_counted_once_and_is_a_warning():
+def test_an_undecided_rule_is_counted_once_and_is_a_warning():
     verdict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0})
-    assert verdict.warnings == ("gaussian_noise/3: inconclusive, and let pass",)
+    assert verdict.warnings == ("gaussian_noise/3: undecided, and let pass",)
     assert as_dict(verdict)["warnings"] == list(verdict.warnings)
-    assert "3: inconclusive, and let pass" in export(verdict, "markdown")
-    strict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0}, on_inconclusive=OnInconclusive.FAIL)
+    assert "3: undecided, and let pass" in export(verdict, "markdown")
+    strict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0}, strict=Strictness(FailOn.UNDECIDED))
     assert (strict.exit_code, strict.warnings) == (1, ())
-    assert strict.headline == ("FAIL: new against old: 0 of 1 rules broken, 1 inconclusive, which fails (500 images)")
+    assert strict.headline == "FAIL: new against old: of 1 rule 1 undecided, which fails (500 images)"
+
+
+def judged(drop, points, **options):
+    """The verdict of one rule over these ``(n,)`` points lost by image."""
+    rule = Rule("mean", points, ())
+    outcomes = judge([rule], [drop], [paired_test(drop)], 0.95)
+    return Verdict("new", "old", len(drop), 0.95, tuple(outcomes), **options)
+
+
+def lost(mean, error):
+    """``(400,)``: points lost by image, with this mean and standard error."""
+    random = np.random.default_rng(0)
+    drop = random.normal(0, 1, 400)
+    return mean + (drop - drop.mean()) * error * 20 / drop.std(ddof=1)
+
+
+@pytest.mark.parametrize(
+    ("mean", "status", "failing"),
+    [
+        (1.9, Status.PASS, ()),
+        (2.1, Status.PERHAPS, ("perhaps", "undecided")),
+        (4.5, Status.WORSE, ("worse", "perhaps", "undecided")),
+    ],
+)
+def test_a_drop_is_judged_by_where_its_interval_lies_to_the_tolerance(mean, status, failing):
+    """Of one point of standard error: 2.1 of 2 allowed is a drop for certain, and no failure for certain."""
+    for fail_on in FailOn:
+        verdict = judged(lost(mean, 1.0), 2.0, strictness=Strictness(fail_on))
+        (outcome,) = verdict.outcomes
+        assert outcome.status is status
+        assert verdict.exit_code == (fail_on in failing)
+        assert (outcome.adjusted.low > 2.0) == (status is Status.WORSE)
+
+
+@pytest.mark.parametrize("fail_on", FailOn)
+def test_a_drop_beyond_the_tolerance_that_may_be_none_is_undecided(fail_on):
+    verdict = judged(lost(2.5, 1.5), 2.0, strictness=Strictness(fail_on))
+    assert verdict.outcomes[0].status is Status.UNDECIDED
+    assert verdict.exit_code == (fail_on is FailOn.UNDECIDED)
+
+
+def test_a_drop_of_three_where_one_is_allowed_says_how_many_images_tell_whether_it_is():
+    (outcome,) = judged(lost(3.0, 1.2), 1.0).outcomes
+    assert outcome.status is Status.PERHAPS
+    assert outcome.images_needed == images_needed(1.2 * 20, 2.0)
+    assert "This may be allowed: about" in describe(outcome, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("on_powerless", "code", "warned"), [("pass", 0, False), ("warn", 0, True), ("fail", 1, False)]
+)
+def test_a_pass_whose_images_could_only_have_shown_far_more_is_powerless(on_powerless, code, warned):
+    """With a standard error of 1.5 points 80 % of the drops found are above 4.2, and 0.5 is allowed."""
+    verdict = judged(lost(0.1, 1.5), 0.5, strictness=Strictness(on_powerless=OnPowerless(on_powerless)))
+    (outcome,) = verdict.outcomes
+    assert (outcome.status, outcome.is_powerless, outcome.label) == (Status.PASS, True, "pass (powerless)")
+    assert outcome.detectable == pytest.approx(4.2, abs=0.05)
+    assert outcome.detectable_worse == pytest.approx(4.7, abs=0.05)
+    assert (verdict.exit_code, bool(verdict.warnings)) == (code, warned)
+    assert as_dict(verdict)["rules"][0]["powerless"] is True
+    assert verdict.headline.endswith(f"of 1 rule 1 pass (powerless){', which fails' if code else ''} (400 images)")
+    suite = ElementTree.fromstring(to_junit(verdict)).find("testsuite")
+    assert int(suite.get("failures")) == code
+    assert "pass (powerless)" in export(verdict, "markdown")
+
+
+@pytest.mark.parametrize(("error", "allowed", "powerless"), [(0.3, 0.0, False), (0.4, 0.0, True), (0.7, 1.0, False)])
+def test_far_above_the_tolerance_is_twice_it_and_a_point_more(error, allowed, powerless):
+    assert judged(lost(-0.1, error), allowed).outcomes[0].is_powerless is powerless
+
+
+def test_a_drop_that_no_model_can_have_is_not_promised_to_be_found():
+    (outcome,) = judged(lost(0.0, 1.5), 99.0).outcomes
+    assert outcome.detectable_worse is None
+    assert not outcome.is_powerless
+
+
+WORDS = ("pass", "undecided", "worse, perhaps within the allowance", "worse than allowed")
+
+
+@pytest.mark.parametrize(("mean", "error", "word"), [(0, 0.1, 0), (2.5, 1.5, 1), (2.1, 1.0, 2), (4.5, 1.0, 3)])
+def test_every_output_says_the_same_word(mean, error, word):
+    verdict = judged(lost(mean, error), 2.0)
+    outputs = [verdict.text, verdict.headline, to_junit(verdict), *(export(verdict, f) for f in FORMS)]
+    for text in outputs:
+        said = [other for other in WORDS[1:] if other in text.lower()]
+        assert said == ([WORDS[word]] if word else []), text
+    rows = list(csv.DictReader(io.StringIO(export(verdict, "csv"))))
+    assert rows[0]["status"] == as_dict(verdict)["rules"][0]["status"] == WORDS[word]
 
 
 def test_more_rules_need_a_surer_drop():
@@ -91,17 +184,17 @@ def test_more_rules_need_a_surer_drop():
     quiet = [random.normal(0, 2, 500) - 0.2 for _ in rules[1:]]
     alone = judge(rules[:1], [drop], [paired_p(drop)], 0.95)
     among = judge(rules, [drop, *quiet], [paired_p(values) for values in (drop, *quiet)], 0.95)
-    assert (alone[0].status, among[0].status) == (Status.FAIL, Status.INCONCLUSIVE)
+    assert (alone[0].status, among[0].status) == (Status.WORSE, Status.UNDECIDED)
 
 
 def test_a_missing_cell_fails_and_one_missing_from_the_baseline_is_an_error():
     errors = {key: value for key, value in ERRORS.items() if key != ("fog", 5)}
     half = make_measured(errors, name="half", n=500)
     verdict = verdict_of(half, {"fog": 50.0, "snow": 50.0})
-    assert statuses(verdict) == {"fog": Status.FAIL, "snow": Status.PASS}
+    assert statuses(verdict) == {"fog": Status.MISSING, "snow": Status.PASS}
     assert "half lacks the cell fog/5 of this rule (a missing cell fails)" in verdict.text
     with pytest.raises(DataError, match="the baseline half lacks the cell fog/5"):
-        check(OLD, half, {"fog": 1.0}, 0.95, OnInconclusive.PASS)
+        check(OLD, half, {"fog": 1.0})
 
 
 def test_of_several_missing_cells_one_is_named_and_the_others_are_counted():
@@ -138,13 +231,13 @@ def test_no_corruption_in_common_is_no_mean():
         for c in ("fog", "snow")
     )
     with pytest.raises(UsageError, match="the rule mean has no cell"):
-        check(fog, snow, {"mean": 1.0}, 0.95, OnInconclusive.PASS, ["corruptions"])
+        check(fog, snow, {"mean": 1.0}, allow=["corruptions"])
 
 
 def test_one_image_cannot_be_tested():
     one, other = (make_measured(dict.fromkeys(ERRORS, 0.0), name=name, n=1) for name in "ab")
     with pytest.raises(DataError, match="the rule fog cannot be tested: 1 image has no variance") as caught:
-        check(other, one, {"fog": 1.0}, 0.95, OnInconclusive.PASS)
+        check(other, one, {"fog": 1.0})
     assert caught.value.exit_code == 3
 
 
@@ -155,10 +248,24 @@ def test_no_image_that_differs_has_an_interval_with_a_width():
     assert outcome.drop.high == pytest.approx(0.784, abs=0.001)
 
 
-def test_what_inconclusive_may_do(tmp_path):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"on_inconclusive": "maybe"}, "on-inconclusive maybe is not allowed"),
+        ({"fail_on": "wors"}, "unknown fail-on 'wors'"),
+        ({"on_powerless": "ignore"}, "unknown on-powerless 'ignore'"),
+        ({"fail_on": "worse", "on_inconclusive": "fail"}, "fail-on and on-inconclusive are given"),
+    ],
+)
+def test_words_of_strictness_that_are_none(tmp_path, options, message):
     run = write_measured(tmp_path / "run.json", OLD)
-    with pytest.raises(UsageError, match="on-inconclusive maybe is not allowed"):
-        check_files(run, run, {"mean": 1.0}, on_inconclusive="maybe")
+    with pytest.raises(UsageError, match=message):
+        check_files(run, run, {"mean": 1.0}, **options)
+
+
+def test_the_older_name_of_fail_on_still_counts():
+    assert strictness() == strictness(on_inconclusive="pass") == Strictness(FailOn.WORSE, OnPowerless.WARN)
+    assert strictness(on_inconclusive="fail").fail_on is FailOn.UNDECIDED
 
 
 def test_the_same_weights_are_warned_of():
@@ -173,7 +280,7 @@ def test_the_verdict_its_json_and_its_junit_agree():
     suite = ElementTree.fromstring(to_junit(verdict)).find("testsuite")
     assert int(suite.get("tests")) == len(suite.findall("testcase")) == 4
     assert int(suite.get("failures")) == len(suite.findall("testcase/failure")) == len(verdict.failed)
-    open_ones = [rule for rule in content["rules"] if rule["status"] == "inconclusive"]
+    open_ones = [rule for rule in content["rules"] if rule["status"] == "undecided"]
     assert int(suite.get("skipped")) == len(suite.findall("testcase/skipped")) == len(open_ones)
     assert suite.find("system-out").text == verdict.text
     for form in ("csv", "markdown", "latex"):

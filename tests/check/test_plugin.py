@@ -38,8 +38,8 @@ def test_a_regression_fails_the_test_with_the_verdict(folder):
         folder, "def test_it(ppbench_check): ppbench_check('new.json', 'old.json', noise=1, **{'fog/3': 2})"
     )
     assert result.returncode == 1
-    assert "FAIL: new against old: 1 of 2 rules broken (500 images)" in result.stdout
-    assert "PASS  fog/3" in result.stdout
+    assert "FAIL: new against old: of 2 rules 1 worse than allowed; 1 pass" in result.stdout
+    assert "fog/3: pass" in result.stdout
     assert "Traceback" not in result.stdout
 
 
@@ -53,7 +53,7 @@ def test_a_pass_returns_the_verdict(folder):
 @pytest.mark.parametrize(
     ("name", "run", "message"),
     [
-        ("inconclusive", {"errors": shifted(ERRORS, "noise", 0.4), "weights": "1"}, "INCONCLUSIVE  gaussian_noise/3"),
+        ("undecided", {"errors": shifted(ERRORS, "noise", 0.4), "weights": "1"}, "gaussian_noise/3: undecided: drop"),
         ("same", {"errors": ERRORS}, "same weights"),
         ("other", {"errors": ERRORS, "weights": "1", "precision": "bf16"}, "allowed to differ: precision bf16"),
     ],
@@ -73,6 +73,19 @@ def test_another_word_for_on_inconclusive_is_a_usage_error(folder):
     result = run_pytest(folder, test)
     assert result.returncode == 1
     assert "UsageError: on-inconclusive warn is not allowed" in result.stdout
+
+
+def test_a_powerless_pass_can_fail_and_the_older_name_is_said(folder):
+    write_measured(folder / "few.json", make_measured(ERRORS, name="few", n=50))
+    write_measured(folder / "less.json", make_measured(ERRORS, name="less", n=50, seed=1, weights="1"))
+    test = "def test_it(ppbench_check): ppbench_check('less.json', 'few.json', clean=0.5{})"
+    options = ", on_powerless='pass', on_inconclusive='pass'"
+    allowed = run_pytest(folder, test.format(options))
+    assert allowed.returncode == 0, allowed.stdout
+    assert "on-inconclusive is the older name of fail-on" in allowed.stdout
+    strict = run_pytest(folder, test.format(", on_powerless='fail'"))
+    assert strict.returncode == 1
+    assert "clean: pass (powerless)" in strict.stdout
 
 
 def test_no_rules_are_a_warning(folder):
@@ -102,7 +115,7 @@ def test_pytest_finds_the_fixture_by_its_entry_point_alone(folder):
     test = "def test_it(ppbench_check): ppbench_check('new.json', 'old.json', noise=1)"
     result = run_pytest(folder, test, by_entry_point=True)
     assert result.returncode == 1
-    assert "FAIL: new against old: 1 of 1 rules broken (500 images)" in result.stdout
+    assert "FAIL: new against old: of 1 rule 1 worse than allowed (500 images)" in result.stdout
 
 
 def test_the_entry_point_is_declared():

@@ -95,6 +95,9 @@ def test_the_table_of_a_file(tmp_path):
     assert config.rules == {"mean": 0.5, "fog/3": 2.0}
     assert (config.baseline, config.confidence) == (tmp_path / "base.json", 0.9)
     assert (config.on_inconclusive, config.allow) == ("fail", ("precision",))
+    path.write_text('[tool.ppbench.check]\nfail-on = "perhaps"\non-powerless = "fail"\n')
+    config = read_config(path)
+    assert (config.fail_on, config.on_powerless, config.on_inconclusive) == ("perhaps", "fail", None)
 
 
 @pytest.mark.parametrize(

@@ -94,16 +94,47 @@ def test_every_format(old, new, form):
     assert "noise" in result.stdout
 
 
-def test_inconclusive_passes_with_a_word_unless_told(tmp_path, old):
+def test_what_is_undecided_passes_with_a_word_unless_told(tmp_path, old):
     slightly = make_measured(shifted(ERRORS, "noise", 0.4), name="new", seed=1, n=500, weights="1")
     path = write_measured(tmp_path / "slightly.json", slightly)
     result = invoke(path, "--baseline", old, "--max-drop", "gaussian_noise/3=0")
     assert result.exit_code == 0
     assert "all 500 images of the dataset are too few to decide it with a probability of 80 %" in words(result.stdout)
-    assert "warning: gaussian_noise/3: inconclusive, and let pass" in words(result.stderr)
+    assert "warning: gaussian_noise/3: undecided, and let pass" in words(result.stderr)
     strict = invoke(path, "--baseline", old, "--max-drop", "gaussian_noise/3=0", "--on-inconclusive", "fail")
     assert strict.exit_code == 1
     assert invoke(path, "--baseline", old, "--on-inconclusive", "maybe").exit_code == 2
+
+
+def test_the_older_option_works_and_says_so(tmp_path, old, new):
+    rule = ("--baseline", old, "--max-drop", "noise=1")
+    result = invoke(new, *rule, "--on-inconclusive", "pass")
+    assert result.exit_code == 1
+    assert "warning: on-inconclusive is the older name of fail-on" in words(result.stderr)
+    assert invoke(new, *rule, "--on-inconclusive", "pass", "--fail-on", "worse").exit_code == 2
+    (tmp_path / "pyproject.toml").write_text('[tool.ppbench.check]\non-inconclusive = "fail"\n')
+    result = invoke(new, *rule, "--format", "json")
+    assert (result.exit_code, json.loads(result.stdout)["fail_on"]) == (1, "undecided")
+    assert "older name" in result.stderr
+    result = invoke(new, *rule, "--format", "json", "--fail-on", "perhaps")
+    assert json.loads(result.stdout)["fail_on"] == "perhaps"
+    assert "older name" not in result.stderr
+
+
+def test_a_pass_without_power_is_marked_warned_of_and_may_fail(tmp_path):
+    old = write_measured(tmp_path / "old.json", make_measured(ERRORS, name="old", n=50))
+    new = write_measured(tmp_path / "new.json", make_measured(ERRORS, name="new", n=50, seed=1, weights="1"))
+    rule = ("--baseline", old, "--max-drop", "clean=0.5")
+    result = invoke(new, *rule)
+    assert result.exit_code == 0
+    assert "pass (powerless)" in result.stdout
+    assert "warning: clean: powerless: too few images to show what is allowed" in words(result.stderr)
+    quiet = invoke(new, *rule, "--on-powerless", "pass")
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
+    assert invoke(new, *rule, "--on-powerless", "fail").exit_code == 1
+    (tmp_path / "pyproject.toml").write_text('[tool.ppbench.check]\non-powerless = "fail"\n')
+    assert invoke(new, *rule).exit_code == 1
+    assert invoke(new, *rule, "--on-powerless", "warn").exit_code == 0
 
 
 def test_junit_and_github_summary(tmp_path, old, new, monkeypatch):
@@ -116,7 +147,7 @@ def test_junit_and_github_summary(tmp_path, old, new, monkeypatch):
     assert invoke(*arguments).exit_code == 1
     assert ElementTree.parse("out/junit.xml").getroot().get("failures") == "1"
     assert summary.read_text().startswith("# before\n### FAIL: new against old")
-    assert "| **noise** | **FAIL** |" in summary.read_text()
+    assert "| **noise** | **worse than allowed** |" in summary.read_text()
 
 
 def test_a_baseline_is_written_and_renewed_only_by_what_passes(tmp_path, old, new):
@@ -138,6 +169,8 @@ def test_a_baseline_is_written_and_renewed_only_by_what_passes(tmp_path, old, ne
         ["--max-drop", "noise=1"],
         ["--confidence", "0.9"],
         ["--on-inconclusive", "fail"],
+        ["--fail-on", "worse"],
+        ["--on-powerless", "fail"],
         ["--allow", "precision"],
         ["--junit", "junit.xml"],
         ["--github-summary"],
@@ -151,7 +184,7 @@ def test_what_a_first_baseline_would_ignore_is_refused(tmp_path, old, options):
     assert not (tmp_path / "base.json").exists()
 
 
-def test_an_inconclusive_drop_does_not_become_the_baseline(tmp_path, old):
+def test_an_undecided_drop_does_not_become_the_baseline(tmp_path, old):
     slightly = make_measured(shifted(ERRORS, "noise", 0.4), name="new", seed=1, n=500, weights="1")
     path = write_measured(tmp_path / "slightly.json", slightly)
     invoke(old, "--update-baseline", "base.json")
@@ -159,7 +192,7 @@ def test_an_inconclusive_drop_does_not_become_the_baseline(tmp_path, old):
     rule = ("--max-drop", "gaussian_noise/3=0")
     result = invoke(path, "--baseline", "base.json", *rule, "--update-baseline", "base.json")
     assert result.exit_code == 0
-    assert "inconclusive: base.json is left as it was" in words(result.stderr)
+    assert "undecided: base.json is left as it was" in words(result.stderr)
     assert (tmp_path / "base.json").read_text() == before
 
 
@@ -243,7 +276,7 @@ def test_a_place_for_the_baseline_that_cannot_be_written_is_told_by_its_option(t
 
 def test_a_new_baseline_that_is_not_written_is_not_said_to_be_there(tmp_path, old, new):
     result = invoke(new, "--baseline", old, "--max-drop", "noise=1", "--update-baseline", "base.json")
-    assert "a regression: base.json is not written; to accept the drop" in words(result.stderr)
+    assert "worse than allowed: base.json is not written; to accept the drop" in words(result.stderr)
     assert not (tmp_path / "base.json").exists()
 
 

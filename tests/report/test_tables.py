@@ -368,7 +368,11 @@ def test_of_a_higher_confidence_than_was_waited_for_there_is_no_interval():
     [
         ({"reached": False}, "half-width 5: not reached with all 400 images."),
         ({"reached": False, "baseline": "0", "max_drop": 3.0}, "not reached with all 400 images that both have."),
-        ({"baseline": "0", "max_drop": 3.0, "decision": "beyond"}, "400 of 2,000 images: drop beyond 3 points."),
+        (
+            {"baseline": "0", "max_drop": 3.0, "decision": "worse than allowed"},
+            "400 of 2,000 images: worse than allowed.",
+        ),
+        ({"baseline": "0", "max_drop": 3.0, "decision": "beyond"}, "400 of 2,000 images: worse than allowed."),
         ({"baseline": "0"}, "after 400 of 2,000 images. The"),
     ],
 )
