@@ -87,7 +87,16 @@ def train(
         int | None, typer.Option(help="Images per step, of all devices together.", rich_help_panel=_OPTIMISER)
     ] = None,
     optimizer: Annotated[Optimizer | None, typer.Option(rich_help_panel=_OPTIMISER, show_default=False)] = None,
-    momentum: Annotated[float | None, typer.Option(help="Of SGD.", rich_help_panel=_OPTIMISER)] = None,
+    momentum: Annotated[
+        float | None,
+        typer.Option(help="Of SGD; given alone, it is held where the recipe cycles it.", rich_help_panel=_OPTIMISER),
+    ] = None,
+    momentum_low: Annotated[
+        float | None,
+        typer.Option(
+            help="Momentum at the highest learning rate of one-cycle; 0: it is held.", rich_help_panel=_OPTIMISER
+        ),
+    ] = None,
     nesterov: Annotated[
         bool | None, typer.Option("--nesterov/--no-nesterov", help="Of SGD.", rich_help_panel=_OPTIMISER)
     ] = None,
@@ -168,9 +177,10 @@ def train(
     given = {
         "model": model, "dataset": dataset, "fraction": fraction, "val_fraction": val_fraction,
         "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer, "momentum": momentum,
-        "nesterov": nesterov, "weight_decay": weight_decay, "schedule": schedule, "lr": lr, "lr_start": lr_start,
-        "lr_end": lr_end, "warmup": warmup, "grad_clip": grad_clip, "ema": ema, "resize": resize,
-        "crop_size": crop_size, "crop_padding": crop_padding, "flip": flip, "test_resize": test_resize,
+        "momentum_low": momentum_low, "nesterov": nesterov, "weight_decay": weight_decay, "schedule": schedule,
+        "lr": lr, "lr_start": lr_start, "lr_end": lr_end, "warmup": warmup, "grad_clip": grad_clip, "ema": ema,
+        "resize": resize, "crop_size": crop_size, "crop_padding": crop_padding, "flip": flip,
+        "test_resize": test_resize,
         "augment": augment, "jsd": jsd, "inhibition": inhibition, "trainable_inhibition": trainable_inhibition,
         "seed": seed, "precision": precision,
     }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from lightning.pytorch.callbacks import Callback
 
 from ppbench.files import atomic_write, check_writable
-from ppbench.train.module import learning_rate
+from ppbench.train.schedule import learning_rate
 
 COLUMNS = ("epoch", "step", "lr", "loss", "accuracy", "seconds")
 """Epoch from 1; optimizer steps so far; learning rate of the last one; mean training loss of the epoch; share of the

@@ -20,6 +20,7 @@ from ppbench.train.draws import key_of
 from ppbench.train.failures import raise_together, several_processes
 from ppbench.train.losses import jensen_shannon_loss
 from ppbench.train.recipe import TrainRecipe
+from ppbench.train.schedule import Schedule
 
 NEVER = 2**62
 """Step of a loss that was not finite, or of images that could not be read, while there was none."""
@@ -146,7 +147,7 @@ class Classifier(lightning.LightningModule):
             )
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimizer, with a learning rate that is set for every batch."""
+        """The recipe's optimizer, with a learning rate and a momentum that are set for every batch."""
         r = self.recipe
         optimizer: torch.optim.Optimizer
         if r.optimizer == "adamw":
@@ -155,7 +156,7 @@ class Classifier(lightning.LightningModule):
             optimizer = torch.optim.SGD(
                 self.network.parameters(), r.lr, r.momentum, weight_decay=r.weight_decay, nesterov=r.nesterov
             )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(r, step, self.steps) / r.lr)
+        schedule = Schedule(optimizer, r, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _views(self, images: Tensor) -> Tensor:
@@ -205,27 +206,6 @@ class Classifier(lightning.LightningModule):
         if self.recipe.precision == "fp16":
             tries.append("`--precision bf16`")
         return "Try " + ", or ".join(tries) + "."
-
-
-def learning_rate(recipe: TrainRecipe, step: int, steps: int) -> float:
-    """The learning rate of a step, counted from 0, of a run of ``steps``.
-
-    "one-cycle" is that of Smith and Topin (2019) as torch's `OneCycleLR` does it: up during ``warmup`` of the steps and
-    down in the rest, each half a cosine wave, the highest rate reached at step ``warmup * steps - 1``.
-    """
-    r = recipe
-    if r.schedule == "constant":
-        return r.lr
-    if r.schedule == "cosine":
-        return _cosine(r.lr, r.lr_end, step / max(steps - 1, 1))
-    top = r.warmup * steps - 1
-    if step <= top:
-        return _cosine(r.lr_start, r.lr, step / top if top > 0 else 1.0)
-    return _cosine(r.lr, r.lr_end, (step - max(top, 0)) / max(steps - 1 - max(top, 0), 1))
-
-
-def _cosine(start: float, end: float, part: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * min(part, 1.0))) / 2
 
 
 def _moving_average(network: nn.Module, decay: float | None) -> AveragedModel | None:

@@ -14,7 +14,7 @@ from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
 from ppbench.registry import did_you_mean, unknown_name
 
-_OFF_AT_ZERO = {"grad_clip", "ema", "resize", "test_resize", "val_fraction"}
+_OFF_AT_ZERO = {"grad_clip", "ema", "momentum_low", "resize", "test_resize", "val_fraction"}
 """Settings that zero switches off."""
 
 
@@ -39,6 +39,9 @@ class TrainRecipe(BaseModel):
     optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Of SGD; AdamW keeps its usual (0.9, 0.999)."""
+    momentum_low: float | None = Field(default=None, gt=0, lt=1)
+    """Momentum at the highest learning rate of "one-cycle": it goes from ``momentum`` down to this one and back up, as
+    torch's `OneCycleLR` cycles it (0.95, 0.85, 0.95); None: it is held."""
     nesterov: bool = False
     weight_decay: float = Field(default=5e-4, ge=0)
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
@@ -99,6 +102,10 @@ class TrainRecipe(BaseModel):
     def _fits_together(self) -> TrainRecipe:
         if self.schedule == "one-cycle" and self.lr_start > self.lr:
             raise ValueError(f"lr_start {self.lr_start:g} is above lr {self.lr:g}, where the cycle goes up to")
+        if self.momentum_low is not None and self.momentum_low > self.momentum:
+            raise ValueError(
+                f"momentum_low {self.momentum_low:g} is above momentum {self.momentum:g}, where the cycle comes from"
+            )
         if self.jsd and self.augment == "none":
             raise ValueError("jsd compares augmented views: choose an augment, such as augmix")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
@@ -173,7 +180,7 @@ def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any], start: Ca
 
     What neither says is as with the network that the run begins with, else what is customary for the dataset
     (`CUSTOMARY_TRANSFORMS`), else the default of `TrainRecipe`. Where the highest learning rate alone is replaced, its
-    start and end change in proportion.
+    start and end change in proportion; where the momentum alone is replaced, it is held.
 
     Args:
         base: The recipe; None: the one of the dataset in ``overrides`` (`DEFAULT_RECIPES`).
@@ -189,7 +196,7 @@ def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any], start: Ca
         whose = f"the dataset {dataset} is"
     else:
         whose = f"the recipe {base.name} is"
-    values = {**base.values, **_rescaled(base.values, overrides), **overrides}
+    values = {**base.values, **_rescaled(base.values, overrides), **_held(overrides), **overrides}
     if "dataset" not in values:
         raise UsageError(f"the recipe {base.name} is for any dataset: which one?", "Name it: `--dataset imagefolder`.")
     if values["dataset"] not in CUSTOMARY_TRANSFORMS:
@@ -268,6 +275,11 @@ def _rescaled(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
         return {}
     factor = overrides["lr"] / values["lr"]
     return {key: values[key] * factor for key in ("lr_start", "lr_end") if key in values}
+
+
+def _held(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A momentum that is given alone is held, also where the recipe cycles it."""
+    return {"momentum_low": None} if "momentum" in overrides else {}
 
 
 def _not_allowed(error: ValidationError, recipe: str, overrides: Mapping[str, Any]) -> UsageError:

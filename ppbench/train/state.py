@@ -73,7 +73,8 @@ class PartFolder:
     def _check_same(self) -> None:
         try:
             there = json.loads(self.note.read_text())
-        except (OSError, ValueError):
+            there["recipe"] = TrainRecipe.model_validate(there["recipe"]).model_dump()  # with settings newer than it
+        except (OSError, ValueError, TypeError, KeyError):
             there = None
         if there != self._run:
             whose = "the unfinished run of another recipe or other data" if there else "something else"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import math
 import os
 from pathlib import Path
@@ -130,8 +131,9 @@ def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, tmp_path:
         {"augment": "prime"},
         {"ema": 0.9, "grad_clip": 1.0, "optimizer": "adamw", "lr": 0.002, "schedule": "cosine"},
         {"precision": "bf16", "nesterov": True},
+        {"momentum": 0.95, "momentum_low": 0.5},
     ],
-    ids=["plain", "trivialaugment", "augmix-jsd", "prime", "ema-clip-adamw", "bf16"],
+    ids=["plain", "trivialaugment", "augmix-jsd", "prime", "ema-clip-adamw", "bf16", "momentum"],
 )
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(
     data: Path, tmp_path: Path, values: dict[str, Any]
@@ -146,6 +148,54 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(
     torch.manual_seed(99)  # a new process has another global state
     said: list[str] = []
     assert run(small, output, recipe, said=said) == unbroken
+    assert said[0].startswith("resuming from")
+
+
+class Steps(Callback):
+    """Learning rate and momentum with which every step is made."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[float, float]] = []
+
+    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
+        group = optimizer.param_groups[0]
+        self.made.append((group["lr"], group["momentum"]))
+
+
+def test_the_papers_steps_are_torchs_also_after_a_kill(data: Path, tmp_path: Path) -> None:
+    values = {"model": "resnet8", "dataset": "fashion-mnist", "epochs": 3, "batch_size": 50, "crop_size": 28}
+    recipe, output = make_recipe(read_recipe("paper-cifar10-30"), values), tmp_path / "net.safetensors"
+    before, after = Steps(), Steps()
+    with pytest.raises(RuntimeError, match="killed"):
+        run(data, output, recipe, before, Kill())
+    run(data, output, recipe, after)
+    steps = 3 * len(before.made[:-3])  # the kill is at the third step of the second epoch
+    optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), 1.0, 0.9)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.2, steps, pct_start=0.3, div_factor=0.2 / 5e-3, final_div_factor=5e-3 / 5e-6
+    )
+    made = before.made[:-3] + after.made
+    assert len(made) == steps
+    for rate, momentum in made:
+        group = optimizer.param_groups[0]
+        assert (rate, momentum) == pytest.approx((group["lr"], group["momentum"]), rel=1e-9, abs=1e-12)
+        optimizer.step()
+        schedule.step()
+    card = load_checkpoint(output).card
+    assert card.recipe is not None
+    assert (card.recipe["momentum"], card.recipe["momentum_low"]) == (0.95, 0.85)
+
+
+def test_a_state_of_before_the_momentum_was_cycled_is_gone_on_from(data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "net.safetensors"
+    with pytest.raises(RuntimeError, match="killed"):
+        run(data, output, RECIPE, Kill())
+    note = tmp_path / "net.safetensors.part" / "run.json"
+    written = json.loads(note.read_text())
+    del written["recipe"]["momentum_low"]
+    note.write_text(json.dumps(written))
+    said: list[str] = []
+    assert run(data, output, said=said) == run(data, tmp_path / "other.safetensors")
     assert said[0].startswith("resuming from")
 
 

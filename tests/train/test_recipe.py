@@ -26,7 +26,8 @@ PAPER = {
 def test_the_papers_recipes_are_the_papers(name: str) -> None:
     r = make_recipe(read_recipe(name), {"model": "resnet50-pp3"})
     assert (r.epochs, r.batch_size, r.lr_start, r.lr, r.lr_end) == PAPER[name]
-    assert (r.optimizer, r.momentum, r.weight_decay, r.schedule, r.warmup) == ("sgd", 0.9, 1e-5, "one-cycle", 0.3)
+    assert (r.optimizer, r.weight_decay, r.schedule, r.warmup) == ("sgd", 1e-5, "one-cycle", 0.3)
+    assert (r.momentum, r.momentum_low) == (0.95, 0.85)  # torch's OneCycleLR, which the authors' code calls, cycles it
     assert (r.augment, r.jsd, r.ema, r.grad_clip, r.precision) == ("none", False, None, None, "fp32")
     if "cifar" in name:
         assert (r.dataset, r.crop_size, r.crop_padding, r.flip) == ("cifar10", 32, 4, True)
@@ -49,6 +50,17 @@ def test_options_replace_values_and_rates_stay_in_proportion() -> None:
     assert (r.lr_start, r.lr, r.lr_end) == pytest.approx((5e-3, 0.1, 5e-6))
     r = make_recipe(read_recipe("paper-imagenet-20"), {"model": "resnet18", "lr": 0.1, "lr_start": 0.01})
     assert (r.lr_start, r.lr, r.lr_end) == pytest.approx((0.01, 0.1, 5e-6))
+
+
+def test_a_momentum_given_alone_is_held() -> None:
+    base = read_recipe("paper-cifar10-30")
+    r = make_recipe(base, {"model": "resnet18", "momentum": 0.8})
+    assert (r.momentum, r.momentum_low) == (0.8, None)
+    r = make_recipe(base, {"model": "resnet18", "momentum": 0.8, "momentum_low": 0.7})
+    assert (r.momentum, r.momentum_low) == (0.8, 0.7)
+    assert make_recipe(base, {"model": "resnet18", "momentum_low": 0}).momentum_low is None
+    with pytest.raises(UsageError, match=r"momentum_low 0\.96 is above momentum 0\.95"):
+        make_recipe(base, {"model": "resnet18", "momentum_low": 0.96})
 
 
 def test_what_a_recipe_does_not_say_is_customary_for_the_dataset() -> None:
