@@ -16,7 +16,6 @@ from ppbench.errors import DataError
 if TYPE_CHECKING:
     from ppbench.generate.estimate import Estimate
     from ppbench.generate.job import Job, Report
-    from ppbench.generate.sources import ImageFiles
 
 _COMPUTING = "Computing"
 _NAMED = 20
@@ -108,11 +107,16 @@ def corrupt(
 def _describe(job: Job, *, chosen: bool) -> str:
     """One line for people: what, how much, where to, how."""
     from ppbench.corruptions.recipes import recipe_for_size
+    from ppbench.data.walk import describe_left_out
     from ppbench.generate.sources import ImageArray
 
     source, settings = job.source, job.settings
     where = source.path if isinstance(source, ImageArray) else source.root
-    ignored = "" if isinstance(source, ImageArray) else _ignored(source)
+    left_out = (
+        ""
+        if isinstance(source, ImageArray) or not source.left_out
+        else (f" (left out: {describe_left_out(source.left_out)})")
+    )
     corruptions = {corruption for corruption, _ in job.cells}
     middle = job.sizes[len(job.sizes) // 2]
     cut = f", cut to {settings.size} x {settings.size}" if settings.size else ""
@@ -122,17 +126,11 @@ def _describe(job: Job, *, chosen: bool) -> str:
         why = f" (for images of {_size(middle)}{_range(job)})" if by_size else f" (as {_name(str(job.dest))} was made)"
     kind = "npy" if isinstance(source, ImageArray) else settings.format
     return (
-        f"{_count(len(source), 'image')} in {_name(str(where))}{ignored}{cut} -> {_name(str(job.dest))} | "
+        f"{_count(len(source), 'image')} in {_name(str(where))}{left_out}{cut} -> {_name(str(job.dest))} | "
         f"{_count(len(corruptions), 'corruption')}, {_count(len(job.cells), 'cell')} | "
         f"recipe {settings.recipe}{why} | seed {settings.seed} | format {kind} | "
         f"{job.engine} on {job.device} {_workers(job.workers)}"
     )
-
-
-def _ignored(source: ImageFiles) -> str:
-    others = [f"{_count(source.others, 'other file')} ignored"] if source.others else []
-    outputs = [f"{_count(source.outputs, 'folder')} of corrupted images left out"] if source.outputs else []
-    return f" ({', '.join(others + outputs)})" if others or outputs else ""
 
 
 def _range(job: Job) -> str:
@@ -199,6 +197,7 @@ def _print_report(report: Report, as_json: bool) -> None:
             "kept": report.kept,
             "failed": [failure.entry() for failure in report.failures],
             "ignored": report.ignored,
+            "left_out": report.left_out,
         }
         output.data(json.dumps(facts, indent=2))
         return

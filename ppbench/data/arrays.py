@@ -29,6 +29,7 @@ class ArrayImages:
     """
 
     is_slow = False
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self, images: Pixels, labels: NDArray[np.int64], ids: Sequence[str], class_names: Sequence[str]

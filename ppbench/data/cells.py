@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.folder import file_size
+from ppbench.data.opener import endings, read_regular
 from ppbench.data.stamps import Stamps, stamps_of
-from ppbench.data.walk import ENDINGS
+from ppbench.data.walk import ending, is_folder
 from ppbench.errors import DataError
 
 NESTING = "Expected <corruption>/<severity>/<class>/<image>: unpack the archive again into an empty folder."
@@ -86,7 +87,7 @@ class FolderCell(CellFiles):
         """The contents of files, or why one cannot be read."""
         for name in names:
             try:
-                yield (self.folder / name).read_bytes()
+                yield read_regular(self.folder / name)
             except OSError as error:
                 yield error
 
@@ -135,7 +136,7 @@ def visible(folder: Path) -> tuple[list[str], list[str]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if not entry.name.startswith("."):
-                    (folders if entry.is_dir() else files).append(entry.name)
+                    (folders if is_folder(entry) else files).append(entry.name)
     except OSError as error:
         raise DataError(
             f"cannot read {folder}: {error.strerror}", "Give an existing folder with `--data DIR`."
@@ -145,7 +146,7 @@ def visible(folder: Path) -> tuple[list[str], list[str]]:
 
 def is_image(name: str) -> bool:
     """Whether a file's name ends as an image's does."""
-    return os.path.splitext(name)[1].lower() in ENDINGS  # noqa: PTH122
+    return ending(name) in endings()
 
 
 def is_number(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,10 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.images import Cut, decode, describe
+from ppbench.data.opener import endings
 from ppbench.data.source import Broken, Loaded
 from ppbench.data.stamps import Stamps, stamps_of
-from ppbench.data.walk import ENDINGS, find_images
+from ppbench.data.walk import (
+    NO_UTF8,
+    OUTPUT,
+    STRAY,
+    LeftOut,
+    describe_left_out,
+    ending,
+    find_images,
+    is_folder,
+    is_output,
+    is_utf8,
+    kind_of,
+)
 from ppbench.errors import DataError
+
+_NAMED = 3
+"""Empty classes that are named; the others are counted."""
 
 
 class Listing(NamedTuple):
@@ -25,6 +42,8 @@ class Listing(NamedTuple):
     """Paths relative to the dataset's folder, one per id."""
     labels: NDArray[np.int64]
     """``(N,)`` places in ``class_names``."""
+    notes: tuple[str, ...] = ()
+    """What people should know: what was left out, which classes are empty. One line each."""
 
 
 class FolderImages:
@@ -45,7 +64,7 @@ class FolderImages:
     def __init__(self, root: Path, cut: Cut, listing: Listing | None = None) -> None:
         self.root, self.size, self.cut = root, cut.size, describe(cut)
         self._cut = cut
-        self.class_names, self.ids, self._files, self.labels = listing or list_classes(root)
+        self.class_names, self.ids, self._files, self.labels, self.notes = listing or list_classes(root)
 
     def fingerprint(self) -> str:
         """SHA-256 of ids, sizes in bytes and labels (not of the pixels: that would take hours)."""
@@ -87,31 +106,78 @@ def list_classes(root: Path) -> Listing:
     """The images at any depth below ``root/<class>``, by class and path.
 
     Raises:
-        DataError: If there are none, or ``root`` cannot be read.
+        DataError: If there are none, or ``root`` or a folder in it cannot be read.
     """
-    class_names = class_folders(root)
-    names = [[f"{name}/{file}" for file in find_images(root / name).names] for name in class_names]
+    class_names, left_out = look_for_classes(root)
+    names: list[list[str]] = []
+    for name in class_names:
+        try:
+            found = find_images(root / name)
+        except OSError as error:
+            raise DataError(
+                f"cannot read {error.filename}: {error.strerror}", "Make it readable, or remove it."
+            ) from error
+        names.append([f"{name}/{file}" for file in found.names])
+        left_out += found.left_out
     ids = [name for of_class in names for name in of_class]
     if not ids:
+        there = f": it has {describe_left_out(left_out)}" if left_out else ""
         raise DataError(
-            f"no images in {root}", f"Expected {root}/<class>/<image>, with {', '.join(sorted(ENDINGS))} files."
+            f"no images in {root}{there}",
+            f"Expected {root}/<class>/<image>, with {', '.join(sorted(endings()))} files.",
         )
-    labels = np.repeat(np.arange(len(names)), [len(of_class) for of_class in names])
-    return Listing(tuple(class_names), ids, ids, labels.astype(np.int64))
+    counts = [len(of_class) for of_class in names]
+    labels = np.repeat(np.arange(len(names)), counts)
+    empty = [name for name, count in zip(class_names, counts, strict=True) if not count]
+    return Listing(tuple(class_names), ids, ids, labels.astype(np.int64), _notes(root, left_out, empty))
+
+
+def _notes(root: Path, left_out: LeftOut, empty: list[str]) -> tuple[str, ...]:
+    notes = [f"left out in {root}: {describe_left_out(left_out)}"] if left_out else []
+    if empty:
+        more = f", and {len(empty) - _NAMED:,} more" if len(empty) > _NAMED else ""
+        notes.append(
+            f"{len(empty):,} class folder{'s' * (len(empty) > 1)} without images, which count as classes: "
+            f"{', '.join(empty[:_NAMED])}{more}"
+        )
+    return tuple(notes)
 
 
 def class_folders(root: Path) -> list[str]:
-    """Names of the folders in ``root``, sorted; hidden ones are left out.
+    """Names of the folders in ``root`` that can hold a class, sorted: see `look_for_classes`.
 
     Raises:
         DataError: If ``root`` is missing, no folder, or not readable.
     """
+    return look_for_classes(root)[0]
+
+
+def look_for_classes(root: Path) -> tuple[list[str], LeftOut]:
+    """Names of the folders in ``root``, sorted, and what else lies there.
+
+    Hidden ones are left out, and, counted, those that ``ppbench corrupt`` wrote and those whose names are not UTF-8.
+
+    Raises:
+        DataError: If ``root`` is missing, no folder, or not readable.
+    """
+    names: list[str] = []
+    left_out: LeftOut = Counter()
     try:
-        return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        entries = [entry for entry in root.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
         raise DataError(
             f"cannot read {root}: {error.strerror}", "Give an existing folder with `--data DIR`."
         ) from error
+    for entry in entries:
+        if not is_folder(entry):
+            left_out[STRAY if ending(entry.name) in endings() else kind_of(entry.name)] += 1
+        elif not is_utf8(entry.name):
+            left_out[NO_UTF8] += 1
+        elif is_output(entry):
+            left_out[OUTPUT] += 1
+        else:
+            names.append(entry.name)
+    return sorted(names), left_out
 
 
 def file_size(path: Path) -> int:

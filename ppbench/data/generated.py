@@ -30,6 +30,7 @@ class CleanImages(Protocol):
     size: int
     is_slow: bool
     cut: str
+    notes: tuple[str, ...]
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the set."""
@@ -73,7 +74,7 @@ class GeneratedImages(Source):
         self.dataset, self.seed, self.backend = dataset, seed, maker.name
         self.kind: Kind = "generated-jpeg85" if jpeg else "generated"
         self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
-        self.channels, self.size, self.cut = clean.channels, clean.size, clean.cut
+        self.channels, self.size, self.cut, self.notes = clean.channels, clean.size, clean.cut, clean.notes
         # The package takes so long that its images are made in the worker processes, each cell by itself.
         self.image_major = backend == "ppbench"
         self.is_slow = clean.is_slow or not self.image_major

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ppbench.data.opener import open_image
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 
@@ -72,16 +73,13 @@ def open_rgb(file: Path | BinaryIO, name: str) -> Image.Image:
         DataError: If it is missing, truncated, no image, or of more than 8 bits.
     """
     try:
-        with Image.open(file) as opened:
-            if is_deep(opened):
-                raise DataError(
-                    f"{name} has more than 8 bits per channel ({opened.mode})", "Convert it to 8 bits first."
-                )
-            return opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow calls what it was given by its address in memory.
-        reason = "it is no image" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise DataError(f"cannot read the image {name}: {reason}", "Replace or remove the file.") from error
+        with open_image(file) as opened:
+            mode = opened.mode
+            if not is_deep(opened):
+                return opened.convert("RGB")
+    except DataError as error:
+        raise DataError(f"cannot read the image {name}: {error.message}", error.hint) from error
+    raise DataError(f"{name} has more than 8 bits per channel ({mode})", "Convert it to 8 bits first.")
 
 
 def cut_image(image: Image.Image, name: str, cut: Cut) -> Image.Image:
@@ -112,8 +110,11 @@ def is_deep(file: Image.Image) -> bool:
     """Whether an image, opened and not yet loaded, has more than 8 bits per channel.
 
     Pillow's modes tell for grey images only; of 16-bit colour it would silently drop the lower half. How the file
-    stores its values is told by the arguments of its decoder: ``"RGB;16B"``, or a highest value of more than 255.
+    stores its values is told by the arguments of its decoder: ``"RGB;16B"``, or a highest value of more than 255. BMP
+    files of 16 bits have 5 or 6 of them for each channel.
     """
+    if file.format in ("BMP", "DIB"):
+        return False
     if file.mode.startswith("I") or file.mode == "F":
         return True
     for tile in getattr(file, "tile", ()):

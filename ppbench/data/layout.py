@@ -12,6 +12,7 @@ from ppbench.data.cifar import CifarFile, find_cifar
 from ppbench.data.npy import ArrayFile, array_file
 from ppbench.data.tar import read_tar
 from ppbench.data.tiny_imagenet import ANNOTATIONS
+from ppbench.data.walk import is_system
 from ppbench.errors import DataError
 from ppbench.vocabulary import CLEAN, FAMILIES, KNOWN
 
@@ -69,6 +70,7 @@ def look(root: Path) -> Found:
     """
     if root.is_file():
         return _from_tars(root, [root], {}) or _nothing_in([root])
+    _refuse_special(root)
     folders, files = visible(root)
     _refuse_parts(root, folders)
     found = _published(root, files)
@@ -84,12 +86,14 @@ def _clean(root: Path, folders: list[str], files: list[str]) -> FolderFound:
     if "val" in folders and set(folders) <= {"train", "val", "test"}:
         root = root / "val"
         folders, files = visible(root)
+    else:
+        _refuse_splits(root, folders)
     if ANNOTATIONS in files:
         return FolderFound(root, annotated=True)
     if not folders:
         _refuse_flat(root, files)
         _refuse_compressed(root, files)
-        tars = [root / name for name in files if name.endswith(".tar")]
+        tars = [root / name for name in files if _is_tar(root / name)]
         if tars:
             _nothing_in(tars)
     return FolderFound(root, annotated=False)
@@ -106,7 +110,7 @@ def _published(root: Path, files: list[str]) -> TreeFound | ArraysFound | None:
             severities = number_severities(visible(folder)[0])
             here: dict[int, CellFiles] = {number: FolderCell(folder / name) for number, name in severities.items()}
             cells[folder.name] = here | cells.get(folder.name, {})
-    tars = [root / name for name in files if name.endswith(".tar") and not _is_unpacked(name[:-4], cells)]
+    tars = [root / name for name in files if _is_tar(root / name) and not _is_unpacked(name[:-4], cells)]
     return _from_tars(root, tars, cells)
 
 
@@ -184,6 +188,38 @@ def _nothing_in(tars: list[Path]) -> NoReturn:
     raise DataError(
         f"no corrupted set in {', '.join(map(str, tars))}",
         "Expected members like fog/3/<class>/<image>. Of other archives: unpack them, and give the folder.",
+    )
+
+
+def _is_tar(path: Path) -> bool:
+    """Whether a path is called like an archive, and is a file: reading from a pipe may never end."""
+    return path.name.endswith(".tar") and path.is_file()
+
+
+def _refuse_special(root: Path) -> None:
+    """What is neither a file nor a folder of files."""
+    if is_system(root):
+        raise DataError(f"{root} is a folder of the system, it holds no images", "Give a folder of images.")
+    if root.exists() and not root.is_dir():
+        raise DataError(f"{root} is a pipe or a device, no folder and no archive", "Give a folder or a .tar file.")
+
+
+_TESTED, _TRAINED = ("val", "validation", "valid", "test", "testing"), ("train", "training")
+"""What folders of test images, and of training images, are called."""
+
+
+def _refuse_splits(root: Path, folders: list[str]) -> None:
+    """Folders of training and test images look like classes."""
+    names = {name.lower(): name for name in folders if name.lower() in (*_TESTED, *_TRAINED)}
+    both = not (names.keys().isdisjoint(_TESTED) or names.keys().isdisjoint(_TRAINED))
+    if not names or not (both or len(names) == len(folders)):
+        return
+    if len(folders) == 1 and not _peek(root / folders[0]):
+        return  # one class of this name, with its images in it
+    wanted = next(names[name] for name in (*_TESTED, *_TRAINED) if name in names)
+    raise DataError(
+        f"{root} holds {' and '.join(f'{name}/' for name in names.values())}: whole sets of images, not classes",
+        f"Give the one to evaluate: `--data {root / wanted}`.",
     )
 
 

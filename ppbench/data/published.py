@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ppbench.data.cells import CellFiles
 from ppbench.data.images import AsIs, decode
+from ppbench.data.opener import open_image
 from ppbench.data.source import Broken, Cell, Kind, Loaded, Source
 from ppbench.data.stamps import Stamps
+from ppbench.data.walk import is_utf8
 from ppbench.errors import DataError
 from ppbench.vocabulary import NAME_PATTERN, in_order
 
@@ -62,6 +64,9 @@ class PublishedImages(Source):
         self._first: Cell = next(cell for cell, found in classes.items() if found == self._classes)
         first = self._cell(*self._first)
         names = sorted(self._classes)
+        odd = next((name for name in (*names, *first.names()) if not is_utf8(name)), None)
+        if odd is not None:
+            raise DataError(f"{first.where} has a name that is not UTF-8: {os.fsencode(odd)!r}", "Rename it.")
         number = {name: place for place, name in enumerate(names)}
         self._all = first.names()
         if not self._all:
@@ -199,9 +204,9 @@ def _image_size(content: bytes | OSError) -> tuple[int, int] | None:
     if isinstance(content, OSError):
         return None
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(io.BytesIO(content)) as image:
             return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except DataError:
         return None
 
 

@@ -81,6 +81,8 @@ class Source(ABC):
     """``(N,)`` places of the images in the whole dataset."""
     total: int
     """Images of these classes in the dataset; more than ``len(ids)`` if a subset was taken."""
+    notes: tuple[str, ...] = ()
+    """What people should know before the start, such as what was left out; a line each."""
 
     def _set(self, ids: Sequence[str], labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
         """Take the whole dataset as what is used."""

@@ -30,7 +30,11 @@ def list_tiny_imagenet(root: Path) -> Listing:
 
 def _list_annotated(root: Path) -> Listing:
     """Lines of file, class, and a box that is not needed, separated by tabs."""
-    lines = [line.split("\t") for line in (root / ANNOTATIONS).read_text().splitlines()]
+    try:
+        lines = [line.split("\t") for line in (root / ANNOTATIONS).read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise DataError(f"cannot read {root / ANNOTATIONS}: {reason}", "Unpack the archive again.") from error
     class_of = {line[0]: line[1] for line in lines if len(line) > 1}
     files = [name for name in visible(root / "images")[1] if is_image(name)]
     unknown = next((name for name in files if name not in class_of), None)

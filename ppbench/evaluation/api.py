@@ -230,6 +230,8 @@ def measure(
         )
     for subject, identity in zip(subjects, identities, strict=True):
         say(prepared.describe(subject, identity))
+    for note in source.notes:
+        say(note)
     with ExitStack() as stack:
         outputs: list[Output] = []
         refused: PpbenchError | None = None

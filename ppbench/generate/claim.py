@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ppbench.data.walk import SCRATCH
 from ppbench.errors import UsageError
 from ppbench.files import try_lock
-from ppbench.generate.records import JOURNAL, SCRATCH, cannot_write
+from ppbench.generate.records import JOURNAL, cannot_write
 
 
 @contextmanager

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ppbench.data.images import centre_crop, is_deep, resize_shorter
+from ppbench.data.opener import open_image, too_large
 from ppbench.errors import DataError
-
-KINDS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "PPM", "TIFF")
-"""What is read, whatever the file's name. Pillow knows more, some of them by starting other programs."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -31,7 +27,8 @@ _TURNS = {
 """What brings an image upright, by the orientation its EXIF data tells."""
 
 _MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
-_MODES |= {"RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
+_MODES |= {"RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "CMYK": "RGB"}
+"""To what each of Pillow's modes is converted, without its colour profile, as evaluation does."""
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 
 
@@ -65,12 +62,12 @@ def decode(data: bytes, size: int | None = None) -> Picture:
     return Picture(pixels.reshape(*pixels.shape[:2], -1), None)
 
 
-def image_size(data: BinaryIO) -> tuple[int, int] | None:
+def image_size(data: Path | BinaryIO) -> tuple[int, int] | None:
     """Height and width of an image, from its head; None if it is not one."""
     try:
-        with _quiet(), Image.open(data, formats=KINDS) as file:
+        with open_image(data) as file:
             return file.height, file.width
-    except Exception:  # whatever is wrong with it is told when it is decoded
+    except DataError:  # told when it is decoded
         return None
 
 
@@ -81,30 +78,20 @@ def resize_side(size: int) -> int:
 
 def _load(data: bytes) -> Image.Image:
     """Decode, and convert to one of L, LA, RGB and RGBA."""
-    try:
-        with _quiet(), Image.open(io.BytesIO(data), formats=KINDS) as file:
-            _check(file)
-            file.load()
-            mode = _MODES[file.mode]
-            wanted = _WITH_ALPHA.get(mode, mode) if file.has_transparency_data else mode
-            image = file.convert(wanted) if file.mode != wanted else file.copy()
-            image.info["turn"] = _orientation(file)
-            return image
-    except DataError:
-        raise
-    except UnidentifiedImageError as error:
-        raise DataError("no image, or damaged at its beginning", "Replace or remove it.") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        most = f"{Image.MAX_IMAGE_PIXELS:,}" if Image.MAX_IMAGE_PIXELS else "?"
-        message = f"more than {most} pixels, the limit against decompression bombs"
-        raise DataError(message, "Make it smaller, or remove it.") from error
-    except Exception as error:  # decoders fail in many ways on what is not theirs
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"damaged: {reason}", "Replace or remove it.") from error
+    with open_image(io.BytesIO(data)) as file:
+        _check(file)
+        file.load()
+        mode = _MODES[file.mode]
+        wanted = _WITH_ALPHA.get(mode, mode) if file.has_transparency_data else mode
+        image = file.convert(wanted) if file.mode != wanted else file.copy()
+        image.info["turn"] = _orientation(file)
+        return image
 
 
 def _check(file: Image.Image) -> None:
-    """Refuse, before decoding, what could only be taken by changing it."""
+    """Refuse, before decoding, what is too large, or could only be taken by changing it."""
+    if Image.MAX_IMAGE_PIXELS and file.width * file.height > Image.MAX_IMAGE_PIXELS:
+        raise too_large()
     if is_deep(file):
         raise DataError("16 bits per channel; corruptions are defined for 8", "Convert it to 8 bits per channel.")
     if file.mode not in _MODES:
@@ -127,12 +114,3 @@ def _orientation(file: Image.Image) -> int:
 def _upright(image: Image.Image) -> Image.Image:
     turn = _TURNS.get(image.info["turn"])
     return image if turn is None else image.transpose(turn)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Pillow's warnings are for developers; the one of suspiciously many pixels is taken as an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield

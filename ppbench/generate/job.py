@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from ppbench.corruptions.backends import BACKENDS
+from ppbench.data.walk import MANIFEST, SCRATCH
 from ppbench.errors import UsageError
 from ppbench.generate.arrays import corrupt_array
 from ppbench.generate.claim import claimed
 from ppbench.generate.encode import ImageFormat, output_name
-from ppbench.generate.records import MANIFEST, SCRATCH, Failure, Records
+from ppbench.generate.records import Failure, Records
 from ppbench.generate.settings import Cell, Settings, check_same, made_with
 from ppbench.generate.sources import ImageArray, ImageFiles, Source, open_source
 from ppbench.generate.worker import Done, Task, Work, cell_key, file_name, start_worker
@@ -64,8 +65,13 @@ class Report:
     kept: int = 0
     """Files that were there already."""
     failures: list[Failure] = field(default_factory=list)
-    ignored: int = 0
-    """Files in the source folder that are no images."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """How many files and folders of each kind in the source folder were not taken: ``{".heic": 2}``."""
+
+    @property
+    def ignored(self) -> int:
+        """How many files and folders in the source folder were not taken."""
+        return sum(self.left_out.values())
 
     def add(self, done: Done) -> None:
         """Take in what became of one source."""
@@ -112,7 +118,7 @@ class Job:
             DataError: If the folder cannot be written, or the disk is full.
         """
         report = Report(self.dest, len(self.source), len(self.cells), self.settings.recipe)
-        report.ignored = self.source.others if isinstance(self.source, ImageFiles) else 0
+        report.left_out = dict(self.source.left_out) if isinstance(self.source, ImageFiles) else {}
         self.records.begin(self.header(), [cell_key(cell) for cell in self.cells])
         for done in self._all_done(scratch, advance):
             if done.record is not None:

@@ -14,12 +14,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from ppbench.data.walk import MANIFEST
 from ppbench.errors import DataError
 
-MANIFEST = "manifest.json"
 JOURNAL = "journal"
-SCRATCH = ".ppbench"
-"""Folder, inside the one written to, of the journal, the lock and files that are not whole yet."""
+"""In the scratch folder, as are the lock and files that are not whole yet."""
 VERSION = 1
 
 _SOURCES = '  "sources": {'
@@ -268,18 +267,6 @@ class Records:
             except ValueError:
                 return
             self._journal_end += len(line)
-
-
-def is_output(folder: Path) -> bool:
-    """Whether a job of ppbench wrote, or is writing, its files into a folder."""
-    if (folder / SCRATCH).is_dir():
-        return True
-    try:
-        with (folder / MANIFEST).open("rb") as file:
-            lines = iter(lambda: file.readline(1000), b"")
-            return next(lines, b"") == b"{\n" and any(line.startswith(b'  "manifest": ') for line in lines)
-    except OSError:
-        return False
 
 
 def cannot_write(path: Path, error: OSError) -> DataError:

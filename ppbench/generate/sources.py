@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ppbench.data.walk import ENDINGS, find_images
+from ppbench.data.opener import HEIF_ENDINGS, HEIF_HINT, endings, read_regular
+from ppbench.data.walk import LeftOut, describe_left_out, ending, find_images
 from ppbench.errors import DataError, UsageError
 from ppbench.generate.arrays import Layout, find_layout, read_array
 from ppbench.generate.encode import ImageFormat, output_name
 from ppbench.generate.images import Picture, decode, image_size
-from ppbench.generate.records import is_output
 
 T = TypeVar("T")
+
+_CIFAR = re.compile(r"data_batch_\d|test_batch|train|test|.*\.(pkl|pickle)")
+"""Names of CIFAR's own files."""
 
 _PEEKED = 100
 """Images whose sizes are looked at before the start."""
@@ -27,10 +31,8 @@ class ImageFiles:
 
     root: Path
     names: list[str]
-    others: int
-    """Files there that are no images."""
-    outputs: int = 0
-    """Folders there that jobs wrote to, which are left out."""
+    left_out: LeftOut
+    """Files and folders there that are not taken."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -39,18 +41,14 @@ class ImageFiles:
         """Heights and widths of some images, in pixels, from the smallest shorter side to the largest."""
         found = []
         for name in spread(self.names, _PEEKED):
-            try:
-                with (self.root / name).open("rb") as file:
-                    found.append(image_size(file))
-            except OSError:
-                continue
+            found.append(image_size(self.root / name))
         return sorted((size for size in found if size), key=lambda size: (min(size), size))
 
     def samples(self, count: int, size: int | None) -> Iterator[tuple[str, Picture]]:
         """Some images that can be read, with their names."""
         for name in spread(self.names, count):
             try:
-                yield name, decode((self.root / name).read_bytes(), size)
+                yield name, decode(read_regular(self.root / name), size)
             except (OSError, DataError):
                 continue
 
@@ -100,35 +98,41 @@ def open_source(src: Path, dest: Path, form: ImageFormat, size: int | None) -> S
         return _open_folder(src, dest, form)
     if not src.exists():
         raise DataError(f"there is no {src}", "Give a folder of images, an image file or a .npy file.")
+    if not src.is_file():
+        raise DataError(f"{src} is a pipe or a device, no file", "Give a folder of images, an image or a .npy file.")
     if src.suffix.lower() == ".npy":
         return _open_array(src, form, size)
-    if src.suffix.lower() not in ENDINGS or not src.is_file():
-        raise DataError(
-            f"{src} is no folder, no image file ({', '.join(sorted(ENDINGS))}) and no .npy file",
-            "CIFAR's own batches are pickles, which may run code; save their images as an array: "
-            '`np.save("cifar.npy", batch[b"data"])`.',
-        )
-    return ImageFiles(src.parent, [src.name], 0)
+    if ending(src.name) not in endings():
+        raise _no_image(src)
+    return ImageFiles(src.parent, [src.name], Counter())
+
+
+def _no_image(src: Path) -> DataError:
+    """The error for a file of another ending."""
+    if ending(src.name) in HEIF_ENDINGS:
+        return DataError(f"{src} cannot be read here: it is {ending(src.name)}", HEIF_HINT)
+    pickles = (
+        "CIFAR's own batches are pickles, which may run code; save their images as an array: "
+        '`np.save("cifar.npy", batch[b"data"])`.'
+    )
+    return DataError(
+        f"{src} is no folder, no image file ({', '.join(sorted(endings()))}) and no .npy file",
+        pickles if _CIFAR.fullmatch(src.name) else "Convert it, for example to PNG, if it is an image.",
+    )
 
 
 def _open_folder(src: Path, dest: Path, form: ImageFormat) -> ImageFiles:
     if src.resolve() == dest.resolve():
         raise UsageError(f"{src} cannot be read from and written to", f"Give another folder: `{src}-c`.")
-    outputs: set[Path] = set()
-
-    def leave_out(folder: Path) -> bool:
-        if is_output(folder):
-            outputs.add(folder)
-        return folder in outputs
-
     try:
-        names, others = find_images(src, dest, leave_out)
+        names, left_out = find_images(src, dest, any_name=True)
     except OSError as error:
         raise DataError(f"cannot read {error.filename}: {error.strerror}", "Give a folder that can be read.") from error
     if not names:
-        raise DataError(f"no images in {src}", f"Images are {', '.join(sorted(ENDINGS))} files, at any depth.")
+        there = f": it has {describe_left_out(left_out)}" if left_out else ""
+        raise DataError(f"no images in {src}{there}", f"Images are {', '.join(sorted(endings()))} files, at any depth.")
     _check_collisions(names, form)
-    return ImageFiles(src, names, others, len(outputs))
+    return ImageFiles(src, names, left_out)
 
 
 def _open_array(src: Path, form: ImageFormat, size: int | None) -> ImageArray:

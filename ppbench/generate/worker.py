@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ppbench.data.opener import read_regular
 from ppbench.errors import DataError, UsageError
 from ppbench.generate.corruptor import Corruptor
 from ppbench.generate.encode import check_fits, encode, output_name
@@ -110,7 +111,7 @@ def _open(work: Work, task: Task, done: Done) -> _Open | None:
     """Decode a source if any of its cells is missing."""
     try:
         task.name.encode()
-        data = (work.root / task.name).read_bytes()
+        data = read_regular(work.root / task.name)
         sha256 = hashlib.sha256(data).hexdigest()
         output = output_name(task.name, work.settings.format)
         files, missing = _missing(work, task, output, sha256)

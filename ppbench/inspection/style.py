@@ -78,7 +78,7 @@ def write(figure: Figure, form: str) -> bytes:
 def _with_a_palette(png: bytes) -> bytes:
     """The same picture in 256 colours, which takes a third of the space; as it was, if one could see the difference."""
     file = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as opened:
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
         image = opened.convert("RGB")
     few = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     error = np.abs(np.asarray(image, np.int16) - np.asarray(few.convert("RGB"), np.int16))

@@ -39,7 +39,7 @@ def test_a_folder_becomes_a_folder_per_cell(photos: Path) -> None:
     ]
     first, *_, last = result.stderr.splitlines()
     for part in (
-        "6 images in photos (1 other file ignored, 1 folder of corrupted images left out) -> photos-c",
+        "6 images in photos (left out: 1 .txt, 1 folder of corrupted images) -> photos-c",
         "1 corruption, 3 cells",
         "recipe cifar-c (for images of 40 x 40; they go from 40 x 36 to 40 x 40)",
         "seed 0 | format same | ppbench corruptions",
@@ -105,7 +105,7 @@ def test_broken_images_are_listed_at_the_end_with_exit_code_3(photos: Path) -> N
     (photos / "html\n.png").write_text("<html>")
     Image.new("RGBA", (20, 20)).save(photos / "alpha.png")
     Image.new("L", (4, 4)).save(photos / "tiny.png")
-    Image.new("CMYK", (20, 20)).save(photos / "[cmyk].jpg")
+    Image.new("LAB", (20, 20)).save(photos / "[lab].tif")
     result = runner.invoke(app, ["corrupt", "photos", *FEW, "-c", "contrast,fog", "--format", "jpeg"])
     assert result.exit_code == 3
     assert "written 36 files" in result.stdout
@@ -114,10 +114,10 @@ def test_broken_images_are_listed_at_the_end_with_exit_code_3(photos: Path) -> N
     start = lines.index("error: 4 of 10 images could not be corrupted, or not in every cell")
     assert len(lines) == start + 5
     told = "\n".join(lines[start:])
-    assert "  html\\n.png: no image, or damaged at its beginning. Replace or remove it." in told
+    assert "  html\\n.png: it is no image that is read, but a web page. Replace or remove it." in told
     assert "  alpha.png: has an alpha channel, which JPEG cannot keep. Write PNG: `--format png`." in told
     assert "  tiny.png: images of 4 x 4 pixels. " in told
-    assert "  [cmyk].jpg: colour space CMYK, neither grey nor RGB. " in told
+    assert "  [lab].tif: colour space LAB, neither grey nor RGB. " in told
 
 
 def test_cells_that_cannot_be_made_are_named(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

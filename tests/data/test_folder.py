@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torchvision.transforms.v2 as transforms
 from PIL import Image
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from ppbench.data.folder import FolderImages, load_rgb
 from ppbench.data.images import AsIs, CentralPart, describe
+from ppbench.data.opener import ENDINGS
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 from tests.trees import photographs, write_class_folders
@@ -52,6 +54,10 @@ def test_more_than_8_bits_are_refused_not_clipped(tmp_path: Path) -> None:
     Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(DataError, match=r"deep\.png has more than 8 bits per channel"):
         load_rgb(tmp_path / "deep.png", Geometry(32, None))
+
+
+def test_the_endings_are_those_of_torchvisions_image_folder() -> None:
+    assert set(IMG_EXTENSIONS) == ENDINGS
 
 
 def test_hidden_files_are_no_images(tmp_path: Path) -> None:
@@ -137,3 +143,40 @@ def test_the_fingerprint_sees_a_changed_file(tmp_path: Path) -> None:
     with (root / "n00000000" / "img000.png").open("ab") as file:
         file.write(b"x")
     assert FolderImages(root, Geometry(40, None)).fingerprint() != before
+
+
+def test_what_is_left_out_and_empty_classes_are_noted(tmp_path: Path) -> None:
+    root = write_class_folders(tmp_path)
+    (root / "n00000000" / "b.gif").touch()
+    (root / "n00000001" / "c.svg").touch()
+    (root / "stray.png").touch()
+    for name in ("n4", "n5", "n6", "n7"):
+        (root / name).mkdir()
+    try:
+        (root / os.fsdecode(b"n\xff")).mkdir()
+    except OSError:
+        pytest.skip("this file system has no such names")
+    images = FolderImages(root, Geometry(40, None))
+    assert len(images.ids) == 6
+    assert images.fingerprint()
+    left_out, empty = images.notes
+    assert left_out.startswith(f"left out in {root}: 1 .gif, 1 .svg, 1 image outside the class folders, 1 name that")
+    assert empty == "4 class folders without images, which count as classes: n4, n5, n6, and 1 more"
+
+
+def test_a_folder_of_other_files_says_which(tmp_path: Path) -> None:
+    (tmp_path / "n01").mkdir()
+    (tmp_path / "n01" / "a.svg").touch()
+    with pytest.raises(DataError, match=r"no images in .*: it has 1 \.svg"):
+        FolderImages(tmp_path, Geometry(32, None))
+
+
+def test_copies_that_ppbench_wrote_are_no_class_and_no_images(tmp_path: Path) -> None:
+    root = write_class_folders(tmp_path)
+    for copies in (root / "n00000000-c", root / "n00000000" / "img000.png-c"):
+        (copies / "fog" / "1").mkdir(parents=True)
+        (copies / "manifest.json").write_text('{\n  "manifest": 1\n}\n')
+        (copies / "fog" / "1" / "img000.png").write_bytes((root / "n00000000" / "img000.png").read_bytes())
+    images = FolderImages(root, Geometry(40, None))
+    assert (len(images.class_names), len(images.ids)) == (2, 6)
+    assert images.notes == (f"left out in {root}: 2 folders of corrupted images",)

@@ -86,3 +86,34 @@ def test_folders_that_may_not_be_read_are_passed_over(tmp_path: Path) -> None:
     write_imagenet_c(tmp_path, ("fog",), (1,))
     (tmp_path / "lost+found").mkdir(mode=0)
     assert isinstance(look(tmp_path), TreeFound)
+
+
+@pytest.mark.parametrize(
+    ("folders", "wanted"),
+    [(("train", "test"), "test"), (("training", "validation"), "validation"), (("train", "val", "meta"), "val"),
+     (("Train", "Test"), "Test"), (("test",), "test"), (("train",), "train")],
+)  # fmt: skip
+def test_folders_of_whole_sets_are_no_classes(tmp_path: Path, folders: tuple[str, ...], wanted: str) -> None:
+    for name in folders:
+        write_class_folders(tmp_path / name, per_class=1)
+    with pytest.raises(DataError, match="whole sets of images, not classes") as caught:
+        look(tmp_path)
+    assert f"`--data {tmp_path / wanted}`" in caught.value.hint
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    classes = write_class_folders(tmp_path)
+    (classes / "n00000000").rename(classes / "train")
+    assert isinstance(look(tmp_path), FolderFound)
+
+
+def test_pipes_devices_and_the_systems_folders_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "noise.tar")
+    for path in (tmp_path / "noise.tar", Path("/dev/zero")):
+        with pytest.raises(DataError, match="is a pipe or a device"):
+            look(path)
+    if Path("/proc/self").exists():
+        with pytest.raises(DataError, match="is a folder of the system"):
+            look(Path("/proc"))
+    write_class_folders(tmp_path)
+    assert look(tmp_path) == FolderFound(tmp_path, annotated=False)

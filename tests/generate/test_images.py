@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from ppbench.data.folder import load_rgb
+from ppbench.data.images import open_rgb
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 from ppbench.generate.images import decode, image_size
@@ -95,11 +96,17 @@ def test_16_bits_are_refused(data: bytes) -> None:
 
 
 def test_other_colour_spaces_are_refused_with_what_to_do() -> None:
-    with pytest.raises(DataError, match="colour space CMYK, neither grey nor RGB") as caught:
-        decode(content(PHOTO.convert("CMYK"), "JPEG"))
-    assert "-colorspace sRGB" in caught.value.hint
-    with pytest.raises(DataError, match="colour space LAB"):
+    with pytest.raises(DataError, match="colour space LAB, neither grey nor RGB") as caught:
         decode(content(Image.new("LAB", (20, 20)), "TIFF"))
+    assert "-colorspace sRGB" in caught.value.hint
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+def test_cmyk_is_taken_as_evaluation_takes_it(form: str) -> None:
+    data = content(PHOTO.convert("CMYK"), form)
+    expected = np.asarray(open_rgb(io.BytesIO(data), "a"))
+    assert np.array_equal(decode(data).colour, expected)
+    assert np.abs(expected.astype(float) - np.asarray(PHOTO, float)).mean() < 6
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])

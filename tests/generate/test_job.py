@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 import ppbench
+from ppbench.data.walk import OUTPUT
 from ppbench.errors import DataError, UsageError
 from ppbench.generate import job as job_module
 from ppbench.generate import worker
@@ -324,7 +325,8 @@ def test_what_jobs_wrote_is_no_source(photos: Path) -> None:
     interrupt_after(1, photos, photos / "n01" / "half")
     (photos / "n02" / "manifest.json").write_text('{"name": "theirs"}')
     with opened(Request(photos, photos / "new", **FEW), claim=False) as (job, _):
-        assert (len(job.source), job.source.outputs) == (before.images, 2)
+        assert job.source.left_out == {OUTPUT: 2, ".json": 1}
+        assert len(job.source) == before.images
 
 
 @pytest.mark.parametrize("src", ["out/contrast", "out/contrast/2", "out/contrast/2/a.png", "out/link"])
@@ -436,17 +438,17 @@ def test_broken_images_are_told_and_do_not_stop_the_others(photos: Path, tmp_pat
     (photos / "n01" / "html.jpg").write_text("<!DOCTYPE html>")
     (photos / "n01" / "cut.png").write_bytes((photos / "a.png").read_bytes()[:500])
     Image.fromarray(np.zeros((20, 20), np.uint16)).save(photos / "deep.png")
-    Image.new("CMYK", (20, 20)).save(photos / "cmyk.jpg")
+    Image.new("LAB", (20, 20)).save(photos / "lab.tif")
     Image.new("RGB", (4, 20)).save(photos / "tiny.png")
     (photos / "gone.png").symlink_to("nowhere.png")
     report = corrupt_folder(photos, tmp_path / "c", **FEW)
     assert report.written == 12
     failed = {(failure.source, failure.cell): failure.reason for failure in report.failures}
     for name, reason in (
-        ("n01/html.jpg", "no image, or damaged"),
+        ("n01/html.jpg", "it is no image that is read, but a web page"),
         ("n01/cut.png", "damaged: "),
         ("deep.png", "16 bits"),
-        ("cmyk.jpg", "CMYK"),
+        ("lab.tif", "LAB"),
         ("gone.png", "cannot be read: No such file"),
     ):
         assert reason in failed[name, None]
@@ -459,7 +461,7 @@ def test_broken_images_are_told_and_do_not_stop_the_others(photos: Path, tmp_pat
     again = corrupt_folder(photos, tmp_path / "c", **FEW)
     assert again.failures == report.failures
     assert manifest == json.loads((tmp_path / "c" / "manifest.json").read_text())
-    for name in ("n01/html.jpg", "n01/cut.png", "deep.png", "cmyk.jpg", "tiny.png", "gone.png"):
+    for name in ("n01/html.jpg", "n01/cut.png", "deep.png", "lab.tif", "tiny.png", "gone.png"):
         (photos / name).unlink()
     corrupt_folder(photos, tmp_path / "c", **FEW)
     assert len(json.loads((tmp_path / "c" / "manifest.json").read_text())["failed"]) == 7, "what was not tried stays"
