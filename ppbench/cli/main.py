@@ -20,6 +20,7 @@ from ppbench.cli.inspect import inspect
 from ppbench.cli.list import list_names
 from ppbench.cli.reproduce import reproduce
 from ppbench.cli.show import show
+from ppbench.cli.threads import wait_without_spinning
 from ppbench.cli.train import train
 from ppbench.errors import PpbenchError
 from ppbench.cli.threads import wait_without_spinning

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ppbench.pool import usable_cores
 from ppbench.cli.threads import wait_without_spinning
+from ppbench.pool import usable_cores
 
 ROOT = str(Path(__file__).parents[2])
 CHOICES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
