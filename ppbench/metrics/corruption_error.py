@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ppbench.metrics.accuracy import Accuracies, mean
 from ppbench.metrics.metric import Metric, Unavailable, metric, ratio
-from ppbench.metrics.normalizers import Normalizer, PublishedMeans
+from ppbench.metrics.normalizers import Normalizer, PublishedErrors
 from ppbench.run import Protocol
 
 NEAR_ZERO = 1e-3
@@ -132,7 +132,7 @@ def _name_of(model: Normalizer | None) -> str:
 def _label_of_ce(name: str, accuracies: Accuracies, normalizer: Normalizer | None, corruptions: Sequence[str]) -> str:
     """The label; published denominators are of the published images, so it says if the numerators are not."""
     parts = [_name_of(normalizer)]
-    if isinstance(normalizer, PublishedMeans) and accuracies.generated:
+    if isinstance(normalizer, PublishedErrors) and accuracies.generated:
         parts.append("generated")
     return accuracies.label(name, *parts, corruptions=corruptions, severities=accuracies.severities)
 
@@ -145,7 +145,7 @@ def _mean_of_ratios(
         raise Unavailable("no normaliser (--normalizer alexnet, or a run or CSV)")
     if isinstance(normalizer, Accuracies):
         _require_same_task(accuracies, normalizer)
-    if isinstance(normalizer, PublishedMeans) and accuracies.classes:
+    if isinstance(normalizer, PublishedErrors) and accuracies.classes:
         whole = f"all {normalizer.classes} classes"
         raise Unavailable(f"{normalizer.source} is published only over {whole}, not for {accuracies.classes}")
     severities = accuracies.severities

@@ -235,12 +235,28 @@ def test_predictions_are_of_all_images_already(tmp_path: Path) -> None:
     assert "--until is not for --predictions" in result.stderr
 
 
+class ImageNet:
+    """What `metric_weights` looks at of a source."""
+
+    kind, has_clean, num_classes, dataset = "published", False, 1000, "imagenet-c"
+
+
+@pytest.mark.parametrize("severities", [(3,), (1, 2), (2, 5)])
+def test_mce_can_be_waited_for_at_any_severities(severities: tuple[int, ...]) -> None:
+    from ppbench.metrics.normalizers import ALEXNET
+    from ppbench.vocabulary import C4, C15, severity_label
+
+    label, weights = metric_weights("mCE", ImageNet(), C15, severities, "alexnet")  # type: ignore[arg-type]
+    assert label == f"mCE[alexnet,c15,{severity_label(severities)}]"
+    own = sum(weight * ALEXNET.by_severity[name][severity - 1] for (name, severity), weight in weights.items())
+    assert own == pytest.approx(1)  # AlexNet's mCE is 100 %
+    with pytest.raises(UsageError, match="mCE cannot be waited for: alexnet has no published error for speckle_noise"):
+        metric_weights("mCE", ImageNet(), C4, severities, "alexnet")  # type: ignore[arg-type]
+
+
 def test_an_images_part_in_mce_adds_up_to_mce() -> None:
     from ppbench.metrics.normalizers import ALEXNET
     from ppbench.vocabulary import C15
-
-    class ImageNet:
-        kind, has_clean, num_classes, dataset = "published", False, 1000, "imagenet-c"
 
     label, weights = metric_weights(None, ImageNet(), C15, (1, 2, 3, 4, 5), "alexnet")  # type: ignore[arg-type]
     assert label == "mCE[alexnet,c15,s1-5]"

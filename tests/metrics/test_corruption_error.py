@@ -1,3 +1,4 @@
+from decimal import Decimal
 from itertools import product
 
 import pytest
@@ -17,7 +18,7 @@ from ppbench.metrics.corruption_error import (
     relative_mean_corruption_error,
 )
 from ppbench.metrics.normalizers import ALEXNET
-from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, SEVERITIES
+from ppbench.vocabulary import C4, C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, SEVERITIES
 from tests.builders import make_classes, make_errors, make_run, write_resnet50
 from tests.oracles import corruption_error as oracle
 
@@ -225,9 +226,42 @@ def test_no_normaliser_and_no_baseline_are_reasons():
     assert found["R_net"] == "no baseline given (--baseline RUN)"
 
 
-def test_alexnet_gives_nothing_for_single_severities():
-    found = reasons(Accuracies.from_run(make_run(make_errors(4), severities=(3, 5))), ALEXNET)
-    assert found["mCE"] == "alexnet is published only as means over s1-5, not for s3,5"
+@pytest.mark.parametrize("corruption", C15)
+def test_alexnets_errors_by_severity_have_the_published_means_to_the_last_digit(corruption):
+    """Exactly, as decimal fractions, and each is a number of errors among 50,000 images."""
+    errors = [Decimal(str(error)) for error in ALEXNET.by_severity[corruption]]
+    assert len(errors) == 5
+    assert sum(errors) / 5 == Decimal(str(ALEXNET.means[corruption]))
+    assert all(error * 50_000 == int(error * 50_000) for error in errors)
+
+
+def test_alexnet_is_known_at_single_severities_of_the_fifteen_alone():
+    assert set(ALEXNET.by_severity) == set(C15)
+    assert ALEXNET.mean_error(["fog"], (1, 5)) == pytest.approx((0.67474 + 0.945) / 2)
+
+
+@pytest.mark.parametrize("severities", [(1,), (3,), (2, 4), (1, 2, 3, 4), (3, 5), (1, 2, 3, 4, 5)])
+def test_ce_against_alexnet_at_any_severities_is_that_of_the_slow_truth(severities):
+    run = Accuracies.from_run(make_run(make_errors(4, severities=severities), severities=severities))
+    errors = {name: {s: run.errors[name, s] for s in severities} for name in C15}
+    below = {name: {s: ALEXNET.by_severity[name][s - 1] for s in severities} for name in C15}
+    found = {metric.name: metric.value for metric in headline_metrics(run, ALEXNET, None)}
+    assert found["mCE"] == pytest.approx(oracle.mean_corruption_error(errors, below))
+    slow = oracle.relative_mean_corruption_error(errors, run.clean, below, ALEXNET.clean)
+    assert found["relative_mCE"] == pytest.approx(slow)
+    assert mean_corruption_error(run, ALEXNET, ["fog"], "CE").value == pytest.approx(
+        oracle.corruption_error(errors, below, "fog")
+    )
+
+
+def test_alexnet_has_nothing_by_severity_for_the_extra_four_and_says_so():
+    run = Accuracies.from_run(make_run(make_errors(4, C4, severities=(3,)), corruptions=C4, severities=(3,)))
+    reason = "alexnet has no published error for speckle_noise at s3: only its mean over s1-5 is published"
+    assert reasons(run, ALEXNET) | {"R_net": None} == {"mCE": reason, "relative_mCE": reason, "R_net": None}
+    whole = Accuracies.from_run(make_run(make_errors(4, C4), corruptions=C4))
+    assert "mCE" not in reasons(whole, ALEXNET)
+    both = Accuracies.from_run(make_run(make_errors(4, C19, severities=(3,)), corruptions=C19, severities=(3,)))
+    assert "mCE" not in reasons(both, ALEXNET), "the headline is over the fifteen"
 
 
 def test_a_missing_cell_takes_its_means_with_it_and_is_named():

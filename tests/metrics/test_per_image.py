@@ -76,8 +76,8 @@ def test_missing_cells_have_no_values():
         images.clean()
     with pytest.raises(Unavailable, match="no corrupted cells"):
         images.mean_error(("fog",), ())
-    with pytest.raises(Unavailable, match="published only as means over s1-5"):
-        images.corruption_error(ALEXNET, ("fog",), (1,))
+    with pytest.raises(Unavailable, match="no published error for spatter at s1: only its mean over s1-5"):
+        images.corruption_error(ALEXNET, ("spatter",), (1,))
     assert images.mean_error(("fog",), (1,)).shape == (1000,)
 
 
