@@ -25,12 +25,13 @@ _NAMED = 20
 def corrupt(
     src: Annotated[Path, typer.Argument(help="Folder of images, image file, or .npy file of images.")],
     dest: Annotated[
-        Path | None, typer.Argument(help="Folder to write to.", show_default="SRC with -c at its end")
+        Path | None,
+        typer.Argument(help="Folder to write to.", show_default="SRC, or an image's folder, with -c at its end"),
     ] = None,
     corruptions: Annotated[
         list[str] | None,
         typer.Option(
-            "--corruption", "--corruptions", "-c", help="Name, family or set; repeatable.", show_default="c15"
+            "--corruption", "--corruptions", "-c", help="Name, family, set, or clean; repeatable.", show_default="c15"
         ),
     ] = None,
     severities: Annotated[
@@ -93,6 +94,8 @@ def corrupt(
     )
     with opened(request, claim=not dry_run) as (job, scratch):
         output.say(_describe(job, chosen=recipe is None))
+        for note in _notes(job):
+            output.say(note)
         if dry_run:
             from ppbench.generate.estimate import estimate
 
@@ -131,6 +134,17 @@ def _describe(job: Job, *, chosen: bool) -> str:
         f"recipe {settings.recipe}{why} | seed {settings.seed} | format {kind} | "
         f"{job.engine} on {job.device} {_workers(job.workers)}"
     )
+
+
+def _notes(job: Job) -> list[str]:
+    """What people should know besides."""
+    if not job.longer:
+        return []
+    source, name = next(iter(job.longer.items()))
+    return [
+        f"{_count(len(job.longer), 'image')} would get the name of another's copies: their own are called "
+        f"like {_name(name)} (of {_name(source)})"
+    ]
 
 
 def _range(job: Job) -> str:
@@ -198,6 +212,7 @@ def _print_report(report: Report, as_json: bool) -> None:
             "failed": [failure.entry() for failure in report.failures],
             "ignored": report.ignored,
             "left_out": report.left_out,
+            "renamed": report.longer,
         }
         output.data(json.dumps(facts, indent=2))
         return

@@ -23,7 +23,6 @@ from ppbench.cli.show import show
 from ppbench.cli.threads import wait_without_spinning
 from ppbench.cli.train import train
 from ppbench.errors import PpbenchError
-from ppbench.cli.threads import wait_without_spinning
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""

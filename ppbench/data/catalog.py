@@ -205,7 +205,7 @@ def open_source(
             raise UsageError(
                 f"{option} makes images, and those in {found.root} are made already", f"Leave {option} out."
             )
-        source = _open_published(dataset, found, recipe)
+        source = _open_published(dataset, found, recipe, geometry)
     else:
         clean = _open_clean(dataset, folder or Path(), found, geometry, recipe)
         source = GeneratedImages(name, clean, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
@@ -228,7 +228,7 @@ def default_corruptions(dataset_name: str, source: Source) -> tuple[str, ...]:
     return in_order(set(dataset.corruptions) & set(source.corruptions)) or source.corruptions
 
 
-def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: str | None) -> Source:
+def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: str | None, geometry: Geometry) -> Source:
     made_by = _PUBLISHED_RECIPES.get(dataset.name, dataset.name)
     if recipe not in (None, made_by):
         raise UsageError(
@@ -243,7 +243,8 @@ def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: st
         _check_labels(dataset, source, found)
         return source
     _check_form(dataset, found, "files", "imagenet-c")
-    source = PublishedImages(found.root, dataset.name, found.cells, made_by, dataset.num_classes)
+    own = geometry if dataset.form == "any" else None
+    source = PublishedImages(found.root, dataset.name, found.cells, made_by, dataset.num_classes, own)
     _check_is(dataset, source, found)
     return source
 

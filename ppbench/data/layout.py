@@ -110,6 +110,9 @@ def _published(root: Path, files: list[str]) -> TreeFound | ArraysFound | None:
             severities = number_severities(visible(folder)[0])
             here: dict[int, CellFiles] = {number: FolderCell(folder / name) for number, name in severities.items()}
             cells[folder.name] = here | cells.get(folder.name, {})
+        clean = place / CLEAN / "0"  # as `ppbench corrupt -c clean` writes it
+        if corruptions and clean.is_dir():
+            cells[CLEAN] = {0: FolderCell(clean)}
     tars = [root / name for name in files if _is_tar(root / name) and not _is_unpacked(name[:-4], cells)]
     return _from_tars(root, tars, cells)
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.cells import CellFiles
-from ppbench.data.images import AsIs, decode
+from ppbench.data.images import AsIs, decode, describe
 from ppbench.data.opener import open_image
-from ppbench.data.source import Broken, Cell, Kind, Loaded, Source
+from ppbench.data.source import Broken, Cell, Geometry, Kind, Loaded, Source
 from ppbench.data.stamps import Stamps
 from ppbench.data.walk import is_utf8
 from ppbench.errors import DataError
-from ppbench.vocabulary import NAME_PATTERN, in_order
+from ppbench.vocabulary import CLEAN, NAME_PATTERN, in_order
 
 Tree = Mapping[str, Mapping[int, CellFiles]]
 """The cells there are, by corruption and severity."""
@@ -34,6 +34,8 @@ _TRIES = 20
 class PublishedImages(Source):
     """A corrupted set as it was published. The images are used as they are: no resize, no crop.
 
+    Only of a set that may be anybody's, whose images are not all squares of one size, they are cut as the model wants.
+
     Which images there are is read from the first cell that has the same classes as most cells.
 
     Args:
@@ -43,6 +45,7 @@ class PublishedImages(Source):
         recipe: How it was made.
         num_classes: The dataset's classes; None if it may have any number. Decides what is right where half of the
             cells have other classes than the rest.
+        geometry: How images are cut that are not all squares of one size; None: such are refused.
 
     Raises:
         DataError: If there are no images that can be read.
@@ -55,10 +58,14 @@ class PublishedImages(Source):
     is_slow = True
     channels = 3
 
-    def __init__(self, root: Path, dataset: str, tree: Tree, recipe: str, num_classes: int | None = None) -> None:
+    def __init__(
+        self, root: Path, dataset: str, tree: Tree, recipe: str, num_classes: int | None = None,
+        geometry: Geometry | None = None,
+    ) -> None:  # fmt: skip
         self.root, self.dataset, self.recipe = root, dataset, recipe
-        self.corruptions = in_order(tree)
-        self._tree = {name: dict(sorted(tree[name].items())) for name in self.corruptions}
+        self.corruptions = in_order(name for name in tree if name != CLEAN)
+        self.has_clean = 0 in tree.get(CLEAN, {})
+        self._tree = {name: dict(sorted(tree[name].items())) for name in in_order(tree)}
         classes = {(name, s): cell.classes() for name, of in self._tree.items() for s, cell in of.items()}
         self._classes = self._right_classes(list(classes.values()), num_classes)
         self._first: Cell = next(cell for cell, found in classes.items() if found == self._classes)
@@ -74,8 +81,8 @@ class PublishedImages(Source):
         self._set(self._all, np.array([number[name.partition("/")[0]] for name in self._all], np.int64), names)
         self._fingerprint = hashlib.sha256("\n".join(map("{} {}".format, self._all, self.labels)).encode()).hexdigest()
         self._mean_bytes = float(first.sizes(_sample(self._all)).mean())
-        self.size = self._side(first)
-        self.cut = f"{self.size} px as is"
+        self._cut = self._find_cut(first, geometry)
+        self.size, self.cut = self._cut.size, describe(self._cut)
 
     def fingerprint(self) -> str:
         """Of the ids and labels, whichever cells are there."""
@@ -97,7 +104,8 @@ class PublishedImages(Source):
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Raise `DataError` for cells that are not there, have other classes or images, or other sizes of images."""
-        cells = [(name, severity) for name in corruptions for severity in severities]
+        cells = [(CLEAN, 0)] if self.has_clean else []
+        cells += [(name, severity) for name in corruptions for severity in severities]
         for name, severity in cells:
             self._check_there(name, severity)
         for name, severity in cells:
@@ -117,7 +125,7 @@ class PublishedImages(Source):
             try:
                 if isinstance(content, OSError):
                     raise DataError(f"cannot read the image {path}: {content.strerror or content}")
-                pixels[place] = decode(io.BytesIO(content), path, AsIs(self.size))
+                pixels[place] = decode(io.BytesIO(content), path, self._cut)
             except DataError as error:
                 broken.append(Broken(int(places[place]), error.message, cell.mend))
         return Loaded(pixels, tuple(broken))
@@ -134,19 +142,21 @@ class PublishedImages(Source):
             cell.names()  # tells of images that lie at the wrong depth
         raise DataError(f"no images in {self.root}", f"Unpack the archives again. {_SEVERITY_FOLDERS}")
 
-    def _side(self, cell: CellFiles) -> int:
-        """Of the first image that can be read."""
+    def _find_cut(self, cell: CellFiles, geometry: Geometry | None) -> AsIs | Geometry:
+        """By the first images that can be read."""
         names = self._all[:_TRIES]
         sizes = [size for size in map(_image_size, cell.read(names)) if size]
         if not sizes:
             raise DataError(f"none of the first {len(names)} images in {cell.where} can be read", cell.mend)
         width, height = sizes[0]
+        if geometry is not None and (len(set(sizes)) > 1 or width != height):
+            return geometry
         if width != height:
             raise DataError(
                 f"{cell.where} holds images of {width} x {height} pixels",
                 "Published sets have square images; to corrupt your own images, give a folder of clean ones.",
             )
-        return width
+        return AsIs(width)
 
     def _check_there(self, corruption: str, severity: int) -> None:
         if re.fullmatch(NAME_PATTERN, corruption) is None:
@@ -191,6 +201,8 @@ class PublishedImages(Source):
             )
 
     def _check_size(self, cell: CellFiles) -> None:
+        if not isinstance(self._cut, AsIs):
+            return
         size = _image_size(next(iter(cell.read(self.ids[:1]))))
         if size is not None and size != (self.size, self.size):
             raise DataError(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.errors import PpbenchError
 from ppbench.generate.settings import Cell, Settings
+from ppbench.vocabulary import CLEAN
 
 Pixels = NDArray[np.uint8]
 
@@ -33,7 +34,8 @@ class Corruptor:
 
     def load(self, images: Pixels) -> OneCell:
         """Bring images ``(n, H, W, C)`` to where they are corrupted, once for all cells."""
-        return self._on_device(images) if self.device != "cpu" else self._here(images)
+        make = self._on_device(images) if self.device != "cpu" else self._here(images)
+        return lambda cell, ids: images if cell[0] == CLEAN else make(cell, ids)
 
     def _here(self, images: Pixels) -> OneCell:
         settings, maker = self.settings, BACKENDS.get(self.settings.backend)

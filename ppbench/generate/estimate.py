@@ -10,11 +10,11 @@ from statistics import mean, median
 
 from ppbench.errors import UsageError
 from ppbench.generate.corruptor import Corruptor
-from ppbench.generate.encode import ImageFormat, encode, output_name
+from ppbench.generate.encode import encode
 from ppbench.generate.images import Picture
 from ppbench.generate.job import Job
 from ppbench.generate.sources import ImageArray
-from ppbench.vocabulary import FAMILY_OF
+from ppbench.vocabulary import CLEAN, FAMILY_OF
 
 _SECONDS = 4.0
 """What may be spent on measuring, once all kernels are loaded."""
@@ -78,13 +78,13 @@ def estimate(job: Job) -> Estimate:
 def _measure(job: Job, seconds: _Typical, sizes: _Typical, decoding: list[float]) -> None:
     """Time every cell, severities in turns so that all corruptions are met early, until the time is up."""
     corruptor = Corruptor(job.settings, job.device)
-    cells = sorted(job.cells, key=lambda cell: (cell[1] != 3, cell[1], list(FAMILY_OF).index(cell[0])))
+    cells = sorted(job.cells, key=lambda cell: (cell[1] != 3, cell[1], [CLEAN, *FAMILY_OF].index(cell[0])))
     warm: set[str] = set()
     spent = 0.0
     for name, picture, took in _timed(job.source.samples(_SAMPLES, job.settings.size)):
         decoding.append(took)
         cut, scale = _cut(picture)
-        output = "0.npy" if isinstance(job.source, ImageArray) else output_name(name, ImageFormat(job.settings.format))
+        output = "0.npy" if isinstance(job.source, ImageArray) else job.output(name)
         for cell in cells:
             try:
                 if cell[0] not in warm:

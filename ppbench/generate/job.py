@@ -11,17 +11,19 @@ from functools import partial
 from pathlib import Path
 
 from ppbench.corruptions.backends import BACKENDS
-from ppbench.data.walk import MANIFEST, SCRATCH
+from ppbench.data.opener import endings
+from ppbench.data.walk import MANIFEST, SCRATCH, ending
 from ppbench.errors import UsageError
 from ppbench.generate.arrays import corrupt_array
 from ppbench.generate.claim import claimed
 from ppbench.generate.encode import ImageFormat, output_name
+from ppbench.generate.outputs import longer_names
 from ppbench.generate.records import Failure, Records
 from ppbench.generate.settings import Cell, Settings, check_same, made_with
 from ppbench.generate.sources import ImageArray, ImageFiles, Source, open_source
 from ppbench.generate.worker import Done, Task, Work, cell_key, file_name, start_worker
 from ppbench.pool import ordered_map, usable_cores
-from ppbench.vocabulary import expand_corruptions, expand_severities
+from ppbench.vocabulary import CLEAN, expand_corruptions, expand_severities
 
 _STARTING_PAYS = 4000 * 224 * 224
 """Pixels to be made from which on worker processes, which take seconds to start, are worth it."""
@@ -68,6 +70,9 @@ class Report:
     left_out: dict[str, int] = field(default_factory=dict)
     """How many files and folders of each kind in the source folder were not taken: ``{".heic": 2}``."""
 
+    longer: dict[str, str] = field(default_factory=dict)
+    """What the copies of some sources are called, since another source's have the usual name."""
+
     @property
     def ignored(self) -> int:
         """How many files and folders in the source folder were not taken."""
@@ -97,6 +102,12 @@ class Job:
     """Values of images held at a time by a worker; None: those of a batch."""
     sizes: list[tuple[int, int]]
     records: Records
+    longer: dict[str, str]
+    """Sources whose copies have a longer name than usual, since another source's have that: see `longer_names`."""
+
+    def output(self, name: str) -> str:
+        """What the copies of a source are called in each cell."""
+        return self.longer.get(name) or output_name(name, self.settings.format)
 
     def missing(self) -> dict[Cell, int]:
         """How many images are to be made in each cell, as far as the record tells."""
@@ -118,6 +129,7 @@ class Job:
             DataError: If the folder cannot be written, or the disk is full.
         """
         report = Report(self.dest, len(self.source), len(self.cells), self.settings.recipe)
+        report.longer = self.longer
         report.left_out = dict(self.source.left_out) if isinstance(self.source, ImageFiles) else {}
         self.records.begin(self.header(), [cell_key(cell) for cell in self.cells])
         for done in self._all_done(scratch, advance):
@@ -138,7 +150,7 @@ class Job:
         if isinstance(self.source, ImageArray):
             path, layout = self.source.path, self.source.layout
             record = self.records.get(path.name)
-            self._intend([Task(path.name, record)])
+            self._intend([Task(path.name, path.name, record)])
             yield corrupt_array(work, path, layout, record, self.batch_size, self.workers, advance)
             return
         batches = self._batches(self.source.names)
@@ -150,16 +162,15 @@ class Job:
     def _batches(self, names: list[str]) -> Iterator[list[Task]]:
         """The sources, in the journal before anything is written of them."""
         for start in range(0, len(names), self.batch_size):
-            tasks = [Task(name, self.records.get(name)) for name in names[start : start + self.batch_size]]
+            batch = names[start : start + self.batch_size]
+            tasks = [Task(name, self.output(name), self.records.get(name)) for name in batch]
             self._intend(tasks)
             yield tasks
 
     def _intend(self, tasks: list[Task]) -> None:
         """Write down which files may be written that no record names yet."""
-        arrays = isinstance(self.source, ImageArray)
         outputs = {}
-        for name, record in tasks:
-            output = name if arrays else output_name(name, self.settings.format)
+        for name, output, record in tasks:
             known = record["files"] if record else {}
             if not all(file_name(cell, output) in known for cell in self.cells):
                 outputs[name] = output
@@ -215,11 +226,13 @@ def opened(request: Request, *, claim: bool = True) -> Iterator[tuple[Job, Path]
 
 
 def default_dest(src: Path) -> Path:
-    """``photos-c`` beside ``photos``.
+    """``photos-c`` beside ``photos``, for an image in ``photos`` too: its copies never lie in its own folder.
 
     Raises:
         UsageError: If the folder has no name.
     """
+    if ending(src.name) in endings() and not src.is_dir():
+        src = src.parent
     named = src if src.name not in ("", "..") else src.resolve()
     if not named.name:
         raise UsageError(f"{src} has no name to make another of", "Give the folder to write to as well.")
@@ -237,7 +250,8 @@ def _plan(request: Request, source: Source, cells: tuple[Cell, ...], form: Image
         recipe = before["recipe"]
     device = _device(request.device, request.backend, before.get("device"))
     settings = Settings(recipe, backend.name, request.seed, form, request.size, device.partition(":")[0])
-    job = Job(source, dest, cells, settings, backend.version(), device, 0, 1, None, sizes, records)
+    longer = longer_names(source.names, form, records) if isinstance(source, ImageFiles) else {}
+    job = Job(source, dest, cells, settings, backend.version(), device, 0, 1, None, sizes, records, longer)
     if before:
         check_same(records.header, job.header(), str(dest))
     if not request.overwrite:
@@ -249,7 +263,7 @@ def _plan(request: Request, source: Source, cells: tuple[Cell, ...], form: Image
 
 
 def _cells(request: Request) -> tuple[Cell, ...]:
-    """In the order of the corruptions' table."""
+    """In the order of the corruptions' table; the clean images first."""
     for name, value, least in (
         ("--size", request.size, 8),
         ("--workers", request.workers, 0),
@@ -257,8 +271,10 @@ def _cells(request: Request) -> tuple[Cell, ...]:
     ):
         if value is not None and value < least:
             raise UsageError(f"{name} {value} is not allowed", f"It is at least {least}.")
-    corruptions, severities = expand_corruptions(request.corruptions), expand_severities(request.severities)
-    return tuple((corruption, severity) for corruption in corruptions for severity in severities)
+    wanted = [value for value in request.corruptions if value.strip().lower() != CLEAN]
+    corruptions, severities = expand_corruptions(wanted), expand_severities(request.severities)
+    clean = ((CLEAN, 0),) if len(wanted) < len(request.corruptions) else ()
+    return (*clean, *((corruption, severity) for corruption in corruptions for severity in severities))
 
 
 def _format(name: str) -> ImageFormat:
@@ -357,8 +373,9 @@ def corrupt_folder(
 
     Args:
         src: A folder of any depth, an image file, or a ``.npy`` file of images.
-        dest: Folder to write to; by default ``src`` with ``-c`` at its end.
-        corruptions: Names, families ("noise") and sets ("c15").
+        dest: Folder to write to; by default ``src``, or the folder of an image, with ``-c`` at its end.
+        corruptions: Names, families ("noise") and sets ("c15"); "clean": the images themselves, cut to ``size``, as
+            ``clean/0``.
         severities: 1 to 5, or ranges ("1-3").
         recipe: One of ``ppbench list recipes``; None: the one that suits the images' size.
         backend: What corrupts: "ppbench", or "imagecorruptions" for the package of that name.

@@ -81,6 +81,10 @@ class Records:
     def __contains__(self, source: str) -> bool:
         return source in self._places
 
+    def sources(self) -> Iterator[str]:
+        """The names of all sources."""
+        return iter(self._places)
+
     def get(self, source: str) -> Record | None:
         """What is known of a source."""
         if source not in self._places:

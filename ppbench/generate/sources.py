@@ -13,7 +13,7 @@ from ppbench.data.opener import HEIF_ENDINGS, HEIF_HINT, endings, read_regular
 from ppbench.data.walk import LeftOut, describe_left_out, ending, find_images
 from ppbench.errors import DataError, UsageError
 from ppbench.generate.arrays import Layout, find_layout, read_array
-from ppbench.generate.encode import ImageFormat, output_name
+from ppbench.generate.encode import ImageFormat
 from ppbench.generate.images import Picture, decode, image_size
 
 T = TypeVar("T")
@@ -91,11 +91,11 @@ def open_source(src: Path, dest: Path, form: ImageFormat, size: int | None) -> S
         size: Side of the squares to cut.
 
     Raises:
-        UsageError: If ``src`` is ``dest``, or two images would become one file, or an option is not for arrays.
+        UsageError: If ``src`` is ``dest``, or an option is not for arrays.
         DataError: If ``src`` is missing, cannot be read, or holds no images.
     """
     if src.is_dir():
-        return _open_folder(src, dest, form)
+        return _open_folder(src, dest)
     if not src.exists():
         raise DataError(f"there is no {src}", "Give a folder of images, an image file or a .npy file.")
     if not src.is_file():
@@ -121,7 +121,7 @@ def _no_image(src: Path) -> DataError:
     )
 
 
-def _open_folder(src: Path, dest: Path, form: ImageFormat) -> ImageFiles:
+def _open_folder(src: Path, dest: Path) -> ImageFiles:
     if src.resolve() == dest.resolve():
         raise UsageError(f"{src} cannot be read from and written to", f"Give another folder: `{src}-c`.")
     try:
@@ -131,7 +131,6 @@ def _open_folder(src: Path, dest: Path, form: ImageFormat) -> ImageFiles:
     if not names:
         there = f": it has {describe_left_out(left_out)}" if left_out else ""
         raise DataError(f"no images in {src}{there}", f"Images are {', '.join(sorted(endings()))} files, at any depth.")
-    _check_collisions(names, form)
     return ImageFiles(src, names, left_out)
 
 
@@ -141,18 +140,6 @@ def _open_array(src: Path, form: ImageFormat, size: int | None) -> ImageArray:
     if size is not None:
         raise UsageError(f"--size {size} is not for arrays", "Their images are taken as they are: leave --size out.")
     return ImageArray(src, find_layout(src))
-
-
-def _check_collisions(names: Sequence[str], form: ImageFormat) -> None:
-    counts = Counter(output_name(name, form) for name in names)
-    if len(counts) == len(names):
-        return
-    twice = next(name for name, count in counts.items() if count > 1)
-    both = [name for name in names if output_name(name, form) == twice]
-    raise UsageError(
-        f"{' and '.join(both)} would both become {twice} ({len(names) - len(counts)} such in all)",
-        "Rename or move one of them, or take another --format.",
-    )
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

@@ -15,7 +15,7 @@ import numpy as np
 from ppbench.data.opener import read_regular
 from ppbench.errors import DataError, UsageError
 from ppbench.generate.corruptor import Corruptor
-from ppbench.generate.encode import check_fits, encode, output_name
+from ppbench.generate.encode import check_fits, encode
 from ppbench.generate.images import Picture, decode
 from ppbench.generate.records import Failure, Record, cannot_write
 from ppbench.generate.settings import Cell, Settings
@@ -41,6 +41,8 @@ class Task(NamedTuple):
 
     name: str
     """Relative to the root: also its id."""
+    output: str
+    """Name of its files in each cell."""
     record: Record | None
     """What is known of it."""
 
@@ -113,15 +115,14 @@ def _open(work: Work, task: Task, done: Done) -> _Open | None:
         task.name.encode()
         data = read_regular(work.root / task.name)
         sha256 = hashlib.sha256(data).hexdigest()
-        output = output_name(task.name, work.settings.format)
-        files, missing = _missing(work, task, output, sha256)
-        done.kept = sum(name in files for name in (file_name(cell, output) for cell in work.cells))
+        files, missing = _missing(work, task, sha256)
+        done.kept = sum(file_name(cell, task.output) in files for cell in work.cells)
         if not missing:
             return None
         picture = decode(data, work.settings.size)
         height, width, _ = picture.colour.shape
-        check_fits(height, width, picture.alpha is not None, output)
-        return _Open(done, output, picture, sha256, files, missing)
+        check_fits(height, width, picture.alpha is not None, task.output)
+        return _Open(done, task.output, picture, sha256, files, missing)
     except UnicodeEncodeError:
         done.failures.append(Failure(task.name, None, "its name is not valid UTF-8", "Rename it."))
     except OSError as error:
@@ -131,7 +132,7 @@ def _open(work: Work, task: Task, done: Done) -> _Open | None:
     return None
 
 
-def _missing(work: Work, task: Task, output: str, sha256: str) -> tuple[dict[str, Any], tuple[Cell, ...]]:
+def _missing(work: Work, task: Task, sha256: str) -> tuple[dict[str, Any], tuple[Cell, ...]]:
     """The files that are there, and the cells to make.
 
     If the source was changed since, these are also the cells that were made of what it was.
@@ -140,7 +141,7 @@ def _missing(work: Work, task: Task, output: str, sha256: str) -> tuple[dict[str
     if task.record is None or task.record["sha256"] != sha256:
         before = {(c, int(s)) for c, s, _ in (name.split("/", 2) for name in known)}
         return {}, tuple(sorted({*work.cells, *before}))
-    names = {file_name(cell, output): cell for cell in work.cells}
+    names = {file_name(cell, task.output): cell for cell in work.cells}
     gone = {name for name in names if name not in known or not has_size(work.dest / name, known[name]["bytes"])}
     there = {name: file for name, file in known.items() if name not in gone}
     return there, tuple(sorted(names[name] for name in gone))

@@ -16,6 +16,9 @@ import torch
 from PIL import Image
 
 import ppbench
+from ppbench.data.catalog import open_source
+from ppbench.data.folder import load_rgb
+from ppbench.data.source import Geometry
 from ppbench.data.walk import OUTPUT
 from ppbench.errors import DataError, UsageError
 from ppbench.generate import job as job_module
@@ -25,7 +28,9 @@ from ppbench.generate.images import decode
 from ppbench.generate.job import Request, corrupt_folder, default_dest, opened
 from ppbench.generate.records import Records
 from tests.generate.trees import pixels, tree, write_photos
+from tests.trees import write_class_folders
 
+GEOMETRY = Geometry(32, 36)
 CELLS = {"corruptions": ["gaussian_noise", "contrast", "fog"], "severities": ["2", "5"], "recipe": "cifar-c"}
 FEW = {**CELLS, "corruptions": ["contrast"]}
 ROOT = str(Path(__file__).parents[2])
@@ -60,9 +65,6 @@ def test_the_pixels_are_those_of_corrupt_and_the_id_is_the_relative_path(photos:
 
 
 def test_a_folder_made_on_the_fly_by_eval_has_the_same_pixels(tmp_path: Path) -> None:
-    from ppbench.data.catalog import open_source
-    from ppbench.data.source import Geometry
-    from tests.trees import write_class_folders
 
     root = write_class_folders(tmp_path / "photos", size=40)
     corrupt_folder(root, tmp_path / "c", corruptions="noise", severities=3, size=32)
@@ -184,10 +186,19 @@ def test_alpha_is_kept_and_orientation_applied(tmp_path: Path) -> None:
 
 def test_one_image_and_a_size(photos: Path, tmp_path: Path) -> None:
     report = corrupt_folder(photos / "a.png", **FEW, size=32)
-    assert report.dest == photos / "a.png-c"
+    assert report.dest == photos.with_name("photos-c"), "not in its own folder, where it would be found as an image"
     expected = decode((photos / "a.png").read_bytes(), 32).colour
-    expected = ppbench.corrupt(expected.copy(), "contrast", 2, recipe="cifar-c")
-    assert np.array_equal(pixels(photos / "a.png-c" / "contrast" / "2" / "a.png"), expected)
+    made = ppbench.corrupt(expected.copy(), "contrast", 2, recipe="cifar-c")
+    assert np.array_equal(pixels(report.dest / "contrast" / "2" / "a.png"), made)
+
+
+def test_clean_is_the_image_as_it_is_cut(photos: Path, tmp_path: Path) -> None:
+    report = corrupt_folder(photos, tmp_path / "c", corruptions=["clean", "contrast"], severities=[2], size=32)
+    assert report.written == 12
+    expected = decode((photos / "a.png").read_bytes(), 32).colour
+    assert np.array_equal(pixels(tmp_path / "c" / "clean" / "0" / "a.png"), expected)
+    assert corrupt_folder(photos, tmp_path / "d", corruptions="clean", size=32).written == 6
+    assert tree(tmp_path / "d" / "clean") == tree(tmp_path / "c" / "clean")
 
 
 def test_the_recipe_is_chosen_by_size_and_stays(tmp_path: Path) -> None:
@@ -339,7 +350,7 @@ def test_the_folder_read_may_not_lie_in_one_written_to(tmp_path: Path, src: str)
     assert tree(tmp_path) == before
 
 
-def interrupt_after(images: int, photos: Path, dest: Path) -> None:
+def interrupt_after(images: int, photos: Path, dest: Path, **options: object) -> None:
     """Run until some images are done, then be interrupted."""
     done = 0
 
@@ -350,7 +361,7 @@ def interrupt_after(images: int, photos: Path, dest: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        corrupt_folder(photos, dest, **CELLS, batch_size=1, advance=stop)
+        corrupt_folder(photos, dest, **CELLS, **options, batch_size=1, advance=stop)
 
 
 @pytest.mark.parametrize("images", [1, 3, 6])
@@ -428,6 +439,23 @@ def test_interrupted_while_the_manifest_is_written(
             corrupt_folder(photos, tmp_path / "c", **CELLS)
     assert corrupt_folder(photos, tmp_path / "c", **CELLS).kept == 36
     assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_the_default_output_is_something_eval_takes(tmp_path: Path) -> None:
+    """Photographs of several shapes in class folders, and a few that all are squares of one size."""
+    photos = write_class_folders(tmp_path / "photos", per_class=2)
+    whole = open_source("imagefolder", corrupt_folder(photos, corruptions=["contrast", "fog"]).dest, GEOMETRY)
+    assert (whole.kind, whole.size, whole.cut, whole.has_clean) == ("published", 40, "40 px as is", False)
+    for number, path in enumerate(sorted(photos.rglob("*.png"))):
+        Image.open(path).resize((40 + 7 * number, 48)).save(path)
+    made = corrupt_folder(photos, tmp_path / "mixed", corruptions=["contrast", "clean"], severities=[2])
+    source = open_source("imagefolder", made.dest, GEOMETRY)
+    source.check(source.corruptions, (2,))
+    assert (source.size, source.cut, source.has_clean) == (32, "resize 36, crop 32", True)
+    first = np.array([0])
+    for cell in (("contrast", 2), ("clean", 0)):
+        path = made.dest / cell[0] / str(cell[1]) / source.ids[0]
+        assert np.array_equal(source.load(*cell, first).pixels[0], load_rgb(path, GEOMETRY))
 
 
 # What goes wrong
@@ -594,12 +622,32 @@ def test_the_folder_written_to_may_lie_in_the_one_read_but_not_be_it(photos: Pat
         assert corrupt_folder(photos, photos / "out", **FEW).images == 6
 
 
-def test_images_that_would_become_one_file_are_refused(photos: Path) -> None:
+def test_images_that_would_become_one_file_are_kept_apart(photos: Path, tmp_path: Path) -> None:
     (photos / "a.jpg").write_bytes((photos / "n01" / "b.JPEG").read_bytes())
-    corrupt_folder(photos, **FEW)
-    with pytest.raises(UsageError, match=r"a\.jpg and a\.png would both become a\.png"):
-        corrupt_folder(photos, photos.with_name("d"), **FEW, format="png")
-    assert not photos.with_name("d").exists()
+    (photos / "a.jpg.png").write_bytes((photos / "n03" / "f.bmp").read_bytes())
+    report = corrupt_folder(photos, tmp_path / "c", **FEW, format="png")
+    assert report.longer == {"a.jpg": "a.jpg.png.png"}
+    there = {path.name for path in (tmp_path / "c" / "contrast" / "2").iterdir() if path.is_file()}
+    assert there == {"a.png", "a.jpg.png", "a.jpg.png.png"}
+    manifest = json.loads((tmp_path / "c" / "manifest.json").read_text())
+    assert next(iter(manifest["sources"]["a.jpg"]["files"])) == "contrast/2/a.jpg.png.png"
+    expected = ppbench.corrupt(decode((photos / "a.jpg").read_bytes()).colour, "contrast", 2, recipe="cifar-c")
+    assert np.array_equal(pixels(tmp_path / "c" / "contrast" / "2" / "a.jpg.png.png"), expected)
+    again = corrupt_folder(photos, tmp_path / "c", **FEW, format="png")
+    assert (again.written, again.kept) == (0, report.written)
+    interrupt_after(3, photos, tmp_path / "d", format="png")
+    for dest in ("c", "d"):
+        corrupt_folder(photos, tmp_path / dest, **CELLS, format="png")
+    assert tree(tmp_path / "d") == tree(tmp_path / "c")
+
+
+def test_of_images_added_later_the_first_keeps_its_name(photos: Path, tmp_path: Path) -> None:
+    (photos / "a.png").rename(photos / "a.bmp")
+    corrupt_folder(photos, tmp_path / "c", **FEW)
+    before = (tmp_path / "c" / "contrast" / "2" / "a.png").read_bytes()
+    (photos / "a.png").write_bytes((photos / "n03" / "f.bmp").read_bytes())
+    assert corrupt_folder(photos, tmp_path / "c", **FEW).longer == {"a.png": "a.png.png"}
+    assert (tmp_path / "c" / "contrast" / "2" / "a.png").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -623,6 +671,9 @@ def test_wrong_values_are_refused_and_nothing_is_left(photos: Path, options: dic
 def test_default_destinations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert default_dest(Path("photos/")) == Path("photos-c")
+    assert default_dest(Path("photos/a.JPG")) == Path("photos-c")
+    assert default_dest(Path("a.jpg")) == tmp_path.with_name(f"{tmp_path.name}-c")
+    assert default_dest(Path("cifar10.npy")) == Path("cifar10.npy-c")
     assert default_dest(Path()) == tmp_path.with_name(f"{tmp_path.name}-c")
     with pytest.raises(UsageError, match="/ has no name"):
         default_dest(Path("/"))
