@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -264,19 +263,22 @@ def _team(job: Job) -> Iterator[tuple[Team, Job]]:
 
     Processes but the first end without a word, with the first one's exit code.
     """
-    from ppbench.evaluation.team import Processes, Team, are_several, own_device
+    from ppbench.evaluation.team import LostProcessError, Processes, Team, own_device
+    from ppbench.launch import launched
 
-    if not are_several():
+    launch = launched()
+    if launch is None:
         yield Team(), job
         return
     from dataclasses import replace
 
-    mine = replace(job, device=own_device(job.device))
-    team = Processes(mine.device)
+    mine = replace(job, device=own_device(job.device, launch))
+    team = Processes(mine.device, launch)
     try:
         yield team, mine
     except PpbenchError as error:
-        team.close()
+        with suppress(LostProcessError):
+            team.close()
         if team.is_first:
             raise
         raise typer.Exit(error.exit_code) from None
@@ -368,11 +370,12 @@ def _silence() -> Iterator[Advance]:
 def _score_all(paths: list[Path], job: Job, target: Path, tables: Tables, *, dry_run: bool) -> None:
     """Score files of predictions, which takes seconds, and write their runs; under torchrun, one process does."""
     from ppbench.evaluation.api import measure_predictions
-    from ppbench.evaluation.team import are_several
+    from ppbench.launch import launched
 
     if dry_run:
         raise UsageError("--dry-run is not for --predictions", "Scoring them takes seconds.")
-    if are_several() and os.environ.get("RANK") != "0":
+    launch = launched()
+    if launch is not None and launch.rank > 0:
         return
     results = []
     for path in paths:

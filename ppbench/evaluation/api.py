@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from ppbench.evaluation.record import Identity, Result, identify, preprocessing,
 from ppbench.evaluation.subjects import Subject, resolve_model
 from ppbench.evaluation.team import Team
 from ppbench.files import check_writable
+from ppbench.launch import environment_number
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
 from ppbench.pool import usable_cores
@@ -418,7 +418,7 @@ def _workers(source: Source, device: torch.device) -> int:
     """
     if not source.is_slow or (device.type == "cpu" and source.image_major):
         return 0
-    cores = max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    cores = max(1, usable_cores() // max(environment_number("LOCAL_WORLD_SIZE") or 1, 1))
     return 1 + cores // 16 if device.type == "cpu" and source.kind == "published" else cores
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -25,7 +25,7 @@ from ppbench.evaluation.plausibility import PROBE, Plausibility, mildest
 from ppbench.evaluation.stream import Batch, stream, to_device
 from ppbench.evaluation.subjects import Subject
 from ppbench.evaluation.tally import SUMS, Record, Tally, count
-from ppbench.evaluation.team import Team
+from ppbench.evaluation.team import LostProcessError, Team
 from ppbench.run import Stopping, expected_cells
 from ppbench.vocabulary import C15, SEVERITIES
 
@@ -189,11 +189,18 @@ class _Evaluation:
     def run(self) -> KeyboardInterrupt | PpbenchError | None:
         """Do all that is missing; returns what kept it from finishing, if anything did."""
         try:
-            self._compute()
-        except KeyboardInterrupt as reason:
-            self._team.stop()
+            return self._run()
+        except (KeyboardInterrupt, LostProcessError) as reason:  # the others are not waited for
+            with suppress(LostProcessError):
+                self._team.stop()
             self._keep_what_is_scored()
             return reason
+
+    def _run(self) -> PpbenchError | None:
+        try:
+            self._compute()
+        except LostProcessError:
+            raise
         except PpbenchError as reason:
             self._end_with(reason)
             self._keep_what_is_scored()
@@ -275,6 +282,8 @@ class _Evaluation:
         """After an error or Ctrl-C: what is on its way counts, unless it is the error."""
         try:
             self._flush(last=True)
+        except LostProcessError:
+            pass  # what can be kept has been; this is what it ends with, or Ctrl-C
         except PpbenchError as reason:
             self._end_with(reason)
 

@@ -7,8 +7,10 @@ them (gloo on CPUs, NCCL on GPUs) and compared with what arrived.
 
 from __future__ import annotations
 
-import os
 import pickle
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import distributed
+
+from ppbench.errors import PpbenchError
+from ppbench.evaluation.links import Links
+from ppbench.launch import Launch
 
 _STOP = "stop"
 _PATIENCE = timedelta(days=7)
@@ -67,72 +73,138 @@ class Team:
         """Part."""
 
 
+class LostProcessError(PpbenchError):
+    """One of several processes ended without a word (exit code 1)."""
+
+
 class Processes(Team):
     """The processes that ``torchrun``, or whoever sets RANK, WORLD_SIZE and MASTER_ADDR, has started.
 
+    Whatever waits for another process ends with `LostProcessError` if that one has died.
+
     Args:
         device: Name of where this process computes.
+        launch: What the launcher says of this process.
+
+    Raises:
+        LostProcessError: If the others do not come.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, launch: Launch) -> None:
         self._device = torch.device("cuda" if device.startswith("cuda") else "cpu")
         if self._device.type == "cuda":
             torch.cuda.set_device(torch.device(device))
-        store, self.rank, self.size = next(distributed.rendezvous("env://"))
+        self.rank, self.size = launch.rank, launch.size
+        self._is_lost = False
         backend = "nccl" if self._device.type == "cuda" else "gloo"
-        distributed.init_process_group(
-            backend, store=distributed.PrefixStore("group", store), rank=self.rank, world_size=self.size
-        )
-        self._store = distributed.PrefixStore("ppbench", store)
-        self._store.set_timeout(_PATIENCE)
-        self._calls, self._sent = 0, 0
-        self._received = [0] * self.size
+        try:
+            store, _, _ = next(distributed.rendezvous("env://"))
+            distributed.init_process_group(
+                backend, store=distributed.PrefixStore("group", store), rank=self.rank, world_size=self.size
+            )
+            self._store = distributed.PrefixStore("ppbench", store)
+            self._store.set_timeout(_PATIENCE)
+            self._calls, self._sent = 0, 0
+            self._received = [0] * self.size
+            self._links = Links(self.rank, self.size)
+            self._link(launch.master)
+        except (RuntimeError, OSError) as error:
+            raise LostProcessError(
+                f"the {self.size} processes do not come together ({str(error).splitlines()[0][:160]})",
+                f"Start all of them, with one WORLD_SIZE={self.size}, MASTER_ADDR and MASTER_PORT; or let torchrun.",
+            ) from error
+
+    def _link(self, master: str) -> None:
+        if self.is_first:
+            self._store.set("link", pickle.dumps(self._links.listen(master)))  # type: ignore[arg-type]
+        else:
+            self._links.connect(*pickle.loads(self._store.get("link")))
 
     def share(self, value: Any) -> Any:
         return self.gather(value if self.is_first else None)[0]
 
     def gather(self, value: Any) -> list[Any]:
         self._calls += 1
-        self._store.set(f"gather/{self._calls}/{self.rank}", pickle.dumps(value))  # type: ignore[arg-type]
-        return [pickle.loads(self._store.get(f"gather/{self._calls}/{rank}")) for rank in range(self.size)]
+        with self._noticing():
+            self._store.set(f"gather/{self._calls}/{self.rank}", pickle.dumps(value))  # type: ignore[arg-type]
+            return [self._wait_for(f"gather/{self._calls}/{rank}") for rank in range(self.size)]
 
     def send(self, message: Any) -> None:
-        self._store.set(f"message/{self.rank}/{self._sent}", pickle.dumps(message))  # type: ignore[arg-type]
+        with self._noticing():
+            self._store.set(f"message/{self.rank}/{self._sent}", pickle.dumps(message))  # type: ignore[arg-type]
         self._sent += 1
 
     def receive(self) -> list[Any]:
         messages = []
-        for rank in range(1, self.size):
-            while self._store.check([f"message/{rank}/{self._received[rank]}"]):
-                key = f"message/{rank}/{self._received[rank]}"
-                messages.append(pickle.loads(self._store.get(key)))
-                self._store.delete_key(key)
-                self._received[rank] += 1
+        with self._noticing():
+            for rank in range(1, self.size):
+                while self._store.check([f"message/{rank}/{self._received[rank]}"]):
+                    key = f"message/{rank}/{self._received[rank]}"
+                    messages.append(pickle.loads(self._store.get(key)))
+                    self._store.delete_key(key)
+                    self._received[rank] += 1
+            if not messages:  # what a process sent before it died comes first
+                self._check_links()
         return messages
 
     def stop(self) -> None:
-        self._store.set(_STOP, "")
+        if not self._is_lost:
+            with self._noticing():
+                self._store.set(_STOP, "")
 
     def is_stopped(self) -> bool:
-        return bool(self._store.check([_STOP]))
+        with self._noticing():
+            return bool(self._store.check([_STOP]))
 
     def total(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        self.gather(None)  # all are there: else the sum would wait for one that is not
         held = torch.from_numpy(counts.copy()).to(self._device)
-        distributed.all_reduce(held)
+        with self._noticing():
+            distributed.all_reduce(held)
         return held.cpu().numpy()
 
     def close(self) -> None:
+        if self._is_lost:
+            return
         self.gather(None)  # the first one holds the store: it stays until all have read what they wait for
+        self._links.close()
         distributed.destroy_process_group()
 
+    def _wait_for(self, key: str) -> Any:
+        """The value of a key, which another process sets."""
+        pause = 0.001
+        while not self._store.check([key]):
+            self._check_links()
+            time.sleep(pause)
+            pause = min(2 * pause, 0.1)
+        return pickle.loads(self._store.get(key))
 
-def are_several() -> bool:
-    """Whether this process was started as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+    def _check_links(self) -> None:
+        lost = self._links.lost()
+        if lost is not None:
+            self._is_lost = True
+            raise LostProcessError(
+                f"process {lost} of {self.size} has ended without a word (killed, out of memory?)",
+                "What it had sent is kept. Start all processes again: the same command goes on from there.",
+            )
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """What torch says of a process that is gone, in our words."""
+        if not self.is_first:
+            self._check_links()  # sooner than torch, which writes pages to stderr if the store has gone
+        try:
+            yield
+        except RuntimeError as error:
+            self._is_lost = True
+            raise LostProcessError(
+                f"process {self.rank} of {self.size} no longer reaches the others ({str(error).splitlines()[0][:160]})",
+                "Start all processes again: the same command goes on from what is kept.",
+            ) from error
 
 
-def own_device(name: str) -> str:
+def own_device(name: str, launch: Launch) -> str:
     """The device of this process: of a machine's GPUs, each process has its own."""
     if name in ("auto", "cuda") and torch.cuda.is_available():
-        return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
+        return f"cuda:{launch.local_rank % torch.cuda.device_count()}"
     return name

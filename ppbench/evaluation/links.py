@@ -1,0 +1,109 @@
+"""How one process learns that another has died: a connection between them, which the system closes with the process.
+
+A process that is busy for minutes, or stopped, keeps its connection, since the system answers for it. A machine that is
+gone does not answer: the system asks now and then, and gives the connection up.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from contextlib import suppress
+
+SILENCE = 25.0
+"""Seconds after which a machine that does not answer counts as gone."""
+
+_RANK = struct.Struct("!i")
+_BYE = b"."
+
+
+class Links:
+    """Connections of the first process with all others, of which each has one with the first.
+
+    Args:
+        rank: Of this process.
+        size: Processes.
+    """
+
+    def __init__(self, rank: int, size: int) -> None:
+        self._first, self._waited_for = rank == 0, size - 1
+        self._server: socket.socket | None = None
+        self._open: dict[int, socket.socket] = {}
+        self._rank = rank
+
+    def listen(self, master: str) -> tuple[str, int]:
+        """In the first process: be ready for the others.
+
+        Args:
+            master: Name of a machine that all processes can reach.
+
+        Returns:
+            Where they reach this process: address and port.
+        """
+        family, _, _, _, where = socket.getaddrinfo(master, 1, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(where)  # sends nothing, but chooses the address of this machine on the way there
+            address = probe.getsockname()[0]
+        self._server = socket.create_server((address, 0), family=family, backlog=max(self._waited_for, 1))
+        return address, self._server.getsockname()[1]
+
+    def connect(self, address: str, port: int, timeout: float = 60.0) -> None:
+        """In another process: connect with the first one.
+
+        Raises:
+            OSError: If it cannot be reached.
+        """
+        link = socket.create_connection((address, port), timeout)
+        link.sendall(_RANK.pack(self._rank))
+        self._keep(0, link)
+
+    def lost(self) -> int | None:
+        """Rank of a process that ended without a word; None: none has."""
+        self._accept()
+        for rank, link in list(self._open.items()):
+            if not select.select([link], [], [], 0)[0]:
+                continue
+            with suppress(OSError):
+                if link.recv(1) == _BYE:
+                    self._open.pop(rank).close()
+                    continue
+            return rank
+        return None
+
+    def close(self) -> None:
+        """Part: what ends from now on is not missed. The first process, which may hold the store, leaves last."""
+        until = time.monotonic() + SILENCE
+        while self._first and self._open and time.monotonic() < until:
+            gone = self.lost()
+            if gone is None:
+                time.sleep(0.005)
+            else:
+                self._open.pop(gone).close()
+        for link in self._open.values():
+            with suppress(OSError):
+                link.sendall(_BYE)
+            link.close()
+        self._open.clear()
+        if self._server is not None:
+            self._server.close()
+
+    def _accept(self) -> None:
+        while self._server is not None and self._waited_for and select.select([self._server], [], [], 0)[0]:
+            link, _ = self._server.accept()
+            link.settimeout(SILENCE)
+            rank = link.recv(_RANK.size, socket.MSG_WAITALL)
+            if len(rank) < _RANK.size:  # it was no process of ours, or one that died at once: the store tells
+                link.close()
+                continue
+            self._waited_for -= 1
+            self._keep(int(_RANK.unpack(rank)[0]), link)
+
+    def _keep(self, rank: int, link: socket.socket) -> None:
+        link.settimeout(None)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (("TCP_KEEPIDLE", SILENCE / 2), ("TCP_KEEPINTVL", SILENCE / 8), ("TCP_KEEPCNT", 4)):
+            if hasattr(socket, name):  # Linux; elsewhere the system's own patience
+                link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), int(value))
+        self._open[rank] = link

@@ -1,0 +1,104 @@
+"""Of several processes one dies: the others notice, keep what there is, and say who."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ppbench.evaluation.links import Links
+from tests.evaluation.models import tiny_checkpoint
+from tests.kills import ROOT
+
+SCRIPT = """
+import os, signal, sys
+import torch
+import ppbench.cli.main
+import ppbench.evaluation.stream as stream, ppbench.evaluation.loop as loop
+
+torch.set_num_threads(1)
+sys.argv = ["ppbench", *sys.argv[1:]]
+rank, wanted = os.environ["RANK"], os.environ["DYING"]
+real = loop.stream
+
+def batches(*arguments):
+    for number, batch in enumerate(real(*arguments)):
+        if rank == wanted and number == 3:
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+        yield batch
+        loop._FLUSH = 0.0
+
+loop.stream = batches
+ppbench.cli.main.main()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_two(dying: int, number: int, *arguments: str) -> list[subprocess.Popen[str]]:
+    """``ppbench eval`` in two processes without torchrun, of which one gets a signal at its fourth batch."""
+    environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
+    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    environment |= {"DYING": str(dying), "SIGNAL": str(number)}
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, "eval", *arguments], env={**environment, "RANK": str(rank)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in (0, 1)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dying", [0, 1])
+def test_the_other_one_of_two_notices_a_kill(tmp_path: Path, dying: int) -> None:
+    net = str(tiny_checkpoint(tmp_path / "net.safetensors"))
+    call = ["-m", net, "-c", "fog,contrast", "-s", "1-2", "--limit", "400", "--batch-size", "16"]
+    processes = start_two(dying, signal.SIGKILL, *call, "-o", str(tmp_path / "run.json"))
+    told = [process.communicate(timeout=120) for process in processes]  # it waited for ever
+    codes = [process.returncode for process in processes]
+    assert codes[dying] == -signal.SIGKILL
+    assert codes[1 - dying] == 1, told
+    assert "Traceback" not in told[1 - dying][1]
+    if dying == 1:
+        assert "error: process 1 of 2 has ended without a word" in told[0][1]
+        assert (tmp_path / "run.json.journal").stat().st_size > 0
+    else:
+        assert told[1][0] == ""
+        assert "error:" not in told[1][1]  # the first process alone talks
+
+
+class TestLinks:
+    def test_a_process_that_parts_is_not_missed_and_one_that_dies_is(self) -> None:
+        first, second, third = (Links(rank, 3) for rank in range(3))
+        where = first.listen("localhost")
+        second.connect(*where)
+        third.connect(*where)
+        assert first.lost() is None
+        second.close()
+        assert first.lost() is None
+        third._open[0].close()  # what the system does for a process that is killed
+        assert self.soon(first) == 2
+
+    @staticmethod
+    def soon(links: Links) -> int | None:
+        until = time.monotonic() + 10
+        while links.lost() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        return links.lost()
+
+    def test_the_first_one_is_missed_too(self) -> None:
+        first, second = Links(0, 2), Links(1, 2)
+        second.connect(*first.listen("127.0.0.1"))
+        assert (first.lost(), second.lost()) == (None, None)
+        first._open[1].close()
+        assert self.soon(second) == 0
