@@ -31,7 +31,8 @@ The four of torchvision are those that the AugMix paper leaves out for this reas
 
 ALL_FOUR = ("brightness", "contrast", "saturate", "gaussian_blur")
 LARGEST_SMALL_SIZE = 64
-"""Up to this many pixels AutoAugment uses the policy found on CIFAR-10, above it the one found on ImageNet."""
+"""Up to this many pixels augmentations are as for CIFAR-10, above it as for ImageNet: AutoAugment's policy, and the
+severity of "augmix-strict"."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,12 @@ AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
             Augmentation(
                 "augmix", "image", ALL_FOUR,
                 "Hendrycks et al., AugMix: A simple data processing method to improve robustness and uncertainty, "
-                "ICLR 2020 (all 13 operations, as torchvision's default)",
+                "ICLR 2020 (13 operations and their strengths, as torchvision's default)",
             ),
             Augmentation(
                 "augmix-strict", "image", (),
                 "Hendrycks et al., AugMix: A simple data processing method to improve robustness and uncertainty, "
-                "ICLR 2020 (the paper's 9 operations)",
+                "ICLR 2020 (9 operations and their strengths, as google-research/augmix)",
             ),
             Augmentation(
                 "randaugment", "image", ALL_FOUR,
@@ -122,9 +123,10 @@ def image_augmentation(name: str, size: int) -> ImageAugmentation:
     if augmentation.where != "image":
         raise ValueError(f"{augmentation.name} does not augment single images (where: {augmentation.where})")
     if augmentation.name.startswith("augmix"):
-        from ppbench.train.augmix import AugMix
+        from ppbench.train.augmix import SEVERITY_OF_LARGE, SEVERITY_OF_SMALL, AugMix
 
-        return AugMix(all_operations=augmentation.name == "augmix")
+        papers = SEVERITY_OF_SMALL if size <= LARGEST_SMALL_SIZE else SEVERITY_OF_LARGE
+        return AugMix(papers if augmentation.name == "augmix-strict" else None)
     return _Keyed(_torchvision_policy(augmentation.name, size))
 
 

@@ -1,8 +1,9 @@
 """AugMix: an image mixed with copies of itself that went through chains of simple operations.
 
 Source: Hendrycks, Mu, Cubuk, Zoph, Gilmer and Lakshminarayanan, "AugMix: A simple data processing method to improve
-robustness and uncertainty", ICLR 2020. Operations, magnitudes and probabilities are those of
-torchvision.transforms.AugMix. That class works on tensors; on small images, PIL takes a fraction of the time.
+robustness and uncertainty", ICLR 2020. Operations, magnitudes and probabilities are either those of
+torchvision.transforms.AugMix, or those of the paper's own code, google-research/augmix (`augmentations.py`, `cifar.py`,
+`imagenet.py`). torchvision's class works on tensors; on small images, PIL takes a fraction of the time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ SEVERITY = 3
 """Magnitudes used, from the least, of `LEVELS`: torchvision's default."""
 LEVELS = 10
 """Steps from no change to the largest magnitude."""
+LEAST_LEVEL = 0.1
+"""Of the paper's code, whose levels go up to 10, the largest magnitude."""
+SEVERITY_OF_SMALL, SEVERITY_OF_LARGE = 3, 1
+"""Largest level used by the paper's code: for CIFAR, and for ImageNet."""
 
 
 class Operation(NamedTuple):
@@ -39,6 +44,12 @@ class Operation(NamedTuple):
     """From a share of the largest magnitude, 0 to 1, and the image."""
     signed: bool = False
     """Whether half the draws take the opposite of the magnitude."""
+    papers: Callable[[float, Picture], float] | None = None
+    """As ``magnitude``, of the paper's code where that differs: it cuts off fractions."""
+
+    def strength(self, share: float, image: Picture, *, strict: bool) -> float:
+        """From a share of the largest magnitude, as torchvision has it, or (strict) the paper's code."""
+        return (self.papers if strict and self.papers is not None else self.magnitude)(share, image)
 
 
 def _affine(image: Picture, *matrix: float) -> Picture:
@@ -53,6 +64,10 @@ def _up_to(largest: float) -> Callable[[float, Picture], float]:
     return lambda share, image: share * largest
 
 
+def _whole_up_to(largest: float) -> Callable[[float, Picture], float]:
+    return lambda share, image: int(share * largest)
+
+
 def _posterize_bits(share: float, image: Picture) -> float:
     return 4 - round(share * 4)
 
@@ -65,14 +80,32 @@ PAPER_OPERATIONS = (
     Operation("ShearX", lambda image, m: _affine(image, 1, m, 0, 0, 1, 0), _up_to(0.3), True),
     Operation("ShearY", lambda image, m: _affine(image, 1, 0, 0, m, 1, 0), _up_to(0.3), True),
     Operation(
-        "TranslateX", lambda image, m: _affine(image, 1, 0, -int(m), 0, 1, 0), lambda s, i: s * i.width / 3, True
+        "TranslateX",
+        lambda image, m: _affine(image, 1, 0, -int(m), 0, 1, 0),
+        lambda s, i: s * i.width / 3,
+        True,
+        papers=lambda s, i: int(s * i.width / 3),
     ),
     Operation(
-        "TranslateY", lambda image, m: _affine(image, 1, 0, 0, 0, 1, -int(m)), lambda s, i: s * i.height / 3, True
+        "TranslateY",
+        lambda image, m: _affine(image, 1, 0, 0, 0, 1, -int(m)),
+        lambda s, i: s * i.height / 3,
+        True,
+        papers=lambda s, i: int(s * i.height / 3),
     ),
-    Operation("Rotate", _rotate, _up_to(30), True),
-    Operation("Posterize", lambda image, m: ImageOps.posterize(image, int(m)), _posterize_bits),
-    Operation("Solarize", lambda image, m: ImageOps.solarize(image, math.ceil(m)), lambda s, i: 255 * (1 - s)),
+    Operation("Rotate", _rotate, _up_to(30), True, papers=_whole_up_to(30)),
+    Operation(
+        "Posterize",
+        lambda image, m: ImageOps.posterize(image, int(m)),
+        _posterize_bits,
+        papers=lambda s, i: 4 - int(s * 4),
+    ),
+    Operation(
+        "Solarize",
+        lambda image, m: ImageOps.solarize(image, math.ceil(m)),
+        lambda s, i: 255 * (1 - s),
+        papers=lambda s, i: 256 - int(s * 256),
+    ),
     Operation("AutoContrast", lambda image, m: ImageOps.autocontrast(image), _up_to(0)),
     Operation("Equalize", lambda image, m: ImageOps.equalize(image), _up_to(0)),
 )
@@ -90,15 +123,20 @@ OVERLAPPING_OPERATIONS = (
 class AugMix:
     """``(1 - m) image + m sum_i w_i chain_i(image)`` with m uniform and w from Dirichlet(1, 1, 1).
 
-    A chain is 1 to 3 operations (uniform), each drawn from all with equal probability. torchvision cuts off the
-    fractions of the mixture; here they are rounded, so that an image does not get darker by being mixed.
+    A chain is 1 to 3 operations (uniform), each drawn from all with equal probability. torchvision's magnitudes are the
+    least 3 of 10 equal steps from no change to the largest. The paper's code draws a level for every operation, uniform
+    on 0.1 to its severity, and takes a tenth of it as the share of the largest. torchvision cuts off the fractions of
+    the mixture, and the paper's code keeps them; here they are rounded, so that an image does not get darker by being
+    mixed.
 
     Args:
-        all_operations: Whether to use the operations that overlap with test corruptions as well.
+        severity: The paper's severity, with which its operations and strengths are used; None: torchvision's strengths,
+            and the operations that overlap with test corruptions as well.
     """
 
-    def __init__(self, all_operations: bool) -> None:
-        self.operations = PAPER_OPERATIONS + (OVERLAPPING_OPERATIONS if all_operations else ())
+    def __init__(self, severity: float | None = None) -> None:
+        self.severity = severity
+        self.operations = PAPER_OPERATIONS + (OVERLAPPING_OPERATIONS if severity is None else ())
 
     def __call__(self, image: Tensor, key: int) -> Tensor:
         """Augment ``(C, H, W)`` uint8, C 1 or 3, by draws that depend on the key alone."""
@@ -115,11 +153,17 @@ class AugMix:
         """Apply 1 to 3 operations, one after the other."""
         for _ in range(random.randint(1, DEPTH)):
             operation = random.choice(self.operations)
-            magnitude = operation.magnitude(random.randrange(SEVERITY) / (LEVELS - 1), picture)
+            magnitude = operation.strength(self._share(random), picture, strict=self.severity is not None)
             if operation.signed and random.random() < 0.5:
                 magnitude = -magnitude
             picture = operation.apply(picture, magnitude)
         return picture
+
+    def _share(self, random: Random) -> float:
+        """Of the largest magnitude, 0 to 1."""
+        if self.severity is None:
+            return random.randrange(SEVERITY) / (LEVELS - 1)
+        return random.uniform(LEAST_LEVEL, self.severity) / LEVELS
 
 
 def to_pil(image: Tensor) -> Picture:

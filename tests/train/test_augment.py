@@ -86,7 +86,7 @@ def operations_of(name: str, size: int) -> set[str]:
         return set(transforms.RandAugment()._augmentation_space(31, (32, 32)))
     if name == "trivialaugment":
         return set(transforms.TrivialAugmentWide()._augmentation_space(31))
-    return {operation.name for operation in AugMix(all_operations=name == "augmix").operations}
+    return {operation.name for operation in AugMix(None if name == "augmix" else 3).operations}
 
 
 @pytest.mark.parametrize("size", [64, 65])
@@ -182,7 +182,7 @@ class TestAugMix:
                 assert np.abs(ours - np.asarray(theirs, int)).max() <= 1
 
     def test_a_mixture_lies_between_the_image_and_its_chains(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        augment, image = AugMix(all_operations=True), picture()
+        augment, image = AugMix(), picture()
         chains: list[np.ndarray] = []
         make = augment.chain
 
@@ -200,12 +200,12 @@ class TestAugMix:
             assert (mixed <= everything.max(0)).all()
 
     def test_chains_of_no_change_leave_the_image(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        augment, image = AugMix(all_operations=True), picture()
+        augment, image = AugMix(), picture()
         monkeypatch.setattr(augment, "chain", lambda source, _: source)
         assert all(torch.equal(augment(image, key), image) for key in range(50))
 
     def test_chains_are_one_to_three_operations_of_all(self) -> None:
-        augment, taken, lengths = AugMix(all_operations=True), Counter[str](), Counter[int]()
+        augment, taken, lengths = AugMix(), Counter[str](), Counter[int]()
         augment.operations = tuple(
             op._replace(apply=lambda image, _, name=op.name: steps.append(name) or image) for op in augment.operations
         )
@@ -220,6 +220,54 @@ class TestAugMix:
         assert min(lengths.values()) > 1850
         assert set(taken) == {op.name for op in ALL_OPERATIONS}
         assert min(taken.values()) > 0.9 * 12_000 / 13
+
+
+def levels_of_the_paper(name: str, level: float, size: int) -> float:
+    """The magnitude of a level, 0 to 10, written after augmentations.py of google-research/augmix."""
+    whole = {"Rotate": 30, "Posterize": 4, "Solarize": 256, "TranslateX": size / 3, "TranslateY": size / 3}
+    if name in whole:
+        found = int(level * whole[name] / 10)
+        return {"Posterize": 4 - found, "Solarize": 256 - found}.get(name, found)
+    return {"ShearX": level * 0.3 / 10, "ShearY": level * 0.3 / 10}.get(name, 0.0)
+
+
+class TestStrictAugMix:
+    @pytest.mark.parametrize("operation", PAPER_OPERATIONS, ids=lambda operation: operation.name)
+    def test_levels_are_those_of_the_papers_code(self, operation: Operation) -> None:
+        canvas = Image.new("RGB", (32, 32))
+        for level in np.linspace(0.1, 10, 400):
+            ours = operation.strength(level / 10, canvas, strict=True)
+            assert ours == pytest.approx(levels_of_the_paper(operation.name, level, 32), abs=1e-12)
+
+    @pytest.mark.parametrize(("size", "severity"), [(32, 3), (64, 3), (224, 1)])
+    def test_they_are_drawn_uniformly_for_every_operation(self, size: int, severity: int) -> None:
+        augment = image_augmentation("augmix-strict", size)
+        assert isinstance(augment, AugMix)
+        taken: dict[str, list[float]] = {op.name: [] for op in PAPER_OPERATIONS}
+        augment.operations = tuple(
+            op._replace(apply=lambda image, m, name=op.name: taken[name].append(m) or image)
+            for op in augment.operations
+        )
+        source, canvas = random.Random(1), Image.new("L", (size, size))
+        for _ in range(3000):
+            augment.chain(canvas, source)
+        assert sum(map(len, taken.values())) == pytest.approx(6000, rel=0.04)
+        levels = np.linspace(0.1, severity, 2001)
+        for name, found in taken.items():
+            expected = [levels_of_the_paper(name, level, size) for level in levels]
+            sizes = np.abs(found)
+            assert len(found) > 550
+            assert min(expected) - 1e-9 <= sizes.min() <= sizes.max() <= max(expected) + 1e-9
+            assert sizes.mean() == pytest.approx(np.mean(expected), abs=5 * np.std(expected) / 550**0.5 + 1e-9)
+            if name in ("ShearX", "Rotate", "TranslateY"):
+                assert np.mean(np.sign(found)) == pytest.approx(0, abs=0.2)
+        bits = 4 - np.mean(np.asarray(taken["Posterize"]) == 3)
+        assert bits == pytest.approx(4 - max(severity - 2.5, 0) / (severity - 0.1), abs=0.08)
+
+    def test_torchvisions_are_others(self) -> None:
+        assert isinstance(augment := image_augmentation("augmix", 32), AugMix)
+        assert augment.severity is None
+        assert {augment._share(random.Random(key)) for key in range(50)} == {0, 1 / 9, 2 / 9}
 
 
 @pytest.mark.parametrize("channels", [1, 3])
