@@ -8,11 +8,12 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from ppbench.errors import PpbenchError
@@ -36,26 +37,39 @@ def ordered_map(
         ahead: Tasks handed out, per worker, before the first result is waited for.
 
     Raises:
-        PpbenchError: If a worker process is killed.
+        PpbenchError: If a worker process is killed, or cannot start.
         Exception: What the function raises.
     """
     if workers == 0:
         yield from map(start(), tasks)
         return
+    if _is_starting():
+        os._exit(_NO_GUARD)  # else each would start as many again
     context = multiprocessing.get_context("spawn")
     watched, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(start, watched))
+    try:
+        pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(start, watched))
+    except OSError as error:  # its locks lie in /dev/shm
+        raise PpbenchError(
+            f"worker processes cannot be started ({error.strerror or error}; is /dev/shm full?)",
+            "Try without: `--workers 0`.",
+        ) from error
     waiting: deque[Future[R]] = deque()
+    processes: set[BaseProcess] = set()
     try:
         for task in tasks:
             with _interrupts_ignored():  # any submission may start a process
                 waiting.append(pool.submit(_run, task))
+            if len(processes) < workers:
+                processes.update(multiprocessing.active_children())
             if len(waiting) > ahead * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
-        raise PpbenchError("a worker process was killed (out of memory?)", "Try fewer: `--workers 1`.") from error
+        held.close()  # the workers do not heed SIGTERM, with which the pool would end them
+        pool.shutdown(wait=True)
+        raise _why([process.exitcode for process in processes]) from error
     finally:
         # What is left here is not wanted: after an error, Ctrl-C, or where the reader stopped early.
         if waiting:
@@ -63,6 +77,26 @@ def ordered_map(
         pool.shutdown(wait=True, cancel_futures=True)
         held.close()
         watched.close()
+
+
+def _is_starting() -> bool:
+    """Whether this is a worker process that still reads the script which has started it."""
+    return bool(getattr(multiprocessing.current_process(), "_inheriting", False))
+
+
+def _why(codes: Collection[int | None]) -> PpbenchError:
+    """What the exit codes of the worker processes tell of the first that ended."""
+    if _NO_GUARD in codes:
+        return PpbenchError(
+            "every worker process reads the script that starts it, and this one starts the work while it is read",
+            'Put the call under `if __name__ == "__main__":`. Or take no workers: `workers=0`.',
+        )
+    if any(code is not None and code < 0 and code != -signal.SIGTERM for code in codes):
+        return PpbenchError("a worker process was killed (out of memory?)", "Try fewer: `--workers 1`.")
+    return PpbenchError(
+        "a worker process ended by itself; what it said is above",
+        'Try without: `--workers 0`. A script needs `if __name__ == "__main__":`, and has to be a file.',
+    )
 
 
 def usable_cores() -> int:
@@ -83,11 +117,15 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+_NO_GUARD = 97
+"""Exit code of a worker process that was about to start workers of its own."""
+
 _function: Callable[[Any], Any]
 
 
 def _start_worker(start: Callable[[], Callable[[Any], Any]], watched: Connection) -> None:
     global _function
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent gets it too, and ends its workers
     threading.Thread(target=_end_with_the_parent, args=(watched,), daemon=True).start()
     use_one_thread()
     _function = start()

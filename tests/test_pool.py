@@ -49,6 +49,74 @@ def test_a_killed_worker_is_told() -> None:
         list(ordered_map(partial(start, 1), [1, 2, 14, 3], 1))
 
 
+WITHOUT_GUARD = """
+from ppbench.errors import PpbenchError
+from ppbench.pool import ordered_map
+
+def start():
+    return str
+
+try:
+    print(list(ordered_map(start, range(3), 2)))
+except PpbenchError as error:
+    print("told:", error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["script.py"], "told: every worker process reads the script"), (["-"], "told: a worker process ended by itself")],
+    ids=["file", "stdin"],
+)
+def test_a_script_without_a_guard_is_told_of_it_not_of_memory(tmp_path: Path, arguments: list[str], said: str) -> None:
+    (tmp_path / "script.py").write_text(WITHOUT_GUARD)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=tmp_path, input=WITHOUT_GUARD, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    assert done.stdout.startswith(said), done
+    assert 'if __name__ == "__main__":' in done.stdout
+    assert "memory" not in done.stdout
+
+
+def test_a_machine_without_room_for_locks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ppbench.pool.ProcessPoolExecutor", full)
+    with pytest.raises(PpbenchError, match=r"No space left on device; is /dev/shm full\?") as caught:
+        list(ordered_map(partial(start, 1), [1], 1))
+    assert "`--workers 0`" in caught.value.hint
+
+
+TERMINATED = """
+import os, signal, sys, time
+from ppbench.pool import ordered_map
+
+def start():
+    return lambda task: time.sleep(0.05)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for number, _ in enumerate(ordered_map(start, range(10**6), 2)):
+            if number == 4:
+                os.killpg(0, signal.SIGTERM)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_sigterm_to_all_processes_is_the_parents_to_heed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(TERMINATED)
+    done = subprocess.run(
+        [sys.executable, str(script)], start_new_session=True, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
+
+
 def test_tasks_are_taken_only_a_little_ahead() -> None:
     taken: list[int] = []
     tasks = (taken.append(task) or task for task in range(100) if task not in (13, 14))

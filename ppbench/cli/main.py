@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -87,6 +88,7 @@ def _options(
 def main() -> None:
     """Entry point of the ``ppbench`` command."""
     wait_without_spinning()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what asks to end, ends as Ctrl-C does
     try:
         app()
     except Exception:  # what is the user's to mend, `Commands` has caught

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import nn
 
 from ppbench.files import check_writable
@@ -23,10 +22,11 @@ from ppbench.train.finished import card_of_finished, check_same_classes
 from ppbench.train.images import transforms_of
 from ppbench.train.interrupts import Interrupts
 from ppbench.train.job import Job, check_device, check_enough_images, check_numbers, useful_workers
-from ppbench.train.loaders import Loaders, loader, validation_batch_size
+from ppbench.train.loaders import Loaders, failures_of_workers, loader, validation_batch_size
 from ppbench.train.logs import logs_in
 from ppbench.train.module import Classifier
 from ppbench.train.network import canonical_name, change_of_images, load_start, make_card, make_network
+from ppbench.train.processes import environment_for, own_rank
 from ppbench.train.recipe import TrainRecipe
 from ppbench.train.state import KeepState, PartFolder, StateFiles
 
@@ -89,12 +89,13 @@ def train(
     where = parse_augmentation(recipe.augment).where
     check_numbers(workers, validate_every)
     check_device(recipe, device, devices)
+    environment_for(devices)  # tells at once of a launcher that has started others
     check_writable(output)
     start = None if initial is None else load_start(initial, recipe)
     began_with = start and weights_hash(start.model)
     there = None if overwrite else card_of_finished(output, recipe, began_with)
     loaded = load_training_data(recipe, data, classes)
-    first = getattr(rank_zero_only, "rank", 0) == 0
+    first = own_rank() == 0
     say = report if first else _silent
     if there is not None:
         check_same_classes(output, there, loaded)
@@ -134,7 +135,7 @@ def _fit(
     """Train to the end, from a state if there is one."""
     if state is not None:
         say(f"resuming from {state}")
-    with _determinism_restored(), Interrupts() as interrupts:
+    with _determinism_restored(), failures_of_workers(job.workers), Interrupts() as interrupts:
         trainer = _trainer(job, part, (*callbacks, interrupts), logger)
         trainer.fit(module, datamodule=Loaders(job), ckpt_path=state, weights_only=True)
 
@@ -157,7 +158,7 @@ def _trainer(job: Job, part: PartFolder, callbacks: Sequence[Callback], logger: 
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         callbacks=[*callbacks, KeepState(files)],
-        plugins=[files],
+        plugins=[files, environment_for(job.processes)],
         logger=logger,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -171,7 +172,7 @@ def _clean_accuracy(network: nn.Module, card: Card, job: Job) -> float:
     network = network.to(job.device).eval()
     mean, std = (torch.tensor(values, device=job.device).view(-1, 1, 1) for values in (card.mean, card.std))
     right = 0
-    with torch.inference_mode():
+    with failures_of_workers(job.workers), torch.inference_mode():
         for batch in loader(ValidationBatches(job.data.test, job.cut, validation_batch_size(job)), job):
             if isinstance(batch, Exception):
                 raise batch

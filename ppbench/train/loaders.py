@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.queues import Queue
 from typing import Any
 
 import lightning
 import torch
 from torch.utils.data import DataLoader
 
+from ppbench.errors import PpbenchError
 from ppbench.train.batches import Share, TrainingBatches, ValidationBatches
 from ppbench.train.interrupts import ignore_interrupts
 from ppbench.train.job import Job
@@ -44,9 +50,40 @@ def loader(batches: Any, job: Job) -> DataLoader[Any]:
         batch_size=None,
         num_workers=job.workers,
         pin_memory=job.device.type == "cuda",
-        worker_init_fn=ignore_interrupts,
+        worker_init_fn=start_worker,
         generator=torch.Generator(),  # else it draws a seed for its workers, which use none, from the global one
     )
+
+
+def start_worker(number: int) -> None:
+    """In a loader's worker process: leave signals to the parent, and end if a batch cannot be handed over."""
+    ignore_interrupts()
+    # By itself Python drops what it cannot send, for which the parent would wait for ever.
+    Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
+
+
+def _end(error: Exception, batch: object) -> None:
+    os._exit(1)
+
+
+@contextmanager
+def failures_of_workers(workers: int) -> Iterator[None]:
+    """What torch and the system say of workers that cannot work, in words that help.
+
+    Raises:
+        PpbenchError: If one was killed, or could not start or hand over its batches.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        no_room = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.ENOMEM)
+        if workers == 0 or not (no_room or "DataLoader worker" in str(error)):
+            raise
+        raise PpbenchError(
+            "a process that loads images could not hand them over, or was killed (too little memory in /dev/shm, or "
+            "at all?)",
+            "Load without such processes: `--workers 0`. Or give a container more: `docker run --shm-size 2g`.",
+        ) from error
 
 
 def validation_batch_size(job: Job) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from typer.testing import CliRunner
 from ppbench.cli.main import app
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.train.recipe import recipe_names
-from tests.processes import interrupt, ppbench_process
+from tests.processes import ppbench_process
 from tests.train.trees import write_image_folders
 from tests.trees import write_fashion_mnist
 
@@ -69,22 +71,68 @@ def test_a_folder_of_images_is_trained_on_and_the_result_evaluated(
     assert measured.exit_code == 0, measured.output
 
 
-def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    data = write_fashion_mnist(tmp_path / "data", train=1000)
+@pytest.mark.parametrize(
+    ("number", "everyone", "workers"),
+    [(signal.SIGINT, True, 1), (signal.SIGTERM, False, 2), (signal.SIGTERM, True, 2)],
+    ids=["ctrl-c", "sigterm", "sigterm to the workers too"],
+)
+def test_a_signal_ends_it_with_130_and_the_state_is_kept(
+    tmp_path: Path, number: int, everyone: bool, workers: int
+) -> None:
+    data = write_fashion_mnist(tmp_path / "data", train=300)
     output = tmp_path / "net.safetensors"
     call = ["train", "--model", "resnet8", "--data", str(data), "--output", str(output), "--device", "cpu"]
-    call += ["--augment", "trivialaugment", "--workers", "1"]
+    call += ["--augment", "trivialaugment", "--workers", str(workers)]
     state, deadline = tmp_path / "net.safetensors.part" / "last.ckpt", time.monotonic() + 120
-    with ppbench_process(*call, "--epochs", "200") as process:
+    with ppbench_process(*call, "--epochs", "400") as process:
         while not state.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        stdout, stderr = interrupt(process)
+        (os.killpg if everyone else os.kill)(process.pid, number)
+        stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr.decode()
     assert b"Traceback" not in stderr
     assert b"interrupted" in stderr
     assert stdout == b""
     assert state.exists()
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "x", "SLURM_LOCALID": "2"},
+        {"RANK": "0", "WORLD_SIZE": ""},
+        {"OMPI_COMM_WORLD_SIZE": "2", "PMI_SIZE": "2", "PMI_RANK": "1", "CUDA_VISIBLE_DEVICES": ""},
+    ],
+    ids=["a Slurm job", "empty", "MPI"],
+)
+def test_what_a_launcher_left_is_no_other_process(tmp_path: Path, environment: dict[str, str]) -> None:
+    data, output = write_fashion_mnist(tmp_path / "data", 20, 10), tmp_path / "net.safetensors"
+    call = ["train", "--data", str(data), "-o", str(output), "--epochs", "1", "--batch-size", "10", "--device", "cpu"]
+    result = runner.invoke(app, call, env=environment)
+    assert result.exit_code == 0, result.output
+    assert output.is_file()
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"RANK": "0", "WORLD_SIZE": "2"}, "WORLD_SIZE=2 is set, MASTER_ADDR and MASTER_PORT not"),
+        (
+            {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29999"},
+            "--devices 1 is not allowed: the launcher has started 2 process(es)",
+        ),
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "1"}, "the launcher has started 4 process(es)"),
+        ({"RANK": "x"}, "RANK=x is not a whole number"),
+    ],
+)
+def test_processes_that_do_not_fit_are_named(tmp_path: Path, environment: dict[str, str], message: str) -> None:
+    data = write_fashion_mnist(tmp_path / "data", 20, 10)
+    call = ["train", "--data", str(data), "-o", str(tmp_path / "net.safetensors"), "--device", "cpu"]
+    result = runner.invoke(app, call, env=environment)
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 @pytest.mark.parametrize(
