@@ -11,51 +11,112 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-_EVERY = 20
-"""Steps between two looks at the loss, since reading it waits for the device."""
+LINES_EVERY = 10.0
+"""Seconds between two lines within an epoch, where stderr is no terminal."""
+
+_DRAWN_EVERY = 0.5
+"""Seconds between two looks at the loss on a terminal, since reading it waits for the device."""
+
+
+class Pace:
+    """How fast a run goes, and how long the rest of it will take, tests included.
+
+    The first step does not count: loaders start in it, and kernels are chosen.
+
+    Args:
+        step: Steps done before, by a run that is gone on with.
+        steps: Of the whole run.
+        batch_size: Images of a step.
+    """
+
+    def __init__(self, step: int, steps: int, batch_size: int) -> None:
+        self.steps, self.batch_size = steps, batch_size
+        self._start = self._seen = step
+        self._began = self._looked = time.monotonic()
+        self._counts = False
+
+    def is_due(self, step: int, every: float) -> bool:
+        """After each step: whether so many seconds have passed since the last look."""
+        now = time.monotonic()
+        if not self._counts:
+            self._counts = True
+            self._start = self._seen = step
+            self._began = now
+        return now - self._looked >= every
+
+    def look(self, step: int) -> str:
+        """For people: images per second since the last look, and the time left."""
+        now = time.monotonic()
+        images, seconds = (step - self._seen) * self.batch_size, now - max(self._looked, self._began)
+        self._seen, self._looked = step, now
+        rate = images / max(seconds, 1e-3)
+        shown = "-" if images <= 0 else f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+        return f"{shown} images/s  {self.left(step)} left"
+
+    def left(self, step: int) -> str:
+        """The time left after a step, ``h:mm:ss``; "?" if it is not known yet."""
+        done = step - self._start
+        return "?" if done <= 0 else _duration((time.monotonic() - self._began) * (self.steps - step) / done)
 
 
 class RichTraining(Callback):
-    """Moves a Rich progress bar over all epochs, with the loss."""
+    """Moves a Rich progress bar over all epochs, with the loss, the rate and the time left."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self.progress, self.task = progress, task
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Begin where the run begins, which after a kill is not at zero."""
+        self.pace = Pace(trainer.global_step, module.steps, module.recipe.batch_size)
         if trainer.is_global_zero:
             self.progress.reset(self.task, total=module.steps, completed=trainer.global_step, visible=True)
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
         """One step further."""
-        self.progress.update(self.task, completed=trainer.global_step)
-        if index % _EVERY == 0:
-            text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss {float(outputs['loss']):.3f}"
-            self.progress.update(self.task, description=text + _accuracy(module.last_accuracy))
+        step = trainer.global_step
+        self.progress.update(self.task, completed=step)
+        if self.pace.is_due(step, _DRAWN_EVERY) or trainer.is_last_batch:
+            text = _where(trainer, index) + f"  loss {float(outputs['loss']):.3f}" + _accuracy(module.last_accuracy)
+            self.progress.update(self.task, description=text, pace=self.pace.look(step))
 
 
 class LinesOfTraining(Callback):
-    """Says a line at the end of every epoch, for files and pipes."""
+    """Says a line now and then, and at the end of every epoch, for files and pipes.
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
-        self.start, self.first = 0.0, 0
+    Args:
+        say: Takes a line.
+        every: Seconds between two lines within an epoch.
+    """
+
+    def __init__(self, say: Callable[[str], None], every: float = LINES_EVERY) -> None:
+        self.say, self.every = say, every
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Note when and where the run began."""
-        self.start, self.first = time.monotonic(), trainer.global_step
+        self.pace = Pace(trainer.global_step, module.steps, module.recipe.batch_size)
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        """Say how far the epoch is, if it is time; its end has a line of its own."""
+        step = trainer.global_step
+        if self.pace.is_due(step, self.every) and trainer.is_global_zero and not trainer.is_last_batch:
+            self.say(f"{_where(trainer, index)}  loss {float(outputs['loss']):.4f}  {self.pace.look(step)}")
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """Say how the epoch went and how long the rest will take."""
-        done = trainer.global_step
-        left = (time.monotonic() - self.start) * (module.steps - done) / max(done - self.first, 1)
         if trainer.is_global_zero:
             self.say(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss {module.loss:.4f}"
-                f"{_accuracy(module.accuracy)}  {_duration(left)} left"
+                f"{_accuracy(module.accuracy)}  {self.pace.left(trainer.global_step)} left"
             )
+
+
+def _where(trainer: Any, index: int) -> str:
+    """Epoch and step, counted from 1."""
+    return (
+        f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  step {index + 1:,}/{trainer.num_training_batches:,}"
+    )
 
 
 def _accuracy(value: float | None) -> str:
@@ -69,7 +130,7 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def training_progress(console: Console, say: Callable[[str], None]) -> Iterator[Callback]:
-    """On a terminal a bar with elapsed and remaining time while the context lasts; elsewhere a line per epoch."""
+    """On a terminal a bar with rate, elapsed and remaining time while the context lasts; elsewhere lines."""
     if not console.is_terminal:
         yield LinesOfTraining(say)
         return
@@ -77,11 +138,11 @@ def training_progress(console: Console, say: Callable[[str], None]) -> Iterator[
         TextColumn("{task.description}"),
         BarColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("elapsed"),
+        TextColumn("{task.fields[pace]}"),
     )
     with Progress(*columns, console=console) as progress:
-        yield RichTraining(progress, progress.add_task("training", total=None, visible=False))
+        yield RichTraining(progress, progress.add_task("training", total=None, visible=False, pace=""))
 
 
 @contextmanager
