@@ -14,6 +14,8 @@ from ppbench.cli.options import ArchitectureOption, InputSizeOption, MeanOption,
 from ppbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ppbench.models.card import Card
     from ppbench.models.checkpoint import Checkpoint
     from ppbench.train.statistics import StatisticsImages
@@ -95,7 +97,7 @@ def convert(
     target = output_file or Path(f"{_short(model)}-pp{push_pull}.safetensors")
     _check_target(model, target)
     options = parse_card_options(preset, mean, std, input_size, architecture)
-    made = _convert(model, options, push_pull, inhibition, trainable_inhibition, rectified_push)
+    plain, made = _convert(model, options, push_pull, inhibition, trainable_inhibition, rectified_push)
     overrides = {"epochs": epochs, "lr": lr, "dataset": dataset, "seed": seed}
     settings = None if recipe is None else _training_settings(recipe, made.card, overrides)
     chosen, how = _statistics(made, None if keep_statistics else data, dataset, images, seed, keep_statistics)
@@ -110,8 +112,13 @@ def convert(
         return
     if chosen is not None:
         _estimate(made, chosen, device)
+    if chosen is None and data is not None:
+        chosen = _images(dataset, data, made.card, images, seed)
+    lost = _say_what_is_left(plain, made, chosen, device)
     if settings is None or data is None:
         _save(target, made, card)
+        if lost:
+            output.say(f"fine-tuning brings it back: {_fine_tuning(target, card, dataset, data)}")
         output.data(_line(target, card))
         return
     from ppbench.cli.train import run_training
@@ -163,7 +170,10 @@ def _check_finished(target: Path, card: Card, settings: Any) -> None:
 
 def _convert(
     model: str, options: Any, push_pull: int, inhibition: float, trainable_inhibition: bool, rectified_push: bool
-) -> Checkpoint:
+) -> tuple[nn.Module, Checkpoint]:
+    """The plain network, and the one made of it."""
+    from copy import deepcopy
+
     from ppbench.cli.eval import downloading
     from ppbench.evaluation.subjects import resolve_model
     from ppbench.models.checkpoint import Checkpoint
@@ -171,7 +181,8 @@ def _convert(
 
     with downloading() as told:
         subject = resolve_model(model, options, told)
-    return convert_to_push_pull(
+    plain = deepcopy(subject.model)  # what is converted is changed in place
+    return plain, convert_to_push_pull(
         subject.name,
         Checkpoint(subject.model, subject.card),
         push_pull,
@@ -222,10 +233,58 @@ def _statistics(
             "Give training images to estimate them from: `--data DIR --images 2000`. "
             "Or keep them: `--keep-statistics`.",
         )
+    chosen = _images(dataset, data, made.card, images, seed)
+    return chosen, {"dataset": dataset, "images": len(chosen), "seed": seed}
+
+
+def _images(dataset: str, data: Path, card: Card, images: int, seed: int) -> StatisticsImages:
     from ppbench.train.statistics import StatisticsImages
 
-    chosen = StatisticsImages(dataset, data, made.card, images, seed)
-    return chosen, {"dataset": dataset, "images": len(chosen), "seed": seed}
+    return StatisticsImages(dataset, data, card, images, seed)
+
+
+def _say_what_is_left(plain: nn.Module, made: Checkpoint, images: StatisticsImages | None, device: str) -> bool:
+    """Say how much of the plain network's accuracy is left; returns whether some is lost, or that is not known."""
+    if images is None:
+        output.say("how much accuracy is left is not known: no images were given (`--data DIR`)")
+        return True
+    if images.num_classes != made.card.num_classes:
+        output.say(
+            f"how much accuracy is left is not known: the images have {images.num_classes} classes, the network "
+            f"{made.card.num_classes}"
+        )
+        return True
+    from ppbench.evaluation.devices import choose_device
+    from ppbench.models.convert import share_right
+
+    where = choose_device(device)
+    before, after = (share_right(net.to(where), images.labelled_batches(where)) for net in (plain, made.model))
+    made.model.cpu()
+    if before < 2 / images.num_classes:
+        output.say(
+            f"how much accuracy is left is not known: the plain network is right on {before:.1%} of these images, "
+            "so that their classes may be others, or in another order"
+        )
+        return True
+    output.say(f"accuracy on {len(images):,} training images: {100 * before:.1f} -> {100 * after:.1f} %")
+    return before - after > _NOTHING_LOST
+
+
+_NOTHING_LOST = 0.01
+"""Share of the images by which the accuracy may fall without advice."""
+
+
+def _fine_tuning(target: Path, card: Card, dataset: str, data: Path | None) -> str:
+    """A command, or for networks that ppbench does not train what to do instead."""
+    from ppbench.models.external import is_external
+
+    if is_external(card.architecture):
+        return "train it on in your own code (`ppbench.with_push_pull`)"
+    words = ["ppbench", "train", "--init", str(target), "--dataset", dataset, "--data", str(data or "DIR")]
+    if dataset == "imagefolder" and data is not None and not (data / "train").is_dir():
+        words += ["--val-fraction", "0.1"]
+    words += ["--recipe", "finetune", "-o", str(target.with_name(f"{target.stem}-tuned.safetensors"))]
+    return f"`{shlex.join(words)}`"
 
 
 def _estimate(made: Checkpoint, images: StatisticsImages, device: str) -> None:

@@ -111,6 +111,22 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor]) -> int:
     return count
 
 
+def share_right(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """The share of images whose label has the highest output, 0 to 1.
+
+    Args:
+        model: On the device of the batches; it is put into eval mode.
+        batches: Preprocessed images ``(n, C, H, W)`` and labels ``(n,)``, at least one.
+    """
+    model.eval()
+    right, count = 0, 0
+    with torch.inference_mode():
+        for x, labels in batches:
+            right += int((model(x).argmax(1) == labels).sum())
+            count += len(labels)
+    return right / count
+
+
 def _batch_norms(model: nn.Module) -> Iterator[_BatchNorm]:
     return (m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None)
 

@@ -46,6 +46,8 @@ class StatisticsImages:
         in_files = dataset in ("imagenet", "imagefolder")
         ids, labels, self._load = _in_files(folder, card) if in_files else _in_memory(dataset, folder, card)
         self._order = stratified_order(ids, labels, seed)[:count]
+        self._labels = labels
+        self.num_classes = int(labels.max()) + 1
 
     def __len__(self) -> int:
         """Images that are used: whole batches only, so that all images count alike."""
@@ -57,13 +59,22 @@ class StatisticsImages:
         Raises:
             DataError: If an image cannot be read.
         """
+        return (x for x, _ in self.labelled_batches(device))
+
+    def labelled_batches(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """As `batches`, with labels ``(n,)`` int64 of 0 to ``num_classes - 1``.
+
+        Raises:
+            DataError: If an image cannot be read.
+        """
         mean, std = (torch.tensor(v, device=device).view(-1, 1, 1) * 255 for v in (self._card.mean, self._card.std))
         for start in range(0, len(self), self._batch):
-            pixels = self._load(self._order[start : start + self._batch])
+            rows = self._order[start : start + self._batch]
+            pixels = self._load(rows)
             if pixels.shape[1] == 1:
                 pixels = pixels.expand(-1, self._card.in_channels, -1, -1)
             x = pixels.to(device).to(torch.float32, memory_format=torch.channels_last, copy=True)
-            yield x.sub_(mean).div_(std)
+            yield x.sub_(mean).div_(std), torch.from_numpy(self._labels[rows]).to(device)
 
     @property
     def _batch(self) -> int:

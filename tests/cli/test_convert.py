@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,38 @@ def test_the_embedded_network_gets_push_pull_and_statistics_and_is_evaluated(tmp
     few = ["-c", "fog", "-s", "1", "--limit", "20", "--workers", "0", "--force", "-o", str(tmp_path / "run.json")]
     measured = runner.invoke(app, ["eval", "-m", str(target), *few])
     assert measured.exit_code == 0, measured.output
+
+
+def test_what_accuracy_is_left_is_said_and_what_brings_it_back(tmp_path: Path, target: Path) -> None:
+    data = write_fashion_mnist(tmp_path / "data")
+    call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 256)
+    result = run(*call, "--output", target)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stderr.split())
+    found = re.search(r"accuracy on 256 training images: (\d+\.\d) -> (\d+\.\d) %", said)
+    assert found, said
+    before, after = map(float, found.groups())
+    assert before > 85
+    assert after < before - 10
+    (command,) = re.findall(r"fine-tuning brings it back: `ppbench (.*)`", said)
+    tuned = runner.invoke(app, [*shlex.split(command), "--epochs", "1", "--fraction", "0.2", "--device", "cpu"])
+    assert tuned.exit_code == 0, tuned.output
+    assert target.with_name("made-tuned.safetensors").is_file()
+    kept = run(*call, "--inhibition", 0, "--keep-statistics", "--output", tmp_path / "same.safetensors")
+    assert f"accuracy on 256 training images: {before:.1f} -> {before:.1f} %" in kept.stderr
+    assert "fine-tuning" not in kept.stderr
+
+
+def test_what_is_not_known_of_the_accuracy_is_said(tmp_path: Path, target: Path) -> None:
+    result = run("--model", PLAIN, "--keep-statistics", "--output", target)
+    assert "how much accuracy is left is not known: no images were given" in result.stderr
+    assert "--data DIR --recipe finetune" in " ".join(result.stderr.split())
+    folder = write_class_folders(tmp_path / "images", classes=2, per_class=3, size=40)
+    card = card_of("torchvision:mobilenet_v3_small", input_size=32, resize=36)
+    save_checkpoint(tmp_path / "net.safetensors", trained(torchvision.models.mobilenet_v3_small(num_classes=5)), card)
+    result = run("--model", tmp_path / "net.safetensors", "--data", folder, "--output", tmp_path / "other.safetensors")
+    assert "the images have 2 classes, the network 5" in " ".join(result.stderr.split())
+    assert "train it on in your own code" in " ".join(result.stderr.split())
 
 
 def test_at_inhibition_0_with_the_statistics_kept_a_torchvision_network_gives_what_it_gave(
