@@ -166,6 +166,20 @@ class Recording(Draws):
         return drawn
 
 
+def test_textures_are_enlarged_by_exact_cubic_interpolation() -> None:
+    """OpenCV's uint8 path rounds differently on each kind of processor; in float64 it differs by its coefficients."""
+    picture = np.random.default_rng(0).integers(0, 256, (31, 45, 3), np.uint8)
+    made = textures.enlarge_cubic(picture, 53, 70)
+    exact = cv2.resize(picture.astype(np.float64), (70, 53), interpolation=cv2.INTER_CUBIC)
+    assert abs(made - np.clip(exact, 0, 255)).max() < 0.501
+    assert (made != np.clip(np.rint(exact), 0, 255)).mean() < 0.001
+
+
+def test_a_texture_of_one_level_stays_flat_when_enlarged() -> None:
+    for level in (0, 1, 127, 254, 255):
+        assert (textures.enlarge_cubic(np.full((9, 11, 3), level, np.uint8), 20, 31) == level).all()
+
+
 @pytest.mark.parametrize(("recipe", "count"), [("imagenet-c", 5), ("cifar-c", 5), ("imagecorruptions", 6)])
 def test_frost_is_drawn_from_all_textures_and_never_from_the_last_place(recipe: str, count: int) -> None:
     how, draws = RECIPES.get(recipe), Recording(list(range(200)), CPU)
@@ -268,7 +282,8 @@ def test_keyed_snow_has_the_law_of_the_definition() -> None:
     """Mean and spread of the levels on black, over many images."""
     rng, black = np.random.default_rng(6), np.zeros((32, 32, 3), np.uint8)
     for severity in (1, 4):
-        keyed = corrupt(np.repeat(black[None], 300, axis=0), "snow", severity, recipe="cifar-c").astype(float)
+        images, ids = np.repeat(black[None], 300, axis=0), [str(number) for number in range(300)]
+        keyed = corrupt(images, "snow", severity, recipe="cifar-c", ids=ids).astype(float)
         other = np.stack([pair(black, "snow", severity, "cifar-c", rng)[1] for _ in range(150)]).astype(float)
         for statistic in (np.mean, np.std):
             values = [statistic(images, axis=(1, 2, 3)) for images in (keyed, other)]
@@ -278,7 +293,8 @@ def test_keyed_snow_has_the_law_of_the_definition() -> None:
 
 def test_snow_falls_downwards() -> None:
     """From 45 degrees left to 45 right of the vertical: streaks are longer down than across."""
-    made = corrupt(np.zeros((40, 96, 96, 3), np.uint8), "snow", 5)[..., 0].astype(float)
+    ids = [str(number) for number in range(40)]
+    made = corrupt(np.zeros((40, 96, 96, 3), np.uint8), "snow", 5, recipe="imagenet-c", ids=ids)[..., 0].astype(float)
     down = abs(np.diff(made, axis=1)).mean()
     across = abs(np.diff(made, axis=2)).mean()
     assert down < 0.8 * across

@@ -235,3 +235,45 @@ def add_snow(images: Pixels, fallen: Floats, image_weight: float, rounded: bool)
     weights = f32(image_weight), f32(1 - image_weight)
     _add_snow(images.reshape(rows), fallen, *weights, rounded, flakes, lines, out.reshape(rows))
     return out
+
+
+@compiled
+def _cubic(picture: Any, rows: Any, down: Any, columns: Any, across: Any, lines: Any, total: Any, out: Any) -> None:
+    width = columns.shape[0]
+    for y in range(picture.shape[0]):
+        source, line = picture[y], lines[y]
+        for x in range(width):
+            a, b, c, d = across[x, 0], across[x, 1], across[x, 2], across[x, 3]
+            i, j, k, m = columns[x, 0], columns[x, 1], columns[x, 2], columns[x, 3]
+            for channel in range(3):
+                left, right = source[i, channel] * a + source[j, channel] * b, source[k, channel] * c
+                line[3 * x + channel] = left + right + source[m, channel] * d
+    for y in range(out.shape[0]):
+        a, b, c, d = down[y, 0], down[y, 1], down[y, 2], down[y, 3]
+        first, second, third, fourth = lines[rows[y, 0]], lines[rows[y, 1]], lines[rows[y, 2]], lines[rows[y, 3]]
+        made = out[y]
+        for x in range(total.size):
+            total[x] = np.rint(first[x] * a + second[x] * b + third[x] * c + fourth[x] * d)
+        for x in range(total.size):
+            made[x] = u8(min(max(total[x], 0.0), 255.0))
+
+
+def cubic(
+    picture: Pixels, rows: Indices, down: NDArray[np.float64], columns: Indices, across: NDArray[np.float64]
+) -> Pixels:
+    """Resize a picture ``(h, w, 3)`` by four pixels and weights for each new row and each new column.
+
+    Sums are in float64 and rounded once, halves to even.
+
+    Args:
+        picture: ``(h, w, 3)``.
+        rows: ``(H, 4)``: rows of the picture that a new row is made of.
+        down: ``(H, 4)``: their weights.
+        columns: ``(W, 4)``: columns that a new column is made of.
+        across: ``(W, 4)``: their weights.
+    """
+    height, width = len(rows), len(columns)
+    lines, total = np.empty((len(picture), 3 * width)), np.empty(3 * width)
+    out = np.empty((height, 3 * width), np.uint8)
+    _cubic(np.ascontiguousarray(picture), rows, down, columns, across, lines, total, out)
+    return out.reshape(height, width, 3)

@@ -49,7 +49,25 @@ def _enlarged_to_cover(photograph: np.ndarray, size: tuple[int, int], height: in
     """The photograph in 1.1 times the least size that covers the image and is not below ``size``."""
     needed = max(1.0, height / size[0], width / size[1]) * 1.1
     rows, columns = math.ceil(size[0] * needed), math.ceil(size[1] * needed)
-    return cv2.resize(photograph, (columns, rows), interpolation=cv2.INTER_CUBIC)
+    # OpenCV's own cubic interpolation of uint8 rounds differently from processor to processor.
+    whole = _interpolated(_interpolated(photograph.astype(np.float64), columns, axis=1), rows, axis=0)
+    return np.clip(np.round(whole), 0, 255).astype(np.uint8)
+
+
+def _interpolated(values: np.ndarray, count: int, axis: int) -> np.ndarray:
+    """An axis resized by Keys' cubic convolution with a = -0.75, edges repeated."""
+    values = np.moveaxis(values, axis, 0)
+    places = (np.arange(count) + 0.5) * len(values) / count - 0.5
+    total = np.zeros((count, *values.shape[1:]))
+    for shift in (-1, 0, 1, 2):
+        neighbours = np.floor(places) + shift
+        distance = np.abs(places - neighbours)
+        near = 1.25 * distance**3 - 2.25 * distance**2 + 1
+        far = -0.75 * distance**3 + 3.75 * distance**2 - 6 * distance + 3
+        weights = np.where(distance <= 1, near, far)
+        pixels = values[np.clip(neighbours, 0, len(values) - 1).astype(int)]
+        total += weights.reshape(-1, *(1,) * (values.ndim - 1)) * pixels
+    return np.moveaxis(total, 0, axis)
 
 
 def frost(image: np.ndarray, c: dict[str, Any], recipe: str, draws: Draws) -> np.ndarray:

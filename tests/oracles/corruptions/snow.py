@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 
 from tests.oracles.corruptions.filters import zoomed_into
@@ -36,6 +37,6 @@ def trailing_flakes(c: dict[str, Any], recipe: str, draws: Draws) -> np.ndarray:
 
 def whitened(x: np.ndarray, weight: float) -> np.ndarray:
     """Mix with a brighter grey version of the picture where that is brighter."""
-    grey = x @ np.array([0.299, 0.587, 0.114], np.float32)
+    grey = cv2.cvtColor(x, cv2.COLOR_RGB2GRAY)  # not a matrix product, whose rounding is the BLAS library's
     bright = grey * np.float32(FIXED["snow_gray_scale"]) + np.float32(FIXED["snow_gray_offset"])
     return np.float32(weight) * x + np.float32(1 - weight) * np.maximum(x, bright[..., None])
