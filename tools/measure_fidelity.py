@@ -17,7 +17,14 @@ from ppbench.corruptions.kernels import disabled
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.files import atomic_write
 from ppbench.vocabulary import C19
-from tests.corruptions.fidelity import Deviation, deviation, images_for, measure, measure_package
+from tests.corruptions.fidelity import (
+    Deviation,
+    dark_image_for,
+    deviation,
+    images_for,
+    measure,
+    measure_package,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "corruptions.md"
 MARKERS = ("<!-- measured by python -m tools.measure_fidelity -->", "<!-- end of what was measured -->")
@@ -40,7 +47,7 @@ def against_oracles(corruption: str, recipe: str) -> str:
     return worst(
         measure(image, corruption, severity, recipe, seed=10 * severity + number)
         for severity in SEVERITIES
-        for number, image in enumerate(images_for(recipe))
+        for number, image in enumerate([*images_for(recipe), dark_image_for(recipe)])
     )
 
 

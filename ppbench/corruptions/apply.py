@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ppbench.corruptions.catalog import CORRUPTIONS
 from ppbench.corruptions.constants import constants
-from ppbench.corruptions.keys import key
+from ppbench.corruptions.keys import key, pixels_id
 from ppbench.corruptions.random import Draws
-from ppbench.corruptions.recipes import RECIPES
+from ppbench.corruptions.recipes import RECIPES, recipe_for_size
 from ppbench.errors import UsageError
 from ppbench.vocabulary import SEVERITIES
 
@@ -35,22 +35,24 @@ ANY = TypeVar("ANY", Tensor, NDArray[np.uint8])
 
 
 def corrupt(
-    images: ANY, name: str, severity: int, *, recipe: str = "imagenet-c", seed: int = 0,
+    images: ANY, name: str, severity: int, *, recipe: str | None = None, seed: int = 0,
     ids: Sequence[str] | None = None, draws: Mapping[str, Any] | None = None,
 ) -> ANY:  # fmt: skip
     """Corrupt images.
 
-    The result is a pure function of the pixels and of (seed, name, severity, id): how images are put into batches,
-    in which order and in which process never changes a pixel. No global random state is read or changed.
+    The result is a pure function of the pixels and of (seed, name, severity, recipe, id): how images are put into
+    batches, in which order and in which process never changes a pixel. No global random state is read or changed.
 
     Args:
         images: uint8, RGB or grey; torch ``(N, 3, H, W)`` or ``(N, 1, H, W)`` on any device, or numpy ``(H, W)``,
             ``(H, W, 3)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``. Sides of at least 8 px.
         name: One of the 19 names (``ppbench list corruptions``).
         severity: 1 to 5.
-        recipe: Whose constants and algorithm (``ppbench list recipes``).
+        recipe: Whose constants and algorithm (``ppbench list recipes``). By default the images' size decides, as on
+            the command line (`ppbench.corruptions.recipes.recipe_for_size`).
         seed: Key of all draws, an integer.
-        ids: The images' ids, one each; by default their places "0", "1", …
+        ids: The images' ids, one each. By default an image's pixels are its id: different images have independent
+            draws, and equal images have equal draws. ``ppbench eval`` and ``ppbench corrupt`` use paths or places.
         draws: Draws to use in place of keyed ones: by name (each corruption's docstring tells them), with the images
             as first dimension; for a single ``(H, W, …)`` image too.
 
@@ -61,10 +63,11 @@ def corrupt(
         UsageError: For an unknown name, severity, recipe or draw, for images or draws of another type or shape, and
             where a corruption cannot work at the images' size.
     """
-    operation, how = CORRUPTIONS.get(str(name)).operation, RECIPES.get(str(recipe))
-    cell = constants(how.name, name, _severity(severity))
+    operation = CORRUPTIONS.get(str(name)).operation
     batch = _to_batch(images)
-    keys = [key(_integer("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, len(batch))]
+    how = RECIPES.get(recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe))
+    cell = constants(how.name, name, _severity(severity))
+    keys = [key(_integer("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, batch)]
     given = _given(draws or {}, batch)
     out, names = torch.empty_like(batch), set[str]()
     for part in _chunks(batch):
@@ -94,12 +97,14 @@ def _integer(what: str, value: Any) -> int:
     raise UsageError(f"{what} {value!r} is not allowed", "It is an integer.")
 
 
-def _ids(ids: Sequence[str] | None, count: int) -> list[str]:
-    names = [str(i) for i in range(count)] if ids is None else list(ids)
+def _ids(ids: Sequence[str] | None, batch: Tensor) -> list[str]:
+    if ids is None:
+        return [pixels_id(image) for image in batch.cpu().numpy()]
+    names = list(ids)
     if isinstance(ids, str) or not all(isinstance(name, str) for name in names):
         raise UsageError(f"ids of type {type(ids).__name__}", "They are a list of strings, one per image.")
-    if len(names) != count:
-        raise UsageError(f"{len(names)} ids for {count} images", "Give one id per image.")
+    if len(names) != len(batch):
+        raise UsageError(f"{len(names)} ids for {len(batch)} images", "Give one id per image.")
     return names
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
     """Return 64 bits that depend on the four alone.
@@ -17,3 +20,13 @@ def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
     # File names that are not UTF-8 come as surrogates.
     text = f"{seed}/{corruption}/{severity}/{image_id}".encode(errors="surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+def pixels_id(image: NDArray[np.uint8]) -> str:
+    """Return an id made of an image's pixels and shape: for images that have no name.
+
+    Args:
+        image: ``(H, W, C)`` uint8.
+    """
+    shape = "x".join(map(str, image.shape))
+    return f"pixels:{shape}:{hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest()}"

@@ -46,6 +46,11 @@ def images_for(recipe: str) -> list[NDArray[np.uint8]]:
     return whole
 
 
+def dark_image_for(recipe: str) -> NDArray[np.uint8]:
+    """A dark photograph of 16 levels with many flat areas: the hardest case for sums that are truncated."""
+    return images_for(recipe)[0] // 16
+
+
 def measure(image: NDArray[np.uint8], corruption: str, severity: int, recipe: str, seed: int = 0) -> Deviation:
     """Engine against oracle on one image, both given the same draws of the right law."""
     height, width = image.shape[:2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from ppbench.corruptions.catalog import CORRUPTIONS
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.kernels import disabled
 from ppbench.corruptions.keys import key
-from ppbench.corruptions.recipes import RECIPES
+from ppbench.corruptions.recipes import RECIPES, recipe_for_size
 from ppbench.errors import UsageError
 from ppbench.vocabulary import C19, FAMILY_OF
 from tests.trees import photographs
@@ -89,7 +90,7 @@ def test_batches_and_order_never_change_a_pixel(name: str, recipe: str) -> None:
 @pytest.mark.parametrize("name", C19)
 def test_a_large_batch_of_many_chunks_equals_single_images(name: str) -> None:
     images = batch(120, 150, 8)
-    whole = corrupt(images, name, 2)
+    whole = corrupt(images, name, 2, ids=[str(place) for place in range(8)])
     for place in (0, 5, 7):
         assert np.array_equal(corrupt(images[place], name, 2, ids=[str(place)]), whole[place])
 
@@ -119,6 +120,52 @@ def test_draws_differ_between_images_seeds_and_severities_and_nothing_else(name:
     assert not np.array_equal(first, corrupt(image, name, 3, seed=1, ids=["b"]))
     keys = {key(seed, name, severity, ids) for seed in (1, 2) for severity in (1, 2, 3) for ids in "ab"}
     assert len(keys) == 12
+
+
+def noise(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What gaussian_noise adds to an image, where nothing is clipped."""
+    made = corrupt(image, "gaussian_noise", 1, recipe="imagenet-c")
+    return np.where((image > 80) & (image < 170), made.astype(float) - image, 0).ravel()
+
+
+def test_without_ids_the_images_of_a_loop_have_noise_of_their_own() -> None:
+    photos = [np.ascontiguousarray(photo // 2 + 64) for photo in photographs(224, 2)]
+    assert abs(np.corrcoef([noise(photo) for photo in photos])[0, 1]) < 0.01
+    one_level = photos[0].copy()
+    one_level[0, 0, 0] ^= 1
+    assert abs(np.corrcoef([noise(photos[0]), noise(one_level)])[0, 1]) < 0.01
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_without_ids_an_image_is_the_same_alone_in_a_batch_and_as_a_tensor(name: str) -> None:
+    images = batch(40, 48, 3)
+    whole = corrupt(images, name, 3)
+    turned = corrupt(images[::-1], name, 3)[::-1]
+    as_torch = corrupt(torch.from_numpy(images).permute(0, 3, 1, 2), name, 3).permute(0, 2, 3, 1)
+    alone = np.stack([corrupt(image, name, 3) for image in images])
+    for other in (turned, as_torch, alone):
+        assert np.array_equal(other, whole)
+    twice = corrupt(np.stack([images[0], images[0]]), name, 3)
+    assert np.array_equal(*twice)
+    other, first = (corrupt(images[0], name, 3, recipe="imagenet-c", seed=seed) for seed in (1, 0))
+    assert not np.array_equal(other, first)
+
+
+def test_shapes_of_the_same_bytes_have_draws_of_their_own() -> None:
+    fields = [corrupt(np.full(shape, 128, np.uint8), "gaussian_noise", 1) for shape in ((32, 48, 3), (48, 32, 3))]
+    assert abs(np.corrcoef([field.ravel().astype(float) for field in fields])[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("side", "recipe"),
+    [((32, 32), "cifar-c"), ((64, 80), "tiny-imagenet-c"), ((224, 260), "imagenet-c"), ((299, 299), "imagenet-c-299")],
+)
+def test_without_a_recipe_the_size_decides_as_on_the_command_line(side: tuple[int, int], recipe: str) -> None:
+    assert recipe_for_size(*side) == recipe
+    images = batch(*side, 1)
+    for form in (images, images[0], images[..., :1], torch.from_numpy(images).permute(0, 3, 1, 2)):
+        made, expected = corrupt(form, "defocus_blur", 3), corrupt(form, "defocus_blur", 3, recipe=recipe)
+        assert np.array_equal(made, expected)
 
 
 def test_severities_have_draws_of_their_own() -> None:
@@ -204,9 +251,10 @@ def test_kernels_and_tensor_code_are_one(name: str, recipe: str) -> None:
 def test_grey_is_the_luma_of_the_colour_result(name: str) -> None:
     grey = batch(64, 64, 2)[..., 1:2]
     for severity in (2, 5):
-        colour = corrupt(np.repeat(grey, 3, axis=3), name, severity).astype(float)
+        cell: dict[str, Any] = {"name": name, "severity": severity, "recipe": "imagenet-c", "ids": ["a", "b"]}
+        colour = corrupt(np.repeat(grey, 3, axis=3), **cell).astype(float)
         luma = colour @ [0.299, 0.587, 0.114]
-        assert np.abs(corrupt(grey, name, severity)[..., 0] - luma).max() <= 1.01
+        assert np.abs(corrupt(grey, **cell)[..., 0] - luma).max() <= 1.01
 
 
 @given(st.integers(8, 40), st.integers(8, 40), st.sampled_from(C19), st.integers(1, 5), st.sampled_from(list(RECIPES)))
@@ -266,7 +314,11 @@ IMAGE = np.zeros((16, 16, 3), np.uint8)
         (lambda: corrupt(IMAGE, "frost", 1, draws={"row": [10**6]}), "draw 'row' has values", "below"),
         (lambda: corrupt(IMAGE, "impulse_noise", 1, draws={"salted": [IMAGE]}), "one of the draws", "both"),
         (lambda: corrupt(IMAGE, "elastic_transform", 1, draws={"dx": [IMAGE[..., 0] * np.nan]}), "'dx'", "finite"),
-        (lambda: corrupt(IMAGE[:8, :8], "glass_blur", 5), "glass_blur cannot work on images of 8 x 8", "9 pixels"),
+        (
+            lambda: corrupt(IMAGE[:8, :8], "glass_blur", 5, recipe="imagenet-c"),
+            "glass_blur cannot work on images of 8 x 8",
+            "9 pixels",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_answered(call, message: str, hint: str) -> None:

@@ -174,9 +174,9 @@ def test_shifts_are_uniform_on_both_axes() -> None:
 
 def test_glass_blur_says_which_sizes_it_cannot_do() -> None:
     image = photographs(32, 1)[0]
-    assert corrupt(image[:9, :9], "glass_blur", 5).shape == (9, 9, 3)
+    assert corrupt(image[:9, :9], "glass_blur", 5, recipe="imagenet-c").shape == (9, 9, 3)
     with pytest.raises(UsageError) as caught:
-        corrupt(image[:8, :20], "glass_blur", 5)
+        corrupt(image[:8, :20], "glass_blur", 5, recipe="imagenet-c")
     assert "images of 8 x 20 pixels" in caught.value.message
     assert "9 pixels a side" in caught.value.hint
     assert "imagenet-c" in caught.value.hint
@@ -209,13 +209,14 @@ def test_motion_blur_of_the_package_darkens_where_the_trail_is_longer_than_the_i
     k = constants("imagecorruptions", "motion_blur", 5)
     weights = np.exp(-(np.arange(2 * k.radius + 1) ** 2) / (2 * k.sigma**2))
     assert (level == int(255 * weights[:24].sum() / weights.sum())).all()
-    assert (corrupt(white, "motion_blur", 5, draws={"angle": [0.0]}) == 255).all()
+    assert (corrupt(white, "motion_blur", 5, recipe="imagenet-c", draws={"angle": [0.0]}) == 255).all()
 
 
 def test_trails_are_on_one_side_and_of_all_directions_up_to_45_degrees() -> None:
     images = np.zeros((400, 61, 61, 1), np.uint8)
     images[:, 30, 30] = 255
-    got = corrupt(images, "motion_blur", 1)[..., 0].astype(float)
+    ids = [str(number) for number in range(400)]
+    got = corrupt(images, "motion_blur", 1, recipe="imagenet-c", ids=ids)[..., 0].astype(float)
     assert not got[:, :, 31:].any()
     rows, columns = np.mgrid[:61, :61] - 30
     slopes = (got * rows).sum(axis=(1, 2)) / (got * columns).sum(axis=(1, 2))
@@ -250,4 +251,4 @@ def test_zoom_of_package_and_scripts_agree_on_squares(side: int) -> None:
     image = photographs(side, 1)[0]
     for severity in range(1, 6):
         package = corrupt(image, "zoom_blur", severity, recipe="imagecorruptions")
-        assert np.array_equal(package, corrupt(image, "zoom_blur", severity))
+        assert np.array_equal(package, corrupt(image, "zoom_blur", severity, recipe="imagenet-c"))

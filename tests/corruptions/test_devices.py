@@ -18,6 +18,9 @@ from ppbench.vocabulary import C19
 
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
 
+IDS = ["a", "b"]
+"""Without ids, keys are made of pixels, and fake tensors have none."""
+
 
 @pytest.fixture(autouse=True)
 def _without_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,10 +36,12 @@ def test_everything_stays_on_the_images_device(name: str, recipe: str) -> None:
     for severity in range(1, 6):
         for channels in (1, 3):
             size = (2, channels, 64, 48)
-            corrupt(torch.zeros(size, dtype=torch.uint8), name, severity, recipe=recipe)  # real tables for the caches
+            corrupt(
+                torch.zeros(size, dtype=torch.uint8), name, severity, recipe=recipe, ids=IDS
+            )  # real tables for the caches
             with MODE, disabled():  # small draws are made on the CPU, of fake tensors by tensor code
                 images = torch.empty(size, dtype=torch.uint8, device="cuda")
-                got = corrupt(images, name, severity, recipe=recipe)
+                got = corrupt(images, name, severity, recipe=recipe, ids=IDS)
                 assert (got.device.type, got.dtype, got.shape) == ("cuda", torch.uint8, images.shape)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.vocabulary import C19
-from tests.corruptions.fidelity import POINTWISE, images_for, measure, measure_package
+from tests.corruptions.fidelity import POINTWISE, dark_image_for, images_for, measure, measure_package
 
 
 @pytest.mark.parametrize("recipe", list(RECIPES))
@@ -20,6 +20,16 @@ def test_the_engine_does_what_the_references_do(corruption: str, recipe: str) ->
             assert found.largest <= 1, (severity, number, found)
             assert found.fraction <= allowed, (severity, number, found)
             assert abs(found.bias) < 0.01, (severity, number, found)
+
+
+@pytest.mark.parametrize("recipe", list(RECIPES))
+@pytest.mark.parametrize("corruption", C19)
+def test_dark_flat_images_differ_by_one_level_in_few_values(corruption: str, recipe: str) -> None:
+    allowed = 0.001 if corruption in POINTWISE else 0.02
+    for severity in range(1, 6):
+        found = measure(dark_image_for(recipe), corruption, severity, recipe, seed=severity)
+        assert found.largest <= 1, (severity, found)
+        assert found.fraction <= allowed, (severity, found)
 
 
 @pytest.mark.parametrize("corruption", C19)

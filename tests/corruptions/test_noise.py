@@ -16,7 +16,7 @@ VALUES = SIDE * SIDE * 3
 
 
 def noisy(level: int, name: str, severity: int, recipe: str = "imagenet-c") -> NDArray[np.uint8]:
-    return corrupt(np.full((SIDE, SIDE, 3), level, np.uint8), name, severity, recipe=recipe, seed=11)
+    return corrupt(np.full((SIDE, SIDE, 3), level, np.uint8), name, severity, recipe=recipe, seed=11, ids=["0"])
 
 
 def assert_same_law(got: NDArray[np.uint8], probabilities: NDArray[np.float64]) -> None:

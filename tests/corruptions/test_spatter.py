@@ -111,14 +111,15 @@ def test_where_there_is_no_drop_nothing_changes(recipe: str) -> None:
 @pytest.mark.usefixtures("_path")
 def test_a_whole_cover_of_mud_has_its_colour() -> None:
     layer = {"layer": np.full((1, *PHOTO.shape[:2]), 9.0)}
-    assert (corrupt(PHOTO[None], "spatter", 5, draws=layer) == [63, 42, 20]).all()
-    assert (corrupt(PHOTO[None, ..., :1].copy(), "spatter", 5, draws=layer) == 46).all()  # the luma of that
+    assert (corrupt(PHOTO[None], "spatter", 5, recipe="imagenet-c", draws=layer) == [63, 42, 20]).all()
+    grey = PHOTO[None, ..., :1].copy()
+    assert (corrupt(grey, "spatter", 5, recipe="imagenet-c", draws=layer) == 46).all()  # the luma of that
 
 
 @pytest.mark.usefixtures("_path")
 def test_a_whole_cover_of_water_adds_its_colour() -> None:
     black = np.zeros((1, 40, 50, 3), np.uint8)
-    made = corrupt(black, "spatter", 1, draws={"layer": np.ones((1, 40, 50))})
+    made = corrupt(black, "spatter", 1, recipe="imagenet-c", draws={"layer": np.ones((1, 40, 50))})
     assert (abs(made.astype(int) - np.array([105, 142, 142])) <= 1).all()  # 0.6 of (175, 238, 238)
 
 
@@ -128,7 +129,8 @@ def test_levels_of_water_wrap_around() -> None:
     images = PHOTO[None]
     for levels, changes in ((254.0, True), (255.9, True), (256.1, False), (258.0, True)):
         layer = np.full((1, *PHOTO.shape[:2]), (levels / 255 - 0.65) / 0.3)
-        assert (corrupt(images, "spatter", 1, draws={"layer": layer}) != images).any() == changes
+        made = corrupt(images, "spatter", 1, recipe="imagenet-c", draws={"layer": layer})
+        assert (made != images).any() == changes
 
 
 @pytest.mark.usefixtures("_path")
@@ -137,7 +139,7 @@ def test_dark_pixels_of_muds_own_colour_stay_as_the_references_have_them() -> No
     image = np.full((64, 64, 3), [63, 42, 20], np.uint8)
     layer = np.random.default_rng(0).standard_normal((64, 64))
     expected = oracle(image, "spatter", 5, "imagenet-c", {"layer": layer}).astype(int)
-    made = corrupt(image[None], "spatter", 5, draws={"layer": layer[None]})[0].astype(int)
+    made = corrupt(image[None], "spatter", 5, recipe="imagenet-c", draws={"layer": layer[None]})[0].astype(int)
     assert (made != expected).mean() < 0.02
     assert abs((made - expected).mean()) < 0.01
 
@@ -145,8 +147,8 @@ def test_dark_pixels_of_muds_own_colour_stay_as_the_references_have_them() -> No
 def test_grey_gets_the_luma() -> None:
     grey = np.repeat(PHOTO[..., :1], 3, axis=2)
     for severity in (1, 5):
-        colours = corrupt(grey, "spatter", severity).astype(float)
-        luma = corrupt(PHOTO[..., 0].copy(), "spatter", severity)
+        colours = corrupt(grey, "spatter", severity, ids=["a"]).astype(float)
+        luma = corrupt(PHOTO[..., 0].copy(), "spatter", severity, ids=["a"])
         assert abs(colours @ [0.299, 0.587, 0.114] - luma).max() <= 0.51
 
 
@@ -155,5 +157,6 @@ def test_as_much_is_covered_as_the_law_says() -> None:
     k = constants("imagenet-c", "spatter", 3)
     black = np.zeros((12, 128, 128, 3), np.uint8)
     covered = NormalDist(k.mean, k.std / (2 * math.pi**0.5 * k.sigma)).cdf(k.threshold)
-    wet = (corrupt(black, "spatter", 3)[..., 1] > 0).mean()
+    ids = [str(number) for number in range(12)]
+    wet = (corrupt(black, "spatter", 3, recipe="imagenet-c", ids=ids)[..., 1] > 0).mean()
     assert 0.5 * (1 - covered) < wet < 1.05 * (1 - covered)

@@ -25,7 +25,7 @@ def saved(folder: Path, array: np.ndarray) -> Path:
 
 
 def expected(images: np.ndarray, cell: tuple[str, int]) -> np.ndarray:
-    return ppbench.corrupt(images, *cell, recipe="cifar-c")
+    return ppbench.corrupt(images, *cell, recipe="cifar-c", ids=[str(place) for place in range(len(images))])
 
 
 @pytest.mark.parametrize(
