@@ -410,7 +410,7 @@ def read_run(path: Path | str) -> Run:
     if version > VERSION:
         raise DataError(
             f"{path} is a run file of version {version}; this ppbench reads up to {VERSION}",
-            "`pip install --upgrade ppbench`",
+            "Update ppbench: `git pull && uv sync` in its clone.",
         )
     while version in _MIGRATIONS:
         content = _MIGRATIONS[version](content)

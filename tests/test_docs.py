@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,15 @@ def test_links_to_other_files_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+@cache
+def help_of(command: str) -> str:
+    return CliRunner().invoke(app, [command, "--help"]).stdout
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_pages_use_options_that_exist(page: Path) -> None:
     commands = "eval|corrupt|show|compare|check|train|reproduce|inspect|convert|list|doctor"
     for command, rest in re.findall(rf"ppbench ({commands})\b([^\n`#]*)", page.read_text()):
-        helped = CliRunner().invoke(app, [command, "--help"]).stdout
+        helped = help_of(command)
         for option in re.findall(r"(?<=\s)--[a-z-]+", rest):
             assert option in helped, f"ppbench {command} {option}"

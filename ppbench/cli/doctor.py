@@ -38,10 +38,10 @@ def _facts() -> list[tuple[str, str]]:
 
     import torch
 
+    from ppbench import __version__
     from ppbench.evaluation.devices import available_devices, describe_device
 
     packages = (
-        "ppbench",
         "torch",
         "torchvision",
         "numpy",
@@ -53,6 +53,7 @@ def _facts() -> list[tuple[str, str]]:
     devices = "; ".join(f"{name} ({describe_device(torch.device(name))})" for name in available_devices())
     return [
         ("python", f"{platform.python_version()} on {platform.platform()}"),
+        ("ppbench", __version__),
         *((name, version(name)) for name in packages),
         ("devices", devices),
     ]

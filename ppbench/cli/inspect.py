@@ -19,6 +19,7 @@ from ppbench.cli.options import (
 )
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
+from ppbench.extras import import_extra
 
 _FOLDER = "--output FOLDER"
 
@@ -114,10 +115,7 @@ def _other(against: str, options: CardOptions) -> Subject:
 def _check_figure(figure: str) -> None:
     if figure not in ("png", "svg"):
         raise UsageError(f"--figure {figure} is not allowed", "It is png or svg.")
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError("`ppbench inspect` needs matplotlib", "`pip install 'ppbench[plots]'`") from error
+    import_extra("matplotlib", "plots", "`ppbench inspect`")
 
 
 def _filters(text: str | None) -> list[int] | None:

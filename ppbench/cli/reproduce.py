@@ -16,6 +16,7 @@ from ppbench.cli import output
 from ppbench.cli.options import FormatOption
 from ppbench.cli.output import Format
 from ppbench.errors import DataError, UsageError
+from ppbench.extras import import_extra
 from ppbench.files import check_writable
 
 if TYPE_CHECKING:
@@ -234,10 +235,7 @@ def _check_before(request: Request, data: Path | None, job: Job, *, train: bool)
             raise DataError(f"no --data to train {named}", f"{hint}\nOr `--no-train`, for the table of what there is.")
         if not data.is_dir():
             raise DataError(f"there is no folder {data}", hint)
-        try:
-            import lightning  # noqa: F401
-        except ModuleNotFoundError as error:
-            raise UsageError("training needs Lightning", "`pip install 'ppbench[train]'`") from error
+        import_extra("lightning", "train", "training")
         check_writable(request.runs / "run.json")
     open_images(job, [])
 

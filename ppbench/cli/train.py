@@ -12,6 +12,7 @@ import typer
 
 from ppbench.cli import output
 from ppbench.errors import UsageError
+from ppbench.extras import import_extra
 from ppbench.files import is_same_file
 
 if TYPE_CHECKING:
@@ -259,7 +260,4 @@ def run_training(recipe: Any, data: Path, path: Path, device: str, run: dict[str
 
 def require_lightning() -> None:
     """Raise `UsageError` if the extra for training is not installed."""
-    try:
-        import lightning  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError("`ppbench train` needs Lightning", "`pip install 'ppbench[train]'`") from error
+    import_extra("lightning", "train", "`ppbench train`")

@@ -20,6 +20,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError, features
 
 from ppbench.errors import DataError
+from ppbench.extras import how_to_install
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "GIF")
 """What is read, in Pillow's names, whatever a file is called. JPEG opens the MPO files of phones too."""
@@ -32,7 +33,7 @@ HEIF_ENDINGS = frozenset({".heic", ".heif", ".avif"})
 
 MEND = "Replace or remove it."
 
-HEIF_HINT = "To read HEIC and AVIF install the extra `heif`: `uv sync --extra heif`, or `pip install '.[heif]'`."
+HEIF_HINT = f"To read HEIC and AVIF, install the extra `heif`. {how_to_install('heif')}"
 
 
 @cache

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from ppbench import __version__
 from ppbench.data.source import Cell, Source, ids_hash
 from ppbench.evaluation.devices import describe_device
 from ppbench.evaluation.heads import class_subset
@@ -175,8 +176,9 @@ def _narrowed(identity: Identity, ids: Sequence[str]) -> Identity:
 
 def versions() -> dict[str, str]:
     """Of Python and of the libraries that the results depend on."""
-    packages = ("ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    packages = ("torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug")
+    own = {"python": platform.python_version(), "ppbench": __version__}
+    return {**own, **{name: version(name) for name in packages}}
 
 
 def _result(

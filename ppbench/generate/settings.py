@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import features
 
+from ppbench import __version__
 from ppbench.errors import UsageError
 from ppbench.generate.encode import JPEG_QUALITY, ImageFormat
 
@@ -41,6 +42,8 @@ def made_with(engine: str) -> dict[str, str]:
 
 
 def _version(name: str) -> str:
+    if name == "ppbench":  # its distribution has another name
+        return __version__
     try:
         return version(name)
     except PackageNotFoundError:  # OpenCV goes by several names

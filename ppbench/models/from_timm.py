@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ppbench.errors import DataError, UsageError
+from ppbench.extras import import_extra
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
 from ppbench.models.probe import check_runs, in_one_line
@@ -58,11 +59,7 @@ def import_timm() -> Any:
     Raises:
         UsageError: If it is not installed.
     """
-    try:
-        import timm
-    except ImportError as error:
-        raise UsageError("models of timm need timm, which is not installed", "`pip install 'ppbench[timm]'`") from error
-    return timm
+    return import_extra("timm", "timm", "a model of timm")
 
 
 def _check_name(timm: Any, name: str) -> None:

@@ -106,7 +106,7 @@ def test_nothing_heavy_is_imported_at_the_start_of_pytest():
 
 
 def test_the_entry_point_of_the_installed_distribution_is_the_fixture():
-    (entry,) = metadata.distribution("ppbench").entry_points.select(group="pytest11")
+    (entry,) = metadata.distribution("pushpull-bench").entry_points.select(group="pytest11")
     assert (entry.name, entry.value) == ("ppbench", "ppbench.pytest_plugin")
     assert entry.load().ppbench_check
 

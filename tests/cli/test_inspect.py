@@ -211,4 +211,4 @@ def test_without_matplotlib_the_command_that_installs_it_is_told(monkeypatch: py
     result = invoke(PLAIN)
     assert result.exit_code == 2
     assert "`ppbench inspect` needs matplotlib" in result.stderr
-    assert "pip install 'ppbench[plots]'" in result.stderr
+    assert "uv sync --extra plots" in result.stderr

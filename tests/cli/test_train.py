@@ -219,5 +219,5 @@ def test_without_lightning_the_extra_is_named(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "pip install 'ppbench[train]'" in done.stderr
+    assert "uv sync --extra train" in done.stderr
     assert "Traceback" not in done.stderr

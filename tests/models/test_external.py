@@ -408,7 +408,7 @@ class TestTimm:
         monkeypatch.setitem(sys.modules, "timm", None)
         with pytest.raises(UsageError, match="timm, which is not installed") as caught:
             load_timm("resnet18", NOTHING)
-        assert "pip install 'ppbench[timm]'" in caught.value.hint
+        assert "uv sync --extra timm" in caught.value.hint
 
 
 CODE = """
