@@ -83,6 +83,9 @@ def evaluate(
         bool, typer.Option(help="Save images made for ImageNet-C as JPEG 85, as the published ones were.")
     ] = True,
     backend: Annotated[str, typer.Option(help="What makes the images: ppbench or imagecorruptions.")] = "ppbench",
+    exif: Annotated[
+        bool, typer.Option("--exif", help="Turn photographs upright by EXIF, convert their colour profiles to sRGB.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Key of the corruptions' draws and of --limit.")] = 0,
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,
@@ -200,6 +203,7 @@ def evaluate(
         classes=classes,
         logits=logits,
         resize=resize,
+        exif=exif,
         precision=precision,
         compiled=compiled,
         card=parse_card_options(preset, mean, std, input_size, architecture),

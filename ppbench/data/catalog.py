@@ -170,6 +170,7 @@ _PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "imagefol
 def open_source(
     name: str, folder: Path | None, geometry: Geometry, *, recipe: str | None = None, seed: int = 0,
     limit: int | None = None, backend: str = "ppbench", jpeg: bool = True, classes: Sequence[str] | None = None,
+    exif: bool = False,
 ) -> Source:  # fmt: skip
     """Open a dataset for evaluation.
 
@@ -184,6 +185,7 @@ def open_source(
         backend: What makes corrupted images: "ppbench" or "imagecorruptions".
         jpeg: Whether images that are made go through JPEG, where the dataset's published ones did.
         classes: Names of the classes to use; None for all.
+        exif: Whether EXIF orientation and colour profiles of clean images in files are applied.
 
     Raises:
         UsageError: For an unknown name, recipe, backend or class, a limit below 1, or a recipe for images that are
@@ -199,6 +201,11 @@ def open_source(
         raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
     found = None if folder is None or name == "fashion-mnist" else look(folder)
     source: Source
+    if exif and not isinstance(found, FolderFound):
+        raise UsageError(
+            "--exif is for clean images in files",
+            "Images of published sets and of arrays have no such data: leave it out.",
+        )
     if isinstance(found, TreeFound | ArraysFound):
         if backend != "ppbench" or not jpeg:
             option = f"--backend {backend}" if backend != "ppbench" else "--no-jpeg"
@@ -207,7 +214,7 @@ def open_source(
             )
         source = _open_published(dataset, found, recipe, geometry)
     else:
-        clean = _open_clean(dataset, folder or Path(), found, geometry, recipe)
+        clean = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif)
         source = GeneratedImages(name, clean, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
     if classes is not None:
         source.keep_classes(classes)
@@ -296,7 +303,7 @@ def _has_shape(dataset: Dataset, source: Source) -> bool:
 
 
 def _open_clean(
-    dataset: Dataset, folder: Path, found: Found | None, geometry: Geometry, recipe: str | None
+    dataset: Dataset, folder: Path, found: Found | None, geometry: Geometry, recipe: str | None, exif: bool
 ) -> CleanImages:
     if found is None:
         return embedded_images() if dataset.name == EMBEDDED else fashion_mnist_images(folder)
@@ -308,7 +315,7 @@ def _open_clean(
     if isinstance(found, CifarFound):
         return _open_cifar(dataset, found)
     assert isinstance(found, FolderFound)
-    return _open_folder(dataset, found, geometry, recipe)
+    return _open_folder(dataset, found, _cut(dataset, geometry, recipe), exif)
 
 
 def _open_cifar(dataset: Dataset, found: CifarFound) -> CleanImages:
@@ -322,7 +329,7 @@ def _open_cifar(dataset: Dataset, found: CifarFound) -> CleanImages:
     return cifar_images(fitting[0], dataset.num_classes)
 
 
-def _open_folder(dataset: Dataset, found: FolderFound, geometry: Geometry, recipe: str | None) -> CleanImages:
+def _open_folder(dataset: Dataset, found: FolderFound, cut: Cut, exif: bool) -> CleanImages:
     if dataset.form == "arrays":
         raise DataError(
             f"{found.root} holds neither CIFAR's arrays nor its test images",
@@ -331,7 +338,7 @@ def _open_folder(dataset: Dataset, found: FolderFound, geometry: Geometry, recip
     if dataset.name == "imagenet-c" and found.annotated:
         raise DataError(f"{found.root} holds Tiny-ImageNet, not ImageNet", "Take `--dataset tiny-imagenet-c`.")
     tiny = dataset.name == "tiny-imagenet-c" or found.annotated
-    images = FolderImages(found.root, _cut(dataset, geometry, recipe), list_tiny_imagenet(found.root) if tiny else None)
+    images = FolderImages(found.root, cut, list_tiny_imagenet(found.root) if tiny else None, exif=exif)
     if dataset.name == "tiny-imagenet-c" and len(images.class_names) == 1000:
         raise DataError(f"{found.root} has 1000 classes, Tiny-ImageNet has 200", "Take `--dataset imagenet-c`.")
     return images

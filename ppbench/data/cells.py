@@ -20,6 +20,12 @@ from ppbench.errors import DataError
 NESTING = "Expected <corruption>/<severity>/<class>/<image>: unpack the archive again into an empty folder."
 
 
+_UNLABELLED = (
+    "Labels are the names of class folders: <corruption>/<severity>/<class>/<image>. Sort your own images so "
+    "before `ppbench corrupt`; of a published set, unpack the archive again into an empty folder."
+)
+
+
 class CellFiles(ABC):
     """The image files of one cell, named ``<class>/<image>``. Can be pickled; holds no open file."""
 
@@ -74,7 +80,7 @@ class FolderCell(CellFiles):
         folders, files = visible(self.folder)
         strays = [name for name in files if is_image(name)]
         if strays:
-            raise DataError(f"{self.where} holds images without class folders ({strays[0]}, …)", NESTING)
+            raise DataError(f"{self.where} holds images without class folders ({strays[0]}, …)", _UNLABELLED)
         return [f"{name}/{file}" for name in folders for file in self._images(name)]
 
     def _images(self, name: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.data.exif import look_at_photographs
 from ppbench.data.images import Cut, decode, describe
 from ppbench.data.opener import endings
 from ppbench.data.source import Broken, Loaded
@@ -33,6 +34,12 @@ _NAMED = 3
 """Empty classes that are named; the others are counted."""
 
 
+_PEEKED = 100
+"""Images whose heads are looked at before the start."""
+
+EXIF_APPLIED = "EXIF orientation and colour profile applied, "
+
+
 class Listing(NamedTuple):
     """Labelled image files."""
 
@@ -53,6 +60,7 @@ class FolderImages:
         root: The folder they are below.
         cut: How they are cut.
         listing: What they are; None: ``root/<class>/…``, labelled by the sorted names of the class folders.
+        exif: Whether EXIF orientation and colour profiles are applied; if not, and some have such, a note says so.
 
     Raises:
         DataError: If the folder is missing, or holds no class folders with images.
@@ -61,10 +69,13 @@ class FolderImages:
     is_slow = True
     channels: Literal[1, 3] = 3
 
-    def __init__(self, root: Path, cut: Cut, listing: Listing | None = None) -> None:
-        self.root, self.size, self.cut = root, cut.size, describe(cut)
-        self._cut = cut
+    def __init__(self, root: Path, cut: Cut, listing: Listing | None = None, *, exif: bool = False) -> None:
+        self.root, self.size, self.cut = root, cut.size, EXIF_APPLIED * exif + describe(cut)
+        self._cut, self._exif = cut, exif
         self.class_names, self.ids, self._files, self.labels, self.notes = listing or list_classes(root)
+        if not exif:
+            note = look_at_photographs(root / name for name in self._files[:: len(self._files) // _PEEKED + 1]).note()
+            self.notes += (note,) if note else ()
 
     def fingerprint(self) -> str:
         """SHA-256 of ids, sizes in bytes and labels (not of the pixels: that would take hours)."""
@@ -84,7 +95,7 @@ class FolderImages:
         broken = []
         for place, row in enumerate(rows):
             try:
-                pixels[place] = load_rgb(self.root / self._files[row], self._cut)
+                pixels[place] = load_rgb(self.root / self._files[row], self._cut, exif=self._exif)
             except DataError as error:
                 broken.append(Broken(place, error.message, error.hint))
         return Loaded(pixels, tuple(broken))
@@ -93,13 +104,13 @@ class FolderImages:
         return np.array([file_size(self.root / name) for name in self._files], np.int64)
 
 
-def load_rgb(path: Path, cut: Cut) -> NDArray[np.uint8]:
-    """Decode one file to RGB ``(size, size, 3)`` uint8.
+def load_rgb(path: Path, cut: Cut, *, exif: bool = False) -> NDArray[np.uint8]:
+    """Decode one file to RGB ``(size, size, 3)`` uint8, upright and in sRGB if wanted.
 
     Raises:
         DataError: If it is missing, truncated, no image, of more than 8 bits, or of a size that cannot be cut so.
     """
-    return decode(path, str(path), cut)
+    return decode(path, str(path), cut, exif=exif)
 
 
 def list_classes(root: Path) -> Listing:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ppbench.data.exif import orientation, to_srgb, upright
 from ppbench.data.opener import open_image
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
@@ -48,26 +49,28 @@ def describe(cut: Cut) -> str:
     return f"resize {cut.resize}{' bicubic' * (cut.interpolation == 'bicubic')}, crop {cut.size}"
 
 
-def decode(file: Path | BinaryIO, name: str, cut: Cut) -> NDArray[np.uint8]:
+def decode(file: Path | BinaryIO, name: str, cut: Cut, *, exif: bool = False) -> NDArray[np.uint8]:
     """Decode one image to RGB ``(size, size, 3)`` uint8.
 
     Args:
         file: Where it is read from.
         name: Of the file, for people.
         cut: How it is cut.
+        exif: As of `open_rgb`.
 
     Raises:
         DataError: If it is missing, truncated, no image, of more than 8 bits, or of a size that cannot be cut so.
     """
-    return np.asarray(cut_image(open_rgb(file, name), name, cut))
+    return np.asarray(cut_image(open_rgb(file, name, exif=exif), name, cut))
 
 
-def open_rgb(file: Path | BinaryIO, name: str) -> Image.Image:
+def open_rgb(file: Path | BinaryIO, name: str, *, exif: bool = False) -> Image.Image:
     """Decode one image to RGB, uncut.
 
     Args:
         file: Where it is read from.
         name: Of the file, for people.
+        exif: Whether it is turned upright as its EXIF data tell, and converted to sRGB by its colour profile.
 
     Raises:
         DataError: If it is missing, truncated, no image, or of more than 8 bits.
@@ -76,7 +79,7 @@ def open_rgb(file: Path | BinaryIO, name: str) -> Image.Image:
         with open_image(file) as opened:
             mode = opened.mode
             if not is_deep(opened):
-                return opened.convert("RGB")
+                return upright(to_srgb(opened), orientation(opened)) if exif else opened.convert("RGB")
     except DataError as error:
         raise DataError(f"cannot read the image {name}: {error.message}", error.hint) from error
     raise DataError(f"{name} has more than 8 bits per channel ({mode})", "Convert it to 8 bits first.")

@@ -53,6 +53,7 @@ class Job:
     classes: Path | None = None
     logits: str | None = None
     resize: int | None = None
+    exif: bool = False
     precision: str = "fp32"
     compiled: bool = False
     card: CardOptions | None = None
@@ -93,7 +94,7 @@ class Job:
         classes = None if self.classes is None else read_classes(_read(self.classes), str(self.classes))
         return open_source(
             self.dataset, self.data, geometry, recipe=self.recipe, seed=self.seed, limit=self.limit,
-            backend=self.backend, jpeg=self.jpeg, classes=classes,
+            backend=self.backend, jpeg=self.jpeg, classes=classes, exif=self.exif,
         )  # fmt: skip
 
 
@@ -303,6 +304,7 @@ def evaluate(
     classes: str | Path | None = None,
     logits: str | None = None,
     resize: int | None = None,
+    exif: bool = False,
     precision: str = "fp32",
     compiled: bool = False,
     device: str = "auto",
@@ -328,6 +330,8 @@ def evaluate(
         classes: File with the names of the classes to use, one a line; None: all.
         logits: "masked" or "all", where the model has more classes than the images; None: "masked".
         resize: Side in pixels to which images are resized before they are cut to the model's size; None: not at all.
+        exif: Whether photographs are turned upright as their EXIF data tell, and converted to sRGB by their colour
+            profiles.
         precision: "fp32", "tf32", "bf16" or "fp16".
         compiled: Whether the network goes through ``torch.compile``.
         device: "auto", "cpu", "cuda", "cuda:1".
@@ -360,6 +364,7 @@ def evaluate(
         classes=Path(classes) if classes is not None else None,
         logits=logits,
         resize=resize,
+        exif=exif,
         precision=precision,
         compiled=compiled,
         device=device,

@@ -10,21 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ppbench.data.exif import orientation, upright
 from ppbench.data.images import centre_crop, is_deep, resize_shorter
 from ppbench.data.opener import open_image, too_large
 from ppbench.errors import DataError
-
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What brings an image upright, by the orientation its EXIF data tells."""
 
 _MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
 _MODES |= {"RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "CMYK": "RGB"}
@@ -53,7 +42,8 @@ def decode(data: bytes, size: int | None = None) -> Picture:
         DataError: If it is no image, damaged, too large, of more than 8 bits or of another colour space, or has
             several frames. The message does not name the file.
     """
-    image = _upright(_load(data))
+    image = _load(data)
+    image = upright(image, image.info["turn"])
     if size is not None:
         image = centre_crop(resize_shorter(image, resize_side(size)), size)
     pixels = np.asarray(image)
@@ -84,7 +74,7 @@ def _load(data: bytes) -> Image.Image:
         mode = _MODES[file.mode]
         wanted = _WITH_ALPHA.get(mode, mode) if file.has_transparency_data else mode
         image = file.convert(wanted) if file.mode != wanted else file.copy()
-        image.info["turn"] = _orientation(file)
+        image.info["turn"] = orientation(file)
         return image
 
 
@@ -102,15 +92,3 @@ def _check(file: Image.Image) -> None:
     frames = getattr(file, "n_frames", 1)
     if frames > 1 and file.format != "MPO":  # cameras' MPO is a JPEG with previews behind it
         raise DataError(f"{frames} frames or pages; one is wanted", "Save the frames as files of their own.")
-
-
-def _orientation(file: Image.Image) -> int:
-    try:
-        return int(file.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF data of an image that can be seen
-        return 1
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    turn = _TURNS.get(image.info["turn"])
-    return image if turn is None else image.transpose(turn)
