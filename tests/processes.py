@@ -37,7 +37,7 @@ def _heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def interrupt(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Send Ctrl-C to the whole group, workers included; return what remains of stdout and stderr."""
-    os.killpg(process.pid, signal.SIGINT)
+def interrupt(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> tuple[bytes, bytes]:
+    """Send a signal, such as Ctrl-C, to the whole group, workers too; return what remains of stdout and stderr."""
+    os.killpg(process.pid, number)
     return process.communicate(timeout=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -191,7 +192,8 @@ def test_mistakes_are_told_without_loading_torch(photos: Path) -> None:
         assert heavy_modules_after(f"{code}assert CliRunner().invoke(app, {call}).exit_code == {expected}") == "[]"
 
 
-def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_signal_exits_130_and_the_same_command_goes_on(tmp_path: Path, number: int) -> None:
     photos = write_photos(tmp_path / "photos", 120, size=64)
     call = ["corrupt", str(photos), str(tmp_path / "c"), "-c", "noise,snow", "-s", "1-2", "--workers", "2"]
     with ppbench_process(*call, FORCE_COLOR="1", COLUMNS="200", TERM="xterm") as process:
@@ -202,7 +204,7 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
             seen += process.stderr.read() or b""
             time.sleep(0.02)
         os.set_blocking(process.stderr.fileno(), True)
-        stdout, stderr = interrupt(process)
+        stdout, stderr = interrupt(process, number)
     assert process.returncode == 130, stderr
     assert stdout == b""
     assert b"Traceback" not in seen + stderr, stderr.decode()[-3000:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -153,7 +154,8 @@ def test_a_file_the_user_named_is_replaced_but_a_complete_run_never_by_an_interr
     assert len(read_run(tmp_path / "run.interrupted.json").cells) == 2
 
 
-def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_signal_exits_130_and_the_same_command_goes_on(tmp_path: Path, number: int) -> None:
     net = tiny_checkpoint(tmp_path / "net.safetensors")
     output, journal = tmp_path / "run.json", tmp_path / "run.json.journal"
     call = ["eval", "-m", str(net), "-c", "noise,blur", "--limit", "400", "--force", "-o", str(output)]
@@ -161,7 +163,7 @@ def test_ctrl_c_exits_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     with ppbench_process(*call, FORCE_COLOR="1", COLUMNS="200", TERM="xterm") as process:
         while (not journal.exists() or journal.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
             time.sleep(0.005)
-        stdout, stderr = interrupt(process)
+        stdout, stderr = interrupt(process, number)
     assert process.returncode == 130, stderr
     assert b"Traceback" not in stderr, stderr.decode()[-3000:]
     assert b"the same command goes on from there" in stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import multiprocessing
 import os
 import signal
 from typing import Any
@@ -43,6 +45,9 @@ def test_a_batch_that_does_not_come_is_told(killed: bool) -> None:
         list(batches)  # it waited for ever for a batch that Python had dropped
     assert "`--workers 0`" in caught.value.hint
     assert caught.value.exit_code == 1
+    del caught  # it holds the frames with the loader, and so the other worker
+    gc.collect()
+    assert not multiprocessing.active_children()
 
 
 def test_workers_that_cannot_start_are_told() -> None:
