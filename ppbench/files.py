@@ -1,8 +1,10 @@
-"""Writing files whole or not at all."""
+"""Reading files whole within bounds, and writing them whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from io import FileIO
 from pathlib import Path
@@ -14,6 +16,53 @@ try:
     import fcntl
 except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+
+LARGEST_TEXT = 64 * 2**20
+"""Bytes of a run file, a table or a recipe; real ones have less than a thousandth."""
+
+
+def read_whole(path: Path, most: int = LARGEST_TEXT) -> bytes:
+    """All bytes of a file, or of a pipe that another process is writing to.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have.
+
+    Raises:
+        OSError: If it cannot be read, is a folder or a device, is a pipe that nobody writes to, or is too large. Also
+            of a name that no file system has, such as one with a NUL.
+    """
+    try:
+        # Opening a pipe waits for its other end, unless told not to.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"not a file's name ({error})", str(path)) from error
+    with os.fdopen(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise OSError(errno.EINVAL, "it is a device, not a file", str(path))
+        if hasattr(os, "set_blocking"):
+            os.set_blocking(descriptor, True)
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most // 2**20} MB", str(path))
+    return content
+
+
+def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
+    """All of a file as text: UTF-8, with or without a byte order mark.
+
+    Raises:
+        OSError: As `read_whole`.
+        ValueError: If it is not UTF-8; the message says so in one line.
+    """
+    try:
+        return read_whole(path, most).decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 (byte {error.start})") from error
 
 
 def atomic_write(path: Path, content: bytes | str, option: str = "--output FILE") -> None:

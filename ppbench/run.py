@@ -13,12 +13,23 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
 
+from ppbench.bits import Arrays, as_utf8, is_file_name, read_arrays
 from ppbench.errors import DataError
-from ppbench.files import atomic_write
+from ppbench.files import atomic_write, read_text
+from ppbench.parsing import LARGEST, parse_json
 from ppbench.vocabulary import CLEAN, NAME_PATTERN
 
 if TYPE_CHECKING:
@@ -33,7 +44,16 @@ CALIBRATION_BINS = 15
 MICRO = 1_000_000
 """Log losses and probabilities are summed as integers of one millionth, so that sums do not depend on the order."""
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Number = Annotated[int, Field(ge=1, le=LARGEST)]
+
+
+def _utf8(text: Any) -> Any:
+    return as_utf8(text) if isinstance(text, str) else text
+
+
+Text = Annotated[str, BeforeValidator(_utf8), Field(max_length=4096)]
+"""A name or a sentence: of any characters, but no longer than a path may be."""
 Bins = Annotated[tuple[Count, ...], Field(min_length=CALIBRATION_BINS, max_length=CALIBRATION_BINS)]
 
 
@@ -60,6 +80,12 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _beside(name: str) -> str:
+    if not is_file_name(name):
+        raise ValueError(f"{name!r} is no file name: bits lie beside their run file")
+    return name
+
+
 class Cell(_Record):
     """The counts of one corruption at one severity; ``clean`` at severity 0 is the uncorrupted images.
 
@@ -68,7 +94,7 @@ class Cell(_Record):
 
     corruption: CellName
     severity: int = Field(ge=0, le=5)
-    n: int = Field(ge=1)
+    n: Number
     """Images."""
     top1: Count
     """Images whose label is the highest logit."""
@@ -94,6 +120,11 @@ class Cell(_Record):
             raise ValueError("nll_micronats and the calibration bins are there together or not at all")
         if (self.bin_n and sum(self.bin_n) != self.n) or (self.bin_top1 and sum(self.bin_top1) != self.top1):
             raise ValueError("the calibration bins do not add up to n and top1")
+        if self.bin_n and self.bin_top1 and self.bin_confidence:
+            bins = zip(self.bin_n, self.bin_top1, self.bin_confidence, strict=True)
+            # A probability that is 1 but for rounding may count as a millionth more.
+            if any(right > n or confidence > n * (MICRO + 1) for n, right, confidence in bins):
+                raise ValueError("a calibration bin has more right images, or probability, than images")
         if (self.corruption == CLEAN) != (self.severity == 0):
             raise ValueError("severity 0 is for clean images, and only for them")
         return self
@@ -127,15 +158,43 @@ def conversion(card: Mapping[str, Any]) -> str | None:
     return "push not rectified" + (f" ({made})" if made else "")
 
 
+class _Origin(BaseModel):
+    """What the right half reads of where a model came from; more may stand there."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Text | None = None
+
+
+class CardNotes(BaseModel):
+    """What the right half reads of a card; more may stand in it, for people and for later versions."""
+
+    model_config = ConfigDict(extra="allow")
+
+    origin: _Origin | None = None
+    trained_on: Text | None = None
+    trained_on_corruptions: tuple[Text, ...] | None = None
+    rectified_push: bool | None = None
+    clean_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
 class ModelRecord(_Record):
     """Which weights were measured, and how they were used."""
 
-    name: str
+    name: Text
     """As given on the command line: a name of the embedded models, or a file name."""
     weights_sha256: str
     """Of all parameters and buffers, independent of the file format (`ppbench.models.checkpoint.weights_hash`)."""
     parameters: Count
     card: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _has_a_card(self) -> ModelRecord:
+        try:
+            CardNotes.model_validate(self.card)
+        except ValidationError as error:
+            raise ValueError(f"card.{_first_fault(error)}") from error
+        return self
 
     @property
     def trained_on_corruptions(self) -> tuple[str, ...]:
@@ -151,9 +210,9 @@ class ModelRecord(_Record):
 class ClassSubset(_Record):
     """Which classes were in use where these are not all of the dataset's, and which outputs of the model competed."""
 
-    n: int = Field(ge=1)
+    n: Number
     """Classes in use."""
-    outputs: int = Field(ge=1)
+    outputs: Number
     """Outputs of the model."""
     names_sha256: str
     """Of the class names in order, joined by newlines."""
@@ -177,51 +236,59 @@ class ClassSubset(_Record):
 class Stopping(_Record):
     """How an evaluation ended that visits images in a random order until it knows enough."""
 
-    metric: str
+    metric: Text
     """Of which the interval is: its label without the number of images."""
     confidence: float = Field(gt=0, lt=1)
     """Of the interval, however often it was looked at."""
-    value: float
+    value: FiniteFloat
     """Of the metric over the images visited, in percent or points."""
-    low: float
-    high: float
-    wanted: str
+    low: FiniteFloat
+    high: FiniteFloat
+    wanted: Text
     """What it went on for: ``half-width 0.5`` or ``decided against max drop 0.5``."""
     reached: bool
     """Whether it was reached before the images were at an end."""
     baseline: str | None = None
     """SHA-256 of the weights that it was compared with."""
-    max_drop: float | None = None
+    max_drop: FiniteFloat | None = None
     """Points by which the model may err more than the baseline; None where it was not compared with one."""
     decision: Decision | None = None
     """What `ppbench check` calls a drop within ``max_drop`` and one beyond it; None where that was not decided."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Stopping:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} <= high {self.high:g} does not hold")
+        if self.decision is not None and self.max_drop is None:
+            raise ValueError("a decision needs max_drop")
+        return self
 
 
 class Protocol(_Record):
     """All that must be equal for two runs to be comparable."""
 
-    dataset: str
-    fingerprint: str
+    dataset: Text
+    fingerprint: Text
     """SHA-256 of the dataset's images (arrays) or of their paths and sizes (folders), with the labels."""
     source: Literal["published", "generated-jpeg85", "generated"]
     """Whether the corrupted images were read from a published set, or made from clean ones (with JPEG step or not)."""
-    recipe: str
+    recipe: Text
     """Constants and algorithm behind the corruptions."""
-    engine: str
+    engine: Text
     """Who computed them, with its version."""
     seed: int
     corruptions: tuple[CellName, ...]
     severities: tuple[Severity, ...]
-    n: int = Field(ge=1)
+    n: Number
     """Images per cell that were asked for."""
-    total: int = Field(ge=1)
+    total: Number
     """Images per cell that the dataset has."""
-    ids_sha256: str
+    ids_sha256: Text
     """Of the evaluated images' ids, in order."""
-    preprocessing: str
+    preprocessing: Text
     precision: Literal["fp32", "tf32", "bf16", "fp16", "unknown"]
     """"unknown" of predictions that were made elsewhere."""
-    normalizer: str
+    normalizer: Text
     """Denominators of CE that are customary for this dataset: "alexnet" or "none"."""
     classes: ClassSubset | None = None
     """None: all classes of the dataset, and the model's whole head."""
@@ -230,6 +297,8 @@ class Protocol(_Record):
     def _consistent(self) -> Protocol:
         if self.n > self.total:
             raise ValueError(f"n {self.n} <= total {self.total} does not hold")
+        if CLEAN in self.corruptions:
+            raise ValueError(f"{CLEAN} is no corruption")
         for values in (self.corruptions, self.severities):
             if len(set(values)) != len(values):
                 raise ValueError("a corruption or a severity stands twice")
@@ -239,7 +308,7 @@ class Protocol(_Record):
 class Provenance(_Record):
     """Where, when and with what the run was made; no two runs need agree in it."""
 
-    command: str
+    command: Annotated[str, BeforeValidator(_utf8)]
     git_commit: str | None
     """Of the working directory, with "-dirty" if it has uncommitted changes; None outside a repository."""
     versions: dict[str, str]
@@ -247,7 +316,7 @@ class Provenance(_Record):
     device: str
     started: str
     """UTC, ISO 8601."""
-    seconds: float = Field(ge=0)
+    seconds: Annotated[FiniteFloat, Field(ge=0)]
     """Wall time, from the first image to the last."""
     processes: int = Field(default=1, ge=1)
     """Processes that ran the model, each on a share of the images."""
@@ -261,7 +330,8 @@ class Bits(_Record):
     A second array in the same file, uint64 ``(n,)``, has the images' keys (`image_keys`); older files lack it.
     """
 
-    file: str
+    file: Annotated[str, AfterValidator(_beside)]
+    """A file name, and no path: what is not beside the run file is not read."""
     sha256: str
 
 
@@ -285,14 +355,15 @@ class Run(_Record):
         keys = [cell.key for cell in self.cells]
         if len(set(keys)) != len(keys):
             raise ValueError("a cell stands twice")
-        expected = expected_cells(self.protocol.corruptions, self.protocol.severities)
+        expected = dict.fromkeys(expected_cells(self.protocol.corruptions, self.protocol.severities))
+        known = set(keys)
         for cell in self.cells:
             if cell.key not in expected:
                 raise ValueError(f"{_words(cell.key)} is not among the cells of the protocol")
             if cell.n != self.protocol.n:
                 raise ValueError(f"{_words(cell.key)} has n {cell.n}, the protocol {self.protocol.n}")
         # Clean images may be absent from a whole run: published sets of corrupted images have none.
-        missing = [key for key in expected if key not in keys and key != (CLEAN, 0)]
+        missing = [key for key in expected if key not in known and key != (CLEAN, 0)]
         if missing and self.status == "complete":
             raise ValueError(f"the run is complete, yet {_words(missing[0])} is missing")
         return self
@@ -383,7 +454,9 @@ def write_run(
             np.save(buffer, keys.astype("<u8"), allow_pickle=False)
         beside, content = bits_file(path), buffer.getvalue()
         atomic_write(beside, content)
-        run = run.model_copy(update={"bits": Bits(file=beside.name, sha256=hashlib.sha256(content).hexdigest())})
+        run = run.model_copy(
+            update={"bits": Bits(file=as_utf8(beside.name), sha256=hashlib.sha256(content).hexdigest())}
+        )
     record = run.model_dump(mode="json")
     atomic_write(path, _pretty(_compacted(record) if compact else record) + "\n")
     return run
@@ -397,7 +470,7 @@ def read_run(path: Path | str) -> Run:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
     except OSError as error:
         raise DataError(f"cannot read the run {path}: {error.strerror}", "`ppbench eval` writes run files.") from error
     except ValueError as error:
@@ -405,7 +478,7 @@ def read_run(path: Path | str) -> Run:
             f"{path} is not a run file: it is not JSON ({error})", "`ppbench eval` writes run files."
         ) from error
     version = content.get("version") if isinstance(content, dict) else None
-    if not isinstance(version, int):
+    if not isinstance(version, int) or isinstance(version, bool):
         raise DataError(f"{path} is not a run file: it has no version", "`ppbench eval` writes run files.")
     if version > VERSION:
         raise DataError(
@@ -420,12 +493,14 @@ def read_run(path: Path | str) -> Run:
     try:
         return Run.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "run"
-        raise DataError(
-            f"{path} is damaged: {where}: {first['msg'].removeprefix('Value error, ')}",
-            "Evaluate again, or restore the file.",
-        ) from error
+        raise DataError(f"{path} is damaged: {_first_fault(error)}", "Evaluate again, or restore the file.") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    """What pydantic found wrong first, in one line: where, and what."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "run"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def read_bits(path: Path | str, run: Run) -> dict[tuple[str, int], NDArray[np.bool_]]:
@@ -436,10 +511,13 @@ def read_bits(path: Path | str, run: Run) -> dict[tuple[str, int], NDArray[np.bo
     """
     import numpy as np
 
-    packed = _read_arrays(path, run).packed
-    return {
-        cell.key: np.unpackbits(row, count=cell.n).astype(bool) for cell, row in zip(run.cells, packed, strict=True)
-    }
+    file, packed, _ = _read_arrays(path, run)
+    found = {}
+    for cell, row in zip(run.cells, packed, strict=True):
+        found[cell.key] = np.unpackbits(row, count=cell.n).astype(bool)
+        if np.count_nonzero(found[cell.key]) != cell.top1:
+            raise _damaged(file, f"its bits of {_words(cell.key)} are not the {cell.top1} right images of the run file")
+    return found
 
 
 def read_image_keys(path: Path | str, run: Run) -> NDArray[np.uint64] | None:
@@ -456,45 +534,20 @@ def read_image_keys(path: Path | str, run: Run) -> NDArray[np.uint64] | None:
     beside, _, keys = _read_arrays(path, run)
     if keys is None:
         return None
-    if keys.shape != (run.protocol.n,) or keys.dtype.newbyteorder("=") != np.uint64:
-        raise _damaged_keys(beside, f"shape {keys.shape} and type {keys.dtype}, not ({run.protocol.n},) and uint64")
     if len(np.unique(keys)) < len(keys):
-        raise _damaged_keys(beside, "a key twice")
+        raise _damaged(beside, "its images' keys have a key twice")
     return keys
 
 
-class _Arrays(NamedTuple):
-    """What a file of bits holds."""
-
-    file: Path
-    packed: NDArray[np.uint8]
-    keys: NDArray[np.uint64] | None
-
-
-def _read_arrays(path: Path | str, run: Run) -> _Arrays:
-    import numpy as np
-
+def _read_arrays(path: Path | str, run: Run) -> Arrays:
     if run.bits is None:
         raise DataError(f"{path} has no correctness bits", "Evaluate again to get them.")
-    beside = Path(path).with_name(Path(run.bits.file).name)
-    try:
-        raw = beside.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {beside}: {error.strerror}", f"It belongs beside {path}.") from error
-    if hashlib.sha256(raw).hexdigest() != run.bits.sha256:
-        raise DataError(f"{beside} is not the file {path} was written with", "Keep the two together.")
-    buffer = io.BytesIO(raw)
-    packed = np.load(buffer, allow_pickle=False)
-    if buffer.tell() == len(raw):
-        return _Arrays(beside, packed, None)
-    try:
-        return _Arrays(beside, packed, np.load(buffer, allow_pickle=False))
-    except (ValueError, EOFError) as error:
-        raise _damaged_keys(beside, "no array") from error
+    shape = (len(run.cells), -(-run.protocol.n // 8))
+    return read_arrays(Path(path), run.bits.file, run.bits.sha256, shape, run.protocol.n)
 
 
-def _damaged_keys(file: Path, found: str) -> DataError:
-    return DataError(f"{file} is damaged: its images' keys have {found}", "Evaluate again, or restore the file.")
+def _damaged(file: Path, found: str) -> DataError:
+    return DataError(f"{file} is damaged: {found}", "Evaluate again, or restore the file.")
 
 
 def _from_version_1(content: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ They stay as they are: every later version must read them.
 import hashlib
 import io
 import json
+import os
 from pathlib import Path
 
 import jsonschema
@@ -393,10 +394,71 @@ def test_bits_are_looked_for_only_beside_the_run(written, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     path.with_name("run.bits.npy").rename(elsewhere / "run.bits.npy")
-    damage(path, lambda content: content["bits"].update(file="elsewhere/run.bits.npy"))
-    for read in (read_bits, read_image_keys):
-        with pytest.raises(DataError, match="cannot read"):
-            read(path, read_run(path))
+    for name in ("elsewhere/run.bits.npy", "/etc/passwd", "../../x", "", ".", "..", "a\x00b", "a" * 300):
+        damage(path, lambda content, name=name: content["bits"].update(file=name))
+        with pytest.raises(DataError, match=r"bits.file: .* is no file name: bits lie beside their run file"):
+            read_run(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="links and pipes of POSIX")
+def test_bits_are_a_file_of_that_folder_and_no_link_out_of_it_nor_a_pipe(written, tmp_path):
+    path, run, bits = written
+    beside = path.with_name("run.bits.npy")
+    beside.rename(beside.with_name("kept.npy"))
+    beside.symlink_to("kept.npy")
+    assert read_bits(path, run).keys() == bits.keys()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    beside.with_name("kept.npy").rename(elsewhere / "kept.npy")
+    beside.unlink()
+    beside.symlink_to("elsewhere/kept.npy")
+    with pytest.raises(DataError, match="is a link that leaves its folder"):
+        read_bits(path, run)
+    beside.unlink()
+    os.mkfifo(beside)
+    with pytest.raises(DataError, match="it is not a file"):
+        read_bits(path, run)
+
+
+def npy(header, values=b"", version=(1, 0)):
+    width = 2 if version == (1, 0) else 4
+    return b"\x93NUMPY" + bytes(version) + len(header).to_bytes(width, "little") + header.encode() + values
+
+
+SHAPE = "{'descr': '|u1', 'fortran_order': False, 'shape': (%s), }\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npy(SHAPE % "6, 4", b"\0" * 24, (9, 0)), "no array that this ppbench reads"),
+        (npy("(" * 5000), "no array that this ppbench reads"),
+        (npy("__import__('os')"), "no array that this ppbench reads"),
+        (npy(SHAPE % "6, 99999999999999"), "not \\(6, 4\\) and uint8"),
+        (npy(SHAPE % "4, 6", b"\0" * 24), "not \\(6, 4\\) and uint8"),
+        (npy(SHAPE % "6, 4", b"\0" * 23), "ends early"),
+        (npy(SHAPE % "6, 4", b"\0" * 24), "not the 30|not the 24"),
+        (b"PK\x03\x04", "no array that this ppbench reads"),
+        (b"", "no array that this ppbench reads"),
+    ],
+)
+def test_bits_that_are_none_are_damage(written, content, message):
+    path, run, _ = written
+    path.with_name("run.bits.npy").write_bytes(content)
+    hash_of = hashlib.sha256(content).hexdigest()
+    run = run.model_copy(update={"bits": Bits(file="run.bits.npy", sha256=hash_of)})
+    with pytest.raises(DataError, match=f"run.bits.npy is damaged: .*({message})"):
+        read_bits(path, run)
+
+
+def test_bits_written_by_numpy_in_its_second_format_are_read(written):
+    path, run, bits = written
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.stack([np.packbits(bits[cell.key]) for cell in run.cells]), version=(2, 0))
+    path.with_name("run.bits.npy").write_bytes(buffer.getvalue())
+    hash_of = hashlib.sha256(buffer.getvalue()).hexdigest()
+    run = run.model_copy(update={"bits": Bits(file="run.bits.npy", sha256=hash_of)})
+    assert all(np.array_equal(found, bits[key]) for key, found in read_bits(path, run).items())
 
 
 def test_a_run_that_cannot_be_written_leaves_the_old_one(written, monkeypatch):

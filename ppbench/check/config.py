@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 from ppbench.check.rules import parse_points
 from ppbench.errors import UsageError
+from ppbench.files import read_text
+from ppbench.parsing import parse_toml
 from ppbench.registry import unknown_name
 
 DEFAULT_FILE = Path("pyproject.toml")
@@ -44,7 +45,7 @@ def read_config(path: Path | None) -> CheckConfig:
         return CheckConfig()
     where = path or DEFAULT_FILE
     try:
-        content = tomllib.loads(where.read_text(encoding="utf-8"))
+        content = parse_toml(read_text(where))
     except OSError as error:
         raise UsageError(f"cannot read {where}: {error.strerror}", "`--config FILE` takes a pyproject.toml.") from error
     except ValueError as error:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from xml.etree import ElementTree
 
 from ppbench.check.verdict import Verdict, describe
-
-FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write (production 2, Char): control characters that a model's name may have."""
+from ppbench.report.escapes import for_xml
 
 
 def to_junit(verdict: Verdict) -> str:
@@ -19,19 +16,15 @@ def to_junit(verdict: Verdict) -> str:
     suite_counts = {**counts, "skipped": str(len(verdict.tolerated))}
     suite = ElementTree.SubElement(suites, "testsuite", {"name": "ppbench check", **suite_counts})
     for outcome in verdict.outcomes:
-        name = f"max-drop {outcome.rule.name}={outcome.rule.max_drop:g}"
-        classname = _text(f"ppbench.check.{verdict.run}")
+        name = for_xml(f"max-drop {outcome.rule.name}={outcome.rule.max_drop:g}")
+        classname = for_xml(f"ppbench.check.{verdict.run}")
         case = ElementTree.SubElement(suite, "testcase", {"classname": classname, "name": name})
-        words = _text(f"{outcome.label}: {describe(outcome, verdict.confidence)}")
+        words = for_xml(f"{outcome.label}: {describe(outcome, verdict.confidence)}")
         if verdict.fails(outcome):
             ElementTree.SubElement(case, "failure", {"message": words, "type": outcome.label}).text = words
         elif outcome in verdict.tolerated:
             ElementTree.SubElement(case, "skipped", {"message": words})
-    ElementTree.SubElement(suite, "system-out").text = _text(verdict.text)
+    ElementTree.SubElement(suite, "system-out").text = for_xml(verdict.text)
     ElementTree.indent(suites)
     # Not "unicode": its declaration would name the encoding of this machine, whatever the file is written in.
     return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True).decode() + "\n"
-
-
-def _text(text: str) -> str:
-    return FORBIDDEN.sub("", text)

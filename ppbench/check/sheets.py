@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ppbench.check.verdict import Outcome, Status, Verdict, column_of_interval, describe, interval_words
 from ppbench.compare.words import detectable_words
+from ppbench.report.escapes import to_json
 from ppbench.report.export import to_latex, to_markdown
 from ppbench.report.records import csv_of_records, rounded
 from ppbench.report.sheets import Kind, Line, Sheet
@@ -34,7 +34,7 @@ def export(verdict: Verdict, form: str) -> str:
     if form in ("markdown", "latex"):
         return {"markdown": to_markdown, "latex": to_latex}[form](sheet(verdict))
     if form == "json":
-        return json.dumps(as_dict(verdict), indent=2, ensure_ascii=False, allow_nan=False)
+        return to_json(as_dict(verdict))
     records = [_outcome_dict(outcome) for outcome in verdict.outcomes]
     return csv_of_records(list(records[0]), records)
 

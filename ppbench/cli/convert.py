@@ -108,7 +108,7 @@ def convert(
     if target.is_file() and not overwrite:
         _check_finished(target, card, settings)
         output.say(f"finished already: {target} was made of this network in this way (`--overwrite` makes it anew)")
-        output.data(_line(target, card))
+        output.text(_line(target, card))
         return
     if chosen is not None:
         _estimate(made, chosen, device)
@@ -119,7 +119,7 @@ def convert(
         _save(target, made, card)
         if lost:
             output.say(f"fine-tuning brings it back: {_fine_tuning(target, card, dataset, data)}")
-        output.data(_line(target, card))
+        output.text(_line(target, card))
         return
     from ppbench.cli.train import run_training
     from ppbench.models.checkpoint import Checkpoint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from ppbench.cli import output
 from ppbench.cli.options import words
 from ppbench.cli.progress import duration, progress
 from ppbench.errors import DataError
+from ppbench.report.escapes import for_terminal
 
 if TYPE_CHECKING:
     from ppbench.generate.estimate import Estimate
@@ -126,10 +126,15 @@ def _describe(job: Job, *, chosen: bool) -> str:
     why = ""
     if chosen and settings.backend == "ppbench":
         by_size = recipe_for_size(*middle) == settings.recipe
-        why = f" (for images of {_size(middle)}{_range(job)})" if by_size else f" (as {_name(str(job.dest))} was made)"
+        why = (
+            f" (for images of {_size(middle)}{_range(job)})"
+            if by_size
+            else f" (as {for_terminal(str(job.dest))} was made)"
+        )
     kind = "npy" if isinstance(source, ImageArray) else settings.format
     return (
-        f"{_count(len(source), 'image')} in {_name(str(where))}{left_out}{cut} -> {_name(str(job.dest))} | "
+        f"{_count(len(source), 'image')} in {for_terminal(str(where))}{left_out}{cut} -> "
+        f"{for_terminal(str(job.dest))} | "
         f"{_count(len(corruptions), 'corruption')}, {_count(len(job.cells), 'cell')} | "
         f"recipe {settings.recipe}{why} | seed {settings.seed} | format {kind} | "
         f"{job.engine} on {job.device} {_workers(job.workers)}"
@@ -143,7 +148,7 @@ def _notes(job: Job) -> list[str]:
     source, name = next(iter(job.longer.items()))
     return [
         f"{_count(len(job.longer), 'image')} would get the name of another's copies: their own are called "
-        f"like {_name(name)} (of {_name(source)})"
+        f"like {for_terminal(name)} (of {for_terminal(source)})"
     ]
 
 
@@ -177,7 +182,7 @@ def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
 
-        output.data(json.dumps({"dest": str(job.dest), "recipe": job.settings.recipe, **asdict(estimate)}, indent=2))
+        output.json({"dest": str(job.dest), "recipe": job.settings.recipe, **asdict(estimate)})
         return
     rows = [
         (
@@ -188,9 +193,9 @@ def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
         ("size", _bytes(round(estimate.gigabytes * 1e9))),
         ("time", f"about {duration(60 * estimate.minutes)} (h:mm:ss) {_workers(estimate.workers)}"),
         ("recipe", job.settings.recipe),
-        ("to", _name(str(job.dest))),
+        ("to", for_terminal(str(job.dest))),
     ]
-    output.data("\n".join(f"{name:<8}{value}" for name, value in rows))
+    output.text("\n".join(f"{name:<8}{value}" for name, value in rows))
 
 
 def _failed_images(report: Report) -> int:
@@ -214,16 +219,16 @@ def _print_report(report: Report, as_json: bool) -> None:
             "left_out": report.left_out,
             "renamed": report.longer,
         }
-        output.data(json.dumps(facts, indent=2))
+        output.json(facts)
         return
     rows = [
         ("written", f"{_count(report.written, 'file')}, {_bytes(report.bytes)}"),
         ("kept", _count(report.kept, "file") if report.kept else ""),
         ("failed", _count(failed, "image") if failed else ""),
         ("recipe", report.recipe),
-        ("to", _name(str(report.dest))),
+        ("to", for_terminal(str(report.dest))),
     ]
-    output.data("\n".join(f"{name:<8}{value}" for name, value in rows if value))
+    output.text("\n".join(f"{name:<8}{value}" for name, value in rows if value))
 
 
 def _failed(report: Report) -> DataError:
@@ -242,7 +247,7 @@ def _failure_lines(report: Report) -> list[str]:
     for source, cell, reason, mend in report.failures:
         cells.setdefault((source, reason, mend), []).extend([cell] if cell else [])
     return [
-        f"{_name(source)}{_cells(which) if len(which) < report.cells else ''}: {reason}. {mend}".rstrip()
+        f"{for_terminal(source)}{_cells(which) if len(which) < report.cells else ''}: {reason}. {mend}".rstrip()
         for (source, reason, mend), which in cells.items()
     ]
 
@@ -256,11 +261,6 @@ def _cells(keys: list[str]) -> str:
         severities.setdefault(corruption, []).append(int(severity))
     named = [f"{corruption} {severity_label(levels)}" for corruption, levels in severities.items()]
     return f" ({', '.join(named)})" if named else ""
-
-
-def _name(text: str) -> str:
-    """A file's name on one line, whatever is in it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,6 +11,9 @@ from ppbench.errors import DataError
 def doctor() -> None:
     """Show versions and devices, and test that this installation computes what it should."""
     from rich.table import Table
+    from rich.text import Text
+
+    from ppbench.report.escapes import for_terminal
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
@@ -20,11 +23,11 @@ def doctor() -> None:
     failed = 0
     for name, test in _TESTS.items():
         try:
-            result, mark = test(), "[green]ok[/]"
+            result, mark = test(), ("ok", "green")
         except Exception as error:  # whatever is broken here is what the doctor is asked for
-            result, mark = str(error).splitlines()[0], "[red]failed[/]"
+            result, mark = (str(error).splitlines() or [type(error).__name__])[0], ("failed", "red")
             failed += 1
-        output.render(f"{mark}  {name}: {result}")
+        output.render(Text.assemble(mark, f"  {name}: {for_terminal(result)}"))
     if failed:
         raise DataError(
             f"{failed} of {len(_TESTS)} self-tests failed",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -396,7 +395,7 @@ def _print_estimate(prepared: Prepared, team: Team, format: Format) -> None:
         return
     found = estimate(prepared, team.size)
     if format is Format.JSON:
-        output.data(json.dumps(found._asdict(), indent=2))
+        output.json(found._asdict())
         return
     rows = [
         ("images", f"{found.images:,} in {found.cells} cells"),
@@ -404,7 +403,7 @@ def _print_estimate(prepared: Prepared, team: Team, format: Format) -> None:
         ("read", f"{found.gigabytes:,.2g} GB"),
         ("time", f"about {duration(60 * found.minutes)} (h:mm:ss) in {found.processes} process(es)"),
     ]
-    output.data("\n".join(f"{name:<8}{value}" for name, value in rows))
+    output.text("\n".join(f"{name:<8}{value}" for name, value in rows))
 
 
 def _check_output(target: Path, models: int) -> None:

@@ -11,13 +11,14 @@ from ppbench.files import is_same_file
 
 def run_files(run: Path) -> list[Path]:
     """A run file, and the file of its bits if it has one; what is wrong with it is for its reader to tell."""
+    from ppbench.bits import beside
     from ppbench.run import read_run
 
     try:
         bits = read_run(run).bits
     except DataError:
         return [run]
-    return [run] if bits is None else [run, run.with_name(bits.file)]
+    return [run] if bits is None else [run, beside(run, bits.file)]
 
 
 def refuse_to_overwrite(option: str, target: Path, inputs: Iterable[Path]) -> None:

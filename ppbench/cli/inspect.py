@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +19,7 @@ from ppbench.cli.options import (
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 from ppbench.extras import import_extra
+from ppbench.report.escapes import to_json
 
 _FOLDER = "--output FOLDER"
 
@@ -158,7 +158,7 @@ def _print(found: dict[str, Any], format: Format) -> None:
 
 
 def _json(found: dict[str, Any]) -> str:
-    return json.dumps(found, indent=1, allow_nan=False) + "\n"
+    return to_json(found, indent=1) + "\n"
 
 
 def _file_name(name: str) -> str:

@@ -21,6 +21,7 @@ from ppbench.cli.inspect import inspect
 from ppbench.cli.list import list_names
 from ppbench.cli.reproduce import reproduce
 from ppbench.cli.show import show
+from ppbench.cli.streams import close_streams, open_streams
 from ppbench.cli.threads import wait_without_spinning
 from ppbench.cli.train import train
 from ppbench.errors import PpbenchError
@@ -89,9 +90,16 @@ def main() -> None:
     """Entry point of the ``ppbench`` command."""
     wait_without_spinning()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what asks to end, ends as Ctrl-C does
+    open_streams()
     try:
-        app()
-    except Exception:  # what is the user's to mend, `Commands` has caught
+        try:
+            app()
+        finally:
+            close_streams()
+    except PpbenchError as error:  # the result cannot be written
+        output.fail(error)
+        sys.exit(error.exit_code)
+    except Exception:  # what is the user's to repair, `Commands` has caught
         traceback.print_exc()
         output.say("error: this is a mistake in ppbench: please report it, with the lines above")
         sys.exit(CRASHED)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ppbench.errors import PpbenchError
+from ppbench.report.escapes import for_terminal, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -27,13 +28,24 @@ class Format(StrEnum):
 def _console(stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=stderr)
+    # What is printed may be a stranger's text: no part of it is markup.
+    return Console(stderr=stderr, highlight=False, soft_wrap=stderr, markup=False, emoji=False)
 
 
 def data(text: str) -> None:
     """Print a document (JSON, CSV, Markdown, LaTeX) to stdout as it is."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
+
+
+def text(lines: str) -> None:
+    """Print lines for people to stdout."""
+    data("\n".join(map(for_terminal, lines.split("\n"))))
+
+
+def json(content: Any) -> None:
+    """Print a JSON document to stdout."""
+    data(to_json(content))
 
 
 def render(*renderables: RenderableType) -> None:
@@ -44,23 +56,19 @@ def render(*renderables: RenderableType) -> None:
 
 def say(line: str) -> None:
     """Tell the user something, on stderr."""
-    _console(stderr=True).print(line, markup=False)
+    for part in line.split("\n"):
+        _console(stderr=True).print(for_terminal(part))
 
 
 def fail(error: PpbenchError) -> None:
-    """Print an error and what mends it, on stderr."""
-    console = _console(stderr=True)
-    console.print(f"[bold red]error:[/] {_escape(error.message)}")
+    """Print an error and what to do about it, on stderr."""
+    from rich.text import Text
+
+    _console(stderr=True).print(Text.assemble(("error:", "bold red"), f" {for_terminal(error.message)}"))
     for line in error.hint.splitlines():
-        console.print(f"  {line}", markup=False)
+        say(f"  {line}")
 
 
 def progress_console() -> Console:
     """The console for progress displays (stderr)."""
     return _console(stderr=True)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

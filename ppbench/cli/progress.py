@@ -30,13 +30,13 @@ def progress(total: int, done: int = 0) -> Iterator[Advance]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.completed:,} of {task.total:,} images"),
+        TextColumn("{task.completed:,} of {task.total:,} images", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TextColumn("{task.fields[rate]} images/s"),
+        TextColumn("{task.percentage:3.0f} %", markup=False),
+        TextColumn("{task.fields[rate]} images/s", markup=False),
         TimeRemainingColumn(),
-        TextColumn("left"),
-        TextColumn("{task.description}"),
+        TextColumn("left", markup=False),
+        TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=total, completed=done, rate="-")

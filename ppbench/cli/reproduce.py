@@ -182,7 +182,7 @@ def _split(option: str, values: list[str]) -> list[str]:
 
 def _parse_settings(values: list[str]) -> dict[str, Any]:
     """Values are written as in a recipe; a word needs no quotes."""
-    import tomllib
+    from ppbench.parsing import parse_toml
 
     found: dict[str, Any] = {}
     for value in values:
@@ -190,8 +190,8 @@ def _parse_settings(values: list[str]) -> dict[str, Any]:
         if not equals or not key.strip().isidentifier():
             raise UsageError(f"--set {value} is not KEY=VALUE", "For example `--set precision=bf16`.")
         try:
-            found[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            found[key.strip()] = parse_toml(f"value = {text}")["value"]
+        except ValueError:
             found[key.strip()] = text.strip()
     return found
 

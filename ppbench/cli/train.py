@@ -255,7 +255,7 @@ def run_training(recipe: Any, data: Path, path: Path, device: str, run: dict[str
             **run,
         )
     if trained is not None:
-        output.data(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")
+        output.text(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")
 
 
 def require_lightning() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
 from ppbench.compare.sheets import sheets
 from ppbench.compare.words import in_words
+from ppbench.report.escapes import to_json
 from ppbench.report.export import to_latex, to_markdown
 from ppbench.report.records import csv_of_records, rounded
 
@@ -34,7 +34,7 @@ def export(
     """
     if form == "json":
         content = {"comparisons": [as_dict(comparison) for comparison in comparisons]}
-        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        return to_json(content)
     if form == "csv":
         return _to_csv(comparisons)
     write = {"markdown": to_markdown, "latex": to_latex}[form]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from ppbench.metrics.metric import Metric
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.published import MCE, PUBLISHED
 from ppbench.registry import unknown_name
+from ppbench.report.escapes import to_json
 from ppbench.report.export import to_latex, to_markdown
 from ppbench.report.records import csv_of_records, rounded
 from ppbench.report.sheets import MISSING, NOT_AVAILABLE, Line, Sheet
@@ -84,7 +84,7 @@ def export(beside: Beside, form: str) -> str:
         for label, m in metrics.items()
     ]  # fmt: skip
     if form == "json":
-        return json.dumps({"published": beside.name, "results": records}, indent=2, ensure_ascii=False)
+        return to_json({"published": beside.name, "results": records})
     return csv_of_records(list(records[0]), records)
 
 

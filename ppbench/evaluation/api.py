@@ -26,7 +26,7 @@ from ppbench.evaluation.predictions import score_predictions
 from ppbench.evaluation.record import Identity, Result, identify, preprocessing, results
 from ppbench.evaluation.subjects import Subject, resolve_model
 from ppbench.evaluation.team import Team
-from ppbench.files import check_writable
+from ppbench.files import check_writable, read_text
 from ppbench.launch import environment_number
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
@@ -440,8 +440,8 @@ def _common_geometry(subjects: Sequence[Subject], dataset: str) -> Geometry:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}", "Give a text file with a class name a line.") from error
 
 

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Cell
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.tally import SUMS, Record
+from ppbench.evaluation.tally import SUMS, Record, adds_up
 from ppbench.files import try_lock
+from ppbench.parsing import parse_json
 
 VERSION = 1
 _SYNC = 2.0
@@ -120,26 +121,41 @@ class Journal:
     def _read(self) -> int:
         """Take in all whole lines; where the next one begins, or 0 if the file is of another measurement."""
         with self.path.open("rb") as file:
-            head = _content(file.readline())
-            if head is None:
+            first = file.readline()
+            if not first.endswith(b"\n"):  # nothing was finished
                 return 0
-            self.why = self._other(head)
+            head = _content(first)
+            self.why = "it is damaged" if head is None else self._other(head)
             if self.why is not None:
                 return 0
-            end, changed = file.tell(), 0
-            while (entry := _content(file.readline())) is not None:
+            end, changed, damaged = file.tell(), 0, 0
+            while (line := file.readline()).endswith(b"\n"):  # a kill may have torn the last one
                 end = file.tell()
-                changed += self._take(entry)
-        if changed:
-            self.why = f"the files of {changed:,} image{'s' if changed != 1 else ''} were changed since"
+                entry = _content(line)
+                record = None if entry is None else _record(entry)
+                if entry is None or record is None or not self._fits(record):
+                    damaged += 1
+                else:
+                    changed += self._take(record, entry.get("stamp"))
+        reasons = [f"{damaged:,} line{'s are' if damaged != 1 else ' is'} damaged"] if damaged else []
+        reasons += (
+            [f"the files of {changed:,} image{'s' if changed != 1 else ''} were changed since"] if changed else []
+        )
+        self.why = " and ".join(reasons) or None
         return end
 
-    def _take(self, entry: Mapping[str, Any]) -> int:
+    def _fits(self, record: Record) -> bool:
+        """Whether a record is of images that there are, each once."""
+        if record.cell not in self._cells:
+            return True
+        places, images = record.places, len(self._stamps_of(record.cell))
+        return bool(((places >= 0) & (places < images)).all()) and len(np.unique(places)) == len(places)
+
+    def _take(self, record: Record, stamp: object) -> int:
         """Use a line again, if it can be; how many of its images were changed since."""
-        record = _record(entry)
         if record.cell not in self._cells:
             return 0
-        if entry["stamp"] != self._stamp(record):
+        if stamp != self._stamp(record):
             return len(record.places)
         if self._is_new(record):
             self.records.append(record)
@@ -149,7 +165,9 @@ class Journal:
         """What tells another measurement from this one, in words."""
         if head.get("journal") != VERSION:
             return "it is of another version of ppbench"
-        there = head["key"]
+        there = head.get("key")
+        if not isinstance(there, dict):
+            return "it is damaged"
         names = [name for name in {**there, **self._key} if there.get(name) != self._key.get(name)]
         return f"it is of another measurement ({', '.join(names)} differ{'s' * (len(names) == 1)})" if names else None
 
@@ -161,9 +179,12 @@ class Journal:
         return is_new
 
     def _stamp(self, record: Record) -> int:
-        if record.cell not in self._known:
-            self._known[record.cell] = self._stamps(record.cell)
-        return zlib.crc32(self._known[record.cell][record.places].tobytes())
+        return zlib.crc32(self._stamps_of(record.cell)[record.places].tobytes())
+
+    def _stamps_of(self, cell: Cell) -> NDArray[np.uint64]:
+        if cell not in self._known:
+            self._known[cell] = self._stamps(cell)
+        return self._known[cell]
 
     def _entry(self, record: Record) -> dict[str, Any]:
         return {
@@ -182,7 +203,7 @@ def is_of(path: Path, key: Key) -> bool:
             head = _content(file.readline())
     except OSError:
         return True
-    return head is None or (head.get("journal") == VERSION and head["key"] == dict(key))
+    return head is None or (head.get("journal") == VERSION and head.get("key") == dict(key))
 
 
 def _claim(path: Path) -> FileIO:
@@ -222,17 +243,27 @@ def _content(line: bytes) -> dict[str, Any] | None:
     checksum, _, text = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
         return None
-    return dict(json.loads(text))
+    try:
+        content = parse_json(text)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
 
 
-def _record(entry: Mapping[str, Any]) -> Record:
-    corruption, severity = entry["cell"]
-    places = _unpack_places(entry["places"])
-    right = np.unpackbits(np.frombuffer(base64.b64decode(entry["right"]), np.uint8), count=len(places)).astype(bool)
-    sums = None if entry["sums"] is None else np.array(entry["sums"], np.int64)
-    if sums is not None and sums.shape != (SUMS,):
-        raise ValueError(f"sums of shape {sums.shape}")
-    return Record((corruption, severity), places, right, sums)
+def _record(entry: Mapping[str, Any]) -> Record | None:
+    """What a line is of; None if it says what no ppbench wrote."""
+    try:
+        corruption, severity = entry["cell"]
+        packed = base64.b64decode(entry["right"], validate=True)
+        places = _unpack_places(entry["places"], most=8 * len(packed))
+        right = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(places)).astype(bool)
+        sums = None if entry["sums"] is None else np.array(entry["sums"], np.int64)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    if not (isinstance(corruption, str) and isinstance(severity, int)) or (sums is not None and sums.shape != (SUMS,)):
+        return None
+    record = Record((corruption, severity), places, right, sums)
+    return record if adds_up(record) else None
 
 
 def _pack_places(places: NDArray[np.int64]) -> list[int] | dict[str, int]:
@@ -244,10 +275,21 @@ def _pack_places(places: NDArray[np.int64]) -> list[int] | dict[str, int]:
     return [int(place) for place in places]
 
 
-def _unpack_places(packed: Sequence[int] | Mapping[str, int]) -> NDArray[np.int64]:
+def _unpack_places(packed: Sequence[int] | Mapping[str, int], most: int) -> NDArray[np.int64]:
+    """The places, ``most`` at most.
+
+    Raises:
+        ValueError: If there are more, or fewer than one.
+    """
+    count = packed["count"] if isinstance(packed, Mapping) else len(packed)
+    if not 0 < count <= most:
+        raise ValueError(f"{count} places for {most} results")
     if isinstance(packed, Mapping):
-        return packed["first"] + packed["step"] * np.arange(packed["count"])
-    return np.array(packed, np.int64)
+        return packed["first"] + packed["step"] * np.arange(count, dtype=np.int64)
+    places = np.array(packed, np.int64)
+    if places.ndim != 1:
+        raise ValueError(f"places of shape {places.shape}")
+    return places
 
 
 def _cannot_write(path: Path, error: OSError) -> DataError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +26,10 @@ from ppbench.run import ModelRecord
 from ppbench.vocabulary import CLEAN
 
 _CHUNK = 4096
+_MOST_BYTES = 2**18
+"""Of one image in one cell: 32,768 logits of 64 bits, more than any dataset has classes."""
+
+T = TypeVar("T")
 _FORM = (
     'Write it by `np.savez("file.npz", **{"clean": …, "fog/3": …, "ids": …})`: per cell logits (images, classes) or '
     "predicted classes (images,), and the images' ids as `ppbench` has them, <class>/<file>."
@@ -55,29 +59,85 @@ def score_predictions(path: Path, source: Source, settings: Settings) -> Predict
     """
     clock = time.perf_counter()
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with _Arrays(path) as file:
             rows = _rows(path, file, source)
             cells = [cell for cell in cells_of(source, settings) if cell[0] != CLEAN or _find(file, cell) is not None]
             tally = Tally(cells, len(source.ids))
             outputs = 0
             for cell in cells:
-                values = _values(path, file, cell, rows)
+                values = _values(path, file, cell, rows, source)
                 outputs = values.shape[1] if values.ndim == 2 else outputs
                 for record in _records(values, cell, source, path, settings):
                     tally.add(record)
         if not settings.force and (doubt := doubtful(tally, source.num_classes)) and len(source.ids) >= PROBE:
             raise DataError(f"{path} {doubt}", "Compare its class order with the dataset's. `--force` goes on.")
-    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read the predictions {path}: {error}", _FORM) from error
+    except OSError as error:
+        raise DataError(f"cannot read the predictions {path}: {error.strerror or error}", _FORM) from error
     outcome = Outcome([tally], None, round(time.perf_counter() - clock, 3))
     return Predictions(_identity(path, source, settings, outputs or source.num_classes), outcome)
 
 
-def _rows(path: Path, file: Any, source: Source) -> NDArray[np.int64] | None:
+class _Arrays:
+    """A file of arrays by name, of which each is read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> _Arrays:
+        if not self.path.is_file():
+            raise DataError(f"cannot read the predictions {self.path}: there is no such file", _FORM)
+        self._file = self._reading(lambda: zipfile.ZipFile(self.path))
+        self.files = [name.removesuffix(".npy") for name in self._file.namelist() if name.endswith(".npy")]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.files
+
+    def read(self, name: str, images: int) -> NDArray[Any]:
+        """An array of no more than so many images.
+
+        Raises:
+            DataError: If it is damaged, or larger than predictions of so many images can be.
+        """
+        size = self._file.getinfo(f"{name}.npy").file_size
+        if size > _MOST_BYTES * max(images, 1) + 2**20:
+            raise DataError(
+                f"{self.path}: {name} has {size:,} bytes, too many for {images:,} images", f"Is it damaged? {_FORM}"
+            )
+        return self._reading(lambda: self._array(name))
+
+    def _array(self, name: str) -> NDArray[Any]:
+        with self._file.open(f"{name}.npy") as member:
+            return np.lib.format.read_array(member, allow_pickle=False)
+
+    def _reading(self, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except Exception as error:  # whatever the readers of zip files, of DEFLATE and of arrays end with
+            raise DataError(
+                f"cannot read the predictions {self.path}: {error or type(error).__name__}", _FORM
+            ) from error
+
+
+class _Rows(NamedTuple):
+    """Which rows of the arrays are the source's images."""
+
+    places: NDArray[np.int64]
+    given: int
+    """Rows that there are."""
+
+
+def _rows(path: Path, file: _Arrays, source: Source) -> _Rows | None:
     """The places of the source's images in the arrays; None if they are the same."""
     if "ids" not in file:
         return None
-    ids = [str(name) for name in file["ids"].tolist()]
+    array = file.read("ids", source.total)
+    if array.ndim != 1:
+        raise DataError(f"{path}: ids has shape {array.shape}", _FORM)
+    ids = [str(name) for name in array.tolist()]
     number = {name: place for place, name in enumerate(ids)}
     if len(number) < len(ids):
         twice = next(name for place, name in enumerate(ids) if number[name] != place)
@@ -88,15 +148,15 @@ def _rows(path: Path, file: Any, source: Source) -> NDArray[np.int64] | None:
             f"{path} has no prediction for {len(missing):,} of {len(source.ids):,} images, {missing[0]} among them",
             "Its `ids` are to be the dataset's: `<class>/<file>`; or choose images with --limit or --classes.",
         )
-    return np.array([number[name] for name in source.ids], np.int64)
+    return _Rows(np.array([number[name] for name in source.ids], np.int64), len(ids))
 
 
-def _find(file: Any, cell: Cell) -> str | None:
+def _find(file: _Arrays, cell: Cell) -> str | None:
     names = (CLEAN,) if cell[0] == CLEAN else (f"{cell[0]}/{cell[1]}", f"{cell[0]}_{cell[1]}")
     return next((name for name in names if name in file), None)
 
 
-def _values(path: Path, file: Any, cell: Cell, rows: NDArray[np.int64] | None) -> NDArray[Any]:
+def _values(path: Path, file: _Arrays, cell: Cell, rows: _Rows | None, source: Source) -> NDArray[Any]:
     """The predictions of a cell, one per image of the source."""
     name = _find(file, cell)
     if name is None:
@@ -105,13 +165,15 @@ def _values(path: Path, file: Any, cell: Cell, rows: NDArray[np.int64] | None) -
             f"{path} lacks the cell {cell[0]}/{cell[1]}; it has {there}, …",
             f"Choose with --corruptions and --severities. {_FORM}",
         )
-    values = file[name]
+    values = file.read(name, max(source.total, rows.given if rows else 0))
     kind = {1: np.integer, 2: np.floating}.get(values.ndim)
-    if kind is None or not np.issubdtype(values.dtype, kind):
+    if kind is None or not np.issubdtype(values.dtype, kind) or 0 in values.shape:
         raise DataError(f"{path}: {name} has shape {values.shape} and type {values.dtype}", _FORM)
-    if rows is not None and len(values) != len(file["ids"]):
-        raise DataError(f"{path}: {name} has {len(values):,} predictions, `ids` {len(file['ids']):,}", _FORM)
-    return np.asarray(values if rows is None else values[rows])
+    if rows is not None and len(values) != rows.given:
+        raise DataError(f"{path}: {name} has {len(values):,} predictions, `ids` {rows.given:,}", _FORM)
+    chosen = values if rows is None else values[rows.places]
+    # torch has neither other byte orders than this machine's nor more than 64 bits.
+    return chosen.astype(np.dtype(f"{chosen.dtype.kind}{min(chosen.dtype.itemsize, 8)}"), copy=False)
 
 
 def _records(values: NDArray[Any], cell: Cell, source: Source, path: Path, settings: Settings) -> Sequence[Record]:

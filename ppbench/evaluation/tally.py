@@ -100,6 +100,9 @@ class Tally:
         )
 
 
+_WORST = 2**40
+"""Millionths of a nat that one image may cost; of 32-bit logits none comes near."""
+
 _COUNTS = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
 
 
@@ -108,6 +111,24 @@ def _counts(sums: NDArray[np.int64]) -> dict[str, Any]:
     top5, nll, *bins = sums.tolist()
     per_bin = [tuple(bins[start : start + CALIBRATION_BINS]) for start in range(0, len(bins), CALIBRATION_BINS)]
     return dict(zip(_COUNTS, (top5, nll, *per_bin), strict=True))
+
+
+def adds_up(record: Record) -> bool:
+    """Whether the sums can be of these images: what a run file would refuse at the end is no use in between."""
+    if record.sums is None:
+        return True
+    n, right = len(record.places), int(record.right.sum())
+    top5, nll, *bins = record.sums.tolist()
+    in_bin, right_in_bin, confidence = (
+        bins[start : start + CALIBRATION_BINS] for start in range(0, len(bins), CALIBRATION_BINS)
+    )
+    per_bin = zip(in_bin, right_in_bin, confidence, strict=True)
+    return (
+        right <= top5 <= n
+        and 0 <= nll <= n * _WORST
+        and (sum(in_bin), sum(right_in_bin)) == (n, right)
+        and all(0 <= hits <= images and 0 <= sure <= images * (MICRO + 1) for images, hits, sure in per_bin)
+    )
 
 
 def count(cell: CellKey, places: NDArray[np.int64], scores: NDArray[np.int64]) -> Record:

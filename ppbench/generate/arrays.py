@@ -20,6 +20,7 @@ from ppbench.generate.corruptor import Corruptor
 from ppbench.generate.records import Failure, Record, cannot_write
 from ppbench.generate.settings import Cell
 from ppbench.generate.worker import Done, Work, cell_key, file_name, has_size
+from ppbench.parsing import parse_json
 from ppbench.pool import ordered_map
 
 Pixels = NDArray[np.uint8]
@@ -252,12 +253,22 @@ def _is_there(array: ArrayWork, finished: Collection[Chunk], *, whole: bool) -> 
 
 def _finished(path: Path, head: str) -> Iterator[Chunk]:
     """The chunks done by an interrupted job of the same head; a line torn by a kill is left out."""
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    if lines and lines[0] == f"{head}\n":
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    if lines and lines[0] == f"{head}\n".encode():
         for line in lines[1:]:
-            if line.endswith("\n"):
-                start, stop, failed = json.loads(line)
-                yield Chunk(start, stop, {cell: (why[0], why[1]) for cell, why in failed.items()})
+            if line.endswith(b"\n"):
+                try:
+                    start, stop, failed = parse_json(line)
+                    chunk = Chunk(int(start), int(stop), {cell: (why[0], why[1]) for cell, why in failed.items()})
+                except (
+                    ValueError,
+                    TypeError,
+                    AttributeError,
+                    IndexError,
+                    KeyError,
+                ):  # damaged: its images are made again
+                    continue
+                yield chunk
 
 
 def _there(work: Work, name: str, record: Record | None, sha256: str) -> dict[str, Any]:

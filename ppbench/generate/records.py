@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ppbench.data.walk import MANIFEST
 from ppbench.errors import DataError
+from ppbench.generate import trusted
+from ppbench.parsing import parse_json
 
 JOURNAL = "journal"
 """In the scratch folder, as are the lock and files that are not whole yet."""
@@ -89,7 +91,10 @@ class Records:
         """What is known of a source."""
         if source not in self._places:
             return None
-        return dict(json.loads("{" + self._line(source) + "}")[source])
+        try:
+            return trusted.record(parse_json("{" + self._line(source) + "}")[source])
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(error) from error
 
     def all(self) -> Iterator[Record]:
         """Every source's record."""
@@ -232,11 +237,11 @@ class Records:
                 lines.append(text)
                 if text == _SOURCES:
                     break
-            head = json.loads("\n".join((*lines, "}}")))
+            head = parse_json("\n".join((*lines, "}}")))
             if head["manifest"] != VERSION:
                 raise ValueError(f"version {head['manifest']}")
-            self.header = {name: head[name] for name in ("settings", "made_with")}
-            self.cells, self.failed = set(head["cells"]), head["failed"]
+            self.header = trusted.header(head)
+            self.cells, self.failed = trusted.cells(head["cells"]), trusted.failures(head["failed"])
             while True:
                 offset = file.tell()
                 text = file.readline().decode("ascii")
@@ -245,11 +250,14 @@ class Records:
                 self._places[_DECODER.raw_decode(text, 4)[0]] = _Place(number, offset)
             if text + file.read().decode("ascii") != "  }\n}\n":
                 raise ValueError("it does not end as it should")
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{self.manifest} is not a manifest of ppbench, or damaged ({error})",
-                "Give another folder, or make everything anew: remove it and add `--overwrite`.",
-            ) from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DataError:
+        return DataError(
+            f"{self.manifest} is not a manifest of ppbench, or damaged ({error})",
+            "Give another folder, or make everything again: remove it and add `--overwrite`.",
+        )
 
     def _read_journal(self, file: BinaryIO) -> None:
         """Take in every whole line; a kill may have torn the last one, which is made again."""
@@ -258,17 +266,16 @@ class Records:
             try:
                 text = line.decode("ascii")
                 if text.startswith("#"):
-                    header = json.loads(text[1:])
-                    self.cells |= set(header.pop("cells"))
-                    self.header = header
+                    header = parse_json(text[1:])
+                    self.cells |= trusted.cells(header["cells"])
+                    self.header = trusted.header(header)
                 elif text.startswith("!"):
-                    self._begun.update(json.loads(text[1:]))
+                    self._begun.update(trusted.outputs(parse_json(text[1:])))
                 else:
-                    source, end = _DECODER.raw_decode(text)
-                    if source in self._begun:
-                        self._settle(source, json.loads(text[end + 1 :]))
+                    ((source, record),) = parse_json("{" + text + "}").items()
+                    self._settle(source, trusted.record(record))
                     self._places[source] = _Place(number, self._journal_end)
-            except ValueError:
+            except (ValueError, KeyError, TypeError, AttributeError):
                 return
             self._journal_end += len(line)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any
 
+from ppbench.report.records import csv_of_rows
 from ppbench.report.sheets import MISSING, Line, Sheet
 
 POINT_NAMES = {"push": "push alone", "layer": "layer", "norm": "after batch norm"}
@@ -34,12 +33,8 @@ def sheets(numbers: dict[str, Any]) -> list[Sheet]:
 
 def to_csv(numbers: dict[str, Any]) -> str:
     """The numbers of every filter, of both networks if there are two."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for network in (numbers, numbers["against"]):
-        writer.writerows(_rows(network) if network else ())
-    return file.getvalue()
+    networks = [network for network in (numbers, numbers["against"]) if network]
+    return csv_of_rows(CSV_COLUMNS, (row for network in networks for row in _rows(network)))
 
 
 def describe(network: dict[str, Any]) -> str:

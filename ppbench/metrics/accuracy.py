@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ppbench.errors import DataError
+from ppbench.files import read_text
 from ppbench.metrics.metric import Unavailable
 from ppbench.registry import did_you_mean
 from ppbench.run import Protocol, Run
@@ -229,14 +231,13 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The lines of a CSV that are not blank, with their numbers, as lists of stripped texts."""
     # Not pandas: its import alone takes longer than `ppbench show` may.
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for fields in reader:
-                if any(field.strip() for field in fields):
-                    yield reader.line_num, [field.strip() for field in fields]
+        reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                yield reader.line_num, [field.strip() for field in fields]
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", EXAMPLE) from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise DataError(f"{path} is not a CSV: {error}", EXAMPLE) from error
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ppbench.metrics.corruption_error import FORMULAS
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
+from ppbench.report import escapes
 from ppbench.report.document import Document, Row, accuracy_interval
+from ppbench.report.escapes import for_latex, for_markdown
 from ppbench.report.records import csv_of_rows, rounded
 from ppbench.report.sheets import Line, Sheet, sheets
 from ppbench.vocabulary import CLEAN, family_of
@@ -19,23 +19,6 @@ CSV_COLUMNS = (
     "metric", "family", "corruption", "severity", "value", "unit", "label", "reason", "low", "high", "confidence",
 )  # fmt: skip
 """Of family, corruption and severity those are empty that the value is a mean over; docs/metrics.md explains."""
-
-LATEX_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "–": "--",
-    "…": r"\dots{}",
-    "·": r"$\cdot$",
-    "<": "$<$",
-    ">": "$>$",
-    "→": r"$\to$",
-    "±": r"$\pm$",
-}
-
-NEGATIVE = re.compile(r"(?<![\w$-])-(?=\d)")
-"""The sign of a number, which is no hyphen: -0.80, but not s1-5."""
 
 
 def export(documents: Sequence[Document], form: str, *, formulas: bool = False, intervals: bool = False) -> str:
@@ -64,7 +47,7 @@ def to_json(documents: Sequence[Document], *, formulas: bool = False) -> str:
     """One document as an object; several as ``{"runs": [object, …]}``."""
     objects = [{**as_dict(document), **({"formulas": FORMULAS} if formulas else {})} for document in documents]
     content = objects[0] if len(objects) == 1 else {"runs": objects}
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    return escapes.to_json(content)
 
 
 def as_dict(document: Document) -> dict[str, Any]:
@@ -102,10 +85,10 @@ def to_csv(documents: Sequence[Document]) -> str:
 def to_markdown(sheet: Sheet) -> str:
     """A pipe table with its title as a heading and its notes as a list."""
     rules = ["---" if index in sheet.text_columns else "---:" for index in range(len(sheet.header))]
-    rows = [_markdown_row(map(_escape_markdown, sheet.header)), _markdown_row(rules)]
-    rows += [_markdown_row(_emphasise(line, _escape_markdown, "**{}**", sheet)) for line in sheet.lines]
-    notes = [f"- {_escape_markdown(note)}" for note in sheet.notes]
-    return "\n".join([f"### {_escape_markdown(sheet.title)}", "", *rows, *([""] if notes else []), *notes])
+    rows = [_markdown_row(map(for_markdown, sheet.header)), _markdown_row(rules)]
+    rows += [_markdown_row(_emphasise(line, for_markdown, "**{}**", sheet)) for line in sheet.lines]
+    notes = [f"- {for_markdown(note)}" for note in sheet.notes]
+    return "\n".join([f"### {for_markdown(sheet.title)}", "", *rows, *([""] if notes else []), *notes])
 
 
 def to_latex(sheet: Sheet) -> str:
@@ -114,16 +97,16 @@ def to_latex(sheet: Sheet) -> str:
     body = []
     for line in sheet.lines:
         body += [r"\midrule"] if line.kind == "total" else []
-        body.append(_latex_row(_emphasise(line, _escape_latex, r"\textbf{{{}}}", sheet)))
-    notes = [rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {_escape_latex(note)}}}" for note in sheet.notes]
+        body.append(_latex_row(_emphasise(line, for_latex, r"\textbf{{{}}}", sheet)))
+    notes = [rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {for_latex(note)}}}" for note in sheet.notes]
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_escape_latex(sheet.title)}.}}",
+            rf"\caption{{{for_latex(sheet.title)}.}}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
-            _latex_row([_escape_latex(name) for name in sheet.header]),
+            _latex_row([for_latex(name) for name in sheet.header]),
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -249,16 +232,3 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 def _latex_row(cells: Iterable[str]) -> str:
     return f"{' & '.join(cells)} \\\\"
-
-
-def _escape_markdown(text: str) -> str:
-    """Keep the pipe from ending a cell, and names with underscores and brackets as they are."""
-    for character in "\\|*_<[`":
-        text = text.replace(character, f"\\{character}")
-    return text.strip()
-
-
-def _escape_latex(text: str) -> str:
-    indent = r"\quad " if text.startswith("  ") else ""
-    escaped = "".join(LATEX_ESCAPES.get(character, character) for character in text.strip())
-    return indent + NEGATIVE.sub("$-$", escaped)

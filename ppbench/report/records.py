@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ppbench.report.escapes import for_csv
+
 DIGITS = 10
 """Decimals kept in JSON and CSV: far finer than any measurement, and free of the last bits' noise."""
 
@@ -21,7 +23,7 @@ def csv_of_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([for_csv(value) for value in row] for row in rows)
     return buffer.getvalue()
 
 

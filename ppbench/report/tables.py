@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ppbench.report.document import Document
+from ppbench.report.escapes import for_terminal
 from ppbench.report.layout import GAP, Block, lay_out, paragraph
 from ppbench.report.sheets import NOT_AVAILABLE, Line, Sheet, sheets
 
@@ -31,12 +32,19 @@ class Drawing:
     sheet: Sheet
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        width = options.max_width - 2 * MARGIN
-        yield Padding(Text(paragraph(self.sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
-        for number, block in enumerate(lay_out(self.sheet, width)):
-            yield Padding(_table(self.sheet, block), (min(number, 1), MARGIN, 0, MARGIN))
-        for number, note in enumerate(self.sheet.notes):
+        sheet, width = _printable(self.sheet), options.max_width - 2 * MARGIN
+        yield Padding(Text(paragraph(sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
+        for number, block in enumerate(lay_out(sheet, width)):
+            yield Padding(_table(sheet, block), (min(number, 1), MARGIN, 0, MARGIN))
+        for number, note in enumerate(sheet.notes):
             yield Padding(Text(paragraph(note, width), "dim"), (0 if number else 1, MARGIN, 0, MARGIN))
+
+
+def _printable(sheet: Sheet) -> Sheet:
+    """The sheet without what a terminal obeys, before its texts are measured."""
+    lines = tuple(replace(line, cells=tuple(map(for_terminal, line.cells))) for line in sheet.lines)
+    header, notes = tuple(map(for_terminal, sheet.header)), tuple(map(for_terminal, sheet.notes))
+    return replace(sheet, title=for_terminal(sheet.title), header=header, lines=lines, notes=notes)
 
 
 def _table(sheet: Sheet, block: Block) -> Table:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ppbench.metrics.intervals import Interval
+from ppbench.report.escapes import to_json
 from ppbench.report.export import to_latex, to_markdown
 from ppbench.report.records import csv_of_rows, rounded
 from ppbench.reproduce.figures import Against, Figure, Results, RowFigures
@@ -19,7 +19,7 @@ CSV_COLUMNS = ("row", "what", "label", "seed", "value", "unit", "low", "high", "
 def export(results: Results, form: str) -> str:
     """Write as ``json``, ``csv``, ``markdown`` or ``latex``."""
     if form == "json":
-        return json.dumps(as_dict(results), indent=2, ensure_ascii=False, allow_nan=False)
+        return to_json(as_dict(results))
     if form == "csv":
         return csv_of_rows(CSV_COLUMNS, (line for row in results.rows for line in _tidy(row)))
     draw = {"markdown": to_markdown, "latex": to_latex}[form]

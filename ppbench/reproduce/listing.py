@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 
+from ppbench.report.escapes import to_json
 from ppbench.report.export import to_latex, to_markdown
+from ppbench.report.records import csv_of_rows
 from ppbench.report.sheets import MISSING, Line, Sheet
 from ppbench.reproduce.tables import Row, Table
 
@@ -23,16 +22,13 @@ def sheet(table: Table, rows: Sequence[Row]) -> Sheet:
 def as_json(table: Table, rows: Sequence[Row]) -> str:
     """The table as its file has it, with these rows."""
     content = table.model_dump(mode="json")
-    return json.dumps({**content, "rows": [row.model_dump(mode="json") for row in rows]}, indent=2, ensure_ascii=False)
+    return to_json({**content, "rows": [row.model_dump(mode="json") for row in rows]})
 
 
 def draw(sheet: Sheet, form: str) -> str:
     """Write as ``csv``, ``markdown`` or ``latex``."""
     if form == "csv":
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerows([sheet.header, *(line.cells for line in sheet.lines)])
-        return buffer.getvalue()
+        return csv_of_rows(sheet.header, (line.cells for line in sheet.lines))
     return {"markdown": to_markdown, "latex": to_latex}[form](sheet)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 from ppbench.data.catalog import DATASETS
 from ppbench.errors import PpbenchError
+from ppbench.report.escapes import to_json
 from ppbench.report.sheets import MISSING, Line, Sheet
 from ppbench.reproduce.cost import JSD_VIEWS, TRAINING_OVER_FORWARD, Hours, Machine, Work, hours
 from ppbench.reproduce.networks import Network
@@ -87,7 +87,7 @@ def as_json(plan: Plan) -> str:
         "sum_hours": dict(zip(_SUMMED, _sums(plan), strict=True)),
         "training_8_apart_hours": hours_apart(plan),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return to_json(content)
 
 
 def hours_apart(plan: Plan) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -12,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from ppbench.data.catalog import DATASETS
 from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.files import read_text
 from ppbench.metrics.accuracy import headline_corruptions
 from ppbench.models.card import first_fault
 from ppbench.models.catalog import parse_model_name
+from ppbench.parsing import parse_toml
 from ppbench.registry import did_you_mean, unknown_name
 from ppbench.reproduce.quantities import Quantity, parse_quantity
 from ppbench.train.recipe import TrainRecipe
@@ -235,21 +236,20 @@ def load_table(name: str) -> Table:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read the table {path}: {error}", f"There are {', '.join(table_names())}.") from error
 
 
 def _parse(text: str, what: str) -> Table:
     try:
-        content: Mapping[str, Any] = tomllib.loads(text)
-        return Table.model_validate(content)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{what} is not TOML: {error}", "docs/reproduce.md has an example.") from error
+        return Table.model_validate(parse_toml(text))
     except ValidationError as error:
         fault = first_fault(error).replace("Value error, ", "")
         raise UsageError(
             f"the table {what} says what cannot be: {fault}", "docs/reproduce.md has an example."
         ) from error
+    except ValueError as error:  # pydantic's are of this kind too
+        raise UsageError(f"{what} is not TOML: {error}", "docs/reproduce.md has an example.") from error
     except PpbenchError as error:
         raise UsageError(f"the table {what}: {error.message}", error.hint) from error

@@ -17,6 +17,7 @@ from ppbench.data.folder import Listing, class_folders, list_classes
 from ppbench.data.source import renumbered, stratified_order, stratified_subset
 from ppbench.data.walk import find_images
 from ppbench.errors import DataError, UsageError
+from ppbench.files import read_text
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, PRESETS
 from ppbench.registry import Registry
 from ppbench.train.images import FileImages, ImageSet, MemoryImages
@@ -77,8 +78,8 @@ def read_classes(path: Path) -> list[str]:
         DataError: If the file cannot be read, or names no class.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
         raise DataError(
             f"cannot read {path}: {getattr(error, 'strerror', None) or error}", "`--classes FILE`"
         ) from error

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lightning.pytorch.callbacks import Callback
 
-from ppbench.files import atomic_write, check_writable
+from ppbench.files import atomic_write, check_writable, read_text
 from ppbench.train.schedule import learning_rate
 
 COLUMNS = ("epoch", "step", "lr", "loss", "accuracy", "seconds")
@@ -66,9 +66,7 @@ class CsvLog(Callback):
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Take over the lines of the epochs that were finished before."""
         if trainer.global_step > 0 and self.path.is_file():
-            with self.path.open(newline="") as file:
-                rows = list(csv.reader(file))[1:]
-            self.rows = [row for row in rows if row and int(row[0]) <= trainer.current_epoch]
+            self.rows = [row for row in _read_rows(self.path) if int(row[0]) <= trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """Add a line."""
@@ -81,6 +79,15 @@ class CsvLog(Callback):
             buffer = io.StringIO()
             csv.writer(buffer, lineterminator="\n").writerows([COLUMNS, *self.rows])
             atomic_write(self.path, buffer.getvalue())
+
+
+def _read_rows(path: Path) -> list[list[str]]:
+    """The lines of whole epochs; a line that is none, as of another program, is left out."""
+    try:
+        rows = list(csv.reader(io.StringIO(read_text(path), newline="")))[1:]
+    except (OSError, ValueError, csv.Error):
+        return []
+    return [row for row in rows if len(row) == len(COLUMNS) and row[0].isascii() and row[0].isdigit()]
 
 
 def _last_rate(trainer: Any, module: Any) -> float:

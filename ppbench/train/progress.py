@@ -135,11 +135,11 @@ def training_progress(console: Console, say: Callable[[str], None]) -> Iterator[
         yield LinesOfTraining(say)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
-        TextColumn("elapsed"),
-        TextColumn("{task.fields[pace]}"),
+        TextColumn("elapsed", markup=False),
+        TextColumn("{task.fields[pace]}", markup=False),
     )
     with Progress(*columns, console=console) as progress:
         yield RichTraining(progress, progress.add_task("training", total=None, visible=False, pace=""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ppbench.errors import DataError, UsageError
+from ppbench.files import read_text
 from ppbench.models.card import Card
+from ppbench.parsing import parse_toml
 from ppbench.registry import did_you_mean, unknown_name
 
 _OFF_AT_ZERO = {"grad_clip", "ema", "momentum_low", "resize", "test_resize", "val_fraction"}
@@ -166,8 +167,8 @@ def read_recipe(name: str) -> RecipeFile:
             raise unknown_name("training recipe", name, recipe_names(), SEE)
         return _parse(name, (_folder() / f"{name}.toml").read_text(encoding="utf-8"), name)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise DataError(
             f"cannot read the recipe {name}: {getattr(error, 'strerror', None) or error}",
             f"`{SEE}` lists those there are.",
@@ -234,8 +235,8 @@ def _folder() -> Any:
 
 def _parse(name: str, text: str, where: str) -> RecipeFile:
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = parse_toml(text)
+    except ValueError as error:
         raise UsageError(f"the recipe {where} is not TOML: {error}", "Its lines are like `epochs = 20`.") from error
     description = str(values.pop("description", ""))
     allowed = [field for field in TrainRecipe.model_fields if field != "name"]

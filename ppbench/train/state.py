@@ -12,7 +12,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from ppbench.errors import DataError, UsageError
-from ppbench.files import atomic_write
+from ppbench.files import atomic_write, read_text
+from ppbench.parsing import parse_json
 from ppbench.train.failures import raise_together
 from ppbench.train.recipe import TrainRecipe
 
@@ -72,7 +73,7 @@ class PartFolder:
 
     def _check_same(self) -> None:
         try:
-            there = json.loads(self.note.read_text())
+            there = parse_json(read_text(self.note))
             there["recipe"] = TrainRecipe.model_validate(there["recipe"]).model_dump()  # with settings newer than it
         except (OSError, ValueError, TypeError, KeyError):
             there = None

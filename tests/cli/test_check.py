@@ -301,7 +301,7 @@ def test_junit_is_xml_whatever_the_model_is_called(tmp_path, old):
     assert result.exit_code == 1
     assert (tmp_path / "j.xml").read_bytes().startswith(b"<?xml version='1.0' encoding='utf-8'?>")
     (case,) = ElementTree.parse("j.xml").getroot().iter("testcase")
-    assert case.get("classname") == "ppbench.check.a[31m<&>"
+    assert case.get("classname") == r"ppbench.check.a\x1b[31m\x00<&>\ufffe"
 
 
 def test_bits_that_a_renamed_baseline_still_uses_are_not_written_over(tmp_path, old, new):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +81,66 @@ def test_cut_anywhere_it_keeps_the_whole_lines_before(tmp_path_factory: pytest.T
     assert all(same(a, b) for a, b in zip(opened(path).records, RECORDS, strict=True))
 
 
-def test_a_damaged_line_ends_what_is_believed(tmp_path: Path) -> None:
+def test_a_damaged_line_is_told_and_the_whole_ones_after_it_are_used(tmp_path: Path) -> None:
     path = filled(tmp_path / "j", RECORDS)
     lines = path.read_bytes().splitlines(keepends=True)
     lines[2] = lines[2].replace(b"3", b"4", 1)
     path.write_bytes(b"".join(lines))
-    assert len(opened(path).records) == 1
+    journal = opened(path)
+    assert len(journal.records) == len(RECORDS) - 1
+    assert journal.why == "1 line is damaged"
+
+
+def signed(content: object) -> bytes:
+    """A line whose checksum is right, whatever it says."""
+    text = json.dumps(content).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+ENTRY = {"cell": ["fog", 2], "places": [0], "right": "gA==", "sums": None, "stamp": 0}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        [],
+        {},
+        None,
+        {**ENTRY, "places": {"first": 0, "step": 1, "count": 10**12}},
+        {**ENTRY, "places": {"first": 2**62, "step": 2**62, "count": 8}},
+        {**ENTRY, "places": [-1]},
+        {**ENTRY, "places": [10**6]},
+        {**ENTRY, "places": [[0]]},
+        {**ENTRY, "places": []},
+        {**ENTRY, "places": [0, 0]},
+        {**ENTRY, "places": ["a"]},
+        {**ENTRY, "right": "?"},
+        {**ENTRY, "right": ""},
+        {**ENTRY, "cell": "fog/2"},
+        {**ENTRY, "cell": [["fog"], 2]},
+        {**ENTRY, "sums": [1]},
+        {**ENTRY, "sums": [0] * 47},
+        {**ENTRY, "sums": [2**62] * 47},
+        {**ENTRY, "sums": "a"},
+    ],
+)
+def test_a_line_that_no_ppbench_wrote_is_told(entry: object, tmp_path: Path) -> None:
+    path = filled(tmp_path / "j", RECORDS)
+    path.write_bytes(path.read_bytes() + signed(entry))
+    journal = opened(path)
+    assert len(journal.records) == len(RECORDS)
+    assert journal.why == "1 line is damaged"
+
+
+@pytest.mark.parametrize("head", [b"garbage\n", signed([]), signed({"journal": 1}), signed({"journal": 1, "key": 3})])
+def test_a_journal_with_a_damaged_head_is_kept_aside(head: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_bytes(head + b"more\n")
+    journal = opened(path)
+    assert journal.records == []
+    assert "damaged" in str(journal.why)
+    assert journal.put_aside is not None
+    assert journal.put_aside.read_bytes() == head + b"more\n"
 
 
 @pytest.mark.parametrize(

@@ -12,5 +12,5 @@ def test_numbers_lose_the_noise_of_their_last_bits_and_none_stays():
 def test_records_are_rows_in_the_order_of_the_columns():
     text = csv_of_records(("b", "a"), [{"a": None, "b": 'x,"y"'}, {"b": "two\nlines", "a": 1.5}])
     assert text == csv_of_rows(("b", "a"), [('x,"y"', None), ("two\nlines", 1.5)])
-    assert list(csv.reader(io.StringIO(text))) == [["b", "a"], ['x,"y"', ""], ["two\nlines", "1.5"]]
+    assert list(csv.reader(io.StringIO(text))) == [["b", "a"], ['x,"y"', ""], [r"two\nlines", "1.5"]]
     assert "\r" not in text

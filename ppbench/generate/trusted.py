@@ -1,0 +1,95 @@
+"""What a manifest or journal may say: it names files that are kept, read and removed; none leaves its folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ppbench.vocabulary import NAME_PATTERN
+
+_CELL = re.compile(rf"{NAME_PATTERN}/[1-5]")
+
+
+def header(content: Any) -> dict[str, Any]:
+    """``settings`` and ``made_with`` of a job.
+
+    Raises:
+        ValueError: If they are no tables, or lack what a job goes on with.
+    """
+    parts = {name: _table(content[name], name) for name in ("settings", "made_with")}
+    for name in ("recipe", "backend", "device"):
+        if parts["settings"] and not isinstance(parts["settings"].get(name), str):
+            raise ValueError(f"its settings have no {name}")
+    return parts
+
+
+def cells(content: Any) -> set[str]:
+    """Cells, ``fog/3``.
+
+    Raises:
+        ValueError: If one is none.
+    """
+    if not isinstance(content, list):
+        raise ValueError("its cells are no list")
+    for cell in content:
+        if not isinstance(cell, str) or not _CELL.fullmatch(cell):
+            raise ValueError(f"{cell!r} is no cell")
+    return set(content)
+
+
+def failures(content: Any) -> list[dict[str, str | None]]:
+    """What could not be made.
+
+    Raises:
+        ValueError: If an entry is not as `ppbench.generate.records.Failure.entry` makes it.
+    """
+    if not isinstance(content, list):
+        raise ValueError("its failures are no list")
+    for entry in content:
+        texts = [_table(entry, "a failure").get(name) for name in ("source", "reason")]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(entry.get("cell"), str | None):
+            raise ValueError("a failure lacks its source, cell or reason")
+    return [dict(entry) for entry in content]
+
+
+def record(content: Any) -> dict[str, Any]:
+    """What is known of one source.
+
+    Raises:
+        ValueError: If it is not as jobs write it, or a file lies elsewhere than in a cell's folder.
+    """
+    known = _table(content, "a source")
+    if not isinstance(known.get("sha256"), str):
+        raise ValueError("a source has no sha256")
+    for name, file in _table(known.get("files"), "the files of a source").items():
+        cell = "/".join(name.split("/")[:2])
+        if not (_CELL.fullmatch(cell) and is_inside(name)):
+            raise ValueError(f"{name!r} is no file in a cell's folder")
+        if not isinstance(_table(file, "a file").get("bytes"), int) or not isinstance(file.get("sha256"), str):
+            raise ValueError(f"{name!r} has no bytes or no sha256")
+    return known
+
+
+def outputs(content: Any) -> dict[str, str]:
+    """Source -> the name of its file in each cell.
+
+    Raises:
+        ValueError: If a name leads out of the folder.
+    """
+    for name in _table(content, "what was begun").values():
+        if not isinstance(name, str) or not is_inside(name):
+            raise ValueError(f"{name!r} is no file in a cell's folder")
+    return dict(content)
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative path, on any system, leads to a file below the folder that it is counted from."""
+    windows, posix = PureWindowsPath(name), PurePosixPath(name)
+    return bool(posix.parts) and not windows.anchor and not posix.is_absolute() and ".." not in posix.parts
+
+
+def _table(content: Any, what: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise ValueError(f"{what} is no table")
+    return content

@@ -1,0 +1,94 @@
+"""JSON and TOML from files that anyone may have made, held to what every reader of ppbench can take."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+DEEPEST = 24
+"""Lists and objects inside each other; run files have six, cards with recipes some more."""
+LARGEST = 2**63 - 1
+"""Integers beyond are no counts of anything, and no array can hold them."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Read one JSON document.
+
+    Args:
+        text: The document, or its bytes in UTF-8.
+
+    Raises:
+        ValueError: If it is no JSON, nests deeper than `DEEPEST`, has a name twice in one object, a number that is not
+            finite or an integer beyond `LARGEST`, or a text that is half a character. The message is one short line.
+    """
+    try:
+        words = text.decode("utf-8") if isinstance(text, bytes) else text
+        content = json.loads(words, object_pairs_hook=_object, parse_constant=_refused, parse_int=_integer)
+        _check(content, DEEPEST)
+    except RecursionError:
+        raise _too_deep() from None
+    return content
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Read one TOML document, which has no name twice in one table.
+
+    Raises:
+        ValueError: As `parse_json`, if it is no TOML or has what that one refuses. The message is one short line.
+    """
+    try:
+        content = tomllib.loads(text)
+        _check(content, DEEPEST)
+    except RecursionError:
+        raise _too_deep() from None
+    return content
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it has {next(name for name in names if names.count(name) > 1)!r} twice")
+    return content
+
+
+def _refused(name: str) -> Any:
+    raise ValueError(f"it has the number {name}, which JSON does not")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or not -LARGEST <= int(digits) <= LARGEST:
+        raise ValueError(f"it has the number {digits[:20]}…, which is too large")
+    return int(digits)
+
+
+def _check(value: Any, depth: int) -> None:
+    """Refuse what is nested too deeply, and what no later code expects: infinite or huge numbers, half letters."""
+    if depth < 0:
+        raise _too_deep()
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check(name, depth)
+            _check(inner, depth - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check(inner, depth - 1)
+    elif isinstance(value, float) and value - value != 0:
+        raise ValueError("it has a number that is not finite")
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError("it has a number that is too large")
+    elif isinstance(value, str) and not _is_whole(value):
+        raise ValueError(f"it has half a character in the text {value[:40]!r}")
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"it nests deeper than {DEEPEST} levels")
