@@ -247,7 +247,7 @@ def _plan(request: Request, source: Source, cells: tuple[Cell, ...], form: Image
     height, width = sizes[len(sizes) // 2]
     recipe = backend.recipe(request.recipe, height, width)
     if request.recipe is None and before.get("backend") == backend.name:
-        recipe = before["recipe"]
+        recipe = str(before.get("recipe"))
     device = _device(request.device, request.backend, before.get("device"))
     settings = Settings(recipe, backend.name, request.seed, form, request.size, device.partition(":")[0])
     longer = longer_names(source.names, form, records) if isinstance(source, ImageFiles) else {}

@@ -15,12 +15,13 @@ def header(content: Any) -> dict[str, Any]:
     """``settings`` and ``made_with`` of a job.
 
     Raises:
-        ValueError: If they are no tables, or lack what a job goes on with.
+        ValueError: If they are no tables of single values.
     """
     parts = {name: _table(content[name], name) for name in ("settings", "made_with")}
-    for name in ("recipe", "backend", "device"):
-        if parts["settings"] and not isinstance(parts["settings"].get(name), str):
-            raise ValueError(f"its settings have no {name}")
+    for values in parts.values():
+        for name, value in values.items():
+            if not isinstance(value, str | int | float | None):
+                raise ValueError(f"{name} is no single value")
     return parts
 
 

@@ -147,3 +147,23 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(DataError, match=r"cannot write .*manifest\.json: No space left on device"):
         records.finish([])
+
+
+@pytest.mark.parametrize("name", ["../precious", "fog/1/../../../precious", "/precious", "C:/precious", "precious"])
+def test_a_record_that_names_files_elsewhere_removes_none(name: str, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    dest.mkdir()
+    for place in (tmp_path / "precious", dest / "precious"):
+        place.write_text("mine")
+    settings = {"cells": ["fog/1"], "made_with": {}, "settings": {}}
+    record = {"sha256": "a", "files": {name: {"bytes": 4, "sha256": "b"}}}
+    begun = json.dumps({"b.png": "../../../precious"})
+    head = json.dumps({**settings, "failed": [], "manifest": 1, "sources": {}}, indent=2, sort_keys=True).splitlines()
+    text = "\n".join([*head[:-2], '  "sources": {', f'    "a.png": {json.dumps(record)}', "  }", "}", ""])
+    (dest / "manifest.json").write_text(text)
+    (dest / "journal").write_text(f"#{json.dumps(settings)}\n!{begun}\n")
+    records = Records(dest, dest)
+    assert "a.png" in records
+    with pytest.raises(DataError, match="is not a manifest of ppbench, or damaged"):
+        records.forget()
+    assert (tmp_path / "precious").read_text() == (dest / "precious").read_text() == "mine"
