@@ -27,7 +27,7 @@ class Normalizer(Protocol):
 
 @dataclass(frozen=True)
 class PublishedErrors:
-    """A model of which errors are published: each corruption's mean over some severities, of some also each severity's."""
+    """A model with published errors: each corruption's mean over some severities, of some also each severity's."""
 
     source: str
     severities: tuple[int, ...]
