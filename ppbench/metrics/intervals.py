@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+EVEN = 0.1
+"""Of the longer side of an interval, by which the shorter may fall below it where ± is still said of both."""
+
+
 class Interval(NamedTuple):
     """An estimate and the ends of its interval, in one unit."""
 
@@ -31,10 +35,39 @@ class Interval(NamedTuple):
         """The larger distance from the value to an end: what stands after a ±."""
         return max(self.value - self.low, self.high - self.value)
 
+    def is_even(self, unit: float) -> bool:
+        """Whether ± `margin` says what the ends say; where it does not, the ends themselves must stand there.
+
+        It then says so of both sides within a tenth, or within half of the last digit that is printed. A lopsided
+        interval would seem to leave its range: 11.11 ± 32.39 is 1.99 to 43.50.
+
+        Args:
+            unit: Of the last digit that is printed.
+        """
+        shorter = min(self.value - self.low, self.high - self.value)
+        return self.margin - shorter <= max(self._slack * self.margin, unit / 2)
+
+    @property
+    def _slack(self) -> float:
+        return EVEN
+
     def scaled(self, factor: float) -> Interval:
         """In another unit; a negative factor exchanges the ends."""
         low, high = sorted((factor * self.low, factor * self.high))
-        return Interval(factor * self.value, low, high)
+        return self._replace(value=factor * self.value, low=low, high=high)
+
+
+class SequenceInterval(Interval):
+    """Of a `ppbench.metrics.sequences.ConfidenceSequence`: its half-width was waited for, and no other may stand there.
+
+    The mean need not be in the middle of it: ± 3.22 where ± 3 was waited for would be another interval.
+    """
+
+    __slots__ = ()
+
+    @property
+    def _slack(self) -> float:
+        return 0.0
 
 
 def quantile(confidence: float) -> float:

@@ -6,6 +6,7 @@ import pytest
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics.intervals import Interval, mean_interval
 from ppbench.metrics.sequences import ConfidenceSequence, decided
+from tests.metrics.stopping import follow, nearly_perfect
 from tests.metrics.synthetic import stratified_order
 
 
@@ -157,3 +158,33 @@ def test_every_beginning_of_the_order_has_equal_shares_of_the_classes():
     assert (order == stratified_order(strata, 3)).all()
     assert (order != stratified_order(strata, 4)).any()
     assert len(stratified_order(np.zeros(0, np.int64), 0)) == 0
+
+
+@pytest.mark.parametrize(("chunk", "total"), [(10, None), (128, None), (32, 640)])
+def test_many_sequences_at_once_say_what_each_says_alone(chunk, total):
+    """What the simulations of docs/statistics.md follow is what `ConfidenceSequence` gives, look by look."""
+    images = nearly_perfect(0.02, most=640)
+    rows = images.draw(np.random.default_rng(3), (3, 640))
+    together = follow(rows, chunk, 0.03, images.bounds, total=total)
+    for row, means, lows, highs in zip(rows, together.means, together.low, together.high, strict=True):
+        sequence = ConfidenceSequence(half_width=0.03, available=640, total=total, bounds=images.bounds)
+        alone = [sequence.add(part) for part in np.split(row, 640 // chunk)]
+        assert np.array(alone) == pytest.approx(np.transpose([means, lows, highs]), abs=1e-9)
+
+
+def test_images_that_are_not_seen_yet_may_be_as_far_away_as_the_bounds_allow():
+    """The range seen so far, a hundredth, says nothing of a rare image that breaks altogether."""
+    noise = 0.01 * values(128)
+    narrow, wide = (
+        ConfidenceSequence(half_width=0.0025, bounds=bounds).add(noise).margin for bounds in ((0, 0.01), (-1, 1))
+    )
+    assert narrow < 0.003
+    assert wide > 2.28 * 2 / 128
+
+
+def test_a_value_beyond_the_bounds_is_refused():
+    sequence = ConfidenceSequence(half_width=0.01, bounds=(-1, 1))
+    sequence.add(np.array([-1.0, 1.0, 1 + 1e-12]))
+    for bad in (1.2, -1.2, math.nan):
+        with pytest.raises(UsageError, match=r"the value .* is beyond the bounds -1, 1"):
+            sequence.add(np.array([0.5, bad]))
