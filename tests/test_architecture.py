@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "train": BASE | {"data", "models"},
     "evaluation": BASE | {"corruptions", "data", "models", "metrics"},
     "generate": BASE | {"corruptions", "data"},
-    "inspection": BASE | {"corruptions", "data", "models", "report"},
+    "inspection": BASE | {"corruptions", "data", "metrics", "models", "report"},
     "reproduce": BASE | {"data", "models", "metrics", "report", "compare", "train", "evaluation"},
     "cli": BASE
     | {"corruptions", "data", "models", "metrics", "report", "compare", "check", "train", "evaluation", "generate"}

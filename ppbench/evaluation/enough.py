@@ -24,6 +24,7 @@ from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.sequences import ConfidenceSequence, decided
 from ppbench.metrics.weights import Weights, corruption_error_weights, denominators, mean_error_weights
+from ppbench.metrics.written import with_interval
 from ppbench.registry import unknown_name
 from ppbench.run import Stopping
 from ppbench.vocabulary import set_label, severity_label
@@ -80,10 +81,7 @@ class Enough(ABC):
 
     def describe(self) -> str:
         """Where it stands, for people."""
-        known = [
-            f"{100 * s.interval.value:.2f} ± {50 * (s.interval.high - s.interval.low):.2f}" for s in self._sequences
-        ]
-        return ", ".join(known) if self._looks else ""
+        return ", ".join(with_interval(s.interval.scaled(100)) for s in self._sequences) if self._looks else ""
 
     @abstractmethod
     def _sequence(self, available: int, total: int) -> ConfidenceSequence:

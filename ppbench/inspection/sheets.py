@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ppbench.metrics.intervals import Interval
+from ppbench.metrics.written import margin
 from ppbench.report.records import csv_of_rows
 from ppbench.report.sheets import MISSING, Line, Sheet
 
@@ -116,8 +118,8 @@ def _interval(estimate: dict[str, Any], form: str = ".3f") -> str:
         return MISSING
     if estimate["low"] is None:
         return f"{estimate['value']:{form}}"
-    margin = max(estimate["value"] - estimate["low"], estimate["high"] - estimate["value"])
-    return f"{estimate['value']:{form}} ± {margin:.3f}"
+    interval = Interval(estimate["value"], estimate["low"], estimate["high"])
+    return f"{estimate['value']:{form}} {margin(interval, 3)}"
 
 
 def _rows(network: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -82,11 +82,11 @@ class Margins:
         found = of.denominators(self.normalizer, names, severities, relative=relative)
         own = of.corruption_error_weights(found, severities, relative=relative)
         if self.paired_normalizer is None:
-            return self._linear(metric, own)
+            return _from_0(self._linear(metric, own), relative=relative)
         errors = of.excess(self.accuracies, names, severities, relative=relative)
         ratios = {name: errors[name] / found[name] for name in names}
         other = of.normalizer_weights(found, ratios, severities, relative=relative)
-        return self._linear(metric, own, self.paired_normalizer, other)
+        return _from_0(self._linear(metric, own, self.paired_normalizer, other), relative=relative)
 
     def _fraction(self, metric: Metric, weights: Callable[[], Weights]) -> Metric:
         if metric.value is None:
@@ -106,6 +106,13 @@ class Margins:
             weights[self.places[other]] = others
         reach = 100 * quantile(self.confidence) * self.joint.deviation(*weights) / self.joint.n**0.5
         return replace(metric, interval=Interval(metric.value, metric.value - reach, metric.value + reach))
+
+
+def _from_0(metric: Metric, *, relative: bool) -> Metric:
+    """CE without what is below 0, where no ratio of errors is; above the clean error, one may be."""
+    if relative or metric.interval is None:
+        return metric
+    return replace(metric, interval=metric.interval._replace(low=max(0.0, metric.interval.low)))
 
 
 def paired_images(accuracies: Accuracies, other: Normalizer | None) -> PerImage | None:

@@ -15,7 +15,7 @@ from ppbench.metrics.corruption_error import (
     mean_error,
     relative_mean_corruption_error,
 )
-from ppbench.metrics.intervals import Interval
+from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.normalizers import Normalizer
 from ppbench.run import Run, Stopping
@@ -91,7 +91,7 @@ def accuracy_interval(error: Metric) -> Interval | None:
     if error.interval is None:
         return None
     value, low, high = error.interval
-    return Interval(1 - value / 100, 1 - high / 100, 1 - low / 100)
+    return error.interval._replace(value=1 - value / 100, low=1 - high / 100, high=1 - low / 100)
 
 
 def build_document(
@@ -169,7 +169,7 @@ def _headline(metrics: tuple[Metric, ...], margins: Margins | None) -> tuple[Met
 def _interval_notes(margins: Margins | None, no_bits: str | None) -> list[str]:
     if margins is None:
         return [f"No intervals: {no_bits}."] if no_bits else []
-    notes = [f"±: {100 * margins.confidence:g} % interval, for images like these {margins.joint.n}."]
+    notes = [f"± or [low, high]: {100 * margins.confidence:g} % interval, for images like these {margins.joint.n}."]
     if isinstance(margins.normalizer, Accuracies) and margins.paired_normalizer is None:
         notes.append(f"Intervals of CE take the errors of {margins.normalizer.source} as exact.")
     if margins.paired_normalizer is not None:
@@ -230,7 +230,7 @@ class _Rows:
             return metric
         if self.margins.confidence > self.stopping.confidence:
             return replace(metric, interval=None)
-        return replace(metric, interval=Interval(metric.value, self.stopping.low, self.stopping.high))
+        return replace(metric, interval=SequenceInterval(metric.value, self.stopping.low, self.stopping.high))
 
     def over(self, name: str, corruptions: tuple[str, ...]) -> Row:
         """The row of one corruption, or of several under a name of their own."""

@@ -9,15 +9,13 @@ from typing import Literal
 from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.corruption_error import FORMULAS, MEANINGS
 from ppbench.metrics.metric import Metric
-from ppbench.report.document import Document, Row
+from ppbench.metrics.written import decimals, margin, with_interval
+from ppbench.report.document import Document, Row, accuracy_interval
 from ppbench.run import Protocol
 from ppbench.vocabulary import SEVERITIES, set_label
 
 MISSING = "–"
 NOT_AVAILABLE = "n/a"
-
-LOPSIDED = 1.5
-"""An interval is given by both of its sides where one is so many times as long as the other."""
 
 PRECISIONS = {"fp32": None, "unknown": "predictions made elsewhere"}
 """What a heading says of a precision, where that is not its name."""
@@ -266,7 +264,7 @@ def _total_name(row: Row) -> str:
 
 def _notes(document: Document) -> tuple[str, ...]:
     clean = document.metrics[0].value
-    notes = [] if clean is None else [f"Clean accuracy: {_decimals(100 - clean, 2)} %."]
+    notes = [] if clean is None else [f"Clean accuracy: {decimals(100 - clean, 2)} %."]
     if document.worst_cell is not None:
         notes.append(f"Worst cell: {_worst_words(document)}.")
     if document.calibration:
@@ -278,7 +276,7 @@ def _worst_words(document: Document) -> str:
     if document.worst_cell is None:
         return NOT_AVAILABLE
     corruption, severity, accuracy = document.worst_cell
-    return f"{corruption} at severity {severity}, accuracy {_decimals(100 * accuracy, 1)} %"
+    return f"{corruption} at severity {severity}, accuracy {decimals(100 * accuracy, 1)} %"
 
 
 def _calibration_note(metrics: Sequence[Metric]) -> str:
@@ -294,43 +292,31 @@ def _calibration_note(metrics: Sequence[Metric]) -> str:
 
 def _accuracy(error: Metric) -> str:
     """The accuracy of a cell or the mean of some, ``58.2``."""
-    return MISSING if error.value is None else _decimals(100 - error.value, 1)
+    return MISSING if error.value is None else decimals(100 - error.value, 1)
 
 
 def _cell_margin(error: Metric) -> str:
-    """What stands behind an accuracy: `` ±4.3``, or `` -1.9+1.2`` where one side is far longer than the other."""
-    if error.interval is None:
-        return ""
-    value, low, high = error.interval
-    below, above = high - value, value - low
-    if max(below, above) > LOPSIDED * min(below, above):
-        return f" -{_decimals(below, 1)}+{_decimals(above, 1)}"
-    return f" ±{_decimals(error.interval.margin, 1)}"
+    """What stands behind an accuracy: `` ±4.3``, or `` [97.5, 99.6]``."""
+    accuracy = accuracy_interval(error)
+    return "" if accuracy is None else f" {margin(accuracy.scaled(100), 1, '±')}"
 
 
 def _number(metric: Metric | None) -> str:
-    return NOT_AVAILABLE if metric is None or metric.value is None else _decimals(metric.value, 2)
+    return NOT_AVAILABLE if metric is None or metric.value is None else decimals(metric.value, 2)
 
 
 def _with_margin(metric: Metric | None) -> str:
-    """``76.70 ± 0.38``, or the number alone if it has no interval."""
-    if metric is None or metric.interval is None:
-        return _number(metric)
-    return f"{_number(metric)} ± {_margin(metric)}"
+    """``76.70 ± 0.38``, ``11.1 [2.0, 43.5]``, or the number alone if it has no interval."""
+    return _number(metric) if metric is None or metric.interval is None else with_interval(metric.interval)
 
 
 def _margin(metric: Metric) -> str:
-    """The larger distance to an end of the interval: it is lopsided near 0 and 100 %."""
-    return MISSING if metric.interval is None else _decimals(metric.interval.margin, 2)
+    """For a column of its own: ``0.38``, or ``[2.0, 43.5]``."""
+    return MISSING if metric.interval is None else margin(metric.interval, sign="")
 
 
 def _with_unit(metric: Metric) -> str:
     return NOT_AVAILABLE if metric.value is None else f"{_with_margin(metric)} {metric.unit}"
-
-
-def _decimals(value: float, digits: int) -> str:
-    """Rounded as on paper: 1 - 0.6125 is 0.38749…96 in binary, and its percentage still reads 38.8."""
-    return f"{round(value, 10):.{digits}f}"
 
 
 def _in_order(values: Sequence[str]) -> list[str]:

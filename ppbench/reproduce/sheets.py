@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ppbench.compare.words import p_value, percent, signed
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.written import decimals, margin, with_interval
 from ppbench.report.sheets import MISSING, NOT_AVAILABLE, Line, Sheet
 from ppbench.reproduce.figures import Results, RowFigures
 
@@ -39,7 +40,7 @@ def _measured_labels(results: Results) -> list[str]:
 def _cells(row: RowFigures, results: Results, published: bool) -> Iterator[str]:
     for place, label in enumerate(results.table.metrics):
         if published:
-            yield _decimals(row.row.published[label]) if label in row.row.published else MISSING
+            yield decimals(row.row.published[label], 2) if label in row.row.published else MISSING
         yield _with_margin(row.figures[place].metric) if row.figures else MISSING
 
 
@@ -67,7 +68,7 @@ def _notes(results: Results, published: bool) -> Iterator[str]:
     )
     if results.run is not None:
         yield (
-            f"±: {percent(results.confidence)} interval over the images, for images like these "
+            f"± or [low, high]: {percent(results.confidence)} interval over the images, for images like these "
             f"{results.run.protocol.n:,}, of the mean over the trained networks as they are; what another training "
             "would give is not in it."
         )
@@ -171,8 +172,8 @@ def _seeds_sheet(results: Results) -> Sheet:
 def _singles(row: RowFigures, seeds: Sequence[int], overall: str | None) -> Iterator[str]:
     """The cells of a row."""
     for figure in row.figures:
-        yield _by_seed({seed: _decimals(value) for seed, value in figure.by_seed.items()}, seeds)
-        yield MISSING if figure.range is None else _decimals(figure.range)
+        yield _by_seed({seed: decimals(value, 2) for seed, value in figure.by_seed.items()}, seeds)
+        yield MISSING if figure.range is None else decimals(figure.range, 2)
     if overall:
         changes = next((against.by_seed for against in row.against if against.name == overall), {})
         yield _by_seed({seed: signed(value, 2) for seed, value in changes.items()}, seeds)
@@ -184,19 +185,12 @@ def _by_seed(values: Mapping[int, str], seeds: Sequence[int]) -> str:
 
 
 def _with_margin(metric: Metric) -> str:
-    """``32.30 ± 1.12``, or the number alone if it has no interval."""
+    """``32.30 ± 1.12``, ``11.1 [2.0, 43.5]``, or the number alone if it has no interval."""
     if metric.value is None:
         return NOT_AVAILABLE
-    margin = "" if metric.interval is None else f" ± {_decimals(metric.interval.margin)}"
-    return f"{_decimals(metric.value)}{margin}"
+    return decimals(metric.value, 2) if metric.interval is None else with_interval(metric.interval)
 
 
 def _points(interval: Interval) -> str:
     """``-1.60 ± 0.55``."""
-    return f"{signed(interval.value, 2)} ± {_decimals(interval.margin)}"
-
-
-def _decimals(value: float) -> str:
-    """Rounded as on paper, with no minus before what rounds to zero."""
-    text = f"{round(value, 10):.2f}"
-    return "0.00" if text == "-0.00" else text
+    return f"{signed(interval.value, 2)} {margin(interval)}"

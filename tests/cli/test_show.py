@@ -220,7 +220,7 @@ def test_a_higher_confidence_makes_wider_intervals(with_bits):
         assert content["confidence"] == confidence
         widths[confidence] = content["metrics"][1]["high"] - content["metrics"][1]["low"]
     assert widths[0.99] / widths[0.8] == pytest.approx(2.5758 / 1.2816, rel=0.01)
-    assert "±: 80 % interval" in invoke(with_bits, "--confidence", 0.8).stdout
+    assert "± or [low, high]: 80 % interval" in invoke(with_bits, "--confidence", 0.8).stdout
 
 
 @pytest.mark.parametrize("value", ["95", "0", "1", "-0.5", "nan"])
@@ -233,10 +233,11 @@ def test_a_confidence_that_is_none_is_a_usage_error(with_bits, value):
 
 def test_the_tables_show_margins(with_bits):
     text = invoke(with_bits, "--normalizer", "alexnet").stdout
-    assert re.search(r"20\.00 ± 4\.20 %", text)
-    assert "±: 95 % interval, for images like these 400." in text
+    assert "20.00 [16.37, 24.20] %" in text
+    assert "± or [low, high]: 95 % interval, for images like these 400." in text
     latex = invoke(with_bits, "--format", "latex").stdout
-    assert r"20.00 $\pm$ 4.20 \%" in latex
+    assert r"20.00 [16.37, 24.20] \%" in latex
+    assert r"60.10 $\pm$ 0.50 \%" in latex
     assert "±" not in latex
 
 
@@ -324,11 +325,15 @@ def test_a_csv_of_another_published_set(tmp_path, names, label):
 @pytest.mark.parametrize(
     ("form", "accuracy", "ce"),
     [
-        ("rich", r"  fog +\d+\.\d ±\d\.\d ", r"  fog +\d+\.\d\d ± \d\.\d\d +\d+\.\d\d ± \d\.\d\d "),
-        ("markdown", r"\| fog \| \d+\.\d ±\d\.\d \|", r"\| fog \| \d+\.\d\d ± \d\.\d\d \| \d+\.\d\d ± \d\.\d\d \|"),
+        ("rich", r"  fog +\d+\.\d \[\d+\.\d, \d+\.\d\] ", r"  fog +\d+\.\d\d ± \d\.\d\d +\d+\.\d\d ± \d\.\d\d "),
+        (
+            "markdown",
+            r"\| fog \| \d+\.\d \\\[\d+\.\d, \d+\.\d\] \| \d+\.\d ±\d\.\d \|",
+            r"\| fog \| \d+\.\d\d ± \d\.\d\d \| \d+\.\d\d ± \d\.\d\d \|",
+        ),
         (
             "latex",
-            r"fog & \d+\.\d \$\\pm\$\d\.\d &",
+            r"fog & \d+\.\d \[\d+\.\d, \d+\.\d\] & \d+\.\d \$\\pm\$\d\.\d &",
             r"fog & \d+\.\d\d \$\\pm\$ \d\.\d\d & \d+\.\d\d \$\\pm\$ \d\.\d\d &",
         ),
     ],

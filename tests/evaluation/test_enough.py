@@ -18,7 +18,9 @@ from ppbench.errors import UsageError
 from ppbench.evaluation import loop
 from ppbench.evaluation.enough import CHUNK, DecidedAgainst, metric_weights
 from ppbench.evaluation.tally import Record, Tally
+from ppbench.metrics.intervals import SequenceInterval
 from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.written import with_interval
 from ppbench.run import read_bits, read_run
 from tests.check.models import write_damaged
 
@@ -269,9 +271,14 @@ def test_an_images_part_in_mce_adds_up_to_mce() -> None:
 def test_the_progress_shows_the_estimate_and_its_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ppbench.cli.progress._EVERY", 0.0)  # a line each time, however fast the machine is
     options = ["--limit", "400", "--until", "0.5"]
-    shown = re.findall(r"(\d+\.\d\d) ± (\d+\.\d\d)", evaluated(tmp_path / "run.json", *options).stderr)
+    shown = re.findall(
+        r"\d+\.\d+ (?:± \d+\.\d\d|\[\d+\.\d+, \d+\.\d+\])", evaluated(tmp_path / "run.json", *options).stderr
+    )
     assert len(set(shown)) > 1  # it changes as images come
-    widths = [float(width) for _, width in shown]
-    assert widths[-1] < widths[0]
-    mean = np.mean([cell.error for cell in read_run(tmp_path / "run.json").cells[1:]])
-    assert abs(float(shown[-1][0]) - 100 * mean) <= widths[-1]
+    # The last look has the interval that the table has: one interval for one number.
+    table = runner.invoke(app, ["show", str(tmp_path / "run.json")]).stdout
+    assert f"{shown[-1]} %" in table
+    stopping = read_run(tmp_path / "run.json").stopping
+    assert stopping is not None
+    ends = SequenceInterval(stopping.value, stopping.low, stopping.high)
+    assert shown[-1] == with_interval(ends)

@@ -8,8 +8,9 @@ from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.corruption_error import MEANINGS
 from ppbench.metrics.intervals import wilson
 from ppbench.metrics.normalizers import ALEXNET
+from ppbench.metrics.written import with_interval
 from ppbench.report.document import build_document
-from ppbench.report.export import as_dict
+from ppbench.report.export import as_dict, export
 from ppbench.report.sheets import heading, sheets
 from ppbench.report.tables import tables
 from ppbench.run import Stopping
@@ -283,7 +284,7 @@ def test_intervals_stand_beside_the_headline_and_in_a_column_of_the_corruptions(
     document = with_bits(0, ALEXNET)
     text = render(document)
     for metric in document.metrics[:4]:
-        assert f"{metric.value:.2f} ± {metric.interval.margin:.2f} %" in text
+        assert f"{with_interval(metric.interval)} %" in text
     line = line_of(text, "fog")
     assert len(line) == 1 + 5 + 4
     assert line[7] == f"{document.family('weather')[2].mean_error.interval.margin:.2f}"
@@ -301,9 +302,8 @@ def test_side_by_side_every_number_has_its_margin():
     documents = [with_bits(i, name=f"net{i}") for i in (0, 1)]
     text = render(*documents, width=80)
     for name, index in (("clean_error", 0), ("mean_error[c15,s1-5]", 1)):
-        margins = [d.metrics[index].interval.margin for d in documents]
-        assert line_of(text, name)[2::3] == ["±", "±"]
-        assert line_of(text, name)[3::3] == [f"{margin:.2f}" for margin in margins]
+        expected = " ".join(with_interval(d.metrics[index].interval) for d in documents)
+        assert line_of(text, name)[1:] == expected.split()
     assert line_of(text, "weather")[2] == "±"
     assert line_of(text, "s3")[2] == "±"
     assert text.count("95 % interval") == 1
@@ -312,9 +312,9 @@ def test_side_by_side_every_number_has_its_margin():
 def test_side_by_side_runs_with_and_without_bits_say_which():
     without = build_document(make_run(make_errors(1), name="bare", n=400), no_bits="they were lost")
     text = render(with_bits(0), without, width=120)
-    assert "net: ±: 95 % interval, for images like these 400." in text
+    assert "net: ± or [low, high]: 95 % interval, for images like these 400." in text
     assert "bare: No intervals: they were lost." in text
-    assert line_of(text, "clean_error")[1:] == ["20.00", "±", "4.20", "20.00"]
+    assert line_of(text, "clean_error")[1:] == ["20.00", "[16.37,", "24.20]", "20.00"], "4.20 above and 3.63 below"
 
 
 def test_ratios_to_errors_near_0_are_said_to_be_rough():
@@ -354,6 +354,32 @@ def test_of_what_was_waited_for_the_interval_is_the_one_that_holds_at_every_look
     assert "Early stopping" not in render(fixed)
 
 
+def test_a_run_that_waited_for_3_shows_the_interval_that_it_waited_for_everywhere():
+    run, bits, value = waited(wanted="half-width 3")
+    stopping = run.stopping.model_copy(update={"low": value - 2.78, "high": value + 3.22})
+    document = build_document(run.model_copy(update={"stopping": stopping}), bits=bits)
+    ends = f"[{value - 2.78:.2f}, {value + 3.22:.2f}]"
+    text = " ".join(render(document, width=200).split())
+    assert f"mean_error[c15,s1-5,400 of 2000] {value:.2f} {ends} %" in text
+    assert line_of(render(document, width=200), "mean of 15")[-2:] == ends.split()
+    assert f"The interval of mean_error[c15,s1-5], {value:.2f} {ends}, holds" in text
+    assert "3.22" not in text
+    assert f"{value:.2f} {ends}" in export([document], "latex")
+
+
+def test_a_lopsided_interval_of_few_images_stands_in_every_format():
+    """1 of 9 images is wrong: ± 32.39 would leave 0 to 100, where JSON has 1.99 to 43.50."""
+    run = make_run({(CLEAN, 0): 1 / 9, ("fog", 1): 1 / 9}, n=9, corruptions=("fog",), severities=(1,))
+    document = build_document(run, bits=make_bits(run))
+    assert document.metrics[0].interval[1:] == pytest.approx((1.99, 43.50), abs=0.005)
+    assert "11.1 [2.0, 43.5] %" in render(document, width=200)
+    assert r"| clean\_error | 11.1 \[2.0, 43.5] % |" in export([document], "markdown")
+    assert r"clean\_error & 11.1 [2.0, 43.5] \% &" in export([document], "latex")
+    assert "88.9 [56.5, 98.0]" in render(document, width=200, intervals=True)
+    assert render(document, document, width=200).count("11.1 [2.0, 43.5]") == 8
+    assert "32.39" not in render(document, width=200)
+
+
 def test_of_a_higher_confidence_than_was_waited_for_there_is_no_interval():
     run, bits, _ = waited()
     document = build_document(run, bits=bits, confidence=0.99)
@@ -385,13 +411,14 @@ def test_on_request_every_accuracy_and_ce_has_its_interval():
     document = with_bits(0, ALEXNET)
     text = render(document, intervals=True, width=80)
     assert max(map(len, text.splitlines())) <= 80
-    assert sum("─" in line for line in text.splitlines()) == 3, "metrics, accuracies, errors"
+    assert sum("─" in line for line in text.splitlines()) == 4, "metrics, accuracies in two parts, errors"
     accuracies, errors = (text[text.index(title) :] for title in ("Accuracy by severity", "Errors over severities"))
     fog = document.family("weather")[2]
-    expected = ["fog"]
-    for metric in fog.errors.values():
-        expected += [f"{100 - metric.value:.1f}", f"±{metric.interval.margin:.1f}"]
-    assert line_of(accuracies, "fog") == expected
+    assert line_of(accuracies, "fog") == ["fog", "16.5", "[13.2,", "20.5]", "56.2", "±4.9", "32.5", "±4.7"]
+    rest = accuracies[accuracies.index("s4", accuracies.index(" s3")) :]
+    assert line_of(rest, "fog") == ["fog", "65.0", "±4.8", "20.0", "[16.4,", "24.2]"]
+    assert fog.errors[3].interval.margin == pytest.approx(4.7, abs=0.05)
+    assert (fog.errors[1].interval.high, fog.errors[1].interval.low) == pytest.approx((86.8, 79.5), abs=0.05)
     expected = ["fog"]
     for metric in (fog.mean_error, fog.ce, fog.relative_ce):
         expected += [f"{metric.value:.2f}", "±", f"{metric.interval.margin:.2f}"]
@@ -401,12 +428,12 @@ def test_on_request_every_accuracy_and_ce_has_its_interval():
     assert "Worst cell: " in accuracies
 
 
-def test_a_lopsided_interval_shows_both_sides():
+def test_a_lopsided_interval_shows_both_ends():
     errors = {(CLEAN, 0): 0.1, ("fog", 1): 0.01, ("fog", 2): 0.5}
     run = make_run(errors, n=400, corruptions=("fog",), severities=(1, 2))
     text = render(build_document(run, bits=make_bits(run)), intervals=True)
     low, high = wilson(396, 400)[1:]
-    assert line_of(text, "fog") == ["fog", "99.0", f"-{99 - 100 * low:.1f}+{100 * high - 99:.1f}", "50.0", "±4.9"]
+    assert line_of(text, "fog") == ["fog", "99.0", f"[{100 * low:.1f},", f"{100 * high:.1f}]", "50.0", "±4.9"]
 
 
 def test_the_worst_cell_is_marked_among_the_accuracies_alone():
@@ -429,4 +456,4 @@ def test_a_missing_cell_has_no_interval():
     errors = {(CLEAN, 0): 0.1, ("fog", 1): 0.25}
     run = make_run(errors, n=400, corruptions=("fog",), severities=(1, 2), status="interrupted")
     text = render(build_document(run, bits=make_bits(run)), intervals=True)
-    assert line_of(text, "fog") == ["fog", "75.0", "±4.5", "–"]
+    assert line_of(text, "fog") == ["fog", "75.0", "[70.5,", "79.0]", "–"]

@@ -1,0 +1,46 @@
+"""Intervals in words, for every table and message: ± where it is honest (`Interval.is_even`), else both ends."""
+
+from __future__ import annotations
+
+from ppbench.metrics.intervals import Interval
+
+WIDE = 10.0
+"""Width, in points, from which a lopsided interval has one decimal: of 2.0 to 43.5 nobody needs more."""
+
+
+def with_interval(interval: Interval, digits: int = 2) -> str:
+    """``76.70 ± 0.38``, or ``11.1 [2.0, 43.5]``.
+
+    Args:
+        interval: In the unit that is printed.
+        digits: Decimals, but of a wide and lopsided interval.
+    """
+    return f"{decimals(interval.value, _digits(interval, digits))} {margin(interval, digits)}"
+
+
+def margin(interval: Interval, digits: int = 2, sign: str = "± ") -> str:
+    """What stands behind the value, or in a column of its own: ``± 0.38``, or ``[2.0, 43.5]``.
+
+    Args:
+        interval: As in `with_interval`.
+        digits: As in `with_interval`.
+        sign: Before an honest margin; nothing where the column's head has it.
+    """
+    if interval.is_even(10.0**-digits):
+        return f"{sign}{decimals(interval.margin, digits)}"
+    digits = _digits(interval, digits)
+    return f"[{decimals(interval.low, digits)}, {decimals(interval.high, digits)}]"
+
+
+def decimals(value: float, digits: int) -> str:
+    """Rounded as on paper, with no minus before what rounds to zero.
+
+    1 - 0.6125 is 0.38749…96 in binary, and its percentage still reads 38.8.
+    """
+    text = f"{round(value, 10):.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _digits(interval: Interval, digits: int) -> int:
+    wide = interval.high - interval.low >= WIDE and not interval.is_even(10.0**-digits)
+    return min(digits, 1) if wide else digits
