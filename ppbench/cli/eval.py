@@ -17,6 +17,7 @@ from ppbench.cli.options import (
     MODEL_PANEL,
     ArchitectureOption,
     BaselineOption,
+    EmaOption,
     FormatOption,
     InputSizeOption,
     MeanOption,
@@ -144,6 +145,7 @@ def evaluate(
         ),
     ] = None,
     architecture: ArchitectureOption = None,
+    ema: EmaOption = False,
     logits: Annotated[
         str | None,
         typer.Option(
@@ -205,7 +207,7 @@ def evaluate(
         exif=exif,
         precision=precision,
         compiled=compiled,
-        card=parse_card_options(preset, mean, std, input_size, architecture),
+        card=parse_card_options(preset, mean, std, input_size, architecture, ema),
         device=device,
         batch_size=batch_size,
         workers=workers,

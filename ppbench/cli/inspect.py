@@ -10,6 +10,7 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.options import (
     ArchitectureOption,
+    EmaOption,
     FormatOption,
     InputSizeOption,
     MeanOption,
@@ -72,6 +73,7 @@ def inspect(
     std: StdOption = None,
     input_size: InputSizeOption = None,
     architecture: ArchitectureOption = None,
+    ema: EmaOption = False,
 ) -> None:
     """Show what a network's first layer does: kernels, spectra, responses, and selectivity for gratings.
 
@@ -83,7 +85,7 @@ def inspect(
     from ppbench.inspection.images import example_images, load_images
     from ppbench.models.card import parse_card_options
 
-    options = parse_card_options(preset, mean, std, input_size, architecture)
+    options = parse_card_options(preset, mean, std, input_size, architecture, ema)
     chosen = _filters(filters)
     subject = resolve_model(model, options)
     shown = load_images(images, subject.card) if images else example_images(subject.card)

@@ -56,6 +56,13 @@ ArchitectureOption = Annotated[
     str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).", rich_help_panel=MODEL_PANEL)
 ]
 
+EmaOption = Annotated[
+    bool,
+    typer.Option(
+        "--ema", help="Take the weights averaged over the training, of a file with both.", rich_help_panel=MODEL_PANEL
+    ),
+]
+
 
 def words(option: str, values: list[str], default: str) -> list[str]:
     """Option values, also those given as one list with commas.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import pickle
+import codecs
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from ppbench.data.arrays import ArrayImages, ids_of_test_set
 from ppbench.data.npy import array_file
 from ppbench.data.source import Pixels
 from ppbench.errors import DataError
+from ppbench.pickles import Bulk, Constructor, load_pickle
 
 _PIXELS = 3 * 32 * 32
 """Bytes of an image: the red plane, the green, the blue."""
@@ -120,14 +121,9 @@ def _read_binary(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[n
 
 
 def _read_pickle(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[np.int64]]:
-    content = _unpickle(path)
-    name = b"fine_labels" if num_classes == 100 else b"labels"
-    try:
-        data, labels = content[b"data"], np.array(content[name])
-        if data.dtype != np.uint8 or data.shape != (len(labels), _PIXELS) or labels.dtype.kind not in "iu":
-            raise ValueError("images and labels do not fit each other")
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise DataError(f"{path} is no CIFAR file ({error})", _DOWNLOAD) from error
+    data, labels = _unpickle(path, "fine_labels" if num_classes == 100 else "labels")
+    if data.dtype != np.uint8 or data.shape != (len(labels), _PIXELS) or labels.dtype.kind not in "iu":
+        raise DataError(f"{path} is no CIFAR file (images and labels do not fit each other)", _DOWNLOAD)
     return _from_planes(data), labels.astype(np.int64)
 
 
@@ -147,21 +143,62 @@ def _from_planes(rows: NDArray[np.uint8]) -> Pixels:
     return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
-class _Unpickler(pickle.Unpickler):
-    """Makes numpy arrays and Python's own values, nothing else, so that no code in a file can run."""
+class _Array:
+    """An array of numpy's in a pickle. Its state is the version, shape, type, order and bytes."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return lambda kind, shape, code: np.ndarray((0,), np.uint8)  # is filled afterwards
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
-            return getattr(np, name)
-        if (module, name) == ("_codecs", "encode"):
-            return lambda text, encoding="latin1": text.encode("latin1")
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which no CIFAR file needs")
+    def __init__(self, *_: Any) -> None:
+        self.state: tuple[Any, ...] = ()
+
+    def set_state(self, state: Any) -> None:
+        self.state = state
+
+    def read(self, program: bytes) -> NDArray[Any]:
+        _, shape, kind, fortran, data = self.state
+        if kind not in ("u1", "i1", "i2", "i4", "i8") or fortran:
+            raise ValueError("an array of another type than integers, row by row")
+        return np.frombuffer(_as_bytes(data, program), f"<{kind}").reshape(shape)
 
 
-def _unpickle(path: Path) -> Any:
+class _Latin1(NamedTuple):
+    """Long bytes that Python 3 wrote as text, for Python 2 to read."""
+
+    text: Bulk
+
+
+def _as_bytes(value: Any, program: bytes) -> bytes:
+    if isinstance(value, Bulk):
+        return program[value.begin : value.end]
+    if not isinstance(value, _Latin1):
+        return value if isinstance(value, bytes) else str(value).encode("latin1")  # of Python 2
+    # In pieces: as a whole the text could take four times its bytes.
+    decoder, begin, end = codecs.getincrementaldecoder("utf-8")(), *value.text
+    pieces = (program[at : min(at + (1 << 20), end)] for at in range(begin, end, 1 << 20))
+    return b"".join(decoder.decode(piece).encode("latin1") for piece in pieces)
+
+
+_NAMES: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): Constructor(_Array, _Array.set_state),
+    ("numpy._core.multiarray", "_reconstruct"): Constructor(_Array, _Array.set_state),
+    ("numpy", "ndarray"): None,
+    ("numpy", "dtype"): Constructor(lambda kind, *_: kind),
+    ("_codecs", "encode"): Constructor(
+        lambda text="", *_: _Latin1(text) if isinstance(text, Bulk) else str(text).encode("latin1")
+    ),
+}
+
+
+def _look_up(module: str, name: str) -> Any:
+    if (module, name) not in _NAMES:
+        raise UnpicklingError(f"it names {module}.{name}, which no CIFAR file needs")
+    return _NAMES[module, name]
+
+
+def _unpickle(path: Path, label_name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The arrays "data" and ``label_name``."""
     try:
-        return _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+        program = path.read_bytes()
+        content, _ = load_pickle(program, _look_up, strings="latin1")
+        data, labels = (content.get(name, content.get(name.encode())) for name in ("data", label_name))
+        return data.read(program), labels.read(program) if isinstance(labels, _Array) else np.array(labels)
     except Exception as error:  # whatever a damaged program for the unpickler ends with
         raise DataError(f"{path} is no CIFAR file, or damaged: {error}", _DOWNLOAD) from error

@@ -75,6 +75,8 @@ class Card(BaseModel):
     """The command that trained it."""
     source: str | None = None
     """Where weights that ppbench did not train come from."""
+    weights: str | None = None
+    """Which weights of a file that has several: ``state_dict, not state_dict_ema``."""
     origin: dict[str, Any] | None = None
     """Of a converted network: what it was made from (``name``, ``architecture``, ``weights``: SHA-256), and how. Of one
     whose training began with given weights: ``initial_weights``, their SHA-256."""
@@ -89,7 +91,8 @@ class Card(BaseModel):
         """How pixels enter the network, for people: ``, mean 0.485/0.456/0.406, std 0.229/0.224/0.225``."""
         grey = ", grey" if self.in_channels == 1 else ""
         mean, std = ("/".join(f"{v:.4g}" for v in values) for values in (self.mean, self.std))
-        return f"{grey}, mean {mean}, std {std}"
+        which = f", weights: {self.weights}" if self.weights else ""
+        return f"{grey}, mean {mean}, std {std}{which}"
 
 
 _EXAMPLE = "`--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --input-size 224`"
@@ -112,6 +115,8 @@ class CardOptions:
     resize: int | None = None
     interpolation: Interpolation | None = None
     architecture: str | None = None
+    ema: bool = False
+    """Whether the weights that were averaged over the training are wanted, of a file that has both."""
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
@@ -185,6 +190,7 @@ def parse_card_options(
     std: str | None = None,
     input_size: int | None = None,
     architecture: str | None = None,
+    ema: bool = False,
 ) -> CardOptions:
     """Read the options of the command line; ``mean`` and ``std`` are numbers with commas between.
 
@@ -192,7 +198,7 @@ def parse_card_options(
         UsageError: If a value cannot be.
     """
     numbers = (_numbers("--mean", mean), _numbers("--std", std))
-    return CardOptions(preset, *numbers, input_size=input_size, architecture=architecture)
+    return CardOptions(preset, *numbers, input_size=input_size, architecture=architecture, ema=ema)
 
 
 def first_fault(error: ValidationError) -> str:

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from ppbench.errors import DataError, UsageError
 from ppbench.files import atomic_write
-from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card, CardOptions, first_fault
+from ppbench.models.authors import OWN_CODE, authors_card, authors_names, has_blur_filters, is_authors
+from ppbench.models.card import IMAGENET_MEAN, IMAGENET_STD, Card, CardOptions, first_fault
 from ppbench.models.catalog import SMALL_RESNETS, parse_model_name
 from ppbench.models.external import build_external, build_for, is_external
 from ppbench.models.resnet import create_model
-from ppbench.models.statedict import StateFile, check_fits, fill, keys_found, read_state_file, without_wrappers
+from ppbench.models.statedict import StateFile, check_fits, fill, keys_found, read_state_file
+from ppbench.models.states import without_wrappers
 
 METADATA_KEY = "ppbench_card"
 
@@ -62,7 +64,7 @@ def load_checkpoint(
             ``options`` make none.
     """
     path, options = Path(path), options or CardOptions()
-    content = _read(path)
+    content = _read(path, options.ema)
     architecture = architecture or options.architecture
     card = card or _find_card(path, content, architecture, options)
     if architecture and _canonical(architecture) != _canonical(card.architecture):
@@ -78,6 +80,8 @@ def load_checkpoint(
             model = build(card)
     check_fits(path, model, content.state)
     fill(model, content.state)
+    if content.choice is not None:
+        card = card.model_copy(update={"weights": content.choice})
     return Checkpoint(model.eval(), card)
 
 
@@ -129,17 +133,49 @@ class _Content(NamedTuple):
     push_pull: bool
     """Whether the names in the file are those of a push-pull stem."""
     hyper_parameters: Mapping[str, Any] | None
+    """Of the push-pull authors' training."""
+    normalization: dict[str, tuple[float, ...]]
+    """Mean and std, where the file has them."""
+    choice: str | None
+    """See `StateFile`."""
+    blur_pool: bool
+    """Whether the file has the filters of blur pools."""
+    push_pull_2020: bool
+    """Whether the names in the file are those of the layer of 2020."""
 
 
-def _read(path: Path) -> _Content:
-    file = read_state_file(path)
+def _read(path: Path, ema: bool) -> _Content:
+    file = read_state_file(path, ema=ema)
     # The authors' name of a push kernel; ppbench's own is that of a plain kernel.
     push_pull = any("conv1.push_conv." in name for name in file.tensors)
     card = _stored_card(path, file)
     # Networks of others have names of their own, which ppbench wrote as they are.
     as_they_are = card is not None and is_external(card.architecture)
-    state = file.tensors if as_they_are else _plain_names(file.tensors)
-    return _Content(state, card, push_pull, file.hyper_parameters)
+    state = file.tensors if as_they_are else authors_names(path, without_wrappers(file.tensors, ema=ema))
+    settings = file.hyper_parameters if file.hyper_parameters and is_authors(file.hyper_parameters) else None
+    blurs = not as_they_are and has_blur_filters(file.tensors)
+    return _Content(
+        state,
+        card,
+        push_pull,
+        settings,
+        _normalization(file.tensors),
+        file.choice,
+        blurs,
+        any("conv1.push.weight" in name for name in file.tensors),
+    )
+
+
+def _normalization(tensors: Mapping[str, Tensor]) -> dict[str, tuple[float, ...]]:
+    """Mean and std of the normalising layer that the package robustness puts before its networks."""
+    ends = {"mean": "normalizer.new_mean", "std": "normalizer.new_std"}
+    found = {
+        field: tuple(round(float(value), 6) for value in tensor.flatten())
+        for field, end in ends.items()
+        for name, tensor in tensors.items()
+        if name.endswith(end) and "attacker" not in name and tensor.numel() in (1, 3)
+    }
+    return found if len(found) == 2 else {}
 
 
 def _stored_card(path: Path, file: StateFile) -> Card | None:
@@ -149,8 +185,10 @@ def _stored_card(path: Path, file: StateFile) -> Card | None:
         card = Card.model_validate_json(file.metadata[METADATA_KEY])
         _canonical(card.architecture)
     except (pydantic.ValidationError, UsageError) as error:
+        reason = error.message if isinstance(error, UsageError) else first_fault(error)
         raise DataError(
-            f"the card in {path} is not valid: {_reason(error)}", "Was it written by this version of ppbench?"
+            f"the card in {path} is not valid: {reason}",
+            "Was it written by this version of ppbench?",
         ) from error
     return card
 
@@ -166,75 +204,16 @@ def _find_card(path: Path, content: _Content, architecture: str | None, options:
         return options.override(content.card, str(path))
     if content.hyper_parameters is not None:
         try:
-            return options.override(_authors_card(path, content.hyper_parameters, content.state), str(path))
+            return options.override(authors_card(path, content.hyper_parameters, content.state), str(path))
         except DataError:
             if not (architecture and options.is_complete):
                 raise
-    return _card_of_state(path, content.state, architecture or _recognise(path, content), options)
+    return _card_of_state(path, content, architecture or _recognise(path, content), options)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, pydantic.ValidationError):
-        return first_fault(error)
-    return error.message if isinstance(error, UsageError) else repr(error)
-
-
-def _plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename to torchvision's names: no prefixes of wrapping modules, the authors' names translated."""
-    renamed = {}
-    for name, tensor in without_wrappers(state).items():
-        name = re.sub(r"^bn\.", "bn1.", name)
-        name = re.sub(r"^classifier\.", "fc.", name)
-        name = name.replace("conv1.push_conv.weight", "conv1.weight")
-        name = name.replace("conv1.pull_inhibition_strength", "conv1.inhibition")
-        renamed[name] = tensor
-    return renamed
-
-
-def _authors_card(path: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> Card:
-    """The card of one of the authors' checkpoints, from its hyper-parameters."""
-    try:
-        network, dataset = settings["model"].lower(), settings["dataset_name"]
-        cifar = dataset.startswith("cifar")
-        push_pull = bool(settings["use_push_pull"]) and int(settings["num_push_pull_layers"]) >= 1
-        suffix = f"-pp{int(settings['avg_kernel_size'])}" if push_pull else ""
-        trainable = push_pull and bool(settings["trainable_pull_inhibition"])
-        size = 32 if cifar else int(settings.get("img_size") or 224)
-        grey = bool(settings.get("use_grayscale"))
-        colour = (CIFAR_MEAN, CIFAR_STD) if cifar else (IMAGENET_MEAN, IMAGENET_STD)
-        mean, std = _grey(*colour) if grey else colour
-        return Card(
-            architecture=parse_model_name(f"{network}{'-cifar' if cifar else ''}{suffix}").name,
-            num_classes=int(settings["num_classes"]),
-            in_channels=1 if grey else 3,
-            input_size=size,
-            resize=None if cifar else size,
-            mean=mean,
-            std=std,
-            stem_bias="conv1.bias" in state,
-            inhibition=1.0 if trainable or not push_pull else float(settings["pull_inhibition_strength"]),
-            trainable_inhibition=trainable,
-            trained_on=dataset,
-            source="github.com/bgswaroop/pushpull-conv",
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
-        raise DataError(
-            f"the hyper-parameters in {path} do not describe a network ppbench knows ({_reason(error)})",
-            "Give the card: `--architecture resnet50-pp3 --preset imagenet`; "
-            "in Python: `load_checkpoint(path, card=Card(...))`.",
-        ) from error
-
-
-def _grey(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[tuple[float], tuple[float]]:
-    """The one mean and std that do to grey images what the authors do: normalise as colour, then mix the channels."""
-    luma = (0.2989, 0.587, 0.114)  # of torchvision.transforms.Grayscale
-    scale = sum(part / s for part, s in zip(luma, std, strict=True))
-    shift = sum(part * m / s for part, m, s in zip(luma, mean, std, strict=True))
-    return (shift / scale,), (1 / scale,)
-
-
-def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str, options: CardOptions) -> Card:
+def _card_of_state(path: Path, content: _Content, architecture: str, options: CardOptions) -> Card:
     """The card of a bare state dict: ImageNet is known by its 1000 classes, else the user has to tell."""
+    state = content.state
     _check_telling(path, state)
     name = parse_model_name(architecture).name
     num_classes, in_channels = state["fc.weight"].shape[0], state["conv1.weight"].shape[1]
@@ -246,10 +225,8 @@ def _card_of_state(path: Path, state: Mapping[str, Tensor], architecture: str, o
         "trainable_inhibition": "conv1.inhibition" in state,
     }
     if num_classes == 1000 and in_channels == 3 and parse_model_name(name).stem == "imagenet":
-        imagenet = Card(
-            **known, input_size=224, resize=256, mean=IMAGENET_MEAN, std=IMAGENET_STD, trained_on="imagenet"
-        )
-        return options.override(imagenet, str(path))
+        usual: dict[str, Any] = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, **content.normalization}
+        return options.override(Card(**known, input_size=224, resize=256, trained_on="imagenet", **usual), str(path))
     if options.is_empty:
         raise UsageError(
             f"{path} is a bare state dict ({name}, {num_classes} classes): its mean, std and input size are not known",
@@ -276,20 +253,52 @@ _GROUPED = {("resnet50", 4): "resnext50_32x4d", ("resnet101", 8): "resnext101_32
 """ResNeXts by (their ResNet, input channels per group of the first 3x3 convolution)."""
 
 
+_WIDE = {
+    ("resnet50", 128, 128): "wide_resnet50_2",
+    ("resnet101", 128, 128): "wide_resnet101_2",
+    ("resnet101", 256, 4): "resnext101_64x4d",
+}
+"""torchvision's other ResNets by (their ResNet, channels of the first block, of these in a group)."""
+
+_WIDTHS = {(64, 64), (128, 4), (256, 8)}
+"""Of the ResNets and ResNeXts that ppbench builds."""
+
+_LOOKS = (
+    (r"features\.denseblock1\.", "torchvision's DenseNets: `--model torchvision:densenet121@FILE`"),
+    (r"features\.\d+\.squeeze\.", "torchvision's SqueezeNets: `--model torchvision:squeezenet1_1@FILE`"),
+    (r"features\.1\.0\.layer_scale", "torchvision's ConvNeXts: `--model torchvision:convnext_tiny@FILE`"),
+    (r"features\.1\.0\.attn\.", "torchvision's Swins: `--model torchvision:swin_t@FILE`"),
+    (r"features\.1\.0?\.?(block|conv)\.", "torchvision's EfficientNets: `--model torchvision:efficientnet_b0@FILE`"),
+    (r"encoder\.layers\.encoder_layer_0\.", "torchvision's vision transformers: `--model torchvision:vit_b_16@FILE`"),
+    (r"classifier\.6\.", "torchvision's VGGs and AlexNet: `--model torchvision:vgg16@FILE`"),
+    (r"blocks\.0\.attn\.qkv\.", "timm's vision transformers: `--model timm:vit_base_patch16_224@FILE`"),
+    (r"stages\.0\.blocks\.0\.", "timm's ConvNeXts: `--model timm:convnext_tiny@FILE`"),
+    (r"layers\.0\.blocks\.0\.attn\.", "timm's Swins: `--model timm:swin_tiny_patch4_window7_224@FILE`"),
+    (r"conv_stem\.", "timm's EfficientNets: `--model timm:efficientnet_b0@FILE`"),
+    (r"_conv_stem\.", f"the package efficientnet_pytorch. {OWN_CODE}"),
+    (r"downsample_layers\.0\.", f"ConvNeXt as its authors wrote it. {OWN_CODE}"),
+    (r"block1\.layer\.0\.", f"a wide ResNet for CIFAR. {OWN_CODE}"),
+)
+"""What names begin with, and whose they are."""
+
 _OTHER_NETWORKS = (
     "`ppbench list models` lists the networks; for others: `--model torchvision:NAME@FILE`, `timm:NAME@FILE`."
 )
 
 
+def _unknown_network(path: Path, state: Mapping[str, Tensor]) -> DataError:
+    looks = next((whose for pattern, whose in _LOOKS if any(re.match(pattern, name) for name in state)), None)
+    hint = _OTHER_NETWORKS if looks is None else f"It looks like one of {looks.replace('FILE', str(path))}"
+    return DataError(f"{path} is the state dict of no network ppbench knows", f"{keys_found(state)} {hint}")
+
+
 def _check_telling(path: Path, state: Mapping[str, Tensor]) -> None:
     if any(name not in state or state[name].dim() != dim for name, dim in _TELLING.items()):
-        raise DataError(
-            f"{path} is the state dict of no network ppbench knows", f"{keys_found(state)} {_OTHER_NETWORKS}"
-        )
+        raise _unknown_network(path, state)
 
 
 def _recognise(path: Path, content: _Content) -> str:
-    """Name the plain network whose state dict this is."""
+    """Name the network whose state dict this is, if its tensors tell."""
     state = content.state
     _check_telling(path, state)
     if content.push_pull:
@@ -298,17 +307,35 @@ def _recognise(path: Path, content: _Content) -> str:
             "Name the network: `--architecture resnet50-pp3`; in Python: "
             "`load_checkpoint(path, architecture='resnet50-pp3')`.",
         )
+    suffix = "-blurpool" if content.blur_pool else "-pp2020" if content.push_pull_2020 else ""
+    return f"{_recognise_plain(path, state)}{suffix}"
+
+
+def _recognise_plain(path: Path, state: Mapping[str, Tensor]) -> str:
     blocks = [{n.split(".")[1] for n in state if n.startswith(f"layer{stage}.")} for stage in (1, 2, 3, 4)]
     counts = tuple(map(len, blocks))
     if counts[3] == 0 and counts[0]:
         small = next((name for name, n in SMALL_RESNETS.items() if counts[:3] == (n, n, n)), None)
         if small:
-            return small
+            return _small(path, state, small)
     network = _DEPTHS.get(("layer1.0.conv3.weight" in state, counts))
     if network is None:
+        raise _unknown_network(path, state)
+    width, per_group = state["layer1.0.conv2.weight"].shape[:2]
+    if wide := _WIDE.get((network, width, per_group)):
         raise DataError(
-            f"{path} is the state dict of no network ppbench knows", f"{keys_found(state)} {_OTHER_NETWORKS}"
+            f"{path} holds a {wide}, which ppbench has not itself", f"Take `--model torchvision:{wide}@{path}`."
         )
-    per_group = state["layer1.0.conv2.weight"].shape[1]
+    if (width, per_group) not in _WIDTHS:
+        raise DataError(f"{path} holds a {network} of {width} channels in its first block, not 64", OWN_CODE)
     network = _GROUPED.get((network, per_group), network)
     return network if state["conv1.weight"].shape[-1] == 7 else f"{network}-cifar"
+
+
+def _small(path: Path, state: Mapping[str, Tensor], name: str) -> str:
+    if "layer2.0.downsample.0.weight" not in state:
+        raise DataError(
+            f"{path} holds a {name} whose shortcuts have no weights (option A of He et al.)",
+            f"ppbench's {name} has 1x1 convolutions there (option B). {OWN_CODE}",
+        )
+    return name

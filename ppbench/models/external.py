@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
+from ppbench.models.statedict import check_fits
 from ppbench.models.stems import check_settings, with_stem
 
 _KINDS = ("torchvision", "timm")
@@ -58,12 +60,46 @@ def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
             f"Its card says {card.num_classes} classes, and no tensor in it has as many rows.",
         )
     try:
+        _check_size(path, card, state)
         return build_external(card)
     except UsageError as error:
         raise DataError(f"{path} holds a {card.architecture}: {error.message}", error.hint) from error
     except (RuntimeError, TypeError, ValueError, MemoryError) as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"the card in {path} describes no network that can be built ({reason})") from error
+
+
+_MAKES_WEIGHTS = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn)
+
+
+class _WithoutMemory(TorchFunctionMode):
+    """Weights are made on the meta device, and nothing is written into them: torch would load its compiler for that.
+
+    Networks also compute with tensors while they are made, their widths for instance. These stay real.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, given = getattr(func, "__name__", ""), kwargs or {}
+        if func in _MAKES_WEIGHTS:
+            return func(*args, **{**given, "device": "meta"})
+        in_place = name.endswith("_") and not name.endswith("__")
+        if in_place and args and isinstance(args[0], Tensor) and args[0].is_meta:
+            return args[0]
+        return func(*args, **given)
+
+
+def _check_size(path: Path, card: Card, state: Mapping[str, Tensor]) -> None:
+    """Build the network without memory first: a small file may name one of gigabytes, whose tensors it has not.
+
+    Raises:
+        DataError: If the tensors do not fit.
+    """
+    try:
+        with _WithoutMemory():
+            model = build_external(card)
+    except (RuntimeError, NotImplementedError):  # it mixes weights with what it computes
+        return
+    check_fits(path, model, state)
 
 
 def _torchvision(name: str, card: Card) -> nn.Module:

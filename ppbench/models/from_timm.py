@@ -17,7 +17,8 @@ from ppbench.extras import import_extra
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
 from ppbench.models.probe import check_runs, in_one_line
-from ppbench.models.statedict import load_state, read_state_file, without_wrappers
+from ppbench.models.statedict import load_state, read_state_file
+from ppbench.models.states import without_wrappers
 from ppbench.registry import unknown_name
 
 _LIST = 'python -c "import timm; print(*timm.list_models())"'
@@ -124,7 +125,7 @@ def _by_hand(name: str, source: Any) -> str:
 
 
 def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkpoint:
-    state = without_wrappers(read_state_file(path).tensors)
+    state = without_wrappers(read_state_file(path, ema=options.ema).tensors, ema=options.ema)
     what, source = f"timm:{name}@{path}", timm.get_pretrained_cfg(name)
     classes = _count_classes(source, state)
     with torch.random.fork_rng(devices=[]):

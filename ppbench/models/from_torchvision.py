@@ -16,7 +16,8 @@ from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
 from ppbench.models.download import Progress, fetch, hash_in, sha256_of, verify
 from ppbench.models.probe import check_runs
-from ppbench.models.statedict import load_state, names_file, read_state_file, why_no_weights, without_wrappers
+from ppbench.models.statedict import load_state, names_file, read_state_file, why_no_weights
+from ppbench.models.states import without_wrappers
 from ppbench.registry import unknown_name
 
 USUAL = "IMAGENET1K_V1"
@@ -115,7 +116,7 @@ def _recognise(name: str, published: Any, path: Path) -> Any | None:
 def _load(name: str, path: Path, weights: Any | None, options: CardOptions) -> Checkpoint:
     """Load the file of ``weights``, or a user's own (None)."""
     what = f"torchvision:{name}" if weights is not None else f"torchvision:{name}@{path}"
-    state = _names_of_today(without_wrappers(read_state_file(path).tensors))
+    state = _names_of_today(without_wrappers(read_state_file(path, ema=options.ema).tensors, ema=options.ema))
     classes = _count_classes(state)
     card = _card(name, weights or _usual(torchvision.models.get_model_weights(name)), is_own=weights is None)
     if classes in (0, card.num_classes):  # without the layer, what is missing is listed below

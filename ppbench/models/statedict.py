@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import json
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from ppbench.errors import DataError
-from ppbench.models.unpickle import read_torch_file
+from ppbench.models.states import NoWeightsError, choose_weights, has_averaged
+from ppbench.models.unpickle import MAX_DIMENSIONS, MAX_TENSORS, read_torch_file
 
 ENDINGS = {".safetensors", ".ckpt", ".pth", ".pt", ".bin"}
 """The usual endings of such files. A file of any other name is read as well."""
+
+MAX_HEADER = 4 << 20
+"""Bytes of the header of a safetensors file. One tensor takes about 100; a card a few thousand."""
 
 _COUNTER = "num_batches_tracked"
 
@@ -32,7 +37,9 @@ class StateFile(NamedTuple):
     metadata: Mapping[str, str]
     """Of a safetensors file."""
     hyper_parameters: Mapping[str, Any] | None
-    """Of a Lightning checkpoint."""
+    """Of a Lightning checkpoint; None for what is no text and no number."""
+    choice: str | None = None
+    """Which weights these are, and which there are besides, for people; None: there is one set."""
 
 
 def names_file(text: str) -> bool:
@@ -48,19 +55,26 @@ def why_no_weights(head: bytes) -> str | None:
     return next((meaning for start, meaning in _NOT_WEIGHTS.items() if text.startswith(start)), None)
 
 
-def read_state_file(path: Path) -> StateFile:
+def read_state_file(path: Path, *, ema: bool = False) -> StateFile:
     """Read the tensors of a safetensors or ``torch.save`` file. Nothing the file names is imported or run.
 
+    Args:
+        path: The file.
+        ema: Whether those are wanted that were averaged over the training, of a file that has both.
+
     Raises:
-        DataError: If the file is missing, damaged, or holds no state dict.
+        DataError: If the file is missing, damaged, or holds no state dict, or none that was averaged where one is
+            wanted.
     """
     _check_readable(path)
-    return _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
-
-
-def without_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The names without the prefixes of modules that wrapped the network in training."""
-    return {re.sub(r"^(module\.|model\.|_orig_mod\.)+", "", name): tensor for name, tensor in state.items()}
+    file = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path, ema)
+    if has_averaged(file.tensors):
+        return file._replace(
+            choice="the averaged copy, not the network" if ema else "the network, not its averaged copy"
+        )
+    if ema and file.choice is None:
+        raise DataError(f"{path} holds one set of weights, and no averaged one beside it", "Leave --ema out.")
+    return file
 
 
 def load_state(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -114,6 +128,9 @@ def keys_found(state: Iterable[str]) -> str:
 
 def _check_readable(path: Path) -> None:
     try:
+        # To open a pipe would wait for somebody to write into it.
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            raise DataError(f"{path} is a device or a pipe, not a file", "Give the path of an existing file.")
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:
@@ -134,31 +151,53 @@ def _is_safetensors(path: Path) -> bool:
 
 def _read_safetensors(path: Path) -> StateFile:
     try:
+        _check_header(path)
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             return StateFile(tensors, file.metadata() or {}, None)
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise DataError(
-            f"{path} is a damaged safetensors file ({error})",
+            f"{path} is a damaged safetensors file ({' '.join(str(error).split())[:160]})",
             "Fetch or copy it again; compare its size and hash.",
         ) from error
 
 
-def _read_torch(path: Path) -> StateFile:
+def _check_header(path: Path) -> None:
+    """Raise `ValueError` for a header that would take the memory, or that has two tensors of one name."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(MAX_HEADER, path.stat().st_size - 8):
+            raise ValueError(f"its header claims {length:,} bytes, of at most {MAX_HEADER:,} and the file's size")
+        header = json.loads(file.read(length), object_pairs_hook=_without_repeats)
+    if not isinstance(header, dict) or len(header) > MAX_TENSORS:
+        raise ValueError(f"its header is no object, or lists more than {MAX_TENSORS:,} tensors")
+    if any(isinstance(entry, dict) and len(entry.get("shape", ())) > MAX_DIMENSIONS for entry in header.values()):
+        raise ValueError(f"it has a tensor of more than {MAX_DIMENSIONS} dimensions")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("its header has a name twice")
+    return made
+
+
+def _read_torch(path: Path, ema: bool) -> StateFile:
     content = read_torch_file(path)
     if not isinstance(content, Mapping):
         raise DataError(f"{path} holds no state dict but a {type(content).__name__}", "Save `model.state_dict()`.")
-    inner = content.get("state_dict", content)
-    if not isinstance(inner, Mapping):
+    if not isinstance(inner := content.get("state_dict", {}), Mapping):
         raise DataError(f"the state_dict in {path} is a {type(inner).__name__}", "Save `model.state_dict()`.")
-    # torchvision's own training scripts say "model" for it.
-    inner = inner["model"] if isinstance(inner.get("model"), Mapping) else inner
-    # Some of the push-pull authors' files keep the fixed inhibition strength in the state dict, as a plain number.
-    tensors = {k: v for k, v in inner.items() if isinstance(k, str) and isinstance(v, Tensor)}
-    if not tensors:
-        raise DataError(f"{path} holds no tensors", "Save `model.state_dict()`, not the whole model.")
+    try:
+        weights = choose_weights(content, ema=ema)
+    except NoWeightsError as error:
+        raise DataError(f"{path} {error}", "Save `model.state_dict()`, not the whole model.") from error
+    choice = None if weights.averaged is None else f"{weights.key or 'the top'}, not {weights.averaged or 'the top'}"
     settings = content.get("hyper_parameters")
-    return StateFile(tensors, {}, settings if isinstance(settings, Mapping) else None)
+    if not isinstance(settings, Mapping):
+        return StateFile(weights.tensors, {}, None, choice)
+    plain = {key: value if isinstance(value, str | int | float) else None for key, value in settings.items()}
+    return StateFile(weights.tensors, {}, plain, choice)
 
 
 def _kind(tensor: Tensor) -> str:

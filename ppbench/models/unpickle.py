@@ -1,28 +1,28 @@
 """Reading the tensors of a ``torch.save`` file of any origin without running anything it names.
 
-A pickle is a program that may import and call whatever it likes. Here every name in it is looked up in one
-small table of inert constructors; any other name becomes a `Skipped` object, which only holds data. So files
-with objects of classes that exist on no other machine can be read, and hostile ones are harmless. Nor can a
-small file claim much memory: no tensor is larger than its storage, no storage larger than the file.
+The pickle in it is read by `ppbench.pickles`, which runs nothing and bounds time and memory. Here the few names that
+tensors need get a meaning, and what the file says of its tensors is held against what it has: no tensor is larger
+than its storage, no storage larger than the file.
 """
 
 from __future__ import annotations
 
-import io
 import math
+import mmap
 import os
-import pickle
 import struct
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from pickle import UnpicklingError
+from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ppbench.errors import DataError
+from ppbench.pickles import UNKNOWN, Constructor, Skipped, load_pickle, make_dict
 
 _DTYPES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
@@ -34,28 +34,17 @@ _DTYPES = {
 _LEGACY_MAGIC, _LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 """The first two pickles of a file in torch's format from before version 1.6 (torch/serialization.py)."""
 
+MAX_TENSORS = 20_000
+"""In one file; also of storages. Each takes about a kilobyte and 50 microseconds beside its data. The largest networks
+of timm have 3,000; an optimiser and an average make four times as many."""
+
+_MAX_DIRECTORY = 8 << 20
+"""Bytes of a zip's list of entries; one entry, about 80, takes ten times that once it is read."""
+
+MAX_DIMENSIONS, _MAX_SIZE = 64, 1 << 63
+
 ReadStorage = Callable[[str, torch.dtype, int], Tensor]
 """From the name of a storage, its element type and count to all its elements."""
-
-
-class Skipped(dict[Any, Any]):
-    """Stands for an object of a class that is not known here. Its items are kept as data, nothing runs."""
-
-    __hash__ = object.__hash__  # type: ignore[assignment]  # the object it stands for may be a key
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Skipped:
-        return Skipped()
-
-    def append(self, item: Any) -> None:
-        """Pickle's list protocol; the item is dropped."""
-
-    def extend(self, items: Any) -> None:
-        """Pickle's list protocol; the items are dropped."""
-
-    add = append
 
 
 class _Storage(NamedTuple):
@@ -65,62 +54,67 @@ class _Storage(NamedTuple):
 
     def view(self, offset: int, size: Sequence[int], stride: Sequence[int]) -> Tensor:
         # Python's integers cannot overflow, as torch's own check could for sizes made up to that end.
+        if len(size) > MAX_DIMENSIONS or not all(abs(n) < _MAX_SIZE for n in (offset, *size, *stride)):
+            raise UnpicklingError("a tensor reaches beyond its storage")
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         count = math.prod(size)
         if min(offset, *size, *stride, 0) < 0 or count > len(self.flat) or (count and last >= len(self.flat)):
-            raise pickle.UnpicklingError("a tensor reaches beyond its storage")
+            raise UnpicklingError("a tensor reaches beyond its storage")
         return self.flat.as_strided(size, stride, offset) if count else self.flat.new_empty(size)
 
 
-def _rebuild_tensor(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Any:
-    return storage.view(offset, tuple(size), tuple(stride)) if isinstance(storage, _Storage) else Skipped()
+class _Names:
+    """What the names in one file stand for, and how many tensors they have made."""
+
+    def __init__(self) -> None:
+        self._tensors = 0
+        tensor, same = Constructor(self._rebuild_tensor), Constructor(lambda data, *_: data)
+        self._allowed = {
+            ("collections", "OrderedDict"): Constructor(make_dict),
+            ("torch._utils", "_rebuild_tensor"): tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): tensor,
+            ("torch._utils", "_rebuild_parameter"): same,
+            ("torch._utils", "_rebuild_parameter_with_state"): same,
+        }
+
+    def __call__(self, module: str, name: str) -> Any:
+        return _DTYPES.get(name, UNKNOWN) if module == "torch" else self._allowed.get((module, name), UNKNOWN)
+
+    def _rebuild_tensor(self, storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Any:
+        if not isinstance(storage, _Storage):
+            return Skipped()
+        self._tensors += 1
+        if self._tensors > MAX_TENSORS:
+            raise UnpicklingError(f"it has more than {MAX_TENSORS:,} tensors, as no network has")
+        return storage.view(offset, tuple(size), tuple(stride))
 
 
-def _rebuild_parameter(data: Any, *_: Any) -> Any:
-    return data
+def _storages(read: ReadStorage) -> Callable[[Any], Any]:
+    """What torch's persistent ids stand for: storages."""
 
+    known: dict[str, _Storage] = {}
 
-_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-}
-
-
-# Python's own reading machine: the one in C can be made to fill the memory by one high memo index (gh-115952).
-class _InertUnpickler(pickle._Unpickler):
-    """Builds plain containers, numbers, strings and tensors; everything else is `Skipped`."""
-
-    def __init__(self, file: BinaryIO, read_storage: ReadStorage | None = None) -> None:
-        super().__init__(file)
-        self._read_storage = read_storage
-
-    def find_class(self, module: str, name: str) -> Any:
-        return _DTYPES.get(name, Skipped) if module == "torch" else _ALLOWED.get((module, name), Skipped)
-
-    def persistent_load(self, pid: Any) -> Any:
-        kind, dtype, key, _, count = pid[:5]
-        if kind != "storage" or not isinstance(dtype, torch.dtype) or self._read_storage is None:
+    def find(identity: Any) -> Any:
+        kind, dtype, key, _, count = identity[:5]
+        if kind != "storage" or not isinstance(dtype, torch.dtype):
             return Skipped()
         if not isinstance(key, str) or not isinstance(count, int):
-            raise pickle.UnpicklingError("a storage without name or size")
-        return _Storage(self._read_storage(key, dtype, count))
+            raise UnpicklingError("a storage without name or size")
+        if key not in known:
+            if len(known) == MAX_TENSORS:
+                raise UnpicklingError(f"it has more than {MAX_TENSORS:,} storages, as no network has")
+            known[key] = _Storage(read(key, dtype, count))
+        return known[key]
 
-    def _drop_state(self) -> None:
-        """For BUILD, which would set attributes: nothing that is wanted here has state."""
-        self.stack.pop()  # type: ignore[attr-defined]
-
-    dispatch: ClassVar[dict[int, Callable[..., None]]] = {
-        **pickle._Unpickler.dispatch,
-        pickle.BUILD[0]: _drop_state,
-    }
+    return find
 
 
 def read_torch_file(path: Path) -> Any:
     """Read a file written by ``torch.save``: containers, numbers, strings and tensors (on the CPU).
 
     Tensors may share memory. Objects of any other class come back as `Skipped`. Nothing the file names is
-    imported or run.
+    imported or run, and a file that would take more than about a second or a few hundred megabytes beside its tensors
+    is refused.
 
     Raises:
         DataError: If the file is not such a file, is truncated, or is damaged.
@@ -137,61 +131,101 @@ def read_torch_file(path: Path) -> Any:
 
 
 def _read_zip(file: BinaryIO) -> Any:
+    _check_directory(file)
     with zipfile.ZipFile(file) as archive:
         # torch compresses nothing, so entries that unpack to more than the file are a trap.
         if sum(entry.file_size for entry in archive.infolist()) > _size(file):
-            raise pickle.UnpicklingError("its entries are larger than the file")
+            raise UnpicklingError("its entries are larger than the file")
+        # The others may ask for gigabytes to unpack a byte.
+        if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in archive.infolist()):
+            raise UnpicklingError("its entries are compressed in a way that torch does not know")
+        names = set(archive.namelist())
         index = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
         if index is None:
-            raise pickle.UnpicklingError("the archive holds no data.pkl")
+            raise UnpicklingError("the archive holds no data.pkl")
         folder = index.removesuffix("data.pkl")
-        if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
-            raise pickle.UnpicklingError("its numbers are big-endian")
-
-        storages: dict[str, Tensor] = {}
+        if f"{folder}byteorder" in names and _read_entry(archive, f"{folder}byteorder") != b"little":
+            raise UnpicklingError("its numbers are big-endian")
 
         def read_storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
-            if key not in storages:
-                storages[key] = _flat_tensor(archive.read(f"{folder}data/{key}"), dtype)
-            return storages[key]
+            return _flat_tensor(_read_entry(archive, f"{folder}data/{key}"), dtype)
 
-        return _InertUnpickler(io.BytesIO(archive.read(index)), read_storage).load()
+        return load_pickle(_read_entry(archive, index), _Names(), _storages(read_storage))[0]
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Raise if the list of entries is so long that to read it alone would take the memory."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # the reading that ZipFile itself goes by
+    if end[zipfile._ECD_SIZE] > _MAX_DIRECTORY:  # type: ignore[attr-defined]
+        raise UnpicklingError(f"its directory is larger than {_MAX_DIRECTORY >> 20} MB")
+
+
+def _read_entry(archive: zipfile.ZipFile, name: str) -> bytearray:
+    """The bytes of an entry, in the memory that a tensor can take over."""
+    data = bytearray(archive.getinfo(name).file_size)
+    with memoryview(data) as view, archive.open(name) as entry:
+        at = 0
+        while at < len(view):
+            chunk = entry.read(min(1 << 20, len(view) - at))
+            if not chunk:
+                raise UnpicklingError(f"its entry {name} is cut short")
+            view[at : at + len(chunk)] = chunk
+            at += len(chunk)
+        entry.read(1)  # at its end the checksum is compared
+    return data
 
 
 def _read_legacy(file: BinaryIO) -> Any:
     """The format before torch 1.6: magic, protocol, system, content, storage names as pickles; then the bytes."""
-    file.seek(0)
-    if file.read(2) != pickle.PROTO + b"\x02":
-        raise pickle.UnpicklingError("it was not written by torch.save, or is cut short")
-    file.seek(0)
-    if _InertUnpickler(file).load() != _LEGACY_MAGIC:
-        raise pickle.UnpicklingError("a pickle, but not of torch.save")
-    if _InertUnpickler(file).load() != _LEGACY_PROTOCOL or not _InertUnpickler(file).load()["little_endian"]:
-        raise pickle.UnpicklingError("an unknown version of the legacy format, or big-endian")
-    storages: dict[str, Tensor] = {}
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as program:
+        if program[:2] != b"\x80\x02":
+            tar = " it is an archive: unpack it" if program[257:262] == b"ustar" else ""
+            raise UnpicklingError(f"it was not written by torch.save, or is cut short{tar and ';'}{tar}")
+        return _read_pickles(program)
+
+
+def _read_pickles(program: mmap.mmap) -> Any:
+    names, storages, left = _Names(), dict[str, Tensor](), len(program)
 
     def make_storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
-        if key not in storages:
-            if sum(flat.nbytes for flat in storages.values()) + count * dtype.itemsize > _size(file):
-                raise pickle.UnpicklingError("its storages are larger than the file")
-            storages[key] = torch.zeros(count, dtype=dtype)
+        nonlocal left
+        left -= count * dtype.itemsize
+        if count < 0 or left < 0:
+            raise UnpicklingError("its storages are larger than the file")
+        storages[key] = torch.zeros(count, dtype=dtype)
         return storages[key]
 
-    content = _InertUnpickler(file, make_storage).load()
-    for key in _InertUnpickler(file).load():
-        flat = storages.pop(key)
-        count, data = struct.unpack("<q", file.read(8)), file.read(flat.nbytes)
-        if count != (len(flat),) or len(data) != flat.nbytes:
-            raise pickle.UnpicklingError("it is cut short, or the sizes in it contradict each other")
-        flat.copy_(_flat_tensor(data, flat.dtype))
+    magic, at = load_pickle(program, names)
+    if magic != _LEGACY_MAGIC:
+        raise UnpicklingError("a pickle, but not of torch.save")
+    protocol, at = load_pickle(program, names, begin=at)
+    system, at = load_pickle(program, names, begin=at)
+    if protocol != _LEGACY_PROTOCOL or not system["little_endian"]:
+        raise UnpicklingError("an unknown version of the legacy format, or big-endian")
+    content, at = load_pickle(program, names, _storages(make_storage), begin=at)
+    keys, at = load_pickle(program, names, begin=at)
+    for key in keys:
+        if not isinstance(key, str) or key not in storages:
+            raise UnpicklingError("it has data that no tensor names")
+        at = _fill_storage(storages.pop(key), program, at)
     if storages:
-        raise pickle.UnpicklingError(f"the data of {len(storages)} tensors is missing")
+        raise UnpicklingError(f"the data of {len(storages)} tensors is missing")
     return content
+
+
+def _fill_storage(flat: Tensor, program: mmap.mmap, at: int) -> int:
+    """Read the data of a storage, which begin with their count; where they end."""
+    begin, end = at + 8, at + 8 + flat.nbytes
+    if end > len(program) or struct.unpack("<q", program[at:begin]) != (len(flat),):
+        raise UnpicklingError("it is cut short, or the sizes in it contradict each other")
+    if flat.nbytes:
+        flat.view(torch.uint8).numpy()[:] = np.frombuffer(program, np.uint8, flat.nbytes, begin)
+    return end
 
 
 def _size(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _flat_tensor(data: bytes, dtype: torch.dtype) -> Tensor:
-    return torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.empty(0, dtype=dtype)
+def _flat_tensor(data: bytearray, dtype: torch.dtype) -> Tensor:
+    return torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)

@@ -173,7 +173,7 @@ class TestTorchvision:
     ) -> None:
         with torch.device("meta"):
             state = getattr(torchvision.models, name)().state_dict()
-        monkeypatch.setattr("ppbench.models.checkpoint.read_state_file", lambda path: StateFile(state, {}, None))
+        monkeypatch.setattr("ppbench.models.checkpoint.read_state_file", lambda path, ema: StateFile(state, {}, None))
         monkeypatch.setattr("ppbench.models.checkpoint.fill", lambda model, state: None)  # shapes are all there is
         (tmp_path / "weights.pth").write_bytes(b"\0")
         assert load_checkpoint(tmp_path / "weights.pth").card.architecture == name
@@ -335,7 +335,7 @@ class TestAuthors:
     @pytest.mark.parametrize(
         ("settings", "reason"),
         [
-            ({"model": "alexnet"}, "unknown model 'alexnet-pp3'"),
+            ({"model": "densenet121"}, "unknown model 'densenet121-pp3'"),
             ({"model": ["resnet18"]}, "AttributeError"),
             ({"avg_kernel_size": None}, "TypeError"),
             ({"avg_kernel_size": 7}, "unknown model 'resnet18-pp7'"),
