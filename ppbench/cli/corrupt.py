@@ -52,6 +52,14 @@ def corrupt(
         int | None,
         typer.Option(help="Resize to 256/224 of it and cut this square from the centre.", show_default="as is"),
     ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FACTOR|auto",
+            help="Factor of the recipe's lengths in pixels; auto: the image's size by the recipe's.",
+            show_default="1",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it will take (files, GB, minutes), and write nothing.")
     ] = False,
@@ -87,6 +95,7 @@ def corrupt(
         seed=seed,
         format=format,
         size=size,
+        scale=scale,
         device=device,
         workers=workers,
         batch_size=batch_size,
@@ -131,24 +140,47 @@ def _describe(job: Job, *, chosen: bool) -> str:
             if by_size
             else f" (as {for_terminal(str(job.dest))} was made)"
         )
+    scale = f" | scale {settings.scale}" if settings.scale is not None else ""
     kind = "npy" if isinstance(source, ImageArray) else settings.format
     return (
         f"{_count(len(source), 'image')} in {for_terminal(str(where))}{left_out}{cut} -> "
         f"{for_terminal(str(job.dest))} | "
         f"{_count(len(corruptions), 'corruption')}, {_count(len(job.cells), 'cell')} | "
-        f"recipe {settings.recipe}{why} | seed {settings.seed} | format {kind} | "
+        f"recipe {settings.recipe}{why}{scale} | seed {settings.seed} | format {kind} | "
         f"{job.engine} on {job.device} {_workers(job.workers)}"
     )
 
 
 def _notes(job: Job) -> list[str]:
     """What people should know besides."""
+    large = _too_large(job)
     if not job.longer:
-        return []
+        return large
     source, name = next(iter(job.longer.items()))
     return [
+        *large,
         f"{_count(len(job.longer), 'image')} would get the name of another's copies: their own are called "
-        f"like {for_terminal(name)} (of {for_terminal(source)})"
+        f"like {for_terminal(name)} (of {for_terminal(source)})",
+    ]
+
+
+_MUCH_LARGER = 2
+"""Times the recipe's size, from which on its lengths are hardly seen."""
+
+
+def _too_large(job: Job) -> list[str]:
+    """That images are so large that the recipe's lengths in pixels are nothing for them."""
+    from ppbench.corruptions.recipes import RECIPES
+
+    native = RECIPES.get(job.settings.recipe).native_size or 224
+    middle = job.sizes[len(job.sizes) // 2]
+    times = min(middle) / native
+    if job.settings.scale is not None or times < _MUCH_LARGER:
+        return []
+    return [
+        f"images of {_size(middle)} are hardly changed by the blur and noise of recipe {job.settings.recipe}, which "
+        f"are for {native} px: `--size {native}` cuts them to that, `--scale auto` makes its lengths {times:.3g} times "
+        "larger"
     ]
 
 

@@ -16,6 +16,7 @@ from ppbench.corruptions.constants import constants
 from ppbench.corruptions.keys import key, pixels_id
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES, recipe_for_size
+from ppbench.corruptions.scale import Scale, ScaledDraws, scale_for, scaled_constants
 from ppbench.errors import UsageError
 from ppbench.vocabulary import SEVERITIES
 
@@ -36,7 +37,7 @@ ANY = TypeVar("ANY", Tensor, NDArray[np.uint8])
 
 def corrupt(
     images: ANY, name: str, severity: int, *, recipe: str | None = None, seed: int = 0,
-    ids: Sequence[str] | None = None, draws: Mapping[str, Any] | None = None,
+    ids: Sequence[str] | None = None, draws: Mapping[str, Any] | None = None, scale: Scale = 1,
 ) -> ANY:  # fmt: skip
     """Corrupt images.
 
@@ -55,6 +56,8 @@ def corrupt(
             draws, and equal images have equal draws. ``ppbench eval`` and ``ppbench corrupt`` use paths or places.
         draws: Draws to use in place of keyed ones: by name (each corruption's docstring tells them), with the images
             as first dimension; for a single ``(H, W, …)`` image too.
+        scale: Factor of the recipe's lengths in pixels, at least 1, for images larger than it was made for; "auto": the
+            shorter side in units of the recipe's size (`ppbench.corruptions.scale`).
 
     Returns:
         Images of the same kind, shape and type, on the same device.
@@ -66,12 +69,14 @@ def corrupt(
     operation = CORRUPTIONS.get(str(name)).operation
     batch = _to_batch(images)
     how = RECIPES.get(recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe))
-    cell = constants(how.name, name, _severity(severity))
+    factor = scale_for(scale, how, *batch.shape[1:3])
+    cell = scaled_constants(constants(how.name, name, _severity(severity)), factor)
     keys = [key(_integer("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, batch)]
     given = _given(draws or {}, batch)
     out, names = torch.empty_like(batch), set[str]()
     for part in _chunks(batch):
-        drawn = Draws(keys[part], batch.device, {what: values[part] for what, values in given.items()})
+        given_here = {what: values[part] for what, values in given.items()}
+        drawn = (Draws if factor == 1 else ScaledDraws)(keys[part], batch.device, given_here, factor)
         out[part] = operation(batch[part], cell, how, drawn)
         names |= drawn.names
     unknown = sorted(set(given) - names) if len(batch) else []

@@ -37,9 +37,13 @@ class Draws:
         keys: One per image, as `ppbench.corruptions.keys.key` makes them.
         device: Where the images lie.
         given: Draws to use in place of keyed ones, by name, each with the images as first dimension.
+        scale: How many pixels make one of those that the recipe was made for: see `ppbench.corruptions.scale`.
     """
 
-    def __init__(self, keys: Sequence[int], device: torch.device, given: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, keys: Sequence[int], device: torch.device, given: Mapping[str, Tensor] | None = None, scale: float = 1
+    ) -> None:
+        self.scale = scale
         self._keys = torch.from_numpy(np.array(keys, "<u8").view("<i4").reshape(-1, 2))
         self._device, self._given = device, given or {}
         self.names: set[str] = set()

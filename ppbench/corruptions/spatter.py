@@ -22,6 +22,7 @@ from ppbench.corruptions.kernels import spatter as kernels
 from ppbench.corruptions.precision import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.scale import coarse, enlarged
 
 WATER = np.array([175, 238, 238], np.float32) / np.float32(255)
 MUD = np.array([63, 42, 20]) / 255
@@ -31,13 +32,19 @@ def spatter(images: Tensor, k: c.Spatter, recipe: Recipe, draws: Draws) -> Tenso
     """Water on the lens, or mud; where there is none, nothing changes. Draws: ``layer`` (n, H, W), standard normal."""
     if images.shape[3] == 1:
         return luma(spatter(images.expand(-1, -1, -1, 3).contiguous(), k, recipe, draws))
-    layer = draws.normal("layer", *images.shape[1:3]).double()
+    height, width = images.shape[1:3]
+    layer = draws.normal("layer", *coarse(height, width, draws.scale)).double()
     liquid = _gaussian(layer * k.std + k.mean, k.sigma)
+
+    def grown(x: Tensor) -> Tensor:
+        return x if draws.scale == 1 else enlarged(x[..., None], height, width, draws.scale)[..., 0]
+
     if k.is_mud:
-        thickness = _gaussian((liquid > k.threshold).double(), k.last).float()
+        thickness = grown(_gaussian((liquid > k.threshold).double(), k.last).float())
         return cover(images, torch.where(thickness < 0.8, 0, thickness), MUD)
     levels = torch.where(liquid < k.threshold, 0, liquid * 255).to(torch.int32).to(torch.uint8)  # wraps around at 256
-    return brighten(images, levels, shine(levels), k.last, WATER)
+    water, light = (grown(x).round().to(torch.uint8) for x in (levels, shine(levels)))
+    return brighten(images, water, light, k.last, WATER)
 
 
 def _gaussian(x: Tensor, sigma: float) -> Tensor:

@@ -21,6 +21,7 @@ from ppbench.corruptions.kernels import weather as kernels
 from ppbench.corruptions.precision import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.scale import coarse, enlarged
 from ppbench.corruptions.textures import frost_sizes, frost_textures
 
 
@@ -98,15 +99,29 @@ def frost(images: Tensor, k: c.Frost, recipe: Recipe, draws: Draws) -> Tensor:
     Draws: ``texture`` (n,), its number, and ``row`` and ``column`` (n,), the part's upper left corner; the last places
     possible are never drawn.
     """
-    height, width, channels = images.shape[1:]
+    height, width = coarse(images.shape[1], images.shape[2], draws.scale)
     texture = draws.integers("texture", recipe.frost_textures)
     heights, widths = frost_sizes(recipe, height, width)[:, texture]
     row, column = draws.integers("row", heights - height), draws.integers("column", widths - width)
     ice = frost_textures(recipe, height, width, texture, images.device)
-    starts = (ice.first[texture] + row * widths + column).to(images.device)
+    starts, widths = ((ice.first[texture] + row * widths + column).to(images.device), widths.to(images.device))
+    pixels = ice.pixels
+    if draws.scale != 1:
+        pixels, starts, widths = _enlarged_parts(pixels, starts, widths, images, draws.scale)
     weights = float(k.image_weight), float(k.frost_weight)
-    frosted = add_frost(images.expand(-1, -1, -1, 3), ice.pixels, starts, widths.to(images.device), *weights)
-    return frosted if channels == 3 else luma(frosted)
+    frosted = add_frost(images.expand(-1, -1, -1, 3), pixels, starts, widths, *weights)
+    return frosted if images.shape[3] == 3 else luma(frosted)
+
+
+def _enlarged_parts(
+    pixels: Tensor, starts: Tensor, widths: Tensor, images: Tensor, scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The parts of textures that cover images, enlarged: pixels, starts and widths as `add_frost` takes them."""
+    n, height, width = images.shape[:3]
+    rows, columns = (torch.arange(side, device=images.device) for side in coarse(height, width, scale))
+    parts = pixels[starts.view(-1, 1, 1) + rows[:, None] * widths.view(-1, 1, 1) + columns]
+    grown = enlarged(parts, height, width, scale).round().to(torch.uint8).reshape(-1, 3)
+    return grown, torch.arange(n, device=images.device) * (height * width), torch.full_like(widths, width)
 
 
 @on_cpu(kernels.add_frost)

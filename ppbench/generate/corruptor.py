@@ -42,6 +42,12 @@ class Corruptor:
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:
             with _one_thread() if settings.backend == "ppbench" else nullcontext():
+                if settings.scale is not None:  # which the engine alone has
+                    from ppbench.corruptions.apply import corrupt
+
+                    return corrupt(
+                        images, *cell, recipe=settings.recipe, seed=settings.seed, ids=ids, scale=settings.scale
+                    )
                 return maker.corrupt(images, *cell, settings.recipe, settings.seed, ids)
 
         return make
@@ -56,7 +62,8 @@ class Corruptor:
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:
             try:
-                made = corrupt(loaded, *cell, recipe=settings.recipe, seed=settings.seed, ids=ids)
+                scale = 1 if settings.scale is None else settings.scale
+                made = corrupt(loaded, *cell, recipe=settings.recipe, seed=settings.seed, ids=ids, scale=scale)
             except torch.OutOfMemoryError as error:
                 raise PpbenchError(f"{self.device} has too little memory", _SMALLER) from error
             return made.permute(0, 2, 3, 1).contiguous().cpu().numpy()

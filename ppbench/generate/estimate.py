@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean, median
 
 from ppbench.errors import UsageError
@@ -13,6 +13,7 @@ from ppbench.generate.corruptor import Corruptor
 from ppbench.generate.encode import encode
 from ppbench.generate.images import Picture
 from ppbench.generate.job import Job
+from ppbench.generate.settings import Settings
 from ppbench.generate.sources import ImageArray
 from ppbench.vocabulary import CLEAN, FAMILY_OF
 
@@ -77,7 +78,7 @@ def estimate(job: Job) -> Estimate:
 
 def _measure(job: Job, seconds: _Typical, sizes: _Typical, decoding: list[float]) -> None:
     """Time every cell, severities in turns so that all corruptions are met early, until the time is up."""
-    corruptor = Corruptor(job.settings, job.device)
+    corruptor = Corruptor(_settings(job), job.device)
     cells = sorted(job.cells, key=lambda cell: (cell[1] != 3, cell[1], [CLEAN, *FAMILY_OF].index(cell[0])))
     warm: set[str] = set()
     spent = 0.0
@@ -101,6 +102,17 @@ def _measure(job: Job, seconds: _Typical, sizes: _Typical, decoding: list[float]
             spent += took
             if spent > _SECONDS:
                 return
+
+
+def _settings(job: Job) -> Settings:
+    """The job's, with the scale of whole images where it follows their size: only parts of them are measured."""
+    if job.settings.scale != "auto":
+        return job.settings
+    from ppbench.corruptions.recipes import RECIPES
+    from ppbench.corruptions.scale import scale_for
+
+    middle = job.sizes[len(job.sizes) // 2]
+    return replace(job.settings, scale=scale_for("auto", RECIPES.get(job.settings.recipe), *middle))
 
 
 def _timed(samples: Iterable[tuple[str, Picture]]) -> Iterable[tuple[str, Picture, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -19,7 +20,7 @@ from ppbench.generate.claim import claimed
 from ppbench.generate.encode import ImageFormat, output_name
 from ppbench.generate.outputs import longer_names
 from ppbench.generate.records import Failure, Records
-from ppbench.generate.settings import Cell, Settings, check_same, made_with
+from ppbench.generate.settings import LARGEST_SCALE, Cell, Scale, Settings, check_same, made_with
 from ppbench.generate.sources import ImageArray, ImageFiles, Source, open_source
 from ppbench.generate.worker import Done, Task, Work, cell_key, file_name, start_worker
 from ppbench.pool import ordered_map, usable_cores
@@ -45,6 +46,7 @@ class Request:
     seed: int = 0
     format: str = "same"
     size: int | None = None
+    scale: str | float | None = None
     device: str = "auto"
     workers: int | None = 0
     """None: as many as pay."""
@@ -249,7 +251,8 @@ def _plan(request: Request, source: Source, cells: tuple[Cell, ...], form: Image
     if request.recipe is None and before.get("backend") == backend.name:
         recipe = str(before.get("recipe"))
     device = _device(request.device, request.backend, before.get("device"))
-    settings = Settings(recipe, backend.name, request.seed, form, request.size, device.partition(":")[0])
+    scale = _scale(request)
+    settings = Settings(recipe, backend.name, request.seed, form, request.size, device.partition(":")[0], scale)
     longer = longer_names(source.names, form, records) if isinstance(source, ImageFiles) else {}
     job = Job(source, dest, cells, settings, backend.version(), device, 0, 1, None, sizes, records, longer)
     if before:
@@ -275,6 +278,25 @@ def _cells(request: Request) -> tuple[Cell, ...]:
     corruptions, severities = expand_corruptions(wanted), expand_severities(request.severities)
     clean = ((CLEAN, 0),) if len(wanted) < len(request.corruptions) else ()
     return (*clean, *((corruption, severity) for corruption in corruptions for severity in severities))
+
+
+def _scale(request: Request) -> Scale | None:
+    """The scale asked for; a factor of 1 is none."""
+    wanted = request.scale
+    if wanted is None or str(wanted).strip().lower() == "auto":
+        scale: Scale | None = None if wanted is None else "auto"
+    else:
+        try:
+            scale = float(wanted)
+        except ValueError:
+            scale = math.nan
+        if not 1 <= scale <= LARGEST_SCALE:
+            raise UsageError(
+                f"--scale {wanted} is not allowed", f"It is a number from 1 to {LARGEST_SCALE:g}, or auto."
+            )
+    if scale not in (None, 1) and request.backend != "ppbench":
+        raise UsageError(f"--scale {wanted} is not for --backend {request.backend}", "Leave one of the two out.")
+    return None if scale == 1 else scale
 
 
 def _format(name: str) -> ImageFormat:
@@ -360,6 +382,7 @@ def corrupt_folder(
     seed: int = 0,
     format: str = "same",
     size: int | None = None,
+    scale: str | float | None = None,
     device: str = "auto",
     workers: int = 0,
     batch_size: int | None = None,
@@ -383,6 +406,8 @@ def corrupt_folder(
         format: "same" (JPEG stays JPEG, all else becomes PNG), "jpeg" (quality 85), "png" or "npy".
         size: Side in pixels of the square cut from each image after resizing its shorter side to 256/224 of it;
             None: images as they are.
+        scale: Factor of the recipe's lengths in pixels, at least 1, for images larger than it was made for; "auto":
+            each image's shorter side in units of the recipe's size. None: 1.
         device: "auto", "cpu", "cuda", "cuda:1".
         workers: Processes; a script that uses them needs ``if __name__ == "__main__"``.
         batch_size: Images of one size corrupted in one call; it never changes a byte. None: by size.
@@ -406,6 +431,7 @@ def corrupt_folder(
         seed=seed,
         format=format,
         size=size,
+        scale=scale,
         device=device,
         workers=workers,
         batch_size=batch_size,

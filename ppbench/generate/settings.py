@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Literal
 
 from PIL import features
 
 from ppbench import __version__
 from ppbench.errors import UsageError
 from ppbench.generate.encode import JPEG_QUALITY, ImageFormat
+
+LARGEST_SCALE = 64.0
+"""As of `ppbench.corruptions.scale`, which needs torch."""
+
+Scale = float | Literal["auto"]
 
 Cell = tuple[str, int]
 """Corruption and severity."""
@@ -28,10 +33,13 @@ class Settings:
     """Side of the square cut from each image, in pixels; None: images as they are."""
     device: str
     """"cpu" or "cuda", without a number: between the two, pixels may differ by one grey level."""
+    scale: Scale | None = None
+    """Of the recipe's lengths; None: 1."""
 
     def record(self) -> dict[str, Any]:
-        """As the manifest has them."""
-        return {**asdict(self), "format": str(self.format), "jpeg_quality": JPEG_QUALITY}
+        """As the manifest has them; without the scale where there is none, as manifests had before it was there."""
+        settings = {**asdict(self), "format": str(self.format), "jpeg_quality": JPEG_QUALITY}
+        return settings if self.scale is not None else {k: v for k, v in settings.items() if k != "scale"}
 
 
 def made_with(engine: str) -> dict[str, str]:

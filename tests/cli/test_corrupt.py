@@ -225,3 +225,18 @@ def test_an_array_that_fails_counts_as_all_its_images(photos: Path) -> None:
     result = runner.invoke(app, ["corrupt", "small.npy", "-c", "contrast", "-s", "1"])
     assert result.exit_code == 3
     assert "5 of 5 images could not be corrupted" in result.stderr
+
+
+def test_large_photographs_are_told_what_to_do(photos: Path) -> None:
+    Path("large").mkdir()
+    Image.new("RGB", (600, 500)).save("large/a.png")
+    few = ["-c", "brightness", "-s", "1", "--device", "cpu"]
+    told = runner.invoke(app, ["corrupt", "large", "c", *few]).stderr
+    assert (
+        "images of 600 x 500 are hardly changed by the blur and noise of recipe imagenet-c, which are for 224" in told
+    )
+    assert "`--size 224` cuts them to that, `--scale auto` makes its lengths 2.23 times larger" in told
+    for dest, option in (("d", ["--size", "224"]), ("e", ["--scale", "auto"])):
+        told = runner.invoke(app, ["corrupt", "large", dest, *few, *option]).stderr
+        assert "hardly changed" not in told
+    assert "| scale auto |" in told

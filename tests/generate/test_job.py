@@ -201,6 +201,21 @@ def test_clean_is_the_image_as_it_is_cut(photos: Path, tmp_path: Path) -> None:
     assert tree(tmp_path / "d" / "clean") == tree(tmp_path / "c" / "clean")
 
 
+def test_a_scale_is_recorded_and_part_of_what_must_stay(photos: Path, tmp_path: Path) -> None:
+    options = {**CELLS, "corruptions": ["gaussian_noise"]}
+    dest = corrupt_folder(photos, tmp_path / "c", **options, scale=2).dest
+    image = decode((photos / "a.png").read_bytes()).colour
+    expected = ppbench.corrupt(image, "gaussian_noise", 5, recipe="cifar-c", ids=["a.png"], scale=2)
+    assert np.array_equal(pixels(dest / "gaussian_noise" / "5" / "a.png"), expected)
+    assert json.loads((dest / "manifest.json").read_text())["settings"]["scale"] == 2
+    with pytest.raises(UsageError, match=r"was made with --scale 2\.0, now it is no --scale"):
+        corrupt_folder(photos, tmp_path / "c", **options)
+    plain = corrupt_folder(photos, tmp_path / "d", **options, scale=1).dest
+    assert "scale" not in json.loads((plain / "manifest.json").read_text())["settings"]
+    auto = corrupt_folder(photos, tmp_path / "e", **options, scale="auto").dest
+    assert json.loads((auto / "manifest.json").read_text())["settings"]["scale"] == "auto"
+
+
 def test_the_recipe_is_chosen_by_size_and_stays(tmp_path: Path) -> None:
     photos = write_photos(tmp_path / "photos", 3, size=32)
     assert corrupt_folder(photos, corruptions="contrast", severities=1).recipe == "cifar-c"
@@ -659,6 +674,9 @@ def test_of_images_added_later_the_first_keeps_its_name(photos: Path, tmp_path: 
         ({"format": "gif"}, "--format gif is not allowed"),
         ({"backend": "imgaug"}, "unknown backend 'imgaug'"),
         ({"device": "cuda", "backend": "imagecorruptions", "recipe": None}, "--device cuda is not for --backend"),
+        ({"scale": "0.5"}, "--scale 0.5 is not allowed"),
+        ({"scale": "big"}, "--scale big is not allowed"),
+        ({"scale": "2", "backend": "imagecorruptions", "recipe": None}, "--scale 2 is not for --backend"),
         ({"backend": "imagecorruptions"}, "--recipe cifar-c is not what --backend imagecorruptions makes"),
     ],
 )
