@@ -24,6 +24,7 @@ from ppbench.cli.show import show
 from ppbench.cli.streams import close_streams, open_streams
 from ppbench.cli.threads import wait_without_spinning
 from ppbench.cli.train import train
+from ppbench.cli.values import Checked, for_a_file
 from ppbench.errors import PpbenchError
 
 INTERRUPTED = 130
@@ -41,6 +42,12 @@ class Commands(TyperGroup):
         except PpbenchError as error:
             output.fail(error)
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            told = for_a_file(error)
+            if told is None:
+                raise
+            output.fail(told)
+            raise typer.Exit(told.exit_code) from None
         except KeyboardInterrupt:
             output.say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
@@ -56,17 +63,17 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failure, or a regression found by check, 2 usage, 3 data or weights, "
     "4 not comparable, 70 a mistake in ppbench, 130 interrupted.",
 )
-app.command("eval")(evaluate)
-app.command("corrupt")(corrupt)
-app.command("show")(show)
-app.command("compare")(compare)
-app.command("check")(check)
-app.command("convert")(convert)
-app.command("train")(train)
-app.command("reproduce")(reproduce)
-app.command("inspect")(inspect)
-app.command("list")(list_names)
-app.command("doctor")(doctor)
+app.command("eval", cls=Checked)(evaluate)
+app.command("corrupt", cls=Checked)(corrupt)
+app.command("show", cls=Checked)(show)
+app.command("compare", cls=Checked)(compare)
+app.command("check", cls=Checked)(check)
+app.command("convert", cls=Checked)(convert)
+app.command("train", cls=Checked)(train)
+app.command("reproduce", cls=Checked)(reproduce)
+app.command("inspect", cls=Checked)(inspect)
+app.command("list", cls=Checked)(list_names)
+app.command("doctor", cls=Checked)(doctor)
 
 
 def _print_version(wanted: bool) -> None:

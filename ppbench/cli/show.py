@@ -145,6 +145,8 @@ def customary_normalizer(results: Run | Accuracies, baseline: Accuracies | None)
 def _is_json(path: Path) -> bool:
     if path.suffix.lower() in (".json", ".csv"):
         return path.suffix.lower() == ".json"
+    if not path.is_file():  # a pipe can be read once
+        return False
     try:
         with path.open("rb") as file:
             return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")

@@ -143,9 +143,11 @@ def count(cell: CellKey, places: NDArray[np.int64], scores: NDArray[np.int64]) -
         DataError: If the network gave a logit that is not a finite number.
     """
     rank, nll, confidence = scores
-    if (rank < 0).any():
+    useless = (rank < 0) | (nll < 0) | (nll > _WORST)
+    if useless.any():
         raise DataError(
-            f"the network gave {np.count_nonzero(rank < 0)} outputs that are not finite at {cell[0]}/{cell[1]}",
+            f"the network gave {np.count_nonzero(useless)} outputs that are not finite, or too large, at "
+            f"{cell[0]}/{cell[1]}",
             "Its weights are damaged, the preprocessing is not the one it was trained with, or --precision is too low.",
         )
     right = rank == 0

@@ -70,6 +70,10 @@ class SequenceInterval(Interval):
         return 0.0
 
 
+SUREST = 1 - 1e-9
+"""A confidence beyond is no number of standard errors that arithmetic of 64 bits can tell."""
+
+
 def quantile(confidence: float) -> float:
     """How many standard errors a two-sided interval reaches to each side: 1.96 for 0.95.
 
@@ -77,9 +81,10 @@ def quantile(confidence: float) -> float:
         UsageError: If ``confidence`` is below 0.5 or not below 1: an interval that is more often wrong than right is a
             percentage mistaken, or a slip.
     """
-    if not 0.5 <= confidence < 1:
+    if not 0.5 <= confidence <= SUREST:
         raise UsageError(
-            f"a confidence of {confidence:g} is not allowed", "It is a fraction from 0.5 to below 1, such as 0.95."
+            f"a confidence of {confidence:.10g} is not allowed",
+            "It is a fraction from 0.5 to below 1 (0.999999999 at most), such as 0.95.",
         )
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 

@@ -1,0 +1,96 @@
+"""What no option of any command takes, held against all of them before a command begins."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
+
+from ppbench.errors import DataError, PpbenchError, UsageError
+
+SIDE = 16_384
+"""Pixels of a side: an image of that size has 800 MB, and a network none of it."""
+
+HIGHEST: dict[str, int] = {
+    **dict.fromkeys(("workers", "devices"), 1024),
+    **dict.fromkeys(("resize", "input_size", "size", "crop_size", "crop_padding", "test_resize"), SIDE),
+    "batch_size": 2**20,
+    "seed": 2**63 - 1,
+}
+"""By option; more processes or pixels than these are a slip, and would take down the machine."""
+OTHERWISE = 2**31 - 1
+FURTHEST = 1e9
+"""Of numbers that are not whole: none of them is as large in earnest, and sums stay finite."""
+LONGEST_NAME, LONGEST_PATH = 255, 4096
+"""Bytes that file systems allow."""
+
+
+class Checked(TyperCommand):
+    """A command whose options are numbers in bounds and paths that a file system can have."""
+
+    def invoke(self, ctx: Any) -> Any:
+        for parameter in self.params:
+            for value in _each(ctx.params.get(parameter.name or "")):
+                check_value(parameter.opts[-1] if parameter.opts[0].startswith("-") else str(parameter.name), value)
+        return super().invoke(ctx)
+
+
+def check_value(option: str, value: object) -> None:
+    """Make sure that a value can be used at all; what it means is for the command to judge.
+
+    Raises:
+        UsageError: If it is a number that is not finite or out of any bounds, or a path that cannot be.
+    """
+    if isinstance(value, float) and not abs(value) <= FURTHEST:
+        allowed = f"at most {FURTHEST:g}" if math.isfinite(value) else "a finite number"
+        raise UsageError(f"{option} {value:g} is not allowed", f"It is {allowed}.")
+    if isinstance(value, int) and not isinstance(value, bool):
+        highest = HIGHEST.get(option.lstrip("-").replace("-", "_"), OTHERWISE)
+        if abs(value) > highest:
+            raise UsageError(f"{option} {_short(value)} is not allowed", f"It is at most {highest:,}.")
+    if isinstance(value, str | Path):
+        _check_text(option, os.fsencode(_without_halves(str(value))), is_path=isinstance(value, Path))
+
+
+def for_a_file(error: OSError) -> PpbenchError | None:
+    """What to tell of an error that a file's name is told with; None of any other."""
+    if error.errno == errno.ENAMETOOLONG:
+        return UsageError(f"{_short(error.filename)} is longer than a file name may be", "Give a shorter one.")
+    if error.filename is None:
+        return None
+    return DataError(f"{error.filename}: {error.strerror}", "Is the path right, and may it be read and written?")
+
+
+def _each(value: object) -> Iterator[object]:
+    if isinstance(value, list | tuple):
+        for inner in value:
+            yield from _each(inner)
+    else:
+        yield value
+
+
+def _check_text(option: str, text: bytes, *, is_path: bool) -> None:
+    if b"\0" in text:
+        raise UsageError(f"{option} has a NUL character", "No name of a file, model or dataset has one.")
+    too_long = len(text) > LONGEST_PATH or any(len(part) > LONGEST_NAME for part in text.split(b"/"))
+    if is_path and too_long:
+        raise UsageError(f"{option} {_short(os.fsdecode(text))} is longer than a path may be", "Give a shorter one.")
+
+
+def _without_halves(text: str) -> str:
+    """The same with what is no character of the file system replaced; bytes that are not UTF-8 stay."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:60]}…"

@@ -1,0 +1,337 @@
+"""Files that anyone may have damaged or made: 2,230 of them, and none ends a command with a traceback.
+
+Every call ends with a documented exit code, prints nothing that a terminal would obey, and says what is wrong.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import io
+import json
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from ppbench.cli.main import app
+from ppbench.data.walk import MANIFEST, SCRATCH
+from ppbench.errors import PpbenchError
+from ppbench.evaluation.journal import Journal
+from ppbench.generate.records import JOURNAL, Records
+from ppbench.run import image_keys, write_run
+from tests.builders import make_bits, make_errors, make_run, write_csv
+from tests.mutations import damaged_bytes, damaged_csv, damaged_json, damaged_toml
+from tests.reproduce.miniature import MINI
+
+COMMAND = get_command(app)
+"""Made once: that takes longer than most calls."""
+CODES = {0, 1, 2, 3, 4}
+GRID: dict[str, Any] = {"corruptions": ("fog", "gaussian_noise"), "severities": (1, 3)}
+FORMATS = ("rich", "json", "csv", "markdown", "latex")
+IMAGES = 16
+
+CONFIG = """
+[tool.ppbench.check]
+baseline = "old.json"
+confidence = 0.9
+on-inconclusive = "pass"
+allow = ["precision"]
+
+[tool.ppbench.check.max-drop]
+mean = 0.5
+"fog/3" = 2
+"""
+
+RECIPE = """
+description = "Small"
+dataset = "fashion-mnist"
+model = "resnet8"
+epochs = 2
+batch_size = 16
+optimizer = "sgd"
+lr = 0.1
+schedule = "cosine"
+augment = "none"
+precision = "fp32"
+crop_size = 28
+flip = false
+"""
+
+
+def fault_of(arguments: Sequence[object]) -> str | None:
+    """What is wrong with how a call ended; None if nothing is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        return f"{type(done.exception).__name__}: {str(done.exception)[:200]}"
+    if done.exit_code not in CODES:
+        return f"exit code {done.exit_code}: {done.output[-300:]}"
+    if not all(line.isprintable() for line in done.output.split("\n")):
+        return "it prints what a terminal obeys"
+    if done.exit_code in (2, 3, 4) and "error" not in done.stderr.lower():
+        return f"exit code {done.exit_code} without a word"
+    return None
+
+
+def faults(kind: str, count: int, call: Callable[[Random], Sequence[object]]) -> list[str]:
+    """The calls that ended wrongly, of ``count`` seeded ones."""
+    found = []
+    for number in range(count):
+        arguments = call(Random(f"{kind}/{number}"))
+        fault = fault_of(arguments)
+        if fault is not None:
+            found.append(f"{kind}/{number}: {' '.join(map(str, arguments))[:120]}: {fault}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two whole runs with bits and keys, a compact baseline, and a CSV."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    keys = image_keys([f"{place}.png" for place in range(IMAGES)])
+    for seed, name in enumerate(("old", "new")):
+        run = make_run(make_errors(seed, **GRID), name=name, n=IMAGES, **GRID)
+        if name == "new":
+            stopping = {
+                "metric": "mean_error[fog+gaussian_noise,s1,3]", "confidence": 0.95, "value": 50, "low": 40, "high": 60,
+                "wanted": "half-width 0.5", "reached": True,
+            }  # fmt: skip
+            card = {"architecture": "a", "origin": {"name": "b"}, "trained_on": "c", "trained_on_corruptions": ["fog"]}
+            model = run.model.model_copy(update={"card": card})
+            run = type(run).model_validate(run.model_dump() | {"stopping": stopping, "model": model.model_dump()})
+        write_run(folder / f"{name}.json", run, make_bits(run, seed), keys)
+    write_run(
+        folder / "base.json", make_run(make_errors(0, **GRID), n=IMAGES, **GRID), make_bits(run), keys, compact=True
+    )
+    write_csv(folder / "some.csv", {key: 1 - error for key, error in make_errors(0, **GRID).items()})
+    (folder / "pyproject.toml").write_text("")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("typer.testing._get_command", lambda _: COMMAND)
+
+
+def a_call_with_a_run(random: Random, file: Path) -> list[object]:
+    """Show, compare or check it, in any role and format."""
+    form = ["--format", random.choice(FORMATS)]
+    return random.choice(
+        [
+            ["show", file, *form],
+            ["show", file, "--intervals", *form],
+            ["show", "old.json", "--normalizer", file, *form],
+            ["show", "old.json", "--baseline", file, *form],
+            ["compare", "old.json", file, *form],
+            ["compare", file, "old.json", "--all-metrics", *form],
+            ["compare", file, "--published", "imagenet-c-resnet50", *form],
+            ["check", file, "--baseline", "old.json", "--junit", "out.xml", *form],
+            ["check", "old.json", "--baseline", file, "--allow", "ids", *form],
+            ["check", file, "--update-baseline", "made.json"],
+        ]
+    )
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_run_files(part: int, folder: Path) -> None:
+    whole = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("old", "new", "base")}
+
+    def call(random: Random) -> list[object]:
+        content = copy.deepcopy(random.choice([*whole.values(), whole["new"]]))
+        file = folder / "bad.json"
+        file.write_bytes(damaged_json(random, content))
+        return a_call_with_a_run(random, file)
+
+    assert faults(f"run{part}", 275, call) == []
+
+
+def test_bits(folder: Path) -> None:
+    content = json.loads((folder / "new.json").read_text())
+    bits = (folder / "new.bits.npy").read_bytes()
+
+    def call(random: Random) -> list[object]:
+        made = damaged_bytes(random, bits)
+        (folder / "bad.bits.npy").write_bytes(made)
+        content["bits"] = {"file": "bad.bits.npy", "sha256": hashlib.sha256(made).hexdigest()}
+        (folder / "bad.json").write_text(json.dumps(content))
+        return a_call_with_a_run(random, folder / "bad.json")
+
+    assert faults("bits", 150, call) == []
+
+
+def test_csvs(folder: Path) -> None:
+    text = (folder / "some.csv").read_text()
+
+    def call(random: Random) -> list[object]:
+        file = folder / "bad.csv"
+        file.write_bytes(damaged_csv(random, text))
+        form = ["--format", random.choice(FORMATS)]
+        return random.choice(
+            [
+                ["show", file, *form],
+                ["show", "old.json", "--normalizer", file, *form],
+                ["show", file, "--baseline", file],
+            ]
+        )
+
+    assert faults("csv", 200, call) == []
+
+
+def test_rules_in_toml(folder: Path) -> None:
+    def call(random: Random) -> list[object]:
+        file = folder / "bad.toml"
+        file.write_bytes(damaged_toml(random, CONFIG))
+        return ["check", "new.json", "--config", file, "--format", random.choice(FORMATS)]
+
+    assert faults("config", 150, call) == []
+
+
+def test_tables_in_toml(folder: Path) -> None:
+    def call(random: Random) -> list[object]:
+        file = folder / "table.toml"
+        file.write_bytes(damaged_toml(random, MINI))
+        return ["reproduce", "--table", file, "--list", "--format", random.choice(FORMATS)]
+
+    assert faults("table", 150, call) == []
+
+
+def test_recipes_in_toml(folder: Path) -> None:
+    def call(random: Random) -> list[object]:
+        file = folder / "recipe.toml"
+        file.write_bytes(damaged_toml(random, RECIPE))
+        return ["train", "--recipe", file, "--data", folder / "nothing"]
+
+    assert faults("recipe", 100, call) == []
+
+
+def test_predictions(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = {name: random.normal(size=(10, 10)).astype(np.float32) for name in ("clean", "fog/1")}
+    headers = [b"(10, 10)", b"<f4", b"False"]
+
+    def call(random: Random) -> list[object]:
+        file, buffer = folder / "bad.npz", io.BytesIO()
+        np.savez(buffer, **arrays)
+        content = buffer.getvalue()
+        if random.random() < 0.6:  # an archive that is whole, of arrays that are not
+            other = io.BytesIO()
+            with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(other, "w") as new:
+                for name in old.namelist():
+                    data = old.read(name)
+                    if random.random() < 0.5:
+                        data = damaged_bytes(random, data)
+                    elif random.random() < 0.5:
+                        hostile = random.choice(
+                            [b"(10,10,)", b"(9**9**9)", b"(10, -1)", b"|O", b">f4", b"<f8", b"<i8", b"True "]
+                        )
+                        data = data.replace(random.choice(headers), hostile)
+                    new.writestr(random.choice([name, name, "ids.npy"]), data)
+            content = other.getvalue()
+        else:
+            content = damaged_bytes(random, content)
+        file.write_bytes(content)
+        return ["eval", "--predictions", file, "--limit", "10", "-c", "fog", "-s", "1", "-o", "p.json", "--force"]
+
+    assert faults("predictions", 80, call) == []
+
+
+RECORDED = {"sha256": "a" * 64, "files": {"fog/1/a.png": {"bytes": 3, "sha256": "b" * 64}}}
+HEADER = {
+    "settings": {
+        "recipe": "imagenet-c",
+        "backend": "ppbench",
+        "seed": 0,
+        "format": "png",
+        "size": None,
+        "device": "cpu",
+    },
+    "made_with": {"engine": "x"},
+    "cells": ["fog/1"],
+}
+
+
+def test_manifests_and_journals_of_corrupted_folders(folder: Path) -> None:
+    """Read whole, and what they name is removed, which must never be a file elsewhere."""
+    kept = folder / "precious"
+    kept.write_text("mine")
+    dest = folder / "photos-c"
+    (dest / SCRATCH).mkdir(parents=True)
+    manifest = dest / MANIFEST
+    failed = []
+    for number in range(150):
+        random = Random(f"manifest/{number}")
+        lines = {
+            "sources": {"a.png": RECORDED},
+            "failed": [{"source": "b", "cell": None, "reason": "r"}],
+            "manifest": 1,
+        }
+        text = json.dumps({**HEADER, **lines}, indent=2, sort_keys=True)
+        text = text.replace('"sources": {', '"sources": {').replace(
+            "fog/1/a.png", random.choice(["fog/1/a.png", "../precious", "/x"])
+        )
+        manifest.write_bytes(damaged_json(random, json.loads(text)) if random.random() < 0.5 else _lines_of(random))
+        journal = [
+            b"#" + damaged_json(random, HEADER),
+            b'!{"a.png": "../precious"}',
+            b'"a.png": ' + damaged_json(random, RECORDED),
+        ]
+        (dest / SCRATCH / JOURNAL).write_bytes(b"\n".join(random.sample(journal, 3)) + b"\n")
+        try:
+            records = Records(dest, dest / SCRATCH)
+            list(records.all())
+            records.forget()
+        except PpbenchError:
+            pass
+        except Exception as error:
+            failed.append(f"manifest/{number}: {error!r}")
+        assert kept.read_text() == "mine"
+    assert failed == []
+
+
+def _lines_of(random: Random) -> bytes:
+    """A manifest in the form that jobs write, with one source damaged."""
+    head = json.dumps({**HEADER, "failed": [], "manifest": 1, "sources": {}}, indent=2, sort_keys=True).splitlines()
+    source = damaged_json(random, RECORDED).replace(b"\n", b" ")
+    return "\n".join(head[:-2]).encode() + b'\n  "sources": {\n    "a.png": ' + source + b"\n  }\n}\n"
+
+
+def test_journals_of_evaluations(folder: Path) -> None:
+    """Damaged lines whose checksums are right: whoever made them, the journal opens, and what it uses adds up."""
+    key = {"weights": "w", "seed": 0}
+    entry = {
+        "cell": ["fog", 1],
+        "places": {"first": 0, "step": 1, "count": 8},
+        "right": base64.b64encode(b"\xff").decode(),
+        "sums": [8, 5, *([0] * 14), 8, *([0] * 14), 8, *([0] * 14), 8_000_000],
+        "stamp": zlib.crc32(np.arange(8, dtype=np.uint64).tobytes()),
+    }
+    failed, used = [], 0
+    for number in range(150):
+        random = Random(f"journal/{number}")
+        path = folder / "j"
+        head = json.dumps({"journal": 1, "key": key}).encode()
+        texts = [head if random.random() < 0.9 else damaged_json(random, json.loads(head)), damaged_json(random, entry)]
+        path.write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(text), text) for text in texts))
+        try:
+            journal = Journal(path, key, [("fog", 1)], lambda cell: np.arange(IMAGES, dtype=np.uint64))
+            used += len(journal.records)
+            assert journal.records or journal.why or b"\n" in texts[0] + texts[1]
+            journal.close()
+        except PpbenchError:
+            pass
+        except Exception as error:
+            failed.append(f"journal/{number}: {error!r}")
+    assert failed == []
+    assert 0 < used < 150
