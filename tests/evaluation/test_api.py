@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import ppbench
 from ppbench.errors import DataError, UsageError
@@ -154,3 +155,20 @@ def test_a_gpu_where_there_is_none_is_refused_with_what_there_is() -> None:
     assert "cpu" in caught.value.hint
     assert available_devices()[0] == "cpu"
     assert choose_device("auto").type == "cpu"
+
+
+def test_what_is_left_out_and_not_applied_is_said_before_the_start(tmp_path: Path) -> None:
+    root = write_class_folders(tmp_path, classes=2, per_class=2, size=32)
+    (root / "n00000000" / "a.gif").touch()
+    (root / "n00000002").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = next(root.rglob("*.png"))
+    Image.open(path).save(path, exif=exif)
+    subject = tiny_subject(channels=3, size=32, classes=3)
+    job = Job(dataset="imagefolder", data=root, corruptions=("contrast",), severities=("1",), force=True)
+    said: list[str] = []
+    measure(prepare(job, [subject]), None, say=said.append)
+    assert f"left out in {root}: 1 .gif" in said
+    assert "1 class folder without images, which count as classes: n00000002" in said
+    assert any("of 4 images looked at, 1 stored turned or mirrored: not applied" in line for line in said)
