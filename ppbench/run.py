@@ -23,6 +23,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -158,6 +159,9 @@ def conversion(card: Mapping[str, Any]) -> str | None:
     return "push not rectified" + (f" ({made})" if made else "")
 
 
+_HASH_OF_NOTHING = hashlib.sha256().hexdigest()
+
+
 class _Origin(BaseModel):
     """What the right half reads of where a model came from; more may stand there."""
 
@@ -183,8 +187,9 @@ class ModelRecord(_Record):
 
     name: Text
     """As given on the command line: a name of the embedded models, or a file name."""
-    weights_sha256: str
-    """Of all parameters and buffers, independent of the file format (`ppbench.models.checkpoint.weights_hash`)."""
+    weights_sha256: str | None = None
+    """Of all parameters and buffers, independent of the file format (`ppbench.models.checkpoint.weights_hash`), and of
+    what else the weights are in (`ppbench.models.weights`); None: which weights it has is not known."""
     parameters: Count
     card: dict[str, Any]
 
@@ -195,6 +200,16 @@ class ModelRecord(_Record):
         except ValidationError as error:
             raise ValueError(f"card.{_first_fault(error)}") from error
         return self
+
+    @field_validator("weights_sha256")
+    @classmethod
+    def _no_hash_of_nothing(cls, value: str | None) -> str | None:
+        """Earlier versions gave networks whose weights they did not see the hash of nothing."""
+        return None if value == _HASH_OF_NOTHING else value
+
+    def has_weights_of(self, sha256: str | None) -> bool:
+        """Whether its weights are known to be those of a hash; what is not known is no other model's."""
+        return self.weights_sha256 is not None and self.weights_sha256 == sha256
 
     @property
     def trained_on_corruptions(self) -> tuple[str, ...]:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.options import ArchitectureOption, EmaOption, InputSizeOption, MeanOption, PresetOption, StdOption
+from ppbench.cli.options import (
+    ArchitectureOption,
+    EmaOption,
+    InputSizeOption,
+    MeanOption,
+    PresetOption,
+    StdOption,
+    TestSizeOption,
+)
 from ppbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,6 +90,7 @@ def convert(
     mean: MeanOption = None,
     std: StdOption = None,
     input_size: InputSizeOption = None,
+    test_size: TestSizeOption = False,
     architecture: ArchitectureOption = None,
     ema: EmaOption = False,
 ) -> None:
@@ -97,7 +106,7 @@ def convert(
         raise UsageError(f"--recipe {recipe} needs images to train on", "Give them: `--data DIR`.")
     target = output_file or Path(f"{_short(model)}-pp{push_pull}.safetensors")
     _check_target(model, target)
-    options = parse_card_options(preset, mean, std, input_size, architecture, ema)
+    options = parse_card_options(preset, mean, std, input_size, architecture, ema, test_size)
     plain, made = _convert(model, options, push_pull, inhibition, trainable_inhibition, rectified_push)
     overrides = {"epochs": epochs, "lr": lr, "dataset": dataset, "seed": seed}
     settings = None if recipe is None else _training_settings(recipe, made.card, overrides)

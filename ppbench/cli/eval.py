@@ -24,6 +24,7 @@ from ppbench.cli.options import (
     NormalizerOption,
     PresetOption,
     StdOption,
+    TestSizeOption,
     words,
 )
 from ppbench.cli.output import Format
@@ -144,8 +145,18 @@ def evaluate(
             rich_help_panel=MODEL_PANEL,
         ),
     ] = None,
+    test_size: TestSizeOption = False,
     architecture: ArchitectureOption = None,
     ema: EmaOption = False,
+    weights_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of your own code: what its weights are in beside torch's tensors (an .onnx); repeatable.",
+            show_default="none",
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = None,
     logits: Annotated[
         str | None,
         typer.Option(
@@ -207,7 +218,8 @@ def evaluate(
         exif=exif,
         precision=precision,
         compiled=compiled,
-        card=parse_card_options(preset, mean, std, input_size, architecture, ema),
+        card=parse_card_options(preset, mean, std, input_size, architecture, ema, test_size),
+        weights_files=tuple(weights_file or ()),
         device=device,
         batch_size=batch_size,
         workers=workers,

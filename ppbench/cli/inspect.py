@@ -16,6 +16,7 @@ from ppbench.cli.options import (
     MeanOption,
     PresetOption,
     StdOption,
+    TestSizeOption,
 )
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
@@ -72,6 +73,7 @@ def inspect(
     mean: MeanOption = None,
     std: StdOption = None,
     input_size: InputSizeOption = None,
+    test_size: TestSizeOption = False,
     architecture: ArchitectureOption = None,
     ema: EmaOption = False,
 ) -> None:
@@ -85,7 +87,7 @@ def inspect(
     from ppbench.inspection.images import example_images, load_images
     from ppbench.models.card import parse_card_options
 
-    options = parse_card_options(preset, mean, std, input_size, architecture, ema)
+    options = parse_card_options(preset, mean, std, input_size, architecture, ema, test_size)
     chosen = _filters(filters)
     subject = resolve_model(model, options)
     shown = load_images(images, subject.card) if images else example_images(subject.card)

@@ -52,6 +52,15 @@ InputSizeOption = Annotated[
     int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=MODEL_PANEL)
 ]
 
+TestSizeOption = Annotated[
+    bool,
+    typer.Option(
+        "--test-size",
+        help="Of timm's networks: the size and crop of timm's validation, not of its training.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
+
 ArchitectureOption = Annotated[
     str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).", rich_help_panel=MODEL_PANEL)
 ]

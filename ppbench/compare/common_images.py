@@ -122,7 +122,7 @@ def _stopped_remark(measured: Measured, stopping: Stopping, than: Measured) -> s
         "images), while the intervals and p-values here are for a number of images that was fixed beforehand: they "
         "are surer than they should be"
     )
-    if stopping.baseline != than.run.model.weights_sha256:
+    if not than.run.model.has_weights_of(stopping.baseline):
         return words
     lasting = points(Interval(stopping.value, stopping.low, stopping.high), stopping.confidence, 2)
     return f"{words}. Valid at every look is {stopping.metric}: {lasting}"

@@ -46,7 +46,11 @@ def describe(cut: Cut) -> str:
         return f"crop {100 * cut.part:g} %, resize {cut.size} x {cut.size}"
     if cut.resize is None:
         return f"crop {cut.size}"
-    return f"resize {cut.resize}{' bicubic' * (cut.interpolation == 'bicubic')}, crop {cut.size}"
+    sides = {"center": f"{cut.resize}", "squash": f"{cut.resize} x {cut.resize}", "border": f"longer side {cut.resize}"}
+    resized = f"resize {sides[cut.crop_mode]}{' bicubic' * (cut.interpolation == 'bicubic')}"
+    if cut.crop_mode == "border" or cut.resize < cut.size:
+        return f"{resized}, pad ({'/'.join(map(str, cut.fill))}) and crop {cut.size}"
+    return f"{resized}, crop {cut.size}"
 
 
 def decode(file: Path | BinaryIO, name: str, cut: Cut, *, exif: bool = False) -> NDArray[np.uint8]:
@@ -95,7 +99,7 @@ def cut_image(image: Image.Image, name: str, cut: Cut) -> Image.Image:
     if isinstance(cut, CentralPart):
         return central_part(image, cut.part).resize((size, size), Image.Resampling.BILINEAR)
     if isinstance(cut, Geometry) and cut.resize is not None:
-        image = resize_shorter(image, cut.resize, cut.interpolation)
+        return centre_crop(pad(_resize(image, cut, cut.resize), size, cut.fill), size)
     if isinstance(cut, AsIs) and image.size != (size, size):
         raise DataError(
             f"{name} has {image.width} x {image.height} pixels, the others {size} x {size}",
@@ -142,6 +146,26 @@ def resize_shorter(
         return image
     size = (side, int(side * height / width)) if width <= height else (int(side * width / height), side)
     return image.resize(size, _FILTERS[interpolation])
+
+
+def _resize(image: Image.Image, cut: Geometry, side: int) -> Image.Image:
+    """Resize as a geometry says, sides rounded as timm does it."""
+    if cut.crop_mode == "center":
+        return resize_shorter(image, side, cut.interpolation)
+    if cut.crop_mode == "squash":
+        return image.resize((side, side), _FILTERS[cut.interpolation])
+    ratio = max(image.height / side, image.width / side)
+    return image.resize((round(image.width / ratio), round(image.height / ratio)), _FILTERS[cut.interpolation])
+
+
+def pad(image: Image.Image, size: int, fill: tuple[int, int, int]) -> Image.Image:
+    """Pad an RGB image to at least ``size x size`` pixels, where both sides cannot be alike with less before it."""
+    width, height = image.size
+    if min(width, height) >= size:
+        return image
+    canvas = Image.new("RGB", (max(width, size), max(height, size)), fill)
+    canvas.paste(image, (max(0, size - width) // 2, max(0, size - height) // 2))
+    return canvas
 
 
 def centre_crop(image: Image.Image, size: int) -> Image.Image:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,31 @@ Cell = tuple[str, int]
 Kind = Literal["published", "generated-jpeg85", "generated"]
 
 
+CropMode = Literal["center", "squash", "border"]
+"""What is resized: the shorter side, both sides whatever the shape was, or the longer side, with a border around it.
+
+As timm's ``crop_mode``.
+"""
+
+
+class WantsImages(Protocol):
+    """What a card says of the images that enter a network."""
+
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def resize(self) -> int | None: ...
+    @property
+    def interpolation(self) -> Literal["bilinear", "bicubic"]: ...
+    @property
+    def crop_mode(self) -> CropMode: ...
+    @property
+    def mean(self) -> tuple[float, ...]: ...
+
+
 @dataclass(frozen=True)
 class Geometry:
-    """How a model wants its images cut: resize of the shorter side (None: none), then a square centre crop.
+    """How a model wants its images cut: resized (None: not), then a square from the middle, padded where it is larger.
 
     All in pixels.
     """
@@ -32,6 +54,20 @@ class Geometry:
     size: int
     resize: int | None
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    crop_mode: CropMode = "center"
+    fill: tuple[int, int, int] = (0, 0, 0)
+    """Colour of what is padded, RGB, 0 to 255."""
+
+    @classmethod
+    def of(cls, card: WantsImages) -> Geometry:
+        """How a card's network wants them. A border has the mean colour, as timm's has."""
+        cut = cls(card.input_size, card.resize, card.interpolation)
+        if card.crop_mode == "center":
+            return cut
+        red, green, blue = (round(255 * value) for value in (card.mean * 3 if len(card.mean) == 1 else card.mean))
+        return replace(
+            cut, crop_mode=card.crop_mode, fill=(red, green, blue) if card.crop_mode == "border" else cut.fill
+        )
 
 
 class Broken(NamedTuple):

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_source
+from ppbench.data.images import describe
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.evaluation.baseline import Baseline
@@ -24,12 +25,13 @@ from ppbench.evaluation.outputs import Output, Say, claimed, place, save
 from ppbench.evaluation.plausibility import doubtful
 from ppbench.evaluation.predictions import score_predictions
 from ppbench.evaluation.record import Identity, Result, identify, preprocessing, results
-from ppbench.evaluation.subjects import Subject, resolve_model
+from ppbench.evaluation.subjects import Subject, is_code, resolve_model
 from ppbench.evaluation.team import Team
 from ppbench.files import check_writable, read_text
 from ppbench.launch import environment_number
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
+from ppbench.models.weights import hash_file
 from ppbench.pool import usable_cores
 from ppbench.run import Run, write_run
 from ppbench.vocabulary import C19, expand_corruptions, expand_severities, in_order
@@ -57,6 +59,8 @@ class Job:
     precision: str = "fp32"
     compiled: bool = False
     card: CardOptions | None = None
+    weights_files: tuple[Path, ...] = ()
+    """What else decides the outputs of a network of the user's own code."""
     device: str = "auto"
     batch_size: int | None = None
     workers: int | None = 0
@@ -119,7 +123,7 @@ class Prepared(NamedTuple):
         jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
         computing = describe_device(settings.device) + (", compiled" if settings.compiled else "")
         return (
-            f"{subject.name}: {subject.card.architecture}, weights {identity.model.weights_sha256[:12]} | "
+            f"{subject.name}: {subject.card.architecture}, {_weights(identity)} | "
             f"{images} of {source.dataset}, {classes} | {cells}, {made}{jpeg} | "
             f"{preprocessing(subject, source, settings)} | {settings.precision} on {computing}"
         )
@@ -147,6 +151,7 @@ def prepare(job: Job, models: Sequence[str | Subject], progress: Callable[[int, 
         DataError: If weights or images are missing or do not fit; if both are missing, one error says both.
     """
     job.check()
+    _check_weights_files(job, models)
     problems: list[DataError] = []
 
     def open_model(model: str | Subject) -> Subject:
@@ -161,6 +166,21 @@ def prepare(job: Job, models: Sequence[str | Subject], progress: Callable[[int, 
         check_fits(subject, source, settings)
     source.check(settings.corruptions, settings.severities)
     return Prepared(subjects, source, settings, _enough(job, source, settings, subjects))
+
+
+def _check_weights_files(job: Job, models: Sequence[str | Subject]) -> None:
+    """Refuse files that are said to be of a network whose weights are known, and ones that cannot be read."""
+    if not job.weights_files:
+        return
+    if len(models) != 1:
+        raise UsageError(f"--weights-file is given for {len(models)} models", "Evaluate them one at a time.")
+    if isinstance(models[0], str) and not is_code(models[0]):
+        raise UsageError(
+            f"--weights-file is not for --model {models[0]}, whose weights are known",
+            "Leave it out: it is for networks of your own code, `--model pkg.mod:factory`.",
+        )
+    for path in job.weights_files:
+        hash_file(path)
 
 
 def open_images(job: Job, subjects: Sequence[Subject]) -> tuple[Source, Settings]:
@@ -189,6 +209,7 @@ def open_images(job: Job, subjects: Sequence[Subject]) -> tuple[Source, Settings
         resize=job.resize,
         logits=job.logits,
         chosen_classes=job.classes is not None,
+        weights_files=job.weights_files,
         batch_size=job.batch_size,
         workers=job.workers if job.workers is not None else _workers(source, device),
         force=job.force,
@@ -223,7 +244,8 @@ def measure(
     subjects, source, settings, enough = prepared
     team = team or Team()
     identities = [identify(subject, source, settings) for subject in subjects]
-    if len({(identity.model.name, identity.model.weights_sha256) for identity in identities}) < len(identities):
+    known = [identity.model for identity in identities if identity.unknown is None]
+    if len({(model.name, model.weights_sha256) for model in known}) < len(known):
         raise UsageError("the same model is given twice", "Give each once: `--model`.")
     if any(other != identities for other in team.gather(identities)):
         raise DataError(
@@ -231,6 +253,8 @@ def measure(
         )
     for subject, identity in zip(subjects, identities, strict=True):
         say(prepared.describe(subject, identity))
+        if identity.unknown is not None:
+            say(_nothing_is_reused(subject, identity.unknown))
     for note in source.notes:
         say(note)
     with ExitStack() as stack:
@@ -263,6 +287,20 @@ def measure(
     return Evaluated(saved or found, outcome.stopped_by)
 
 
+def _weights(identity: Identity) -> str:
+    """Which weights are measured, for people."""
+    sha256 = identity.model.weights_sha256
+    return "weights not known" if sha256 is None else f"weights {sha256[:12]}"
+
+
+def _nothing_is_reused(subject: Subject, unknown: str) -> str:
+    """What it means that the weights of a model are not known."""
+    return (
+        f"{subject.name}: which weights it has is not known ({unknown}), so an interrupted evaluation starts from the "
+        "beginning; `--weights-file FILE` names the file that they are in"
+    )
+
+
 def measure_predictions(path: Path, job: Job, target: Path) -> tuple[Result, Path]:
     """Score predictions that were made elsewhere, and write their run.
 
@@ -278,6 +316,8 @@ def measure_predictions(path: Path, job: Job, target: Path) -> tuple[Result, Pat
         UsageError: If a name or value is not allowed, or another process is writing to the same place.
         DataError: If the predictions or the dataset are missing or do not fit.
     """
+    if job.weights_files:
+        raise UsageError("--weights-file is not for --predictions", "Leave it out: the file itself is hashed.")
     if job.until is not None or job.until_decided is not None:
         raise UsageError("--until is not for --predictions", "They are of all images already: leave it out.")
     source, settings = open_images(job, [])
@@ -312,6 +352,7 @@ def evaluate(
     workers: int = 0,
     force: bool = False,
     output: str | Path | None = None,
+    weights_files: str | Path | Sequence[str | Path] = (),
 ) -> Run:
     """Measure one model on one dataset.
 
@@ -340,6 +381,8 @@ def evaluate(
         force: Whether to go on where the accuracy is under twice chance.
         output: Run file to write, with the correctness bits beside it. What an earlier call for the same measurement
             had finished when it was interrupted is used again.
+        weights_files: Of a network of your own code: files that decide its outputs beside the tensors that torch knows
+            of, such as the ``.onnx`` file of a session that a module holds. They are part of the weights' hash.
 
     Returns:
         The run, complete.
@@ -371,6 +414,7 @@ def evaluate(
         batch_size=batch_size,
         workers=workers,
         force=force,
+        weights_files=tuple(map(Path, [weights_files] if isinstance(weights_files, str | Path) else weights_files)),
     )
     found, stopped_by = measure(prepare(job, [_as_subject(model, card)]), Path(output) if output else None)
     if stopped_by is not None:
@@ -429,11 +473,9 @@ def _workers(source: Source, device: torch.device) -> int:
 
 def _common_geometry(subjects: Sequence[Subject], dataset: str) -> Geometry:
     """The one way all models want their images cut (ImageNet's usual one if there is no model)."""
-    wanted: dict[Geometry, str] = {
-        Geometry(s.card.input_size, s.card.resize, s.card.interpolation): s.name for s in subjects
-    }
+    wanted: dict[Geometry, str] = {Geometry.of(s.card): s.name for s in subjects}
     if len(wanted) > 1 and dataset == "imagefolder":  # the others have a way of their own
-        sizes = ", ".join(f"{name} {g.size} px (resize {g.resize or 'none'})" for g, name in wanted.items())
+        sizes = ", ".join(f"{name} {g.size} px ({describe(g)})" for g, name in wanted.items())
         raise UsageError(f"the models want images cut differently: {sizes}", "Evaluate them one at a time.")
     return next(iter(wanted), Geometry(224, 256))
 

@@ -29,7 +29,7 @@ class Baseline(NamedTuple):
     """``(k,)`` by cell, of the images that the evaluation has too, in its order."""
     seen: NDArray[np.int64]
     """``(k,)``, ascending: their places in the source. The others cannot be compared, so they need not be visited."""
-    weights_sha256: str
+    weights_sha256: str | None
 
     @classmethod
     def read(

@@ -156,12 +156,12 @@ class DecidedAgainst(Enough):
     Args:
         max_drop: What is tolerated, in points.
         baseline: Errors of the baseline on the same images in the same order.
-        weights_sha256: Of the baseline.
+        weights_sha256: Of the baseline; None: not known.
         more: As for `Enough`.
     """
 
     def __init__(
-        self, max_drop: float, baseline: PerImage, weights_sha256: str, source: Source, seed: int, subjects: int,
+        self, max_drop: float, baseline: PerImage, weights_sha256: str | None, source: Source, seed: int, subjects: int,
         label: str, weights: Weights,
     ) -> None:  # fmt: skip
         if not 0 <= max_drop < 100:

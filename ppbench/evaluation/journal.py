@@ -165,6 +165,8 @@ class Journal:
         """What tells another measurement from this one, in words."""
         if head.get("journal") != VERSION:
             return "it is of another version of ppbench"
+        if self._key.get("weights") is None:
+            return "it is not known whether it is of the same weights"
         there = head.get("key")
         if not isinstance(there, dict):
             return "it is damaged"
@@ -197,13 +199,15 @@ class Journal:
 
 
 def is_of(path: Path, key: Key) -> bool:
-    """Whether a journal is of one measurement, or there is none."""
+    """Whether a journal is known to be of one measurement, or there is none."""
     try:
         with path.open("rb") as file:
             head = _content(file.readline())
     except OSError:
         return True
-    return head is None or (head.get("journal") == VERSION and head.get("key") == dict(key))
+    if head is None:
+        return True
+    return head.get("journal") == VERSION and head.get("key") == dict(key) and key.get("weights") is not None
 
 
 def _claim(path: Path) -> FileIO:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -55,6 +56,8 @@ class Settings:
     """"masked" or "all", where the model has more classes than the images; None: "masked"."""
     chosen_classes: bool = False
     """Whether the images are those of some classes that the user chose."""
+    weights_files: tuple[Path, ...] = ()
+    """Files that decide the network's outputs beside the tensors that torch knows of."""
     batch_size: int | None = None
     """Images that are loaded together, and on a GPU of a forward pass; None: by their size and the device."""
     workers: int = 0
@@ -146,7 +149,8 @@ def check_fits(subject: Subject, source: Source, settings: Settings) -> Head:
             f"{subject.name} takes grey images, {source.dataset} has colour ones", "Take a model for colour."
         )
     entering = source.size if settings.resize is None else settings.resize
-    if entering < card.input_size or (settings.resize is None and entering != card.input_size):
+    pads = settings.resize is not None and card.resize is not None and card.resize < card.input_size
+    if (entering < card.input_size and not pads) or (settings.resize is None and entering != card.input_size):
         cut = f"resized to {entering} px" if settings.resize else f"{entering} px"
         raise DataError(
             f"{subject.name} takes images of {card.input_size} px, {source.dataset} has {cut}",

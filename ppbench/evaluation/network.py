@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ppbench.data.source import Geometry
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.devices import computing
 from ppbench.evaluation.heads import Head
@@ -102,7 +103,7 @@ class Network:
         """From uint8 as it comes to float32 as the card wants it, in channels_last."""
         card = self.subject.card
         if self.resize is not None:
-            images = _cut(images, self.resize, card.input_size, card.interpolation)
+            images = _cut(images, self.resize, Geometry.of(card))
         if card.in_channels == 3 and images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
         x = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
@@ -170,11 +171,16 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
-def _cut(images: Tensor, resize: int, size: int, interpolation: str) -> Tensor:
-    """Resize the shorter side, antialiased as Pillow does, and crop the centre; uint8 in and out."""
-    height, width = images.shape[2:]
-    short = min(height, width)
-    sides = (int(resize * height / short), int(resize * width / short))
-    resized = F.interpolate(images.float(), sides, mode=interpolation, antialias=True, align_corners=False)
-    top, left = (round((side - size) / 2) for side in sides)
-    return resized.round_().clamp_(0, 255).to(torch.uint8)[..., top : top + size, left : left + size]
+def _cut(images: Tensor, resize: int, wanted: Geometry) -> Tensor:
+    """Resize square images, antialiased as Pillow does, and crop the centre, padded where it is larger; uint8."""
+    size, sides = wanted.size, (resize, resize)
+    resized = F.interpolate(images.float(), sides, mode=wanted.interpolation, antialias=True, align_corners=False)
+    cut = resized.round_().clamp_(0, 255).to(torch.uint8)
+    if resize < size:
+        before = (size - resize) // 2
+        fill = torch.tensor(wanted.fill, dtype=torch.uint8, device=cut.device)[: cut.shape[1]].view(1, -1, 1, 1)
+        padded = fill.expand(len(cut), -1, size, size).contiguous(memory_format=torch.channels_last)
+        padded[..., before : before + resize, before : before + resize] = cut
+        return padded
+    begin = round((resize - size) / 2)
+    return cut[..., begin : begin + size, begin : begin + size]

@@ -130,7 +130,7 @@ def _is_free(path: Path, identity: Identity, key: Key) -> bool:
         there = read_run(path)
     except PpbenchError:
         return False
-    return there.protocol == identity.protocol and there.model.weights_sha256 == identity.model.weights_sha256
+    return there.protocol == identity.protocol and there.model.has_weights_of(identity.model.weights_sha256)
 
 
 def _is_complete(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import platform
 import shlex
@@ -24,11 +25,10 @@ from ppbench.evaluation.heads import class_subset
 from ppbench.evaluation.loop import Outcome, Settings, cells_of, check_fits
 from ppbench.evaluation.subjects import Subject
 from ppbench.evaluation.tally import Tally
-from ppbench.models.checkpoint import weights_hash
+from ppbench.models.own_state import LIBRARIES
+from ppbench.models.probe import count_classes
+from ppbench.models.weights import Weights, has_own_code, identify_weights
 from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping, image_keys
-
-_LIBRARIES = {"torch", "torchvision", "timm", "ppbench"}
-"""Packages whose versions tell their code."""
 
 
 class Result(NamedTuple):
@@ -50,6 +50,10 @@ class Identity(NamedTuple):
     """Of the images, whichever cells are wanted."""
     code: str = ""
     """SHA-256 of the user's own code that the network is made of; empty if there is none."""
+    values: str = ""
+    """SHA-256 of the plain values that this code holds, such as a factor; empty if there is none."""
+    unknown: str | None = None
+    """Why it is not known which weights the model has; None if it is."""
 
     def key(self, settings: Settings) -> dict[str, Any]:
         """All that tells its results from another measurement's, by name; which cells are wanted does not."""
@@ -60,6 +64,7 @@ class Identity(NamedTuple):
             **self.protocol.model_dump(mode="json", exclude=left_out),
             "fingerprint": self.fingerprint,
             "code": self.code,
+            **({"values": self.values} if self.values else {}),
             "device": settings.device.type,
             "compiled": settings.compiled,
             **{name: version(name) for name in ("torch", "torchvision", "pillow")},
@@ -75,14 +80,39 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
     head = check_fits(subject, source, settings)
     card = subject.card
     classes = class_subset(head, card, source, chosen=settings.chosen_classes)
+    weights = _weights(subject, settings)
     model = ModelRecord(
         name=subject.name,
-        weights_sha256=weights_hash(subject.model),
+        weights_sha256=weights.sha256,
         parameters=sum(p.numel() for p in subject.model.parameters()),
         card=card.model_dump(mode="json", exclude_none=True),
     )
     measured = protocol(source, settings, preprocessing(subject, source, settings), classes)
-    return Identity(model, measured, source.fingerprint(), code_hash(subject.model))
+    code = code_hash(subject.model)
+    return Identity(model, measured, source.fingerprint(), code, weights.values, weights.unknown)
+
+
+def _weights(subject: Subject, settings: Settings) -> Weights:
+    """Which weights a model has, unless its own code changes them whenever it is called."""
+    weights = identify_weights(subject.model, settings.weights_files)
+    if settings.weights_files or weights.sha256 is None or not has_own_code(subject.model):
+        return weights
+    if (unknown := _why_unsteady(subject)) is None:
+        return weights
+    return weights._replace(sha256=None, unknown=unknown)
+
+
+def _why_unsteady(subject: Subject) -> str | None:
+    """Why a network may be another one after it was called; None if it stays the same. A copy of it is called."""
+    try:
+        trial = copy.deepcopy(subject.model).cpu()
+    except Exception:  # the user's classes may refuse in any way
+        return "its state cannot be copied, to see whether it changes"
+    found = []
+    for _ in range(2):  # what is made at the first call, and then kept, is no change
+        count_classes(subject.name, trial, subject.card.in_channels, subject.card.input_size)
+        found.append(identify_weights(trial))
+    return None if found[0] == found[1] else "its state changes when it is called"
 
 
 def protocol(
@@ -126,7 +156,7 @@ def fingerprint_of(source: Source, cells: Sequence[Cell]) -> str:
 def code_hash(model: nn.Module) -> str:
     """SHA-256 of the source files of the network's classes, but those of libraries; empty if there are none."""
     modules = {type(module).__module__ for module in model.modules()}
-    own = sorted(name for name in modules if name.partition(".")[0] not in _LIBRARIES)
+    own = sorted(name for name in modules if name.partition(".")[0] not in LIBRARIES)
     paths = [getattr(sys.modules.get(name), "__file__", None) for name in own]
     texts = [Path(path).read_bytes() for path in paths if path is not None and Path(path).is_file()]
     return hashlib.sha256(b"\n".join(texts)).hexdigest() if texts else ""

@@ -48,6 +48,13 @@ def resolve_model(spec: str, options: CardOptions | None = None, progress: Progr
     """
     options = options or CardOptions()
     kind, _, reference = spec.partition(":")
+    if options.test_size and kind != "timm":
+        raise UsageError(
+            f"--test-size is not for --model {spec}",
+            "It takes the size that timm validates its own networks with: `--model timm:NAME`. Else: `--input-size N`.",
+        )
+    if is_code(spec):
+        return _subject(*load_from_code(spec, options))
     if spec in EMBEDDED_MODELS:
         return Subject(spec, *load_checkpoint(embedded_path(spec), options=options))
     if kind == "torchvision" and reference:
@@ -59,8 +66,6 @@ def resolve_model(spec: str, options: CardOptions | None = None, progress: Progr
         return _subject(*load_timm(reference, options))
     if names_file(spec):
         return Subject(Path(spec).stem, *load_checkpoint(spec, options=options))
-    if names_factory(spec):
-        return _subject(*load_from_code(spec, options))
     if spec in model_names():
         raise DataError(f"--model {spec} is a network without weights", f"weights: {_how_to_get_weights(spec)}")
     from ppbench.models.from_torchvision import torchvision_networks
@@ -68,6 +73,12 @@ def resolve_model(spec: str, options: CardOptions | None = None, progress: Progr
     if spec in torchvision_networks():
         raise UsageError(f"unknown model {spec!r}", f"did you mean 'torchvision:{spec}'?")
     raise unknown_name("model", spec, [*EMBEDDED_MODELS, *model_names()], "ppbench list models")
+
+
+def is_code(spec: str) -> bool:
+    """Whether ``spec`` is a user's own code, ``pkg.mod:factory``, and nothing that goes before it."""
+    kind = spec.partition(":")[0]
+    return names_factory(spec) and kind not in ("torchvision", "timm") and not names_file(spec)
 
 
 def _subject(name: str, checkpoint: Checkpoint) -> Subject:

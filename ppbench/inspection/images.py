@@ -57,7 +57,7 @@ def load_images(paths: Sequence[Path], card: Card) -> list[tuple[str, NDArray[np
     Raises:
         DataError: If a file is missing, or no image.
     """
-    cut = Geometry(card.input_size, card.resize or card.input_size, card.interpolation)
+    cut = Geometry.of(card.model_copy(update={"resize": card.resize or card.input_size}))
     for path in paths:
         if not path.is_file():
             raise DataError(f"there is no image {path}", "Name image files after the model, or none.")

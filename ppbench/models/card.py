@@ -7,12 +7,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from ppbench.errors import UsageError
 from ppbench.registry import unknown_name
 
 Interpolation = Literal["bilinear", "bicubic"]
+
+CropMode = Literal["center", "squash", "border"]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -44,7 +55,11 @@ class Card(BaseModel):
     input_size: int = Field(ge=8)
     """Side of the square images that go into the network, in pixels."""
     resize: int | None = None
-    """Shorter side to which larger images are resized before the centre crop, in pixels; None: no resize."""
+    """Side to which images are resized before the centre crop, in pixels; None: no resize. Below the input size: what
+    is missing is black."""
+    crop_mode: CropMode = "center"
+    """What is resized, as timm calls it: the shorter side ("center"), both sides, whatever the shape was ("squash"), or
+    the longer side, with a border of the mean colour around it ("border")."""
     interpolation: Interpolation = "bilinear"
     mean: tuple[FiniteFloat, ...]
     """Per channel, of values in [0, 1]."""
@@ -87,6 +102,14 @@ class Card(BaseModel):
             raise ValueError(f"mean and std need {self.in_channels} values each, one per channel")
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what most cards do not say, so that they are as they were before there was such a field."""
+        values: dict[str, Any] = serialize(self)
+        if values.get("crop_mode") == "center":
+            del values["crop_mode"]
+        return values
+
     def normalization(self) -> str:
         """How pixels enter the network, for people: ``, mean 0.485/0.456/0.406, std 0.229/0.224/0.225``."""
         grey = ", grey" if self.in_channels == 1 else ""
@@ -117,6 +140,8 @@ class CardOptions:
     architecture: str | None = None
     ema: bool = False
     """Whether the weights that were averaged over the training are wanted, of a file that has both."""
+    test_size: bool = False
+    """Whether a network of timm's gets images of the size that timm validates it with."""
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
@@ -191,6 +216,7 @@ def parse_card_options(
     input_size: int | None = None,
     architecture: str | None = None,
     ema: bool = False,
+    test_size: bool = False,
 ) -> CardOptions:
     """Read the options of the command line; ``mean`` and ``std`` are numbers with commas between.
 
@@ -198,7 +224,7 @@ def parse_card_options(
         UsageError: If a value cannot be.
     """
     numbers = (_numbers("--mean", mean), _numbers("--std", std))
-    return CardOptions(preset, *numbers, input_size=input_size, architecture=architecture, ema=ema)
+    return CardOptions(preset, *numbers, input_size=input_size, architecture=architecture, ema=ema, test_size=test_size)
 
 
 def first_fault(error: ValidationError) -> str:

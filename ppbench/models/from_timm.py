@@ -7,14 +7,14 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from ppbench.errors import DataError, UsageError
 from ppbench.extras import import_extra
-from ppbench.models.card import Card, CardOptions
+from ppbench.models.card import Card, CardOptions, CropMode, Interpolation
 from ppbench.models.checkpoint import Checkpoint
 from ppbench.models.probe import check_runs, in_one_line
 from ppbench.models.statedict import load_state, read_state_file
@@ -31,7 +31,7 @@ def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
     """Load the network of ``NAME`` or ``NAME@FILE``; ``NAME`` may have a tag (``resnet50.a1_in1k``).
 
     Without a file, timm fetches the weights, through huggingface_hub and its cache. The preprocessing is timm's for
-    the name; images that timm would squeeze to a square are cut at the centre here.
+    the name: that of its training, or with ``options.test_size`` that of its validation.
 
     Returns:
         A short name (``timm-resnet50.a1_in1k``, the file's stem), and the network with its card.
@@ -49,7 +49,7 @@ def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
     if at:
         return Path(file).stem, _load_file(timm, name, Path(file), options)
     model = _load_pretrained(timm, name)
-    card = options.override(_card(timm, model), f"timm:{name}")
+    card = options.override(_card(timm, model, options), f"timm:{name}")
     check_runs(f"timm:{name}", model, card)
     return card.architecture.replace(":", "-"), Checkpoint(model.eval(), card)
 
@@ -131,7 +131,7 @@ def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkp
     with torch.random.fork_rng(devices=[]):
         model = timm.create_model(name, pretrained=False, num_classes=classes)
     load_state(path, model, state)
-    card = _card(timm, model).model_copy(update={"source": None, "trained_on": None})
+    card = _card(timm, model, options).model_copy(update={"source": None, "trained_on": None})
     if classes == source.num_classes:
         card = options.override(card, what)
     else:
@@ -148,23 +148,42 @@ def _count_classes(source: Any, state: Mapping[str, Tensor]) -> int:
     return len(weight) if weight is not None and weight.dim() else int(source.num_classes)
 
 
-def _card(timm: Any, model: Any) -> Card:
+def _card(timm: Any, model: Any, options: CardOptions) -> Card:
     """The card of a network that timm made."""
-    data, source = timm.data.resolve_model_data_config(model), model.pretrained_cfg
+    return card_of(timm, model.pretrained_cfg, model.num_classes, test_size=options.test_size)
+
+
+def card_of(timm: Any, source: Mapping[str, Any], num_classes: int, *, test_size: bool = False) -> Card:
+    """The card that one of timm's configurations of pretrained weights describes.
+
+    Args:
+        timm: The package.
+        source: The configuration.
+        num_classes: Outputs of the network.
+        test_size: Whether images come in the size and crop that timm validates with, where it has such.
+
+    Raises:
+        DataError: If ppbench cannot cut images so.
+    """
+    data = timm.data.resolve_data_config(pretrained_cfg=source, use_test_size=test_size)
     channels, height, width = data["input_size"]
     name = f"{source['architecture']}.{source['tag']}" if source.get("tag") else source["architecture"]
-    if height != width or channels not in (1, 3) or data["interpolation"] not in ("bilinear", "bicubic"):
+    known = data["interpolation"] in get_args(Interpolation) and data["crop_mode"] in get_args(CropMode)
+    if height != width or channels not in (1, 3) or not known:
         raise DataError(
-            f"timm:{name} wants {data['interpolation']} images of {channels} x {height} x {width} values",
-            "ppbench can give square ones of 1 or 3 channels, resized with bilinear or bicubic interpolation.",
+            f"timm:{name} wants {data['interpolation']} images of {channels} x {height} x {width} values, crop mode "
+            f"{data['crop_mode']}",
+            "ppbench can give square ones of 1 or 3 channels, resized with bilinear or bicubic interpolation, "
+            "in the modes center, squash and border.",
         )
-    is_imagenet = str(source.get("tag")).endswith("in1k") and model.num_classes == 1000
+    is_imagenet = str(source.get("tag")).endswith("in1k") and num_classes == 1000
     return Card(
         architecture=f"timm:{name}",
-        num_classes=model.num_classes,
+        num_classes=num_classes,
         in_channels=channels,
         input_size=height,
         resize=math.floor(height / data["crop_pct"]),
+        crop_mode=data["crop_mode"],
         interpolation=data["interpolation"],
         mean=tuple(data["mean"]),
         std=tuple(data["std"]),

@@ -78,7 +78,7 @@ def _measured_before(folder: Path, network: Network, identity: Identity) -> Meas
 
 
 def _is_of(run: Run, identity: Identity) -> bool:
-    return run.protocol == identity.protocol and run.model.weights_sha256 == identity.model.weights_sha256
+    return run.protocol == identity.protocol and run.model.has_weights_of(identity.model.weights_sha256)
 
 
 def _measure(

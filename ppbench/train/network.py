@@ -83,6 +83,7 @@ def make_card(
         "num_classes": len(data.class_names),
         "input_size": cut.size,
         "resize": cut.test_resize,
+        "crop_mode": "center",  # as the test images of the training are cut
         "inhibition": recipe.inhibition,
         "trained_on": recipe.dataset,
         "trained_on_corruptions": parse_augmentation(recipe.augment).overlaps_at(cut.size),
@@ -112,9 +113,9 @@ def change_of_images(before: Card, now: Card) -> str | None:
 
     def described(card: Card) -> str:
         resized = "not resized" if card.resize is None else f"resized to {card.resize}"
-        return f"{card.input_size} px ({resized})"
+        return f"{card.input_size} px ({resized}{f', {card.crop_mode}' * (card.crop_mode != 'center')})"
 
-    if (before.input_size, before.resize) == (now.input_size, now.resize):
+    if (before.input_size, before.resize, before.crop_mode) == (now.input_size, now.resize, now.crop_mode):
         return None
     return f"the network takes images of {described(now)}; those it begins with, of {described(before)}"
 

@@ -85,7 +85,7 @@ def _in_files(folder: Path, card: Card) -> tuple[list[str], NDArray[np.int64], _
     root = folder / "train" if "train" in class_folders(folder) else folder
     if card.in_channels == 1:
         raise DataError(f"{root} holds colour images, and the network takes grey ones", "Give it its own images.")
-    images = FolderImages(root, Geometry(card.input_size, card.resize, card.interpolation))
+    images = FolderImages(root, Geometry.of(card))
 
     def load(rows: NDArray[np.int64]) -> Tensor:
         loaded = images.load(rows)

@@ -1,0 +1,82 @@
+"""Which weights a network has: a hash, where all that decides its outputs is in sight."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+from ppbench.errors import DataError
+from ppbench.models.checkpoint import weights_hash
+from ppbench.models.own_state import LIBRARIES, OwnState
+
+
+class Weights(NamedTuple):
+    """What is known of a network's weights."""
+
+    sha256: str | None
+    """Of all parameters and buffers (`weights_hash`), and of arrays and files that hold more; None: not known."""
+    unknown: str | None
+    """Why they are not known, in words; None if they are."""
+    values: str
+    """SHA-256 of the plain values that its own code holds, such as a factor; empty for networks of the libraries."""
+
+
+def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> Weights:
+    """Tell which weights a network has.
+
+    They are known if its state dict, and the arrays that its own code holds, are all that it computes with. They are
+    not known if it has none of either, or holds an object of compiled code, such as a session of ONNX Runtime.
+
+    Args:
+        model: The network.
+        files: What else decides its outputs, as the user says: their content becomes part of the hash.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    try:
+        covered, own = weights_hash(model), OwnState(model)
+        unknown = own.hidden
+        if unknown is None and not own.arrays and not any(map(_has_values, model.state_dict().values())):
+            unknown = "it has no weights that torch knows of"
+        parts = [covered, own.tensors] if own.arrays else [covered]
+        values = own.values if has_own_code(model) else ""
+    except Exception as error:  # objects of other people's classes can raise anything at all
+        unknown, parts, values = f"its state cannot be looked at ({type(error).__name__})", [], ""
+    if unknown is not None and not files:
+        return Weights(None, unknown, values)
+    parts += map(hash_file, files)
+    return Weights(parts[0] if len(parts) == 1 and not files else _together(parts), None, values)
+
+
+def has_own_code(model: nn.Module) -> bool:
+    """Whether a class of a network's modules is of neither torch, torchvision, timm nor ppbench."""
+    return any(type(module).__module__.partition(".")[0] not in LIBRARIES for module in model.modules())
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 (hex) of a file's content.
+
+    Raises:
+        DataError: If it is no regular file, or cannot be read.
+    """
+    try:
+        if not path.is_file():
+            raise DataError(f"--weights-file {path} is no file", "Name the file that the network's weights are in.")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read --weights-file {path}: {reason}", "Check its name and permissions.") from error
+
+
+def _has_values(held: object) -> bool:
+    return bool(getattr(held, "numel", lambda: 0)())
+
+
+def _together(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
