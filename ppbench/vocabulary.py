@@ -6,6 +6,7 @@ Perturbations", ICLR 2019. Kept free of imports so that both halves of ppbench s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 from ppbench.errors import UsageError
@@ -56,6 +57,12 @@ ALL_FAMILIES = {**FAMILIES, "c-bar": C_BAR, **FAMILIES_3D}
 
 KNOWN = C19 + C_BAR + C_3D
 """All names that published sets have, in canonical order."""
+
+_GROUPS = {"c19": C19, **SETS, **ALL_FAMILIES}
+"""Sets before the families that they consist of."""
+
+FEW_NAMES = 3
+"""Up to so many names a label lists corruptions."""
 
 _FAMILY_OF = {name: family for family, names in ALL_FAMILIES.items() for name in names}
 
@@ -117,13 +124,42 @@ def expand_severities(values: Sequence[str]) -> tuple[int, ...]:
 
 
 def set_label(corruptions: Sequence[str]) -> str:
-    """Name a set of corruptions as a metric label does: ``c15``, ``fog+frost``, ``11/15``, ``5 corruptions``."""
+    """Name a set of corruptions as a metric label does; no two sets have one name.
+
+    Whole sets and families by theirs, others by their corruptions where these are few, else their number and a hash:
+    ``c15``, ``blur``, ``noise+weather``, ``c15+spatter``, ``fog+frost``, ``9/15#1f2e3d4c``, ``5 corruptions#1f2e3d4c``.
+    A name that could be taken for others is quoted: ``"a+b"``.
+    """
+    groups, others = _whole_groups(corruptions)
+    # A corruption that only one dataset has may be called like a group, or have a plus in its name.
+    parts = [*groups, *(f'"{name}"' if name in _GROUPS or "+" in name else name for name in others)]
+    if not others or len(parts) <= FEW_NAMES:
+        return "+".join(parts)
+    names = set(corruptions)
+    return f"{_counted(names)}#{hashlib.sha256(','.join(sorted(names)).encode()).hexdigest()[:8]}"
+
+
+def older_set_label(corruptions: Sequence[str]) -> str:
+    """What `set_label` was before it told all sets apart, as run files of then have it: ``11/15``."""
     names = set(corruptions)
     for label, members in SETS.items():
         if names == set(members):
             return label
-    if len(names) <= 3:
-        return "+".join(sorted(names))
+    return "+".join(sorted(names)) if len(names) <= FEW_NAMES else _counted(names)
+
+
+def _whole_groups(corruptions: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The sets and families, the largest first, that are there as a whole; and the names of the rest, sorted."""
+    rest, groups = set(corruptions), []
+    for label, members in _GROUPS.items():
+        if len(members) > 1 and rest >= set(members):
+            groups.append(label)
+            rest -= set(members)
+    return groups, sorted(rest)
+
+
+def _counted(names: set[str]) -> str:
+    """``11/15``, ``5 corruptions``"""
     whole = next((len(members) for members in (C15, C19, C_BAR, C_3D) if names <= set(members)), None)
     return f"{len(names)}/{whole}" if whole else f"{len(names)} corruptions"
 

@@ -1,5 +1,5 @@
 import re
-from itertools import chain
+from itertools import chain, combinations
 
 import pytest
 from hypothesis import given
@@ -18,10 +18,12 @@ from ppbench.vocabulary import (
     KNOWN,
     NAME_PATTERN,
     SETS,
+    SEVERITIES,
     expand_corruptions,
     expand_severities,
     family_of,
     in_order,
+    older_set_label,
     set_label,
     severity_label,
 )
@@ -116,19 +118,72 @@ def test_severities_outside_1_to_5_are_refused(value):
         (reversed(C19), "c19"),
         (C4, "c4"),
         (["frost", "fog"], "fog+frost"),
-        (C15[:11], "11/15"),
-        ([*C15[:4], "spatter"], "5/19"),
+        (FAMILIES["blur"], "blur"),
+        (FAMILIES["weather"], "weather"),
+        (FAMILIES["noise"], "noise"),
+        ((*FAMILIES["weather"], *FAMILIES["noise"]), "noise+weather"),
+        (C15[:11], "noise+blur+weather"),
+        ((*FAMILIES["noise"], *C4), "c4+noise"),
+        ([*C15, "spatter"], "c15+spatter"),
+        ([*C15[:4], "spatter"], "noise+defocus_blur+spatter"),
+        (C15[1:12], "11/15#HASH"),
+        ([*C15[1:4], "spatter"], "4/19#HASH"),
         (reversed(C_BAR), "cbar"),
         (C_3D, "3dcc"),
-        (C_3D[1:], "11/12"),
-        (C_BAR[:4], "4/10"),
-        ([*C15, *C_BAR], "25 corruptions"),
+        (C_3D[1:], "11/12#HASH"),
+        (C_3D[:2], "depth of field"),
+        (C_3D[4:5], "flash"),
+        (C_BAR[:4], "4/10#HASH"),
+        ([*C15, *C_BAR], "c15+cbar"),
         (["mist", "fog", "haze-2.0"], "fog+haze-2.0+mist"),
-        (["mist", "fog", "haze", "dust", "rain"], "5 corruptions"),
+        (["mist", "fog", "haze", "dust", "rain"], "5 corruptions#HASH"),
+        (["a+b", "fog"], '"a+b"+fog'),
+        (["noise"], '"noise"'),
+        ([], ""),
     ],
 )
 def test_set_labels(names, label):
-    assert set_label(list(names)) == label
+    assert re.sub(r"#[0-9a-f]{8}$", "#HASH", set_label(list(names))) == label
+
+
+USER_NAMES = ("mist", "a+b", "a", "b", "noise", "blur", "c15", "cbar", "11", "noise+fog", "Fog", "fog+frost", "other")
+sets_of_names = st.sets(
+    st.sampled_from((*KNOWN, *USER_NAMES)) | st.sampled_from(sorted(ALL_FAMILIES)).map(lambda name: ALL_FAMILIES[name])
+).map(lambda parts: frozenset(chain.from_iterable((part,) if isinstance(part, str) else part for part in parts)))
+grids = st.tuples(sets_of_names, st.frozensets(st.sampled_from(SEVERITIES), min_size=1))
+
+
+@given(st.lists(grids, min_size=2, max_size=40))
+def test_no_two_grids_share_a_label(found):
+    """Of families, sets with holes, C-bar, and corruptions of one's own that are called like a group or two names."""
+    labels = {grid: f"{set_label(sorted(grid[0]))},{severity_label(sorted(grid[1]))}" for grid in found}
+    assert len(set(labels.values())) == len(labels)
+
+
+def test_no_two_small_sets_share_a_label():
+    """Every set of one to three of names that are easily mistaken for each other, and every union of families."""
+    names = ("fog", "frost", "snow", *USER_NAMES)
+    small = {frozenset(chosen) for size in (0, 1, 2, 3) for chosen in combinations(names, size)}
+    families = {
+        frozenset(chain.from_iterable(chosen))
+        for size in range(1, len(ALL_FAMILIES) + 1)
+        for chosen in combinations(ALL_FAMILIES.values(), size)
+    }
+    sets = small | families
+    assert len({set_label(sorted(names)) for names in sets}) == len(sets)
+
+
+@given(st.sets(st.sampled_from((*C15, *C_BAR)) | st.sampled_from(C15)))
+def test_a_label_without_a_hash_is_what_the_options_take(names):
+    label = set_label(sorted(names))
+    if label and "#" not in label:
+        assert set(expand_corruptions(label.split("+"), KNOWN)) == names
+
+
+def test_labels_of_older_run_files():
+    assert [older_set_label(names) for names in (C15, FAMILIES["blur"], C15[1:12], ["mist", *C15])] == [
+        "c15", "4/15", "11/15", "16 corruptions",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

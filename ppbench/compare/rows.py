@@ -9,7 +9,7 @@ from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference, Group
 from ppbench.metrics.calibration import MEASURES
 from ppbench.report.sheets import Kind
-from ppbench.vocabulary import family_of
+from ppbench.vocabulary import family_of, set_label
 
 REFERENCE = "reference"
 """What labels call the reference in a table whose title names it."""
@@ -111,7 +111,7 @@ def _calibration(differences: Sequence[Difference], first: Comparison) -> Iterat
 def _common_label(difference: Difference, first: Comparison) -> str:
     """``CE[alexnet,s1-5]`` from ``CE[alexnet,fog,s1-5]``: of two definitions, each."""
     parts = short_label(difference.label, first).split(" / ")
-    return " / ".join(part.replace(f"{difference.name},", "", 1) for part in parts)
+    return " / ".join(part.replace(f"{set_label([difference.name])},", "", 1) for part in parts)
 
 
 def _of(differences: Sequence[Difference], group: Group) -> list[Difference]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.normalizers import Normalizer
 from ppbench.run import Run, Stopping
-from ppbench.vocabulary import SEVERITIES, family_of
+from ppbench.vocabulary import SEVERITIES, family_of, older_set_label, set_label
 
 if TYPE_CHECKING:
     # Only the bits need numpy: `ppbench show` answers sooner without it.
@@ -116,6 +116,8 @@ def build_document(
     """
     accuracies = Accuracies.from_run(results, bits) if isinstance(results, Run) else results
     margins = _margins(accuracies, normalizer, baseline, confidence)
+    if isinstance(results, Run) and results.stopping is not None:
+        results = results.model_copy(update={"stopping": _as_labelled_now(results.stopping, accuracies.headline)})
     stopping = results.stopping if isinstance(results, Run) else None
     names = accuracies.corruptions
     # In canonical order the members of a family stand together.
@@ -205,6 +207,12 @@ def _stopping_notes(run: Run, confidence: float | None) -> list[str]:
         f"{stopping.metric}, {ends}, holds at all looks at once ({100 * stopping.confidence:g} %{absent}), other "
         "intervals for a fixed number of images."
     ]
+
+
+def _as_labelled_now(stopping: Stopping, headline: Sequence[str]) -> Stopping:
+    """Run files of before have labels that were not of one set alone (`older_set_label`)."""
+    older, now = (f"{label(headline)},s" for label in (older_set_label, set_label))
+    return stopping.model_copy(update={"metric": stopping.metric.replace(older, now)})
 
 
 def _is_of(stopping: Stopping, metric: Metric) -> bool:

@@ -223,7 +223,7 @@ def test_csv_has_the_families_of_every_set(beyond):
     rows = list(csv.DictReader(io.StringIO(export([beyond], "csv"))))
     cells = [(row["family"], row["corruption"]) for row in rows if row["metric"] == "accuracy" and row["family"]]
     assert cells == [(family_of(name), name) for name in BEYOND for _ in SEVERITIES]
-    assert rows[1]["label"] == "mean_error[23 corruptions,s1-5,200 classes masked]"
+    assert rows[1]["label"] == "mean_error[cbar+3dcc+mist,s1-5,200 classes masked]"
     worst = next(row for row in rows if row["metric"] == "worst_cell")
     assert worst["family"] == family_of(worst["corruption"])
 

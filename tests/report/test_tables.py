@@ -14,7 +14,7 @@ from ppbench.report.export import as_dict, export
 from ppbench.report.sheets import heading, sheets
 from ppbench.report.tables import tables
 from ppbench.run import Stopping
-from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN, FAMILIES_3D
+from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, FAMILIES_3D
 from tests.builders import make_bits, make_classes, make_errors, make_run, write_resnet50
 
 
@@ -387,6 +387,20 @@ def test_of_a_higher_confidence_than_was_waited_for_there_is_no_interval():
     assert "(95 %; of a higher confidence there is none)" in " ".join(render(document, width=200).split())
     document = build_document(run, bits=bits, confidence=0.9)
     assert document.metrics[1].interval.margin == pytest.approx(4.5)
+
+
+def test_the_interval_of_an_older_run_file_is_still_that_of_its_metric():
+    """It has a label that was not of one set alone; so have baselines made of it."""
+    blur = FAMILIES["blur"]
+    run = make_run(make_errors(0, blur), corruptions=blur, n=400, total=2000)
+    stopping = Stopping(
+        metric="mean_error[4/15,s1-5]", confidence=0.95, value=50, low=40, high=60, wanted="half-width 10", reached=True
+    )
+    document = build_document(run.model_copy(update={"stopping": stopping}), bits=make_bits(run))
+    (found,) = [metric for metric in document.metrics if metric.name == "mean_error"]
+    assert found.label == "mean_error[blur,s1-5,400 of 2000]"
+    assert (found.interval.low, found.interval.high) == (40, 60)
+    assert "The interval of mean_error[blur,s1-5]," in " ".join(render(document, width=200).split())
 
 
 @pytest.mark.parametrize(
