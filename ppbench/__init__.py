@@ -13,6 +13,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ppbench import metrics as metrics
     from ppbench.corruptions.apply import corrupt as corrupt
+    from ppbench.errors import DataError as DataError
+    from ppbench.errors import NotComparableError as NotComparableError
+    from ppbench.errors import PpbenchError as PpbenchError
+    from ppbench.errors import UsageError as UsageError
     from ppbench.evaluation.api import evaluate as evaluate
     from ppbench.generate.job import corrupt_folder as corrupt_folder
     from ppbench.models.blur import with_blur_after as with_blur_after
@@ -29,8 +33,12 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Card": "ppbench.models.card:Card",
+    "DataError": "ppbench.errors:DataError",
+    "NotComparableError": "ppbench.errors:NotComparableError",
+    "PpbenchError": "ppbench.errors:PpbenchError",
     "PushPull2020Conv2d": "ppbench.models.push_pull_2020:PushPull2020Conv2d",
     "PushPullConv2d": "ppbench.models.pushpull:PushPullConv2d",
+    "UsageError": "ppbench.errors:UsageError",
     "corrupt": "ppbench.corruptions.apply:corrupt",
     "corrupt_folder": "ppbench.generate.job:corrupt_folder",
     "create_model": "ppbench.models.resnet:create_model",

@@ -108,7 +108,38 @@ class Card(BaseModel):
         values: dict[str, Any] = serialize(self)
         if values.get("crop_mode") == "center":
             del values["crop_mode"]
+        if values.get("weights") is None:
+            values.pop("weights", None)  # absent already, where None is left out
         return values
+
+    @classmethod
+    def imagenet(cls, architecture: str = "custom", num_classes: int = 1000, **fields: Any) -> Card:
+        """The card of a network with ImageNet's usual preprocessing: 224 px of 256, bilinear, its mean and std.
+
+        Args:
+            architecture: What run files call the network.
+            num_classes: Its outputs.
+            fields: Others, which go before these: ``interpolation="bicubic"``.
+
+        Raises:
+            pydantic.ValidationError: If a field does not exist or has a value that cannot be.
+        """
+        return cls._usual("imagenet", architecture, num_classes, fields)
+
+    @classmethod
+    def cifar10(cls, architecture: str = "custom", num_classes: int = 10, **fields: Any) -> Card:
+        """The card of a network for CIFAR-10: 32 px as they are, its mean and std. See `imagenet`."""
+        return cls._usual("cifar10", architecture, num_classes, fields)
+
+    @classmethod
+    def cifar100(cls, architecture: str = "custom", num_classes: int = 100, **fields: Any) -> Card:
+        """The card of a network for CIFAR-100: 32 px as they are, its mean and std. See `imagenet`."""
+        return cls._usual("cifar100", architecture, num_classes, fields)
+
+    @classmethod
+    def _usual(cls, preset: str, architecture: str, num_classes: int, fields: dict[str, Any]) -> Card:
+        known = {"architecture": architecture, "num_classes": num_classes}
+        return cls(**{**PRESETS[preset], **known, **fields})
 
     def normalization(self) -> str:
         """How pixels enter the network, for people: ``, mean 0.485/0.456/0.406, std 0.229/0.224/0.225``."""

@@ -182,3 +182,9 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path: Path
     stderr = failing(["eval", "-o", str(tmp_path / "file" / "runs")], 3)
     assert "cannot write" in stderr
     assert "one file for 2 models" in failing(["eval", "-o", str(tmp_path / "run.json")], 2)
+
+
+def test_errors_are_importable_from_ppbench_without_torch() -> None:
+    code = "import ppbench; ppbench.PpbenchError, ppbench.UsageError, ppbench.DataError, ppbench.NotComparableError"
+    assert heavy_modules_after(code) == "[]"
+    assert issubclass(ppbench.NotComparableError, ppbench.PpbenchError)

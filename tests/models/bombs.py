@@ -123,7 +123,7 @@ def compressed(method: int) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.writestr("archive/data.pkl", state_dict(b"}"))
-        archive.writestr("archive/data/0", bytes(100_000_000))
+        archive.writestr("archive/data/0", bytes(2_000_000))
     return buffer.getvalue()
 
 

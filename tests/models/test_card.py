@@ -154,3 +154,12 @@ class TestOptions:
         grey = Card(**{**LEAST, "in_channels": 1, "mean": (0.286,), "std": (0.353,)})
         with pytest.raises(UsageError, match=r"the card of net is not valid: .*mean and std need 1 values each"):
             CardOptions(preset="imagenet").override(grey, "net")
+
+
+def test_usual_cards() -> None:
+    assert Card.imagenet() == Card(
+        architecture="custom", num_classes=1000, input_size=224, resize=256, mean=IMAGENET_MEAN, std=IMAGENET_STD
+    )
+    assert (Card.cifar10("net").architecture, Card.cifar10().num_classes, Card.cifar10().resize) == ("net", 10, None)
+    assert (Card.cifar100().num_classes, Card.cifar100().mean) == (100, (0.5071, 0.4867, 0.4408))
+    assert Card.imagenet("net", 100, interpolation="bicubic").interpolation == "bicubic"
