@@ -225,9 +225,9 @@ def test_every_recipe_and_severity_runs_on_large_images(name: str) -> None:
     assert image.shape == (1080, 1920, 3)
     for recipe in RECIPES:
         for severity in range(1, 6):
-            got = corrupt(image, name, severity, recipe=recipe)
+            got = corrupt(image, name, severity, recipe=recipe, ids=["0"])
             assert got.shape == image.shape
-            small = corrupt(image[:270, :480], name, severity, recipe=recipe)
+            small = corrupt(image[:270, :480], name, severity, recipe=recipe, ids=["0"])  # the same draws
             assert abs(float(got.mean()) - float(small.mean())) < 40, (recipe, severity)
 
 
