@@ -307,6 +307,8 @@ class Protocol(_Record):
     """Denominators of CE that are customary for this dataset: "alexnet" or "none"."""
     classes: ClassSubset | None = None
     """None: all classes of the dataset, and the model's whole head."""
+    unreadable: tuple[str, ...] | None = None
+    """Ids of the images that were asked for and could not be read, and are in no cell; None if there are none."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:

@@ -34,7 +34,7 @@ from ppbench.files import check_writable
 
 if TYPE_CHECKING:
     from ppbench.data.source import Cell
-    from ppbench.evaluation.api import Job, Prepared
+    from ppbench.evaluation.api import Evaluated, Job, Prepared
     from ppbench.evaluation.record import Result
     from ppbench.evaluation.team import Team
     from ppbench.run import Run
@@ -128,6 +128,10 @@ def evaluate(
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do again what an interrupted evaluation had finished.")
+    ] = False,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Exit 0 where images cannot be read: they are left out of every cell."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Go on where the accuracy is under twice chance.")] = False,
     dry_run: Annotated[
@@ -240,9 +244,10 @@ def evaluate(
         if dry_run:
             _print_estimate(prepared, team, format)
             return
-        results = _measure(prepared, output_path, team, fresh)
-    if team.is_first:
-        tables.print(results)
+        evaluated = _measure(prepared, output_path, team, fresh)
+        if team.is_first and any(result.run.cells for result in evaluated.results):
+            tables.print(evaluated.results)
+        _tell_unreadable(evaluated, team, skip=skip_unreadable)
 
 
 class Tables:
@@ -340,7 +345,17 @@ def downloading() -> Iterator[Callable[[int, int], None]]:
     yield told
 
 
-def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> list[Result]:
+def _tell_unreadable(evaluated: Evaluated, team: Team, *, skip: bool) -> None:
+    """Name the images that are in no cell: an error, unless they are to be skipped and are not too many."""
+    if evaluated.unreadable is None:
+        return
+    if not (skip and evaluated.may_skip):
+        raise evaluated.unreadable
+    if team.is_first:
+        output.say(f"warning: {evaluated.unreadable}")
+
+
+def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> Evaluated:
     """Run the loop under a progress display; what is finished is written whatever ends it."""
     from ppbench.evaluation.api import measure
     from ppbench.evaluation.loop import cells_of
@@ -350,7 +365,10 @@ def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> list[
     say = output.say if team.is_first else (lambda line: None)
     with progress(total) if team.is_first else _silence() as show:
 
-        def advance(cell: Cell, images: int) -> None:
+        def advance(cell: Cell | None, images: int) -> None:
+            if cell is None:
+                show(images, "", reused=True)
+                return
             known = prepared.enough.describe() if prepared.enough else f"{cell[0]} {cell[1] or ''}".rstrip()
             show(images, known)
 
@@ -362,7 +380,7 @@ def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> list[
         if isinstance(evaluated.stopped_by, KeyboardInterrupt):
             say("what is finished is kept; the same command goes on from there")
         raise evaluated.stopped_by
-    return evaluated.results
+    return evaluated
 
 
 def _how_it_stopped(run: Run) -> str:
@@ -381,7 +399,7 @@ def _how_it_stopped(run: Run) -> str:
 
 @contextmanager
 def _silence() -> Iterator[Advance]:
-    yield lambda images, what: None
+    yield lambda images, what, reused=False: None
 
 
 def _score_all(paths: list[Path], job: Job, target: Path, tables: Tables, *, dry_run: bool) -> None:

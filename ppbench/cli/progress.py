@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from ppbench.cli import output
 
-Advance = Callable[[int, str], None]
-"""How many more are done, and what is being done now."""
-
 _EVERY = 10.0
 """Seconds between two lines where stderr is no terminal."""
+_WINDOW, _ENOUGH = 30.0, 2.0
+"""Seconds that the rate is over, and from how many on it is told."""
+
+
+class Advance(Protocol):
+    """What is told of progress."""
+
+    def __call__(self, images: int, what: str, *, reused: bool = False) -> None:
+        """How many more are done, what is being done now, and whether they were done by an earlier process."""
+        ...
 
 
 @contextmanager
 def progress(total: int, done: int = 0) -> Iterator[Advance]:
-    """Yield what is told of progress; shows images per second and the time left.
+    """Yield what is told of progress; shows images per second, the time elapsed and the time left.
 
     Args:
         total: Images.
@@ -27,28 +36,67 @@ def progress(total: int, done: int = 0) -> Iterator[Advance]:
     if not console.is_terminal:
         yield _Lines(total, done).advance
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.completed:,} of {task.total:,} images", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %", markup=False),
-        TextColumn("{task.fields[rate]} images/s", markup=False),
-        TimeRemainingColumn(),
-        TextColumn("left", markup=False),
+        TextColumn("{task.fields[pace]}", markup=False),
         TextColumn("{task.description}", markup=False),
     )
+    pace = Pace(total, done)
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("", total=total, completed=done, rate="-")
-        start = time.monotonic()
+        task = bar.add_task("", total=total, completed=done, pace="")
 
-        def advance(images: int, what: str) -> None:
-            bar.update(task, advance=images, description=what)
-            shown = bar.tasks[0]
-            speed = shown.speed or (shown.completed - done) / max(time.monotonic() - start, 1e-3)
-            bar.update(task, rate=rate(speed))
+        def advance(images: int, what: str, *, reused: bool = False) -> None:
+            pace.add(images, reused=reused)
+            bar.update(task, advance=images, description=what, pace=pace.describe())
 
         yield advance
+
+
+class Pace:
+    """How fast this process is, over the last half minute, and what that means for the rest.
+
+    Args:
+        total: Images.
+        done: Images that were done before.
+        clock: Seconds.
+    """
+
+    def __init__(self, total: int, done: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.done, self._clock = total, done, clock
+        self._start = clock()
+        self._recent: deque[tuple[float, int]] = deque()
+        """Moments, and how many this process had done by then. Loading before the first images is no part of it."""
+        self._own = 0
+
+    def add(self, images: int, *, reused: bool = False) -> None:
+        """Count."""
+        self.done += images
+        if reused:
+            return
+        self._own += images
+        now = self._clock()
+        self._recent.append((now, self._own))
+        while len(self._recent) > 2 and now - self._recent[1][0] >= _WINDOW:
+            self._recent.popleft()
+
+    def speed(self) -> float | None:
+        """Images per second; None as long as it cannot be known; at the end that of the whole."""
+        if self.done >= self.total:
+            return self._own / max(self._clock() - self._start, 1e-3)
+        if not self._recent or (seconds := self._recent[-1][0] - self._recent[0][0]) < _ENOUGH:
+            return None
+        return (self._own - self._recent[0][1]) / seconds
+
+    def describe(self) -> str:
+        """``120 images/s, elapsed 0:00:12 · left about 0:01:10``; at the beginning the time elapsed alone."""
+        speed = self.speed()
+        fast = "" if speed is None else f"{rate(speed)} images/s, "
+        left = f" · left about {duration((self.total - self.done) / speed)}" if speed and self.done < self.total else ""
+        return f"{fast}elapsed {duration(self._clock() - self._start)}{left}"
 
 
 def rate(speed: float) -> str:
@@ -63,25 +111,18 @@ def duration(seconds: float) -> str:
 
 
 class _Lines:
-    """Progress for files and pipes. The rate leaves out the loading before the first images."""
+    """Progress for files and pipes."""
 
     def __init__(self, total: int, done: int) -> None:
-        self.total, self.done, self.first = total, done, 0
-        self.start = self.last = time.monotonic()
+        self._pace = Pace(total, done)
+        self._last = time.monotonic()
 
-    def advance(self, images: int, what: str) -> None:
+    def advance(self, images: int, what: str, *, reused: bool = False) -> None:
         """Count, and say so if it is time."""
-        self.done += images
-        now = time.monotonic()
-        if not self.first and self.done < self.total:
-            self.start, self.first = now, self.done
-        if self.done < self.total and now - self.last < _EVERY:
+        self._pace.add(images, reused=reused)
+        done, total, now = self._pace.done, self._pace.total, time.monotonic()
+        if done < total and now - self._last < _EVERY:
             return
-        self.last = now
-        speed = (self.done - self.first) / max(now - self.start, 1e-3)
-        left = duration((self.total - self.done) / speed) if speed else "?"
-        images_word = "image" if self.total == 1 else "images"
-        output.say(
-            f"{self.done:,} of {self.total:,} {images_word}, {rate(speed)} images/s, {left} left"
-            + (f", {what}" if what and self.done < self.total else "")
-        )
+        self._last = now
+        words = f"{done:,} of {total:,} {'image' if total == 1 else 'images'}, {self._pace.describe()}"
+        output.say(words + (f", {what}" if what and done < total else ""))

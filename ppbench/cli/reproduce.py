@@ -303,7 +303,9 @@ def _evaluation_progress(total: int) -> AbstractContextManager[Any]:
     @contextmanager
     def shown() -> Iterator[Any]:
         with progress(total) as advance:
-            yield lambda cell, images: advance(images, f"{cell[0]} {cell[1] or ''}".rstrip())
+            yield lambda cell, images: advance(
+                images, "" if cell is None else f"{cell[0]} {cell[1] or ''}".rstrip(), reused=cell is None
+            )
 
     return shown()
 

@@ -15,8 +15,8 @@ NEEDED_TO_PAIR = ("n", "ids_sha256")
 IDS = "ids"
 """The name under which that is allowed."""
 SAME_IMAGES = "Evaluate both on the same images: same --dataset, --limit and --seed."
-FREE = ("preprocessing",)
-"""Belongs to the model, and may differ as models do."""
+FREE = ("preprocessing", "unreadable")
+"""The first belongs to the model, and may differ as models do. The second says why the images are those they are."""
 FIELDS = tuple(name for name in Protocol.model_fields if name not in FREE)
 """What must be equal."""
 

@@ -20,13 +20,14 @@ from ppbench.evaluation.baseline import Baseline
 from ppbench.evaluation.devices import check_precision, choose_device, describe_device
 from ppbench.evaluation.enough import DecidedAgainst, Enough, NarrowEnough, metric_weights
 from ppbench.evaluation.heads import choose_head, class_subset, read_classes
-from ppbench.evaluation.loop import Advance, Settings, check_fits, evaluate_all
+from ppbench.evaluation.loop import Advance, Outcome, Settings, check_fits, evaluate_all
 from ppbench.evaluation.outputs import Output, Say, claimed, place, save
 from ppbench.evaluation.plausibility import doubtful
 from ppbench.evaluation.predictions import score_predictions
 from ppbench.evaluation.record import Identity, Result, identify, preprocessing, results
 from ppbench.evaluation.subjects import Subject, is_code, resolve_model
 from ppbench.evaluation.team import Team
+from ppbench.evaluation.unreadable import is_tolerable, unreadable_images
 from ppbench.files import check_writable, read_text
 from ppbench.launch import environment_number
 from ppbench.models.card import Card, CardOptions
@@ -136,6 +137,10 @@ class Evaluated(NamedTuple):
     """One per model; of an evaluation that was stopped, with the finished cells. None in processes but the first."""
     stopped_by: BaseException | None
     """What ended it early. Whoever called keeps the results, then raises this."""
+    unreadable: DataError | None = None
+    """Which images could not be read and are in no cell; None if all could. For whoever called to raise or to say."""
+    may_skip: bool = True
+    """Whether they are few enough to do without."""
 
 
 def prepare(job: Job, models: Sequence[str | Subject], progress: Callable[[int, int], None] | None = None) -> Prepared:
@@ -271,7 +276,7 @@ def measure(
         journals = [output.journal for output in outputs]
         outcome = evaluate_all(subjects, source, settings, advance, journals, team, enough)
         if not team.is_first:
-            return Evaluated([], outcome.stopped_by)
+            return Evaluated([], outcome.stopped_by, *_left_out(outcome, source))
         found = results(identities, outcome, source, settings, started, team.size)
         saved = (
             [
@@ -284,7 +289,16 @@ def measure(
     for identity, tally in zip(identities, outcome.tallies, strict=True):
         if outcome.stopped_by is None and (doubt := doubtful(tally, source.num_classes)):
             say(f"warning: {identity.model.name} {doubt}")
-    return Evaluated(saved or found, outcome.stopped_by)
+    return Evaluated(saved or found, outcome.stopped_by, *_left_out(outcome, source))
+
+
+def _left_out(outcome: Outcome, source: Source) -> tuple[DataError | None, bool]:
+    """What is to be said of unreadable images, and whether they may be skipped."""
+    if not outcome.unreadable:
+        return None, True
+    number, images = len({broken.place for broken in outcome.unreadable}), len(source.ids)
+    kept = 0 if outcome.images is None else int(outcome.images.sum())
+    return unreadable_images(outcome.unreadable, images, kept), is_tolerable(number, images)
 
 
 def _weights(identity: Identity) -> str:
@@ -353,6 +367,7 @@ def evaluate(
     force: bool = False,
     output: str | Path | None = None,
     weights_files: str | Path | Sequence[str | Path] = (),
+    skip_unreadable: bool = False,
 ) -> Run:
     """Measure one model on one dataset.
 
@@ -383,6 +398,8 @@ def evaluate(
             had finished when it was interrupted is used again.
         weights_files: Of a network of your own code: files that decide its outputs beside the tensors that torch knows
             of, such as the ``.onnx`` file of a session that a module holds. They are part of the weights' hash.
+        skip_unreadable: Whether images that cannot be read, at most half of all, are no error. They are left out of
+            every cell, and ``run.protocol.unreadable`` names them.
 
     Returns:
         The run, complete.
@@ -416,10 +433,12 @@ def evaluate(
         force=force,
         weights_files=tuple(map(Path, [weights_files] if isinstance(weights_files, str | Path) else weights_files)),
     )
-    found, stopped_by = measure(prepare(job, [_as_subject(model, card)]), Path(output) if output else None)
-    if stopped_by is not None:
-        raise stopped_by
-    return found[0].run
+    evaluated = measure(prepare(job, [_as_subject(model, card)]), Path(output) if output else None)
+    if evaluated.stopped_by is not None:
+        raise evaluated.stopped_by
+    if evaluated.unreadable is not None and not (skip_unreadable and evaluated.may_skip):
+        raise evaluated.unreadable
+    return evaluated.results[0].run
 
 
 def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str | Subject:

@@ -59,13 +59,20 @@ class Enough(ABC):
         """Whether all images of a record are of one chunk, so that it is counted or not as a whole."""
         return len(np.unique(self._chunk_of[record.places])) == 1
 
-    def is_reached(self, tallies: Sequence[Tally]) -> bool:
-        """Look at the chunks that are finished since the last time, one by one, and say whether enough is known."""
+    def is_reached(self, tallies: Sequence[Tally], readable: NDArray[np.bool_] | None = None) -> bool:
+        """Look at the chunks that are finished since the last time, one by one, and say whether enough is known.
+
+        Args:
+            tallies: One per model.
+            readable: ``(n,)``: the images but those that could not be read, which are not waited for. None: all.
+        """
         while not self._reached and self._looks < len(self.chunks):
             chunk = self.chunks[self._looks]
+            if readable is not None:
+                chunk = chunk[readable[chunk]]
             if not all(tally.done[:, chunk].all() for tally in tallies):
                 break
-            for sequence, tally in zip(self._sequences, tallies, strict=True):
+            for sequence, tally in zip(self._sequences, tallies, strict=True) if len(chunk) else ():
                 sequence.add(self._values(tally, chunk), self._strata[chunk])
             self._looks += 1
             self._reached = all(self._is_enough(sequence) for sequence in self._sequences)

@@ -4,8 +4,11 @@ A text file beside the run file: a first line that says of which measurement it 
 images of one cell), each with its checksum. Lines are appended and handed to the system at once, so that a killed
 process loses none, and flushed to the disk every other second, so that a loss of power costs seconds.
 
-A measurement is known by its content (`key`), never by its name. A piece counts only if the files that its images
-came from are as they were.
+A measurement is known by its content (`key`), never by its name. Which images there are is no part of that: before
+the pieces of a set of images stands a line that names these, and where the set is another the next time, what is known
+of the images that stay is used again. An image's result counts only if the file that it came from is as it was.
+
+Version 1 had sums over the images of a piece in place of a result for each. It is read: its pieces count as a whole.
 """
 
 from __future__ import annotations
@@ -19,23 +22,33 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.source import Cell
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.tally import SUMS, Record, adds_up
+from ppbench.evaluation.tally import SUMS, Record, adds_up, sums_of
 from ppbench.files import try_lock
 from ppbench.parsing import parse_json
 
-VERSION = 1
+VERSION = 2
+_IMAGES = frozenset({"n", "ids_sha256", "fingerprint"})
+"""Names in the key that tell which images there are: a journal of version 1 is of these alone."""
 _SYNC = 2.0
 """Seconds between two flushes to the disk."""
 
 Key = Mapping[str, Any]
 """All that tells one measurement from another, JSON values by name."""
+
+
+class Images(NamedTuple):
+    """The images of a measurement."""
+
+    ids: Sequence[str]
+    labels: Sequence[int]
+
 
 Stamps = Callable[[Cell], NDArray[np.uint64]]
 """Of a cell, ``(n,)``: a number per image that changes when its file does."""
@@ -49,6 +62,7 @@ class Journal:
         key: Of the measurement.
         cells: That are wanted now; what is known of others stays in the file.
         stamps: Of the images of these cells.
+        images: Which ones they are.
         fresh: Whether to begin anew whatever the file holds.
 
     Raises:
@@ -56,8 +70,18 @@ class Journal:
         DataError: If the file cannot be written.
     """
 
-    def __init__(self, path: Path, key: Key, cells: Collection[Cell], stamps: Stamps, *, fresh: bool = False) -> None:
+    def __init__(
+        self, path: Path, key: Key, cells: Collection[Cell], stamps: Stamps, images: Images, *, fresh: bool = False
+    ) -> None:
         self.path, self._key, self._cells, self._stamps = path, dict(key), set(cells), stamps
+        self._images = images
+        self._place_of = {name: place for place, name in enumerate(images.ids)}
+        self._now: NDArray[np.int64] | None = None
+        """Of the images that the last lines read are of, where each is now; -1 of those that are gone."""
+        self._are_same = False
+        """Whether they are these images, in this order."""
+        self._of = _hash_of(images.ids)
+        """Of the images that the last lines read are of."""
         self._known: dict[Cell, NDArray[np.uint64]] = {}
         self._taken: dict[Cell, NDArray[np.bool_]] = {}
         self.records: list[Record] = []
@@ -76,6 +100,10 @@ class Journal:
             if end == 0:
                 self.records = []
                 self._append([_line({"journal": VERSION, "key": self._key})])
+            if end == 0 or not self._are_same:
+                named = {"ids": list(images.ids), "labels": [int(label) for label in images.labels]}
+                self._append([_line({"images": named})])
+            self._of = _hash_of(images.ids)
         except OSError as error:
             self.close()
             raise _cannot_write(path, error) from error
@@ -125,18 +153,22 @@ class Journal:
             if not first.endswith(b"\n"):  # nothing was finished
                 return 0
             head = _content(first)
-            self.why = "it is damaged" if head is None else self._other(head)
-            if self.why is not None:
+            self.why = "it is damaged" if head is None else _other(head, self._key)
+            if head is None or self.why is not None:
                 return 0
             end, changed, damaged = file.tell(), 0, 0
+            self._are_same = head["journal"] == 1
             while (line := file.readline()).endswith(b"\n"):  # a kill may have torn the last one
                 end = file.tell()
                 entry = _content(line)
+                if entry is not None and "images" in entry:
+                    damaged += not self._take_images(entry["images"])
+                    continue
                 record = None if entry is None else _record(entry)
-                if entry is None or record is None or not self._fits(record):
+                if entry is None or record is None or not self._fits(record, entry):
                     damaged += 1
                 else:
-                    changed += self._take(record, entry.get("stamp"))
+                    changed += self._take(record, entry)
         reasons = [f"{damaged:,} line{'s are' if damaged != 1 else ' is'} damaged"] if damaged else []
         reasons += (
             [f"the files of {changed:,} image{'s' if changed != 1 else ''} were changed since"] if changed else []
@@ -144,58 +176,91 @@ class Journal:
         self.why = " and ".join(reasons) or None
         return end
 
-    def _fits(self, record: Record) -> bool:
-        """Whether a record is of images that there are, each once."""
+    def _fits(self, record: Record, entry: Mapping[str, Any]) -> bool:
+        """Whether a record is of images that the lines before it name, each once."""
+        if "stamp" not in entry and entry.get("of") != self._of:
+            return False
         if record.cell not in self._cells:
             return True
-        places, images = record.places, len(self._stamps_of(record.cell))
+        places, images = record.places, len(self._place_of) if self._now is None else len(self._now)
         return bool(((places >= 0) & (places < images)).all()) and len(np.unique(places)) == len(places)
 
-    def _take(self, record: Record, stamp: object) -> int:
+    def _take(self, record: Record, entry: Mapping[str, Any]) -> int:
         """Use a line again, if it can be; how many of its images were changed since."""
         if record.cell not in self._cells:
             return 0
-        if stamp != self._stamp(record):
-            return len(record.places)
-        if self._is_new(record):
-            self.records.append(record)
-        return 0
+        if self._now is not None:
+            record = record._replace(places=self._now[record.places])
+        there = record.places >= 0
+        same = there & self._are_unchanged(record, entry)
+        # Files that were changed and then put back make two lines of an image, of which one counts.
+        kept = record.part(same & ~self._taken[record.cell][record.places])
+        if kept is not None and len(kept.places):
+            self._taken[record.cell][kept.places] = True
+            self.records.append(kept)
+        if kept is None and not same[there].all():  # the sums of the others are not known
+            return int(np.count_nonzero(there))
+        return int(np.count_nonzero(there & ~same))
 
-    def _other(self, head: Mapping[str, Any]) -> str | None:
-        """What tells another measurement from this one, in words."""
-        if head.get("journal") != VERSION:
-            return "it is of another version of ppbench"
-        if self._key.get("weights") is None:
-            return "it is not known whether it is of the same weights"
-        there = head.get("key")
-        if not isinstance(there, dict):
-            return "it is damaged"
-        names = [name for name in {**there, **self._key} if there.get(name) != self._key.get(name)]
-        return f"it is of another measurement ({', '.join(names)} differ{'s' * (len(names) == 1)})" if names else None
+    def _are_unchanged(self, record: Record, entry: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """``(n,)``: which images of a record come from a file that is as it was."""
+        if "stamp" in entry:  # version 1
+            same = entry["stamp"] == zlib.crc32(self._stamps_of(record.cell)[record.places].tobytes())
+            return np.full(len(record.places), same)
+        return _unpack(entry["stamps"], np.uint32, len(record.places)) == self._short_stamps(record)
 
-    def _is_new(self, record: Record) -> bool:
-        """Whether no earlier line has one of the images: files that were changed and then put back make two count."""
-        taken = self._taken.setdefault(record.cell, np.zeros(len(self._known[record.cell]), np.bool_))
-        is_new = not taken[record.places].any()
-        taken[record.places] |= is_new
-        return is_new
-
-    def _stamp(self, record: Record) -> int:
-        return zlib.crc32(self._stamps_of(record.cell)[record.places].tobytes())
+    def _take_images(self, named: object) -> bool:
+        """Find the images that the next lines are of among those there are now; False if the line names none."""
+        ids, labels = (named.get("ids"), named.get("labels")) if isinstance(named, dict) else (None, None)
+        if not (isinstance(ids, list) and isinstance(labels, list) and len(ids) == len(labels)):
+            return False
+        if not all(isinstance(name, str) for name in ids):
+            return False
+        here = [self._place_of.get(name, -1) for name in ids]
+        # An image with another label has another result.
+        known = self._images.labels
+        now = [place if place >= 0 and known[place] == label else -1 for place, label in zip(here, labels, strict=True)]
+        self._now, self._of = np.array(now, np.int64), _hash_of(ids)
+        self._are_same = now == list(range(len(self._place_of)))
+        return True
 
     def _stamps_of(self, cell: Cell) -> NDArray[np.uint64]:
         if cell not in self._known:
             self._known[cell] = self._stamps(cell)
+            self._taken[cell] = np.zeros(len(self._known[cell]), np.bool_)
         return self._known[cell]
 
+    def _short_stamps(self, record: Record) -> NDArray[np.uint32]:
+        """``(n,)``: of the stamps of a record's images, the lower half."""
+        return self._stamps_of(record.cell)[record.places].astype(np.uint32)
+
     def _entry(self, record: Record) -> dict[str, Any]:
+        apart = record.scores is not None
         return {
             "cell": list(record.cell),
+            "of": self._of,
             "places": _pack_places(record.places),
             "right": base64.b64encode(np.packbits(record.right).tobytes()).decode(),
-            "sums": None if record.sums is None else record.sums.tolist(),
-            "stamp": self._stamp(record),
+            "sums": None if record.sums is None or apart else record.sums.tolist(),
+            "scores": _pack(record.scores) if record.scores is not None else None,
+            "long": record.scores is not None and record.scores.dtype == np.int64,
+            "stamps": _pack(self._short_stamps(record)),
         }
+
+
+def _other(head: Mapping[str, Any], key: Key) -> str | None:
+    """What tells the measurement of a journal with this first line from another one, in words."""
+    version, there = head.get("journal"), head.get("key")
+    if version not in (1, VERSION):
+        return "it is of another version of ppbench"
+    if key.get("weights") is None:
+        return "it is not known whether it is of the same weights"
+    if not isinstance(there, dict):
+        return "it is damaged"
+    # Version 1 was of one set of images, which tells their classes too.
+    compared = {*there, *key} - ({"class_names"} if version == 1 else _IMAGES)
+    names = [name for name in {**there, **key} if name in compared and there.get(name) != key.get(name)]
+    return f"it is of another measurement ({', '.join(names)} differ{'s' * (len(names) == 1)})" if names else None
 
 
 def is_of(path: Path, key: Key) -> bool:
@@ -205,9 +270,7 @@ def is_of(path: Path, key: Key) -> bool:
             head = _content(file.readline())
     except OSError:
         return True
-    if head is None:
-        return True
-    return head.get("journal") == VERSION and head.get("key") == dict(key) and key.get("weights") is not None
+    return head is None or _other(head, key) is None
 
 
 def _claim(path: Path) -> FileIO:
@@ -262,12 +325,42 @@ def _record(entry: Mapping[str, Any]) -> Record | None:
         places = _unpack_places(entry["places"], most=8 * len(packed))
         right = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(places)).astype(bool)
         sums = None if entry["sums"] is None else np.array(entry["sums"], np.int64)
-    except (KeyError, TypeError, ValueError, OverflowError):
+        scores = None
+        if entry.get("scores") is not None:
+            kind = np.int64 if entry["long"] else np.int32
+            scores = _unpack(entry["scores"], kind, 3 * len(places)).reshape(3, -1)
+            right, sums = scores[0] == 0, sums_of(scores)
+        if "stamp" not in entry:
+            _unpack(entry["stamps"], np.uint32, len(places))
+    except (KeyError, TypeError, ValueError, OverflowError, zlib.error):
         return None
     if not (isinstance(corruption, str) and isinstance(severity, int)) or (sums is not None and sums.shape != (SUMS,)):
         return None
-    record = Record((corruption, severity), places, right, sums)
+    record = Record((corruption, severity), places, right, sums, scores)
     return record if adds_up(record) else None
+
+
+def _pack(values: NDArray[Any]) -> str:
+    """Low byte first, compressed."""
+    return base64.b64encode(zlib.compress(values.astype(values.dtype.newbyteorder("<")).tobytes(), 1)).decode()
+
+
+def _unpack(packed: str, kind: type[np.integer], count: int) -> NDArray[Any]:
+    """``(count,)``.
+
+    Raises:
+        ValueError: If it holds more, or less.
+    """
+    size = count * np.dtype(kind).itemsize
+    content = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), size + 1)
+    if len(content) != size:
+        raise ValueError(f"it does not hold {count} numbers")
+    return np.frombuffer(content, np.dtype(kind).newbyteorder("<")).astype(kind)
+
+
+def _hash_of(ids: Sequence[str]) -> int:
+    """By which a piece tells the images that its places are of: so that a damaged line never shifts them."""
+    return zlib.crc32("\n".join(ids).encode("utf-8", "surrogateescape"))
 
 
 def _pack_places(places: NDArray[np.int64]) -> list[int] | dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +30,8 @@ from ppbench.evaluation.team import LostProcessError, Team
 from ppbench.run import Stopping, expected_cells
 from ppbench.vocabulary import C15, SEVERITIES
 
-Advance = Callable[[Cell, int], None]
-"""Called now and then with a cell and how many more of its images have been through a model."""
+Advance = Callable[[Cell | None, int], None]
+"""Called now and then with a cell and how many more of its images went through a model; None: earlier, in others."""
 
 _FLUSH = 0.5
 """Seconds after which scores are fetched from the device and written down."""
@@ -77,10 +77,12 @@ class Outcome(NamedTuple):
     """What kept it from finishing. Whoever called keeps the tallies' finished cells, then raises this."""
     seconds: float
     """From the first image to the last."""
-    visited: NDArray[np.bool_] | None = None
-    """``(n,)``: of an evaluation that stopped because it knew enough, the images it is of; None: all."""
+    images: NDArray[np.bool_] | None = None
+    """``(n,)``: those it is of, where some were not visited, because enough was known, or unreadable; None: all."""
     stoppings: Sequence[Stopping] | None = None
     """Per subject, how one ended that was to stop as soon as it knew enough."""
+    unreadable: Sequence[Broken] = ()
+    """The images that could not be read, each as often as there are reasons. They are left out of every cell."""
 
 
 def cells_of(source: Source, settings: Settings) -> list[Cell]:
@@ -107,8 +109,8 @@ def evaluate_all(
     """Measure all ``subjects`` on the same images; every image is loaded and corrupted once for all of them.
 
     Models are put into eval mode and moved to the device. What the journals hold is not done again. Images that cannot
-    be read are left out and told at the end. Ctrl-C, or logits that are not finite, end the evaluation early. In all
-    these cases the cells that are finished are kept.
+    be read in one cell are left out of all, so that every cell is of the same images. Ctrl-C, or logits that are not
+    finite, end the evaluation early. The cells that are finished are kept.
 
     Args:
         subjects: Models with their cards; all take the source's images.
@@ -128,12 +130,19 @@ def evaluate_all(
     with full_precision(), _threads_to_spare(settings, source.size):
         stopped_by = work.run()
     seconds = round(time.perf_counter() - clock, 3)
-    if enough is None or stopped_by is not None or not work.tallies:
-        return Outcome(work.tallies, stopped_by, seconds)
-    enough.is_reached(work.tallies)
-    visited = enough.visited()
-    pairs = zip(work.tallies, work.records, strict=True)
-    return Outcome([t.narrowed(visited, r) for t, r in pairs], None, seconds, visited, enough.stoppings())
+    unreadable = work.unreadable()
+    if not work.tallies:
+        return Outcome([], stopped_by, seconds, unreadable=unreadable)
+    images, stoppings = work.readable(), None
+    if enough is not None and stopped_by is None:
+        enough.is_reached(work.tallies, images)
+        images, stoppings = images & enough.visited(), enough.stoppings()
+    if images.all():
+        return Outcome(work.tallies, stopped_by, seconds, None, stoppings)
+    for tally in work.tallies:
+        images = tally.separable(images)
+    tallies = [tally.narrowed(images) for tally in work.tallies]
+    return Outcome(tallies, stopped_by, seconds, images, stoppings, unreadable)
 
 
 def check_fits(subject: Subject, source: Source, settings: Settings) -> Head:
@@ -173,20 +182,22 @@ class _Evaluation:
         self._cells = cells_of(source, settings)
         self._queue = _Queue(settings.device)
         self._plausible = Plausibility(source.num_classes, off=settings.force)
-        self._broken: dict[Broken, set[Cell]] = {}
+        self._broken: set[Broken] = set()
+        self._untold: set[Broken] = set()
+        """Those that the first process has not been told of."""
         self._error: PpbenchError | None = None
         self._running = team.size - 1
         """Other processes that have not yet said that they are done; the first process counts them."""
         images = len(source.ids)
         self.tallies = [Tally(self._cells, images) for _ in subjects if team.is_first]
-        self.records: list[list[Record]] = [[] for _ in self.tallies]
-        """All that is in the tallies, where not all of it may count in the end."""
         self._own = np.zeros((len(subjects), len(self._cells), 1 + SUMS), np.int64)
         """What this process has added to the tallies in this run."""
         for tally, journal in zip(self.tallies, self._journals, strict=False):
-            self._add(tally, [record for record in journal.records if enough is None or enough.fits(record)])
+            for record in journal.records:
+                if enough is None or record.scores is not None or enough.fits(record):
+                    tally.add(record)
             if journal.records:
-                self._advance(self._cells[0], int(np.count_nonzero(tally.done)))
+                self._advance(None, int(np.count_nonzero(tally.done)))
         self._before = [tally.totals() for tally in self.tallies]
         self._done: list[Missing] = team.share([tally.done.copy() for tally in self.tallies])
 
@@ -212,13 +223,24 @@ class _Evaluation:
             self._tell(reason)
             raise
         if not self._team.is_first:
-            self._team.send(_Message(error=self._error, broken=self._broken, done=True))
+            self._team.send(_Message(error=self._error, broken=self._untold, done=True))
         while self._team.is_first and self._running:
             self._receive()
             time.sleep(0.01)
+        self._broken = self._team.share(self._broken)
         if self._team.share(self._error is None):
             self._check_total()
-        return self._error or self._unreadable()
+        return self._error
+
+    def unreadable(self) -> list[Broken]:
+        """Why images could not be read, by their places."""
+        return sorted(self._broken)
+
+    def readable(self) -> NDArray[np.bool_]:
+        """``(n,)``: the images but those that could not be read."""
+        readable = np.ones(len(self._source.ids), np.bool_)
+        readable[[broken.place for broken in self._broken]] = False
+        return readable
 
     def _tell(self, reason: Exception) -> None:
         """Before this process ends by an error that is not the user's: the first one would wait for it."""
@@ -279,7 +301,8 @@ class _Evaluation:
         wanted = ~self._done[subject][self._cells.index(batch.cell), batch.places]
         for broken in batch.broken:
             wanted &= batch.places != broken.place
-            self._broken.setdefault(broken, set()).add(batch.cell)
+        self._untold |= {*batch.broken} - self._broken
+        self._broken |= self._untold
         return wanted
 
     def _keep_what_is_scored(self) -> None:
@@ -304,33 +327,28 @@ class _Evaluation:
         if self._team.is_first:
             self._take(records)
             self._receive()
-        elif records:
-            self._team.send(_Message(records=records))
+        elif records or self._untold:
+            self._team.send(_Message(records=records, broken=self._untold))
+            self._untold = set()
 
     def _take(self, records: Sequence[tuple[int, Record]]) -> None:
         """In the first process: count and write down what was found."""
         for subject, tally in enumerate(self.tallies):
             new = [record for other, record in records if other == subject]
-            self._add(tally, new)
+            for record in new:
+                tally.add(record)
             if self._journals and new:
                 self._journals[subject].add(new)
             self._plausible.check(self._subjects[subject].name, tally)
-        if self._enough is not None and records and self._enough.is_reached(self.tallies):
+        if self._enough is not None and records and self._enough.is_reached(self.tallies, self.readable()):
             self._team.stop()
         for _, record in records:
             self._advance(record.cell, len(record.places))
 
-    def _add(self, tally: Tally, records: Sequence[Record]) -> None:
-        for record in records:
-            tally.add(record)
-        if self._enough is not None:
-            self.records[next(n for n, other in enumerate(self.tallies) if other is tally)].extend(records)
-
     def _receive(self) -> None:
         """In the first process: take in what the others have found."""
         for message in self._team.receive():
-            for broken, cells in message.broken.items():
-                self._broken.setdefault(broken, set()).update(cells)
+            self._broken |= message.broken
             self._running -= message.done
             if message.error is not None:
                 self._end_with(message.error)
@@ -342,22 +360,6 @@ class _Evaluation:
     def _end_with(self, reason: PpbenchError) -> None:
         self._error = self._error or reason
         self._team.stop()
-
-    def _unreadable(self) -> DataError | None:
-        """The error that names the images that could not be read; None if there are none."""
-        if not self._broken:
-            return None
-        lines = sorted({f"{reason}. {mend}" for _, reason, mend in self._broken})
-        more = [f"and {len(lines) - _NAMED:,} more"] if len(lines) > _NAMED else []
-        number = len({one.place for one in self._broken})
-        whole = len(self.tallies[0].finished()) if self.tallies else 0
-        return DataError(
-            f"{number:,} of {len(self._source.ids):,} images could not be read; {whole} of {len(self._cells)} cells "
-            "have all their images",
-            "\n".join(
-                [*lines[:_NAMED], *more, "All else is kept. Mend them: the same command then does what is missing."]
-            ),
-        )
 
     def _check_total(self) -> None:
         """What all processes say they have counted must be what has arrived."""
@@ -372,7 +374,7 @@ class _Message(NamedTuple):
 
     records: Sequence[tuple[int, Record]] = ()
     """With the subjects they are of."""
-    broken: dict[Broken, set[Cell]] = {}  # noqa: RUF012 (never changed)
+    broken: Set[Broken] = frozenset()
     error: PpbenchError | None = None
     done: bool = False
 
@@ -460,7 +462,3 @@ def _threads_to_spare(settings: Settings, size: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-_NAMED = 20
-"""Broken images told one by one."""

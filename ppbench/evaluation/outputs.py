@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ppbench.data.source import Source
 from ppbench.errors import PpbenchError
-from ppbench.evaluation.journal import Journal, Key, is_of
+from ppbench.evaluation.journal import Images, Journal, Key, is_of
 from ppbench.evaluation.loop import Settings, cells_of
 from ppbench.evaluation.record import Identity, Result
 from ppbench.run import Run, read_run, write_run
@@ -60,7 +60,8 @@ def claimed(
 def save(output: Output, result: Result, say: Say) -> Run:
     """Write the finished cells, destroying no other result, and say where they are.
 
-    A complete run is never replaced by an interrupted one. The journal is removed once it has nothing more to tell.
+    A complete run is never replaced by an interrupted one, nor by one without the images that could not be read. The
+    journal is removed once it has nothing more to tell.
 
     Raises:
         DataError: If they cannot be written; the journal is then kept.
@@ -68,11 +69,11 @@ def save(output: Output, result: Result, say: Say) -> Run:
     run, bits, keys = result
     path, journal = output
     if run.cells:
-        if run.status != "complete" and _is_complete(path):
-            path = path.with_name(f"{path.stem}.interrupted.json")
+        if _wholeness(run) < _wholeness_of(path):
+            path = path.with_name(f"{path.stem}.{'partial' if run.status == 'complete' else 'interrupted'}.json")
         run = write_run(path, run, bits, keys)
         say(f"wrote {path}" + ("" if run.status == "complete" else f" (interrupted: {len(run.cells)} finished cells)"))
-    if run.status == "complete":
+    if _wholeness(run) == _WHOLE:
         journal.remove()
     return run
 
@@ -88,7 +89,8 @@ def place(target: Path, identity: Identity, key: Key) -> Path:
 def _claim(target: Path, identity: Identity, source: Source, settings: Settings, say: Say, fresh: bool) -> Output:
     key = identity.key(settings)
     path = place(target, identity, key)
-    return Output(path, Journal(_journal(path), key, cells_of(source, settings), source.stamps, fresh=fresh))
+    images = Images(source.ids, source.labels.tolist())
+    return Output(path, Journal(_journal(path), key, cells_of(source, settings), source.stamps, images, fresh=fresh))
 
 
 def _journal(path: Path) -> Path:
@@ -109,8 +111,11 @@ def _say_reused(output: Output, source: Source, settings: Settings, say: Say) ->
     for record in journal.records:
         done[record.cell] = done.get(record.cell, 0) + len(record.places)
     whole = sum(number == images for number in done.values())
-    share = sum(done.values()) / (cells * images)
-    say(f"reused {whole} of {cells} cells, {100 * share:.0f} % of all image evaluations, for {path}")
+    known = sum(done.values())
+    say(
+        f"reused {known:,} of {cells * images:,} image evaluations, {100 * known / (cells * images):.0f} % "
+        f"({whole} of {cells} cells are finished), for {path}"
+    )
 
 
 def _numbered(path: Path) -> Iterator[Path]:
@@ -130,14 +135,28 @@ def _is_free(path: Path, identity: Identity, key: Key) -> bool:
         there = read_run(path)
     except PpbenchError:
         return False
-    return there.protocol == identity.protocol and there.model.has_weights_of(identity.model.weights_sha256)
-
-
-def _is_complete(path: Path) -> bool:
-    try:
-        return read_run(path).status == "complete"
-    except PpbenchError:
+    if not there.model.has_weights_of(identity.model.weights_sha256):
         return False
+    # What is not whole has all that it has in the journal beside it, whichever images there were then.
+    return there.protocol == identity.protocol or (_wholeness(there) < _WHOLE and _journal(path).exists())
+
+
+_WHOLE = 2
+
+
+def _wholeness(run: Run) -> int:
+    """Of two runs the one with more is not replaced by the one with less; `_WHOLE`: nothing is missing."""
+    if run.status != "complete":
+        return 0
+    return 1 if run.protocol.unreadable else _WHOLE
+
+
+def _wholeness_of(path: Path) -> int:
+    """Of the run file at ``path``; below that of any run if there is none."""
+    try:
+        return _wholeness(read_run(path))
+    except PpbenchError:
+        return -1
 
 
 def _file_name(name: str) -> str:

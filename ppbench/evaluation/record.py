@@ -48,6 +48,8 @@ class Identity(NamedTuple):
     protocol: Protocol
     fingerprint: str = ""
     """Of the images, whichever cells are wanted."""
+    class_names: str = ""
+    """SHA-256 of the names of the images' classes, in order."""
     code: str = ""
     """SHA-256 of the user's own code that the network is made of; empty if there is none."""
     values: str = ""
@@ -57,12 +59,13 @@ class Identity(NamedTuple):
 
     def key(self, settings: Settings) -> dict[str, Any]:
         """All that tells its results from another measurement's, by name; which cells are wanted does not."""
-        left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint"}
+        left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint", "unreadable"}
         return {
             "weights": self.model.weights_sha256,
             "card": self.model.card,
             **self.protocol.model_dump(mode="json", exclude=left_out),
             "fingerprint": self.fingerprint,
+            "class_names": self.class_names,
             "code": self.code,
             **({"values": self.values} if self.values else {}),
             "device": settings.device.type,
@@ -88,8 +91,8 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
         card=card.model_dump(mode="json", exclude_none=True),
     )
     measured = protocol(source, settings, preprocessing(subject, source, settings), classes)
-    code = code_hash(subject.model)
-    return Identity(model, measured, source.fingerprint(), code, weights.values, weights.unknown)
+    names, code = ids_hash(source.class_names), code_hash(subject.model)
+    return Identity(model, measured, source.fingerprint(), names, code, weights.values, weights.unknown)
 
 
 def _weights(subject: Subject, settings: Settings) -> Weights:
@@ -188,9 +191,10 @@ def results(
     )
     stoppings: Sequence[Stopping | None] = outcome.stoppings or [None] * len(identities)
     ids = source.ids
-    if outcome.visited is not None:
-        ids = [name for name, visited in zip(source.ids, outcome.visited, strict=True) if visited]
-        identities = [_narrowed(identity, ids) for identity in identities]
+    if outcome.images is not None and outcome.images.any():
+        ids = [name for name, is_in in zip(source.ids, outcome.images, strict=True) if is_in]
+        unreadable = tuple(source.ids[place] for place in sorted({broken.place for broken in outcome.unreadable}))
+        identities = [_narrowed(identity, ids, unreadable) for identity in identities]
     keys = image_keys(ids)
     return [
         _result(identity, tally, keys, provenance, stopping)
@@ -198,9 +202,10 @@ def results(
     ]
 
 
-def _narrowed(identity: Identity, ids: Sequence[str]) -> Identity:
-    """Of the images that were visited alone."""
-    protocol = identity.protocol.model_copy(update={"n": len(ids), "ids_sha256": ids_hash(ids)})
+def _narrowed(identity: Identity, ids: Sequence[str], unreadable: tuple[str, ...]) -> Identity:
+    """Of some of the images alone."""
+    update = {"n": len(ids), "ids_sha256": ids_hash(ids), "unreadable": unreadable or None}
+    protocol = identity.protocol.model_copy(update=update)
     return identity._replace(protocol=protocol)
 
 

@@ -6,7 +6,7 @@ process they were made leaves no trace. Free of torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,18 @@ class Record(NamedTuple):
     """``(n,)`` whether the label came first."""
     sums: NDArray[np.int64] | None
     """``(SUMS,)`` over these images; None if only the predicted classes are known."""
+    scores: NDArray[np.integer] | None = None
+    """``(3, n)`` as `ppbench.evaluation.scores.score` gives them; None if only the sums are known."""
+
+    def part(self, keep: NDArray[np.bool_]) -> Record | None:
+        """Of some of the images ``(n,)`` alone; None if the sums over these are not known."""
+        if keep.all():
+            return self
+        if self.sums is not None and self.scores is None:
+            return None
+        scores = None if self.scores is None else self.scores[:, keep]
+        sums = None if scores is None else sums_of(scores)
+        return Record(self.cell, self.places[keep], self.right[keep], sums, scores)
 
 
 class Tally:
@@ -46,6 +58,7 @@ class Tally:
         self.right = np.zeros((len(cells), images), np.bool_)
         self._sums = np.zeros((len(cells), SUMS), np.int64)
         self._counted = True
+        self._records: list[Record] = []
         self._number = {cell: number for number, cell in enumerate(self.cells)}
 
     def add(self, record: Record) -> None:
@@ -59,26 +72,41 @@ class Tally:
             self._counted = False
         else:
             self._sums[number] += record.sums
+        self._records.append(record)
 
-    def narrowed(self, images: NDArray[np.bool_], records: Iterable[Record]) -> Tally:
-        """The same of some images ``(n,)`` alone.
+    def separable(self, images: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The largest part ``(n,)`` of some images that the tally can be `narrowed` to.
 
-        Args:
-            images: All cells of which are done.
-            records: All that were added, each of which is of these images, or of none of them.
+        It is all of them but where a record of an old journal, of which the sums alone are known, has images that are
+        not among them: then its others are not either.
         """
+        whole = images.copy()
+        while any(self._cut(record, whole) for record in self._records):
+            for record in self._records:
+                if self._cut(record, whole):
+                    whole[record.places] = False
+        return whole
+
+    def _cut(self, record: Record, images: NDArray[np.bool_]) -> bool:
+        """Whether a record whose images cannot be told apart has some of these and some others."""
+        inside = images[record.places]
+        return bool(inside.any()) and record.part(inside) is None
+
+    def narrowed(self, images: NDArray[np.bool_]) -> Tally:
+        """The same of some images ``(n,)`` alone, to which it is `separable`."""
         kept = Tally(self.cells, int(images.sum()))
         number = np.cumsum(images) - 1
-        for record in records:
-            if images[record.places].all():
-                kept.add(record._replace(places=number[record.places]))
-        if not kept.done.all():
-            raise RuntimeError("images are done in some of their cells only")
+        for record in self._records:
+            inside = images[record.places]
+            if (part := record.part(inside)) is None and inside.any():
+                raise RuntimeError("the sums over some of these images are not known")
+            if part is not None and len(part.places):
+                kept.add(part._replace(places=number[part.places]))
         return kept
 
     def finished(self) -> list[CellKey]:
         """The cells all of whose images are known, in order."""
-        return [cell for cell, done in zip(self.cells, self.done, strict=True) if done.all()]
+        return [cell for cell, done in zip(self.cells, self.done, strict=True) if len(done) and done.all()]
 
     def totals(self) -> NDArray[np.int64]:
         """``(cells, 1 + SUMS)``: images right, then the sums, of the images known so far."""
@@ -142,7 +170,7 @@ def count(cell: CellKey, places: NDArray[np.int64], scores: NDArray[np.int64]) -
     Raises:
         DataError: If the network gave a logit that is not a finite number.
     """
-    rank, nll, confidence = scores
+    rank, nll, _ = scores
     useless = (rank < 0) | (nll < 0) | (nll > _WORST)
     if useless.any():
         raise DataError(
@@ -150,6 +178,13 @@ def count(cell: CellKey, places: NDArray[np.int64], scores: NDArray[np.int64]) -
             f"{cell[0]}/{cell[1]}",
             "Its weights are damaged, the preprocessing is not the one it was trained with, or --precision is too low.",
         )
+    compact = scores.astype(np.int32) if scores.max(initial=0) <= np.iinfo(np.int32).max else scores
+    return Record(cell, places, rank == 0, sums_of(scores), compact)
+
+
+def sums_of(scores: NDArray[np.integer]) -> NDArray[np.int64]:
+    """``(SUMS,)`` over the images of scores ``(3, n)``."""
+    rank, nll, confidence = scores.astype(np.int64)
     right = rank == 0
     bins = np.clip(-(-confidence * CALIBRATION_BINS // MICRO) - 1, 0, CALIBRATION_BINS - 1)
     per_bin = [
@@ -158,4 +193,4 @@ def count(cell: CellKey, places: NDArray[np.int64], scores: NDArray[np.int64]) -
         np.bincount(bins, confidence, CALIBRATION_BINS).astype(np.int64),  # exact: far below 2^53
     ]
     sums = np.concatenate([[np.count_nonzero(rank < 5), nll.sum()], *per_bin])
-    return Record(cell, places, right, sums.astype(np.int64))
+    return sums.astype(np.int64)

@@ -144,10 +144,13 @@ class Accuracies:
 
     @property
     def images(self) -> str | None:
-        """``"500 of 2000"`` if only some of the images of these classes were evaluated, else None."""
+        """``"500 of 2000"`` if only some of the images of these classes were evaluated, else None.
+
+        ``"9 of 11 images"`` if some could not be read.
+        """
         if self.protocol is None or self.protocol.n == self.protocol.total:
             return None
-        return f"{self.protocol.n} of {self.protocol.total}"
+        return f"{self.protocol.n} of {self.protocol.total}{' images' * bool(self.protocol.unreadable)}"
 
     @property
     def subset(self) -> str | None:

@@ -87,8 +87,8 @@ def _measure(
     cells = len(cells_of(prepared.source, prepared.settings))
     with progress(len(networks) * cells * len(prepared.source.ids)) as advance:
         evaluated = measure(prepared, folder, say=say, advance=advance)
-    if evaluated.stopped_by is not None:
-        raise evaluated.stopped_by
+    if (reason := evaluated.stopped_by or evaluated.unreadable) is not None:
+        raise reason
     return {
         network.name: as_measured(network, result.run, result.bits)
         for network, result in zip(networks, evaluated.results, strict=True)

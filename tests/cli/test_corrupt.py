@@ -48,7 +48,7 @@ def test_a_folder_becomes_a_folder_per_cell(photos: Path) -> None:
     ):
         assert part in first
     assert "6 of 6 images, " in last
-    assert "images/s, 0:00:00 left" in last
+    assert "images/s, elapsed 0:00:0" in last
     again = runner.invoke(app, ["corrupt", "photos", *FEW, "--recipe", "cifar-c"])
     assert "kept    18 files" in again.stdout
     assert "recipe cifar-c |" in again.stderr

@@ -22,6 +22,7 @@ from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run, write_run
 from tests.builders import make_bits, make_errors, make_run
 from tests.evaluation.models import tiny_checkpoint
+from tests.evaluation.test_kills import without_provenance
 from tests.processes import interrupt, ppbench_process
 from tests.trees import write_class_folders, write_published
 
@@ -173,7 +174,7 @@ def test_a_signal_exits_130_and_the_same_command_goes_on(tmp_path: Path, number:
         return  # what follows is the same, and takes its time
     result = runner.invoke(app, call)
     assert result.exit_code == 0, result.output
-    assert "reused 0 of 36 cells, " in result.stderr
+    assert "(0 of 36 cells are finished), for " in result.stderr
     assert not journal.exists()
     whole = tmp_path / "whole.json"
     assert runner.invoke(app, [*call[:-1], str(whole)]).exit_code == 0
@@ -198,7 +199,7 @@ def test_a_launchers_variables_that_do_not_fit_are_named(
 
 
 def broken_off(tmp_path: Path, *options: str) -> list[str]:
-    """A call that left a journal: one image of a published tree could not be read."""
+    """A call that left a journal: one image of a published tree could not be read, and is whole again."""
     net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=2)
     tree = write_published(tmp_path / "c", ("fog", "snow"), (1, 2))
     broken = sorted((tree / "snow" / "2").rglob("*.png"))[1]
@@ -208,9 +209,9 @@ def broken_off(tmp_path: Path, *options: str) -> list[str]:
     call += ["--workers", "0", *options]
     result = runner.invoke(app, [*call, "-o", str(tmp_path / "run.json")])
     assert result.exit_code == 3
-    assert "1 of 6 images could not be read; 3 of 4 cells have all their images" in result.stderr
+    assert "1 of 6 images could not be read; the result is of the other 5" in result.stderr
     assert str(broken) in result.stderr
-    assert len(read_run(tmp_path / "run.json").cells) == 3
+    assert [cell.n for cell in read_run(tmp_path / "run.json").cells] == [5] * 4
     broken.write_bytes(whole)
     return [*call, "-o", str(tmp_path / "run.json")]
 
@@ -219,9 +220,101 @@ def test_mended_images_alone_are_done_again(tmp_path: Path) -> None:
     call = broken_off(tmp_path)
     result = runner.invoke(app, call)
     assert result.exit_code == 0, result.output
-    assert f"reused 3 of 4 cells, 96 % of all image evaluations, for {tmp_path / 'run.json'}" in result.stderr
+    told = "reused 23 of 24 image evaluations, 96 % (3 of 4 cells are finished), for "
+    assert f"{told}{tmp_path / 'run.json'}" in result.stderr
     assert read_run(tmp_path / "run.json").status == "complete"
     assert not list(tmp_path.glob("*.journal"))
+
+
+def photographs_call(tmp_path: Path, *options: str) -> tuple[Path, list[str]]:
+    """A folder of ten photographs, and a call that corrupts them on the fly."""
+    net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=2)
+    folder = write_class_folders(tmp_path / "photos", per_class=5, size=40)
+    call = [
+        "eval",
+        "-m",
+        str(net),
+        "--dataset",
+        "imagefolder",
+        "--data",
+        str(folder),
+        "-c",
+        "fog,contrast",
+        "-s",
+        "1-2",
+    ]
+    return folder, [*call, "--force", "--format", "json", *options]
+
+
+def test_one_bad_image_hides_no_table_and_a_repaired_one_is_measured(tmp_path: Path) -> None:
+    folder, call = photographs_call(tmp_path, "-o", str(tmp_path / "runs"))
+    broken = sorted(folder.rglob("*.png"))[3]
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:200])
+    first = runner.invoke(app, call)
+    assert first.exit_code == 3
+    labels = [metric["label"] for metric in json.loads(first.stdout)["metrics"] if metric["value"] is not None]
+    assert labels
+    assert all(label.endswith(",9 of 10 images]") or label.endswith("[9 of 10 images]") for label in labels)
+    assert "1 of 10 images could not be read; the result is of the other 9" in first.stderr
+    skipping = runner.invoke(app, [*call, "--skip-unreadable"])
+    assert skipping.exit_code == 0
+    assert skipping.stdout == first.stdout
+    assert "warning: 1 of 10 images could not be read" in skipping.stderr
+    (path,) = (tmp_path / "runs").glob("*.json")
+    assert read_run(path).protocol.unreadable == ("/".join(broken.parts[-2:]),)
+    broken.write_bytes(whole)
+    again = runner.invoke(app, call)
+    assert again.exit_code == 0, again.stderr
+    assert "reused 45 of 50 image evaluations, 90 %" in again.stderr
+    assert [path] == list((tmp_path / "runs").glob("*.json"))
+    assert not list((tmp_path / "runs").glob("*.journal"))
+    runner.invoke(app, [*call[:-1], str(tmp_path / "fresh.json")])
+    assert without_provenance(path) == without_provenance(tmp_path / "fresh.json")
+
+
+def test_removing_a_damaged_image_keeps_the_results_of_the_others(tmp_path: Path) -> None:
+    folder, call = photographs_call(tmp_path, "-o", str(tmp_path / "runs"))
+    broken = sorted(folder.rglob("*.png"))[3]
+    broken.write_bytes(b"<html>")
+    assert runner.invoke(app, call).exit_code == 3
+    broken.unlink()
+    again = runner.invoke(app, call)
+    assert again.exit_code == 0, again.stderr
+    assert "reused 45 of 45 image evaluations, 100 %" in again.stderr
+    (path,) = (tmp_path / "runs").glob("*.json")
+    runner.invoke(app, [*call[:-1], str(tmp_path / "fresh.json")])
+    assert without_provenance(path) == without_provenance(tmp_path / "fresh.json")
+    assert read_run(path).protocol.total == 9
+
+
+def test_a_set_that_is_damaged_for_the_most_part_is_not_skipped(tmp_path: Path) -> None:
+    folder, call = photographs_call(tmp_path, "-o", str(tmp_path / "run.json"), "--skip-unreadable")
+    images = sorted(folder.rglob("*.png"))
+    for path in images[:6]:
+        path.write_bytes(b"<html>")
+    result = runner.invoke(app, call)
+    assert result.exit_code == 3
+    assert "6 of 10 images could not be read; the result is of the other 4" in result.stderr
+    assert json.loads(result.stdout)["metrics"]
+    for path in images:
+        path.write_bytes(b"<html>")
+    result = runner.invoke(app, [*call[:-2], str(tmp_path / "none.json"), "--skip-unreadable"])
+    assert result.exit_code == 3
+    assert "10 of 10 images could not be read; none is left to measure" in result.stderr
+    assert result.stdout == ""
+    assert not (tmp_path / "none.json").exists()
+
+
+def test_a_whole_run_is_not_replaced_by_one_without_unreadable_images(tmp_path: Path) -> None:
+    call = broken_off(tmp_path)
+    assert runner.invoke(app, call).exit_code == 0
+    before = (tmp_path / "run.json").read_bytes()
+    broken = sorted((tmp_path / "c" / "snow" / "2").rglob("*.png"))[1]
+    broken.write_bytes(broken.read_bytes()[:200])
+    assert runner.invoke(app, call).exit_code == 3
+    assert (tmp_path / "run.json").read_bytes() == before
+    assert read_run(tmp_path / "run.partial.json").protocol.n == 5
 
 
 def test_another_measurement_starts_anew_and_says_why(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -16,13 +17,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.journal import Journal, is_of
-from ppbench.evaluation.tally import SUMS, Record
+from ppbench.evaluation.journal import Images, Journal, is_of
+from ppbench.evaluation.tally import Record, count
 
 ROOT = Path(__file__).parents[2]
 KEY = {"weights": "a" * 64, "seed": 0, "card": {"mean": [0.1]}}
 CELLS = [("clean", 0), ("fog", 1), ("fog", 2)]
 N = 20
+IMAGES = Images([f"cat/{place}.png" for place in range(N)], [0] * N)
 
 
 def stamps(cell: tuple[str, int]) -> NDArray[np.uint64]:
@@ -31,12 +33,14 @@ def stamps(cell: tuple[str, int]) -> NDArray[np.uint64]:
 
 def record(cell: tuple[str, int], places: list[int], seed: int = 0) -> Record:
     random = np.random.default_rng(seed)
-    right = random.random(len(places)) < 0.5
-    return Record(cell, np.array(places), right, random.integers(0, 2**50, SUMS))
+    scores = random.integers(0, 10**6, (3, len(places))) % [[7], [10**6], [10**6]]
+    return count(cell, np.array(places), scores)._replace(scores=None)
 
 
 def opened(path: Path, **options: Any) -> Journal:
-    return Journal(path, options.pop("key", KEY), options.pop("cells", CELLS), options.pop("stamps", stamps), **options)
+    images = options.pop("images", IMAGES)
+    key, cells, known = options.pop("key", KEY), options.pop("cells", CELLS), options.pop("stamps", stamps)
+    return Journal(path, key, cells, known, images, **options)
 
 
 def filled(path: Path, records: list[Record]) -> Path:
@@ -73,7 +77,7 @@ def test_cut_anywhere_it_keeps_the_whole_lines_before(tmp_path_factory: pytest.T
     path = filled(tmp_path_factory.mktemp("j") / "j", RECORDS)
     content = path.read_bytes()[:cut]
     path.write_bytes(content)
-    whole = max(0, content.count(b"\n") - 1)
+    whole = max(0, content.count(b"\n") - 2)
     journal = opened(path)
     assert len(journal.records) == whole
     journal.add(RECORDS[whole:])
@@ -84,7 +88,7 @@ def test_cut_anywhere_it_keeps_the_whole_lines_before(tmp_path_factory: pytest.T
 def test_a_damaged_line_is_told_and_the_whole_ones_after_it_are_used(tmp_path: Path) -> None:
     path = filled(tmp_path / "j", RECORDS)
     lines = path.read_bytes().splitlines(keepends=True)
-    lines[2] = lines[2].replace(b"3", b"4", 1)
+    lines[3] = lines[3].replace(b"3", b"4", 1)
     path.write_bytes(b"".join(lines))
     journal = opened(path)
     assert len(journal.records) == len(RECORDS) - 1
@@ -243,7 +247,7 @@ from ppbench.errors import DataError
 from tests.evaluation.test_journal import RECORDS, opened
 
 journal = opened(Path({str(tmp_path / "j")!r}))
-resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2500, resource.RLIM_INFINITY))
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 try:
@@ -258,3 +262,94 @@ journal.close()
     assert "cannot write" in done.stdout
     assert "What is finished is kept" in done.stdout
     assert same(opened(tmp_path / "j").records[0], RECORDS[0])
+
+
+def scored(cell: tuple[str, int], places: list[int], seed: int = 0) -> Record:
+    """A record as evaluations write it, with a result for each image."""
+    random = np.random.default_rng(seed)
+    return count(cell, np.array(places), random.integers(0, 10**6, (3, len(places))) % [[7], [10**6], [10**6]])
+
+
+SCORED = [scored(("clean", 0), [0, 1, 2, 3]), scored(("fog", 1), [5, 4, 19], 1)]
+
+
+def test_results_of_single_images_are_read_as_they_were_written(tmp_path: Path) -> None:
+    journal = opened(filled(tmp_path / "j", SCORED))
+    assert all(same(a, b) for a, b in zip(journal.records, SCORED, strict=True))
+
+
+def without(*gone: int) -> tuple[Images, Any]:
+    """The images but some, and their stamps."""
+    kept = [place for place in range(N) if place not in gone]
+    return Images([IMAGES.ids[place] for place in kept], [0] * len(kept)), lambda cell: stamps(cell)[kept]
+
+
+def test_results_of_the_images_that_stay_are_kept(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j", SCORED)
+    images, known = without(1, 4)
+    key = KEY | {"ids_sha256": "c" * 64, "n": N - 2, "fingerprint": "d" * 64}
+    assert is_of(path, key)
+    journal = opened(path, key=key, images=images, stamps=known)
+    assert journal.why is None
+    assert [r.places.tolist() for r in journal.records] == [[0, 1, 2], [3, 17]]
+    expected = SCORED[0].part(np.array([True, False, True, True]))
+    assert expected is not None
+    assert np.array_equal(journal.records[0].sums, expected.sums)
+    journal.add([scored(("fog", 2), [0, 1])])
+    journal.close()
+    again = opened(path)  # the images are back: what was added of others lies where they are now
+    assert [r.places.tolist() for r in again.records] == [[0, 1, 2, 3], [5, 4, 19], [0, 2]]
+
+
+def test_new_images_leave_the_old_ones_as_they_are(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j", SCORED)
+    images = Images(["ant/new.png", *IMAGES.ids], [0] * (N + 1))
+    journal = opened(path, images=images, stamps=lambda cell: np.concatenate([[np.uint64(99)], stamps(cell)]))
+    assert [r.places.tolist() for r in journal.records] == [[1, 2, 3, 4], [6, 5, 20]]
+
+
+def test_of_a_changed_file_and_another_label_only_these_images_are_done_again(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j", SCORED)
+    labels = [0] * N
+    labels[3] = 1
+
+    def changed(cell: tuple[str, int]) -> NDArray[np.uint64]:
+        values = stamps(cell)
+        values[5] += 1
+        return values
+
+    journal = opened(path, stamps=changed, images=IMAGES._replace(labels=labels))
+    assert [r.places.tolist() for r in journal.records] == [[0, 1, 2], [4, 19]]
+    assert journal.why == "the files of 1 image were changed since"
+
+
+def version_1(path: Path) -> Path:
+    """A journal as it was written before there were results of single images."""
+    lines = [{"journal": 1, "key": KEY | {"ids_sha256": "a", "n": N}}]
+    for one in RECORDS:
+        assert one.sums is not None
+        stamp = zlib.crc32(stamps(one.cell)[one.places].tobytes())
+        right = base64.b64encode(np.packbits(one.right).tobytes()).decode()
+        places = [int(place) for place in one.places]
+        lines.append({"cell": one.cell, "places": places, "right": right, "sums": one.sums.tolist(), "stamp": stamp})
+    texts = [json.dumps(line, separators=(",", ":")).encode() for line in lines]
+    path.write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(text), text) for text in texts))
+    return path
+
+
+def test_a_journal_of_version_1_is_read_for_the_images_it_is_of(tmp_path: Path) -> None:
+    key = KEY | {"ids_sha256": "a", "n": N, "class_names": "b"}
+    path = version_1(tmp_path / "j")
+    assert is_of(path, key)
+    journal = opened(path, key=key)
+    assert all(same(a, b) for a, b in zip(journal.records, RECORDS, strict=True))
+    journal.add(SCORED[1:])
+    journal.close()
+    assert len(opened(path, key=key).records) == 4
+    assert opened_why(path, key | {"ids_sha256": "c"}) == "it is of another measurement (ids_sha256 differs)"
+
+
+def opened_why(path: Path, key: dict[str, Any]) -> str | None:
+    journal = opened(path, key=key)
+    journal.close()
+    return journal.why

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,15 @@ from PIL import Image
 import ppbench
 from ppbench.corruptions.backends import ENGINE
 from ppbench.data.catalog import EMBEDDED, open_source
-from ppbench.data.source import Geometry, Source
+from ppbench.data.source import Geometry, Source, ids_hash
 from ppbench.errors import DataError
 from ppbench.evaluation import loop
+from ppbench.evaluation.enough import NarrowEnough
 from ppbench.evaluation.loop import Settings, evaluate_all
-from ppbench.evaluation.record import Result
+from ppbench.evaluation.record import Result, identify, results
 from ppbench.evaluation.subjects import Subject
 from ppbench.models.checkpoint import weights_hash
+from ppbench.run import image_keys
 from tests.evaluation.models import measured, tiny_subject
 from tests.oracles.evaluation import evaluate_plainly
 from tests.trees import write_class_folders, write_published
@@ -169,21 +172,31 @@ def test_damaged_weights_are_an_error_not_a_result() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_broken_images_are_told_at_the_end_and_cost_their_cells_alone(tmp_path: Path, workers: int) -> None:
+def test_images_broken_in_one_cell_are_left_out_of_all(tmp_path: Path, workers: int) -> None:
     tree = write_published(tmp_path, ("snow", "fog"), (1, 2))
     source = open_source("imagefolder", tree, Geometry(32, None))
+    subject = tiny_subject(size=32, channels=3, classes=2)
+    settings = Settings(corruptions=("snow", "fog"), severities=(1, 2), batch_size=4, workers=workers)
+    whole = run(subject, source, settings)
     broken = [tree / "fog" / "1" / source.ids[4], tree / "fog" / "1" / source.ids[1]]
     for path in broken:
         path.write_bytes(path.read_bytes()[:200])
-    subject = tiny_subject(size=32, channels=3, classes=2)
-    settings = Settings(corruptions=("snow", "fog"), severities=(1, 2), batch_size=4, workers=workers)
-    (result,), stopped_by = measured([subject], source, settings)
-    assert isinstance(stopped_by, DataError)
-    assert stopped_by.exit_code == 3
-    assert "2 of 6 images could not be read" in stopped_by.message
-    assert all(str(path) in stopped_by.hint for path in broken)
-    assert [cell.key for cell in result.run.cells] == [("snow", 1), ("snow", 2), ("fog", 2)]
-    assert result.run.status == "interrupted"
+    outcome = evaluate_all([subject], source, settings)
+    assert outcome.stopped_by is None
+    assert all(any(str(path) in one.reason for one in outcome.unreadable) for path in broken)
+    (part,) = results([identify(subject, source, settings)], outcome, source, settings, datetime.now(UTC), 1)
+    kept = [0, 2, 3, 5]
+    assert part.run.status == "complete"
+    assert (part.run.protocol.n, part.run.protocol.total) == (4, 6)
+    assert part.run.protocol.unreadable == (source.ids[1], source.ids[4])
+    assert part.run.protocol.ids_sha256 == ids_hash([source.ids[place] for place in kept])
+    source.limit(np.array(kept))
+    fresh = run(subject, source, settings)
+    assert part.run.cells == fresh.run.cells
+    for cell, right in part.bits.items():
+        assert right.tolist() == whole.bits[cell][kept].tolist()
+    assert part.keys is not None
+    assert np.array_equal(part.keys, image_keys([source.ids[place] for place in range(4)]))
 
 
 def test_a_broken_clean_image_leaves_out_that_image_in_every_cell(tmp_path: Path) -> None:
@@ -192,12 +205,41 @@ def test_a_broken_clean_image_leaves_out_that_image_in_every_cell(tmp_path: Path
     (folder / source.ids[2]).write_bytes(b"<html>")
     settings = Settings(corruptions=("fog",), severities=(1,))
     subject = tiny_subject(size=32, channels=3, classes=2)
-    outcome = evaluate_all([subject], source, settings)
-    assert isinstance(outcome.stopped_by, DataError)
-    assert "1 of 6 images could not be read" in outcome.stopped_by.message
-    (tally,) = outcome.tallies
-    assert tally.done.tolist() == [[True, True, False, True, True, True]] * 2
-    assert tally.finished() == []
+    outcome = evaluate_all([subject, subject], source, settings)
+    assert outcome.stopped_by is None
+    assert {one.place for one in outcome.unreadable} == {2}
+    assert outcome.images is not None
+    assert outcome.images.tolist() == [True, True, False, True, True, True]
+    for tally in outcome.tallies:
+        assert tally.done.tolist() == [[True] * 5] * 2
+
+
+def test_where_no_image_can_be_read_there_is_no_cell(tmp_path: Path) -> None:
+    folder = write_class_folders(tmp_path, size=32)
+    source = open_source("imagefolder", folder, Geometry(32, None))
+    for name in source.ids:
+        (folder / name).write_bytes(b"<html>")
+    subject = tiny_subject(size=32, channels=3, classes=2)
+    settings = Settings(corruptions=("fog",), severities=(1,))
+    (result,), stopped_by = measured([subject], source, settings)
+    assert stopped_by is None
+    assert result.run.cells == ()
+
+
+def test_an_evaluation_that_may_stop_early_does_not_wait_for_unreadable_images(tmp_path: Path) -> None:
+    folder = write_class_folders(tmp_path, size=32, per_class=100)
+    source = open_source("imagefolder", folder, Geometry(32, None))
+    subject = tiny_subject(size=32, channels=3, classes=2)
+    settings = Settings(corruptions=("fog",), severities=(1,), force=True)
+    enough = NarrowEnough(40.0, source, 0, 1, "mean_error[fog,s1]", {("fog", 1): 1.0})
+    broken = enough.chunks[0][5]
+    (folder / source.ids[broken]).write_bytes(b"<html>")
+    outcome = evaluate_all([subject], source, settings, enough=enough)
+    assert outcome.images is not None
+    assert int(outcome.images.sum()) == len(enough.chunks[0]) - 1
+    assert not outcome.images[broken]
+    assert outcome.stoppings is not None
+    assert outcome.stoppings[0].reached
 
 
 def test_labels_that_are_permuted_stop_the_run(tmp_path: Path) -> None:

@@ -88,11 +88,14 @@ def test_a_published_set_with_a_broken_image(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert done.stderr.count("1 of 10 images could not be read") == 1
     assert str(broken) in done.stderr
-    assert len(json.loads((tmp_path / "run.json").read_text())["cells"]) == 3
+    part = json.loads((tmp_path / "run.json").read_text())
+    assert [cell["n"] for cell in part["cells"]] == [9, 9, 9, 9]
+    assert part["protocol"]["unreadable"] == ["/".join(broken.parts[-2:])]
+    assert processes_of(2, *call, "--skip-unreadable").returncode == 0
     broken.write_bytes(whole)
     done = processes_of(2, *call)
     assert done.returncode == 0, done.stderr
-    assert "reused 3 of 4 cells" in done.stderr
+    assert "reused 39 of 40 image evaluations" in done.stderr
     assert without_provenance(tmp_path / "run.json") == without_provenance(tmp_path / "one.json")
 
 
