@@ -62,12 +62,12 @@ class Pace:
     Args:
         total: Images.
         done: Images that were done before.
-        clock: Seconds.
+        clock: Seconds; None: of this machine.
     """
 
-    def __init__(self, total: int, done: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total, self.done, self._clock = total, done, clock
-        self._start = clock()
+    def __init__(self, total: int, done: int = 0, clock: Callable[[], float] | None = None) -> None:
+        self.total, self.done, self._clock = total, done, clock or time.monotonic
+        self._start = self._clock()
         self._recent: deque[tuple[float, int]] = deque()
         """Moments, and how many this process had done by then. Loading before the first images is no part of it."""
         self._own = 0
