@@ -62,6 +62,14 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder or .tar: a published corrupted set, or clean images.", show_default=False),
     ] = None,
+    clean: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|FILE.npy",
+            help="Clean images of a published set that has none, such as CIFAR-10's folder for CIFAR-10-C.",
+            show_default=False,
+        ),
+    ] = None,
     corruptions: Annotated[
         list[str] | None,
         typer.Option("--corruptions", "-c", help="Names, families or sets; repeatable.", show_default="the dataset's"),
@@ -207,6 +215,7 @@ def evaluate(
     job = Job(
         dataset=dataset,
         data=data,
+        clean=clean,
         corruptions=None
         if corruptions is None
         else words("--corruptions", corruptions, "the dataset's own, such as c15"),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ppbench.data.arrays import embedded_images, fashion_mnist_images
+import numpy as np
+
+from ppbench.data.arrays import ArrayImages, embedded_images, fashion_mnist_images
+from ppbench.data.beside import WithClean
 from ppbench.data.cifar import cifar_images
 from ppbench.data.cifar_c import PublishedArrays
 from ppbench.data.folder import FolderImages
 from ppbench.data.generated import CleanImages, GeneratedImages
 from ppbench.data.images import AsIs, CentralPart, Cut
 from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, Found, TreeFound, look
+from ppbench.data.npy import array_file
 from ppbench.data.published import PublishedImages
 from ppbench.data.source import Geometry, Source, stratified_subset
 from ppbench.data.tiny_imagenet import list_tiny_imagenet
@@ -170,7 +174,7 @@ _PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "imagefol
 def open_source(
     name: str, folder: Path | None, geometry: Geometry, *, recipe: str | None = None, seed: int = 0,
     limit: int | None = None, backend: str = "ppbench", jpeg: bool = True, classes: Sequence[str] | None = None,
-    exif: bool = False,
+    exif: bool = False, clean: Path | None = None,
 ) -> Source:  # fmt: skip
     """Open a dataset for evaluation.
 
@@ -186,6 +190,8 @@ def open_source(
         jpeg: Whether images that are made go through JPEG, where the dataset's published ones did.
         classes: Names of the classes to use; None for all.
         exif: Whether EXIF orientation and colour profiles of clean images in files are applied.
+        clean: Where the clean images of a published set are that has none: what ``folder`` may be for clean images,
+            or an array ``(N, S, S, 3)`` in an .npy file, in the order of the set.
 
     Raises:
         UsageError: For an unknown name, recipe, backend or class, a limit below 1, or a recipe for images that are
@@ -213,9 +219,13 @@ def open_source(
                 f"{option} makes images, and those in {found.root} are made already", f"Leave {option} out."
             )
         source = _open_published(dataset, found, recipe, geometry)
+        if clean is not None:
+            source = _with_clean(dataset, source, clean, geometry)
+    elif clean is not None:
+        raise UsageError("--clean is for published corrupted sets", "Those of --data are clean already: leave it out.")
     else:
-        clean = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif)
-        source = GeneratedImages(name, clean, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
+        images = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif)
+        source = GeneratedImages(name, images, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
     if classes is not None:
         source.keep_classes(classes)
     if limit is not None:
@@ -254,6 +264,27 @@ def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: st
     source = PublishedImages(found.root, dataset.name, found.cells, made_by, dataset.num_classes, own)
     _check_is(dataset, source, found)
     return source
+
+
+def _with_clean(dataset: Dataset, source: Source, place: Path, geometry: Geometry) -> Source:
+    """The set with the clean images of ``place`` beside it."""
+    if source.has_clean:
+        raise UsageError("--clean is for sets without clean images", "This one has a folder of them: leave it out.")
+    if place.suffix == ".npy" and place.is_file():
+        pixels = array_file(place).take()
+        square = pixels.ndim == 4 and pixels.shape[1] == pixels.shape[2] and pixels.shape[3] in (1, 3)
+        if not square or pixels.dtype != np.uint8 or len(pixels) != len(source.ids):
+            raise DataError(
+                f"{place} has the shape {pixels.shape} of {pixels.dtype}",
+                f"Expected the {len(source.ids):,} clean images in the order of the set, uint8.",
+            )
+        return WithClean(source, ArrayImages(pixels, source.labels, source.ids, source.class_names), place)
+    found = look(place)
+    if isinstance(found, TreeFound | ArraysFound):
+        raise DataError(f"{place} holds a corrupted set, not clean images", "Give `--clean` the folder of those.")
+    recipe = "imagenet-c-299" if source.size == 299 else None
+    known = dataset if dataset.clean else replace(dataset, clean=True)
+    return WithClean(source, _open_clean(known, place, found, geometry, recipe, exif=False), place)
 
 
 def _check_form(dataset: Dataset, found: Found, form: Literal["files", "arrays"], others: str) -> None:
@@ -348,6 +379,6 @@ def _cut(dataset: Dataset, geometry: Geometry, recipe: str | None) -> Cut:
     """How clean images are cut: as they were for the published set, whatever the model wants; else as it wants."""
     if dataset.name == "tiny-imagenet-c":
         return AsIs(64)
-    if dataset.name == "imagenet-c":
+    if dataset.num_classes == 1000:
         return CentralPart(299, 0.875) if recipe == "imagenet-c-299" else Geometry(224, 256)
     return geometry

@@ -46,6 +46,7 @@ class Job:
 
     dataset: str = EMBEDDED
     data: Path | None = None
+    clean: Path | None = None
     corruptions: Sequence[str] | None = None
     severities: Sequence[str] = ("1-5",)
     recipe: str | None = None
@@ -99,7 +100,7 @@ class Job:
         classes = None if self.classes is None else read_classes(_read(self.classes), str(self.classes))
         return open_source(
             self.dataset, self.data, geometry, recipe=self.recipe, seed=self.seed, limit=self.limit,
-            backend=self.backend, jpeg=self.jpeg, classes=classes, exif=self.exif,
+            backend=self.backend, jpeg=self.jpeg, classes=classes, exif=self.exif, clean=self.clean,
         )  # fmt: skip
 
 
@@ -348,6 +349,7 @@ def evaluate(
     *,
     card: Card | None = None,
     data: str | Path | None = None,
+    clean: str | Path | None = None,
     corruptions: str | Sequence[str] | None = None,
     severities: str | int | Sequence[str | int] = "1-5",
     recipe: str | None = None,
@@ -376,6 +378,8 @@ def evaluate(
         dataset: One of ``ppbench list datasets``.
         card: How to use ``model``, if it is a module.
         data: Folder of the dataset; not needed for the embedded one.
+        clean: Where the clean images are, of a published set that has none, such as CIFAR-10-C: CIFAR-10's folder, or
+            an .npy file of all in the order of the set.
         corruptions: Names, families ("noise") and sets ("c15"); None: the dataset's own.
         severities: 1 to 5, or ranges ("1-3").
         recipe: One of ``ppbench list recipes``; None: the one that suits the images' size.
@@ -414,6 +418,7 @@ def evaluate(
     job = Job(
         dataset=dataset,
         data=Path(data) if data is not None else None,
+        clean=Path(clean) if clean is not None else None,
         corruptions=[corruptions] if isinstance(corruptions, str) else corruptions,
         severities=[str(s) for s in ([severities] if isinstance(severities, str | int) else severities)],
         recipe=recipe,

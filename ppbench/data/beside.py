@@ -1,0 +1,114 @@
+"""A published corrupted set with clean images from another place beside it: CIFAR-10-C has none of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.generated import CleanImages
+from ppbench.data.source import Broken, Cell, Loaded, Source
+from ppbench.data.stamps import Stamps
+from ppbench.errors import DataError
+from ppbench.vocabulary import CLEAN
+
+
+class WithClean(Source):
+    """A corrupted set whose clean cell comes from elsewhere. Images belong together by their ids.
+
+    Args:
+        corrupted: The whole published set, which has no clean images.
+        clean: The clean images, all of the set's at least, cut to its size.
+        where: Where the clean ones are, for people.
+
+    Raises:
+        DataError: If an image has no clean counterpart, or one of another class or size.
+    """
+
+    has_clean = True
+    image_major = False
+
+    def __init__(self, corrupted: Source, clean: CleanImages, where: Path) -> None:
+        self._corrupted, self._clean = corrupted, clean
+        self.dataset, self.kind, self.recipe = corrupted.dataset, corrupted.kind, corrupted.recipe
+        self.engine, self.corruptions, self.channels = corrupted.engine, corrupted.corruptions, corrupted.channels
+        self.size, self.cut, self.is_slow = corrupted.size, corrupted.cut, corrupted.is_slow or clean.is_slow
+        self.notes = (*corrupted.notes, *clean.notes)
+        self._rows = _rows_of(corrupted, clean, where)
+        self._take()
+
+    def _take(self) -> None:
+        """What is in use is what the corrupted set has in use."""
+        from_set = self._corrupted
+        self.ids, self.labels, self.class_names = from_set.ids, from_set.labels, from_set.class_names
+        self.rows, self.total = from_set.rows, from_set.total
+
+    def limit(self, places: NDArray[np.int64]) -> None:
+        """Keep only the images at ``places``."""
+        self._corrupted.limit(places)
+        self._take()
+
+    def keep_classes(self, names: Collection[str]) -> None:
+        """Keep only the images of these classes, numbered anew."""
+        self._corrupted.keep_classes(names)
+        self._take()
+
+    def fingerprint(self) -> str:
+        """Of the corrupted set: with or without clean images beside it, it is the same."""
+        return self._corrupted.fingerprint()
+
+    def content(self, cells: Sequence[Cell]) -> str:
+        """Of some images of each corrupted cell; of the clean ones, where they are among the cells, of all."""
+        others = [cell for cell in cells if cell[0] != CLEAN]
+        content = self._corrupted.content(others)
+        if len(others) == len(cells):
+            return content
+        return hashlib.sha256(f"{content} {self._clean.fingerprint()}".encode()).hexdigest()
+
+    def stamps(self, cell: Cell) -> Stamps:
+        """``(N,)``: a number per image of a cell that changes when its file does."""
+        return self._clean.stamps(self._rows[self.rows]) if cell[0] == CLEAN else self._corrupted.stamps(cell)
+
+    def mean_bytes(self) -> float:
+        """Bytes read from disk for an image."""
+        return self._corrupted.mean_bytes()
+
+    def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
+        """Raise `DataError` for cells that are missing or damaged."""
+        self._corrupted.check(corruptions, severities)
+
+    def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
+        """The images at ``places`` in one cell."""
+        if corruption != CLEAN:
+            return self._corrupted.load(corruption, severity, places)
+        pixels, broken = self._clean.load(self._rows[self.rows[places]])
+        return Loaded(pixels, tuple(Broken(int(places[place]), reason, mend) for place, reason, mend in broken))
+
+
+def _rows_of(corrupted: Source, clean: CleanImages, where: Path) -> NDArray[np.int64]:
+    """``(N,)``: the row of each image of the set among the clean ones."""
+    if (clean.size, clean.channels) != (corrupted.size, corrupted.channels):
+        raise DataError(
+            f"the clean images in {where} have {clean.size} px, those of {corrupted.dataset} {corrupted.size} px",
+            "Give the images that the set was made of.",
+        )
+    row_of = {name: row for row, name in enumerate(clean.ids)}
+    missing = [name for name in corrupted.ids if name not in row_of]
+    if missing:
+        raise DataError(
+            f"{where} lacks the clean images of {len(missing):,} of {len(corrupted.ids):,} images: {missing[0]} first",
+            f"Its first is {clean.ids[0]}. Give the images that the set was made of.",
+        )
+    rows = np.array([row_of[name] for name in corrupted.ids], np.int64)
+    named = np.array(corrupted.class_names)[corrupted.labels] == np.array(clean.class_names)[clean.labels[rows]]
+    if not named.all():
+        first = int(np.flatnonzero(~named)[0])
+        raise DataError(
+            f"{int((~named).sum()):,} clean images in {where} have other labels than those of {corrupted.dataset}: "
+            f"{corrupted.ids[first]} first",
+            "They are images of another set, or in another order.",
+        )
+    return rows
