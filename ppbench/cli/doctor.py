@@ -31,7 +31,7 @@ def doctor() -> None:
     if failed:
         raise DataError(
             f"{failed} of {len(_TESTS)} self-tests failed",
-            "Install ppbench anew in a fresh environment (docs/quickstart.md).",
+            "Reinstall ppbench in a fresh environment (docs/quickstart.md).",
         )
 
 
@@ -101,7 +101,9 @@ def _corruptions() -> str:
     from ppbench.vocabulary import C19
 
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    for name in C19:
+    for number, name in enumerate(C19, 1):
+        # A kernel is compiled when it is first used, once per installation; all of them take a minute.
+        output.say(f"    testing corruption {number} of {len(C19)}: {name}")
         first, second = (corrupt(image, name, 3, recipe="cifar-c", ids=["doctor"]) for _ in range(2))
         if first.shape != image.shape or not np.array_equal(first, second):
             raise DataError(f"{name} is not reproducible")

@@ -37,6 +37,8 @@ def test_the_doctor_tells_versions_and_passes_here() -> None:
     assert result.exit_code == 0, result.output
     assert torch.__version__.split("+")[0] in result.stdout
     assert result.stdout.count("ok ") == 3
+    assert [name in result.stderr for name in C19] == [True] * 19  # what it is at, while kernels are compiled
+    assert "19 of 19" not in result.stdout
 
 
 def test_the_doctor_finds_a_layer_that_computes_something_else(monkeypatch: pytest.MonkeyPatch) -> None:

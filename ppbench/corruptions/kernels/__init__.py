@@ -7,7 +7,7 @@ together. Kernels are compiled when first used (seconds, once per machine) and k
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any, TypeVar
@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numba import njit
 from torch import Tensor, from_numpy
+
+from ppbench.corruptions.kernels.cache import KernelCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,10 +28,10 @@ inlined: Any = partial(njit, inline="always", **_OPTIONS)
 
 def compiled(function: Callable[..., None]) -> Any:
     """For loops over pixels. Without fastmath, so that every machine rounds alike."""
-    try:
-        return njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # neither the package's folder nor the user's can be written to
-        return njit(**_OPTIONS)(function)
+    kernel = njit(**_OPTIONS)(function)
+    with suppress(RuntimeError):  # neither the package's folder nor the user's can be written to
+        kernel._cache = KernelCache(function)
+    return kernel
 
 
 _enabled: ContextVar[bool] = ContextVar("kernels", default=True)
