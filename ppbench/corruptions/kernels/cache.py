@@ -8,7 +8,7 @@ from typing import Any
 from numba.core.caching import FunctionCache
 
 
-class KernelCache(FunctionCache):  # type: ignore[misc]
+class KernelCache(FunctionCache):
     """numba's cache of one function.
 
     numba itself raises whatever unpickling raises where one of its files was cut off, which a full disk or a killed
