@@ -173,9 +173,9 @@ def count(cell: CellKey, places: NDArray[np.int64], scores: NDArray[np.int64]) -
     rank, nll, _ = scores
     useless = (rank < 0) | (nll < 0) | (nll > _WORST)
     if useless.any():
+        what = "not finite" if (rank < 0).any() else "too large to tell their probabilities"
         raise DataError(
-            f"the network gave {np.count_nonzero(useless)} outputs that are not finite, or too large, at "
-            f"{cell[0]}/{cell[1]}",
+            f"the network gave {np.count_nonzero(useless)} outputs that are {what} at {cell[0]}/{cell[1]}",
             "Its weights are damaged, the preprocessing is not the one it was trained with, or --precision is too low.",
         )
     compact = scores.astype(np.int32) if scores.max(initial=0) <= np.iinfo(np.int32).max else scores

@@ -83,7 +83,7 @@ def quantile(confidence: float) -> float:
     """
     if not 0.5 <= confidence <= SUREST:
         raise UsageError(
-            f"a confidence of {confidence:.10g} is not allowed",
+            f"a confidence of {repr(confidence).removesuffix('.0')} is not allowed",
             "It is a fraction from 0.5 to below 1 (0.999999999 at most), such as 0.95.",
         )
     return NormalDist().inv_cdf(0.5 + confidence / 2)

@@ -16,6 +16,7 @@ from ppbench.cli.values import check_value, for_a_file
 from ppbench.errors import DataError, UsageError
 from ppbench.run import write_run
 from tests.builders import make_bits, make_run
+from tests.cli.test_streams import needs_full_disk
 
 COMMAND: Any = get_command(app)
 COMMANDS: dict[str, Any] = dict(COMMAND.commands)
@@ -132,6 +133,20 @@ def test_what_no_command_can_use_is_refused_at_the_door(option: str, value: obje
         check_value(option, value)
     assert caught.value.message.startswith(option)
     assert len(caught.value.message) < 130
+
+
+def test_a_confidence_that_is_1_but_for_the_last_bit_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = ended(["show", "run.json", "--confidence", "0.9999999999999999"], monkeypatch)
+    assert done.exit_code == 2
+    assert "a confidence of 0.9999999999999999 is not allowed" in done.stderr
+
+
+@needs_full_disk
+def test_a_device_and_a_pipe_that_nobody_writes_to_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "it is a device" in ended(["show", "run.json", "--normalizer", "/dev/full"], monkeypatch).stderr
+    os.mkfifo("pipe")
+    for call in (["show", "pipe"], ["show", "run.json", "--baseline", "pipe"], ["check", "pipe", "--baseline", "pipe"]):
+        assert ended(call, monkeypatch).exit_code == 3
 
 
 @pytest.mark.parametrize("value", [0, -1, 2**31 - 1, 0.5, 1e-320, True, None, "n" * 300, Path("a/b"), Path("\udcff")])
