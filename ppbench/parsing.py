@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from typing import Any
 
@@ -35,11 +36,12 @@ def parse_toml(text: str) -> dict[str, Any]:
     """Read one TOML document, which has no name twice in one table.
 
     Raises:
-        ValueError: As `parse_json`, if it is no TOML or has what that one refuses. The message is one short line.
+        ValueError: As `parse_json`, if it is no TOML or has what that one refuses, but for numbers that are not finite:
+            TOML has these, and who reads them tells which key has one. The message is one short line.
     """
     try:
         content = tomllib.loads(text)
-        _check(content, DEEPEST)
+        _check(content, DEEPEST, finite=False)
     except RecursionError:
         raise _too_deep() from None
     return content
@@ -63,18 +65,18 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _check(value: Any, depth: int) -> None:
+def _check(value: Any, depth: int, *, finite: bool = True) -> None:
     """Refuse what is nested too deeply, and what no later code expects: infinite or huge numbers, half letters."""
     if depth < 0:
         raise _too_deep()
     if isinstance(value, dict):
         for name, inner in value.items():
             _check(name, depth)
-            _check(inner, depth - 1)
+            _check(inner, depth - 1, finite=finite)
     elif isinstance(value, list):
         for inner in value:
-            _check(inner, depth - 1)
-    elif isinstance(value, float) and value - value != 0:
+            _check(inner, depth - 1, finite=finite)
+    elif finite and isinstance(value, float) and not math.isfinite(value):
         raise ValueError("it has a number that is not finite")
     elif isinstance(value, int) and abs(value) > LARGEST:
         raise ValueError("it has a number that is too large")
