@@ -189,7 +189,7 @@ def _convert(
     from ppbench.models.checkpoint import Checkpoint
     from ppbench.models.convert import convert_to_push_pull
 
-    with downloading() as told:
+    with downloading() as told, output.stdout_for_data():
         subject = resolve_model(model, options, told)
     plain = deepcopy(subject.model)  # what is converted is changed in place
     return plain, convert_to_push_pull(

@@ -249,11 +249,13 @@ def evaluate(
         _score_all(predictions, job, output_path, tables, dry_run=dry_run)
         return
     with _team(job) as (team, mine):
-        prepared = _prepare(mine, names, team, None if dry_run else output_path)
+        with output.stdout_for_data():
+            prepared = _prepare(mine, names, team, None if dry_run else output_path)
         if dry_run:
             _print_estimate(prepared, team, format)
             return
-        evaluated = _measure(prepared, output_path, team, fresh)
+        with output.stdout_for_data():
+            evaluated = _measure(prepared, output_path, team, fresh)
         if team.is_first and any(result.run.cells for result in evaluated.results):
             tables.print(evaluated.results)
         _tell_unreadable(evaluated, team, skip=skip_unreadable)
@@ -434,7 +436,8 @@ def _print_estimate(prepared: Prepared, team: Team, format: Format) -> None:
 
     if not team.is_first:
         return
-    found = estimate(prepared, team.size)
+    with output.stdout_for_data():
+        found = estimate(prepared, team.size)
     if format is Format.JSON:
         output.json(found._asdict())
         return

@@ -89,11 +89,13 @@ def inspect(
 
     options = parse_card_options(preset, mean, std, input_size, architecture, ema, test_size)
     chosen = _filters(filters)
-    subject = resolve_model(model, options)
+    with output.stdout_for_data():
+        subject = resolve_model(model, options)
     shown = load_images(images, subject.card) if images else example_images(subject.card)
     how = {"corruption": corruption, "severity": severity, "draws": draws, "seed": seed}
-    inspection = _inspect(subject, shown, filters=chosen, **how)
-    other = None if against is None else _inspect(_other(against, options), [], draws=draws, seed=seed)
+    with output.stdout_for_data():
+        inspection = _inspect(subject, shown, filters=chosen, **how)
+        other = None if against is None else _inspect(_other(against, options), [], draws=draws, seed=seed)
     found = numbers(inspection, other)
     folder = output_folder or Path(f"inspect-{_file_name(subject.name)}")
     _write(folder, inspection, other, found, figure)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -58,6 +62,27 @@ def say(line: str) -> None:
     """Tell the user something, on stderr."""
     for part in line.split("\n"):
         _console(stderr=True).print(for_terminal(part))
+
+
+@contextmanager
+def stdout_for_data() -> Iterator[None]:
+    """Send to stderr what is printed meanwhile, in Python or in compiled code: a user's own network may print."""
+    sys.stdout.flush()
+    kept = None
+    with suppress(OSError):  # one of the two is closed
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    before = sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        before.flush()
+        if kept is not None:
+            with suppress(OSError, AttributeError, TypeError):  # on Windows there is no such library
+                ctypes.CDLL(None).fflush(None)  # what compiled code printed and still keeps
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def fail(error: PpbenchError) -> None:

@@ -446,14 +446,27 @@ def evaluate(
     return evaluated.results[0].run
 
 
+_WITH_CARD = (
+    "`evaluate(model, card=ppbench.Card(architecture='mine', num_classes=1000, input_size=224, resize=256, "
+    "mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)))`"
+)
+
+
 def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str | Subject:
     """What `prepare` takes."""
+    if card is not None and not isinstance(card, Card):
+        raise UsageError(f"card is a {type(card).__name__}, {card!r}, and no ppbench.Card", _WITH_CARD)
     if isinstance(model, Checkpoint):
         return Subject(model.card.architecture, *model)
-    if not isinstance(model, nn.Module):
+    if isinstance(model, str):
         return model
+    if not isinstance(model, nn.Module):
+        raise UsageError(
+            f"model is a {type(model).__name__}",
+            "Give a name as of `ppbench eval --model`, what `ppbench.load_checkpoint` returns, or a torch module.",
+        )
     if card is None:
-        raise UsageError("a module needs its card", "evaluate(model, card=ppbench.Card(…))")
+        raise UsageError("a module needs its card", _WITH_CARD)
     return Subject(card.architecture, model, card)
 
 

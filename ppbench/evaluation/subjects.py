@@ -15,6 +15,7 @@ from ppbench.models.download import Progress
 from ppbench.models.embedded import EMBEDDED_MODELS, embedded_path
 from ppbench.models.from_code import load_from_code, names_factory
 from ppbench.models.from_timm import load_timm
+from ppbench.models.other_kinds import error_of_kind
 from ppbench.models.statedict import names_file
 from ppbench.registry import unknown_name
 
@@ -64,6 +65,8 @@ def resolve_model(spec: str, options: CardOptions | None = None, progress: Progr
         return _subject(*load_torchvision(reference, options, progress))
     if kind == "timm" and reference:
         return _subject(*load_timm(reference, options))
+    if spec and Path(spec).is_dir() and (error := error_of_kind(Path(spec))):
+        raise error
     if names_file(spec):
         return Subject(Path(spec).stem, *load_checkpoint(spec, options=options))
     if spec in model_names():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
@@ -207,6 +207,7 @@ class CardOptions:
         """
         if self.is_empty:
             return card
+        self._check_fits(card, what)
         return _valid_card(what, {**card.model_dump(), **self._values(card.model_dump())})
 
     def make(self, what: str, **known: Any) -> Card:
@@ -218,7 +219,7 @@ class CardOptions:
         if missing := self._missing():
             raise UsageError(
                 f"the card of {what} is not known: {', '.join(missing)} missing",
-                f"Give {_EXAMPLE}, or `--preset imagenet`.",
+                f"Give {self._example(missing)}, or `--preset imagenet`.",
             )
         values = self._values({})
         return _valid_card(what, {"in_channels": len(values["mean"]), **known, **values})
@@ -231,6 +232,28 @@ class CardOptions:
 
     def _missing(self) -> list[str]:
         return [f"--{name.replace('_', '-')}" for name in ("mean", "std", "input_size") if name not in self._said()]
+
+    def _check_fits(self, card: Card, what: str) -> None:
+        """Refuse another number of values than the network has channels."""
+        channels = card.in_channels
+        for option, values, usual in (("--mean", self.mean, IMAGENET_MEAN), ("--std", self.std, IMAGENET_STD)):
+            if values is not None and len(values) != channels:
+                example = values * 3 if len(values) == 1 else usual[:1]
+                raise UsageError(
+                    f"{option} has {_count(len(values), 'value')}, {what} takes images of "
+                    f"{_count(channels, 'channel')}",
+                    f"Give one for each channel, such as `{option} {_joined(example)}`.",
+                )
+
+    def _example(self, missing: Sequence[str]) -> str:
+        """What could be given for the options that are missing, for as many channels as the others are for."""
+        channels = len(self.mean or self.std or IMAGENET_MEAN)
+        values = {
+            "--mean": _joined(IMAGENET_MEAN[:channels]),
+            "--std": _joined(IMAGENET_STD[:channels]),
+            "--input-size": "224",
+        }
+        return f"`{' '.join(f'{option} {values[option]}' for option in missing)}`"
 
     def _values(self, base: Mapping[str, Any]) -> dict[str, Any]:
         """The fields said, with a resize that fits the input size, over those of ``base``."""
@@ -263,6 +286,14 @@ def first_fault(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def _joined(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:

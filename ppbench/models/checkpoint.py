@@ -282,7 +282,8 @@ _LOOKS = (
 """What names begin with, and whose they are."""
 
 _OTHER_NETWORKS = (
-    "`ppbench list models` lists the networks; for others: `--model torchvision:NAME@FILE`, `timm:NAME@FILE`."
+    "`ppbench list models` lists the networks; for others: `--model torchvision:NAME@FILE`, `timm:NAME@FILE`; "
+    "or a function of yours that makes the network and loads the file: `--model pkg.mod:factory`."
 )
 
 

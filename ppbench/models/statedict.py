@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ppbench.errors import DataError
+from ppbench.models.other_kinds import error_of_kind
 from ppbench.models.states import NoWeightsError, choose_weights, has_averaged
 from ppbench.models.unpickle import MAX_DIMENSIONS, MAX_TENSORS, read_torch_file
 
@@ -67,7 +68,10 @@ def read_state_file(path: Path, *, ema: bool = False) -> StateFile:
             wanted.
     """
     _check_readable(path)
-    file = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path, ema)
+    try:
+        file = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path, ema)
+    except DataError as error:
+        raise error_of_kind(path) or error from error
     if has_averaged(file.tensors):
         return file._replace(
             choice="the averaged copy, not the network" if ema else "the network, not its averaged copy"

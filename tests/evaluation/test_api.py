@@ -172,3 +172,18 @@ def test_what_is_left_out_and_not_applied_is_said_before_the_start(tmp_path: Pat
     assert f"left out in {root}: 1 .gif" in said
     assert "1 class folder without images, which count as classes: n00000002" in said
     assert any("of 4 images looked at, 1 stored turned or mirrored: not applied" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("model", "card", "message"),
+    [
+        (torch.nn.Identity(), "imagenet", "card is a str, 'imagenet', and no ppbench.Card"),
+        (torch.nn.Identity(), {"mean": 0.5}, "card is a dict"),
+        ("fashion-mnist-resnet8", "imagenet", "card is a str"),
+        (3, None, "model is a int"),
+        (Path("net.pth"), None, "model is a "),
+    ],
+)
+def test_a_wrong_card_or_model_is_named(model: Any, card: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        evaluate(model, card=card)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_bare_state_dict_of_a_push_pull_network(tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     torch.save({"conv1.push_conv.weight": torch.zeros(1)}, path)
     model = create_model("resnet18-cifar-pp5", 10)
-    state = {k.replace("conv1.weight", "conv1.push_conv.weight"): v for k, v in model.state_dict().items()}
+    state = {re.sub("^conv1.weight", "conv1.push_conv.weight", k): v for k, v in model.state_dict().items()}
     torch.save(state, path)
     with pytest.raises(DataError, match="holds the weights of a push-pull network") as caught:
         resolve_model(str(path), CardOptions(preset="cifar10"))
@@ -60,13 +61,13 @@ def test_a_bare_state_dict_of_a_push_pull_network(tmp_path: Path) -> None:
 
 
 def test_a_lightning_checkpoint_of_ones_own(tmp_path: Path) -> None:
-    """Its hyper-parameters are not the push-pull authors', so network and card have to be given."""
+    """Its hyper-parameters are not the push-pull authors', so the card has to be given."""
     path, model = tmp_path / "last.ckpt", create_model("resnet20", 10)
     state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"state_dict": state, "hyper_parameters": {"lr": 0.1}}, path)
-    with pytest.raises(DataError, match="do not describe a network ppbench knows") as caught:
+    with pytest.raises(UsageError, match="its mean, std and input size are not known") as caught:
         resolve_model(str(path))
-    assert "--architecture" in caught.value.hint
+    assert "`--preset cifar10`" in caught.value.hint
     subject = resolve_model(str(path), parse_card_options("cifar10", architecture="resnet20"))
     assert weights_hash(subject.model) == weights_hash(model)
     assert weights_hash(load_checkpoint(path, card=subject.card).model) == weights_hash(model)

@@ -1,0 +1,74 @@
+"""Files and folders that hold a network, but no state dict: what they are, and how they are measured."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from ppbench.errors import DataError
+
+_SMALL = 1 << 20
+"""Bytes of a ``config.json`` up to which it is looked at."""
+
+_HEADS = {b"\x89HDF\r\n\x1a\n": (0, "an HDF5 file, such as Keras writes"), b"TFL3": (4, "a network of TensorFlow Lite")}
+"""First bytes of files: where they stand, and what it is."""
+
+
+def error_of_kind(path: Path) -> DataError | None:
+    """An error that says what ``path`` is and how it is measured; None if it is nothing that is known.
+
+    Nothing of it is run, and only its head, its list of files or its ``config.json`` is read.
+    """
+    if path.is_dir():
+        return _of_folder(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError:
+        return None
+    if head.startswith(b"PK"):
+        return _of_archive(path)
+    # A ModelProto begins with field 1 (the version, a number) and field 2 (who wrote it) or field 7 (the graph).
+    if path.suffix.lower() == ".onnx" or (head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x3a")):
+        return _told(path, "an ONNX network", "a module that runs a session of onnxruntime and gives its logits")
+    found = next((what for magic, (at, what) in _HEADS.items() if head[at : at + len(magic)] == magic), None)
+    return None if found is None else _told(path, found, "a module that runs it and gives its logits")
+
+
+def _of_archive(path: Path) -> DataError | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.partition("/")[2] for name in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return None
+    if "constants.pkl" in names and any(name.startswith("code/") for name in names):
+        return _told(path, "a TorchScript network", f"`torch.jit.load({path.name!r})`")
+    if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
+        return _told(path, "a network of torch.export", f"`torch.export.load({path.name!r}).module()`")
+    return None
+
+
+def _of_folder(path: Path) -> DataError:
+    config = path / "config.json"
+    try:
+        found = json.loads(config.read_bytes()) if config.stat().st_size < _SMALL else None
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and ("model_type" in found or "architectures" in found):
+        return _told(
+            path,
+            "a network of transformers",
+            "a module that holds `AutoModelForImageClassification.from_pretrained(…)` and gives its `.logits`",
+            weights=False,
+        )
+    return DataError(f"{path} is a folder, and a model is a file", "Name the file of weights in it.")
+
+
+def _told(path: Path, what: str, returns: str, *, weights: bool = True) -> DataError:
+    file = f" --weights-file {path}" if weights else ""
+    return DataError(
+        f"{path} is {what}, and no state dict",
+        f"Write a function in mine.py that returns {returns}, then `--model mine:function --preset imagenet{file}` "
+        "(docs/evaluation.md has examples).",
+    )
