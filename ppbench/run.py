@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VERSION: Literal[2] = 2
+UNKNOWN = "unknown"
+"""The recipe, engine and precision of what was made elsewhere."""
 CALIBRATION_BINS = 15
 """Equal-width bins of the top-1 probability, as in Guo et al., ICML 2017."""
 MICRO = 1_000_000
@@ -290,7 +292,7 @@ class Protocol(_Record):
     recipe: Text
     """Constants and algorithm behind the corruptions."""
     engine: Text
-    """Who computed them, with its version."""
+    """Who computed them, with its version; like the recipe `UNKNOWN` of predictions on images made elsewhere."""
     seed: int
     corruptions: tuple[CellName, ...]
     severities: tuple[Severity, ...]

@@ -7,7 +7,9 @@ Perturbations", ICLR 2019. Kept free of imports so that both halves of ppbench s
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ppbench.errors import UsageError
 from ppbench.registry import unknown_name
@@ -102,6 +104,22 @@ def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19) -> tup
         else:
             raise unknown_name("corruption", value, [*names, *groups], "ppbench list corruptions")
     return in_order(wanted)
+
+
+def severity_texts(severities: Any) -> list[str]:
+    """What `expand_severities` takes, from one severity or several: texts, or integers of any library."""
+    several = isinstance(severities, Iterable) and not isinstance(severities, str)
+    if not several or getattr(severities, "ndim", None) == 0:
+        severities = [severities]
+    return [str(severity if (number := _as_integer(severity)) is None else number) for severity in severities]
+
+
+def _as_integer(value: Any) -> int | None:
+    """None for what is none; True is a mistake and not 1."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
 
 
 def expand_severities(values: Sequence[str]) -> tuple[int, ...]:

@@ -1,7 +1,9 @@
 import re
 from itertools import chain, combinations
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +28,7 @@ from ppbench.vocabulary import (
     older_set_label,
     set_label,
     severity_label,
+    severity_texts,
 )
 
 
@@ -191,6 +194,24 @@ def test_labels_of_older_run_files():
 )
 def test_severity_labels(severities, label):
     assert severity_label(severities) == label
+
+
+@pytest.mark.parametrize(
+    ("given_", "severities"),
+    [
+        (3, (3,)), (np.int64(3), (3,)), (torch.tensor(3), (3,)), (np.array(3), (3,)), (np.array([1, 3]), (1, 3)),
+        (torch.tensor([1, 3]), (1, 3)), ([np.uint8(1), torch.tensor(2)], (1, 2)),
+        ("1-3", (1, 2, 3)), (["4", 5], (4, 5)),
+    ],
+)  # fmt: skip
+def test_severities_may_be_integers_of_any_library(given_, severities):
+    assert expand_severities(severity_texts(given_)) == severities
+
+
+@pytest.mark.parametrize("value", [True, 1.5, None, np.float32(3), np.bool_(True), [True]])
+def test_other_values_are_no_severities(value):
+    with pytest.raises(UsageError, match="not allowed"):
+        expand_severities(severity_texts(value))
 
 
 def test_names_may_be_those_that_a_dataset_has():

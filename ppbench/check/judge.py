@@ -65,7 +65,7 @@ def check_files(
     check_allowed(allow)
     strict = strictness(fail_on, on_powerless, on_inconclusive)
     old, new = read_measured([baseline, run])
-    return check(new, old, rules, confidence, strict, allow)
+    return check(new, old, rules, float(confidence), strict, allow)
 
 
 def check(

@@ -73,6 +73,8 @@ def _number(value: object) -> float | None:
     if isinstance(value, str):
         text = value.strip()
         return float(text) if DECIMAL.fullmatch(text) else None
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()  # a number of numpy or torch
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

@@ -425,7 +425,7 @@ def _score_all(paths: list[Path], job: Job, target: Path, tables: Tables, *, dry
         return
     results = []
     for path in paths:
-        result, where = measure_predictions(path, job, target)
+        result, where = measure_predictions(path, job, target, output.say)
         output.say(f"wrote {where}")
         results.append(result)
     tables.print(results)

@@ -35,7 +35,7 @@ from ppbench.models.checkpoint import Checkpoint
 from ppbench.models.weights import hash_file
 from ppbench.pool import usable_cores
 from ppbench.run import Run, write_run
-from ppbench.vocabulary import C19, expand_corruptions, expand_severities, in_order
+from ppbench.vocabulary import C19, expand_corruptions, expand_severities, in_order, severity_texts
 
 T = TypeVar("T")
 
@@ -316,13 +316,14 @@ def _nothing_is_reused(subject: Subject, unknown: str) -> str:
     )
 
 
-def measure_predictions(path: Path, job: Job, target: Path) -> tuple[Result, Path]:
+def measure_predictions(path: Path, job: Job, target: Path, say: Say = lambda line: None) -> tuple[Result, Path]:
     """Score predictions that were made elsewhere, and write their run.
 
     Args:
         path: See `ppbench.evaluation.predictions.score_predictions`.
         job: The dataset, corruptions and severities.
         target: Run file, or folder for it.
+        say: Told what is taken for granted of the file.
 
     Returns:
         The run, and where it was written.
@@ -337,7 +338,9 @@ def measure_predictions(path: Path, job: Job, target: Path) -> tuple[Result, Pat
         raise UsageError("--until is not for --predictions", "They are of all images already: leave it out.")
     source, settings = open_images(job, [])
     started = datetime.now(UTC)
-    identity, outcome = score_predictions(path, source, settings)
+    identity, outcome, notes = score_predictions(path, source, settings)
+    for note in notes:
+        say(f"warning: {note}")
     (result,) = results([identity], outcome, source, settings, started, 1)
     where = place(target, identity, identity.key(settings))
     return result._replace(run=write_run(where, *result)), where
@@ -420,7 +423,7 @@ def evaluate(
         data=Path(data) if data is not None else None,
         clean=Path(clean) if clean is not None else None,
         corruptions=[corruptions] if isinstance(corruptions, str) else corruptions,
-        severities=[str(s) for s in ([severities] if isinstance(severities, str | int) else severities)],
+        severities=severity_texts(severities),
         recipe=recipe,
         backend=backend,
         jpeg=jpeg,

@@ -81,6 +81,11 @@ def class_subset(head: Head, card: Card, source: Source, *, chosen: bool) -> Cla
     return ClassSubset(n=source.num_classes, outputs=card.num_classes, names_sha256=names, logits=head.logits)
 
 
+def competing_outputs(head: Head, card: Card, source: Source) -> int:
+    """Outputs that an image's prediction is chosen from."""
+    return source.num_classes if head.logits == "masked" else card.num_classes
+
+
 def read_classes(text: str, path: str) -> list[str]:
     """The class names of a file: the first word of each line, such as a WordNet id; ``#`` begins a comment.
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Cell, Source
 from ppbench.errors import DataError
-from ppbench.evaluation.heads import choose_head, class_subset
+from ppbench.evaluation.heads import choose_head, class_subset, competing_outputs
 from ppbench.evaluation.loop import Outcome, Settings, cells_of
 from ppbench.evaluation.plausibility import PROBE, doubtful
 from ppbench.evaluation.record import Identity, protocol
 from ppbench.evaluation.scores import score
 from ppbench.evaluation.tally import Record, Tally, count
 from ppbench.models.card import Card
-from ppbench.run import ModelRecord
+from ppbench.run import UNKNOWN, ModelRecord
 from ppbench.vocabulary import CLEAN
 
 _CHUNK = 4096
@@ -41,6 +41,8 @@ class Predictions(NamedTuple):
 
     identity: Identity
     outcome: Outcome
+    notes: tuple[str, ...] = ()
+    """What is taken for granted and not known, for people."""
 
 
 def score_predictions(path: Path, source: Source, settings: Settings) -> Predictions:
@@ -50,7 +52,7 @@ def score_predictions(path: Path, source: Source, settings: Settings) -> Predict
         path: ``.npz`` with an array per cell, named ``fog/3`` and ``clean``: float logits ``(n, classes)``, whose
             classes are the dataset's in the sorted order of their names or ImageNet's 1000, or integers ``(n,)``, the
             classes' places in that order. ``ids`` ``(n,)``, strings, says which images they are of; without it they
-            are the evaluated ones, in order.
+            are taken to be of the evaluated ones, in order, and a note says so.
         source: The images' ids and labels.
         settings: Corruptions, severities, seed.
 
@@ -74,7 +76,8 @@ def score_predictions(path: Path, source: Source, settings: Settings) -> Predict
     except OSError as error:
         raise DataError(f"cannot read the predictions {path}: {error.strerror or error}", _FORM) from error
     outcome = Outcome([tally], None, round(time.perf_counter() - clock, 3))
-    return Predictions(_identity(path, source, settings, outputs or source.num_classes), outcome)
+    identity = _identity(path, source, settings, outputs or source.num_classes, by_order=rows is None)
+    return Predictions(identity, outcome, _notes(path, source, by_order=rows is None))
 
 
 class _Arrays:
@@ -213,14 +216,33 @@ def _card(source: Source, outputs: int) -> Card:
     )
 
 
-def _identity(path: Path, source: Source, settings: Settings, outputs: int) -> Identity:
+def _identity(path: Path, source: Source, settings: Settings, outputs: int, *, by_order: bool) -> Identity:
     card = _card(source, outputs)
     head = choose_head(path.name, card, source, settings.logits)
     model = ModelRecord(
         name=path.stem,
         weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         parameters=0,
-        card={"predictions": path.name},
+        card={"predictions": path.name, **({"images": "by order"} if by_order else {})},
     )
     classes = class_subset(head, card, source, chosen=settings.chosen_classes)
-    return Identity(model, protocol(source, settings, "made elsewhere", classes, "unknown"))
+    record = protocol(source, settings, "made elsewhere", classes, UNKNOWN)
+    if source.kind != "published":
+        # Whoever predicted had corrupted images of their own: these here were not looked at.
+        record = record.model_copy(update={"source": "generated", "recipe": UNKNOWN, "engine": UNKNOWN})
+    return Identity(model, record, competing=competing_outputs(head, card, source))
+
+
+def _notes(path: Path, source: Source, *, by_order: bool) -> tuple[str, ...]:
+    notes = []
+    if by_order:
+        notes.append(
+            f"{path.name} has no ids: its predictions are taken to be of these {len(source.ids):,} images in this "
+            f"order, {source.ids[0]} first; with `ids` they are matched"
+        )
+    if source.kind != "published":
+        notes.append(
+            f"who made the corrupted images of {path.name} is not known: the run file says {UNKNOWN}, and is compared "
+            "with others by `--allow engine --allow recipe`"
+        )
+    return tuple(notes)

@@ -21,13 +21,14 @@ from torch import nn
 from ppbench import __version__
 from ppbench.data.source import Cell, Source, ids_hash
 from ppbench.evaluation.devices import describe_device
-from ppbench.evaluation.heads import class_subset
+from ppbench.evaluation.heads import class_subset, competing_outputs
 from ppbench.evaluation.loop import Outcome, Settings, cells_of, check_fits
 from ppbench.evaluation.subjects import Subject
 from ppbench.evaluation.tally import Tally
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.probe import count_classes
 from ppbench.models.weights import Weights, has_own_code, identify_weights
+from ppbench.run import Cell as Counts
 from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping, image_keys
 
 
@@ -56,6 +57,8 @@ class Identity(NamedTuple):
     """SHA-256 of the plain values that this code holds, such as a factor; empty if there is none."""
     unknown: str | None = None
     """Why it is not known which weights the model has; None if it is."""
+    competing: int | None = None
+    """Outputs that an image's prediction is chosen from; None if that is not known."""
 
     def key(self, settings: Settings) -> dict[str, Any]:
         """All that tells its results from another measurement's, by name; which cells are wanted does not."""
@@ -92,7 +95,8 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
     )
     measured = protocol(source, settings, preprocessing(subject, source, settings), classes)
     names, code = ids_hash(source.class_names), code_hash(subject.model)
-    return Identity(model, measured, source.fingerprint(), names, code, weights.values, weights.unknown)
+    competing = competing_outputs(head, card, source)
+    return Identity(model, measured, source.fingerprint(), names, code, weights.values, weights.unknown, competing)
 
 
 def _weights(subject: Subject, settings: Settings) -> Weights:
@@ -229,11 +233,17 @@ def _result(
         status=status,
         model=identity.model,
         protocol=identity.protocol,
-        cells=tuple(tally.cell(cell) for cell in finished),
+        cells=tuple(_cell(tally.cell(cell), identity.competing) for cell in finished),
         stopping=stopping,
         provenance=provenance,
     )
     return Result(run, {cell: tally.bits(cell) for cell in finished}, keys)
+
+
+def _cell(counts: Counts, competing: int | None) -> Counts:
+    """Of five outputs or fewer every label is among the five highest, which says nothing."""
+    says_nothing = competing is not None and competing <= 5
+    return counts.model_copy(update={"top5": None}) if says_nothing else counts
 
 
 def _git_commit() -> str | None:

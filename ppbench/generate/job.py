@@ -24,7 +24,7 @@ from ppbench.generate.settings import LARGEST_SCALE, Cell, Scale, Settings, chec
 from ppbench.generate.sources import ImageArray, ImageFiles, Source, open_source
 from ppbench.generate.worker import Done, Task, Work, cell_key, file_name, start_worker
 from ppbench.pool import ordered_map, usable_cores
-from ppbench.vocabulary import CLEAN, expand_corruptions, expand_severities
+from ppbench.vocabulary import CLEAN, expand_corruptions, expand_severities, severity_texts
 
 _STARTING_PAYS = 4000 * 224 * 224
 """Pixels to be made from which on worker processes, which take seconds to start, are worth it."""
@@ -425,7 +425,7 @@ def corrupt_folder(
         src=Path(src),
         dest=Path(dest) if dest is not None else None,
         corruptions=[corruptions] if isinstance(corruptions, str) else corruptions,
-        severities=[str(s) for s in ([severities] if isinstance(severities, str | int) else severities)],
+        severities=severity_texts(severities),
         recipe=recipe,
         backend=backend,
         seed=seed,

@@ -14,6 +14,10 @@ NO_PROBABILITIES = "no probabilities: the predictions came as labels, or this is
 """Why nothing is known of a cell but its top-1 results."""
 
 
+TOP5_SAYS_NOTHING = "five classes or fewer compete, or the five highest outputs are unknown"
+"""Why there is no top-5 error where there are probabilities."""
+
+
 def expected_calibration_error(cell: Cell) -> float:
     """Expected calibration error, a fraction: mean over images of |accuracy - confidence| of their bin.
 
@@ -47,7 +51,7 @@ def top5_error(cell: Cell) -> float:
         Unavailable: If these are unknown.
     """
     if cell.top5 is None:
-        raise Unavailable(NO_PROBABILITIES if cell.nll_micronats is None else "the five highest outputs are unknown")
+        raise Unavailable(NO_PROBABILITIES if cell.nll_micronats is None else TOP5_SAYS_NOTHING)
     return 1 - cell.top5 / cell.n
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.utils import _pair
 
 from ppbench.errors import UsageError
 
@@ -119,6 +120,12 @@ def like_convolution(
         device=device,
         dtype=dtype,
     )
+
+
+def pair(value: Any) -> Pair:
+    """Two numbers from one for both axes, which may be of numpy or torch, or from two."""
+    both: Pair = _pair(value.item() if getattr(value, "ndim", None) == 0 else value)
+    return both
 
 
 def pad_same(x: Tensor, kernel_size: Pair, stride: Pair, dilation: Pair) -> Tensor:

@@ -11,13 +11,13 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.utils import _pair
 
 from ppbench.models.first_convolution import (
     Padding,
     Pair,
     like_convolution,
     pad_same,
+    pair,
     replace_first_convolution,
 )
 
@@ -70,12 +70,21 @@ class PushPull2020Conv2d(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.kernel_size, self.stride, self.dilation = (pair(p) for p in (kernel_size, stride, dilation))
+        self.padding: Pair | str = padding if isinstance(padding, str) else pair(padding)
         like = like_convolution(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device, dtype
+            in_channels,
+            out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            groups,
+            bias,
+            device,
+            dtype,
         )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride, self.dilation = (_pair(p) for p in (kernel_size, stride, dilation))
-        self.padding: Pair | str = padding if isinstance(padding, str) else _pair(padding)
         self.pull_size = tuple(2 * k + k % 2 for k in self.kernel_size)
         self.trainable_inhibition = trainable_inhibition
         self.weight, self.bias = like.weight, like.bias

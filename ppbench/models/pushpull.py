@@ -11,13 +11,13 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.utils import _pair
 
 from ppbench.errors import UsageError
 from ppbench.models.first_convolution import (
     Padding,
     like_convolution,
     pad_same,
+    pair,
     replace_first_convolution,
 )
 
@@ -79,12 +79,21 @@ class PushPullConv2d(nn.Module):
         super().__init__()
         if avg_kernel_size != 0 and (avg_kernel_size < 0 or avg_kernel_size % 2 == 0):
             raise UsageError(f"avg_kernel_size {avg_kernel_size} is not allowed", "It is 0 (none) or odd: 3, 5, 7, …")
+        self.kernel_size, self.stride, self.dilation = (pair(p) for p in (kernel_size, stride, dilation))
+        self.padding = padding if isinstance(padding, str) else pair(padding)
         like = like_convolution(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device, dtype
+            in_channels,
+            out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            groups,
+            bias,
+            device,
+            dtype,
         )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride, self.dilation = (_pair(p) for p in (kernel_size, stride, dilation))
-        self.padding = padding if isinstance(padding, str) else _pair(padding)
         self.avg_kernel_size = avg_kernel_size
         self.trainable_inhibition = trainable_inhibition
         self.rectified_push = rectified_push

@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+import torch
 
 from ppbench.check.config import read_config
 from ppbench.check.rules import parse_points, parse_rules, resolve
@@ -71,6 +73,23 @@ def test_texts_that_are_no_rules(text):
 @pytest.mark.parametrize(("value", "points"), [(".5", 0.5), ("2.", 2), (0, 0), (1e-05, 1e-05), ("100", 100)])
 def test_plain_decimals_and_numbers_of_any_size_are_points(value, points):
     assert parse_points("mean", value) == points
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.float32(0.5), np.float64(0.5), np.array(0.5), torch.tensor(0.5), np.float16(0.5), torch.tensor(0.5).half()],
+)
+def test_numbers_of_numpy_and_torch_are_numbers(value):
+    assert parse_points("mean", value) == 0.5
+    assert parse_points("mean", np.int64(2)) == parse_points("mean", torch.tensor(2)) == 2.0
+
+
+@pytest.mark.parametrize(
+    "value", [np.bool_(True), torch.tensor(True), np.array([0.5]), np.float32("nan"), np.complex64(1)]
+)
+def test_what_is_no_number_in_numpy_and_torch(value):
+    with pytest.raises(UsageError, match="maximal drop"):
+        parse_points("mean", value)
 
 
 @pytest.mark.parametrize("value", [True, None, [1], {"3": 1}, 10**400, float("nan")])

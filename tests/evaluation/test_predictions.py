@@ -16,7 +16,10 @@ from ppbench.evaluation.heads import Head
 from ppbench.evaluation.loop import Settings
 from ppbench.evaluation.network import Network
 from ppbench.evaluation.predictions import score_predictions
+from ppbench.report.document import build_document
+from tests.builders import make_run
 from tests.evaluation.models import measured, tiny_subject
+from tests.report.test_tables import render
 
 SETTINGS = Settings(corruptions=("fog", "snow"), severities=(2,))
 CELLS = [("clean", 0), ("fog", 2), ("snow", 2)]
@@ -46,11 +49,33 @@ def write(path: Path, **arrays: Any) -> Path:
 def test_logits_give_what_the_model_gives(tmp_path: Path) -> None:
     images = source()
     (expected,), _ = measured([tiny_subject()], images, SETTINGS)
-    identity, outcome = score_predictions(write(tmp_path / "p.npz", **logits_of(images)), images, SETTINGS)
+    identity, outcome, _ = score_predictions(write(tmp_path / "p.npz", **logits_of(images)), images, SETTINGS)
     (tally,) = outcome.tallies
     assert [tally.cell(cell) for cell in CELLS] == list(expected.run.cells)
     assert (identity.model.name, identity.protocol.precision) == ("p", "unknown")
     assert identity.protocol.ids_sha256 == expected.run.protocol.ids_sha256
+
+
+def test_images_that_were_never_seen_are_not_said_to_be_generated_here(tmp_path: Path) -> None:
+    images = source()
+    predictions = score_predictions(write(tmp_path / "p.npz", **logits_of(images)), images, SETTINGS)
+    record = predictions.identity.protocol
+    assert (record.source, record.recipe, record.engine) == ("generated", "unknown", "unknown")
+    assert "who made the corrupted images of p.npz is not known" in predictions.notes[-1]
+    run = make_run(engine=record.engine, recipe=record.recipe)
+    assert "corrupted elsewhere, by what is not known" in " ".join(render(build_document(run), width=200).split())
+
+
+def test_a_file_without_ids_is_said_to_be_taken_by_order(tmp_path: Path) -> None:
+    images = source()
+    plain = score_predictions(write(tmp_path / "p.npz", **logits_of(images)), images, SETTINGS)
+    assert plain.notes[0].startswith(
+        f"p.npz has no ids: its predictions are taken to be of these 40 images in this order, {IDS[0]} first"
+    )
+    assert plain.identity.model.card["images"] == "by order"
+    named = score_predictions(write(tmp_path / "q.npz", ids=np.array(IDS), **logits_of(images)), images, SETTINGS)
+    assert not any("no ids" in note for note in named.notes)
+    assert "images" not in named.identity.model.card
 
 
 def test_ids_bring_them_into_order_and_choose(tmp_path: Path) -> None:

@@ -161,6 +161,9 @@ def test_eleven_of_twelve_are_evaluated_and_labelled(tmp_path: Path) -> None:
     assert label.startswith("11/12#")
     subject = tiny_subject(size=224, channels=3, classes=3)
     (result,), _ = measured([subject], source, Settings(corruptions, (1,), force=True))
+    assert all(cell.top5 is None for cell in result.run.cells), (
+        "of three classes, every label is among the five highest"
+    )
     accuracies = Accuracies.from_run(result.run)
     assert accuracies.label("mean_error", corruptions=accuracies.headline, severities=accuracies.severities) == (
         f"mean_error[{label},s1]"

@@ -91,7 +91,7 @@ def test_the_five_highest_may_be_unknown_alone():
     run = make_run()
     run = run.model_copy(update={"cells": tuple(cell.model_copy(update={"top5": None}) for cell in run.cells)})
     absent = {metric.name: metric.reason for metric in calibration_metrics(run) if metric.value is None}
-    assert absent == {"top5_error": "the five highest outputs are unknown"}
+    assert absent == {"top5_error": "five classes or fewer compete, or the five highest outputs are unknown"}
 
 
 def test_a_baseline_is_not_said_to_come_of_labels_alone(tmp_path):

@@ -7,6 +7,7 @@ import pickle
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ppbench.errors import UsageError
+from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d, _pieces, with_push_pull
 from tests.oracles import pushpull as oracle
 
@@ -427,3 +429,12 @@ class TestWithPushPull:
         with pytest.raises(UsageError, match="convolution '0' is a StandardizedConv2d"):
             with_push_pull(model)
         assert type(model[0]) is StandardizedConv2d
+
+
+@pytest.mark.parametrize("layer", [PushPullConv2d, PushPull2020Conv2d])
+@pytest.mark.parametrize("number", [torch.tensor, np.int64, np.array])
+def test_numbers_of_numpy_and_torch_are_sizes(layer: type[nn.Module], number: Any) -> None:
+    plain, other = layer(3, 4, 3, 2, 1), layer(number(3), number(4), number(3), number(2), number(1))
+    other.load_state_dict(plain.state_dict())
+    x = torch.randn(1, 3, 8, 8)
+    assert torch.equal(plain(x), other(x))
