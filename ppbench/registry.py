@@ -18,7 +18,7 @@ def did_you_mean(name: str, allowed: list[str]) -> str:
     return f"did you mean {' or '.join(map(repr, close))}? " if close else ""
 
 
-def unknown_name(kind: str, name: str, allowed: list[str], see: str) -> UsageError:
+def unknown_name(kind: str, name: str, allowed: list[str], see: str, listed: int | None = None) -> UsageError:
     """Build the error for a name that is not known: the value, the nearest names, the command that lists all.
 
     Args:
@@ -26,8 +26,10 @@ def unknown_name(kind: str, name: str, allowed: list[str], see: str) -> UsageErr
         name: The value met.
         allowed: All names that would do.
         see: The command that lists them ("ppbench list models").
+        listed: How many it lists; None: as many as would do.
     """
-    listing = f"allowed: {', '.join(allowed)} (`{see}`)" if len(allowed) <= 6 else f"`{see}` lists all {len(allowed)}."
+    few = listed is None and len(allowed) <= 6
+    listing = f"allowed: {', '.join(allowed)} (`{see}`)" if few else f"`{see}` lists all {listed or len(allowed)}."
     return UsageError(f"unknown {kind} {name!r}", did_you_mean(name, allowed) + listing)
 
 
@@ -37,11 +39,13 @@ class Registry(Generic[T]):
     Args:
         kind: What the names stand for, in the singular ("dataset").
         see: The command that lists the names, for the error message.
+        listed: How many it lists; None: as many as there are here.
     """
 
-    def __init__(self, kind: str, see: str) -> None:
+    def __init__(self, kind: str, see: str, listed: int | None = None) -> None:
         self.kind = kind
         self.see = see
+        self._listed = listed
         self._entries: dict[str, T | str] = {}
 
     def register(self, name: str, target: T | str) -> None:
@@ -65,7 +69,7 @@ class Registry(Generic[T]):
             UsageError: If there is none; the message has the nearest names.
         """
         if name not in self._entries:
-            raise unknown_name(self.kind, name, self.names(), self.see)
+            raise unknown_name(self.kind, name, self.names(), self.see, self._listed)
         target = self._entries[name]
         if isinstance(target, str):
             module, _, attribute = target.partition(":")

@@ -102,7 +102,7 @@ def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19) -> tup
         elif name in names or value.strip() in names:
             wanted.add(name if name in names else value.strip())
         else:
-            raise unknown_name("corruption", value, [*names, *groups], "ppbench list corruptions")
+            raise unknown_name("corruption", value, [*names, *groups], "ppbench list corruptions", len(KNOWN))
     return in_order(wanted)
 
 

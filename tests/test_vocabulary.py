@@ -99,6 +99,23 @@ def test_an_unknown_corruption_gets_a_suggestion():
     assert caught.value.exit_code == 2
 
 
+def test_an_unknown_corruption_gets_one_message_wherever_it_is_named():
+    """The same count, that of what the command lists: not 19, 27 or 41 by how many would do in a place."""
+    from ppbench.corruptions.catalog import CORRUPTIONS
+
+    told = set()
+    for ask in (
+        lambda: expand_corruptions(["fgo"]),
+        lambda: expand_corruptions(["fgo"], KNOWN),
+        lambda: expand_corruptions(["fgo"], ("fog",)),
+        lambda: CORRUPTIONS.get("fgo"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            ask()
+        told.add(str(caught.value))
+    assert told == {"unknown corruption 'fgo'\ndid you mean 'fog'? `ppbench list corruptions` lists all 41."}
+
+
 @pytest.mark.parametrize(
     ("values", "severities"),
     [(["1-5"], (1, 2, 3, 4, 5)), (["3"], (3,)), (["4-5", "1", "4"], (1, 4, 5)), (["2-2"], (2,))],

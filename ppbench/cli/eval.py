@@ -141,6 +141,9 @@ def evaluate(
         bool,
         typer.Option("--skip-unreadable", help="Exit 0 where images cannot be read: they are left out of every cell."),
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the finished run of another model that --output names.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Go on where the accuracy is under twice chance.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it will take (passes, GB, minutes), and write nothing.")
@@ -237,6 +240,7 @@ def evaluate(
         batch_size=batch_size,
         workers=workers,
         force=force,
+        overwrite=overwrite,
         until=until,
         until_decided=until_decided,
         max_drop=max_drop,

@@ -12,7 +12,7 @@ from ppbench.corruptions import blur, colour, digital, jpeg, noise, spatter, wea
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.registry import Registry
-from ppbench.vocabulary import C19, FAMILY_OF
+from ppbench.vocabulary import C19, FAMILY_OF, KNOWN
 
 Operation = Callable[[Tensor, Any, Recipe, Draws], Tensor]
 """Images ``(n, H, W, C)`` uint8, constants, recipe, draws -> images of the same shape and type."""
@@ -28,7 +28,7 @@ class Corruption:
     operation: Operation
 
 
-CORRUPTIONS: Registry[Corruption] = Registry("corruption", "ppbench list corruptions")
+CORRUPTIONS: Registry[Corruption] = Registry("corruption", "ppbench list corruptions", len(KNOWN))
 
 _CITATION = "Hendrycks & Dietterich, ICLR 2019"
 

@@ -68,6 +68,7 @@ class Job:
     workers: int | None = 0
     """None: as many as keep up with the network."""
     force: bool = False
+    overwrite: bool = False
     until: float | None = None
     """Half-width in points at which to stop."""
     until_decided: Path | None = None
@@ -219,6 +220,7 @@ def open_images(job: Job, subjects: Sequence[Subject]) -> tuple[Source, Settings
         batch_size=job.batch_size,
         workers=job.workers if job.workers is not None else _workers(source, device),
         force=job.force,
+        overwrite=job.overwrite,
         command=job.command,
     )
     return source, settings
@@ -342,7 +344,7 @@ def measure_predictions(path: Path, job: Job, target: Path, say: Say = lambda li
     for note in notes:
         say(f"warning: {note}")
     (result,) = results([identity], outcome, source, settings, started, 1)
-    where = place(target, identity, identity.key(settings))
+    where = place(target, identity, identity.key(settings), overwrite=settings.overwrite)
     return result._replace(run=write_run(where, *result)), where
 
 
@@ -373,6 +375,7 @@ def evaluate(
     output: str | Path | None = None,
     weights_files: str | Path | Sequence[str | Path] = (),
     skip_unreadable: bool = False,
+    overwrite: bool = False,
 ) -> Run:
     """Measure one model on one dataset.
 
@@ -407,6 +410,7 @@ def evaluate(
             of, such as the ``.onnx`` file of a session that a module holds. They are part of the weights' hash.
         skip_unreadable: Whether images that cannot be read, at most half of all, are no error. They are left out of
             every cell, and ``run.protocol.unreadable`` names them.
+        overwrite: Whether ``output`` may be the finished run of another model, or of other images.
 
     Returns:
         The run, complete.
@@ -439,6 +443,7 @@ def evaluate(
         batch_size=batch_size,
         workers=workers,
         force=force,
+        overwrite=overwrite,
         weights_files=tuple(map(Path, [weights_files] if isinstance(weights_files, str | Path) else weights_files)),
     )
     evaluated = measure(prepare(job, [_as_subject(model, card)]), Path(output) if output else None)

@@ -64,6 +64,8 @@ class Settings:
     """Processes that read images; 0: none besides this one. Changes no result."""
     force: bool = False
     """Whether to go on where the accuracy is implausible."""
+    overwrite: bool = False
+    """Whether a run may take the place of the finished run of another measurement."""
     command: str = ""
     """The command line, for the record."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ppbench.data.source import Source
-from ppbench.errors import PpbenchError
+from ppbench.errors import PpbenchError, UsageError
 from ppbench.evaluation.journal import Images, Journal, Key, is_of
 from ppbench.evaluation.loop import Settings, cells_of
 from ppbench.evaluation.record import Identity, Result
@@ -32,7 +32,8 @@ def claimed(
     """Yield a place for each run, with what is already finished of it; no other process writes there meanwhile.
 
     In a folder, another measurement of the same name is left alone and the next free name taken. A file that the user
-    named is written anew. Journals stay behind unless they were removed.
+    named is written if it is not there, is of the same measurement, is unfinished, or is to be overwritten. Journals
+    stay behind unless they were removed.
 
     Args:
         target: A run file (``.json``) for the one run, or a folder.
@@ -43,7 +44,7 @@ def claimed(
         fresh: Whether nothing is used again.
 
     Raises:
-        UsageError: If another process is writing there.
+        UsageError: If another process is writing there, or what is there is not to be overwritten.
         DataError: If nothing can be written there.
     """
     outputs: list[Output] = []
@@ -78,9 +79,15 @@ def save(output: Output, result: Result, say: Say) -> Run:
     return run
 
 
-def place(target: Path, identity: Identity, key: Key) -> Path:
-    """Where a run goes: the file that the user named, or the first free one in a folder."""
+def place(target: Path, identity: Identity, key: Key, *, overwrite: bool = False) -> Path:
+    """Where a run goes: the file that the user named, or the first free one in a folder.
+
+    Raises:
+        UsageError: If that file is none of this measurement's, is finished, and is not to be overwritten.
+    """
     if target.suffix == ".json":
+        if not overwrite and target.is_file():
+            _refuse_another(target, identity)
         return target
     first = target / f"{_file_name(identity.model.name)}--{identity.protocol.dataset}.json"
     return next(free for free in _numbered(first) if _is_free(free, identity, key))
@@ -88,7 +95,7 @@ def place(target: Path, identity: Identity, key: Key) -> Path:
 
 def _claim(target: Path, identity: Identity, source: Source, settings: Settings, say: Say, fresh: bool) -> Output:
     key = identity.key(settings)
-    path = place(target, identity, key)
+    path = place(target, identity, key, overwrite=settings.overwrite)
     images = Images(source.ids, source.labels.tolist())
     return Output(path, Journal(_journal(path), key, cells_of(source, settings), source.stamps, images, fresh=fresh))
 
@@ -116,6 +123,21 @@ def _say_reused(output: Output, source: Source, settings: Settings, say: Say) ->
         f"reused {known:,} of {cells * images:,} image evaluations, {100 * known / (cells * images):.0f} % "
         f"({whole} of {cells} cells are finished), for {path}"
     )
+
+
+def _refuse_another(path: Path, identity: Identity) -> None:
+    """Refuse to replace the finished run of another measurement, or what is no run at all."""
+    try:
+        there = read_run(path)
+    except PpbenchError:
+        what = "is there, and is no run file"
+    else:
+        names = [name for name, own in identity.protocol if getattr(there.protocol, name) != own]
+        names += ["weights"] if there.model.weights_sha256 != identity.model.weights_sha256 else []
+        if not names or _wholeness(there) < _WHOLE:
+            return
+        what = f"is the finished run of {there.model.name}, another measurement ({', '.join(names)})"
+    raise UsageError(f"{path} {what}", "Give another `--output`, or replace it: `--overwrite`.")
 
 
 def _numbered(path: Path) -> Iterator[Path]:

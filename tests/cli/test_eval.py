@@ -114,6 +114,42 @@ def write_twice(tmp_path: Path, target: Path, *second: str) -> str:
     return runner.invoke(app, [*call, *second]).stderr
 
 
+def test_the_finished_run_of_another_measurement_is_not_replaced_without_a_word(tmp_path: Path) -> None:
+    target = tmp_path / "run.json"
+    write_twice(tmp_path, target)
+    before = target.read_bytes()
+    other = tiny_checkpoint(tmp_path / "other.safetensors", seed=1)
+    call = ["eval", "--limit", "20", "--workers", "0", "-s", "1", "-o", str(target), "-c", "fog,pixelate", "--force"]
+    for model, changed, words in (
+        (other, (), "is the finished run of net, another measurement (weights)"),
+        (tmp_path / "net.safetensors", ("--seed", "1"), "another measurement (seed"),
+    ):
+        refused = runner.invoke(app, [*call, "-m", str(model), *changed])
+        assert refused.exit_code == 2
+        assert words in " ".join(refused.stderr.split())
+        assert "`--overwrite`" in refused.stderr
+        assert target.read_bytes() == before
+    assert runner.invoke(app, [*call, "-m", str(tmp_path / "net.safetensors")]).exit_code == 0  # once more
+    assert runner.invoke(app, [*call, "-m", str(other), "--overwrite"]).exit_code == 0
+    assert read_run(target).model.name == "other"
+    target.write_text('{"name": "my-package"}')
+    assert "is there, and is no run file" in " ".join(runner.invoke(app, [*call, "-m", str(other)]).stderr.split())
+    assert target.read_text() == '{"name": "my-package"}'
+
+
+def test_predictions_do_not_replace_another_run_without_a_word(tmp_path: Path) -> None:
+    target = tmp_path / "run.json"
+    call = ["eval", "-c", "fog", "-s", "1", "--limit", "20", "--force", "-o", str(target), "--predictions"]
+    for number in range(2):
+        cells = {name: np.full(20, number) for name in ("clean", "fog/1")}
+        np.savez(tmp_path / f"{number}.npz", **cells)
+    assert runner.invoke(app, [*call, str(tmp_path / "0.npz")]).exit_code == 0
+    assert runner.invoke(app, [*call, str(tmp_path / "0.npz")]).exit_code == 0
+    refused = runner.invoke(app, [*call, str(tmp_path / "1.npz")])
+    assert refused.exit_code == 2
+    assert "is the finished run of 0" in " ".join(refused.stderr.split())
+
+
 def test_in_a_folder_another_measurement_takes_a_free_name(tmp_path: Path) -> None:
     said = write_twice(tmp_path, tmp_path / "runs", "-c", "fog")
     assert "net--fashion-mnist-2k-2.json" in said
@@ -142,11 +178,11 @@ def test_a_file_the_user_named_is_replaced_but_a_complete_run_never_by_an_interr
         return images
 
     target = tmp_path / "run.json"
-    write_twice(tmp_path, target, "-c", "fog")
+    write_twice(tmp_path, target, "-c", "fog", "--overwrite")
     assert len(read_run(target).cells) == 2
     monkeypatch.setattr(GeneratedImages, "corrupt", fail_on_fog)
     call = ["eval", "-m", str(tmp_path / "net.safetensors"), "--limit", "20", "--workers", "0", "-s", "1"]
-    result = runner.invoke(app, [*call, "-c", "snow,fog", "-o", str(target)])
+    result = runner.invoke(app, [*call, "-c", "snow,fog", "--overwrite", "-o", str(target)])
     assert result.exit_code == 3
     assert result.stdout == ""
     assert "run.interrupted.json" in result.stderr
@@ -312,7 +348,8 @@ def test_a_whole_run_is_not_replaced_by_one_without_unreadable_images(tmp_path: 
     before = (tmp_path / "run.json").read_bytes()
     broken = sorted((tmp_path / "c" / "snow" / "2").rglob("*.png"))[1]
     broken.write_bytes(broken.read_bytes()[:200])
-    assert runner.invoke(app, call).exit_code == 3
+    assert runner.invoke(app, call).exit_code == 2  # other images than those of the run that is there
+    assert runner.invoke(app, [*call, "--overwrite"]).exit_code == 3
     assert (tmp_path / "run.json").read_bytes() == before
     assert read_run(tmp_path / "run.partial.json").protocol.n == 5
 

@@ -111,7 +111,7 @@ def test_a_file_that_is_named_tells_the_weights() -> None:
     assert again.model.weights_sha256
     measured("run.json", stop_after=2, weights_files=files)
     write_weights(1)
-    other, said = measured("run.json", weights_files=files)
+    other, said = measured("run.json", weights_files=files, overwrite=True)
     assert any("weights differs); starting anew" in line for line in said)
     assert other.model.weights_sha256 != again.model.weights_sha256
 
