@@ -250,7 +250,10 @@ def _statistics(
 def _images(dataset: str, data: Path, card: Card, images: int, seed: int) -> StatisticsImages:
     from ppbench.train.statistics import StatisticsImages
 
-    return StatisticsImages(dataset, data, card, images, seed)
+    opened = StatisticsImages(dataset, data, card, images, seed)
+    for note in opened.notes:
+        output.say(note)
+    return opened
 
 
 def _say_what_is_left(plain: nn.Module, made: Checkpoint, images: StatisticsImages | None, device: str) -> bool:

@@ -34,6 +34,8 @@ class TrainingData(NamedTuple):
     mean: tuple[float, ...]
     """Per channel, of values in [0, 1]."""
     std: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+    """Lines for people: what lies in the folders and is not used."""
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the training images, their labels, and the names of the classes."""
@@ -146,20 +148,21 @@ def _folders(folder: Path, recipe: TrainRecipe) -> TrainingData:
     val_name = next((name for name in _VAL if name in there), None)
     if train_name and val_name:
         _no_val_fraction(recipe)
-        train, names = _labelled(folder / train_name)
-        test, test_names = _labelled(folder / val_name)
+        train, names, notes = _labelled(folder / train_name)
+        test, test_names, test_notes = _labelled(folder / val_name)
+        notes += test_notes
         _check_same_classes(folder / train_name, names, folder / val_name, test_names)
     elif recipe.val_fraction is not None:
-        whole, names = _labelled(folder / train_name if train_name else folder)
+        whole, names, notes = _labelled(folder / train_name if train_name else folder)
         train, test = _split(whole, recipe.val_fraction, recipe.seed)
     else:
         _labelled(folder)  # tells of images without labels
         raise DataError(f"{folder} has no folders train and val", _LAYOUT)
-    return TrainingData(train, test, names, 3, IMAGENET_MEAN, IMAGENET_STD)
+    return TrainingData(train, test, names, 3, IMAGENET_MEAN, IMAGENET_STD, notes)
 
 
-def _labelled(folder: Path) -> tuple[FileImages, tuple[str, ...]]:
-    """The images in class folders, and the names of the classes."""
+def _labelled(folder: Path) -> tuple[FileImages, tuple[str, ...], tuple[str, ...]]:
+    """The images in class folders, the names of the classes, and what else lies there, in words."""
     names = class_folders(folder)
     if not names and find_images(folder).names:
         raise DataError(
@@ -170,7 +173,7 @@ def _labelled(folder: Path) -> tuple[FileImages, tuple[str, ...]]:
     counts = np.bincount(listing.labels, minlength=len(names))
     if not counts.all():
         raise DataError(f"the class folder {folder / names[int(counts.argmin())]} has no images", "Remove or fill it.")
-    return FileImages(folder, listing.files, listing.labels), listing.class_names
+    return FileImages(folder, listing.files, listing.labels), listing.class_names, listing.notes
 
 
 def _check_same_classes(train: Path, names: tuple[str, ...], val: Path, val_names: tuple[str, ...]) -> None:

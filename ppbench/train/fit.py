@@ -102,6 +102,8 @@ def train(
         say(f"finished already: {output} was trained with this recipe (`--overwrite` trains it anew)")
         assert there.clean_accuracy is not None  # of a finished training
         return Trained(output, there.clean_accuracy) if first else None
+    for note in loaded.notes:
+        say(note)
     cut = transforms_of(recipe, loaded.train)
     if start is not None:
         cut = cut._replace(interpolation=start.card.interpolation)

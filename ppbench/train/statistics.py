@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.folder import FolderImages, class_folders
+from ppbench.data.folder import FolderImages, class_folders, list_classes
 from ppbench.data.source import Geometry, stratified_order
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
@@ -21,6 +22,15 @@ BATCH = 64
 """Images whose mean and variance are taken together."""
 
 _Load = Callable[[NDArray[np.int64]], Tensor]
+
+
+class _Opened(NamedTuple):
+    """A training set: ids, labels, how images are loaded, and lines for people of what is not used."""
+
+    ids: list[str]
+    labels: NDArray[np.int64]
+    load: _Load
+    notes: tuple[str, ...]
 
 
 class StatisticsImages:
@@ -44,10 +54,10 @@ class StatisticsImages:
         self._card = card
         TRAINABLE.get(dataset)  # tells of unknown names
         in_files = dataset in ("imagenet", "imagefolder")
-        ids, labels, self._load = _in_files(folder, card) if in_files else _in_memory(dataset, folder, card)
-        self._order = stratified_order(ids, labels, seed)[:count]
-        self._labels = labels
-        self.num_classes = int(labels.max()) + 1
+        opened = _in_files(folder, card) if in_files else _in_memory(dataset, folder, card)
+        self._load, self._labels, self.notes = opened.load, opened.labels, opened.notes
+        self._order = stratified_order(opened.ids, opened.labels, seed)[:count]
+        self.num_classes = int(opened.labels.max()) + 1
 
     def __len__(self) -> int:
         """Images that are used: whole batches only, so that all images count alike."""
@@ -81,11 +91,12 @@ class StatisticsImages:
         return max(1, min(BATCH, len(self._order)))
 
 
-def _in_files(folder: Path, card: Card) -> tuple[list[str], NDArray[np.int64], _Load]:
+def _in_files(folder: Path, card: Card) -> _Opened:
     root = folder / "train" if "train" in class_folders(folder) else folder
     if card.in_channels == 1:
         raise DataError(f"{root} holds colour images, and the network takes grey ones", "Give it its own images.")
-    images = FolderImages(root, Geometry.of(card))
+    listing = list_classes(root)
+    images = FolderImages(root, Geometry.of(card), listing=listing)
 
     def load(rows: NDArray[np.int64]) -> Tensor:
         loaded = images.load(rows)
@@ -93,10 +104,10 @@ def _in_files(folder: Path, card: Card) -> tuple[list[str], NDArray[np.int64], _
             raise DataError(loaded.broken[0].reason, loaded.broken[0].mend)
         return torch.from_numpy(loaded.pixels).permute(0, 3, 1, 2)
 
-    return images.ids, images.labels, load
+    return _Opened(images.ids, images.labels, load, listing.notes)
 
 
-def _in_memory(dataset: str, folder: Path, card: Card) -> tuple[list[str], NDArray[np.int64], _Load]:
+def _in_memory(dataset: str, folder: Path, card: Card) -> _Opened:
     data = load_training_data(make_recipe(None, {"model": card.architecture, "dataset": dataset}), folder)
     pixels: Tensor = data.train.pixels  # type: ignore[attr-defined]  # they are in memory
     side, channels = pixels.shape[-1], pixels.shape[1]
@@ -106,4 +117,4 @@ def _in_memory(dataset: str, folder: Path, card: Card) -> tuple[list[str], NDArr
             f"{card.in_channels} x {card.input_size} x {card.input_size}",
             "Give images like those it was trained on: `--dataset imagefolder --data DIR`.",
         )
-    return list(data.train.ids), data.train.labels, lambda rows: pixels[torch.from_numpy(rows)]
+    return _Opened(list(data.train.ids), data.train.labels, lambda rows: pixels[torch.from_numpy(rows)], data.notes)

@@ -73,6 +73,16 @@ def test_folders_are_labelled_by_their_names(tmp_path: Path) -> None:
     assert all(data.class_names[label] in name for name, label in zip(data.train.ids, data.train.labels, strict=True))
 
 
+def test_what_is_not_read_is_counted_by_its_ending(tmp_path: Path) -> None:
+    root = write_image_folders(tmp_path)
+    first = sorted((root / "train").iterdir())[0]
+    for name in ("a.heic", "b.heic", "c.gif"):
+        (first / name).write_bytes(b"x")
+    notes = "\n".join(load(root, "imagefolder").notes)
+    assert "2 .heic, 1 .gif" in notes
+    assert load(write_fashion_mnist(tmp_path / "mnist"), "fashion-mnist").notes == ()
+
+
 def test_one_folder_is_split_by_class(tmp_path: Path) -> None:
     root = write_class_folders(tmp_path, classes=2, per_class=10)
     data = load(root, "imagefolder", val_fraction=0.2)
