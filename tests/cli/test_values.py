@@ -25,7 +25,7 @@ CALLS: dict[str, list[str]] = {
     "show": ["show", "run.json"],
     "compare": ["compare", "run.json", "other.json"],
     "check": ["check", "run.json", "--baseline", "other.json"],
-    "eval": ["eval", "--dry-run", "--limit", "2", "-c", "fog", "-s", "1"],
+    "eval": ["eval", "--model", "nothing.safetensors", "--dry-run", "--limit", "2", "-c", "fog", "-s", "1"],
     "corrupt": ["corrupt", "nothing", "made"],
     "train": ["train", "--model", "resnet8", "--data", "nothing"],
     "convert": ["convert", "--model", "nothing.safetensors", "--data", "nothing"],
