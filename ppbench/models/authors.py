@@ -143,7 +143,7 @@ def _name(name: str) -> str:
     name = re.sub(r"^bn\.", "bn1.", name)
     name = re.sub(r"^(classifier|linear)\.", "fc.", name)
     name = re.sub(r"^(layer\d+\.\d+)\.shortcut\.", r"\1.downsample.", name)
-    name = re.sub(r"^conv1\.(push_conv|push)\.(weight|bias)$", r"conv1.\2", name)
+    name = re.sub(r"(^|\.)conv1\.(push_conv|push)\.(weight|bias)$", r"\1conv1.\3", name)
     return re.sub(r"^conv1\.(pull_inhibition_strength|alpha)$", "conv1.inhibition", name)
 
 

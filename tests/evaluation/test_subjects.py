@@ -61,15 +61,16 @@ def test_a_bare_state_dict_of_a_push_pull_network(tmp_path: Path) -> None:
 
 
 def test_a_lightning_checkpoint_of_ones_own(tmp_path: Path) -> None:
-    """Its hyper-parameters are not the push-pull authors', so the card has to be given."""
+    """Its hyper-parameters are not the push-pull authors': the tensors tell the network, the card has to be given."""
     path, model = tmp_path / "last.ckpt", create_model("resnet20", 10)
     state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"state_dict": state, "hyper_parameters": {"lr": 0.1}}, path)
-    with pytest.raises(UsageError, match="its mean, std and input size are not known") as caught:
+    with pytest.raises(UsageError, match=r"bare state dict \(resnet20, 10 classes\): its mean, std") as caught:
         resolve_model(str(path))
-    assert "`--preset cifar10`" in caught.value.hint
-    subject = resolve_model(str(path), parse_card_options("cifar10", architecture="resnet20"))
-    assert weights_hash(subject.model) == weights_hash(model)
+    assert "--preset cifar10" in caught.value.hint
+    for options in (parse_card_options("cifar10", architecture="resnet20"), parse_card_options("cifar10")):
+        subject = resolve_model(str(path), options)
+        assert weights_hash(subject.model) == weights_hash(model)
     assert weights_hash(load_checkpoint(path, card=subject.card).model) == weights_hash(model)
 
 
