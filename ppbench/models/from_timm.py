@@ -125,7 +125,8 @@ def _by_hand(name: str, source: Any) -> str:
 
 
 def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkpoint:
-    state = without_wrappers(read_state_file(path, ema=options.ema).tensors, ema=options.ema)
+    file = read_state_file(path, ema=options.ema)
+    state = without_wrappers(file.tensors, ema=options.ema)
     what, source = f"timm:{name}@{path}", timm.get_pretrained_cfg(name)
     classes = _count_classes(source, state)
     with torch.random.fork_rng(devices=[]):
@@ -138,7 +139,7 @@ def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkp
         channels = card.in_channels
         card = options.make(what, architecture=card.architecture, num_classes=classes, in_channels=channels)
     check_runs(what, model, card)
-    return Checkpoint(model.eval(), card)
+    return Checkpoint(model.eval(), card.model_copy(update={"weights": file.choice}))
 
 
 def _count_classes(source: Any, state: Mapping[str, Tensor]) -> int:

@@ -116,7 +116,8 @@ def _recognise(name: str, published: Any, path: Path) -> Any | None:
 def _load(name: str, path: Path, weights: Any | None, options: CardOptions) -> Checkpoint:
     """Load the file of ``weights``, or a user's own (None)."""
     what = f"torchvision:{name}" if weights is not None else f"torchvision:{name}@{path}"
-    state = _names_of_today(without_wrappers(read_state_file(path, ema=options.ema).tensors, ema=options.ema))
+    file = read_state_file(path, ema=options.ema)
+    state = _names_of_today(without_wrappers(file.tensors, ema=options.ema))
     classes = _count_classes(state)
     card = _card(name, weights or _usual(torchvision.models.get_model_weights(name)), is_own=weights is None)
     if classes in (0, card.num_classes):  # without the layer, what is missing is listed below
@@ -126,7 +127,7 @@ def _load(name: str, path: Path, weights: Any | None, options: CardOptions) -> C
     model = build_network(name, card, is_own=weights is None)
     load_state(path, model, state)
     check_runs(what, model, card)
-    return Checkpoint(model.eval(), card)
+    return Checkpoint(model.eval(), card.model_copy(update={"weights": file.choice}))
 
 
 def _card(name: str, weights: Any, *, is_own: bool) -> Card:

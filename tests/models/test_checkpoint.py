@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pathlib
 import struct
 import sys
@@ -394,6 +395,11 @@ class TestRefusals:
         assert "cannot read the checkpoint" in refusal(tmp_path / "none.pth")
         assert "No such file" in refusal(tmp_path / "none.pth")
         assert "Is a directory" in refusal(tmp_path)
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+    def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "w.pth")
+        assert "is a device or a pipe, not a file" in refusal(tmp_path / "w.pth")
 
     @pytest.mark.parametrize("keep", [9, 200, 0.5, 0.99])
     def test_truncated_safetensors(self, saved: Path, keep: float) -> None:

@@ -223,3 +223,19 @@ def test_every_command_takes_such_files(tmp_path: Path, network: nn.Module, aver
     assert (card.origin or {})["weights"] == weights_hash(average)
     shown = CliRunner().invoke(app, ["inspect", str(path), "-o", folder, "--draws", "16", *common])
     assert shown.exit_code == 0, shown.output
+
+
+def test_averaged_weights_of_a_network_of_torchvisions(tmp_path: Path) -> None:
+    import torchvision
+
+    from ppbench.evaluation.subjects import resolve_model
+
+    plain, average = (trained(torchvision.models.squeezenet1_1(), seed) for seed in (1, 2))
+    torch.save({"model": plain.state_dict(), "model_ema": average.state_dict()}, tmp_path / "w.pth")
+    spec = f"torchvision:squeezenet1_1@{tmp_path / 'w.pth'}"
+    for options, network, said in (
+        (CardOptions(), plain, "model, not model_ema"),
+        (CardOptions(ema=True), average, "model_ema, not model"),
+    ):
+        subject = resolve_model(spec, options)
+        assert (weights_hash(subject.model), subject.card.weights) == (weights_hash(network), said)
