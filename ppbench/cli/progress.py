@@ -47,7 +47,7 @@ def progress(total: int, done: int = 0) -> Iterator[Advance]:
     )
     pace = Pace(total, done)
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("", total=total, completed=done, pace="")
+        task = bar.add_task("", total=total, completed=done, pace=pace.describe())
 
         def advance(images: int, what: str, *, reused: bool = False) -> None:
             pace.add(images, reused=reused)

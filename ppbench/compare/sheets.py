@@ -67,7 +67,8 @@ def _conditions(comparison: Comparison) -> list[str]:
     images = accuracies.images or f"all {protocol.total}"
     normalizer = f"the {REFERENCE}" if comparison.normalizer_is_reference else comparison.normalizer
     classes = [accuracies.classes] if accuracies.classes else []
-    return [protocol.dataset, *classes, f"{images} images", f"normaliser {normalizer}"]
+    lost = f", {accuracies.unreadable:,} could not be read" if accuracies.unreadable else ""
+    return [protocol.dataset, *classes, f"{images} images{lost}", f"normaliser {normalizer}"]
 
 
 def _pair_cells(difference: Difference | None) -> list[str]:

@@ -144,18 +144,24 @@ class Accuracies:
 
     @property
     def images(self) -> str | None:
-        """``"500 of 2000"`` if only some of the images of these classes were evaluated, else None.
-
-        ``"9 of 11 images"`` if some could not be read.
-        """
+        """``"500 of 2000"`` if only some of the images of these classes were evaluated, else None."""
         if self.protocol is None or self.protocol.n == self.protocol.total:
             return None
-        return f"{self.protocol.n} of {self.protocol.total}{' images' * bool(self.protocol.unreadable)}"
+        return f"{self.protocol.n} of {self.protocol.total}"
+
+    @property
+    def unreadable(self) -> int:
+        """Images that could not be read, and are left out of every cell."""
+        return len(self.protocol.unreadable or ()) if self.protocol is not None else 0
 
     @property
     def subset(self) -> str | None:
-        """``"200 classes masked,500 of 2000"``: `classes` and `images` as labels carry them; None without either."""
-        return ",".join(filter(None, [self.classes, self.images])) or None
+        """``"200 classes masked,500 of 2000"``: `classes` and `images` as labels carry them; None without either.
+
+        ``"9 of 11 images"`` where some could not be read.
+        """
+        images = f"{self.images} images" if self.unreadable else self.images
+        return ",".join(filter(None, [self.classes, images])) or None
 
     def label(self, name: str, *parts: str, corruptions: Sequence[str], severities: Sequence[int]) -> str:
         """``name[part,…,corruptions,severities,subset]``, the grammar of docs/metrics.md."""

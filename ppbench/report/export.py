@@ -13,6 +13,7 @@ from ppbench.report.document import Document, Row, accuracy_interval
 from ppbench.report.escapes import for_latex, for_markdown
 from ppbench.report.records import csv_of_rows, rounded
 from ppbench.report.sheets import Line, Sheet, sheets
+from ppbench.run import Protocol
 from ppbench.vocabulary import CLEAN, family_of
 
 CSV_COLUMNS = (
@@ -57,7 +58,7 @@ def as_dict(document: Document) -> dict[str, Any]:
     return {
         "source": accuracies.source,
         "dataset": protocol.dataset if protocol else None,
-        "images": protocol and {key: getattr(protocol, key) for key in ("n", "total", "source", "recipe", "engine")},
+        "images": protocol and _images(protocol),
         "classes": protocol and protocol.classes and protocol.classes.model_dump(),
         "precision": protocol and protocol.precision,
         "interrupted": accuracies.interrupted,
@@ -72,6 +73,12 @@ def as_dict(document: Document) -> dict[str, Any]:
         "worst_cell": worst and {**worst._asdict(), "accuracy": rounded(worst.accuracy)},
         "calibration": [_metric_dict(metric) for metric in document.calibration] or None,
     }
+
+
+def _images(protocol: Protocol) -> dict[str, Any]:
+    """What the images are; with the ids of those that could not be read, if there are any."""
+    told = {key: getattr(protocol, key) for key in ("n", "total", "source", "recipe", "engine")}
+    return told if protocol.unreadable is None else {**told, "unreadable": list(protocol.unreadable)}
 
 
 def to_csv(documents: Sequence[Document]) -> str:

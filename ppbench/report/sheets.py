@@ -58,7 +58,8 @@ def _conditions(document: Document) -> list[str]:
     parts = []
     if protocol is not None:
         images = document.accuracies.images or f"all {protocol.total}"
-        parts += [protocol.dataset, *_told(document.accuracies.classes), f"{images} images", _origin(protocol)]
+        lost = f", {document.accuracies.unreadable:,} could not be read" if protocol.unreadable else ""
+        parts += [protocol.dataset, *_told(document.accuracies.classes), f"{images} images{lost}", _origin(protocol)]
         parts += _told(PRECISIONS.get(protocol.precision, protocol.precision))
     parts.append(f"normaliser {document.normalizer}")
     if document.baseline is not None:

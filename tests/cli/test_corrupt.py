@@ -209,7 +209,7 @@ def test_a_signal_exits_130_and_the_same_command_goes_on(tmp_path: Path, number:
     assert stdout == b""
     assert b"Traceback" not in seen + stderr, stderr.decode()[-3000:]
     assert b"of 120 images done; the same command goes on from there" in stderr
-    assert b"images/s" in seen + stderr
+    assert b"elapsed 0:00:0" in seen + stderr
     if number == signal.SIGTERM:
         return  # what follows is the same, and takes its time
     result = runner.invoke(app, [*call[:-1], "0", "--json"])

@@ -291,6 +291,7 @@ def test_one_bad_image_hides_no_table_and_a_repaired_one_is_measured(tmp_path: P
     assert first.exit_code == 3
     labels = [metric["label"] for metric in json.loads(first.stdout)["metrics"] if metric["value"] is not None]
     assert labels
+    assert json.loads(first.stdout)["images"]["unreadable"] == ["/".join(broken.parts[-2:])]
     assert all(label.endswith(",9 of 10 images]") or label.endswith("[9 of 10 images]") for label in labels)
     assert "1 of 10 images could not be read; the result is of the other 9" in first.stderr
     skipping = runner.invoke(app, [*call, "--skip-unreadable"])
