@@ -171,7 +171,8 @@ def test_without_rectified_push_and_inhibition_it_is_the_plain_convolution() -> 
     conv = nn.Conv2d(3, 8, 7, 2, 3)
     layer = with_push_pull(nn.Sequential(conv), inhibition=0, rectified_push=False)[0]
     x = torch.randn(2, 3, 16, 16)
-    assert torch.equal(layer(x), conv(x))
+    # On some processors the convolution adds its bias in one rounding, the layer in two.
+    torch.testing.assert_close(layer(x), conv(x), rtol=0, atol=1e-6)
     assert layer.responses(x)[0].min() < 0
     assert repr(layer).endswith("inhibition=0.0, rectified_push=False)")
 
