@@ -256,6 +256,8 @@ def evaluate(
         with output.stdout_for_data():
             prepared = _prepare(mine, names, team, None if dry_run else output_path)
         if dry_run:
+            for note in prepared.source.notes if team.is_first else ():
+                output.say(note)
             _print_estimate(prepared, team, format)
             return
         with output.stdout_for_data():

@@ -12,7 +12,7 @@ from ppbench.data.cifar import CifarFile, find_cifar
 from ppbench.data.npy import ArrayFile, array_file
 from ppbench.data.tar import read_tar
 from ppbench.data.tiny_imagenet import ANNOTATIONS
-from ppbench.data.walk import is_system
+from ppbench.data.walk import is_output, is_system
 from ppbench.errors import DataError
 from ppbench.vocabulary import CLEAN, FAMILIES, KNOWN
 
@@ -122,13 +122,22 @@ def _places(root: Path) -> Iterator[tuple[Path, list[Path]]]:
     waiting = [(root, 0)]
     while waiting:
         folder, depth = waiting.pop(0)
-        folders = [folder / name for name in _peek(folder)]
+        folders = _without_copies([folder / name for name in _peek(folder)])
         if len(folders) > _WRAPPERS + len(KNOWN):
             folders = []
         corruptions = [inner for inner in folders if _is_corruption(inner)]
         yield folder, corruptions
         if depth < 2 and len(folders) - len(corruptions) <= _WRAPPERS:
             waiting += [(inner, depth + 1) for inner in folders if inner not in corruptions]
+
+
+def _without_copies(folders: list[Path]) -> list[Path]:
+    """Folders without those that ``ppbench corrupt`` wrote, unless it wrote them all.
+
+    The copies of one image lie beside its class folder: they do not make a published set of the clean images there.
+    """
+    others = [folder for folder in folders if not is_output(folder)]
+    return others or folders
 
 
 def _is_corruption(folder: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -471,6 +472,17 @@ def test_the_default_output_is_something_eval_takes(tmp_path: Path) -> None:
     for cell in (("contrast", 2), ("clean", 0)):
         path = made.dest / cell[0] / str(cell[1]) / source.ids[0]
         assert np.array_equal(source.load(*cell, first).pixels[0], load_rgb(path, GEOMETRY))
+
+
+def test_copies_of_one_image_or_class_leave_the_data_set_what_it_is(tmp_path: Path) -> None:
+    photos = write_class_folders(tmp_path / "photos", classes=2, per_class=2)
+    clean = open_source("imagefolder", photos, GEOMETRY)
+    for place in (sorted(photos.rglob("*.png"))[0], photos / "n00000000"):
+        dest = corrupt_folder(place, corruptions=["fog"], severities=[3]).dest
+        assert dest == photos / "n00000000-c"
+        after = open_source("imagefolder", photos, GEOMETRY)
+        assert (after.kind, after.ids, after.class_names) == (clean.kind, clean.ids, clean.class_names)
+        shutil.rmtree(dest)
 
 
 # What goes wrong
