@@ -86,7 +86,7 @@ class Pace:
     def speed(self) -> float | None:
         """Images per second; None as long as it cannot be known; at the end that of the whole."""
         if self.done >= self.total:
-            return self._own / max(self._clock() - self._start, 1e-3)
+            return self._own / max(self._clock() - self._start, 1e-3) if self._own else None
         if not self._recent or (seconds := self._recent[-1][0] - self._recent[0][0]) < _ENOUGH:
             return None
         return (self._own - self._recent[0][1]) / seconds

@@ -463,14 +463,14 @@ _WITH_CARD = (
 def _as_subject(model: str | Checkpoint | nn.Module, card: Card | None) -> str | Subject:
     """What `prepare` takes."""
     if card is not None and not isinstance(card, Card):
-        raise UsageError(f"card is a {type(card).__name__}, {card!r}, and no ppbench.Card", _WITH_CARD)
+        raise UsageError(f"card is {card!r}, of type {type(card).__name__}; it must be a ppbench.Card", _WITH_CARD)
     if isinstance(model, Checkpoint):
         return Subject(model.card.architecture, *model)
     if isinstance(model, str):
         return model
     if not isinstance(model, nn.Module):
         raise UsageError(
-            f"model is a {type(model).__name__}",
+            f"model is of type {type(model).__name__}",
             "Give a name as of `ppbench eval --model`, what `ppbench.load_checkpoint` returns, or a torch module.",
         )
     if card is None:

@@ -48,6 +48,14 @@ def test_at_the_end_nothing_is_left_and_the_rate_is_of_the_whole() -> None:
     assert pace.describe() == "10 images/s, elapsed 0:00:04"
 
 
+def test_where_all_was_reused_there_is_no_rate() -> None:
+    clock = Clock()
+    pace = Pace(33, 0, clock)
+    pace.add(33, reused=True)
+    clock.now += 5
+    assert pace.describe() == "elapsed 0:00:05"
+
+
 def test_lines_tell_no_rate_of_reused_images(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, said = Clock(), []
     monkeypatch.setattr(progress.time, "monotonic", clock)

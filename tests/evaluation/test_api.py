@@ -177,11 +177,11 @@ def test_what_is_left_out_and_not_applied_is_said_before_the_start(tmp_path: Pat
 @pytest.mark.parametrize(
     ("model", "card", "message"),
     [
-        (torch.nn.Identity(), "imagenet", "card is a str, 'imagenet', and no ppbench.Card"),
-        (torch.nn.Identity(), {"mean": 0.5}, "card is a dict"),
-        ("fashion-mnist-resnet8", "imagenet", "card is a str"),
-        (3, None, "model is a int"),
-        (Path("net.pth"), None, "model is a "),
+        (torch.nn.Identity(), "imagenet", "card is 'imagenet', of type str; it must be a ppbench.Card"),
+        (torch.nn.Identity(), {"mean": 0.5}, "of type dict"),
+        ("fashion-mnist-resnet8", "imagenet", "of type str"),
+        (3, None, "model is of type int"),
+        (Path("net.pth"), None, "model is of type"),
     ],
 )
 def test_a_wrong_card_or_model_is_named(model: Any, card: Any, message: str) -> None:
