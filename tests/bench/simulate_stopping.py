@@ -1,7 +1,8 @@
-"""The table of docs/statistics.md on ending early: ``python -m tests.bench.simulate_stopping`` (some minutes).
+"""The tables of docs/statistics.md on ending early: ``python -m tests.bench.simulate_stopping`` (some minutes).
 
 Populations in which few images, far from all others, make the mean, so that a first look may show nothing of them; and
-ordinary ones, for what the guard against the former costs.
+ordinary ones, for what the guard against the former costs. A last table is of intervals for a fixed number of images,
+which have no such guard.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import isnan
 
 import numpy as np
 
 from tests.metrics.stopping import (
     Ended,
     Images,
+    Once,
     awaited,
     breaking,
     compared,
+    compared_once,
     hard,
     lognormal,
     nearly_perfect,
     ordinary,
     rare,
+    shown_once,
     wrong_or_right,
 )
 
@@ -73,9 +78,20 @@ AWAITED: Mapping[str, tuple[Images, float, bool]] = {
 }
 """Errors, and the half-width that is waited for, in points."""
 
+FIXED = (200, 500, 1000, 2000)
+"""Images that are evaluated, whatever they show."""
+
+ONCE: Mapping[str, tuple[Images, Callable[..., Once]]] = {
+    "difference: 0.5 % break, 0.2 % of cells flip": (breaking(0.005), compared_once),
+    "difference: 1.5 % break, 0.2 % of cells flip": (breaking(0.015), compared_once),
+    "error: 0.5 % wrong in all cells, 0.2 % of the rest": (nearly_perfect(0.005), shown_once),
+    "error: 1.5 % wrong in all cells, 0.2 % of the rest": (nearly_perfect(0.015), shown_once),
+}
+"""Images, and the interval for a fixed number of them."""
+
 
 def main() -> None:
-    """Print both tables as Markdown."""
+    """Print all tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=600, help="Repetitions of each simulation.")
     runs = parser.parse_args().runs
@@ -87,6 +103,28 @@ def main() -> None:
     _head("error", "±", "misses")
     for name, (images, width, finite) in AWAITED.items():
         _print_row(name, images, width, partial(awaited, images, width / 100, runs=runs, finite=finite))
+    print()
+    _print_once(runs)
+
+
+def _print_once(runs: int) -> None:
+    columns = (
+        "interval of",
+        "true",
+        "images",
+        "interval covers",
+        "none of the rare drawn",
+        "covers if one is drawn",
+        "shows if none is",
+    )
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
+    for name, (images, simulate) in ONCE.items():
+        for count in FIXED:
+            found = simulate(images, count, runs)
+            shows = "–" if isnan(found.shows) else f"{found.shows:.2f}"
+            rates = (found.covers, found.none_drawn, found.covers_if_drawn)
+            written = " | ".join(f"{100 * rate:.1f} %" for rate in rates)
+            print(f"| {name} | {100 * images.true:.2f} | {count:,} | {written} | {shows} |", flush=True)
 
 
 def _head(what: str, goal: str, wrong: str) -> None:

@@ -1,7 +1,8 @@
 """Sequences that end early, of many runs at once, and images of which the first look may show nothing.
 
 `follow` says in numpy, for all runs together, what `ConfidenceSequence` says for one; a test holds the two together.
-tests/bench/simulate_stopping.py prints the table of docs/statistics.md.
+`compared_once` and `shown_once` are of such images too, evaluated to a fixed number.
+tests/bench/simulate_stopping.py prints the tables of docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.compare.intervals import POINTS, paired_interval, smallest_shown
+from ppbench.metrics.intervals import Interval, deviation, fraction_interval
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.sequences import FEWEST, MIXTURE_SCALE, PLANNED_SHARE, PSEUDO_IMAGES, SLOPE_IMAGES
 from ppbench.metrics.weights import Weights, corruption_error_weights, denominators, mean_error_weights
@@ -204,6 +207,53 @@ def _ended(found: Followed, true: float | Values, stop: NDArray[np.int64], wrong
         images=float(found.images[stop].mean()),
         found=float(found.means[rows, stop].mean()),
     )
+
+
+FAR = 0.2
+"""An image as far from 0 as this is one of the rare ones of `breaking` and `nearly_perfect`; no other gets there."""
+
+
+class Once(NamedTuple):
+    """Intervals for a fixed number of images, of many runs."""
+
+    covers: float
+    """Rate of 95 % intervals that have the true mean in them."""
+    none_drawn: float
+    """Rate of runs without any of the rare images."""
+    covers_if_drawn: float
+    """Rate of intervals that cover, of the runs that have a rare image; NaN where none has."""
+    shows: float
+    """Median over runs without a rare image of the smallest difference shown, in points; NaN where all have one."""
+
+
+def compared_once(of: Images, images: int, runs: int = 300, *, seed: int = 0) -> Once:
+    """The paired interval of ``compare`` and ``check``, and what they say that the images show (one rule)."""
+    values = of.draw(np.random.default_rng(seed), (runs, images))
+    shows = [smallest_shown(POINTS * row) for row in values[~_drawn(values)]]
+    return _once(values, POINTS * of.true, lambda row: paired_interval(POINTS * row, 0.95), shows)
+
+
+def shown_once(of: Images, images: int, runs: int = 300, *, seed: int = 0) -> Once:
+    """The interval of ``show`` for a mean error."""
+    values = of.draw(np.random.default_rng(seed), (runs, images))
+    return _once(values, of.true, lambda row: fraction_interval(float(row.mean()), deviation(row), images), [])
+
+
+def _once(values: Values, true: float, interval: Callable[[Values], Interval], shows: list[float]) -> Once:
+    found = map(interval, values)
+    covers, drawn = np.array([each.low <= true <= each.high for each in found]), _drawn(values)
+    return Once(
+        covers=float(covers.mean()),
+        none_drawn=float(1 - drawn.mean()),
+        covers_if_drawn=float(covers[drawn].mean()) if drawn.any() else math.nan,
+        shows=float(np.median(shows)) if shows else math.nan,
+    )
+
+
+def _drawn(values: Values) -> NDArray[np.bool_]:
+    """``(runs,)``: whether one of the rare images is there."""
+    drawn: NDArray[np.bool_] = (np.abs(values) > FAR).any(1)
+    return drawn
 
 
 def weights_of(metric: str) -> Weights:

@@ -1,9 +1,9 @@
-"""Seeded simulations of ending early where few images make the mean: wrong decisions at most 5 %, coverage 95 %."""
+"""Seeded simulations where few images make the mean: ending early, wrong decisions at most 5 %, coverage 95 %."""
 
 import pytest
 
-from tests.bench.simulate_stopping import AWAITED, COMPARED
-from tests.metrics.stopping import awaited, compared
+from tests.bench.simulate_stopping import AWAITED, COMPARED, ONCE
+from tests.metrics.stopping import awaited, compared, compared_once
 
 RUNS = 300
 LOOKS = (10, 128)
@@ -62,3 +62,16 @@ def test_a_small_error_is_found_a_little_low_where_it_stops():
     found, before = (awaited(images, half_width / 100, 128, RUNS, range_seen=seen).found for seen in (False, True))
     assert 0.0022 < found < 0.003
     assert before < 0.0023
+
+
+@pytest.mark.parametrize("kind", ["difference: 0.5 % break", "error: 0.5 % wrong"])
+def test_intervals_for_a_fixed_number_do_not_reckon_with_breakage_that_was_not_drawn(kind):
+    """Docs say so, and that the column "shows" is no warning; with ten rare images the interval of either covers."""
+    ((images, simulate),) = (found for name, found in ONCE.items() if name.startswith(kind))
+    few, many = (simulate(images, count, RUNS) for count in (200, 2000))
+    assert few.none_drawn == pytest.approx(0.995**200, abs=0.08)
+    assert few.covers <= 1 - few.none_drawn + 0.01, "without a rare image no interval reaches the truth"
+    assert few.covers_if_drawn > 0.92
+    assert many.covers > 0.9
+    if simulate is compared_once:
+        assert few.shows < 100 * images.true / 2
