@@ -226,7 +226,7 @@ def _words_of_strictness(
         output.say(f"warning: {RENAMED}")
     return {
         "fail_on": fail_on,
-        "on_powerless": on_powerless or settings.on_powerless,
+        "on_powerless": settings.on_powerless if on_powerless is None else on_powerless,
         "on_inconclusive": on_inconclusive,
     }
 

@@ -26,9 +26,10 @@ Indices = NDArray[np.int64]
 
 def pixelate(images: Tensor, k: c.Pixelate, recipe: Recipe, draws: Draws) -> Tensor:
     """Fewer, larger pixels: Pillow's BOX down, then BOX (in the package: NEAREST) up again. No draws."""
-    height, width = images.shape[1:3]
-    small = shrink(images, *(_boxes(side, int(side * k.fraction)) for side in (height, width)))
-    rows, columns = (_nearest(int(side * k.fraction), side, recipe.is_package) for side in (height, width))
+    sides = images.shape[1:3]
+    fewer = [max(1, int(side * k.fraction)) for side in sides]  # none is left of a small image at a large scale
+    small = shrink(images, *map(_boxes, sides, fewer))
+    rows, columns = (_nearest(few, side, recipe.is_package) for few, side in zip(fewer, sides, strict=True))
     return enlarge(small, rows, columns)
 
 

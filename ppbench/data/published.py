@@ -20,12 +20,15 @@ from ppbench.data.source import Broken, Cell, Geometry, Kind, Loaded, Source
 from ppbench.data.stamps import Stamps
 from ppbench.data.walk import is_utf8
 from ppbench.errors import DataError
-from ppbench.vocabulary import CLEAN, NAME_PATTERN, in_order
+from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN, in_order
 
 Tree = Mapping[str, Mapping[int, CellFiles]]
 """The cells there are, by corruption and severity."""
 
 _SEVERITY_FOLDERS = "Folders of severities are called 1 to 5, or by five strengths, such as 2.35."
+
+_NAMED = 6
+"""Corruptions are written out in an example of options up to this number."""
 
 _TRIES = 20
 """Images that are opened to learn their size, before a cell is given up."""
@@ -168,9 +171,19 @@ class PublishedImages(Source):
         there = ", ".join(f"{corruption}/{known}" for known in self._tree.get(corruption, {}))
         raise DataError(
             f"the cell {corruption}/{severity} is missing in {self.root}",
-            f"There are {there or ', '.join(self.corruptions)}: choose with `--corruptions` and `--severities`, "
-            f"or unpack the missing archive. {_SEVERITY_FOLDERS}",
+            f"There are {there or ', '.join(self.corruptions)}: choose with `--corruptions` and `--severities`"
+            f"{self._all_there()}, or unpack the missing archive. {_SEVERITY_FOLDERS}",
         )
+
+    def _all_there(self) -> str:
+        """The options that choose all cells, where every corruption has the same severities."""
+        severities = {tuple(sorted(self._tree[name])) for name in self.corruptions}
+        by_default = set(C15) <= set(self.corruptions)
+        if len(severities) != 1 or (len(self.corruptions) > _NAMED and not by_default):
+            return ""
+        words = [f"-s {number}" for number in severities.pop()]
+        words += [] if by_default else [f"-c {name}" for name in self.corruptions]
+        return f" (all that is there: `{' '.join(words)}`)"
 
     def _check_classes(self, corruption: str, cell: CellFiles) -> None:
         found = cell.classes()

@@ -31,16 +31,15 @@ def mildest(cells: Sequence[Cell]) -> Cell:
 
 
 def doubtful(tally: Tally, classes: int) -> str | None:
-    """What is to be said of a model that is not better than twice chance in the mildest cell; None if it is."""
+    """A warning about a model that is hardly better than chance in the mildest cell; None if it is better."""
     cell, n, right = _known(tally)
     limit = _limit(classes)
     if classes == 1 or n == 0 or right >= limit * n:
         return None
-    where = cell[0] + (f" at severity {cell[1]}" if cell[1] else "")
-    under = "twice chance" if classes > 4 else "little more than chance"
+    images = f"images of {cell[0]} at severity {cell[1]}" if cell[1] else f"{cell[0]} images"
     return (
-        f"is right on {right:,} of {n:,} images of {where}, under {under} ({100 * limit:.3g} %): labels probably "
-        "permuted or preprocessing wrong"
+        f"is right on {right:,} of {n:,} {images} ({100 * right / n:.3g} %). Chance is {100 / classes:.3g} %, "
+        f"and at least {100 * limit:.3g} % was expected: labels probably permuted or preprocessing wrong"
     )
 
 

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-_UNSEEN = r"\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
+_UNSEEN = r"\x7f-\x9f\xad\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 """Control characters (C1), what turns the direction of writing, what nobody sees, and halves of characters."""
 
 _CONTROL = re.compile(rf"[\x00-\x1f{_UNSEEN}]")
@@ -75,7 +75,7 @@ def to_json(content: Any, indent: int = 2) -> str:
         ValueError: If a number is not finite, which JSON has no way to write.
     """
     text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
-    return _BEYOND_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _BEYOND_JSON.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _visible(found: re.Match[str]) -> str:

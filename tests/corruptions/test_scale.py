@@ -74,3 +74,14 @@ def test_the_automatic_scale_is_the_shorter_side_by_the_recipes_size() -> None:
 def test_wrong_scales_are_refused(scale: object) -> None:
     with pytest.raises(UsageError, match=r"scale .* is not allowed\nIt is a number from 1 to 64, or auto"):
         made(SMALL, "fog", scale=scale)
+
+
+@pytest.mark.parametrize("name", C19)
+@pytest.mark.parametrize("shape", [(8, 8), (9, 40)])
+def test_an_image_smaller_than_the_scale_is_corrupted_or_refused_in_words(name: str, shape: tuple[int, int]) -> None:
+    image = np.ascontiguousarray(SMALL[: shape[0], : shape[1]])
+    if name == "glass_blur":
+        with pytest.raises(UsageError, match="cannot work on images of"):
+            made(image, name, scale=64)
+    else:
+        assert made(image, name, scale=64).shape == image.shape

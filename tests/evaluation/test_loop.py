@@ -254,7 +254,7 @@ def test_labels_that_are_permuted_stop_the_run(tmp_path: Path) -> None:
     settings = Settings(corruptions=("fog",), severities=(1,))
     _, stopped_by = measured([subject], source, settings)
     assert isinstance(stopped_by, DataError)
-    assert "wrong is right on 100 of 200 images of clean, under little more than chance" in stopped_by.message
+    assert "wrong is right on 100 of 200 clean images (50 %). Chance is 50 %, and at least" in stopped_by.message
     (result,), stopped_by = measured([subject], source, Settings(("fog",), (1,), force=True))
     assert stopped_by is None
     assert result.run.status == "complete"

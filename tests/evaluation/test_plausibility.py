@@ -48,5 +48,7 @@ def test_the_mildest_cell() -> None:
 
 def test_what_is_not_sure_is_warned_of_at_the_end() -> None:
     assert doubtful(tally(4, 40, images=40), 10) is not None
-    assert "right on 4 of 40 images of clean, under twice chance (20 %)" in str(doubtful(tally(4, 40, images=40), 10))
+    assert "right on 4 of 40 clean images (10 %). Chance is 10 %, and at least 20 % was expected" in str(
+        doubtful(tally(4, 40, images=40), 10)
+    )
     assert doubtful(tally(9, 40, images=40), 10) is None

@@ -474,6 +474,21 @@ def test_the_default_output_is_something_eval_takes(tmp_path: Path) -> None:
         assert np.array_equal(source.load(*cell, first).pixels[0], load_rgb(path, GEOMETRY))
 
 
+@pytest.mark.parametrize(
+    ("corruptions", "severities", "options"),
+    [(["c15"], ["3"], "`-s 3`"), (["contrast", "fog"], ["1", "3"], "`-s 1 -s 3 -c fog -c contrast`")],
+)
+def test_the_message_about_missing_cells_chooses_what_is_there(
+    tmp_path: Path, corruptions: list[str], severities: list[str], options: str
+) -> None:
+    photos = write_class_folders(tmp_path / "photos", per_class=1)
+    dest = corrupt_folder(photos, corruptions=corruptions, severities=severities).dest
+    source = open_source("imagefolder", dest, GEOMETRY)
+    with pytest.raises(DataError) as caught:
+        source.check(["gaussian_noise"], (2,))
+    assert f"(all that is there: {options})" in caught.value.hint
+
+
 def test_copies_of_one_image_or_class_leave_the_data_set_what_it_is(tmp_path: Path) -> None:
     photos = write_class_folders(tmp_path / "photos", classes=2, per_class=2)
     clean = open_source("imagefolder", photos, GEOMETRY)

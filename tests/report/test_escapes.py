@@ -28,6 +28,7 @@ def test_terminal() -> None:
     assert r"\u202egnp." in text
     assert "[link=http://x.y]z[/link] :bomb:" in text
     assert escapes.for_terminal("half \ud800") == r"half \ud800"
+    assert escapes.for_terminal("a\u200cb\xadc\U000e0041") == r"a\u200cb\xadc\U000e0041"
     assert escapes.for_terminal("ein Bär, 网, نص, 👩\u200d🔬") == "ein Bär, 网, نص, 👩\u200d🔬"
 
 
@@ -50,7 +51,7 @@ def test_csv_has_numbers_and_words_as_they_are(value: object) -> None:
 
 
 def test_json_keeps_every_text_and_is_printable() -> None:
-    names = {"name": HOSTILE + "\x7f\ud800"}
+    names = {"name": HOSTILE + "\x7f\ud800\xad\u200c\U000e0041"}
     text = escapes.to_json(names)
     assert json.loads(text) == names
     assert all(line.isprintable() for line in text.splitlines())
