@@ -10,7 +10,10 @@ import json
 import re
 from typing import Any
 
-_UNSEEN = r"\x7f-\x9f\xad\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
+_UNSEEN = (
+    r"\x7f-\x9f\xad\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
+    r"\U000e0000-\U000e007f"
+)
 """Control characters (C1), what turns the direction of writing, what nobody sees, and halves of characters."""
 
 _CONTROL = re.compile(rf"[\x00-\x1f{_UNSEEN}]")
