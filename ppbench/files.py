@@ -30,7 +30,7 @@ def read_whole(path: Path, most: int = LARGEST_TEXT) -> bytes:
         most: Bytes that it may have.
 
     Raises:
-        OSError: If it cannot be read, is a folder or a device, is a pipe that nobody writes to, or is too large. Also
+        OSError: If it cannot be read, is a folder or a device, is a pipe with nothing in it, or is too large. Also
             of a name that no file system has, such as one with a NUL.
     """
     try:
@@ -43,13 +43,25 @@ def read_whole(path: Path, most: int = LARGEST_TEXT) -> bytes:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise OSError(errno.EINVAL, "it is a device, not a file", str(path))
+            raise OSError(errno.EINVAL, "it is a device, not a file; a regular file is needed", str(path))
         if hasattr(os, "set_blocking"):
             os.set_blocking(descriptor, True)
         content = file.read(most + 1)
+    if not content and stat.S_ISFIFO(mode):
+        raise OSError(errno.EINVAL, "it is a pipe with nothing in it; a regular file is needed", str(path))
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it has more than {most // 2**20} MB", str(path))
     return content
+
+
+def check_regular(path: Path) -> None:
+    """Make sure that ``path``, if it is there, is no device and no pipe: opening such may never end.
+
+    Raises:
+        DataError: If it is one.
+    """
+    if is_special(path):
+        raise DataError(f"{path} is a device or a pipe, not a file", "Give the path of a regular file.")
 
 
 def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
@@ -80,7 +92,7 @@ def atomic_write(path: Path, content: bytes | str, option: str = "--output FILE"
     """
     data = content.encode() if isinstance(content, str) else content
     try:
-        if _is_special(path):
+        if is_special(path):
             path.write_bytes(data)
         else:
             _replace(path.resolve(), data)
@@ -101,7 +113,7 @@ def check_writable(path: Path, option: str = "--output FILE") -> None:
     if path.is_dir():
         raise DataError(f"cannot write {path}: it is a folder", f"Give a file name: `{option}`.")
     try:
-        if not _is_special(path):
+        if not is_special(path):
             path.resolve().parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.resolve().parent, prefix=f".{path.name}."):
                 pass
@@ -115,6 +127,15 @@ def is_same_file(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return one.resolve() == other.resolve()
+
+
+def is_special(path: Path) -> bool:
+    """Whether ``path`` is a device or a pipe, such as ``/dev/null``, which is neither opened by chance nor replaced."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def try_lock(file: BinaryIO | FileIO) -> bool:
@@ -145,11 +166,6 @@ def _replace(path: Path, data: bytes) -> None:
             temporary.replace(path)
         finally:  # also after Ctrl-C; there is nothing left to remove where all went well
             temporary.unlink(missing_ok=True)
-
-
-def _is_special(path: Path) -> bool:
-    """Whether ``path`` is a device or a pipe, such as ``/dev/null``, which must not be replaced by a file."""
-    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _cannot_write(path: Path, error: OSError, option: str) -> DataError:

@@ -21,6 +21,25 @@ class Launch(NamedTuple):
     """Name of the machine where the processes meet."""
 
 
+def check_environment() -> None:
+    """Leave in the environment what a launcher has said, before libraries read it: Lightning does when it is imported.
+
+    Removed is what is empty, and without a WORLD_SIZE the ranks, which then are a rest of something else: Lightning
+    takes a process that has one for another's helper, which writes nothing.
+
+    Raises:
+        UsageError: If a variable is no whole number.
+    """
+    for name in (*_RANKS, *_NUMBERS, "MASTER_ADDR"):
+        if not os.environ.get(name, "").strip():
+            os.environ.pop(name, None)
+        elif name != "MASTER_ADDR":
+            environment_number(name)
+    if "WORLD_SIZE" not in os.environ:
+        for name in _RANKS:
+            os.environ.pop(name, None)
+
+
 def launched() -> Launch | None:
     """What RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR say; None: this process works alone.
 
@@ -42,6 +61,8 @@ def launched() -> Launch | None:
     if not 0 < (environment_number("MASTER_PORT") or 0) < 2**16:
         raise UsageError(f"MASTER_PORT={os.environ['MASTER_PORT']} is not a port", "It is 1 to 65535.")
     local = environment_number("LOCAL_RANK")
+    if local is not None and local < 0:
+        raise UsageError(f"LOCAL_RANK={local} is not a rank", f"It is at least 0. {_SET_OR_UNSET}")
     return Launch(rank, size, rank if local is None else local, os.environ["MASTER_ADDR"].strip())
 
 
@@ -57,10 +78,15 @@ def environment_number(name: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"{name}={text} is not a whole number", _SET_OR_UNSET) from None
+        raise UsageError(f"{name}={text} is not a whole number", f"{_SET} For one: `unset {name}`.") from None
 
 
-_SET_OR_UNSET = (
-    "For several processes take `torchrun`, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT. "
-    "For one: `unset RANK WORLD_SIZE`."
-)
+_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
+"""By torchrun and Lightning; they mean nothing without a WORLD_SIZE."""
+_NUMBERS = (
+    "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS",
+    "SLURM_STEP_NUM_TASKS", "JSM_NAMESPACE_RANK",
+)  # fmt: skip
+"""What else ppbench, Lightning and TorchMetrics read as whole numbers."""
+_SET = "For several processes take `torchrun`, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT."
+_SET_OR_UNSET = f"{_SET} For one: `unset RANK WORLD_SIZE`."

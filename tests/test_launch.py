@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ppbench.errors import UsageError
-from ppbench.launch import Launch, environment_number, launched
+from ppbench.launch import Launch, check_environment, environment_number, launched
 
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
+OTHERS = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_STEP_NUM_TASKS")
+VARIABLES = (*RANKS, *OTHERS, "MASTER_ADDR", "SLURM_NODEID", "SLURM_NTASKS", "JSM_NAMESPACE_RANK")
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +61,7 @@ def test_one_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RANK=-1 WORLD_SIZE=2 MASTER_ADDR=h MASTER_PORT=1", "RANK=-1 and WORLD_SIZE=2 do not fit"),
         ("RANK=0 WORLD_SIZE=0 MASTER_ADDR=h MASTER_PORT=1", "RANK=0 and WORLD_SIZE=0 do not fit"),
         ("RANK=x WORLD_SIZE=2", "RANK=x is not a whole number"),
+        ("RANK=0 WORLD_SIZE=2 LOCAL_RANK=-1 MASTER_ADDR=h MASTER_PORT=1", "LOCAL_RANK=-1 is not a rank"),
         ("RANK=0 WORLD_SIZE=two", "WORLD_SIZE=two is not a whole number"),
     ],
 )
@@ -74,3 +79,27 @@ def test_a_number_is_read_or_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4x")
     with pytest.raises(UsageError, match="LOCAL_WORLD_SIZE=4x"):
         environment_number("LOCAL_WORLD_SIZE")
+
+
+@pytest.mark.parametrize("name", [*RANKS, *OTHERS])
+def test_what_libraries_would_read_is_removed_where_empty_and_named_where_wrong(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for empty in ("", " "):
+        monkeypatch.setenv(name, empty)
+        check_environment()
+        assert name not in os.environ
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(UsageError, match=f"{name}=x is not a whole number") as caught:
+        check_environment()
+    assert f"`unset {name}`" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", RANKS)
+def test_a_rank_without_a_world_is_removed_and_stays_with_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    say(monkeypatch, f"{name}=1 WORLD_SIZE=2")
+    check_environment()
+    assert os.environ[name] == "1"
+    monkeypatch.setenv("WORLD_SIZE", "")
+    check_environment()
+    assert name not in os.environ

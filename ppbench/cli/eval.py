@@ -300,7 +300,7 @@ class Tables:
 def _team(job: Job) -> Iterator[tuple[Team, Job]]:
     """Join the other processes, if there are any; yield them with this one's share of the devices.
 
-    Processes but the first end without a word, with the first one's exit code.
+    Processes but the first end without a word, with the first one's exit code, unless the first one can say nothing.
     """
     from ppbench.evaluation.team import LostProcessError, Processes, Team, own_device
     from ppbench.launch import launched
@@ -318,10 +318,11 @@ def _team(job: Job) -> Iterator[tuple[Team, Job]]:
     except PpbenchError as error:
         with suppress(LostProcessError):
             team.close()
-        if team.is_first:
+        if team.is_first or (isinstance(error, LostProcessError) and not error.is_told):
             raise
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
+        team.leave()
         if team.is_first:
             raise
         raise typer.Exit(130) from None

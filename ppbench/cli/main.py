@@ -24,7 +24,7 @@ from ppbench.cli.show import show
 from ppbench.cli.streams import close_streams, open_streams
 from ppbench.cli.threads import wait_without_spinning
 from ppbench.cli.train import train
-from ppbench.cli.values import Checked, for_a_file
+from ppbench.cli.values import Checked, Launchable, for_a_file
 from ppbench.errors import PpbenchError
 
 INTERRUPTED = 130
@@ -63,15 +63,15 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failure, or a regression found by check, 2 usage, 3 data or weights, "
     "4 not comparable, 70 a mistake in ppbench, 130 interrupted.",
 )
-app.command("eval", cls=Checked)(evaluate)
+app.command("eval", cls=Launchable)(evaluate)
 app.command("corrupt", cls=Checked)(corrupt)
 app.command("show", cls=Checked)(show)
 app.command("compare", cls=Checked)(compare)
 app.command("check", cls=Checked)(check)
-app.command("convert", cls=Checked)(convert)
-app.command("train", cls=Checked)(train)
-app.command("reproduce", cls=Checked)(reproduce)
-app.command("inspect", cls=Checked)(inspect)
+app.command("convert", cls=Launchable)(convert)
+app.command("train", cls=Launchable)(train)
+app.command("reproduce", cls=Launchable)(reproduce)
+app.command("inspect", cls=Launchable)(inspect)
 app.command("list", cls=Checked)(list_names)
 app.command("doctor", cls=Checked)(doctor)
 

@@ -12,6 +12,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.launch import check_environment
 
 SIDE = 16_384
 """Pixels of a side: an image of that size has 800 MB, and a network none of it."""
@@ -37,6 +38,14 @@ class Checked(TyperCommand):
         for parameter in self.params:
             for value in _each(ctx.params.get(parameter.name or "")):
                 check_value(parameter.opts[-1] if parameter.opts[0].startswith("-") else str(parameter.name), value)
+        return super().invoke(ctx)
+
+
+class Launchable(Checked):
+    """A command that a launcher may start in several processes, or that runs code which asks whether one did."""
+
+    def invoke(self, ctx: Any) -> Any:
+        check_environment()
         return super().invoke(ctx)
 
 

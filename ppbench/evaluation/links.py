@@ -17,6 +17,8 @@ SILENCE = 25.0
 
 _RANK = struct.Struct("!i")
 _BYE = b"."
+_TOLD = b"!"
+"""The first process ends, and has told the user why."""
 
 
 class Links:
@@ -32,6 +34,8 @@ class Links:
         self._server: socket.socket | None = None
         self._open: dict[int, socket.socket] = {}
         self._rank = rank
+        self.is_told = False
+        """Whether the process that was lost has told the user why it ends."""
 
     def listen(self, master: str) -> tuple[str, int]:
         """In the first process: be ready for the others.
@@ -66,11 +70,21 @@ class Links:
             if not select.select([link], [], [], 0)[0]:
                 continue
             with suppress(OSError):
-                if link.recv(1) == _BYE:
+                word = link.recv(1)
+                if word == _BYE:
                     self._open.pop(rank).close()
                     continue
+                if word == _TOLD:
+                    self.is_told = True
+                    link.shutdown(socket.SHUT_RD)  # it stays lost whenever somebody asks again
             return rank
         return None
+
+    def leave(self) -> None:
+        """In the first process, which is about to tell the user why it ends: let the others end in silence."""
+        for link in self._open.values():
+            with suppress(OSError):
+                link.sendall(_TOLD)
 
     def close(self) -> None:
         """Part: what ends from now on is not missed. The first process, which may hold the store, leaves last."""

@@ -21,6 +21,7 @@ from ppbench.evaluation.plausibility import PROBE, doubtful
 from ppbench.evaluation.record import Identity, protocol
 from ppbench.evaluation.scores import score
 from ppbench.evaluation.tally import Record, Tally, count
+from ppbench.files import check_regular
 from ppbench.models.card import Card
 from ppbench.run import UNKNOWN, ModelRecord
 from ppbench.vocabulary import CLEAN
@@ -87,6 +88,7 @@ class _Arrays:
         self.path = path
 
     def __enter__(self) -> _Arrays:
+        check_regular(self.path)
         if not self.path.is_file():
             raise DataError(f"cannot read the predictions {self.path}: there is no such file", _FORM)
         self._file = self._reading(lambda: zipfile.ZipFile(self.path))

@@ -72,9 +72,15 @@ class Team:
     def close(self) -> None:
         """Part."""
 
+    def leave(self) -> None:
+        """Part without waiting: the first process tells the user why it ends, and the others need not."""
+
 
 class LostProcessError(PpbenchError):
     """One of several processes ended without a word (exit code 1)."""
+
+    is_told = False
+    """Whether that process has told the user why it ends."""
 
 
 class Processes(Team):
@@ -165,10 +171,15 @@ class Processes(Team):
 
     def close(self) -> None:
         if self._is_lost:
+            self.leave()
             return
         self.gather(None)  # the first one holds the store: it stays until all have read what they wait for
         self._links.close()
         distributed.destroy_process_group()
+
+    def leave(self) -> None:
+        if self.is_first:
+            self._links.leave()
 
     def _wait_for(self, key: str) -> Any:
         """The value of a key, which another process sets."""
@@ -183,10 +194,12 @@ class Processes(Team):
         lost = self._links.lost()
         if lost is not None:
             self._is_lost = True
-            raise LostProcessError(
+            error = LostProcessError(
                 f"process {lost} of {self.size} has ended without a word (killed, out of memory?)",
-                "What it had sent is kept. Start all processes again: the same command goes on from there.",
+                "What was measured is kept. Start all processes again: the same command goes on from there.",
             )
+            error.is_told = self._links.is_told
+            raise error
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
@@ -197,6 +210,8 @@ class Processes(Team):
             yield
         except RuntimeError as error:
             self._is_lost = True
+            time.sleep(0.1)  # the store may be gone a moment before the link
+            self._check_links()
             raise LostProcessError(
                 f"process {self.rank} of {self.size} no longer reaches the others ({str(error).splitlines()[0][:160]})",
                 "Start all processes again: the same command goes on from what is kept.",

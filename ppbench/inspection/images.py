@@ -18,6 +18,7 @@ from ppbench.data.arrays import embedded_images
 from ppbench.data.images import decode
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
+from ppbench.files import check_regular
 from ppbench.inspection.layer import FirstLayer, Responses
 from ppbench.models.card import Card
 
@@ -59,6 +60,7 @@ def load_images(paths: Sequence[Path], card: Card) -> list[tuple[str, NDArray[np
     """
     cut = Geometry.of(card.model_copy(update={"resize": card.resize or card.input_size}))
     for path in paths:
+        check_regular(path)
         if not path.is_file():
             raise DataError(f"there is no image {path}", "Name image files after the model, or none.")
     images = ((str(path), decode(path, str(path), cut)) for path in paths)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ppbench.errors import DataError
+from ppbench.files import check_regular, is_special
 from ppbench.models.other_kinds import error_of_kind
 from ppbench.models.states import NoWeightsError, choose_weights, has_averaged
 from ppbench.models.unpickle import MAX_DIMENSIONS, MAX_TENSORS, read_torch_file
@@ -46,7 +46,7 @@ class StateFile(NamedTuple):
 def names_file(text: str) -> bool:
     """Whether ``text`` is meant as a path: it has the ending of a file of weights, a folder, or is there."""
     path = Path(text)
-    return path.suffix.lower() in ENDINGS or len(path.parts) > 1 or path.is_file()
+    return path.suffix.lower() in ENDINGS or len(path.parts) > 1 or path.is_file() or is_special(path)
 
 
 def why_no_weights(head: bytes) -> str | None:
@@ -132,9 +132,7 @@ def keys_found(state: Iterable[str]) -> str:
 
 def _check_readable(path: Path) -> None:
     try:
-        # To open a pipe would wait for somebody to write into it.
-        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
-            raise DataError(f"{path} is a device or a pipe, not a file", "Give the path of an existing file.")
+        check_regular(path)
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from torch import nn
 
 from ppbench.errors import DataError
+from ppbench.files import check_regular
 from ppbench.models.checkpoint import weights_hash
 from ppbench.models.own_state import LIBRARIES, OwnState
 
@@ -65,6 +66,7 @@ def hash_file(path: Path) -> str:
         DataError: If it is no regular file, or cannot be read.
     """
     try:
+        check_regular(path)
         if not path.is_file():
             raise DataError(f"--weights-file {path} is no file", "Name the file that the network's weights are in.")
         with path.open("rb") as file:

@@ -102,9 +102,10 @@ def test_a_signal_ends_it_with_130_and_the_state_is_kept(
     [
         {"SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "x", "SLURM_LOCALID": "2"},
         {"RANK": "0", "WORLD_SIZE": ""},
+        {"LOCAL_RANK": "1", "NODE_RANK": "1", "RANK": "1"},
         {"OMPI_COMM_WORLD_SIZE": "2", "PMI_SIZE": "2", "PMI_RANK": "1", "CUDA_VISIBLE_DEVICES": ""},
     ],
-    ids=["a Slurm job", "empty", "MPI"],
+    ids=["a Slurm job", "empty", "ranks of no world", "MPI"],
 )
 def test_what_a_launcher_left_is_no_other_process(tmp_path: Path, environment: dict[str, str]) -> None:
     data, output = write_fashion_mnist(tmp_path / "data", 20, 10), tmp_path / "net.safetensors"
@@ -112,6 +113,34 @@ def test_what_a_launcher_left_is_no_other_process(tmp_path: Path, environment: d
     result = runner.invoke(app, call, env=environment)
     assert result.exit_code == 0, result.output
     assert output.is_file()
+
+
+def test_empty_variables_do_not_reach_what_reads_them_at_import(tmp_path: Path) -> None:
+    call = [sys.executable, "-m", "ppbench", "train", "--data", str(tmp_path / "none"), "-o", str(tmp_path / "n")]
+    empty = dict.fromkeys(("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"), "")
+    done = subprocess.run(call, env={**os.environ, **empty}, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 3, done.stderr  # there is no such folder, and 70 before
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID", "SLURM_LOCALID"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["train", "--data", "none"],
+        ["eval", "-m", "none.pth"],
+        ["convert", "-m", "none.pth", "--data", "none", "--recipe", "paper-cifar"],
+        ["reproduce", "--table", "fashion-mnist", "--list"],
+        ["inspect", "none.pth"],
+    ],
+    ids=lambda call: call[0],
+)
+def test_a_rank_that_is_no_number_is_named_by_every_command_that_a_launcher_may_start(
+    call: list[str], name: str
+) -> None:
+    result = runner.invoke(app, call, env={name: "x"})
+    assert result.exit_code == 2, result.output
+    assert f"{name}=x is not a whole number" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+import ppbench
 from ppbench.cli.main import app
 from ppbench.cli.values import check_value, for_a_file
 from ppbench.errors import DataError, UsageError
@@ -145,8 +146,25 @@ def test_a_confidence_that_is_1_but_for_the_last_bit_is_told_as_it_is(monkeypatc
 def test_a_device_and_a_pipe_that_nobody_writes_to_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "it is a device" in ended(["show", "run.json", "--normalizer", "/dev/full"], monkeypatch).stderr
     os.mkfifo("pipe")
-    for call in (["show", "pipe"], ["show", "run.json", "--baseline", "pipe"], ["check", "pipe", "--baseline", "pipe"]):
-        assert ended(call, monkeypatch).exit_code == 3
+    os.mkfifo("pipe.toml")
+    network = str(Path(ppbench.__file__).parent / "assets" / "resnet8.safetensors")
+    for call in (
+        ["show", "pipe"],
+        ["show", "run.json", "--baseline", "pipe"],
+        ["check", "pipe", "--baseline", "pipe"],
+        ["compare", "run.json", "pipe"],
+        ["inspect", network, "pipe"],
+        ["inspect", "pipe"],
+        ["eval", "--model", "pipe"],
+        ["eval", "--predictions", "pipe"],
+        ["convert", "--model", "pipe", "--data", "nothing"],
+        ["train", "--data", "nothing", "--recipe", "pipe.toml"],
+    ):
+        done = ended(call, monkeypatch)
+        told = " ".join(done.stderr.split())
+        assert done.exit_code == 3, (call, told)
+        assert "pipe" in told.replace("error: pipe", "", 1)
+        assert "regular file" in told, (call, told)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2**31 - 1, 0.5, 1e-320, True, None, "n" * 300, Path("a/b"), Path("\udcff")])

@@ -17,7 +17,7 @@ from tests.evaluation.models import tiny_checkpoint
 from tests.kills import ROOT
 
 SCRIPT = """
-import os, signal, sys
+import os, signal, sys, time
 import torch
 import ppbench.cli.main
 import ppbench.evaluation.stream as stream, ppbench.evaluation.loop as loop
@@ -30,6 +30,7 @@ real = loop.stream
 def batches(*arguments):
     for number, batch in enumerate(real(*arguments)):
         if rank == wanted and number == 3:
+            print(time.monotonic(), file=sys.stderr, flush=True)
             os.kill(os.getpid(), int(os.environ["SIGNAL"]))
         yield batch
         loop._FLUSH = 0.0
@@ -64,17 +65,21 @@ def test_the_other_one_of_two_notices_a_kill(tmp_path: Path, dying: int) -> None
     net = str(tiny_checkpoint(tmp_path / "net.safetensors"))
     call = ["-m", net, "-c", "fog,contrast", "-s", "1-2", "--limit", "400", "--batch-size", "16"]
     processes = start_two(dying, signal.SIGKILL, *call, "-o", str(tmp_path / "run.json"))
-    told = [process.communicate(timeout=120) for process in processes]  # it waited for ever
+    left = processes[1 - dying].communicate(timeout=120)  # it waited for ever
+    ended = time.monotonic()
+    killed = processes[dying].communicate(timeout=10)
+    told = [left, killed] if dying else [killed, left]
+    assert ended - float(killed[1].split()[-1]) < 30  # the start of the processes does not count
     codes = [process.returncode for process in processes]
     assert codes[dying] == -signal.SIGKILL
     assert codes[1 - dying] == 1, told
     assert "Traceback" not in told[1 - dying][1]
+    assert [line.startswith("error:") for line in left[1].splitlines()].count(True) == 1
+    assert f"error: process {dying} of 2 has ended without a word" in left[1]
     if dying == 1:
-        assert "error: process 1 of 2 has ended without a word" in told[0][1]
         assert (tmp_path / "run.json.journal").stat().st_size > 0
     else:
         assert told[1][0] == ""
-        assert "error:" not in told[1][1]  # the first process alone talks
 
 
 class TestLinks:
@@ -102,3 +107,11 @@ class TestLinks:
         assert (first.lost(), second.lost()) == (None, None)
         first._open[1].close()
         assert self.soon(second) == 0
+
+    def test_a_first_one_that_tells_why_it_ends_is_told_from_one_that_died(self) -> None:
+        first, second = Links(0, 2), Links(1, 2)
+        second.connect(*first.listen("127.0.0.1"))
+        assert first.lost() is None
+        first.leave()
+        assert self.soon(second) == 0
+        assert second.is_told
