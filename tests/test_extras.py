@@ -34,18 +34,11 @@ def test_nothing_tells_anyone_to_install_the_other_project_of_this_name() -> Non
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        "pip install 'ppbench[train]'",
-        "pip install --upgrade ppbench",
-        "uv add ppbench",
-        "uvx ppbench eval",
-        "pip install ppbench",
-    ],
+    "command", ["pip install '{}[train]'", "pip install --upgrade {}", "uv add {}", "uvx {} eval", "pip install {}"]
 )
-def test_the_old_forms_would_be_found(line: str) -> None:
-    assert TAKEN.search(line)
-    assert not TAKEN.search("pip install ./ppbench")
+def test_the_old_forms_would_be_found(command: str) -> None:
+    assert TAKEN.search(command.format("ppbench"))
+    assert not TAKEN.search(command.format("./ppbench"))
 
 
 def test_the_distribution_has_a_name_of_its_own() -> None:
