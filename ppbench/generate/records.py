@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -70,7 +72,7 @@ class Records:
         """Source -> name of its files in each cell, where files may lie that its record does not name."""
         self._places: dict[str, _Place] = {}
         self._files: list[BinaryIO] = []
-        self._append: BinaryIO | None = None
+        self._append: FileIO | None = None
         self._journal_end = 0
         for path, read in ((self.manifest, self._read_manifest), (self.journal, self._read_journal)):
             if path.exists():
@@ -110,7 +112,7 @@ class Records:
         self.cells |= set(cells)
         known = {**header, "cells": sorted(self.cells)}
         try:
-            self._append = self.journal.open("ab")
+            self._append = self.journal.open("ab", buffering=0)
             self._append.truncate(self._journal_end)
         except OSError as error:
             raise cannot_write(self.journal, error) from error
@@ -179,10 +181,11 @@ class Records:
         self.header, self.cells, self.failed, self._begun, self._places, self._journal_end = {}, set(), [], {}, {}, 0
 
     def close(self) -> None:
-        """Close all files."""
+        """Close all files; no error of it hides the one that ended the job."""
         for file in (*self._files, self._append):
             if file is not None:
-                file.close()
+                with suppress(OSError):
+                    file.close()
         self._files, self._append = [], None
 
     def _settle(self, source: str, record: Record) -> None:
@@ -207,8 +210,9 @@ class Records:
         if self._append is None:
             raise RuntimeError("the journal has not been begun")
         try:
-            self._append.write(line.encode("ascii"))
-            self._append.flush()
+            content = memoryview(line.encode("ascii"))
+            while content:  # unbuffered: what is not written now is never written later
+                content = content[self._append.write(content) or 0 :]
         except OSError as error:
             raise cannot_write(self.journal, error) from error
         self._journal_end += len(line)

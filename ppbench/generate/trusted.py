@@ -6,9 +6,9 @@ import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from ppbench.vocabulary import NAME_PATTERN
+from ppbench.vocabulary import CLEAN, NAME_PATTERN
 
-_CELL = re.compile(rf"{NAME_PATTERN}/[1-5]")
+_CELL = re.compile(rf"{CLEAN}/0|(?!{CLEAN}/){NAME_PATTERN}/[1-5]")
 
 
 def header(content: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def header(content: Any) -> dict[str, Any]:
 
 
 def cells(content: Any) -> set[str]:
-    """Cells, ``fog/3``.
+    """Cells, ``fog/3`` or ``clean/0``.
 
     Raises:
         ValueError: If one is none.

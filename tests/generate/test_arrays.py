@@ -213,3 +213,11 @@ def test_done_again_kept_extended_and_redone(tmp_path: Path) -> None:
     assert corrupt_folder(path, tmp_path / "c", **few).written == 4
     got = np.load(tmp_path / "c" / "contrast" / "3" / "images.npy")
     assert np.array_equal(got, expected(PHOTOS[::-1].copy(), ("contrast", 3)))
+
+
+def test_clean_arrays_are_kept(tmp_path: Path) -> None:
+    path, cells = saved(tmp_path, PHOTOS), {**CELLS, "corruptions": ["clean", "contrast"]}
+    assert corrupt_folder(path, tmp_path / "c", **cells).written == 3
+    report = corrupt_folder(path, tmp_path / "c", **cells)
+    assert (report.written, report.kept) == (0, 3)
+    assert np.array_equal(np.load(tmp_path / "c" / "clean" / "0" / "images.npy"), PHOTOS)

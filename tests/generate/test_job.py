@@ -254,6 +254,23 @@ def test_done_again_nothing_is_written(photos: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in dest.rglob("*.png")} == times
 
 
+def test_clean_images_are_kept_and_further_cells_added(photos: Path, tmp_path: Path) -> None:
+    first = {"corruptions": ["clean", "contrast"], "severities": [2], "size": 32}
+    dest = corrupt_folder(photos, **first).dest
+    before = tree(dest)
+    report = corrupt_folder(photos, **first)
+    assert (report.written, report.kept) == (0, 12)
+    assert tree(dest) == before
+    with opened(Request(photos, corruptions=["clean"], size=32), claim=False) as (job, _):
+        assert job.missing() == {("clean", 0): 0}
+    more = {**first, "severities": [2, 3]}
+    report = corrupt_folder(photos, **more)
+    assert (report.written, report.kept) == (6, 12)
+    assert tree(dest) == tree(corrupt_folder(photos, tmp_path / "whole", **more).dest)
+    assert corrupt_folder(photos, **first, overwrite=True).written == 12
+    assert tree(dest) == before
+
+
 def test_more_cells_and_images_are_added(photos: Path, tmp_path: Path) -> None:
     (photos / "a.png").rename(tmp_path / "a.png")
     corrupt_folder(photos, tmp_path / "c", **FEW)
@@ -377,7 +394,7 @@ def interrupt_after(images: int, photos: Path, dest: Path, **options: object) ->
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        corrupt_folder(photos, dest, **CELLS, **options, batch_size=1, advance=stop)
+        corrupt_folder(photos, dest, **{**CELLS, **options}, batch_size=1, advance=stop)
 
 
 @pytest.mark.parametrize("images", [1, 3, 6])
@@ -387,6 +404,15 @@ def test_an_interrupted_job_goes_on_and_ends_the_same(photos: Path, tmp_path: Pa
     assert not (tmp_path / "c" / "manifest.json").exists()
     report = corrupt_folder(photos, tmp_path / "c", **CELLS)
     assert (report.written, report.kept) == (36 - 6 * images, 6 * images)
+    assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+def test_an_interrupted_job_with_clean_images_goes_on_and_ends_the_same(photos: Path, tmp_path: Path) -> None:
+    options = {**CELLS, "corruptions": ["clean", "contrast"], "size": 32}
+    corrupt_folder(photos, tmp_path / "whole", **options)
+    interrupt_after(3, photos, tmp_path / "c", **options)
+    report = corrupt_folder(photos, tmp_path / "c", **options)
+    assert (report.written, report.kept) == (9, 9)
     assert tree(tmp_path / "c") == tree(tmp_path / "whole")
 
 
@@ -611,6 +637,30 @@ def test_a_full_disk_ends_the_job_in_one_line_and_loses_nothing(
     assert not list((tmp_path / "c").rglob("*.part"))
     assert len(list((tmp_path / "c").rglob("*.png"))) <= after
     corrupt_folder(photos, tmp_path / "c", **CELLS)
+    assert tree(tmp_path / "c") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("moment", ["begin", "intend", "add"])
+def test_a_disk_that_is_full_for_the_journal_is_told_and_loses_nothing(
+    photos: Path, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource", reason="limits a file's size as a full disk does")
+    corrupt_folder(photos, tmp_path / "whole", **FEW)
+    limits, method = resource.getrlimit(resource.RLIMIT_FSIZE), getattr(Records, moment)
+
+    def fill(self: Records, *arguments: object) -> None:
+        size = self.journal.stat().st_size if self.journal.exists() else 0
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+        method(self, *arguments)
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Records, moment, fill)
+            with pytest.raises(DataError, match=r"cannot write .*journal: File too large"):
+                corrupt_folder(photos, tmp_path / "c", **FEW, batch_size=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    corrupt_folder(photos, tmp_path / "c", **FEW)
     assert tree(tmp_path / "c") == tree(tmp_path / "whole")
 
 

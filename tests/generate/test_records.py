@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,40 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(DataError, match=r"cannot write .*manifest\.json: No space left on device"):
         records.finish([])
+
+
+def test_an_error_on_closing_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(FileIO):
+        def close(self) -> None:
+            super().close()
+            raise OSError(28, "No space left on device")
+
+    records = written(tmp_path)
+    monkeypatch.setattr(records, "_append", Full(tmp_path / "journal", "ab"))
+    records.close()
+    assert len(Records(tmp_path, tmp_path)) == 5
+
+
+@pytest.mark.parametrize("place", ["manifest", "journal"])
+def test_clean_is_a_cell_of_severity_0_alone(tmp_path: Path, place: str) -> None:
+    def reopened(cell: str) -> Records:
+        records = Records(folder := tmp_path / cell.replace("/", "-"), folder)
+        folder.mkdir()
+        records.begin(HEADER, [cell])
+        records.add("a.png", {"sha256": "a", "files": {f"{cell}/a.png": {"bytes": 1, "sha256": "b"}}})
+        if place == "manifest":
+            records.finish([])
+        records.close()
+        return Records(folder, folder)
+
+    clean = reopened("clean/0")
+    assert (clean.cells, [*(clean.get("a.png") or {})["files"]]) == ({"clean/0"}, ["clean/0/a.png"])
+    for cell in ("clean/3", "fog/0", "fog/6", "clean/00", "xclean/0"):
+        if place == "manifest":
+            with pytest.raises(DataError, match=f"'{cell}' is no cell"):
+                reopened(cell)
+        else:
+            assert len(reopened(cell)) == 0, "a journal counts as far as it can be read"
 
 
 @pytest.mark.parametrize("name", ["../precious", "fog/1/../../../precious", "/precious", "C:/precious", "precious"])
