@@ -111,6 +111,11 @@ def corrupt(
             _print_estimate(estimate(job), job, as_json)
             return
         report = _run(job, scratch)
+    if report.outdated:
+        output.say(
+            f"{_count(report.outdated, 'file')} in {for_terminal(str(report.dest))} stay though their images are gone "
+            "or can no longer be read: remove them by hand, or begin again with `--overwrite`"
+        )
     _print_report(report, as_json)
     if report.failures:
         raise _failed(report)
@@ -246,6 +251,7 @@ def _print_report(report: Report, as_json: bool) -> None:
             "written": report.written,
             "bytes": report.bytes,
             "kept": report.kept,
+            "outdated": report.outdated,
             "failed": [failure.entry() for failure in report.failures],
             "ignored": report.ignored,
             "left_out": report.left_out,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -68,6 +69,8 @@ class Report:
     bytes: int = 0
     kept: int = 0
     """Files that were there already."""
+    outdated: int = 0
+    """Files of earlier jobs that stay although their sources are gone or can no longer be read."""
     failures: list[Failure] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     """How many files and folders of each kind in the source folder were not taken: ``{".heic": 2}``."""
@@ -139,6 +142,7 @@ class Job:
                 self.records.add(done.name, done.record)
             report.add(done)
         report.failures.sort(key=lambda failure: (failure.source, failure.cell or ""))  # whatever the batches
+        report.outdated = self._outdated(report.failures)
         self.records.finish(self._failed(report.failures))
         return report
 
@@ -177,6 +181,18 @@ class Job:
             if not all(file_name(cell, output) in known for cell in self.cells):
                 outputs[name] = output
         self.records.intend(outputs)
+
+    def _outdated(self, failures: list[Failure]) -> int:
+        """How many recorded files have a source that is gone, or that could not be read now."""
+        root = self.source.root if isinstance(self.source, ImageFiles) else self.source.path.parent
+        unread = {failure.source for failure in failures if failure.cell is None}
+        taken = set(self.source.names) if isinstance(self.source, ImageFiles) else {self.source.path.name}
+        count = 0
+        for name in self.records.sources():
+            if name in unread or (name not in taken and not os.path.lexists(root / name)):
+                record = self.records.get(name) or {"files": {}}
+                count += sum((self.dest / file).exists() for file in record["files"])
+        return count
 
     def _failed(self, failures: list[Failure]) -> list[dict[str, str | None]]:
         """The manifest's list: what failed now, and what failed in earlier jobs and was not tried now."""

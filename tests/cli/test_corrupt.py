@@ -240,3 +240,12 @@ def test_large_photographs_are_told_what_to_do(photos: Path) -> None:
         told = runner.invoke(app, ["corrupt", "large", dest, *few, *option]).stderr
         assert "hardly changed" not in told
     assert "| scale auto |" in told
+
+
+def test_copies_of_removed_images_are_told(photos: Path) -> None:
+    first = runner.invoke(app, ["corrupt", "photos", *FEW])
+    assert "gone" not in first.output
+    (photos / "a.png").unlink()
+    again = runner.invoke(app, ["corrupt", "photos", *FEW, "--json"])
+    assert "3 files in photos-c stay though their images are gone or can no longer be read" in again.stderr
+    assert json.loads(again.stdout)["outdated"] == 3

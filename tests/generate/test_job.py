@@ -283,6 +283,21 @@ def test_more_cells_and_images_are_added(photos: Path, tmp_path: Path) -> None:
     assert tree(tmp_path / "c") == tree(tmp_path / "whole"), "what was not asked for again stays"
 
 
+def test_copies_of_images_that_are_gone_or_damaged_are_counted_and_stay(photos: Path) -> None:
+    dest = corrupt_folder(photos, **FEW).dest
+    before = sorted(tree(dest))
+    assert corrupt_folder(photos / "a.png", **FEW).outdated == 0, "the others are there, though not asked for"
+    (photos / "a.png").unlink()
+    report = corrupt_folder(photos, **FEW)
+    assert (report.outdated, report.kept) == (2, 10)
+    (photos / "n01" / "b.JPEG").write_bytes(b"no image")
+    report = corrupt_folder(photos, **FEW)
+    assert (report.outdated, report.kept, len(report.failures)) == (4, 8, 1)
+    assert sorted(tree(dest)) == before
+    (dest / "contrast" / "2" / "a.png").unlink()
+    assert corrupt_folder(photos, **FEW).outdated == 3
+
+
 @pytest.mark.parametrize("damage", ["removed", "cut short"])
 def test_files_that_were_lost_are_made_again(photos: Path, damage: str) -> None:
     dest = corrupt_folder(photos, **CELLS).dest
