@@ -8,7 +8,7 @@ import stat
 import tempfile
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from ppbench.errors import DataError
 
@@ -75,6 +75,23 @@ def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
         return read_whole(path, most).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 (byte {error.start})") from error
+
+
+def open_regular(path: Path, mode: str = "rb", buffering: int = -1) -> BinaryIO:
+    """Open a file of bytes, as ``open`` does.
+
+    Raises:
+        OSError: If it cannot be opened, or is a pipe, a device or a folder: opening or reading such may never end.
+    """
+    return cast(BinaryIO, open(path, mode, buffering, opener=_open_if_regular))
+
+
+def _open_if_regular(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(None, "it is a pipe, a device or a folder, no file")
+    return descriptor
 
 
 def atomic_write(path: Path, content: bytes | str, option: str = "--output FILE") -> None:

@@ -7,8 +7,6 @@ Ghostscript, another program, on a stranger's file. Free of torch.
 from __future__ import annotations
 
 import io
-import os
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from PIL import Image, UnidentifiedImageError, features
 
 from ppbench.errors import DataError
 from ppbench.extras import how_to_install
+from ppbench.files import open_regular
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "GIF")
 """What is read, in Pillow's names, whatever a file is called. JPEG opens the MPO files of phones too."""
@@ -90,19 +89,6 @@ def read_regular(path: Path) -> bytes:
     """
     with open_regular(path) as file:
         return file.read()
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading.
-
-    Raises:
-        OSError: If it cannot be read, or is a pipe, a device or a folder: opening such may never end.
-    """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(None, "it is a pipe, a device or a folder, no file")
-    return os.fdopen(handle, "rb")
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class Enough(ABC):
             for sequence, tally in zip(self._sequences, tallies, strict=True) if len(chunk) else ():
                 sequence.add(self._values(tally, chunk), self._strata[chunk])
             self._looks += 1
-            self._reached = all(self._is_enough(sequence) for sequence in self._sequences)
+            self._reached = self._has_seen and all(self._is_enough(sequence) for sequence in self._sequences)
         return self._reached
 
     def visited(self) -> NDArray[np.bool_]:
@@ -83,12 +83,17 @@ class Enough(ABC):
         return self._chunk_of < self._looks
 
     def stoppings(self) -> list[Stopping]:
-        """How it ended, for each model."""
-        return [self._stopping(sequence) for sequence in self._sequences]
+        """How it ended, for each model; none where no image could be read, of which nothing can be said."""
+        return [self._stopping(sequence) for sequence in self._sequences if sequence.n]
 
     def describe(self) -> str:
         """Where it stands, for people."""
-        return ", ".join(with_interval(s.interval.scaled(100)) for s in self._sequences) if self._looks else ""
+        return ", ".join(with_interval(s.interval.scaled(100)) for s in self._sequences) if self._has_seen else ""
+
+    @property
+    def _has_seen(self) -> bool:
+        """Whether any image is known: a chunk of unreadable ones is looked at and tells nothing."""
+        return all(sequence.n for sequence in self._sequences)
 
     @abstractmethod
     def _sequence(self, available: int, total: int) -> ConfidenceSequence:

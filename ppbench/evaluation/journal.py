@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from ppbench.data.source import Cell
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.tally import SUMS, Record, adds_up, sums_of
-from ppbench.files import try_lock
+from ppbench.files import open_regular, try_lock
 from ppbench.parsing import parse_json
 
 VERSION = 2
@@ -67,7 +67,7 @@ class Journal:
 
     Raises:
         UsageError: If another process is at work on the same file.
-        DataError: If the file cannot be written.
+        DataError: If the file cannot be written, or is a pipe, a device or a folder.
     """
 
     def __init__(
@@ -118,9 +118,15 @@ class Journal:
 
     def _put_aside(self) -> None:
         """Keep another measurement's journal, which may be hours of work, under another name."""
-        self.put_aside = self.path.with_name(f"{self.path.name}.old")
         self._file.seek(0)
-        self.put_aside.write_bytes(self._file.read())
+        content, aside = self._file.read(), self.path.with_name(f"{self.path.name}.old")
+        try:
+            with open_regular(aside, "wb") as file:
+                file.write(content)
+        except OSError as error:
+            self.close()
+            raise _cannot_write(aside, error) from error
+        self.put_aside = aside
 
     def close(self) -> None:
         """Flush and let go of the file, which stays for the next time; once more does nothing."""
@@ -148,7 +154,7 @@ class Journal:
 
     def _read(self) -> int:
         """Take in all whole lines; where the next one begins, or 0 if the file is of another measurement."""
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             first = file.readline()
             if not first.endswith(b"\n"):  # nothing was finished
                 return 0
@@ -266,7 +272,7 @@ def _other(head: Mapping[str, Any], key: Key) -> str | None:
 def is_of(path: Path, key: Key) -> bool:
     """Whether a journal is known to be of one measurement, or there is none."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = _content(file.readline())
     except OSError:
         return True
@@ -278,7 +284,7 @@ def _claim(path: Path) -> FileIO:
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+b", buffering=0)
+            file = cast(FileIO, open_regular(path, "a+b", buffering=0))
         except OSError as error:
             raise _cannot_write(path, error) from error
         if not try_lock(file):
@@ -390,7 +396,9 @@ def _unpack_places(packed: Sequence[int] | Mapping[str, int], most: int) -> NDAr
 
 
 def _cannot_write(path: Path, error: OSError) -> DataError:
+    no_file = path.exists() and not path.is_file()
     return DataError(
         f"cannot write {path}: {error.strerror or error}",
-        "Make room, or choose another place with `--output FILE`. What is finished is kept.",
+        f"{'Move it away' if no_file else 'Make room'}, or choose another place with `--output FILE`. "
+        "What is finished is kept.",
     )

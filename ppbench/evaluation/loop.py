@@ -82,7 +82,7 @@ class Outcome(NamedTuple):
     images: NDArray[np.bool_] | None = None
     """``(n,)``: those it is of, where some were not visited, because enough was known, or unreadable; None: all."""
     stoppings: Sequence[Stopping] | None = None
-    """Per subject, how one ended that was to stop as soon as it knew enough."""
+    """Per subject, how one ended that was to stop as soon as it knew enough; empty if no image could be read."""
     unreadable: Sequence[Broken] = ()
     """The images that could not be read, each as often as there are reasons. They are left out of every cell."""
 

@@ -16,6 +16,7 @@ from ppbench.evaluation.devices import computing
 from ppbench.evaluation.heads import Head
 from ppbench.evaluation.scores import score
 from ppbench.evaluation.subjects import Subject
+from ppbench.models.probe import no_exit
 
 
 class Network:
@@ -60,7 +61,7 @@ class Network:
             ``(3, n)``, see `ppbench.evaluation.scores.score`.
 
         Raises:
-            DataError: If the network's outputs are not as many as its card says.
+            DataError: If the network's outputs are not as many as its card says, or its code calls ``sys.exit()``.
             PpbenchError: If not even one image fits into the device's memory.
         """
         parts = []
@@ -89,7 +90,7 @@ class Network:
             filling = images[-1:].expand(self.batch - count, -1, -1, -1)
             images = torch.cat((images, filling)).contiguous(memory_format=torch.channels_last)
         x = self.preprocess(images)
-        with computing(self.precision, self.device), _compiling(self._compiled):
+        with computing(self.precision, self.device), _compiling(self._compiled), no_exit(self.subject.name):
             logits = cast(Tensor, self._model(x))
         if logits.shape != (self.batch, self.subject.card.num_classes):
             raise DataError(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
-from ppbench.errors import DataError
+from ppbench.errors import DataError, PpbenchError
 from ppbench.models.card import Card
 
 
@@ -16,8 +19,10 @@ def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:
         DataError: If it cannot take them, or gives anything but logits ``(2, classes)``.
     """
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), no_exit(what):
             logits = model.eval()(torch.zeros(2, channels, size, size))
+    except PpbenchError:
+        raise
     except Exception as error:  # a network from elsewhere can raise anything at all
         raise DataError(
             f"{what} does not take images of {channels} x {size} x {size} values: {in_one_line(error)}",
@@ -39,6 +44,22 @@ def check_runs(what: str, model: nn.Module, card: Card) -> None:
         raise DataError(
             f"{what} has {classes} classes, its card says {card.num_classes}", "Set the card's num_classes."
         )
+
+
+@contextmanager
+def no_exit(what: str) -> Iterator[None]:
+    """Make an error of ``sys.exit()`` in a network: it would end the command without a word, as if all was done.
+
+    Raises:
+        DataError: In the place of `SystemExit`.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise DataError(
+            f"{what} raised {in_one_line(error)} in its forward pass",
+            "Take `sys.exit()` out of the network's code, or raise an error that says what is wrong.",
+        ) from error
 
 
 def in_one_line(error: BaseException) -> str:

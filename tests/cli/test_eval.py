@@ -343,6 +343,22 @@ def test_a_set_that_is_damaged_for_the_most_part_is_not_skipped(tmp_path: Path) 
     assert not (tmp_path / "none.json").exists()
 
 
+@pytest.mark.parametrize("stop", ["20", "60", "decided"])
+def test_where_no_image_can_be_read_there_is_nothing_to_stop_at(stop: str, tmp_path: Path) -> None:
+    folder, call = photographs_call(tmp_path, "-o", str(tmp_path / "run.json"))
+    options = ["--until", stop]
+    if stop == "decided":
+        assert runner.invoke(app, [*call[:-1], str(tmp_path / "whole.json")]).exit_code == 0
+        options = ["--until-decided", str(tmp_path / "whole.json"), "--max-drop", "1"]
+    for path in folder.rglob("*.png"):
+        path.write_bytes(bytes(path.stat().st_size))  # as large as before, so that the baseline is of the same images
+    result = runner.invoke(app, [*call, *options])
+    assert result.exit_code == 3, result.output
+    assert "10 of 10 images could not be read; none is left to measure" in result.stderr
+    assert result.stdout == ""
+    assert not (tmp_path / "run.json").exists()
+
+
 def test_a_whole_run_is_not_replaced_by_one_without_unreadable_images(tmp_path: Path) -> None:
     call = broken_off(tmp_path)
     assert runner.invoke(app, call).exit_code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import zlib
@@ -213,6 +214,46 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write"):
         opened(tmp_path / "file" / "j")
+
+
+def no_file(path: Path, kind: str) -> Path:
+    """What is no regular file, and may never end."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "endless":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders")
+@pytest.mark.parametrize("kind", ["pipe", "endless", "folder"])
+@pytest.mark.parametrize("place", ["j", "j.old"])
+def test_what_is_no_file_is_refused_at_once(kind: str, place: str, tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from ppbench.errors import DataError
+from tests.evaluation.test_journal import KEY, is_of, opened
+
+print(is_of(Path({str(tmp_path / place)!r}), KEY))
+try:
+    opened(Path({str(tmp_path / "j")!r}), key=KEY | {{"seed": 1}})
+except DataError as error:
+    print(error.message, error.hint)
+"""
+    if place == "j.old":
+        filled(tmp_path / "j", RECORDS)
+    before = (tmp_path / "j").read_bytes() if place == "j.old" else None
+    path = no_file(tmp_path / place, kind)
+    # A process of its own: what hangs must end.
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 0, done.stderr
+    there, told = done.stdout.splitlines()
+    assert there == "True"
+    assert told.startswith(f"cannot write {path}: ")
+    assert "Move it away, or choose another place with `--output FILE`." in told
+    assert before is None or (tmp_path / "j").read_bytes() == before
 
 
 def test_a_file_that_was_changed_and_put_back_counts_once(tmp_path: Path) -> None:

@@ -242,6 +242,21 @@ def test_an_evaluation_that_may_stop_early_does_not_wait_for_unreadable_images(t
     assert outcome.stoppings[0].reached
 
 
+def test_a_first_chunk_that_cannot_be_read_is_no_reason_to_stop(tmp_path: Path) -> None:
+    folder = write_class_folders(tmp_path, size=32, per_class=100)
+    source = open_source("imagefolder", folder, Geometry(32, None))
+    settings = Settings(corruptions=("fog",), severities=(1,), force=True)
+    enough = NarrowEnough(60.0, source, 0, 1, "mean_error[fog,s1]", {("fog", 1): 1.0})
+    for place in enough.chunks[0]:
+        (folder / source.ids[place]).write_bytes(b"<html>")
+    assert enough.describe() == ""
+    outcome = evaluate_all([tiny_subject(size=32, channels=3, classes=2)], source, settings, enough=enough)
+    assert outcome.images is not None
+    assert int(outcome.images.sum()) == len(enough.chunks[1])
+    assert outcome.stoppings is not None
+    assert outcome.stoppings[0].reached
+
+
 def test_labels_that_are_permuted_stop_the_run(tmp_path: Path) -> None:
     folder = write_class_folders(tmp_path, classes=2, per_class=100, size=32)
     source = open_source("imagefolder", folder, Geometry(32, None))

@@ -198,3 +198,12 @@ def test_a_compiler_that_fails_is_told_in_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch, "compile", fail)
     with pytest.raises(PpbenchError, match=r"cannot compile the network here \(no C\+\+ compiler\)"):
         Network(small(), CPU, OWN, compiled=True).score(images(2), labels(2))
+
+
+def test_a_network_that_ends_python_is_an_error() -> None:
+    class Leaves(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise SystemExit(0)
+
+    with pytest.raises(DataError, match="net raised SystemExit: 0 in its forward pass"):
+        Network(subject(Leaves()), CPU, OWN).score(images(2), labels(2))

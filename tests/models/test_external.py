@@ -441,6 +441,11 @@ class Flat(Net):
         return super().forward(x).flatten()
 
 
+class Leaves(Net):
+    def forward(self, x):
+        sys.exit(0)
+
+
 def bare(): return Net()
 def pair(): return Net(), CARD
 def checkpoint(): return Checkpoint(Net(), CARD)
@@ -563,6 +568,7 @@ class TestCode:
                 CardOptions(preset="cifar10"),
                 "pkg_of_mine.nets:bare does not take images of 3 x 32 x 32 values: ",
             ),
+            ("Leaves", OPTIONS, "pkg_of_mine.nets:Leaves raised SystemExit: 0 in its forward pass"),
             ("wrong_card", NOTHING, "pkg_of_mine.nets:wrong_card has 7 classes, its card says 5"),
             ("Wrapped", OPTIONS, "pkg_of_mine.nets:Wrapped gives a dict for 2 images instead of logits (2, classes)"),
             ("Flat", OPTIONS, "pkg_of_mine.nets:Flat gives a Tensor (10,) for 2 images instead of logits (2, classes)"),
