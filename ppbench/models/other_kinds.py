@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from ppbench.errors import DataError
+from ppbench.models.archives import has_long_directory
 
 _SMALL = 1 << 20
 """Bytes of a ``config.json`` up to which it is looked at."""
@@ -38,6 +39,9 @@ def error_of_kind(path: Path) -> DataError | None:
 
 def _of_archive(path: Path) -> DataError | None:
     try:
+        with path.open("rb") as file:
+            if has_long_directory(file):
+                return None
         with zipfile.ZipFile(path) as archive:
             names = {name.partition("/")[2] for name in archive.namelist()}
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):

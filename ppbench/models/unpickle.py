@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ppbench.errors import DataError
+from ppbench.models.archives import MAX_DIRECTORY, has_long_directory
 from ppbench.pickles import UNKNOWN, Constructor, Skipped, load_pickle, make_dict
 
 _DTYPES = {
@@ -37,9 +38,6 @@ _LEGACY_MAGIC, _LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 MAX_TENSORS = 20_000
 """In one file; also of storages. Each takes about a kilobyte and 50 microseconds beside its data. The largest networks
 of timm have 3,000; an optimiser and an average make four times as many."""
-
-_MAX_DIRECTORY = 8 << 20
-"""Bytes of a zip's list of entries; one entry, about 80, takes ten times that once it is read."""
 
 MAX_DIMENSIONS, _MAX_SIZE = 64, 1 << 63
 
@@ -131,7 +129,8 @@ def read_torch_file(path: Path) -> Any:
 
 
 def _read_zip(file: BinaryIO) -> Any:
-    _check_directory(file)
+    if has_long_directory(file):
+        raise UnpicklingError(f"its directory is larger than {MAX_DIRECTORY >> 20} MB")
     with zipfile.ZipFile(file) as archive:
         # torch compresses nothing, so entries that unpack to more than the file are a trap.
         if sum(entry.file_size for entry in archive.infolist()) > _size(file):
@@ -151,13 +150,6 @@ def _read_zip(file: BinaryIO) -> Any:
             return _flat_tensor(_read_entry(archive, f"{folder}data/{key}"), dtype)
 
         return load_pickle(_read_entry(archive, index), _Names(), _storages(read_storage))[0]
-
-
-def _check_directory(file: BinaryIO) -> None:
-    """Raise if the list of entries is so long that to read it alone would take the memory."""
-    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # the reading that ZipFile itself goes by
-    if end[zipfile._ECD_SIZE] > _MAX_DIRECTORY:  # type: ignore[attr-defined]
-        raise UnpicklingError(f"its directory is larger than {_MAX_DIRECTORY >> 20} MB")
 
 
 def _read_entry(archive: zipfile.ZipFile, name: str) -> bytearray:

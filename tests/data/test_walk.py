@@ -105,7 +105,7 @@ def test_what_ppbench_wrote_is_left_out_and_counted(tmp_path: Path) -> None:
 def test_what_is_left_out_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walk, "has_heif", lambda: False)
     told = describe_left_out(Counter({".gif": 1, ".heic": 2, "pipe or device": 3}))
-    assert told.startswith("3 pipes or devices, 2 .heic, 1 .gif. To read HEIC and AVIF install the extra `heif`: ")
+    assert told.startswith("3 pipes or devices, 2 .heic, 1 .gif. To read HEIC and AVIF, install the extra `heif`. ")
     assert "uv sync --extra heif" in told
     assert describe_left_out(Counter({".gif": 1, "file without an ending": 2})) == "2 files without an ending, 1 .gif"
     many = Counter({f".e{number}": 20 - number for number in range(12)})

@@ -95,9 +95,9 @@ def test_headline_is_c15_where_it_is_whole_else_what_is_there():
     [
         (C_BAR, "cbar"),
         (C_3D, "3dcc"),
-        (C_3D[:11], "11/12"),
+        (C_3D[:11], "11/12#737a25ea"),
         (("mist", "haze"), "haze+mist"),
-        (tuple("abcde"), "5 corruptions"),
+        (tuple("abcde"), "5 corruptions#bdf1dfc0"),
     ],
 )
 def test_corruptions_beyond_the_nineteen_are_the_headline(tmp_path, names, label):
