@@ -84,11 +84,11 @@ def test_narrower_takes_more_images_and_what_cannot_be_reached_takes_all(tmp_pat
     assert "wrote" in result.stderr
 
 
-@pytest.mark.parametrize(("batch", "flush"), [("16", -1.0), ("50", 0.001), ("256", 9.0)])
+@pytest.mark.parametrize(("batch", "flush"), [("1", -1.0), ("50", 0.001), ("256", 9.0)])
 def test_how_fast_it_goes_does_not_change_where_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: str, flush: float
 ) -> None:
-    options = ("--until", "2.5", "-c", "pixelate")
+    options = ("--until", "4", "-c", "pixelate")
     evaluated(tmp_path / "usual.json", *options)
     monkeypatch.setattr(loop, "_FLUSH", flush)
     evaluated(tmp_path / "run.json", *options, "--batch-size", batch)
