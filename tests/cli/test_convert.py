@@ -127,12 +127,12 @@ def test_images_in_folders_are_cut_as_the_card_says(tmp_path: Path, target: Path
     save_checkpoint(tmp_path / "net.safetensors", trained(torchvision.models.mobilenet_v3_small(num_classes=5)),
                     card_of("torchvision:mobilenet_v3_small", input_size=32, resize=36))  # fmt: skip
     write_class_folders(tmp_path / "images" / "train", classes=2, per_class=3, size=40)
-    next((tmp_path / "images" / "train").iterdir()).joinpath("a.heic").write_bytes(b"x")
+    next((tmp_path / "images" / "train").iterdir()).joinpath("a.jxl").write_bytes(b"x")
     call = ("--model", tmp_path / "net.safetensors", "--data", tmp_path / "images", "--output", target)
     result = run(*call)
     assert result.exit_code == 0, result.output
     assert "batch-norm statistics of 6 images" in result.stderr
-    assert "1 .heic" in result.stderr
+    assert "1 .jxl" in result.stderr
     assert load_checkpoint(target).card.stem == "pp3"
     (tmp_path / "images" / "train").rename(tmp_path / "images" / "class")
     (broken := next((tmp_path / "images").rglob("*.png"))).write_bytes(b"no image")

@@ -399,11 +399,11 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
 def test_a_dry_run_says_what_is_left_out(tmp_path: Path) -> None:
     net = tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=2)
     photos = write_class_folders(tmp_path / "photos", size=32)
-    (photos / "n00000000" / "a.heic").write_bytes(b"x")
+    (photos / "n00000000" / "a.jxl").write_bytes(b"x")
     call = ["eval", "-m", str(net), "--dataset", "imagefolder", "--data", str(photos), "-c", "fog", "-s", "1"]
     result = runner.invoke(app, [*call, "--dry-run"])
     assert result.exit_code == 0, result.output
-    assert "1 .heic" in result.stderr
+    assert "1 .jxl" in result.stderr
 
 
 @pytest.mark.parametrize("form", ["rich", "json"])

@@ -76,10 +76,10 @@ def test_folders_are_labelled_by_their_names(tmp_path: Path) -> None:
 def test_what_is_not_read_is_counted_by_its_ending(tmp_path: Path) -> None:
     root = write_image_folders(tmp_path)
     first = sorted((root / "train").iterdir())[0]
-    for name in ("a.heic", "b.heic", "c.gif"):
+    for name in ("a.jxl", "b.jxl", "c.gif"):
         (first / name).write_bytes(b"x")
     notes = "\n".join(load(root, "imagefolder").notes)
-    assert "2 .heic, 1 .gif" in notes
+    assert "2 .jxl, 1 .gif" in notes
     assert load(write_fashion_mnist(tmp_path / "mnist"), "fashion-mnist").notes == ()
 
 
