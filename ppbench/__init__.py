@@ -12,13 +12,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ppbench import metrics as metrics
+    from ppbench.copies.job import corrupt_folder as corrupt_folder
     from ppbench.corruptions.apply import corrupt as corrupt
     from ppbench.errors import DataError as DataError
     from ppbench.errors import NotComparableError as NotComparableError
     from ppbench.errors import PpbenchError as PpbenchError
     from ppbench.errors import UsageError as UsageError
     from ppbench.evaluation.api import evaluate as evaluate
-    from ppbench.generate.job import corrupt_folder as corrupt_folder
     from ppbench.models.blur import with_blur_after as with_blur_after
     from ppbench.models.blur import with_blur_pool as with_blur_pool
     from ppbench.models.card import Card as Card
@@ -40,7 +40,7 @@ _PUBLIC = {
     "PushPullConv2d": "ppbench.models.pushpull:PushPullConv2d",
     "UsageError": "ppbench.errors:UsageError",
     "corrupt": "ppbench.corruptions.apply:corrupt",
-    "corrupt_folder": "ppbench.generate.job:corrupt_folder",
+    "corrupt_folder": "ppbench.copies.job:corrupt_folder",
     "create_model": "ppbench.models.resnet:create_model",
     "evaluate": "ppbench.evaluation.api:evaluate",
     "load_checkpoint": "ppbench.models.checkpoint:load_checkpoint",

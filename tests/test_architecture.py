@@ -27,14 +27,14 @@ ALLOWED: dict[str, set[str]] = {
     "pytest_plugin": BASE | {"check"},
     "train": BASE | {"data", "models"},
     "evaluation": BASE | {"corruptions", "data", "models", "metrics"},
-    "generate": BASE | {"corruptions", "data"},
+    "copies": BASE | {"corruptions", "data"},
     "inspection": BASE | {"corruptions", "data", "metrics", "models", "report"},
     "reproduce": BASE | {"data", "models", "metrics", "report", "compare", "train", "evaluation"},
     "cli": BASE
-    | {"corruptions", "data", "models", "metrics", "report", "compare", "check", "train", "evaluation", "generate"}
+    | {"corruptions", "data", "models", "metrics", "report", "compare", "check", "train", "evaluation", "copies"}
     | {"inspection", "reproduce"},
 }
-EXCEPTIONS = {("data/generated.py", "corruptions"), ("generate/job.py", "evaluation")}  # the latter for its devices
+EXCEPTIONS = {("data/generated.py", "corruptions"), ("copies/job.py", "evaluation")}  # the latter for its devices
 
 TORCH_FREE = {*BASE, "metrics", "report", "compare", "check", "pytest_plugin", "data"}
 """Parts that must be usable without torch: the right half, and what lists and opens data."""

@@ -23,11 +23,11 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
+from ppbench.copies.records import JOURNAL, Records
 from ppbench.data.walk import MANIFEST, SCRATCH
 from ppbench.errors import PpbenchError
 from ppbench.evaluation.journal import Images, Journal
 from ppbench.evaluation.tally import Tally, count
-from ppbench.generate.records import JOURNAL, Records
 from ppbench.run import image_keys, write_run
 from tests.builders import make_bits, make_errors, make_run, write_csv
 from tests.mutations import damaged_bytes, damaged_csv, damaged_json, damaged_toml

@@ -14,8 +14,8 @@ from ppbench.errors import DataError
 from ppbench.report.escapes import for_terminal
 
 if TYPE_CHECKING:
-    from ppbench.generate.estimate import Estimate
-    from ppbench.generate.job import Job, Report
+    from ppbench.copies.estimate import Estimate
+    from ppbench.copies.job import Job, Report
 
 _COMPUTING = "Computing"
 _NAMED = 20
@@ -83,7 +83,7 @@ def corrupt(
 
     After an interruption the same command goes on where it was; further corruptions, severities and images are added.
     """
-    from ppbench.generate.job import Request, opened
+    from ppbench.copies.job import Request, opened
 
     request = Request(
         src=src,
@@ -106,7 +106,7 @@ def corrupt(
         for note in _notes(job):
             output.say(note)
         if dry_run:
-            from ppbench.generate.estimate import estimate
+            from ppbench.copies.estimate import estimate
 
             _print_estimate(estimate(job), job, as_json)
             return
@@ -123,9 +123,9 @@ def corrupt(
 
 def _describe(job: Job, *, chosen: bool) -> str:
     """One line for people: what, how much, where to, how."""
+    from ppbench.copies.sources import ImageArray
     from ppbench.corruptions.recipes import recipe_for_size
     from ppbench.data.walk import describe_left_out
-    from ppbench.generate.sources import ImageArray
 
     source, settings = job.source, job.settings
     where = source.path if isinstance(source, ImageArray) else source.root

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ppbench.cli.main import app
 from tests.cli.test_main import failing, heavy_modules_after
-from tests.generate.trees import tree, write_photos
+from tests.copies.trees import tree, write_photos
 from tests.processes import interrupt, ppbench_process
 
 runner = CliRunner()

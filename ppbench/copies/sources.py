@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from ppbench.copies.arrays import Layout, find_layout, read_array
+from ppbench.copies.encode import ImageFormat
+from ppbench.copies.images import Picture, decode, image_size
 from ppbench.data.opener import HEIF_ENDINGS, HEIF_HINT, endings, read_regular
 from ppbench.data.walk import LeftOut, describe_left_out, ending, find_images
 from ppbench.errors import DataError, UsageError
-from ppbench.generate.arrays import Layout, find_layout, read_array
-from ppbench.generate.encode import ImageFormat
-from ppbench.generate.images import Picture, decode, image_size
 
 T = TypeVar("T")
 

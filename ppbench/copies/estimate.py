@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import mean, median
 
+from ppbench.copies.corruptor import Corruptor
+from ppbench.copies.encode import encode
+from ppbench.copies.images import Picture
+from ppbench.copies.job import Job
+from ppbench.copies.settings import Settings
+from ppbench.copies.sources import ImageArray
 from ppbench.errors import UsageError
-from ppbench.generate.corruptor import Corruptor
-from ppbench.generate.encode import encode
-from ppbench.generate.images import Picture
-from ppbench.generate.job import Job
-from ppbench.generate.settings import Settings
-from ppbench.generate.sources import ImageArray
 from ppbench.vocabulary import CLEAN, FAMILY_OF
 
 _SECONDS = 4.0

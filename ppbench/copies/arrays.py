@@ -15,11 +15,11 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.copies.corruptor import Corruptor
+from ppbench.copies.records import Failure, Record, cannot_write
+from ppbench.copies.settings import Cell
+from ppbench.copies.worker import Done, Work, cell_key, file_name, has_size
 from ppbench.errors import DataError, UsageError
-from ppbench.generate.corruptor import Corruptor
-from ppbench.generate.records import Failure, Record, cannot_write
-from ppbench.generate.settings import Cell
-from ppbench.generate.worker import Done, Work, cell_key, file_name, has_size
 from ppbench.parsing import parse_json
 from ppbench.pool import ordered_map
 

@@ -16,9 +16,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from ppbench.copies import trusted
 from ppbench.data.walk import MANIFEST
 from ppbench.errors import DataError
-from ppbench.generate import trusted
 from ppbench.parsing import parse_json
 
 JOURNAL = "journal"

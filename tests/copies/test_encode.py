@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ppbench.copies.encode import ImageFormat, check_fits, encode, output_name
 from ppbench.errors import DataError
-from ppbench.generate.encode import ImageFormat, check_fits, encode, output_name
 from tests.trees import photographs
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ppbench.copies.records import Records
 from ppbench.errors import DataError
-from ppbench.generate.records import Records
 
 HEADER = {"settings": {"seed": 0}, "made_with": {"engine": "x 1"}}
 NAMES = ["b.png", "a/é\n.png", "settings", "#c.png", 'd"}.png']

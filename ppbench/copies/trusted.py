@@ -43,7 +43,7 @@ def failures(content: Any) -> list[dict[str, str | None]]:
     """What could not be made.
 
     Raises:
-        ValueError: If an entry is not as `ppbench.generate.records.Failure.entry` makes it.
+        ValueError: If an entry is not as `ppbench.copies.records.Failure.entry` makes it.
     """
     if not isinstance(content, list):
         raise ValueError("its failures are no list")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from ppbench.copies.images import decode, image_size
 from ppbench.data.folder import load_rgb
 from ppbench.data.images import open_rgb
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
-from ppbench.generate.images import decode, image_size
 from tests.trees import photographs
 
 PHOTO = Image.fromarray(photographs(40, 1)[0]).crop((0, 0, 40, 30))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import ppbench
+from ppbench.copies.arrays import find_layout
+from ppbench.copies.job import corrupt_folder
 from ppbench.errors import DataError
-from ppbench.generate.arrays import find_layout
-from ppbench.generate.job import corrupt_folder
 from tests.trees import photographs
 
 CELLS = {"corruptions": ["gaussian_noise", "contrast"], "severities": ["2-3"], "recipe": "cifar-c"}

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ppbench.copies.corruptor import Corruptor
+from ppbench.copies.encode import check_fits, encode
+from ppbench.copies.images import Picture, decode
+from ppbench.copies.records import Failure, Record, cannot_write
+from ppbench.copies.settings import Cell, Settings
 from ppbench.data.opener import read_regular
 from ppbench.errors import DataError, UsageError
-from ppbench.generate.corruptor import Corruptor
-from ppbench.generate.encode import check_fits, encode
-from ppbench.generate.images import Picture, decode
-from ppbench.generate.records import Failure, Record, cannot_write
-from ppbench.generate.settings import Cell, Settings
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.copies.settings import Cell, Settings
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.errors import PpbenchError
-from ppbench.generate.settings import Cell, Settings
 from ppbench.vocabulary import CLEAN
 
 Pixels = NDArray[np.uint8]

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from ppbench.copies.arrays import corrupt_array
+from ppbench.copies.claim import claimed
+from ppbench.copies.encode import ImageFormat, output_name
+from ppbench.copies.outputs import longer_names
+from ppbench.copies.records import Failure, Records
+from ppbench.copies.settings import LARGEST_SCALE, Cell, Scale, Settings, check_same, made_with
+from ppbench.copies.sources import ImageArray, ImageFiles, Source, open_source
+from ppbench.copies.worker import Done, Task, Work, cell_key, file_name, start_worker
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.data.opener import endings
 from ppbench.data.walk import MANIFEST, SCRATCH, ending
 from ppbench.errors import UsageError
-from ppbench.generate.arrays import corrupt_array
-from ppbench.generate.claim import claimed
-from ppbench.generate.encode import ImageFormat, output_name
-from ppbench.generate.outputs import longer_names
-from ppbench.generate.records import Failure, Records
-from ppbench.generate.settings import LARGEST_SCALE, Cell, Scale, Settings, check_same, made_with
-from ppbench.generate.sources import ImageArray, ImageFiles, Source, open_source
-from ppbench.generate.worker import Done, Task, Work, cell_key, file_name, start_worker
 from ppbench.pool import ordered_map, usable_cores
 from ppbench.vocabulary import CLEAN, expand_corruptions, expand_severities, severity_texts
 

@@ -17,18 +17,18 @@ import torch
 from PIL import Image
 
 import ppbench
+from ppbench.copies import job as job_module
+from ppbench.copies import worker
+from ppbench.copies.encode import encode
+from ppbench.copies.images import decode
+from ppbench.copies.job import Request, corrupt_folder, default_dest, opened
+from ppbench.copies.records import Records
 from ppbench.data.catalog import open_source
 from ppbench.data.folder import load_rgb
 from ppbench.data.source import Geometry
 from ppbench.data.walk import OUTPUT
 from ppbench.errors import DataError, UsageError
-from ppbench.generate import job as job_module
-from ppbench.generate import worker
-from ppbench.generate.encode import encode
-from ppbench.generate.images import decode
-from ppbench.generate.job import Request, corrupt_folder, default_dest, opened
-from ppbench.generate.records import Records
-from tests.generate.trees import pixels, tree, write_photos
+from tests.copies.trees import pixels, tree, write_photos
 from tests.trees import write_class_folders
 
 GEOMETRY = Geometry(32, 36)
@@ -801,7 +801,7 @@ def test_processes_are_started_only_where_they_pay(photos: Path, monkeypatch: py
 
 SCRIPT = """
 import resource, sys
-from ppbench.generate.job import corrupt_folder
+from ppbench.copies.job import corrupt_folder
 corrupt_folder(sys.argv[1], sys.argv[2], corruptions=["gaussian_noise", "contrast"], severities=["1-2"], device="cpu")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

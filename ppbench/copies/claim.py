@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ppbench.copies.records import JOURNAL, cannot_write
 from ppbench.data.walk import SCRATCH
 from ppbench.errors import UsageError
 from ppbench.files import try_lock
-from ppbench.generate.records import JOURNAL, cannot_write
 
 
 @contextmanager

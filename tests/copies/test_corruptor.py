@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import ppbench
+from ppbench.copies.corruptor import Corruptor
+from ppbench.copies.encode import ImageFormat
+from ppbench.copies.settings import Settings
 from ppbench.errors import PpbenchError
-from ppbench.generate.corruptor import Corruptor
-from ppbench.generate.encode import ImageFormat
-from ppbench.generate.settings import Settings
 from tests.trees import photographs
 
 SETTINGS = Settings("tiny-imagenet-c", "ppbench", 3, ImageFormat.SAME, None, "cpu")

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from ppbench.generate.encode import ImageFormat, output_name
-from ppbench.generate.records import Records
+from ppbench.copies.encode import ImageFormat, output_name
+from ppbench.copies.records import Records
 
 
 def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> dict[str, str]:
