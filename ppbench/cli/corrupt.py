@@ -282,11 +282,11 @@ def _failed(report: Report) -> DataError:
 
 def _failure_lines(report: Report) -> list[str]:
     cells: dict[tuple[str, str, str], list[str]] = {}
-    for source, cell, reason, mend in report.failures:
-        cells.setdefault((source, reason, mend), []).extend([cell] if cell else [])
+    for source, cell, reason, hint in report.failures:
+        cells.setdefault((source, reason, hint), []).extend([cell] if cell else [])
     return [
-        f"{for_terminal(source)}{_cells(which) if len(which) < report.cells else ''}: {reason}. {mend}".rstrip()
-        for (source, reason, mend), which in cells.items()
+        f"{for_terminal(source)}{_cells(which) if len(which) < report.cells else ''}: {reason}. {hint}".rstrip()
+        for (source, reason, hint), which in cells.items()
     ]
 
 

@@ -125,7 +125,7 @@ class Chunk(NamedTuple):
     start: int
     stop: int
     failed: dict[str, tuple[str, str]]
-    """Cell -> message and mend."""
+    """Cell -> message and hint."""
 
 
 def corrupt_array(

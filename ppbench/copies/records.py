@@ -39,7 +39,7 @@ class Failure(NamedTuple):
     cell: str | None
     """``"fog/3"``; None: every cell."""
     reason: str
-    mend: str
+    hint: str
 
     def entry(self) -> dict[str, str | None]:
         """As the manifest has it."""

@@ -85,7 +85,7 @@ class WithClean(Source):
         if corruption != CLEAN:
             return self._corrupted.load(corruption, severity, places)
         pixels, broken = self._clean.load(self._rows[self.rows[places]])
-        return Loaded(pixels, tuple(Broken(int(places[place]), reason, mend) for place, reason, mend in broken))
+        return Loaded(pixels, tuple(Broken(int(places[place]), reason, hint) for place, reason, hint in broken))
 
 
 def _rows_of(corrupted: Source, clean: CleanImages, where: Path) -> NDArray[np.int64]:

@@ -31,7 +31,7 @@ class CellFiles(ABC):
 
     where: str
     """The cell's folder, for people."""
-    mend: str
+    hint: str
     """How to get files again that are not there."""
 
     @abstractmethod
@@ -66,7 +66,7 @@ class FolderCell(CellFiles):
         folder: The one above the class folders.
     """
 
-    mend = "Unpack its archive again."
+    hint = "Unpack its archive again."
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.where = folder, str(folder)

@@ -16,7 +16,7 @@ from ppbench.data.stamps import Stamps, stamp_of
 from ppbench.errors import DataError
 from ppbench.vocabulary import SEVERITIES, in_order
 
-_MEND = "Download the set again: `ppbench list datasets` says where it is."
+_HINT = "Download the set again: `ppbench list datasets` says where it is."
 
 
 class PublishedArrays(Source):
@@ -106,7 +106,7 @@ def _shape_of_images(array: ArrayFile) -> tuple[int, ...]:
     shape, dtype, _ = array.header()
     fits = len(shape) == 4 and shape[1] == shape[2] and shape[3] == 3 and shape[0] and shape[0] % len(SEVERITIES) == 0
     if not fits or dtype != np.uint8:
-        raise DataError(f"{array.where} has the shape {shape} of {dtype}, not (5 x N, S, S, 3) of uint8", _MEND)
+        raise DataError(f"{array.where} has the shape {shape} of {dtype}, not (5 x N, S, S, 3) of uint8", _HINT)
     return shape
 
 
@@ -115,12 +115,12 @@ def _read_labels(file: ArrayFile, rows: int) -> NDArray[np.int64]:
     labels, count = file.take(), rows // len(SEVERITIES)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) not in (count, rows):
         raise DataError(
-            f"{file.where} has the shape {labels.shape} of {labels.dtype}: not {count} or {rows} integers", _MEND
+            f"{file.where} has the shape {labels.shape} of {labels.dtype}: not {count} or {rows} integers", _HINT
         )
     if (labels.reshape(-1, count) != labels[:count]).any():
         raise DataError(
             f"the labels in {file.where} do not repeat for each severity: the images are not in the published order",
-            _MEND,
+            _HINT,
         )
     if labels.min() < 0:
         raise DataError(f"{file.where} has the label {labels.min()}", "Labels are numbered from 0.")

@@ -139,7 +139,7 @@ class GeneratedImages(Source):
         if self._last is not None and self._last[0] == key:
             return self._last[1]
         pixels, broken = self._clean.load(self.rows[places])
-        told = tuple(Broken(int(places[place]), reason, mend) for place, reason, mend in broken)
+        told = tuple(Broken(int(places[place]), reason, hint) for place, reason, hint in broken)
         loaded = Loaded(pixels, told)
         self._last = None if self.image_major else (key, loaded)
         return loaded

@@ -30,7 +30,7 @@ ENDINGS = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".pgm", "
 HEIF_ENDINGS = frozenset({".heic", ".heif", ".avif"})
 """What is read besides where the extra `heif` is installed."""
 
-MEND = "Replace or remove it."
+REPLACE_HINT = "Replace or remove it."
 
 HEIF_HINT = f"To read HEIC and AVIF, install the extra `heif`. {how_to_install('heif')}"
 
@@ -78,7 +78,7 @@ def open_image(file: Path | BinaryIO) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise too_large() from error
     except Exception as error:  # decoders fail in many ways on what is not theirs
-        raise DataError(_reason(error), MEND) from error
+        raise DataError(_reason(error), REPLACE_HINT) from error
 
 
 def read_regular(path: Path) -> bytes:
@@ -152,8 +152,8 @@ def _unknown(file: Path | BinaryIO) -> DataError:
         hint = "This build of Pillow cannot read it: convert it to PNG." if has_heif() else HEIF_HINT
         return DataError(f"it is {kind}, whatever its name", hint)
     if kind:
-        return DataError(f"it is no image that is read, but {kind}", MEND)
-    return DataError("it is no image, or damaged at its beginning", MEND)
+        return DataError(f"it is no image that is read, but {kind}", REPLACE_HINT)
+    return DataError("it is no image, or damaged at its beginning", REPLACE_HINT)
 
 
 def _head(file: Path | BinaryIO) -> bytes:

@@ -80,7 +80,7 @@ class PublishedImages(Source):
         number = {name: place for place, name in enumerate(names)}
         self._all = first.names()
         if not self._all:
-            raise DataError(f"no images in {first.where}", first.mend)
+            raise DataError(f"no images in {first.where}", first.hint)
         self._set(self._all, np.array([number[name.partition("/")[0]] for name in self._all], np.int64), names)
         self._fingerprint = hashlib.sha256("\n".join(map("{} {}".format, self._all, self.labels)).encode()).hexdigest()
         self._mean_bytes = float(first.sizes(_sample(self._all)).mean())
@@ -130,7 +130,7 @@ class PublishedImages(Source):
                     raise DataError(f"cannot read the image {path}: {content.strerror or content}")
                 pixels[place] = decode(io.BytesIO(content), path, self._cut)
             except DataError as error:
-                broken.append(Broken(int(places[place]), error.message, cell.mend))
+                broken.append(Broken(int(places[place]), error.message, cell.hint))
         return Loaded(pixels, tuple(broken))
 
     def _cell(self, corruption: str, severity: int) -> CellFiles:
@@ -150,7 +150,7 @@ class PublishedImages(Source):
         names = self._all[:_TRIES]
         sizes = [size for size in map(_image_size, cell.read(names)) if size]
         if not sizes:
-            raise DataError(f"none of the first {len(names)} images in {cell.where} can be read", cell.mend)
+            raise DataError(f"none of the first {len(names)} images in {cell.where} can be read", cell.hint)
         width, height = sizes[0]
         if geometry is not None and (len(set(sizes)) > 1 or width != height):
             return geometry
@@ -192,10 +192,10 @@ class PublishedImages(Source):
             raise DataError(
                 f"{cell.where} has {len(found)} class folders, most cells have {len(self._classes)}: "
                 f"{others[0]} and {len(others) - 1} others do not belong there",
-                _how_to_mend_classes(corruption, [name for name in self.corruptions if name != corruption]),
+                _classes_hint(corruption, [name for name in self.corruptions if name != corruption]),
             )
         if lost:
-            raise DataError(f"{cell.where} lacks {len(lost)} class folders, the first is {lost[0]}", cell.mend)
+            raise DataError(f"{cell.where} lacks {len(lost)} class folders, the first is {lost[0]}", cell.hint)
 
     def _check_images(self, cell: CellFiles, names: list[str]) -> None:
         if names == self._all:
@@ -203,14 +203,14 @@ class PublishedImages(Source):
         there, all_ids, in_use = set(names), set(self._all), set(self.class_names)
         lost = [name for name in self.ids if name not in there]
         if lost:
-            raise DataError(f"{cell.where} lacks {_count(len(lost))}: {lost[0]} is missing", cell.mend)
+            raise DataError(f"{cell.where} lacks {_count(len(lost))}: {lost[0]} is missing", cell.hint)
         more = [name for name in names if name not in all_ids and name.partition("/")[0] in in_use]
         if more:
             first = self._cell(*self._first)
             raise DataError(
                 f"{cell.where} has {_count(len(more))} that {first.where} lacks, the first is {more[0]}",
                 "One of the two is not as published: unpack their archives again, "
-                f"or leave one out: `--corruptions …`. {first.mend}",
+                f"or leave one out: `--corruptions …`. {first.hint}",
             )
 
     def _check_size(self, cell: CellFiles) -> None:
@@ -235,7 +235,7 @@ def _image_size(content: bytes | OSError) -> tuple[int, int] | None:
         return None
 
 
-def _how_to_mend_classes(corruption: str, others: Sequence[str]) -> str:
+def _classes_hint(corruption: str, others: Sequence[str]) -> str:
     leave_out = (
         f"or leave it out: `--corruptions {','.join(others)}`." if others else "Give only this dataset's folders."
     )

@@ -77,7 +77,7 @@ class Broken(NamedTuple):
     """In the source."""
     reason: str
     """One line that names the file."""
-    mend: str
+    hint: str
 
 
 class Loaded(NamedTuple):

@@ -37,7 +37,7 @@ class TarCell(CellFiles):
     ) -> None:
         self._tar, self._names, self._offsets, self._sizes = tar, names, offsets, sizes
         self.where = f"{tar}: {prefix}"
-        self.mend = "Download the archive again." if whole else f"{tar} ends early: go on downloading with `wget -c`."
+        self.hint = "Download the archive again." if whole else f"{tar} ends early: go on downloading with `wget -c`."
 
     def classes(self) -> frozenset[str]:
         """Names of the class folders."""

@@ -21,7 +21,7 @@ def unreadable_images(broken: Sequence[Broken], images: int, kept: int) -> DataE
         images: All that were to be evaluated.
         kept: Those that the result is of.
     """
-    lines = list(dict.fromkeys(f"{reason}. {mend}" for _, reason, mend in broken))
+    lines = list(dict.fromkeys(f"{reason}. {hint}" for _, reason, hint in broken))
     more = [f"and {len(lines) - _NAMED:,} more"] if len(lines) > _NAMED else []
     number = len({one.place for one in broken})
     of = f"the result is of the other {kept:,}" if kept else "none is left to measure"

@@ -101,7 +101,7 @@ def _in_files(folder: Path, card: Card) -> _Opened:
     def load(rows: NDArray[np.int64]) -> Tensor:
         loaded = images.load(rows)
         if loaded.broken:
-            raise DataError(loaded.broken[0].reason, loaded.broken[0].mend)
+            raise DataError(loaded.broken[0].reason, loaded.broken[0].hint)
         return torch.from_numpy(loaded.pixels).permute(0, 3, 1, 2)
 
     return _Opened(images.ids, images.labels, load, listing.notes)

@@ -147,7 +147,7 @@ def test_many_failures_are_cut_short(photos: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message", "mend"),
+    ("arguments", "code", "message", "hint"),
     [
         (["nowhere"], 3, "there is no nowhere", "Give a folder of images"),
         (["photos", "photos"], 2, "photos cannot be read from and written to", "`photos-c`"),
@@ -165,12 +165,12 @@ def test_many_failures_are_cut_short(photos: Path) -> None:
         (["images.npy", "--format", "png"], 2, "--format png is not for arrays", "leave --format out"),
     ],
 )
-def test_mistakes(photos: Path, arguments: list[str], code: int, message: str, mend: str) -> None:
+def test_mistakes(photos: Path, arguments: list[str], code: int, message: str, hint: str) -> None:
     np.save("images.npy", np.zeros((5, 32, 32, 3), np.uint8))
     before = tree(Path())
     stderr = " ".join(failing(["corrupt", *arguments], code).split())
     assert message in stderr
-    assert mend in stderr
+    assert hint in stderr
     assert tree(Path()) == before
 
 

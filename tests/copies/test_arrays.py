@@ -46,7 +46,7 @@ def test_the_shape_tells_the_images(tmp_path: Path, shape: tuple[int, ...], numb
 
 
 @pytest.mark.parametrize(
-    ("array", "message", "mend"),
+    ("array", "message", "hint"),
     [
         (np.zeros((5, 3, 32, 32), np.uint8), r"has the shape \(5, 3, 32, 32\)", "array.transpose(0, 2, 3, 1)"),
         (np.zeros((5, 8, 8, 7), np.uint8), r"has the shape \(5, 8, 8, 7\)", "one of these shapes"),
@@ -57,10 +57,10 @@ def test_the_shape_tells_the_images(tmp_path: Path, shape: tuple[int, ...], numb
         (np.array([{}, {}]), "cannot read the array", "np.save"),
     ],
 )
-def test_other_arrays_are_refused(tmp_path: Path, array: np.ndarray, message: str, mend: str) -> None:
+def test_other_arrays_are_refused(tmp_path: Path, array: np.ndarray, message: str, hint: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         corrupt_folder(saved(tmp_path, array))
-    assert mend in caught.value.hint
+    assert hint in caught.value.hint
     assert [path.name for path in tmp_path.iterdir()] == ["images.npy"]
 
 

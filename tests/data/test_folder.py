@@ -77,7 +77,7 @@ def test_a_broken_image_is_told_and_black_and_the_others_are_there(tmp_path: Pat
     assert [one.place for one in broken] == [0, 2, 3]
     for one, path in zip(broken, (text, gone, cut_off), strict=True):
         assert one.reason.startswith(f"cannot read the image {path}: ")
-        assert "Replace or remove" in one.mend
+        assert "Replace or remove" in one.hint
     assert "BytesIO" not in broken[0].reason
     assert not pixels[[0, 2, 3]].any()
     assert np.array_equal(pixels[1], np.asarray(Image.open(root / images.ids[1])))

@@ -160,7 +160,7 @@ def test_broken_images_are_told_and_the_others_given(tree: Path, tmp_path: Path)
         for one, name, reason in zip(broken, ids, ("runcated", "no image", "32 x 48", "8 bits"), strict=False):
             assert f"{where}/{name}" in one.reason
             assert reason in one.reason
-        assert all("again" in one.mend for one in broken)
+        assert all("again" in one.hint for one in broken)
         assert np.array_equal(pixels[0], expected)
         assert not pixels[1:].any()
 
