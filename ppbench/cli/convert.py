@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ppbench.models.card import Card
     from ppbench.models.checkpoint import Checkpoint
-    from ppbench.train.statistics import StatisticsImages
+    from ppbench.train.batch_norm import StatisticsImages
 
 _STATISTICS, _TUNING = "Batch-norm statistics", "Fine-tuning"
 
@@ -248,7 +248,7 @@ def _statistics(
 
 
 def _images(dataset: str, data: Path, card: Card, images: int, seed: int) -> StatisticsImages:
-    from ppbench.train.statistics import StatisticsImages
+    from ppbench.train.batch_norm import StatisticsImages
 
     opened = StatisticsImages(dataset, data, card, images, seed)
     for note in opened.notes:

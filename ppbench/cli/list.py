@@ -56,8 +56,8 @@ Listing = tuple[str, tuple[str, ...], Rows]
 
 
 def _models() -> Listing:
-    from ppbench.models.catalog import model_names, parse_model_name
     from ppbench.models.embedded import EMBEDDED_MODELS
+    from ppbench.models.shapes import model_names, parse_model_name
 
     rows: Rows = [
         (name, "checkpoint", "28 px, grey", "trained on Fashion-MNIST; comes with ppbench") for name in EMBEDDED_MODELS

@@ -16,7 +16,7 @@ from ppbench.evaluation.devices import computing
 from ppbench.evaluation.heads import Head
 from ppbench.evaluation.scores import score
 from ppbench.evaluation.subjects import Subject
-from ppbench.models.probe import no_exit
+from ppbench.models.trial import no_exit
 
 
 class Network:

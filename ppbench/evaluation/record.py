@@ -26,7 +26,7 @@ from ppbench.evaluation.loop import Outcome, Settings, cells_of, check_fits
 from ppbench.evaluation.subjects import Subject
 from ppbench.evaluation.tally import Tally
 from ppbench.models.own_state import LIBRARIES
-from ppbench.models.probe import count_classes
+from ppbench.models.trial import count_classes
 from ppbench.models.weights import Weights, has_own_code, identify_weights
 from ppbench.run import Cell as Counts
 from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping, image_keys

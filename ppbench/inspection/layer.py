@@ -16,9 +16,9 @@ from ppbench.errors import DataError
 from ppbench.models.blur import BlurConv2d
 from ppbench.models.card import Card
 from ppbench.models.first_convolution import Pair
-from ppbench.models.probe import in_one_line
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
+from ppbench.models.trial import in_one_line
 
 
 class Responses(NamedTuple):

@@ -16,7 +16,7 @@ from torch import Tensor
 from ppbench.errors import DataError, UsageError
 from ppbench.models.blur import POOL_SIZE
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card, first_fault
-from ppbench.models.catalog import parse_model_name
+from ppbench.models.shapes import parse_model_name
 
 _RIVALS = ("zhang_", "strisciuglio_", "vasconcelos_")
 """What the names of the networks that they compare with begin with."""

@@ -17,9 +17,9 @@ from ppbench.errors import DataError, UsageError
 from ppbench.files import atomic_write
 from ppbench.models.authors import OWN_CODE, authors_card, authors_names, has_blur_filters, is_authors
 from ppbench.models.card import IMAGENET_MEAN, IMAGENET_STD, Card, CardOptions, first_fault
-from ppbench.models.catalog import SMALL_RESNETS, parse_model_name
 from ppbench.models.external import build_external, build_for, is_external
 from ppbench.models.resnet import create_model
+from ppbench.models.shapes import SMALL_RESNETS, parse_model_name
 from ppbench.models.statedict import StateFile, check_fits, fill, keys_found, read_state_file
 from ppbench.models.states import without_wrappers
 

@@ -16,7 +16,7 @@ from torch import nn
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
-from ppbench.models.probe import check_runs, count_classes, in_one_line
+from ppbench.models.trial import check_runs, count_classes, in_one_line
 from ppbench.registry import did_you_mean
 
 T = TypeVar("T")

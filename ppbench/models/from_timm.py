@@ -16,9 +16,9 @@ from ppbench.errors import DataError, UsageError
 from ppbench.extras import import_extra
 from ppbench.models.card import Card, CardOptions, CropMode, Interpolation
 from ppbench.models.checkpoint import Checkpoint
-from ppbench.models.probe import check_runs, in_one_line
 from ppbench.models.statedict import load_state, read_state_file
 from ppbench.models.states import without_wrappers
+from ppbench.models.trial import check_runs, in_one_line
 from ppbench.registry import unknown_name
 
 _LIST = 'python -c "import timm; print(*timm.list_models())"'

@@ -15,9 +15,9 @@ from ppbench.errors import UsageError
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
 from ppbench.models.download import Progress, fetch, hash_in, sha256_of, verify
-from ppbench.models.probe import check_runs
 from ppbench.models.statedict import load_state, names_file, read_state_file, why_no_weights
 from ppbench.models.states import without_wrappers
+from ppbench.models.trial import check_runs
 from ppbench.registry import unknown_name
 
 USUAL = "IMAGENET1K_V1"

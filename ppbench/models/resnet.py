@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from ppbench.models.catalog import SMALL_RESNETS, Architecture, parse_model_name
+from ppbench.models.shapes import SMALL_RESNETS, Architecture, parse_model_name
 from ppbench.models.stems import check_settings, with_stem
 
 
@@ -97,7 +97,7 @@ def create_model(
     or that of a rival, built from the same seed have equal weights (if the inhibition is not trainable).
 
     Args:
-        name: One of `ppbench.models.catalog.model_names`, e.g. ``resnet50``, ``resnet50-pp5``, ``resnet18-cifar-pp``,
+        name: One of `ppbench.models.shapes.model_names`, e.g. ``resnet50``, ``resnet50-pp5``, ``resnet18-cifar-pp``,
             ``resnet50-blurpool``.
         num_classes: Outputs of the network.
         in_channels: 3 for colour, 1 for grey images.

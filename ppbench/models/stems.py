@@ -6,9 +6,9 @@ from torch import nn
 
 from ppbench.errors import UsageError
 from ppbench.models.blur import with_blur_after, with_blur_pool
-from ppbench.models.catalog import PUSH_PULL_STEMS, STEMS
 from ppbench.models.push_pull_2020 import with_push_pull_2020
 from ppbench.models.pushpull import with_push_pull
+from ppbench.models.shapes import PUSH_PULL_STEMS, STEMS
 from ppbench.registry import unknown_name
 
 

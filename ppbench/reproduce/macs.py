@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ppbench.models.catalog import SMALL_RESNETS, parse_model_name
+from ppbench.models.shapes import SMALL_RESNETS, parse_model_name
 
 BASIC = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 """Blocks of two 3x3 convolutions per stage: He et al., CVPR 2016, table 1."""

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from ppbench.errors import UsageError
 from ppbench.models.card import Card
-from ppbench.models.catalog import parse_model_name
+from ppbench.models.shapes import parse_model_name
 from ppbench.reproduce.tables import Row, Table
 from ppbench.run import conversion
 from ppbench.train.recipe import TrainRecipe, differing_settings, make_recipe, read_recipe

@@ -14,7 +14,7 @@ from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.files import read_text
 from ppbench.metrics.accuracy import headline_corruptions
 from ppbench.models.card import first_fault
-from ppbench.models.catalog import parse_model_name
+from ppbench.models.shapes import parse_model_name
 from ppbench.parsing import parse_toml
 from ppbench.registry import did_you_mean, unknown_name
 from ppbench.reproduce.quantities import Quantity, parse_quantity

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from ppbench.errors import PpbenchError
 from ppbench.train.batches import Share, TrainingBatches, ValidationBatches
 from ppbench.train.interrupts import ignore_interrupts
-from ppbench.train.job import Job
+from ppbench.train.plan import Job
 
 
 class Loaders(lightning.LightningDataModule):

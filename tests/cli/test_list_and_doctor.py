@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from ppbench.cli.main import app
 from ppbench.data.catalog import DATASETS
-from ppbench.models.catalog import model_names
 from ppbench.models.embedded import EMBEDDED_MODELS
+from ppbench.models.shapes import model_names
 from ppbench.vocabulary import C19
 
 runner = CliRunner()

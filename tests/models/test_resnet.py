@@ -10,10 +10,10 @@ import torchvision
 from torch import nn
 
 from ppbench.errors import UsageError
-from ppbench.models.catalog import model_names
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.resnet import create_model
+from ppbench.models.shapes import model_names
 
 
 def parameters_of(model: nn.Module) -> int:

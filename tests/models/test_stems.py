@@ -15,12 +15,12 @@ from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.subjects import resolve_model
 from ppbench.models.blur import BlurConv2d
 from ppbench.models.card import Card
-from ppbench.models.catalog import STEMS
 from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
 from ppbench.models.first_convolution import pad_same
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.resnet import create_model
+from ppbench.models.shapes import STEMS
 from ppbench.models.stems import with_stem
 from tests.oracles import blur as blur_oracle
 from tests.oracles import push_pull_2020 as oracle_2020

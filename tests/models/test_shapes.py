@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ppbench.errors import UsageError
-from ppbench.models.catalog import model_names, parse_model_name
+from ppbench.models.shapes import model_names, parse_model_name
 
 
 def test_all_names() -> None:

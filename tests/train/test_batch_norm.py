@@ -9,7 +9,7 @@ import torch
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
-from ppbench.train.statistics import StatisticsImages
+from ppbench.train.batch_norm import StatisticsImages
 from tests.trees import write_class_folders, write_fashion_mnist
 
 CPU = torch.device("cpu")

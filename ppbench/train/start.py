@@ -12,8 +12,8 @@ from torch import nn
 
 from ppbench.errors import UsageError
 from ppbench.models.card import Card
-from ppbench.models.catalog import parse_model_name
 from ppbench.models.checkpoint import Checkpoint, build, load_checkpoint, weights_hash
+from ppbench.models.shapes import parse_model_name
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.data import TrainingData
 from ppbench.train.images import Transforms
