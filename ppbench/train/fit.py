@@ -24,7 +24,7 @@ from ppbench.train.interrupts import Interrupts
 from ppbench.train.loaders import Loaders, failures_of_workers, loader, validation_batch_size
 from ppbench.train.logs import logs_in
 from ppbench.train.module import Classifier
-from ppbench.train.plan import Job, check_device, check_enough_images, check_numbers, useful_workers
+from ppbench.train.plan import TrainPlan, check_device, check_enough_images, check_numbers, useful_workers
 from ppbench.train.processes import environment_for, own_rank
 from ppbench.train.recipe import TrainRecipe
 from ppbench.train.start import canonical_name, change_of_images, load_start, make_card, make_network
@@ -108,25 +108,25 @@ def train(
     if start is not None:
         cut = cut._replace(interpolation=start.card.interpolation)
     workers = useful_workers(loaded, where, devices) if workers is None else workers
-    job = Job(recipe, loaded, cut, device, devices, workers, validate_every)
-    check_enough_images(job)
+    plan = TrainPlan(recipe, loaded, cut, device, devices, workers, validate_every)
+    check_enough_images(plan)
     card = make_card(recipe, loaded, cut, start, command)
     if start is not None and (change := change_of_images(start.card, card)):
         say(change)
-    module = Classifier(make_network(card, start, say), recipe, card, job.steps)
+    module = Classifier(make_network(card, start, say), recipe, card, plan.steps)
     logs = logs_in(log_dir, say)
     part = PartFolder(output, recipe, loaded.fingerprint(), began_with)
-    _fit(job, module, part, (*logs.callbacks, *callbacks), logs.logger, part.resume_point(first=first), say)
+    _fit(plan, module, part, (*logs.callbacks, *callbacks), logs.logger, part.resume_point(first=first), say)
     if not first:
         return None
-    clean = _clean_accuracy(module.trained, card, job)
+    clean = _clean_accuracy(module.trained, card, plan)
     save_checkpoint(output, module.trained, card.model_copy(update={"clean_accuracy": clean}))
     part.remove()
     return Trained(output, clean)
 
 
 def _fit(
-    job: Job,
+    plan: TrainPlan,
     module: Classifier,
     part: PartFolder,
     callbacks: Sequence[Callback],
@@ -137,30 +137,30 @@ def _fit(
     """Train to the end, from a state if there is one."""
     if state is not None:
         say(f"resuming from {state}")
-    with _determinism_restored(), failures_of_workers(job.workers), Interrupts() as interrupts:
-        trainer = _trainer(job, part, (*callbacks, interrupts), logger)
-        trainer.fit(module, datamodule=Loaders(job), ckpt_path=state, weights_only=True)
+    with _determinism_restored(), failures_of_workers(plan.workers), Interrupts() as interrupts:
+        trainer = _trainer(plan, part, (*callbacks, interrupts), logger)
+        trainer.fit(module, datamodule=Loaders(plan), ckpt_path=state, weights_only=True)
 
 
-def _trainer(job: Job, part: PartFolder, callbacks: Sequence[Callback], logger: Any) -> lightning.Trainer:
+def _trainer(plan: TrainPlan, part: PartFolder, callbacks: Sequence[Callback], logger: Any) -> lightning.Trainer:
     """Lightning's loop, keeping its state after every epoch."""
-    on_cpu = job.device.type == "cpu"
-    several = job.processes > 1
+    on_cpu = plan.device.type == "cpu"
+    several = plan.processes > 1
     files = StateFiles(part)
     return lightning.Trainer(
-        accelerator=job.device.type,
-        devices=job.processes if on_cpu or several else [job.device.index or 0],
+        accelerator=plan.device.type,
+        devices=plan.processes if on_cpu or several else [plan.device.index or 0],
         strategy="ddp" if several else "auto",
-        precision=_PRECISIONS[job.recipe.precision],
-        max_epochs=job.recipe.epochs,
-        gradient_clip_val=job.recipe.grad_clip,
-        check_val_every_n_epoch=max(job.validate_every, 1),
-        limit_val_batches=None if job.validate_every else 0,
+        precision=_PRECISIONS[plan.recipe.precision],
+        max_epochs=plan.recipe.epochs,
+        gradient_clip_val=plan.recipe.grad_clip,
+        check_val_every_n_epoch=max(plan.validate_every, 1),
+        limit_val_batches=None if plan.validate_every else 0,
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         callbacks=[*callbacks, KeepState(files)],
-        plugins=[files, environment_for(job.processes)],
+        plugins=[files, environment_for(plan.processes)],
         logger=logger,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -169,19 +169,19 @@ def _trainer(job: Job, part: PartFolder, callbacks: Sequence[Callback], logger: 
     )
 
 
-def _clean_accuracy(network: nn.Module, card: Card, job: Job) -> float:
+def _clean_accuracy(network: nn.Module, card: Card, plan: TrainPlan) -> float:
     """Top-1 accuracy on the clean test images in float32, a fraction; the network goes back to the CPU."""
-    network = network.to(job.device).eval()
-    mean, std = (torch.tensor(values, device=job.device).view(-1, 1, 1) for values in (card.mean, card.std))
+    network = network.to(plan.device).eval()
+    mean, std = (torch.tensor(values, device=plan.device).view(-1, 1, 1) for values in (card.mean, card.std))
     right = 0
-    with failures_of_workers(job.workers), torch.inference_mode():
-        for batch in loader(ValidationBatches(job.data.test, job.cut, validation_batch_size(job)), job):
+    with failures_of_workers(plan.workers), torch.inference_mode():
+        for batch in loader(ValidationBatches(plan.data.test, plan.cut, validation_batch_size(plan)), plan):
             if isinstance(batch, Exception):
                 raise batch
-            images, labels = (tensor.to(job.device) for tensor in batch)
+            images, labels = (tensor.to(plan.device) for tensor in batch)
             right += int((network((images.float() / 255 - mean) / std).argmax(1) == labels).sum())
     network.cpu()
-    return right / len(job.data.test.labels)
+    return right / len(plan.data.test.labels)
 
 
 @contextmanager

@@ -16,40 +16,40 @@ from torch.utils.data import DataLoader
 from ppbench.errors import PpbenchError
 from ppbench.train.batches import Share, TrainingBatches, ValidationBatches
 from ppbench.train.interrupts import ignore_interrupts
-from ppbench.train.plan import Job
+from ppbench.train.plan import TrainPlan
 
 
 class Loaders(lightning.LightningDataModule):
     """Makes the loaders; that of an epoch's batches anew for every epoch, with the draws of that epoch."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, plan: TrainPlan) -> None:
         super().__init__()
-        self.job = job
+        self.plan = plan
 
     def train_dataloader(self) -> DataLoader[Any]:
         """The batches of the epoch that comes next."""
-        job, trainer = self.job, self.trainer
+        plan, trainer = self.plan, self.trainer
         assert trainer is not None
-        epoch = trainer.global_step // job.steps_per_epoch
+        epoch = trainer.global_step // plan.steps_per_epoch
         share = Share(trainer.global_rank, trainer.world_size)
-        return loader(TrainingBatches(job.data.train, job.cut, job.recipe, epoch, share), job)
+        return loader(TrainingBatches(plan.data.train, plan.cut, plan.recipe, epoch, share), plan)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """This process's share of the test images."""
-        job, trainer = self.job, self.trainer
+        plan, trainer = self.plan, self.trainer
         assert trainer is not None
-        own = range(trainer.global_rank, len(job.data.test.labels), trainer.world_size)
-        images = job.data.test if trainer.world_size == 1 else job.data.test.subset(torch.tensor(own).numpy())
-        return loader(ValidationBatches(images, job.cut, validation_batch_size(job)), job)
+        own = range(trainer.global_rank, len(plan.data.test.labels), trainer.world_size)
+        images = plan.data.test if trainer.world_size == 1 else plan.data.test.subset(torch.tensor(own).numpy())
+        return loader(ValidationBatches(images, plan.cut, validation_batch_size(plan)), plan)
 
 
-def loader(batches: Any, job: Job) -> DataLoader[Any]:
-    """Loads whole batches, in their order, in the job's worker processes."""
+def loader(batches: Any, plan: TrainPlan) -> DataLoader[Any]:
+    """Loads whole batches, in their order, in the plan's worker processes."""
     return DataLoader(
         batches,
         batch_size=None,
-        num_workers=job.workers,
-        pin_memory=job.device.type == "cuda",
+        num_workers=plan.workers,
+        pin_memory=plan.device.type == "cuda",
         worker_init_fn=start_worker,
         generator=torch.Generator(),  # else it draws a seed for its workers, which use none, from the global one
     )
@@ -86,6 +86,6 @@ def failures_of_workers(workers: int) -> Iterator[None]:
         ) from error
 
 
-def validation_batch_size(job: Job) -> int:
+def validation_batch_size(plan: TrainPlan) -> int:
     """As many images as a process is trained with at a time, which its memory has room for."""
-    return max(job.recipe.batch_size // job.processes, 1)
+    return max(plan.recipe.batch_size // plan.processes, 1)

@@ -14,7 +14,7 @@ from ppbench.train.images import FileImages, Transforms
 from ppbench.train.recipe import TrainRecipe
 
 
-class Job(NamedTuple):
+class TrainPlan(NamedTuple):
     """A run that has been found possible."""
 
     recipe: TrainRecipe
@@ -76,15 +76,15 @@ def check_device(recipe: TrainRecipe, device: torch.device, devices: int) -> Non
         )
 
 
-def check_enough_images(job: Job) -> None:
+def check_enough_images(plan: TrainPlan) -> None:
     """Make sure that an epoch has a step.
 
     Raises:
         UsageError: If it has none.
     """
-    if job.steps == 0:
+    if plan.steps == 0:
         raise UsageError(
-            f"{len(job.data.train.labels)} training images are fewer than {job.processes} processes",
+            f"{len(plan.data.train.labels)} training images are fewer than {plan.processes} processes",
             "Take more images, or fewer `--devices`.",
         )
 
