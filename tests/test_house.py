@@ -1,0 +1,217 @@
+"""The shape of the house, read from the source: one name for one thing, short functions and files, no circles, tests.
+
+The lists of exceptions in ``tests/house`` may only shrink: an entry that no longer applies fails until it is taken out.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "ppbench").rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
+LINES = {name: path.read_text().count("\n") for name, path in FILES.items()}
+
+LONGEST_BODY = 45
+LONGEST_FILE = 350
+SMALL_MODULE = 60
+
+
+def entries(name: str) -> set[str]:
+    """Exceptions of today, by the name of their file.
+
+    Take out a line and leave the empty lines beside it: then two changes that take out neighbours do not conflict.
+    """
+    return set((TESTS / "house" / f"{name}.txt").read_text().split())
+
+
+TWICE = entries("names_twice")
+"""Public names that more than one module defines."""
+
+LONG_BODIES = entries("long_bodies")
+
+LONG_FILES = entries("long_files")
+
+MISSING = entries("without_tests")
+"""Modules of more than 60 lines whose tests have no file of their own name, and no entry in `COVERED_BY`."""
+
+COVERED_BY = {
+    "ppbench/corruptions/kernels/blur.py": "tests/corruptions/test_blur.py",
+    "ppbench/corruptions/kernels/colour.py": "tests/corruptions/test_colour.py",
+    "ppbench/corruptions/kernels/digital.py": "tests/corruptions/test_digital.py",
+    "ppbench/corruptions/kernels/filters.py": "tests/corruptions/test_filters.py",
+    "ppbench/corruptions/kernels/jpeg.py": "tests/corruptions/test_jpeg.py",
+    "ppbench/corruptions/kernels/noise.py": "tests/corruptions/test_noise.py",
+    "ppbench/corruptions/kernels/random.py": "tests/corruptions/test_random.py",
+    "ppbench/corruptions/kernels/spatter.py": "tests/corruptions/test_spatter.py",
+    "ppbench/corruptions/kernels/weather.py": "tests/corruptions/test_weather.py",
+    "ppbench/train/prime/colour.py": "tests/train/test_prime.py",
+    "ppbench/train/prime/mixture.py": "tests/train/test_prime.py",
+    "ppbench/train/prime/spatial.py": "tests/train/test_prime.py",
+}
+"""The file with the tests of a module that has none of its own name."""
+
+
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Top-level statements, with those below a top-level ``if`` or ``try``."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If):
+            yield from statements(node.body)
+            yield from statements(node.orelse)
+        elif isinstance(node, ast.Try):
+            yield from statements(node.body)
+
+
+def defined(tree: ast.Module) -> set[str]:
+    """Public names that a module defines at its top level."""
+    found: set[str] = set()
+    for node in statements(tree.body):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        elif type(node).__name__ == "TypeAlias":  # the ``type`` statement of Python 3.12
+            found.add(node.name.id)  # type: ignore[attr-defined]
+    return {name for name in found if not name.startswith("_")}
+
+
+def are_twins(files: list[str]) -> bool:
+    """Whether the files are a corruption's module and that of its numba kernel, which has the function's name."""
+    folders = [str(Path(name).parent) for name in sorted(files)]
+    return sorted(folders) == ["ppbench/corruptions", "ppbench/corruptions/kernels"]
+
+
+def defined_twice() -> dict[str, list[str]]:
+    places = defaultdict(list)
+    for file, tree in TREES.items():
+        for name in defined(tree):
+            places[name].append(file)
+    return {name: files for name, files in places.items() if len(files) > 1 and not are_twins(files)}
+
+
+def test_no_public_name_is_defined_in_two_modules() -> None:
+    twice = defined_twice()
+    new = {name: files for name, files in twice.items() if name not in TWICE}
+    assert not new, f"rename one, or make it private: {new}"
+    assert not TWICE - set(twice), f"take out of tests/house/names_twice.txt: {TWICE - set(twice)}"
+
+
+def long_bodies() -> dict[str, int]:
+    """Lines of the functions' bodies without signature, decorators and docstring, by file and function."""
+    found = {}
+    for file, tree in TREES.items():
+        for node in ast.walk(tree):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+            if body and (lines := (body[-1].end_lineno or 0) - body[0].lineno + 1) > LONGEST_BODY:
+                found[f"{file}:{node.name}"] = lines
+    return found
+
+
+def test_function_bodies_are_short() -> None:
+    long = long_bodies()
+    assert not set(long) - LONG_BODIES, f"longer than {LONGEST_BODY} lines: {long}"
+    assert not LONG_BODIES - set(long), f"take out of tests/house/long_bodies.txt: {LONG_BODIES - set(long)}"
+
+
+def test_files_are_short() -> None:
+    long = {name: lines for name, lines in LINES.items() if lines > LONGEST_FILE}
+    assert not set(long) - LONG_FILES, f"longer than {LONGEST_FILE} lines: {long}"
+    assert not LONG_FILES - set(long), f"take out of tests/house/long_files.txt: {LONG_FILES - set(long)}"
+
+
+def module_name(file: str) -> str:
+    return file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def imports_at_start() -> dict[str, set[str]]:
+    """Modules that a module imports when it is imported, and for its types."""
+    modules = {module_name(file) for file in FILES}
+    graph = {}
+    for file, tree in TREES.items():
+        found = set()
+        for node in statements(tree.body):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= {name if name in modules else node.module for name in inner}
+        graph[module_name(file)] = found & modules
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that each reach all others of the group."""
+    reach: dict[str, set[str]] = {}
+    for start in graph:
+        seen, ahead = set[str](), [start]
+        while ahead:
+            for name in graph[ahead.pop()] - seen:
+                seen.add(name)
+                ahead.append(name)
+        reach[start] = seen
+    groups = {frozenset(b for b in reach[a] if a in reach[b]) for a in graph}
+    return sorted(sorted(group) for group in groups if group)
+
+
+CIRCLES: list[list[str]] = [
+    [
+        "ppbench",
+        "ppbench.evaluation.api",
+        "ppbench.evaluation.baseline",
+        "ppbench.evaluation.outputs",
+        "ppbench.evaluation.predictions",
+        "ppbench.evaluation.record",
+        "ppbench.generate.arrays",
+        "ppbench.generate.corruptor",
+        "ppbench.generate.job",
+        "ppbench.generate.settings",
+        "ppbench.generate.sources",
+        "ppbench.generate.worker",
+    ],
+    ["ppbench.corruptions.blur", "ppbench.corruptions.kernels.blur"],
+    [
+        "ppbench.metrics.accuracy",
+        "ppbench.metrics.corruption_error",
+        "ppbench.metrics.normalizers",
+        "ppbench.metrics.per_image",
+        "ppbench.metrics.weights",
+    ],
+]
+"""Those of today; each may only become smaller or go."""
+
+
+def test_modules_do_not_import_each_other_in_circles() -> None:
+    found = circles(imports_at_start())
+    new = [circle for circle in found if not any(set(circle) <= set(known) for known in CIRCLES)]
+    assert not new, f"in a circle: {new}"
+    gone = [known for known in CIRCLES if not any(set(circle) <= set(known) for circle in found)]
+    assert not gone, f"take out of CIRCLES: {gone}"
+
+
+def own_test(file: str) -> Path:
+    """Where a module's tests are: ``ppbench/data/tar.py`` -> ``tests/data/test_tar.py``."""
+    path = Path(file).relative_to("ppbench")
+    return TESTS / path.with_name(f"test_{path.name}")
+
+
+def test_modules_have_a_test_file_of_their_own_name() -> None:
+    without = {file for file, lines in LINES.items() if lines > SMALL_MODULE and not own_test(file).exists()}
+    new = without - set(COVERED_BY) - MISSING
+    assert not new, f"no test file of their own name: {sorted(new)}"
+    assert not MISSING - without, f"take out of tests/house/without_tests.txt: {sorted(MISSING - without)}"
+    assert not set(COVERED_BY) - without, f"take out of COVERED_BY: {sorted(set(COVERED_BY) - without)}"
+
+
+@pytest.mark.parametrize("test", sorted(set(COVERED_BY.values())))
+def test_files_that_cover_others_exist(test: str) -> None:
+    assert (ROOT / test).is_file()
