@@ -12,7 +12,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "ppbench"
 
-BASE = {"errors", "extras", "registry", "vocabulary", "files", "pickles", "launch", "parsing", "pool", "bits", "run"}
+BASE = {
+    "errors",
+    "extras",
+    "versions",
+    "registry",
+    "vocabulary",
+    "files",
+    "pickles",
+    "launch",
+    "parsing",
+    "pool",
+    "bits",
+    "run",
+}
 """Layer 0: import each other only."""
 
 ALLOWED: dict[str, set[str]] = {

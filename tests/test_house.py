@@ -164,20 +164,6 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 
 CIRCLES: list[list[str]] = [
-    [
-        "ppbench",
-        "ppbench.evaluation.api",
-        "ppbench.evaluation.baseline",
-        "ppbench.evaluation.outputs",
-        "ppbench.evaluation.predictions",
-        "ppbench.evaluation.record",
-        "ppbench.generate.arrays",
-        "ppbench.generate.corruptor",
-        "ppbench.generate.job",
-        "ppbench.generate.settings",
-        "ppbench.generate.sources",
-        "ppbench.generate.worker",
-    ],
     ["ppbench.corruptions.blur", "ppbench.corruptions.kernels.blur"],
     [
         "ppbench.metrics.accuracy",

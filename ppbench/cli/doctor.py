@@ -41,8 +41,8 @@ def _facts() -> list[tuple[str, str]]:
 
     import torch
 
-    from ppbench import __version__
     from ppbench.evaluation.devices import available_devices, describe_device
+    from ppbench.versions import __version__
 
     packages = (
         "torch",

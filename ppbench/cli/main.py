@@ -78,7 +78,7 @@ app.command("doctor", cls=Checked)(doctor)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from ppbench import __version__
+        from ppbench.versions import __version__
 
         output.data(__version__)
         raise typer.Exit

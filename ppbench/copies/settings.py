@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from PIL import features
 
-from ppbench import __version__
 from ppbench.copies.encode import JPEG_QUALITY, ImageFormat
 from ppbench.errors import UsageError
+from ppbench.versions import __version__
 
 LARGEST_SCALE = 64.0
 """As of `ppbench.corruptions.scale`, which needs torch."""

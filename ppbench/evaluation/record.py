@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ppbench import __version__
 from ppbench.data.source import Cell, Source, ids_hash
 from ppbench.evaluation.devices import describe_device
 from ppbench.evaluation.heads import class_subset, competing_outputs
@@ -30,6 +29,7 @@ from ppbench.models.trial import count_classes
 from ppbench.models.weights import Weights, has_own_code, identify_weights
 from ppbench.run import Cell as Counts
 from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping, image_keys
+from ppbench.versions import __version__
 
 
 class Result(NamedTuple):

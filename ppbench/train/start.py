@@ -135,7 +135,7 @@ def _check_start_fits(start: Checkpoint, data: TrainingData) -> None:
 
 
 def _versions() -> dict[str, str]:
-    from ppbench import __version__
+    from ppbench.versions import __version__
 
     return {
         "ppbench": __version__,
