@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from ppbench.data.images import decode
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
-from ppbench.evaluation.heads import Head
-from ppbench.evaluation.network import Network
-from ppbench.evaluation.subjects import Subject
+from ppbench.evaluation.inference import Network
+from ppbench.evaluation.subject import Head
 from ppbench.models.card import Card
 from ppbench.models.from_timm import card_of
+from ppbench.models.load import Subject
 
 PHOTOGRAPHS = (("astronaut", 333, 217), ("coffee", 151, 401), ("chelsea", 299, 301), ("rocket", 427, 97))
 """Of scikit-image, with the width and height that they are cut to: odd, wide, high, and nearly square."""

@@ -185,9 +185,9 @@ def _convert(
     from copy import deepcopy
 
     from ppbench.cli.eval import downloading
-    from ppbench.evaluation.subjects import resolve_model
     from ppbench.models.checkpoint import Checkpoint
     from ppbench.models.convert import convert_to_push_pull
+    from ppbench.models.load import resolve_model
 
     with downloading() as told, output.stdout_for_data():
         subject = resolve_model(model, options, told)

@@ -85,8 +85,8 @@ def _identity() -> str:
 def _weights() -> str:
     """The embedded checkpoints load and are what they say."""
     from ppbench.data.arrays import embedded_images
-    from ppbench.evaluation.subjects import resolve_model
     from ppbench.models.embedded import EMBEDDED_MODELS
+    from ppbench.models.load import resolve_model
 
     images = embedded_images()
     cards = [resolve_model(name).card for name in EMBEDDED_MODELS]

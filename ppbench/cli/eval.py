@@ -35,8 +35,8 @@ from ppbench.files import check_writable
 if TYPE_CHECKING:
     from ppbench.data.source import Cell
     from ppbench.evaluation.api import Evaluated, Job, Prepared
+    from ppbench.evaluation.processes import Team
     from ppbench.evaluation.record import Result
-    from ppbench.evaluation.team import Team
     from ppbench.run import Run
 
 _STOPPING, _COMPUTING = "Stopping early", "Computing"
@@ -302,7 +302,7 @@ def _team(job: Job) -> Iterator[tuple[Team, Job]]:
 
     Processes but the first end without a word, with the first one's exit code, unless the first one can say nothing.
     """
-    from ppbench.evaluation.team import LostProcessError, Processes, Team, own_device
+    from ppbench.evaluation.processes import LostProcessError, Processes, Team, own_device
     from ppbench.launch import launched
 
     launch = launched()

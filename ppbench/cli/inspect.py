@@ -26,9 +26,9 @@ from ppbench.report.escapes import to_json
 _FOLDER = "--output FOLDER"
 
 if TYPE_CHECKING:
-    from ppbench.evaluation.subjects import Subject
     from ppbench.inspection.api import Inspection
     from ppbench.models.card import CardOptions
+    from ppbench.models.load import Subject
 
 
 def inspect(
@@ -82,10 +82,10 @@ def inspect(
     Writes pictures, and all numbers as numbers.json, into a folder. docs/inspect.md explains them.
     """
     _check_figure(figure)
-    from ppbench.evaluation.subjects import resolve_model
     from ppbench.inspection.api import numbers
     from ppbench.inspection.images import example_images, load_images
     from ppbench.models.card import parse_card_options
+    from ppbench.models.load import resolve_model
 
     options = parse_card_options(preset, mean, std, input_size, architecture, ema, test_size)
     chosen = _filters(filters)
@@ -113,7 +113,7 @@ def _inspect(subject: Subject, images: list[Any], **how: Any) -> Inspection:
 
 def _other(against: str, options: CardOptions) -> Subject:
     """The network to compare with; what is said of the preprocessing is said of both."""
-    from ppbench.evaluation.subjects import resolve_model
+    from ppbench.models.load import resolve_model
 
     return resolve_model(against, options)
 

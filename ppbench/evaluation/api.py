@@ -16,22 +16,22 @@ from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_s
 from ppbench.data.images import describe
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, PpbenchError, UsageError
-from ppbench.evaluation.baseline import Baseline
+from ppbench.evaluation.destinations import Output, Say, claimed, place, save
 from ppbench.evaluation.devices import check_precision, choose_device, describe_device
-from ppbench.evaluation.enough import DecidedAgainst, Enough, NarrowEnough, metric_weights
-from ppbench.evaluation.heads import choose_head, class_subset, read_classes
 from ppbench.evaluation.loop import Advance, Outcome, Settings, check_fits, evaluate_all
-from ppbench.evaluation.outputs import Output, Say, claimed, place, save
-from ppbench.evaluation.plausibility import doubtful
+from ppbench.evaluation.opponent import Baseline
 from ppbench.evaluation.predictions import score_predictions
+from ppbench.evaluation.processes import Team
 from ppbench.evaluation.record import Identity, Result, identify, preprocessing, results
-from ppbench.evaluation.subjects import Subject, is_code, resolve_model
-from ppbench.evaluation.team import Team
+from ppbench.evaluation.sanity import doubtful
+from ppbench.evaluation.stopping import DecidedAgainst, Enough, NarrowEnough, metric_weights
+from ppbench.evaluation.subject import choose_head, class_subset, read_classes
 from ppbench.evaluation.unreadable import is_tolerable, unreadable_images
 from ppbench.files import check_writable, read_text
 from ppbench.launch import environment_number
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.checkpoint import Checkpoint
+from ppbench.models.load import Subject, is_code, resolve_model
 from ppbench.models.weights import hash_file
 from ppbench.pool import usable_cores
 from ppbench.run import Run, write_run

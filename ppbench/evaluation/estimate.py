@@ -13,11 +13,11 @@ import torch
 from ppbench.data.source import Cell, Source
 from ppbench.evaluation.api import Prepared
 from ppbench.evaluation.devices import full_precision
-from ppbench.evaluation.heads import choose_head
+from ppbench.evaluation.feed import images_to_device, to_device
+from ppbench.evaluation.inference import Network
 from ppbench.evaluation.loop import Settings, batch_size, cells_of
-from ppbench.evaluation.network import Network
 from ppbench.evaluation.plan import spread
-from ppbench.evaluation.stream import images_to_device, to_device
+from ppbench.evaluation.subject import choose_head
 from ppbench.vocabulary import CLEAN
 
 _START = 5.0

@@ -17,16 +17,16 @@ from torch import Tensor
 from ppbench.data.source import Broken, Cell, Source
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.devices import full_precision
-from ppbench.evaluation.enough import CHUNK, Enough
-from ppbench.evaluation.heads import Head, choose_head
+from ppbench.evaluation.feed import Batch, stream, to_device
+from ppbench.evaluation.inference import SMALL, Network, forward_size
 from ppbench.evaluation.journal import Journal
-from ppbench.evaluation.network import SMALL, Network, forward_size
 from ppbench.evaluation.plan import Block, Missing, plan_blocks, plan_chunks, share, spread
-from ppbench.evaluation.plausibility import PROBE, Plausibility, mildest
-from ppbench.evaluation.stream import Batch, stream, to_device
-from ppbench.evaluation.subjects import Subject
+from ppbench.evaluation.processes import LostProcessError, Team
+from ppbench.evaluation.sanity import PROBE, Plausibility, mildest
+from ppbench.evaluation.stopping import CHUNK, Enough
+from ppbench.evaluation.subject import Head, choose_head
 from ppbench.evaluation.tally import SUMS, Record, Tally, count
-from ppbench.evaluation.team import LostProcessError, Team
+from ppbench.models.load import Subject
 from ppbench.run import Stopping, expected_cells
 from ppbench.vocabulary import C15, SEVERITIES
 

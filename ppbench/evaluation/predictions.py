@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Cell, Source
 from ppbench.errors import DataError
-from ppbench.evaluation.heads import choose_head, class_subset, competing_outputs
 from ppbench.evaluation.loop import Outcome, Settings, cells_of
-from ppbench.evaluation.plausibility import PROBE, doubtful
 from ppbench.evaluation.record import Identity, protocol
+from ppbench.evaluation.sanity import PROBE, doubtful
 from ppbench.evaluation.scores import score
+from ppbench.evaluation.subject import choose_head, class_subset, competing_outputs
 from ppbench.evaluation.tally import Record, Tally, count
 from ppbench.files import check_regular
 from ppbench.models.card import Card

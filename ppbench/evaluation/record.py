@@ -20,10 +20,10 @@ from torch import nn
 
 from ppbench.data.source import Cell, Source, ids_hash
 from ppbench.evaluation.devices import describe_device
-from ppbench.evaluation.heads import class_subset, competing_outputs
 from ppbench.evaluation.loop import Outcome, Settings, cells_of, check_fits
-from ppbench.evaluation.subjects import Subject
+from ppbench.evaluation.subject import class_subset, competing_outputs
 from ppbench.evaluation.tally import Tally
+from ppbench.models.load import Subject
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
 from ppbench.models.weights import Weights, has_own_code, identify_weights

@@ -13,10 +13,10 @@ from ppbench.errors import PpbenchError
 from ppbench.evaluation.api import Job, Prepared, measure, prepare
 from ppbench.evaluation.loop import Advance, cells_of
 from ppbench.evaluation.record import Identity, identify
-from ppbench.evaluation.subjects import Subject
 from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.per_image import PerImage
 from ppbench.models.checkpoint import load_checkpoint
+from ppbench.models.load import Subject
 from ppbench.reproduce.figures import Measured
 from ppbench.reproduce.networks import Network
 from ppbench.run import Run, read_bits, read_run

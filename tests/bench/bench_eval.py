@@ -38,8 +38,8 @@ import ppbench  # noqa: E402
 from ppbench.evaluation.api import Job, measure, prepare  # noqa: E402
 from ppbench.evaluation.devices import computing, full_precision  # noqa: E402
 from ppbench.evaluation.memory import keep_freed_memory  # noqa: E402
-from ppbench.evaluation.subjects import Subject  # noqa: E402
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card  # noqa: E402
+from ppbench.models.load import Subject  # noqa: E402
 from ppbench.models.resnet import create_model  # noqa: E402
 from ppbench.vocabulary import C15  # noqa: E402
 
@@ -67,7 +67,7 @@ def write_photographs(root: Path, count: int) -> Path:
     import skimage.data
     from PIL import Image
 
-    from ppbench.evaluation.heads import imagenet_classes
+    from ppbench.evaluation.subject import imagenet_classes
 
     names = ("astronaut", "chelsea", "coffee", "rocket")
     for number in range(count):

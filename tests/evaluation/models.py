@@ -13,9 +13,9 @@ from torch import nn
 from ppbench.data.source import Source
 from ppbench.evaluation.loop import Settings, evaluate_all
 from ppbench.evaluation.record import Result, identify, results
-from ppbench.evaluation.subjects import Subject
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import build, save_checkpoint
+from ppbench.models.load import Subject
 
 
 def tiny_card(size: int = 28, channels: int = 1, classes: int = 10, architecture: str = "resnet8") -> Card:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppbench.evaluation.enough import DecidedAgainst
+from ppbench.evaluation.stopping import DecidedAgainst
 from ppbench.evaluation.tally import Record, Tally
 from ppbench.metrics.weights import mean_error_weights
 from tests.metrics.synthetic import SAME, THREE, draw, mean_of, per_image, truth

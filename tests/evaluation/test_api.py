@@ -14,8 +14,8 @@ import ppbench
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.api import Job, evaluate, measure, prepare
 from ppbench.evaluation.devices import available_devices, choose_device
-from ppbench.evaluation.subjects import resolve_model
 from ppbench.models.embedded import EMBEDDED_MODELS
+from ppbench.models.load import resolve_model
 from ppbench.run import read_bits, read_run
 from tests.evaluation.models import tiny_checkpoint, tiny_subject
 from tests.trees import write_class_folders

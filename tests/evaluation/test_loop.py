@@ -18,11 +18,11 @@ from ppbench.data.catalog import EMBEDDED, open_source
 from ppbench.data.source import Geometry, Source, ids_hash
 from ppbench.errors import DataError
 from ppbench.evaluation import loop
-from ppbench.evaluation.enough import NarrowEnough
 from ppbench.evaluation.loop import Settings, evaluate_all
 from ppbench.evaluation.record import Result, identify, results
-from ppbench.evaluation.subjects import Subject
+from ppbench.evaluation.stopping import NarrowEnough
 from ppbench.models.checkpoint import weights_hash
+from ppbench.models.load import Subject
 from ppbench.run import image_keys
 from tests.evaluation.models import measured, tiny_subject
 from tests.oracles.evaluation import evaluate_plainly

@@ -20,7 +20,7 @@ SCRIPT = """
 import os, signal, sys, time
 import torch
 import ppbench.cli.main
-import ppbench.evaluation.stream as stream, ppbench.evaluation.loop as loop
+import ppbench.evaluation.loop as loop
 
 torch.set_num_threads(1)
 sys.argv = ["ppbench", *sys.argv[1:]]

@@ -12,10 +12,10 @@ import torch
 from ppbench.data.catalog import EMBEDDED, open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError
-from ppbench.evaluation.heads import Head
+from ppbench.evaluation.inference import Network
 from ppbench.evaluation.loop import Settings
-from ppbench.evaluation.network import Network
 from ppbench.evaluation.predictions import score_predictions
+from ppbench.evaluation.subject import Head
 from ppbench.report.document import build_document
 from tests.builders import make_run
 from tests.evaluation.models import measured, tiny_subject

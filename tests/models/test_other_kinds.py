@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.subjects import resolve_model
 from ppbench.models.card import Card, CardOptions, parse_card_options
+from ppbench.models.load import resolve_model
 
 ONNX = b"\x08\x08\x12\x07pytorch\x1a\x032.1:\x10\x12\x0emain_graph_abcd"
 """The head of a ModelProto: version 8, written by pytorch."""

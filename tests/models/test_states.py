@@ -228,7 +228,7 @@ def test_every_command_takes_such_files(tmp_path: Path, network: nn.Module, aver
 def test_averaged_weights_of_a_network_of_torchvisions(tmp_path: Path) -> None:
     import torchvision
 
-    from ppbench.evaluation.subjects import resolve_model
+    from ppbench.models.load import resolve_model
 
     plain, average = (trained(torchvision.models.squeezenet1_1(), seed) for seed in (1, 2))
     torch.save({"model": plain.state_dict(), "model_ema": average.state_dict()}, tmp_path / "w.pth")

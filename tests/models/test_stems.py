@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.subjects import resolve_model
 from ppbench.models.blur import BlurConv2d
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
 from ppbench.models.first_convolution import pad_same
+from ppbench.models.load import resolve_model
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.resnet import create_model

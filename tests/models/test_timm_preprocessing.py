@@ -14,12 +14,12 @@ from torch import nn
 from ppbench.data.images import describe
 from ppbench.data.source import Geometry
 from ppbench.errors import UsageError
-from ppbench.evaluation.heads import Head
-from ppbench.evaluation.network import Network
-from ppbench.evaluation.subjects import Subject, resolve_model
+from ppbench.evaluation.inference import Network
+from ppbench.evaluation.subject import Head
 from ppbench.inspection.images import load_images
 from ppbench.models.card import Card, CardOptions
 from ppbench.models.from_timm import card_of
+from ppbench.models.load import Subject, resolve_model
 from tests.timm_preprocessing import ROUNDING, configurations, ours, photographs, theirs
 
 

@@ -12,8 +12,8 @@ import pytest
 from ppbench.data.catalog import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, NotComparableError
-from ppbench.evaluation.baseline import Baseline
 from ppbench.evaluation.loop import Settings
+from ppbench.evaluation.opponent import Baseline
 from ppbench.run import ClassSubset, read_bits, read_run, write_run
 from tests.evaluation.models import measured, tiny_subject
 from tests.trees import class_names, write_cifar_c, write_imagenet_c

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppbench.errors import DataError
-from ppbench.evaluation.plausibility import PROBE, Plausibility, doubtful, mildest
+from ppbench.evaluation.sanity import PROBE, Plausibility, doubtful, mildest
 from ppbench.evaluation.tally import Record, Tally
 
 

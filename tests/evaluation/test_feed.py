@@ -14,8 +14,8 @@ import torch
 from ppbench.data.catalog import EMBEDDED, open_source
 from ppbench.data.source import Geometry, Loaded, Source
 from ppbench.errors import DataError
+from ppbench.evaluation.feed import stream
 from ppbench.evaluation.plan import plan_blocks
-from ppbench.evaluation.stream import stream
 from tests.trees import write_class_folders
 
 CELLS = [("clean", 0), ("gaussian_noise", 3), ("impulse_noise", 1)]

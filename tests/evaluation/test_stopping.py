@@ -16,7 +16,7 @@ from ppbench.data.catalog import EMBEDDED, open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
 from ppbench.errors import UsageError
 from ppbench.evaluation import loop
-from ppbench.evaluation.enough import CHUNK, DecidedAgainst, metric_weights
+from ppbench.evaluation.stopping import CHUNK, DecidedAgainst, metric_weights
 from ppbench.evaluation.tally import Record, Tally
 from ppbench.metrics.intervals import SequenceInterval
 from ppbench.metrics.per_image import PerImage
@@ -192,7 +192,7 @@ def test_images_that_the_baseline_lacks_are_not_visited(tmp_path: Path) -> None:
 
 def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ppbench.errors import DataError
-    from ppbench.evaluation.network import Network
+    from ppbench.evaluation.inference import Network
 
     monkeypatch.setattr(loop, "_FLUSH", -1.0)
     options = ("--until", "1.5", "--batch-size", "32")

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.devices import computing
-from ppbench.evaluation.heads import Head
 from ppbench.evaluation.scores import score
-from ppbench.evaluation.subjects import Subject
+from ppbench.evaluation.subject import Head
+from ppbench.models.load import Subject
 from ppbench.models.trial import no_exit
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.data.source import Broken, Cell, Loaded, Pixels, Source
-from ppbench.evaluation.network import free_memory, is_out_of_memory
+from ppbench.evaluation.inference import free_memory, is_out_of_memory
 from ppbench.evaluation.plan import Block
 from ppbench.evaluation.reading import reader, readings_of
 from ppbench.pool import ordered_map

@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ppbench.errors import DataError, PpbenchError
-from ppbench.evaluation.heads import Head
-from ppbench.evaluation.network import Network, is_out_of_memory
-from ppbench.evaluation.subjects import Subject
+from ppbench.evaluation.inference import Network, is_out_of_memory
+from ppbench.evaluation.subject import Head
 from ppbench.models.card import Card
+from ppbench.models.load import Subject
 from ppbench.models.resnet import create_model
 from tests.evaluation.models import tiny_subject
 from tests.trees import photographs

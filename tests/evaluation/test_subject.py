@@ -7,7 +7,7 @@ import pytest
 
 from ppbench.data.source import Source
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.heads import choose_head, class_subset, imagenet_classes, read_classes
+from ppbench.evaluation.subject import choose_head, class_subset, imagenet_classes, read_classes
 from ppbench.models.card import Card
 
 
