@@ -34,22 +34,23 @@ ALLOWED: dict[str, set[str]] = {
     "data": BASE,
     "models": BASE,
     "metrics": BASE,
-    "report": BASE | {"metrics"},
-    "compare": BASE | {"metrics", "report"},
-    "check": BASE | {"metrics", "report", "compare"},
+    "tables": BASE | {"metrics"},
+    "report": BASE | {"metrics", "tables"},
+    "compare": BASE | {"metrics", "tables", "report"},
+    "check": BASE | {"metrics", "tables", "report", "compare"},
     "pytest_plugin": BASE | {"check"},
     "train": BASE | {"data", "models"},
-    "evaluation": BASE | {"corruptions", "data", "models", "metrics"},
+    "evaluation": BASE | {"corruptions", "data", "models", "metrics", "tables"},
     "copies": BASE | {"corruptions", "data"},
-    "inspection": BASE | {"corruptions", "data", "metrics", "models", "report"},
-    "reproduce": BASE | {"data", "models", "metrics", "report", "compare", "train", "evaluation"},
+    "inspection": BASE | {"corruptions", "data", "metrics", "models", "tables", "report"},
+    "reproduce": BASE | {"data", "models", "metrics", "tables", "report", "compare", "train", "evaluation"},
     "cli": BASE
-    | {"corruptions", "data", "models", "metrics", "report", "compare", "check", "train", "evaluation", "copies"}
-    | {"inspection", "reproduce"},
+    | {"corruptions", "data", "models", "metrics", "tables", "report", "compare", "check", "train", "evaluation"}
+    | {"copies", "inspection", "reproduce"},
 }
 EXCEPTIONS = {("data/generated.py", "corruptions"), ("copies/job.py", "evaluation")}  # the latter for its devices
 
-TORCH_FREE = {*BASE, "metrics", "report", "compare", "check", "pytest_plugin", "data"}
+TORCH_FREE = {*BASE, "metrics", "tables", "report", "compare", "check", "pytest_plugin", "data"}
 """Parts that must be usable without torch: the right half, and what lists and opens data."""
 
 TORCH_FREE_FILES = {f"corruptions/{name}.py" for name in ("backends", "constants", "keys", "recipes", "reference")} | {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from ppbench.check.verdict import Verdict, describe
-from ppbench.report.escapes import for_xml
+from ppbench.tables.escapes import for_xml
 
 
 def to_junit(verdict: Verdict) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ppbench.check.verdict import Outcome, Status, Verdict, column_of_interval, describe, interval_words
-from ppbench.compare.words import detectable_words
-from ppbench.report.escapes import to_json
-from ppbench.report.export import to_latex, to_markdown
-from ppbench.report.records import csv_of_records, rounded
-from ppbench.report.sheets import Kind, Line, Sheet
+from ppbench.tables.escapes import to_json
+from ppbench.tables.numbers import decimals
+from ppbench.tables.rows import csv_of_records, rounded
+from ppbench.tables.sheet import Kind, Line, Sheet
+from ppbench.tables.text import to_latex, to_markdown
 
 
 def sheet(verdict: Verdict) -> Sheet:
@@ -77,7 +77,7 @@ def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
 
 def _line(outcome: Outcome, verdict: Verdict) -> Line:
     drop, interval = interval_words(outcome)
-    shows = "n/a" if outcome.detectable is None else detectable_words(outcome.detectable)
+    shows = "n/a" if outcome.detectable is None else decimals(outcome.detectable, 2)
     kind: Kind = "group" if verdict.fails(outcome) else "plain"
     cells = (outcome.rule.name, outcome.label, drop, f"{outcome.rule.max_drop:g}", interval, shows)
     return Line(cells, kind)

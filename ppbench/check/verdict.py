@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from ppbench.check.rules import Rule
 from ppbench.check.strictness import DEFAULT, FailOn, OnPowerless, Strictness
-from ppbench.compare.words import detectable_words, percent, points, signed
 from ppbench.metrics.intervals import Interval
+from ppbench.tables.numbers import decimals, percent, points, signed
 
 PASSED, REGRESSED = 0, 1
 """Exit codes; errors have 2 to 4 (`ppbench.errors`)."""
@@ -193,7 +193,7 @@ def _needed(outcome: Outcome) -> str:
 def weakness(outcome: Outcome) -> str:
     """What the images of a powerless pass can show, in words."""
     worse = outcome.detectable_worse
-    found = "no drop" if worse is None else f"only a drop of {detectable_words(worse)} points or more"
+    found = "no drop" if worse is None else f"only a drop of {decimals(worse, 2)} points or more"
     return f"{POWERLESS}: these images show {found} to be worse than allowed four times of five"
 
 

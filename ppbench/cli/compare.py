@@ -15,7 +15,7 @@ from ppbench.files import is_same_file
 
 if TYPE_CHECKING:
     from ppbench.compare.comparison import Comparison
-    from ppbench.report.sheets import Sheet
+    from ppbench.tables.sheet import Sheet
 
 AllowOption = Annotated[
     list[str] | None,
@@ -128,9 +128,9 @@ def _refuse_beside_published(options: list[str]) -> None:
 
 def print_sheets(sheets: list[Sheet]) -> None:
     """Draw tables on stdout."""
-    from ppbench.report.tables import Drawing
+    from ppbench.tables.terminal import draw
 
-    output.render(*(Drawing(sheet) for sheet in sheets))
+    output.render(draw(sheets))
 
 
 def _print_published(paths: list[Path], name: str, format: Format) -> None:

@@ -11,7 +11,7 @@ from ppbench.cli import output
 from ppbench.cli.options import words
 from ppbench.cli.progress import duration, progress
 from ppbench.errors import DataError
-from ppbench.report.escapes import for_terminal
+from ppbench.tables.escapes import for_terminal
 
 if TYPE_CHECKING:
     from ppbench.copies.estimate import Estimate

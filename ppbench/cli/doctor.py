@@ -13,7 +13,7 @@ def doctor() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ppbench.report.escapes import for_terminal
+    from ppbench.tables.escapes import for_terminal
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)

@@ -21,7 +21,7 @@ from ppbench.cli.options import (
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 from ppbench.extras import import_extra
-from ppbench.report.escapes import to_json
+from ppbench.tables.escapes import to_json
 
 _FOLDER = "--output FOLDER"
 
@@ -153,11 +153,11 @@ def _print(found: dict[str, Any], format: Format) -> None:
     elif format is Format.CSV:
         output.data(to_csv(found))
     elif format is Format.RICH:
-        from ppbench.report.tables import Drawing
+        from ppbench.tables.terminal import Drawing
 
         output.render(*(Drawing(sheet) for sheet in sheets(found)))
     else:
-        from ppbench.report.export import to_latex, to_markdown
+        from ppbench.tables.text import to_latex, to_markdown
 
         written = to_markdown if format is Format.MARKDOWN else to_latex
         output.data("\n\n".join(written(sheet) for sheet in sheets(found)))

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ppbench.errors import PpbenchError
-from ppbench.report.escapes import for_terminal, to_json
+from ppbench.tables.escapes import for_terminal, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

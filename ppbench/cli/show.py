@@ -59,9 +59,10 @@ def print_documents(
     from ppbench.cli import output
 
     if format is Format.RICH:
-        from ppbench.report.tables import tables
+        from ppbench.report.sheets import sheets
+        from ppbench.tables.terminal import draw
 
-        output.render(tables(documents, formulas=formulas, intervals=intervals))
+        output.render(draw(sheets(documents, formulas=formulas, intervals=intervals)))
     else:
         from ppbench.report.export import export
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ppbench.compare.measured import Measured
 from ppbench.compare.protocols import IDS, NEEDED_TO_PAIR, SAME_IMAGES, check_allowed, differing, require_comparable
-from ppbench.compare.words import points
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.pairing import FEWEST, Shared, shared_images
 from ppbench.run import Stopping
+from ppbench.tables.numbers import points
 
 
 class Pair(NamedTuple):

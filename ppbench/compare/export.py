@@ -9,9 +9,9 @@ from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
 from ppbench.compare.sheets import sheets
 from ppbench.compare.words import in_words
-from ppbench.report.escapes import to_json
-from ppbench.report.export import to_latex, to_markdown
-from ppbench.report.records import csv_of_records, rounded
+from ppbench.tables.escapes import to_json
+from ppbench.tables.rows import csv_of_records, rounded
+from ppbench.tables.text import to_latex, to_markdown
 
 CSV_COLUMNS = (
     "reference_run", "run", "group", "name", "reference", "value", "difference", "low", "high", "confidence", "p",

@@ -8,9 +8,11 @@ from dataclasses import replace
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
 from ppbench.compare.measured import Measured
-from ppbench.compare.words import in_words, percent
-from ppbench.report.sheets import NOT_AVAILABLE, training_notes
+from ppbench.compare.words import in_words
+from ppbench.report.sheets import training_notes
 from ppbench.run import expected_cells
+from ppbench.tables.numbers import percent
+from ppbench.tables.sheet import NOT_AVAILABLE
 
 BETTER = "Of errors less is better, of R_net more."
 ADJUSTED_WORDS = "of families and of corruptions adjusted for their number (Holm)"

@@ -12,11 +12,11 @@ from ppbench.metrics.metric import Metric
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.published import MCE, PUBLISHED
 from ppbench.registry import unknown_name
-from ppbench.report.escapes import to_json
-from ppbench.report.export import to_latex, to_markdown
-from ppbench.report.records import csv_of_records, rounded
-from ppbench.report.sheets import MISSING, NOT_AVAILABLE, Line, Sheet
 from ppbench.run import Run
+from ppbench.tables.escapes import to_json
+from ppbench.tables.rows import csv_of_records, rounded
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
+from ppbench.tables.text import to_latex, to_markdown
 
 Row = tuple[str, dict[str, Metric], str]
 """Name, metrics by label, source."""

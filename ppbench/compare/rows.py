@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference, Group
 from ppbench.metrics.calibration import MEASURES
-from ppbench.report.sheets import Kind
+from ppbench.tables.sheet import Kind
 from ppbench.vocabulary import family_of, set_label
 
 REFERENCE = "reference"

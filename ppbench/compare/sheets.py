@@ -8,8 +8,8 @@ from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
 from ppbench.compare.notes import common_notes, pair_notes, reasons
 from ppbench.compare.rows import REFERENCE, Row, calibration_rows, identity, main_rows, ratio_rows
-from ppbench.compare.words import detectable_words, ends, p_value, percent, signed
-from ppbench.report.sheets import MISSING, NOT_AVAILABLE, Line, Sheet
+from ppbench.tables.numbers import decimals, ends, p_value, percent, signed
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
 
 
 def sheets(
@@ -81,7 +81,7 @@ def _pair_cells(difference: Difference | None) -> list[str]:
     if difference.points is None or difference.p is None or difference.detectable is None:
         return [*values, change, NOT_AVAILABLE, MISSING, MISSING]
     interval = ends(difference.points, 2)
-    return [*values, change, interval, p_value(difference.p), detectable_words(difference.detectable)]
+    return [*values, change, interval, p_value(difference.p), decimals(difference.detectable, 2)]
 
 
 def _common_sheets(comparisons: Sequence[Comparison], *, cells: bool, all_metrics: bool) -> list[Sheet]:

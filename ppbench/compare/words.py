@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ppbench.compare.comparison import Comparison, Difference
-from ppbench.metrics.intervals import Interval
+from ppbench.tables.numbers import points, signed
 
 
 def in_words(comparison: Comparison) -> str:
@@ -13,37 +13,6 @@ def in_words(comparison: Comparison) -> str:
     name = comparison.other.name
     same = [f"{name} and {comparison.reference.name} have the same weights."] if comparison.same_weights else []
     return " ".join([*same, _families(comparison), *_corruptions(comparison), _overall(comparison)])
-
-
-def points(interval: Interval, confidence: float, digits: int = 1) -> str:
-    """``-1.6 points, 95 % interval -2.1 to -1.1``."""
-    return f"{signed(interval.value, digits)} points, {percent(confidence)} interval {ends(interval, digits)}"
-
-
-def ends(interval: Interval, digits: int = 1) -> str:
-    """``-2.1 to -1.1``."""
-    return f"{signed(interval.low, digits)} to {signed(interval.high, digits)}"
-
-
-def percent(confidence: float) -> str:
-    """``95 %``."""
-    return f"{100 * confidence:g} %"
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """With a sign, and no minus before what rounds to zero."""
-    text = f"{round(value, 10):+.{digits}f}"
-    return text.replace("-", "+") if float(text) == 0 else text
-
-
-def p_value(p: float) -> str:
-    """``0.012``; ``<0.001`` for the smallest."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def detectable_words(points: float) -> str:
-    """``1.23``"""
-    return f"{points:.2f}"
 
 
 def _families(comparison: Comparison) -> str:

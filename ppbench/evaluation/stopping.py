@@ -24,9 +24,9 @@ from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.sequences import ConfidenceSequence, decided
 from ppbench.metrics.weights import Weights, corruption_error_weights, denominators, mean_error_weights
-from ppbench.metrics.written import with_interval
 from ppbench.registry import unknown_name
 from ppbench.run import Stopping
+from ppbench.tables.numbers import with_interval
 from ppbench.vocabulary import set_label, severity_label
 
 CONFIDENCE = 0.95

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ppbench.metrics.intervals import Interval
-from ppbench.metrics.written import margin
-from ppbench.report.records import csv_of_rows
-from ppbench.report.sheets import MISSING, Line, Sheet
+from ppbench.tables.numbers import margin
+from ppbench.tables.rows import csv_of_rows
+from ppbench.tables.sheet import MISSING, Line, Sheet
 
 POINT_NAMES = {"push": "push alone", "layer": "layer", "norm": "after batch norm"}
 

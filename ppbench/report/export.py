@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ppbench.metrics.corruption_error import FORMULAS
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
-from ppbench.report import escapes
 from ppbench.report.document import Document, Row, accuracy_interval
-from ppbench.report.escapes import for_latex, for_markdown
-from ppbench.report.records import csv_of_rows, rounded
-from ppbench.report.sheets import Line, Sheet, sheets
+from ppbench.report.sheets import sheets
 from ppbench.run import Protocol
+from ppbench.tables import escapes
+from ppbench.tables.rows import csv_of_rows, rounded
+from ppbench.tables.sheet import Sheet
+from ppbench.tables.text import to_latex, to_markdown
 from ppbench.vocabulary import CLEAN, family_of
 
 CSV_COLUMNS = (
@@ -87,41 +88,6 @@ def to_csv(documents: Sequence[Document]) -> str:
         return csv_of_rows(CSV_COLUMNS, _tidy_rows(documents[0]))
     rows = ((document.accuracies.source, *row) for document in documents for row in _tidy_rows(document))
     return csv_of_rows(("run", *CSV_COLUMNS), rows)
-
-
-def to_markdown(sheet: Sheet) -> str:
-    """A pipe table with its title as a heading and its notes as a list."""
-    rules = ["---" if index in sheet.text_columns else "---:" for index in range(len(sheet.header))]
-    rows = [_markdown_row(map(for_markdown, sheet.header)), _markdown_row(rules)]
-    rows += [_markdown_row(_emphasise(line, for_markdown, "**{}**", sheet)) for line in sheet.lines]
-    notes = [f"- {for_markdown(note)}" for note in sheet.notes]
-    return "\n".join([f"### {for_markdown(sheet.title)}", "", *rows, *([""] if notes else []), *notes])
-
-
-def to_latex(sheet: Sheet) -> str:
-    """A ``table`` with booktabs rules and the notes below it; needs ``\\usepackage{booktabs}``."""
-    columns = "".join("l" if index in sheet.text_columns else "r" for index in range(len(sheet.header)))
-    body = []
-    for line in sheet.lines:
-        body += [r"\midrule"] if line.kind == "total" else []
-        body.append(_latex_row(_emphasise(line, for_latex, r"\textbf{{{}}}", sheet)))
-    notes = [rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {for_latex(note)}}}" for note in sheet.notes]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{for_latex(sheet.title)}.}}",
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            _latex_row([for_latex(name) for name in sheet.header]),
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            *notes,
-            r"\end{table}",
-        ]
-    )
 
 
 def _metric_dict(metric: Metric) -> dict[str, Any]:
@@ -224,18 +190,3 @@ def _accuracy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
 
 def _value(metric: Metric) -> float | None:
     return rounded(metric.value)
-
-
-def _emphasise(line: Line, escape: Callable[[str], str], bold: str, sheet: Sheet) -> list[str]:
-    """The escaped cells of a line, padded to the sheet's width; heads, totals and the worst cell bold."""
-    cells = [escape(cell) for cell in line.cells] + [""] * (len(sheet.header) - len(line.cells))
-    marked = [cell and (line.kind != "plain" or index == line.worst) for index, cell in enumerate(cells)]
-    return [bold.format(cell) if mark else cell for cell, mark in zip(cells, marked, strict=True)]
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _latex_row(cells: Iterable[str]) -> str:
-    return f"{' & '.join(cells)} \\\\"

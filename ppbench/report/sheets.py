@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.corruption_error import FORMULAS, MEANINGS
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.written import decimals, margin, with_interval
 from ppbench.report.document import Document, Row, accuracy_interval
 from ppbench.run import UNKNOWN, Protocol
+from ppbench.tables.numbers import decimals, margin, with_interval
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
 from ppbench.vocabulary import SEVERITIES, set_label
-
-MISSING = "–"
-NOT_AVAILABLE = "n/a"
 
 PRECISIONS = {"fp32": None, "unknown": "predictions made elsewhere"}
 """What a heading says of a precision, where that is not its name."""
-
-Kind = Literal["plain", "group", "total"]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of a sheet."""
-
-    cells: tuple[str, ...]
-    kind: Kind = "plain"
-    """"group" heads the plain lines after it; "total" stands at the end."""
-    worst: int | None = None
-    """Column of the worst cell, if it is in this line."""
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A table of text."""
-
-    title: str
-    header: tuple[str, ...]
-    lines: tuple[Line, ...]
-    text_columns: tuple[int, ...] = (0,)
-    """Columns that are words and not numbers."""
-    notes: tuple[str, ...] = ()
-    """Sentences below the table."""
 
 
 def heading(document: Document) -> str:

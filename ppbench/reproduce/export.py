@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ppbench.metrics.intervals import Interval
-from ppbench.report.escapes import to_json
-from ppbench.report.export import to_latex, to_markdown
-from ppbench.report.records import csv_of_rows, rounded
 from ppbench.reproduce.figures import Against, Figure, Results, RowFigures
 from ppbench.reproduce.networks import Given
 from ppbench.reproduce.sheets import sheets
+from ppbench.tables.escapes import to_json
+from ppbench.tables.rows import csv_of_rows, rounded
+from ppbench.tables.text import to_latex, to_markdown
 
 CSV_COLUMNS = ("row", "what", "label", "seed", "value", "unit", "low", "high", "p", "reason")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppbench.report.escapes import to_json
-from ppbench.report.export import to_latex, to_markdown
-from ppbench.report.records import csv_of_rows
-from ppbench.report.sheets import MISSING, Line, Sheet
 from ppbench.reproduce.tables import Row, Table
+from ppbench.tables.escapes import to_json
+from ppbench.tables.rows import csv_of_rows
+from ppbench.tables.sheet import MISSING, Line, Sheet
+from ppbench.tables.text import to_latex, to_markdown
 
 
 def sheet(table: Table, rows: Sequence[Row]) -> Sheet:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from ppbench.data.catalog import DATASETS
 from ppbench.errors import PpbenchError
-from ppbench.report.escapes import to_json
-from ppbench.report.sheets import MISSING, Line, Sheet
 from ppbench.reproduce.cost import JSD_VIEWS, TRAINING_OVER_FORWARD, Hours, Machine, Work, hours
 from ppbench.reproduce.networks import Network
 from ppbench.reproduce.tables import Table
 from ppbench.run import read_run
+from ppbench.tables.escapes import to_json
+from ppbench.tables.sheet import MISSING, Line, Sheet
 from ppbench.vocabulary import SEVERITIES, expand_corruptions
 
 DEVICES = (1, 8)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ppbench.compare.words import p_value, percent, signed
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.written import decimals, margin, with_interval
-from ppbench.report.sheets import MISSING, NOT_AVAILABLE, Line, Sheet
 from ppbench.reproduce.figures import Results, RowFigures
+from ppbench.tables.numbers import decimals, margin, p_value, percent, signed, with_interval
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
 
 
 def sheets(results: Results) -> list[Sheet]:

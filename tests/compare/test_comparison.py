@@ -10,12 +10,13 @@ from ppbench.compare.comparison import compare
 from ppbench.compare.export import export
 from ppbench.compare.intervals import cell_test
 from ppbench.compare.sheets import sheets
-from ppbench.compare.words import in_words, signed
+from ppbench.compare.words import in_words
 from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.calibration import MEASURES, calibration_metrics
 from ppbench.metrics.corruption_error import headline_metrics, mean_corruption_error, relative_mean_corruption_error
 from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.paired import holm
+from ppbench.tables.numbers import signed
 from ppbench.vocabulary import C15
 from tests.builders import make_errors
 from tests.compare.runs import make_measured, shifted

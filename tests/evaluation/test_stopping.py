@@ -20,8 +20,8 @@ from ppbench.evaluation.stopping import CHUNK, DecidedAgainst, metric_weights
 from ppbench.evaluation.tally import Record, Tally
 from ppbench.metrics.intervals import SequenceInterval
 from ppbench.metrics.per_image import PerImage
-from ppbench.metrics.written import with_interval
 from ppbench.run import read_bits, read_run
+from ppbench.tables.numbers import with_interval
 from tests.check.models import write_damaged
 
 runner = CliRunner()

@@ -8,19 +8,19 @@ from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.corruption_error import MEANINGS
 from ppbench.metrics.intervals import wilson
 from ppbench.metrics.normalizers import ALEXNET
-from ppbench.metrics.written import with_interval
 from ppbench.report.document import build_document
 from ppbench.report.export import as_dict, export
 from ppbench.report.sheets import heading, sheets
-from ppbench.report.tables import tables
 from ppbench.run import Stopping
+from ppbench.tables.numbers import with_interval
+from ppbench.tables.terminal import draw
 from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, FAMILIES_3D
 from tests.builders import make_bits, make_classes, make_errors, make_run, write_resnet50
 
 
 def render(*documents, width=100, formulas=False, intervals=False):
     console = Console(file=io.StringIO(), width=width)
-    console.print(tables(documents, formulas=formulas, intervals=intervals))
+    console.print(draw(sheets(documents, formulas=formulas, intervals=intervals)))
     return console.file.getvalue()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from ppbench.report.sheets import Sheet
+from ppbench.tables.sheet import Sheet
 
 GAP = 2
 """Blanks between columns."""

@@ -1,7 +1,7 @@
 import pytest
 
 from ppbench.metrics.intervals import Interval, SequenceInterval, wilson
-from ppbench.metrics.written import decimals, margin, with_interval
+from ppbench.tables.numbers import decimals, margin, with_interval
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
-from ppbench.report import escapes
 from ppbench.run import Run, write_run
+from ppbench.tables import escapes
 from tests.builders import make_bits, make_run
 
 HOSTILE = (

@@ -1,4 +1,4 @@
-"""Intervals in words, for every table and message: ± where it is honest (`Interval.is_even`), else both ends."""
+"""How numbers and intervals are written in every table and message."""
 
 from __future__ import annotations
 
@@ -39,6 +39,32 @@ def decimals(value: float, digits: int) -> str:
     """
     text = f"{round(value, 10):.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
+
+
+def points(interval: Interval, confidence: float, digits: int = 1) -> str:
+    """``-1.6 points, 95 % interval -2.1 to -1.1``."""
+    return f"{signed(interval.value, digits)} points, {percent(confidence)} interval {ends(interval, digits)}"
+
+
+def ends(interval: Interval, digits: int = 1) -> str:
+    """``-2.1 to -1.1``."""
+    return f"{signed(interval.low, digits)} to {signed(interval.high, digits)}"
+
+
+def percent(confidence: float) -> str:
+    """``95 %``."""
+    return f"{100 * confidence:g} %"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """With a sign, and no minus before what rounds to zero."""
+    text = f"{round(value, 10):+.{digits}f}"
+    return text.replace("-", "+") if float(text) == 0 else text
+
+
+def p_value(p: float) -> str:
+    """``0.012``; ``<0.001`` for the smallest."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _digits(interval: Interval, digits: int) -> int:

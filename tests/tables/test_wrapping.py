@@ -1,7 +1,7 @@
 import pytest
 
-from ppbench.report.layout import GAP, lay_out, paragraph
-from ppbench.report.sheets import Line, Sheet
+from ppbench.tables.sheet import Line, Sheet
+from ppbench.tables.wrapping import GAP, lay_out, paragraph
 
 
 def sheet_of(*rows, header=("metric", "value", "what it is"), text_columns=(0, 2)):

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ppbench.report.escapes import for_csv
+from ppbench.tables.escapes import for_csv
 
 DIGITS = 10
 """Decimals kept in JSON and CSV: far finer than any measurement, and free of the last bits' noise."""

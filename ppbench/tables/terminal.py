@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from rich.box import SIMPLE_HEAD
@@ -11,18 +11,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ppbench.report.document import Document
-from ppbench.report.escapes import for_terminal
-from ppbench.report.layout import GAP, Block, lay_out, paragraph
-from ppbench.report.sheets import NOT_AVAILABLE, Line, Sheet, sheets
+from ppbench.tables.escapes import for_terminal
+from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet
+from ppbench.tables.wrapping import GAP, Block, lay_out, paragraph
 
 STYLES = {"plain": "", "group": "bold", "total": "bold"}
 MARGIN = 1
 
 
-def tables(documents: Sequence[Document], *, formulas: bool = False, intervals: bool = False) -> RenderableType:
-    """The tables of one run, or several runs side by side with one column each; options as in `sheets`."""
-    return Group(*(Drawing(sheet) for sheet in sheets(documents, formulas=formulas, intervals=intervals)))
+def draw(sheets: Iterable[Sheet]) -> RenderableType:
+    """Sheets below each other, each drawn to the width of the console."""
+    return Group(*map(Drawing, sheets))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 import csv
 import io
 
-from ppbench.report.records import csv_of_records, csv_of_rows, rounded
+from ppbench.tables.rows import csv_of_records, csv_of_rows, rounded
 
 
 def test_numbers_lose_the_noise_of_their_last_bits_and_none_stays():

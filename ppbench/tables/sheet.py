@@ -1,0 +1,37 @@
+"""A table as data: texts that the terminal, Markdown and LaTeX draw alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MISSING = "–"
+"""In a cell: there is no such number."""
+NOT_AVAILABLE = "n/a"
+"""In a cell: the number exists, but cannot be computed; a note says why."""
+
+Kind = Literal["plain", "group", "total"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a sheet."""
+
+    cells: tuple[str, ...]
+    kind: Kind = "plain"
+    """"group" heads the plain lines after it; "total" stands at the end."""
+    worst: int | None = None
+    """Column of the worst cell, if it is in this line."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of text."""
+
+    title: str
+    header: tuple[str, ...]
+    lines: tuple[Line, ...]
+    text_columns: tuple[int, ...] = (0,)
+    """Columns that are words and not numbers."""
+    notes: tuple[str, ...] = ()
+    """Sentences below the table."""
