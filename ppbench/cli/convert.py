@@ -267,7 +267,7 @@ def _say_what_is_left(plain: nn.Module, made: Checkpoint, images: StatisticsImag
             f"{made.card.num_classes}"
         )
         return True
-    from ppbench.evaluation.devices import choose_device
+    from ppbench.devices import choose_device
     from ppbench.models.convert import share_right
 
     where = choose_device(device)
@@ -301,7 +301,7 @@ def _fine_tuning(target: Path, card: Card, dataset: str, data: Path | None) -> s
 
 
 def _estimate(made: Checkpoint, images: StatisticsImages, device: str) -> None:
-    from ppbench.evaluation.devices import choose_device
+    from ppbench.devices import choose_device
     from ppbench.models.convert import estimate_statistics
 
     where = choose_device(device)

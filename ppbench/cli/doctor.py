@@ -41,7 +41,7 @@ def _facts() -> list[tuple[str, str]]:
 
     import torch
 
-    from ppbench.evaluation.devices import available_devices, describe_device
+    from ppbench.devices import available_devices, describe_device
     from ppbench.versions import __version__
 
     packages = (

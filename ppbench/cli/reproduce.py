@@ -241,7 +241,7 @@ def _check_before(request: Request, data: Path | None, job: Job, *, train: bool)
 
 
 def _train(request: Request, data: Path, device: str) -> Failures:
-    from ppbench.evaluation.devices import choose_device
+    from ppbench.devices import choose_device
     from ppbench.reproduce.training import train_missing
     from ppbench.train.progress import quiet_lightning
 

@@ -238,7 +238,7 @@ def _classes(file: Path | None) -> list[str] | None:
 def run_training(recipe: Any, data: Path, path: Path, device: str, run: dict[str, Any]) -> None:
     """Train under a progress display and print what came of it; ``run``: more options of `ppbench.train.fit.train`."""
     require_lightning()
-    from ppbench.evaluation.devices import choose_device
+    from ppbench.devices import choose_device
     from ppbench.train.fit import train as fit
     from ppbench.train.progress import quiet_lightning, training_progress
 

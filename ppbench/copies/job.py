@@ -330,7 +330,7 @@ def _device(name: str, backend: str, before: str | None) -> str:
         return "cpu"
     if name == "cpu" or (name == "auto" and (before == "cpu" or not _has_cuda_driver())):
         return "cpu"
-    from ppbench.evaluation.devices import choose_device
+    from ppbench.devices import choose_device
 
     return str(choose_device(name))
 

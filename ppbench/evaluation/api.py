@@ -15,9 +15,9 @@ from torch import nn
 from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_source
 from ppbench.data.images import describe
 from ppbench.data.source import Geometry, Source
+from ppbench.devices import check_precision, choose_device, describe_device
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.evaluation.destinations import Output, Say, claimed, place, save
-from ppbench.evaluation.devices import check_precision, choose_device, describe_device
 from ppbench.evaluation.loop import Advance, Outcome, Settings, check_fits, evaluate_all
 from ppbench.evaluation.opponent import Baseline
 from ppbench.evaluation.predictions import score_predictions

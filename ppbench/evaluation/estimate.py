@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from ppbench.data.source import Cell, Source
+from ppbench.devices import full_precision
 from ppbench.evaluation.api import Prepared
-from ppbench.evaluation.devices import full_precision
 from ppbench.evaluation.feed import images_to_device, to_device
 from ppbench.evaluation.inference import Network
 from ppbench.evaluation.loop import Settings, batch_size, cells_of

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ppbench.data.source import Geometry
+from ppbench.devices import computing
 from ppbench.errors import DataError, PpbenchError
-from ppbench.evaluation.devices import computing
 from ppbench.evaluation.scores import score
 from ppbench.evaluation.subject import Head
 from ppbench.models.load import Subject
@@ -26,7 +26,7 @@ class Network:
         subject: The model and its card. The model itself is moved.
         device: Where to compute.
         head: From its outputs to the classes of the images.
-        precision: One of `ppbench.evaluation.devices.PRECISIONS`.
+        precision: One of `ppbench.devices.PRECISIONS`.
         compiled: Whether ``torch.compile`` is to make it faster.
         resize: Side in pixels to which the images' shorter side is resized before they are cut to the card's input
             size; None: they go in as they are.

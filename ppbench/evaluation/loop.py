@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.data.source import Broken, Cell, Source
+from ppbench.devices import full_precision
 from ppbench.errors import DataError, PpbenchError
-from ppbench.evaluation.devices import full_precision
 from ppbench.evaluation.feed import Batch, stream, to_device
 from ppbench.evaluation.inference import SMALL, Network, forward_size
 from ppbench.evaluation.journal import Journal
@@ -47,7 +47,7 @@ class Settings:
     normalizer: str = "none"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: str = "fp32"
-    """One of `ppbench.evaluation.devices.PRECISIONS`."""
+    """One of `ppbench.devices.PRECISIONS`."""
     compiled: bool = False
     """Whether the network goes through ``torch.compile``."""
     resize: int | None = None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ppbench.data.source import Cell, Source, ids_hash
-from ppbench.evaluation.devices import describe_device
+from ppbench.devices import describe_device
 from ppbench.evaluation.loop import Outcome, Settings, cells_of, check_fits
 from ppbench.evaluation.subject import class_subset, competing_outputs
 from ppbench.evaluation.tally import Tally

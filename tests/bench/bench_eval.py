@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 import ppbench  # noqa: E402
+from ppbench.devices import computing, full_precision  # noqa: E402
 from ppbench.evaluation.api import Job, measure, prepare  # noqa: E402
-from ppbench.evaluation.devices import computing, full_precision  # noqa: E402
 from ppbench.evaluation.memory import keep_freed_memory  # noqa: E402
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card  # noqa: E402
 from ppbench.models.load import Subject  # noqa: E402

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 import ppbench
+from ppbench.devices import available_devices, choose_device
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.api import Job, evaluate, measure, prepare
-from ppbench.evaluation.devices import available_devices, choose_device
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.models.load import resolve_model
 from ppbench.run import read_bits, read_run

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import backends
 
-from ppbench.evaluation.devices import full_precision
+from ppbench.devices import full_precision
 
 
 def new_switches() -> tuple[str, ...]:
