@@ -166,9 +166,9 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 CIRCLES: list[list[str]] = [
     ["ppbench.corruptions.blur", "ppbench.corruptions.kernels.blur"],
     [
-        "ppbench.metrics.accuracy",
+        "ppbench.metrics.cell_errors",
         "ppbench.metrics.corruption_error",
-        "ppbench.metrics.normalizers",
+        "ppbench.metrics.references",
         "ppbench.metrics.per_image",
         "ppbench.metrics.weights",
     ],

@@ -284,10 +284,10 @@ class Tables:
     def print(self, results: list[Result]) -> None:
         """Print the runs: one in full, several side by side after each other's details."""
         from ppbench.cli.show import customary_normalizer, print_documents
-        from ppbench.metrics.accuracy import Accuracies
+        from ppbench.metrics.cell_errors import CellErrors
         from ppbench.report.document import build_document
 
-        baseline = self.baseline or (Accuracies.from_run(*results[0][:2]) if len(results) > 1 else None)
+        baseline = self.baseline or (CellErrors.from_run(*results[0][:2]) if len(results) > 1 else None)
         normalizer = customary_normalizer(results[0].run, baseline) if self.choose else self.normalizer
         documents = [build_document(run, normalizer, baseline, bits=bits) for run, bits, _ in results]
         if self.format is Format.RICH and len(documents) > 1:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ppbench.metrics.accuracy import Accuracies
-    from ppbench.metrics.normalizers import Normalizer
+    from ppbench.metrics.cell_errors import CellErrors
+    from ppbench.metrics.references import Normalizer
     from ppbench.report.document import Document
     from ppbench.run import Run
 
@@ -69,20 +69,20 @@ def print_documents(
         output.data(export(documents, format, formulas=formulas, intervals=intervals))
 
 
-def load_results(path: Path) -> Run | Accuracies:
+def load_results(path: Path) -> Run | CellErrors:
     """Read a run file, or a CSV as bare accuracies; which it is, its ending says, else its first character.
 
     Raises:
         DataError: If the file cannot be read, or is neither.
     """
-    from ppbench.metrics.accuracy import Accuracies
+    from ppbench.metrics.cell_errors import CellErrors
     from ppbench.run import read_run
 
-    return read_run(path) if _is_json(path) else Accuracies.from_csv(path)
+    return read_run(path) if _is_json(path) else CellErrors.from_csv(path)
 
 
 def load_bits(
-    path: Path, results: Run | Accuracies
+    path: Path, results: Run | CellErrors
 ) -> tuple[dict[tuple[str, int], NDArray[np.bool_]] | None, str | None]:
     """The correctness bits of what was read from ``path``, or why there are none: no failure, only no intervals."""
     from ppbench.errors import DataError
@@ -100,16 +100,16 @@ def load_bits(
         return None, error.message
 
 
-def load_accuracies(path: Path) -> Accuracies:
+def load_accuracies(path: Path) -> CellErrors:
     """The accuracies of a run file, with its correctness bits if they are beside it, or of a CSV.
 
     Raises:
         DataError: If the file cannot be read, or is neither.
     """
-    from ppbench.metrics.accuracy import Accuracies
+    from ppbench.metrics.cell_errors import CellErrors
 
     results = load_results(path)
-    return results if isinstance(results, Accuracies) else Accuracies.from_run(results, load_bits(path, results)[0])
+    return results if isinstance(results, CellErrors) else CellErrors.from_run(results, load_bits(path, results)[0])
 
 
 def load_normalizer(value: str) -> Normalizer | None:
@@ -120,7 +120,7 @@ def load_normalizer(value: str) -> Normalizer | None:
         DataError: If it looks like a file and there is none, or it cannot be read.
     """
     from ppbench.errors import DataError
-    from ppbench.metrics.normalizers import ALEXNET
+    from ppbench.metrics.references import ALEXNET
     from ppbench.registry import unknown_name
 
     known = {"alexnet": ALEXNET, "none": None}
@@ -134,9 +134,9 @@ def load_normalizer(value: str) -> Normalizer | None:
     return load_accuracies(path)
 
 
-def customary_normalizer(results: Run | Accuracies, baseline: Accuracies | None) -> Normalizer | None:
+def customary_normalizer(results: Run | CellErrors, baseline: CellErrors | None) -> Normalizer | None:
     """The denominators where the user names none: AlexNet for ImageNet's sets and for a CSV, else the baseline."""
-    from ppbench.metrics.normalizers import ALEXNET
+    from ppbench.metrics.references import ALEXNET
     from ppbench.run import Run
 
     of_imagenet = results.protocol.normalizer == "alexnet" if isinstance(results, Run) else True

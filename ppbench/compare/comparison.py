@@ -11,12 +11,12 @@ from ppbench.compare.difference import ADJUSTED, Difference, Group
 from ppbench.compare.intervals import cell_test, paired_interval, paired_test, smallest_shown
 from ppbench.compare.measured import PART_OF_RUN, Measured, in_common
 from ppbench.compare.quantities import Quantity, normalizer_images, quantities
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.margins import rough_ratios
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.normalizers import Normalizer
 from ppbench.metrics.paired import holm
 from ppbench.metrics.pairing import FEWEST
+from ppbench.metrics.references import Normalizer
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def compare(
         confidence,
         normalizer=divisor.source if divisor else "none",
         normalizer_is_reference=own,
-        normalizer_is_exact=isinstance(divisor, Accuracies) and dividing is None,
+        normalizer_is_exact=isinstance(divisor, CellErrors) and dividing is None,
         differences=tuple(_adjusted(found)),
         allowed=tuple(allowed),
         remarks=tuple(remarks),

@@ -8,9 +8,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.metrics.confidence_sequence import PSEUDO_IMAGES
 from ppbench.metrics.intervals import Interval, deviation, quantile, variance_slope
 from ppbench.metrics.paired import mcnemar, paired_p
-from ppbench.metrics.sequences import PSEUDO_IMAGES
 
 POINTS = 100.0
 """The largest difference of two errors of an image."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.per_image import PerImage
 from ppbench.run import BEYOND_TOP1, Cell, Run, read_bits, read_image_keys, read_run
 from ppbench.vocabulary import CLEAN, in_order
@@ -36,9 +36,9 @@ class Measured:
     """Whether it is of a part of the run's images, of which only the top-1 results are known."""
 
     @cached_property
-    def accuracies(self) -> Accuracies:
+    def accuracies(self) -> CellErrors:
         """Its errors by cell."""
-        return Accuracies.from_run(self.run)
+        return CellErrors.from_run(self.run)
 
     @cached_property
     def images(self) -> PerImage:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ppbench.errors import NotComparableError
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import clean_error, mean_corruption_error
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.published import MCE, PUBLISHED
+from ppbench.metrics.references import ALEXNET
 from ppbench.registry import unknown_name
 from ppbench.run import Run
 from ppbench.tables.escapes import to_json
@@ -59,7 +59,7 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> Beside:
                 f"{called} is of {run.protocol.dataset}, {name} of {dataset}",
                 f"Evaluate on {dataset}: `ppbench eval --dataset {dataset}`.",
             )
-        accuracies = Accuracies.from_run(run)
+        accuracies = CellErrors.from_run(run)
         own = (mean_corruption_error(accuracies, ALEXNET), clean_error(accuracies))
         rows.append((called, {metric.label: metric for metric in own}, "this run"))
     labels = dict.fromkeys(label for _, metrics, _ in rows for label in metrics)

@@ -22,8 +22,8 @@ from ppbench.metrics.corruption_error import (
 from ppbench.metrics.intervals import ratio_influence
 from ppbench.metrics.margins import paired_images
 from ppbench.metrics.metric import Metric, Unavailable
-from ppbench.metrics.normalizers import Normalizer
 from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.references import Normalizer
 from ppbench.vocabulary import CLEAN, family_of
 
 

@@ -1,8 +1,8 @@
 """Ending an evaluation as soon as it knows enough: images in a random order, all cells of each, looked at as they come.
 
-Every look at an interval is a chance to be wrong; those used here (`ppbench.metrics.sequences`) hold at all looks at
-once. That of a metric is of what all images of the dataset would give, of which those visited are a random, stratified
-part; that of a comparison is about images like these.
+Every look at an interval is a chance to be wrong; those used here hold at all looks at once
+(`ppbench.metrics.confidence_sequence`). That of a metric is of what all images of the dataset would give, of which
+those visited are a random, stratified part; that of a comparison is about images like these.
 Free of torch.
 """
 
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from ppbench.data.source import Source, stratified_order
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.tally import Record, Tally
-from ppbench.metrics.accuracy import headline_corruptions
+from ppbench.metrics.cell_errors import headline_corruptions
+from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.per_image import PerImage
-from ppbench.metrics.sequences import ConfidenceSequence, decided
+from ppbench.metrics.references import ALEXNET
 from ppbench.metrics.weights import Weights, corruption_error_weights, denominators, mean_error_weights
 from ppbench.registry import unknown_name
 from ppbench.run import Stopping

@@ -3,7 +3,7 @@
 Free of torch and pandas; numpy is imported only for what is computed image by image.
 """
 
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import (
     clean_error,
     headline_metrics,
@@ -13,11 +13,15 @@ from ppbench.metrics.corruption_error import (
     relative_mean_corruption_error,
 )
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.normalizers import ALEXNET
+from ppbench.metrics.references import ALEXNET
+
+Accuracies = CellErrors
+"""The name that `CellErrors` had before."""
 
 __all__ = [
     "ALEXNET",
     "Accuracies",
+    "CellErrors",
     "Metric",
     "clean_error",
     "headline_metrics",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ppbench.metrics.accuracy import Accuracies, mean
+from ppbench.metrics.cell_errors import CellErrors, mean
 from ppbench.metrics.metric import Metric, Unavailable, metric
 from ppbench.run import MICRO, Cell, Run
 from ppbench.vocabulary import CLEAN
@@ -65,7 +65,7 @@ MEASURES: dict[str, tuple[str, Callable[[Cell], float]]] = {
 
 def calibration_metrics(run: Run) -> tuple[Metric, ...]:
     """Each measure on the clean images, then its mean over the headline corruptions and all severities."""
-    accuracies = Accuracies.from_run(run)
+    accuracies = CellErrors.from_run(run)
     grid = [(name, severity) for name in accuracies.headline for severity in accuracies.severities]
     label = partial(accuracies.label, corruptions=accuracies.headline, severities=accuracies.severities)
     subset = f",{accuracies.subset}" if accuracies.subset else ""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppbench.metrics.accuracy import Accuracies, mean
+from ppbench.metrics.cell_errors import CellErrors, mean
 from ppbench.metrics.metric import Metric, Unavailable, metric, ratio
-from ppbench.metrics.normalizers import Normalizer, PublishedErrors
+from ppbench.metrics.references import Normalizer, PublishedErrors
 from ppbench.run import Protocol
 
 NEAR_ZERO = 1e-3
@@ -41,14 +41,14 @@ MEANINGS = {
 """Definition in words by metric name."""
 
 
-def clean_error(accuracies: Accuracies) -> Metric:
+def clean_error(accuracies: CellErrors) -> Metric:
     """Top-1 error on the uncorrupted images, %."""
     label = f"clean_error[{accuracies.subset}]" if accuracies.subset else "clean_error"
     return metric("clean_error", label, "%", lambda: 100 * accuracies.clean_error())
 
 
 def mean_error(
-    accuracies: Accuracies, corruptions: Sequence[str] | None = None, severities: Sequence[int] | None = None
+    accuracies: CellErrors, corruptions: Sequence[str] | None = None, severities: Sequence[int] | None = None
 ) -> Metric:
     """Mean top-1 error over cells, not normalised, %.
 
@@ -64,7 +64,7 @@ def mean_error(
 
 
 def mean_corruption_error(
-    accuracies: Accuracies,
+    accuracies: CellErrors,
     normalizer: Normalizer | None,
     corruptions: Sequence[str] | None = None,
     name: str = "mCE",
@@ -83,7 +83,7 @@ def mean_corruption_error(
 
 
 def relative_mean_corruption_error(
-    accuracies: Accuracies,
+    accuracies: CellErrors,
     normalizer: Normalizer | None,
     corruptions: Sequence[str] | None = None,
     name: str = "relative_mCE",
@@ -94,7 +94,7 @@ def relative_mean_corruption_error(
     return metric(name, label, "%", lambda: _mean_of_ratios(accuracies, normalizer, names, relative=True))
 
 
-def net_robustness(accuracies: Accuracies, baseline: Accuracies | None) -> Metric:
+def net_robustness(accuracies: CellErrors, baseline: CellErrors | None) -> Metric:
     """R_net: the clean and the mean error taken off the baseline's, over twice its clean error, %."""
     names, severities = accuracies.headline, accuracies.severities
 
@@ -113,7 +113,7 @@ def net_robustness(accuracies: Accuracies, baseline: Accuracies | None) -> Metri
 
 
 def headline_metrics(
-    accuracies: Accuracies, normalizer: Normalizer | None, baseline: Accuracies | None
+    accuracies: CellErrors, normalizer: Normalizer | None, baseline: CellErrors | None
 ) -> tuple[Metric, ...]:
     """The five metrics that a report begins with, in the order of `FORMULAS`."""
     return (
@@ -129,7 +129,7 @@ def _name_of(model: Normalizer | None) -> str:
     return "none" if model is None else model.source
 
 
-def _label_of_ce(name: str, accuracies: Accuracies, normalizer: Normalizer | None, corruptions: Sequence[str]) -> str:
+def _label_of_ce(name: str, accuracies: CellErrors, normalizer: Normalizer | None, corruptions: Sequence[str]) -> str:
     """The label; published denominators are of the published images, so it says if the numerators are not."""
     parts = [_name_of(normalizer)]
     if isinstance(normalizer, PublishedErrors) and accuracies.generated:
@@ -138,12 +138,12 @@ def _label_of_ce(name: str, accuracies: Accuracies, normalizer: Normalizer | Non
 
 
 def _mean_of_ratios(
-    accuracies: Accuracies, normalizer: Normalizer | None, corruptions: Sequence[str], *, relative: bool
+    accuracies: CellErrors, normalizer: Normalizer | None, corruptions: Sequence[str], *, relative: bool
 ) -> float:
     """Mean of CE or relative CE, %; ratios of means, which equal ratios of sums over the same severities."""
     if normalizer is None:
         raise Unavailable("no normaliser (--normalizer alexnet, or a run or CSV)")
-    if isinstance(normalizer, Accuracies):
+    if isinstance(normalizer, CellErrors):
         _require_same_task(accuracies, normalizer)
     if isinstance(normalizer, PublishedErrors) and accuracies.classes:
         whole = f"all {normalizer.classes} classes"
@@ -165,7 +165,7 @@ def _mean_of_ratios(
     )
 
 
-def _require_same(accuracies: Accuracies, other: Accuracies, fields: Sequence[str]) -> None:
+def _require_same(accuracies: CellErrors, other: CellErrors, fields: Sequence[str]) -> None:
     """Make sure that two runs agree in these fields of their protocols; a CSV has no protocol to compare.
 
     Raises:
@@ -181,7 +181,7 @@ def _require_same(accuracies: Accuracies, other: Accuracies, fields: Sequence[st
             raise Unavailable(f"{other.source} was measured on other images: {field} {there}, here {here}")
 
 
-def _require_same_task(accuracies: Accuracies, other: Accuracies) -> None:
+def _require_same_task(accuracies: CellErrors, other: CellErrors) -> None:
     """Make sure that two runs are of one dataset and chose each prediction from the same classes.
 
     Raises:

@@ -58,9 +58,10 @@ class Interval(NamedTuple):
 
 
 class SequenceInterval(Interval):
-    """Of a `ppbench.metrics.sequences.ConfidenceSequence`: its half-width was waited for, and no other may stand there.
+    """Of a confidence sequence (`ppbench.metrics.confidence_sequence`), which stopped at the half-width asked for.
 
-    The mean need not be in the middle of it: ± 3.22 where ± 3 was waited for would be another interval.
+    No other half-width may stand in a table. The mean need not be in the middle: ± 3.22 where ± 3 was waited for would
+    be another interval.
     """
 
     __slots__ = ()

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ppbench.metrics import weights as of
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.covariance import ErrorCovariance
 from ppbench.metrics.intervals import Interval, deviation, fraction_interval, quantile
-from ppbench.metrics.joint import JointErrors
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.normalizers import Normalizer
 from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.references import Normalizer
 from ppbench.metrics.weights import Weights
 
 SAME_SAMPLE = ("dataset", "fingerprint", "ids_sha256", "n")
@@ -30,10 +30,10 @@ class Margins:
 
     def __init__(
         self,
-        accuracies: Accuracies,
+        accuracies: CellErrors,
         images: PerImage,
         normalizer: Normalizer | None,
-        baseline: Accuracies | None,
+        baseline: CellErrors | None,
         confidence: float,
     ) -> None:
         self.accuracies, self.normalizer, self.baseline = accuracies, normalizer, baseline
@@ -44,7 +44,7 @@ class Margins:
         # Most often the baseline is the normaliser too; its bits are counted once.
         models = list(dict.fromkeys(model for model in (images, *others) if model is not None))
         self.places = {model: place for place, model in enumerate(models)}
-        self.joint = JointErrors(models)
+        self.joint = ErrorCovariance(models)
 
     def clean_error(self, metric: Metric) -> Metric:
         """The clean error with its interval."""
@@ -115,9 +115,9 @@ def _from_0(metric: Metric, *, relative: bool) -> Metric:
     return replace(metric, interval=metric.interval._replace(low=max(0.0, metric.interval.low)))
 
 
-def paired_images(accuracies: Accuracies, other: Normalizer | None) -> PerImage | None:
+def paired_images(accuracies: CellErrors, other: Normalizer | None) -> PerImage | None:
     """The bits of another run, if it has some and they are of the same images in the same order."""
-    if not isinstance(other, Accuracies) or other.per_image is None:
+    if not isinstance(other, CellErrors) or other.per_image is None:
         return None
     here, there = accuracies.protocol, other.protocol
     same = here is not None and all(getattr(here, field) == getattr(there, field) for field in SAME_SAMPLE)

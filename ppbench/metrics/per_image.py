@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ppbench.metrics import weights as of
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.normalizers import Normalizer
+from ppbench.metrics.references import Normalizer
 from ppbench.metrics.weights import Key, Weights
 from ppbench.run import Run
 

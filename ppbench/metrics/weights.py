@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ppbench.metrics.corruption_error import NEAR_ZERO
 from ppbench.metrics.metric import Unavailable, ratio
-from ppbench.metrics.normalizers import Normalizer
+from ppbench.metrics.references import Normalizer
 from ppbench.vocabulary import CLEAN
 
 Key = tuple[str, int]

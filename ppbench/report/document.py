@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ppbench.metrics.accuracy import Accuracies, WorstCell
 from ppbench.metrics.calibration import calibration_metrics
+from ppbench.metrics.cell_errors import CellErrors, WorstCell
 from ppbench.metrics.corruption_error import (
     headline_metrics,
     mean_corruption_error,
@@ -17,7 +17,7 @@ from ppbench.metrics.corruption_error import (
 )
 from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.normalizers import Normalizer
+from ppbench.metrics.references import Normalizer
 from ppbench.run import Run, Stopping
 from ppbench.vocabulary import SEVERITIES, family_of, older_set_label, set_label
 
@@ -58,7 +58,7 @@ class Row:
 class Document:
     """What is reported of one run."""
 
-    accuracies: Accuracies
+    accuracies: CellErrors
     normalizer: str
     """Name, or ``none``."""
     baseline: str | None
@@ -95,9 +95,9 @@ def accuracy_interval(error: Metric) -> Interval | None:
 
 
 def build_document(
-    results: Accuracies | Run,
+    results: CellErrors | Run,
     normalizer: Normalizer | None = None,
-    baseline: Accuracies | None = None,
+    baseline: CellErrors | None = None,
     *,
     bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None,
     confidence: float = 0.95,
@@ -110,11 +110,11 @@ def build_document(
         normalizer: The denominators of CE; None leaves CE and mCE out.
         baseline: The model that R_net compares with.
         bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals. Those of a normaliser and a baseline
-            come with them (`Accuracies.from_run`).
+            come with them (`CellErrors.from_run`).
         confidence: Of the intervals.
         no_bits: Why there are none, as a note for readers; None leaves it unsaid.
     """
-    accuracies = Accuracies.from_run(results, bits) if isinstance(results, Run) else results
+    accuracies = CellErrors.from_run(results, bits) if isinstance(results, Run) else results
     margins = _margins(accuracies, normalizer, baseline, confidence)
     if isinstance(results, Run) and results.stopping is not None:
         results = results.model_copy(update={"stopping": _as_labelled_now(results.stopping, accuracies.headline)})
@@ -144,7 +144,7 @@ def build_document(
 
 
 def _margins(
-    accuracies: Accuracies, normalizer: Normalizer | None, baseline: Accuracies | None, confidence: float
+    accuracies: CellErrors, normalizer: Normalizer | None, baseline: CellErrors | None, confidence: float
 ) -> Margins | None:
     """What gives metrics their intervals; None without bits, or with those of a single image."""
     images = accuracies.per_image
@@ -172,7 +172,7 @@ def _interval_notes(margins: Margins | None, no_bits: str | None) -> list[str]:
     if margins is None:
         return [f"No intervals: {no_bits}."] if no_bits else []
     notes = [f"± or [low, high]: {100 * margins.confidence:g} % interval, for images like these {margins.joint.n}."]
-    if isinstance(margins.normalizer, Accuracies) and margins.paired_normalizer is None:
+    if isinstance(margins.normalizer, CellErrors) and margins.paired_normalizer is None:
         notes.append(f"Intervals of CE take the errors of {margins.normalizer.source} as exact.")
     if margins.paired_normalizer is not None:
         from ppbench.metrics.margins import rough_ratios
@@ -224,7 +224,7 @@ def _is_of(stopping: Stopping, metric: Metric) -> bool:
 class _Rows:
     """Makes the rows of one document."""
 
-    accuracies: Accuracies
+    accuracies: CellErrors
     normalizer: Normalizer | None
     margins: Margins | None
     stopping: Stopping | None
@@ -265,7 +265,7 @@ class _Rows:
         return bare if self.margins is None else self.held(self.margins.mean_error(bare, corruptions, severities))
 
 
-def _columns(accuracies: Accuracies) -> list[int]:
+def _columns(accuracies: CellErrors) -> list[int]:
     """Severities at which any cell stands: the extra corruptions may have more than the headline ones."""
     present = {severity for _, severity in accuracies.errors} | set(accuracies.severities)
     return [severity for severity in SEVERITIES if severity in present]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import FORMULAS, MEANINGS
 from ppbench.metrics.metric import Metric
 from ppbench.report.document import Document, Row, accuracy_interval
@@ -122,7 +122,7 @@ def _reasons(documents: Sequence[Document]) -> list[str]:
     ]
 
 
-def training_notes(results: Sequence[Accuracies]) -> list[str]:
+def training_notes(results: Sequence[CellErrors]) -> list[str]:
     """Which models saw in training what they are tested with, and which were made of a plain network.
 
     With their names where there are several.
@@ -133,7 +133,7 @@ def training_notes(results: Sequence[Accuracies]) -> list[str]:
     return [f"{words[0].upper()}{words[1:]}." for _, words in told]
 
 
-def _made(one: Accuracies) -> Iterator[str]:
+def _made(one: CellErrors) -> Iterator[str]:
     if one.conversion is not None:
         yield one.conversion
     if one.trained_on:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from ppbench.compare.intervals import paired_interval, paired_test
 from ppbench.errors import PpbenchError
 from ppbench.metrics import weights as of
-from ppbench.metrics.accuracy import Accuracies, headline_corruptions, mean
+from ppbench.metrics.cell_errors import CellErrors, headline_corruptions, mean
 from ppbench.metrics.corruption_error import clean_error, mean_error, net_robustness
+from ppbench.metrics.covariance import ErrorCovariance
 from ppbench.metrics.intervals import Interval, fraction_interval, quantile
-from ppbench.metrics.joint import JointErrors
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.paired import holm
 from ppbench.metrics.per_image import PerImage
@@ -39,7 +39,7 @@ class Measured:
 
     seed: int
     run: Run
-    accuracies: Accuracies
+    accuracies: CellErrors
     images: PerImage
 
     @property
@@ -60,11 +60,11 @@ class Seeds:
     networks: tuple[Measured, ...]
 
     @cached_property
-    def accuracies(self) -> Accuracies:
+    def accuracies(self) -> CellErrors:
         """The mean errors over the networks."""
         return mean_accuracies(self.name, self.networks)
 
-    def one(self, network: Measured) -> Accuracies:
+    def one(self, network: Measured) -> CellErrors:
         """Those of one network."""
         return mean_accuracies(self.name, [network])
 
@@ -172,7 +172,7 @@ def compute(
     return Results(table, tuple(_adjusted(found)), confidence, run)
 
 
-def mean_accuracies(name: str, networks: Sequence[Measured]) -> Accuracies:
+def mean_accuracies(name: str, networks: Sequence[Measured]) -> CellErrors:
     """The mean over networks of the error in every cell that all of them have."""
     first = networks[0].accuracies
     cells = [key for key in first.errors if all(key in network.accuracies.errors for network in networks)]
@@ -220,7 +220,7 @@ def _same_seed(base: Seeds | None, seed: int) -> Measured | None:
     return next((network for network in base.networks if network.seed == seed), None) if base else None
 
 
-def _metric(quantity: Quantity, own: Accuracies, base: Accuracies | None) -> Metric:
+def _metric(quantity: Quantity, own: CellErrors, base: CellErrors | None) -> Metric:
     """Of mean errors, in percent."""
     if quantity.kind == "clean_error":
         return clean_error(own)
@@ -231,7 +231,7 @@ def _metric(quantity: Quantity, own: Accuracies, base: Accuracies | None) -> Met
     return net_robustness(_narrowed(own, quantity), _narrowed(base, quantity))
 
 
-def _narrowed(accuracies: Accuracies, quantity: Quantity) -> Accuracies:
+def _narrowed(accuracies: CellErrors, quantity: Quantity) -> CellErrors:
     return replace(accuracies, corruptions=quantity.corruptions, severities=quantity.severities)
 
 
@@ -243,7 +243,7 @@ def _with_interval(metric: Metric, quantity: Quantity, own: Seeds, base: Seeds |
         return _with_net_robustness_interval(metric, quantity, own, base, confidence)
     weights = _weights(quantity)
     images = [network.images for network in own.networks]
-    spread = JointErrors(images).deviation(*[_divided(weights, len(images))] * len(images))
+    spread = ErrorCovariance(images).deviation(*[_divided(weights, len(images))] * len(images))
     found = fraction_interval(metric.value / 100, spread, images[0].n, confidence)
     return replace(metric, interval=found.scaled(100)._replace(value=metric.value))
 
@@ -260,7 +260,7 @@ def _with_net_robustness_interval(
     images = [network.images for network in (*own.networks, *base.networks)]
     weights = [_divided(model, len(own.networks))] * len(own.networks)
     weights += [_divided(baseline, len(base.networks))] * len(base.networks)
-    reach = 100 * quantile(confidence) * JointErrors(images).deviation(*weights) / images[0].n ** 0.5
+    reach = 100 * quantile(confidence) * ErrorCovariance(images).deviation(*weights) / images[0].n ** 0.5
     return replace(metric, interval=Interval(metric.value, metric.value - reach, metric.value + reach))
 
 

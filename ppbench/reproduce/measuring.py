@@ -13,7 +13,7 @@ from ppbench.errors import PpbenchError
 from ppbench.evaluation.api import Job, Prepared, measure, prepare
 from ppbench.evaluation.loop import Advance, cells_of
 from ppbench.evaluation.record import Identity, identify
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.per_image import PerImage
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.load import Subject
@@ -97,4 +97,4 @@ def _measure(
 
 def as_measured(network: Network, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]]) -> Measured:
     """A run with what is computed from it."""
-    return Measured(network.seed, run, Accuracies.from_run(run), PerImage.from_run(run, bits))
+    return Measured(network.seed, run, CellErrors.from_run(run), PerImage.from_run(run, bits))

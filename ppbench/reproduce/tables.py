@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from ppbench.data.catalog import DATASETS
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.files import read_text
-from ppbench.metrics.accuracy import headline_corruptions
+from ppbench.metrics.cell_errors import headline_corruptions
 from ppbench.models.card import first_fault
 from ppbench.models.shapes import parse_model_name
 from ppbench.parsing import parse_toml

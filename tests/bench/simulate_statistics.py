@@ -13,8 +13,8 @@ import numpy as np
 
 from ppbench.check.verdict import Status
 from ppbench.metrics.intervals import deviation
-from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.paired import images_needed
+from ppbench.metrics.references import ALEXNET
 from ppbench.vocabulary import C15, SEVERITIES
 from tests.check.simulate import RULES, alarms, verdicts
 from tests.evaluation.simulate import decisions

@@ -11,11 +11,11 @@ from ppbench.compare.export import export
 from ppbench.compare.intervals import cell_test
 from ppbench.compare.sheets import sheets
 from ppbench.compare.words import in_words
-from ppbench.metrics.accuracy import Accuracies
 from ppbench.metrics.calibration import MEASURES, calibration_metrics
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import headline_metrics, mean_corruption_error, relative_mean_corruption_error
-from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.paired import holm
+from ppbench.metrics.references import ALEXNET
 from ppbench.tables.numbers import signed
 from ppbench.vocabulary import C15
 from tests.builders import make_errors
@@ -177,7 +177,7 @@ def test_no_interval_has_no_width_and_a_p_of_no_difference_is_1():
 
 def own_bits(measured):
     """Accuracies as they are read from a file, with the bits beside it."""
-    return Accuracies.from_run(measured.run, measured.right)
+    return CellErrors.from_run(measured.run, measured.right)
 
 
 def wrong_by_corruption(measured):

@@ -151,7 +151,7 @@ def test_imagenet_c_made_on_the_fly_is_resized_cropped_corrupted_and_saved_as_jp
 
 
 def test_eleven_of_twelve_are_evaluated_and_labelled(tmp_path: Path) -> None:
-    from ppbench.metrics.accuracy import Accuracies
+    from ppbench.metrics.cell_errors import CellErrors
     from ppbench.vocabulary import C_3D, set_label
 
     tree = write_3dcc(tmp_path, C_3D[:11], (1,), size=224)
@@ -164,7 +164,7 @@ def test_eleven_of_twelve_are_evaluated_and_labelled(tmp_path: Path) -> None:
     assert all(cell.top5 is None for cell in result.run.cells), (
         "of three classes, every label is among the five highest"
     )
-    accuracies = Accuracies.from_run(result.run)
+    accuracies = CellErrors.from_run(result.run)
     assert accuracies.label("mean_error", corruptions=accuracies.headline, severities=accuracies.severities) == (
         f"mean_error[{label},s1]"
     )

@@ -245,7 +245,7 @@ class ImageNet:
 
 @pytest.mark.parametrize("severities", [(3,), (1, 2), (2, 5)])
 def test_mce_can_be_waited_for_at_any_severities(severities: tuple[int, ...]) -> None:
-    from ppbench.metrics.normalizers import ALEXNET
+    from ppbench.metrics.references import ALEXNET
     from ppbench.vocabulary import C4, C15, severity_label
 
     label, weights = metric_weights("mCE", ImageNet(), C15, severities, "alexnet")  # type: ignore[arg-type]
@@ -257,7 +257,7 @@ def test_mce_can_be_waited_for_at_any_severities(severities: tuple[int, ...]) ->
 
 
 def test_an_images_part_in_mce_adds_up_to_mce() -> None:
-    from ppbench.metrics.normalizers import ALEXNET
+    from ppbench.metrics.references import ALEXNET
     from ppbench.vocabulary import C15
 
     label, weights = metric_weights(None, ImageNet(), C15, (1, 2, 3, 4, 5), "alexnet")  # type: ignore[arg-type]

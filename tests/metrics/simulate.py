@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.compare.intervals import paired_interval, paired_test
+from ppbench.metrics.confidence_sequence import ConfidenceSequence
 from ppbench.metrics.intervals import (
     deviation,
     fraction_interval,
@@ -23,9 +24,8 @@ from ppbench.metrics.intervals import (
 )
 from ppbench.metrics.margins import rough_ratios
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.paired import images_needed, mcnemar
-from ppbench.metrics.sequences import ConfidenceSequence
+from ppbench.metrics.references import ALEXNET
 from ppbench.vocabulary import CLEAN, SEVERITIES
 from tests.metrics.synthetic import THREE, draw, mean_of, per_image, stratified_order, truth
 

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.compare.intervals import POINTS, paired_interval, smallest_shown
+from ppbench.metrics.confidence_sequence import FEWEST, MIXTURE_SCALE, PLANNED_SHARE, PSEUDO_IMAGES, SLOPE_IMAGES
 from ppbench.metrics.intervals import Interval, deviation, fraction_interval
-from ppbench.metrics.normalizers import ALEXNET
-from ppbench.metrics.sequences import FEWEST, MIXTURE_SCALE, PLANNED_SHARE, PSEUDO_IMAGES, SLOPE_IMAGES
+from ppbench.metrics.references import ALEXNET
 from ppbench.metrics.weights import Weights, corruption_error_weights, denominators, mean_error_weights
 from ppbench.vocabulary import C15, SEVERITIES
 

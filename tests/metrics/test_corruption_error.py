@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import (
     FORMULAS,
     MEANINGS,
@@ -17,7 +17,7 @@ from ppbench.metrics.corruption_error import (
     net_robustness,
     relative_mean_corruption_error,
 )
-from ppbench.metrics.normalizers import ALEXNET
+from ppbench.metrics.references import ALEXNET
 from ppbench.vocabulary import C4, C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, SEVERITIES
 from tests.builders import make_classes, make_errors, make_run, write_resnet50
 from tests.oracles import corruption_error as oracle
@@ -57,13 +57,13 @@ def two_models(draw):
     tables = [draw(st.lists(cell_errors, min_size=len(keys), max_size=len(keys))) for _ in range(2)]
     first, second = (dict(zip(keys, table, strict=True)) for table in tables)
     return (
-        Accuracies.from_errors("one", first, draw(clean_errors)),
-        Accuracies.from_errors("two", second, draw(clean_errors)),
+        CellErrors.from_errors("one", first, draw(clean_errors)),
+        CellErrors.from_errors("two", second, draw(clean_errors)),
     )
 
 
 def uniform(error, clean, source="net"):
-    return Accuracies.from_errors(source, dict.fromkeys(product(C15, SEVERITIES), error), clean)
+    return CellErrors.from_errors(source, dict.fromkeys(product(C15, SEVERITIES), error), clean)
 
 
 def nested(accuracies):
@@ -75,11 +75,11 @@ def nested(accuracies):
 
 def change(accuracies, function):
     errors = {key: function(error) for key, error in accuracies.errors.items()}
-    return Accuracies.from_errors(accuracies.source, errors, function(accuracies.clean))
+    return CellErrors.from_errors(accuracies.source, errors, function(accuracies.clean))
 
 
 def test_resnet50_reproduces_its_published_figures(tmp_path):
-    table = Accuracies.from_csv(write_resnet50(tmp_path / "resnet50.csv"))
+    table = CellErrors.from_csv(write_resnet50(tmp_path / "resnet50.csv"))
     assert mean_corruption_error(table, ALEXNET).value == pytest.approx(76.70, abs=0.005)
     assert relative_mean_corruption_error(table, ALEXNET).value == pytest.approx(105.0, abs=0.05)
     assert mean_error(table).value == pytest.approx(60.83, abs=0.005)
@@ -89,7 +89,7 @@ def test_resnet50_reproduces_its_published_figures(tmp_path):
 def test_cifar_standard_reproduces_its_published_mean_error():
     by_name = {n: e for f, errors in CIFAR_STANDARD.items() for n, e in zip(FAMILIES[f], errors, strict=True)}
     errors = {(name, s): value / 100 for name, value in by_name.items() for s in SEVERITIES}
-    assert mean_error(Accuracies.from_errors("Standard", errors, None)).value == pytest.approx(26.54, abs=0.005)
+    assert mean_error(CellErrors.from_errors("Standard", errors, None)).value == pytest.approx(26.54, abs=0.005)
 
 
 @pytest.mark.parametrize(("name", "error", "mean", "published"), PUSH_PULL_TABLE)
@@ -146,7 +146,7 @@ def test_the_order_of_the_cells_does_not_matter_to_the_last_bit(models, random):
     one, two = models
     keys = list(one.errors)
     random.shuffle(keys)
-    shuffled = Accuracies.from_errors("one", {key: one.errors[key] for key in keys}, one.clean)
+    shuffled = CellErrors.from_errors("one", {key: one.errors[key] for key in keys}, one.clean)
     assert headline_metrics(shuffled, two, two) == headline_metrics(one, two, two)
 
 
@@ -167,7 +167,7 @@ def test_scale_mce_is_linear_in_the_errors_and_inverse_in_the_normalisers(models
 def test_linearity_a_mixture_of_two_models_has_the_mixture_of_their_metrics(models, share):
     one, two = models
     mixed = {key: share * one.errors[key] + (1 - share) * two.errors[key] for key in one.errors}
-    mixture = Accuracies.from_errors("mix", mixed, share * one.clean + (1 - share) * two.clean)
+    mixture = CellErrors.from_errors("mix", mixed, share * one.clean + (1 - share) * two.clean)
     parts = zip(headline_metrics(one, two, two), headline_metrics(two, two, two), strict=True)
     expected = [share * first.value + (1 - share) * second.value for first, second in parts]
     assert [metric.value for metric in headline_metrics(mixture, two, two)] == pytest.approx(expected, abs=1e-9)
@@ -175,7 +175,7 @@ def test_linearity_a_mixture_of_two_models_has_the_mixture_of_their_metrics(mode
 
 def test_labels_carry_the_definition():
     run = make_run(make_errors(3), n=500, total=2000, source="published")
-    labels = [metric.label for metric in headline_metrics(Accuracies.from_run(run), ALEXNET, uniform(0.5, 0.2, "base"))]
+    labels = [metric.label for metric in headline_metrics(CellErrors.from_run(run), ALEXNET, uniform(0.5, 0.2, "base"))]
     assert labels == [
         "clean_error[500 of 2000]",
         "mean_error[c15,s1-5,500 of 2000]",
@@ -191,7 +191,7 @@ def labels_of(accuracies, normalizer):
 
 @pytest.mark.parametrize("source", ["generated", "generated-jpeg85"])
 def test_labels_against_alexnet_say_if_the_images_are_not_the_published_ones(source):
-    accuracies = Accuracies.from_run(make_run(source=source))
+    accuracies = CellErrors.from_run(make_run(source=source))
     assert labels_of(accuracies, ALEXNET) == [
         "mean_error[c15,s1-5]",
         "mCE[alexnet,generated,c15,s1-5]",
@@ -203,13 +203,13 @@ def test_labels_against_alexnet_say_if_the_images_are_not_the_published_ones(sou
 
 
 def test_labels_of_published_images_and_of_csvs_are_the_plain_ones():
-    for accuracies in (Accuracies.from_run(make_run(source="published")), uniform(0.5, 0.2)):
+    for accuracies in (CellErrors.from_run(make_run(source="published")), uniform(0.5, 0.2)):
         assert labels_of(accuracies, ALEXNET)[1:] == ["mCE[alexnet,c15,s1-5]", "relative_mCE[alexnet,c15,s1-5]"]
 
 
 def test_extra_corruptions_stay_out_of_the_headline():
     errors = {key: 0.5 if key[0] in C15 else 1.0 for key in product(C19, SEVERITIES)}
-    metric = mean_error(Accuracies.from_errors("net", errors, None))
+    metric = mean_error(CellErrors.from_errors("net", errors, None))
     assert (metric.label, metric.value) == ("mean_error[c15,s1-5]", 50)
 
 
@@ -242,7 +242,7 @@ def test_alexnet_is_known_at_single_severities_of_the_fifteen_alone():
 
 @pytest.mark.parametrize("severities", [(1,), (3,), (2, 4), (1, 2, 3, 4), (3, 5), (1, 2, 3, 4, 5)])
 def test_ce_against_alexnet_at_any_severities_is_that_of_the_slow_truth(severities):
-    run = Accuracies.from_run(make_run(make_errors(4, severities=severities), severities=severities))
+    run = CellErrors.from_run(make_run(make_errors(4, severities=severities), severities=severities))
     errors = {name: {s: run.errors[name, s] for s in severities} for name in C15}
     below = {name: {s: ALEXNET.by_severity[name][s - 1] for s in severities} for name in C15}
     found = {metric.name: metric.value for metric in headline_metrics(run, ALEXNET, None)}
@@ -255,25 +255,25 @@ def test_ce_against_alexnet_at_any_severities_is_that_of_the_slow_truth(severiti
 
 
 def test_alexnet_has_nothing_by_severity_for_the_extra_four_and_says_so():
-    run = Accuracies.from_run(make_run(make_errors(4, C4, severities=(3,)), corruptions=C4, severities=(3,)))
+    run = CellErrors.from_run(make_run(make_errors(4, C4, severities=(3,)), corruptions=C4, severities=(3,)))
     reason = "alexnet has no published error for speckle_noise at s3: only its mean over s1-5 is published"
     assert reasons(run, ALEXNET) | {"R_net": None} == {"mCE": reason, "relative_mCE": reason, "R_net": None}
-    whole = Accuracies.from_run(make_run(make_errors(4, C4), corruptions=C4))
+    whole = CellErrors.from_run(make_run(make_errors(4, C4), corruptions=C4))
     assert "mCE" not in reasons(whole, ALEXNET)
-    both = Accuracies.from_run(make_run(make_errors(4, C19, severities=(3,)), corruptions=C19, severities=(3,)))
+    both = CellErrors.from_run(make_run(make_errors(4, C19, severities=(3,)), corruptions=C19, severities=(3,)))
     assert "mCE" not in reasons(both, ALEXNET), "the headline is over the fifteen"
 
 
 def test_a_missing_cell_takes_its_means_with_it_and_is_named():
     errors = make_errors(5)
     del errors["snow", 2], errors["snow", 4]
-    found = reasons(Accuracies.from_run(make_run(errors, status="interrupted")), ALEXNET, uniform(0.5, 0.2))
+    found = reasons(CellErrors.from_run(make_run(errors, status="interrupted")), ALEXNET, uniform(0.5, 0.2))
     assert set(found) == {"mean_error", "mCE", "relative_mCE", "R_net"}
     assert set(found.values()) == {"net lacks 2 of 75 cells: snow s2, snow s4"}
 
 
 def test_a_normaliser_or_baseline_that_lacks_cells_is_named():
-    part = Accuracies.from_errors("part", {("fog", 1): 0.5}, None)
+    part = CellErrors.from_errors("part", {("fog", 1): 0.5}, None)
     found = reasons(uniform(0.5, 0.2), part, part)
     assert found["mCE"] == "part lacks 74 of 75 cells: gaussian_noise s1, gaussian_noise s2, gaussian_noise s3, …"
     assert "part has no clean accuracy" in found["R_net"]
@@ -298,18 +298,18 @@ def test_a_denominator_near_zero_is_a_reason_and_not_infinity(sign):
 
 
 def test_only_clean_images():
-    found = reasons(Accuracies.from_run(make_run({(CLEAN, 0): 0.1}, corruptions=())), ALEXNET)
+    found = reasons(CellErrors.from_run(make_run({(CLEAN, 0): 0.1}, corruptions=())), ALEXNET)
     assert found["mean_error"] == "net has no corrupted cells"
 
 
 def test_other_images_do_not_compare():
-    one = Accuracies.from_run(make_run(make_errors(6)))
-    other_seed = Accuracies.from_run(make_run(make_errors(6), name="base", seed=1))
-    other_data = Accuracies.from_run(make_run(make_errors(6), name="base", dataset="imagenet-c"))
+    one = CellErrors.from_run(make_run(make_errors(6)))
+    other_seed = CellErrors.from_run(make_run(make_errors(6), name="base", seed=1))
+    other_data = CellErrors.from_run(make_run(make_errors(6), name="base", dataset="imagenet-c"))
     assert reasons(one, other_seed, other_seed) == {
         "R_net": "base was measured on other images: seed 1, here 0",
     }
-    other_ids = Accuracies.from_run(make_run(make_errors(6), name="base", ids_sha256="abcdef" * 10 + "3456"))
+    other_ids = CellErrors.from_run(make_run(make_errors(6), name="base", ids_sha256="abcdef" * 10 + "3456"))
     assert reasons(one, one, other_ids) == {
         "R_net": "base was measured on other images: ids_sha256 abcdefabcdef, here 222222222222",
     }
@@ -324,7 +324,7 @@ def test_alexnet_has_every_corruption_and_every_metric_its_words():
 
 @pytest.mark.parametrize("names", [C_BAR, C_3D, ("mist",)])
 def test_alexnet_has_no_figures_beyond_the_nineteen(names):
-    accuracies = Accuracies.from_run(make_run(make_errors(0, names), corruptions=names))
+    accuracies = CellErrors.from_run(make_run(make_errors(0, names), corruptions=names))
     found = reasons(accuracies, ALEXNET, accuracies)
     assert found == dict.fromkeys(("mCE", "relative_mCE"), f"alexnet has no published error for {names[0]}")
     assert reasons(accuracies, accuracies, accuracies) == {}
@@ -332,7 +332,7 @@ def test_alexnet_has_no_figures_beyond_the_nineteen(names):
 
 @pytest.mark.parametrize(("logits", "words"), [("masked", "200 classes masked"), ("all", "200 of 1000 classes")])
 def test_alexnet_s_means_are_not_those_of_a_class_subset(logits, words):
-    accuracies = Accuracies.from_run(make_run(classes=make_classes(logits=logits), source="published"))
+    accuracies = CellErrors.from_run(make_run(classes=make_classes(logits=logits), source="published"))
     found = reasons(accuracies, ALEXNET, accuracies)
     reason = f"alexnet is published only over all 1000 classes, not for {words}"
     assert found == {"mCE": reason, "relative_mCE": reason}
@@ -341,11 +341,11 @@ def test_alexnet_s_means_are_not_those_of_a_class_subset(logits, words):
 
 
 def of_classes(name="net", **fields):
-    return Accuracies.from_run(make_run(make_errors(6), name=name, classes=make_classes(**fields)))
+    return CellErrors.from_run(make_run(make_errors(6), name=name, classes=make_classes(**fields)))
 
 
 def test_runs_compare_only_if_the_same_classes_compete():
-    whole = Accuracies.from_run(make_run(make_errors(6), name="whole", total=5000))
+    whole = CellErrors.from_run(make_run(make_errors(6), name="whole", total=5000))
     masked, all_compete = of_classes(), of_classes(name="base", logits="all")
     words = "base was measured on other classes: 200 of 1000 classes, here 200 classes masked"
     assert reasons(masked, all_compete, all_compete) == dict.fromkeys(("mCE", "relative_mCE", "R_net"), words)
@@ -359,7 +359,7 @@ def test_runs_compare_only_if_the_same_classes_compete():
 
 
 def test_a_wider_model_compares_with_one_made_for_the_dataset_if_its_other_outputs_are_masked():
-    made_for_it = Accuracies.from_run(make_run(make_errors(7), name="narrow"))
+    made_for_it = CellErrors.from_run(make_run(make_errors(7), name="narrow"))
     assert reasons(of_classes(), made_for_it, made_for_it) == reasons(made_for_it, of_classes(), of_classes()) == {}
     found = reasons(of_classes(logits="all"), made_for_it, made_for_it)
     assert set(found) == {"mCE", "relative_mCE", "R_net"}

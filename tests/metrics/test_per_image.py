@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import headline_metrics, mean_corruption_error, mean_error
+from ppbench.metrics.covariance import ErrorCovariance
 from ppbench.metrics.intervals import deviation, linear_interval, mean_interval, ratio_influence
-from ppbench.metrics.joint import JointErrors
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.normalizers import ALEXNET
 from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.references import ALEXNET
 from ppbench.metrics.weights import mean_error_weights
 from ppbench.report.document import build_document
 from ppbench.vocabulary import C15, CLEAN, SEVERITIES
@@ -23,7 +23,7 @@ GRID = (C15, SEVERITIES)
 def measured(seed, n=400, **fields):
     """A run with bits at random places, its accuracies and its images."""
     run = make_run(make_errors(seed), name=f"net{seed}", n=n, **fields)
-    accuracies = Accuracies.from_run(run, make_bits(run, seed))
+    accuracies = CellErrors.from_run(run, make_bits(run, seed))
     return run, accuracies, accuracies.per_image
 
 
@@ -58,11 +58,11 @@ def test_the_errors_are_where_the_bits_are_not():
 
 def test_blocks_of_images_change_nothing(monkeypatch):
     _, _, images = measured(0)
-    whole, joint = images.mean_error(*GRID), JointErrors([images]).covariance
-    for module in ("per_image", "joint"):
+    whole, joint = images.mean_error(*GRID), ErrorCovariance([images]).covariance
+    for module in ("per_image", "covariance"):
         monkeypatch.setattr(f"ppbench.metrics.{module}.BLOCK", 7)
     np.testing.assert_allclose(images.mean_error(*GRID), whole)
-    np.testing.assert_allclose(JointErrors([images]).covariance, joint)
+    np.testing.assert_allclose(ErrorCovariance([images]).covariance, joint)
 
 
 def test_missing_cells_have_no_values():
@@ -99,7 +99,7 @@ def test_joint_errors_have_the_deviation_of_the_images(seed):
     models = [per_image([("fog", s) for s in SEVERITIES], random.random((5, 50)) < 0.3) for _ in range(2)]
     weights = [{("fog", s): float(random.normal()) for s in SEVERITIES} for _ in models]
     values = sum(model.weighted(own) for model, own in zip(models, weights, strict=True))
-    assert JointErrors(models).deviation(*weights) == pytest.approx(deviation(values), rel=1e-9)
+    assert ErrorCovariance(models).deviation(*weights) == pytest.approx(deviation(values), rel=1e-9)
 
 
 def test_what_a_report_shows_is_the_closed_form():
@@ -198,9 +198,9 @@ def test_closed_forms_agree_with_the_bootstrap(two, name):
 
 def test_accuracies_with_bits_equal_those_without():
     run, accuracies, _ = measured(0)
-    assert accuracies == Accuracies.from_run(run)
+    assert accuracies == CellErrors.from_run(run)
     assert "per_image" not in repr(accuracies)
-    assert mean_error(accuracies) == mean_error(Accuracies.from_run(run))
+    assert mean_error(accuracies) == mean_error(CellErrors.from_run(run))
     assert mean_corruption_error(accuracies, accuracies).value == pytest.approx(100)
 
 

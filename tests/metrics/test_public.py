@@ -7,7 +7,9 @@ from ppbench import metrics
 
 def test_the_names_of_the_design_are_there():
     assert ppbench.metrics is metrics
-    assert {"Accuracies", "Metric", "ALEXNET", "mean_corruption_error", "headline_metrics"} <= set(metrics.__all__)
+    assert {"Accuracies", "CellErrors", "Metric", "ALEXNET", "mean_corruption_error", "headline_metrics"} <= set(
+        metrics.__all__
+    )
     assert all(getattr(metrics, name) is not None for name in metrics.__all__)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ppbench.metrics.sequences import ConfidenceSequence
+from ppbench.metrics.confidence_sequence import ConfidenceSequence
 from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, rough, sparse, sparse_sequences
 
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from ppbench.metrics.accuracy import Accuracies
-from ppbench.metrics.normalizers import ALEXNET
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.references import ALEXNET
 from ppbench.report.document import build_document
 from ppbench.report.export import CSV_COLUMNS, export
 from ppbench.vocabulary import C15, C_3D, C_BAR, CLEAN, FAMILIES_3D, FAMILY_OF, SEVERITIES, family_of
@@ -128,7 +128,7 @@ def test_latex_escapes_its_special_characters_and_closes_what_it_opens(document)
 
 
 def test_latex_escapes_backslash_tilde_caret_and_ampersand():
-    table = Accuracies.from_errors(r"a\b~c^d&e{f}", {("fog", 1): 0.5}, None)
+    table = CellErrors.from_errors(r"a\b~c^d&e{f}", {("fog", 1): 0.5}, None)
     expected = r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\&e\{f\}"
     assert expected in export([build_document(table)], "latex")
 
@@ -238,5 +238,5 @@ def test_markdown_and_latex_have_the_families_of_every_set(beyond):
 
 
 def test_a_csv_has_neither_classes_nor_a_precision():
-    content = json.loads(export([build_document(Accuracies.from_errors("net", {("fog", 1): 0.5}, None))], "json"))
+    content = json.loads(export([build_document(CellErrors.from_errors("net", {("fog", 1): 0.5}, None))], "json"))
     assert (content["images"], content["classes"], content["precision"]) == (None, None, None)

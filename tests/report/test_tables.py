@@ -4,10 +4,10 @@ import re
 import pytest
 from rich.console import Console
 
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import MEANINGS
 from ppbench.metrics.intervals import wilson
-from ppbench.metrics.normalizers import ALEXNET
+from ppbench.metrics.references import ALEXNET
 from ppbench.report.document import build_document
 from ppbench.report.export import as_dict, export
 from ppbench.report.sheets import heading, sheets
@@ -32,7 +32,7 @@ def line_of(text, name):
 
 @pytest.fixture
 def resnet50(tmp_path):
-    return build_document(Accuracies.from_csv(write_resnet50(tmp_path / "resnet50.csv")), ALEXNET)
+    return build_document(CellErrors.from_csv(write_resnet50(tmp_path / "resnet50.csv")), ALEXNET)
 
 
 def test_headline_values_stand_beside_their_labels_and_definitions(resnet50):
@@ -147,7 +147,7 @@ def long_documents(request):
     if request.param == "part":
         del errors["glass_blur", 4], errors["elastic_transform", 5]
     runs = [make_run(e, name=n, n=1000, total=2000) for e, n in ((make_errors(0), LONG_NAME), (errors, "b" * 25))]
-    first = None if request.param == "bare" else Accuracies.from_run(runs[0])
+    first = None if request.param == "bare" else CellErrors.from_run(runs[0])
     return [build_document(run, first, first) for run in runs]
 
 
@@ -210,7 +210,7 @@ def test_the_heading_tells_the_classes():
 @pytest.mark.parametrize("names", [C_BAR, C_3D], ids=["cbar", "3dcc"])
 def test_other_published_sets_make_one_table_with_every_name(names, width):
     run = make_run(make_errors(0, names), corruptions=names)
-    baseline = Accuracies.from_run(make_run(make_errors(1, names), name="baseline", corruptions=names))
+    baseline = CellErrors.from_run(make_run(make_errors(1, names), name="baseline", corruptions=names))
     for normalizer in (None, ALEXNET, baseline):
         text = render(build_document(run, normalizer, baseline), width=width)
         assert max(map(len, text.splitlines())) <= width
@@ -221,7 +221,7 @@ def test_other_published_sets_make_one_table_with_every_name(names, width):
 def test_at_80_columns_only_the_longest_name_is_broken_and_only_beside_ce():
     run = make_run(make_errors(0, C_BAR), corruptions=C_BAR)
     assert set(C_BAR) <= words_of(render(build_document(run), width=80))
-    beside_ce = words_of(render(build_document(run, Accuracies.from_run(run)), width=80))
+    beside_ce = words_of(render(build_document(run, CellErrors.from_run(run)), width=80))
     assert set(C_BAR) - beside_ce == {"single_frequency_greyscale"}
     assert {"single_frequency_", "greyscale"} <= beside_ce
 
@@ -320,7 +320,7 @@ def test_side_by_side_runs_with_and_without_bits_say_which():
 def test_ratios_to_errors_near_0_are_said_to_be_rough():
     near = {key: 0.2 + (0.001 if key[0] in ("fog", "snow") else 0.2) for key in make_errors(0)} | {(CLEAN, 0): 0.2}
     run = make_run(near, n=400)
-    dividing = Accuracies.from_run(run, make_bits(run, 1))
+    dividing = CellErrors.from_run(run, make_bits(run, 1))
     notes = with_bits(0, dividing).interval_notes
     assert any("of net that they divide by is within 3 standard errors of 0 on snow, fog." in note for note in notes)
     assert len(with_bits(0, with_bits(1).accuracies).interval_notes) == len(with_bits(0, ALEXNET).interval_notes)

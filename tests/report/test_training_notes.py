@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.report.document import build_document
 from ppbench.report.sheets import sheets, training_notes
 from ppbench.run import Run, conversion
@@ -38,4 +38,4 @@ def test_the_table_of_one_run_tells_it() -> None:
 def test_beside_others_it_is_told_with_the_name() -> None:
     documents = [build_document(run_of("plain")), build_document(run_of("mine", **CONVERTED))]
     assert f"mine: {WORDS}." in sheets(documents)[0].notes
-    assert training_notes([Accuracies.from_run(run_of("plain"))] * 2) == []
+    assert training_notes([CellErrors.from_run(run_of("plain"))] * 2) == []

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ppbench.errors import DataError
-from ppbench.metrics.accuracy import Accuracies
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.per_image import PerImage
 from ppbench.reproduce.export import as_dict, export
 from ppbench.reproduce.figures import Measured, Results, compute
@@ -36,7 +36,7 @@ def draw(seed: int, shift: float) -> Bits:
 def measured(seed: int, wrong: Bits, name: str = "net") -> Measured:
     run = make_run({key: hit.mean() for key, hit in wrong.items()}, name=name, n=N)
     bits = {key: ~hit for key, hit in wrong.items()}
-    return Measured(seed, run, Accuracies.from_run(run), PerImage.from_run(run, bits))
+    return Measured(seed, run, CellErrors.from_run(run), PerImage.from_run(run, bits))
 
 
 PLAIN = [draw(1, 0.0), draw(2, 0.1)]

@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from ppbench.errors import DataError, UsageError
-from ppbench.metrics import Accuracies, net_robustness
+from ppbench.metrics import CellErrors, net_robustness
 from ppbench.reproduce.networks import wanted_recipe
 from ppbench.reproduce.quantities import parse_quantity
 from ppbench.reproduce.tables import Table, load_table, table_names
@@ -52,9 +52,9 @@ def test_the_nine_rows_are_those_of_the_paper(imagenet: Table) -> None:
 def test_the_published_r_net_is_that_of_the_published_errors(name: str) -> None:
     """Within rounding: E and the mean error have three digits, so that their sum of four is known to 0.2 points."""
 
-    def constant(row: str) -> Accuracies:
+    def constant(row: str) -> CellErrors:
         clean, mean, _ = PAPER[row]
-        return Accuracies.from_errors(row, {(c, s): mean / 100 for c in C15 for s in SEVERITIES}, clean / 100)
+        return CellErrors.from_errors(row, {(c, s): mean / 100 for c in C15 for s in SEVERITIES}, clean / 100)
 
     net = net_robustness(constant(name), constant("plain"))
     assert net.label == NET

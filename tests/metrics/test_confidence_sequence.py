@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ppbench.errors import DataError, UsageError
+from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
 from ppbench.metrics.intervals import Interval, mean_interval
-from ppbench.metrics.sequences import ConfidenceSequence, decided
 from tests.metrics.stopping import follow, nearly_perfect
 from tests.metrics.synthetic import stratified_order
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ppbench.metrics.accuracy import mean
+from ppbench.metrics.cell_errors import mean
 from ppbench.metrics.metric import Unavailable
 from ppbench.vocabulary import severity_label
 
 
 class Normalizer(Protocol):
-    """A model whose errors are the denominators of CE; any `Accuracies` is one."""
+    """A model whose errors are the denominators of CE; any `CellErrors` is one."""
 
     @property
     def source(self) -> str:

@@ -18,7 +18,7 @@ ROUNDING = 1e-12
 """A variance below this part of its terms is the last bits of their sum, as where a model is compared with itself."""
 
 
-class JointErrors:
+class ErrorCovariance:
     """The covariance over images of the errors in all cells of one model, or of several on the same images."""
 
     def __init__(self, models: Sequence[PerImage]) -> None:

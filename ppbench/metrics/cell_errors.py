@@ -50,7 +50,7 @@ def headline_corruptions(present: Iterable[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Accuracies:
+class CellErrors:
     """The top-1 errors of one model per cell."""
 
     source: str
@@ -75,7 +75,7 @@ class Accuracies:
     """How the model was made of a plain network, if it was, in words."""
 
     @classmethod
-    def from_errors(cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None) -> Accuracies:
+    def from_errors(cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None) -> CellErrors:
         """Take bare errors; the severities are those that occur among the headline corruptions."""
         corruptions = in_order(name for name, _ in errors)
         headline = headline_corruptions(corruptions)
@@ -83,7 +83,7 @@ class Accuracies:
         return cls(source, dict(errors), clean, corruptions, severities)
 
     @classmethod
-    def from_run(cls, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None) -> Accuracies:
+    def from_run(cls, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None) -> CellErrors:
         """Take a run; cells that its protocol asks for and that it lacks make metrics unavailable.
 
         Args:
@@ -102,7 +102,7 @@ class Accuracies:
         return cls(run.model.name, *found, run.model.conversion)
 
     @classmethod
-    def from_csv(cls, path: Path) -> Accuracies:
+    def from_csv(cls, path: Path) -> CellErrors:
         """Read a CSV with the columns corruption, severity, accuracy; others are ignored.
 
         Accuracies are fractions in [0, 1]; the clean accuracy may stand in a row ``clean,0,…``.
