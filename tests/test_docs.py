@@ -21,7 +21,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 
 def test_the_schema_in_the_docs_is_that_of_the_code() -> None:
     stored = json.loads((ROOT / "docs" / "run-v2.schema.json").read_text())
-    assert stored == json_schema(), "write it anew: see docs/run-file.md"
+    assert stored == json_schema(), "write it again: see docs/run-file.md"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -29,6 +29,33 @@ def test_links_to_other_files_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def prose_of(page: Path) -> list[tuple[int, str]]:
+    """The lines of a page outside code, tables and what a command printed, with their numbers."""
+    lines, skipped = [], False
+    for number, line in enumerate(page.read_text().splitlines(), start=1):
+        if re.match(r"\s*```|<!-- ", line):
+            skipped = not skipped
+        elif not skipped and not line.startswith("|"):
+            lines.append((number, line))
+    return lines
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_a_page_opens_with_what_the_reader_can_do_after_it(page: Path) -> None:
+    title, blank, opening = page.read_text().splitlines()[:3]
+    assert title.startswith("# ")
+    assert not blank
+    assert opening.startswith("After this page ")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_prose_is_wrapped_at_one_width_and_has_no_word_that_reads_like_a_translation(page: Path) -> None:
+    for number, line in prose_of(page):
+        assert len(line) <= 120, f"{page.name}:{number} has {len(line)} characters"
+        found = re.search(r"\b(mend\w*|anew|errs|told|tells of|is to be|kin|reckons?)\b", line)
+        assert not found, f"{page.name}:{number} {found}"
 
 
 @cache
