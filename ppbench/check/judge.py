@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ppbench.check.rules import Key, Rule, resolve
 from ppbench.check.strictness import DEFAULT, Strictness, strictness
 from ppbench.check.verdict import Outcome, Status, Verdict
-from ppbench.compare.common_images import pair
+from ppbench.compare.comparability import check_allowed
 from ppbench.compare.intervals import (
     POINTS,
     POWER,
@@ -22,7 +22,7 @@ from ppbench.compare.intervals import (
     smallest_shown,
 )
 from ppbench.compare.measured import Measured, in_common, read_measured
-from ppbench.compare.protocols import check_allowed
+from ppbench.compare.pairing import pair
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics.intervals import Interval, quantile
 from ppbench.metrics.paired import images_needed

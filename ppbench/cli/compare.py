@@ -90,10 +90,10 @@ def compare_files(paths: list[Path], normalizer: str | None, confidence: float, 
         NotComparableError: If protocols differ in what is not allowed.
     """
     from ppbench.cli.show import customary_normalizer, load_normalizer
-    from ppbench.compare.common_images import pair
+    from ppbench.compare.comparability import check_allowed
     from ppbench.compare.comparison import compare as compare_two
     from ppbench.compare.measured import read_measured
-    from ppbench.compare.protocols import check_allowed
+    from ppbench.compare.pairing import pair
     from ppbench.metrics.intervals import quantile
 
     quantile(confidence)  # refuses what is none

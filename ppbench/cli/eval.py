@@ -285,11 +285,11 @@ class Tables:
         """Print the runs: one in full, several side by side after each other's details."""
         from ppbench.cli.show import customary_normalizer, print_documents
         from ppbench.metrics.cell_errors import CellErrors
-        from ppbench.report.document import build_document
+        from ppbench.report.summary import summarise
 
         baseline = self.baseline or (CellErrors.from_run(*results[0][:2]) if len(results) > 1 else None)
         normalizer = customary_normalizer(results[0].run, baseline) if self.choose else self.normalizer
-        documents = [build_document(run, normalizer, baseline, bits=bits) for run, bits, _ in results]
+        documents = [summarise(run, normalizer, baseline, bits=bits) for run, bits, _ in results]
         if self.format is Format.RICH and len(documents) > 1:
             for document in documents:
                 print_documents([document], self.format)
@@ -403,7 +403,7 @@ def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> Evalu
 
 def _how_it_stopped(run: Run) -> str:
     """One line for people: where an evaluation ended that was to stop early."""
-    from ppbench.report.document import how_it_ended
+    from ppbench.report.summary import how_it_ended
 
     stopping, protocol = run.stopping, run.protocol
     if stopping is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ppbench.metrics.cell_errors import CellErrors
     from ppbench.metrics.references import Normalizer
-    from ppbench.report.document import Document
+    from ppbench.report.summary import RunSummary
     from ppbench.run import Run
 
 
@@ -41,19 +41,19 @@ def show(
 ) -> None:
     """Show how robust a measured model is: mCE and its kin, and accuracy per corruption and severity."""
     from ppbench.metrics.intervals import quantile
-    from ppbench.report.document import build_document
+    from ppbench.report.summary import summarise
 
     quantile(confidence)  # refuses what is none before files are read
     results = load_results(run)
     bits, no_bits = load_bits(run, results)
     reference = load_accuracies(Path(baseline)) if baseline else None
     divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
-    document = build_document(results, divisor, reference, bits=bits, confidence=confidence, no_bits=no_bits)
+    document = summarise(results, divisor, reference, bits=bits, confidence=confidence, no_bits=no_bits)
     print_documents([document], format, formulas=formulas, intervals=intervals)
 
 
 def print_documents(
-    documents: list[Document], format: Format, *, formulas: bool = False, intervals: bool = False
+    documents: list[RunSummary], format: Format, *, formulas: bool = False, intervals: bool = False
 ) -> None:
     """Print one document, or several side by side, to stdout."""
     from ppbench.cli import output

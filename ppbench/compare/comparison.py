@@ -34,7 +34,7 @@ class Comparison:
     allowed: tuple[str, ...] = ()
     """What differs between the protocols and was allowed to, in words."""
     remarks: tuple[str, ...] = ()
-    """What a reader must know of the images (`ppbench.compare.common_images.Pair`)."""
+    """What a reader must know of the images (`ppbench.compare.pairing.Pair`)."""
     rough: tuple[str, ...] = ()
     """Notes on ratios whose denominators are near 0 (`ppbench.metrics.margins.rough_ratios`)."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
 from ppbench.compare.sheets import sheets
-from ppbench.compare.words import in_words
+from ppbench.compare.verdict import verdict_text
 from ppbench.tables.escapes import to_json
 from ppbench.tables.rows import csv_of_records, rounded
 from ppbench.tables.text import to_latex, to_markdown
@@ -56,7 +56,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "allowed": list(comparison.allowed),
         "remarks": list(comparison.remarks),
         "same_weights": comparison.same_weights,
-        "verdict": in_words(comparison),
+        "verdict": verdict_text(comparison),
         "differences": [_difference_dict(difference) for difference in comparison.differences],
     }
 

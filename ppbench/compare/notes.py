@@ -8,7 +8,7 @@ from dataclasses import replace
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
 from ppbench.compare.measured import Measured
-from ppbench.compare.words import in_words
+from ppbench.compare.verdict import verdict_text
 from ppbench.report.sheets import training_notes
 from ppbench.run import expected_cells
 from ppbench.tables.numbers import percent
@@ -24,7 +24,7 @@ def pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str]
         f"Change and interval in points, paired by image, each interval for itself; p: two-sided, {ADJUSTED_WORDS}; "
         f"shows: the smallest change that these images show four times out of five. {BETTER}"
     )
-    return [in_words(comparison), columns, *_conditions([comparison]), *reasons([comparison], shown)]
+    return [verdict_text(comparison), columns, *_conditions([comparison]), *reasons([comparison], shown)]
 
 
 def common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]) -> list[str]:
@@ -35,7 +35,7 @@ def common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference])
         f"Beside each value its change from {first.reference.name} ± half the width of the "
         f"{percent(first.confidence)} interval, in points, paired by image; *: shown to differ ({level}). {BETTER}"
     )
-    return [*map(in_words, comparisons), columns, *_conditions(comparisons), *reasons(comparisons, shown)]
+    return [*map(verdict_text, comparisons), columns, *_conditions(comparisons), *reasons(comparisons, shown)]
 
 
 def _conditions(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -8,8 +8,8 @@ from typing import Any
 from ppbench.metrics.corruption_error import FORMULAS
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
-from ppbench.report.document import Document, Row, accuracy_interval
 from ppbench.report.sheets import sheets
+from ppbench.report.summary import Row, RunSummary, accuracy_interval
 from ppbench.run import Protocol
 from ppbench.tables import escapes
 from ppbench.tables.rows import csv_of_rows, rounded
@@ -23,7 +23,7 @@ CSV_COLUMNS = (
 """Of family, corruption and severity those are empty that the value is a mean over; docs/metrics.md explains."""
 
 
-def export(documents: Sequence[Document], form: str, *, formulas: bool = False, intervals: bool = False) -> str:
+def export(documents: Sequence[RunSummary], form: str, *, formulas: bool = False, intervals: bool = False) -> str:
     """Write documents as text.
 
     Args:
@@ -45,14 +45,14 @@ def export(documents: Sequence[Document], form: str, *, formulas: bool = False, 
     return writers[form]()
 
 
-def to_json(documents: Sequence[Document], *, formulas: bool = False) -> str:
+def to_json(documents: Sequence[RunSummary], *, formulas: bool = False) -> str:
     """One document as an object; several as ``{"runs": [object, …]}``."""
     objects = [{**as_dict(document), **({"formulas": FORMULAS} if formulas else {})} for document in documents]
     content = objects[0] if len(objects) == 1 else {"runs": objects}
     return escapes.to_json(content)
 
 
-def as_dict(document: Document) -> dict[str, Any]:
+def as_dict(document: RunSummary) -> dict[str, Any]:
     """The document as lists, dicts, texts and numbers; accuracies are fractions, errors are in percent."""
     accuracies, protocol = document.accuracies, document.accuracies.protocol
     worst = document.worst_cell
@@ -82,7 +82,7 @@ def _images(protocol: Protocol) -> dict[str, Any]:
     return told if protocol.unreadable is None else {**told, "unreadable": list(protocol.unreadable)}
 
 
-def to_csv(documents: Sequence[Document]) -> str:
+def to_csv(documents: Sequence[RunSummary]) -> str:
     """One tidy table of metrics and accuracies; with several runs a first column has their names."""
     if len(documents) == 1:
         return csv_of_rows(CSV_COLUMNS, _tidy_rows(documents[0]))
@@ -136,13 +136,13 @@ def _plain(metrics: Mapping[str, Metric], row: Row | None = None) -> dict[str, A
     return {**{key: _value(metric) for key, metric in metrics.items()}, "reasons": reasons, "intervals": intervals}
 
 
-def _tidy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
+def _tidy_rows(document: RunSummary) -> Iterator[tuple[Any, ...]]:
     """Rows of `CSV_COLUMNS`."""
     for row in _bare_rows(document):
         yield *row, document.confidence if row[-1] is not None else None
 
 
-def _bare_rows(document: Document) -> Iterator[tuple[Any, ...]]:
+def _bare_rows(document: RunSummary) -> Iterator[tuple[Any, ...]]:
     """Rows of all but the last of `CSV_COLUMNS`, from means over much to single cells."""
     for metric in (*document.metrics, *document.calibration):
         yield _tidy_row(metric)
@@ -169,7 +169,7 @@ def _two(interval: Interval | None) -> tuple[float | None, float | None]:
     return (rounded(interval.low), rounded(interval.high)) if interval else (None, None)
 
 
-def _accuracy_rows(document: Document) -> Iterator[tuple[Any, ...]]:
+def _accuracy_rows(document: RunSummary) -> Iterator[tuple[Any, ...]]:
     """The worst cell, then every cell."""
     worst = document.worst_cell
     if worst is not None:

@@ -10,7 +10,7 @@ from ppbench.compare.comparison import compare
 from ppbench.compare.export import export
 from ppbench.compare.intervals import cell_test
 from ppbench.compare.sheets import sheets
-from ppbench.compare.words import in_words
+from ppbench.compare.verdict import verdict_text
 from ppbench.metrics.calibration import MEASURES, calibration_metrics
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import headline_metrics, mean_corruption_error, relative_mean_corruption_error
@@ -77,10 +77,10 @@ def test_the_interval_of_mce_against_the_reference_counts_both_models_images():
 
 
 def test_the_verdict_names_families_and_what_could_have_been_shown():
-    words = in_words(compare(OLD, NOISY, None))
+    words = verdict_text(compare(OLD, NOISY, None))
     assert "new errs less on noise (-2.0 points, 95 % interval -2." in words
     assert "gaussian_noise (-2.0)" in words
-    words = in_words(compare(OLD, EQUAL, None))
+    words = verdict_text(compare(OLD, EQUAL, None))
     assert "No family of corruptions shows a difference between equal and old." in words
     assert "Overall no difference could be shown (+0.0 points" in words
     assert "these 2,000 images could have shown 0." in words
@@ -89,8 +89,8 @@ def test_the_verdict_names_families_and_what_could_have_been_shown():
 def test_the_same_weights_are_told():
     twin = make_measured(ERRORS, name="twin", n=2000)
     found = compare(OLD, twin, None)
-    assert in_words(found).startswith("twin and old have the same weights.")
-    assert in_words(found).endswith("Overall no image makes a difference.")
+    assert verdict_text(found).startswith("twin and old have the same weights.")
+    assert verdict_text(found).endswith("Overall no image makes a difference.")
     clean = sheets([found])[0].lines[0].cells[-1]
     assert float(clean) == pytest.approx(100 * 10 / 2000, rel=0.1), "ten images that differ are the fewest to show"
 
@@ -111,7 +111,7 @@ def test_an_unfinished_run_has_reasons_and_the_rest():
     assert "lacks" in found.metric("mean_error").reason
     fog, frost = (next(d for d in found.group("corruption") if d.name == name) for name in ("fog", "frost"))
     assert (fog.points, frost.points is None) == (None, False)
-    assert "Overall: n/a: half lacks 1 of 75 cells" in in_words(found)
+    assert "Overall: n/a: half lacks 1 of 75 cells" in verdict_text(found)
 
 
 def test_other_corruptions_if_allowed_leave_those_in_common():
@@ -148,7 +148,7 @@ def test_the_formats_say_the_same():
     assert [float(r["value"]) for r in rows if r["value"]] == [
         d["value"] for c in content for d in c["differences"] if d["value"] is not None
     ]
-    assert content[0]["verdict"] == in_words(found[0])
+    assert content[0]["verdict"] == verdict_text(found[0])
     for pairs, tables in ((False, 1), (True, 3)):
         assert export(found, "latex", pairs=pairs).count(r"\toprule") == tables
         assert export(found, "markdown", pairs=pairs).count("### ") == tables
@@ -161,7 +161,7 @@ def test_no_minus_before_zero():
 
 def test_all_right_against_all_wrong_is_a_difference():
     right, wrong = (make_measured(dict.fromkeys(ERRORS, e), name=name, n=500) for e, name in ((0.0, "r"), (1.0, "w")))
-    words = in_words(compare(right, wrong, None))
+    words = verdict_text(compare(right, wrong, None))
     assert "Overall it errs more (+100.0 points" in words
     assert "no image makes a difference" not in words
 
@@ -278,7 +278,7 @@ def test_three_runs_stand_side_by_side_with_marks_where_a_change_is_shown():
     assert rows["noise"][1] == f"{noise.value:.2f} -2.00* ± {noise.points.margin:.2f}"
     assert "*" not in "".join(cells[2] for cells in rows.values() if len(cells) > 2)
     assert [line.kind for line in together.lines] == [line.kind for line in sheets(found[:1])[0].lines]
-    assert together.notes[:2] == (in_words(found[0]), in_words(found[1]))
+    assert together.notes[:2] == (verdict_text(found[0]), verdict_text(found[1]))
     assert sheets(found, pairs=True) == [together, *sheets(found[:1]), *sheets(found[1:])]
 
 

@@ -16,7 +16,7 @@ from ppbench.evaluation.inference import Network
 from ppbench.evaluation.loop import Settings
 from ppbench.evaluation.predictions import score_predictions
 from ppbench.evaluation.subject import Head
-from ppbench.report.document import build_document
+from ppbench.report.summary import summarise
 from tests.builders import make_run
 from tests.evaluation.models import measured, tiny_subject
 from tests.report.test_tables import render
@@ -63,7 +63,7 @@ def test_images_that_were_never_seen_are_not_said_to_be_generated_here(tmp_path:
     assert (record.source, record.recipe, record.engine) == ("generated", "unknown", "unknown")
     assert "who made the corrupted images of p.npz is not known" in predictions.notes[-1]
     run = make_run(engine=record.engine, recipe=record.recipe)
-    assert "corrupted elsewhere, by what is not known" in " ".join(render(build_document(run), width=200).split())
+    assert "corrupted elsewhere, by what is not known" in " ".join(render(summarise(run), width=200).split())
 
 
 def test_a_file_without_ids_is_said_to_be_taken_by_order(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from ppbench.metrics.metric import Unavailable
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.references import ALEXNET
 from ppbench.metrics.weights import mean_error_weights
-from ppbench.report.document import build_document
+from ppbench.report.summary import summarise
 from ppbench.vocabulary import C15, CLEAN, SEVERITIES
 from tests.builders import make_bits, make_errors, make_run
 from tests.metrics.synthetic import THREE, draw, per_image, truth
@@ -106,7 +106,7 @@ def test_what_a_report_shows_is_the_closed_form():
     run, accuracies, images = measured(0)
     _, other, others = measured(1)
     for normalizer in (ALEXNET, other):
-        document = build_document(run, normalizer, other, bits=make_bits(run, 0), confidence=0.9)
+        document = summarise(run, normalizer, other, bits=make_bits(run, 0), confidence=0.9)
         if normalizer is ALEXNET:
             ce = mean_interval(images.corruption_error(ALEXNET, *GRID), 0.9)
             relative = mean_interval(images.relative_corruption_error(ALEXNET, *GRID), 0.9)

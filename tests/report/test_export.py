@@ -7,8 +7,8 @@ import pytest
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.references import ALEXNET
-from ppbench.report.document import build_document
 from ppbench.report.export import CSV_COLUMNS, export
+from ppbench.report.summary import summarise
 from ppbench.vocabulary import C15, C_3D, C_BAR, CLEAN, FAMILIES_3D, FAMILY_OF, SEVERITIES, family_of
 from tests.builders import make_classes, make_errors, make_run
 
@@ -17,7 +17,7 @@ RUN = make_run(make_errors(0), name="a_b|c%", n=500, total=2000)
 
 @pytest.fixture
 def document():
-    return build_document(RUN, ALEXNET)
+    return summarise(RUN, ALEXNET)
 
 
 def test_json_has_every_part(document):
@@ -130,7 +130,7 @@ def test_latex_escapes_its_special_characters_and_closes_what_it_opens(document)
 def test_latex_escapes_backslash_tilde_caret_and_ampersand():
     table = CellErrors.from_errors(r"a\b~c^d&e{f}", {("fog", 1): 0.5}, None)
     expected = r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\&e\{f\}"
-    assert expected in export([build_document(table)], "latex")
+    assert expected in export([summarise(table)], "latex")
 
 
 def test_the_formats_show_the_same_headline_values(document):
@@ -141,7 +141,7 @@ def test_the_formats_show_the_same_headline_values(document):
 
 
 def test_several_runs_are_a_list_in_json_a_column_in_csv_and_one_table_elsewhere(document):
-    other = build_document(make_run(make_errors(1), name="other"), ALEXNET)
+    other = summarise(make_run(make_errors(1), name="other"), ALEXNET)
     assert json.loads(export([document, other], "json"))["runs"][1] == json.loads(export([other], "json"))
     rows = list(csv.DictReader(io.StringIO(export([document, other], "csv"))))
     assert {row["run"] for row in rows} == {"a_b|c%", "other"}
@@ -156,7 +156,7 @@ def test_formulas_are_added_on_request(document):
 
 
 def test_a_missing_cell_is_null_and_has_a_reason():
-    document = build_document(make_run({(CLEAN, 0): 0.1, ("fog", 1): 0.5}, corruptions=("fog",), severities=(1, 2)))
+    document = summarise(make_run({(CLEAN, 0): 0.1, ("fog", 1): 0.5}, corruptions=("fog",), severities=(1, 2)))
     row = json.loads(export([document], "json"))["corruptions"][0]
     assert (row["severities"], row["mean_error"]) == ({"1": 0.5, "2": None}, None)
     assert row["reasons"]["s2"] == "net lacks the cell fog s2"
@@ -177,20 +177,20 @@ def test_every_null_of_a_row_has_its_reason_and_only_they(normalizer):
     errors = make_errors(0)
     del errors["fog", 3]
     for run in (make_run(errors), make_run(make_errors(0)), make_run({("fog", 1): 0.1}, corruptions=("fog", "snow"))):
-        content = json.loads(export([build_document(run, normalizer)], "json"))
+        content = json.loads(export([summarise(run, normalizer)], "json"))
         for part in ("corruptions", "families", "severities"):
             assert all(not nulls_without_reason(row) for row in content[part])
 
 
 def test_ce_without_a_normaliser_says_why():
-    row = json.loads(export([build_document(RUN)], "json"))["corruptions"][0]
+    row = json.loads(export([summarise(RUN)], "json"))["corruptions"][0]
     assert (row["CE"], row["relative_CE"]) == (None, None)
     assert row["reasons"]["CE"] == row["reasons"]["relative_CE"]
     assert row["reasons"]["CE"].startswith("no normaliser")
 
 
 def test_only_clean_images_have_no_worst_cell():
-    document = build_document(make_run({(CLEAN, 0): 0.1}, corruptions=()))
+    document = summarise(make_run({(CLEAN, 0): 0.1}, corruptions=()))
     assert json.loads(export([document], "json"))["worst_cell"] is None
     assert "worst_cell" not in export([document], "csv")
 
@@ -203,7 +203,7 @@ def beyond():
     """A run of corruptions beyond the nineteen, on a class subset, predicted elsewhere as labels."""
     errors = make_errors(0, BEYOND)
     run = make_run(errors, corruptions=BEYOND, classes=make_classes(), precision="unknown", labels_only=True)
-    return build_document(run, ALEXNET)
+    return summarise(run, ALEXNET)
 
 
 def test_json_has_the_families_of_every_set_the_classes_and_the_precision(beyond):
@@ -238,5 +238,5 @@ def test_markdown_and_latex_have_the_families_of_every_set(beyond):
 
 
 def test_a_csv_has_neither_classes_nor_a_precision():
-    content = json.loads(export([build_document(CellErrors.from_errors("net", {("fog", 1): 0.5}, None))], "json"))
+    content = json.loads(export([summarise(CellErrors.from_errors("net", {("fog", 1): 0.5}, None))], "json"))
     assert (content["images"], content["classes"], content["precision"]) == (None, None, None)

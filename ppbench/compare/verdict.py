@@ -8,7 +8,7 @@ from ppbench.compare.comparison import Comparison, Difference
 from ppbench.tables.numbers import points, signed
 
 
-def in_words(comparison: Comparison) -> str:
+def verdict_text(comparison: Comparison) -> str:
     """What differs, what could not be shown to differ, and what these images could have shown."""
     name = comparison.other.name
     same = [f"{name} and {comparison.reference.name} have the same weights."] if comparison.same_weights else []

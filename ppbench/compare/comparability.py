@@ -14,7 +14,7 @@ NEEDED_TO_PAIR = ("n", "ids_sha256")
 """Which images there are. Others are never paired; what may be allowed is to leave out those that one run lacks."""
 IDS = "ids"
 """The name under which that is allowed."""
-SAME_IMAGES = "Evaluate both on the same images: same --dataset, --limit and --seed."
+ON_THE_SAME_IMAGES = "Evaluate both on the same images: same --dataset, --limit and --seed."
 FREE = ("preprocessing", "unreadable")
 """The first belongs to the model, and may differ as models do. The second says why the images are those they are."""
 FIELDS = tuple(name for name in Protocol.model_fields if name not in FREE)
@@ -47,7 +47,7 @@ def require_comparable(
     other: Protocol,
     names: tuple[str, str],
     allowed: Collection[str] = (),
-    other_images: str = SAME_IMAGES,
+    other_images: str = ON_THE_SAME_IMAGES,
 ) -> list[str]:
     """Make sure that two runs differ only in what is allowed.
 

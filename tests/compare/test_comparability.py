@@ -1,6 +1,6 @@
 import pytest
 
-from ppbench.compare.protocols import FIELDS, NEEDED_TO_PAIR, check_allowed, differing, require_comparable
+from ppbench.compare.comparability import FIELDS, NEEDED_TO_PAIR, check_allowed, differing, require_comparable
 from ppbench.errors import NotComparableError, UsageError
 from tests.builders import make_classes, make_run
 

@@ -55,7 +55,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Document:
+class RunSummary:
     """What is reported of one run."""
 
     accuracies: CellErrors
@@ -94,7 +94,7 @@ def accuracy_interval(error: Metric) -> Interval | None:
     return error.interval._replace(value=1 - value / 100, low=1 - high / 100, high=1 - low / 100)
 
 
-def build_document(
+def summarise(
     results: CellErrors | Run,
     normalizer: Normalizer | None = None,
     baseline: CellErrors | None = None,
@@ -102,7 +102,7 @@ def build_document(
     bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None,
     confidence: float = 0.95,
     no_bits: str | None = None,
-) -> Document:
+) -> RunSummary:
     """Compute everything that is reported.
 
     Args:
@@ -126,7 +126,7 @@ def build_document(
     metrics = _headline(headline_metrics(accuracies, normalizer, baseline), margins)
     notes = _interval_notes(margins, no_bits)
     notes += _stopping_notes(results, margins.confidence if margins else None) if isinstance(results, Run) else []
-    return Document(
+    return RunSummary(
         accuracies=accuracies,
         normalizer=normalizer.source if normalizer else "none",
         baseline=baseline.source if baseline else None,

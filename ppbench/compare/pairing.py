@@ -9,8 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.compare.comparability import (
+    IDS,
+    NEEDED_TO_PAIR,
+    ON_THE_SAME_IMAGES,
+    check_allowed,
+    differing,
+    require_comparable,
+)
 from ppbench.compare.measured import Measured
-from ppbench.compare.protocols import IDS, NEEDED_TO_PAIR, SAME_IMAGES, check_allowed, differing, require_comparable
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.pairing import FEWEST, Shared, shared_images
 from ppbench.run import Stopping
@@ -98,16 +105,17 @@ def _mend(reference: Measured, other: Measured, shared: Shared | None, allowed: 
     if shared is None:
         bare = " and ".join(run.name for run in (reference, other) if run.keys is None)
         return (
-            f"{SAME_IMAGES} What both saw could be compared, but {bare} was written without its images' keys: "
-            "evaluate it again."
+            f"{ON_THE_SAME_IMAGES} What both saw could be compared, but {bare} was written without its images' "
+            "keys: evaluate it again."
         )
     n = len(shared.one)
     if n < FEWEST:
-        return f"They share {n} image{'' if n == 1 else 's'}, and it takes {FEWEST} to compare them. {SAME_IMAGES}"
+        images = "1 image" if n == 1 else f"{n} images"
+        return f"They share {images}, and it takes {FEWEST} to compare them. {ON_THE_SAME_IMAGES}"
     refused = [field for field in differing(reference.run.protocol, other.run.protocol) if field not in allowed]
     options = [IDS, *(field for field in refused if field not in NEEDED_TO_PAIR)]
     option = " ".join(f"--allow {field}" for field in options)
-    return f"{SAME_IMAGES} Or compare them over the {n:,} images that both saw: `{option}`."
+    return f"{ON_THE_SAME_IMAGES} Or compare them over the {n:,} images that both saw: `{option}`."
 
 
 def _stopped_remarks(reference: Measured, other: Measured) -> list[str]:

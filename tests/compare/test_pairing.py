@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from ppbench.check.baseline import update_baseline
 from ppbench.cli.main import app
-from ppbench.compare.common_images import pair
 from ppbench.compare.comparison import compare
 from ppbench.compare.measured import Measured
+from ppbench.compare.pairing import pair
 from ppbench.data.catalog import EMBEDDED, open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
 from ppbench.errors import NotComparableError, UsageError
