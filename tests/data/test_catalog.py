@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -241,3 +243,8 @@ def through_jpeg(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 PLACES = np.arange(2)
+
+
+def test_nothing_heavy_is_imported_to_list_and_open_data() -> None:
+    code = "import sys, ppbench.data.catalog; assert not {'torch', 'numba', 'cv2'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
