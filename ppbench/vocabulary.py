@@ -19,6 +19,9 @@ CLEAN = "clean"
 
 SEVERITIES = (1, 2, 3, 4, 5)
 
+Cell = tuple[str, int]
+"""Corruption and severity; ``("clean", 0)`` is the uncorrupted images."""
+
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
 """What a corruption may be called, all of it: datasets may have corruptions that no published set has."""
 

@@ -33,11 +33,11 @@ from ppbench.errors import PpbenchError, UsageError
 from ppbench.files import check_writable
 
 if TYPE_CHECKING:
-    from ppbench.data.source import Cell
     from ppbench.evaluation.api import Evaluated, Job, Prepared
     from ppbench.evaluation.processes import Team
     from ppbench.evaluation.record import Result
     from ppbench.run import Run
+    from ppbench.vocabulary import Cell
 
 _STOPPING, _COMPUTING = "Stopping early", "Computing"
 

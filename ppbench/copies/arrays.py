@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ppbench.copies.corruptor import Corruptor
 from ppbench.copies.records import Failure, Record, cannot_write
-from ppbench.copies.settings import Cell
 from ppbench.copies.worker import Done, Work, cell_key, file_name, has_size
 from ppbench.errors import DataError, UsageError
 from ppbench.parsing import parse_json
 from ppbench.pool import ordered_map
+from ppbench.vocabulary import Cell
 
 Pixels = NDArray[np.uint8]
 

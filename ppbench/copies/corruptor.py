@@ -8,10 +8,10 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.copies.settings import Cell, Settings
+from ppbench.copies.settings import Settings
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.errors import PpbenchError
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
 Pixels = NDArray[np.uint8]
 

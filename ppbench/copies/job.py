@@ -17,7 +17,7 @@ from ppbench.copies.claim import claimed
 from ppbench.copies.encode import ImageFormat, output_name
 from ppbench.copies.outputs import longer_names
 from ppbench.copies.records import Failure, Records
-from ppbench.copies.settings import LARGEST_SCALE, Cell, Scale, Settings, check_same, made_with
+from ppbench.copies.settings import LARGEST_SCALE, Scale, Settings, check_same, made_with
 from ppbench.copies.sources import ImageArray, ImageFiles, Source, open_source
 from ppbench.copies.worker import Done, Task, Work, cell_key, file_name, start_worker
 from ppbench.corruptions.backends import BACKENDS
@@ -25,7 +25,7 @@ from ppbench.data.opener import endings
 from ppbench.data.walk import MANIFEST, SCRATCH, ending
 from ppbench.errors import UsageError
 from ppbench.pool import ordered_map, usable_cores
-from ppbench.vocabulary import CLEAN, expand_corruptions, expand_severities, severity_texts
+from ppbench.vocabulary import CLEAN, Cell, expand_corruptions, expand_severities, severity_texts
 
 _STARTING_PAYS = 4000 * 224 * 224
 """Pixels to be made from which on worker processes, which take seconds to start, are worth it."""

@@ -17,9 +17,6 @@ LARGEST_SCALE = 64.0
 
 Scale = float | Literal["auto"]
 
-Cell = tuple[str, int]
-"""Corruption and severity."""
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -16,9 +16,10 @@ from ppbench.copies.corruptor import Corruptor
 from ppbench.copies.encode import check_fits, encode
 from ppbench.copies.images import Picture, decode
 from ppbench.copies.records import Failure, Record, cannot_write
-from ppbench.copies.settings import Cell, Settings
+from ppbench.copies.settings import Settings
 from ppbench.data.opener import read_regular
 from ppbench.errors import DataError, UsageError
+from ppbench.vocabulary import Cell
 
 
 @dataclass(frozen=True)

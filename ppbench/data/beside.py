@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.generated import CleanImages
-from ppbench.data.source import Broken, Cell, Loaded, Source
+from ppbench.data.source import Broken, Loaded, Source
 from ppbench.data.stamps import Stamps
 from ppbench.errors import DataError
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
 
 class WithClean(Source):

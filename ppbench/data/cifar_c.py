@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ppbench.data.arrays import ids_of_test_set
 from ppbench.data.npy import ArrayFile
-from ppbench.data.source import Cell, Kind, Loaded, Source
+from ppbench.data.source import Kind, Loaded, Source
 from ppbench.data.stamps import Stamps, stamp_of
 from ppbench.errors import DataError
-from ppbench.vocabulary import SEVERITIES, in_order
+from ppbench.vocabulary import SEVERITIES, Cell, in_order
 
 _HINT = "Download the set again: `ppbench list datasets` says where it is."
 

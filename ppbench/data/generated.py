@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.corruptions.backends import BACKENDS
-from ppbench.data.source import Broken, Cell, Kind, Loaded, Source
+from ppbench.data.source import Broken, Kind, Loaded, Source
 from ppbench.data.stamps import Stamps
-from ppbench.vocabulary import C19, CLEAN
+from ppbench.vocabulary import C19, CLEAN, Cell
 
 SMALL = 16
 """Side in pixels from which on all corruptions work."""

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from ppbench.data.cells import CellFiles
 from ppbench.data.images import AsIs, decode, describe
 from ppbench.data.opener import open_image
-from ppbench.data.source import Broken, Cell, Geometry, Kind, Loaded, Source
+from ppbench.data.source import Broken, Geometry, Kind, Loaded, Source
 from ppbench.data.stamps import Stamps
 from ppbench.data.walk import is_utf8
 from ppbench.errors import DataError
-from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN, in_order
+from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN, Cell, in_order
 
 Tree = Mapping[str, Mapping[int, CellFiles]]
 """The cells there are, by corruption and severity."""

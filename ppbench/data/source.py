@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.errors import UsageError
+from ppbench.vocabulary import Cell
 
 Pixels = NDArray[np.uint8]
 """Images ``(N, H, W, C)``, C = 1 (grey) or 3 (RGB)."""
-
-Cell = tuple[str, int]
-"""(corruption, severity); ("clean", 0) is the uncorrupted images."""
 
 Kind = Literal["published", "generated-jpeg85", "generated"]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ppbench.data.source import Cell, Source
+from ppbench.data.source import Source
 from ppbench.devices import full_precision
 from ppbench.evaluation.api import Prepared
 from ppbench.evaluation.feed import images_to_device, to_device
@@ -18,7 +18,7 @@ from ppbench.evaluation.inference import Network
 from ppbench.evaluation.loop import Settings, batch_size, cells_of
 from ppbench.evaluation.plan import spread
 from ppbench.evaluation.subject import choose_head
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
 _START = 5.0
 """Seconds to start the worker processes and warm up."""

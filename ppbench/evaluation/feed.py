@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.source import Broken, Cell, Loaded, Pixels, Source
+from ppbench.data.source import Broken, Loaded, Pixels, Source
 from ppbench.evaluation.inference import free_memory, is_out_of_memory
 from ppbench.evaluation.plan import Block
 from ppbench.evaluation.reading import reader, readings_of
 from ppbench.pool import ordered_map
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
 
 class Batch(NamedTuple):

@@ -27,11 +27,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.data.source import Cell
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.tally import SUMS, Record, adds_up, sums_of
 from ppbench.files import open_regular, try_lock
 from ppbench.parsing import parse_json
+from ppbench.vocabulary import Cell
 
 VERSION = 2
 _IMAGES = frozenset({"n", "ids_sha256", "fingerprint"})

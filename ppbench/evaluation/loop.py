@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.source import Broken, Cell, Source
+from ppbench.data.source import Broken, Source
 from ppbench.devices import full_precision
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.feed import Batch, stream, to_device
@@ -28,7 +28,7 @@ from ppbench.evaluation.subject import Head, choose_head
 from ppbench.evaluation.tally import SUMS, Record, Tally, count
 from ppbench.models.load import Subject
 from ppbench.run import Stopping, expected_cells
-from ppbench.vocabulary import C15, SEVERITIES
+from ppbench.vocabulary import C15, SEVERITIES, Cell
 
 Advance = Callable[[Cell | None, int], None]
 """Called now and then with a cell and how many more of its images went through a model; None: earlier, in others."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ppbench.data.source import Cell, Source
+from ppbench.data.source import Source
 from ppbench.errors import DataError
 from ppbench.evaluation.loop import Outcome, Settings, cells_of
 from ppbench.evaluation.record import Identity, protocol
@@ -24,7 +24,7 @@ from ppbench.evaluation.tally import Record, Tally, count
 from ppbench.files import check_regular
 from ppbench.models.card import Card
 from ppbench.run import UNKNOWN, ModelRecord
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
 _CHUNK = 4096
 _MOST_BYTES = 2**18

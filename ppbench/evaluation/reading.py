@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.data.source import Cell, Loaded, Source
+from ppbench.data.source import Loaded, Source
 from ppbench.evaluation.plan import Block
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
 
 class Reading(NamedTuple):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ppbench.data.source import Cell, Source, ids_hash
+from ppbench.data.source import Source, ids_hash
 from ppbench.devices import describe_device
 from ppbench.evaluation.loop import Outcome, Settings, cells_of, check_fits
 from ppbench.evaluation.subject import class_subset, competing_outputs
@@ -30,6 +30,7 @@ from ppbench.models.weights import Weights, has_own_code, identify_weights
 from ppbench.run import Cell as Counts
 from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping, image_keys
 from ppbench.versions import __version__
+from ppbench.vocabulary import Cell
 
 
 class Result(NamedTuple):

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ppbench.data.source import Cell
 from ppbench.errors import DataError
 from ppbench.evaluation.tally import Tally
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
 PROBE = 256
 """Images of the mildest cell that are done before all others."""

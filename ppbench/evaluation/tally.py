@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.data.source import Cell as CellKey
 from ppbench.errors import DataError
-from ppbench.run import CALIBRATION_BINS, MICRO, Cell
+from ppbench.run import CALIBRATION_BINS, MICRO
+from ppbench.run import Cell as CellCounts
+from ppbench.vocabulary import Cell
 
 SUMS = 2 + 3 * CALIBRATION_BINS
 """top5, nll, then n, top1 and confidence by bin."""
@@ -23,7 +24,7 @@ SUMS = 2 + 3 * CALIBRATION_BINS
 class Record(NamedTuple):
     """Some images of one cell."""
 
-    cell: CellKey
+    cell: Cell
     places: NDArray[np.int64]
     """``(n,)`` in the source."""
     right: NDArray[np.bool_]
@@ -52,7 +53,7 @@ class Tally:
         images: Per cell.
     """
 
-    def __init__(self, cells: Sequence[CellKey], images: int) -> None:
+    def __init__(self, cells: Sequence[Cell], images: int) -> None:
         self.cells = list(cells)
         self.done = np.zeros((len(cells), images), np.bool_)
         self.right = np.zeros((len(cells), images), np.bool_)
@@ -104,7 +105,7 @@ class Tally:
                 kept.add(part._replace(places=number[part.places]))
         return kept
 
-    def finished(self) -> list[CellKey]:
+    def finished(self) -> list[Cell]:
         """The cells all of whose images are known, in order."""
         return [cell for cell, done in zip(self.cells, self.done, strict=True) if len(done) and done.all()]
 
@@ -112,14 +113,14 @@ class Tally:
         """``(cells, 1 + SUMS)``: images right, then the sums, of the images known so far."""
         return np.concatenate([self.right.sum(1, keepdims=True), self._sums], axis=1)
 
-    def bits(self, cell: CellKey) -> NDArray[np.bool_]:
+    def bits(self, cell: Cell) -> NDArray[np.bool_]:
         """``(n,)`` whether each image of a finished cell is right."""
         return self.right[self._number[cell]]
 
-    def cell(self, key: CellKey) -> Cell:
+    def cell(self, key: Cell) -> CellCounts:
         """The counts of a finished cell."""
         number = self._number[key]
-        return Cell(
+        return CellCounts(
             corruption=key[0],
             severity=key[1],
             n=self.done.shape[1],
@@ -159,7 +160,7 @@ def adds_up(record: Record) -> bool:
     )
 
 
-def count(cell: CellKey, places: NDArray[np.int64], scores: NDArray[np.int64]) -> Record:
+def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> Record:
     """Count scored images.
 
     Args:
