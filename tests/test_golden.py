@@ -1,0 +1,324 @@
+"""What the commands print and write, letter by letter: golden snapshots in ``tests/golden``.
+
+They protect the scripts of users. A refactoring changes none of them; a commit that is meant to change what is printed
+records them again, and its diff is read line by line::
+
+    PPBENCH_RECORD_GOLDEN=1 python -m pytest tests/test_golden.py
+
+Every snapshot is made from files in ``tests/golden/runs`` (and ``tests/runs``), never by a network or a corruption, so
+that it is the same on every machine. What still differs from one machine or day to the next, `steady` replaces.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.main import get_command
+
+from ppbench.cli import output
+from ppbench.cli.main import app
+from ppbench.run import json_schema, read_bits, read_run, write_run
+
+COMMAND = get_command(app)
+"""Made once: it takes longer than most commands."""
+GOLDEN = Path(__file__).parent / "golden"
+RUNS = (GOLDEN / "runs", Path(__file__).parent / "runs")
+RECORD = "PPBENCH_RECORD_GOLDEN"
+WIDTHS = (60, 80, 120)
+SUFFIXES = {"json": "json", "csv": "csv", "markdown": "md", "latex": "tex"}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One file in ``tests/golden`` and the command that makes its text."""
+
+    file: str
+    command: str
+    """Arguments of ``ppbench``, run in a folder that holds the run files."""
+    exit_code: int = 0
+    width: int = 80
+    written: str = ""
+    """The file whose bytes are the snapshot; empty: stdout is."""
+
+
+def in_all_formats(name: str, command: str, exit_code: int = 0) -> list[Snapshot]:
+    """Snapshots of a command with ``--format``: rich at each width, and every other format."""
+    return [
+        *in_all_widths(name, command, exit_code),
+        *(Snapshot(f"{name}.{suffix}", f"{command} --format {form}", exit_code) for form, suffix in SUFFIXES.items()),
+    ]
+
+
+def briefly(name: str, command: str, exit_code: int = 0) -> list[Snapshot]:
+    """Snapshots of a command of which another case has all formats and widths."""
+    return [
+        Snapshot(f"{name}.80.txt", command, exit_code),
+        Snapshot(f"{name}.csv", f"{command} --format csv", exit_code),
+    ]
+
+
+def in_all_widths(name: str, command: str, exit_code: int = 0) -> list[Snapshot]:
+    return [Snapshot(f"{name}.{width}.txt", command, exit_code, width) for width in WIDTHS]
+
+
+COMMANDS = (
+    "eval", "corrupt", "show", "compare", "check", "convert", "train", "reproduce", "inspect", "list", "doctor",
+)  # fmt: skip
+
+HELP = [
+    Snapshot("help/ppbench.txt", "--help"),
+    *(Snapshot(f"help/{command}.txt", f"{command} --help") for command in COMMANDS),
+]
+
+SHOW = [
+    *in_all_formats("show/plain", "show plain.json"),
+    *in_all_formats("show/against-a-baseline", "show pp3.json --baseline plain.json --intervals --formulas"),
+    *briefly("show/normalizer-and-confidence", "show pp3.json --normalizer plain.json --confidence 0.9"),
+    *briefly("show/csv", "show accuracies.csv"),
+    *briefly("show/imagenet", "show imagenet-resnet50.json"),
+    *briefly("show/imagenet-of-200-classes", "show imagenet-200-classes.json"),
+    *in_all_formats("show/interrupted", "show interrupted.json"),
+    *briefly("show/labels-only", "show labels.json"),
+    *in_all_formats("show/names-to-escape", "show strange.json"),
+    *in_all_formats("show/stopped-early", "show stopped.json"),
+    *briefly("show/version-1", "show v1.json"),
+]
+
+COMPARE = [
+    *in_all_formats("compare/two", "compare plain.json pp3.json"),
+    *briefly("compare/two-in-full", "compare plain.json pp3.json --cells --all-metrics --confidence 0.99"),
+    *briefly("compare/three", "compare old.json worse.json like.json"),
+    *in_all_formats("compare/three-in-pairs", "compare old.json worse.json like.json --pairs --baseline like.json"),
+    *briefly("compare/imagenet", "compare imagenet-resnet50.json imagenet-resnet50-pp5.json"),
+    *in_all_formats("compare/published", "compare imagenet-resnet50.json --published imagenet-c-resnet50"),
+    *briefly("compare/published-of-200-classes", "compare imagenet-200-classes.json --published imagenet-c-resnet50"),
+    Snapshot("compare/other-protocols.txt", "compare old.json other-recipe.json", 4),
+]
+
+WORSE = "check worse.json --baseline old.json --max-drop noise=1"
+CHECK = [
+    *in_all_formats("check/pass", "check like.json --baseline old.json --max-drop mean=0.5 --max-drop clean=5"),
+    *in_all_formats("check/regression", f"{WORSE} --max-drop mean=0.5 --max-drop fog/3=50", 1),
+    *briefly("check/undecided-fails", "check plain.json --baseline pp3.json --max-drop clean=1 --fail-on undecided", 1),
+    *in_all_formats("check/undecided", "check plain.json --baseline pp3.json --max-drop clean=1"),
+    *briefly("check/powerless", "check like.json --baseline old.json --max-drop clean=0.1 --on-powerless fail", 1),
+    *briefly("check/self", "check old.json --baseline old.json"),
+    Snapshot("check/regression.junit.xml", f"{WORSE} --junit junit.xml", 1, written="junit.xml"),
+    Snapshot(
+        "check/names-to-escape.junit.xml", "check strange.json --baseline strange.json --junit junit.xml",
+        written="junit.xml",
+    ),
+    Snapshot("check/regression.summary.md", f"{WORSE} --github-summary", 1, written="summary.md"),
+    Snapshot("check/baseline.written.json", "check pp3.json --update-baseline baseline.json", written="baseline.json"),
+    Snapshot(
+        "check/baseline-of-version-1.written.json", "check v1.json --update-baseline baseline.json",
+        written="baseline.json",
+    ),
+]  # fmt: skip
+
+LIST = [
+    snapshot
+    for what in ("models", "datasets", "corruptions", "recipes", "training-recipes")
+    for snapshot in (
+        *in_all_widths(f"list/{what}", f"list {what}"),
+        Snapshot(f"list/{what}.names.txt", f"list {what} --names"),
+    )
+]
+
+TABLES = ("imagenet-resnet50", "cifar10-shot-noise", "fashion-mnist")
+REPRODUCE = [
+    *(
+        snapshot
+        for table in TABLES
+        for snapshot in in_all_formats(f"reproduce/{table}.list", f"reproduce --table {table} --list")
+    ),
+    *in_all_formats("reproduce/imagenet-resnet50.plan", "reproduce --table imagenet-resnet50 --dry-run --gpu a100"),
+    *in_all_formats(
+        "reproduce/fashion-mnist.plan",
+        "reproduce --table fashion-mnist --dry-run --rows plain,pp3 --seeds 0,1,2 --images-per-second 900",
+    ),
+]
+
+CORRUPT = "corrupt images copies -c clean,pixelate -s 1,3 --workers 0 --device cpu"
+MADE = [
+    Snapshot("corrupt/dry-run.txt", f"{CORRUPT} --dry-run"),
+    Snapshot("corrupt/dry-run.json", f"{CORRUPT} --dry-run --json"),
+    Snapshot("corrupt/done.txt", CORRUPT),
+    Snapshot("corrupt/done.json", f"{CORRUPT} --json"),
+    Snapshot("corrupt/manifest.json", CORRUPT, written="copies/manifest.json"),
+]
+
+PREDICTED = "eval --predictions mine.npz -c fog,frost -s 1-2 --limit 90 --device cpu --force -o run.json"
+EVAL = [
+    *in_all_formats("eval/predictions", PREDICTED),
+    Snapshot("eval/dry-run.txt", "eval --dry-run -m fashion-mnist-resnet8 --limit 10 -c fog --device cpu --workers 0"),
+    Snapshot("eval/predictions.written.json", PREDICTED, written="run.json"),
+]
+
+SNAPSHOTS = [*HELP, *SHOW, *COMPARE, *CHECK, *LIST, *REPRODUCE, *MADE, *EVAL]
+
+
+def rewritten(name: str) -> str:
+    """The text of the run file that is written of one that was read, and of its bits."""
+    source, target = Path(name), Path("rewritten.json")
+    run = read_run(source)
+    write_run(target, run, read_bits(source, run) if run.bits else None)
+    return target.read_text(encoding="utf-8")
+
+
+def schema() -> str:
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+FILES: dict[str, Callable[[], str]] = {
+    "run/version-1.json": lambda: rewritten("v1.json"),
+    "run/version-2.json": lambda: rewritten("v2.json"),
+    "run/interrupted.json": lambda: rewritten("interrupted.json"),
+    "run/stopped-early.json": lambda: rewritten("stopped.json"),
+    "run/schema.json": schema,
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all that the commands read."""
+    folder = tmp_path_factory.mktemp("golden")
+    for source in RUNS:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+    for number, name in enumerate(("a/one.png", "a/two.png", "three.png")):
+        path = folder / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((32, 32, 3), 60 * number, np.uint8)).save(path)
+    (folder / "images" / "notes.txt").write_text("no image")
+    cells = ("clean", "fog/1", "fog/2", "frost/1", "frost/2")
+    np.savez(folder / "mine.npz", **{cell: np.arange(90) % (number + 2) for number, cell in enumerate(cells)})
+    return folder
+
+
+@pytest.fixture
+def folder(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """That folder to run a command in, without a terminal's or CI's traits; what is written there is removed."""
+    monkeypatch.chdir(inputs)
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "TERMINAL_WIDTH", "_TYPER_FORCE_DISABLE_TERMINAL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
+    before = set(inputs.iterdir())
+    yield inputs
+    for path in set(inputs.iterdir()) - before:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@pytest.fixture
+def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The width of the terminal, which Rich's consoles look up when they are made."""
+    monkeypatch.setenv("COLUMNS", str(request.param))
+    forget_consoles()
+    yield
+    forget_consoles()
+
+
+def forget_consoles() -> None:
+    for value in vars(output).values():
+        getattr(value, "cache_clear", lambda: None)()
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "width"),
+    [(one, one.width) for one in SNAPSHOTS],
+    ids=[one.file for one in SNAPSHOTS],
+    indirect=["width"],
+)
+def test_the_output_is_the_golden_one(
+    snapshot: Snapshot, width: None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        COMMAND.main(shlex.split(snapshot.command), prog_name="ppbench")
+    text, told = capsys.readouterr()
+    assert ended.value.code == snapshot.exit_code, told
+    if snapshot.written:
+        text = (folder / snapshot.written).read_bytes().decode()
+    compare(snapshot.file, steady(text), snapshot.command)
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.usefixtures("folder")
+def test_the_file_is_the_golden_one(file: str) -> None:
+    compare(file, steady(FILES[file]()), "run.write_run")
+
+
+def test_no_snapshot_is_left_over() -> None:
+    """A file without its test would protect nothing."""
+    files = {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*") if path.is_file()}
+    kept = {file for file in files if not file.startswith("runs/") and file != "README.md"}
+    known = {one.file for one in SNAPSHOTS}
+    assert len(known) == len(SNAPSHOTS), "two snapshots have one file"
+    assert kept - known - set(FILES) == set()
+
+
+def compare(file: str, text: str, what: str) -> None:
+    """Hold a text against its snapshot, or record it where that was asked for."""
+    path = GOLDEN / file
+    if os.environ.get(RECORD):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+        return
+    assert path.is_file(), f"there is no snapshot {path}: record it with {RECORD}=1"
+    golden = path.read_bytes().decode()
+    if text != golden:
+        lines = difflib.unified_diff(
+            golden.splitlines(), text.splitlines(), f"tests/golden/{file}", f"ppbench {what}", lineterm=""
+        )
+        again = f"{RECORD}=1 python -m pytest tests/test_golden.py"
+        pytest.fail("\n".join([*lines, f"If this is meant, record the snapshots again: {again}"]), pytrace=False)
+
+
+FLOAT = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e[-+]?\d+)?(?![\w.])")
+TOLD = (
+    (re.compile(r"about \d+:\d\d:\d\d"), "about <time>"),
+    (re.compile(r'"minutes": [\d.e-]+'), '"minutes": <minutes>'),
+    (re.compile(r'"seconds": [\d.e-]+'), '"seconds": <seconds>'),
+    (re.compile(r'"started": "[^"]*"'), '"started": <time>'),
+    (re.compile(r'"platform": "[^"]*"'), '"platform": <platform>'),
+    (re.compile(r'"device": "cpu, [^"]*"'), '"device": <device>'),
+    (re.compile(r'"command": "[^"]*"'), '"command": <command>'),
+    (re.compile(r'"git_commit": (?:null|"[^"]*")'), '"git_commit": <commit>'),
+    (re.compile(r'("(?:versions|made_with)": )\{[^}]*\}'), r"\1<versions>"),
+    (re.compile(r'"bytes": \d+, "sha256": "\w+"'), '"bytes": <bytes>, "sha256": <hash>'),
+    (re.compile(r'("images/[^"]*|"(?:a/)?\w+\.png": \{.*), "sha256": "\w+"'), r'\1, "sha256": <hash>'),
+    (re.compile(r'("gigabytes|"bytes)": [\d.e-]+'), r'\1": <size>'),
+    (re.compile(r"\d[\d.]* kB|\d+ bytes"), "<size>"),
+)
+
+
+def steady(text: str) -> str:
+    """The text without what is another on another machine or day.
+
+    - Floats of more than nine digits: rounded to nine, as the last ones depend on the order in which a CPU adds.
+    - Times, the platform, the command, the commit and the versions in what is recorded of how a file was made.
+    - Sizes and hashes of images that were written: they depend on the version of zlib.
+    """
+    for pattern, replacement in TOLD:
+        text = pattern.sub(replacement, text)
+    return FLOAT.sub(_rounded, text)
+
+
+def _rounded(found: re.Match[str]) -> str:
+    number = found.group()
+    if len(re.sub(r"e.*|\D", "", number).lstrip("0")) <= 9:
+        return number
+    return f"{float(number) if abs(float(number)) > 1e-12 else 0.0:.9g}"
