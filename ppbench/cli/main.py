@@ -56,12 +56,11 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich help would take three times as long to appear
     help="How robust is an image classifier to corrupted images?",
     epilog="Exit codes: 0 done, 1 failure, or a regression found by check, 2 usage, 3 data or weights, "
-    "4 not comparable, 70 a mistake in ppbench, 130 interrupted.",
+    "4 not comparable, 70 internal error in ppbench, 130 interrupted.",
 )
 app.command("eval", cls=Launchable)(evaluate)
 app.command("corrupt", cls=Checked)(corrupt)

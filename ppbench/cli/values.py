@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from typer.core import TyperCommand
-
+from ppbench.cli.help import Helpful
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.launch import check_environment
 
@@ -31,7 +30,7 @@ LONGEST_NAME, LONGEST_PATH = 255, 4096
 """Bytes that file systems allow."""
 
 
-class Checked(TyperCommand):
+class Checked(Helpful):
     """A command whose options are numbers in bounds and paths that a file system can have."""
 
     def invoke(self, ctx: Any) -> Any:

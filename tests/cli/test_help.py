@@ -1,0 +1,89 @@
+"""What ``--help`` shows: groups, the most used options first, examples that the commands take."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ppbench.cli.help import GROUPS, MOST_USED, OTHER, PAGES, Page, group_of
+from ppbench.cli.main import app
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def options_of(name: str) -> set[str]:
+    return {option for parameter in COMMANDS[name].params for option in parameter.opts if option.startswith("--")}
+
+
+def test_every_command_has_a_page() -> None:
+    assert set(PAGES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_in_a_group(name: str) -> None:
+    groups = {parameter.name: group_of(parameter, PAGES[name]) for parameter in COMMANDS[name].params}
+    assert OTHER not in groups.values(), groups
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_a_page_names_are_options_of_the_command(name: str) -> None:
+    page = PAGES[name]
+    named = {*page.first, *(option for group in page.groups.values() for option in group)}
+    assert named <= options_of(name)
+    assert len(page.first) <= 5
+
+
+def test_the_groups_of_all_commands_have_no_option_that_is_gone() -> None:
+    named = {option for group in GROUPS.values() for option in group}
+    assert named <= {option for name in COMMANDS for option in options_of(name)}
+
+
+@pytest.mark.parametrize("line", [line for page in PAGES.values() for line in page.examples])
+def test_the_examples_are_command_lines_that_parse(line: str) -> None:
+    program, name, *arguments = shlex.split(line)
+    assert program == "ppbench"
+    COMMANDS[name].make_context(name, arguments)  # raises where an option or a value is not allowed
+    assert len(line) <= 78
+
+
+def test_the_most_used_come_first_and_the_examples_last() -> None:
+    shown = CliRunner().invoke(app, ["eval", "--help"]).stdout
+    headings = [line.removesuffix(":") for line in shown.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == [MOST_USED, *(name for name in GROUPS), OTHER, "Examples"]
+    first = [line.split()[0] for line in shown[shown.index(MOST_USED) :].splitlines() if line.startswith("  -")][:5]
+    assert first == ["-m,", "--dataset", "--data", "--limit", "-o,"]
+
+
+def test_types_and_defaults_are_written_plainly() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["corrupt", "--help"]).stdout.split())
+    assert "--severities TEXT" in shown
+    assert "[default: c15]" in shown
+    assert "<" not in shown.replace("<corruption>/<severity>/<same relative path>", "")
+
+
+def test_an_unlisted_option_is_shown_under_other() -> None:
+    class Unlisted:
+        param_type_name = "option"
+        opts = ("--unheard-of",)
+
+    assert group_of(Unlisted(), Page()) == OTHER
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("ppbench ev", "eval"), ("ppbench show --format mark", "markdown")],
+    ids=["command", "value"],
+)
+def test_the_shell_completes(words: str, expected: str) -> None:
+    environment = os.environ | {"_PPBENCH_COMPLETE": "complete_bash", "COMP_WORDS": words}
+    environment["COMP_CWORD"] = str(len(words.split()) - 1)
+    code = "import sys; sys.argv = ['ppbench']; from ppbench.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [expected]
