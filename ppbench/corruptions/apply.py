@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions.catalog import CORRUPTIONS
@@ -17,6 +16,7 @@ from ppbench.corruptions.keys import key, pixels_id
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES, recipe_for_size
 from ppbench.corruptions.scale import Scale, ScaledDraws, scale_for, scaled_constants
+from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
 from ppbench.vocabulary import SEVERITIES
 
@@ -32,13 +32,13 @@ _SHAPES = (
     "(N, H, W) need `[..., None]`."
 )
 
-ANY = TypeVar("ANY", Tensor, NDArray[np.uint8])
+_Images = TypeVar("_Images", Tensor, Pixels)
 
 
 def corrupt(
-    images: ANY, name: str, severity: int, *, recipe: str | None = None, seed: int = 0,
+    images: _Images, name: str, severity: int, *, recipe: str | None = None, seed: int = 0,
     ids: Sequence[str] | None = None, draws: Mapping[str, Any] | None = None, scale: Scale = 1,
-) -> ANY:  # fmt: skip
+) -> _Images:  # fmt: skip
     """Corrupt images.
 
     The result is a pure function of the pixels and of (seed, name, severity, recipe, id): how images are put into
@@ -121,7 +121,7 @@ def _given(draws: Mapping[str, Any], batch: Tensor) -> dict[str, Tensor]:
     return given
 
 
-def _to_batch(images: Tensor | NDArray[np.uint8]) -> Tensor:
+def _to_batch(images: Tensor | Pixels) -> Tensor:
     """The images as a contiguous ``(N, H, W, C)`` tensor, the order of files and of networks in channels_last."""
     if not isinstance(images, Tensor | np.ndarray):
         raise UsageError(f"images of type {type(images).__name__}", "Give `numpy.asarray(image)` or a torch tensor.")
@@ -144,7 +144,7 @@ def _to_batch(images: Tensor | NDArray[np.uint8]) -> Tensor:
     return batch.contiguous()
 
 
-def _like(images: ANY, batch: Tensor) -> ANY:
+def _like(images: _Images, batch: Tensor) -> _Images:
     """``batch`` in the form of ``images``."""
     if isinstance(images, Tensor):
         nchw = batch.permute(0, 3, 1, 2)

@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ppbench.corruptions.recipes import RECIPES, recipe_for_size
 from ppbench.corruptions.reference import corrupt_image, engine_version
+from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
 from ppbench.registry import Registry
-
-Pixels = NDArray[np.uint8]
 
 ENGINE = "ppbench corruptions 1"
 """Name and version of the engine, for records; the version is raised whenever a pixel of any corruption changes."""

@@ -6,20 +6,15 @@ where that decides what is truncated in more than a few pixels.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
+from ppbench.corruptions.disks import Disk, disk_of
 from ppbench.corruptions.filters import (
-    Doubles,
-    Floats,
-    Indices,
     clipped_zoom,
     gaussian_weights,
     margins,
@@ -31,52 +26,11 @@ from ppbench.corruptions.filters import (
 )
 from ppbench.corruptions.kernels import blur as kernels
 from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.levels import FRACTIONS, Ties, ties_of, to_levels
 from ppbench.corruptions.random import MASK, Draws
 from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.types import Doubles, Floats, Indices
 from ppbench.errors import UsageError
-
-
-class Ties(NamedTuple):
-    """What becomes of sums that are whole levels but for rounding, as they are in flat areas such as a white sky.
-
-    Truncation makes such rounding visible, over the whole area; so it is decided by the reference's arithmetic.
-    """
-
-    flat: NDArray[np.uint8]
-    """``(256,)``: what the reference makes of an area flat at each of the levels; one level less, or the same."""
-    close: float
-    """How near a whole level, in levels, a sum counts as on it."""
-
-
-_CLOSE: dict[type, float] = {np.float32: 2e-4, np.float64: 2e-12}
-"""Sums were found to err by up to 7.5e-5 and 1.1e-13, measured against longer numbers over all recipes and severities,
-on noise and on flat, striped and speckled images. By chance 0.04 % of values are as near to a level as the first."""
-
-
-def ties(flat: NDArray[np.floating], dtype: type) -> Ties:
-    """Ties of a filter.
-
-    Args:
-        flat: ``(256,)``: what the reference's arithmetic makes of areas flat at 0 to 255, in levels, not yet truncated.
-        dtype: What sums are computed in here.
-    """
-    close = _CLOSE[dtype]
-    below = np.arange(256)
-    whole = np.round(flat).astype(np.int64)
-    is_below = (np.abs(flat - whole) < close) & (flat < whole)
-    below[whole[is_below]] -= 1
-    return Ties(below.astype(np.uint8), close)
-
-
-def to_levels(x: Tensor, ties: Ties) -> Tensor:
-    """Truncate grey levels, float of any shape, to uint8; they are clipped to 0..255."""
-    x = x.clamp(0, 255)
-    whole = (x + 0.5).int()
-    flat = torch.from_numpy(ties.flat).to(x.device)
-    return torch.where((x - whole).abs() < ties.close, flat[whole], x.to(torch.uint8))
-
-
-_LEVELS = np.arange(256) / 255
 
 
 def gaussian_blur(images: Tensor, k: c.Gaussian, recipe: Recipe, draws: Draws) -> Tensor:
@@ -114,91 +68,23 @@ def _torch(array: Floats | Doubles) -> torch.dtype:
 def _gaussian_ties(sigma: float, dtype: type) -> Ties:
     """By the reference's arithmetic: scipy's, float64, the centre first and then pairs from the outside in."""
     weights = gaussian_weights(sigma, 4)
-    flat = _LEVELS
+    flat = FRACTIONS
     for _ in ("down", "across"):
         total = flat * weights[0]
         for weight in weights[:0:-1]:
             total = total + (flat + flat) * weight
         flat = total
-    return ties(np.clip(flat, 0, 1) * 255, dtype)
+    return ties_of(np.clip(flat, 0, 1) * 255, dtype)
 
 
 def defocus_blur(images: Tensor, k: c.Defocus, recipe: Recipe, draws: Draws) -> Tensor:
     """A disk with softened rim; beyond the border the image is mirrored, the edge's pixel not repeated.
 
-    Strong severities brighten by a percent, see `disk_kernel`.
+    Strong severities brighten by a percent, see `ppbench.corruptions.disks.disk_kernel`.
     """
     disk = disk_of(k.radius, k.alias_sigma)
     rows, columns = (margins(side, len(disk.kernel) // 2, "mirror") for side in images.shape[1:3])
     return blur_disk(images, disk, rows, columns)
-
-
-class Disk(NamedTuple):
-    """A disk to blur with: as a kernel, and for running sums with each column of the kernel as a sum of boxes."""
-
-    kernel: Floats | Doubles
-    """``(2 r + 1, 2 r + 1)``. float64, like the weights, where float32 cannot tell which sums are whole."""
-    first: Indices
-    """``(r + 2,)``: columns k and -k have the boxes from ``first[k]`` to ``first[k + 1]``."""
-    reaches: Indices
-    """Where each box ends: so many pixels above and below the centre."""
-    weights: Floats | Doubles
-    """What is in each box."""
-    ties: Ties
-
-
-@lru_cache(maxsize=64)
-def disk_of(radius: float, alias_sigma: float) -> Disk:
-    """Everything `blur_disk` needs to know of a disk."""
-    kernel = _cropped(disk_kernel(radius, alias_sigma).astype(np.float64))
-    half = len(kernel) // 2
-    steps = -np.diff(kernel[half:, half:].T, axis=1, append=0)
-    # Of the recipes' disks, those left out are float32's rounding and corners too faint to be seen: 1e-5 of a level.
-    is_step = np.abs(steps) > 1e-7 * kernel.max()
-    first = np.concatenate([[0], np.cumsum(is_step.sum(axis=1))])
-    # With a rim so faint, sums are all but multiples of 1 / n, and float32 takes them for the whole levels among these.
-    # Of the recipes' disks one has such a rim, of 4e-6; the next faintest is 0.04.
-    dtype: type = np.float64 if 0 < kernel[half].min() < 1e-4 * kernel.max() else np.float32
-    flat = np.minimum(_LEVELS * math.fsum(kernel.ravel()), 1) * 255
-    reaches, weights = np.nonzero(is_step)[1], steps[is_step].astype(dtype)
-    return Disk(kernel.astype(dtype), first, reaches, weights, ties(flat, dtype))
-
-
-def disk_kernel(radius: float, alias_sigma: float) -> Floats:
-    """A flat disk smoothed by a small Gaussian, float32.
-
-    It is not normalised after the smoothing, and smoothed with the kernel's own border mirrored: where the disk
-    touches the border its sum exceeds 1, up to 1.013. In flat areas float32's rounding is seen, hence every operation
-    is as OpenCV's, which fuses multiplications with additions.
-    """
-    half = 8 if radius <= 8 else int(radius)
-    across = np.arange(-half, half + 1)
-    disk = (across**2 + across[:, None] ** 2 <= radius**2).astype(np.float32)
-    disk /= disk.sum()
-    reach = 1 if radius <= 8 else 2
-    weights = np.array([math.exp(-(x**2) / (2 * alias_sigma**2)) for x in range(reach + 1)])
-    weights = (weights / (weights[0] + 2 * weights[1:].sum())).astype(np.float32)
-    centre_last, centre_first = range(reach, -1, -1), range(reach + 1)
-    return _soften(_soften(disk, weights, centre_last).T, weights, centre_first).T.copy()
-
-
-def _soften(image: Floats, weights: Floats, order: range) -> Floats:
-    """Correlate lines with symmetric weights, adding the taps at the distances in ``order``."""
-    side, reach = image.shape[1], weights.size - 1
-    padded = np.pad(image, ((0, 0), (reach, reach)), mode="reflect")
-    total = np.zeros_like(image)
-    for k in order:
-        left, right = padded[:, reach - k :][:, :side], padded[:, reach + k :][:, :side]
-        taps = left + right if k else left
-        total = (taps.astype(np.float64) * weights[k] + total).astype(np.float32)  # one rounding: a fused operation
-    return total
-
-
-def _cropped(kernel: Doubles) -> Doubles:
-    """Without margins that are nothing: of the recipes' disks, under 2e-11 of the largest value, else over 5e-8."""
-    half = len(kernel) // 2
-    reach = int(np.abs(np.argwhere(kernel > 1e-9 * kernel.max()) - half).max())
-    return kernel[half - reach : half + reach + 1, half - reach : half + reach + 1]
 
 
 @on_cpu(kernels.blur_disk)
@@ -307,7 +193,7 @@ _NO_TIES = Ties(np.arange(256, dtype=np.uint8), 0.0)
 def _trail_ties(radius: int, sigma: float) -> Ties:
     """By the package's arithmetic: float64, one tap after the other."""
     taps = trail_weights(radius, sigma)[:, None] * np.arange(256)
-    return ties(np.clip(np.cumsum(taps, axis=0)[-1], 0, 255), np.float64)
+    return ties_of(np.clip(np.cumsum(taps, axis=0)[-1], 0, 255), np.float64)
 
 
 @on_cpu(kernels.trail_levels)
@@ -327,11 +213,11 @@ def zoom_blur(images: Tensor, k: c.Zoom, recipe: Recipe, draws: Draws) -> Tensor
 @lru_cache(maxsize=64)
 def _zoom_ties(layers: int) -> Ties:
     """By the reference's arithmetic: float32, one layer after the other."""
-    x = _LEVELS.astype(np.float32)
+    x = FRACTIONS.astype(np.float32)
     total = np.zeros_like(x)
     for _ in range(layers):
         total += x
-    return ties(np.clip((x + total) / np.float32(layers + 1), 0, 1) * np.float32(255), np.float32)
+    return ties_of(np.clip((x + total) / np.float32(layers + 1), 0, 1) * np.float32(255), np.float32)
 
 
 @on_cpu(kernels.mean_of_zooms)

@@ -10,15 +10,15 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
 from ppbench.corruptions.kernels import colour as kernels
 from ppbench.corruptions.kernels import on_cpu
-from ppbench.corruptions.precision import divide
+from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.types import Doubles
 
 
 def brightness(images: Tensor, k: c.Brightness, recipe: Recipe, draws: Draws) -> Tensor:
@@ -126,6 +126,6 @@ def _means(images: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _flat_means(count: int) -> NDArray[np.float64]:
+def _flat_means(count: int) -> Doubles:
     """Mean of ``count`` equal fractions v/255, for each v, added up one after another as numpy does it."""
     return np.broadcast_to(np.arange(256) / 255, (count, 256)).mean(axis=0)

@@ -20,8 +20,7 @@ from ppbench.corruptions.kernels import digital as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
-
-Indices = NDArray[np.int64]
+from ppbench.corruptions.types import Indices
 
 
 def pixelate(images: Tensor, k: c.Pixelate, recipe: Recipe, draws: Draws) -> Tensor:

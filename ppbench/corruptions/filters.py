@@ -11,15 +11,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions.kernels import filters as kernels
 from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.types import Doubles, Floats, Indices
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Indices = NDArray[np.int64]
 Mode = Literal["nearest", "reflect", "mirror"]
 """What stands beyond the border, in scipy's words: the edge pixel, or the image mirrored, which repeats the edge pixel
 ("reflect") or does not ("mirror")."""

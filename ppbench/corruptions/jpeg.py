@@ -23,6 +23,7 @@ from ppbench.corruptions.kernels import jpeg as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.types import Pixels
 
 BLOCK = 8
 
@@ -71,10 +72,10 @@ def jpeg_compression(images: Tensor, k: c.Jpeg, recipe: Recipe, draws: Draws) ->
 _AT_ONCE = 2**25
 """Channel values worked on at once on GPUs, where each takes some 40 bytes."""
 
-ANY = TypeVar("ANY", Tensor, NDArray[np.uint8])
+_Images = TypeVar("_Images", Tensor, Pixels)
 
 
-def saved(images: ANY, quality: int) -> ANY:
+def saved(images: _Images, quality: int) -> _Images:
     """Images as JPEG files of this quality would keep them.
 
     Args:

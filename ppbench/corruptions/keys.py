@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ppbench.corruptions.types import Pixels
 
 
 def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
@@ -22,7 +23,7 @@ def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
-def pixels_id(image: NDArray[np.uint8]) -> str:
+def pixels_id(image: Pixels) -> str:
     """Return an id made of an image's pixels and shape: for images that have no name.
 
     Args:

@@ -20,6 +20,7 @@ from ppbench.corruptions.kernels import noise as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import MASK, Draws
 from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
 
 
@@ -75,7 +76,7 @@ class _Poisson(NamedTuple):
     """``(256, n)``: the count is above k where the word is not below entry k."""
     guide: NDArray[np.uint16]
     """``(256, 512)``: for the upper 9 bits of the word, the count that a search begins with."""
-    levels: NDArray[np.uint8]
+    levels: Pixels
     """``(n + 1,)``: what a count looks like."""
 
 
@@ -96,7 +97,7 @@ def _poisson(white: int) -> _Poisson:
 
 @on_cpu(kernels.detect)
 def detect(
-    images: Tensor, words: Tensor, thresholds: NDArray[np.uint32], guide: NDArray[np.uint16], levels: NDArray[np.uint8]
+    images: Tensor, words: Tensor, thresholds: NDArray[np.uint32], guide: NDArray[np.uint16], levels: Pixels
 ) -> Tensor:
     """Levels of Poisson counts with the images' values as rates: the least count whose threshold is above the word."""
     table = _table(thresholds.astype(np.int64), images)

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ppbench.corruptions.keys import key
+from ppbench.corruptions.types import Pixels
 from ppbench.vocabulary import FAMILY_OF
 
 SMALLEST = 32
@@ -32,9 +32,7 @@ def engine_version() -> str:
     return f"imagecorruptions-imaug {version('imagecorruptions-imaug')}"
 
 
-def corrupt_image(
-    image: NDArray[np.uint8], corruption: str, severity: int, *, seed: int, image_id: str
-) -> NDArray[np.uint8]:
+def corrupt_image(image: Pixels, corruption: str, severity: int, *, seed: int, image_id: str) -> Pixels:
     """Corrupt one image; the result depends on the arguments alone, and no global state is left changed.
 
     Images smaller than 32 px are put in the middle of a canvas of 32 px that repeats their border, corrupted, and cut
@@ -61,7 +59,7 @@ def corrupt_image(
     return _to_grey(corrupted, corruption) if channels == 1 else corrupted
 
 
-def _call_package(image: NDArray[np.uint8], corruption: str, severity: int, seed: int) -> NDArray[np.uint8]:
+def _call_package(image: Pixels, corruption: str, severity: int, seed: int) -> Pixels:
     from imagecorruptions import corrupt
 
     own = {"seed": seed} if corruption in _OWN_GENERATOR else {}
@@ -81,7 +79,7 @@ def _global_generator(seed: int) -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002
 
 
-def _to_grey(image: NDArray[np.uint8], corruption: str) -> NDArray[np.uint8]:
+def _to_grey(image: Pixels, corruption: str) -> Pixels:
     if FAMILY_OF[corruption] == "noise" or corruption == "speckle_noise":
         return image[..., :1]
     return ((image @ _LUMA + 500) // 1000).astype(np.uint8)[..., None]

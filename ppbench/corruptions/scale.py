@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
 from ppbench.corruptions.filters import resample
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.types import Floats, Indices
 from ppbench.errors import UsageError
 
 Scale = float | Literal["auto"]
@@ -97,7 +97,7 @@ def enlarged(x: Tensor, height: int, width: int, scale: float) -> Tensor:
     return resample(x.float().contiguous(), *_places(x.shape[1], height, scale), *_places(x.shape[2], width, scale))
 
 
-def _places(size: int, side: int, scale: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _places(size: int, side: int, scale: float) -> tuple[Indices, Floats]:
     """Where each pixel lies among fewer: the one before, and how far on towards the next."""
     place = np.clip((np.arange(side) + 0.5) / scale - 0.5, 0, size - 1)
     before = np.minimum(place.astype(np.int64), size - 2)

@@ -16,13 +16,14 @@ from torch import Tensor
 
 from ppbench.corruptions import constants as c
 from ppbench.corruptions.colour import luma
-from ppbench.corruptions.filters import Doubles, Floats, Mode, gaussian_weights, margins, smooth
+from ppbench.corruptions.filters import Mode, gaussian_weights, margins, smooth
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import spatter as kernels
-from ppbench.corruptions.precision import divide
+from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.scale import coarse, enlarged
+from ppbench.corruptions.types import Doubles, Floats
 
 WATER = np.array([175, 238, 238], np.float32) / np.float32(255)
 MUD = np.array([63, 42, 20]) / 255

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions.kernels.weather import cubic
 from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.types import Doubles, Indices, Pixels
 from ppbench.errors import DataError
 
 FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")
@@ -93,11 +93,11 @@ def _all(forms: tuple[_Form, ...], device: torch.device) -> Textures:
 
 
 @lru_cache(maxsize=6)
-def _resize_and_keep(number: int, form: _Form) -> NDArray[np.uint8]:
+def _resize_and_keep(number: int, form: _Form) -> Pixels:
     return _resize(number, form)
 
 
-def _resize(number: int, form: _Form) -> NDArray[np.uint8]:
+def _resize(number: int, form: _Form) -> Pixels:
     import cv2
 
     picture = _pictures()[number]
@@ -106,7 +106,7 @@ def _resize(number: int, form: _Form) -> NDArray[np.uint8]:
     return cv2.resize(picture, None, fx=form.factor, fy=form.factor)  # type: ignore[return-value]
 
 
-def enlarge_cubic(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def enlarge_cubic(picture: Pixels, height: int, width: int) -> Pixels:
     """Resize by cubic interpolation, as OpenCV defines it: a = -0.75, pixel centres aligned, edges repeated.
 
     OpenCV itself rounds intermediate results, and differently on each kind of processor: up to 6 % of the values of a
@@ -120,7 +120,7 @@ def enlarge_cubic(picture: NDArray[np.uint8], height: int, width: int) -> NDArra
     return cubic(picture, *_cubic_taps(picture.shape[0], height), *_cubic_taps(picture.shape[1], width))
 
 
-def _cubic_taps(size: int, wanted: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _cubic_taps(size: int, wanted: int) -> tuple[Indices, Doubles]:
     """For each of ``wanted`` places: the four pixels it is made of and their weights, both ``(wanted, 4)``."""
     centre = (np.arange(wanted) + 0.5) * size / wanted - 0.5
     first = np.floor(centre).astype(np.int64)
@@ -133,7 +133,7 @@ def _cubic_taps(size: int, wanted: int) -> tuple[NDArray[np.int64], NDArray[np.f
 
 
 @lru_cache(maxsize=1)
-def _pictures() -> tuple[NDArray[np.uint8], ...]:
+def _pictures() -> tuple[Pixels, ...]:
     """All six, ``(h, w, 3)`` uint8 RGB; what is transparent in them counts as opaque."""
     # The package's folder is found without importing the package, which takes seconds.
     package = find_spec("imagecorruptions")
@@ -143,7 +143,7 @@ def _pictures() -> tuple[NDArray[np.uint8], ...]:
     return tuple(_read(Path(folders[0]) / "frost" / name) for name in FILES)
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
+def _read(path: Path) -> Pixels:
     import cv2
 
     picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.is_file() else None

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
@@ -18,11 +17,12 @@ from ppbench.corruptions.colour import luma
 from ppbench.corruptions.filters import motion_filter, resample, zoomed_axis
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import weather as kernels
-from ppbench.corruptions.precision import divide
+from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.scale import coarse, enlarged
 from ppbench.corruptions.textures import frost_sizes, frost_textures
+from ppbench.corruptions.types import Floats
 
 
 def fog(images: Tensor, k: c.Fog, recipe: Recipe, draws: Draws) -> Tensor:
@@ -39,7 +39,7 @@ def cloud_side(height: int, width: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def _amplitudes(side: int, decay: float) -> NDArray[np.float32]:
+def _amplitudes(side: int, decay: float) -> Floats:
     """By what the draws are multiplied, from the coarsest scale to the finest.
 
     Source: the scripts draw within 100 at first and multiply by 100 once more; both fall by ``decay``.
@@ -49,7 +49,7 @@ def _amplitudes(side: int, decay: float) -> NDArray[np.float32]:
 
 
 @on_cpu(kernels.cloud)
-def cloud(draws: Tensor, amplitudes: NDArray[np.float32], height: int, width: int) -> Tensor:
+def cloud(draws: Tensor, amplitudes: Floats, height: int, width: int) -> Tensor:
     """A fractal cloud by the diamond-square method, on a torus, scaled to 0..1 over the whole of it.
 
     Args:

@@ -1,11 +1,9 @@
-"""The blurs' quirks: how ties fall, kernels that are not normalised, copies that are no swaps, one-sided trails."""
+"""The blurs' quirks: how ties fall, copies that are no swaps, one-sided trails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,47 +11,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ppbench.corruptions import blur
-from ppbench.corruptions import constants as c
 from ppbench.corruptions.apply import corrupt
-from ppbench.corruptions.blur import Ties, disk_kernel, shuffle, to_levels
+from ppbench.corruptions.blur import shuffle
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.kernels import disabled
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.errors import UsageError
 from tests.corruptions.fidelity import measure
+from tests.corruptions.flat import FLAT, LEVELS, assert_flat_levels, cells
 from tests.trees import photographs
-
-LEVELS = np.arange(256, dtype=np.uint8)
-FLAT = np.broadcast_to(LEVELS[:, None, None, None], (256, 8, 9, 1)).copy()
-"""A flat image of each level."""
-
-
-def cells(name: str) -> Iterator[tuple[str, int]]:
-    """Recipes and severities with constants of their own."""
-    seen = set()
-    for recipe in RECIPES:
-        for severity in range(1, 6):
-            k = (constants(recipe, name, severity), RECIPES.get(recipe).is_package)
-            if k not in seen:
-                seen.add(k)
-                yield recipe, severity
-
-
-def assert_flat_levels(name: str, recipe: str, severity: int, expected: NDArray[np.floating], **draws: object) -> None:
-    """Flat images become what is expected after truncation, by the kernels and by the tensor code."""
-    for how in (nullcontext, disabled):
-        with how():
-            got = corrupt(FLAT, name, severity, recipe=recipe, draws=draws)
-        assert np.array_equal(got[:, 4, 4, 0], np.floor(expected)), (recipe, severity)
-        assert (got == got[:, :1, :1]).all(), (recipe, severity)
-
-
-def test_what_is_nearly_whole_goes_where_the_reference_takes_it() -> None:
-    flat = LEVELS.copy()
-    flat[7] = 6
-    x = torch.tensor([6.9999, 7, 7.0001, 6.99, 7.01, 7.99995, 8.00005, -1, 255.00001, 300])
-    assert to_levels(x, Ties(flat, 2e-4)).tolist() == [6, 6, 6, 6, 7, 8, 8, 0, 255, 255]
-    assert to_levels(x, Ties(flat, 0)).tolist() == [6, 7, 7, 6, 7, 7, 8, 0, 255, 255]
 
 
 def test_flat_areas_after_a_gaussian_are_as_scipy_rounds_them() -> None:
@@ -61,48 +27,6 @@ def test_flat_areas_after_a_gaussian_are_as_scipy_rounds_them() -> None:
         sigma = constants(recipe, "gaussian_blur", severity).sigma
         flat = ndimage.gaussian_filter(FLAT / 255, (0, sigma, sigma, 0), mode="nearest")[:, 4, 4, 0]
         assert_flat_levels("gaussian_blur", recipe, severity, np.clip(flat, 0, 1) * 255)
-
-
-def opencv_disk(k: c.Defocus) -> NDArray[np.float32]:
-    half = 8 if k.radius <= 8 else int(k.radius)
-    x, y = np.meshgrid(np.arange(-half, half + 1), np.arange(-half, half + 1))
-    disk = (x**2 + y**2 <= k.radius**2).astype(np.float32)
-    side = 3 if k.radius <= 8 else 5
-    return cv2.GaussianBlur(disk / disk.sum(), (side, side), k.alias_sigma)
-
-
-def test_the_disk_is_opencvs_to_the_last_bit() -> None:
-    """To a few last bits where its sum is far from 1, so that none of them decides what flat areas become."""
-    for recipe, severity in cells("defocus_blur"):
-        k = constants(recipe, "defocus_blur", severity)
-        got, expected = disk_kernel(k.radius, k.alias_sigma), opencv_disk(k)
-        if k.radius <= 8:
-            assert np.array_equal(got, expected), k
-        else:
-            assert np.abs(got - expected).max() < 1e-9, k
-
-
-@pytest.mark.parametrize(("radius", "total"), [(7, 1.002859), (8, 1.012975), (10, 1.010786), (12, 1.007753)])
-def test_a_disk_that_touches_its_border_brightens(radius: float, total: float) -> None:
-    assert abs(disk_kernel(radius, 0.5).sum(dtype=float) - total) < 1e-6
-
-
-def test_flat_areas_out_of_focus_are_as_opencv_rounds_them() -> None:
-    for recipe, severity in cells("defocus_blur"):
-        kernel = opencv_disk(constants(recipe, "defocus_blur", severity))
-        flat = [cv2.filter2D(np.full((30, 30), level / 255), -1, kernel)[15, 15] for level in range(256)]
-        assert_flat_levels("defocus_blur", recipe, severity, np.clip(flat, 0, 1) * 255)
-
-
-def test_defocus_is_opencvs_filter_where_a_third_of_a_percent_and_more_are_ties() -> None:
-    """Disks without a rim, or with a faint one: sums are multiples of 1 / n of a level."""
-    image = np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8)
-    for recipe, severity in cells("defocus_blur"):
-        k = constants(recipe, "defocus_blur", severity)
-        if k.alias_sigma < 0.3:
-            expected = cv2.filter2D(image / 255, -1, opencv_disk(k))
-            got = corrupt(image, "defocus_blur", severity, recipe=recipe)
-            assert (got != np.floor(np.clip(expected, 0, 1) * 255)).mean() < 2e-4, k
 
 
 @pytest.mark.parametrize("recipe", ["imagenet-c", "cifar-c"])

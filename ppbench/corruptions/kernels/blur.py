@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.corruptions.disks import Disk
 from ppbench.corruptions.filters import zoomed_axis
 from ppbench.corruptions.kernels import compiled, inlined
 from ppbench.corruptions.kernels.filters import (
-    Doubles,
-    Floats,
-    Indices,
     add_four,
     add_line,
     add_two,
@@ -25,13 +23,10 @@ from ppbench.corruptions.kernels.filters import (
     smooth_down,
     start,
 )
-
-if TYPE_CHECKING:
-    from ppbench.corruptions.blur import Disk, Ties
+from ppbench.corruptions.levels import Ties
+from ppbench.corruptions.types import Doubles, Floats, Indices, Pixels
 
 u8, u32, u64, i16, i32, f32 = np.uint8, np.uint32, np.uint64, np.int16, np.int32, np.float32
-
-Pixels = NDArray[np.uint8]
 
 
 @inlined
@@ -43,7 +38,7 @@ def to_floats(line: Any, out: Any) -> None:
 
 @inlined
 def to_levels(line: Any, flat: Any, close: Any, near: Any, out: Any) -> None:
-    """See `ppbench.corruptions.blur.to_levels`; ``near``, of 8 bytes or a multiple, is for notes.
+    """See `ppbench.corruptions.levels.to_levels`; ``near``, of 8 bytes or a multiple, is for notes.
 
     Few values are near a whole level, so looking these up one by one costs less than a gather for all.
     """

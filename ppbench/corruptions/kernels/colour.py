@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.types import Pixels
 
 u8, i32, f64 = np.uint8, np.int32, np.float64
 
-Pixels = NDArray[np.uint8]
 
 BLOCK = 512
 """Pixels taken apart into three lines at a time."""

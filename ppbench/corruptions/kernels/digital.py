@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.types import Floats, Indices, Pixels
 
 u8, u16, i32, f32 = np.uint8, np.uint16, np.int32, np.float32
-
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Indices = NDArray[np.int64]
 
 
 @compiled

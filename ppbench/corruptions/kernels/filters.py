@@ -9,15 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.types import Doubles, Floats, Indices
 
 f32, i64 = np.float32, np.int64
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 
 @inlined

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled
+from ppbench.corruptions.types import Floats, Pixels
 
 u8, u32, i32, i64, f32 = np.uint8, np.uint32, np.int32, np.int64, np.float32
-
-Pixels = NDArray[np.uint8]
 
 
 @compiled
@@ -22,7 +21,7 @@ def _add_noise(image: Any, noise: Any, std: Any, relative: bool, out: Any) -> No
         out[i] = u8(i32(min(max(y, f32(0)), f32(1)) * f32(255)))
 
 
-def add_noise(images: Pixels, noise: NDArray[np.float32], std: float, relative: bool) -> Pixels:
+def add_noise(images: Pixels, noise: Floats, std: float, relative: bool) -> Pixels:
     """Kernel of `ppbench.corruptions.noise.add_noise`."""
     out = np.empty_like(images)
     _add_noise(images.ravel(), noise.ravel(), np.float32(std), relative, out.ravel())

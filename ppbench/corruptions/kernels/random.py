@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.types import Floats
 
 u32, u64, i32, i64, f32 = np.uint32, np.uint64, np.int32, np.int64, np.float32
 
@@ -96,14 +97,14 @@ def words(keys: Keys, stream: int, count: int) -> NDArray[np.int32]:
     return np.ascontiguousarray(out[:, :count]).view(np.int32)
 
 
-def normal_quantile(bits: NDArray[np.int32]) -> NDArray[np.float32]:
+def normal_quantile(bits: NDArray[np.int32]) -> Floats:
     """Kernel of `ppbench.corruptions.random.normal_quantile`."""
     out = np.empty(bits.shape, np.float32)
     _to_normal(bits.view(np.uint32).ravel(), out.ravel())
     return out
 
 
-def uniform(bits: NDArray[np.int32], low: float, high: float) -> NDArray[np.float32]:
+def uniform(bits: NDArray[np.int32], low: float, high: float) -> Floats:
     """Kernel of `ppbench.corruptions.random.uniform`."""
     out = np.empty(bits.shape, np.float32)
     _to_uniform(bits.view(np.uint32).ravel(), np.float32(low), np.float32(high - low), out.ravel())

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled
+from ppbench.corruptions.types import Doubles, Floats, Pixels
 
 u8, u32, i32, f32, f64 = np.uint8, np.uint32, np.int32, np.float32, np.float64
-
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 @compiled
@@ -27,7 +24,7 @@ def _cover(image: Any, thickness: Any, colour: Any, out: Any) -> None:
         out[3 * i + 2] = u8(i32((f64(b / f32(255) * rest) + f64(m) * blue) * 255))
 
 
-def cover(images: Pixels, thickness: Floats, colour: NDArray[np.float64]) -> Pixels:
+def cover(images: Pixels, thickness: Floats, colour: Doubles) -> Pixels:
     """Kernel of `ppbench.corruptions.spatter.cover`."""
     out = np.empty_like(images)
     _cover(images.ravel(), thickness.ravel(), colour, out.ravel())

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.types import Doubles, Floats, Indices, Pixels
 
 u8, i32, i64, f32, f64 = np.uint8, np.int32, np.int64, np.float32, np.float64
 
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Indices = NDArray[np.int64]
 
 RED, GREEN, BLUE = (float(f32(weight)) for weight in (0.299, 0.587, 0.114))
 """Weights of luma (ITU-R 601), rounded to float32."""
@@ -258,9 +255,7 @@ def _cubic(picture: Any, rows: Any, down: Any, columns: Any, across: Any, lines:
             made[x] = u8(min(max(total[x], 0.0), 255.0))
 
 
-def cubic(
-    picture: Pixels, rows: Indices, down: NDArray[np.float64], columns: Indices, across: NDArray[np.float64]
-) -> Pixels:
+def cubic(picture: Pixels, rows: Indices, down: Doubles, columns: Indices, across: Doubles) -> Pixels:
     """Resize a picture ``(h, w, 3)`` by four pixels and weights for each new row and each new column.
 
     Sums are in float64 and rounded once, halves to even.
