@@ -164,7 +164,6 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 
 CIRCLES: list[list[str]] = [
-    ["ppbench.corruptions.blur", "ppbench.corruptions.kernels.blur"],
     [
         "ppbench.metrics.cell_errors",
         "ppbench.metrics.corruption_error",
