@@ -124,6 +124,7 @@ def corrupt(
 def _describe(job: Job, *, chosen: bool) -> str:
     """One line for people: what, how much, where to, how."""
     from ppbench.copies.sources import ImageArray
+    from ppbench.corruptions.backends import BACKENDS
     from ppbench.corruptions.recipes import recipe_for_size
     from ppbench.data.walk import describe_left_out
 
@@ -138,7 +139,7 @@ def _describe(job: Job, *, chosen: bool) -> str:
     middle = job.sizes[len(job.sizes) // 2]
     cut = f", cut to {settings.size} x {settings.size}" if settings.size else ""
     why = ""
-    if chosen and settings.backend == "ppbench":
+    if chosen and BACKENDS.get(settings.backend).only_recipe is None:
         by_size = recipe_for_size(*middle) == settings.recipe
         why = (
             f" (for images of {_size(middle)}{_range(job)})"

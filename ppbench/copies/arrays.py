@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from ppbench.copies.corruptor import Corruptor
 from ppbench.copies.records import Failure, Record, cannot_write
 from ppbench.copies.worker import Done, Work, cell_key, file_name, has_size
+from ppbench.corruptions.types import Pixels
 from ppbench.errors import DataError, UsageError
 from ppbench.parsing import parse_json
 from ppbench.pool import ordered_map
 from ppbench.vocabulary import Cell
-
-Pixels = NDArray[np.uint8]
 
 CHUNKS = "chunks"
 _CIFAR_ROW = 3 * 32 * 32

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ppbench.copies.settings import Settings
 from ppbench.corruptions.backends import BACKENDS
+from ppbench.corruptions.types import Pixels
 from ppbench.errors import PpbenchError
 from ppbench.vocabulary import CLEAN, Cell
-
-Pixels = NDArray[np.uint8]
 
 _SMALLER = "Take fewer images at a time, or fewer processes: `--batch-size 8 --workers 2`."
 
@@ -41,7 +37,7 @@ class Corruptor:
         settings, maker = self.settings, BACKENDS.get(self.settings.backend)
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:
-            with _one_thread() if settings.backend == "ppbench" else nullcontext():
+            with _one_thread() if maker.on_device else nullcontext():
                 if settings.scale is not None:  # which the engine alone has
                     from ppbench.corruptions.apply import corrupt
 

@@ -20,7 +20,7 @@ from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
 from ppbench.vocabulary import SEVERITIES
 
-SMALLEST = 8
+_SMALLEST = 8
 """Shortest side of an image, in pixels."""
 
 _CHUNK = {"cpu": 2**18, "cuda": 2**25}
@@ -66,7 +66,7 @@ def corrupt(
         UsageError: For an unknown name, severity, recipe or draw, for images or draws of another type or shape, and
             where a corruption cannot work at the images' size.
     """
-    operation = CORRUPTIONS.get(str(name)).operation
+    function = CORRUPTIONS.get(str(name))
     batch = _to_batch(images)
     how = RECIPES.get(recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe))
     factor = scale_for(scale, how, *batch.shape[1:3])
@@ -77,7 +77,7 @@ def corrupt(
     for part in _chunks(batch):
         given_here = {what: values[part] for what, values in given.items()}
         drawn = (Draws if factor == 1 else ScaledDraws)(keys[part], batch.device, given_here, factor)
-        out[part] = operation(batch[part], cell, how, drawn)
+        out[part] = function(batch[part], cell, how, drawn)
         names |= drawn.names
     unknown = sorted(set(given) - names) if len(batch) else []
     if unknown:
@@ -139,8 +139,8 @@ def _to_batch(images: Tensor | Pixels) -> Tensor:
             batch = batch[None]
     if batch.ndim != 4 or batch.shape[3] not in (1, 3):
         raise UsageError(f"images of shape {tuple(images.shape)}", _SHAPES)
-    if min(batch.shape[1:3]) < SMALLEST:
-        raise UsageError(f"images of {batch.shape[1]} x {batch.shape[2]} pixels", f"The least is {SMALLEST} a side.")
+    if min(batch.shape[1:3]) < _SMALLEST:
+        raise UsageError(f"images of {batch.shape[1]} x {batch.shape[2]} pixels", f"The least is {_SMALLEST} a side.")
     return batch.contiguous()
 
 

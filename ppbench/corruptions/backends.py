@@ -30,6 +30,10 @@ class Backend:
     only_recipe: str | None
     """The one recipe it has; None: all."""
     corrupt: Maker
+    on_device: bool = False
+    """Whether it computes by torch, on images wherever they lie, and at any scale of the recipe's lengths."""
+    is_slow: bool = False
+    """Whether an image takes it many times as long as a network: worth worker processes of its own."""
 
     def recipe(self, wanted: str | None, height: int, width: int) -> str:
         """The recipe to use: the one wanted, else the one that suits images of a size.
@@ -59,5 +63,9 @@ def _by_package(images: Pixels, corruption: str, severity: int, recipe: str, see
 
 
 BACKENDS: Registry[Backend] = Registry("backend", "ppbench eval --help")
-BACKENDS.register("ppbench", Backend("ppbench", lambda: ENGINE, None, _by_engine))
-BACKENDS.register("imagecorruptions", Backend("imagecorruptions", engine_version, "imagecorruptions", _by_package))
+
+for _backend in (
+    Backend("ppbench", lambda: ENGINE, None, _by_engine, on_device=True),
+    Backend("imagecorruptions", engine_version, "imagecorruptions", _by_package, is_slow=True),
+):
+    BACKENDS.register(_backend.name, _backend)

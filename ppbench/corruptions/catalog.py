@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -12,27 +11,19 @@ from ppbench.corruptions import blur, colour, digital, jpeg, noise, spatter, wea
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.registry import Registry
-from ppbench.vocabulary import C19, FAMILY_OF, KNOWN
+from ppbench.vocabulary import KNOWN
 
-Operation = Callable[[Tensor, Any, Recipe, Draws], Tensor]
+CorruptionFunction = Callable[[Tensor, Any, Recipe, Draws], Tensor]
 """Images ``(n, H, W, C)`` uint8, constants, recipe, draws -> images of the same shape and type."""
 
+# An unknown name is told how many corruptions the command lists, which are more than the 19 made here.
+CORRUPTIONS: Registry[CorruptionFunction] = Registry("corruption", "ppbench list corruptions", len(KNOWN))
 
-@dataclass(frozen=True)
-class Corruption:
-    """One of the 19."""
-
-    name: str
-    family: str
-    citation: str
-    operation: Operation
-
-
-CORRUPTIONS: Registry[Corruption] = Registry("corruption", "ppbench list corruptions", len(KNOWN))
-
-_CITATION = "Hendrycks & Dietterich, ICLR 2019"
-
-for _name in C19:
-    for _module in (blur, colour, digital, jpeg, noise, spatter, weather):
-        if hasattr(_module, _name):
-            CORRUPTIONS.register(_name, Corruption(_name, FAMILY_OF[_name], _CITATION, getattr(_module, _name)))
+for _function in (
+    noise.gaussian_noise, noise.shot_noise, noise.impulse_noise,
+    blur.defocus_blur, blur.glass_blur, blur.motion_blur, blur.zoom_blur,
+    weather.snow, weather.frost, weather.fog, colour.brightness,
+    colour.contrast, digital.elastic_transform, digital.pixelate, jpeg.jpeg_compression,
+    noise.speckle_noise, blur.gaussian_blur, spatter.spatter, colour.saturate,
+):  # fmt: skip
+    CORRUPTIONS.register(_function.__name__, _function)

@@ -25,7 +25,7 @@ from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.types import Pixels
 
-BLOCK = 8
+_BLOCK = 8
 
 DCT = np.array(
     [
@@ -140,7 +140,7 @@ def _padded(plane: Tensor, rows: int, columns: int) -> Tensor:
 
 def _halved(plane: Tensor) -> Tensor:
     """Means of 2 x 2, ``(n, ceil(H / 2), 8 ceil(W / 16))``: .5 falls in one column and rises in the next."""
-    plane = _padded(plane, 2, 2 * BLOCK)
+    plane = _padded(plane, 2, 2 * _BLOCK)
     total = plane[:, 0::2, 0::2] + plane[:, 0::2, 1::2] + plane[:, 1::2, 0::2] + plane[:, 1::2, 1::2]
     return (total + 1 + torch.arange(total.shape[2], device=plane.device, dtype=torch.int32) % 2) >> 2
 
@@ -165,7 +165,7 @@ def _coded(plane: Tensor, table: NDArray[np.int32]) -> Tensor:
     height, width = plane.shape[1:]
     matrix = torch.from_numpy(DCT).to(plane.device)
     step = torch.from_numpy(table).to(plane.device)
-    blocks = _padded(plane, BLOCK, BLOCK).unflatten(2, (-1, BLOCK)).unflatten(1, (-1, BLOCK)).transpose(2, 3) - 128
+    blocks = _padded(plane, _BLOCK, _BLOCK).unflatten(2, (-1, _BLOCK)).unflatten(1, (-1, _BLOCK)).transpose(2, 3) - 128
     # In which order the axes come matters, for each product is rounded: 2 bits are kept after the first.
     there = _product(_product(blocks, matrix, 11).mT, matrix, 15).mT
     quantised = there.sign() * torch.div(there.abs() + 4 * step, 8 * step, rounding_mode="floor")
@@ -176,6 +176,6 @@ def _coded(plane: Tensor, table: NDArray[np.int32]) -> Tensor:
 def _product(rows: Tensor, matrix: Tensor, shift: int) -> Tensor:
     """``rows @ matrix.T / 2^shift``, rounded, for ``(..., 8)`` and ``(8, 8)``; torch on GPUs has no ``@`` of int32."""
     total = rows[..., :1] * matrix[:, 0]
-    for i in range(1, BLOCK):
+    for i in range(1, _BLOCK):
         total += rows[..., i, None] * matrix[:, i]
     return (total + (1 << (shift - 1))) >> shift

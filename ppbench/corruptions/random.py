@@ -23,7 +23,7 @@ from ppbench.errors import UsageError
 MASK = 0xFFFFFFFF
 
 
-SMALL = 64
+CPU_DRAWS = 64
 """Draws of so few numbers an image are made on the CPU whatever the device, and stay there: a GPU would take longer to
 start on them, and some are needed on the CPU."""
 
@@ -31,7 +31,7 @@ start on them, and some are needed on the CPU."""
 class Draws:
     """The random numbers of one cell for some images: keyed, or handed in.
 
-    Draws of up to `SMALL` numbers an image are CPU tensors, larger ones lie on the images' device.
+    Draws of up to `CPU_DRAWS` numbers an image are CPU tensors, larger ones lie on the images' device.
 
     Args:
         keys: One per image, as `ppbench.corruptions.keys.key` makes them.
@@ -96,7 +96,7 @@ class Draws:
         return values.long()
 
     def _device_for(self, shape: Sequence[int]) -> torch.device:
-        return torch.device("cpu") if math.prod(shape) <= SMALL else self._device
+        return torch.device("cpu") if math.prod(shape) <= CPU_DRAWS else self._device
 
 
 def _floating(values: Tensor) -> Tensor:

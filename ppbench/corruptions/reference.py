@@ -17,7 +17,7 @@ from ppbench.corruptions.keys import key
 from ppbench.corruptions.types import Pixels
 from ppbench.vocabulary import FAMILY_OF
 
-SMALLEST = 32
+_SMALLEST = 32
 """Below this side, in pixels, the package refuses an image."""
 
 _OWN_GENERATOR = {"impulse_noise", "glass_blur"}
@@ -50,8 +50,8 @@ def corrupt_image(image: Pixels, corruption: str, severity: int, *, seed: int, i
         The corrupted image, of the same shape and type.
     """
     height, width, channels = image.shape
-    top, left = (max(0, SMALLEST - side) // 2 for side in (height, width))
-    bottom, right = (max(0, SMALLEST - side) - before for side, before in ((height, top), (width, left)))
+    top, left = (max(0, _SMALLEST - side) // 2 for side in (height, width))
+    bottom, right = (max(0, _SMALLEST - side) - before for side, before in ((height, top), (width, left)))
     canvas = np.pad(image, ((top, bottom), (left, right), (0, 0)), mode="edge")
     colour = np.repeat(canvas, 3, axis=2) if channels == 1 else canvas
     corrupted = _call_package(colour, corruption, severity, key(seed, corruption, severity, image_id) & 0xFFFFFFFF)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.fashion_mnist import CLASS_NAMES, read_fashion_mnist
-from ppbench.data.source import Loaded, Pixels
+from ppbench.data.source import Loaded
 from ppbench.data.stamps import Stamps
 
 EMBEDDED_FILE = "fashion-mnist-2k.npz"
@@ -32,7 +32,7 @@ class ArrayImages:
     notes: tuple[str, ...] = ()
 
     def __init__(
-        self, images: Pixels, labels: NDArray[np.int64], ids: Sequence[str], class_names: Sequence[str]
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], ids: Sequence[str], class_names: Sequence[str]
     ) -> None:
         self.images, self.labels, self.ids, self.class_names = images, labels, list(ids), tuple(class_names)
         self.channels: Literal[1, 3] = 1 if images.shape[-1] == 1 else 3

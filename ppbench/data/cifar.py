@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ppbench.data.arrays import ArrayImages, ids_of_test_set
 from ppbench.data.npy import array_file
-from ppbench.data.source import Pixels
 from ppbench.errors import DataError
 from ppbench.pickles import Bulk, Constructor, load_pickle
 
@@ -29,7 +28,7 @@ class CifarFile(NamedTuple):
     path: Path
     num_classes: int | None
     """10 or 100; None: as many as the labels tell."""
-    read: Callable[[Path, int | None], tuple[Pixels, NDArray[np.int64]]]
+    read: Callable[[Path, int | None], tuple[NDArray[np.uint8], NDArray[np.int64]]]
 
 
 def find_cifar(root: Path) -> list[CifarFile]:
@@ -69,7 +68,7 @@ def cifar_images(file: CifarFile, num_classes: int | None = None) -> ArrayImages
     return ArrayImages(images, labels, ids_of_test_set(np.arange(len(labels))), names)
 
 
-def read_cifar_training(root: Path, num_classes: int) -> tuple[Pixels, NDArray[np.int64]]:
+def read_cifar_training(root: Path, num_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Read the 50,000 training images of CIFAR-10 or CIFAR-100, pickled or binary.
 
     Args:
@@ -110,7 +109,7 @@ def _what_is_missing(root: Path, forms: Sequence[tuple[str, Sequence[str]]]) -> 
     return "neither " + " nor ".join(f"{folder}/{names[0]}" for folder, names in forms)
 
 
-def _read_binary(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[np.int64]]:
+def _read_binary(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Records of one label (of CIFAR-100 two, the fine one last) and the pixels."""
     before = 2 if num_classes == 100 else 1
     content = np.frombuffer(path.read_bytes(), np.uint8)
@@ -120,14 +119,14 @@ def _read_binary(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[n
     return _from_planes(records[:, before:]), records[:, before - 1].astype(np.int64)
 
 
-def _read_pickle(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[np.int64]]:
+def _read_pickle(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     data, labels = _unpickle(path, "fine_labels" if num_classes == 100 else "labels")
     if data.dtype != np.uint8 or data.shape != (len(labels), _PIXELS) or labels.dtype.kind not in "iu":
         raise DataError(f"{path} is no CIFAR file (images and labels do not fit each other)", _DOWNLOAD)
     return _from_planes(data), labels.astype(np.int64)
 
 
-def _read_arrays(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[np.int64]]:
+def _read_arrays(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     images, labels = array_file(path).take(), array_file(path.with_name("labels.npy")).take()
     square = images.ndim == 4 and images.shape[1] == images.shape[2] and images.shape[3] in (1, 3)
     if not square or images.dtype != np.uint8 or labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
@@ -138,7 +137,7 @@ def _read_arrays(path: Path, num_classes: int | None) -> tuple[Pixels, NDArray[n
     return images, labels.astype(np.int64)
 
 
-def _from_planes(rows: NDArray[np.uint8]) -> Pixels:
+def _from_planes(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """``(N, 3072)``, planes one after another -> ``(N, 32, 32, 3)``."""
     return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 

@@ -76,7 +76,7 @@ class GeneratedImages(Source):
         self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
         self.channels, self.size, self.cut, self.notes = clean.channels, clean.size, clean.cut, clean.notes
         # The package takes so long that its images are made in the worker processes, each cell by itself.
-        self.image_major = backend == "ppbench"
+        self.image_major = not maker.is_slow
         self.is_slow = clean.is_slow or not self.image_major
         self._clean, self._fingerprint = clean, clean.fingerprint()
         self._last: tuple[bytes, Loaded] | None = None

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ppbench.errors import UsageError
 from ppbench.vocabulary import Cell
 
-Pixels = NDArray[np.uint8]
 """Images ``(N, H, W, C)``, C = 1 (grey) or 3 (RGB)."""
 
 Kind = Literal["published", "generated-jpeg85", "generated"]
@@ -81,7 +80,7 @@ class Broken(NamedTuple):
 class Loaded(NamedTuple):
     """Images of one cell; a broken one is black."""
 
-    pixels: Pixels
+    pixels: NDArray[np.uint8]
     broken: tuple[Broken, ...] = ()
 
 

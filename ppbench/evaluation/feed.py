@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.source import Broken, Loaded, Pixels, Source
+from ppbench.data.source import Broken, Loaded, Source
 from ppbench.evaluation.inference import free_memory, is_out_of_memory
 from ppbench.evaluation.plan import Block
 from ppbench.evaluation.reading import reader, readings_of
@@ -88,7 +88,7 @@ def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int6
     return torch.cat(parts).contiguous(memory_format=torch.channels_last)
 
 
-def images_to_device(pixels: Pixels, device: torch.device) -> Tensor:
+def images_to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """``(n, H, W, C)`` in memory is ``(n, C, H, W)`` in channels_last: no copy but the one to the device."""
     return to_device(torch.from_numpy(np.ascontiguousarray(pixels)), device).permute(0, 3, 1, 2)
 

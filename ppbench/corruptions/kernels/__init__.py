@@ -18,6 +18,10 @@ from torch import Tensor, from_numpy
 
 from ppbench.corruptions.kernels.cache import KernelCache
 
+u8, u16, u32, u64 = np.uint8, np.uint16, np.uint32, np.uint64
+i16, i32, i64 = np.int16, np.int32, np.int64
+f32, f64 = np.float32, np.float64
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}

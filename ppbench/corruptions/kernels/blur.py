@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ppbench.corruptions.disks import Disk
 from ppbench.corruptions.filters import zoomed_axis
-from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.kernels import compiled, f32, i16, i32, inlined, u8, u32, u64
 from ppbench.corruptions.kernels.filters import (
     add_four,
     add_line,
@@ -25,8 +25,6 @@ from ppbench.corruptions.kernels.filters import (
 )
 from ppbench.corruptions.levels import Ties
 from ppbench.corruptions.types import Doubles, Floats, Indices, Pixels
-
-u8, u32, u64, i16, i32, f32 = np.uint8, np.uint32, np.uint64, np.int16, np.int32, np.float32
 
 
 @inlined

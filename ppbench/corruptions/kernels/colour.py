@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.kernels import compiled, f64, i32, inlined, u8
 from ppbench.corruptions.types import Pixels
 
-u8, i32, f64 = np.uint8, np.int32, np.float64
-
-
-BLOCK = 512
+_BLOCK = 512
 """Pixels taken apart into three lines at a time."""
 
 
@@ -65,7 +62,7 @@ def _shift_hsv(pixels: Any, factor: Any, added: Any, raised: Any, lines: Any, ou
 def shift_hsv(images: Pixels, factor: float, added: float, raised: float) -> Pixels:
     """Kernel of `ppbench.corruptions.colour.shift_hsv`."""
     out = np.empty_like(images)
-    lines = np.empty((3, BLOCK), np.uint8)
+    lines = np.empty((3, _BLOCK), np.uint8)
     _shift_hsv(images.reshape(-1, 3), factor, added, raised, lines, out.reshape(-1, 3))
     return out
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.kernels import compiled, f32, i32, inlined, u8, u16
 from ppbench.corruptions.types import Floats, Indices, Pixels
-
-u8, u16, i32, f32 = np.uint8, np.uint16, np.int32, np.float32
 
 
 @compiled

@@ -13,8 +13,6 @@ import numpy as np
 from ppbench.corruptions.kernels import compiled, inlined
 from ppbench.corruptions.types import Doubles, Floats, Indices
 
-f32, i64 = np.float32, np.int64
-
 
 @inlined
 def start(line: Any, a: Any, weight: Any) -> None:

@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.kernels import compiled, i16, i32, inlined, u8
 from ppbench.corruptions.types import Pixels
-
-u8, i16, i32 = np.uint8, np.int16, np.int32
-
 
 LANES = 16
 """Blocks worked on at once. Fixed, for the compiler then sees that places of one buffer do not overlap."""

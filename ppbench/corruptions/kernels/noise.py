@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.corruptions.kernels import compiled
+from ppbench.corruptions.kernels import compiled, f32, i32, i64, u8, u32
 from ppbench.corruptions.types import Floats, Pixels
-
-u8, u32, i32, i64, f32 = np.uint8, np.uint32, np.int32, np.int64, np.float32
 
 
 @compiled

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.kernels import compiled, f32, i32, i64, inlined, u32, u64
 from ppbench.corruptions.types import Floats
-
-u32, u64, i32, i64, f32 = np.uint32, np.uint64, np.int32, np.int64, np.float32
 
 Keys = NDArray[np.int32]
 """``(n, 2)``: the two key words of every image, as bits."""

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ppbench.corruptions.kernels import compiled
+from ppbench.corruptions.kernels import compiled, f32, f64, i32, u8, u32
 from ppbench.corruptions.types import Doubles, Floats, Pixels
-
-u8, u32, i32, f32, f64 = np.uint8, np.uint32, np.int32, np.float32, np.float64
 
 
 @compiled

@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ppbench.corruptions.kernels import compiled, inlined
+from ppbench.corruptions.kernels import compiled, f32, f64, i32, inlined, u8
 from ppbench.corruptions.types import Doubles, Floats, Indices, Pixels
-
-u8, i32, i64, f32, f64 = np.uint8, np.int32, np.int64, np.float32, np.float64
-
 
 RED, GREEN, BLUE = (float(f32(weight)) for weight in (0.299, 0.587, 0.114))
 """Weights of luma (ITU-R 601), rounded to float32."""
