@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
+from ppbench.corruptions.axes import margins
 from ppbench.corruptions.disks import Disk, disk_of
 from ppbench.corruptions.filters import (
     clipped_zoom,
     gaussian_weights,
-    margins,
     smooth,
     trail,
     trail_counts,
@@ -94,7 +94,7 @@ def blur_disk(images: Tensor, disk: Disk, rows: Indices, columns: Indices) -> Te
     Args:
         images: ``(n, H, W, C)`` uint8.
         disk: The disk, of radius r.
-        rows: `ppbench.corruptions.filters.margins` of the height and r.
+        rows: `ppbench.corruptions.axes.margins` of the height and r.
         columns: The same of the width.
     """
     n, height, width, channels = images.shape

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ppbench.corruptions.axes import Mode, margins, zoomed_axis
 from ppbench.corruptions.kernels import filters as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.types import Doubles, Floats, Indices
-
-Mode = Literal["nearest", "reflect", "mirror"]
-"""What stands beyond the border, in scipy's words: the edge pixel, or the image mirrored, which repeats the edge pixel
-("reflect") or does not ("mirror")."""
 
 
 def gaussian_filter(x: Tensor, sigma: tuple[float, float], truncate: float, mode: Mode) -> Tensor:
@@ -55,18 +51,6 @@ def gaussian_matrix(side: int, sigma: float, truncate: float, mode: Mode) -> Flo
     for i, row in enumerate(matrix):
         row[:] = np.bincount(places[i : i + weights.size], weights, minlength=side)
     return matrix
-
-
-@lru_cache(maxsize=256)
-def margins(side: int, radius: int, mode: Mode) -> Indices:
-    """Which pixel of an axis stands where, from ``-radius`` to ``side + radius - 1``."""
-    places = np.arange(-radius, side + radius)
-    if mode == "nearest":
-        return np.clip(places, 0, side - 1)
-    repeated = mode == "reflect"
-    period = 2 * side if repeated else 2 * (side - 1)
-    folded = places % period
-    return np.minimum(folded, period - repeated - folded)
 
 
 @on_cpu(kernels.smooth)
@@ -177,25 +161,6 @@ def clipped_zoom(x: Tensor, factor: float, trim: bool) -> Tensor:
     """
     rows, columns = (zoomed_axis(side, factor, trim) for side in x.shape[1:3])
     return resample(x, *rows, *columns)
-
-
-class Places(NamedTuple):
-    """Coordinates along an axis: the pixel before, and how far on towards the next, 0 to 1."""
-
-    before: Indices
-    weight: Floats
-
-
-@lru_cache(maxsize=256)
-def zoomed_axis(side: int, factor: float, trim: bool) -> Places:
-    """Where an axis of the enlarged middle is read."""
-    crop = math.ceil(side / factor)
-    enlarged = round(crop * factor)
-    place = np.arange(enlarged) * ((crop - 1) / (enlarged - 1))
-    if trim:
-        place = place[(enlarged - side) // 2 :][:side]
-    before = np.minimum(np.floor(place).astype(np.int64), crop - 2)
-    return Places(before + (side - crop) // 2, (place - before).astype(np.float32))
 
 
 @on_cpu(kernels.resample)

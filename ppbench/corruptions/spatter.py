@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
+from ppbench.corruptions.axes import Mode, margins
 from ppbench.corruptions.colour import luma
-from ppbench.corruptions.filters import Mode, gaussian_weights, margins, smooth
+from ppbench.corruptions.filters import gaussian_weights, smooth
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import spatter as kernels
 from ppbench.corruptions.levels import divide

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
+from ppbench.corruptions.axes import zoomed_axis
 from ppbench.corruptions.colour import luma
-from ppbench.corruptions.filters import motion_filter, resample, zoomed_axis
+from ppbench.corruptions.filters import motion_filter, resample
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import weather as kernels
 from ppbench.corruptions.levels import divide

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from ppbench.corruptions.axes import Mode, margins
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.filters import (
-    Mode,
     clipped_zoom,
     gaussian_filter,
     gaussian_weights,
-    margins,
     motion_filter,
     trail_counts,
     trail_offsets,

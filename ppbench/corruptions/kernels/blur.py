@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.corruptions.axes import zoomed_axis
 from ppbench.corruptions.disks import Disk
-from ppbench.corruptions.filters import zoomed_axis
 from ppbench.corruptions.kernels import compiled, f32, i16, i32, inlined, u8, u32, u64
 from ppbench.corruptions.kernels.filters import (
     add_four,
