@@ -26,7 +26,9 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
+import ppbench
 from ppbench.cli import output
+from ppbench.cli.inspect import _print
 from ppbench.cli.main import app
 from ppbench.run import json_schema, read_bits, read_run, write_run
 
@@ -34,6 +36,7 @@ COMMAND = get_command(app)
 """Made once: it takes longer than most commands."""
 GOLDEN = Path(__file__).parent / "golden"
 RUNS = (GOLDEN / "runs", Path(__file__).parent / "runs")
+ASSETS = Path(ppbench.__file__).parent / "assets"
 RECORD = "PPBENCH_RECORD_GOLDEN"
 WIDTHS = (60, 80, 120)
 SUFFIXES = {"json": "json", "csv": "csv", "markdown": "md", "latex": "tex"}
@@ -148,6 +151,11 @@ REPRODUCE = [
         "reproduce/fashion-mnist.plan",
         "reproduce --table fashion-mnist --dry-run --rows plain,pp3 --seeds 0,1,2 --images-per-second 900",
     ),
+    *in_all_formats(
+        "reproduce/measured",
+        "reproduce --table reproduce.toml --work reproduce-work --rows plain,pp3 --no-train --device cpu "
+        "--checkpoint plain=resnet8.safetensors --checkpoint pp3=resnet8-pp3.safetensors",
+    ),
 ]
 
 CORRUPT = "corrupt images copies -c clean,pixelate -s 1,3 --workers 0 --device cpu"
@@ -165,6 +173,9 @@ EVAL = [
     Snapshot("eval/dry-run.txt", "eval --dry-run -m fashion-mnist-resnet8 --limit 10 -c fog --device cpu --workers 0"),
     Snapshot("eval/predictions.written.json", PREDICTED, written="run.json"),
 ]
+
+INSPECTED = in_all_formats("inspect/two-networks", "inspected.json")
+"""Printed of recorded numbers: what the command computes is no integer, and its pictures take long."""
 
 SNAPSHOTS = [*HELP, *SHOW, *COMPARE, *CHECK, *LIST, *REPRODUCE, *MADE, *EVAL]
 
@@ -196,6 +207,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("golden")
     for source in RUNS:
         shutil.copytree(source, folder, dirs_exist_ok=True)
+    for name in ("resnet8.safetensors", "resnet8-pp3.safetensors"):
+        shutil.copy(ASSETS / name, folder)
     for number, name in enumerate(("a/one.png", "a/two.png", "three.png")):
         path = folder / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -255,6 +268,20 @@ def test_the_output_is_the_golden_one(
     compare(snapshot.file, steady(text), snapshot.command)
 
 
+@pytest.mark.parametrize(
+    ("snapshot", "width"),
+    [(one, one.width) for one in INSPECTED],
+    ids=[one.file for one in INSPECTED],
+    indirect=["width"],
+)
+def test_inspected_numbers_are_printed_as_the_golden_ones(
+    snapshot: Snapshot, width: None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, _, form = snapshot.command.partition(" --format ")
+    _print(json.loads((folder / file).read_text()), output.Format(form or "rich"))
+    compare(snapshot.file, steady(capsys.readouterr().out), "inspect")
+
+
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.usefixtures("folder")
 def test_the_file_is_the_golden_one(file: str) -> None:
@@ -265,9 +292,9 @@ def test_no_snapshot_is_left_over() -> None:
     """A file without its test would protect nothing."""
     files = {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*") if path.is_file()}
     kept = {file for file in files if not file.startswith("runs/") and file != "README.md"}
-    known = {one.file for one in SNAPSHOTS}
-    assert len(known) == len(SNAPSHOTS), "two snapshots have one file"
-    assert kept - known - set(FILES) == set()
+    names = [*(one.file for one in (*SNAPSHOTS, *INSPECTED)), *FILES]
+    assert len(set(names)) == len(names), "two snapshots have one file"
+    assert kept - set(names) == set()
 
 
 def compare(file: str, text: str, what: str) -> None:
