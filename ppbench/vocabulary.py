@@ -80,6 +80,12 @@ def family_of(corruption: str) -> str:
     return _FAMILY_OF.get(corruption, "other")
 
 
+def cell_in_words(cell: Cell) -> str:
+    """``fog at severity 3``, or ``clean``."""
+    corruption, severity = cell
+    return corruption if corruption == CLEAN else f"{corruption} at severity {severity}"
+
+
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Corruption names in canonical order, each once; those of no published set last, by name."""
     wanted = set(names)

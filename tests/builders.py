@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ppbench.run import (
     CALIBRATION_BINS,
     MICRO,
-    Cell,
+    CellCounts,
     ClassSubset,
     ModelRecord,
     Protocol,
@@ -44,14 +44,14 @@ RESNET50_ACCURACY = {
 """ResNet-50 V1 on ImageNet-C, mean accuracy over severities in %, from bethgelab/game-of-noise."""
 
 
-def make_cell(corruption: str, severity: int, top1: int, n: int, *, confidence: float = 0.9) -> Cell:
+def make_cell(corruption: str, severity: int, top1: int, n: int, *, confidence: float = 0.9) -> CellCounts:
     """A cell of which every image has the same highest probability, and no label is second to fifth."""
     index = int(np.ceil(confidence * CALIBRATION_BINS)) - 1
 
     def bins(value: int) -> tuple[int, ...]:
         return tuple(value if place == index else 0 for place in range(CALIBRATION_BINS))
 
-    return Cell(
+    return CellCounts(
         corruption=corruption,
         severity=severity,
         n=n,
@@ -64,7 +64,7 @@ def make_cell(corruption: str, severity: int, top1: int, n: int, *, confidence: 
     )
 
 
-def without_probabilities(cell: Cell) -> Cell:
+def without_probabilities(cell: CellCounts) -> CellCounts:
     """The cell as it is where the predictions came as labels."""
     unknown = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
     return cell.model_copy(update=dict.fromkeys(unknown))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ppbench.errors import DataError, UsageError
 from ppbench.files import check_writable, is_same_file
-from ppbench.run import BEYOND_TOP1, Run, read_bits, read_image_keys, read_run, write_run
+from ppbench.run import PROBABILITY_COUNTS, Run, read_arrays, read_run, write_run
 
 OPTION = "--update-baseline FILE"
 
@@ -24,8 +24,8 @@ def update_baseline(run_file: Path, target: Path) -> Run:
     run = read_run(run_file)
     if run.status != "complete":
         raise DataError(f"{run_file} was interrupted, and its missing cells would fail every check", "Finish it first.")
-    bits, keys = read_bits(run_file, run), read_image_keys(run_file, run)
-    cells = tuple(cell.model_copy(update=dict.fromkeys(BEYOND_TOP1)) for cell in run.cells)
+    bits, keys = read_arrays(run_file, run)
+    cells = tuple(cell.model_copy(update=dict.fromkeys(PROBABILITY_COUNTS)) for cell in run.cells)
     check_writable(target, OPTION)
     return write_run(target, run.model_copy(update={"cells": cells}), bits, keys, compact=True)
 

@@ -21,7 +21,7 @@ from ppbench.compare.intervals import (
     paired_test,
     smallest_shown,
 )
-from ppbench.compare.measured import Measured, in_common, read_measured
+from ppbench.compare.measured import ComparedRun, in_common, read_compared
 from ppbench.compare.pairing import pair
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics.intervals import Interval, quantile
@@ -64,13 +64,13 @@ def check_files(
     quantile(confidence)  # refuses what is none
     check_allowed(allow)
     strict = strictness(fail_on, on_powerless, on_inconclusive)
-    old, new = read_measured([baseline, run])
+    old, new = read_compared([baseline, run])
     return check(new, old, rules, float(confidence), strict, allow)
 
 
 def check(
-    run: Measured,
-    baseline: Measured,
+    run: ComparedRun,
+    baseline: ComparedRun,
     rules: Mapping[str, float],
     confidence: float = 0.95,
     strict: Strictness = DEFAULT,
@@ -95,7 +95,9 @@ def check(
     return Verdict(run.name, baseline.name, protocol.n, confidence, tuple(outcomes), strict, tuple(remarks))
 
 
-def _resolved(rules: Mapping[str, float], baseline: Measured, run: Measured) -> tuple[list[Rule], Measured, Measured]:
+def _resolved(
+    rules: Mapping[str, float], baseline: ComparedRun, run: ComparedRun
+) -> tuple[list[Rule], ComparedRun, ComparedRun]:
     """The rules over the cells that both were asked for, and both with these.
 
     Raises:
@@ -189,7 +191,7 @@ def _needed(
     return None, f"all {total:,} images of the dataset are too few to decide it with a probability of 80 %"
 
 
-def _drops(run: Measured, baseline: Measured, rule: Rule) -> NDArray[np.float64] | str:
+def _drops(run: ComparedRun, baseline: ComparedRun, rule: Rule) -> NDArray[np.float64] | str:
     """``(n,)`` points of accuracy lost by image, or in words which cell the run lacks.
 
     Raises:
@@ -208,7 +210,7 @@ def _drops(run: Measured, baseline: Measured, rule: Rule) -> NDArray[np.float64]
     return run.images.weighted(weights) - baseline.images.weighted(weights)
 
 
-def _absent(measured: Measured, cells: Sequence[Key]) -> str:
+def _absent(measured: ComparedRun, cells: Sequence[Key]) -> str:
     """``the cell fog/5 and 2 more``; empty if none is."""
     absent = [cell for cell in cells if cell not in measured.images.cells]
     if not absent:
@@ -218,8 +220,8 @@ def _absent(measured: Measured, cells: Sequence[Key]) -> str:
     return f"{name} and {len(others)} more" if others else name
 
 
-def _test(run: Measured, baseline: Measured, rule: Rule, drop: NDArray[np.float64]) -> float:
+def _test(run: ComparedRun, baseline: ComparedRun, rule: Rule, drop: NDArray[np.float64]) -> float:
     """The p-value of no drop: of one cell or, by the normal approximation, over several."""
     if len(rule.cells) == 1:
-        return cell_test(baseline.right[rule.cells[0]], run.right[rule.cells[0]])
+        return cell_test(baseline.bits[rule.cells[0]], run.bits[rule.cells[0]])
     return paired_test(drop)

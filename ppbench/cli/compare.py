@@ -92,14 +92,14 @@ def compare_files(paths: list[Path], normalizer: str | None, confidence: float, 
     from ppbench.cli.show import customary_normalizer, load_normalizer
     from ppbench.compare.comparability import check_allowed
     from ppbench.compare.comparison import compare as compare_two
-    from ppbench.compare.measured import read_measured
+    from ppbench.compare.measured import read_compared
     from ppbench.compare.pairing import pair
     from ppbench.metrics.intervals import quantile
 
     quantile(confidence)  # refuses what is none
     check_allowed(allow)
     _refuse_twins(paths)
-    reference, *others = read_measured(paths)
+    reference, *others = read_compared(paths)
     if normalizer is None:
         divisor = customary_normalizer(reference.run, reference.accuracies)
     else:

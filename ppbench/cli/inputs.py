@@ -11,8 +11,7 @@ from ppbench.files import is_same_file
 
 def run_files(run: Path) -> list[Path]:
     """A run file, and the file of its bits if it has one; what is wrong with it is for its reader to tell."""
-    from ppbench.bits import beside
-    from ppbench.run import read_run
+    from ppbench.run import beside, read_run
 
     try:
         bits = read_run(run).bits

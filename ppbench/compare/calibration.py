@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from ppbench.compare.difference import Difference, Group
-from ppbench.compare.measured import Measured
+from ppbench.compare.measured import ComparedRun
 from ppbench.metrics.calibration import calibration_metrics
 from ppbench.metrics.metric import Metric
 from ppbench.vocabulary import family_of
@@ -15,7 +15,7 @@ NO_INTERVAL = "run files have its sums over images, not what each image adds, so
 """Why these differences have neither interval nor p-value."""
 
 
-def calibration_differences(reference: Measured, other: Measured) -> Iterator[Difference]:
+def calibration_differences(reference: ComparedRun, other: ComparedRun) -> Iterator[Difference]:
     """Each measure on the clean images and over all corruptions, then by family and corruption."""
     names, severities = reference.accuracies.corruptions, reference.accuracies.severities
     before, after = calibration_metrics(reference.run), calibration_metrics(other.run)

@@ -9,7 +9,7 @@ from itertools import groupby
 from ppbench.compare.calibration import calibration_differences
 from ppbench.compare.difference import ADJUSTED, Difference, Group
 from ppbench.compare.intervals import cell_test, paired_interval, paired_test, smallest_shown
-from ppbench.compare.measured import PART_OF_RUN, Measured, in_common
+from ppbench.compare.measured import PART_OF_RUN, ComparedRun, in_common
 from ppbench.compare.quantities import Quantity, normalizer_images, quantities
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.margins import rough_ratios
@@ -23,8 +23,8 @@ from ppbench.metrics.references import Normalizer
 class Comparison:
     """A model against a reference."""
 
-    reference: Measured
-    other: Measured
+    reference: ComparedRun
+    other: ComparedRun
     confidence: float
     normalizer: str
     normalizer_is_reference: bool
@@ -60,12 +60,12 @@ class Comparison:
     def is_alike(self) -> bool:
         """Whether both are right on the very same images in all cells that both have."""
         keys = {cell.key for cell in self.reference.run.cells} & {cell.key for cell in self.other.run.cells}
-        return all(bool((self.reference.right[key] == self.other.right[key]).all()) for key in keys)
+        return all(bool((self.reference.bits[key] == self.other.bits[key]).all()) for key in keys)
 
 
 def compare(
-    reference: Measured,
-    other: Measured,
+    reference: ComparedRun,
+    other: ComparedRun,
     normalizer: Normalizer | None,
     confidence: float = 0.95,
     allowed: Sequence[str] = (),
@@ -104,7 +104,7 @@ def compare(
     )
 
 
-def _difference(quantity: Quantity, reference: Measured, other: Measured, confidence: float) -> Difference:
+def _difference(quantity: Quantity, reference: ComparedRun, other: ComparedRun, confidence: float) -> Difference:
     before, after = quantity.metric(reference), quantity.metric(other)
     bare = Difference(
         quantity.group,
@@ -127,7 +127,7 @@ def _difference(quantity: Quantity, reference: Measured, other: Measured, confid
     points += after.value - before.value - points.mean()
     largest = quantity.largest(reference, before.value)
     if quantity.cell is not None:
-        p = cell_test(reference.right[quantity.cell], other.right[quantity.cell])
+        p = cell_test(reference.bits[quantity.cell], other.bits[quantity.cell])
     else:
         p = paired_test(points, largest)
     return replace(

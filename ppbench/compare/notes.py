@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
-from ppbench.compare.measured import Measured
+from ppbench.compare.measured import ComparedRun
 from ppbench.compare.verdict import verdict_text
 from ppbench.report.sheets import training_notes
 from ppbench.run import expected_cells
@@ -56,7 +56,7 @@ def _conditions(comparisons: Sequence[Comparison]) -> Iterator[str]:
         yield f"{' '.join(absent)} Only cells that both runs have are compared; means over a missing one are n/a."
 
 
-def _incomplete(measured: Measured) -> str | None:
+def _incomplete(measured: ComparedRun) -> str | None:
     """``half is incomplete: it lacks 3 of 76 cells (fog s5, …).``; None of a complete run."""
     if not measured.accuracies.interrupted:
         return None

@@ -17,7 +17,7 @@ from ppbench.compare.comparability import (
     differing,
     require_comparable,
 )
-from ppbench.compare.measured import Measured
+from ppbench.compare.measured import ComparedRun
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.pairing import FEWEST, Shared, shared_images
 from ppbench.run import Stopping
@@ -27,15 +27,15 @@ from ppbench.tables.numbers import points
 class Pair(NamedTuple):
     """Two runs of the same images, in the same order."""
 
-    reference: Measured
-    other: Measured
+    reference: ComparedRun
+    other: ComparedRun
     allowed: tuple[str, ...]
     """What differs between their protocols and is allowed to, in words."""
     remarks: tuple[str, ...]
     """What a reader must know of these images: that they are not all of both runs', or how their number came about."""
 
 
-def pair(reference: Measured, other: Measured, allow: Collection[str] = ()) -> Pair:
+def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()) -> Pair:
     """Make sure that two runs were measured in the same way, and reduce them to the images that both saw.
 
     They are reduced if one of them stopped early by its own rule and all its images are among the other's, or if
@@ -69,24 +69,24 @@ def pair(reference: Measured, other: Measured, allow: Collection[str] = ()) -> P
     return Pair(first, second, tuple(allowed), (remark, *_stopped_remarks(reference, other)))
 
 
-def _may_reduce(reference: Measured, other: Measured, shared: Shared, allow: Collection[str]) -> bool:
+def _may_reduce(reference: ComparedRun, other: ComparedRun, shared: Shared, allow: Collection[str]) -> bool:
     """Whether the comparison is of the shared images: these are enough, and it was asked for or goes without saying."""
     n = len(shared.one)
     return n >= FEWEST and (IDS in allow or any(_stopped_within(run, n) for run in (reference, other)))
 
 
-def _stopped_within(measured: Measured, shared: int) -> bool:
+def _stopped_within(measured: ComparedRun, shared: int) -> bool:
     """Whether a run stopped early by its own rule, and all its images are among those shared."""
     return _stopping(measured) is not None and measured.run.protocol.n == shared
 
 
-def _stopping(measured: Measured) -> Stopping | None:
+def _stopping(measured: ComparedRun) -> Stopping | None:
     """How a run stopped before all images that were asked for were done; None if they were."""
     stopping = measured.run.stopping
     return stopping if stopping is not None and stopping.reached else None
 
 
-def _reduced(reference: Measured, other: Measured, shared: Shared) -> tuple[Measured, Measured]:
+def _reduced(reference: ComparedRun, other: ComparedRun, shared: Shared) -> tuple[ComparedRun, ComparedRun]:
     """Both of the shared images alone."""
     n = len(shared.one)
     whole = [run.run.protocol.ids_sha256 for run in (reference, other) if run.run.protocol.n == n]
@@ -95,12 +95,12 @@ def _reduced(reference: Measured, other: Measured, shared: Shared) -> tuple[Meas
     return reference.of_images(shared.one, name), other.of_images(shared.other, name)
 
 
-def _hash_of(measured: Measured, places: NDArray[np.int64]) -> str:
+def _hash_of(measured: ComparedRun, places: NDArray[np.int64]) -> str:
     keys = np.zeros(0, "<u8") if measured.keys is None else measured.keys[places].astype("<u8")
     return hashlib.sha256(keys.tobytes()).hexdigest()
 
 
-def _mend(reference: Measured, other: Measured, shared: Shared | None, allowed: Collection[str]) -> str:
+def _mend(reference: ComparedRun, other: ComparedRun, shared: Shared | None, allowed: Collection[str]) -> str:
     """What to do about runs of other images."""
     if shared is None:
         bare = " and ".join(run.name for run in (reference, other) if run.keys is None)
@@ -118,13 +118,13 @@ def _mend(reference: Measured, other: Measured, shared: Shared | None, allowed: 
     return f"{ON_THE_SAME_IMAGES} Or compare them over the {n:,} images that both saw: `{option}`."
 
 
-def _stopped_remarks(reference: Measured, other: Measured) -> list[str]:
+def _stopped_remarks(reference: ComparedRun, other: ComparedRun) -> list[str]:
     """What makes a test for a fixed number of images too sure of itself."""
     pairs = ((reference, other), (other, reference))
     return [_stopped_remark(run, how, than) for run, than in pairs if (how := _stopping(run)) is not None]
 
 
-def _stopped_remark(measured: Measured, stopping: Stopping, than: Measured) -> str:
+def _stopped_remark(measured: ComparedRun, stopping: Stopping, than: ComparedRun) -> str:
     words = (
         f"{measured.name} stopped by looking at its results ({stopping.wanted}, after {measured.run.protocol.n:,} "
         "images), while the intervals and p-values here are for a number of images that was fixed beforehand: they "

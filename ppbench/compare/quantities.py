@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ppbench.compare.difference import Group
 from ppbench.compare.intervals import POINTS
-from ppbench.compare.measured import Key, Measured
+from ppbench.compare.measured import ComparedRun
 from ppbench.metrics.corruption_error import (
     clean_error,
     mean_corruption_error,
@@ -24,7 +24,7 @@ from ppbench.metrics.margins import paired_images
 from ppbench.metrics.metric import Metric, Unavailable
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.references import Normalizer
-from ppbench.vocabulary import CLEAN, family_of
+from ppbench.vocabulary import CLEAN, Cell, family_of
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Quantity:
 
     group: Group
     name: str
-    metric: Callable[[Measured], Metric]
+    metric: Callable[[ComparedRun], Metric]
     influence: Callable[[PerImage], NDArray[np.float64]]
     """``(n,)`` fractions, up to a constant."""
-    cell: Key | None = None
+    cell: Cell | None = None
     """Of what is one cell."""
-    largest: Callable[[Measured, float], float] = lambda reference, value: POINTS
+    largest: Callable[[ComparedRun, float], float] = lambda reference, value: POINTS
     """Points by which an image may make the number differ, from the reference and its number in percent."""
 
 
-def quantities(reference: Measured, normalizer: Normalizer | None) -> Iterator[Quantity]:
+def quantities(reference: ComparedRun, normalizer: Normalizer | None) -> Iterator[Quantity]:
     """All of one comparison, from means over much to single cells, then ratios to the normaliser.
 
     Args:
@@ -85,7 +85,7 @@ def _ratios_by_corruption(
             yield ratios.over(group, corruption, (corruption,), relative=relative, called=f"{prefix}CE")
 
 
-def normalizer_images(reference: Measured, normalizer: Normalizer | None) -> PerImage | None:
+def normalizer_images(reference: ComparedRun, normalizer: Normalizer | None) -> PerImage | None:
     """The bits of the normaliser, if they are of the images that the reference saw."""
     if normalizer is reference.accuracies:
         return reference.images
@@ -101,14 +101,14 @@ def _mean_of(group: Group, name: str, corruptions: tuple[str, ...], severities: 
     )
 
 
-def _net_robustness(reference: Measured) -> Quantity:
+def _net_robustness(reference: ComparedRun) -> Quantity:
     """R_net against the reference, whose own is 0."""
     names, severities = reference.accuracies.headline, reference.accuracies.severities
 
     def influence(model: PerImage) -> NDArray[np.float64]:
         return ratio_influence(*model.net_robustness_ratio(reference.images, names, severities))[1]
 
-    def largest(measured: Measured, value: float) -> float:
+    def largest(measured: ComparedRun, value: float) -> float:
         return POINTS / measured.accuracies.clean_error()
 
     return Quantity(
@@ -152,7 +152,7 @@ class _Ratios:
         return exact(model, self.normalizer, corruptions, self.severities)
 
 
-def _stretched(reference: Measured, value: float, corruptions: tuple[str, ...], *, relative: bool) -> float:
+def _stretched(reference: ComparedRun, value: float, corruptions: tuple[str, ...], *, relative: bool) -> float:
     """100 points of errors are more where a normaliser divides them."""
     accuracies = reference.accuracies
     undivided = mean_error(accuracies, corruptions, accuracies.severities).value or 0.0

@@ -27,8 +27,7 @@ from ppbench.models.load import Subject
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
 from ppbench.models.weights import Weights, has_own_code, identify_weights
-from ppbench.run import Cell as Counts
-from ppbench.run import ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping, image_keys
+from ppbench.run import CellCounts, ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping, image_keys
 from ppbench.versions import __version__
 from ppbench.vocabulary import Cell
 
@@ -241,7 +240,7 @@ def _result(
     return Result(run, {cell: tally.bits(cell) for cell in finished}, keys)
 
 
-def _cell(counts: Counts, competing: int | None) -> Counts:
+def _cell(counts: CellCounts, competing: int | None) -> CellCounts:
     """Of five outputs or fewer every label is among the five highest, which says nothing."""
     says_nothing = competing is not None and competing <= 5
     return counts.model_copy(update={"top5": None}) if says_nothing else counts

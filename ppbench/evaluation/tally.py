@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.errors import DataError
-from ppbench.run import CALIBRATION_BINS, MICRO
-from ppbench.run import Cell as CellCounts
+from ppbench.run import CALIBRATION_BINS, MICRO, CellCounts
 from ppbench.vocabulary import Cell
 
 SUMS = 2 + 3 * CALIBRATION_BINS

@@ -7,7 +7,7 @@ from functools import partial
 
 from ppbench.metrics.cell_errors import CellErrors, mean
 from ppbench.metrics.metric import Metric, Unavailable, metric
-from ppbench.run import MICRO, Cell, Run
+from ppbench.run import MICRO, CellCounts, Run
 from ppbench.vocabulary import CLEAN
 
 NO_PROBABILITIES = "no probabilities: the predictions came as labels, or this is a baseline, which keeps top-1 alone"
@@ -18,7 +18,7 @@ TOP5_SAYS_NOTHING = "five classes or fewer compete, or the five highest outputs 
 """Why there is no top-5 error where there are probabilities."""
 
 
-def expected_calibration_error(cell: Cell) -> float:
+def expected_calibration_error(cell: CellCounts) -> float:
     """Expected calibration error, a fraction: mean over images of |accuracy - confidence| of their bin.
 
     15 equal-width bins of the highest probability; Guo et al., "On Calibration of Modern Neural
@@ -33,7 +33,7 @@ def expected_calibration_error(cell: Cell) -> float:
     return sum(abs(right - confidence / MICRO) for right, confidence in pairs) / cell.n
 
 
-def log_loss(cell: Cell) -> float:
+def log_loss(cell: CellCounts) -> float:
     """Mean negative log probability of the label, in nats.
 
     Raises:
@@ -44,7 +44,7 @@ def log_loss(cell: Cell) -> float:
     return cell.nll_micronats / MICRO / cell.n
 
 
-def top5_error(cell: Cell) -> float:
+def top5_error(cell: CellCounts) -> float:
     """Fraction of the images whose label is not among the five highest logits.
 
     Raises:
@@ -55,7 +55,7 @@ def top5_error(cell: Cell) -> float:
     return 1 - cell.top5 / cell.n
 
 
-MEASURES: dict[str, tuple[str, Callable[[Cell], float]]] = {
+MEASURES: dict[str, tuple[str, Callable[[CellCounts], float]]] = {
     "expected_calibration_error": ("%", lambda cell: 100 * expected_calibration_error(cell)),
     "log_loss": ("nats", log_loss),
     "top5_error": ("%", lambda cell: 100 * top5_error(cell)),
@@ -78,7 +78,7 @@ def calibration_metrics(run: Run) -> tuple[Metric, ...]:
     return tuple(metrics)
 
 
-def _mean_over(run: Run, keys: list[tuple[str, int]], measure: Callable[[Cell], float]) -> float:
+def _mean_over(run: Run, keys: list[tuple[str, int]], measure: Callable[[CellCounts], float]) -> float:
     """Mean over cells; `Unavailable` if there are none, or one of them is missing or lacks what is measured."""
     cells = {cell.key: cell for cell in run.cells}
     missing = [key for key in keys if key not in cells]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ppbench.check.judge import check
 from ppbench.check.verdict import Status
-from ppbench.compare.measured import Measured
+from ppbench.compare.measured import ComparedRun
 from ppbench.run import Run
 from ppbench.vocabulary import CLEAN
 from tests.builders import make_run
@@ -84,7 +84,7 @@ def verdicts(
 
 def pairs(
     runs: int, images: int, *, same: float, easier: float = 1.0, drop: float = 0.0, seed: int = 0
-) -> Iterator[tuple[Measured, Measured]]:
+) -> Iterator[tuple[ComparedRun, ComparedRun]]:
     """Baselines, and models of which every cell has lost ``drop`` points; arguments as in `alarms`."""
     random = np.random.default_rng(seed)
     errors = {key: easier * value for key, value in truth(SIX, LEVELS).items()}
@@ -97,8 +97,8 @@ def pairs(
         yield old, new
 
 
-def measured(run: Run, wrong: NDArray[np.bool_], name: str) -> Measured:
+def measured(run: Run, wrong: NDArray[np.bool_], name: str) -> ComparedRun:
     """The run with these ``(cells, n)`` errors: counts and bits."""
     right = {cell.key: ~row for cell, row in zip(run.cells, wrong, strict=True)}
     cells = [cell.model_copy(update={"top1": int(right[cell.key].sum())}) for cell in run.cells]
-    return Measured(name, run.model_copy(update={"cells": tuple(cells)}), right)
+    return ComparedRun(run.model_copy(update={"cells": tuple(cells)}), right, name=name)

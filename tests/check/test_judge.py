@@ -294,7 +294,7 @@ def test_a_baseline_is_small_sorted_and_a_run(tmp_path):
     assert [cell.top1 for cell in written.cells] == [cell.top1 for cell in OLD.run.cells]
     assert all(cell.bin_n is None for cell in written.cells)
     bits = read_bits(tmp_path / "baseline.json", written)
-    assert all((bits[key] == OLD.right[key]).all() for key in bits)
+    assert all((bits[key] == OLD.bits[key]).all() for key in bits)
     assert (tmp_path / "baseline.json").stat().st_size < 8_000
     assert (tmp_path / "baseline.bits.npy").stat().st_size < 5_000
     update_baseline(run, tmp_path / "again.json")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppbench.compare.measured import Measured
+from ppbench.compare.measured import ComparedRun
 from ppbench.run import Run, write_run
 from ppbench.vocabulary import family_of
 from tests.builders import Key, make_run
@@ -22,12 +22,12 @@ def make_measured(
     spread: float = 0.05,
     weights: str = "0",
     **run: Any,
-) -> Measured:
+) -> ComparedRun:
     """A run of which the hardest images are wrong; ``seed`` and ``spread`` say how differently it sees what is hard."""
     made = make_run(errors, name=name, **run)
     model = made.model.model_copy(update={"weights_sha256": weights * 64})
     made = made.model_copy(update={"model": model})
-    return Measured(name, made, hardest_wrong(made, seed, spread))
+    return ComparedRun(made, hardest_wrong(made, seed, spread), name=name)
 
 
 def hardest_wrong(run: Run, seed: int, spread: float) -> dict[Key, Any]:
@@ -43,9 +43,9 @@ def hardest_wrong(run: Run, seed: int, spread: float) -> dict[Key, Any]:
     return bits
 
 
-def write_measured(path: Path, measured: Measured) -> Path:
+def write_measured(path: Path, measured: ComparedRun) -> Path:
     """Write the run and its bits."""
-    write_run(path, measured.run, measured.right)
+    write_run(path, measured.run, measured.bits)
     return path
 
 

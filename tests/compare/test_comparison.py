@@ -49,7 +49,7 @@ def test_differences_and_detectable_ones_are_in_points():
 def test_cells_have_the_test_of_cells_adjusted_over_all_of_them():
     found = compare(OLD, NOISY, None).group("cell")
     keys = [(corruption, severity) for corruption in C15 for severity in range(1, 6)]
-    raw = [cell_test(OLD.right[key], NOISY.right[key]) for key in keys]
+    raw = [cell_test(OLD.bits[key], NOISY.bits[key]) for key in keys]
     assert [d.name for d in found] == [f"{corruption}/{severity}" for corruption, severity in keys]
     assert [d.p for d in found] == holm(raw)
 
@@ -68,7 +68,7 @@ def test_a_comparison_turned_round_is_its_mirror():
 def test_the_interval_of_mce_against_the_reference_counts_both_models_images():
     found = compare(OLD, NOISY, OLD.accuracies).metric("mCE")
     random = np.random.default_rng(0)
-    wrong = [{c: 1 - np.mean([m.right[c, s] for s in range(1, 6)], axis=0) for c in C15} for m in (OLD, NOISY)]
+    wrong = [{c: 1 - np.mean([m.bits[c, s] for s in range(1, 6)], axis=0) for c in C15} for m in (OLD, NOISY)]
     draws = []
     for _ in range(300):
         places = random.integers(0, 2000, 2000)
@@ -177,11 +177,11 @@ def test_no_interval_has_no_width_and_a_p_of_no_difference_is_1():
 
 def own_bits(measured):
     """Accuracies as they are read from a file, with the bits beside it."""
-    return CellErrors.from_run(measured.run, measured.right)
+    return CellErrors.from_run(measured.run, measured.bits)
 
 
 def wrong_by_corruption(measured):
-    return {c: 1 - np.mean([measured.right[c, s] for s in range(1, 6)], axis=0) for c in C15}
+    return {c: 1 - np.mean([measured.bits[c, s] for s in range(1, 6)], axis=0) for c in C15}
 
 
 def test_the_interval_of_mce_against_a_third_run_of_the_same_images_counts_its_images_too():
@@ -210,7 +210,7 @@ def test_the_reference_is_one_normaliser_whether_it_is_named_or_read_again():
 
 def test_r_net_is_against_the_reference_with_the_interval_of_a_bootstrap():
     found = compare(OLD, NOISY, None).metric("R_net")
-    clean = [1.0 - measured.right["clean", 0] for measured in (OLD, NOISY)]
+    clean = [1.0 - measured.bits["clean", 0] for measured in (OLD, NOISY)]
     corrupted = [np.mean(list(wrong_by_corruption(measured).values()), axis=0) for measured in (OLD, NOISY)]
 
     def r_net(places):

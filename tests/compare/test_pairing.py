@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from ppbench.check.baseline import update_baseline
 from ppbench.cli.main import app
 from ppbench.compare.comparison import compare
-from ppbench.compare.measured import Measured
+from ppbench.compare.measured import ComparedRun
 from ppbench.compare.pairing import pair
 from ppbench.data.catalog import EMBEDDED, open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
@@ -261,7 +261,7 @@ GRID = {"corruptions": ("fog", "snow"), "severities": (1,)}
 ERRORS = make_errors(3, **GRID)
 
 
-def of_images(ids: list[int], seed: int, name: str, stopping: Stopping | None = None, total: int = 60) -> Measured:
+def of_images(ids: list[int], seed: int, name: str, stopping: Stopping | None = None, total: int = 60) -> ComparedRun:
     """A run of some images that are right or wrong by their number alone."""
     names = [f"{place}.png" for place in ids]
     n = len(ids)
@@ -273,7 +273,7 @@ def of_images(ids: list[int], seed: int, name: str, stopping: Stopping | None = 
         for cell in made.run.cells
     )
     run = made.run.model_copy(update={"cells": cells, "stopping": stopping})
-    return replace(made, run=run, right=right, keys=image_keys(names))
+    return replace(made, run=run, bits=right, keys=image_keys(names))
 
 
 STOPPED = Stopping(metric="m", confidence=0.95, value=1, low=0, high=2, wanted="half-width 1", reached=True)
@@ -302,10 +302,10 @@ def test_images_are_paired_by_what_they_are(here: list[int], there: list[int]) -
         assert [cell.top1 for cell in found.run.cells] == [cell.top1 for cell in wanted.run.cells]
         assert {cell.n for cell in found.run.cells} == {found.run.protocol.n} == {len(both)}
     wanted = [
-        set(zip(*(m.right["fog", 1].tolist() for m in pairs), strict=True)) for pairs in ((first, second), expected)
+        set(zip(*(m.bits["fog", 1].tolist() for m in pairs), strict=True)) for pairs in ((first, second), expected)
     ]
     assert wanted[0] == wanted[1]
-    joint = [int((a.right["fog", 1] & b.right["fog", 1]).sum()) for a, b in ((first, second), expected)]
+    joint = [int((a.bits["fog", 1] & b.bits["fog", 1]).sum()) for a, b in ((first, second), expected)]
     assert joint[0] == joint[1]
     assert first.run.protocol.ids_sha256 == second.run.protocol.ids_sha256
 

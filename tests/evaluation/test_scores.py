@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ppbench.errors import DataError
 from ppbench.evaluation.scores import score
 from ppbench.evaluation.tally import Record, Tally, count
-from ppbench.run import CALIBRATION_BINS, Cell
+from ppbench.run import CALIBRATION_BINS, CellCounts
 
 KEY = ("fog", 3)
 
@@ -51,7 +51,7 @@ def tally_of(logits: torch.Tensor, labels: torch.Tensor, pieces: int) -> Tally:
     return tally
 
 
-def cell_of(logits: torch.Tensor, labels: torch.Tensor, pieces: int) -> Cell:
+def cell_of(logits: torch.Tensor, labels: torch.Tensor, pieces: int) -> CellCounts:
     return tally_of(logits, labels, pieces).cell(KEY)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from ppbench.check.baseline import update_baseline
 from ppbench.metrics.calibration import calibration_metrics, expected_calibration_error, log_loss, top5_error
-from ppbench.run import CALIBRATION_BINS, MICRO, Cell, write_run
+from ppbench.run import CALIBRATION_BINS, MICRO, CellCounts, write_run
 from ppbench.vocabulary import CLEAN
 from tests.builders import make_bits, make_cell, make_run, without_probabilities
 
@@ -20,7 +20,7 @@ def random_cell(n=400, seed=0):
 
     top1 = int(right.sum())
     counts = {"bin_n": bins(None), "bin_top1": bins(right), "bin_confidence": bins(micro)}
-    cell = Cell(corruption="fog", severity=1, n=n, top1=top1, top5=top1 + 40, nll_micronats=7 * MICRO, **counts)
+    cell = CellCounts(corruption="fog", severity=1, n=n, top1=top1, top5=top1 + 40, nll_micronats=7 * MICRO, **counts)
     return cell, micro / MICRO, right
 
 

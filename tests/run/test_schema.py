@@ -41,7 +41,7 @@ from ppbench.errors import DataError
 from ppbench.run import (
     VERSION,
     Bits,
-    Cell,
+    CellCounts,
     ClassSubset,
     Run,
     expected_cells,
@@ -55,7 +55,7 @@ from ppbench.run import (
 from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN
 from tests.builders import make_bits, make_cell, make_classes, make_errors, make_run, without_probabilities
 
-V1, V2 = (Path(__file__).parent / "runs" / f"v{version}.json" for version in (1, 2))
+V1, V2 = (Path(__file__).parents[1] / "runs" / f"v{version}.json" for version in (1, 2))
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ NO_PROBABILITIES = {"nll_micronats": None, "bin_n": None, "bin_top1": None, "bin
 
 @pytest.mark.parametrize("unknown", [{"top5": None}, NO_PROBABILITIES, {"top5": None, **NO_PROBABILITIES}])
 def test_predictions_without_probabilities_make_cells_without_their_counts(unknown):
-    cell = Cell(**{**make_cell("fog", 1, top1=5, n=10).model_dump(), **unknown})
+    cell = CellCounts(**{**make_cell("fog", 1, top1=5, n=10).model_dump(), **unknown})
     assert (cell.top1, cell.error) == (5, 0.5)
     assert all(getattr(cell, name) is None for name in unknown)
 
@@ -164,7 +164,7 @@ def test_the_counts_of_probabilities_are_there_together_or_not_at_all(known, top
     whole = make_cell("fog", 1, top1=5, n=10).model_dump()
     for change in ({known: None}, {**NO_PROBABILITIES, known: whole[known]}):
         with pytest.raises(ValidationError, match="are there together or not at all"):
-            Cell(**{**whole, **top5, **change})
+            CellCounts(**{**whole, **top5, **change})
 
 
 def test_a_cell_of_labels_alone_has_its_nulls_in_the_file_and_without_them_is_damaged():
@@ -172,7 +172,7 @@ def test_a_cell_of_labels_alone_has_its_nulls_in_the_file_and_without_them_is_da
     assert {"top5": None, **NO_PROBABILITIES}.items() <= content.items()
     for name in ("top5", *NO_PROBABILITIES):
         with pytest.raises(ValidationError, match="Field required"):
-            Cell(**{key: value for key, value in content.items() if key != name})
+            CellCounts(**{key: value for key, value in content.items() if key != name})
 
 
 @pytest.mark.parametrize(
@@ -479,6 +479,6 @@ def test_counts_must_be_counts():
     cell = make_cell("fog", 1, top1=5, n=10)
     assert cell.error == 0.5
     with pytest.raises(ValidationError):
-        Cell(**{**cell.model_dump(), "top1": -1})
+        CellCounts(**{**cell.model_dump(), "top1": -1})
     with pytest.raises(ValidationError):
         Run(**{**make_run().model_dump(), "status": "half"})

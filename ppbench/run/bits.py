@@ -9,15 +9,19 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppbench.errors import DataError
 from ppbench.files import read_whole
+from ppbench.vocabulary import Cell, cell_in_words
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from ppbench.run.schema import Run
 
 _MAGIC = b"\x93NUMPY"
 _LENGTHS = {1: 2, 2: 4}
@@ -29,7 +33,7 @@ _HEADER = re.compile(
 _RESTORE = "Evaluate again, or restore the file."
 
 
-class Arrays(NamedTuple):
+class _Arrays(NamedTuple):
     """What a file of bits holds."""
 
     file: Path
@@ -46,49 +50,91 @@ class _Header(NamedTuple):
         return f"shape {self.shape} and type {dtype}"
 
 
-def is_file_name(name: str) -> bool:
-    """Whether a text can only be a file in the same folder: no path, no drive, nothing longer than a name may be."""
-    return Path(name).name == name not in ("", "..") and "\0" not in name and len(name.encode()) <= 255
-
-
 def beside(run_file: Path, name: str) -> Path:
     """The file of this name in the folder of a run file; names in run files are UTF-8 whatever the locale."""
     return run_file.with_name(os.fsdecode(name.encode()))
 
 
-def as_utf8(name: str) -> str:
-    """A name from the command line or a folder as run files have it; bytes that are not UTF-8 are replaced."""
-    try:
-        return os.fsencode(name).decode("utf-8", "replace")
-    except UnicodeEncodeError:  # not from there, or not of this locale
-        return name.encode("utf-8", "replace").decode()
+def image_keys(ids: Sequence[str]) -> NDArray[np.uint64] | None:
+    """A key for each image, the same in every run: the first 8 bytes of the id's BLAKE2b hash, low byte first.
+
+    Returns:
+        ``(n,)`` uint64; None if two images have one key, so that keys would not tell them apart.
+    """
+    import numpy as np
+
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids)
+    keys = np.frombuffer(digests, "<u8").astype(np.uint64)
+    return keys if len(np.unique(keys)) == len(keys) else None
 
 
-def read_arrays(run_file: Path, name: str, sha256: str, shape: tuple[int, int], images: int) -> Arrays:
-    """Read the arrays from beside a run file.
+def bits_file(path: Path) -> Path:
+    """Where the bits of a run file are written: beside it."""
+    return path.with_name(f"{path.name.removesuffix('.json')}.bits.npy")
 
-    Args:
-        run_file: The run file.
-        name: Of the other one.
-        sha256: Its hash, as the run file has it.
-        shape: What the bits are to have: cells, and bytes for the images.
-        images: How many keys there are to be.
+
+def read_arrays(path: Path | str, run: Run) -> tuple[dict[Cell, NDArray[np.bool_]], NDArray[np.uint64] | None]:
+    """Read what lies beside the run file at ``path``: the correctness bits, and the images' keys (`image_keys`).
+
+    Returns:
+        ``(n,)`` booleans per cell, and ``(n,)`` keys in the same order; None for the keys if the file was written
+        without them, as all were before there were keys.
 
     Raises:
-        DataError: If the file is missing, is not a file of that folder, is another one, or has other arrays.
+        DataError: If there are no bits, the file is not the one the run was written with, its bits contradict the run,
+            or what stands for keys is none or has a key twice.
     """
-    file = beside(run_file, name)
+    arrays = _read_arrays(path, run)
+    return _unpacked(arrays, run), _checked_keys(arrays)
+
+
+def read_bits(path: Path | str, run: Run) -> dict[Cell, NDArray[np.bool_]]:
+    """The first of `read_arrays`, whatever the keys are."""
+    return _unpacked(_read_arrays(path, run), run)
+
+
+def read_image_keys(path: Path | str, run: Run) -> NDArray[np.uint64] | None:
+    """The second of `read_arrays`, whatever the bits are."""
+    return _checked_keys(_read_arrays(path, run))
+
+
+def _unpacked(arrays: _Arrays, run: Run) -> dict[Cell, NDArray[np.bool_]]:
+    import numpy as np
+
+    found = {}
+    for cell, row in zip(run.cells, arrays.packed, strict=True):
+        found[cell.key] = np.unpackbits(row, count=cell.n).astype(bool)
+        if np.count_nonzero(found[cell.key]) != cell.top1:
+            fault = f"its bits of {cell_in_words(cell.key)} are not the {cell.top1} right images of the run file"
+            raise DataError(f"{arrays.file} is damaged: {fault}", _RESTORE)
+    return found
+
+
+def _checked_keys(arrays: _Arrays) -> NDArray[np.uint64] | None:
+    import numpy as np
+
+    if arrays.keys is not None and len(np.unique(arrays.keys)) < len(arrays.keys):
+        raise DataError(f"{arrays.file} is damaged: its images' keys have a key twice", _RESTORE)
+    return arrays.keys
+
+
+def _read_arrays(path: Path | str, run: Run) -> _Arrays:
+    if run.bits is None:
+        raise DataError(f"{path} has no correctness bits", "Evaluate again to get them.")
+    run_file = Path(path)
+    file = beside(run_file, run.bits.file)
+    images, shape = run.protocol.n, (len(run.cells), -(-run.protocol.n // 8))
     _check_place(run_file, file)
     try:
         content = read_whole(file, most=2 * (shape[0] * shape[1] + 8 * images) + 2**20)
     except OSError as error:
         raise DataError(f"cannot read {file}: {error.strerror}", f"It belongs beside {run_file}.") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
+    if hashlib.sha256(content).hexdigest() != run.bits.sha256:
         raise DataError(f"{file} is not the file {run_file} was written with", "Keep the two together.")
     packed, end = _take(file, content, 0, shape, "|u1", "it has")
     if end == len(content):
-        return Arrays(file, packed, None)
-    return Arrays(file, packed, _take(file, content, end, (images,), "<u8", "its images' keys have")[0])
+        return _Arrays(file, packed, None)
+    return _Arrays(file, packed, _take(file, content, end, (images,), "<u8", "its images' keys have")[0])
 
 
 def _check_place(run_file: Path, file: Path) -> None:

@@ -1,0 +1,66 @@
+"""Types of the fields of a run file, and the base of its records."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ppbench.parsing import LARGEST
+from ppbench.vocabulary import NAME_PATTERN
+
+CALIBRATION_BINS = 15
+"""Equal-width bins of the top-1 probability, as in Guo et al., ICML 2017."""
+
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Number = Annotated[int, Field(ge=1, le=LARGEST)]
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a text can only be a file in the same folder: no path, no drive, nothing longer than a name may be."""
+    return Path(name).name == name not in ("", "..") and "\0" not in name and len(name.encode()) <= 255
+
+
+def as_utf8(name: str) -> str:
+    """A name from the command line or a folder as run files have it; bytes that are not UTF-8 are replaced."""
+    try:
+        return os.fsencode(name).decode("utf-8", "replace")
+    except UnicodeEncodeError:  # not from there, or not of this locale
+        return name.encode("utf-8", "replace").decode()
+
+
+def as_text(text: Any) -> Any:
+    """`as_utf8` of a text; anything else is left to the validation."""
+    return as_utf8(text) if isinstance(text, str) else text
+
+
+Text = Annotated[str, BeforeValidator(as_text), Field(max_length=4096)]
+"""A name or a sentence: of any characters, but no longer than a path may be."""
+Bins = Annotated[tuple[Count, ...], Field(min_length=CALIBRATION_BINS, max_length=CALIBRATION_BINS)]
+
+
+def _named(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(f"{name!r} is no corruption's name, which matches {NAME_PATTERN}")
+    return name
+
+
+CellName = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+"""``clean`` or a corruption, which may be one that only this dataset has."""
+Severity = Annotated[int, Field(ge=1, le=5)]
+
+
+class Record(BaseModel):
+    """A part of a run file: it cannot be changed, and has no fields that this version does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def first_problem(error: ValidationError) -> str:
+    """What pydantic found wrong first, in one line: where, and what."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "run"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,68 @@
+"""A run with what lies beside its file: which of its images were right, and which images these are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from ppbench.run.schema import PROBABILITY_COUNTS, CellCounts, Run
+from ppbench.run.store import write_run
+from ppbench.vocabulary import CLEAN, Cell
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredRun:
+    """One run, with its results image by image."""
+
+    run: Run
+    bits: Mapping[Cell, NDArray[np.bool_]]
+    """``(n,)`` by cell: which images were right."""
+    keys: NDArray[np.uint64] | None = None
+    """``(n,)``: which images these are (`image_keys`); None if that is not known, as of files older than keys."""
+    is_part: bool = False
+    """Whether it has a part of the run's images, of which only the top-1 results are known."""
+
+    def write(self, path: Path, *, compact: bool = False) -> Self:
+        """Write the run file and the file beside it, as `write_run` does; returned with the run as written."""
+        return replace(self, run=write_run(path, self.run, self.bits, self.keys, compact=compact))
+
+    def restricted(self, corruptions: Sequence[str], severities: Sequence[int]) -> Self:
+        """The same with these corruptions and severities only; the clean images stay."""
+        protocol = self.run.protocol
+        wanted = {
+            "corruptions": tuple(name for name in protocol.corruptions if name in corruptions),
+            "severities": tuple(level for level in protocol.severities if level in severities),
+        }
+        kept = [
+            c
+            for c in self.run.cells
+            if c.corruption == CLEAN or (c.corruption in corruptions and c.severity in severities)
+        ]
+        run = self.run.model_copy(update={"protocol": protocol.model_copy(update=wanted), "cells": tuple(kept)})
+        return replace(self, run=run)
+
+    def of_images(self, places: NDArray[np.int64], ids_sha256: str) -> Self:
+        """The same of some images alone: cells have their top-1 counts, since bits tell no other count.
+
+        Args:
+            places: ``(k,)`` of the images, in the order they shall have.
+            ids_sha256: What tells these images from others.
+        """
+        bits = {cell: right[places] for cell, right in self.bits.items()}
+        n, unknown = len(places), dict.fromkeys(PROBABILITY_COUNTS)
+        cells = tuple(
+            CellCounts(
+                corruption=cell.corruption, severity=cell.severity, n=n, top1=int(bits[cell.key].sum()), **unknown
+            )
+            for cell in self.run.cells
+        )
+        protocol = self.run.protocol.model_copy(update={"n": n, "ids_sha256": ids_sha256})
+        run = self.run.model_copy(update={"protocol": protocol, "cells": cells})
+        keys = None if self.keys is None else self.keys[places]
+        return replace(self, run=run, bits=bits, keys=keys, is_part=True)

@@ -1,0 +1,290 @@
+"""The run file: the record of one model on one dataset, and the only door between inference and metrics.
+
+It holds integer counts per cell, never ratios, and all that is needed to know what they are counts of. Free of torch;
+docs/run-file.md describes the format for people, `json_schema` for programs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
+
+from ppbench.run.fields import Bins, CellName, Count, Number, Record, Severity, Text, as_text, is_file_name
+from ppbench.run.model import ModelRecord
+from ppbench.vocabulary import CLEAN, Cell, cell_in_words
+
+if TYPE_CHECKING:
+    import pandas as pd  # only `to_frame` needs it: `ppbench show` answers sooner without
+
+VERSION: Literal[2] = 2
+UNKNOWN = "unknown"
+"""The recipe, engine and precision of what was made elsewhere."""
+MICRO = 1_000_000
+"""Log losses and probabilities are summed as integers of one millionth, so that sums do not depend on the order."""
+
+_OLDER_DECISIONS = {"within": "pass", "beyond": "worse than allowed"}
+"""What run files of before call a decision."""
+
+Decision = Annotated[
+    Literal["pass", "worse than allowed"],
+    BeforeValidator(lambda word: _OLDER_DECISIONS.get(word, word) if isinstance(word, str) else word),
+]
+
+
+def _beside(name: str) -> str:
+    if not is_file_name(name):
+        raise ValueError(f"{name!r} is no file name: bits lie beside their run file")
+    return name
+
+
+class CellCounts(Record):
+    """The counts of one corruption at one severity; ``clean`` at severity 0 is the uncorrupted images.
+
+    Predictions that were given as labels have no probabilities: what is counted of these is None.
+    """
+
+    corruption: CellName
+    severity: int = Field(ge=0, le=5)
+    n: Number
+    """Images."""
+    top1: Count
+    """Images whose label is the highest logit."""
+    top5: Count | None
+    """Images whose label is among the five highest logits; None if the order of the outputs is unknown."""
+    nll_micronats: Count | None
+    """Sum over images of the negative log probability of the label, in millionths of a nat."""
+    bin_n: Bins | None
+    """Images whose highest probability p lies in bin ceil(15 p) - 1."""
+    bin_top1: Bins | None
+    """Those of them that are right."""
+    bin_confidence: Bins | None
+    """Sum of their highest probabilities, in millionths."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CellCounts:
+        if self.top5 is None and self.top1 > self.n:
+            raise ValueError(f"top1 {self.top1} <= n {self.n} does not hold")
+        if self.top5 is not None and not self.top1 <= self.top5 <= self.n:
+            raise ValueError(f"top1 {self.top1} <= top5 {self.top5} <= n {self.n} does not hold")
+        absent = [value is None for value in (self.nll_micronats, self.bin_n, self.bin_top1, self.bin_confidence)]
+        if any(absent) and not all(absent):
+            raise ValueError("nll_micronats and the calibration bins are there together or not at all")
+        if (self.bin_n and sum(self.bin_n) != self.n) or (self.bin_top1 and sum(self.bin_top1) != self.top1):
+            raise ValueError("the calibration bins do not add up to n and top1")
+        if self.bin_n and self.bin_top1 and self.bin_confidence:
+            bins = zip(self.bin_n, self.bin_top1, self.bin_confidence, strict=True)
+            # A probability that is 1 but for rounding may count as a millionth more.
+            if any(right > n or confidence > n * (MICRO + 1) for n, right, confidence in bins):
+                raise ValueError("a calibration bin has more right images, or probability, than images")
+        if (self.corruption == CLEAN) != (self.severity == 0):
+            raise ValueError("severity 0 is for clean images, and only for them")
+        return self
+
+    @property
+    def key(self) -> Cell:
+        """(corruption, severity)."""
+        return self.corruption, self.severity
+
+    @property
+    def error(self) -> float:
+        """Top-1 error, a fraction."""
+        return 1 - self.top1 / self.n
+
+
+PROBABILITY_COUNTS = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
+"""Counts of a cell that cannot be had from correctness bits, and that baselines of ``check`` do not keep."""
+
+
+class ClassSubset(Record):
+    """Which classes were in use where these are not all of the dataset's, and which outputs of the model competed."""
+
+    n: Number
+    """Classes in use."""
+    outputs: Number
+    """Outputs of the model."""
+    names_sha256: str
+    """Of the class names in order, joined by newlines."""
+    logits: Literal["own", "masked", "all"]
+    """"own": the model has just these outputs; "masked": only the outputs of these classes compete; "all": all do."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ClassSubset:
+        if self.n > self.outputs:
+            raise ValueError(f"n {self.n} <= outputs {self.outputs} does not hold")
+        if self.logits == "own" and self.n != self.outputs:
+            raise ValueError(f"a model with outputs of its own for {self.n} classes does not have {self.outputs}")
+        return self
+
+    @property
+    def competing(self) -> int:
+        """Outputs that an image's prediction is chosen from."""
+        return self.outputs if self.logits == "all" else self.n
+
+
+class Stopping(Record):
+    """How an evaluation ended that visits images in a random order until it knows enough."""
+
+    metric: Text
+    """Of which the interval is: its label without the number of images."""
+    confidence: float = Field(gt=0, lt=1)
+    """Of the interval, however often it was looked at."""
+    value: FiniteFloat
+    """Of the metric over the images visited, in percent or points."""
+    low: FiniteFloat
+    high: FiniteFloat
+    wanted: Text
+    """What it went on for: ``half-width 0.5`` or ``decided against max drop 0.5``."""
+    reached: bool
+    """Whether it was reached before the images were at an end."""
+    baseline: str | None = None
+    """SHA-256 of the weights that it was compared with."""
+    max_drop: FiniteFloat | None = None
+    """Points by which the model may err more than the baseline; None where it was not compared with one."""
+    decision: Decision | None = None
+    """What `ppbench check` calls a drop within ``max_drop`` and one beyond it; None where that was not decided."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Stopping:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} <= high {self.high:g} does not hold")
+        if self.decision is not None and self.max_drop is None:
+            raise ValueError("a decision needs max_drop")
+        return self
+
+
+class Protocol(Record):
+    """All that must be equal for two runs to be comparable."""
+
+    dataset: Text
+    fingerprint: Text
+    """SHA-256 of the dataset's images (arrays) or of their paths and sizes (folders), with the labels."""
+    source: Literal["published", "generated-jpeg85", "generated"]
+    """Whether the corrupted images were read from a published set, or made from clean ones (with JPEG step or not)."""
+    recipe: Text
+    """Constants and algorithm behind the corruptions."""
+    engine: Text
+    """Who computed them, with its version; like the recipe `UNKNOWN` of predictions on images made elsewhere."""
+    seed: int
+    corruptions: tuple[CellName, ...]
+    severities: tuple[Severity, ...]
+    n: Number
+    """Images per cell that were asked for."""
+    total: Number
+    """Images per cell that the dataset has."""
+    ids_sha256: Text
+    """Of the evaluated images' ids, in order."""
+    preprocessing: Text
+    precision: Literal["fp32", "tf32", "bf16", "fp16", "unknown"]
+    """"unknown" of predictions that were made elsewhere."""
+    normalizer: Text
+    """Denominators of CE that are customary for this dataset: "alexnet" or "none"."""
+    classes: ClassSubset | None = None
+    """None: all classes of the dataset, and the model's whole head."""
+    unreadable: tuple[str, ...] | None = None
+    """Ids of the images that were asked for and could not be read, and are in no cell; None if there are none."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Protocol:
+        if self.n > self.total:
+            raise ValueError(f"n {self.n} <= total {self.total} does not hold")
+        if CLEAN in self.corruptions:
+            raise ValueError(f"{CLEAN} is no corruption")
+        for values in (self.corruptions, self.severities):
+            if len(set(values)) != len(values):
+                raise ValueError("a corruption or a severity stands twice")
+        return self
+
+
+class Provenance(Record):
+    """Where, when and with what the run was made; no two runs need agree in it."""
+
+    command: Annotated[str, BeforeValidator(as_text)]
+    git_commit: str | None
+    """Of the working directory, with "-dirty" if it has uncommitted changes; None outside a repository."""
+    versions: dict[str, str]
+    platform: str
+    device: str
+    started: str
+    """UTC, ISO 8601."""
+    seconds: Annotated[FiniteFloat, Field(ge=0)]
+    """Wall time, from the first image to the last."""
+    processes: int = Field(default=1, ge=1)
+    """Processes that ran the model, each on a share of the images."""
+    compiled: bool = False
+    """Whether the model ran through torch.compile."""
+
+
+class Bits(Record):
+    """The file of correctness bits beside the run file: uint8 ``(cells, ceil(n / 8))``, big-endian bits.
+
+    A second array in the same file, uint64 ``(n,)``, has the images' keys (`image_keys`); older files lack it.
+    """
+
+    file: Annotated[str, AfterValidator(_beside)]
+    """A file name, and no path: what is not beside the run file is not read."""
+    sha256: str
+
+
+class Run(Record):
+    """One model on one dataset."""
+
+    version: Literal[2] = VERSION
+    status: Literal["complete", "interrupted"]
+    """"interrupted": only finished cells are in the file."""
+    model: ModelRecord
+    protocol: Protocol
+    cells: tuple[CellCounts, ...]
+    """Clean first, then in the order of the protocol; cells that were not finished are absent."""
+    bits: Bits | None = None
+    stopping: Stopping | None = None
+    """Of an evaluation that was to stop as soon as it knew enough; its protocol's n is the images it visited."""
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Run:
+        keys = [cell.key for cell in self.cells]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a cell stands twice")
+        expected = dict.fromkeys(expected_cells(self.protocol.corruptions, self.protocol.severities))
+        known = set(keys)
+        for cell in self.cells:
+            if cell.key not in expected:
+                raise ValueError(f"{cell_in_words(cell.key)} is not among the cells of the protocol")
+            if cell.n != self.protocol.n:
+                raise ValueError(f"{cell_in_words(cell.key)} has n {cell.n}, the protocol {self.protocol.n}")
+        # Clean images may be absent from a whole run: published sets of corrupted images have none.
+        missing = [key for key in expected if key not in known and key != (CLEAN, 0)]
+        if missing and self.status == "complete":
+            raise ValueError(f"the run is complete, yet {cell_in_words(missing[0])} is missing")
+        return self
+
+    def cell(self, corruption: str, severity: int) -> CellCounts | None:
+        """The cell, or None if it was not measured."""
+        return next((cell for cell in self.cells if cell.key == (corruption, severity)), None)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The cells as a pandas frame with columns corruption, severity, n, top1, top5, accuracy, error.
+
+        An unknown top5 is NaN.
+        """
+        import pandas as pd
+
+        unknown = float("nan")
+        rows = [(*c.key, c.n, c.top1, unknown if c.top5 is None else c.top5, c.top1 / c.n, c.error) for c in self.cells]
+        return pd.DataFrame(rows, columns=["corruption", "severity", "n", "top1", "top5", "accuracy", "error"])
+
+
+def expected_cells(corruptions: Iterable[str], severities: Iterable[int]) -> list[Cell]:
+    """All cells of a protocol in order: clean, then each corruption at each severity."""
+    severities = tuple(severities)
+    return [(CLEAN, 0), *((corruption, severity) for corruption in corruptions for severity in severities)]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the run file."""
+    # The schema calls the counts of a cell by the name that they had when it was published.
+    text = json.dumps(Run.model_json_schema()).replace("CellCounts", "Cell")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json.loads(text)}
