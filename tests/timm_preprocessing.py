@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ppbench.data.images import decode
+from ppbench.data.decode import decode_rgb
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 from ppbench.evaluation.inference import Network
@@ -79,7 +79,7 @@ def configurations(timm: Any) -> tuple[list[Config], dict[str, str]]:
 
 def ours(config: Config, file: bytes) -> Tensor:
     """``(3, size, size)`` as it enters the network here."""
-    pixels = decode(io.BytesIO(file), "photograph.png", Geometry.of(config.card))
+    pixels = decode_rgb(io.BytesIO(file), Geometry.of(config.card), "photograph.png")
     network = Network(Subject("net", nn.Identity(), config.card), torch.device("cpu"), Head(None, "own"))
     return network.preprocess(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])[0]
 

@@ -184,8 +184,7 @@ def _do(array: ArrayWork, corruptor: Corruptor, start: int, stop: int) -> Chunk:
     layout, failed = array.layout, {}
     whole = read_array(array.path)
     images = layout.images(whole if layout.number == 1 else whole[start:stop])
-    colour, alpha = (images[..., :3], images[..., 3:]) if layout.channels == 4 else (images, None)
-    make = corruptor.load(np.ascontiguousarray(colour))
+    make = corruptor.load(images)
     ids = [str(place) for place in range(start, stop)]
     for cell in array.missing:
         try:
@@ -193,7 +192,7 @@ def _do(array: ArrayWork, corruptor: Corruptor, start: int, stop: int) -> Chunk:
         except UsageError as error:
             failed[cell_key(cell)] = (error.message, error.hint)
             continue
-        values = layout.part(made if alpha is None else np.concatenate([made, alpha], axis=3))
+        values = layout.part(made)
         path = _part(array.work, cell)
         try:
             with path.open("r+b") as file:

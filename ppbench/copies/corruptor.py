@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
+import numpy as np
+
 from ppbench.copies.settings import Settings
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.types import Pixels
@@ -29,7 +31,13 @@ class Corruptor:
         self.settings, self.device = settings, device
 
     def load(self, images: Pixels) -> OneCell:
-        """Bring images ``(n, H, W, C)`` to where they are corrupted, once for all cells."""
+        """Bring images ``(n, H, W, C)`` to where they are corrupted, once for all cells.
+
+        Of 2 or 4 channels the last one is alpha, which stays as it is.
+        """
+        if images.shape[3] in (2, 4):
+            colour, alpha = self.load(np.ascontiguousarray(images[..., :-1])), images[..., -1:]
+            return lambda cell, ids: np.concatenate([colour(cell, ids), alpha], axis=3)
         make = self._on_device(images) if self.device != "cpu" else self._here(images)
         return lambda cell, ids: images if cell[0] == CLEAN else make(cell, ids)
 

@@ -44,16 +44,16 @@ def output_name(name: str, form: ImageFormat) -> str:
     return name if ending in _ENDINGS[form] else name[: len(name) - len(ending)] + _ENDINGS[form][0]
 
 
-def check_fits(height: int, width: int, has_alpha: bool, name: str) -> None:
-    """Make sure that the format that a name ends with can hold an image.
+def check_fits(shape: tuple[int, ...], name: str) -> None:
+    """Make sure that the format that a name ends with can hold an image ``(H, W, C)``.
 
     Raises:
         DataError: If it cannot.
     """
     if PurePosixPath(name).suffix.lower() in _ENDINGS[ImageFormat.JPEG]:
-        if has_alpha:
+        if shape[2] in (2, 4):
             raise DataError("has an alpha channel, which JPEG cannot keep", "Write PNG: `--format png`.")
-        if max(height, width) > 65_500:
+        if max(shape[:2]) > 65_500:
             raise DataError("more than 65,500 pixels a side, the most JPEG can have", "Write PNG: `--format png`.")
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import mean, median
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ppbench.copies.corruptor import Corruptor
 from ppbench.copies.encode import encode
-from ppbench.copies.images import Picture
 from ppbench.copies.job import Job
 from ppbench.copies.settings import Settings
 from ppbench.copies.sources import ImageArray
@@ -82,20 +84,21 @@ def _measure(job: Job, seconds: _Typical, sizes: _Typical, decoding: list[float]
     cells = sorted(job.cells, key=lambda cell: (cell[1] != 3, cell[1], [CLEAN, *FAMILY_OF].index(cell[0])))
     warm: set[str] = set()
     spent = 0.0
-    for name, picture, took in _timed(job.source.samples(_SAMPLES, job.settings.size)):
+    for name, pixels, took in _timed(job.source.samples(_SAMPLES, job.settings.size)):
         decoding.append(took)
-        cut, scale = _cut(picture)
+        cut = pixels[None, :_LARGEST, :_LARGEST]
+        scale = pixels.size / cut.size
         output = "0.npy" if isinstance(job.source, ImageArray) else job.output(name)
         for cell in cells:
             try:
                 if cell[0] not in warm:
-                    corruptor.load(cut.colour[None])(cell, [name])
+                    corruptor.load(cut)(cell, [name])
                     warm.add(cell[0])
                 start = time.perf_counter()
-                made = corruptor.load(cut.colour[None])(cell, [name])[0]
+                made = corruptor.load(cut)(cell, [name])[0]
             except UsageError:  # told when the job runs
                 continue
-            data = encode(made, output)  # without alpha, which takes little
+            data = encode(made, output)
             took = time.perf_counter() - start
             seconds.add(cell[0], took * scale)
             sizes.add(cell[0], (made.nbytes if output == "0.npy" else len(data)) * scale)
@@ -115,15 +118,8 @@ def _settings(job: Job) -> Settings:
     return replace(job.settings, scale=scale_for("auto", RECIPES.get(job.settings.recipe), *middle))
 
 
-def _timed(samples: Iterable[tuple[str, Picture]]) -> Iterable[tuple[str, Picture, float]]:
+def _timed(samples: Iterable[tuple[str, NDArray[np.uint8]]]) -> Iterable[tuple[str, NDArray[np.uint8], float]]:
     start = time.perf_counter()
-    for name, picture in samples:
-        yield name, picture, time.perf_counter() - start
+    for name, pixels in samples:
+        yield name, pixels, time.perf_counter() - start
         start = time.perf_counter()
-
-
-def _cut(picture: Picture) -> tuple[Picture, float]:
-    """The corner of a large image, and how many times larger the whole is."""
-    height, width = picture.colour.shape[:2]
-    part = Picture(*(None if a is None else a[:_LARGEST, :_LARGEST] for a in picture))  # type: ignore[arg-type]
-    return part, height * width / (part.colour.shape[0] * part.colour.shape[1])

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ppbench.copies.arrays import Layout, find_layout, read_array
 from ppbench.copies.encode import ImageFormat
-from ppbench.copies.images import Picture, decode, image_size
+from ppbench.data.decode import decode_whole, image_size
 from ppbench.data.opener import HEIF_ENDINGS, HEIF_HINT, endings, read_regular
 from ppbench.data.walk import LeftOut, describe_left_out, ending, find_images
 from ppbench.errors import DataError, UsageError
@@ -44,11 +47,11 @@ class ImageFiles:
             found.append(image_size(self.root / name))
         return sorted((size for size in found if size), key=lambda size: (min(size), size))
 
-    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, Picture]]:
+    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Some images that can be read, with their names."""
         for name in spread(self.names, count):
             try:
-                yield name, decode(read_regular(self.root / name), size)
+                yield name, decode_whole(read_regular(self.root / name), size)
             except (OSError, DataError):
                 continue
 
@@ -67,15 +70,11 @@ class ImageArray:
         """Height and width of the images."""
         return [(self.layout.height, self.layout.width)]
 
-    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, Picture]]:
+    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Some images, with their ids."""
         array = read_array(self.path)
         for place in spread(range(self.layout.number), count):
-            image = self.layout.images(array if self.layout.number == 1 else array[place : place + 1])[0]
-            yield (
-                "0.npy",
-                Picture(image[..., :3], image[..., 3:]) if image.shape[2] == 4 else Picture(image, None),
-            )
+            yield "0.npy", self.layout.images(array if self.layout.number == 1 else array[place : place + 1])[0]
 
 
 Source = ImageFiles | ImageArray

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppbench.copies.corruptor import Corruptor
 from ppbench.copies.encode import check_fits, encode
-from ppbench.copies.images import Picture, decode
 from ppbench.copies.records import Failure, Record, cannot_write
 from ppbench.copies.settings import Settings
+from ppbench.data.decode import decode_whole
 from ppbench.data.opener import read_regular
 from ppbench.errors import DataError, UsageError
 from ppbench.vocabulary import Cell
@@ -75,7 +76,7 @@ class _Open(NamedTuple):
     done: Done
     output: str
     """Name of its files in each cell."""
-    picture: Picture
+    pixels: NDArray[np.uint8]
     sha256: str
     files: dict[str, Any]
     """Of the record: what is there already."""
@@ -91,7 +92,7 @@ def _do(work: Work, corruptor: Corruptor, tasks: Sequence[Task]) -> Iterator[Don
         if source is None:
             yield done
             continue
-        values = source.picture.colour.size
+        values = source.pixels.size
         if opened and work.most_values is not None and held + values > work.most_values:
             yield from _make_all(work, corruptor, opened)
             opened, held = [], 0
@@ -107,7 +108,7 @@ def _make_all(work: Work, corruptor: Corruptor, opened: list[_Open]) -> Iterator
 
 def _kind(source: _Open) -> tuple[Any, ...]:
     """Sources with the same can be corrupted in one call."""
-    return source.picture.colour.shape, source.missing
+    return source.pixels.shape, source.missing
 
 
 def _open(work: Work, task: Task, done: Done) -> _Open | None:
@@ -120,10 +121,9 @@ def _open(work: Work, task: Task, done: Done) -> _Open | None:
         done.kept = sum(file_name(cell, task.output) in files for cell in work.cells)
         if not missing:
             return None
-        picture = decode(data, work.settings.size)
-        height, width, _ = picture.colour.shape
-        check_fits(height, width, picture.alpha is not None, task.output)
-        return _Open(done, task.output, picture, sha256, files, missing)
+        pixels = decode_whole(data, work.settings.size)
+        check_fits(pixels.shape, task.output)
+        return _Open(done, task.output, pixels, sha256, files, missing)
     except UnicodeEncodeError:
         done.failures.append(Failure(task.name, None, "its name is not valid UTF-8", "Rename it."))
     except OSError as error:
@@ -158,7 +158,7 @@ def has_size(path: Path, size: int) -> bool:
 
 def _make(work: Work, corruptor: Corruptor, sources: list[_Open]) -> Iterator[Done]:
     """Make and write the missing cells of sources of one shape."""
-    make = corruptor.load(np.stack([source.picture.colour for source in sources]))
+    make = corruptor.load(np.stack([source.pixels for source in sources]))
     ids = [source.done.name for source in sources]
     for cell in sources[0].missing:
         try:
@@ -168,18 +168,17 @@ def _make(work: Work, corruptor: Corruptor, sources: list[_Open]) -> Iterator[Do
                 failure = Failure(source.done.name, cell_key(cell), error.message, error.hint)
                 source.done.failures.append(failure)
             continue
-        for source, colour in zip(sources, made, strict=True):
-            _write(work, source, cell, colour)
+        for source, pixels in zip(sources, made, strict=True):
+            _write(work, source, cell, pixels)
     for source in sources:
         if source.files:
             source.done.record = {"sha256": source.sha256, "files": source.files}
         yield source.done
 
 
-def _write(work: Work, source: _Open, cell: Cell, colour: np.ndarray) -> None:
-    alpha = source.picture.alpha
+def _write(work: Work, source: _Open, cell: Cell, pixels: NDArray[np.uint8]) -> None:
     name = file_name(cell, source.output)
-    data = encode(colour if alpha is None else np.concatenate([colour, alpha], axis=2), name)
+    data = encode(pixels, name)
     write_whole(work.dest / name, data, work.scratch)
     source.files[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     source.done.written += 1

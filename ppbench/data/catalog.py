@@ -13,9 +13,9 @@ from ppbench.data.arrays import ArrayImages, embedded_images, fashion_mnist_imag
 from ppbench.data.beside import WithClean
 from ppbench.data.cifar import cifar_images
 from ppbench.data.cifar_c import PublishedArrays
+from ppbench.data.cut import AsIs, CentralPart, Cut
 from ppbench.data.folder import FolderImages
 from ppbench.data.generated import CleanImages, GeneratedImages
-from ppbench.data.images import AsIs, CentralPart, Cut
 from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, Found, TreeFound, look
 from ppbench.data.npy import array_file
 from ppbench.data.published import PublishedImages

@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.data.cut import Cut, describe_cut
+from ppbench.data.decode import decode_rgb
 from ppbench.data.exif import look_at_photographs
-from ppbench.data.images import Cut, decode, describe
 from ppbench.data.opener import endings
 from ppbench.data.source import Broken, Loaded
 from ppbench.data.stamps import Stamps, stamps_of
@@ -70,7 +71,7 @@ class FolderImages:
     channels: Literal[1, 3] = 3
 
     def __init__(self, root: Path, cut: Cut, listing: Listing | None = None, *, exif: bool = False) -> None:
-        self.root, self.size, self.cut = root, cut.size, EXIF_APPLIED * exif + describe(cut)
+        self.root, self.size, self.cut = root, cut.size, EXIF_APPLIED * exif + describe_cut(cut)
         self._cut, self._exif = cut, exif
         self.class_names, self.ids, self._files, self.labels, self.notes = listing or list_classes(root)
         if not exif:
@@ -95,22 +96,13 @@ class FolderImages:
         broken = []
         for place, row in enumerate(rows):
             try:
-                pixels[place] = load_rgb(self.root / self._files[row], self._cut, exif=self._exif)
+                pixels[place] = decode_rgb(self.root / self._files[row], self._cut, exif=self._exif)
             except DataError as error:
                 broken.append(Broken(place, error.message, error.hint))
         return Loaded(pixels, tuple(broken))
 
     def _sizes(self) -> NDArray[np.int64]:
         return np.array([file_size(self.root / name) for name in self._files], np.int64)
-
-
-def load_rgb(path: Path, cut: Cut, *, exif: bool = False) -> NDArray[np.uint8]:
-    """Decode one file to RGB ``(size, size, 3)`` uint8, upright and in sRGB if wanted.
-
-    Raises:
-        DataError: If it is missing, truncated, no image, of more than 8 bits, or of a size that cannot be cut so.
-    """
-    return decode(path, str(path), cut, exif=exif)
 
 
 def list_classes(root: Path) -> Listing:

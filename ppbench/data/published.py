@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.cells import CellFiles
-from ppbench.data.images import AsIs, decode, describe
-from ppbench.data.opener import open_image
+from ppbench.data.cut import AsIs, describe_cut
+from ppbench.data.decode import decode_rgb, image_size
 from ppbench.data.source import Broken, Geometry, Kind, Loaded, Source
 from ppbench.data.stamps import Stamps
 from ppbench.data.walk import is_utf8
@@ -85,7 +85,7 @@ class PublishedImages(Source):
         self._fingerprint = hashlib.sha256("\n".join(map("{} {}".format, self._all, self.labels)).encode()).hexdigest()
         self._mean_bytes = float(first.sizes(_sample(self._all)).mean())
         self._cut = self._find_cut(first, geometry)
-        self.size, self.cut = self._cut.size, describe(self._cut)
+        self.size, self.cut = self._cut.size, describe_cut(self._cut)
 
     def fingerprint(self) -> str:
         """Of the ids and labels, whichever cells are there."""
@@ -128,7 +128,7 @@ class PublishedImages(Source):
             try:
                 if isinstance(content, OSError):
                     raise DataError(f"cannot read the image {path}: {content.strerror or content}")
-                pixels[place] = decode(io.BytesIO(content), path, self._cut)
+                pixels[place] = decode_rgb(io.BytesIO(content), self._cut, path)
             except DataError as error:
                 broken.append(Broken(int(places[place]), error.message, cell.hint))
         return Loaded(pixels, tuple(broken))
@@ -148,10 +148,11 @@ class PublishedImages(Source):
     def _find_cut(self, cell: CellFiles, geometry: Geometry | None) -> AsIs | Geometry:
         """By the first images that can be read."""
         names = self._all[:_TRIES]
-        sizes = [size for size in map(_image_size, cell.read(names)) if size]
+        readable = (image_size(io.BytesIO(file)) for file in cell.read(names) if not isinstance(file, OSError))
+        sizes = [size for size in readable if size]
         if not sizes:
             raise DataError(f"none of the first {len(names)} images in {cell.where} can be read", cell.hint)
-        width, height = sizes[0]
+        height, width = sizes[0]
         if geometry is not None and (len(set(sizes)) > 1 or width != height):
             return geometry
         if width != height:
@@ -216,23 +217,13 @@ class PublishedImages(Source):
     def _check_size(self, cell: CellFiles) -> None:
         if not isinstance(self._cut, AsIs):
             return
-        size = _image_size(next(iter(cell.read(self.ids[:1]))))
+        first = next(iter(cell.read(self.ids[:1])))
+        size = None if isinstance(first, OSError) else image_size(io.BytesIO(first))
         if size is not None and size != (self.size, self.size):
             raise DataError(
-                f"{cell.where} has images of {size[0]} x {size[1]} pixels, others have {self.size} x {self.size}",
+                f"{cell.where} has images of {size[1]} x {size[0]} pixels, others have {self.size} x {self.size}",
                 "These are cells of two sets: put them into different folders. Published images are never resized.",
             )
-
-
-def _image_size(content: bytes | OSError) -> tuple[int, int] | None:
-    """Width and height as a file's header tells; None if it cannot be read."""
-    if isinstance(content, OSError):
-        return None
-    try:
-        with open_image(io.BytesIO(content)) as image:
-            return image.size
-    except DataError:
-        return None
 
 
 def _classes_hint(corruption: str, others: Sequence[str]) -> str:

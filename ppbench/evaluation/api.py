@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_source
-from ppbench.data.images import describe
+from ppbench.data.cut import describe_cut
 from ppbench.data.source import Geometry, Source
 from ppbench.devices import check_precision, choose_device, describe_device
 from ppbench.errors import DataError, PpbenchError, UsageError
@@ -520,7 +520,7 @@ def _common_geometry(subjects: Sequence[Subject], dataset: str) -> Geometry:
     """The one way all models want their images cut (ImageNet's usual one if there is no model)."""
     wanted: dict[Geometry, str] = {Geometry.of(s.card): s.name for s in subjects}
     if len(wanted) > 1 and dataset == "imagefolder":  # the others have a way of their own
-        sizes = ", ".join(f"{name} {g.size} px ({describe(g)})" for g, name in wanted.items())
+        sizes = ", ".join(f"{name} {g.size} px ({describe_cut(g)})" for g, name in wanted.items())
         raise UsageError(f"the models want images cut differently: {sizes}", "Evaluate them one at a time.")
     return next(iter(wanted), Geometry(224, 256))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.recipes import recipe_for_size
 from ppbench.data.arrays import embedded_images
-from ppbench.data.images import decode
+from ppbench.data.decode import decode_rgb
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 from ppbench.files import check_regular
@@ -63,7 +63,7 @@ def load_images(paths: Sequence[Path], card: Card) -> list[tuple[str, NDArray[np
         check_regular(path)
         if not path.is_file():
             raise DataError(f"there is no image {path}", "Name image files after the model, or none.")
-    images = ((str(path), decode(path, str(path), cut)) for path in paths)
+    images = ((str(path), decode_rgb(path, cut)) for path in paths)
     return [(name, _grey(pixels) if card.in_channels == 1 else pixels) for name, pixels in images]
 
 

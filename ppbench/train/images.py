@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ppbench.data.folder import file_size, fingerprint_of_files, load_rgb
-from ppbench.data.images import open_rgb, resize_shorter
+from ppbench.data.cut import resize_shorter
+from ppbench.data.decode import decode_rgb, open_rgb
+from ppbench.data.folder import file_size, fingerprint_of_files
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Interpolation
@@ -127,7 +128,7 @@ class FileImages:
     def test(self, index: Tensor, cut: Transforms) -> Tensor:
         """The images at ``index`` (n,), resized and cut from the middle: ``(n, 3, size, size)`` uint8."""
         geometry = Geometry(cut.size, cut.test_resize, cut.interpolation)
-        pixels = np.stack([load_rgb(self.root / self.ids[number], geometry) for number in index.tolist()])
+        pixels = np.stack([decode_rgb(self.root / self.ids[number], geometry) for number in index.tolist()])
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
 
     def subset(self, index: NDArray[np.int64]) -> FileImages:

@@ -20,11 +20,10 @@ import ppbench
 from ppbench.copies import job as job_module
 from ppbench.copies import worker
 from ppbench.copies.encode import encode
-from ppbench.copies.images import decode
 from ppbench.copies.job import Request, corrupt_folder, default_dest, opened
 from ppbench.copies.records import Records
 from ppbench.data.catalog import open_source
-from ppbench.data.folder import load_rgb
+from ppbench.data.decode import decode_rgb, decode_whole
 from ppbench.data.source import Geometry
 from ppbench.data.walk import OUTPUT
 from ppbench.errors import DataError, UsageError
@@ -95,7 +94,7 @@ def test_few_values_are_held_where_small_and_large_images_are_mixed(
     make_all = worker._make_all
 
     def count(work: worker.Work, corruptor: object, opened: list) -> object:
-        held.append(sum(source.picture.colour.size for source in opened))
+        held.append(sum(source.pixels.size for source in opened))
         return make_all(work, corruptor, opened)  # type: ignore[arg-type]
 
     monkeypatch.setattr(worker, "_make_all", count)
@@ -188,7 +187,7 @@ def test_alpha_is_kept_and_orientation_applied(tmp_path: Path) -> None:
 def test_one_image_and_a_size(photos: Path, tmp_path: Path) -> None:
     report = corrupt_folder(photos / "a.png", **FEW, size=32)
     assert report.dest == photos.with_name("photos-c"), "not in its own folder, where it would be found as an image"
-    expected = decode((photos / "a.png").read_bytes(), 32).colour
+    expected = decode_whole((photos / "a.png").read_bytes(), 32)
     made = ppbench.corrupt(expected.copy(), "contrast", 2, recipe="cifar-c")
     assert np.array_equal(pixels(report.dest / "contrast" / "2" / "a.png"), made)
 
@@ -196,7 +195,7 @@ def test_one_image_and_a_size(photos: Path, tmp_path: Path) -> None:
 def test_clean_is_the_image_as_it_is_cut(photos: Path, tmp_path: Path) -> None:
     report = corrupt_folder(photos, tmp_path / "c", corruptions=["clean", "contrast"], severities=[2], size=32)
     assert report.written == 12
-    expected = decode((photos / "a.png").read_bytes(), 32).colour
+    expected = decode_whole((photos / "a.png").read_bytes(), 32)
     assert np.array_equal(pixels(tmp_path / "c" / "clean" / "0" / "a.png"), expected)
     assert corrupt_folder(photos, tmp_path / "d", corruptions="clean", size=32).written == 6
     assert tree(tmp_path / "d" / "clean") == tree(tmp_path / "c" / "clean")
@@ -205,7 +204,7 @@ def test_clean_is_the_image_as_it_is_cut(photos: Path, tmp_path: Path) -> None:
 def test_a_scale_is_recorded_and_part_of_what_must_stay(photos: Path, tmp_path: Path) -> None:
     options = {**CELLS, "corruptions": ["gaussian_noise"]}
     dest = corrupt_folder(photos, tmp_path / "c", **options, scale=2).dest
-    image = decode((photos / "a.png").read_bytes()).colour
+    image = decode_whole((photos / "a.png").read_bytes())
     expected = ppbench.corrupt(image, "gaussian_noise", 5, recipe="cifar-c", ids=["a.png"], scale=2)
     assert np.array_equal(pixels(dest / "gaussian_noise" / "5" / "a.png"), expected)
     assert json.loads((dest / "manifest.json").read_text())["settings"]["scale"] == 2
@@ -512,7 +511,7 @@ def test_the_default_output_is_something_eval_takes(tmp_path: Path) -> None:
     first = np.array([0])
     for cell in (("contrast", 2), ("clean", 0)):
         path = made.dest / cell[0] / str(cell[1]) / source.ids[0]
-        assert np.array_equal(source.load(*cell, first).pixels[0], load_rgb(path, GEOMETRY))
+        assert np.array_equal(source.load(*cell, first).pixels[0], decode_rgb(path, GEOMETRY))
 
 
 @pytest.mark.parametrize(
@@ -738,7 +737,7 @@ def test_images_that_would_become_one_file_are_kept_apart(photos: Path, tmp_path
     assert there == {"a.png", "a.jpg.png", "a.jpg.png.png"}
     manifest = json.loads((tmp_path / "c" / "manifest.json").read_text())
     assert next(iter(manifest["sources"]["a.jpg"]["files"])) == "contrast/2/a.jpg.png.png"
-    expected = ppbench.corrupt(decode((photos / "a.jpg").read_bytes()).colour, "contrast", 2, recipe="cifar-c")
+    expected = ppbench.corrupt(decode_whole((photos / "a.jpg").read_bytes()), "contrast", 2, recipe="cifar-c")
     assert np.array_equal(pixels(tmp_path / "c" / "contrast" / "2" / "a.jpg.png.png"), expected)
     again = corrupt_folder(photos, tmp_path / "c", **FEW, format="png")
     assert (again.written, again.kept) == (0, report.written)

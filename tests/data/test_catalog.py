@@ -19,7 +19,7 @@ from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.reference import corrupt_image
 from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_source
-from ppbench.data.folder import load_rgb
+from ppbench.data.decode import decode_rgb
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError, UsageError
 from ppbench.vocabulary import C15, C19, C_3D, C_BAR
@@ -137,7 +137,7 @@ def test_images_of_imagenet_c_are_cut_and_saved_as_the_published_ones(tmp_path: 
     source = open_source("imagenet-c", root, Geometry(32, None))
     assert (source.size, source.cut, source.kind) == (224, "resize 256, crop 224", "generated-jpeg85")
     clean = source.load("clean", 0, PLACES).pixels
-    assert np.array_equal(clean[0], load_rgb(root / source.ids[0], Geometry(224, 256)))
+    assert np.array_equal(clean[0], decode_rgb(root / source.ids[0], Geometry(224, 256)))
     made = corrupt(clean, "contrast", 2, recipe="imagenet-c", ids=source.ids[:2])
     expected = np.stack([through_jpeg(image) for image in made])
     assert np.array_equal(source.load("contrast", 2, PLACES).pixels, expected)
@@ -217,7 +217,7 @@ def test_classes_come_before_the_limit(tmp_path: Path) -> None:
     assert (source.labels.tolist(), source.total) == ([0, 0, 1, 1], 6)
     assert {name.split("/")[0] for name in source.ids} == set(source.class_names)
     pixels = source.load("clean", 0, np.arange(4)).pixels
-    assert np.array_equal(pixels[3], load_rgb(root / source.ids[3], GEOMETRY))
+    assert np.array_equal(pixels[3], decode_rgb(root / source.ids[3], GEOMETRY))
     with pytest.raises(UsageError, match="class 'zebra' is not in imagefolder"):
         open_source("imagefolder", root, GEOMETRY, classes=["zebra"])
 

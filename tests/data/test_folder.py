@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torchvision.transforms.v2 as transforms
 from PIL import Image
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from ppbench.data.folder import FolderImages, load_rgb
-from ppbench.data.images import AsIs, CentralPart, describe
+from ppbench.data.cut import AsIs
+from ppbench.data.decode import decode_rgb
+from ppbench.data.folder import FolderImages
 from ppbench.data.opener import ENDINGS
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
@@ -30,30 +30,18 @@ def test_labels_follow_the_sorted_class_names(tmp_path: Path) -> None:
     assert np.array_equal(loaded[1], np.asarray(Image.open(tmp_path / images.ids[5])))
 
 
-@pytest.mark.parametrize("shape", [(300, 500), (500, 300), (256, 256), (225, 400)])
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_resize_and_crop_equal_torchvisions(tmp_path: Path, shape: tuple[int, int], interpolation: str) -> None:
-    whole = np.asarray(Image.fromarray(photographs(170, 1)[0]).resize(shape[::-1]))
-    Image.fromarray(whole).save(tmp_path / "a.png")
-    mode = transforms.InterpolationMode(interpolation)
-    oracle = transforms.Compose([transforms.Resize(256, mode), transforms.CenterCrop(224)])
-    expected = np.asarray(oracle(Image.fromarray(whole)))
-    got = load_rgb(tmp_path / "a.png", Geometry(224, 256, interpolation))  # type: ignore[arg-type]
-    assert np.array_equal(got, expected)
-
-
 def test_grey_palette_and_alpha_become_rgb(tmp_path: Path) -> None:
     image = Image.fromarray(photographs(32, 1)[0])
     for mode in ("L", "P", "RGBA", "CMYK"):
         path = tmp_path / ("a.tif" if mode == "CMYK" else f"{mode}.png")
         image.convert(mode).save(path)
-        assert load_rgb(path, Geometry(32, None)).shape == (32, 32, 3)
+        assert decode_rgb(path, Geometry(32, None)).shape == (32, 32, 3)
 
 
 def test_more_than_8_bits_are_refused_not_clipped(tmp_path: Path) -> None:
     Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(DataError, match=r"deep\.png has more than 8 bits per channel"):
-        load_rgb(tmp_path / "deep.png", Geometry(32, None))
+        decode_rgb(tmp_path / "deep.png", Geometry(32, None))
 
 
 def test_the_endings_are_those_of_torchvisions_image_folder() -> None:
@@ -93,22 +81,6 @@ def test_as_is_means_one_size(tmp_path: Path) -> None:
     images = FolderImages(write_class_folders(tmp_path, size=40), AsIs(32))
     (broken,) = images.load(np.array([0])).broken
     assert "40 x 40 pixels, the others 32 x 32" in broken.reason
-
-
-def test_the_cut_of_299_px_is_that_of_the_authors_script(tmp_path: Path) -> None:
-    whole = Image.fromarray(photographs(170, 1)[0]).resize((501, 333))
-    whole.save(tmp_path / "a.png")
-    # int(501 * 0.875) = 438 and int(333 * 0.875) = 291 pixels, from (501 - 438) / 2 = 31.5 and 21 on; halves to even
-    expected = whole.crop((32, 21, 32 + 438, 21 + 291)).resize((299, 299), Image.Resampling.BILINEAR)
-    assert np.array_equal(load_rgb(tmp_path / "a.png", CentralPart(299, 0.875)), np.asarray(expected))
-
-
-def test_cuts_in_words() -> None:
-    assert describe(Geometry(224, 256)) == "resize 256, crop 224"
-    assert describe(Geometry(224, 256, "bicubic")) == "resize 256 bicubic, crop 224"
-    assert describe(Geometry(32, None)) == "crop 32"
-    assert describe(AsIs(64)) == "64 px as is"
-    assert describe(CentralPart(299, 0.875)) == "crop 87.5 %, resize 299 x 299"
 
 
 def test_stamps_change_with_the_file(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ import pytest
 from PIL import EpsImagePlugin, Image
 
 from ppbench.data import opener
-from ppbench.data.folder import load_rgb
-from ppbench.data.images import open_rgb
+from ppbench.data.decode import decode_rgb, open_rgb
 from ppbench.data.opener import FORMATS, open_image
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
@@ -61,7 +60,7 @@ def test_no_name_makes_an_eps_file_start_ghostscript(
     assert started.exists()
     started.unlink()
     with pytest.raises(DataError, match=r"cannot read the image .*: it is no image that is read, but EPS") as caught:
-        load_rgb(path, Geometry(40, None))
+        decode_rgb(path, Geometry(40, None))
     assert "Replace or remove" in caught.value.hint
     assert not started.exists()
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ppbench.data.images import describe
+from ppbench.data.cut import describe_cut
 from ppbench.data.source import Geometry
 from ppbench.errors import UsageError
 from ppbench.evaluation.inference import Network
@@ -73,13 +73,13 @@ def test_every_mode_on_every_photograph(timm: Any, mode: str, resize: int) -> No
     ],
 )
 def test_the_cut_is_said_in_words(timm: Any, name: str, cut: str) -> None:
-    assert describe(Geometry.of(card_for(timm, name))) == cut
+    assert describe_cut(Geometry.of(card_for(timm, name))) == cut
 
 
 def test_a_border_has_the_mean_colour() -> None:
     card = Card(architecture="n", num_classes=2, input_size=16, resize=16, mean=(0.5,) * 3, std=(1,) * 3)
     cut = Geometry.of(card.model_copy(update={"crop_mode": "border"}))
-    assert (cut.fill, describe(cut)) == ((128, 128, 128), "resize longer side 16, pad (128/128/128) and crop 16")
+    assert (cut.fill, describe_cut(cut)) == ((128, 128, 128), "resize longer side 16, pad (128/128/128) and crop 16")
     assert Geometry.of(card).fill == (0, 0, 0)
 
 

@@ -1,17 +1,12 @@
-"""Reading one image: decoding, and cutting it to a square. Free of torch."""
+"""Cutting an image to a square: the ways there are, their names for people, and resizing. Free of torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from ppbench.data.exif import orientation, to_srgb, upright
-from ppbench.data.opener import open_image
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 
@@ -38,7 +33,7 @@ Cut = Geometry | AsIs | CentralPart
 """How an image becomes a square of ``size`` pixels a side."""
 
 
-def describe(cut: Cut) -> str:
+def describe_cut(cut: Cut) -> str:
     """A cut in words: ``resize 256, crop 224``, ``64 px as is``."""
     if isinstance(cut, AsIs):
         return f"{cut.size} px as is"
@@ -53,42 +48,6 @@ def describe(cut: Cut) -> str:
     return f"{resized}, crop {cut.size}"
 
 
-def decode(file: Path | BinaryIO, name: str, cut: Cut, *, exif: bool = False) -> NDArray[np.uint8]:
-    """Decode one image to RGB ``(size, size, 3)`` uint8.
-
-    Args:
-        file: Where it is read from.
-        name: Of the file, for people.
-        cut: How it is cut.
-        exif: As of `open_rgb`.
-
-    Raises:
-        DataError: If it is missing, truncated, no image, of more than 8 bits, or of a size that cannot be cut so.
-    """
-    return np.asarray(cut_image(open_rgb(file, name, exif=exif), name, cut))
-
-
-def open_rgb(file: Path | BinaryIO, name: str, *, exif: bool = False) -> Image.Image:
-    """Decode one image to RGB, uncut.
-
-    Args:
-        file: Where it is read from.
-        name: Of the file, for people.
-        exif: Whether it is turned upright as its EXIF data tell, and converted to sRGB by its colour profile.
-
-    Raises:
-        DataError: If it is missing, truncated, no image, or of more than 8 bits.
-    """
-    try:
-        with open_image(file) as opened:
-            mode = opened.mode
-            if not is_deep(opened):
-                return upright(to_srgb(opened), orientation(opened)) if exif else opened.convert("RGB")
-    except DataError as error:
-        raise DataError(f"cannot read the image {name}: {error.message}", error.hint) from error
-    raise DataError(f"{name} has more than 8 bits per channel ({mode})", "Convert it to 8 bits first.")
-
-
 def cut_image(image: Image.Image, name: str, cut: Cut) -> Image.Image:
     """Cut an image to a square.
 
@@ -97,9 +56,10 @@ def cut_image(image: Image.Image, name: str, cut: Cut) -> Image.Image:
     """
     size = cut.size
     if isinstance(cut, CentralPart):
-        return central_part(image, cut.part).resize((size, size), Image.Resampling.BILINEAR)
+        part = centre_crop(image, *(max(1, int(side * cut.part)) for side in image.size))
+        return part.resize((size, size), Image.Resampling.BILINEAR)
     if isinstance(cut, Geometry) and cut.resize is not None:
-        return centre_crop(pad(_resize(image, cut, cut.resize), size, cut.fill), size)
+        return centre_crop(_pad(_resize(image, cut, cut.resize), size, cut.fill), size)
     if isinstance(cut, AsIs) and image.size != (size, size):
         raise DataError(
             f"{name} has {image.width} x {image.height} pixels, the others {size} x {size}",
@@ -111,27 +71,6 @@ def cut_image(image: Image.Image, name: str, cut: Cut) -> Image.Image:
             "Use images of that size or larger.",
         )
     return centre_crop(image, size)
-
-
-def is_deep(file: Image.Image) -> bool:
-    """Whether an image, opened and not yet loaded, has more than 8 bits per channel.
-
-    Pillow's modes tell for grey images only; of 16-bit colour it would silently drop the lower half. How the file
-    stores its values is told by the arguments of its decoder: ``"RGB;16B"``, or a highest value of more than 255. BMP
-    files of 16 bits have 5 or 6 of them for each channel.
-    """
-    if file.format in ("BMP", "DIB"):
-        return False
-    if file.mode.startswith("I") or file.mode == "F":
-        return True
-    for tile in getattr(file, "tile", ()):
-        codec, arguments = tile[0], tile[3]
-        values = arguments if isinstance(arguments, tuple) else (arguments,)
-        if any(isinstance(value, str) and ";16" in value for value in values):
-            return True
-        if codec.startswith("ppm") and any(isinstance(value, int) and value > 255 for value in values):
-            return True
-    return False
 
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -158,8 +97,8 @@ def _resize(image: Image.Image, cut: Geometry, side: int) -> Image.Image:
     return image.resize((round(image.width / ratio), round(image.height / ratio)), _FILTERS[cut.interpolation])
 
 
-def pad(image: Image.Image, size: int, fill: tuple[int, int, int]) -> Image.Image:
-    """Pad an RGB image to at least ``size x size`` pixels, where both sides cannot be alike with less before it."""
+def _pad(image: Image.Image, size: int, fill: tuple[int, int, int]) -> Image.Image:
+    """Pad an RGB image to at least ``size x size`` pixels; an odd pixel is added at its end."""
     width, height = image.size
     if min(width, height) >= size:
         return image
@@ -168,17 +107,9 @@ def pad(image: Image.Image, size: int, fill: tuple[int, int, int]) -> Image.Imag
     return canvas
 
 
-def centre_crop(image: Image.Image, size: int) -> Image.Image:
-    """Cut ``size x size`` pixels from the middle of an image that has as many."""
-    return _middle(image, size, size)
-
-
-def central_part(image: Image.Image, part: float) -> Image.Image:
-    """Cut this part of each side, truncated to pixels, from the middle of an image."""
-    return _middle(image, *(max(1, int(side * part)) for side in image.size))
-
-
-def _middle(image: Image.Image, width: int, height: int) -> Image.Image:
+def centre_crop(image: Image.Image, width: int, height: int | None = None) -> Image.Image:
+    """Cut this many pixels, the height like the width by default, from the middle of an image that has as many."""
+    height = width if height is None else height
     # torchvision's rounding, halves to even
     left, top = (round((side - kept) / 2) for side, kept in zip(image.size, (width, height), strict=True))
     return image.crop((left, top, left + width, top + height))

@@ -1,0 +1,132 @@
+"""Decoding image files: to RGB as evaluation takes them, or with their grey and alpha kept, as copies are made of them.
+
+Free of torch.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ppbench.data.cut import Cut, centre_crop, cut_image, resize_shorter
+from ppbench.data.exif import orientation, to_srgb, upright
+from ppbench.data.opener import open_image, too_large
+from ppbench.errors import DataError
+
+_MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
+_MODES |= {"RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "CMYK": "RGB"}
+"""To what copies convert each of Pillow's modes: without its colour profile, as evaluation does."""
+
+_WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+
+
+def decode_rgb(file: Path | BinaryIO, cut: Cut, name: str = "", *, exif: bool = False) -> NDArray[np.uint8]:
+    """Decode one image to RGB ``(size, size, 3)`` uint8.
+
+    Args:
+        file: Where it is read from.
+        cut: How it is cut.
+        name: The file's name, for people; empty: the path.
+        exif: As in `open_rgb`.
+
+    Raises:
+        DataError: If it is missing, truncated, no image, of more than 8 bits, or of a size that cannot be cut so.
+    """
+    name = name or str(file)
+    return np.asarray(cut_image(open_rgb(file, name, exif=exif), name, cut))
+
+
+def open_rgb(file: Path | BinaryIO, name: str, *, exif: bool = False) -> Image.Image:
+    """Decode one image to RGB, uncut.
+
+    Args:
+        file: Where it is read from.
+        name: The file's name, for people.
+        exif: Whether it is turned upright by its EXIF data, and converted to sRGB by its colour profile.
+
+    Raises:
+        DataError: If it is missing, truncated, no image, or of more than 8 bits.
+    """
+    try:
+        with open_image(file) as opened:
+            mode = opened.mode
+            if not _is_deep(opened):
+                return upright(to_srgb(opened), orientation(opened)) if exif else opened.convert("RGB")
+    except DataError as error:
+        raise DataError(f"cannot read the image {name}: {error.message}", error.hint) from error
+    raise DataError(f"{name} has more than 8 bits per channel ({mode})", "Convert it to 8 bits first.")
+
+
+def decode_whole(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
+    """Decode a file's content, upright, to ``(H, W, C)``: C is 1 for grey, 2 with alpha, 3 for RGB, 4 with alpha.
+
+    Args:
+        data: The file's bytes.
+        size: Resize the shorter side to 256/224 of this and cut this square from the centre, as ImageNet-C was made;
+            None: leave the image as it is. In pixels.
+
+    Raises:
+        DataError: If it is no image, damaged, too large, of more than 8 bits or of another colour space, or has
+            several frames. The message does not name the file.
+    """
+    with open_image(io.BytesIO(data)) as file:
+        _check(file)
+        file.load()
+        mode = _MODES[file.mode]
+        wanted = _WITH_ALPHA.get(mode, mode) if file.has_transparency_data else mode
+        image = upright(file.convert(wanted) if file.mode != wanted else file.copy(), orientation(file))
+    if size is not None:
+        image = centre_crop(resize_shorter(image, round(size * 256 / 224)), size)
+    pixels = np.asarray(image)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def image_size(file: Path | BinaryIO) -> tuple[int, int] | None:
+    """Height and width of an image, from its head; None if it is not one. Its errors are raised when it is decoded."""
+    try:
+        with open_image(file) as opened:
+            return opened.height, opened.width
+    except DataError:
+        return None
+
+
+def _check(file: Image.Image) -> None:
+    """Refuse, before decoding, what is too large, or could only be taken by changing it."""
+    if Image.MAX_IMAGE_PIXELS and file.width * file.height > Image.MAX_IMAGE_PIXELS:
+        raise too_large()
+    if _is_deep(file):
+        raise DataError("16 bits per channel; corruptions are defined for 8", "Convert it to 8 bits per channel.")
+    if file.mode not in _MODES:
+        raise DataError(
+            f"colour space {file.mode}, neither grey nor RGB",
+            "Convert it with its colour profile: `magick FILE -colorspace sRGB NEW` or any photo program.",
+        )
+    frames = getattr(file, "n_frames", 1)
+    if frames > 1 and file.format != "MPO":  # cameras' MPO is a JPEG with previews behind it
+        raise DataError(f"{frames} frames or pages; one is wanted", "Save the frames as files of their own.")
+
+
+def _is_deep(file: Image.Image) -> bool:
+    """Whether an image, opened and not yet loaded, has more than 8 bits per channel.
+
+    Pillow's modes tell for grey images only; of 16-bit colour it would silently drop the lower half. How the file
+    stores its values is told by the arguments of its decoder: ``"RGB;16B"``, or a highest value of more than 255. BMP
+    files of 16 bits have 5 or 6 of them for each channel.
+    """
+    if file.format in ("BMP", "DIB"):
+        return False
+    if file.mode.startswith("I") or file.mode == "F":
+        return True
+    for tile in getattr(file, "tile", ()):
+        codec, arguments = tile[0], tile[3]
+        values = arguments if isinstance(arguments, tuple) else (arguments,)
+        if any(isinstance(value, str) and ";16" in value for value in values):
+            return True
+        if codec.startswith("ppm") and any(isinstance(value, int) and value > 255 for value in values):
+            return True
+    return False
