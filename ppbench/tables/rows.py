@@ -14,8 +14,9 @@ DIGITS = 10
 
 
 def rounded(value: float | None) -> float | None:
-    """A number to `DIGITS` decimals; None stays."""
-    return None if value is None else round(value, DIGITS)
+    """A number to `DIGITS` decimals, with no minus before a zero; None stays."""
+    # Adding 0.0 turns -0.0 into 0.0: of a sum that is nothing but rounding, the sign differs between CPUs.
+    return None if value is None else round(value, DIGITS) + 0.0
 
 
 def csv_of_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -6,6 +6,7 @@ from ppbench.tables.rows import csv_of_records, csv_of_rows, rounded
 
 def test_numbers_lose_the_noise_of_their_last_bits_and_none_stays():
     assert rounded(0.1 + 0.2) == 0.3
+    assert str(rounded(-1e-17)) == "0.0"
     assert rounded(None) is None
 
 
