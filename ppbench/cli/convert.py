@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ppbench.models.card import Card
-    from ppbench.models.checkpoint import Checkpoint
+    from ppbench.models.loaded import Checkpoint
     from ppbench.train.batch_norm import StatisticsImages
 
 _STATISTICS, _TUNING = "Batch-norm statistics", "Fine-tuning"
@@ -100,7 +100,7 @@ def convert(
     training images; `--recipe finetune` trains on. The checkpoint's card tells what it was made from. At
     `--inhibition 0 --keep-statistics` the network gives what it gave.
     """
-    from ppbench.models.card import parse_card_options
+    from ppbench.models.card_options import parse_card_options
 
     if recipe is not None and data is None:
         raise UsageError(f"--recipe {recipe} needs images to train on", "Give them: `--data DIR`.")
@@ -132,7 +132,7 @@ def convert(
         output.text(_line(target, card))
         return
     from ppbench.cli.train import run_training
-    from ppbench.models.checkpoint import Checkpoint
+    from ppbench.models.loaded import Checkpoint
 
     start = {"initial": Checkpoint(made.model, card), "overwrite": overwrite}
     run_training(settings, data, target, device, start)
@@ -185,9 +185,9 @@ def _convert(
     from copy import deepcopy
 
     from ppbench.cli.eval import downloading
-    from ppbench.models.checkpoint import Checkpoint
     from ppbench.models.convert import convert_to_push_pull
     from ppbench.models.load import resolve_model
+    from ppbench.models.loaded import Checkpoint
 
     with downloading() as told, output.stdout_for_data():
         subject = resolve_model(model, options, told)
@@ -205,7 +205,7 @@ def _convert(
 def _training_settings(recipe: str, card: Card, overrides: dict[str, Any]) -> Any:
     """The recipe for the network of ``card``; refused, before anything is done, if it cannot be trained."""
     from ppbench.cli.train import require_lightning
-    from ppbench.models.external import is_external
+    from ppbench.models.shapes import is_external
     from ppbench.train.recipe import make_recipe, read_recipe
 
     if is_external(card.architecture):
@@ -289,7 +289,7 @@ _NOTHING_LOST = 0.01
 
 def _fine_tuning(target: Path, card: Card, dataset: str, data: Path | None) -> str:
     """A command, or for networks that ppbench does not train what to do instead."""
-    from ppbench.models.external import is_external
+    from ppbench.models.shapes import is_external
 
     if is_external(card.architecture):
         return "train it on in your own code (`ppbench.with_push_pull`)"

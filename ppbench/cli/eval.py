@@ -207,7 +207,7 @@ def evaluate(
     it was. Under `torchrun` the work is shared among its processes.
     """
     from ppbench.evaluation.api import Job
-    from ppbench.models.card import parse_card_options
+    from ppbench.models.card_options import parse_card_options
     from ppbench.models.embedded import EMBEDDED_MODELS
 
     names = model or ([] if predictions else list(EMBEDDED_MODELS))

@@ -27,7 +27,7 @@ _FOLDER = "--output FOLDER"
 
 if TYPE_CHECKING:
     from ppbench.inspection.api import Inspection
-    from ppbench.models.card import CardOptions
+    from ppbench.models.card_options import CardOptions
     from ppbench.models.load import Subject
 
 
@@ -84,7 +84,7 @@ def inspect(
     _check_figure(figure)
     from ppbench.inspection.api import numbers
     from ppbench.inspection.images import example_images, load_images
-    from ppbench.models.card import parse_card_options
+    from ppbench.models.card_options import parse_card_options
     from ppbench.models.load import resolve_model
 
     options = parse_card_options(preset, mean, std, input_size, architecture, ema, test_size)

@@ -210,9 +210,9 @@ def _recipe(name: str | None, given: dict[str, Any], start: Card | None) -> Any:
 def _card_of(init: Path | None) -> Card | None:
     if init is None:
         return None
-    from ppbench.models.checkpoint import load_checkpoint
+    from ppbench.models.read_card import read_card
 
-    return load_checkpoint(init).card
+    return read_card(init)
 
 
 def _network_of(card: Card | None) -> dict[str, Any]:

@@ -29,9 +29,10 @@ from ppbench.evaluation.subject import choose_head, class_subset, read_classes
 from ppbench.evaluation.unreadable import is_tolerable, unreadable_images
 from ppbench.files import check_writable, read_text
 from ppbench.launch import environment_number
-from ppbench.models.card import Card, CardOptions
-from ppbench.models.checkpoint import Checkpoint
+from ppbench.models.card import Card
+from ppbench.models.card_options import CardOptions
 from ppbench.models.load import Subject, is_code, resolve_model
+from ppbench.models.loaded import Checkpoint
 from ppbench.models.weights import hash_file
 from ppbench.pool import usable_cores
 from ppbench.run import Run, write_run

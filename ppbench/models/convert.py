@@ -14,11 +14,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ppbench.errors import UsageError
 from ppbench.models.blur import BlurConv2d, BlurPool2d
 from ppbench.models.card import Card
-from ppbench.models.checkpoint import Checkpoint, weights_hash
-from ppbench.models.external import is_external
+from ppbench.models.loaded import Checkpoint
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d, with_push_pull
-from ppbench.models.shapes import RESNETS, Architecture, model_names, parse_model_name
+from ppbench.models.shapes import RESNETS, Architecture, is_external, model_names, parse_model_name
+from ppbench.models.weights import weights_hash
 
 
 def convert_to_push_pull(

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from torch import nn
 
 from ppbench.errors import DataError, PpbenchError, UsageError
-from ppbench.models.card import Card, CardOptions
-from ppbench.models.checkpoint import Checkpoint
+from ppbench.models.card import Card
+from ppbench.models.card_options import CardOptions
+from ppbench.models.loaded import Checkpoint
 from ppbench.models.trial import check_runs, count_classes, in_one_line
 from ppbench.registry import did_you_mean
 

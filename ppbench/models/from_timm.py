@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ppbench.errors import DataError, UsageError
 from ppbench.extras import import_extra
-from ppbench.models.card import Card, CardOptions, CropMode, Interpolation
-from ppbench.models.checkpoint import Checkpoint
+from ppbench.models.card import Card, CropMode, Interpolation
+from ppbench.models.card_options import CardOptions
+from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, read_state_file
 from ppbench.models.states import without_wrappers
 from ppbench.models.trial import check_runs, in_one_line

@@ -12,9 +12,10 @@ import torchvision
 from torch import Tensor, nn
 
 from ppbench.errors import UsageError
-from ppbench.models.card import Card, CardOptions
-from ppbench.models.checkpoint import Checkpoint
+from ppbench.models.card import Card
+from ppbench.models.card_options import CardOptions
 from ppbench.models.download import Progress, fetch, hash_in, sha256_of, verify
+from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, names_file, read_state_file, why_no_weights
 from ppbench.models.states import without_wrappers
 from ppbench.models.trial import check_runs

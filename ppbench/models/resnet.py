@@ -129,7 +129,7 @@ def create_model(
 
 def _plain_network(architecture: Architecture, num_classes: int) -> nn.Module:
     if architecture.network in SMALL_RESNETS:
-        return SmallResNet(SMALL_RESNETS[architecture.network], num_classes)
+        return SmallResNet(SMALL_RESNETS[architecture.network].blocks[0], num_classes)
     import torchvision
 
     return cast(nn.Module, getattr(torchvision.models, architecture.network)(num_classes=num_classes))

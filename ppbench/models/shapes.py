@@ -1,4 +1,4 @@
-"""The names of the networks ppbench builds, known without importing torch."""
+"""The networks that ppbench builds: their names and shapes. Free of torch."""
 
 from __future__ import annotations
 
@@ -7,13 +7,44 @@ from typing import Literal
 
 from ppbench.registry import unknown_name
 
-RESNETS = (
-    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d",
-)  # fmt: skip
-"""torchvision's networks, with a 7x7 stem for about 224 px or, as ``…-cifar``, a 3x3 stem for about 32 px."""
 
-SMALL_RESNETS = {f"resnet{6 * n + 2}": n for n in (1, 2, 3, 5, 7, 9)}
-"""The three-stage networks for 28 to 32 px of He et al., CVPR 2016, section 4.2, with blocks per stage."""
+@dataclass(frozen=True)
+class Shape:
+    """The residual blocks of a ResNet."""
+
+    blocks: tuple[int, ...]
+    """Of each stage."""
+    bottleneck: bool = False
+    """Whether a block is 1x1, 3x3 and 1x1 convolutions, not two of 3x3."""
+    groups: int = 1
+    """Of the 3x3 convolution of a bottleneck."""
+    width_per_group: int = 64
+    """Channels of each of these groups in the first stage; they double from stage to stage."""
+    channels: tuple[int, ...] = (64, 128, 256, 512)
+    """Of each stage; a bottleneck has four times as many outputs."""
+
+    @property
+    def first_kernel(self) -> tuple[int, int]:
+        """Outputs, and inputs per group, of the second convolution of the first block (``layer1.0.conv2``)."""
+        return self.groups * self.width_per_group, self.width_per_group
+
+
+RESNETS = {
+    "resnet18": Shape((2, 2, 2, 2)),
+    "resnet34": Shape((3, 4, 6, 3)),
+    "resnet50": Shape((3, 4, 6, 3), bottleneck=True),
+    "resnet101": Shape((3, 4, 23, 3), bottleneck=True),
+    "resnet152": Shape((3, 8, 36, 3), bottleneck=True),
+    "resnext50_32x4d": Shape((3, 4, 6, 3), bottleneck=True, groups=32, width_per_group=4),
+    "resnext101_32x8d": Shape((3, 4, 23, 3), bottleneck=True, groups=32, width_per_group=8),
+}
+"""torchvision's networks, with a 7x7 stem for about 224 px or, as ``…-cifar``, a 3x3 stem for about 32 px.
+
+Sources: He et al., CVPR 2016, table 1; Xie et al., CVPR 2017.
+"""
+
+SMALL_RESNETS = {f"resnet{6 * n + 2}": Shape((n, n, n), channels=(16, 32, 64)) for n in (1, 2, 3, 5, 7, 9)}
+"""The three-stage networks for 28 to 32 px of He et al., CVPR 2016, section 4.2."""
 
 PUSH_PULL_STEMS = {"pp": 3, "pp3": 3, "pp5": 5, "pp0": 0}
 """PushPull-Conv, with the side of its mean filter; 0 is push-pull without the filter."""
@@ -38,6 +69,11 @@ class Architecture:
     stem: Literal["imagenet", "cifar"]
     variant: str | None
     """One of `STEMS`, ``pp`` written as ``pp3``."""
+
+    @property
+    def shape(self) -> Shape:
+        """The network's residual blocks."""
+        return RESNETS[self.network] if self.network in RESNETS else SMALL_RESNETS[self.network]
 
     @property
     def avg_kernel_size(self) -> int | None:
@@ -83,3 +119,17 @@ def parse_model_name(name: str) -> Architecture:
     stem: Literal["imagenet", "cifar"] = "cifar" if "cifar" in rest or network in SMALL_RESNETS else "imagenet"
     variant = next((part for part in rest if part in STEMS), None)
     return Architecture(network, stem, "pp3" if variant == "pp" else variant)
+
+
+def is_external(architecture: str) -> bool:
+    """Whether a card's architecture is a network of torchvision's or timm's."""
+    return architecture.partition(":")[0] in ("torchvision", "timm")
+
+
+def canonical_name(architecture: str) -> str:
+    """The one name of a network, as cards have it.
+
+    Raises:
+        UsageError: If ppbench cannot build a network of that name.
+    """
+    return architecture if is_external(architecture) else parse_model_name(architecture).name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,15 +12,13 @@ from torch import Tensor, nn
 
 from ppbench.errors import DataError
 from ppbench.files import check_regular, is_special
+from ppbench.models.header import check_header
 from ppbench.models.other_kinds import error_of_kind
 from ppbench.models.states import NoWeightsError, choose_weights, has_averaged
-from ppbench.models.unpickle import MAX_DIMENSIONS, MAX_TENSORS, read_torch_file
+from ppbench.models.unpickle import read_torch_file
 
 ENDINGS = {".safetensors", ".ckpt", ".pth", ".pt", ".bin"}
 """The usual endings of such files. A file of any other name is read as well."""
-
-MAX_HEADER = 4 << 20
-"""Bytes of the header of a safetensors file. One tensor takes about 100; a card a few thousand."""
 
 _COUNTER = "num_batches_tracked"
 
@@ -153,7 +150,7 @@ def _is_safetensors(path: Path) -> bool:
 
 def _read_safetensors(path: Path) -> StateFile:
     try:
-        _check_header(path)
+        check_header(path)
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             return StateFile(tensors, file.metadata() or {}, None)
@@ -162,26 +159,6 @@ def _read_safetensors(path: Path) -> StateFile:
             f"{path} is a damaged safetensors file ({' '.join(str(error).split())[:160]})",
             "Fetch or copy it again; compare its size and hash.",
         ) from error
-
-
-def _check_header(path: Path) -> None:
-    """Raise `ValueError` for a header that would take the memory, or that has two tensors of one name."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > min(MAX_HEADER, path.stat().st_size - 8):
-            raise ValueError(f"its header claims {length:,} bytes, of at most {MAX_HEADER:,} and the file's size")
-        header = json.loads(file.read(length), object_pairs_hook=_without_repeats)
-    if not isinstance(header, dict) or len(header) > MAX_TENSORS:
-        raise ValueError(f"its header is no object, or lists more than {MAX_TENSORS:,} tensors")
-    if any(isinstance(entry, dict) and len(entry.get("shape", ())) > MAX_DIMENSIONS for entry in header.values()):
-        raise ValueError(f"it has a tensor of more than {MAX_DIMENSIONS} dimensions")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("its header has a name twice")
-    return made
 
 
 def _read_torch(path: Path, ema: bool) -> StateFile:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ppbench.errors import DataError
-from ppbench.models.archives import MAX_DIRECTORY, has_long_directory
+from ppbench.models.archives import MAX_DIMENSIONS, MAX_DIRECTORY, MAX_TENSORS, has_long_directory
 from ppbench.pickles import UNKNOWN, Constructor, Skipped, load_pickle, make_dict
 
 _DTYPES = {
@@ -35,11 +35,7 @@ _DTYPES = {
 _LEGACY_MAGIC, _LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 """The first two pickles of a file in torch's format from before version 1.6 (torch/serialization.py)."""
 
-MAX_TENSORS = 20_000
-"""In one file; also of storages. Each takes about a kilobyte and 50 microseconds beside its data. The largest networks
-of timm have 3,000; an optimiser and an average make four times as many."""
-
-MAX_DIMENSIONS, _MAX_SIZE = 64, 1 << 63
+_MAX_SIZE = 1 << 63
 
 ReadStorage = Callable[[str, torch.dtype, int], Tensor]
 """From the name of a storage, its element type and count to all its elements."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from ppbench.errors import DataError
 from ppbench.files import check_regular
-from ppbench.models.checkpoint import weights_hash
 from ppbench.models.own_state import LIBRARIES, OwnState
 
 
@@ -24,6 +24,19 @@ class Weights(NamedTuple):
     """Why they are not known, in words; None if they are."""
     values: str
     """SHA-256 of the plain values that its own code holds, such as a factor; empty for networks of the libraries."""
+
+
+def weights_hash(model: nn.Module) -> str:
+    """Return the SHA-256 (hex) of all parameters and buffers: names, types, shapes, bytes, by order of names.
+
+    Independent of the file format, of the device and of the memory layout.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        plain = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
+        digest.update(plain.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> Weights:

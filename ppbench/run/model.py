@@ -53,7 +53,7 @@ class ModelRecord(Record):
     name: Text
     """As given on the command line: a name of the embedded models, or a file name."""
     weights_sha256: str | None = None
-    """Of all parameters and buffers, independent of the file format (`ppbench.models.checkpoint.weights_hash`), and of
+    """Of all parameters and buffers, independent of the file format (`ppbench.models.weights.weights_hash`), and of
     what else the weights are in (`ppbench.models.weights`); None: which weights it has is not known."""
     parameters: Count
     card: dict[str, Any]

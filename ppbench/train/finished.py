@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
-from ppbench.models.checkpoint import load_checkpoint
+from ppbench.models.read_card import read_card
 from ppbench.train.data import TrainingData
 from ppbench.train.recipe import TrainRecipe, differing_settings
 
@@ -38,7 +38,7 @@ def card_there(output: Path) -> Card:
         UsageError: If the file is something else.
     """
     try:
-        return load_checkpoint(output).card
+        return read_card(output)
     except (DataError, UsageError):
         raise refusal(output, "and is no checkpoint with a card") from None
 

@@ -14,7 +14,9 @@ from torch import nn
 
 from ppbench.files import check_writable
 from ppbench.models.card import Card
-from ppbench.models.checkpoint import Checkpoint, save_checkpoint, weights_hash
+from ppbench.models.checkpoint import save_checkpoint
+from ppbench.models.loaded import Checkpoint
+from ppbench.models.weights import weights_hash
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.batches import ValidationBatches
 from ppbench.train.data import load_training_data

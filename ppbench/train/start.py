@@ -11,9 +11,12 @@ import torch
 from torch import nn
 
 from ppbench.errors import UsageError
+from ppbench.models.build import build
 from ppbench.models.card import Card
-from ppbench.models.checkpoint import Checkpoint, build, load_checkpoint, weights_hash
+from ppbench.models.checkpoint import load_checkpoint
+from ppbench.models.loaded import Checkpoint
 from ppbench.models.shapes import parse_model_name
+from ppbench.models.weights import weights_hash
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.data import TrainingData
 from ppbench.train.images import Transforms

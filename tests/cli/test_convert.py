@@ -13,11 +13,12 @@ import torchvision
 from typer.testing import CliRunner, Result
 
 from ppbench.cli.main import app
-from ppbench.models.card import CardOptions
-from ppbench.models.checkpoint import load_checkpoint, save_checkpoint, weights_hash
+from ppbench.models.card_options import CardOptions
+from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
 from ppbench.models.embedded import embedded_path
 from ppbench.models.from_torchvision import load_torchvision
 from ppbench.models.resnet import create_model
+from ppbench.models.weights import weights_hash
 from tests.models.test_convert import card_of, trained
 from tests.train.trees import write_image_folders
 from tests.trees import write_class_folders, write_fashion_mnist

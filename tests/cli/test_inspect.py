@@ -19,7 +19,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
-from ppbench.models.checkpoint import build, load_checkpoint, save_checkpoint
+from ppbench.models.build import build
+from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
 from tests.evaluation.models import tiny_checkpoint
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ppbench.cli.main import app
-from ppbench.models.checkpoint import build, load_checkpoint, save_checkpoint
+from ppbench.models.build import build
+from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
 from ppbench.train import fit
 from tests.reproduce.miniature import write_mini
 from tests.trees import write_fashion_mnist

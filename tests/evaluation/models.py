@@ -13,8 +13,9 @@ from torch import nn
 from ppbench.data.source import Source
 from ppbench.evaluation.loop import Settings, evaluate_all
 from ppbench.evaluation.record import Result, identify, results
+from ppbench.models.build import build
 from ppbench.models.card import Card
-from ppbench.models.checkpoint import build, save_checkpoint
+from ppbench.models.checkpoint import save_checkpoint
 from ppbench.models.load import Subject
 
 

@@ -21,8 +21,8 @@ from ppbench.evaluation import loop
 from ppbench.evaluation.loop import Settings, evaluate_all
 from ppbench.evaluation.record import Result, identify, results
 from ppbench.evaluation.stopping import NarrowEnough
-from ppbench.models.checkpoint import weights_hash
 from ppbench.models.load import Subject
+from ppbench.models.weights import weights_hash
 from ppbench.run import image_keys
 from tests.evaluation.models import measured, tiny_subject
 from tests.oracles.evaluation import evaluate_plainly

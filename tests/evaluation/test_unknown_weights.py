@@ -17,7 +17,8 @@ from ppbench.compare.comparison import compare
 from ppbench.compare.measured import read_measured
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.api import Job, evaluate, measure, prepare
-from ppbench.models.card import Card, CardOptions
+from ppbench.models.card import Card
+from ppbench.models.card_options import CardOptions
 from ppbench.run import Run, read_run
 from tests.evaluation.models import tiny_card
 

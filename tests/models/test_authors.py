@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ppbench.errors import DataError
-from ppbench.models.checkpoint import load_checkpoint, weights_hash
+from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.resnet import create_model
+from ppbench.models.weights import weights_hash
 from tests.models.test_checkpoint import authors_checkpoint, trained
 
 

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
-from ppbench.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, weights_hash
+from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
 from ppbench.models.convert import convert_to_push_pull, estimate_statistics, has_batch_norm
+from ppbench.models.loaded import Checkpoint
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.resnet import create_model
+from ppbench.models.weights import weights_hash
 
 
 def trained(model: nn.Module) -> nn.Module:

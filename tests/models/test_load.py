@@ -10,10 +10,12 @@ import torch
 import torchvision
 
 from ppbench.errors import DataError, UsageError
-from ppbench.models.card import CIFAR_MEAN, CardOptions, parse_card_options
-from ppbench.models.checkpoint import load_checkpoint, save_checkpoint, weights_hash
+from ppbench.models.card import CIFAR_MEAN
+from ppbench.models.card_options import CardOptions, parse_card_options
+from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
 from ppbench.models.load import resolve_model
 from ppbench.models.resnet import create_model
+from ppbench.models.weights import weights_hash
 from tests.evaluation.models import tiny_card, tiny_checkpoint, tiny_subject
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from ppbench.errors import DataError, UsageError
-from ppbench.models.card import Card, CardOptions, parse_card_options
+from ppbench.models.card import Card
+from ppbench.models.card_options import CardOptions, parse_card_options
 from ppbench.models.load import resolve_model
 
 ONNX = b"\x08\x08\x12\x07pytorch\x1a\x032.1:\x10\x12\x0emain_graph_abcd"

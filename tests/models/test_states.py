@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from ppbench.cli.main import app
 from ppbench.errors import DataError
-from ppbench.models.card import CardOptions
-from ppbench.models.checkpoint import load_checkpoint, weights_hash
+from ppbench.models.card_options import CardOptions
+from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.resnet import create_model
 from ppbench.models.states import choose_weights, without_wrappers
+from ppbench.models.weights import weights_hash
 from tests.models.test_checkpoint import trained
 
 CIFAR = CardOptions(preset="cifar10")

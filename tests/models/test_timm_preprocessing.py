@@ -17,7 +17,8 @@ from ppbench.errors import UsageError
 from ppbench.evaluation.inference import Network
 from ppbench.evaluation.subject import Head
 from ppbench.inspection.images import load_images
-from ppbench.models.card import Card, CardOptions
+from ppbench.models.card import Card
+from ppbench.models.card_options import CardOptions
 from ppbench.models.from_timm import card_of
 from ppbench.models.load import Subject, resolve_model
 from tests.timm_preprocessing import ROUNDING, configurations, ours, photographs, theirs

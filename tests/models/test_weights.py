@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 from ppbench.errors import DataError
-from ppbench.models.checkpoint import weights_hash
+from ppbench.models.build import build
 from ppbench.models.resnet import create_model
-from ppbench.models.weights import has_own_code, identify_weights
+from ppbench.models.weights import has_own_code, identify_weights, weights_hash
 from tests.evaluation.models import tiny_subject
+from tests.models.test_checkpoint import CARD, trained
 
 SESSION = mmap.mmap(-1, 16)
 """Stands for a session of ONNX Runtime: an object of compiled code that computes with what nobody sees."""
@@ -221,3 +222,24 @@ def test_more_than_is_looked_at_is_unknown(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("ppbench.models.own_state._MOST", 500)
     for held in (deep(), [object() for _ in range(1_000)]):
         assert "holds more than is looked at" in str(identify_weights(Net(held=held)).unknown)
+
+
+class TestWeightsHash:
+    def test_independent_of_layout_and_of_requires_grad(self) -> None:
+        model = trained(build(CARD))
+        first = weights_hash(model)
+        assert len(first) == 64
+        assert weights_hash(model.to(memory_format=torch.channels_last).requires_grad_(False)) == first
+
+    @pytest.mark.parametrize("name", ["conv1.weight", "fc.bias", "bn1.running_var", "bn1.num_batches_tracked"])
+    def test_changes_with_one_value(self, name: str) -> None:
+        model = trained(build(CARD))
+        before = weights_hash(model)
+        model.state_dict()[name].view(-1)[0] += 1
+        assert weights_hash(model) != before
+
+    def test_changes_with_a_name_and_a_type(self) -> None:
+        layer, other = nn.Sequential(nn.Linear(2, 2)), nn.ModuleDict({"1": nn.Linear(2, 2)})
+        other["1"].load_state_dict(layer[0].state_dict())
+        hashes = {weights_hash(layer), weights_hash(other), weights_hash(layer.double())}
+        assert len(hashes) == 3

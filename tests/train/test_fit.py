@@ -17,8 +17,9 @@ from torch.nn import functional as F
 
 import ppbench.files
 from ppbench.errors import DataError, UsageError
-from ppbench.models.checkpoint import load_checkpoint, save_checkpoint, weights_hash
+from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
 from ppbench.models.embedded import embedded_path
+from ppbench.models.weights import weights_hash
 from ppbench.train.data import load_training_data
 from ppbench.train.fit import train
 from ppbench.train.images import MemoryImages

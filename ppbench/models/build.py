@@ -1,4 +1,4 @@
-"""Networks of torchvision and timm with another stem, built from what a card says. No weights are fetched."""
+"""The network that a card describes, built with random weights. No weights are fetched."""
 
 from __future__ import annotations
 
@@ -12,48 +12,50 @@ from torch.overrides import TorchFunctionMode
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
+from ppbench.models.resnet import create_model
+from ppbench.models.shapes import is_external
 from ppbench.models.statedict import check_fits
 from ppbench.models.stems import check_settings, with_stem
 
-_KINDS = ("torchvision", "timm")
 
+def build(card: Card) -> nn.Module:
+    """Build the network a card describes, with random weights, and its stem.
 
-def is_external(architecture: str) -> bool:
-    """Whether a card's architecture is a network of torchvision's or timm's."""
-    return architecture.partition(":")[0] in _KINDS
-
-
-def build_external(card: Card) -> nn.Module:
-    """Build the network of torchvision's or timm's that ``card`` describes, with random weights, and its stem.
-
-    The global random generator is left as it is.
+    Those of a network of torchvision's or timm's leave the global random generator as it is.
 
     Raises:
         UsageError: If there is no such network, timm is not installed, or the network cannot have the stem, or has
             none that could be set as the card says.
     """
-    kind, _, name = card.architecture.partition(":")
-    if card.stem is None:
-        check_settings(card.architecture, None, card.inhibition, card.trainable_inhibition, card.rectified_push)
-    with torch.random.fork_rng(devices=[]):
-        model = _torchvision(name, card) if kind == "torchvision" else _timm(name, card)
-        if card.stem is None:
-            return model
-        return with_stem(
-            model,
-            card.stem,
-            inhibition=card.inhibition,
-            trainable_inhibition=card.trainable_inhibition,
-            rectified_push=card.rectified_push,
+    inhibition: dict[str, Any] = {
+        "inhibition": card.inhibition,
+        "trainable_inhibition": card.trainable_inhibition,
+        "rectified_push": card.rectified_push,
+    }
+    if not is_external(card.architecture):
+        return create_model(
+            card.architecture, card.num_classes, in_channels=card.in_channels, stem_bias=card.stem_bias, **inhibition
         )
+    if card.stem is None:
+        check_settings(card.architecture, None, **inhibition)
+    with torch.random.fork_rng(devices=[]):
+        kind, _, name = card.architecture.partition(":")
+        model = _torchvision(name, card) if kind == "torchvision" else _timm(name, card)
+        return model if card.stem is None else with_stem(model, card.stem, **inhibition)
 
 
 def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
     """Build the network of ``card``, which came from ``path`` with ``state``, unless it asks for absurd sizes.
 
+    One of ppbench's own is built on the meta device: a card may ask for any size, and memory is taken only for the
+    tensors that there are.
+
     Raises:
         DataError: If the card and the tensors contradict each other, or the network cannot be built.
     """
+    if not is_external(card.architecture):
+        with torch.device("meta"):
+            return build(card)
     if not any(tensor.shape[:1] == (card.num_classes,) for tensor in state.values()):
         raise DataError(
             f"the weights in {path} do not fit the network",
@@ -61,7 +63,7 @@ def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
         )
     try:
         _check_size(path, card, state)
-        return build_external(card)
+        return build(card)
     except UsageError as error:
         raise DataError(f"{path} holds a {card.architecture}: {error.message}", error.hint) from error
     except (RuntimeError, TypeError, ValueError, MemoryError) as error:
@@ -96,7 +98,7 @@ def _check_size(path: Path, card: Card, state: Mapping[str, Tensor]) -> None:
     """
     try:
         with _WithoutMemory():
-            model = build_external(card)
+            model = build(card)
     except (RuntimeError, NotImplementedError):  # it mixes weights with what it computes
         return
     check_fits(path, model, state)

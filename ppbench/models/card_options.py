@@ -1,0 +1,193 @@
+"""What a user says of a model's card: the options that replace its values, or make one up. Free of torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from ppbench.errors import UsageError
+from ppbench.models.card import IMAGENET_MEAN, IMAGENET_STD, PRESETS, Card, Interpolation, first_fault
+from ppbench.registry import unknown_name
+
+_EXAMPLE = "`--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --input-size 224`"
+
+
+@dataclass(frozen=True)
+class CardOptions:
+    """What a user says of a model's card. None: nothing. What is said goes before the preset, that before the card.
+
+    Raises:
+        UsageError: If a value cannot be.
+    """
+
+    preset: str | None = None
+    """One of `PRESETS`."""
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    input_size: int | None = None
+    """Without ``resize``, the resize changes with it: the centre crop keeps its share of the image."""
+    resize: int | None = None
+    interpolation: Interpolation | None = None
+    architecture: str | None = None
+    ema: bool = False
+    """Whether the weights that were averaged over the training are wanted, of a file that has both."""
+    test_size: bool = False
+    """Whether a network of timm's gets images of the size that timm validates it with."""
+
+    def __post_init__(self) -> None:
+        if self.preset is not None and self.preset not in PRESETS:
+            raise unknown_name("preset", self.preset, list(PRESETS), "ppbench eval --help")
+        _check_channels("--mean", self.mean, lambda value: 0 <= value <= 1, "in [0, 1], as images are then")
+        _check_channels("--std", self.std, lambda value: 0 < value < math.inf, "above 0, of images in [0, 1]")
+        if self.mean and self.std and len(self.mean) != len(self.std):
+            raise UsageError("--mean and --std have different numbers of values", f"Give one per channel: {_EXAMPLE}.")
+        for name, value in (("--input-size", self.input_size), ("--resize", self.resize)):
+            if value is not None and value < 8:
+                raise UsageError(f"{name} {value} is not allowed", "It is at least 8, in pixels.")
+        if self.interpolation is not None and self.interpolation not in get_args(Interpolation):
+            raise unknown_name(
+                "interpolation", self.interpolation, list(get_args(Interpolation)), "ppbench eval --help"
+            )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said of the preprocessing."""
+        return not self._said()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a card can be made of it alone."""
+        return not self._missing()
+
+    def override(self, card: Card, what: str) -> Card:
+        """The card of ``what`` with the values that are said; the architecture stays.
+
+        Raises:
+            UsageError: If they do not fit the card, such as three means for a grey network.
+        """
+        if self.is_empty:
+            return card
+        self._check_fits(card, what)
+        return _valid_card(what, {**card.model_dump(), **self._values(card.model_dump())})
+
+    def make(self, what: str, **known: Any) -> Card:
+        """The card of ``what``, which has none, from what is said and the fields that are ``known``.
+
+        Raises:
+            UsageError: If mean, std or input size is not said, or the values do not fit what is known.
+        """
+        if missing := self._missing():
+            raise UsageError(
+                f"the card of {what} is not known: {', '.join(missing)} missing",
+                f"Give {self._example(missing)}, or `--preset imagenet`.",
+            )
+        values = self._values({})
+        return _valid_card(what, {"in_channels": len(values["mean"]), **known, **values})
+
+    def _said(self) -> dict[str, Any]:
+        """The fields of a card that are said, the preset's among them."""
+        names = ("mean", "std", "input_size", "resize", "interpolation")
+        explicit = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {**PRESETS.get(self.preset or "", {}), **explicit}
+
+    def _missing(self) -> list[str]:
+        return [f"--{name.replace('_', '-')}" for name in ("mean", "std", "input_size") if name not in self._said()]
+
+    def _check_fits(self, card: Card, what: str) -> None:
+        """Refuse another number of values than the network has channels."""
+        channels = card.in_channels
+        for option, values, usual in (("--mean", self.mean, IMAGENET_MEAN), ("--std", self.std, IMAGENET_STD)):
+            if values is not None and len(values) != channels:
+                example = values * 3 if len(values) == 1 else usual[:1]
+                raise UsageError(
+                    f"{option} has {_count(len(values), 'value')}, {what} takes images of "
+                    f"{_count(channels, 'channel')}",
+                    f"Give one for each channel, such as `{option} {_joined(example)}`.",
+                )
+
+    def _example(self, missing: Sequence[str]) -> str:
+        """What could be given for the options that are missing, for as many channels as the others are for."""
+        channels = len(self.mean or self.std or IMAGENET_MEAN)
+        values = {
+            "--mean": _joined(IMAGENET_MEAN[:channels]),
+            "--std": _joined(IMAGENET_STD[:channels]),
+            "--input-size": "224",
+        }
+        return f"`{' '.join(f'{option} {values[option]}' for option in missing)}`"
+
+    def _values(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields said, with a resize that fits the input size, over those of ``base``."""
+        said = self._said()
+        if self.input_size is not None and self.resize is None:
+            said["resize"] = _resize(self.input_size, {**base, **PRESETS.get(self.preset or "", {})})
+        return said
+
+
+def parse_card_options(
+    preset: str | None = None,
+    mean: str | None = None,
+    std: str | None = None,
+    input_size: int | None = None,
+    architecture: str | None = None,
+    ema: bool = False,
+    test_size: bool = False,
+) -> CardOptions:
+    """Read the options of the command line; ``mean`` and ``std`` are numbers with commas between.
+
+    Raises:
+        UsageError: If a value cannot be.
+    """
+    numbers = (_numbers("--mean", mean), _numbers("--std", std))
+    return CardOptions(preset, *numbers, input_size=input_size, architecture=architecture, ema=ema, test_size=test_size)
+
+
+def _joined(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} {text} is not allowed", f"Give numbers with commas between: {_EXAMPLE}.") from None
+
+
+def _check_channels(
+    option: str, values: tuple[float, ...] | None, allows: Callable[[float], bool], allowed: str
+) -> None:
+    if values is None:
+        return
+    if len(values) not in (1, 3) or not all(map(allows, values)):
+        met = ",".join(f"{value:g}" for value in values)
+        raise UsageError(
+            f"{option} {met} is not allowed",
+            f"Give 3 numbers (1 for a grey network), each {allowed}: {_EXAMPLE}.",
+        )
+
+
+def _resize(input_size: int, base: Mapping[str, Any]) -> int | None:
+    """Resize for a new input size: the crop's share of the image stays; where none is known, the usual 224 of 256.
+
+    Images up to 64 px come in the size that the network takes.
+    """
+    if "input_size" not in base:
+        return round(input_size * 256 / 224) if input_size > 64 else None
+    resize = base.get("resize")
+    return None if resize is None else round(input_size * resize / base["input_size"])
+
+
+def _valid_card(what: str, values: Mapping[str, Any]) -> Card:
+    try:
+        return Card(**values)
+    except ValidationError as error:
+        raise UsageError(f"the card of {what} is not valid: {first_fault(error)}", f"Such as {_EXAMPLE}.") from error

@@ -1,0 +1,32 @@
+"""The header of a safetensors file: a length, then JSON that lists the tensors and the metadata. Free of torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ppbench.models.archives import MAX_DIMENSIONS, MAX_TENSORS
+
+MAX_HEADER = 4 << 20
+"""Bytes of the header. One tensor takes about 100; a card a few thousand."""
+
+
+def check_header(path: Path) -> None:
+    """Raise `ValueError` for a header that would take the memory, or that has two tensors of one name."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(MAX_HEADER, path.stat().st_size - 8):
+            raise ValueError(f"its header claims {length:,} bytes, of at most {MAX_HEADER:,} and the file's size")
+        header = json.loads(file.read(length), object_pairs_hook=_without_repeats)
+    if not isinstance(header, dict) or len(header) > MAX_TENSORS:
+        raise ValueError(f"its header is no object, or lists more than {MAX_TENSORS:,} tensors")
+    if any(isinstance(entry, dict) and len(entry.get("shape", ())) > MAX_DIMENSIONS for entry in header.values()):
+        raise ValueError(f"it has a tensor of more than {MAX_DIMENSIONS} dimensions")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("its header has a name twice")
+    return made
