@@ -16,6 +16,7 @@ from ppbench.files import check_writable
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import save_checkpoint
 from ppbench.models.loaded import Checkpoint
+from ppbench.models.shapes import canonical_name
 from ppbench.models.weights import weights_hash
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.batches import ValidationBatches
@@ -29,7 +30,7 @@ from ppbench.train.module import Classifier
 from ppbench.train.plan import TrainPlan, check_device, check_enough_images, check_numbers, useful_workers
 from ppbench.train.processes import environment_for, own_rank
 from ppbench.train.recipe import TrainRecipe
-from ppbench.train.start import canonical_name, change_of_images, load_start, make_card, make_network
+from ppbench.train.start import change_of_images, load_start, make_card, make_network
 from ppbench.train.state import KeepState, PartFolder, StateFiles
 
 Report = Callable[[str], None]
@@ -87,7 +88,7 @@ def train(
         SystemExit: In processes other than the first, if the run fails while they train together.
     """
     device = device or torch.device("cpu")
-    canonical_name(recipe.model)
+    canonical_name(recipe.model)  # an unknown network is named before anything is read
     where = parse_augmentation(recipe.augment).where
     check_numbers(workers, validate_every)
     check_device(recipe, device, devices)

@@ -15,7 +15,7 @@ from ppbench.models.build import build
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.loaded import Checkpoint
-from ppbench.models.shapes import parse_model_name
+from ppbench.models.shapes import canonical_name
 from ppbench.models.weights import weights_hash
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.data import TrainingData
@@ -67,11 +67,6 @@ def load_start(initial: Path | Checkpoint, recipe: TrainRecipe) -> Checkpoint:
         option = "--trainable-inhibition" if start.card.trainable_inhibition else "--fixed-inhibition"
         raise UsageError(f"{path} and the recipe differ in whether the inhibition is trainable", f"`{option}`")
     return start
-
-
-def canonical_name(model: str) -> str:
-    """A name as cards have it; those of networks from elsewhere have a colon and stay."""
-    return model if ":" in model else parse_model_name(model).name
 
 
 def make_card(
