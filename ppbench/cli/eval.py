@@ -35,8 +35,7 @@ from ppbench.files import check_writable
 if TYPE_CHECKING:
     from ppbench.evaluation.api import Evaluated, Job, Prepared
     from ppbench.evaluation.processes import Team
-    from ppbench.evaluation.record import Result
-    from ppbench.run import Run
+    from ppbench.run import MeasuredRun, Run
     from ppbench.vocabulary import Cell
 
 _STOPPING, _COMPUTING = "Stopping early", "Computing"
@@ -281,15 +280,15 @@ class Tables:
         self.baseline = load_accuracies(Path(baseline)) if baseline else None
         self.format = format
 
-    def print(self, results: list[Result]) -> None:
+    def print(self, results: list[MeasuredRun]) -> None:
         """Print the runs: one in full, several side by side after each other's details."""
         from ppbench.cli.show import customary_normalizer, print_documents
         from ppbench.metrics.cell_errors import CellErrors
         from ppbench.report.summary import summarise
 
-        baseline = self.baseline or (CellErrors.from_run(*results[0][:2]) if len(results) > 1 else None)
+        baseline = self.baseline or (CellErrors.from_run(results[0].run, results[0].bits) if len(results) > 1 else None)
         normalizer = customary_normalizer(results[0].run, baseline) if self.choose else self.normalizer
-        documents = [summarise(run, normalizer, baseline, bits=bits) for run, bits, _ in results]
+        documents = [summarise(result.run, normalizer, baseline, bits=result.bits) for result in results]
         if self.format is Format.RICH and len(documents) > 1:
             for document in documents:
                 print_documents([document], self.format)
@@ -391,9 +390,9 @@ def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> Evalu
             show(images, known)
 
         evaluated = measure(prepared, target, say=say, advance=advance, team=team, fresh=fresh)
-    for run, *_ in evaluated.results:
-        if run.stopping is not None:
-            say(_how_it_stopped(run))
+    for result in evaluated.results:
+        if result.run.stopping is not None:
+            say(_how_it_stopped(result.run))
     if evaluated.stopped_by is not None:
         if isinstance(evaluated.stopped_by, KeyboardInterrupt):
             say("what is finished is kept; the same command goes on from there")

@@ -22,7 +22,7 @@ from ppbench.evaluation.loop import Advance, Outcome, Settings, check_fits, eval
 from ppbench.evaluation.opponent import Baseline
 from ppbench.evaluation.predictions import score_predictions
 from ppbench.evaluation.processes import Team
-from ppbench.evaluation.record import Identity, Result, identify, preprocessing, results
+from ppbench.evaluation.record import Identity, identify, preprocessing, results
 from ppbench.evaluation.sanity import doubtful
 from ppbench.evaluation.stopping import DecidedAgainst, Enough, NarrowEnough, metric_weights
 from ppbench.evaluation.subject import choose_head, class_subset, read_classes
@@ -35,7 +35,7 @@ from ppbench.models.load import Subject, is_code, resolve_model
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.weights import hash_file
 from ppbench.pool import usable_cores
-from ppbench.run import Run, write_run
+from ppbench.run import MeasuredRun, Run
 from ppbench.vocabulary import C19, expand_corruptions, expand_severities, in_order, severity_texts
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ class Prepared(NamedTuple):
 class Evaluated(NamedTuple):
     """What an evaluation came to."""
 
-    results: list[Result]
+    results: list[MeasuredRun]
     """One per model; of an evaluation that was stopped, with the finished cells. None in processes but the first."""
     stopped_by: BaseException | None
     """What ended it early. Whoever called keeps the results, then raises this."""
@@ -282,14 +282,7 @@ def measure(
         if not team.is_first:
             return Evaluated([], outcome.stopped_by, *_left_out(outcome, source))
         found = results(identities, outcome, source, settings, started, team.size)
-        saved = (
-            [
-                result._replace(run=save(output, result, say))
-                for output, result in zip(outputs, found, strict=bool(outputs))
-            ]
-            if outputs
-            else []
-        )
+        saved = [save(output, measured, say) for output, measured in zip(outputs, found, strict=bool(outputs))]
     for identity, tally in zip(identities, outcome.tallies, strict=True):
         if outcome.stopped_by is None and (doubt := doubtful(tally, source.num_classes)):
             say(f"warning: {identity.model.name} {doubt}")
@@ -319,7 +312,7 @@ def _nothing_is_reused(subject: Subject, unknown: str) -> str:
     )
 
 
-def measure_predictions(path: Path, job: Job, target: Path, say: Say = lambda line: None) -> tuple[Result, Path]:
+def measure_predictions(path: Path, job: Job, target: Path, say: Say = lambda line: None) -> tuple[MeasuredRun, Path]:
     """Score predictions that were made elsewhere, and write their run.
 
     Args:
@@ -344,9 +337,9 @@ def measure_predictions(path: Path, job: Job, target: Path, say: Say = lambda li
     identity, outcome, notes = score_predictions(path, source, settings)
     for note in notes:
         say(f"warning: {note}")
-    (result,) = results([identity], outcome, source, settings, started, 1)
+    (measured,) = results([identity], outcome, source, settings, started, 1)
     where = place(target, identity, identity.key(settings), overwrite=settings.overwrite)
-    return result._replace(run=write_run(where, *result)), where
+    return measured.write(where), where
 
 
 def evaluate(

@@ -12,8 +12,8 @@ from ppbench.data.source import Source
 from ppbench.errors import PpbenchError, UsageError
 from ppbench.evaluation.journal import Images, Journal, Key, is_of
 from ppbench.evaluation.loop import Settings, cells_of
-from ppbench.evaluation.record import Identity, Result
-from ppbench.run import Run, read_run, write_run
+from ppbench.evaluation.record import Identity
+from ppbench.run import MeasuredRun, Run, read_run
 
 Say = Callable[[str], None]
 
@@ -58,7 +58,7 @@ def claimed(
             output.journal.close()
 
 
-def save(output: Output, result: Result, say: Say) -> Run:
+def save(output: Output, measured: MeasuredRun, say: Say) -> MeasuredRun:
     """Write the finished cells, destroying no other result, and say where they are.
 
     A complete run is never replaced by an interrupted one, nor by one without the images that could not be read. The
@@ -67,16 +67,16 @@ def save(output: Output, result: Result, say: Say) -> Run:
     Raises:
         DataError: If they cannot be written; the journal is then kept.
     """
-    run, bits, keys = result
+    run = measured.run
     path, journal = output
     if run.cells:
         if _wholeness(run) < _wholeness_of(path):
             path = path.with_name(f"{path.stem}.{'partial' if run.status == 'complete' else 'interrupted'}.json")
-        run = write_run(path, run, bits, keys)
+        measured = measured.write(path)
         say(f"wrote {path}" + ("" if run.status == "complete" else f" (interrupted: {len(run.cells)} finished cells)"))
     if _wholeness(run) == _WHOLE:
         journal.remove()
-    return run
+    return measured
 
 
 def place(target: Path, identity: Identity, key: Key, *, overwrite: bool = False) -> Path:

@@ -27,19 +27,19 @@ from ppbench.models.load import Subject
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
 from ppbench.models.weights import Weights, has_own_code, identify_weights
-from ppbench.run import CellCounts, ClassSubset, ModelRecord, Protocol, Provenance, Run, Stopping, image_keys
+from ppbench.run import (
+    CellCounts,
+    ClassSubset,
+    MeasuredRun,
+    ModelRecord,
+    Protocol,
+    Provenance,
+    Run,
+    Stopping,
+    image_keys,
+)
 from ppbench.versions import __version__
 from ppbench.vocabulary import Cell
-
-
-class Result(NamedTuple):
-    """A run, its correctness bits and its images' keys, as `ppbench.run.write_run` takes them."""
-
-    run: Run
-    bits: dict[Cell, NDArray[np.bool_]]
-    """``(n,)`` per cell of the run."""
-    keys: NDArray[np.uint64] | None
-    """``(n,)``"""
 
 
 class Identity(NamedTuple):
@@ -180,7 +180,7 @@ def preprocessing(subject: Subject, source: Source, settings: Settings) -> str:
 
 def results(
     identities: list[Identity], outcome: Outcome, source: Source, settings: Settings, started: datetime, processes: int
-) -> list[Result]:
+) -> list[MeasuredRun]:
     """The runs, with the cells that are finished."""
     provenance = Provenance(
         command=settings.command or shlex.join(sys.argv),
@@ -226,7 +226,7 @@ def _result(
     keys: NDArray[np.uint64] | None,
     provenance: Provenance,
     stopping: Stopping | None,
-) -> Result:
+) -> MeasuredRun:
     finished = tally.finished()
     status: Literal["complete", "interrupted"] = "complete" if len(finished) == len(tally.cells) else "interrupted"
     run = Run(
@@ -237,7 +237,7 @@ def _result(
         stopping=stopping,
         provenance=provenance,
     )
-    return Result(run, {cell: tally.bits(cell) for cell in finished}, keys)
+    return MeasuredRun(run, {cell: tally.bits(cell) for cell in finished}, keys)
 
 
 def _cell(counts: CellCounts, competing: int | None) -> CellCounts:

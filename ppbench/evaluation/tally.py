@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.errors import DataError
-from ppbench.run import CALIBRATION_BINS, MICRO, CellCounts
+from ppbench.run import CALIBRATION_BINS, MICRO, PROBABILITY_COUNTS, CellCounts
 from ppbench.vocabulary import Cell
 
 SUMS = 2 + 3 * CALIBRATION_BINS
@@ -124,21 +124,19 @@ class Tally:
             severity=key[1],
             n=self.done.shape[1],
             top1=int(self.right[number].sum()),
-            **(_counts(self._sums[number]) if self._counted else dict.fromkeys(_COUNTS)),
+            **(_counts(self._sums[number]) if self._counted else dict.fromkeys(PROBABILITY_COUNTS)),
         )
 
 
 _WORST = 2**40
 """Millionths of a nat that one image may cost; of 32-bit logits none comes near."""
 
-_COUNTS = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
-
 
 def _counts(sums: NDArray[np.int64]) -> dict[str, Any]:
     """``(SUMS,)`` as the run file names them."""
     top5, nll, *bins = sums.tolist()
     per_bin = [tuple(bins[start : start + CALIBRATION_BINS]) for start in range(0, len(bins), CALIBRATION_BINS)]
-    return dict(zip(_COUNTS, (top5, nll, *per_bin), strict=True))
+    return dict(zip(PROBABILITY_COUNTS, (top5, nll, *per_bin), strict=True))
 
 
 def adds_up(record: Record) -> bool:

@@ -12,11 +12,12 @@ from torch import nn
 
 from ppbench.data.source import Source
 from ppbench.evaluation.loop import Settings, evaluate_all
-from ppbench.evaluation.record import Result, identify, results
+from ppbench.evaluation.record import identify, results
 from ppbench.models.build import build
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import save_checkpoint
 from ppbench.models.load import Subject
+from ppbench.run import MeasuredRun
 
 
 def tiny_card(size: int = 28, channels: int = 1, classes: int = 10, architecture: str = "resnet8") -> Card:
@@ -51,7 +52,7 @@ def tiny_checkpoint(path: Path, seed: int = 0, **card: int | str) -> Path:
 
 def measured(
     subjects: Sequence[Subject], source: Source, settings: Settings, *more: Any
-) -> tuple[list[Result], BaseException | None]:
+) -> tuple[list[MeasuredRun], BaseException | None]:
     """The runs of an evaluation, and what ended it early."""
     outcome = evaluate_all(subjects, source, settings, *more)
     identities = [identify(subject, source, settings) for subject in subjects]

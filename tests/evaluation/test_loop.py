@@ -19,11 +19,11 @@ from ppbench.data.source import Geometry, Source, ids_hash
 from ppbench.errors import DataError
 from ppbench.evaluation import loop
 from ppbench.evaluation.loop import Settings, evaluate_all
-from ppbench.evaluation.record import Result, identify, results
+from ppbench.evaluation.record import identify, results
 from ppbench.evaluation.stopping import NarrowEnough
 from ppbench.models.load import Subject
 from ppbench.models.weights import weights_hash
-from ppbench.run import image_keys
+from ppbench.run import MeasuredRun, image_keys
 from tests.evaluation.models import measured, tiny_subject
 from tests.oracles.evaluation import evaluate_plainly
 from tests.trees import write_class_folders, write_published
@@ -35,7 +35,7 @@ def embedded(limit: int = 30) -> Source:
     return open_source(EMBEDDED, None, Geometry(28, None), limit=limit)
 
 
-def run(subject: Subject, source: Source, settings: Settings = SETTINGS) -> Result:
+def run(subject: Subject, source: Source, settings: Settings = SETTINGS) -> MeasuredRun:
     (result,), stopped_by = measured([subject], source, settings)
     assert stopped_by is None
     return result

@@ -41,7 +41,7 @@ def opened(tree: Path, limit: int | None = None) -> Source:
 def run_of(source: Source, target: Path) -> Path:
     (result,), stopped_by = measured([tiny_subject(size=32, channels=3, classes=3)], source, SETTINGS)
     assert stopped_by is None
-    write_run(target, result.run, result.bits, result.keys)
+    result.write(target)
     return target
 
 
@@ -103,7 +103,7 @@ def test_cells_of_the_baseline_that_are_not_at_hand_cannot_be_the_same(tmp_path:
     all_there = open_source("cifar10-c", write_cifar_c(tmp_path / "CIFAR-10-C", FEW, count=24), Geometry(32, None))
     settings = replace(SETTINGS, severities=(1,))
     (result,), _ = measured([tiny_subject(size=32, channels=3)], all_there, settings)
-    write_run(tmp_path / "old.json", result.run, result.bits, result.keys)
+    result.write(tmp_path / "old.json")
     (tmp_path / "CIFAR-10-C" / "fog.npy").unlink()
     left = open_source("cifar10-c", tmp_path / "CIFAR-10-C", Geometry(32, None))
     with pytest.raises(NotComparableError, match="fingerprint differs"):
