@@ -23,12 +23,11 @@ from ppbench.train.batches import ValidationBatches
 from ppbench.train.data import load_training_data
 from ppbench.train.finished import card_of_finished, check_same_classes
 from ppbench.train.images import transforms_of
-from ppbench.train.interrupts import Interrupts
 from ppbench.train.loaders import Loaders, failures_of_workers, loader, validation_batch_size
 from ppbench.train.logs import logs_in
 from ppbench.train.module import Classifier
 from ppbench.train.plan import TrainPlan, check_device, check_enough_images, check_numbers, useful_workers
-from ppbench.train.processes import environment_for, own_rank
+from ppbench.train.processes import Interrupts, environment_for, own_rank
 from ppbench.train.recipe import TrainRecipe
 from ppbench.train.start import change_of_images, load_start, make_card, make_network
 from ppbench.train.state import KeepState, PartFolder, StateFiles

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 
 from ppbench.errors import PpbenchError
 from ppbench.train.batches import Share, TrainingBatches, ValidationBatches
-from ppbench.train.interrupts import ignore_interrupts
 from ppbench.train.plan import TrainPlan
+from ppbench.train.processes import ignore_interrupts
 
 
 class Loaders(lightning.LightningDataModule):

@@ -17,8 +17,7 @@ from ppbench.models.card import Card
 from ppbench.train.augment import batch_augmentation, parse_augmentation
 from ppbench.train.batches import Batch
 from ppbench.train.draws import key_of
-from ppbench.train.failures import raise_together, several_processes
-from ppbench.train.losses import jensen_shannon_loss
+from ppbench.train.processes import raise_together, several_processes
 from ppbench.train.recipe import TrainRecipe
 from ppbench.train.schedule import Schedule
 
@@ -214,3 +213,30 @@ def _moving_average(network: nn.Module, decay: float | None) -> AveragedModel | 
         return None
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     return average.requires_grad_(False)
+
+
+def jensen_shannon_loss(clean: Tensor, first: Tensor, second: Tensor, labels: Tensor, weight: float = 12.0) -> Tensor:
+    """AugMix's loss: cross entropy of the clean images, and agreement with two augmented versions of each.
+
+    ``CE(clean, labels) + weight * JS``, where JS is the mean over the images of the Jensen-Shannon divergence of the
+    three predicted distributions: their mean Kullback-Leibler divergence from their average.
+
+    Source: Hendrycks et al., "AugMix: A simple data processing method to improve robustness and uncertainty", ICLR 2020
+    (weight 12); the average is kept above 1e-7, as in the authors' code.
+
+    Args:
+        clean: Logits ``(N, classes)`` of the clean images.
+        first: Logits of an augmented version of each, of the same shape.
+        second: Logits of another.
+        labels: ``(N,)`` int64.
+        weight: Of the divergence.
+
+    Returns:
+        A scalar, in nats.
+    """
+    # Divergences of nearly equal distributions are differences of nearly equal numbers: not for half precision.
+    logarithms = torch.stack((clean, first, second)).float().log_softmax(dim=2)
+    probabilities = logarithms.exp()
+    average = probabilities.mean(0).clamp(1e-7, 1).log()
+    divergence = (probabilities * (logarithms - average)).sum(2).mean()
+    return F.cross_entropy(clean.float(), labels) + weight * divergence

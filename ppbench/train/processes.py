@@ -1,14 +1,21 @@
-"""How the processes that train together were started: by Lightning, which is by us, by torchrun, or by srun.
+"""The processes that train together: who started them, how one's failure ends all of them, and how signals reach them.
 
-Lightning guesses it from dozens of variables, of which some stand in the environment of every process of a Slurm job.
+Lightning guesses a launcher from dozens of variables, some of which stand in the environment of every process of a
+Slurm job. Here it is Lightning itself (that is, ppbench), torchrun or srun.
 """
 
 from __future__ import annotations
 
+import signal
+import threading
+from typing import Any
+
 from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.pytorch.callbacks import Callback
+from torch import distributed
 
-from ppbench.errors import UsageError
+from ppbench.errors import PpbenchError, UsageError
 from ppbench.launch import Launch, environment_number, launched
 
 
@@ -20,13 +27,13 @@ def environment_for(devices: int) -> ClusterEnvironment:
     """
     launch, tasks = launched(), _tasks_of_srun()
     if launch is not None:
-        _check(launch.size, devices)
+        _check_number(launch.size, devices)
         return _Launched(launch)
     if tasks > 1:
-        _check(tasks, devices)
+        _check_number(tasks, devices)
         return SLURMEnvironment(auto_requeue=False)
     if environment_number("RANK") is not None and environment_number("WORLD_SIZE") == 1:  # torchrun with one process
-        _check(1, devices)
+        _check_number(1, devices)
     return LightningEnvironment()
 
 
@@ -58,9 +65,92 @@ def _tasks_of_srun() -> int:
     return environment_number("SLURM_STEP_NUM_TASKS") or 1
 
 
-def _check(started: int, devices: int) -> None:
+def _check_number(started: int, devices: int) -> None:
     if started != devices:
         raise UsageError(
             f"--devices {devices} is not allowed: the launcher has started {started} process(es)",
             f"`--devices {started}`; or start one without a launcher, and ppbench starts the others.",
         )
+
+
+def several_processes() -> bool:
+    """Whether this process trains together with others."""
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+
+
+def raise_together(error: PpbenchError | None) -> None:
+    """Stop all processes if one of them has met an error; all have to call this at the same point.
+
+    A process that stopped alone would leave the others waiting for it, until they end with an error of the network.
+
+    Args:
+        error: What this process has met; None: nothing.
+
+    Raises:
+        PpbenchError: In the first process, or the only one: the error of the first process that has one.
+        SystemExit: In the others, with its exit code, so that the error is told once.
+    """
+    if not several_processes():
+        met: list[PpbenchError | None] = [error]
+    else:
+        met = [None] * distributed.get_world_size()
+        distributed.all_gather_object(met, error)
+    first = next((one for one in met if one is not None), None)
+    if first is None:
+        return
+    if several_processes() and distributed.get_rank() > 0:
+        raise SystemExit(first.exit_code)
+    raise first
+
+
+class Interrupts(Callback):
+    """A context in which Ctrl-C, or SIGTERM, is a KeyboardInterrupt at the next batch, and a second one at once.
+
+    Not at once, for wherever it came: in the end of a loader's workers, once an epoch, Python would report and forget
+    it. And not as Lightning has it, which exits with code 1 and leaves the signal ignored.
+    """
+
+    def __init__(self) -> None:
+        self.caught = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self.caught and kind is not None and issubclass(kind, SystemExit | RuntimeError):
+            raise KeyboardInterrupt from None  # what a process or a loader ends with that the same signal has reached
+        if self.caught and kind is None:
+            raise KeyboardInterrupt
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        """Take SIGTERM back from Lightning, which would wait for the other processes inside the handler."""
+        if self._before:
+            signal.signal(signal.SIGTERM, self._note)
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
+        """Heed it."""
+        self._heed()
+
+    def on_validation_batch_start(self, trainer: Any, module: Any, batch: Any, index: int, loader: int = 0) -> None:
+        """Heed it."""
+        self._heed()
+
+    def _heed(self) -> None:
+        if self.caught:
+            raise KeyboardInterrupt
+
+    def _note(self, number: int, frame: object) -> None:
+        if self.caught:
+            raise KeyboardInterrupt
+        self.caught = True
+
+
+def ignore_interrupts() -> None:
+    """For a loader's worker process, which its parent ends, with a second SIGTERM if it has to."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(signal.SIGTERM, signal.SIG_DFL))

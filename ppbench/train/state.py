@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from ppbench.errors import DataError, UsageError
 from ppbench.files import atomic_write, read_text
 from ppbench.parsing import parse_json
-from ppbench.train.failures import raise_together
+from ppbench.train.processes import raise_together
 from ppbench.train.recipe import TrainRecipe
 
 

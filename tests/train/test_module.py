@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from ppbench.train.losses import jensen_shannon_loss
+from ppbench.train.module import jensen_shannon_loss
 
 
 def logits(count: int = 6, classes: int = 5, seed: int = 0, scale: float = 3.0) -> list[Tensor]:
