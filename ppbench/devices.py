@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ppbench.errors import UsageError
-from ppbench.registry import unknown_name
+from ppbench.lookup import unknown_name
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 """float32; float32 with products rounded to TF32, on NVIDIA's GPUs; bfloat16 and float16 by torch's autocast."""

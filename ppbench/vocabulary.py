@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ppbench.errors import UsageError
-from ppbench.registry import unknown_name
+from ppbench.lookup import unknown_name
 
 CLEAN = "clean"
 """The name of the uncorrupted images, as a cell of severity 0."""

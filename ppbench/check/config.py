@@ -10,8 +10,8 @@ from typing import Any
 from ppbench.check.rules import parse_points
 from ppbench.errors import UsageError
 from ppbench.files import read_text
+from ppbench.lookup import unknown_name
 from ppbench.parsing import parse_toml
-from ppbench.registry import unknown_name
 
 DEFAULT_FILE = Path("pyproject.toml")
 TABLE = ("tool", "ppbench", "check")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ppbench.errors import UsageError
+from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import headline_corruptions
-from ppbench.registry import unknown_name
 from ppbench.run import Protocol
 from ppbench.vocabulary import CLEAN, family_of, in_order
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ppbench.errors import UsageError
-from ppbench.registry import unknown_name
+from ppbench.lookup import unknown_name
 
 
 class FailOn(StrEnum):

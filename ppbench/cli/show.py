@@ -120,8 +120,8 @@ def load_normalizer(value: str) -> Normalizer | None:
         DataError: If it looks like a file and there is none, or it cannot be read.
     """
     from ppbench.errors import DataError
+    from ppbench.lookup import unknown_name
     from ppbench.metrics.references import ALEXNET
-    from ppbench.registry import unknown_name
 
     known = {"alexnet": ALEXNET, "none": None}
     if value.lower() in known:

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from ppbench.errors import NotComparableError, UsageError
+from ppbench.lookup import unknown_name
 from ppbench.metrics.corruption_error import HASHES, same_classes
-from ppbench.registry import unknown_name
 from ppbench.run import Protocol
 
 NEEDED_TO_PAIR = ("n", "ids_sha256")

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ppbench.errors import NotComparableError
+from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import clean_error, mean_corruption_error
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.published import MCE, PUBLISHED
 from ppbench.metrics.references import ALEXNET
-from ppbench.registry import unknown_name
 from ppbench.run import Run
 from ppbench.tables.escapes import to_json
 from ppbench.tables.rows import csv_of_records, rounded

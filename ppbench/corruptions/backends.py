@@ -11,7 +11,7 @@ from ppbench.corruptions.recipes import RECIPES, recipe_for_size
 from ppbench.corruptions.reference import corrupt_image, engine_version
 from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
-from ppbench.registry import Registry
+from ppbench.lookup import Registry
 
 ENGINE = "ppbench corruptions 1"
 """Name and version of the engine, for records; the version is raised whenever a pixel of any corruption changes."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from ppbench.corruptions import blur, colour, digital, jpeg, noise, spatter, weather
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
-from ppbench.registry import Registry
+from ppbench.lookup import Registry
 from ppbench.vocabulary import KNOWN
 
 CorruptionFunction = Callable[[Tensor, Any, Recipe, Draws], Tensor]

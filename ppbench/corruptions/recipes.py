@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ppbench.registry import Registry
+from ppbench.lookup import Registry
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ppbench.data.published import PublishedImages
 from ppbench.data.source import Geometry, Source, stratified_subset
 from ppbench.data.tiny_imagenet import list_tiny_imagenet
 from ppbench.errors import DataError, UsageError
-from ppbench.registry import Registry
+from ppbench.lookup import Registry
 from ppbench.vocabulary import C15, C19, C_3D, C_BAR, in_order
 
 EMBEDDED = "fashion-mnist-2k"

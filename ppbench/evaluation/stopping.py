@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from ppbench.data.source import Source, stratified_order
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.tally import Record, Tally
+from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import headline_corruptions
 from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
 from ppbench.metrics.metric import Unavailable
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.references import ALEXNET
 from ppbench.metrics.weights import Weights, corruption_error_weights, denominators, mean_error_weights
-from ppbench.registry import unknown_name
 from ppbench.run import Stopping
 from ppbench.tables.numbers import with_interval
 from ppbench.vocabulary import set_label, severity_label

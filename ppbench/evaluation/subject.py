@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Source
 from ppbench.errors import DataError, UsageError
+from ppbench.lookup import unknown_name
 from ppbench.models.card import Card
-from ppbench.registry import unknown_name
 from ppbench.run import ClassSubset
 
 Logits = Literal["own", "masked", "all"]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ppbench.errors import DataError
 from ppbench.files import read_text
+from ppbench.lookup import did_you_mean
 from ppbench.metrics.metric import Unavailable
-from ppbench.registry import did_you_mean
 from ppbench.run import Protocol, Run
 from ppbench.vocabulary import C15, CLEAN, KNOWN, SEVERITIES, in_order, set_label, severity_label
 

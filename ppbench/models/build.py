@@ -106,8 +106,8 @@ def _check_size(path: Path, card: Card, state: Mapping[str, Tensor]) -> None:
 
 def _torchvision(name: str, card: Card) -> nn.Module:
     # Imported where it is needed: importing torchvision takes longer than importing torch.
+    from ppbench.lookup import unknown_name
     from ppbench.models.from_torchvision import LISTING, build_network, torchvision_networks
-    from ppbench.registry import unknown_name
 
     if name not in torchvision_networks():
         raise unknown_name("torchvision network", name, torchvision_networks(), LISTING)

@@ -10,8 +10,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from ppbench.errors import UsageError
+from ppbench.lookup import unknown_name
 from ppbench.models.card import IMAGENET_MEAN, IMAGENET_STD, PRESETS, Card, Interpolation, first_fault
-from ppbench.registry import unknown_name
 
 _EXAMPLE = "`--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --input-size 224`"
 

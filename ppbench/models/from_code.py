@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from torch import nn
 
 from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.lookup import did_you_mean
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.trial import check_runs, count_classes, in_one_line
-from ppbench.registry import did_you_mean
 
 T = TypeVar("T")
 

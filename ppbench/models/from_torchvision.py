@@ -12,6 +12,7 @@ import torchvision
 from torch import Tensor, nn
 
 from ppbench.errors import UsageError
+from ppbench.lookup import unknown_name
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.download import Progress, fetch, hash_in, sha256_of, verify
@@ -19,7 +20,6 @@ from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, names_file, read_state_file, why_no_weights
 from ppbench.models.states import without_wrappers
 from ppbench.models.trial import check_runs
-from ppbench.registry import unknown_name
 
 USUAL = "IMAGENET1K_V1"
 """The weights that the literature's figures are of."""

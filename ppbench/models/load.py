@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import nn
 
 from ppbench.errors import DataError, UsageError
+from ppbench.lookup import unknown_name
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.checkpoint import load_checkpoint
@@ -19,7 +20,6 @@ from ppbench.models.loaded import Checkpoint
 from ppbench.models.other_kinds import error_of_kind
 from ppbench.models.shapes import Architecture, model_names, parse_model_name
 from ppbench.models.statedict import names_file
-from ppbench.registry import unknown_name
 
 _AUTHORS = "https://github.com/bgswaroop/pushpull-conv"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ppbench.registry import unknown_name
+from ppbench.lookup import unknown_name
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import nn
 
 from ppbench.errors import UsageError
+from ppbench.lookup import unknown_name
 from ppbench.models.blur import with_blur_after, with_blur_pool
 from ppbench.models.push_pull_2020 import with_push_pull_2020
 from ppbench.models.pushpull import with_push_pull
 from ppbench.models.shapes import PUSH_PULL_STEMS, STEMS
-from ppbench.registry import unknown_name
 
 
 def with_stem(

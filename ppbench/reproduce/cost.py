@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ppbench.errors import UsageError
-from ppbench.registry import unknown_name
+from ppbench.lookup import unknown_name
 from ppbench.reproduce.macs import macs
 
 TRAINING_OVER_FORWARD = 3

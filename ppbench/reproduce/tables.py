@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from ppbench.data.catalog import DATASETS
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.files import read_text
+from ppbench.lookup import did_you_mean, unknown_name
 from ppbench.metrics.cell_errors import headline_corruptions
 from ppbench.models.card import first_fault
 from ppbench.models.shapes import parse_model_name
 from ppbench.parsing import parse_toml
-from ppbench.registry import did_you_mean, unknown_name
 from ppbench.reproduce.quantities import Quantity, parse_quantity
 from ppbench.train.recipe import TrainRecipe
 from ppbench.vocabulary import expand_corruptions

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ppbench.registry import unknown_name
+from ppbench.lookup import unknown_name
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -18,8 +18,8 @@ from ppbench.data.source import renumbered, stratified_order, stratified_subset
 from ppbench.data.walk import find_images
 from ppbench.errors import DataError, UsageError
 from ppbench.files import read_text
+from ppbench.lookup import Registry
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, PRESETS
-from ppbench.registry import Registry
 from ppbench.train.images import FileImages, ImageSet, MemoryImages
 from ppbench.train.recipe import TrainRecipe
 

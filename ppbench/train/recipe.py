@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ppbench.errors import DataError, UsageError
 from ppbench.files import read_text
+from ppbench.lookup import did_you_mean, unknown_name
 from ppbench.models.card import Card
 from ppbench.parsing import parse_toml
-from ppbench.registry import did_you_mean, unknown_name
 
 _OFF_AT_ZERO = {"grad_clip", "ema", "momentum_low", "resize", "test_resize", "val_fraction"}
 """Settings that zero switches off."""

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from ppbench.errors import UsageError
-from ppbench.registry import Registry, did_you_mean
+from ppbench.lookup import Registry, did_you_mean
 
 
 @pytest.fixture
