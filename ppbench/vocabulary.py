@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ppbench.errors import UsageError
 from ppbench.lookup import unknown_name
@@ -21,6 +21,13 @@ SEVERITIES = (1, 2, 3, 4, 5)
 
 Cell = tuple[str, int]
 """Corruption and severity; ``("clean", 0)`` is the uncorrupted images."""
+
+CropMode = Literal["center", "squash", "border"]
+"""What is resized to make an image square: the shorter side, both sides whatever the shape was, or the longer side
+with a border around it.
+
+As timm's ``crop_mode``.
+"""
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
 """What a corruption may be called, all of it: datasets may have corruptions that no published set has."""

@@ -230,9 +230,9 @@ def _classes(file: Path | None) -> list[str] | None:
     if file is None:
         return None
     require_lightning()
-    from ppbench.train.data import read_classes
+    from ppbench.train.data import read_class_names
 
-    return read_classes(file)
+    return read_class_names(file)
 
 
 def run_training(recipe: Any, data: Path, path: Path, device: str, run: dict[str, Any]) -> None:

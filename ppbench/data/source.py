@@ -12,18 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.errors import UsageError
-from ppbench.vocabulary import Cell
+from ppbench.vocabulary import Cell, CropMode
 
 """Images ``(N, H, W, C)``, C = 1 (grey) or 3 (RGB)."""
 
 Kind = Literal["published", "generated-jpeg85", "generated"]
-
-
-CropMode = Literal["center", "squash", "border"]
-"""What is resized: the shorter side, both sides whatever the shape was, or the longer side, with a border around it.
-
-As timm's ``crop_mode``.
-"""
 
 
 class WantsImages(Protocol):

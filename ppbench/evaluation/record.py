@@ -26,7 +26,7 @@ from ppbench.evaluation.tally import Tally
 from ppbench.models.load import Subject
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
-from ppbench.models.weights import Weights, has_own_code, identify_weights
+from ppbench.models.weights import WeightsIdentity, has_own_code, identify_weights
 from ppbench.run import (
     CellCounts,
     ClassSubset,
@@ -99,7 +99,7 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
     return Identity(model, measured, source.fingerprint(), names, code, weights.values, weights.unknown, competing)
 
 
-def _weights(subject: Subject, settings: Settings) -> Weights:
+def _weights(subject: Subject, settings: Settings) -> WeightsIdentity:
     """Which weights a model has, unless its own code changes them whenever it is called."""
     weights = identify_weights(subject.model, settings.weights_files)
     if settings.weights_files or weights.sha256 is None or not has_own_code(subject.model):

@@ -15,7 +15,7 @@ from torch.nn.modules.utils import _pair
 from ppbench.errors import DataError
 from ppbench.models.blur import BlurConv2d
 from ppbench.models.card import Card
-from ppbench.models.first_convolution import Pair
+from ppbench.models.first_convolution import PerAxis
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.trial import in_one_line
@@ -122,12 +122,12 @@ class FirstLayer:
         bare.padding = (0, 0)  # type: ignore[assignment]
         return replace(self, module=bare)
 
-    def place_and_side(self) -> tuple[Pair, Pair]:
+    def place_and_side(self) -> tuple[PerAxis, PerAxis]:
         """An output unit that sees no border, and the smallest image in which it is one, both (down, across)."""
         (top, height), (left, width) = (self._along(axis) for axis in (0, 1))
         return (top, left), (height, width)
 
-    def _along(self, axis: int) -> Pair:
+    def _along(self, axis: int) -> PerAxis:
         """The unit's place and the image's side along one axis."""
         push, pull = self.push_kernels(), self.pull_kernels()
         dilation = _pair(getattr(self.module, "dilation", 1))[axis]

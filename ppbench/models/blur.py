@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from ppbench.errors import UsageError
 from ppbench.models.first_convolution import (
     Padding,
-    Pair,
+    PerAxis,
     find_first_convolution,
     pad_same,
     padding_of,
@@ -31,7 +31,7 @@ POOL_SIZE, AFTER_SIZE = 4, 5
 """Sides of the binomial filters of blur pool and of blur after convolutions, in pixels, for a stride of 2."""
 
 
-def blur_and_subsample(x: Tensor, size: int, stride: Pair) -> Tensor:
+def blur_and_subsample(x: Tensor, size: int, stride: PerAxis) -> Tensor:
     """Blur with a binomial filter and keep every ``stride``-th pixel, in one depthwise convolution.
 
     Along an axis of stride s the filter has the binomial coefficients of ``size + 2 (s - 2)`` taps, divided by their
@@ -103,7 +103,7 @@ class BlurConv2d(nn.Conv2d):
         As of a convolution of stride ``stride``, if the padding is half the kernel.
     """
 
-    def __init__(self, conv: nn.Conv2d, padding: Padding, *, size: int, stride: Pair, blur_first: bool) -> None:
+    def __init__(self, conv: nn.Conv2d, padding: Padding, *, size: int, stride: PerAxis, blur_first: bool) -> None:
         super().__init__(
             conv.in_channels,
             conv.out_channels,
@@ -129,7 +129,7 @@ class BlurConv2d(nn.Conv2d):
     def _convolve(self, x: Tensor) -> Tensor:
         if self.padding != "same":
             return super().forward(x)
-        kernel_size, dilation = cast(Pair, self.kernel_size), cast(Pair, self.dilation)
+        kernel_size, dilation = cast(PerAxis, self.kernel_size), cast(PerAxis, self.dilation)
         padded = pad_same(x, kernel_size, self.blur_stride, dilation)
         return F.conv2d(padded, self.weight, self.bias, 1, 0, dilation, self.groups)
 
@@ -233,10 +233,10 @@ def _strided(model: nn.Module) -> Iterator[tuple[str, nn.Conv2d]]:
             yield name, module
 
 
-def _blurred(name: str, conv: nn.Conv2d, size: int, *, blur_first: bool, stride: Pair | None = None) -> BlurConv2d:
+def _blurred(name: str, conv: nn.Conv2d, size: int, *, blur_first: bool, stride: PerAxis | None = None) -> BlurConv2d:
     """``conv`` with its own stride, or another's, done by a blur."""
     padding = padding_of(name, conv, "The blur")
-    stride = cast(Pair, conv.stride) if stride is None else stride
+    stride = cast(PerAxis, conv.stride) if stride is None else stride
     return BlurConv2d(conv, padding, size=size, stride=stride, blur_first=blur_first)
 
 
@@ -253,7 +253,7 @@ def _blur_block(block: nn.Module, size: int) -> None:
     names = [name for name in ("conv1", "conv2", "conv3") if hasattr(block, name)]
     for name, following in pairwise(names):
         conv = cast(nn.Conv2d, getattr(block, name))
-        stride = cast(Pair, conv.stride)
+        stride = cast(PerAxis, conv.stride)
         if stride != (1, 1):
             conv.stride = (1, 1)
             behind = cast(nn.Conv2d, getattr(block, following))

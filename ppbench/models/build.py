@@ -14,7 +14,7 @@ from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
 from ppbench.models.resnet import create_model
 from ppbench.models.shapes import is_external
-from ppbench.models.statedict import check_fits
+from ppbench.models.statedict import check_state_fits
 from ppbench.models.stems import check_settings, with_stem
 
 
@@ -101,7 +101,7 @@ def _check_size(path: Path, card: Card, state: Mapping[str, Tensor]) -> None:
             model = build(card)
     except (RuntimeError, NotImplementedError):  # it mixes weights with what it computes
         return
-    check_fits(path, model, state)
+    check_state_fits(path, model, state)
 
 
 def _torchvision(name: str, card: Card) -> nn.Module:

@@ -19,10 +19,9 @@ from pydantic import (
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.shapes import canonical_name
+from ppbench.vocabulary import CropMode
 
 Interpolation = Literal["bilinear", "bicubic"]
-
-CropMode = Literal["center", "squash", "border"]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)

@@ -15,7 +15,7 @@ from typing import IO
 
 from ppbench.errors import DataError
 
-Progress = Callable[[int, int], None]
+OnDownload = Callable[[int, int], None]
 """Called with the bytes that have come and the bytes expected (0: not known)."""
 
 _CHUNK = 1 << 20
@@ -28,7 +28,7 @@ def fetch(
     folder: Path,
     *,
     megabytes: float | None = None,
-    progress: Progress | None = None,
+    on_download: OnDownload | None = None,
     why_wrong: Callable[[bytes], str | None] = lambda head: None,
 ) -> Path:
     """Return the file of ``url`` in ``folder``, downloaded if it is not there yet.
@@ -41,7 +41,7 @@ def fetch(
         url: Its last part is the file's name.
         folder: Where the file is, or is put; made if missing.
         megabytes: Size that it should have, in units of 2**20 bytes; None: not known.
-        progress: Told of bytes that come.
+        on_download: Called as bytes come.
         why_wrong: Says of the first bytes what they are if they cannot be of the file, such as a web page.
 
     Raises:
@@ -55,7 +55,7 @@ def fetch(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
             try:
-                _download(url, folder, file, megabytes, progress or (lambda done, total: None), why_wrong)
+                _download(url, folder, file, megabytes, on_download or (lambda done, total: None), why_wrong)
                 Path(file.name).replace(path)
             finally:  # also after Ctrl-C; there is nothing left to remove where all went well
                 Path(file.name).unlink(missing_ok=True)
@@ -106,7 +106,7 @@ def _download(
     folder: Path,
     file: IO[bytes],
     megabytes: float | None,
-    progress: Progress,
+    on_download: OnDownload,
     why_wrong: Callable[[bytes], str | None],
 ) -> None:
     """Write what ``url`` answers to ``file`` and check it."""
@@ -117,7 +117,7 @@ def _download(
         file.write(chunk)
         digest.update(chunk)
         done += len(chunk)
-        progress(done, total)
+        on_download(done, total)
     if done == 0:
         raise _wrong(url, folder, "it is empty")
     if megabytes is not None and abs(done / 2**20 - megabytes) > 0.01:

@@ -13,8 +13,8 @@ from torch.nn.modules.utils import _pair
 
 from ppbench.errors import UsageError
 
-Pair = tuple[int, int]
-Padding = int | Pair | str
+PerAxis = tuple[int, int]
+Padding = int | PerAxis | str
 """Zero padding as of `torch.nn.Conv2d`; ``"same"`` is defined for strides, too (`pad_same`)."""
 
 
@@ -94,10 +94,10 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
 def like_convolution(
     in_channels: int,
     out_channels: int,
-    kernel_size: int | Pair,
-    stride: int | Pair,
+    kernel_size: int | PerAxis,
+    stride: int | PerAxis,
     padding: Padding,
-    dilation: int | Pair,
+    dilation: int | PerAxis,
     groups: int,
     bias: bool,
     device: torch.device | str | None = None,
@@ -122,13 +122,13 @@ def like_convolution(
     )
 
 
-def pair(value: Any) -> Pair:
+def per_axis(value: Any) -> PerAxis:
     """Two numbers from one for both axes, which may be of numpy or torch, or from two."""
-    both: Pair = _pair(value.item() if getattr(value, "ndim", None) == 0 else value)
+    both: PerAxis = _pair(value.item() if getattr(value, "ndim", None) == 0 else value)
     return both
 
 
-def pad_same(x: Tensor, kernel_size: Pair, stride: Pair, dilation: Pair) -> Tensor:
+def pad_same(x: Tensor, kernel_size: PerAxis, stride: PerAxis, dilation: PerAxis) -> Tensor:
     """Pad with zeros so that a convolution gives ``ceil(size / stride)`` values along each axis.
 
     TensorFlow's rule (its guide to ``tf.nn``, "SAME"), which at stride 1 is that of `torch.nn.Conv2d`: an odd pixel

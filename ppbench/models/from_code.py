@@ -20,7 +20,7 @@ from ppbench.models.card_options import CardOptions
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.trial import check_runs, count_classes, in_one_line
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def names_factory(spec: str) -> bool:
@@ -105,7 +105,7 @@ def _find(module: ModuleType, name: str, spec: str) -> Callable[[], Any]:
     return found
 
 
-def _run(function: Callable[[], T], spec: str, what: str) -> T:
+def _run(function: Callable[[], _T], spec: str, what: str) -> _T:
     """Run a user's code, in which anything may go wrong; what is a `PpbenchError` already stays one."""
     try:
         return function()

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from ppbench.errors import DataError, UsageError
 from ppbench.extras import import_extra
 from ppbench.lookup import unknown_name
-from ppbench.models.card import Card, CropMode, Interpolation
+from ppbench.models.card import Card, Interpolation
 from ppbench.models.card_options import CardOptions
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, read_state_file
 from ppbench.models.states import without_wrappers
 from ppbench.models.trial import check_runs, in_one_line
+from ppbench.vocabulary import CropMode
 
 _LIST = 'python -c "import timm; print(*timm.list_models())"'
 

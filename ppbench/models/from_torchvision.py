@@ -15,7 +15,7 @@ from ppbench.errors import UsageError
 from ppbench.lookup import unknown_name
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
-from ppbench.models.download import Progress, fetch, hash_in, sha256_of, verify
+from ppbench.models.download import OnDownload, fetch, hash_in, sha256_of, verify
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, names_file, read_state_file, why_no_weights
 from ppbench.models.states import without_wrappers
@@ -34,7 +34,9 @@ _HEAD = re.compile(r"(fc|head|heads\.head|classifier)(\.(?P<place>\d+))?\.weight
 """The layer that gives the logits; in a sequence, the one with the last place."""
 
 
-def load_torchvision(reference: str, options: CardOptions, progress: Progress | None = None) -> tuple[str, Checkpoint]:
+def load_torchvision(
+    reference: str, options: CardOptions, on_download: OnDownload | None = None
+) -> tuple[str, Checkpoint]:
     """Load the network of ``NAME``, ``NAME@WEIGHTS`` or ``NAME@FILE``.
 
     Weights without a name are `USUAL`, or torchvision's default where there are none. torchvision's are fetched into
@@ -44,7 +46,7 @@ def load_torchvision(reference: str, options: CardOptions, progress: Progress | 
     Args:
         reference: As above; ``WEIGHTS`` is a name in torchvision's enum.
         options: Values that replace the card's.
-        progress: Told of the bytes that are downloaded.
+        on_download: Called with the bytes that have come, and the bytes expected.
 
     Returns:
         A short name (``resnet50``, ``resnet50@IMAGENET1K_V2``, the file's stem), and the network with its card.
@@ -66,7 +68,7 @@ def load_torchvision(reference: str, options: CardOptions, progress: Progress | 
     weights = _choose(name, published, choice)
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     size = weights.meta.get("_file_size")
-    path = fetch(weights.url, folder, megabytes=size, progress=progress, why_wrong=why_no_weights)
+    path = fetch(weights.url, folder, megabytes=size, on_download=on_download, why_wrong=why_no_weights)
     return name if weights.name == USUAL else f"{name}@{weights.name}", _load(name, path, weights, options)
 
 

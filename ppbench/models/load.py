@@ -12,7 +12,7 @@ from ppbench.lookup import unknown_name
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.checkpoint import load_checkpoint
-from ppbench.models.download import Progress
+from ppbench.models.download import OnDownload
 from ppbench.models.embedded import EMBEDDED_MODELS, embedded_path
 from ppbench.models.from_code import load_from_code, names_factory
 from ppbench.models.from_timm import load_timm
@@ -33,7 +33,7 @@ class Subject(NamedTuple):
     card: Card
 
 
-def resolve_model(spec: str, options: CardOptions | None = None, progress: Progress | None = None) -> Subject:
+def resolve_model(spec: str, options: CardOptions | None = None, on_download: OnDownload | None = None) -> Subject:
     """Load the model that ``spec`` names.
 
     Args:
@@ -41,7 +41,7 @@ def resolve_model(spec: str, options: CardOptions | None = None, progress: Progr
             ``torchvision:NAME@FILE``; ``timm:NAME`` or ``timm:NAME@FILE``; a file; or ``pkg.mod:factory``, the
             user's own code, which is run.
         options: Values that replace those of the model's card, or make it up where there is none.
-        progress: Told of the bytes that are downloaded, of how many (0: not known).
+        on_download: Called with the bytes that have come, and the bytes expected (0: not known).
 
     Raises:
         DataError: If the weights cannot be used or fetched, or ``spec`` names a network, which has no weights by
@@ -64,7 +64,7 @@ def resolve_model(spec: str, options: CardOptions | None = None, progress: Progr
         # Imported where they are needed: importing torchvision takes longer than importing torch.
         from ppbench.models.from_torchvision import load_torchvision
 
-        return _subject(*load_torchvision(reference, options, progress))
+        return _subject(*load_torchvision(reference, options, on_download))
     if kind == "timm" and reference:
         return _subject(*load_timm(reference, options))
     if spec and Path(spec).is_dir() and (error := error_of_kind(Path(spec))):

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from ppbench.models.first_convolution import (
     Padding,
-    Pair,
+    PerAxis,
     like_convolution,
     pad_same,
-    pair,
+    per_axis,
     replace_first_convolution,
 )
 
@@ -57,10 +57,10 @@ class PushPull2020Conv2d(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | Pair,
-        stride: int | Pair = 1,
+        kernel_size: int | PerAxis,
+        stride: int | PerAxis = 1,
         padding: Padding = 0,
-        dilation: int | Pair = 1,
+        dilation: int | PerAxis = 1,
         groups: int = 1,
         bias: bool = True,
         *,
@@ -70,8 +70,8 @@ class PushPull2020Conv2d(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.kernel_size, self.stride, self.dilation = (pair(p) for p in (kernel_size, stride, dilation))
-        self.padding: Pair | str = padding if isinstance(padding, str) else pair(padding)
+        self.kernel_size, self.stride, self.dilation = (per_axis(p) for p in (kernel_size, stride, dilation))
+        self.padding: PerAxis | str = padding if isinstance(padding, str) else per_axis(padding)
         like = like_convolution(
             in_channels,
             out_channels,

@@ -17,7 +17,7 @@ from ppbench.models.first_convolution import (
     Padding,
     like_convolution,
     pad_same,
-    pair,
+    per_axis,
     replace_first_convolution,
 )
 
@@ -79,8 +79,8 @@ class PushPullConv2d(nn.Module):
         super().__init__()
         if avg_kernel_size != 0 and (avg_kernel_size < 0 or avg_kernel_size % 2 == 0):
             raise UsageError(f"avg_kernel_size {avg_kernel_size} is not allowed", "It is 0 (none) or odd: 3, 5, 7, …")
-        self.kernel_size, self.stride, self.dilation = (pair(p) for p in (kernel_size, stride, dilation))
-        self.padding = padding if isinstance(padding, str) else pair(padding)
+        self.kernel_size, self.stride, self.dilation = (per_axis(p) for p in (kernel_size, stride, dilation))
+        self.padding = padding if isinstance(padding, str) else per_axis(padding)
         like = like_convolution(
             in_channels,
             out_channels,

@@ -17,7 +17,7 @@ from ppbench.models.other_kinds import error_of_kind
 from ppbench.models.states import NoWeightsError, choose_weights, has_averaged
 from ppbench.models.unpickle import read_torch_file
 
-ENDINGS = {".safetensors", ".ckpt", ".pth", ".pt", ".bin"}
+_ENDINGS = {".safetensors", ".ckpt", ".pth", ".pt", ".bin"}
 """The usual endings of such files. A file of any other name is read as well."""
 
 _COUNTER = "num_batches_tracked"
@@ -43,7 +43,7 @@ class StateFile(NamedTuple):
 def names_file(text: str) -> bool:
     """Whether ``text`` is meant as a path: it has the ending of a file of weights, a folder, or is there."""
     path = Path(text)
-    return path.suffix.lower() in ENDINGS or len(path.parts) > 1 or path.is_file() or is_special(path)
+    return path.suffix.lower() in _ENDINGS or len(path.parts) > 1 or path.is_file() or is_special(path)
 
 
 def why_no_weights(head: bytes) -> str | None:
@@ -84,11 +84,11 @@ def load_state(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> Non
     Raises:
         DataError: If anything in it does not fit; all that does not is listed.
     """
-    check_fits(path, model, state)
+    check_state_fits(path, model, state)
     fill(model, state)
 
 
-def check_fits(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+def check_state_fits(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Raise one `DataError` with all in ``state`` that does not fit ``model``."""
     own = model.state_dict()
     missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]

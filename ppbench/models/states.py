@@ -32,7 +32,7 @@ _BESIDE = re.compile(
 """Names of what stands beside a network in the module that trained it, once that module's wrapper is left out."""
 
 
-class Weights(NamedTuple):
+class FoundWeights(NamedTuple):
     """The weights that were chosen."""
 
     tensors: dict[str, Tensor]
@@ -47,7 +47,7 @@ class NoWeightsError(Exception):
     """There are none, none of the kind that was asked for, or several and no telling which are meant."""
 
 
-def choose_weights(content: Mapping[Any, Any], *, ema: bool = False) -> Weights:
+def choose_weights(content: Mapping[Any, Any], *, ema: bool = False) -> FoundWeights:
     """Find the weights of the network in what a checkpoint holds.
 
     Args:
@@ -70,7 +70,7 @@ def choose_weights(content: Mapping[Any, Any], *, ema: bool = False) -> Weights:
         raise NoWeightsError(f"holds no averaged weights, for which --ema asks; there are {_list(found)}")
     wanted, rest = (averaged, plain) if (ema and averaged) or not plain else (plain, averaged)
     key = _choose(wanted)
-    return Weights(wanted[key], key, _choose(rest) if rest else None)
+    return FoundWeights(wanted[key], key, _choose(rest) if rest else None)
 
 
 def without_wrappers(state: Mapping[str, Tensor], *, ema: bool = False) -> dict[str, Tensor]:

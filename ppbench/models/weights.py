@@ -15,7 +15,7 @@ from ppbench.files import check_regular
 from ppbench.models.own_state import LIBRARIES, OwnState
 
 
-class Weights(NamedTuple):
+class WeightsIdentity(NamedTuple):
     """What is known of a network's weights."""
 
     sha256: str | None
@@ -39,7 +39,7 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> Weights:
+def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIdentity:
     """Tell which weights a network has.
 
     They are known if its state dict, and the arrays that its own code holds, are all that it computes with. They are
@@ -62,9 +62,9 @@ def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> Weights:
     except Exception as error:  # objects of other people's classes can raise anything at all
         unknown, parts, values = f"its state cannot be looked at ({type(error).__name__})", [], ""
     if unknown is not None and not files:
-        return Weights(None, unknown, values)
+        return WeightsIdentity(None, unknown, values)
     parts += map(hash_file, files)
-    return Weights(parts[0] if len(parts) == 1 and not files else _together(parts), None, values)
+    return WeightsIdentity(parts[0] if len(parts) == 1 and not files else _together(parts), None, values)
 
 
 def has_own_code(model: nn.Module) -> bool:

@@ -18,11 +18,9 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 
-Picture = Image.Image
-
-WIDTH = 3
+CHAINS = 3
 """Chains an image."""
-DEPTH = 3
+LONGEST_CHAIN = 3
 """Most operations a chain."""
 SEVERITY = 3
 """Magnitudes used, from the least, of `LEVELS`: torchvision's default."""
@@ -39,40 +37,40 @@ class Operation(NamedTuple):
 
     name: str
     """As in torchvision."""
-    apply: Callable[[Picture, float], Picture]
-    magnitude: Callable[[float, Picture], float]
+    apply: Callable[[Image.Image, float], Image.Image]
+    magnitude: Callable[[float, Image.Image], float]
     """From a share of the largest magnitude, 0 to 1, and the image."""
     signed: bool = False
     """Whether half the draws take the opposite of the magnitude."""
-    papers: Callable[[float, Picture], float] | None = None
+    papers: Callable[[float, Image.Image], float] | None = None
     """As ``magnitude``, of the paper's code where that differs: it cuts off fractions."""
 
-    def strength(self, share: float, image: Picture, *, strict: bool) -> float:
+    def strength(self, share: float, image: Image.Image, *, strict: bool) -> float:
         """From a share of the largest magnitude, as torchvision has it, or (strict) the paper's code."""
         return (self.papers if strict and self.papers is not None else self.magnitude)(share, image)
 
 
-def _affine(image: Picture, *matrix: float) -> Picture:
+def _affine(image: Image.Image, *matrix: float) -> Image.Image:
     return image.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
 
 
-def _enhance(enhancer: Callable[[Picture], ImageEnhance._Enhance]) -> Callable[[Picture, float], Picture]:
+def _enhance(enhancer: Callable[[Image.Image], ImageEnhance._Enhance]) -> Callable[[Image.Image, float], Image.Image]:
     return lambda image, change: enhancer(image).enhance(1 + change)
 
 
-def _up_to(largest: float) -> Callable[[float, Picture], float]:
+def _up_to(largest: float) -> Callable[[float, Image.Image], float]:
     return lambda share, image: share * largest
 
 
-def _whole_up_to(largest: float) -> Callable[[float, Picture], float]:
+def _whole_up_to(largest: float) -> Callable[[float, Image.Image], float]:
     return lambda share, image: int(share * largest)
 
 
-def _posterize_bits(share: float, image: Picture) -> float:
+def _posterize_bits(share: float, image: Image.Image) -> float:
     return 4 - round(share * 4)
 
 
-def _rotate(image: Picture, degrees: float) -> Picture:
+def _rotate(image: Image.Image, degrees: float) -> Image.Image:
     return image.rotate(degrees, Image.Resampling.BILINEAR)
 
 
@@ -142,16 +140,16 @@ class AugMix:
         """Augment ``(C, H, W)`` uint8, C 1 or 3, by draws that depend on the key alone."""
         random, picture = Random(key), to_pil(image)
         share = random.random()
-        weights = [random.expovariate(1) for _ in range(WIDTH)]
+        weights = [random.expovariate(1) for _ in range(CHAINS)]
         mixed = (1 - share) * np.asarray(picture, np.float32)
         for weight in weights:
             chain = self.chain(picture, random)
             mixed += np.float32(share * weight / sum(weights)) * np.asarray(chain, np.float32)
         return to_tensor(np.rint(mixed).astype(np.uint8))
 
-    def chain(self, picture: Picture, random: Random) -> Picture:
+    def chain(self, picture: Image.Image, random: Random) -> Image.Image:
         """Apply 1 to 3 operations, one after the other."""
-        for _ in range(random.randint(1, DEPTH)):
+        for _ in range(random.randint(1, LONGEST_CHAIN)):
             operation = random.choice(self.operations)
             magnitude = operation.strength(self._share(random), picture, strict=self.severity is not None)
             if operation.signed and random.random() < 0.5:
@@ -166,13 +164,13 @@ class AugMix:
         return random.uniform(LEAST_LEVEL, self.severity) / LEVELS
 
 
-def to_pil(image: Tensor) -> Picture:
+def to_pil(image: Tensor) -> Image.Image:
     """``(C, H, W)`` uint8 to a PIL image: mode L for one channel, RGB for three."""
     array = image.permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
-def to_tensor(picture: Picture | np.ndarray) -> Tensor:
+def to_tensor(picture: Image.Image | np.ndarray) -> Tensor:
     """An image ``(H, W)`` or ``(H, W, C)`` to ``(C, H, W)`` uint8."""
     array = np.array(picture)
     return torch.from_numpy(array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,15 +10,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ppbench.errors import PpbenchError
-from ppbench.train.augment import image_augmentation, parse_augmentation
-from ppbench.train.draws import Draws, draw_epoch
+from ppbench.train.augment import ImageAugmentation, image_augmentation, parse_augmentation
+from ppbench.train.draws import EpochDraws, draw_epoch
 from ppbench.train.images import ImageSet, Transforms
 from ppbench.train.recipe import TrainRecipe
 
-Batch = tuple[Tensor, Tensor]
+LabelledBatch = tuple[Tensor, Tensor]
 """Images ``(V N, C, H, W)`` uint8, V views of N images one after another, and labels ``(N,)`` int64."""
-
-ImageAugmentation = Callable[[Tensor, int], Tensor]
 
 
 class Share(NamedTuple):
@@ -32,7 +29,7 @@ class Share(NamedTuple):
 ALONE = Share()
 
 
-class TrainingBatches(Dataset[Batch | PpbenchError]):
+class TrainingBatches(Dataset[LabelledBatch | PpbenchError]):
     """The batches of one epoch, by their number; an item is a whole batch, or this process's part of it.
 
     The order of the images, their crops and their augmentations follow from (seed, epoch, image) alone. Of a last
@@ -57,7 +54,7 @@ class TrainingBatches(Dataset[Batch | PpbenchError]):
     def __len__(self) -> int:
         return steps_per_epoch(len(self.images.labels), self.recipe.batch_size, self.share.processes)
 
-    def __getitem__(self, step: int) -> Batch | PpbenchError:
+    def __getitem__(self, step: int) -> LabelledBatch | PpbenchError:
         if not 0 <= step < len(self):
             raise IndexError(step)
         whole = self._draws.order[step * self.recipe.batch_size :][: self.recipe.batch_size]
@@ -79,7 +76,7 @@ class TrainingBatches(Dataset[Batch | PpbenchError]):
         return torch.cat([images, torch.stack(made)]) if self.recipe.jsd else torch.stack(made)
 
     @cached_property
-    def _draws(self) -> Draws:
+    def _draws(self) -> EpochDraws:
         return draw_epoch(self.recipe.seed, self.epoch, len(self.images.labels))
 
     @cached_property
@@ -89,7 +86,7 @@ class TrainingBatches(Dataset[Batch | PpbenchError]):
         return image_augmentation(self.recipe.augment, self.cut.size) if augmentation.where == "image" else None
 
 
-class ValidationBatches(Dataset[Batch | PpbenchError]):
+class ValidationBatches(Dataset[LabelledBatch | PpbenchError]):
     """The test images in their order, by the number of the batch; items as of `TrainingBatches`."""
 
     def __init__(self, images: ImageSet, cut: Transforms, batch_size: int) -> None:
@@ -98,7 +95,7 @@ class ValidationBatches(Dataset[Batch | PpbenchError]):
     def __len__(self) -> int:
         return -(-len(self.images.labels) // self.batch_size)
 
-    def __getitem__(self, number: int) -> Batch | PpbenchError:
+    def __getitem__(self, number: int) -> LabelledBatch | PpbenchError:
         if not 0 <= number < len(self):
             raise IndexError(number)
         index = torch.arange(len(self.images.labels))[number * self.batch_size :][: self.batch_size]

@@ -71,7 +71,7 @@ def load_training_data(recipe: TrainRecipe, folder: Path, classes: Sequence[str]
     return data
 
 
-def read_classes(path: Path) -> list[str]:
+def read_class_names(path: Path) -> list[str]:
     """Class names from a file, one a line, as they are written there; ``#`` begins a comment.
 
     `load_training_data` takes the first word of a line that is no class itself, such as ``n01440764 tench``.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Draws(NamedTuple):
+class EpochDraws(NamedTuple):
     """What is random in an epoch, for N training images; row i is of image i, whichever batch it comes in."""
 
     order: Tensor
@@ -22,7 +22,7 @@ class Draws(NamedTuple):
     """(N, 2) int64, not negative: keys of the augmentation, for two views."""
 
 
-def draw_epoch(seed: int, epoch: int, count: int) -> Draws:
+def draw_epoch(seed: int, epoch: int, count: int) -> EpochDraws:
     """Draw an epoch's order, crops, mirrors and augmentation keys.
 
     Args:
@@ -31,7 +31,7 @@ def draw_epoch(seed: int, epoch: int, count: int) -> Draws:
         count: Training images.
     """
     generator = torch.Generator().manual_seed(key_of("epoch", seed, epoch))
-    return Draws(
+    return EpochDraws(
         torch.randperm(count, generator=generator),
         torch.rand((count, 2), generator=generator),
         torch.rand(count, generator=generator) < 0.5,

@@ -32,7 +32,7 @@ from ppbench.train.recipe import TrainRecipe
 from ppbench.train.start import change_of_images, load_start, make_card, make_network
 from ppbench.train.state import KeepState, PartFolder, StateFiles
 
-Report = Callable[[str], None]
+_Log = Callable[[str], None]
 
 _PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -48,7 +48,7 @@ def train(
     recipe: TrainRecipe, data: Path, output: Path, *, initial: Path | Checkpoint | None = None,
     classes: Sequence[str] | None = None, overwrite: bool = False, devices: int = 1, workers: int | None = None,
     validate_every: int = 1, log_dir: Path | None = None, command: str | None = None,
-    report: Report = lambda line: None, callbacks: tuple[Callback, ...] = (),
+    report: _Log = lambda line: None, callbacks: tuple[Callback, ...] = (),
     device: torch.device | None = None,
 ) -> Trained | None:  # fmt: skip
     """Train a network and write it, with its card, to ``output``.
@@ -134,7 +134,7 @@ def _fit(
     callbacks: Sequence[Callback],
     logger: Any,
     state: Path | None,
-    say: Report,
+    say: _Log,
 ) -> None:
     """Train to the end, from a state if there is one."""
     if state is not None:

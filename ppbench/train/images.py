@@ -20,7 +20,7 @@ from ppbench.data.folder import file_size, fingerprint_of_files
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Interpolation
-from ppbench.train.draws import Draws
+from ppbench.train.draws import EpochDraws
 from ppbench.train.recipe import TrainRecipe
 
 
@@ -42,7 +42,7 @@ class ImageSet(Protocol):
     labels: NDArray[np.int64]
     """``(N,)`` class numbers."""
 
-    def training(self, index: Tensor, draws: Draws, cut: Transforms) -> Tensor:
+    def training(self, index: Tensor, draws: EpochDraws, cut: Transforms) -> Tensor:
         """The images at ``index`` (n,), cropped and mirrored as drawn: ``(n, C, size, size)`` uint8."""
 
     def test(self, index: Tensor, cut: Transforms) -> Tensor:
@@ -68,7 +68,7 @@ class MemoryImages:
         self.pixels, self.labels = pixels, labels
         self.ids: Sequence[str] = ids if ids is not None else [f"{number:06d}" for number in range(len(labels))]
 
-    def training(self, index: Tensor, draws: Draws, cut: Transforms) -> Tensor:
+    def training(self, index: Tensor, draws: EpochDraws, cut: Transforms) -> Tensor:
         """The images at ``index`` (n,), cropped and mirrored as drawn: ``(n, C, size, size)`` uint8."""
         mirrored = draws.mirrored[index] if cut.flip else torch.zeros(len(index), dtype=torch.bool)
         return crop_and_mirror(self.pixels[index], draws.place[index], mirrored, cut.size, cut.padding)
@@ -101,7 +101,7 @@ class FileImages:
     def __init__(self, root: Path, files: Sequence[str], labels: NDArray[np.int64]) -> None:
         self.root, self.ids, self.labels = root, files, labels
 
-    def training(self, index: Tensor, draws: Draws, cut: Transforms) -> Tensor:
+    def training(self, index: Tensor, draws: EpochDraws, cut: Transforms) -> Tensor:
         """The images at ``index`` (n,), resized, cropped and mirrored as drawn: ``(n, 3, size, size)`` uint8."""
         pixels = np.empty((len(index), cut.size, cut.size, 3), np.uint8)
         for row, number in enumerate(index.tolist()):
@@ -111,7 +111,7 @@ class FileImages:
             pixels[row] = self._crop(image, number, draws, cut)
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
 
-    def _crop(self, image: Image.Image, number: int, draws: Draws, cut: Transforms) -> NDArray[np.uint8]:
+    def _crop(self, image: Image.Image, number: int, draws: EpochDraws, cut: Transforms) -> NDArray[np.uint8]:
         room = [side + 2 * cut.padding - cut.size for side in (image.height, image.width)]
         if min(room) < 0:
             raise DataError(

@@ -50,12 +50,12 @@ def loader(batches: Any, plan: TrainPlan) -> DataLoader[Any]:
         batch_size=None,
         num_workers=plan.workers,
         pin_memory=plan.device.type == "cuda",
-        worker_init_fn=start_worker,
+        worker_init_fn=start_loader,
         generator=torch.Generator(),  # else it draws a seed for its workers, which use none, from the global one
     )
 
 
-def start_worker(number: int) -> None:
+def start_loader(number: int) -> None:
     """In a loader's worker process: leave signals to the parent, and end if a batch cannot be handed over."""
     ignore_interrupts()
     # By itself Python drops what it cannot send, for which the parent would wait for ever.

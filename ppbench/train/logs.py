@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from ppbench.files import atomic_write, check_writable, read_text
 from ppbench.train.schedule import learning_rate
 
-COLUMNS = ("epoch", "step", "lr", "loss", "accuracy", "seconds")
+_COLUMNS = ("epoch", "step", "lr", "loss", "accuracy", "seconds")
 """Epoch from 1; optimizer steps so far; learning rate of the last one; mean training loss of the epoch; share of the
 test images that are right, empty where they were not tested; wall time of the epoch."""
 
@@ -77,7 +77,7 @@ class CsvLog(Callback):
             numbers = (trainer.current_epoch + 1, trainer.global_step, f"{rate:.6g}", f"{module.loss:.6f}", accuracy)
             self.rows.append([*map(str, numbers), f"{seconds:.1f}"])
             buffer = io.StringIO()
-            csv.writer(buffer, lineterminator="\n").writerows([COLUMNS, *self.rows])
+            csv.writer(buffer, lineterminator="\n").writerows([_COLUMNS, *self.rows])
             atomic_write(self.path, buffer.getvalue())
 
 
@@ -87,7 +87,7 @@ def _read_rows(path: Path) -> list[list[str]]:
         rows = list(csv.reader(io.StringIO(read_text(path), newline="")))[1:]
     except (OSError, ValueError, csv.Error):
         return []
-    return [row for row in rows if len(row) == len(COLUMNS) and row[0].isascii() and row[0].isdigit()]
+    return [row for row in rows if len(row) == len(_COLUMNS) and row[0].isascii() and row[0].isdigit()]
 
 
 def _last_rate(trainer: Any, module: Any) -> float:

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ppbench.errors import PpbenchError
 from ppbench.models.card import Card
 from ppbench.train.augment import batch_augmentation, parse_augmentation
-from ppbench.train.batches import Batch
+from ppbench.train.batches import LabelledBatch
 from ppbench.train.draws import key_of
 from ppbench.train.processes import raise_together, several_processes
 from ppbench.train.recipe import TrainRecipe
@@ -75,7 +75,7 @@ class Classifier(lightning.LightningModule):
         """Images ``(N, C, H, W)`` with values in [0, 1] to logits ``(N, classes)``, in the mode that was set."""
         return self.network(self._normalised(images))
 
-    def training_step(self, batch: Batch | PpbenchError, index: int) -> Tensor:
+    def training_step(self, batch: LabelledBatch | PpbenchError, index: int) -> Tensor:
         """The loss of one batch, a scalar."""
         if isinstance(batch, PpbenchError):
             return self._stand_in(batch)
@@ -95,7 +95,7 @@ class Classifier(lightning.LightningModule):
             mean = self.loss_sum / (self.steps // self.recipe.epochs)
             self.loss = float(self.trainer.strategy.reduce(mean, reduce_op="mean"))
 
-    def validation_step(self, batch: Batch | PpbenchError, index: int) -> None:
+    def validation_step(self, batch: LabelledBatch | PpbenchError, index: int) -> None:
         """Count right answers."""
         if isinstance(batch, PpbenchError):
             self._keep_error(batch)

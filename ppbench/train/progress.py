@@ -20,7 +20,7 @@ _DRAWN_EVERY = 0.5
 """Seconds between two looks at the loss on a terminal, since reading it waits for the device."""
 
 
-class Pace:
+class TrainingPace:
     """How fast a run goes, and how long the rest of it will take, tests included.
 
     The first step does not count: loaders start in it, and kernels are chosen.
@@ -69,7 +69,7 @@ class RichTraining(Callback):
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Begin where the run begins, which after a kill is not at zero."""
-        self.pace = Pace(trainer.global_step, module.steps, module.recipe.batch_size)
+        self.pace = TrainingPace(trainer.global_step, module.steps, module.recipe.batch_size)
         if trainer.is_global_zero:
             self.progress.reset(self.task, total=module.steps, completed=trainer.global_step, visible=True)
 
@@ -95,7 +95,7 @@ class LinesOfTraining(Callback):
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         """Note when and where the run began."""
-        self.pace = Pace(trainer.global_step, module.steps, module.recipe.batch_size)
+        self.pace = TrainingPace(trainer.global_step, module.steps, module.recipe.batch_size)
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
         """Say how far the epoch is, if it is time; its end has a line of its own."""

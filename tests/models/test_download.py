@@ -47,7 +47,7 @@ def refusal(url: str, folder: Path, megabytes: float | None = None) -> DataError
 
 def test_a_good_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
     url, folder, steps = f"{server.base}/{NAME}", tmp_path / "new" / "cache", []
-    path = fetch(url, folder, megabytes=len(BODY) / 2**20, progress=lambda *step: steps.append(step))
+    path = fetch(url, folder, megabytes=len(BODY) / 2**20, on_download=lambda *step: steps.append(step))
     assert path == folder / NAME
     assert path.read_bytes() == BODY
     assert steps[-1] == (len(BODY), len(BODY))
@@ -118,7 +118,7 @@ def test_an_interruption_leaves_nothing(server: Server, tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(f"{server.base}/{NAME}", tmp_path, progress=interrupt)
+        fetch(f"{server.base}/{NAME}", tmp_path, on_download=interrupt)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -127,7 +127,7 @@ def test_two_at_once_do_no_harm(server: Server, tmp_path: Path) -> None:
 
     def run() -> None:
         first = [both.wait]
-        paths.append(fetch(f"{server.base}/{NAME}", tmp_path, progress=lambda *_: first and first.pop()()))
+        paths.append(fetch(f"{server.base}/{NAME}", tmp_path, on_download=lambda *_: first and first.pop()()))
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ppbench.errors import DataError, UsageError
-from ppbench.train.data import TrainingData, load_training_data, read_classes
+from ppbench.train.data import TrainingData, load_training_data, read_class_names
 from ppbench.train.images import MemoryImages
 from ppbench.train.recipe import make_recipe
 from tests.train.trees import write_cifar, write_image_folders
@@ -114,7 +114,7 @@ def test_a_fraction_that_leaves_a_class_without_images_is_refused(
 def test_chosen_classes_are_numbered_anew(tmp_path: Path) -> None:
     root = write_image_folders(tmp_path, train=3, val=1)
     (tmp_path / "two.txt").write_text("# mine\nn00000002 rocket\n\nn00000000  # astronaut\n")
-    names = read_classes(tmp_path / "two.txt")
+    names = read_class_names(tmp_path / "two.txt")
     assert names == ["n00000002 rocket", "n00000000"]
     data = load(root, "imagefolder", names)
     assert data.class_names == ("n00000000", "n00000002")
@@ -125,9 +125,9 @@ def test_chosen_classes_are_numbered_anew(tmp_path: Path) -> None:
 def test_names_of_classes_may_have_spaces(tmp_path: Path) -> None:
     root = write_image_folders(tmp_path / "data", train=2, val=1, names=("dog", "dog house", "ice cream"))
     (tmp_path / "two.txt").write_text("dog house\n  ice cream # cold\n")
-    assert load(root, "imagefolder", read_classes(tmp_path / "two.txt")).class_names == ("dog house", "ice cream")
+    assert load(root, "imagefolder", read_class_names(tmp_path / "two.txt")).class_names == ("dog house", "ice cream")
     (tmp_path / "two.txt").write_text("dog breeds\nice cream\n")
-    assert load(root, "imagefolder", read_classes(tmp_path / "two.txt")).class_names == ("dog", "ice cream")
+    assert load(root, "imagefolder", read_class_names(tmp_path / "two.txt")).class_names == ("dog", "ice cream")
     fashion = write_fashion_mnist(tmp_path / "fashion")
     assert load(fashion, "fashion-mnist", ["Ankle boot", "Bag"]).class_names == ("Bag", "Ankle boot")
 
@@ -139,10 +139,10 @@ def test_an_unknown_class_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_files_of_classes_that_say_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read"):
-        read_classes(tmp_path / "none.txt")
+        read_class_names(tmp_path / "none.txt")
     (tmp_path / "empty.txt").write_text("# nothing\n")
     with pytest.raises(DataError, match="names no class"):
-        read_classes(tmp_path / "empty.txt")
+        read_class_names(tmp_path / "empty.txt")
 
 
 def test_images_without_labels_are_told(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision import transforms
 
 from ppbench.errors import DataError, UsageError
-from ppbench.train.draws import Draws, draw_epoch
+from ppbench.train.draws import EpochDraws, draw_epoch
 from ppbench.train.images import FileImages, MemoryImages, Transforms, begin, crop_and_mirror, transforms_of
 from ppbench.train.recipe import TrainRecipe, make_recipe
 from tests.trees import photographs
@@ -84,7 +84,7 @@ def test_files_are_cut_as_torchvision_cuts_them(tmp_path: Path) -> None:
 
 def test_files_are_padded_with_zeros(tmp_path: Path) -> None:
     images = in_files(tmp_path, 1)
-    corner = Draws(torch.zeros(1), torch.zeros(1, 2), torch.zeros(1, dtype=torch.bool), torch.zeros(1, 2))
+    corner = EpochDraws(torch.zeros(1), torch.zeros(1, 2), torch.zeros(1, dtype=torch.bool), torch.zeros(1, 2))
     got = images.training(torch.tensor([0]), corner, Transforms(32, padding=4))[0]
     whole = np.asarray(Image.open(tmp_path / "0.png"))
     assert int(got[:, :4].sum()) == int(got[:, :, :4].sum()) == 0

@@ -13,7 +13,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from ppbench.errors import PpbenchError
-from ppbench.train.loaders import failures_of_workers, start_worker
+from ppbench.train.loaders import failures_of_workers, start_loader
 
 
 class Unsendable:
@@ -39,7 +39,7 @@ class Batches(Dataset[Any]):
 @pytest.mark.parametrize("killed", [False, True], ids=["no room", "killed"])
 def test_a_batch_that_does_not_come_is_told(killed: bool) -> None:
     batches = DataLoader(
-        Batches(killed=killed), batch_size=None, num_workers=2, worker_init_fn=start_worker, timeout=10
+        Batches(killed=killed), batch_size=None, num_workers=2, worker_init_fn=start_loader, timeout=10
     )
     with pytest.raises(PpbenchError, match="could not hand them over, or was killed") as caught, failures_of_workers(2):
         list(batches)  # it waited for ever for a batch that Python had dropped

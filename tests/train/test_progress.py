@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from ppbench.train.fit import train
-from ppbench.train.progress import LinesOfTraining, Pace, quiet_lightning, training_progress
+from ppbench.train.progress import LinesOfTraining, TrainingPace, quiet_lightning, training_progress
 from ppbench.train.recipe import TrainRecipe
 from tests.trees import write_fashion_mnist
 
@@ -59,7 +59,7 @@ def test_a_file_gets_lines_within_an_epoch(tmp_path: Path) -> None:
 def test_the_pace_leaves_out_the_first_step_and_what_was_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 60.0, 60.0, 70.0, 70.0, 70.0])
     monkeypatch.setattr("ppbench.train.progress.time.monotonic", lambda: next(clock))
-    pace = Pace(step=100, steps=120, batch_size=32)
+    pace = TrainingPace(step=100, steps=120, batch_size=32)
     assert pace.is_due(101, 10.0)  # after a minute of starting
     assert pace.look(101) == "- images/s  ? left"
     assert pace.is_due(111, 10.0)

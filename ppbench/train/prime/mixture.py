@@ -32,13 +32,13 @@ CIFAR = PrimeSettings(3, 4.0, 2, 100, 100, 0.01, None)
 """The authors' for 32 pixels: config/cifar10_cfg.py."""
 IMAGENET = PrimeSettings(3, 4.0, 2, 500, 500, 0.05, 20)
 """The authors' for 224 pixels: config/imagenet_cfg.py."""
-LARGEST_SMALL_SIZE = 64
+_LARGEST_SMALL_SIZE = 64
 """Up to this many pixels the CIFAR settings are used (ours: the authors trained on 32 and 224 pixels only)."""
 
 
 def settings_for(size: int) -> PrimeSettings:
     """The settings for images of ``size`` pixels."""
-    return CIFAR if size <= LARGEST_SMALL_SIZE else IMAGENET
+    return CIFAR if size <= _LARGEST_SMALL_SIZE else IMAGENET
 
 
 class Prime(nn.Module):
