@@ -8,7 +8,7 @@ from enum import StrEnum
 from ppbench.check.rules import Rule
 from ppbench.check.strictness import DEFAULT, FailOn, OnPowerless, Strictness
 from ppbench.metrics.intervals import Interval
-from ppbench.tables.numbers import decimals, percent, points, signed
+from ppbench.tables.numbers import decimals, points
 
 PASSED, REGRESSED = 0, 1
 """Exit codes; errors have 2 to 4 (`ppbench.errors`)."""
@@ -195,16 +195,3 @@ def weakness(outcome: Outcome) -> str:
     worse = outcome.detectable_worse
     found = "no drop" if worse is None else f"only a drop of {decimals(worse, 2)} points or more"
     return f"{POWERLESS}: these images show {found} to be worse than allowed four times of five"
-
-
-def interval_words(outcome: Outcome) -> tuple[str, str]:
-    """The drop and its interval for a table, and what stands there without one."""
-    drop = outcome.adjusted
-    if drop is None:
-        return "n/a", "n/a"
-    return signed(drop.value, 2), f"{signed(drop.low, 2)} to {signed(drop.high, 2)}"
-
-
-def column_of_interval(confidence: float) -> str:
-    """``95 % interval``."""
-    return f"{percent(confidence)} interval"

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.compare import AllowOption, print_sheets
 from ppbench.cli.inputs import refuse_to_overwrite, run_files
-from ppbench.cli.options import FormatOption
+from ppbench.cli.options import AllowOption, FormatOption
 from ppbench.cli.output import Format
 from ppbench.errors import PpbenchError, UsageError
 from ppbench.files import is_same_file
@@ -26,7 +25,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 """Where GitHub Actions says which file a step's summary is."""
 
 
-def check(
+def check_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run file with its bits beside it.")],
     baseline: Annotated[
         Path | None,
@@ -84,6 +83,7 @@ def check(
 ) -> None:
     """Check a run against a baseline: exit code 0 pass, 1 regression, 2 usage, 3 data, 4 not comparable."""
     from ppbench.check.config import read_config
+    from ppbench.check.report import CheckReport
 
     settings = read_config(config)
     reference = baseline or settings.baseline
@@ -106,7 +106,7 @@ def check(
     _refuse_targets(run, reference, settings.file, junit, update_baseline)
     words = _words_of_strictness(settings, fail_on, on_powerless, on_inconclusive)
     verdict = _judge(run, reference, max_drop or [], settings, confidence, words, allow)
-    _print(verdict, format)
+    output.show(CheckReport(verdict), format)
     _warn(verdict)
     writers: list[Callable[[], None]] = []
     if junit is not None:
@@ -236,15 +236,6 @@ def _first(*values: float | None) -> float:
     return next(value for value in values if value is not None)
 
 
-def _print(verdict: Verdict, format: Format) -> None:
-    from ppbench.check.sheets import export, sheet
-
-    if format is Format.RICH:
-        print_sheets([sheet(verdict)])
-    else:
-        output.data(export(verdict, format))
-
-
 def _warn(verdict: Verdict) -> None:
     """Say on stderr what a pass should not hide, whatever the format: what a build log shows."""
     from ppbench.check.strictness import OnPowerless
@@ -264,7 +255,7 @@ def _write_junit(verdict: Verdict, path: Path) -> None:
 
 
 def _append_summary(verdict: Verdict) -> None:
-    from ppbench.check.sheets import export
+    from ppbench.check.report import CheckReport
     from ppbench.errors import DataError
 
     target = os.environ.get(SUMMARY)
@@ -273,7 +264,7 @@ def _append_summary(verdict: Verdict) -> None:
         return
     try:
         with Path(target).open("a", encoding="utf-8") as file:
-            file.write(export(verdict, "markdown") + "\n\n")
+            file.write(output.written(CheckReport(verdict), Format.MARKDOWN) + "\n\n")
     except OSError as error:
         raise DataError(f"cannot write the summary {target}: {error.strerror}", f"${SUMMARY} names it.") from error
 

@@ -273,26 +273,27 @@ class Tables:
     """
 
     def __init__(self, normalizer: str | None, baseline: str | None, format: Format) -> None:
-        from ppbench.cli.show import load_accuracies, load_normalizer
+        from ppbench.report.load import load_cell_errors, load_normalizer
 
         self.choose = normalizer is None
         self.normalizer = load_normalizer(normalizer) if normalizer else None
-        self.baseline = load_accuracies(Path(baseline)) if baseline else None
+        self.baseline = load_cell_errors(Path(baseline)) if baseline else None
         self.format = format
 
     def print(self, results: list[MeasuredRun]) -> None:
         """Print the runs: one in full, several side by side after each other's details."""
-        from ppbench.cli.show import customary_normalizer, print_documents
         from ppbench.metrics.cell_errors import CellErrors
+        from ppbench.report.load import customary_normalizer
+        from ppbench.report.report import RunReport
         from ppbench.report.summary import summarise
 
         baseline = self.baseline or (CellErrors.from_run(results[0].run, results[0].bits) if len(results) > 1 else None)
         normalizer = customary_normalizer(results[0].run, baseline) if self.choose else self.normalizer
-        documents = [summarise(result.run, normalizer, baseline, bits=result.bits) for result in results]
-        if self.format is Format.RICH and len(documents) > 1:
-            for document in documents:
-                print_documents([document], self.format)
-        print_documents(documents, self.format)
+        runs = [summarise(result.run, normalizer, baseline, bits=result.bits) for result in results]
+        if self.format is Format.RICH and len(runs) > 1:
+            for run in runs:
+                output.show(RunReport([run]), self.format)
+        output.show(RunReport(runs), self.format)
 
 
 @contextmanager

@@ -51,15 +51,15 @@ def list_names(
         output.data("\n".join(_ways_to_get_datasets()))
 
 
-Rows = list[tuple[str, ...]]
-Listing = tuple[str, tuple[str, ...], Rows]
+_Rows = list[tuple[str, ...]]
+_Listing = tuple[str, tuple[str, ...], _Rows]
 
 
-def _models() -> Listing:
+def _models() -> _Listing:
     from ppbench.models.embedded import EMBEDDED_MODELS
     from ppbench.models.shapes import model_names, parse_model_name
 
-    rows: Rows = [
+    rows: _Rows = [
         (name, "checkpoint", "28 px, grey", "trained on Fashion-MNIST; comes with ppbench") for name in EMBEDDED_MODELS
     ]
     for name in model_names():
@@ -72,11 +72,11 @@ def _models() -> Listing:
     )
 
 
-def _datasets() -> Listing:
+def _datasets() -> _Listing:
     from ppbench.data.catalog import DATASETS
     from ppbench.vocabulary import set_label
 
-    rows: Rows = []
+    rows: _Rows = []
     for name in DATASETS:
         d = DATASETS.get(name)
         rows.append((name, d.description, d.classes, d.size, set_label(d.corruptions), d.normalizer))
@@ -91,10 +91,10 @@ def _ways_to_get_datasets() -> list[str]:
     return ["", "How to get them", *(f"  {name}: {way}" for name, way in ways if way)]
 
 
-def _corruptions() -> Listing:
+def _corruptions() -> _Listing:
     from ppbench.vocabulary import FAMILY_OF, KNOWN, SETS, family_of
 
-    rows: Rows = [
+    rows: _Rows = [
         (
             name,
             family_of(name),
@@ -106,17 +106,17 @@ def _corruptions() -> Listing:
     return "Corruptions, each at severities 1 to 5", ("name", "family", "sets", "made by ppbench"), rows
 
 
-def _recipes() -> Listing:
+def _recipes() -> _Listing:
     from ppbench.corruptions.recipes import RECIPES
 
-    rows: Rows = [(r.name, r.description, r.size, r.source) for r in map(RECIPES.get, RECIPES)]
+    rows: _Rows = [(r.name, r.description, r.size, r.source) for r in map(RECIPES.get, RECIPES)]
     return "Recipes, each for images of any size from 8 px", ("name", "what it is", "px", "source"), rows
 
 
-def _training_recipes() -> Listing:
+def _training_recipes() -> _Listing:
     from ppbench.train.recipe import read_recipe, recipe_names
 
-    rows: Rows = []
+    rows: _Rows = []
     for recipe in map(read_recipe, recipe_names()):
         values = recipe.values
         learning = f"{values['schedule']}, {values['lr']:g}"

@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from ppbench.cli import output
-from ppbench.cli.check import check
-from ppbench.cli.compare import compare
+from ppbench.cli.check import check_command
+from ppbench.cli.compare import compare_command
 from ppbench.cli.convert import convert
 from ppbench.cli.corrupt import corrupt
 from ppbench.cli.doctor import doctor
@@ -20,7 +20,7 @@ from ppbench.cli.eval import evaluate
 from ppbench.cli.inspect import inspect
 from ppbench.cli.list import list_names
 from ppbench.cli.reproduce import reproduce
-from ppbench.cli.show import show
+from ppbench.cli.show import show_command
 from ppbench.cli.streams import close_streams, open_streams
 from ppbench.cli.threads import wait_without_spinning
 from ppbench.cli.train import train
@@ -64,9 +64,9 @@ app = typer.Typer(
 )
 app.command("eval", cls=Launchable)(evaluate)
 app.command("corrupt", cls=Checked)(corrupt)
-app.command("show", cls=Checked)(show)
-app.command("compare", cls=Checked)(compare)
-app.command("check", cls=Checked)(check)
+app.command("show", cls=Checked)(show_command)
+app.command("compare", cls=Checked)(compare_command)
+app.command("check", cls=Checked)(check_command)
 app.command("convert", cls=Launchable)(convert)
 app.command("train", cls=Launchable)(train)
 app.command("reproduce", cls=Launchable)(reproduce)

@@ -26,6 +26,13 @@ BaselineOption = Annotated[
     typer.Option("--baseline", metavar="RUN|CSV", help="The model that R_net compares with.", show_default=False),
 ]
 
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow", metavar="FIELD", help="A field of the protocol that may differ (precision), or ids; repeatable."
+    ),
+]
+
 MODEL_PANEL = "Use of the model"
 """Where help lists options about how a model is to be used."""
 

@@ -17,6 +17,8 @@ from ppbench.tables.escapes import for_terminal, to_json
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from ppbench.tables.report import Report
+
 
 class Format(StrEnum):
     """How data is printed."""
@@ -52,8 +54,38 @@ def json(content: Any) -> None:
     data(to_json(content))
 
 
+def show(report: Report, format: Format, indent: int = 2) -> None:
+    """Print a result to stdout: the one place that knows all formats.
+
+    Args:
+        report: What a command found.
+        format: As the user wants it.
+        indent: Of JSON.
+    """
+    if format is Format.RICH:
+        from ppbench.tables.terminal import draw
+
+        render(draw(report.sheets()))
+    else:
+        data(written(report, format, indent))
+
+
+def written(report: Report, format: Format, indent: int = 2) -> str:
+    """A result as a document; of ``rich`` there is none, for that depends on the terminal."""
+    if format is Format.JSON:
+        return to_json(report.as_dict(), indent)
+    if format is Format.CSV:
+        from ppbench.tables.rows import csv_of_rows
+
+        return csv_of_rows(*report.rows())
+    from ppbench.tables.text import to_latex, to_markdown
+
+    write = {Format.MARKDOWN: to_markdown, Format.LATEX: to_latex}[format]
+    return "\n\n".join(map(write, report.sheets()))
+
+
 def render(*renderables: RenderableType) -> None:
-    """Print Rich tables and texts to stdout."""
+    """Print what Rich can draw to stdout."""
     for renderable in renderables:
         _console(stderr=False).print(renderable)
 

@@ -316,10 +316,10 @@ def _command() -> str:
 
 def _print_results(results: Results, format: Format) -> None:
     if format is Format.RICH:
-        from ppbench.cli.compare import print_sheets
         from ppbench.reproduce.sheets import sheets
+        from ppbench.tables.terminal import draw
 
-        print_sheets(sheets(results))
+        output.render(draw(sheets(results)))
     else:
         from ppbench.reproduce.export import export
 
@@ -345,12 +345,12 @@ def _print_rows(table: Table, rows: tuple[Row, ...], format: Format) -> None:
 def _print_sheet(sheet: Any, as_json: str, format: Format) -> None:
     """A single table, with the JSON that is its own."""
     if format is Format.RICH:
-        from ppbench.cli.compare import print_sheets
+        from ppbench.tables.terminal import draw
 
-        print_sheets([sheet])
+        output.render(draw([sheet]))
     elif format is Format.JSON:
         output.data(as_json)
     else:
-        from ppbench.reproduce.listing import draw
+        from ppbench.reproduce.listing import write_sheet
 
-        output.data(draw(sheet, format))
+        output.data(write_sheet(sheet, format))

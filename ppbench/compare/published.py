@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ppbench.errors import NotComparableError
 from ppbench.lookup import unknown_name
@@ -13,25 +14,64 @@ from ppbench.metrics.metric import Metric
 from ppbench.metrics.published import MCE, PUBLISHED
 from ppbench.metrics.references import ALEXNET
 from ppbench.run import Run
-from ppbench.tables.escapes import to_json
-from ppbench.tables.rows import csv_of_records, rounded
+from ppbench.tables.numbers import decimals
+from ppbench.tables.report import Rows
+from ppbench.tables.rows import rounded
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
-from ppbench.tables.text import to_latex, to_markdown
 
-Row = tuple[str, dict[str, Metric], str]
+_OWN = "this run"
+"""What stands for the source of a run's own numbers."""
+
+_Row = tuple[str, dict[str, Metric], str]
 """Name, metrics by label, source."""
 
 
-class Beside(NamedTuple):
-    """Published results with the user's runs."""
+@dataclass(frozen=True)
+class PublishedReport:
+    """What is printed of published results with the user's runs."""
 
     name: str
     labels: tuple[str, ...]
     """Columns: the published ones, then those that only runs have."""
-    rows: tuple[Row, ...]
+    models: tuple[_Row, ...]
+
+    def sheets(self) -> list[Sheet]:
+        """One table, with a note where a run's numbers stand in columns of their own."""
+        lines = tuple(Line((name, *self._cells(metrics), source)) for name, metrics, source in self.models)
+        header = ("model", *(f"{label} %" for label in self.labels), "source")
+        return [Sheet(f"Published results: {self.name}", header, lines, (0, len(header) - 1), tuple(self._notes()))]
+
+    def as_dict(self) -> dict[str, Any]:
+        """A record for each number."""
+        return {"published": self.name, "results": self._records()}
+
+    def rows(self) -> Rows:
+        """The same records."""
+        records = self._records()
+        return Rows.of_records(records, list(records[0]))
+
+    def _records(self) -> list[dict[str, Any]]:
+        return [
+            {"model": name, "label": label, "value": rounded(m.value),
+             "unit": m.unit, "source": source, "reason": m.reason}
+            for name, metrics, source in self.models
+            for label, m in metrics.items()
+        ]  # fmt: skip
+
+    def _cells(self, metrics: dict[str, Metric]) -> list[str]:
+        return [decimals(metrics[label].value, 1) if label in metrics else MISSING for label in self.labels]
+
+    def _notes(self) -> Iterator[str]:
+        origin = "from the READMEs of these repositories on GitHub or the paper"
+        yield f"Published figures are of all 50,000 images, {origin}."
+        for name, metrics, source in self.models:
+            if source == _OWN and MCE not in metrics:
+                label = next(iter(metrics))
+                yield f"{name}: {label} is not {MCE}, so it stands in a column of its own: do not rank the two."
+            yield from (f"{name}: {NOT_AVAILABLE}: {m.label}: {m.reason}." for m in metrics.values() if m.reason)
 
 
-def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> Beside:
+def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedReport:
     """Set runs beside published results.
 
     Args:
@@ -45,7 +85,7 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> Beside:
     if name not in PUBLISHED:
         raise unknown_name("set of published results", name, list(PUBLISHED), "ppbench compare --help")
     dataset, published = PUBLISHED[name]
-    rows: list[Row] = [
+    rows: list[_Row] = [
         (
             entry.name,
             {label: Metric(label.partition("[")[0], label, v, "%") for label, v in entry.values.items()},
@@ -61,48 +101,6 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> Beside:
             )
         accuracies = CellErrors.from_run(run)
         own = (mean_corruption_error(accuracies, ALEXNET), clean_error(accuracies))
-        rows.append((called, {metric.label: metric for metric in own}, "this run"))
+        rows.append((called, {metric.label: metric for metric in own}, _OWN))
     labels = dict.fromkeys(label for _, metrics, _ in rows for label in metrics)
-    return Beside(name, tuple(labels), tuple(rows))
-
-
-def sheet(beside: Beside) -> Sheet:
-    """The table, with a note where a run's numbers stand in columns of their own."""
-    lines = tuple(Line((name, *_cells(metrics, beside.labels), source)) for name, metrics, source in beside.rows)
-    header = ("model", *(f"{label} %" for label in beside.labels), "source")
-    return Sheet(f"Published results: {beside.name}", header, lines, (0, len(header) - 1), tuple(_notes(beside)))
-
-
-def export(beside: Beside, form: str) -> str:
-    """Write as ``json``, ``csv``, ``markdown`` or ``latex``."""
-    if form in ("markdown", "latex"):
-        return {"markdown": to_markdown, "latex": to_latex}[form](sheet(beside))
-    records = [
-        {"model": name, "label": label, "value": rounded(m.value),
-         "unit": m.unit, "source": source, "reason": m.reason}
-        for name, metrics, source in beside.rows
-        for label, m in metrics.items()
-    ]  # fmt: skip
-    if form == "json":
-        return to_json({"published": beside.name, "results": records})
-    return csv_of_records(list(records[0]), records)
-
-
-def _cells(metrics: dict[str, Metric], labels: Sequence[str]) -> list[str]:
-    return [_cell(metrics[label]) if label in metrics else MISSING for label in labels]
-
-
-def _cell(metric: Metric) -> str:
-    return NOT_AVAILABLE if metric.value is None else f"{round(metric.value, 10):.1f}"
-
-
-def _notes(beside: Beside) -> list[str]:
-    notes = [
-        "Published figures are of all 50,000 images, from the READMEs of these repositories on GitHub or the paper."
-    ]
-    for name, metrics, source in beside.rows:
-        if source == "this run" and MCE not in metrics:
-            label = next(iter(metrics))
-            notes.append(f"{name}: {label} is not {MCE}, so it stands in a column of its own: do not rank the two.")
-        notes += [f"{name}: {NOT_AVAILABLE}: {m.label}: {m.reason}." for m in metrics.values() if m.reason]
-    return notes
+    return PublishedReport(name, tuple(labels), tuple(rows))

@@ -15,7 +15,7 @@ REFERENCE = "reference"
 """What labels call the reference in a table whose title names it."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A row of a table; without a difference it heads those after it."""
 
     name: str
@@ -23,7 +23,7 @@ class Row(NamedTuple):
     difference: Difference | None = None
 
 
-def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list[Row]:
+def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list[TableRow]:
     """Headline metrics, then mean errors by family and corruption, and by cell if wanted.
 
     Args:
@@ -31,11 +31,11 @@ def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list
         cells: Single cells too.
     """
     differences, first = _union(comparisons), comparisons[0]
-    headline = [Row(short_label(d.label, first), "plain", d) for d in _of(differences, "metric")]
+    headline = [TableRow(short_label(d.label, first), "plain", d) for d in _of(differences, "metric")]
     return [*headline, *_section(differences, first, "family", "corruption", cells=cells)]
 
 
-def ratio_rows(comparisons: Sequence[Comparison]) -> list[Row]:
+def ratio_rows(comparisons: Sequence[Comparison]) -> list[TableRow]:
     """CE and relative CE by family and corruption; none without a normaliser."""
     differences, first = _union(comparisons), comparisons[0]
     if first.normalizer == "none":
@@ -46,7 +46,7 @@ def ratio_rows(comparisons: Sequence[Comparison]) -> list[Row]:
     ]
 
 
-def calibration_rows(comparisons: Sequence[Comparison]) -> list[Row]:
+def calibration_rows(comparisons: Sequence[Comparison]) -> list[TableRow]:
     """Calibration error, log loss and top-5 error: clean, over all corruptions, by family and corruption."""
     differences, first = _union(comparisons), comparisons[0]
     return [row for name in MEASURES for row in _calibration([d for d in differences if d.metric == name], first)]
@@ -76,35 +76,35 @@ def short_label(label: str, comparison: Comparison) -> str:
 
 def _section(
     differences: Sequence[Difference], first: Comparison, family: Group, corruption: Group, *, cells: bool = False
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     """A heading with the definition that its rows have in common; families with their corruptions."""
     members = _of(differences, corruption)
     if not members:
         return
-    yield Row(_common_label(members[0], first), "group")
+    yield TableRow(_common_label(members[0], first), "group")
     yield from _by_family(differences, family, corruption, cells=cells)
 
 
 def _by_family(
     differences: Sequence[Difference], family: Group, corruption: Group, *, cells: bool = False
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     for whole in _of(differences, family):
-        yield Row(whole.name, "group", whole)
+        yield TableRow(whole.name, "group", whole)
         for part in _of(differences, corruption):
             if family_of(part.name) != whole.name:
                 continue
-            yield Row(f"  {part.name}", "plain", part)
+            yield TableRow(f"  {part.name}", "plain", part)
             own = [d for d in _of(differences, "cell") if cells and d.name.startswith(f"{part.name}/")]
-            yield from (Row(f"    s{cell.name.rpartition('/')[2]}", "plain", cell) for cell in own)
+            yield from (TableRow(f"    s{cell.name.rpartition('/')[2]}", "plain", cell) for cell in own)
 
 
-def _calibration(differences: Sequence[Difference], first: Comparison) -> Iterator[Row]:
+def _calibration(differences: Sequence[Difference], first: Comparison) -> Iterator[TableRow]:
     members = _of(differences, "calibration_corruption")
     if not members:
         return
     unit = "" if members[0].unit == "%" else f", {members[0].unit}"
-    yield Row(f"{_common_label(members[0], first)}{unit}", "group")
-    yield from (Row(d.name, "plain", d) for d in _of(differences, "calibration"))
+    yield TableRow(f"{_common_label(members[0], first)}{unit}", "group")
+    yield from (TableRow(d.name, "plain", d) for d in _of(differences, "calibration"))
     yield from _by_family(differences, "calibration_family", "calibration_corruption")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """The results over one corruption, or over several of them."""
 
     name: str
@@ -64,10 +64,10 @@ class RunSummary:
     baseline: str | None
     metrics: tuple[Metric, ...]
     """The headline."""
-    corruptions: tuple[Row, ...]
-    families: tuple[Row, ...]
+    corruptions: tuple[SummaryRow, ...]
+    families: tuple[SummaryRow, ...]
     """One for each family of which a corruption is present; ``other`` has those of no published set."""
-    overall: Row
+    overall: SummaryRow
     """Over the headline corruptions."""
     severities: Mapping[int, Metric]
     """Mean error over the headline corruptions by severity."""
@@ -81,7 +81,7 @@ class RunSummary:
     stopping: Stopping | None
     """How the evaluation ended, if it was by what it had found."""
 
-    def family(self, name: str) -> list[Row]:
+    def family(self, name: str) -> list[SummaryRow]:
         """The corruptions of a family."""
         return [row for row in self.corruptions if family_of(row.name) == name]
 
@@ -240,7 +240,7 @@ class _Rows:
             return replace(metric, interval=None)
         return replace(metric, interval=SequenceInterval(metric.value, self.stopping.low, self.stopping.high))
 
-    def over(self, name: str, corruptions: tuple[str, ...]) -> Row:
+    def over(self, name: str, corruptions: tuple[str, ...]) -> SummaryRow:
         """The row of one corruption, or of several under a name of their own."""
         name_of_ce = "CE" if corruptions == (name,) else "mCE"
         ce = mean_corruption_error(self.accuracies, self.normalizer, corruptions, name_of_ce)
@@ -250,7 +250,7 @@ class _Rows:
         if self.margins is not None:
             ce = self.margins.corruption_error(ce, corruptions)
             relative = self.margins.relative_corruption_error(relative, corruptions)
-        return Row(
+        return SummaryRow(
             name=name,
             corruptions=corruptions,
             errors={severity: self.mean_error(corruptions, (severity,)) for severity in _columns(self.accuracies)},

@@ -25,7 +25,7 @@ def as_json(table: Table, rows: Sequence[Row]) -> str:
     return to_json({**content, "rows": [row.model_dump(mode="json") for row in rows]})
 
 
-def draw(sheet: Sheet, form: str) -> str:
+def write_sheet(sheet: Sheet, form: str) -> str:
     """Write as ``csv``, ``markdown`` or ``latex``."""
     if form == "csv":
         return csv_of_rows(sheet.header, (line.cells for line in sheet.lines))

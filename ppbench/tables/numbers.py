@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from ppbench.metrics.intervals import Interval
+from collections.abc import Iterable
 
-WIDE = 10.0
+from ppbench.metrics.intervals import Interval
+from ppbench.metrics.metric import Metric
+from ppbench.tables.sheet import NOT_AVAILABLE
+
+_WIDE = 10.0
 """Width, in points, from which a lopsided interval has one decimal: of 2.0 to 43.5 nobody needs more."""
+
+
+def metric_text(metric: Metric | None) -> str:
+    """``76.70 ± 0.38``, ``11.1 [2.0, 43.5]``, or the number alone if it has no interval."""
+    if metric is None or metric.interval is None:
+        return decimals(metric.value if metric else None, 2)
+    return with_interval(metric.interval)
 
 
 def with_interval(interval: Interval, digits: int = 2) -> str:
@@ -32,11 +43,11 @@ def margin(interval: Interval, digits: int = 2, sign: str = "± ") -> str:
     return f"[{decimals(interval.low, digits)}, {decimals(interval.high, digits)}]"
 
 
-def decimals(value: float, digits: int) -> str:
-    """Rounded as on paper, with no minus before what rounds to zero.
-
-    1 - 0.6125 is 0.38749…96 in binary, and its percentage still reads 38.8.
-    """
+def decimals(value: float | None, digits: int) -> str:
+    """Rounded as on paper, with no minus before what rounds to zero; ``n/a`` where there is no number."""
+    if value is None:
+        return NOT_AVAILABLE
+    # 1 - 0.6125 is 0.38749…96 in binary, and its percentage still reads 38.8.
     text = f"{round(value, 10):.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
@@ -67,6 +78,22 @@ def p_value(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def reason_notes(reasons: Iterable[tuple[str, str | None]]) -> list[str]:
+    """Why numbers are not available: each reason once, with the names of what it is the reason for.
+
+    Args:
+        reasons: Names and reasons; without a reason there is nothing to say.
+    """
+    names: dict[str, dict[str, None]] = {}
+    for name, reason in reasons:
+        if reason is not None:
+            names.setdefault(reason, {})[name] = None
+    return [
+        f"{NOT_AVAILABLE}: {', '.join(of)}: {reason}{'' if reason.endswith('…') else '.'}"
+        for reason, of in names.items()
+    ]
+
+
 def _digits(interval: Interval, digits: int) -> int:
-    wide = interval.high - interval.low >= WIDE and not interval.is_even(10.0**-digits)
+    wide = interval.high - interval.low >= _WIDE and not interval.is_even(10.0**-digits)
     return min(digits, 1) if wide else digits

@@ -10,10 +10,11 @@ import pytest
 from ppbench.check.baseline import update_baseline
 from ppbench.check.judge import check, check_files, judge
 from ppbench.check.junit import to_junit
+from ppbench.check.report import CheckReport
 from ppbench.check.rules import Rule
-from ppbench.check.sheets import as_dict, export
 from ppbench.check.strictness import FailOn, OnPowerless, Strictness, strictness
 from ppbench.check.verdict import Status, Verdict, describe
+from ppbench.cli.output import Format, written
 from ppbench.compare.intervals import paired_test
 from ppbench.errors import DataError, NotComparableError, UsageError
 from ppbench.metrics.paired import images_needed, paired_p
@@ -21,6 +22,15 @@ from ppbench.run import read_bits, read_run
 from ppbench.vocabulary import C15
 from tests.builders import make_errors
 from tests.compare.runs import make_measured, shifted, write_measured
+
+
+def as_dict(verdict):
+    return CheckReport(verdict).as_dict()
+
+
+def export(verdict, form):
+    return written(CheckReport(verdict), Format(form))
+
 
 ERRORS = make_errors(0)
 FORMS = ("json", "csv", "markdown", "latex")

@@ -1,22 +1,16 @@
-import csv
-import io
-import json
-
 import numpy as np
 import pytest
 
 from ppbench.compare.calibration import NO_INTERVAL
 from ppbench.compare.comparison import compare
-from ppbench.compare.export import export
 from ppbench.compare.intervals import cell_test
-from ppbench.compare.sheets import sheets
+from ppbench.compare.report import ComparisonReport
 from ppbench.compare.verdict import verdict_text
 from ppbench.metrics.calibration import MEASURES, calibration_metrics
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import headline_metrics, mean_corruption_error, relative_mean_corruption_error
 from ppbench.metrics.paired import holm
 from ppbench.metrics.references import ALEXNET
-from ppbench.tables.numbers import signed
 from ppbench.vocabulary import C15
 from tests.builders import make_errors
 from tests.compare.runs import make_measured, shifted
@@ -76,25 +70,6 @@ def test_the_interval_of_mce_against_the_reference_counts_both_models_images():
     assert found.points.high - found.points.low == pytest.approx(2 * 1.96 * np.std(draws), rel=0.15)
 
 
-def test_the_verdict_names_families_and_what_could_have_been_shown():
-    words = verdict_text(compare(OLD, NOISY, None))
-    assert "new errs less on noise (-2.0 points, 95 % interval -2." in words
-    assert "gaussian_noise (-2.0)" in words
-    words = verdict_text(compare(OLD, EQUAL, None))
-    assert "No family of corruptions shows a difference between equal and old." in words
-    assert "Overall no difference could be shown (+0.0 points" in words
-    assert "these 2,000 images could have shown 0." in words
-
-
-def test_the_same_weights_are_told():
-    twin = make_measured(ERRORS, name="twin", n=2000)
-    found = compare(OLD, twin, None)
-    assert verdict_text(found).startswith("twin and old have the same weights.")
-    assert verdict_text(found).endswith("Overall no image makes a difference.")
-    clean = sheets([found])[0].lines[0].cells[-1]
-    assert float(clean) == pytest.approx(100 * 10 / 2000, rel=0.1), "ten images that differ are the fewest to show"
-
-
 def test_without_clean_images_only_what_needs_them_is_not_available():
     errors = {key: value for key, value in ERRORS.items() if key[0] != "clean"}
     one, other = (make_measured(errors, name=name, seed=seed) for name, seed in (("a", 0), ("b", 1)))
@@ -102,7 +77,7 @@ def test_without_clean_images_only_what_needs_them_is_not_available():
     assert found.metric("clean_error").points is None
     assert "no clean accuracy" in found.metric("relative_mCE").reason
     assert found.metric("mCE").points is not None
-    assert any("n/a: clean_error, relative_mCE" in note for note in sheets([found])[0].notes)
+    assert any("n/a: clean_error, relative_mCE" in note for note in ComparisonReport([found]).sheets()[0].notes)
 
 
 def test_an_unfinished_run_has_reasons_and_the_rest():
@@ -128,7 +103,7 @@ def test_denominators_that_images_do_not_tell_from_0_are_named():
     found = compare(one, other, one.accuracies)
     (note,) = found.rough
     assert "error above clean of a that they divide by is within 3 standard errors of 0 on snow, fog." in note
-    assert note in sheets([found])[0].notes
+    assert note in ComparisonReport([found]).sheets()[0].notes
     assert compare(one, other, ALEXNET).rough == compare(OLD, NOISY, OLD.accuracies).rough == ()
     nothing = dict.fromkeys(ERRORS, 0.001)
     few, less = (make_measured(nothing, name=name, seed=seed, n=2000) for name, seed in (("a", 0), ("b", 1)))
@@ -138,32 +113,6 @@ def test_denominators_that_images_do_not_tell_from_0_are_named():
 def test_one_image_has_no_interval():
     one, other = (make_measured(dict.fromkeys(ERRORS, 0.0), name=name, n=1) for name in "ab")
     assert compare(one, other, None).metric("mean_error").reason == "1 image has no interval"
-
-
-def test_the_formats_say_the_same():
-    found = [compare(OLD, NOISY, None), compare(OLD, EQUAL, None)]
-    content = json.loads(export(found, "json"))["comparisons"]
-    rows = list(csv.DictReader(io.StringIO(export(found, "csv"))))
-    assert len(rows) == sum(len(c["differences"]) for c in content)
-    assert [float(r["value"]) for r in rows if r["value"]] == [
-        d["value"] for c in content for d in c["differences"] if d["value"] is not None
-    ]
-    assert content[0]["verdict"] == verdict_text(found[0])
-    for pairs, tables in ((False, 1), (True, 3)):
-        assert export(found, "latex", pairs=pairs).count(r"\toprule") == tables
-        assert export(found, "markdown", pairs=pairs).count("### ") == tables
-    assert len(export(found, "markdown", cells=True)) > 2 * len(export(found, "markdown"))
-
-
-def test_no_minus_before_zero():
-    assert (signed(-0.01), signed(0.0), signed(-0.06), signed(0.06)) == ("+0.0", "+0.0", "-0.1", "+0.1")
-
-
-def test_all_right_against_all_wrong_is_a_difference():
-    right, wrong = (make_measured(dict.fromkeys(ERRORS, e), name=name, n=500) for e, name in ((0.0, "r"), (1.0, "w")))
-    words = verdict_text(compare(right, wrong, None))
-    assert "Overall it errs more (+100.0 points" in words
-    assert "no image makes a difference" not in words
 
 
 def test_no_interval_has_no_width_and_a_p_of_no_difference_is_1():
@@ -198,8 +147,8 @@ def test_the_interval_of_mce_against_a_third_run_of_the_same_images_counts_its_i
     assert found.value == pytest.approx(exact.metric("mCE").points.value)
     assert found.high - found.low != pytest.approx(exact.metric("mCE").points.high - exact.metric("mCE").points.low)
     assert (paired.normalizer_is_exact, exact.normalizer_is_exact) == (False, True)
-    assert "Intervals of CE take the errors of third as exact." in sheets([exact])[0].notes
-    assert not any("as exact" in note for note in sheets([paired])[0].notes)
+    assert "Intervals of CE take the errors of third as exact." in ComparisonReport([exact]).sheets()[0].notes
+    assert not any("as exact" in note for note in ComparisonReport([paired]).sheets()[0].notes)
 
 
 def test_the_reference_is_one_normaliser_whether_it_is_named_or_read_again():
@@ -254,65 +203,3 @@ def test_calibration_has_both_numbers_and_says_why_it_has_no_interval():
 def test_no_two_differences_are_called_the_same():
     found = compare(OLD, NOISY, ALEXNET).differences
     assert len({difference.key for difference in found}) == len(found)
-
-
-def test_more_metrics_are_in_tables_of_their_own_if_wanted():
-    found = compare(OLD, NOISY, ALEXNET)
-    main, ratios, calibration = sheets([found], all_metrics=True)
-    assert main == sheets([found])[0]
-    names = [line.cells[0] for line in ratios.lines]
-    assert names[:3] == ["CE[alexnet,generated,s1-5]", "noise", "  gaussian_noise"]
-    assert "relative_CE[alexnet,generated,s1-5]" in names
-    assert calibration.header == ("%", "old", "new", "change")
-    assert "log_loss[s1-5], nats" in [line.cells[0] for line in calibration.lines]
-    assert any(NO_INTERVAL in note for note in calibration.notes)
-    assert len(sheets([compare(OLD, NOISY, None)], all_metrics=True)) == 2  # without a normaliser there is no CE
-
-
-def test_three_runs_stand_side_by_side_with_marks_where_a_change_is_shown():
-    found = [compare(OLD, NOISY, ALEXNET), compare(OLD, EQUAL, ALEXNET)]
-    (together,) = sheets(found)
-    assert together.header == ("%", "old", "new", "equal")
-    rows = {line.cells[0]: line.cells[1:] for line in together.lines}
-    noise = next(d for d in found[0].group("family") if d.name == "noise")
-    assert rows["noise"][1] == f"{noise.value:.2f} -2.00* ± {noise.points.margin:.2f}"
-    assert "*" not in "".join(cells[2] for cells in rows.values() if len(cells) > 2)
-    assert [line.kind for line in together.lines] == [line.kind for line in sheets(found[:1])[0].lines]
-    assert together.notes[:2] == (verdict_text(found[0]), verdict_text(found[1]))
-    assert sheets(found, pairs=True) == [together, *sheets(found[:1]), *sheets(found[1:])]
-
-
-def test_short_labels_leave_out_what_the_title_says():
-    old, new = (
-        make_measured(ERRORS, name=name, n=500, total=2000, seed=seed) for name, seed in (("a-name", 0), ("b", 1))
-    )
-    (made,) = sheets([compare(old, new, old.accuracies)])
-    assert made.title == "b against a-name · fashion-mnist · 500 of 2000 images · normaliser the reference"
-    assert [line.cells[0] for line in made.lines[:6]] == [
-        "clean_error", "mean_error[c15,s1-5]", "mCE[reference,c15,s1-5]", "relative_mCE[reference,c15,s1-5]",
-        "R_net[reference,c15,s1-5]", "mean_error[s1-5]",
-    ]  # fmt: skip
-
-
-def test_an_unfinished_run_is_told_of_once():
-    errors = {key: value for key, value in ERRORS.items() if key not in (("fog", 5), ("snow", 1))}
-    half = make_measured(errors, name="half", n=2000, seed=1)
-    for made in (
-        sheets([compare(OLD, half, ALEXNET)]),
-        sheets([compare(OLD, half, ALEXNET), compare(OLD, EQUAL, ALEXNET)]),
-    ):
-        told = [note for note in made[0].notes if "half" in note and "lacks" in note and not note.startswith("No ")]
-        (words,) = [note for note in told if "Overall" not in note]
-        assert words == (
-            "half is incomplete: it lacks 2 of 76 cells (snow s1, fog s5). Only cells that both runs have are "
-            "compared; means over a missing one are n/a."
-        )
-
-
-def test_latex_has_minus_signs_and_its_notes_below_the_table():
-    text = export([compare(OLD, NOISY, None)], "latex")
-    assert "$-$2.00 &" in text
-    assert "s1-5" in text
-    caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
-    assert "errs less" not in caption
-    assert text.index(r"\end{tabular}") < text.index("errs less") < text.index(r"\end{table}")

@@ -1,6 +1,7 @@
 import pytest
 
-from ppbench.compare.published import beside_published, export, sheet
+from ppbench.cli.output import Format, written
+from ppbench.compare.published import beside_published
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.metrics.published import CLEAN, MCE, PUBLISHED
 from ppbench.vocabulary import SEVERITIES
@@ -15,7 +16,7 @@ def imagenet_run(**protocol):
 
 
 def row_of(run):
-    return sheet(beside_published([("mine", run)], NAME)).lines[-1].cells
+    return beside_published([("mine", run)], NAME).sheets()[0].lines[-1].cells
 
 
 def test_every_published_figure_has_a_source_and_the_label_it_was_computed_by():
@@ -27,7 +28,7 @@ def test_every_published_figure_has_a_source_and_the_label_it_was_computed_by():
 
 
 def test_a_run_of_the_same_label_stands_in_the_same_column():
-    assert sheet(beside_published([("mine", imagenet_run())], NAME)).header == (
+    assert beside_published([("mine", imagenet_run())], NAME).sheets()[0].header == (
         "model", f"{MCE} %", f"{CLEAN} %", "source",
     )  # fmt: skip
     assert row_of(imagenet_run())[3] == "this run"
@@ -44,7 +45,7 @@ def test_a_run_of_the_same_label_stands_in_the_same_column():
     ],
 )
 def test_a_run_of_another_label_never_stands_in_the_published_column(protocol, word):
-    beside = sheet(beside_published([("mine", imagenet_run(**protocol))], NAME))
+    beside = beside_published([("mine", imagenet_run(**protocol))], NAME).sheets()[0]
     assert beside.lines[-1].cells[1] == "–"
     own = [place for place, name in enumerate(beside.header) if word in name]
     assert own
@@ -64,6 +65,6 @@ def test_an_unknown_name_is_told():
 
 @pytest.mark.parametrize("form", ["json", "csv", "markdown", "latex"])
 def test_formats(form):
-    text = export(beside_published([("mine", imagenet_run())], NAME), form)
+    text = written(beside_published([("mine", imagenet_run())], NAME), Format(form))
     assert "53.6" in text
     assert "mine" in text

@@ -24,7 +24,7 @@ FEW = ["-c", "fog,contrast", "-s", "1-2", "--limit", "37"]
 SCRIPT = """
 import os, socket, sys
 import torch
-import ppbench.cli.main, ppbench.cli.show, ppbench.evaluation.api, ppbench.evaluation.processes, ppbench.report.export
+import ppbench.cli.main, ppbench.cli.show, ppbench.evaluation.api, ppbench.evaluation.processes, ppbench.report.report
 
 torch.set_num_threads(1)
 with socket.socket() as free:

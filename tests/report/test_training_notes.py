@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.report.sheets import sheets, training_notes
+from ppbench.report.report import RunReport
+from ppbench.report.sheets import training_notes
 from ppbench.report.summary import summarise
 from ppbench.run import Run, conversion
 from tests.builders import make_run
@@ -29,13 +30,13 @@ def test_conversions_in_words() -> None:
 
 
 def test_the_table_of_one_run_tells_it() -> None:
-    headline = sheets([summarise(run_of(**CONVERTED, trained_on_corruptions=["fog"]))])[0]
+    headline = RunReport([summarise(run_of(**CONVERTED, trained_on_corruptions=["fog"]))]).sheets()[0]
     assert "Push not rectified (ppbench convert of torchvision:resnet50)." in headline.notes
     assert "Trained on augmentations that overlap with: fog." in headline.notes
-    assert not any("rectified" in note for note in sheets([summarise(run_of())])[0].notes)
+    assert not any("rectified" in note for note in RunReport([summarise(run_of())]).sheets()[0].notes)
 
 
 def test_beside_others_it_is_told_with_the_name() -> None:
     documents = [summarise(run_of("plain")), summarise(run_of("mine", **CONVERTED))]
-    assert f"mine: {WORDS}." in sheets(documents)[0].notes
+    assert f"mine: {WORDS}." in RunReport(documents).sheets()[0].notes
     assert training_notes([CellErrors.from_run(run_of("plain"))] * 2) == []

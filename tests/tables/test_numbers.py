@@ -1,7 +1,8 @@
 import pytest
 
 from ppbench.metrics.intervals import Interval, SequenceInterval, wilson
-from ppbench.tables.numbers import decimals, margin, with_interval
+from ppbench.metrics.metric import Metric
+from ppbench.tables.numbers import decimals, margin, metric_text, reason_notes, signed, with_interval
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,19 @@ def test_numbers_are_rounded_as_on_paper():
     assert decimals(100 * (1 - 0.6125), 1) == "38.8"
     assert decimals(-0.001, 2) == "0.00"
     assert decimals(-0.25, 1) == "-0.2"
+
+
+def test_no_minus_before_zero():
+    assert (signed(-0.01), signed(0.0), signed(-0.06), signed(0.06)) == ("+0.0", "+0.0", "-0.1", "+0.1")
+
+
+def test_what_is_not_known_is_not_available():
+    assert decimals(None, 2) == "n/a"
+    assert metric_text(None) == "n/a"
+    assert metric_text(Metric("mCE", "mCE", 76.7, "%")) == "76.70"
+    assert metric_text(Metric("mCE", "mCE", 76.7, "%", interval=Interval(76.7, 76.32, 77.08))) == "76.70 ± 0.38"
+
+
+def test_each_reason_is_told_once_with_what_it_is_of():
+    reasons = [("mCE", "no normaliser"), ("mean_error", None), ("R_net", "no baseline, …"), ("CE", "no normaliser")]
+    assert reason_notes(reasons) == ["n/a: mCE, CE: no normaliser.", "n/a: R_net: no baseline, …"]

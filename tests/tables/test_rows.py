@@ -1,7 +1,8 @@
 import csv
 import io
 
-from ppbench.tables.rows import csv_of_records, csv_of_rows, rounded
+from ppbench.tables.report import Rows
+from ppbench.tables.rows import csv_of_rows, rounded
 
 
 def test_numbers_lose_the_noise_of_their_last_bits_and_none_stays():
@@ -11,7 +12,8 @@ def test_numbers_lose_the_noise_of_their_last_bits_and_none_stays():
 
 
 def test_records_are_rows_in_the_order_of_the_columns():
-    text = csv_of_records(("b", "a"), [{"a": None, "b": 'x,"y"'}, {"b": "two\nlines", "a": 1.5}])
+    records = [{"a": None, "b": 'x,"y"'}, {"b": "two\nlines", "a": 1.5}]
+    text = csv_of_rows(*Rows.of_records(records, ("b", "a")))
     assert text == csv_of_rows(("b", "a"), [('x,"y"', None), ("two\nlines", 1.5)])
     assert list(csv.reader(io.StringIO(text))) == [["b", "a"], ['x,"y"', ""], [r"two\nlines", "1.5"]]
     assert "\r" not in text

@@ -5,12 +5,18 @@ import re
 
 import pytest
 
+from ppbench.cli.output import Format, written
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.references import ALEXNET
-from ppbench.report.export import CSV_COLUMNS, export
+from ppbench.report.report import CSV_COLUMNS, RunReport
 from ppbench.report.summary import summarise
 from ppbench.vocabulary import C15, C_3D, C_BAR, CLEAN, FAMILIES_3D, FAMILY_OF, SEVERITIES, family_of
 from tests.builders import make_classes, make_errors, make_run
+
+
+def export(runs, form, **options):
+    return written(RunReport(runs, **options), Format(form))
+
 
 RUN = make_run(make_errors(0), name="a_b|c%", n=500, total=2000)
 

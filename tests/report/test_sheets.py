@@ -4,18 +4,27 @@ import re
 import pytest
 from rich.console import Console
 
+from ppbench.cli.output import Format, written
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import MEANINGS
 from ppbench.metrics.intervals import wilson
 from ppbench.metrics.references import ALEXNET
-from ppbench.report.export import as_dict, export
-from ppbench.report.sheets import heading, sheets
+from ppbench.report.report import RunReport, run_dict
+from ppbench.report.sheets import heading
 from ppbench.report.summary import summarise
 from ppbench.run import Stopping
 from ppbench.tables.numbers import with_interval
 from ppbench.tables.terminal import draw
 from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, FAMILIES_3D
 from tests.builders import make_bits, make_classes, make_errors, make_run, write_resnet50
+
+
+def sheets(runs, **options):
+    return RunReport(runs, **options).sheets()
+
+
+def export(runs, form):
+    return written(RunReport(runs), Format(form))
 
 
 def render(*documents, width=100, formulas=False, intervals=False):
@@ -345,7 +354,7 @@ def test_of_what_was_waited_for_the_interval_is_the_one_that_holds_at_every_look
     assert line_of(render(document, width=200), "mean of 15")[-2:] == [f"{value:.2f}", "4.50"]
     assert "Early stopping: half-width 5 after 400 of 2,000 images. The interval of mean_error[c15,s1-5]," in text
     assert "holds at all looks at once (95 %), other intervals for a fixed number of images." in text
-    (found,) = [m for m in as_dict(document)["metrics"] if m["name"] == "mean_error"]
+    (found,) = [m for m in run_dict(document)["metrics"] if m["name"] == "mean_error"]
     assert (found["low"], found["high"]) == pytest.approx((value - 4.5, value + 4.5))
     fixed = summarise(run.model_copy(update={"stopping": None}), bits=bits)
     for one, other in zip(document.metrics, fixed.metrics, strict=True):

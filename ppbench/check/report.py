@@ -1,0 +1,91 @@
+"""The report of a verdict: its table, its JSON and its CSV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ppbench.check.verdict import Outcome, Status, Verdict, describe
+from ppbench.tables.numbers import decimals, ends, percent, signed
+from ppbench.tables.report import Rows
+from ppbench.tables.rows import rounded
+from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What is printed of a verdict."""
+
+    verdict: Verdict
+
+    def sheets(self) -> list[Sheet]:
+        """A line for each rule, and in words below what is not a pass."""
+        verdict = self.verdict
+        header = ("rule", "verdict", "drop", "allowed", f"{percent(verdict.confidence)} interval", "shows")
+        notes = [
+            f"{outcome.rule.name}: {describe(outcome, verdict.confidence)}."
+            for outcome in verdict.outcomes
+            if outcome.status is not Status.PASS or verdict.fails(outcome)
+        ]
+        notes += [f"Warning: {warning}." for warning in verdict.warnings]
+        notes.append(
+            "Drop: points of accuracy lost since the baseline, paired by image; the verdict is read from its interval, "
+            "which holds for all rules at once; shows: the smallest drop that these images show four times of five."
+        )
+        lines = tuple(_line(outcome, fails=verdict.fails(outcome)) for outcome in verdict.outcomes)
+        return [Sheet(verdict.headline, header, lines, (0, 1), tuple(notes))]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict; drops in points."""
+        verdict = self.verdict
+        return {
+            "verdict": "pass" if verdict.passed else "regression",
+            "exit_code": verdict.exit_code,
+            "run": verdict.run,
+            "baseline": verdict.baseline,
+            "n": verdict.n,
+            "confidence": verdict.confidence,
+            "fail_on": str(verdict.strictness.fail_on),
+            "on_powerless": str(verdict.strictness.on_powerless),
+            "rules": [_outcome_dict(outcome) for outcome in verdict.outcomes],
+            "warnings": list(verdict.warnings),
+        }
+
+    def rows(self) -> Rows:
+        """A row for each rule."""
+        records = [_outcome_dict(outcome) for outcome in self.verdict.outcomes]
+        return Rows.of_records(records, list(records[0]))
+
+
+def _line(outcome: Outcome, *, fails: bool) -> Line:
+    drop = outcome.adjusted
+    numbers = (NOT_AVAILABLE, NOT_AVAILABLE) if drop is None else (signed(drop.value, 2), ends(drop, 2))
+    cells = (
+        outcome.rule.name,
+        outcome.label,
+        numbers[0],
+        f"{outcome.rule.max_drop:g}",
+        numbers[1],
+        decimals(outcome.detectable, 2),
+    )
+    return Line(cells, "group" if fails else "plain")
+
+
+def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
+    drop, adjusted = outcome.drop, outcome.adjusted
+    return {
+        "rule": outcome.rule.name,
+        "max_drop": outcome.rule.max_drop,
+        "status": str(outcome.status),
+        "powerless": outcome.is_powerless,
+        "drop": rounded(drop and drop.value),
+        "low": rounded(drop and drop.low),
+        "high": rounded(drop and drop.high),
+        "adjusted_low": rounded(adjusted and adjusted.low),
+        "adjusted_high": rounded(adjusted and adjusted.high),
+        "p": outcome.p,
+        "detectable": rounded(outcome.detectable),
+        "detectable_worse": rounded(outcome.detectable_worse),
+        "images_needed": outcome.images_needed,
+        "reason": outcome.reason,
+    }

@@ -1,0 +1,292 @@
+"""The report of comparisons: their tables, the notes below them, their JSON and their CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ppbench.compare.comparison import Comparison
+from ppbench.compare.difference import Difference
+from ppbench.compare.measured import ComparedRun
+from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
+from ppbench.compare.verdict import verdict_text
+from ppbench.report.sheets import training_notes
+from ppbench.run import expected_cells
+from ppbench.tables.numbers import decimals, ends, p_value, percent, reason_notes, signed
+from ppbench.tables.report import Rows
+from ppbench.tables.rows import low_and_high, rounded
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
+
+CSV_COLUMNS = (
+    "reference_run", "run", "group", "name", "reference", "value", "difference", "low", "high", "confidence", "p",
+    "detectable", "label", "reason", "metric", "unit",
+)  # fmt: skip
+"""Values are in percent and differences in points, or both in nats."""
+
+_BETTER = "Of errors less is better, of R_net more."
+_ADJUSTED = "of families and of corruptions adjusted for their number (Holm)"
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """What is printed of comparisons, each of one model with the same reference. JSON and CSV have all of it."""
+
+    comparisons: Sequence[Comparison]
+    cells: bool = False
+    """Whether tables have single cells too."""
+    all_metrics: bool = False
+    """Whether there are tables of CE and relative CE, and of calibration, by family and corruption."""
+    pairs: bool = False
+    """Whether each pair has tables of its own where there are several."""
+
+    def sheets(self) -> list[Sheet]:
+        """The table of two runs; of more on the same images, one with a column for each run, then each pair's.
+
+        Pairs over other images have other figures of the reference: these have a table each, and none in common.
+        """
+        if len(self.comparisons) == 1:
+            return self._pair_sheets(self.comparisons[0])
+        images = {comparison.reference.run.protocol.ids_sha256 for comparison in self.comparisons}
+        pairs = self.pairs or len(images) > 1
+        of_pairs = [sheet for one in self.comparisons for sheet in self._pair_sheets(one)] if pairs else []
+        return of_pairs if len(images) > 1 else [*self._common_sheets(), *of_pairs]
+
+    def _pair_sheets(self, comparison: Comparison) -> list[Sheet]:
+        names = f"{comparison.other.name} against {comparison.reference.name}"
+        title = " · ".join([names, *_conditions(comparison)])
+        main = main_rows([comparison], cells=self.cells)
+        made = [_pair_sheet(comparison, title, main, _pair_notes(comparison, _differences(main)))]
+        for words, found in self._more_rows([comparison]):
+            notes = _reasons([comparison], _differences(found))
+            made.append(_pair_sheet(comparison, f"{words}: {names}", found, notes))
+        return made
+
+    def _common_sheets(self) -> list[Sheet]:
+        """Several runs side by side: a column for each."""
+        several, first = self.comparisons, self.comparisons[0]
+        names = f"ide by side, {REFERENCE} {first.reference.name}"
+        main = main_rows(several, cells=self.cells)
+        title = " · ".join([f"S{names}", *_conditions(first)])
+        made = [_common_sheet(several, title, main, _common_notes(several, _all_of(several, main)))]
+        for words, found in self._more_rows(several):
+            notes = _reasons(several, _all_of(several, found))
+            made.append(_common_sheet(several, f"{words}: s{names}", found, notes))
+        return made
+
+    def _more_rows(self, comparisons: Sequence[Comparison]) -> list[tuple[str, list[TableRow]]]:
+        """What stands in tables of its own: the words of its title, and its rows."""
+        if not self.all_metrics:
+            return []
+        found = [("CE", ratio_rows(comparisons)), ("Calibration", calibration_rows(comparisons))]
+        return [(words, rows) for words, rows in found if rows]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Values in percent, differences in points; log loss in nats."""
+        return {"comparisons": [_comparison_dict(comparison) for comparison in self.comparisons]}
+
+    def rows(self) -> Rows:
+        """A row for each difference."""
+        records = (
+            {
+                "reference_run": comparison.reference.name,
+                "run": comparison.other.name,
+                "confidence": comparison.confidence,
+                **_difference_dict(difference),
+            }
+            for comparison in self.comparisons
+            for difference in comparison.differences
+        )
+        return Rows.of_records(records, CSV_COLUMNS)
+
+
+def _comparison_dict(comparison: Comparison) -> dict[str, Any]:
+    protocol = comparison.reference.run.protocol
+    return {
+        "reference": comparison.reference.name,
+        "run": comparison.other.name,
+        "dataset": protocol.dataset,
+        "n": protocol.n,
+        "total": protocol.total,
+        "normalizer": comparison.normalizer,
+        "normalizer_is_exact": comparison.normalizer_is_exact,
+        "confidence": comparison.confidence,
+        "allowed": list(comparison.allowed),
+        "remarks": list(comparison.remarks),
+        "same_weights": comparison.same_weights,
+        "verdict": verdict_text(comparison),
+        "differences": [_difference_dict(difference) for difference in comparison.differences],
+    }
+
+
+def _difference_dict(difference: Difference) -> dict[str, Any]:
+    return {
+        "group": difference.group,
+        "name": difference.name,
+        "label": difference.label,
+        "reference": rounded(difference.reference),
+        "value": rounded(difference.value),
+        "difference": rounded(difference.change),
+        **low_and_high(difference.points),
+        "p": difference.p,
+        "detectable": rounded(difference.detectable),
+        "reason": difference.reason,
+        "metric": difference.metric,
+        "unit": difference.unit,
+    }
+
+
+def _conditions(comparison: Comparison) -> list[str]:
+    """What the labels of the table leave out."""
+    errors, protocol = comparison.reference.accuracies, comparison.reference.run.protocol
+    images = errors.images or f"all {protocol.total}"
+    lost = f", {errors.unreadable:,} could not be read" if errors.unreadable else ""
+    normalizer = f"the {REFERENCE}" if comparison.normalizer_is_reference else comparison.normalizer
+    parts = [protocol.dataset, errors.classes, f"{images} images{lost}", f"normaliser {normalizer}"]
+    return [part for part in parts if part]
+
+
+def _pair_sheet(comparison: Comparison, title: str, found: Sequence[TableRow], notes: Sequence[str]) -> Sheet:
+    header = ["%", comparison.reference.name, comparison.other.name, "change"]
+    # Of calibration nothing has an interval: columns of n/a would say no more than the note does.
+    tested = any(difference.points is not None for difference in _differences(found))
+    header += [f"{percent(comparison.confidence)} interval", "p", "shows"] if tested else []
+    lines = [Line((row.name, *_pair_cells(row.difference)[: len(header) - 1]), row.kind) for row in found]
+    return Sheet(title, tuple(header), tuple(lines), notes=tuple(notes))
+
+
+def _pair_cells(difference: Difference | None) -> list[str]:
+    if difference is None:
+        return []
+    digits = _digits(difference)
+    values = [decimals(difference.reference, digits), decimals(difference.value, digits)]
+    if difference.change is None:
+        return [*values, NOT_AVAILABLE, "", "", ""]
+    change = signed(difference.change, digits)
+    if difference.points is None or difference.p is None or difference.detectable is None:
+        return [*values, change, NOT_AVAILABLE, MISSING, MISSING]
+    return [*values, change, ends(difference.points, 2), p_value(difference.p), decimals(difference.detectable, 2)]
+
+
+def _common_sheet(
+    comparisons: Sequence[Comparison], title: str, found: Sequence[TableRow], notes: Sequence[str]
+) -> Sheet:
+    first = comparisons[0].reference.name
+    references = ["" if (d := row.difference) is None else decimals(d.reference, _digits(d)) for row in found]
+    columns = [_column(comparison, found) for comparison in comparisons]
+    lines = [
+        Line((row.name,) if row.difference is None else (row.name, *cells), row.kind)
+        for row, *cells in zip(found, references, *columns, strict=True)
+    ]
+    header = ("%", first, *(comparison.other.name for comparison in comparisons))
+    return Sheet(title, header, tuple(lines), notes=tuple(notes))
+
+
+def _column(comparison: Comparison, found: Sequence[TableRow]) -> list[str]:
+    """``17.55 -1.28* ± 1.05``, the parts below each other where the column is flush right."""
+    known = _by_identity(comparison)
+    parts = [_parts(row.difference, known, comparison.alpha) for row in found]
+    _, change_width, half_width = (max(map(len, texts), default=0) for texts in zip(*parts, strict=True))
+    return [
+        f"{value} {change:>{change_width}} {'±' if half else ' '} {half:>{half_width}}".rstrip() if change else value
+        for value, change, half in parts
+    ]
+
+
+def _parts(wanted: Difference | None, known: dict[object, Difference], alpha: float) -> tuple[str, str, str]:
+    """Value, change with its mark, and half the width of the interval; empty where a run has none."""
+    if wanted is None:
+        return "", "", ""
+    difference = known.get(identity(wanted))
+    if difference is None:
+        return MISSING, "", ""
+    digits = _digits(difference)
+    value = decimals(difference.value, digits)
+    if difference.change is None:
+        return value, "", ""
+    mark = "*" if difference.is_shown(alpha) else " "
+    half = "" if difference.points is None else decimals(difference.points.margin, 2)
+    return value, f"{signed(difference.change, digits)}{mark}", half
+
+
+def _digits(difference: Difference) -> int:
+    """A hundredth of a percent, a thousandth of a nat."""
+    return 2 if difference.unit == "%" else 3
+
+
+def _differences(found: Sequence[TableRow]) -> list[Difference]:
+    return [row.difference for row in found if row.difference is not None]
+
+
+def _by_identity(comparison: Comparison) -> dict[object, Difference]:
+    return {identity(difference): difference for difference in comparison.differences}
+
+
+def _all_of(comparisons: Sequence[Comparison], found: Sequence[TableRow]) -> list[Difference]:
+    """What all of the comparisons have in these rows."""
+    known = [_by_identity(comparison) for comparison in comparisons]
+    wanted = [identity(difference) for difference in _differences(found)]
+    return [own[key] for own in known for key in wanted if key in own]
+
+
+def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str]:
+    """Below the table of one pair; the verdict first: it is what one reads."""
+    columns = (
+        f"Change and interval in points, paired by image, each interval for itself; p: two-sided, {_ADJUSTED}; "
+        f"shows: the smallest change that these images show four times out of five. {_BETTER}"
+    )
+    return [verdict_text(comparison), columns, *_remarks([comparison]), *_reasons([comparison], shown)]
+
+
+def _common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]) -> list[str]:
+    """Below the table of several runs: a verdict for each."""
+    first = comparisons[0]
+    level = f"p < {first.alpha:.3g}, two-sided, {_ADJUSTED}, each run for itself"
+    columns = (
+        f"Beside each value its change from {first.reference.name} ± half the width of the "
+        f"{percent(first.confidence)} interval, in points, paired by image; *: shown to differ ({level}). {_BETTER}"
+    )
+    return [*map(verdict_text, comparisons), columns, *_remarks(comparisons), *_reasons(comparisons, shown)]
+
+
+def _remarks(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """What differs on purpose, what is taken as exact, and which runs are not finished; each once."""
+    first = comparisons[0]
+    if any(comparison.normalizer_is_exact for comparison in comparisons):
+        yield f"Intervals of CE take the errors of {first.normalizer} as exact."
+    yield from dict.fromkeys(note for comparison in comparisons for note in comparison.rough)
+    remarks = [remark for comparison in comparisons for remark in comparison.remarks]
+    yield from (f"Note: {remark}." for remark in dict.fromkeys(remarks))
+    allowed = [words for comparison in comparisons for words in comparison.allowed]
+    if allowed:
+        yield f"Allowed to differ: {'; '.join(dict.fromkeys(allowed))}."
+    runs = {measured.name: measured for c in comparisons for measured in (c.reference, c.other)}
+    yield from training_notes([replace(measured.accuracies, source=name) for name, measured in runs.items()])
+    absent = [words for measured in runs.values() if (words := _incomplete(measured))]
+    if absent:
+        yield f"{' '.join(absent)} Only cells that both runs have are compared; means over a missing one are n/a."
+
+
+def _incomplete(measured: ComparedRun) -> str | None:
+    """``half is incomplete: it lacks 3 of 76 cells (fog s5, …).``; None of a complete run."""
+    if not measured.accuracies.interrupted:
+        return None
+    protocol = measured.run.protocol
+    wanted = expected_cells(protocol.corruptions, protocol.severities)
+    present = {cell.key for cell in measured.run.cells}
+    missing = [
+        f"{name} s{severity}" if severity else name for name, severity in wanted if (name, severity) not in present
+    ]
+    if not missing:
+        return None
+    named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+    return f"{measured.name} is incomplete: it lacks {len(missing)} of {len(wanted)} cells ({named})."
+
+
+def _reasons(comparisons: Sequence[Comparison], shown: Sequence[Difference]) -> list[str]:
+    """Why rows have no difference or no interval."""
+    runs = {m.accuracies.source for c in comparisons for m in (c.reference, c.other) if _incomplete(m)}
+    # A note on incomplete runs has said what they lack.
+    said = tuple(f"{name} lacks " for name in runs)
+    absent = [d for d in shown if d.group != "cell" and not str(d.reason).startswith(said)]
+    return reason_notes((difference.metric, difference.reason) for difference in absent)

@@ -1,0 +1,111 @@
+"""Reading what is reported: runs, CSVs, and the models that errors are divided by or compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ppbench.errors import DataError
+from ppbench.lookup import unknown_name
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.intervals import quantile
+from ppbench.metrics.references import ALEXNET, Normalizer
+from ppbench.report.summary import RunSummary, summarise
+from ppbench.run import Run, read_bits, read_run
+
+if TYPE_CHECKING:
+    # `ppbench show` of a CSV answers sooner without numpy.
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def load_summary(path: Path, normalizer: str | None, baseline: str | None, confidence: float) -> RunSummary:
+    """Read a run file or a CSV, and compute all that is reported of it.
+
+    Args:
+        path: The file.
+        normalizer: As `load_normalizer` takes it; None for the customary one.
+        baseline: The file of the model that R_net compares with, if there is one.
+        confidence: Of the intervals.
+
+    Raises:
+        UsageError: If a value is not allowed.
+        DataError: If a file is missing or damaged.
+    """
+    quantile(confidence)  # refuses what is none before files are read
+    results = load_results(path)
+    bits, no_bits = _load_bits(path, results)
+    reference = load_cell_errors(Path(baseline)) if baseline else None
+    divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
+    return summarise(results, divisor, reference, bits=bits, confidence=confidence, no_bits=no_bits)
+
+
+def load_results(path: Path) -> Run | CellErrors:
+    """Read a run file, or a CSV as bare errors; which it is, its ending says, else its first character.
+
+    Raises:
+        DataError: If the file cannot be read, or is neither.
+    """
+    return read_run(path) if _is_json(path) else CellErrors.from_csv(path)
+
+
+def load_cell_errors(path: Path) -> CellErrors:
+    """The errors of a run file, with its correctness bits if they are beside it, or of a CSV.
+
+    Raises:
+        DataError: If the file cannot be read, or is neither.
+    """
+    results = load_results(path)
+    return results if isinstance(results, CellErrors) else CellErrors.from_run(results, _load_bits(path, results)[0])
+
+
+def load_normalizer(value: str) -> Normalizer | None:
+    """The denominators that ``--normalizer`` names, in any case of letters; None for ``none``.
+
+    Raises:
+        UsageError: If it is neither a known name nor looks like a file.
+        DataError: If it looks like a file and there is none, or it cannot be read.
+    """
+    known = {"alexnet": ALEXNET, "none": None}
+    if value.lower() in known:
+        return known[value.lower()]
+    path = Path(value)
+    if not path.exists():
+        if path.suffix or "/" in value or "\\" in value:
+            raise DataError(f"there is no file {value}", "--normalizer takes alexnet, none, a run file or a CSV.")
+        raise unknown_name("normaliser", value, [*known, "a run file", "a CSV"], "ppbench show --help")
+    return load_cell_errors(path)
+
+
+def customary_normalizer(results: Run | CellErrors, baseline: CellErrors | None) -> Normalizer | None:
+    """The denominators where the user names none: AlexNet for ImageNet's sets and for a CSV, else the baseline."""
+    of_imagenet = results.protocol.normalizer == "alexnet" if isinstance(results, Run) else True
+    return ALEXNET if of_imagenet else baseline
+
+
+def _load_bits(
+    path: Path, results: Run | CellErrors
+) -> tuple[dict[tuple[str, int], NDArray[np.bool_]] | None, str | None]:
+    """The correctness bits of what was read from ``path``, or why there are none: no failure, only no intervals."""
+    if not isinstance(results, Run):
+        return None, f"{path.name} is a CSV, which has no correctness bits"
+    if not results.cells or results.protocol.n < 2:
+        return None, "there are no two images"
+    if results.bits is None:
+        return None, f"{path.name} was written without correctness bits"
+    try:
+        return read_bits(path, results), None
+    except DataError as error:
+        return None, error.message
+
+
+def _is_json(path: Path) -> bool:
+    if path.suffix.lower() in (".json", ".csv"):
+        return path.suffix.lower() == ".json"
+    if not path.is_file():  # a pipe can be read once
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    except OSError:
+        return False  # the reader of CSVs says why

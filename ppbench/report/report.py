@@ -1,0 +1,168 @@
+"""The report of one run, or of several side by side: its tables, its JSON and its CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ppbench.metrics.corruption_error import FORMULAS
+from ppbench.metrics.intervals import Interval
+from ppbench.metrics.metric import Metric
+from ppbench.report.sheets import comparison_sheet, formula_sheet, run_sheets
+from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
+from ppbench.run import Protocol
+from ppbench.tables.report import Rows
+from ppbench.tables.rows import low_and_high, rounded
+from ppbench.tables.sheet import Sheet
+from ppbench.vocabulary import CLEAN, family_of
+
+CSV_COLUMNS = (
+    "metric", "family", "corruption", "severity", "value", "unit", "label", "reason", "low", "high", "confidence",
+)  # fmt: skip
+"""Of family, corruption and severity those are empty that the value is a mean over; docs/metrics.md explains."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What is printed of runs."""
+
+    runs: Sequence[RunSummary]
+    """One, or several that stand side by side."""
+    formulas: bool = False
+    """Whether to add the definitions of the metrics, for which CSV has no place."""
+    intervals: bool = False
+    """Whether the tables of one run give every figure its interval; JSON and CSV always do."""
+
+    def sheets(self) -> list[Sheet]:
+        """The tables of one run, or the one that sets several side by side."""
+        several = len(self.runs) > 1
+        tables = [comparison_sheet(self.runs)] if several else run_sheets(self.runs[0], intervals=self.intervals)
+        return [*tables, formula_sheet()] if self.formulas else tables
+
+    def as_dict(self) -> dict[str, Any]:
+        """One run as `run_dict` has it; several as ``{"runs": [object, …]}``."""
+        objects = [{**run_dict(run), **({"formulas": FORMULAS} if self.formulas else {})} for run in self.runs]
+        return objects[0] if len(objects) == 1 else {"runs": objects}
+
+    def rows(self) -> Rows:
+        """One tidy table of metrics and accuracies; with several runs a first column has their names."""
+        if len(self.runs) == 1:
+            return Rows(CSV_COLUMNS, _tidy_rows(self.runs[0]))
+        rows = ((run.accuracies.source, *row) for run in self.runs for row in _tidy_rows(run))
+        return Rows(("run", *CSV_COLUMNS), rows)
+
+
+def run_dict(summary: RunSummary) -> dict[str, Any]:
+    """One run; accuracies are fractions, errors are in percent."""
+    errors, protocol, worst = summary.accuracies, summary.accuracies.protocol, summary.worst_cell
+    return {
+        "source": errors.source,
+        "dataset": protocol.dataset if protocol else None,
+        "images": protocol and _images(protocol),
+        "classes": protocol and protocol.classes and protocol.classes.model_dump(),
+        "precision": protocol and protocol.precision,
+        "interrupted": errors.interrupted,
+        "normalizer": summary.normalizer,
+        "baseline": summary.baseline,
+        "confidence": summary.confidence,
+        "stopping": summary.stopping and summary.stopping.model_dump(),
+        "metrics": [_metric_dict(metric) for metric in summary.metrics],
+        "corruptions": [
+            {"corruption": row.name, "family": family_of(row.name), **_row_dict(row, "CE")}
+            for row in summary.corruptions
+        ],
+        "families": [
+            {"family": row.name, "corruptions": list(row.corruptions), **_row_dict(row, "mCE")}
+            for row in summary.families
+        ],
+        "severities": [
+            {"severity": severity, **_bare_numbers({"mean_error": metric})}
+            for severity, metric in summary.severities.items()
+        ],
+        "worst_cell": worst and {**worst._asdict(), "accuracy": rounded(worst.accuracy)},
+        "calibration": [_metric_dict(metric) for metric in summary.calibration] or None,
+    }
+
+
+def _images(protocol: Protocol) -> dict[str, Any]:
+    """What the images are, with the ids of those that could not be read, if there are any."""
+    facts = {key: getattr(protocol, key) for key in ("n", "total", "source", "recipe", "engine")}
+    return facts if protocol.unreadable is None else {**facts, "unreadable": list(protocol.unreadable)}
+
+
+def _metric_dict(metric: Metric) -> dict[str, Any]:
+    content = {"name": metric.name, "label": metric.label, "value": rounded(metric.value), "unit": metric.unit}
+    if metric.reason is not None:
+        return {**content, "reason": metric.reason}
+    return {**content, **low_and_high(metric.interval)} if metric.interval else content
+
+
+def _row_dict(row: SummaryRow, ce: str) -> dict[str, Any]:
+    metrics = {"mean_error": row.mean_error, ce: row.ce, f"relative_{ce}": row.relative_ce}
+    accuracies = {str(severity): rounded(value) for severity, value in row.accuracies.items()}
+    return {"severities": accuracies, **_bare_numbers(metrics, row)}
+
+
+def _bare_numbers(metrics: Mapping[str, Metric], row: SummaryRow | None = None) -> dict[str, Any]:
+    """Metrics as bare numbers, with ``reasons`` for each null and ``intervals`` for each number that has one.
+
+    In these two, ``s3`` stands for the accuracy at severity 3 of the row.
+    """
+    errors = {f"s{severity}": metric for severity, metric in row.errors.items()} if row else {}
+    reasons = {key: m.reason for key, m in {**errors, **metrics}.items() if m.reason is not None}
+    found = {f"s{s}": interval for s, interval in row.accuracy_intervals.items()} if row else {}
+    found |= {key: metric.interval for key, metric in metrics.items()}
+    intervals = {key: low_and_high(interval) for key, interval in found.items() if interval}
+    numbers = {key: rounded(metric.value) for key, metric in metrics.items()}
+    return {**numbers, "reasons": reasons, "intervals": intervals}
+
+
+def _tidy_rows(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
+    """Rows of `CSV_COLUMNS`."""
+    for row in _rows_without_confidence(summary):
+        yield *row, summary.confidence if row[-1] is not None else None
+
+
+def _rows_without_confidence(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
+    """From means over much to single cells."""
+    for metric in (*summary.metrics, *summary.calibration):
+        yield _tidy_row(metric)
+    for severity, metric in summary.severities.items():
+        yield _tidy_row(metric, severity=severity)
+    for row in summary.families:
+        for metric in (row.mean_error, row.ce, row.relative_ce):
+            yield _tidy_row(metric, row.name)
+        for severity, metric in row.errors.items():
+            yield _tidy_row(metric, row.name, severity=severity)
+    for row in summary.corruptions:
+        for metric in (row.mean_error, row.ce, row.relative_ce):
+            yield _tidy_row(metric, family_of(row.name), row.name)
+    yield from _accuracy_rows(summary)
+
+
+def _tidy_row(metric: Metric, family: str = "", corruption: str = "", severity: int | str = "") -> tuple[Any, ...]:
+    value, reason, ends = rounded(metric.value), metric.reason or "", low_and_high(metric.interval).values()
+    return metric.name, family, corruption, severity, value, metric.unit, metric.label, reason, *ends
+
+
+def _accuracy_rows(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
+    """The worst cell, then every cell."""
+
+    def row(
+        name: str, corruption: str, severity: int, accuracy: float | None, reason: str, interval: Interval | None
+    ) -> tuple[Any, ...]:
+        family = "" if corruption == CLEAN else family_of(corruption)
+        ends = low_and_high(interval).values()
+        return name, family, corruption, severity, rounded(accuracy), "fraction", name, reason, *ends
+
+    worst = summary.worst_cell
+    if worst is not None:
+        # The worst of many is lower than it will be the next time: no interval is right about it.
+        yield row("worst_cell", worst.corruption, worst.severity, worst.accuracy, "", None)
+    if summary.accuracies.clean is not None:
+        yield row("accuracy", CLEAN, 0, 1 - summary.accuracies.clean, "", accuracy_interval(summary.metrics[0]))
+    for of in summary.corruptions:
+        intervals = of.accuracy_intervals
+        for severity, accuracy in of.accuracies.items():
+            yield row("accuracy", of.name, severity, accuracy, of.errors[severity].reason or "", intervals[severity])

@@ -1,0 +1,102 @@
+import csv
+import io
+import json
+
+from ppbench.cli.output import Format, written
+from ppbench.compare.calibration import NO_INTERVAL
+from ppbench.compare.comparison import compare
+from ppbench.compare.report import ComparisonReport
+from ppbench.compare.verdict import verdict_text
+from ppbench.metrics.references import ALEXNET
+from tests.builders import make_errors
+from tests.compare.runs import make_measured, shifted
+
+ERRORS = make_errors(0)
+OLD = make_measured(ERRORS, name="old", n=2000)
+NOISY = make_measured(shifted(ERRORS, "noise", -2.0), name="new", seed=1, n=2000, weights="1")
+EQUAL = make_measured(ERRORS, name="equal", seed=2, n=2000, weights="2")
+
+
+def sheets(comparisons, **options):
+    return ComparisonReport(comparisons, **options).sheets()
+
+
+def export(comparisons, form, **options):
+    return written(ComparisonReport(comparisons, **options), Format(form))
+
+
+def test_the_formats_say_the_same():
+    found = [compare(OLD, NOISY, None), compare(OLD, EQUAL, None)]
+    content = json.loads(export(found, "json"))["comparisons"]
+    rows = list(csv.DictReader(io.StringIO(export(found, "csv"))))
+    assert len(rows) == sum(len(c["differences"]) for c in content)
+    assert [float(r["value"]) for r in rows if r["value"]] == [
+        d["value"] for c in content for d in c["differences"] if d["value"] is not None
+    ]
+    assert content[0]["verdict"] == verdict_text(found[0])
+    for pairs, tables in ((False, 1), (True, 3)):
+        assert export(found, "latex", pairs=pairs).count(r"\toprule") == tables
+        assert export(found, "markdown", pairs=pairs).count("### ") == tables
+    assert len(export(found, "markdown", cells=True)) > 2 * len(export(found, "markdown"))
+
+
+def test_more_metrics_are_in_tables_of_their_own_if_wanted():
+    found = compare(OLD, NOISY, ALEXNET)
+    main, ratios, calibration = sheets([found], all_metrics=True)
+    assert main == sheets([found])[0]
+    names = [line.cells[0] for line in ratios.lines]
+    assert names[:3] == ["CE[alexnet,generated,s1-5]", "noise", "  gaussian_noise"]
+    assert "relative_CE[alexnet,generated,s1-5]" in names
+    assert calibration.header == ("%", "old", "new", "change")
+    assert "log_loss[s1-5], nats" in [line.cells[0] for line in calibration.lines]
+    assert any(NO_INTERVAL in note for note in calibration.notes)
+    assert len(sheets([compare(OLD, NOISY, None)], all_metrics=True)) == 2  # without a normaliser there is no CE
+
+
+def test_three_runs_stand_side_by_side_with_marks_where_a_change_is_shown():
+    found = [compare(OLD, NOISY, ALEXNET), compare(OLD, EQUAL, ALEXNET)]
+    (together,) = sheets(found)
+    assert together.header == ("%", "old", "new", "equal")
+    rows = {line.cells[0]: line.cells[1:] for line in together.lines}
+    noise = next(d for d in found[0].group("family") if d.name == "noise")
+    assert rows["noise"][1] == f"{noise.value:.2f} -2.00* ± {noise.points.margin:.2f}"
+    assert "*" not in "".join(cells[2] for cells in rows.values() if len(cells) > 2)
+    assert [line.kind for line in together.lines] == [line.kind for line in sheets(found[:1])[0].lines]
+    assert together.notes[:2] == (verdict_text(found[0]), verdict_text(found[1]))
+    assert sheets(found, pairs=True) == [together, *sheets(found[:1]), *sheets(found[1:])]
+
+
+def test_short_labels_leave_out_what_the_title_says():
+    old, new = (
+        make_measured(ERRORS, name=name, n=500, total=2000, seed=seed) for name, seed in (("a-name", 0), ("b", 1))
+    )
+    (made,) = sheets([compare(old, new, old.accuracies)])
+    assert made.title == "b against a-name · fashion-mnist · 500 of 2000 images · normaliser the reference"
+    assert [line.cells[0] for line in made.lines[:6]] == [
+        "clean_error", "mean_error[c15,s1-5]", "mCE[reference,c15,s1-5]", "relative_mCE[reference,c15,s1-5]",
+        "R_net[reference,c15,s1-5]", "mean_error[s1-5]",
+    ]  # fmt: skip
+
+
+def test_an_unfinished_run_is_told_of_once():
+    errors = {key: value for key, value in ERRORS.items() if key not in (("fog", 5), ("snow", 1))}
+    half = make_measured(errors, name="half", n=2000, seed=1)
+    for made in (
+        sheets([compare(OLD, half, ALEXNET)]),
+        sheets([compare(OLD, half, ALEXNET), compare(OLD, EQUAL, ALEXNET)]),
+    ):
+        told = [note for note in made[0].notes if "half" in note and "lacks" in note and not note.startswith("No ")]
+        (words,) = [note for note in told if "Overall" not in note]
+        assert words == (
+            "half is incomplete: it lacks 2 of 76 cells (snow s1, fog s5). Only cells that both runs have are "
+            "compared; means over a missing one are n/a."
+        )
+
+
+def test_latex_has_minus_signs_and_its_notes_below_the_table():
+    text = export([compare(OLD, NOISY, None)], "latex")
+    assert "$-$2.00 &" in text
+    assert "s1-5" in text
+    caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
+    assert "errs less" not in caption
+    assert text.index(r"\end{tabular}") < text.index("errs less") < text.index(r"\end{table}")
