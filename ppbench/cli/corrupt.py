@@ -15,7 +15,7 @@ from ppbench.tables.escapes import for_terminal
 
 if TYPE_CHECKING:
     from ppbench.copies.estimate import Estimate
-    from ppbench.copies.job import Job, Report
+    from ppbench.copies.job import CopyReport, Job
 
 _COMPUTING = "Computing"
 _NAMED = 20
@@ -199,7 +199,7 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[1]} x {size[0]}"
 
 
-def _run(job: Job, scratch: Path) -> Report:
+def _run(job: Job, scratch: Path) -> CopyReport:
     """Run the job under a display; after Ctrl-C say how to go on."""
     done = 0
 
@@ -236,13 +236,13 @@ def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
     output.text("\n".join(f"{name:<8}{value}" for name, value in rows))
 
 
-def _failed_images(report: Report) -> int:
+def _failed_images(report: CopyReport) -> int:
     """An array that failed as a whole is all its images."""
     whole = any(failure.source.endswith(".npy") for failure in report.failures)
     return report.images if whole else len({failure.source for failure in report.failures})
 
 
-def _print_report(report: Report, as_json: bool) -> None:
+def _print_report(report: CopyReport, as_json: bool) -> None:
     failed = _failed_images(report)
     if as_json:
         facts = {
@@ -270,7 +270,7 @@ def _print_report(report: Report, as_json: bool) -> None:
     output.text("\n".join(f"{name:<8}{value}" for name, value in rows if value))
 
 
-def _failed(report: Report) -> DataError:
+def _failed(report: CopyReport) -> DataError:
     """The error that names what could not be made, equal reasons of a source together."""
     lines = _failure_lines(report)
     more = [f"and {len(lines) - _NAMED:,} more, in {report.dest / 'manifest.json'}"] if len(lines) > _NAMED else []
@@ -281,7 +281,7 @@ def _failed(report: Report) -> DataError:
     )
 
 
-def _failure_lines(report: Report) -> list[str]:
+def _failure_lines(report: CopyReport) -> list[str]:
     cells: dict[tuple[str, str, str], list[str]] = {}
     for source, cell, reason, hint in report.failures:
         cells.setdefault((source, reason, hint), []).extend([cell] if cell else [])

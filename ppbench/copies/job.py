@@ -57,7 +57,7 @@ class Request:
 
 
 @dataclass
-class Report:
+class CopyReport:
     """What a job did."""
 
     dest: Path
@@ -123,7 +123,7 @@ class Job:
         known = self.records.cells
         return {cell: new if cell_key(cell) in known else len(self.source) for cell in self.cells}
 
-    def run(self, scratch: Path, advance: Callable[[int], None] = lambda images: None) -> Report:
+    def run(self, scratch: Path, advance: Callable[[int], None] = lambda images: None) -> CopyReport:
         """Make all that is missing.
 
         Args:
@@ -133,7 +133,7 @@ class Job:
         Raises:
             DataError: If the folder cannot be written, or the disk is full.
         """
-        report = Report(self.dest, len(self.source), len(self.cells), self.settings.recipe)
+        report = CopyReport(self.dest, len(self.source), len(self.cells), self.settings.recipe)
         report.longer = self.longer
         report.left_out = dict(self.source.left_out) if isinstance(self.source, ImageFiles) else {}
         self.records.begin(self.header(), [cell_key(cell) for cell in self.cells])
@@ -404,7 +404,7 @@ def corrupt_folder(
     batch_size: int | None = None,
     overwrite: bool = False,
     advance: Callable[[int], None] = lambda images: None,
-) -> Report:
+) -> CopyReport:
     """Corrupt a folder of images, an image or an array: ``dest/<corruption>/<severity>/<same relative path>``.
 
     Files appear whole or not at all. Called again after an interruption, it goes on where it was and ends with the
@@ -431,7 +431,7 @@ def corrupt_folder(
         advance: Told how many more images are done.
 
     Returns:
-        What was written, and what could not be made (`Report.failures`): a broken image does not stop the others.
+        What was written, and what could not be made (`CopyReport.failures`): a broken image does not stop the others.
 
     Raises:
         UsageError: If a value is not allowed, or ``dest`` was made with other settings.
