@@ -19,13 +19,14 @@ from ppbench.copies.corruptor import Corruptor
 from ppbench.copies.records import Failure, Record, cannot_write
 from ppbench.copies.worker import Done, Work, cell_key, file_name, has_size
 from ppbench.corruptions.types import Pixels
+from ppbench.data.cifar import CIFAR_ROW, rows_to_images
+from ppbench.data.npy import map_array
 from ppbench.errors import DataError, UsageError
 from ppbench.parsing import parse_json
 from ppbench.pool import ordered_map
 from ppbench.vocabulary import Cell
 
 CHUNKS = "chunks"
-_CIFAR_ROW = 3 * 32 * 32
 _CHANNELS = (1, 3, 4)
 
 
@@ -50,7 +51,7 @@ class Layout(NamedTuple):
     def images(self, part: NDArray[Any]) -> Pixels:
         """Some of the array's images as ``(n, H, W, C)``."""
         if self.is_cifar:
-            return np.ascontiguousarray(part.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+            return rows_to_images(part)
         return np.ascontiguousarray(part.reshape(-1, self.height, self.width, self.channels))
 
     def part(self, images: Pixels) -> Pixels:
@@ -66,7 +67,7 @@ def find_layout(path: Path) -> Layout:
     Raises:
         DataError: If it cannot be read, is not uint8, or has another shape.
     """
-    array = read_array(path)
+    array = map_array(path)
     if array.dtype != np.uint8:
         raise DataError(
             f"{path} holds {array.dtype}; images are uint8, 0 to 255",
@@ -85,7 +86,7 @@ def find_layout(path: Path) -> Layout:
 
 
 def _layout(shape: tuple[int, ...]) -> Layout | None:
-    if len(shape) == 2 and shape[1] == _CIFAR_ROW:
+    if len(shape) == 2 and shape[1] == CIFAR_ROW:
         return Layout(shape, True, shape[0], 32, 32, 3)
     if len(shape) == 2:
         return Layout(shape, False, 1, *shape, 1)
@@ -94,19 +95,6 @@ def _layout(shape: tuple[int, ...]) -> Layout | None:
     if len(shape) == 3:
         return Layout(shape, False, *shape, 1)
     return Layout(shape, False, *shape) if len(shape) == 4 and shape[3] in _CHANNELS else None
-
-
-def read_array(path: Path) -> NDArray[Any]:
-    """Map a ``.npy`` file into memory.
-
-    Raises:
-        DataError: If it is damaged, or holds Python objects.
-    """
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"cannot read the array {path}: {reason}", "Write it with `np.save`.") from error
 
 
 class ArrayWork(NamedTuple):
@@ -182,7 +170,7 @@ def start_array_worker(array: ArrayWork) -> Callable[[tuple[int, int]], Chunk]:
 
 def _do(array: ArrayWork, corruptor: Corruptor, start: int, stop: int) -> Chunk:
     layout, failed = array.layout, {}
-    whole = read_array(array.path)
+    whole = map_array(array.path)
     images = layout.images(whole if layout.number == 1 else whole[start:stop])
     make = corruptor.load(images)
     ids = [str(place) for place in range(start, stop)]

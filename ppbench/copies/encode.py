@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ppbench.data.generated import JPEG_QUALITY
 from ppbench.errors import DataError
-
-JPEG_QUALITY = 85
-"""As ImageNet-C has it (make_imagenet_c.py saves with quality=85, optimize=True)."""
 
 
 class ImageFormat(StrEnum):

@@ -21,7 +21,7 @@ from ppbench.copies.settings import LARGEST_SCALE, Scale, Settings, check_same, 
 from ppbench.copies.sources import ImageArray, ImageFiles, Source, open_source
 from ppbench.copies.worker import Done, Task, Work, cell_key, file_name, start_worker
 from ppbench.corruptions.backends import BACKENDS
-from ppbench.data.opener import endings
+from ppbench.data.image_file import endings
 from ppbench.data.walk import MANIFEST, SCRATCH, ending
 from ppbench.errors import UsageError
 from ppbench.pool import ordered_map, usable_cores

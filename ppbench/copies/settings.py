@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from PIL import features
 
-from ppbench.copies.encode import JPEG_QUALITY, ImageFormat
+from ppbench.copies.encode import ImageFormat
+from ppbench.data.generated import JPEG_QUALITY
 from ppbench.errors import UsageError
 from ppbench.versions import __version__
 

@@ -12,10 +12,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.copies.arrays import Layout, find_layout, read_array
+from ppbench.copies.arrays import Layout, find_layout
 from ppbench.copies.encode import ImageFormat
 from ppbench.data.decode import decode_whole, image_size
-from ppbench.data.opener import HEIF_ENDINGS, HEIF_HINT, endings, read_regular
+from ppbench.data.image_file import HEIF_ENDINGS, HEIF_HINT, endings, read_regular
+from ppbench.data.npy import map_array
 from ppbench.data.walk import LeftOut, describe_left_out, ending, find_images
 from ppbench.errors import DataError, UsageError
 
@@ -72,7 +73,7 @@ class ImageArray:
 
     def samples(self, count: int, size: int | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Some images, with their ids."""
-        array = read_array(self.path)
+        array = map_array(self.path)
         for place in spread(range(self.layout.number), count):
             yield "0.npy", self.layout.images(array if self.layout.number == 1 else array[place : place + 1])[0]
 

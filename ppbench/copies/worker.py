@@ -18,7 +18,7 @@ from ppbench.copies.encode import check_fits, encode
 from ppbench.copies.records import Failure, Record, cannot_write
 from ppbench.copies.settings import Settings
 from ppbench.data.decode import decode_whole
-from ppbench.data.opener import read_regular
+from ppbench.data.image_file import read_regular
 from ppbench.errors import DataError, UsageError
 from ppbench.vocabulary import Cell
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ppbench.data.fashion_mnist import CLASS_NAMES, read_fashion_mnist
 from ppbench.data.source import Loaded
-from ppbench.data.stamps import Stamps
+from ppbench.data.stamps import FileStamps
 
 EMBEDDED_FILE = "fashion-mnist-2k.npz"
 
@@ -50,7 +50,7 @@ class ArrayImages:
         """None is read from a file any more."""
         return 0.0
 
-    def stamps(self, rows: NDArray[np.int64]) -> Stamps:
+    def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
         """Of the pixels at ``rows``, for they are what is used whatever becomes of the file."""
         digests = (hashlib.sha256(self.images[row].tobytes()).digest()[:8] for row in rows)
         return np.frombuffer(b"".join(digests), np.uint64)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.generated import CleanImages
-from ppbench.data.source import Broken, Loaded, Source
-from ppbench.data.stamps import Stamps
+from ppbench.data.source import Loaded, Source
+from ppbench.data.stamps import FileStamps
 from ppbench.errors import DataError
 from ppbench.vocabulary import CLEAN, Cell
 
@@ -68,7 +68,7 @@ class WithClean(Source):
             return content
         return hashlib.sha256(f"{content} {self._clean.fingerprint()}".encode()).hexdigest()
 
-    def stamps(self, cell: Cell) -> Stamps:
+    def stamps(self, cell: Cell) -> FileStamps:
         """``(N,)``: a number per image of a cell that changes when its file does."""
         return self._clean.stamps(self._rows[self.rows]) if cell[0] == CLEAN else self._corrupted.stamps(cell)
 
@@ -84,8 +84,7 @@ class WithClean(Source):
         """The images at ``places`` in one cell."""
         if corruption != CLEAN:
             return self._corrupted.load(corruption, severity, places)
-        pixels, broken = self._clean.load(self._rows[self.rows[places]])
-        return Loaded(pixels, tuple(Broken(int(places[place]), reason, hint) for place, reason, hint in broken))
+        return self._clean.load(self._rows[self.rows[places]]).at(places)
 
 
 def _rows_of(corrupted: Source, clean: CleanImages, where: Path) -> NDArray[np.int64]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.folder import file_size
-from ppbench.data.opener import endings, read_regular
-from ppbench.data.stamps import Stamps, stamps_of
+from ppbench.data.image_file import endings, read_regular
+from ppbench.data.stamps import FileStamps, stamps_of
 from ppbench.data.walk import ending, is_folder
 from ppbench.errors import DataError
 
@@ -55,7 +55,7 @@ class CellFiles(ABC):
         """``(n,)`` bytes; -1 where there is no such file."""
 
     @abstractmethod
-    def stamps(self, names: Sequence[str]) -> Stamps:
+    def stamps(self, names: Sequence[str]) -> FileStamps:
         """``(n,)``: a number per image that changes when its file does."""
 
 
@@ -101,7 +101,7 @@ class FolderCell(CellFiles):
         """``(n,)`` bytes; -1 where there is no such file."""
         return np.array([file_size(self.folder / name) for name in names], np.int64)
 
-    def stamps(self, names: Sequence[str]) -> Stamps:
+    def stamps(self, names: Sequence[str]) -> FileStamps:
         """``(n,)``: a number per image that changes when its file does."""
         return stamps_of(self.folder / name for name in names)
 

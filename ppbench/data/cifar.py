@@ -16,10 +16,15 @@ from ppbench.data.npy import array_file
 from ppbench.errors import DataError
 from ppbench.pickles import Bulk, Constructor, load_pickle
 
-_PIXELS = 3 * 32 * 32
-"""Bytes of an image: the red plane, the green, the blue."""
+CIFAR_ROW = 3 * 32 * 32
+"""Bytes of an image in the authors' files: the red plane, the green, the blue."""
 
 _DOWNLOAD = "Download it again: https://www.cs.toronto.edu/~kriz/cifar.html"
+
+
+def rows_to_images(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``(N, 3072)``, planes one after another -> ``(N, 32, 32, 3)``."""
+    return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
 class CifarFile(NamedTuple):
@@ -113,17 +118,17 @@ def _read_binary(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8]
     """Records of one label (of CIFAR-100 two, the fine one last) and the pixels."""
     before = 2 if num_classes == 100 else 1
     content = np.frombuffer(path.read_bytes(), np.uint8)
-    if len(content) == 0 or len(content) % (before + _PIXELS):
+    if len(content) == 0 or len(content) % (before + CIFAR_ROW):
         raise DataError(f"{path} is damaged: {len(content):,} bytes are not whole images", _DOWNLOAD)
-    records = content.reshape(-1, before + _PIXELS)
-    return _from_planes(records[:, before:]), records[:, before - 1].astype(np.int64)
+    records = content.reshape(-1, before + CIFAR_ROW)
+    return rows_to_images(records[:, before:]), records[:, before - 1].astype(np.int64)
 
 
 def _read_pickle(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     data, labels = _unpickle(path, "fine_labels" if num_classes == 100 else "labels")
-    if data.dtype != np.uint8 or data.shape != (len(labels), _PIXELS) or labels.dtype.kind not in "iu":
+    if data.dtype != np.uint8 or data.shape != (len(labels), CIFAR_ROW) or labels.dtype.kind not in "iu":
         raise DataError(f"{path} is no CIFAR file (images and labels do not fit each other)", _DOWNLOAD)
-    return _from_planes(data), labels.astype(np.int64)
+    return rows_to_images(data), labels.astype(np.int64)
 
 
 def _read_arrays(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -135,11 +140,6 @@ def _read_arrays(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8]
             "Expected images (N, S, S, 3) or (N, S, S, 1) of uint8 and N integers.",
         )
     return images, labels.astype(np.int64)
-
-
-def _from_planes(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``(N, 3072)``, planes one after another -> ``(N, 32, 32, 3)``."""
-    return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
 class _Array:

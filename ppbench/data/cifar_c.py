@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ppbench.data.arrays import ids_of_test_set
 from ppbench.data.npy import ArrayFile
-from ppbench.data.source import Kind, Loaded, Source
-from ppbench.data.stamps import Stamps, stamp_of
+from ppbench.data.source import Loaded, Source, SourceKind
+from ppbench.data.stamps import FileStamps, stamp_of
 from ppbench.errors import DataError
 from ppbench.vocabulary import SEVERITIES, Cell, in_order
 
@@ -34,7 +34,7 @@ class PublishedArrays(Source):
         DataError: If the labels, or the first array, are not like that.
     """
 
-    kind: Kind = "published"
+    kind: SourceKind = "published"
     engine = "published"
     has_clean = False
     image_major = False
@@ -74,7 +74,7 @@ class PublishedArrays(Source):
         """Bytes read from disk for an image."""
         return float(self.size * self.size * self.channels)
 
-    def stamps(self, cell: Cell) -> Stamps:
+    def stamps(self, cell: Cell) -> FileStamps:
         """``(N,)``: a number per image of a cell that changes when its file does."""
         return np.full(len(self.ids), stamp_of(self._arrays[cell[0]].path), np.uint64)
 

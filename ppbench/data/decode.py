@@ -15,7 +15,7 @@ from PIL import Image
 
 from ppbench.data.cut import Cut, centre_crop, cut_image, resize_shorter
 from ppbench.data.exif import orientation, to_srgb, upright
-from ppbench.data.opener import open_image, too_large
+from ppbench.data.image_file import open_image, too_large
 from ppbench.errors import DataError
 
 _MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}

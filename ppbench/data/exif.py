@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ppbench.data.opener import open_image
+from ppbench.data.image_file import open_image
 from ppbench.errors import DataError
 
 _ORIENTATION = 0x0112

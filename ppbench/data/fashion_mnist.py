@@ -15,7 +15,7 @@ CLASS_NAMES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 
-MEAN, STD = (0.2860,), (0.3530,)
+FASHION_MEAN, FASHION_STD = (0.2860,), (0.3530,)
 """Of the 60,000 training images, values in [0, 1]."""
 
 _HOW_TO_GET = (

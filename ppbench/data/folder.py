@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ppbench.data.cut import Cut, describe_cut
 from ppbench.data.decode import decode_rgb
 from ppbench.data.exif import look_at_photographs
-from ppbench.data.opener import endings
+from ppbench.data.image_file import endings
 from ppbench.data.source import Broken, Loaded
-from ppbench.data.stamps import Stamps, stamps_of
+from ppbench.data.stamps import FileStamps, stamps_of
 from ppbench.data.walk import (
     NO_UTF8,
     OUTPUT,
@@ -41,7 +41,7 @@ _PEEKED = 100
 EXIF_APPLIED = "EXIF orientation and colour profile applied, "
 
 
-class Listing(NamedTuple):
+class LabelledFiles(NamedTuple):
     """Labelled image files."""
 
     class_names: tuple[str, ...]
@@ -70,7 +70,7 @@ class FolderImages:
     is_slow = True
     channels: Literal[1, 3] = 3
 
-    def __init__(self, root: Path, cut: Cut, listing: Listing | None = None, *, exif: bool = False) -> None:
+    def __init__(self, root: Path, cut: Cut, listing: LabelledFiles | None = None, *, exif: bool = False) -> None:
         self.root, self.size, self.cut = root, cut.size, EXIF_APPLIED * exif + describe_cut(cut)
         self._cut, self._exif = cut, exif
         self.class_names, self.ids, self._files, self.labels, self.notes = listing or list_classes(root)
@@ -86,7 +86,7 @@ class FolderImages:
         """Of a file."""
         return float(np.mean(self._sizes()))
 
-    def stamps(self, rows: NDArray[np.int64]) -> Stamps:
+    def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
         """Of the files of the images at ``rows``."""
         return stamps_of(self.root / self._files[row] for row in rows)
 
@@ -105,7 +105,7 @@ class FolderImages:
         return np.array([file_size(self.root / name) for name in self._files], np.int64)
 
 
-def list_classes(root: Path) -> Listing:
+def list_classes(root: Path) -> LabelledFiles:
     """The images at any depth below ``root/<class>``, by class and path.
 
     Raises:
@@ -132,7 +132,7 @@ def list_classes(root: Path) -> Listing:
     counts = [len(of_class) for of_class in names]
     labels = np.repeat(np.arange(len(names)), counts)
     empty = [name for name, count in zip(class_names, counts, strict=True) if not count]
-    return Listing(tuple(class_names), ids, ids, labels.astype(np.int64), _notes(root, left_out, empty))
+    return LabelledFiles(tuple(class_names), ids, ids, labels.astype(np.int64), _notes(root, left_out, empty))
 
 
 def _notes(root: Path, left_out: LeftOut, empty: list[str]) -> tuple[str, ...]:

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.corruptions.backends import BACKENDS
-from ppbench.data.source import Broken, Kind, Loaded, Source
-from ppbench.data.stamps import Stamps
+from ppbench.data.source import Loaded, Source, SourceKind
+from ppbench.data.stamps import FileStamps
 from ppbench.vocabulary import C19, CLEAN, Cell
 
-SMALL = 16
+SMALLEST_PX = 16
 """Side in pixels from which on all corruptions work."""
 
 JPEG_QUALITY = 85
-"""Of the files of ImageNet-C and Tiny-ImageNet-C."""
+"""Of the files of ImageNet-C and Tiny-ImageNet-C (make_imagenet_c.py saves with quality=85, optimize=True)."""
 
 
 class CleanImages(Protocol):
@@ -40,7 +40,7 @@ class CleanImages(Protocol):
         """Bytes read from disk for an image."""
         ...
 
-    def stamps(self, rows: NDArray[np.int64]) -> Stamps:
+    def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
         """``(n,)``: a number per image that changes when its file does."""
         ...
 
@@ -72,7 +72,7 @@ class GeneratedImages(Source):
     ) -> None:  # fmt: skip
         maker = BACKENDS.get(backend)
         self.dataset, self.seed, self.backend = dataset, seed, maker.name
-        self.kind: Kind = "generated-jpeg85" if jpeg else "generated"
+        self.kind: SourceKind = "generated-jpeg85" if jpeg else "generated"
         self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
         self.channels, self.size, self.cut, self.notes = clean.channels, clean.size, clean.cut, clean.notes
         # The package takes so long that its images are made in the worker processes, each cell by itself.
@@ -80,7 +80,7 @@ class GeneratedImages(Source):
         self.is_slow = clean.is_slow or not self.image_major
         self._clean, self._fingerprint = clean, clean.fingerprint()
         self._last: tuple[bytes, Loaded] | None = None
-        self._stamps: Stamps | None = None
+        self._stamps: FileStamps | None = None
         self._set(clean.ids, clean.labels, clean.class_names)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class GeneratedImages(Source):
         """Bytes read from disk for an image."""
         return self._clean.mean_bytes()
 
-    def stamps(self, cell: Cell) -> Stamps:
+    def stamps(self, cell: Cell) -> FileStamps:
         """``(N,)``: a number per image that changes when its file does, the same for all cells."""
         if self._stamps is None:
             self._stamps = self._clean.stamps(self.rows)
@@ -103,7 +103,7 @@ class GeneratedImages(Source):
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Make one blank image where a corruption cannot work at every size, which only glass_blur cannot."""
         blank = np.zeros((1, self.size, self.size, self.channels), np.uint8)
-        for severity in severities if "glass_blur" in corruptions and self.size < SMALL else ():
+        for severity in severities if "glass_blur" in corruptions and self.size < SMALLEST_PX else ():
             BACKENDS.get(self.backend).corrupt(blank, "glass_blur", severity, self.recipe, self.seed, [""])
 
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
@@ -138,9 +138,7 @@ class GeneratedImages(Source):
         key = places.tobytes()
         if self._last is not None and self._last[0] == key:
             return self._last[1]
-        pixels, broken = self._clean.load(self.rows[places])
-        told = tuple(Broken(int(places[place]), reason, hint) for place, reason, hint in broken)
-        loaded = Loaded(pixels, told)
+        loaded = self._clean.load(self.rows[places]).at(places)
         self._last = None if self.image_major else (key, loaded)
         return loaded
 

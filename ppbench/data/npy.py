@@ -77,6 +77,19 @@ def _header_once(file: ArrayFile) -> Header:
     return file.header()
 
 
+def map_array(path: Path) -> NDArray[Any]:
+    """Map a ``.npy`` file of one's own, of any type and order, into memory.
+
+    Raises:
+        DataError: If it is damaged, or holds Python objects.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"cannot read the array {path}: {reason}", "Write it with `np.save`.") from error
+
+
 def array_file(path: Path) -> ArrayFile:
     """The .npy file at ``path``."""
     return ArrayFile(path, str(path), 0, path.stat().st_size)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ppbench.data.cells import CellFiles
 from ppbench.data.cut import AsIs, describe_cut
 from ppbench.data.decode import decode_rgb, image_size
-from ppbench.data.source import Broken, Geometry, Kind, Loaded, Source
-from ppbench.data.stamps import Stamps
+from ppbench.data.source import Broken, Geometry, Loaded, Source, SourceKind
+from ppbench.data.stamps import FileStamps
 from ppbench.data.walk import is_utf8
 from ppbench.errors import DataError
 from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN, Cell, in_order
@@ -54,7 +54,7 @@ class PublishedImages(Source):
         DataError: If there are no images that can be read.
     """
 
-    kind: Kind = "published"
+    kind: SourceKind = "published"
     engine = "published"
     has_clean = False
     image_major = False
@@ -101,7 +101,7 @@ class PublishedImages(Source):
         """Bytes read from disk for an image."""
         return self._mean_bytes
 
-    def stamps(self, cell: Cell) -> Stamps:
+    def stamps(self, cell: Cell) -> FileStamps:
         """``(N,)``: a number per image of a cell that changes when its file, or its archive, does."""
         return self._cell(*cell).stamps(self.ids)
 

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from ppbench.errors import UsageError
 from ppbench.vocabulary import Cell, CropMode
 
-"""Images ``(N, H, W, C)``, C = 1 (grey) or 3 (RGB)."""
-
-Kind = Literal["published", "generated-jpeg85", "generated"]
+SourceKind = Literal["published", "generated-jpeg85", "generated"]
 
 
 class WantsImages(Protocol):
@@ -74,14 +72,19 @@ class Loaded(NamedTuple):
     """Images of one cell; a broken one is black."""
 
     pixels: NDArray[np.uint8]
+    """``(n, H, W, C)``, C = 1 (grey) or 3 (RGB)."""
     broken: tuple[Broken, ...] = ()
+
+    def at(self, places: NDArray[np.int64]) -> Loaded:
+        """The same images, with broken ones told by their ``places`` in a source instead of those in ``pixels``."""
+        return Loaded(self.pixels, tuple(one._replace(place=int(places[one.place])) for one in self.broken))
 
 
 class Source(ABC):
     """Labelled images, clean and corrupted. Sources are pickled to worker processes, so they hold no open files."""
 
     dataset: str
-    kind: Kind
+    kind: SourceKind
     recipe: str
     engine: str
     corruptions: tuple[str, ...]
@@ -152,8 +155,9 @@ class Source(ABC):
     def stamps(self, cell: Cell) -> NDArray[np.uint64]:
         """``(N,)``, one per image in use: a number that changes when the file it comes from in this cell is changed.
 
-        Made of size and modification time (`stamp`) of the image's file, or of the archive or array it is in. What was
-        computed from an image may be used again as long as it is the same, on the same machine.
+        It is made of size and modification time of the image's file, or of the archive or array it is in (see
+        `ppbench.data.stamps`). What was computed from an image may be used again, on the same machine, as long as the
+        number is the same.
         """
 
     @abstractmethod
@@ -181,11 +185,6 @@ class Source(ABC):
             The same kind as ``images``.
         """
         raise NotImplementedError(f"{type(self).__name__} reads its cells one by one")
-
-
-def stamp(size: int, mtime_ns: int) -> int:
-    """Of a file, below 2^64: changes with its size and with the time it was last written."""
-    return int.from_bytes(hashlib.blake2b(f"{size} {mtime_ns}".encode(), digest_size=8).digest(), "little")
 
 
 def ids_hash(ids: Sequence[str]) -> str:

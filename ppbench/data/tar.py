@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ppbench.data.cells import CellFiles, Names, is_image, is_number
 from ppbench.data.npy import ArrayFile
-from ppbench.data.stamps import Stamps, stamp_of
+from ppbench.data.stamps import FileStamps, stamp_of
 from ppbench.errors import DataError
 
 _BLOCK = 512
@@ -74,7 +74,7 @@ class TarCell(CellFiles):
         places = [self._names.places.get(name, -1) for name in names]
         return np.array([self._sizes[place] if place >= 0 else -1 for place in places], np.int64)
 
-    def stamps(self, names: Sequence[str]) -> Stamps:
+    def stamps(self, names: Sequence[str]) -> FileStamps:
         """``(n,)``: the archive's."""
         return np.full(len(names), stamp_of(self._tar), np.uint64)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from ppbench.data.cells import is_image, visible
-from ppbench.data.folder import Listing, list_classes
+from ppbench.data.folder import LabelledFiles, list_classes
 from ppbench.errors import DataError
 
 ANNOTATIONS = "val_annotations.txt"
 
 
-def list_tiny_imagenet(root: Path) -> Listing:
+def list_tiny_imagenet(root: Path) -> LabelledFiles:
     """Images with the ids ``<class>/<file>``, however they lie: by an annotation file, or in class folders.
 
     Args:
@@ -28,7 +28,7 @@ def list_tiny_imagenet(root: Path) -> Listing:
     return listing._replace(ids=[name.replace("/images/", "/", 1) for name in listing.files])
 
 
-def _list_annotated(root: Path) -> Listing:
+def _list_annotated(root: Path) -> LabelledFiles:
     """Lines of file, class, and a box that is not needed, separated by tabs."""
     try:
         lines = [line.split("\t") for line in (root / ANNOTATIONS).read_text(encoding="utf-8").splitlines()]
@@ -45,7 +45,7 @@ def _list_annotated(root: Path) -> Listing:
     files.sort(key=lambda name: (class_of[name], name))
     class_names = sorted(set(class_of.values()))
     number = {name: place for place, name in enumerate(class_names)}
-    return Listing(
+    return LabelledFiles(
         tuple(class_names),
         [f"{class_of[name]}/{name}" for name in files],
         [f"images/{name}" for name in files],

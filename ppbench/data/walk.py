@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ppbench.data.opener import HEIF_ENDINGS, HEIF_HINT, endings, has_heif
+from ppbench.data.image_file import HEIF_ENDINGS, HEIF_HINT, endings, has_heif
 
 LeftOut = Counter[str]
 """How many files and folders of each kind were not taken: kinds are endings (``.gif``) and the words below."""
@@ -44,7 +44,7 @@ SCRATCH = ".ppbench"
 """In a folder that it is writing: a folder of files that are not whole yet."""
 
 
-class Found(NamedTuple):
+class FoundImages(NamedTuple):
     """What lies below a folder."""
 
     names: list[str]
@@ -53,7 +53,7 @@ class Found(NamedTuple):
     """What is no image that can be read; hidden files and folders are not counted."""
 
 
-def find_images(root: Path, skip: Path | None = None, *, any_name: bool = False) -> Found:
+def find_images(root: Path, skip: Path | None = None, *, any_name: bool = False) -> FoundImages:
     """All image files below ``root``, at any depth.
 
     Hidden files and folders (such as macOS's ``._x.png``) are left out, and folders that ``ppbench corrupt`` wrote.
@@ -77,7 +77,7 @@ def find_images(root: Path, skip: Path | None = None, *, any_name: bool = False)
             names.append(name)
         else:
             left_out[kind] += 1
-    return Found(sorted(names, key=lambda name: name.split("/")), left_out)
+    return FoundImages(sorted(names, key=lambda name: name.split("/")), left_out)
 
 
 def describe_left_out(left_out: LeftOut) -> str:

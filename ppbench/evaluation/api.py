@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import nn
 
-from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions, open_source
+from ppbench.data.catalog import DATASETS, EMBEDDED, default_corruptions
 from ppbench.data.cut import describe_cut
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.devices import check_precision, choose_device, describe_device
 from ppbench.errors import DataError, PpbenchError, UsageError

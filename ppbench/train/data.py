@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ppbench.data import fashion_mnist
 from ppbench.data.cifar import cifar_images, find_cifar, read_cifar_training
-from ppbench.data.folder import Listing, class_folders, list_classes
+from ppbench.data.folder import LabelledFiles, class_folders, list_classes
 from ppbench.data.source import renumbered, stratified_order, stratified_subset
 from ppbench.data.walk import find_images
 from ppbench.errors import DataError, UsageError
@@ -97,7 +97,9 @@ def _fashion_mnist(folder: Path, recipe: TrainRecipe) -> TrainingData:
         MemoryImages(torch.from_numpy(images.copy()).permute(0, 3, 1, 2), labels)
         for images, labels in (fashion_mnist.read_fashion_mnist(folder, split) for split in ("train", "test"))
     )
-    return TrainingData(train, test, fashion_mnist.CLASS_NAMES, 1, fashion_mnist.MEAN, fashion_mnist.STD)
+    return TrainingData(
+        train, test, fashion_mnist.CLASS_NAMES, 1, fashion_mnist.FASHION_MEAN, fashion_mnist.FASHION_STD
+    )
 
 
 def _cifar(folder: Path, recipe: TrainRecipe, num_classes: int) -> TrainingData:
@@ -169,7 +171,7 @@ def _labelled(folder: Path) -> tuple[FileImages, tuple[str, ...], tuple[str, ...
             f"the images in {folder} have no labels: they do not lie in class folders",
             f"{_LAYOUT}\nOf ImageNet's validation images, valprep.sh of soumith/imagenetloader.torch makes folders.",
         )
-    listing: Listing = list_classes(folder)
+    listing: LabelledFiles = list_classes(folder)
     counts = np.bincount(listing.labels, minlength=len(names))
     if not counts.all():
         raise DataError(f"the class folder {folder / names[int(counts.argmin())]} has no images", "Remove or fill it.")

@@ -19,7 +19,8 @@ from ppbench.cli.main import app
 from ppbench.compare.comparison import compare
 from ppbench.compare.measured import ComparedRun
 from ppbench.compare.pairing import pair
-from ppbench.data.catalog import EMBEDDED, open_source
+from ppbench.data.catalog import EMBEDDED
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.run import Stopping, image_keys, read_bits, read_image_keys, read_run, write_run

@@ -22,8 +22,8 @@ from ppbench.copies import worker
 from ppbench.copies.encode import encode
 from ppbench.copies.job import Request, corrupt_folder, default_dest, opened
 from ppbench.copies.records import Records
-from ppbench.data.catalog import open_source
 from ppbench.data.decode import decode_rgb, decode_whole
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry
 from ppbench.data.walk import OUTPUT
 from ppbench.errors import DataError, UsageError

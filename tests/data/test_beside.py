@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppbench.data.catalog import open_source
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, UsageError
 from tests.trees import photographs, write_cifar_binary, write_cifar_c, write_imagenet_c

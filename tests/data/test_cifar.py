@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ppbench.data.catalog import open_source
 from ppbench.data.cifar import cifar_images, find_cifar
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError
 from tests.trees import pack, photographs, write_cifar_binary, write_cifar_c

@@ -13,7 +13,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from ppbench.data.cut import AsIs
 from ppbench.data.decode import decode_rgb
 from ppbench.data.folder import FolderImages
-from ppbench.data.opener import ENDINGS
+from ppbench.data.image_file import IMAGE_ENDINGS
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 from tests.trees import photographs, write_class_folders
@@ -45,7 +45,7 @@ def test_more_than_8_bits_are_refused_not_clipped(tmp_path: Path) -> None:
 
 
 def test_the_endings_are_those_of_torchvisions_image_folder() -> None:
-    assert set(IMG_EXTENSIONS) == ENDINGS
+    assert set(IMG_EXTENSIONS) == IMAGE_ENDINGS
 
 
 def test_hidden_files_are_no_images(tmp_path: Path) -> None:

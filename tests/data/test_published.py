@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppbench.data.catalog import open_source
 from ppbench.data.layout import TreeFound, look
+from ppbench.data.opening import open_source
 from ppbench.data.published import PublishedImages
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, UsageError

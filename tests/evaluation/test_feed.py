@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from ppbench.data.catalog import EMBEDDED, open_source
+from ppbench.data.catalog import EMBEDDED
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Loaded, Source
 from ppbench.errors import DataError
 from ppbench.evaluation.feed import stream

@@ -14,7 +14,8 @@ from PIL import Image
 
 import ppbench
 from ppbench.corruptions.backends import ENGINE
-from ppbench.data.catalog import EMBEDDED, open_source
+from ppbench.data.catalog import EMBEDDED
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source, ids_hash
 from ppbench.errors import DataError
 from ppbench.evaluation import loop

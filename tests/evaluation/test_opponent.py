@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from ppbench.data.catalog import open_source
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, NotComparableError
 from ppbench.evaluation.loop import Settings

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ppbench.data.catalog import EMBEDDED, open_source
+from ppbench.data.catalog import EMBEDDED
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError
 from ppbench.evaluation.inference import Network

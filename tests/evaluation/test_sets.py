@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppbench.data.catalog import default_corruptions, open_source
+from ppbench.data.catalog import default_corruptions
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry
 from ppbench.evaluation.loop import Settings
 from tests.evaluation.models import measured, tiny_subject

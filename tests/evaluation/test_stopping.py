@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
-from ppbench.data.catalog import EMBEDDED, open_source
+from ppbench.data.catalog import EMBEDDED
+from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
 from ppbench.errors import UsageError
 from ppbench.evaluation import loop

@@ -24,7 +24,7 @@ from ppbench.files import open_regular
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "GIF")
 """What is read, in Pillow's names, whatever a file is called. JPEG opens the MPO files of phones too."""
 
-ENDINGS = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
+IMAGE_ENDINGS = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
 """What an image file's name ends with, in small letters: the endings of torchvision's ImageFolder."""
 
 HEIF_ENDINGS = frozenset({".heic", ".heif", ".avif"})
@@ -43,7 +43,7 @@ def has_heif() -> bool:
 
 def endings() -> frozenset[str]:
     """What the names of the image files that can be read end with, in small letters."""
-    return ENDINGS | HEIF_ENDINGS if has_heif() else ENDINGS
+    return IMAGE_ENDINGS | HEIF_ENDINGS if has_heif() else IMAGE_ENDINGS
 
 
 @cache

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
 
-from ppbench.data import opener
+from ppbench.data import image_file
 from ppbench.data.decode import decode_rgb, open_rgb
-from ppbench.data.opener import FORMATS, open_image
+from ppbench.data.image_file import FORMATS, open_image
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 from tests.trees import photographs
@@ -40,7 +40,7 @@ def test_image_files_are_opened_in_one_place_and_formats_are_named_everywhere() 
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Image.open", "PIL.Image.open"):
                 assert "formats" in {keyword.arg for keyword in node.keywords}, path
                 found.append(path.relative_to(ROOT).as_posix())
-    assert sorted(found) == ["data/opener.py", "inspection/style.py"]  # the latter opens what it has just drawn
+    assert sorted(found) == ["data/image_file.py", "inspection/style.py"]  # the latter opens what it has just drawn
     assert set(FORMATS) == {"JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "GIF"}
 
 
@@ -127,8 +127,8 @@ def test_what_a_file_is_instead_is_said(head: bytes, message: str, monkeypatch: 
 
 
 def without_heif(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opener, "has_heif", lambda: False)
-    monkeypatch.setattr(opener, "formats", lambda: FORMATS)
+    monkeypatch.setattr(image_file, "has_heif", lambda: False)
+    monkeypatch.setattr(image_file, "formats", lambda: FORMATS)
 
 
 def test_avif_is_opened_with_the_extra_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,14 +136,14 @@ def test_avif_is_opened_with_the_extra_only(monkeypatch: pytest.MonkeyPatch) -> 
     without_heif(monkeypatch)
     with pytest.raises(DataError, match="it is AVIF"):
         open_rgb(io.BytesIO(data), "a.avif")
-    monkeypatch.setattr(opener, "formats", lambda: (*FORMATS, "AVIF"))
+    monkeypatch.setattr(image_file, "formats", lambda: (*FORMATS, "AVIF"))
     assert open_rgb(io.BytesIO(data), "a.avif").size == (40, 40)
 
 
 def test_heic_is_read_with_the_extra() -> None:
     pytest.importorskip("pillow_heif")
-    assert {"HEIF", "AVIF"} <= set(opener.formats())
-    assert opener.endings() >= opener.HEIF_ENDINGS
+    assert {"HEIF", "AVIF"} <= set(image_file.formats())
+    assert image_file.endings() >= image_file.HEIF_ENDINGS
     image = open_rgb(io.BytesIO(content("HEIF", quality=90)), "a.heic")
     assert np.abs(np.asarray(image, float) - np.asarray(PHOTO, float)).mean() < 4
 
@@ -158,7 +158,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -
     else:
         path.symlink_to(kind)
     code = (
-        "import sys; from pathlib import Path; from ppbench.data.opener import open_image, read_regular\n"
+        "import sys; from pathlib import Path; from ppbench.data.image_file import open_image, read_regular\n"
         "from ppbench.errors import DataError\n"
         "for read in (lambda: open_image(Path(sys.argv[1])).__enter__(), lambda: read_regular(Path(sys.argv[1]))):\n"
         "    try: read()\n"

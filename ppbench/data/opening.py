@@ -1,0 +1,229 @@
+"""Opening a dataset for evaluation: the images that its name and what lies in its folder tell of. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ppbench.data.arrays import ArrayImages, embedded_images, fashion_mnist_images
+from ppbench.data.beside import WithClean
+from ppbench.data.catalog import DATASETS, EMBEDDED, Dataset
+from ppbench.data.cifar import cifar_images
+from ppbench.data.cifar_c import PublishedArrays
+from ppbench.data.cut import AsIs, CentralPart, Cut
+from ppbench.data.folder import FolderImages
+from ppbench.data.generated import CleanImages, GeneratedImages
+from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, Found, TreeFound, look
+from ppbench.data.npy import array_file
+from ppbench.data.published import PublishedImages
+from ppbench.data.source import Geometry, Source, stratified_subset
+from ppbench.data.tiny_imagenet import list_tiny_imagenet
+from ppbench.errors import DataError, UsageError
+
+_PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "imagefolder": "unknown"}
+"""Recipes of published sets that are not called like their dataset."""
+
+
+def open_source(
+    name: str, folder: Path | None, geometry: Geometry, *, recipe: str | None = None, seed: int = 0,
+    limit: int | None = None, backend: str = "ppbench", jpeg: bool = True, classes: Sequence[str] | None = None,
+    exif: bool = False, clean: Path | None = None,
+) -> Source:  # fmt: skip
+    """Open a dataset for evaluation.
+
+    Args:
+        name: One of `DATASETS`.
+        folder: Where it lies (``--data``): a folder or a tar; not used by the embedded set. Whether it is a published
+            corrupted set or clean images is seen by looking at it.
+        geometry: How the model wants images cut, for ``imagefolder``; other datasets have a way of their own.
+        recipe: Recipe for making corrupted images; None: the one that suits their size.
+        seed: Key of corruptions and of the subset.
+        limit: Number of images, stratified by class; None for all.
+        backend: What makes corrupted images: "ppbench" or "imagecorruptions".
+        jpeg: Whether images that are made go through JPEG, where the dataset's published ones did.
+        classes: Names of the classes to use; None for all.
+        exif: Whether EXIF orientation and colour profiles of clean images in files are applied.
+        clean: Where the clean images of a published set are that has none: what ``folder`` may be for clean images,
+            or an array ``(N, S, S, 3)`` in an .npy file, in the order of the set.
+
+    Raises:
+        UsageError: For an unknown name, recipe, backend or class, a limit below 1, or a recipe for images that are
+            made already.
+        DataError: If the folder is not given, is missing, or does not hold the dataset.
+    """
+    dataset = DATASETS.get(name)
+    if not dataset.how_to_get and folder is not None:
+        raise UsageError(f"--dataset {name} takes no --data", "For your images: `--dataset imagefolder --data DIR`.")
+    if dataset.how_to_get and folder is None:
+        raise DataError(f"--dataset {name} needs its images", f"images: {dataset.how_to_get}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
+    found = None if folder is None or name == "fashion-mnist" else look(folder)
+    source: Source
+    if exif and not isinstance(found, FolderFound):
+        raise UsageError(
+            "--exif is for clean images in files",
+            "Images of published sets and of arrays have no such data: leave it out.",
+        )
+    if isinstance(found, TreeFound | ArraysFound):
+        if backend != "ppbench" or not jpeg:
+            option = f"--backend {backend}" if backend != "ppbench" else "--no-jpeg"
+            raise UsageError(
+                f"{option} makes images, and those in {found.root} are made already", f"Leave {option} out."
+            )
+        source = _open_published(dataset, found, recipe, geometry)
+        if clean is not None:
+            source = _with_clean(dataset, source, clean, geometry)
+    elif clean is not None:
+        raise UsageError("--clean is for published corrupted sets", "Those of --data are clean already: leave it out.")
+    else:
+        images = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif)
+        source = GeneratedImages(name, images, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
+    if classes is not None:
+        source.keep_classes(classes)
+    if limit is not None:
+        source.limit(stratified_subset(source.ids, source.labels, limit, seed))
+    return source
+
+
+def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: str | None, geometry: Geometry) -> Source:
+    made_by = _PUBLISHED_RECIPES.get(dataset.name, dataset.name)
+    if recipe not in (None, made_by):
+        raise UsageError(
+            f"--recipe {recipe} makes images, and those in {found.root} are made already",
+            "Leave it out; or give clean images with `--data DIR`.",
+        )
+    source: Source
+    if isinstance(found, ArraysFound):
+        _check_form(dataset, found, "arrays", "cifar10-c or cifar100-c")
+        classes = dataset.num_classes
+        source = PublishedArrays(found.root, dataset.name, found.arrays, found.labels, made_by, classes)
+        _check_labels(dataset, source, found)
+        return source
+    _check_form(dataset, found, "files", "imagenet-c")
+    own = geometry if dataset.form == "any" else None
+    source = PublishedImages(found.root, dataset.name, found.cells, made_by, dataset.num_classes, own)
+    _check_is(dataset, source, found)
+    return source
+
+
+def _with_clean(dataset: Dataset, source: Source, place: Path, geometry: Geometry) -> Source:
+    """The set with the clean images of ``place`` beside it."""
+    if source.has_clean:
+        raise UsageError("--clean is for sets without clean images", "This one has a folder of them: leave it out.")
+    if place.suffix == ".npy" and place.is_file():
+        pixels = array_file(place).take()
+        square = pixels.ndim == 4 and pixels.shape[1] == pixels.shape[2] and pixels.shape[3] in (1, 3)
+        if not square or pixels.dtype != np.uint8 or len(pixels) != len(source.ids):
+            raise DataError(
+                f"{place} has the shape {pixels.shape} of {pixels.dtype}",
+                f"Expected the {len(source.ids):,} clean images in the order of the set, uint8.",
+            )
+        return WithClean(source, ArrayImages(pixels, source.labels, source.ids, source.class_names), place)
+    found = look(place)
+    if isinstance(found, TreeFound | ArraysFound):
+        raise DataError(f"{place} holds a corrupted set, not clean images", "Give `--clean` the folder of those.")
+    recipe = "imagenet-c-299" if source.size == 299 else None
+    known = dataset if dataset.clean else replace(dataset, clean=True)
+    return WithClean(source, _open_clean(known, place, found, geometry, recipe, exif=False), place)
+
+
+def _check_form(dataset: Dataset, found: Found, form: Literal["files", "arrays"], others: str) -> None:
+    if dataset.form in ("any", form):
+        return
+    what = "arrays, as CIFAR-10-C and CIFAR-100-C have" if form == "arrays" else "folders of images"
+    raise DataError(f"{found.root} holds {what}; {dataset.name} is made of others", f"Take `--dataset {others}`.")
+
+
+def _check_labels(dataset: Dataset, source: Source, found: Found) -> None:
+    """CIFAR-10-C and CIFAR-100-C differ in their labels alone."""
+    classes, highest = dataset.num_classes, int(source.labels.max())
+    if classes is not None and (highest >= classes or (classes == 100 and highest < 10)):
+        other = "cifar10-c" if highest < 10 else "cifar100-c"
+        raise DataError(
+            f"{found.root} has labels from 0 to {highest}, {dataset.name} from 0 to {classes - 1}",
+            f"Take `--dataset {other}`.",
+        )
+
+
+def _check_is(dataset: Dataset, source: Source, found: Found) -> None:
+    """Raise `DataError` if files look like another dataset's: by their corruptions, or by classes and size."""
+    if dataset.form == "any":
+        return
+    names = set(source.corruptions)
+    for other in map(DATASETS.get, DATASETS):
+        if other.form != "files" or names.isdisjoint(other.has):
+            continue
+        by_name = names.isdisjoint(dataset.has)
+        by_size = _has_shape(other, source) and not _has_shape(dataset, source)
+        if by_name or by_size:
+            raise DataError(
+                f"{found.root} holds {', '.join(source.corruptions[:3])}, … of {source.num_classes} classes at "
+                f"{source.size} px: not {dataset.name}, it looks like {other.name}",
+                f"Take `--dataset {other.name}`.",
+            )
+    if dataset.name == "tiny-imagenet-c" and source.num_classes == 1000:
+        raise DataError(
+            f"{found.root} has 1000 classes, tiny-imagenet-c has 200: the frost of its first archive "
+            "(zenodo.org/records/2536630) is wrong (hendrycks/robustness#60)",
+            "Take the mended archive, https://zenodo.org/records/8206060; or `--dataset imagenet-c` if it is that.",
+        )
+
+
+def _has_shape(dataset: Dataset, source: Source) -> bool:
+    return source.num_classes == dataset.num_classes and source.size in dataset.sides
+
+
+def _open_clean(
+    dataset: Dataset, folder: Path, found: Found | None, geometry: Geometry, recipe: str | None, exif: bool
+) -> CleanImages:
+    if found is None:
+        return embedded_images() if dataset.name == EMBEDDED else fashion_mnist_images(folder)
+    if not dataset.clean:
+        raise DataError(
+            f"{found.root} holds clean images, and {dataset.name} cannot be made on the fly",
+            f"Get it as published: {dataset.how_to_get}",
+        )
+    if isinstance(found, CifarFound):
+        return _open_cifar(dataset, found)
+    assert isinstance(found, FolderFound)
+    return _open_folder(dataset, found, _cut(dataset, geometry, recipe), exif)
+
+
+def _open_cifar(dataset: Dataset, found: CifarFound) -> CleanImages:
+    fitting = [file for file in found.files if file.num_classes in (None, dataset.num_classes)]
+    if dataset.form == "files" or not fitting:
+        there = found.files[0].num_classes or 10
+        raise DataError(
+            f"{found.root} holds CIFAR images ({found.files[0].path.name}), not {dataset.name}",
+            f"Take `--dataset cifar{there}-c`.",
+        )
+    return cifar_images(fitting[0], dataset.num_classes)
+
+
+def _open_folder(dataset: Dataset, found: FolderFound, cut: Cut, exif: bool) -> CleanImages:
+    if dataset.form == "arrays":
+        raise DataError(
+            f"{found.root} holds neither CIFAR's arrays nor its test images",
+            f"{dataset.how_to_get}; or give the unpacked cifar-{dataset.num_classes}-… folder of clean images.",
+        )
+    if dataset.name == "imagenet-c" and found.annotated:
+        raise DataError(f"{found.root} holds Tiny-ImageNet, not ImageNet", "Take `--dataset tiny-imagenet-c`.")
+    tiny = dataset.name == "tiny-imagenet-c" or found.annotated
+    images = FolderImages(found.root, cut, list_tiny_imagenet(found.root) if tiny else None, exif=exif)
+    if dataset.name == "tiny-imagenet-c" and len(images.class_names) == 1000:
+        raise DataError(f"{found.root} has 1000 classes, Tiny-ImageNet has 200", "Take `--dataset imagenet-c`.")
+    return images
+
+
+def _cut(dataset: Dataset, geometry: Geometry, recipe: str | None) -> Cut:
+    """How clean images are cut: as they were for the published set, whatever the model wants; else as it wants."""
+    if dataset.name == "tiny-imagenet-c":
+        return AsIs(64)
+    if dataset.num_classes == 1000:
+        return CentralPart(299, 0.875) if recipe == "imagenet-c-299" else Geometry(224, 256)
+    return geometry
