@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.check.rules import Key, Rule, resolve
+from ppbench.check.rules import Rule, resolve
 from ppbench.check.strictness import DEFAULT, Strictness, strictness
-from ppbench.check.verdict import Outcome, Status, Verdict
+from ppbench.check.verdict import RuleOutcome, Status, Verdict
 from ppbench.compare.comparability import check_allowed
 from ppbench.compare.intervals import (
     POINTS,
@@ -27,9 +27,9 @@ from ppbench.errors import DataError, UsageError
 from ppbench.metrics.intervals import Interval, quantile
 from ppbench.metrics.paired import images_needed
 from ppbench.metrics.pairing import FEWEST
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
-ROUNDING = 1e-9
+_ROUNDING = 1e-9
 """Points: a drop that is the tolerance but for the last bits is within it."""
 
 
@@ -126,7 +126,7 @@ def judge(
     tests: Sequence[float | None],
     confidence: float,
     total: int | None = None,
-) -> list[Outcome]:
+) -> list[RuleOutcome]:
     """Judge all rules together, so that chance breaks any of them with no more than 1 - confidence.
 
     Args:
@@ -139,7 +139,7 @@ def judge(
     outcomes = []
     for rule, drop, p in zip(rules, drops, tests, strict=True):
         if isinstance(drop, str):
-            outcomes.append(Outcome(rule, Status.MISSING, reason=drop))
+            outcomes.append(RuleOutcome(rule, Status.MISSING, reason=drop))
         else:
             assert p is not None
             # The first rule that Holm's procedure rejects is the first of Bonferroni's: as to whether a build fails
@@ -150,7 +150,7 @@ def judge(
 
 def _outcome(
     rule: Rule, drop: NDArray[np.float64], p: float, confidence: float, rules: int, total: int | None
-) -> Outcome:
+) -> RuleOutcome:
     alpha = (1 - confidence) / rules
     adjusted = paired_interval(drop, 1 - alpha)
     status = _status(adjusted, rule.max_drop, is_drop=p < 1 - confidence)
@@ -158,7 +158,7 @@ def _outcome(
     if status in (Status.UNDECIDED, Status.PERHAPS):
         needed, reason = _needed(drop, rule.max_drop, alpha, total)
     worse = smallest_shown(drop, alpha, allowed=rule.max_drop)
-    return Outcome(
+    return RuleOutcome(
         rule,
         status,
         paired_interval(drop, confidence),
@@ -173,11 +173,11 @@ def _outcome(
 
 def _status(lost: Interval, allowed: float, *, is_drop: bool) -> Status:
     """Read the interval that holds for all rules at once; ``is_drop``: the test finds that something was lost."""
-    if lost.value <= allowed + ROUNDING:
+    if lost.value <= allowed + _ROUNDING:
         return Status.PASS
     if not (is_drop and lost.low > 0):
         return Status.UNDECIDED
-    return Status.WORSE if lost.low > allowed + ROUNDING else Status.PERHAPS
+    return Status.WORSE if lost.low > allowed + _ROUNDING else Status.PERHAPS
 
 
 def _needed(
@@ -210,7 +210,7 @@ def _drops(run: ComparedRun, baseline: ComparedRun, rule: Rule) -> NDArray[np.fl
     return run.images.weighted(weights) - baseline.images.weighted(weights)
 
 
-def _absent(measured: ComparedRun, cells: Sequence[Key]) -> str:
+def _absent(measured: ComparedRun, cells: Sequence[Cell]) -> str:
     """``the cell fog/5 and 2 more``; empty if none is."""
     absent = [cell for cell in cells if cell not in measured.images.cells]
     if not absent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from ppbench.check.verdict import Verdict, describe
+from ppbench.check.verdict import Verdict, outcome_text
 from ppbench.tables.escapes import for_xml
 
 
@@ -19,7 +19,7 @@ def to_junit(verdict: Verdict) -> str:
         name = for_xml(f"max-drop {outcome.rule.name}={outcome.rule.max_drop:g}")
         classname = for_xml(f"ppbench.check.{verdict.run}")
         case = ElementTree.SubElement(suite, "testcase", {"classname": classname, "name": name})
-        words = for_xml(f"{outcome.label}: {describe(outcome, verdict.confidence)}")
+        words = for_xml(f"{outcome.label}: {outcome_text(outcome, verdict.confidence)}")
         if verdict.fails(outcome):
             ElementTree.SubElement(case, "failure", {"message": words, "type": outcome.label}).text = words
         elif outcome in verdict.tolerated:

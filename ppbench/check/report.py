@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ppbench.check.verdict import Outcome, Status, Verdict, describe
+from ppbench.check.verdict import RuleOutcome, Status, Verdict, outcome_text
 from ppbench.tables.numbers import decimals, ends, percent, signed
 from ppbench.tables.report import Rows
 from ppbench.tables.rows import rounded
@@ -23,7 +23,7 @@ class CheckReport:
         verdict = self.verdict
         header = ("rule", "verdict", "drop", "allowed", f"{percent(verdict.confidence)} interval", "shows")
         notes = [
-            f"{outcome.rule.name}: {describe(outcome, verdict.confidence)}."
+            f"{outcome.rule.name}: {outcome_text(outcome, verdict.confidence)}."
             for outcome in verdict.outcomes
             if outcome.status is not Status.PASS or verdict.fails(outcome)
         ]
@@ -57,7 +57,7 @@ class CheckReport:
         return Rows.of_records(records, list(records[0]))
 
 
-def _line(outcome: Outcome, *, fails: bool) -> Line:
+def _line(outcome: RuleOutcome, *, fails: bool) -> Line:
     drop = outcome.adjusted
     numbers = (NOT_AVAILABLE, NOT_AVAILABLE) if drop is None else (signed(drop.value, 2), ends(drop, 2))
     cells = (
@@ -71,7 +71,7 @@ def _line(outcome: Outcome, *, fails: bool) -> Line:
     return Line(cells, "group" if fails else "plain")
 
 
-def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
+def _outcome_dict(outcome: RuleOutcome) -> dict[str, Any]:
     drop, adjusted = outcome.drop, outcome.adjusted
     return {
         "rule": outcome.rule.name,

@@ -10,21 +10,19 @@ from ppbench.errors import UsageError
 from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import headline_corruptions
 from ppbench.run import Protocol
-from ppbench.vocabulary import CLEAN, family_of, in_order
+from ppbench.vocabulary import CLEAN, Cell, family_of, in_order
 
-Key = tuple[str, int]
-
-MEAN = "mean"
+_MEAN = "mean"
 """The rule over all headline cells."""
 
-DEFAULT_RULES: Mapping[str, float] = {MEAN: 0.5}
+DEFAULT_RULES: Mapping[str, float] = {_MEAN: 0.5}
 """Where none is given; whoever uses them says so."""
 
-EXAMPLE = "For example `--max-drop mean=0.5 --max-drop noise=1 --max-drop fog/3=2`, in percentage points."
+_EXAMPLE = "For example `--max-drop mean=0.5 --max-drop noise=1 --max-drop fog/3=2`, in percentage points."
 
-DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+_DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
-CELL = "A single cell is written CORRUPTION/SEVERITY, such as fog/3."
+_CELL = "A single cell is written CORRUPTION/SEVERITY, such as fog/3."
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Rule:
     """``mean``, ``clean``, a family, a corruption, or ``fog/3``."""
     max_drop: float
     """Percentage points, not negative."""
-    cells: tuple[Key, ...]
+    cells: tuple[Cell, ...]
 
 
 def parse_rules(texts: Iterable[str]) -> dict[str, float]:
@@ -49,7 +47,7 @@ def parse_rules(texts: Iterable[str]) -> dict[str, float]:
         name, sign, points = text.rpartition("=")
         name = name.strip()
         if not sign or not name:
-            raise UsageError(f"--max-drop {text} has no name and points", EXAMPLE)
+            raise UsageError(f"--max-drop {text} has no name and points", _EXAMPLE)
         if name in rules:
             raise UsageError(f"--max-drop {name} is given twice", "Keep one of them.")
         rules[name] = parse_points(name, points)
@@ -64,7 +62,7 @@ def parse_points(name: str, value: object) -> float:
     """
     points = _number(value)
     if points is None or not 0 <= points <= 100:
-        raise UsageError(f"a maximal drop of {value} for {name} is not allowed", f"It is 0 to 100. {EXAMPLE}")
+        raise UsageError(f"a maximal drop of {value} for {name} is not allowed", f"It is 0 to 100. {_EXAMPLE}")
     return float(points)
 
 
@@ -72,7 +70,7 @@ def _number(value: object) -> float | None:
     """A number, or a text that is a plain decimal: not all that `float` reads, such as ``1_0``, which is 10 to it."""
     if isinstance(value, str):
         text = value.strip()
-        return float(text) if DECIMAL.fullmatch(text) else None
+        return float(text) if _DECIMAL.fullmatch(text) else None
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()  # a number of numpy or torch
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -87,7 +85,7 @@ def resolve(rules: Mapping[str, float], protocol: Protocol) -> list[Rule]:
     return [Rule(name, points, _cells(name, protocol)) for name, points in rules.items()]
 
 
-def _cells(name: str, protocol: Protocol) -> tuple[Key, ...]:
+def _cells(name: str, protocol: Protocol) -> tuple[Cell, ...]:
     corruptions, severities = in_order(protocol.corruptions), tuple(sorted(protocol.severities))
     corruption, _, severity = name.partition("/")
     if name == CLEAN:
@@ -100,7 +98,7 @@ def _cells(name: str, protocol: Protocol) -> tuple[Key, ...]:
             )
         return ((corruption, int(severity)),)
     families = list(dict.fromkeys(map(family_of, corruptions)))
-    if name == MEAN:
+    if name == _MEAN:
         members = headline_corruptions(corruptions)
     elif name in corruptions:
         members = (name,)
@@ -108,7 +106,7 @@ def _cells(name: str, protocol: Protocol) -> tuple[Key, ...]:
         members = tuple(member for member in corruptions if family_of(member) == name)
     else:
         cells = [f"{member}/{level}" for member in corruptions for level in severities]
-        names = cells if severity else [MEAN, CLEAN, *families, *corruptions]
+        names = cells if severity else [_MEAN, CLEAN, *families, *corruptions]
         unknown = unknown_name("rule", name, names, "ppbench show BASELINE")
-        raise UsageError(unknown.message, f"{unknown.hint}\n{CELL}")
+        raise UsageError(unknown.message, f"{unknown.hint}\n{_CELL}")
     return tuple((member, level) for member in members for level in severities)

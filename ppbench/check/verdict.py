@@ -44,7 +44,7 @@ _OPEN = {Status.UNDECIDED: "This may be chance", Status.PERHAPS: "This may be al
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RuleOutcome:
     """One rule, judged."""
 
     rule: Rule
@@ -93,23 +93,23 @@ class Verdict:
     """Images."""
     confidence: float
     """1 less the probability that chance breaks any of the rules."""
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RuleOutcome, ...]
     strictness: Strictness = DEFAULT
     remarks: tuple[str, ...] = ()
     """What differs and was allowed to, and what makes the comparison void."""
 
     @property
-    def failed(self) -> tuple[Outcome, ...]:
+    def failed(self) -> tuple[RuleOutcome, ...]:
         """What makes the verdict a regression."""
         return tuple(outcome for outcome in self.outcomes if self.fails(outcome))
 
     @property
-    def tolerated(self) -> tuple[Outcome, ...]:
+    def tolerated(self) -> tuple[RuleOutcome, ...]:
         """What is no pass and does not make the verdict a regression."""
         return tuple(o for o in self.outcomes if o.status is not Status.PASS and not self.fails(o))
 
     @property
-    def powerless(self) -> tuple[Outcome, ...]:
+    def powerless(self) -> tuple[RuleOutcome, ...]:
         """The passes that prove little and do not make the verdict a regression."""
         return tuple(outcome for outcome in self.outcomes if outcome.is_powerless and not self.fails(outcome))
 
@@ -120,7 +120,7 @@ class Verdict:
         weak = self.powerless if self.strictness.on_powerless is OnPowerless.WARN else ()
         return (*self.remarks, *let_pass, *(f"{outcome.rule.name}: {weakness(outcome)}" for outcome in weak))
 
-    def fails(self, outcome: Outcome) -> bool:
+    def fails(self, outcome: RuleOutcome) -> bool:
         """Whether an outcome makes the verdict a regression."""
         return _fails(outcome, self.strictness)
 
@@ -147,12 +147,12 @@ class Verdict:
         word = "PASS" if self.passed else "FAIL"
         return f"{word}: {self.run} against {self.baseline}: of {rules} {'; '.join(counts)} ({self.n:,} images)"
 
-    def _fails_by_option(self, group: list[Outcome]) -> str:
+    def _fails_by_option(self, group: list[RuleOutcome]) -> str:
         """``, which fails``, of outcomes that need not."""
         return ", which fails" if self.fails(group[0]) and not _fails(group[0], DEFAULT) else ""
 
     @property
-    def worst(self) -> Outcome:
+    def worst(self) -> RuleOutcome:
         """The first of the outcomes with the worst status; of passes, a powerless one."""
         order = list(Status)
         return max(self.outcomes, key=lambda outcome: (order.index(outcome.status), outcome.is_powerless))
@@ -160,17 +160,17 @@ class Verdict:
     @property
     def text(self) -> str:
         """The headline, a line for each rule, and the warnings."""
-        lines = [f"{o.rule.name}: {o.label}: {describe(o, self.confidence)}" for o in self.outcomes]
+        lines = [f"{o.rule.name}: {o.label}: {outcome_text(o, self.confidence)}" for o in self.outcomes]
         return "\n".join([self.headline, *lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
-def _fails(outcome: Outcome, strict: Strictness) -> bool:
+def _fails(outcome: RuleOutcome, strict: Strictness) -> bool:
     if outcome.is_powerless:
         return strict.on_powerless is OnPowerless.FAIL
     return outcome.status in _FAILING[strict.fail_on]
 
 
-def describe(outcome: Outcome, confidence: float) -> str:
+def outcome_text(outcome: RuleOutcome, confidence: float) -> str:
     """An outcome in words.
 
     ``drop +1.80 points, 95 % interval +0.93 to +2.67; 0.5 allowed``
@@ -186,11 +186,11 @@ def describe(outcome: Outcome, confidence: float) -> str:
     return f"{lost}. {_OPEN[outcome.status]}: {outcome.reason or _needed(outcome)}"
 
 
-def _needed(outcome: Outcome) -> str:
+def _needed(outcome: RuleOutcome) -> str:
     return f"about {outcome.images_needed:,} images would decide it with a probability of 80 %"
 
 
-def weakness(outcome: Outcome) -> str:
+def weakness(outcome: RuleOutcome) -> str:
     """What the images of a powerless pass can show, in words."""
     worse = outcome.detectable_worse
     found = "no drop" if worse is None else f"only a drop of {decimals(worse, 2)} points or more"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -102,7 +102,11 @@ def check_command(
         _refuse_without_baseline([option for option, is_given in given.items() if is_given])
         _update(run, update_baseline)
         return
-    reference = _required(reference)
+    if reference is None:
+        raise UsageError(
+            "there is no baseline",
+            "Give `--baseline RUN`, or write one with `ppbench check RUN --update-baseline baseline.json`.",
+        )
     _refuse_targets(run, reference, settings.file, junit, update_baseline)
     words = _words_of_strictness(settings, fail_on, on_powerless, on_inconclusive)
     verdict = _judge(run, reference, max_drop or [], settings, confidence, words, allow)
@@ -114,31 +118,15 @@ def check_command(
     if github_summary:
         writers.append(partial(_append_summary, verdict))
     if update_baseline is not None:
-        by_config = settings.baseline is not None
-        writers.append(partial(_update_if_sure, run, update_baseline, verdict, by_config=by_config))
-    failed = _failures(writers)
-    raise typer.Exit(verdict.exit_code or (failed[0].exit_code if failed else 0))
-
-
-def _failures(writers: Sequence[Callable[[], None]]) -> list[PpbenchError]:
-    """Do all of it, and say what cannot be written: that must not hide the verdict, nor turn 1 into another code."""
-    failures = []
+        writers.append(partial(_update_if_sure, run, update_baseline, verdict, settings.baseline is not None))
+    code = verdict.exit_code
     for write in writers:
         try:
             write()
-        except PpbenchError as error:
+        except PpbenchError as error:  # must not hide the verdict, nor turn 1 into another code
             output.fail(error)
-            failures.append(error)
-    return failures
-
-
-def _required(reference: Path | None) -> Path:
-    if reference is None:
-        raise UsageError(
-            "there is no baseline",
-            "Give `--baseline RUN`, or write one with `ppbench check RUN --update-baseline baseline.json`.",
-        )
-    return reference
+            code = code or error.exit_code
+    raise typer.Exit(code)
 
 
 def _refuse_targets(
@@ -171,7 +159,7 @@ def _refuse_without_baseline(options: list[str]) -> None:
         )
 
 
-def _update_if_sure(run: Path, target: Path, verdict: Verdict, *, by_config: bool) -> None:
+def _update_if_sure(run: Path, target: Path, verdict: Verdict, by_config: bool) -> None:
     """Write the baseline unless the run is worse or may be: a drop let pass would be where the next is counted from."""
     if verdict.passed and not verdict.tolerated:
         _update(run, target)
@@ -204,7 +192,7 @@ def _judge(
         run,
         reference,
         rules or DEFAULT_RULES,
-        confidence=_first(confidence, settings.confidence, 0.95),
+        confidence=next(value for value in (confidence, settings.confidence, 0.95) if value is not None),
         **words,
         allow=[*settings.allow, *(allow or [])],
     )
@@ -229,11 +217,6 @@ def _words_of_strictness(
         "on_powerless": settings.on_powerless if on_powerless is None else on_powerless,
         "on_inconclusive": on_inconclusive,
     }
-
-
-def _first(*values: float | None) -> float:
-    """The first that is given."""
-    return next(value for value in values if value is not None)
 
 
 def _warn(verdict: Verdict) -> None:

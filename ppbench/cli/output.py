@@ -63,9 +63,9 @@ def show(report: Report, format: Format, indent: int = 2) -> None:
         indent: Of JSON.
     """
     if format is Format.RICH:
-        from ppbench.tables.terminal import draw
+        from ppbench.tables.terminal import drawn
 
-        render(draw(report.sheets()))
+        render(drawn(report.sheets()))
     else:
         data(written(report, format, indent))
 

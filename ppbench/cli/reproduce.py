@@ -317,9 +317,9 @@ def _command() -> str:
 def _print_results(results: Results, format: Format) -> None:
     if format is Format.RICH:
         from ppbench.reproduce.sheets import sheets
-        from ppbench.tables.terminal import draw
+        from ppbench.tables.terminal import drawn
 
-        output.render(draw(sheets(results)))
+        output.render(drawn(sheets(results)))
     else:
         from ppbench.reproduce.export import export
 
@@ -345,9 +345,9 @@ def _print_rows(table: Table, rows: tuple[Row, ...], format: Format) -> None:
 def _print_sheet(sheet: Any, as_json: str, format: Format) -> None:
     """A single table, with the JSON that is its own."""
     if format is Format.RICH:
-        from ppbench.tables.terminal import draw
+        from ppbench.tables.terminal import drawn
 
-        output.render(draw([sheet]))
+        output.render(drawn([sheet]))
     elif format is Format.JSON:
         output.data(as_json)
     else:

@@ -18,7 +18,7 @@ from ppbench.tables.report import Rows
 from ppbench.tables.rows import low_and_high, rounded
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
 
-CSV_COLUMNS = (
+_COLUMNS = (
     "reference_run", "run", "group", "name", "reference", "value", "difference", "low", "high", "confidence", "p",
     "detectable", "label", "reason", "metric", "unit",
 )  # fmt: skip
@@ -97,7 +97,7 @@ class ComparisonReport:
             for comparison in self.comparisons
             for difference in comparison.differences
         )
-        return Rows.of_records(records, CSV_COLUMNS)
+        return Rows.of_records(records, _COLUMNS)
 
 
 def _comparison_dict(comparison: Comparison) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference, Group
 from ppbench.metrics.calibration import MEASURES
-from ppbench.tables.sheet import Kind
+from ppbench.tables.sheet import LineKind
 from ppbench.vocabulary import family_of, set_label
 
 REFERENCE = "reference"
@@ -19,7 +19,7 @@ class TableRow(NamedTuple):
     """A row of a table; without a difference it heads those after it."""
 
     name: str
-    kind: Kind
+    kind: LineKind
     difference: Difference | None = None
 
 

@@ -17,7 +17,7 @@ from ppbench.tables.rows import low_and_high, rounded
 from ppbench.tables.sheet import Sheet
 from ppbench.vocabulary import CLEAN, family_of
 
-CSV_COLUMNS = (
+RUN_COLUMNS = (
     "metric", "family", "corruption", "severity", "value", "unit", "label", "reason", "low", "high", "confidence",
 )  # fmt: skip
 """Of family, corruption and severity those are empty that the value is a mean over; docs/metrics.md explains."""
@@ -48,9 +48,9 @@ class RunReport:
     def rows(self) -> Rows:
         """One tidy table of metrics and accuracies; with several runs a first column has their names."""
         if len(self.runs) == 1:
-            return Rows(CSV_COLUMNS, _tidy_rows(self.runs[0]))
+            return Rows(RUN_COLUMNS, _tidy_rows(self.runs[0]))
         rows = ((run.accuracies.source, *row) for run in self.runs for row in _tidy_rows(run))
-        return Rows(("run", *CSV_COLUMNS), rows)
+        return Rows(("run", *RUN_COLUMNS), rows)
 
 
 def run_dict(summary: RunSummary) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _bare_numbers(metrics: Mapping[str, Metric], row: SummaryRow | None = None) 
 
 
 def _tidy_rows(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
-    """Rows of `CSV_COLUMNS`."""
+    """Rows of `RUN_COLUMNS`."""
     for row in _rows_without_confidence(summary):
         yield *row, summary.confidence if row[-1] is not None else None
 

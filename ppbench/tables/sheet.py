@@ -10,7 +10,7 @@ MISSING = "–"
 NOT_AVAILABLE = "n/a"
 """In a cell: the number exists, but cannot be computed; a note says why."""
 
-Kind = Literal["plain", "group", "total"]
+LineKind = Literal["plain", "group", "total"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Line:
     """One row of a sheet."""
 
     cells: tuple[str, ...]
-    kind: Kind = "plain"
+    kind: LineKind = "plain"
     """"group" heads the plain lines after it; "total" stands at the end."""
     worst: int | None = None
     """Column of the worst cell, if it is in this line."""

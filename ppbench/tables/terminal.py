@@ -13,13 +13,13 @@ from rich.text import Text
 
 from ppbench.tables.escapes import for_terminal
 from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet
-from ppbench.tables.wrapping import GAP, Block, lay_out, paragraph
+from ppbench.tables.wrapping import GAP, ColumnBlock, lay_out, paragraph
 
 STYLES = {"plain": "", "group": "bold", "total": "bold"}
 MARGIN = 1
 
 
-def draw(sheets: Iterable[Sheet]) -> RenderableType:
+def drawn(sheets: Iterable[Sheet]) -> RenderableType:
     """Sheets below each other, each drawn to the width of the console."""
     return Group(*map(Drawing, sheets))
 
@@ -46,7 +46,7 @@ def _printable(sheet: Sheet) -> Sheet:
     return replace(sheet, title=for_terminal(sheet.title), header=header, lines=lines, notes=notes)
 
 
-def _table(sheet: Sheet, block: Block) -> Table:
+def _table(sheet: Sheet, block: ColumnBlock) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
     for place, width, name in zip(block.columns, block.widths, block.header, strict=True):
         table.add_column(Text(name, "dim"), width=width, justify="left" if place in sheet.text_columns else "right")

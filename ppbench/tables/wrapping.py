@@ -71,7 +71,7 @@ class _Text:
 
 
 @dataclass(frozen=True)
-class Block:
+class ColumnBlock:
     """Columns of a sheet that stand beside each other, with their texts wrapped."""
 
     columns: tuple[int, ...]
@@ -82,7 +82,7 @@ class Block:
     """Texts with line breaks, by line of the sheet."""
 
 
-def lay_out(sheet: Sheet, width: int) -> list[Block]:
+def lay_out(sheet: Sheet, width: int) -> list[ColumnBlock]:
     """One block if the columns fit in ``width``, else several below each other.
 
     Numbers are never wrapped, labels and words are, so that the block gets as few lines as it can. The names of
@@ -123,7 +123,7 @@ def _words(text: str, hanging: str) -> _Text:
     return _Text(tuple(chain.from_iterable(parts)), indent, indent + hanging)
 
 
-def _blocks(columns: list[list[_Text]], places: list[int], wordy: Sequence[int], width: int) -> list[Block]:
+def _blocks(columns: list[list[_Text]], places: list[int], wordy: Sequence[int], width: int) -> list[ColumnBlock]:
     texts = [columns[place] for place in places]
     available = width - GAP * (len(places) - 1)
     widths = _widths(texts, [place in wordy for place in places], available)
@@ -138,7 +138,7 @@ def _blocks(columns: list[list[_Text]], places: list[int], wordy: Sequence[int],
         widths = [min(_longest(column), share) for column in texts]
     wrapped = [[text.wrap(size) for text in column] for column, size in zip(texts, widths, strict=True)]
     header, *rows = zip(*(["\n".join(lines) for lines in column] for column in wrapped), strict=True)
-    return [Block(tuple(places), tuple(widths), header, tuple(rows))]
+    return [ColumnBlock(tuple(places), tuple(widths), header, tuple(rows))]
 
 
 def _widths(columns: list[list[_Text]], wordy: list[bool], available: int) -> list[int] | None:

@@ -13,7 +13,7 @@ from ppbench.check.junit import to_junit
 from ppbench.check.report import CheckReport
 from ppbench.check.rules import Rule
 from ppbench.check.strictness import FailOn, OnPowerless, Strictness, strictness
-from ppbench.check.verdict import Status, Verdict, describe
+from ppbench.check.verdict import Status, Verdict, outcome_text
 from ppbench.cli.output import Format, written
 from ppbench.compare.intervals import paired_test
 from ppbench.errors import DataError, NotComparableError, UsageError
@@ -140,7 +140,7 @@ def test_a_drop_of_three_where_one_is_allowed_says_how_many_images_tell_whether_
     (outcome,) = judged(lost(3.0, 1.2), 1.0).outcomes
     assert outcome.status is Status.PERHAPS
     assert outcome.images_needed == images_needed(1.2 * 20, 2.0)
-    assert "This may be allowed: about" in describe(outcome, 0.95)
+    assert "This may be allowed: about" in outcome_text(outcome, 0.95)
 
 
 @pytest.mark.parametrize(

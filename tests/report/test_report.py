@@ -8,7 +8,7 @@ import pytest
 from ppbench.cli.output import Format, written
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.references import ALEXNET
-from ppbench.report.report import CSV_COLUMNS, RunReport
+from ppbench.report.report import RUN_COLUMNS, RunReport
 from ppbench.report.summary import summarise
 from ppbench.vocabulary import C15, C_3D, C_BAR, CLEAN, FAMILIES_3D, FAMILY_OF, SEVERITIES, family_of
 from tests.builders import make_classes, make_errors, make_run
@@ -73,7 +73,7 @@ def test_json_parts_agree_with_each_other(document):
 
 def test_csv_is_one_tidy_table_that_agrees_with_json(document):
     rows = list(csv.DictReader(io.StringIO(export([document], "csv"))))
-    assert tuple(rows[0]) == CSV_COLUMNS
+    assert tuple(rows[0]) == RUN_COLUMNS
     headline = [row for row in rows if not row["family"] and not row["corruption"] and not row["severity"]]
     expected = json.loads(export([document], "json"))
     for row, metric in zip(headline, expected["metrics"] + expected["calibration"], strict=True):

@@ -14,7 +14,7 @@ from ppbench.report.sheets import heading
 from ppbench.report.summary import summarise
 from ppbench.run import Stopping
 from ppbench.tables.numbers import with_interval
-from ppbench.tables.terminal import draw
+from ppbench.tables.terminal import drawn
 from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, FAMILIES_3D
 from tests.builders import make_bits, make_classes, make_errors, make_run, write_resnet50
 
@@ -29,7 +29,7 @@ def export(runs, form):
 
 def render(*documents, width=100, formulas=False, intervals=False):
     console = Console(file=io.StringIO(), width=width)
-    console.print(draw(sheets(documents, formulas=formulas, intervals=intervals)))
+    console.print(drawn(sheets(documents, formulas=formulas, intervals=intervals)))
     return console.file.getvalue()
 
 
