@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ppbench.errors import UsageError
-from ppbench.lookup import unknown_name
+from ppbench.lookup import check_name
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 """float32; float32 with products rounded to TF32, on NVIDIA's GPUs; bfloat16 and float16 by torch's autocast."""
@@ -45,8 +45,7 @@ def check_precision(name: str, device: torch.device) -> None:
     Raises:
         UsageError: If there is no such precision, or this device has it not.
     """
-    if name not in PRECISIONS:
-        raise unknown_name("precision", name, list(PRECISIONS), "ppbench eval --help")
+    check_name("precision", name, PRECISIONS, "ppbench eval --help")
     if name == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device)[0] < 8):
         raise UsageError(
             f"--precision tf32 is not for {describe_device(device)}", "It is NVIDIA's, from Ampere on: take fp32."

@@ -1,11 +1,10 @@
-"""Names for things: an object, or a ``"module:attribute"`` string imported on first use."""
+"""Things that users choose by name, and what they are told of a name that does not exist."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from importlib import import_module
-from typing import Any, Generic, TypeVar, cast
+from typing import TypeVar
 
 from ppbench.errors import UsageError
 
@@ -33,52 +32,29 @@ def unknown_name(kind: str, name: str, allowed: list[str], see: str, listed: int
     return UsageError(f"unknown {kind} {name!r}", did_you_mean(name, allowed) + listing)
 
 
-class Registry(Generic[T]):
-    """A table of names that imports nothing until a name is asked for.
+def check_name(kind: str, name: str, allowed: Collection[str], see: str) -> None:
+    """Make sure that ``name`` is one of ``allowed``; the other arguments are those of `unknown_name`.
+
+    Raises:
+        UsageError: If it is none; the message has the nearest names.
+    """
+    if name not in allowed:
+        raise unknown_name(kind, name, list(allowed), see)
+
+
+class NameTable(dict[str, T]):
+    """Things by the names that users give them: asking for an unknown name is a `UsageError` with the nearest names.
 
     Args:
+        entries: The things by name.
         kind: What the names stand for, in the singular ("dataset").
         see: The command that lists the names, for the error message.
         listed: How many it lists; None: as many as there are here.
     """
 
-    def __init__(self, kind: str, see: str, listed: int | None = None) -> None:
-        self.kind = kind
-        self.see = see
-        self._listed = listed
-        self._entries: dict[str, T | str] = {}
+    def __init__(self, entries: Mapping[str, T], kind: str, see: str, listed: int | None = None) -> None:
+        super().__init__(entries)
+        self._kind, self._see, self._listed = kind, see, listed
 
-    def register(self, name: str, target: T | str) -> None:
-        """Add ``name``; a string ``"module:attribute"`` is imported on first use.
-
-        Raises:
-            ValueError: If the name is taken: two things of one name are a bug, not a user's mistake.
-        """
-        if name in self._entries:
-            raise ValueError(f"{self.kind} {name!r} is registered twice")
-        self._entries[name] = target
-
-    def names(self) -> list[str]:
-        """All names, in the order they were registered."""
-        return list(self._entries)
-
-    def get(self, name: str) -> T:
-        """Return the object called ``name``.
-
-        Raises:
-            UsageError: If there is none; the message has the nearest names.
-        """
-        if name not in self._entries:
-            raise unknown_name(self.kind, name, self.names(), self.see, self._listed)
-        target = self._entries[name]
-        if isinstance(target, str):
-            module, _, attribute = target.partition(":")
-            target = cast(Any, getattr(import_module(module), attribute))
-            self._entries[name] = target
-        return target
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._entries
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+    def __missing__(self, name: str) -> T:
+        raise unknown_name(self._kind, name, list(self), self._see, self._listed)

@@ -1,51 +1,43 @@
-import sys
-
 import pytest
 
 from ppbench.errors import UsageError
-from ppbench.lookup import Registry, did_you_mean
+from ppbench.lookup import NameTable, check_name, did_you_mean
+
+ANIMALS = NameTable({"cat": 1, "caterpillar": 7}, "animal", "ppbench list animals")
 
 
-@pytest.fixture
-def registry():
-    registry = Registry[object]("animal", "ppbench list animals")
-    registry.register("cat", "collections:Counter")
-    registry.register("caterpillar", 7)
-    return registry
+def test_a_table_is_a_dict_in_the_order_of_its_entries():
+    assert list(ANIMALS) == ["cat", "caterpillar"]
+    assert ANIMALS["caterpillar"] == 7
+    assert "dog" not in ANIMALS
 
 
-def test_names_keep_their_order_and_answer_membership(registry):
-    assert registry.names() == list(registry) == ["cat", "caterpillar"]
-    assert "cat" in registry
-    assert "dog" not in registry
+def ask_the_table():
+    return ANIMALS["catt"]
 
 
-def test_objects_come_as_they_are_and_strings_are_imported(registry):
-    from collections import Counter
-
-    assert registry.get("caterpillar") == 7
-    assert registry.get("cat") is Counter
-    assert registry.get("cat") is Counter
+def check_the_name():
+    check_name("animal", "catt", ANIMALS, "ppbench list animals")
 
 
-def test_nothing_is_imported_before_it_is_asked_for():
-    registry = Registry[object]("module", "…")
-    sys.modules.pop("this_module_is_not_there", None)
-    registry.register("absent", "this_module_is_not_there:thing")
-    with pytest.raises(ModuleNotFoundError):
-        registry.get("absent")
-
-
-def test_an_unknown_name_is_answered_with_the_nearest_and_the_command(registry):
+@pytest.mark.parametrize("ask", [ask_the_table, check_the_name])
+def test_an_unknown_name_is_answered_with_the_nearest_and_the_command(ask):
     with pytest.raises(UsageError, match="unknown animal 'catt'") as caught:
-        registry.get("catt")
+        ask()
     assert caught.value.hint == "did you mean 'cat'? allowed: cat, caterpillar (`ppbench list animals`)"
     assert str(caught.value) == f"{caught.value.message}\n{caught.value.hint}"
 
 
-def test_a_name_taken_twice_is_a_bug(registry):
-    with pytest.raises(ValueError, match="'cat' is registered twice"):
-        registry.register("cat", 1)
+def test_a_known_name_passes():
+    check_name("animal", "cat", ("cat", "dog"), "ppbench list animals")
+
+
+def test_many_names_are_counted_and_not_listed():
+    table = NameTable(dict.fromkeys("abcdefgh", 0), "letter", "ppbench list letters")
+    with pytest.raises(UsageError, match="`ppbench list letters` lists all 8"):
+        table["ä"]
+    with pytest.raises(UsageError, match="`ppbench list letters` lists all 26"):
+        NameTable({"a": 0}, "letter", "ppbench list letters", listed=26)["ä"]
 
 
 def test_did_you_mean_is_empty_where_nothing_is_near():

@@ -108,7 +108,7 @@ def test_an_unknown_corruption_gets_one_message_wherever_it_is_named():
         lambda: expand_corruptions(["fgo"]),
         lambda: expand_corruptions(["fgo"], KNOWN),
         lambda: expand_corruptions(["fgo"], ("fog",)),
-        lambda: CORRUPTIONS.get("fgo"),
+        lambda: CORRUPTIONS["fgo"],
     ):
         with pytest.raises(UsageError) as caught:
             ask()

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tile", type=int, default=120, help="side of a picture on the sheet, in pixels")
     options = parser.parse_args()
-    size = RECIPES.get(options.recipe).native_size or 224
+    size = RECIPES[options.recipe].native_size or 224
     sheet = draw(photograph(options.image, size), options.recipe, options.seed, options.tile)
     content = BytesIO()
     sheet.save(content, "PNG" if options.output.suffix == ".png" else "JPEG", quality=88)

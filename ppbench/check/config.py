@@ -10,7 +10,7 @@ from typing import Any
 from ppbench.check.rules import parse_points
 from ppbench.errors import UsageError
 from ppbench.files import read_text
-from ppbench.lookup import unknown_name
+from ppbench.lookup import check_name
 from ppbench.parsing import parse_toml
 
 DEFAULT_FILE = Path("pyproject.toml")
@@ -66,8 +66,7 @@ def _table_of(where: Path, content: dict[str, Any]) -> dict[str, Any]:
 
 def _from_table(where: Path, table: dict[str, Any]) -> CheckConfig:
     for key in table:
-        if key not in KEYS:
-            raise unknown_name("key of [tool.ppbench.check]", key, list(KEYS), "docs/ci.md")
+        check_name("key of [tool.ppbench.check]", key, KEYS, "docs/ci.md")
     rules = _typed(where, table, "max-drop", dict, {})
     baseline = _typed(where, table, "baseline", str, None)
     confidence = _typed(where, table, "confidence", (int, float), None)

@@ -139,7 +139,7 @@ def _describe(job: Job, *, chosen: bool) -> str:
     middle = job.sizes[len(job.sizes) // 2]
     cut = f", cut to {settings.size} x {settings.size}" if settings.size else ""
     why = ""
-    if chosen and BACKENDS.get(settings.backend).only_recipe is None:
+    if chosen and BACKENDS[settings.backend].only_recipe is None:
         by_size = recipe_for_size(*middle) == settings.recipe
         why = (
             f" (for images of {_size(middle)}{_range(job)})"
@@ -178,7 +178,7 @@ def _too_large(job: Job) -> list[str]:
     """That images are so large that the recipe's lengths in pixels are nothing for them."""
     from ppbench.corruptions.recipes import RECIPES
 
-    native = RECIPES.get(job.settings.recipe).native_size or 224
+    native = RECIPES[job.settings.recipe].native_size or 224
     middle = job.sizes[len(job.sizes) // 2]
     times = min(middle) / native
     if job.settings.scale is not None or times < _MUCH_LARGER:

@@ -78,7 +78,7 @@ def _datasets() -> _Listing:
 
     rows: _Rows = []
     for name in DATASETS:
-        d = DATASETS.get(name)
+        d = DATASETS[name]
         rows.append((name, d.description, d.classes, d.size, set_label(d.corruptions), d.normalizer))
     return "Datasets", ("name", "what it is", "classes", "px", "corruptions", "normaliser"), rows
 
@@ -87,7 +87,7 @@ def _ways_to_get_datasets() -> list[str]:
     """Below the table and never wrapped, so that the commands can be copied."""
     from ppbench.data.catalog import DATASETS
 
-    ways = [(name, DATASETS.get(name).how_to_get) for name in DATASETS]
+    ways = [(name, DATASETS[name].how_to_get) for name in DATASETS]
     return ["", "How to get them", *(f"  {name}: {way}" for name, way in ways if way)]
 
 
@@ -109,7 +109,7 @@ def _corruptions() -> _Listing:
 def _recipes() -> _Listing:
     from ppbench.corruptions.recipes import RECIPES
 
-    rows: _Rows = [(r.name, r.description, r.size, r.source) for r in map(RECIPES.get, RECIPES)]
+    rows: _Rows = [(r.name, r.description, r.size, r.source) for r in RECIPES.values()]
     return "Recipes, each for images of any size from 8 px", ("name", "what it is", "px", "source"), rows
 
 

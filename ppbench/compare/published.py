@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppbench.errors import NotComparableError
-from ppbench.lookup import unknown_name
+from ppbench.lookup import check_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.corruption_error import clean_error, mean_corruption_error
 from ppbench.metrics.metric import Metric
@@ -82,8 +82,7 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedRep
         UsageError: If there are no such results.
         NotComparableError: If a run is of another dataset.
     """
-    if name not in PUBLISHED:
-        raise unknown_name("set of published results", name, list(PUBLISHED), "ppbench compare --help")
+    check_name("set of published results", name, PUBLISHED, "ppbench compare --help")
     dataset, published = PUBLISHED[name]
     rows: list[_Row] = [
         (

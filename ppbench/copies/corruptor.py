@@ -42,7 +42,7 @@ class Corruptor:
         return lambda cell, ids: images if cell[0] == CLEAN else make(cell, ids)
 
     def _here(self, images: Pixels) -> OneCell:
-        settings, maker = self.settings, BACKENDS.get(self.settings.backend)
+        settings, maker = self.settings, BACKENDS[self.settings.backend]
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:
             with _one_thread() if maker.on_device else nullcontext():

@@ -115,7 +115,7 @@ def _settings(job: Job) -> Settings:
     from ppbench.corruptions.scale import scale_for
 
     middle = job.sizes[len(job.sizes) // 2]
-    return replace(job.settings, scale=scale_for("auto", RECIPES.get(job.settings.recipe), *middle))
+    return replace(job.settings, scale=scale_for("auto", RECIPES[job.settings.recipe], *middle))
 
 
 def _timed(samples: Iterable[tuple[str, NDArray[np.uint8]]]) -> Iterable[tuple[str, NDArray[np.uint8], float]]:

@@ -260,7 +260,7 @@ def default_dest(src: Path) -> Path:
 def _plan(request: Request, source: Source, cells: tuple[Cell, ...], form: ImageFormat, records: Records) -> Job:
     dest = request.dest or default_dest(request.src)
     before = {} if request.overwrite else records.header.get("settings", {})
-    backend = BACKENDS.get(request.backend)
+    backend = BACKENDS[request.backend]
     sizes = [(request.size, request.size)] if request.size else source.sizes() or [(224, 224)]
     height, width = sizes[len(sizes) // 2]
     recipe = backend.recipe(request.recipe, height, width)
@@ -310,7 +310,7 @@ def _scale(request: Request) -> Scale | None:
             raise UsageError(
                 f"--scale {wanted} is not allowed", f"It is a number from 1 to {LARGEST_SCALE:g}, or auto."
             )
-    if scale not in (None, 1) and not BACKENDS.get(request.backend).on_device:
+    if scale not in (None, 1) and not BACKENDS[request.backend].on_device:
         raise UsageError(f"--scale {wanted} is not for --backend {request.backend}", "Leave one of the two out.")
     return None if scale == 1 else scale
 
@@ -324,7 +324,7 @@ def _format(name: str) -> ImageFormat:
 
 def _device(name: str, backend: str, before: str | None) -> str:
     """The device to compute on; "auto" goes on as it was begun."""
-    if not BACKENDS.get(backend).on_device:
+    if not BACKENDS[backend].on_device:
         if name not in ("auto", "cpu"):
             raise UsageError(f"--device {name} is not for --backend {backend}", "It computes on the CPU alone.")
         return "cpu"
@@ -368,7 +368,7 @@ def _workers(wanted: int | None, job: Job, pixels: int) -> int:
     """As many as asked for; else one per core, or none where starting them would take longer than the work."""
     if wanted is not None:
         return wanted
-    if sum(job.missing().values()) * pixels < _STARTING_PAYS and not BACKENDS.get(job.settings.backend).is_slow:
+    if sum(job.missing().values()) * pixels < _STARTING_PAYS and not BACKENDS[job.settings.backend].is_slow:
         return 0
     cores = usable_cores()
     return cores if job.device == "cpu" else min(cores, _MOST_ON_A_GPU)

@@ -66,9 +66,9 @@ def corrupt(
         UsageError: For an unknown name, severity, recipe or draw, for images or draws of another type or shape, and
             where a corruption cannot work at the images' size.
     """
-    function = CORRUPTIONS.get(str(name))
+    function = CORRUPTIONS[str(name)]
     batch = _to_batch(images)
-    how = RECIPES.get(recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe))
+    how = RECIPES[recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe)]
     factor = scale_for(scale, how, *batch.shape[1:3])
     cell = scaled_constants(constants(how.name, name, _severity(severity)), factor)
     keys = [key(_integer("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, batch)]

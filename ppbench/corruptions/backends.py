@@ -11,7 +11,7 @@ from ppbench.corruptions.recipes import RECIPES, recipe_for_size
 from ppbench.corruptions.reference import corrupt_image, engine_version
 from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
-from ppbench.lookup import Registry
+from ppbench.lookup import NameTable
 
 ENGINE = "ppbench corruptions 1"
 """Name and version of the engine, for records; the version is raised whenever a pixel of any corruption changes."""
@@ -41,7 +41,7 @@ class Backend:
         Raises:
             UsageError: If there is no such recipe, or the backend does not have it.
         """
-        name = RECIPES.get(wanted).name if wanted is not None else self.only_recipe or recipe_for_size(height, width)
+        name = RECIPES[wanted].name if wanted is not None else self.only_recipe or recipe_for_size(height, width)
         if self.only_recipe not in (None, name):
             raise UsageError(
                 f"--recipe {name} is not what --backend {self.name} makes",
@@ -62,10 +62,9 @@ def _by_package(images: Pixels, corruption: str, severity: int, recipe: str, see
     return np.stack(made) if made else images
 
 
-BACKENDS: Registry[Backend] = Registry("backend", "ppbench eval --help")
-
-for _backend in (
+_BACKENDS = (
     Backend("ppbench", lambda: ENGINE, None, _by_engine, on_device=True),
     Backend("imagecorruptions", engine_version, "imagecorruptions", _by_package, is_slow=True),
-):
-    BACKENDS.register(_backend.name, _backend)
+)
+
+BACKENDS = NameTable({backend.name: backend for backend in _BACKENDS}, "backend", "ppbench eval --help")

@@ -10,20 +10,21 @@ from torch import Tensor
 from ppbench.corruptions import blur, colour, digital, jpeg, noise, spatter, weather
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
-from ppbench.lookup import Registry
+from ppbench.lookup import NameTable
 from ppbench.vocabulary import KNOWN
 
 CorruptionFunction = Callable[[Tensor, Any, Recipe, Draws], Tensor]
 """Images ``(n, H, W, C)`` uint8, constants, recipe, draws -> images of the same shape and type."""
 
-# An unknown name is told how many corruptions the command lists, which are more than the 19 made here.
-CORRUPTIONS: Registry[CorruptionFunction] = Registry("corruption", "ppbench list corruptions", len(KNOWN))
-
-for _function in (
+_FUNCTIONS: tuple[CorruptionFunction, ...] = (
     noise.gaussian_noise, noise.shot_noise, noise.impulse_noise,
     blur.defocus_blur, blur.glass_blur, blur.motion_blur, blur.zoom_blur,
     weather.snow, weather.frost, weather.fog, colour.brightness,
     colour.contrast, digital.elastic_transform, digital.pixelate, jpeg.jpeg_compression,
     noise.speckle_noise, blur.gaussian_blur, spatter.spatter, colour.saturate,
-):  # fmt: skip
-    CORRUPTIONS.register(_function.__name__, _function)
+)  # fmt: skip
+
+# The message on an unknown name counts what the command lists, which is more than the 19 made here.
+CORRUPTIONS = NameTable(
+    {function.__name__: function for function in _FUNCTIONS}, "corruption", "ppbench list corruptions", len(KNOWN)
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ppbench.lookup import Registry
+from ppbench.lookup import NameTable
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,17 @@ class Recipe:
         return self.native_size is None
 
 
-RECIPES: Registry[Recipe] = Registry("recipe", "ppbench list recipes")
-
 _HENDRYCKS = "Hendrycks 2019"
 
-for _recipe in (
+_RECIPES = (
     Recipe("imagenet-c", "ImageNet-C, before its JPEG", 224, "224, any", _HENDRYCKS),
     Recipe("imagenet-c-299", "the same for Inception", 299, "299, any", _HENDRYCKS),
     Recipe("tiny-imagenet-c", "Tiny-ImageNet-C", 64, "64, any", _HENDRYCKS, frost_scale=0.3),
     Recipe("cifar-c", "CIFAR-10-C, CIFAR-100-C", 32, "32, any", _HENDRYCKS, frost_scale=0.2),
     Recipe("imagecorruptions", "the package's variant", None, "any", "Michaelis 2019", frost_textures=6),
-):
-    RECIPES.register(_recipe.name, _recipe)
+)
+
+RECIPES = NameTable({recipe.name: recipe for recipe in _RECIPES}, "recipe", "ppbench list recipes")
 
 
 def recipe_for_size(height: int, width: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ppbench.data.source import Source
-from ppbench.lookup import Registry
+from ppbench.lookup import NameTable
 from ppbench.vocabulary import C15, C19, C_3D, C_BAR, in_order
 
 EMBEDDED = "fashion-mnist-2k"
@@ -147,9 +147,7 @@ _ENTRIES = (
     ),
 )
 
-DATASETS: Registry[Dataset] = Registry("dataset", "ppbench list datasets")
-for _entry in _ENTRIES:
-    DATASETS.register(_entry.name, _entry)
+DATASETS = NameTable({dataset.name: dataset for dataset in _ENTRIES}, "dataset", "ppbench list datasets")
 
 
 def default_corruptions(dataset_name: str, source: Source) -> tuple[str, ...]:
@@ -158,7 +156,7 @@ def default_corruptions(dataset_name: str, source: Source) -> tuple[str, ...]:
     Of ImageNet-3DCC, whose corruptions are archives of their own, and of folders that may hold anything, those of the
     set that are there; if none is, all there are.
     """
-    dataset = DATASETS.get(dataset_name)
+    dataset = DATASETS[dataset_name]
     if source.kind != "published" or (dataset.num_classes is not None and dataset.name != "imagenet-3dcc"):
         return dataset.corruptions
     return in_order(set(dataset.corruptions) & set(source.corruptions)) or source.corruptions

@@ -70,7 +70,7 @@ class GeneratedImages(Source):
         self, dataset: str, clean: CleanImages, recipe: str | None, seed: int, backend: str = "ppbench",
         *, jpeg: bool = False,
     ) -> None:  # fmt: skip
-        maker = BACKENDS.get(backend)
+        maker = BACKENDS[backend]
         self.dataset, self.seed, self.backend = dataset, seed, maker.name
         self.kind: SourceKind = "generated-jpeg85" if jpeg else "generated"
         self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
@@ -104,7 +104,7 @@ class GeneratedImages(Source):
         """Make one blank image where a corruption cannot work at every size, which only glass_blur cannot."""
         blank = np.zeros((1, self.size, self.size, self.channels), np.uint8)
         for severity in severities if "glass_blur" in corruptions and self.size < SMALLEST_PX else ():
-            BACKENDS.get(self.backend).corrupt(blank, "glass_blur", severity, self.recipe, self.seed, [""])
+            BACKENDS[self.backend].corrupt(blank, "glass_blur", severity, self.recipe, self.seed, [""])
 
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
         """The images at ``places`` in one cell."""
@@ -130,7 +130,7 @@ class GeneratedImages(Source):
             The same kind as ``images``.
         """
         ids = [self.ids[place] for place in places]
-        made = BACKENDS.get(self.backend).corrupt(images, corruption, severity, self.recipe, self.seed, ids)
+        made = BACKENDS[self.backend].corrupt(images, corruption, severity, self.recipe, self.seed, ids)
         return saved_as_jpeg(made) if self.kind == "generated-jpeg85" else made
 
     def _load_clean(self, places: NDArray[np.int64]) -> Loaded:

@@ -55,7 +55,7 @@ def open_source(
             made already.
         DataError: If the folder is not given, is missing, or does not hold the dataset.
     """
-    dataset = DATASETS.get(name)
+    dataset = DATASETS[name]
     if not dataset.how_to_get and folder is not None:
         raise UsageError(f"--dataset {name} takes no --data", "For your images: `--dataset imagefolder --data DIR`.")
     if dataset.how_to_get and folder is None:
@@ -155,7 +155,7 @@ def _check_is(dataset: Dataset, source: Source, found: Found) -> None:
     if dataset.form == "any":
         return
     names = set(source.corruptions)
-    for other in map(DATASETS.get, DATASETS):
+    for other in DATASETS.values():
         if other.form != "files" or names.isdisjoint(other.has):
             continue
         by_name = names.isdisjoint(dataset.has)

@@ -200,7 +200,7 @@ def open_images(job: Job, subjects: Sequence[Subject]) -> tuple[Source, Settings
         DataError: If the images are missing or not what they should be.
     """
     job.check()
-    normalizer = DATASETS.get(job.dataset).normalizer
+    normalizer = DATASETS[job.dataset].normalizer
     device = choose_device(job.device)
     check_precision(job.precision, device)
     severities = expand_severities(job.severities)
@@ -479,7 +479,7 @@ def _enough(job: Job, source: Source, settings: Settings, subjects: Sequence[Sub
         return None
     wanted = job.until_metric or (None if job.until_decided is None else "mean_error")
     label, weights = metric_weights(
-        wanted, source, settings.corruptions, settings.severities, DATASETS.get(job.dataset).normalizer
+        wanted, source, settings.corruptions, settings.severities, DATASETS[job.dataset].normalizer
     )
     if job.until_decided is None:
         return NarrowEnough(job.until or 0.0, source, job.seed, len(subjects), label, weights)

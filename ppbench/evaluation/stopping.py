@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ppbench.data.source import Source, stratified_order
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.tally import Record, Tally
-from ppbench.lookup import unknown_name
+from ppbench.lookup import check_name
 from ppbench.metrics.cell_errors import headline_corruptions
 from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
 from ppbench.metrics.metric import Unavailable
@@ -232,8 +232,7 @@ def metric_weights(
         UsageError: If there is no such metric, or these images have it not.
     """
     name = name or ("mCE" if normalizer == "alexnet" else "mean_error")
-    if name not in METRICS:
-        raise unknown_name("metric", name, list(METRICS), "ppbench eval --help")
+    check_name("metric", name, METRICS, "ppbench eval --help")
     headline = headline_corruptions(corruptions)
     grid = f"{set_label(headline)},{severity_label(severities)}"
     if name == "mean_error":

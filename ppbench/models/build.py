@@ -106,11 +106,10 @@ def _check_size(path: Path, card: Card, state: Mapping[str, Tensor]) -> None:
 
 def _torchvision(name: str, card: Card) -> nn.Module:
     # Imported where it is needed: importing torchvision takes longer than importing torch.
-    from ppbench.lookup import unknown_name
+    from ppbench.lookup import check_name
     from ppbench.models.from_torchvision import LISTING, build_network, torchvision_networks
 
-    if name not in torchvision_networks():
-        raise unknown_name("torchvision network", name, torchvision_networks(), LISTING)
+    check_name("torchvision network", name, torchvision_networks(), LISTING)
     return build_network(name, card, is_own=card.source is None)
 
 

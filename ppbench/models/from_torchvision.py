@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor, nn
 
 from ppbench.errors import UsageError
-from ppbench.lookup import unknown_name
+from ppbench.lookup import check_name, unknown_name
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.download import OnDownload, fetch, hash_in, sha256_of, verify
@@ -57,8 +57,7 @@ def load_torchvision(
             the card of weights that have none.
     """
     name, at, choice = reference.partition("@")
-    if name not in torchvision_networks():
-        raise unknown_name("torchvision network", name, torchvision_networks(), LISTING)
+    check_name("torchvision network", name, torchvision_networks(), LISTING)
     if options.architecture is not None:
         raise UsageError(f"--architecture is not for torchvision:{name}", "Leave it out: the model's name says it.")
     published = torchvision.models.get_model_weights(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ppbench.lookup import unknown_name
+from ppbench.lookup import check_name
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,7 @@ def parse_model_name(name: str) -> Architecture:
     Raises:
         UsageError: If the name is none of `model_names`; the message has the nearest.
     """
-    if name not in model_names():
-        raise unknown_name("model", name, model_names(), "ppbench list models")
+    check_name("model", name, model_names(), "ppbench list models")
     network, *rest = name.split("-")
     stem: Literal["imagenet", "cifar"] = "cifar" if "cifar" in rest or network in SMALL_RESNETS else "imagenet"
     variant = next((part for part in rest if part in STEMS), None)

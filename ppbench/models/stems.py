@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from ppbench.errors import UsageError
-from ppbench.lookup import unknown_name
+from ppbench.lookup import check_name
 from ppbench.models.blur import with_blur_after, with_blur_pool
 from ppbench.models.push_pull_2020 import with_push_pull_2020
 from ppbench.models.pushpull import with_push_pull
@@ -37,8 +37,7 @@ def with_stem(
     Raises:
         UsageError: If there is no such stem, it has not what is to be set, or the model cannot have it.
     """
-    if stem not in STEMS:
-        raise unknown_name("stem", stem, list(STEMS), "ppbench list models")
+    check_name("stem", stem, STEMS, "ppbench list models")
     check_settings(f"the stem {stem}", stem, inhibition, trainable_inhibition, rectified_push)
     if stem == "blurpool":
         return with_blur_pool(model)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ppbench.errors import UsageError
-from ppbench.lookup import unknown_name
+from ppbench.lookup import check_name
 from ppbench.reproduce.macs import macs
 
 TRAINING_OVER_FORWARD = 3
@@ -100,8 +100,7 @@ def choose_machine(name: str, images_per_second: float | None, model: str, size:
     Raises:
         UsageError: If there is no such machine, or the throughput is not above 0.
     """
-    if name not in MACHINES:
-        raise unknown_name("machine", name, list(MACHINES), "ppbench reproduce --help")
+    check_name("machine", name, MACHINES, "ppbench reproduce --help")
     if images_per_second is None:
         return MACHINES[name]
     if not 0 < images_per_second < float("inf"):

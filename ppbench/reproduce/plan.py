@@ -110,12 +110,12 @@ _SUMMED = ("training_1", "training_8", "evaluation_1", "evaluation_8")
 def _step(table: Table, network: Network, limit: int | None, runs: Path, machine: Machine) -> Step:
     evaluated = network.card is not None and _has_run(runs, network, table.evaluation.dataset)
     of = table.evaluation
-    names = DATASETS.get(of.dataset).corruptions if of.corruptions is None else expand_corruptions(of.corruptions)
+    names = DATASETS[of.dataset].corruptions if of.corruptions is None else expand_corruptions(of.corruptions)
     images = min(of.images, limit or of.limit or of.images)
     work = Work(
         model=network.row.model,
         size=table.training.size,
-        in_channels=1 if "grey" in DATASETS.get(of.dataset).size else 3,
+        in_channels=1 if "grey" in DATASETS[of.dataset].size else 3,
         epochs=0 if network.action == "take" else network.recipe.epochs,
         training_images=round(table.training.images * network.recipe.fraction),
         views=JSD_VIEWS if network.recipe.jsd else 1,

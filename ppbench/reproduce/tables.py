@@ -66,8 +66,7 @@ class Evaluation(_Part):
     @field_validator("dataset")
     @classmethod
     def _known(cls, name: str) -> str:
-        DATASETS.get(name)
-        return name
+        return DATASETS[name].name
 
     @field_validator("corruptions")
     @classmethod

@@ -52,7 +52,7 @@ class StatisticsImages:
         if count < 2:
             raise UsageError(f"--images {count} is not allowed", "It is at least 2; a few thousand are usual.")
         self._card = card
-        TRAINABLE.get(dataset)  # tells of unknown names
+        TRAINABLE[dataset]  # raises for an unknown name
         in_files = dataset in ("imagenet", "imagefolder")
         opened = _in_files(folder, card) if in_files else _in_memory(dataset, folder, card)
         self._load, self._labels, self.notes = opened.load, opened.labels, opened.notes

@@ -18,7 +18,7 @@ from ppbench.data.source import renumbered, stratified_order, stratified_subset
 from ppbench.data.walk import find_images
 from ppbench.errors import DataError, UsageError
 from ppbench.files import read_text
-from ppbench.lookup import Registry
+from ppbench.lookup import NameTable
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, PRESETS
 from ppbench.train.images import FileImages, ImageSet, MemoryImages
 from ppbench.train.recipe import TrainRecipe
@@ -56,7 +56,7 @@ def load_training_data(recipe: TrainRecipe, folder: Path, classes: Sequence[str]
             without images.
         DataError: If files are missing or damaged, images have no labels, or fewer than two classes are left.
     """
-    data = TRAINABLE.get(recipe.dataset)(folder, recipe)
+    data = TRAINABLE[recipe.dataset](folder, recipe)
     if classes is not None:
         data = _keep_classes(data, classes, recipe.dataset)
     if len(data.class_names) < 2:
@@ -235,12 +235,14 @@ def _first_word(line: str, class_names: Sequence[str]) -> str:
 
 Opener = Callable[[Path, TrainRecipe], TrainingData]
 
-TRAINABLE: Registry[Opener] = Registry("training dataset", "ppbench train --help")
-for _name, _opener in (
-    ("fashion-mnist", _fashion_mnist),
-    ("cifar10", _cifar10),
-    ("cifar100", _cifar100),
-    ("imagenet", _folders),
-    ("imagefolder", _folders),
-):
-    TRAINABLE.register(_name, _opener)
+TRAINABLE: NameTable[Opener] = NameTable(
+    {
+        "fashion-mnist": _fashion_mnist,
+        "cifar10": _cifar10,
+        "cifar100": _cifar100,
+        "imagenet": _folders,
+        "imagefolder": _folders,
+    },
+    "training dataset",
+    "ppbench train --help",
+)

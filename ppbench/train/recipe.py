@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ppbench.errors import DataError, UsageError
 from ppbench.files import read_text
-from ppbench.lookup import did_you_mean, unknown_name
+from ppbench.lookup import check_name, did_you_mean, unknown_name
 from ppbench.models.card import Card
 from ppbench.parsing import parse_toml
 
@@ -163,8 +163,7 @@ def read_recipe(name: str) -> RecipeFile:
     """
     path = Path(name)
     if path.suffix.lower() != ".toml":
-        if name not in recipe_names():
-            raise unknown_name("training recipe", name, recipe_names(), SEE)
+        check_name("training recipe", name, recipe_names(), SEE)
         return _parse(name, (_folder() / f"{name}.toml").read_text(encoding="utf-8"), name)
     try:
         text = read_text(path)

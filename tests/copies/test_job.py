@@ -604,7 +604,7 @@ def test_a_corruption_that_cannot_work_leaves_the_others(photos: Path, monkeypat
             raise UsageError("fog cannot work here", "Go elsewhere.")
         return images
 
-    monkeypatch.setitem(BACKENDS.__dict__["_entries"], "ppbench", replaced(BACKENDS.get("ppbench"), corrupt))
+    monkeypatch.setitem(BACKENDS, "ppbench", replaced(BACKENDS["ppbench"], corrupt))
     report = corrupt_folder(photos, **CELLS)
     assert report.written == 24
     assert {failure.cell for failure in report.failures} == {"fog/2", "fog/5"}

@@ -38,7 +38,7 @@ def deviation(got: NDArray[np.uint8], expected: NDArray[np.uint8]) -> Deviation:
 
 def images_for(recipe: str) -> list[NDArray[np.uint8]]:
     """Photographs at the recipe's own size, one of them with a white sky; not square where any size is its own."""
-    size = RECIPES.get(recipe).native_size
+    size = RECIPES[recipe].native_size
     whole = [photo.copy() for photo in photographs(size or 224, 3)]
     whole[2][: len(whole[2]) // 3] = 255
     if size is None:

@@ -23,7 +23,7 @@ def cells(name: str) -> Iterator[tuple[str, int]]:
     seen = set()
     for recipe in RECIPES:
         for severity in range(1, 6):
-            k = (constants(recipe, name, severity), RECIPES.get(recipe).is_package)
+            k = (constants(recipe, name, severity), RECIPES[recipe].is_package)
             if k not in seen:
                 seen.add(k)
                 yield recipe, severity

@@ -109,7 +109,7 @@ def test_glass_blur_says_which_sizes_it_cannot_do() -> None:
 def test_motion_blur_of_16_bits_leaves_flat_areas_as_they_are() -> None:
     angle = np.linspace(-45, 45, 256)
     for recipe, severity in cells("motion_blur"):
-        if not RECIPES.get(recipe).is_package:
+        if not RECIPES[recipe].is_package:
             assert_flat_levels("motion_blur", recipe, severity, LEVELS, angle=angle)
 
 

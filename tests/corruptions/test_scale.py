@@ -63,9 +63,9 @@ def test_scale_1_is_no_scale_and_odd_scales_and_shapes_work(name: str) -> None:
 
 
 def test_the_automatic_scale_is_the_shorter_side_by_the_recipes_size() -> None:
-    assert scale_for("auto", RECIPES.get("imagenet-c"), 3024, 4032) == pytest.approx(13.5)
-    assert scale_for("auto", RECIPES.get("imagecorruptions"), 448, 4032) == 2
-    assert scale_for("auto", RECIPES.get("imagenet-c"), 100, 100) == 1
+    assert scale_for("auto", RECIPES["imagenet-c"], 3024, 4032) == pytest.approx(13.5)
+    assert scale_for("auto", RECIPES["imagecorruptions"], 448, 4032) == 2
+    assert scale_for("auto", RECIPES["imagenet-c"], 100, 100) == 1
     expected = made(doubled(SMALL), "gaussian_blur", scale=3)
     assert np.array_equal(made(doubled(SMALL), "gaussian_blur", scale="auto"), expected)
 

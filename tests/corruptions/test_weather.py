@@ -116,7 +116,7 @@ SIZES = {
 
 @pytest.mark.parametrize("recipe", list(RECIPES))
 def test_the_textures_are_as_large_as_the_references_have_them(recipe: str) -> None:
-    how = RECIPES.get(recipe)
+    how = RECIPES[recipe]
     side = how.native_size or 224
     assert textures.frost_sizes(how, side, side).T.tolist() == [list(size) for size in SIZES[recipe]]
     ice = textures.frost_textures(how, side, side, torch.arange(how.frost_textures), CPU)
@@ -127,13 +127,13 @@ def test_the_textures_are_as_large_as_the_references_have_them(recipe: str) -> N
 @pytest.mark.parametrize("recipe", list(RECIPES))
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (63, 40), (40, 112), (700, 1000)])
 def test_the_textures_exceed_every_image(recipe: str, height: int, width: int) -> None:
-    heights, widths = textures.frost_sizes(RECIPES.get(recipe), height, width)
+    heights, widths = textures.frost_sizes(RECIPES[recipe], height, width)
     assert (heights > height).all()
     assert (widths > width).all()
 
 
 def test_of_large_textures_only_those_in_use_are_made() -> None:
-    how = RECIPES.get("imagecorruptions")
+    how = RECIPES["imagecorruptions"]
     heights, widths = textures.frost_sizes(how, 1100, 1300)
     ice = textures.frost_textures(how, 1100, 1300, torch.tensor([3, 1, 3]), CPU)
     assert len(ice.pixels) == int((heights * widths)[[1, 3]].sum())
@@ -142,7 +142,7 @@ def test_of_large_textures_only_those_in_use_are_made() -> None:
 
 
 def test_sizes_with_the_same_textures_share_them() -> None:
-    how = RECIPES.get("cifar-c")
+    how = RECIPES["cifar-c"]
     used = torch.tensor([0])
     assert textures.frost_textures(how, 32, 32, used, CPU) is textures.frost_textures(how, 30, 25, used, CPU)
 
@@ -182,7 +182,7 @@ def test_a_texture_of_one_level_stays_flat_when_enlarged() -> None:
 
 @pytest.mark.parametrize(("recipe", "count"), [("imagenet-c", 5), ("cifar-c", 5), ("imagecorruptions", 6)])
 def test_frost_is_drawn_from_all_textures_and_never_from_the_last_place(recipe: str, count: int) -> None:
-    how, draws = RECIPES.get(recipe), Recording(list(range(200)), CPU)
+    how, draws = RECIPES[recipe], Recording(list(range(200)), CPU)
     images = torch.zeros(200, 40, 30, 3, dtype=torch.uint8)
     weather.frost(images, constants(recipe, "frost", 3), how, draws)
     heights, widths = textures.frost_sizes(how, 40, 30)
