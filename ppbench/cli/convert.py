@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,15 +17,19 @@ from ppbench.cli.options import (
     PresetOption,
     StdOption,
     TestSizeOption,
+    command_line,
 )
+from ppbench.cli.training import print_trained, require_lightning, training_shown
 from ppbench.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ppbench.models.card import Card
+    from ppbench.models.card_options import CardOptions
     from ppbench.models.loaded import Checkpoint
     from ppbench.train.batch_norm import StatisticsImages
+    from ppbench.train.recipe import TrainRecipe
 
 _STATISTICS, _TUNING = "Batch-norm statistics", "Fine-tuning"
 
@@ -101,24 +104,29 @@ def convert(
     `--inhibition 0 --keep-statistics` the network gives what it gave.
     """
     from ppbench.models.card_options import parse_card_options
+    from ppbench.models.checkpoint import save_checkpoint
+    from ppbench.models.loaded import Checkpoint
 
     if recipe is not None and data is None:
         raise UsageError(f"--recipe {recipe} needs images to train on", "Give them: `--data DIR`.")
     target = output_file or Path(f"{_short(model)}-pp{push_pull}.safetensors")
     _check_target(model, target)
     options = parse_card_options(preset, mean, std, input_size, architecture, ema, test_size)
-    plain, made = _convert(model, options, push_pull, inhibition, trainable_inhibition, rectified_push)
+    plain, made = _convert(
+        model, options, push_pull,
+        inhibition=inhibition, trainable_inhibition=trainable_inhibition, rectified_push=rectified_push,
+    )  # fmt: skip
     overrides = {"epochs": epochs, "lr": lr, "dataset": dataset, "seed": seed}
     settings = None if recipe is None else _training_settings(recipe, made.card, overrides)
     chosen, how = _statistics(made, None if keep_statistics else data, dataset, images, seed, keep_statistics)
-    command = shlex.join(["ppbench", *sys.argv[1:]])
     card = made.card.model_copy(
-        update={"origin": {**(made.card.origin or {}), "statistics": how}, "command": command, "seed": seed}
+        update={"origin": {**(made.card.origin or {}), "statistics": how}, "command": command_line(), "seed": seed}
     )
+    line = f"{target}: {card.architecture}{f' with {card.stem}' if card.stem else ''}"
     if target.is_file() and not overwrite:
         _check_finished(target, card, settings)
         output.say(f"finished already: {target} was made of this network in this way (`--overwrite` makes it anew)")
-        output.text(_line(target, card))
+        output.text(line)
         return
     if chosen is not None:
         _estimate(made, chosen, device)
@@ -126,20 +134,20 @@ def convert(
         chosen = _images(dataset, data, made.card, images, seed)
     lost = _say_what_is_left(plain, made, chosen, device)
     if settings is None or data is None:
-        _save(target, made, card)
+        save_checkpoint(target, made.model, card)
         if lost:
             output.say(f"fine-tuning brings it back: {_fine_tuning(target, card, dataset, data)}")
-        output.text(_line(target, card))
+        output.text(line)
         return
-    from ppbench.cli.train import run_training
-    from ppbench.models.loaded import Checkpoint
+    from ppbench.devices import choose_device
+    from ppbench.train.fit import train
 
-    start = {"initial": Checkpoint(made.model, card), "overwrite": overwrite}
-    run_training(settings, data, target, device, start)
-
-
-def _line(target: Path, card: Card) -> str:
-    return f"{target}: {card.architecture}{f' with {card.stem}' if card.stem else ''}"
+    with training_shown() as callbacks:
+        trained = train(
+            settings, data, target, initial=Checkpoint(made.model, card), overwrite=overwrite, command=command_line(),
+            report=output.say, callbacks=callbacks, device=choose_device(device),
+        )  # fmt: skip
+    print_trained(trained)
 
 
 def _short(model: str) -> str:
@@ -163,7 +171,7 @@ _SAME = ("architecture", "stem", "inhibition", "trainable_inhibition", "rectifie
 """Fields of the card that tell one conversion of a network from another, with its origin."""
 
 
-def _check_finished(target: Path, card: Card, settings: Any) -> None:
+def _check_finished(target: Path, card: Card, settings: TrainRecipe | None) -> None:
     """Raise `UsageError` unless ``target`` holds what would be made, for a training that of ``settings``."""
     from ppbench.train.finished import card_there, check_trained, refusal
 
@@ -178,9 +186,7 @@ def _check_finished(target: Path, card: Card, settings: Any) -> None:
         raise refusal(target, f"made in another way ({', '.join(different)})")
 
 
-def _convert(
-    model: str, options: Any, push_pull: int, inhibition: float, trainable_inhibition: bool, rectified_push: bool
-) -> tuple[nn.Module, Checkpoint]:
+def _convert(model: str, options: CardOptions, push_pull: int, **settings: Any) -> tuple[nn.Module, Checkpoint]:
     """The plain network, and the one made of it."""
     from copy import deepcopy
 
@@ -192,19 +198,11 @@ def _convert(
     with downloading() as told, output.stdout_for_data():
         subject = resolve_model(model, options, told)
     plain = deepcopy(subject.model)  # what is converted is changed in place
-    return plain, convert_to_push_pull(
-        subject.name,
-        Checkpoint(subject.model, subject.card),
-        push_pull,
-        inhibition=inhibition,
-        trainable_inhibition=trainable_inhibition,
-        rectified_push=rectified_push,
-    )
+    return plain, convert_to_push_pull(subject.name, Checkpoint(subject.model, subject.card), push_pull, **settings)
 
 
-def _training_settings(recipe: str, card: Card, overrides: dict[str, Any]) -> Any:
+def _training_settings(recipe: str, card: Card, overrides: dict[str, Any]) -> TrainRecipe:
     """The recipe for the network of ``card``; refused, before anything is done, if it cannot be trained."""
-    from ppbench.cli.train import require_lightning
     from ppbench.models.shapes import is_external
     from ppbench.train.recipe import make_recipe, read_recipe
 
@@ -214,12 +212,7 @@ def _training_settings(recipe: str, card: Card, overrides: dict[str, Any]) -> An
             "Leave it out; to train that network, call `ppbench.with_push_pull` in your training code.",
         )
     require_lightning()
-    own = {
-        "model": card.architecture,
-        "inhibition": card.inhibition,
-        "trainable_inhibition": card.trainable_inhibition,
-    }
-    return make_recipe(read_recipe(recipe), {k: v for k, v in overrides.items() if v is not None} | own, card)
+    return make_recipe(read_recipe(recipe), {k: v for k, v in overrides.items() if v is not None}, card)
 
 
 def _statistics(
@@ -308,9 +301,3 @@ def _estimate(made: Checkpoint, images: StatisticsImages, device: str) -> None:
     count = estimate_statistics(made.model.to(where), images.batches(where))
     made.model.cpu()
     output.say(f"batch-norm statistics of {count:,} images")
-
-
-def _save(target: Path, made: Checkpoint, card: Card) -> None:
-    from ppbench.models.checkpoint import save_checkpoint
-
-    save_checkpoint(target, made.model, card)

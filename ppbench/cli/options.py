@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import Annotated
 
 import typer
@@ -78,6 +80,11 @@ EmaOption = Annotated[
         "--ema", help="Take the weights averaged over the training, of a file with both.", rich_help_panel=MODEL_PANEL
     ),
 ]
+
+
+def command_line() -> str:
+    """The command as it was typed, for run files and cards."""
+    return shlex.join(["ppbench", *sys.argv[1:]])
 
 
 def words(option: str, values: list[str], default: str) -> list[str]:

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.options import command_line
+from ppbench.cli.training import print_trained, require_lightning, training_shown
 from ppbench.errors import UsageError
-from ppbench.extras import import_extra
 from ppbench.files import is_same_file
-
-if TYPE_CHECKING:
-    from ppbench.models.card import Card
+from ppbench.train.choices import OptimizerName, PrecisionName, ScheduleName
 
 _DATA, _OPTIMISER, _IMAGES, _RUN = "Data", "Optimiser", "Images", "Run"
-
-
-class Precision(StrEnum):
-    """How the network computes."""
-
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
-
-
-class Optimizer(StrEnum):
-    """What makes steps of gradients."""
-
-    SGD = "sgd"
-    ADAMW = "adamw"
-
-
-class Schedule(StrEnum):
-    """How the learning rate changes."""
-
-    ONE_CYCLE = "one-cycle"
-    COSINE = "cosine"
-    CONSTANT = "constant"
 
 
 def train(
@@ -87,7 +60,7 @@ def train(
     batch_size: Annotated[
         int | None, typer.Option(help="Images per step, of all devices together.", rich_help_panel=_OPTIMISER)
     ] = None,
-    optimizer: Annotated[Optimizer | None, typer.Option(rich_help_panel=_OPTIMISER, show_default=False)] = None,
+    optimizer: Annotated[OptimizerName | None, typer.Option(rich_help_panel=_OPTIMISER, show_default=False)] = None,
     momentum: Annotated[
         float | None,
         typer.Option(help="Of SGD; given alone, it is held where the recipe cycles it.", rich_help_panel=_OPTIMISER),
@@ -102,7 +75,7 @@ def train(
         bool | None, typer.Option("--nesterov/--no-nesterov", help="Of SGD.", rich_help_panel=_OPTIMISER)
     ] = None,
     weight_decay: Annotated[float | None, typer.Option(rich_help_panel=_OPTIMISER)] = None,
-    schedule: Annotated[Schedule | None, typer.Option(rich_help_panel=_OPTIMISER, show_default=False)] = None,
+    schedule: Annotated[ScheduleName | None, typer.Option(rich_help_panel=_OPTIMISER, show_default=False)] = None,
     lr: Annotated[
         float | None,
         typer.Option(
@@ -152,7 +125,7 @@ def train(
         typer.Option("--trainable-inhibition/--fixed-inhibition", help="Train that strength, per output channel."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Key of weights, order and augmentation. [default: 0]")] = None,
-    precision: Annotated[Precision | None, typer.Option(rich_help_panel=_RUN, show_default=False)] = None,
+    precision: Annotated[PrecisionName | None, typer.Option(rich_help_panel=_RUN, show_default=False)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.", rich_help_panel=_RUN)] = "auto",
     devices: Annotated[int, typer.Option(help="GPUs, or processes on the CPU.", rich_help_panel=_RUN)] = 1,
     workers: Annotated[
@@ -175,89 +148,28 @@ def train(
     A recipe gives the settings; every option replaces one of them. The state is kept after every epoch: the same
     command, run again after a kill, goes on where it was and ends with the same weights.
     """
-    given = {
-        "model": model, "dataset": dataset, "fraction": fraction, "val_fraction": val_fraction,
-        "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer, "momentum": momentum,
-        "momentum_low": momentum_low, "nesterov": nesterov, "weight_decay": weight_decay, "schedule": schedule,
-        "lr": lr, "lr_start": lr_start, "lr_end": lr_end, "warmup": warmup, "grad_clip": grad_clip, "ema": ema,
-        "resize": resize, "crop_size": crop_size, "crop_padding": crop_padding, "flip": flip,
-        "test_resize": test_resize,
-        "augment": augment, "jsd": jsd, "inhibition": inhibition, "trainable_inhibition": trainable_inhibition,
-        "seed": seed, "precision": precision,
-    }  # fmt: skip
-    chosen = {name: value for name, value in given.items() if value is not None}
-    start = _card_of(init)
-    settings = _recipe(recipe, {**_network_of(start), **chosen}, start)
+    given = locals()  # the arguments by name
+    from ppbench.models.read_card import read_card
+    from ppbench.train.augment import parse_augmentation
+    from ppbench.train.recipe import TrainRecipe, make_recipe, read_recipe
+
+    chosen = {name: given[name] for name in TrainRecipe.model_fields if given.get(name) is not None}
+    start = None if init is None else read_card(init)
+    settings = make_recipe(None if recipe is None else read_recipe(recipe), chosen, start)
+    parse_augmentation(settings.augment)  # refuses unknown names before Lightning is loaded, which takes seconds
     target = output_file or Path(f"{settings.model}-{settings.dataset}.safetensors")
     if init is not None and is_same_file(init, target):
         raise UsageError(f"{target} is the network to begin with", "Give another `--output`.")
-    run = {
-        "initial": init, "overwrite": overwrite, "classes": _classes(classes), "devices": devices, "workers": workers,
-        "validate_every": validate_every, "log_dir": log_dir,
-    }  # fmt: skip
-    run_training(settings, data, target, device, run)
-
-
-def _recipe(name: str | None, given: dict[str, Any], start: Card | None) -> Any:
-    from ppbench.train.augment import parse_augmentation
-    from ppbench.train.recipe import make_recipe, read_recipe
-
-    settings = make_recipe(None if name is None else read_recipe(name), given, start)
-    parse_augmentation(settings.augment)  # tells of unknown names before Lightning is loaded
-    return settings
-
-
-def _card_of(init: Path | None) -> Card | None:
-    if init is None:
-        return None
-    from ppbench.models.read_card import read_card
-
-    return read_card(init)
-
-
-def _network_of(card: Card | None) -> dict[str, Any]:
-    """What a checkpoint says of its network, which need not be said again."""
-    if card is None:
-        return {}
-    return {
-        "model": card.architecture,
-        "inhibition": card.inhibition,
-        "trainable_inhibition": card.trainable_inhibition,
-    }
-
-
-def _classes(file: Path | None) -> list[str] | None:
-    if file is None:
-        return None
-    require_lightning()
-    from ppbench.train.data import read_class_names
-
-    return read_class_names(file)
-
-
-def run_training(recipe: Any, data: Path, path: Path, device: str, run: dict[str, Any]) -> None:
-    """Train under a progress display and print what came of it; ``run``: more options of `ppbench.train.fit.train`."""
     require_lightning()
     from ppbench.devices import choose_device
-    from ppbench.train.fit import train as fit
-    from ppbench.train.progress import quiet_lightning, training_progress
+    from ppbench.train import fit
+    from ppbench.train.data import read_class_names
 
-    command = shlex.join(["ppbench", *sys.argv[1:]])
-    with quiet_lightning(), training_progress(output.progress_console(), output.say) as callback:
-        trained = fit(
-            recipe,
-            data,
-            path,
-            command=command,
-            report=output.say,
-            callbacks=(callback,),
-            device=choose_device(device),
-            **run,
-        )
-    if trained is not None:
-        output.text(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")
-
-
-def require_lightning() -> None:
-    """Raise `UsageError` if the extra for training is not installed."""
-    import_extra("lightning", "train", "`ppbench train`")
+    names = None if classes is None else read_class_names(classes)
+    with training_shown() as callbacks:
+        trained = fit.train(
+            settings, data, target, initial=init, overwrite=overwrite, classes=names, devices=devices, workers=workers,
+            validate_every=validate_every, log_dir=log_dir, command=command_line(), report=output.say,
+            callbacks=callbacks, device=choose_device(device),
+        )  # fmt: skip
+    print_trained(trained)

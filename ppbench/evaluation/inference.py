@@ -16,6 +16,7 @@ from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.scores import score
 from ppbench.evaluation.subject import Head
 from ppbench.models.load import Subject
+from ppbench.models.normalise import mean_and_std
 from ppbench.models.trial import no_exit
 
 
@@ -42,9 +43,7 @@ class Network:
         model = subject.model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._compiled = compiled
         self._model = cast(nn.Module, torch.compile(model) if compiled else model)
-        self._mean, self._std = (
-            torch.tensor(values, device=device).view(-1, 1, 1) * 255 for values in (subject.card.mean, subject.card.std)
-        )
+        self._mean, self._std = mean_and_std(subject.card, device, white=255)
         self._columns = None if head.columns is None else torch.from_numpy(head.columns).to(device)
         self._masked = head.logits == "masked"
         self.batch = batch or forward_size(device, subject.card.input_size)

@@ -21,6 +21,7 @@ from ppbench.errors import DataError
 from ppbench.files import check_regular
 from ppbench.inspection.layer import FirstLayer, Responses
 from ppbench.models.card import Card
+from ppbench.models.normalise import mean_and_std, normalise
 
 EXAMPLES = ("Ankle boot", "Shirt")
 """Classes of the embedded images that networks trained on them are shown, the first image of each."""
@@ -102,8 +103,7 @@ def look_at(
 
 def _normalised(images: NDArray[np.uint8], card: Card) -> Tensor:
     """``(N, C, H, W)`` float32 as the card wants it."""
-    mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (card.mean, card.std))
-    return (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    return normalise(torch.from_numpy(images).permute(0, 3, 1, 2), *mean_and_std(card))
 
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

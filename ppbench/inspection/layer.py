@@ -15,7 +15,7 @@ from torch.nn.modules.utils import _pair
 from ppbench.errors import DataError
 from ppbench.models.blur import BlurConv2d
 from ppbench.models.card import Card
-from ppbench.models.first_convolution import PerAxis
+from ppbench.models.convolution import PerAxis
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.trial import in_one_line

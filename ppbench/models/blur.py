@@ -18,14 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ppbench.errors import UsageError
-from ppbench.models.first_convolution import (
-    Padding,
-    PerAxis,
-    find_first_convolution,
-    pad_same,
-    padding_of,
-    replace_module,
-)
+from ppbench.models.convolution import Padding, PerAxis, pad_same
+from ppbench.models.first_convolution import find_first_convolution, padding_of, replace_module
 
 POOL_SIZE, AFTER_SIZE = 4, 5
 """Sides of the binomial filters of blur pool and of blur after convolutions, in pixels, for a stride of 2."""

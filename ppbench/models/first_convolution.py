@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.modules.utils import _pair
+from torch import nn
 
 from ppbench.errors import UsageError
-
-PerAxis = tuple[int, int]
-Padding = int | PerAxis | str
-"""Zero padding as of `torch.nn.Conv2d`; ``"same"`` is defined for strides, too (`pad_same`)."""
+from ppbench.models.convolution import Padding
 
 
 def find_first_convolution(model: nn.Module, what: str) -> tuple[str, nn.Conv2d, Padding]:
@@ -89,62 +82,6 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
     """Put ``module`` in the place of the submodule ``name`` of ``model``."""
     parent, _, attribute = name.rpartition(".")
     setattr(model.get_submodule(parent), attribute, module)
-
-
-def like_convolution(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int | PerAxis,
-    stride: int | PerAxis,
-    padding: Padding,
-    dilation: int | PerAxis,
-    groups: int,
-    bias: bool,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
-) -> nn.Conv2d:
-    """A convolution that has checked the geometry and drawn weight and bias; of it only the tensors are kept.
-
-    ``"same"`` is passed over, since `torch.nn.Conv2d` has it for stride 1 only.
-    """
-    checked = 0 if padding == "same" else padding
-    return nn.Conv2d(
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride,
-        checked,
-        dilation,
-        groups,
-        bias,
-        device=device,
-        dtype=dtype,
-    )
-
-
-def per_axis(value: Any) -> PerAxis:
-    """Two numbers from one for both axes, which may be of numpy or torch, or from two."""
-    both: PerAxis = _pair(value.item() if getattr(value, "ndim", None) == 0 else value)
-    return both
-
-
-def pad_same(x: Tensor, kernel_size: PerAxis, stride: PerAxis, dilation: PerAxis) -> Tensor:
-    """Pad with zeros so that a convolution gives ``ceil(size / stride)`` values along each axis.
-
-    TensorFlow's rule (its guide to ``tf.nn``, "SAME"), which at stride 1 is that of `torch.nn.Conv2d`: an odd pixel
-    goes below and to the right.
-
-    Args:
-        x: ``(…, H, W)``.
-        kernel_size: Height and width of the kernel.
-        stride: Of the convolution, down and across.
-        dilation: Of the convolution, down and across.
-    """
-    pads: list[int] = []
-    for size, k, s, d in reversed(list(zip(x.shape[-2:], kernel_size, stride, dilation, strict=True))):
-        total = max(0, (math.ceil(size / s) - 1) * s + d * (k - 1) + 1 - size)
-        pads += [total // 2, total - total // 2]
-    return F.pad(x, pads) if any(pads) else x
 
 
 def _is_timm_same(conv: nn.Conv2d) -> bool:

@@ -19,7 +19,7 @@ import threading
 import types
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -38,6 +38,16 @@ _PLAIN = (
 """Values that their ``repr`` tells."""
 
 _WITHOUT_STATE = (logging.Logger, logging.LoggerAdapter, type(threading.Lock()), type(threading.RLock()))
+
+_PARTS: tuple[tuple[Any, Callable[[Any], tuple[Any, ...]]], ...] = (
+    (functools.partial, lambda value: (value.func, value.args, value.keywords)),
+    (types.MethodType, lambda value: (value.__self__, value.__func__)),
+    (types.BuiltinFunctionType, lambda value: (value.__self__,)),
+    (weakref.ref, lambda value: (value(),)),
+    ((staticmethod, classmethod, type(functools.lru_cache(maxsize=1)(len))), lambda value: (value.__wrapped__,)),
+    (property, lambda value: (value.fget, value.fset)),
+)
+"""Kinds of objects that hold nothing but others, and which these are."""
 
 _OF_MODULES = frozenset(vars(nn.Module()))
 """Attributes that every module has."""
@@ -94,6 +104,10 @@ class OwnState:
         """Any other object: all of it is in its attributes, or it is hidden."""
         if isinstance(value, _WITHOUT_STATE):
             return
+        for kinds, parts in _PARTS:
+            if isinstance(value, kinds):
+                self._see_all(parts(value), where)
+                return
         kind = type(value)
         if isinstance(value, ctypes.CDLL) or not _is_transparent(kind):
             self.hidden = f"{where} is a {kind.__module__}.{kind.__qualname__}, whose content cannot be seen"
@@ -148,32 +162,6 @@ class OwnState:
     @_take_in.register(frozenset)
     def _(self, value: Any, where: str) -> None:
         self._see_all(sorted(value, key=repr), where)
-
-    @_take_in.register
-    def _(self, value: functools.partial, where: str) -> None:
-        self._see_all((value.func, value.args, value.keywords), where)
-
-    @_take_in.register
-    def _(self, value: types.MethodType, where: str) -> None:
-        self._see_all((value.__self__, value.__func__), where)
-
-    @_take_in.register
-    def _(self, value: types.BuiltinFunctionType, where: str) -> None:
-        self._see(value.__self__, where)
-
-    @_take_in.register
-    def _(self, value: weakref.ref, where: str) -> None:
-        self._see(value(), where)
-
-    @_take_in.register(staticmethod)
-    @_take_in.register(classmethod)
-    @_take_in.register(type(functools.lru_cache(maxsize=1)(len)))
-    def _(self, value: Any, where: str) -> None:
-        self._see(value.__wrapped__, where)
-
-    @_take_in.register
-    def _(self, value: property, where: str) -> None:
-        self._see_all((value.fget, value.fset), where)
 
     @_take_in.register(types.ModuleType)
     def _(self, value: types.ModuleType, where: str) -> None:

@@ -12,17 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ppbench.models.first_convolution import (
-    Padding,
-    PerAxis,
-    like_convolution,
-    pad_same,
-    per_axis,
-    replace_first_convolution,
-)
+from ppbench.models.convolution import ConvolutionLike, Padding, PerAxis, pad_same
+from ppbench.models.first_convolution import replace_first_convolution
 
 
-class PushPull2020Conv2d(nn.Module):
+class PushPull2020Conv2d(ConvolutionLike):
     """Push-pull convolution of 2020: ``relu(conv(x, W) + b) - inhibition * relu(conv(x, -up(W)) - b)``.
 
     ``up`` enlarges each channel of a kernel bilinearly, its corners staying corners, to twice the size: ``2 k + 1``
@@ -69,25 +63,9 @@ class PushPull2020Conv2d(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.kernel_size, self.stride, self.dilation = (per_axis(p) for p in (kernel_size, stride, dilation))
-        self.padding: PerAxis | str = padding if isinstance(padding, str) else per_axis(padding)
-        like = like_convolution(
-            in_channels,
-            out_channels,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            groups,
-            bias,
-            device,
-            dtype,
-        )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device, dtype)
         self.pull_size = tuple(2 * k + k % 2 for k in self.kernel_size)
         self.trainable_inhibition = trainable_inhibition
-        self.weight, self.bias = like.weight, like.bias
         self.inhibition: float | nn.Parameter = float(inhibition)
         if trainable_inhibition:
             spread = 1 / math.sqrt(in_channels * out_channels)
@@ -132,11 +110,7 @@ class PushPull2020Conv2d(nn.Module):
     def extra_repr(self) -> str:
         """The geometry, then what push-pull adds, as `torch.nn.Conv2d` prints its own."""
         strength = "trainable" if self.trainable_inhibition else self.inhibition
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
-            f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}, "
-            f"pull_size={self.pull_size}, inhibition={strength}"
-        )
+        return f"{super().extra_repr()}, pull_size={self.pull_size}, inhibition={strength}"
 
 
 def with_push_pull_2020(model: nn.Module, *, inhibition: float = 1.0, trainable_inhibition: bool = False) -> nn.Module:

@@ -13,16 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ppbench.errors import UsageError
-from ppbench.models.first_convolution import (
-    Padding,
-    like_convolution,
-    pad_same,
-    per_axis,
-    replace_first_convolution,
-)
+from ppbench.models.convolution import ConvolutionLike, Padding, PerAxis, pad_same
+from ppbench.models.first_convolution import replace_first_convolution
 
 
-class PushPullConv2d(nn.Module):
+class PushPullConv2d(ConvolutionLike):
     """Push-pull convolution: ``relu(conv(x, W)) - inhibition * relu(avgpool(conv(x, P))) + bias``.
 
     The pull kernel ``P = -W + (max W + min W)``, per output channel, is derived from the push kernel ``W`` and is
@@ -62,10 +57,10 @@ class PushPullConv2d(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
+        kernel_size: int | PerAxis,
+        stride: int | PerAxis = 1,
         padding: Padding = 0,
-        dilation: int | tuple[int, int] = 1,
+        dilation: int | PerAxis = 1,
         groups: int = 1,
         bias: bool = True,
         *,
@@ -76,29 +71,12 @@ class PushPullConv2d(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
         if avg_kernel_size != 0 and (avg_kernel_size < 0 or avg_kernel_size % 2 == 0):
             raise UsageError(f"avg_kernel_size {avg_kernel_size} is not allowed", "It is 0 (none) or odd: 3, 5, 7, …")
-        self.kernel_size, self.stride, self.dilation = (per_axis(p) for p in (kernel_size, stride, dilation))
-        self.padding = padding if isinstance(padding, str) else per_axis(padding)
-        like = like_convolution(
-            in_channels,
-            out_channels,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            groups,
-            bias,
-            device,
-            dtype,
-        )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, device, dtype)
         self.avg_kernel_size = avg_kernel_size
         self.trainable_inhibition = trainable_inhibition
         self.rectified_push = rectified_push
-        self.weight = like.weight
-        self.bias = like.bias
         self.inhibition: float | nn.Parameter = float(inhibition)
         if trainable_inhibition:
             self.inhibition = nn.Parameter(torch.rand(out_channels, device=device, dtype=dtype))
@@ -188,11 +166,8 @@ class PushPullConv2d(nn.Module):
     def extra_repr(self) -> str:
         """The geometry, then what push-pull adds, as `torch.nn.Conv2d` prints its own."""
         strength = "trainable" if self.trainable_inhibition else self.inhibition
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
-            f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}, "
-            f"avg_kernel_size={self.avg_kernel_size}, inhibition={strength}"
-            + ("" if self.rectified_push else ", rectified_push=False")
+        return f"{super().extra_repr()}, avg_kernel_size={self.avg_kernel_size}, inhibition={strength}" + (
+            "" if self.rectified_push else ", rectified_push=False"
         )
 
 

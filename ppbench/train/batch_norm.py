@@ -15,6 +15,7 @@ from ppbench.data.folder import FolderImages, class_folders, list_classes
 from ppbench.data.source import Geometry, stratified_order
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
+from ppbench.models.normalise import mean_and_std
 from ppbench.train.data import TRAINABLE, load_training_data
 from ppbench.train.recipe import make_recipe
 
@@ -77,7 +78,7 @@ class StatisticsImages:
         Raises:
             DataError: If an image cannot be read.
         """
-        mean, std = (torch.tensor(v, device=device).view(-1, 1, 1) * 255 for v in (self._card.mean, self._card.std))
+        mean, std = mean_and_std(self._card, device, white=255)
         for start in range(0, len(self), self._batch):
             rows = self._order[start : start + self._batch]
             pixels = self._load(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -113,14 +114,6 @@ def _cifar(folder: Path, recipe: TrainRecipe, num_classes: int) -> TrainingData:
     return TrainingData(
         _in_memory(pixels, labels), _in_memory(test.images, test.labels), test.class_names, 3, mean, std
     )
-
-
-def _cifar10(folder: Path, recipe: TrainRecipe) -> TrainingData:
-    return _cifar(folder, recipe, 10)
-
-
-def _cifar100(folder: Path, recipe: TrainRecipe) -> TrainingData:
-    return _cifar(folder, recipe, 100)
 
 
 def _in_memory(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> MemoryImages:
@@ -238,8 +231,8 @@ Opener = Callable[[Path, TrainRecipe], TrainingData]
 TRAINABLE: NameTable[Opener] = NameTable(
     {
         "fashion-mnist": _fashion_mnist,
-        "cifar10": _cifar10,
-        "cifar100": _cifar100,
+        "cifar10": partial(_cifar, num_classes=10),
+        "cifar100": partial(_cifar, num_classes=100),
         "imagenet": _folders,
         "imagefolder": _folders,
     },

@@ -16,6 +16,7 @@ from ppbench.files import check_writable
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import save_checkpoint
 from ppbench.models.loaded import Checkpoint
+from ppbench.models.normalise import mean_and_std, normalise
 from ppbench.models.shapes import canonical_name
 from ppbench.models.weights import weights_hash
 from ppbench.train.augment import parse_augmentation
@@ -174,14 +175,14 @@ def _trainer(plan: TrainPlan, part: PartFolder, callbacks: Sequence[Callback], l
 def _clean_accuracy(network: nn.Module, card: Card, plan: TrainPlan) -> float:
     """Top-1 accuracy on the clean test images in float32, a fraction; the network goes back to the CPU."""
     network = network.to(plan.device).eval()
-    mean, std = (torch.tensor(values, device=plan.device).view(-1, 1, 1) for values in (card.mean, card.std))
+    mean, std = mean_and_std(card, plan.device)
     right = 0
     with failures_of_workers(plan.workers), torch.inference_mode():
         for batch in loader(ValidationBatches(plan.data.test, plan.cut, validation_batch_size(plan)), plan):
             if isinstance(batch, Exception):
                 raise batch
             images, labels = (tensor.to(plan.device) for tensor in batch)
-            right += int((network((images.float() / 255 - mean) / std).argmax(1) == labels).sum())
+            right += int((network(normalise(images, mean, std)).argmax(1) == labels).sum())
     network.cpu()
     return right / len(plan.data.test.labels)
 

@@ -56,7 +56,7 @@ class ImageSet(Protocol):
 
 
 class MemoryImages:
-    """Images in memory, all of one size; cut as one tensor operation.
+    """An `ImageSet` in memory, all images of one size; cut as one tensor operation.
 
     Args:
         pixels: ``(N, C, H, W)`` uint8.
@@ -69,28 +69,24 @@ class MemoryImages:
         self.ids: Sequence[str] = ids if ids is not None else [f"{number:06d}" for number in range(len(labels))]
 
     def training(self, index: Tensor, draws: EpochDraws, cut: Transforms) -> Tensor:
-        """The images at ``index`` (n,), cropped and mirrored as drawn: ``(n, C, size, size)`` uint8."""
         mirrored = draws.mirrored[index] if cut.flip else torch.zeros(len(index), dtype=torch.bool)
         return crop_and_mirror(self.pixels[index], draws.place[index], mirrored, cut.size, cut.padding)
 
     def test(self, index: Tensor, cut: Transforms) -> Tensor:
-        """The images at ``index`` (n,), the middle of each: ``(n, C, size, size)`` uint8."""
         start = (self.pixels.shape[-1] - cut.size) // 2
         return self.pixels[index, :, start : start + cut.size, start : start + cut.size]
 
     def subset(self, index: NDArray[np.int64]) -> MemoryImages:
-        """Some of the images."""
         return MemoryImages(self.pixels[index], self.labels[index], [self.ids[i] for i in index])
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of pixels and labels."""
         digest = hashlib.sha256(self.pixels.contiguous().numpy().tobytes())
         digest.update(self.labels.tobytes())
         return digest.hexdigest()
 
 
 class FileImages:
-    """Images in files, decoded to RGB when they are asked for.
+    """An `ImageSet` of files, decoded to RGB when they are asked for.
 
     Args:
         root: The folder they are below.
@@ -102,7 +98,6 @@ class FileImages:
         self.root, self.ids, self.labels = root, files, labels
 
     def training(self, index: Tensor, draws: EpochDraws, cut: Transforms) -> Tensor:
-        """The images at ``index`` (n,), resized, cropped and mirrored as drawn: ``(n, 3, size, size)`` uint8."""
         pixels = np.empty((len(index), cut.size, cut.size, 3), np.uint8)
         for row, number in enumerate(index.tolist()):
             image = open_rgb(self.root / self.ids[number], str(self.root / self.ids[number]))
@@ -126,13 +121,11 @@ class FileImages:
         return np.asarray(cropped)
 
     def test(self, index: Tensor, cut: Transforms) -> Tensor:
-        """The images at ``index`` (n,), resized and cut from the middle: ``(n, 3, size, size)`` uint8."""
         geometry = Geometry(cut.size, cut.test_resize, cut.interpolation)
         pixels = np.stack([decode_rgb(self.root / self.ids[number], geometry) for number in index.tolist()])
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
 
     def subset(self, index: NDArray[np.int64]) -> FileImages:
-        """Some of the images."""
         return FileImages(self.root, [self.ids[i] for i in index], self.labels[index])
 
     def fingerprint(self) -> str:

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ppbench.errors import PpbenchError
 from ppbench.models.card import Card
+from ppbench.models.normalise import mean_and_std
 from ppbench.train.augment import batch_augmentation, parse_augmentation
 from ppbench.train.batches import LabelledBatch
 from ppbench.train.draws import key_of
@@ -56,8 +57,8 @@ class Classifier(lightning.LightningModule):
         self.average = _moving_average(self.network, recipe.ema)
         in_batches = parse_augmentation(recipe.augment).where == "batch"
         self.augmentation = batch_augmentation(recipe.augment, card.input_size) if in_batches else None
-        for name, values in (("mean", card.mean), ("std", card.std)):
-            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+        for name, values in zip(("mean", "std"), mean_and_std(card), strict=True):
+            self.register_buffer(name, values, persistent=False)
         # Kept on the device, since reading a number there waits for all work before it. These are no buffers, for of
         # those all processes get the first one's values before every step.
         self.loss_sum = torch.zeros(())

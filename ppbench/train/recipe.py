@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,6 +14,7 @@ from ppbench.files import read_text
 from ppbench.lookup import check_name, did_you_mean, unknown_name
 from ppbench.models.card import Card
 from ppbench.parsing import parse_toml
+from ppbench.train.choices import OptimizerName, PrecisionName, ScheduleName
 
 _OFF_AT_ZERO = {"grad_clip", "ema", "momentum_low", "resize", "test_resize", "val_fraction"}
 """Settings that zero switches off."""
@@ -37,7 +38,7 @@ class TrainRecipe(BaseModel):
     batch_size: int = Field(default=128, ge=1)
     """Images per step, of all processes together."""
 
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: OptimizerName = "sgd"
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Of SGD; AdamW keeps its usual (0.9, 0.999)."""
     momentum_low: float | None = Field(default=None, gt=0, lt=1)
@@ -45,7 +46,7 @@ class TrainRecipe(BaseModel):
     torch's `OneCycleLR` cycles it (0.95, 0.85, 0.95); None: it is held."""
     nesterov: bool = False
     weight_decay: float = Field(default=5e-4, ge=0)
-    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    schedule: ScheduleName = "one-cycle"
     """"one-cycle": from ``lr_start`` up to ``lr`` and down to ``lr_end``, both along a cosine; "cosine": from ``lr``
     down to ``lr_end``; "constant": ``lr``. Stepped per batch."""
     warmup: float = Field(default=0.3, ge=0, lt=1)
@@ -60,7 +61,7 @@ class TrainRecipe(BaseModel):
     """Highest Euclidean norm of the gradients; None: they are not clipped."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay per step of the moving average of the weights that is tested and saved; None: the weights themselves."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: PrecisionName = "fp32"
     """bf16 and fp16 are torch's autocast, fp16 with loss scaling."""
 
     resize: int | None = Field(default=None, ge=8)
@@ -185,18 +186,23 @@ def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any], start: Ca
     Args:
         base: The recipe; None: the one of the dataset in ``overrides`` (`DEFAULT_RECIPES`).
         overrides: Values by name of the field, as a user gave them as options.
-        start: Card of the network that the run begins with, whose size of images is kept; None: it begins anew.
+        start: Card of the network that the run begins with: it is the model if ``overrides`` name none, and its size of
+            images is kept. None: the weights are drawn.
 
     Raises:
         UsageError: If a value is missing or not allowed; the message says where it came from.
     """
+    if start is not None:
+        own = {name: getattr(start, name) for name in ("inhibition", "trainable_inhibition")}
+        overrides = {"model": start.architecture, **own, **overrides}
     if base is None:
         dataset = overrides.get("dataset", "fashion-mnist")
         base = read_recipe(DEFAULT_RECIPES.get(dataset, "paper-imagenet100-20"))
         whose = f"the dataset {dataset} is"
     else:
         whose = f"the recipe {base.name} is"
-    values = {**base.values, **_rescaled(base.values, overrides), **_held(overrides), **overrides}
+    held = {"momentum_low": None} if "momentum" in overrides else {}
+    values = {**base.values, **_rescaled(base.values, overrides), **held, **overrides}
     if "dataset" not in values:
         raise UsageError(f"the recipe {base.name} is for any dataset: which one?", "Name it: `--dataset imagefolder`.")
     if values["dataset"] not in CUSTOMARY_TRANSFORMS:
@@ -275,11 +281,6 @@ def _rescaled(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
         return {}
     factor = overrides["lr"] / values["lr"]
     return {key: values[key] * factor for key in ("lr_start", "lr_end") if key in values}
-
-
-def _held(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """A momentum that is given alone is held, also where the recipe cycles it."""
-    return {"momentum_low": None} if "momentum" in overrides else {}
 
 
 def _not_allowed(error: ValidationError, recipe: str, overrides: Mapping[str, Any]) -> UsageError:

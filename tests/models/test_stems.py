@@ -15,7 +15,6 @@ from ppbench.errors import DataError, UsageError
 from ppbench.models.blur import BlurConv2d
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
-from ppbench.models.first_convolution import pad_same
 from ppbench.models.load import resolve_model
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
@@ -145,16 +144,6 @@ def test_stems_of_timm(name: str, place: str, size: int, stem: str) -> None:
         if not stem.startswith("blur"):
             assert layer(x).shape == conv(x).shape
         assert model(torch.randn(1, 3, 64, 64, dtype=torch.float64)).shape == (1, 3)
-
-
-@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
-@pytest.mark.parametrize("stride", [1, 2, 3, 4])
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_same_padding_is_timms(kernel: int, stride: int, dilation: int) -> None:
-    for size in (7, 8, 9):
-        x = torch.randn(1, 1, size, size + 1)
-        ours = pad_same(x, (kernel, 2), (stride, 1), (dilation, 1))
-        assert torch.equal(ours, timm.layers.pad_same(x, (kernel, 2), (stride, 1), (dilation, 1)))
 
 
 def test_a_standardised_convolution_of_timm_is_refused() -> None:

@@ -1,0 +1,33 @@
+"""What commands share that train."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ppbench.cli import output
+from ppbench.extras import import_extra
+
+if TYPE_CHECKING:
+    from ppbench.train.fit import Trained
+
+
+def require_lightning(what: str = "`ppbench train`") -> None:
+    """Raise `UsageError` if the extra for training is not installed."""
+    import_extra("lightning", "train", what)
+
+
+@contextmanager
+def training_shown() -> Iterator[tuple[Any, ...]]:
+    """Yield the Lightning callbacks that show how a training goes on; Lightning itself is kept quiet meanwhile."""
+    from ppbench.train.progress import quiet_lightning, training_progress
+
+    with quiet_lightning(), training_progress(output.progress_console(), output.say) as callback:
+        yield (callback,)
+
+
+def print_trained(trained: Trained | None) -> None:
+    """Print where the checkpoint is and how good it is, in the process that wrote it."""
+    if trained is not None:
+        output.text(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")
