@@ -172,7 +172,7 @@ _SAME = ("architecture", "stem", "inhibition", "trainable_inhibition", "rectifie
 
 
 def _check_finished(target: Path, card: Card, settings: TrainRecipe | None) -> None:
-    """Raise `UsageError` unless ``target`` holds what would be made, for a training that of ``settings``."""
+    """Raise `UsageError` unless ``target`` holds what would be made, trained with ``settings`` if there are any."""
     from ppbench.train.finished import card_there, check_trained, refusal
 
     there = card_there(target)
@@ -195,8 +195,8 @@ def _convert(model: str, options: CardOptions, push_pull: int, **settings: Any) 
     from ppbench.models.load import resolve_model
     from ppbench.models.loaded import Checkpoint
 
-    with downloading() as told, output.stdout_for_data():
-        subject = resolve_model(model, options, told)
+    with downloading() as on_download, output.stdout_for_data():
+        subject = resolve_model(model, options, on_download)
     plain = deepcopy(subject.model)  # what is converted is changed in place
     return plain, convert_to_push_pull(subject.name, Checkpoint(subject.model, subject.card), push_pull, **settings)
 

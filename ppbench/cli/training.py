@@ -20,7 +20,7 @@ def require_lightning(what: str = "`ppbench train`") -> None:
 
 @contextmanager
 def training_shown() -> Iterator[tuple[Any, ...]]:
-    """Yield the Lightning callbacks that show how a training goes on; Lightning itself is kept quiet meanwhile."""
+    """Yield the Lightning callbacks that show the progress of a training; Lightning itself is kept quiet meanwhile."""
     from ppbench.train.progress import quiet_lightning, training_progress
 
     with quiet_lightning(), training_progress(output.progress_console(), output.say) as callback:

@@ -158,9 +158,7 @@ def with_blur_pool(model: nn.Module, size: int = POOL_SIZE) -> nn.Module:
     _check(model, size)
     if not _is_resnet(model):
         return _blur_stem(model, size, "Blur pool")
-    strided = list(_strided(model))
-    if not strided:
-        raise _nothing_to_blur()
+    _strided(model)
     for block in _blocks(model):
         _blur_block(block, size)
     _blur_resnet_stem(model, size)
@@ -189,10 +187,7 @@ def with_blur_after(model: nn.Module, size: int = AFTER_SIZE) -> nn.Module:
     _check(model, size)
     if not _is_resnet(model):
         return _blur_stem(model, size, "Blur")
-    strided = list(_strided(model))
-    if not strided:
-        raise _nothing_to_blur()
-    for name, conv in strided:
+    for name, conv in _strided(model):
         replace_module(model, name, _blurred(name, conv, size, blur_first=False))
     return model
 
@@ -202,10 +197,6 @@ def _check(model: nn.Module, size: int) -> None:
         raise UsageError(f"a blur of {size} taps is not allowed", "It has at least 2.")
     if any(isinstance(module, BlurConv2d | BlurPool2d) for module in model.modules()):
         raise UsageError("the model blurs already", "Start from the plain model.")
-
-
-def _nothing_to_blur() -> UsageError:
-    return UsageError("the model has no strided convolution to blur", "The blur stands before a subsampling.")
 
 
 def _is_resnet(model: nn.Module) -> bool:
@@ -221,10 +212,12 @@ def _blocks(model: nn.Module) -> Iterator[nn.Module]:
             yield from stage.children()
 
 
-def _strided(model: nn.Module) -> Iterator[tuple[str, nn.Conv2d]]:
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d) and module.stride != (1, 1):
-            yield name, module
+def _strided(model: nn.Module) -> list[tuple[str, nn.Conv2d]]:
+    """The strided convolutions by name; `UsageError` if there are none."""
+    found = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.stride != (1, 1)]
+    if not found:
+        raise UsageError("the model has no strided convolution to blur", "The blur stands before a subsampling.")
+    return found
 
 
 def _blurred(name: str, conv: nn.Conv2d, size: int, *, blur_first: bool, stride: PerAxis | None = None) -> BlurConv2d:

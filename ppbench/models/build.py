@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ppbench.errors import DataError, UsageError
+from ppbench.extras import import_extra
 from ppbench.models.card import Card
 from ppbench.models.resnet import create_model
 from ppbench.models.shapes import is_external
@@ -114,9 +115,7 @@ def _torchvision(name: str, card: Card) -> nn.Module:
 
 
 def _timm(name: str, card: Card) -> nn.Module:
-    from ppbench.models.from_timm import import_timm
-
-    timm: Any = import_timm()
+    timm: Any = import_extra("timm", "timm", "a model of timm")
     if not timm.is_model(name.partition(".")[0]):
         raise UsageError(f"this version of timm has no {name}", "`pip install -U timm`")
     return cast(nn.Module, timm.create_model(name, pretrained=False, num_classes=card.num_classes))

@@ -66,7 +66,9 @@ def convert_to_push_pull(
         rectified_push=rectified_push,
     )
     if trainable_inhibition:
-        _set_inhibition(model, inhibition)
+        layer = next(m for m in model.modules() if isinstance(m, PushPullConv2d))
+        with torch.no_grad():
+            layer.get_parameter("inhibition").fill_(inhibition)
     changed = {
         **named,
         "inhibition": 1.0 if trainable_inhibition else inhibition,
@@ -86,7 +88,7 @@ def has_batch_norm(model: nn.Module) -> bool:
 
 
 def estimate_statistics(model: nn.Module, batches: Iterable[Tensor]) -> int:
-    """Estimate the statistics of all batch norms of ``model`` anew, in place.
+    """Estimate new statistics for all batch norms of ``model``, in place.
 
     They become the plain averages, over the batches, of each batch's mean and (unbiased) variance. All else is in
     eval mode. Batches of one size count alike.
@@ -173,9 +175,3 @@ def _named(name: str, card: Card, avg_kernel_size: int) -> dict[str, Any]:
         f"{name} is made by your code, which a checkpoint cannot name: nothing that a file names is run",
         "Convert it in Python: `ppbench.with_push_pull(model, rectified_push=False)`.",
     )
-
-
-def _set_inhibition(model: nn.Module, value: float) -> None:
-    layer = next(m for m in model.modules() if isinstance(m, PushPullConv2d))
-    with torch.no_grad():
-        layer.get_parameter("inhibition").fill_(value)

@@ -131,7 +131,7 @@ def _download(
 
 
 def _chunks(url: str, folder: Path) -> Iterator[tuple[bytes, int]]:
-    """What ``url`` answers, piece by piece, each with the bytes expected in all (0: not told)."""
+    """The answer of ``url``, piece by piece, each with the bytes expected in all (0: not known)."""
     request = urllib.request.Request(url, headers={"User-Agent": "ppbench"})
     done = 0
     try:

@@ -85,6 +85,6 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def _is_timm_same(conv: nn.Conv2d) -> bool:
-    """Told by name: importing timm to ask would take seconds, and it may not be there."""
+    """Recognised by its name: importing timm takes seconds, and it may not be installed."""
     kind = type(conv)
     return kind.__name__ == "Conv2dSame" and kind.__module__.partition(".")[0] == "timm"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ppbench.errors import DataError, UsageError
 from ppbench.extras import import_extra
@@ -33,7 +33,7 @@ def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
     """Load the network of ``NAME`` or ``NAME@FILE``; ``NAME`` may have a tag (``resnet50.a1_in1k``).
 
     Without a file, timm fetches the weights, through huggingface_hub and its cache. The preprocessing is timm's for
-    the name: that of its training, or with ``options.test_size`` that of its validation.
+    the name: as it was trained, or with ``options.test_size`` as it was validated.
 
     Returns:
         A short name (``timm-resnet50.a1_in1k``, the file's stem), and the network with its card.
@@ -43,7 +43,7 @@ def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
         UsageError: If timm is not installed or has no such network, or the options do not fit it, or are too few to
             make its card.
     """
-    timm = import_timm()
+    timm = import_extra("timm", "timm", "a model of timm")
     name, at, file = reference.partition("@")
     _check_name(timm, name)
     if options.architecture is not None:
@@ -51,18 +51,10 @@ def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
     if at:
         return Path(file).stem, _load_file(timm, name, Path(file), options)
     model = _load_pretrained(timm, name)
-    card = options.override(_card(timm, model, options), f"timm:{name}")
+    card = card_of(timm, model.pretrained_cfg, model.num_classes, test_size=options.test_size)
+    card = options.override(card, f"timm:{name}")
     check_runs(f"timm:{name}", model, card)
     return card.architecture.replace(":", "-"), Checkpoint(model.eval(), card)
-
-
-def import_timm() -> Any:
-    """timm, imported only when a network of it is wanted.
-
-    Raises:
-        UsageError: If it is not installed.
-    """
-    return import_extra("timm", "timm", "a model of timm")
 
 
 def _check_name(timm: Any, name: str) -> None:
@@ -74,7 +66,7 @@ def _check_name(timm: Any, name: str) -> None:
         raise unknown_name("weights of timm", name, tagged, 'python -c "import timm; print(*timm.list_pretrained())"')
 
 
-def _load_pretrained(timm: Any, name: str) -> nn.Module:
+def _load_pretrained(timm: Any, name: str) -> Any:
     source = timm.get_pretrained_cfg(name)
     if not (source.hf_hub_id or source.url):
         raise DataError(f"timm has no weights for {name}", f"Give your own: `--model timm:{name}@FILE`.")
@@ -93,7 +85,7 @@ def _load_pretrained(timm: Any, name: str) -> nn.Module:
 
 @contextmanager
 def _quiet_hub() -> Iterator[None]:
-    """Keep huggingface_hub from telling each of its tries; its last error is told."""
+    """Keep huggingface_hub from reporting each of its tries; its last error is reported."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -134,7 +126,8 @@ def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkp
     with torch.random.fork_rng(devices=[]):
         model = timm.create_model(name, pretrained=False, num_classes=classes)
     load_state(path, model, state)
-    card = _card(timm, model, options).model_copy(update={"source": None, "trained_on": None})
+    card = card_of(timm, model.pretrained_cfg, classes, test_size=options.test_size)
+    card = card.model_copy(update={"source": None, "trained_on": None})
     if classes == source.num_classes:
         card = options.override(card, what)
     else:
@@ -149,11 +142,6 @@ def _count_classes(source: Any, state: Mapping[str, Tensor]) -> int:
     classifier = source.classifier if isinstance(source.classifier, str) else (source.classifier or ("",))[0]
     weight = state.get(f"{classifier}.weight")
     return len(weight) if weight is not None and weight.dim() else int(source.num_classes)
-
-
-def _card(timm: Any, model: Any, options: CardOptions) -> Card:
-    """The card of a network that timm made."""
-    return card_of(timm, model.pretrained_cfg, model.num_classes, test_size=options.test_size)
 
 
 def card_of(timm: Any, source: Mapping[str, Any], num_classes: int, *, test_size: bool = False) -> Card:

@@ -11,7 +11,6 @@ from torch import Tensor
 from ppbench.errors import DataError
 from ppbench.models.authors import OWN_CODE, has_blur_filters
 from ppbench.models.shapes import RESNETS, SMALL_RESNETS
-from ppbench.models.statedict import keys_found
 
 _TELLING = {"conv1.weight": 4, "fc.weight": 2, "layer1.0.conv2.weight": 4}
 """The tensors a network is recognised by, with their dimensions."""
@@ -112,4 +111,5 @@ def _small(path: Path, state: Mapping[str, Tensor], name: str) -> str:
 def _unknown_network(path: Path, state: Mapping[str, Tensor]) -> DataError:
     looks = next((whose for pattern, whose in _LOOKS if any(re.match(pattern, name) for name in state)), None)
     hint = _OTHER_NETWORKS if looks is None else f"It looks like one of {looks.replace('FILE', str(path))}"
-    return DataError(f"{path} is the state dict of no network ppbench knows", f"{keys_found(state)} {hint}")
+    keys = f"Its first keys: {', '.join(list(state)[:4])}."
+    return DataError(f"{path} is the state dict of no network ppbench knows", f"{keys} {hint}")

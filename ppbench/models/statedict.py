@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,11 +120,6 @@ def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
         for name, tensor in own.items()
     }
     model.load_state_dict(complete, assign=any(tensor.is_meta for tensor in own.values()))
-
-
-def keys_found(state: Iterable[str]) -> str:
-    """A sentence with the first names, for error messages."""
-    return f"Its first keys: {', '.join(list(state)[:4])}."
 
 
 def _check_readable(path: Path) -> None:

@@ -35,7 +35,7 @@ def with_stem(
         The same model.
 
     Raises:
-        UsageError: If there is no such stem, it has not what is to be set, or the model cannot have it.
+        UsageError: If there is no such stem, it has no such setting, or the model cannot have it.
     """
     check_name("stem", stem, STEMS, "ppbench list models")
     check_settings(f"the stem {stem}", stem, inhibition, trainable_inhibition, rectified_push)

@@ -55,7 +55,11 @@ def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIde
     try:
         covered, own = weights_hash(model), OwnState(model)
         unknown = own.hidden
-        if unknown is None and not own.arrays and not any(map(_has_values, model.state_dict().values())):
+        if (
+            unknown is None
+            and not own.arrays
+            and not any(getattr(held, "numel", int)() for held in model.state_dict().values())
+        ):
             unknown = "it has no weights that torch knows of"
         parts = [covered, own.tensors] if own.arrays else [covered]
         values = own.values if has_own_code(model) else ""
@@ -64,7 +68,8 @@ def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIde
     if unknown is not None and not files:
         return WeightsIdentity(None, unknown, values)
     parts += map(hash_file, files)
-    return WeightsIdentity(parts[0] if len(parts) == 1 and not files else _together(parts), None, values)
+    whole = len(parts) == 1 and not files
+    return WeightsIdentity(parts[0] if whole else hashlib.sha256("\n".join(parts).encode()).hexdigest(), None, values)
 
 
 def has_own_code(model: nn.Module) -> bool:
@@ -87,11 +92,3 @@ def hash_file(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot read --weights-file {path}: {reason}", "Check its name and permissions.") from error
-
-
-def _has_values(held: object) -> bool:
-    return bool(getattr(held, "numel", lambda: 0)())
-
-
-def _together(parts: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -166,7 +166,7 @@ def _torchvision_policy(name: str, size: int) -> Any:
         "trivialaugment": transforms.TrivialAugmentWide,
     }
     module = makers[name]()
-    # torchvision builds its table of magnitudes anew for every image, which takes longer than augmenting 28 pixels.
+    # torchvision rebuilds its table of magnitudes for every image, which takes longer than augmenting 28 pixels.
     module._augmentation_space = lru_cache(module._augmentation_space)
     return module
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
 from ppbench.models.read_card import read_card
-from ppbench.train.data import TrainingData
 from ppbench.train.recipe import TrainRecipe, differing_settings
 
 
@@ -51,12 +50,6 @@ def check_trained(output: Path, card: Card, recipe: TrainRecipe) -> None:
         raise refusal(output, f"trained with another recipe ({', '.join(setting.name for setting in differing)})")
 
 
-def check_same_classes(output: Path, card: Card, data: TrainingData) -> None:
-    """Raise `UsageError` if a finished network tells other classes apart than the data have."""
-    if card.class_names != data.class_names:
-        raise refusal(output, "trained on other classes")
-
-
 def refusal(output: Path, what: str) -> UsageError:
-    """For an output that is there and is not what is to be made."""
+    """The error for an output that exists and is something else."""
     return UsageError(f"{output} exists, {what}", "Give another `--output`, or replace it: `--overwrite`.")

@@ -22,7 +22,7 @@ from ppbench.models.weights import weights_hash
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.batches import ValidationBatches
 from ppbench.train.data import load_training_data
-from ppbench.train.finished import card_of_finished, check_same_classes
+from ppbench.train.finished import card_of_finished, refusal
 from ppbench.train.images import transforms_of
 from ppbench.train.loaders import Loaders, failures_of_workers, loader, validation_batch_size
 from ppbench.train.logs import logs_in
@@ -55,7 +55,7 @@ def train(
     """Train a network and write it, with its card, to ``output``.
 
     After every epoch the state goes to the folder ``<output>.part``. A run with the same recipe and data that finds
-    such a folder goes on from there and ends with the same weights as an unbroken one. If ``output`` is there already,
+    such a folder resumes from there and ends with the same weights as an unbroken one. If ``output`` is there already,
     trained with this recipe on the same classes, nothing is done.
 
     Args:
@@ -64,7 +64,7 @@ def train(
         output: The checkpoint to write (safetensors).
         initial: Checkpoint of the same network, or a file of any kind that `load_checkpoint` reads, whose weights are
             the start; its card's mean, std, interpolation and stem are kept. With another number of classes, the last
-            layer begins anew.
+            layer starts from random weights.
         classes: Names of the classes to use; None: all.
         overwrite: Whether to replace an ``output`` that is there.
         devices: Processes that train together, each on its share of every batch: one per GPU, or on the CPU.
@@ -99,9 +99,10 @@ def train(
     there = None if overwrite else card_of_finished(output, recipe, began_with)
     loaded = load_training_data(recipe, data, classes)
     first = own_rank() == 0
-    say = report if first else _silent
+    say = report if first else (lambda line: None)
     if there is not None:
-        check_same_classes(output, there, loaded)
+        if there.class_names != loaded.class_names:
+            raise refusal(output, "trained on other classes")
         say(f"finished already: {output} was trained with this recipe (`--overwrite` trains it anew)")
         assert there.clean_accuracy is not None  # of a finished training
         return Trained(output, there.clean_accuracy) if first else None
@@ -202,7 +203,3 @@ def _determinism_restored() -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         switch.fill_uninitialized_memory = before[1]
-
-
-def _silent(line: str) -> None:
-    pass

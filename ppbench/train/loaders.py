@@ -20,7 +20,7 @@ from ppbench.train.processes import ignore_interrupts
 
 
 class Loaders(lightning.LightningDataModule):
-    """Makes the loaders; that of an epoch's batches anew for every epoch, with the draws of that epoch."""
+    """Makes the loaders, a new one for every epoch, with the draws of that epoch."""
 
     def __init__(self, plan: TrainPlan) -> None:
         super().__init__()

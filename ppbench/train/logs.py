@@ -53,7 +53,7 @@ def logs_in(folder: Path | None, report: Callable[[str], None]) -> Logs:
 
 
 class CsvLog(Callback):
-    """One line per epoch; of a run that goes on, the lines of the finished epochs stay.
+    """One line per epoch; a run that resumes keeps the lines of the finished epochs.
 
     Args:
         path: The file, which appears whole after every epoch.
@@ -91,7 +91,7 @@ def _read_rows(path: Path) -> list[list[str]]:
 
 
 def _last_rate(trainer: Any, module: Any) -> float:
-    """The learning rate of the last step; the optimizer has that of the next one."""
+    """The learning rate of the last step; the optimizer already has the next one."""
     return learning_rate(module.recipe, trainer.global_step - 1, module.steps)
 
 

@@ -106,13 +106,13 @@ class Classifier(lightning.LightningModule):
         self.right += torch.stack([(logits.argmax(1) == labels).sum(), torch.tensor(len(labels), device=self.device)])
 
     def on_train_epoch_start(self) -> None:
-        """Begin the epoch's sums anew."""
+        """Reset the sums of the epoch."""
         self.epoch_start, self.accuracy = time.monotonic(), None
         self.loss_sum = torch.zeros((), device=self.device)
         self.first_bad = self.first_bad.to(self.device)
 
     def on_validation_epoch_start(self) -> None:
-        """Count anew."""
+        """Reset the counts."""
         self.right = torch.zeros(2, dtype=torch.int64, device=self.device)
 
     def on_validation_epoch_end(self) -> None:
@@ -185,7 +185,7 @@ class Classifier(lightning.LightningModule):
         self.first_bad = torch.where(loss.isfinite(), self.first_bad, torch.minimum(self.first_bad, step))
 
     def _stand_in(self, error: PpbenchError) -> Tensor:
-        """A loss without a gradient, with which this process goes on to where all of them stop.
+        """A loss without a gradient. With it this process continues to the step at which all of them stop.
 
         To ask the others at every step would make the device wait at every step.
         """

@@ -88,7 +88,7 @@ def raise_together(error: PpbenchError | None) -> None:
 
     Raises:
         PpbenchError: In the first process, or the only one: the error of the first process that has one.
-        SystemExit: In the others, with its exit code, so that the error is told once.
+        SystemExit: In the others, with its exit code, so that the error is printed once.
     """
     if not several_processes():
         met: list[PpbenchError | None] = [error]

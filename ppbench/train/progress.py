@@ -26,7 +26,7 @@ class TrainingPace:
     The first step does not count: loaders start in it, and kernels are chosen.
 
     Args:
-        step: Steps done before, by a run that is gone on with.
+        step: Steps that were done before the run resumed.
         steps: Of the whole run.
         batch_size: Images of a step.
     """

@@ -95,7 +95,7 @@ class TrainRecipe(BaseModel):
         """The proportions of the push-pull paper: 5e-3 to 0.2 to 5e-6."""
         peak = values.get("lr", cls.model_fields["lr"].default)
         if not isinstance(peak, int | float):
-            return {"lr_start": 1.0, "lr_end": 1.0, **values}  # what is wrong is told of lr
+            return {"lr_start": 1.0, "lr_end": 1.0, **values}  # the error is about lr
         start = values.get("lr_start", peak / 40)
         end = start / 1000 if isinstance(start, int | float) else 1.0
         return {"lr_start": start, "lr_end": end, **values}

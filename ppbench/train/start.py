@@ -27,9 +27,9 @@ def make_network(card: Card, start: Checkpoint | None, report: Callable[[str], N
     """The network of a card.
 
     Args:
-        card: What is made; its seed is that of the weights.
+        card: Of the network; its seed is the seed of the weights.
         start: A checkpoint to take the weights from; None: they are drawn.
-        report: Told if the last layer begins anew.
+        report: Called with a line if the last layer starts from random weights.
 
     Raises:
         UsageError: If there is no such network.
@@ -76,7 +76,7 @@ def make_card(
     start: Checkpoint | None,
     command: str | None,
 ) -> Card:
-    """The card of the network to be trained, complete but for its accuracy; the one it begins with is gone on with."""
+    """The card of the network to train, complete but for its accuracy. A given network's card is continued."""
     of_run = {
         "num_classes": len(data.class_names),
         "input_size": cut.size,
