@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from ppbench.train.batch_norm import StatisticsImages
     from ppbench.train.recipe import TrainRecipe
 
-_STATISTICS, _TUNING = "Batch-norm statistics", "Fine-tuning"
+# Options below a heading of `ppbench convert --help`.
+_statistics_option, _tuning_option = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("Batch-norm statistics", "Fine-tuning")
+)
 
 
 def convert(
@@ -53,40 +57,23 @@ def convert(
         typer.Option("--rectified-push", help="Rectify the push as the paper does: another network at any strength."),
     ] = False,
     output_file: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-ppK.safetensors"),
+        Path | None, typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-ppK.safetensors")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an OUTPUT that is there.")] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of training images.", show_default=False, rich_help_panel=_STATISTICS),
-    ] = None,
+    data: Annotated[Path | None, _statistics_option(help="Folder of training images.", show_default=False)] = None,
     dataset: Annotated[
-        str,
-        typer.Option(help="fashion-mnist, cifar10, cifar100, imagenet or imagefolder.", rich_help_panel=_STATISTICS),
+        str, _statistics_option(help="fashion-mnist, cifar10, cifar100, imagenet or imagefolder.")
     ] = "imagefolder",
-    images: Annotated[
-        int, typer.Option(help="How many to estimate from, equal shares of all classes.", rich_help_panel=_STATISTICS)
-    ] = 2000,
-    keep_statistics: Annotated[
-        bool, typer.Option("--keep-statistics", help="Keep the plain network's.", rich_help_panel=_STATISTICS)
-    ] = False,
+    images: Annotated[int, _statistics_option(help="How many to estimate from, equal shares of all classes.")] = 2000,
+    keep_statistics: Annotated[bool, _statistics_option("--keep-statistics", help="Keep the plain network's.")] = False,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME|FILE.toml",
-            help="Train on with this recipe, such as finetune.",
-            show_default=False,
-            rich_help_panel=_TUNING,
+        _tuning_option(
+            metavar="NAME|FILE.toml", help="Train on with this recipe, such as finetune.", show_default=False
         ),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Instead of the recipe's.", show_default=False, rich_help_panel=_TUNING)
-    ] = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(help="Highest, instead of the recipe's.", show_default=False, rich_help_panel=_TUNING),
-    ] = None,
+    epochs: Annotated[int | None, _tuning_option(help="Instead of the recipe's.", show_default=False)] = None,
+    lr: Annotated[float | None, _tuning_option(help="Highest, instead of the recipe's.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Key of the choice of images, and of the fine-tuning.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     preset: PresetOption = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,10 @@ from ppbench.errors import UsageError
 from ppbench.files import is_same_file
 from ppbench.train.choices import OptimizerName, PrecisionName, ScheduleName
 
-_DATA, _OPTIMISER, _IMAGES, _RUN = "Data", "Optimiser", "Images", "Run"
+# Options below a heading of `ppbench train --help`.
+_data, _optimiser, _images, _run = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("Data", "Optimiser", "Images", "Run")
+)
 
 
 def train(
@@ -46,102 +50,59 @@ def train(
     init: Annotated[
         Path | None, typer.Option(help="Checkpoint of the same network whose weights are the start.")
     ] = None,
-    classes: Annotated[
-        Path | None, typer.Option(help="File of the class names to use, one a line.", rich_help_panel=_DATA)
-    ] = None,
-    fraction: Annotated[
-        float | None, typer.Option(help="Share of the training images, the same of each class.", rich_help_panel=_DATA)
-    ] = None,
+    classes: Annotated[Path | None, _data(help="File of the class names to use, one a line.")] = None,
+    fraction: Annotated[float | None, _data(help="Share of the training images, the same of each class.")] = None,
     val_fraction: Annotated[
-        float | None,
-        typer.Option(help="Share kept for testing, of a folder without train and val.", rich_help_panel=_DATA),
+        float | None, _data(help="Share kept for testing, of a folder without train and val.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Images per step, of all devices together.", rich_help_panel=_OPTIMISER)
-    ] = None,
-    optimizer: Annotated[OptimizerName | None, typer.Option(rich_help_panel=_OPTIMISER, show_default=False)] = None,
+    batch_size: Annotated[int | None, _optimiser(help="Images per step, of all devices together.")] = None,
+    optimizer: Annotated[OptimizerName | None, _optimiser(show_default=False)] = None,
     momentum: Annotated[
-        float | None,
-        typer.Option(help="Of SGD; given alone, it is held where the recipe cycles it.", rich_help_panel=_OPTIMISER),
+        float | None, _optimiser(help="Of SGD; given alone, it is held where the recipe cycles it.")
     ] = None,
     momentum_low: Annotated[
-        float | None,
-        typer.Option(
-            help="Momentum at the highest learning rate of one-cycle; 0: it is held.", rich_help_panel=_OPTIMISER
-        ),
+        float | None, _optimiser(help="Momentum at the highest learning rate of one-cycle; 0: it is held.")
     ] = None,
-    nesterov: Annotated[
-        bool | None, typer.Option("--nesterov/--no-nesterov", help="Of SGD.", rich_help_panel=_OPTIMISER)
-    ] = None,
-    weight_decay: Annotated[float | None, typer.Option(rich_help_panel=_OPTIMISER)] = None,
-    schedule: Annotated[ScheduleName | None, typer.Option(rich_help_panel=_OPTIMISER, show_default=False)] = None,
+    nesterov: Annotated[bool | None, _optimiser("--nesterov/--no-nesterov", help="Of SGD.")] = None,
+    weight_decay: Annotated[float | None, _optimiser()] = None,
+    schedule: Annotated[ScheduleName | None, _optimiser(show_default=False)] = None,
     lr: Annotated[
-        float | None,
-        typer.Option(
-            help="Highest learning rate; the recipe's start and end change in proportion.", rich_help_panel=_OPTIMISER
-        ),
+        float | None, _optimiser(help="Highest learning rate; the recipe's start and end change in proportion.")
     ] = None,
-    lr_start: Annotated[float | None, typer.Option(help="Of one-cycle.", rich_help_panel=_OPTIMISER)] = None,
-    lr_end: Annotated[float | None, typer.Option(help="Of one-cycle and cosine.", rich_help_panel=_OPTIMISER)] = None,
-    warmup: Annotated[
-        float | None, typer.Option(help="Share of the steps on the way up.", rich_help_panel=_OPTIMISER)
-    ] = None,
-    grad_clip: Annotated[
-        float | None, typer.Option(help="Highest norm of the gradients; 0: any.", rich_help_panel=_OPTIMISER)
-    ] = None,
+    lr_start: Annotated[float | None, _optimiser(help="Of one-cycle.")] = None,
+    lr_end: Annotated[float | None, _optimiser(help="Of one-cycle and cosine.")] = None,
+    warmup: Annotated[float | None, _optimiser(help="Share of the steps on the way up.")] = None,
+    grad_clip: Annotated[float | None, _optimiser(help="Highest norm of the gradients; 0: any.")] = None,
     ema: Annotated[
-        float | None,
-        typer.Option(help="Decay of a moving average of the weights, e.g. 0.999; 0: none.", rich_help_panel=_OPTIMISER),
+        float | None, _optimiser(help="Decay of a moving average of the weights, e.g. 0.999; 0: none.")
     ] = None,
-    resize: Annotated[
-        int | None, typer.Option(help="Shorter side before the crop, pixels; 0: as it is.", rich_help_panel=_IMAGES)
-    ] = None,
-    crop_size: Annotated[int | None, typer.Option(help="Random crops, pixels.", rich_help_panel=_IMAGES)] = None,
-    crop_padding: Annotated[
-        int | None, typer.Option(help="Zeros around an image before the crop, pixels.", rich_help_panel=_IMAGES)
-    ] = None,
-    flip: Annotated[
-        bool | None, typer.Option("--flip/--no-flip", help="Mirror half of the images.", rich_help_panel=_IMAGES)
-    ] = None,
+    resize: Annotated[int | None, _images(help="Shorter side before the crop, pixels; 0: as it is.")] = None,
+    crop_size: Annotated[int | None, _images(help="Random crops, pixels.")] = None,
+    crop_padding: Annotated[int | None, _images(help="Zeros around an image before the crop, pixels.")] = None,
+    flip: Annotated[bool | None, _images("--flip/--no-flip", help="Mirror half of the images.")] = None,
     test_resize: Annotated[
-        int | None,
-        typer.Option(help="Shorter side of test images before the centre crop; 0: as it is.", rich_help_panel=_IMAGES),
+        int | None, _images(help="Shorter side of test images before the centre crop; 0: as it is.")
     ] = None,
     augment: Annotated[
-        str | None,
-        typer.Option(
-            help="none, autoaugment, augmix, augmix-strict, randaugment, trivialaugment or prime.",
-            rich_help_panel=_IMAGES,
-        ),
+        str | None, _images(help="none, autoaugment, augmix, augmix-strict, randaugment, trivialaugment or prime.")
     ] = None,
-    jsd: Annotated[
-        bool | None,
-        typer.Option("--jsd/--no-jsd", help="Jensen-Shannon loss of two augmented views.", rich_help_panel=_IMAGES),
-    ] = None,
+    jsd: Annotated[bool | None, _images("--jsd/--no-jsd", help="Jensen-Shannon loss of two augmented views.")] = None,
     inhibition: Annotated[float | None, typer.Option(help="Strength of the pull response.")] = None,
     trainable_inhibition: Annotated[
         bool | None,
         typer.Option("--trainable-inhibition/--fixed-inhibition", help="Train that strength, per output channel."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Key of weights, order and augmentation. [default: 0]")] = None,
-    precision: Annotated[PrecisionName | None, typer.Option(rich_help_panel=_RUN, show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.", rich_help_panel=_RUN)] = "auto",
-    devices: Annotated[int, typer.Option(help="GPUs, or processes on the CPU.", rich_help_panel=_RUN)] = 1,
+    precision: Annotated[PrecisionName | None, _run(show_default=False)] = None,
+    device: Annotated[str, _run(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    devices: Annotated[int, _run(help="GPUs, or processes on the CPU.")] = 1,
     workers: Annotated[
         int | None,
-        typer.Option(
-            help="Processes that load images, per device. [default: the cores, where it pays]",
-            rich_help_panel=_RUN,
-            show_default=False,
-        ),
+        _run(help="Processes that load images, per device. [default: the cores, where it pays]", show_default=False),
     ] = None,
-    validate_every: Annotated[
-        int, typer.Option(help="Epochs between tests; 0: at the end only.", rich_help_panel=_RUN)
-    ] = 1,
-    log_dir: Annotated[
-        Path | None, typer.Option(help="Folder for metrics.csv and TensorBoard's files.", rich_help_panel=_RUN)
-    ] = None,
+    validate_every: Annotated[int, _run(help="Epochs between tests; 0: at the end only.")] = 1,
+    log_dir: Annotated[Path | None, _run(help="Folder for metrics.csv and TensorBoard's files.")] = None,
 ) -> None:
     """Train a network and write it with its card.
 
