@@ -56,7 +56,6 @@ COVERED_BY = {
     "ppbench/models/statedict.py": "tests/models/test_checkpoint.py",
     "ppbench/models/trial.py": "tests/models/test_from_code.py",
     "ppbench/train/augmix.py": "tests/train/test_augment.py",
-    "ppbench/train/finished.py": "tests/train/test_fit.py",
     "ppbench/train/logs.py": "tests/train/test_fit.py",
     "ppbench/train/plan.py": "tests/train/test_fit.py",
     "ppbench/train/processes.py": "tests/train/test_distributed.py",
