@@ -12,21 +12,21 @@ from ppbench.check.rules import Rule, resolve
 from ppbench.check.strictness import DEFAULT, Strictness, strictness
 from ppbench.check.verdict import RuleOutcome, Status, Verdict
 from ppbench.compare.comparability import check_allowed
-from ppbench.compare.intervals import (
-    POINTS,
-    POWER,
-    cell_test,
-    floored_deviation,
-    paired_interval,
-    paired_test,
-    smallest_shown,
-)
 from ppbench.compare.measured import ComparedRun, in_common, read_compared
 from ppbench.compare.pairing import pair
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics.intervals import Interval, quantile
-from ppbench.metrics.paired import images_needed
-from ppbench.metrics.pairing import FEWEST
+from ppbench.metrics.paired import (
+    MOST_POINTS,
+    POWER,
+    cell_test,
+    floored_deviation,
+    images_needed,
+    paired_interval,
+    paired_test,
+    smallest_shown,
+)
+from ppbench.metrics.per_image import FEWEST
 from ppbench.vocabulary import CLEAN, Cell
 
 _ROUNDING = 1e-9
@@ -110,7 +110,7 @@ def _resolved(
         try:
             (rule,) = resolve({name: points}, old.run.protocol)
         except UsageError:
-            rule = Rule(name, points, ())
+            rule = Rule(name, points, {})
         if not rule.cells:
             raise UsageError(
                 f"the rule {name} has no cell that both {baseline.name} and {run.name} were asked for",
@@ -164,7 +164,7 @@ def _outcome(
         paired_interval(drop, confidence),
         p,
         smallest_shown(drop, alpha),
-        worse if worse <= POINTS else None,
+        worse if worse <= MOST_POINTS else None,
         needed,
         reason,
         adjusted,
@@ -206,7 +206,7 @@ def _drops(run: ComparedRun, baseline: ComparedRun, rule: Rule) -> NDArray[np.fl
     absent = _absent(run, rule.cells)
     if absent:
         return f"{run.name} lacks {absent} of this rule (a missing cell fails): finish the evaluation"
-    weights = dict.fromkeys(rule.cells, 100 / len(rule.cells))
+    weights = {cell: 100 * weight for cell, weight in rule.weights.items()}
     return run.images.weighted(weights) - baseline.images.weighted(weights)
 
 
@@ -222,6 +222,6 @@ def _absent(measured: ComparedRun, cells: Sequence[Cell]) -> str:
 
 def _test(run: ComparedRun, baseline: ComparedRun, rule: Rule, drop: NDArray[np.float64]) -> float:
     """The p-value of no drop: of one cell or, by the normal approximation, over several."""
-    if len(rule.cells) == 1:
+    if list(rule.weights.values()) == [1.0]:
         return cell_test(baseline.bits[rule.cells[0]], run.bits[rule.cells[0]])
     return paired_test(drop)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from ppbench.errors import UsageError
 from ppbench.lookup import unknown_name
-from ppbench.metrics.cell_errors import headline_corruptions
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.metric import Unavailable, Weights
+from ppbench.metrics.quantities import QUANTITIES, case_of
 from ppbench.run import Protocol
-from ppbench.vocabulary import CLEAN, Cell, family_of, in_order
+from ppbench.vocabulary import Cell, family_of, in_order
 
 _MEAN = "mean"
-"""The rule over all headline cells."""
+"""The rule over all headline cells: that of the mean error."""
 
 DEFAULT_RULES: Mapping[str, float] = {_MEAN: 0.5}
 """Where none is given; whoever uses them says so."""
@@ -27,13 +29,19 @@ _CELL = "A single cell is written CORRUPTION/SEVERITY, such as fog/3."
 
 @dataclass(frozen=True)
 class Rule:
-    """The mean accuracy over these cells may drop by no more than this."""
+    """An error may rise, which is an accuracy dropping, by no more than this."""
 
     name: str
     """``mean``, ``clean``, a family, a corruption, or ``fog/3``."""
     max_drop: float
     """Percentage points, not negative."""
-    cells: tuple[Cell, ...]
+    weights: Weights
+    """Of the cells in that error, most often their mean."""
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """What it is over."""
+        return tuple(self.weights)
 
 
 def parse_rules(texts: Iterable[str]) -> dict[str, float]:
@@ -82,31 +90,36 @@ def resolve(rules: Mapping[str, float], protocol: Protocol) -> list[Rule]:
     Raises:
         UsageError: If a name is none of mean, clean, a family, a corruption or a cell of the baseline.
     """
-    return [Rule(name, points, _cells(name, protocol)) for name, points in rules.items()]
+    return [Rule(name, points, _weights(name, protocol)) for name, points in rules.items()]
 
 
-def _cells(name: str, protocol: Protocol) -> tuple[Cell, ...]:
+def _weights(name: str, protocol: Protocol) -> Weights:
+    """Of the cells of one rule; none where the baseline has no such cells."""
     corruptions, severities = in_order(protocol.corruptions), tuple(sorted(protocol.severities))
+    watched = {quantity.rule: quantity for quantity in QUANTITIES.values() if quantity.rule is not None}
+    families = list(dict.fromkeys(map(family_of, corruptions)))
     corruption, _, severity = name.partition("/")
-    if name == CLEAN:
-        return ((CLEAN, 0),)
+    members, levels = None, severities
     if severity and corruption in corruptions:
         if severity not in map(str, severities):
             allowed = ", ".join(map(str, severities))
             raise UsageError(
                 f"severity {severity!r} of the rule {name!r} is not allowed", f"The baseline has {allowed}."
             )
-        return ((corruption, int(severity)),)
-    families = list(dict.fromkeys(map(family_of, corruptions)))
-    if name == _MEAN:
-        members = headline_corruptions(corruptions)
+        members, levels = [corruption], (int(severity),)
     elif name in corruptions:
-        members = (name,)
+        members = [name]
     elif name in families:
-        members = tuple(member for member in corruptions if family_of(member) == name)
-    else:
+        members = [member for member in corruptions if family_of(member) == name]
+    elif name not in watched:
         cells = [f"{member}/{level}" for member in corruptions for level in severities]
-        names = cells if severity else [_MEAN, CLEAN, *families, *corruptions]
+        others = [rule for rule in watched if rule != _MEAN]
+        names = cells if severity else [_MEAN, *others, *families, *corruptions]
         unknown = unknown_name("rule", name, names, "ppbench show BASELINE")
         raise UsageError(unknown.message, f"{unknown.hint}\n{_CELL}")
-    return tuple((member, level) for member in members for level in severities)
+    baseline = CellErrors("the baseline", {}, None, corruptions, severities)  # weights are known without errors
+    try:
+        quantity = watched.get(name, watched[_MEAN])
+        return quantity.weights(case_of(baseline, corruptions=members, severities=levels))
+    except Unavailable:
+        return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from ppbench.compare.difference import Difference, Group
+from ppbench.compare.difference import Difference
 from ppbench.compare.measured import ComparedRun
 from ppbench.metrics.calibration import calibration_metrics
 from ppbench.metrics.metric import Metric
@@ -22,7 +22,7 @@ def calibration_differences(reference: ComparedRun, other: ComparedRun) -> Itera
     # They come in pairs: on the clean images, over corruptions.
     yield from _differences("calibration", "clean", before[::2], after[::2])
     yield from _differences("calibration", "mean", before[1::2], after[1::2])
-    parts: list[tuple[Group, str, tuple[str, ...]]] = [
+    parts: list[tuple[str, str, tuple[str, ...]]] = [
         ("calibration_family", family, tuple(members)) for family, members in groupby(names, family_of)
     ]
     parts += [("calibration_corruption", name, (name,)) for name in names]
@@ -31,7 +31,7 @@ def calibration_differences(reference: ComparedRun, other: ComparedRun) -> Itera
         yield from _differences(group, name, *of)
 
 
-def _differences(group: Group, name: str, before: Sequence[Metric], after: Sequence[Metric]) -> Iterator[Difference]:
+def _differences(group: str, name: str, before: Sequence[Metric], after: Sequence[Metric]) -> Iterator[Difference]:
     for one, two in zip(before, after, strict=True):
         label = " / ".join(dict.fromkeys([one.label, two.label]))
         reason = one.reason or two.reason or NO_INTERVAL

@@ -7,7 +7,7 @@ from typing import Any
 
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.lookup import unknown_name
-from ppbench.metrics.corruption_error import HASHES, same_classes
+from ppbench.metrics.comparable import HASHES, same_classes
 from ppbench.run import Protocol
 
 NEEDED_TO_PAIR = ("n", "ids_sha256")

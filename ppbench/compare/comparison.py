@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, product
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ppbench.compare.calibration import calibration_differences
-from ppbench.compare.difference import ADJUSTED, Difference, Group
-from ppbench.compare.intervals import cell_test, paired_interval, paired_test, smallest_shown
+from ppbench.compare.difference import Difference, groups_of, is_adjusted
 from ppbench.compare.measured import PART_OF_RUN, ComparedRun, in_common
-from ppbench.compare.quantities import Quantity, normalizer_images, quantities
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.margins import rough_ratios
+from ppbench.metrics.covariance import paired_images, rough_ratios
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.paired import holm
-from ppbench.metrics.pairing import FEWEST
+from ppbench.metrics.paired import cell_test, holm, paired_interval, paired_test, smallest_shown
+from ppbench.metrics.per_image import FEWEST, PerImage
+from ppbench.metrics.quantities import QUANTITIES, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
+from ppbench.vocabulary import family_of
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Comparison:
     remarks: tuple[str, ...] = ()
     """What a reader must know of the images (`ppbench.compare.pairing.Pair`)."""
     rough: tuple[str, ...] = ()
-    """Notes on ratios whose denominators are near 0 (`ppbench.metrics.margins.rough_ratios`)."""
+    """Notes on ratios whose denominators are near 0 (`ppbench.metrics.covariance.rough_ratios`)."""
 
-    def group(self, group: Group) -> list[Difference]:
+    def group(self, group: str) -> list[Difference]:
         """The differences of one group, in canonical order."""
         return [difference for difference in self.differences if difference.group == group]
 
@@ -77,8 +80,7 @@ def compare(
         reference: What differences are from.
         other: What they are to.
         normalizer: Denominators of CE. Its errors count as estimated from these images (delta method) where it is the
-            reference or another run on the same images with its bits, as in `ppbench.metrics.margins`; any others are
-            taken as exact.
+            reference or another run on the same images with its bits; any others are taken as exact.
         confidence: Of each interval.
         allowed: What differs between their protocols, in words.
         remarks: What a reader must know of the images.
@@ -86,8 +88,8 @@ def compare(
     own = normalizer is reference.accuracies
     first, second = in_common(reference, other)
     divisor = first.accuracies if own else normalizer
-    found = [_difference(quantity, first, second, confidence) for quantity in quantities(first, divisor)]
-    dividing = normalizer_images(first, divisor)
+    found = [_difference(what, first, second, divisor, confidence) for what in _compared(first.accuracies)]
+    dividing = _reference_images(QUANTITIES["mCE"], first, divisor)
     of_sums = calibration_differences(first, second)
     found += (replace(difference, reason=PART_OF_RUN) for difference in of_sums) if first.is_part else of_sums
     return Comparison(
@@ -100,15 +102,60 @@ def compare(
         differences=tuple(_adjusted(found)),
         allowed=tuple(allowed),
         remarks=tuple(remarks),
-        rough=tuple(rough_ratios(dividing, first.accuracies.headline, first.accuracies.severities) if dividing else ()),
+        rough=tuple(rough_ratios(dividing, case_of(first.accuracies)) if dividing else ()),
     )
 
 
-def _difference(quantity: Quantity, reference: ComparedRun, other: ComparedRun, confidence: float) -> Difference:
-    before, after = quantity.metric(reference), quantity.metric(other)
+@dataclass(frozen=True)
+class _Compared:
+    """A number to compare: a metric over some cells, under the name that it has in tables."""
+
+    group: str
+    name: str
+    quantity: Quantity
+    corruptions: tuple[str, ...]
+    severities: tuple[int, ...]
+    is_cell: bool = False
+    """Whether it is the error in a single cell, as the clean error is."""
+
+    @property
+    def called(self) -> str:
+        """The name of the metric, which may have another one for a single corruption."""
+        of_one = self.group.endswith(("corruption", "cell")) and self.quantity.name_of_one
+        return of_one or self.quantity.name
+
+
+def _compared(accuracies: CellErrors) -> Iterator[_Compared]:
+    """All numbers of one comparison, from means over much to single cells, then ratios to the normaliser."""
+    names, severities = accuracies.corruptions, accuracies.severities
+    families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
+    for quantity in QUANTITIES.values():
+        yield _Compared("metric", quantity.name, quantity, accuracies.headline, severities, not quantity.over_cells)
+    for quantity in QUANTITIES.values():
+        if quantity.name_of_one is None:
+            continue
+        of_families, of_corruptions = groups_of(quantity)
+        for family, members in families:
+            yield _Compared(of_families, family, quantity, members, severities)
+        for corruption in names:
+            yield _Compared(of_corruptions, corruption, quantity, (corruption,), severities)
+        if quantity.name == "mean_error":
+            for corruption, severity in product(names, severities):
+                yield _Compared("cell", f"{corruption}/{severity}", quantity, (corruption,), (severity,), True)
+
+
+def _difference(
+    what: _Compared, reference: ComparedRun, other: ComparedRun, normalizer: Normalizer | None, confidence: float
+) -> Difference:
+    quantity = what.quantity
+    cases = [
+        Case(measured.accuracies, what.corruptions, what.severities, normalizer, reference.accuracies)
+        for measured in (reference, other)
+    ]
+    before, after = (quantity.metric(case, what.called) for case in cases)
     bare = Difference(
-        quantity.group,
-        quantity.name,
+        what.group,
+        what.name,
         before.name,
         " / ".join(dict.fromkeys([before.label, after.label])),
         before.value,
@@ -119,15 +166,21 @@ def _difference(quantity: Quantity, reference: ComparedRun, other: ComparedRun, 
         return bare
     if reference.images.n < FEWEST:
         return replace(bare, reason=f"{reference.images.n} image has no interval")
+    divisor = _reference_images(quantity, reference, normalizer)
     try:
-        points = 100 * (quantity.influence(other.images) - quantity.influence(reference.images))
+        first, second = (
+            _influence(quantity, case, measured.images, divisor)
+            for case, measured in zip(cases, (reference, other), strict=True)
+        )
     except Unavailable as reason:
         return replace(bare, reason=str(reason))
     # Influences are up to a constant: their mean becomes the difference of the two numbers in the table.
+    points = 100 * (second - first)
     points += after.value - before.value - points.mean()
-    largest = quantity.largest(reference, before.value)
-    if quantity.cell is not None:
-        p = cell_test(reference.bits[quantity.cell], other.bits[quantity.cell])
+    largest = quantity.largest_change(cases[0], before.value)
+    if what.is_cell:
+        (cell,) = quantity.weights(cases[0])
+        p = cell_test(reference.bits[cell], other.bits[cell])
     else:
         p = paired_test(points, largest)
     return replace(
@@ -138,10 +191,27 @@ def _difference(quantity: Quantity, reference: ComparedRun, other: ComparedRun, 
     )
 
 
+def _reference_images(quantity: Quantity, reference: ComparedRun, normalizer: Normalizer | None) -> PerImage | None:
+    """The bits of whom a metric is set against, if they are of the images that the reference saw."""
+    if quantity.reference is None:
+        return None
+    if quantity.reference == "baseline" or normalizer is reference.accuracies:
+        return reference.images
+    return paired_images(reference.accuracies, normalizer)
+
+
+def _influence(quantity: Quantity, case: Case, images: PerImage, divisor: PerImage | None) -> NDArray[np.float64]:
+    """``(n,)``: each image's part in a metric, a fraction, up to a constant."""
+    if images is divisor:
+        return np.zeros(images.n)  # against itself a metric is the same whatever the images are
+    parts = images.weighted(quantity.weights(case))
+    return parts if divisor is None else parts + divisor.weighted(quantity.reference_weights(case))
+
+
 def _adjusted(differences: Sequence[Difference]) -> Iterator[Difference]:
     """The same with the p-values of each group of many tests adjusted."""
     for group, members in groupby(differences, lambda difference: difference.group):
-        if group not in ADJUSTED:
+        if not is_adjusted(group):
             yield from members
             continue
         tested = list(members)

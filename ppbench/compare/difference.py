@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from ppbench.metrics.intervals import Interval
+from ppbench.metrics.quantities import Quantity
 
-Group = Literal[
-    "metric", "family", "corruption", "cell",
-    "ce_family", "ce_corruption", "relative_ce_family", "relative_ce_corruption",
-    "calibration", "calibration_family", "calibration_corruption",
-]  # fmt: skip
-"""What a number is of: headline metrics; mean errors by family, corruption and cell; then other metrics by the same."""
 
-ADJUSTED: tuple[Group, ...] = (
-    "family", "corruption", "cell", "ce_family", "ce_corruption", "relative_ce_family", "relative_ce_corruption",
-)  # fmt: skip
-"""Groups of many tests: the p-values of each are adjusted together (Holm)."""
+def groups_of(quantity: Quantity) -> tuple[str, str]:
+    """The groups of a metric by family and by corruption: those of the mean error have no prefix."""
+    prefix = "" if quantity.name == "mean_error" else f"{quantity.name_of_one}_".lower()
+    return f"{prefix}family", f"{prefix}corruption"
+
+
+def is_adjusted(group: str) -> bool:
+    """Whether the p-values of a group are adjusted together (Holm), as those of many tests are."""
+    return group != "metric" and not group.startswith("calibration")
 
 
 @dataclass(frozen=True)
 class Difference:
     """One number of both models and their difference, in percent and points, or in nats."""
 
-    group: Group
+    group: str
+    """What it is of: ``metric``, the headline; ``family``, ``corruption``, ``cell``: mean errors; ``ce_family``, …."""
     name: str
     """A headline metric, a family, a corruption, ``fog/3``; ``clean`` or ``mean`` of calibration."""
     metric: str
@@ -52,7 +52,7 @@ class Difference:
         return None if self.value is None or self.reference is None else self.value - self.reference
 
     @property
-    def key(self) -> tuple[Group, str, str]:
+    def key(self) -> tuple[str, str, str]:
         """What no other difference of a comparison has."""
         return self.group, self.name, self.metric
 

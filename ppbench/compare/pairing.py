@@ -19,7 +19,7 @@ from ppbench.compare.comparability import (
 )
 from ppbench.compare.measured import ComparedRun
 from ppbench.metrics.intervals import Interval
-from ppbench.metrics.pairing import FEWEST, Shared, shared_images
+from ppbench.metrics.per_image import FEWEST, SharedImages, shared_images
 from ppbench.run import Stopping
 from ppbench.tables.numbers import points
 
@@ -69,7 +69,7 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
     return Pair(first, second, tuple(allowed), (remark, *_stopped_remarks(reference, other)))
 
 
-def _may_reduce(reference: ComparedRun, other: ComparedRun, shared: Shared, allow: Collection[str]) -> bool:
+def _may_reduce(reference: ComparedRun, other: ComparedRun, shared: SharedImages, allow: Collection[str]) -> bool:
     """Whether the comparison is of the shared images: these are enough, and it was asked for or goes without saying."""
     n = len(shared.one)
     return n >= FEWEST and (IDS in allow or any(_stopped_within(run, n) for run in (reference, other)))
@@ -86,7 +86,7 @@ def _stopping(measured: ComparedRun) -> Stopping | None:
     return stopping if stopping is not None and stopping.reached else None
 
 
-def _reduced(reference: ComparedRun, other: ComparedRun, shared: Shared) -> tuple[ComparedRun, ComparedRun]:
+def _reduced(reference: ComparedRun, other: ComparedRun, shared: SharedImages) -> tuple[ComparedRun, ComparedRun]:
     """Both of the shared images alone."""
     n = len(shared.one)
     whole = [run.run.protocol.ids_sha256 for run in (reference, other) if run.run.protocol.n == n]
@@ -100,7 +100,7 @@ def _hash_of(measured: ComparedRun, places: NDArray[np.int64]) -> str:
     return hashlib.sha256(keys.tobytes()).hexdigest()
 
 
-def _mend(reference: ComparedRun, other: ComparedRun, shared: Shared | None, allowed: Collection[str]) -> str:
+def _mend(reference: ComparedRun, other: ComparedRun, shared: SharedImages | None, allowed: Collection[str]) -> str:
     """What to do about runs of other images."""
     if shared is None:
         bare = " and ".join(run.name for run in (reference, other) if run.keys is None)

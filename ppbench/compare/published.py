@@ -9,10 +9,9 @@ from typing import Any
 from ppbench.errors import NotComparableError
 from ppbench.lookup import check_name
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.corruption_error import clean_error, mean_corruption_error
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.published import MCE, PUBLISHED
-from ppbench.metrics.references import ALEXNET
+from ppbench.metrics.quantities import QUANTITIES, case_of
+from ppbench.metrics.references import ALEXNET, MCE, PUBLISHED
 from ppbench.run import Run
 from ppbench.tables.numbers import decimals
 from ppbench.tables.report import Rows
@@ -98,8 +97,8 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedRep
                 f"{called} is of {run.protocol.dataset}, {name} of {dataset}",
                 f"Evaluate on {dataset}: `ppbench eval --dataset {dataset}`.",
             )
-        accuracies = CellErrors.from_run(run)
-        own = (mean_corruption_error(accuracies, ALEXNET), clean_error(accuracies))
+        case = case_of(CellErrors.from_run(run), ALEXNET)
+        own = [QUANTITIES[metric.name].metric(case) for metric in rows[0][1].values()]
         rows.append((called, {metric.label: metric for metric in own}, _OWN))
     labels = dict.fromkeys(label for _, metrics, _ in rows for label in metrics)
     return PublishedReport(name, tuple(labels), tuple(rows))

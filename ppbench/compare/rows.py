@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ppbench.compare.comparison import Comparison
-from ppbench.compare.difference import Difference, Group
+from ppbench.compare.difference import Difference
 from ppbench.metrics.calibration import MEASURES
 from ppbench.tables.sheet import LineKind
 from ppbench.vocabulary import family_of, set_label
@@ -59,7 +59,7 @@ def _union(comparisons: Sequence[Comparison]) -> list[Difference]:
     return list(found.values())
 
 
-def identity(difference: Difference) -> tuple[tuple[Group, str, str], str]:
+def identity(difference: Difference) -> tuple[tuple[str, str, str], str]:
     """What rows of several comparisons are matched by: the same number with the same definition."""
     return difference.key, difference.label
 
@@ -75,7 +75,7 @@ def short_label(label: str, comparison: Comparison) -> str:
 
 
 def _section(
-    differences: Sequence[Difference], first: Comparison, family: Group, corruption: Group, *, cells: bool = False
+    differences: Sequence[Difference], first: Comparison, family: str, corruption: str, *, cells: bool = False
 ) -> Iterator[TableRow]:
     """A heading with the definition that its rows have in common; families with their corruptions."""
     members = _of(differences, corruption)
@@ -86,7 +86,7 @@ def _section(
 
 
 def _by_family(
-    differences: Sequence[Difference], family: Group, corruption: Group, *, cells: bool = False
+    differences: Sequence[Difference], family: str, corruption: str, *, cells: bool = False
 ) -> Iterator[TableRow]:
     for whole in _of(differences, family):
         yield TableRow(whole.name, "group", whole)
@@ -114,5 +114,5 @@ def _common_label(difference: Difference, first: Comparison) -> str:
     return " / ".join(part.replace(f"{set_label([difference.name])},", "", 1) for part in parts)
 
 
-def _of(differences: Sequence[Difference], group: Group) -> list[Difference]:
+def _of(differences: Sequence[Difference], group: str) -> list[Difference]:
     return [difference for difference in differences if difference.group == group]

@@ -14,8 +14,7 @@ from ppbench.data.source import Source, ids_hash
 from ppbench.errors import NotComparableError
 from ppbench.evaluation.loop import Settings, cells_of
 from ppbench.evaluation.record import fingerprint_of
-from ppbench.metrics.pairing import FEWEST, shared_images
-from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.per_image import FEWEST, PerImage, shared_images
 from ppbench.run import ClassSubset, Run, image_keys, read_bits, read_image_keys, read_run
 
 SAME_WAY = "Give a baseline run of the same images: same --limit, --seed, --recipe, --precision, --logits."

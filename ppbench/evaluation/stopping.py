@@ -19,15 +19,14 @@ from ppbench.data.source import Source, stratified_order
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.tally import Record, Tally
 from ppbench.lookup import check_name
-from ppbench.metrics.cell_errors import headline_corruptions
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
-from ppbench.metrics.metric import Unavailable
+from ppbench.metrics.metric import Unavailable, Weights
 from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.quantities import QUANTITIES, case_of
 from ppbench.metrics.references import ALEXNET
-from ppbench.metrics.weights import Weights, corruption_error_weights, denominators, mean_error_weights
 from ppbench.run import Stopping
 from ppbench.tables.numbers import with_interval
-from ppbench.vocabulary import set_label, severity_label
 
 CONFIDENCE = 0.95
 CHUNK = 128
@@ -213,40 +212,39 @@ class DecidedAgainst(Enough):
         return {"baseline": self._sha256, "max_drop": self._max_drop, "decision": decision}
 
 
-METRICS = ("mCE", "relative_mCE", "mean_error")
-
-
 def metric_weights(
     name: str | None, source: Source, corruptions: Sequence[str], severities: Sequence[int], normalizer: str
 ) -> tuple[str, Weights]:
     """The label of a metric and an image's weights in it.
 
     Args:
-        name: One of `METRICS`; None: mCE where AlexNet's errors are the customary denominators, else the mean error.
+        name: A metric over corrupted cells that needs no other run; None: mCE where AlexNet's errors are the customary
+            denominators, else the mean error.
         source: The images.
         corruptions: Of the evaluation.
         severities: Of the evaluation.
         normalizer: "alexnet" or "none".
 
     Raises:
-        UsageError: If there is no such metric, or these images have it not.
+        UsageError: If there is no such metric, or these images do not have it.
     """
     name = name or ("mCE" if normalizer == "alexnet" else "mean_error")
-    check_name("metric", name, METRICS, "ppbench eval --help")
-    headline = headline_corruptions(corruptions)
-    grid = f"{set_label(headline)},{severity_label(severities)}"
-    if name == "mean_error":
-        return f"mean_error[{grid}]", mean_error_weights(headline, severities)
-    relative = name == "relative_mCE"
+    choices = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one]
+    choices.sort(key=lambda quantity: quantity.reference is None)  # those that are divided first
+    check_name("metric", name, [quantity.name for quantity in choices], "ppbench eval --help")
+    quantity = QUANTITIES[name]
+    # No error is known yet, and none is needed.
+    model = CellErrors(
+        "this model", {}, None, tuple(corruptions), tuple(severities), generated=source.kind != "published"
+    )
+    case = case_of(model, ALEXNET if quantity.reference == "normalizer" else None)
     try:
-        if relative and not source.has_clean:
+        if quantity.needs_clean and not source.has_clean:
             raise Unavailable(f"{source.dataset} has no clean images")
-        if normalizer != "alexnet" or source.num_classes != ALEXNET.classes:
+        if case.normalizer and (normalizer != "alexnet" or source.num_classes != ALEXNET.classes):
             raise Unavailable("AlexNet's errors are of ImageNet-C with all its classes")
-        found = denominators(ALEXNET, headline, severities, relative=relative)
+        return quantity.label(case), quantity.weights(case)
     except Unavailable as reason:
         raise UsageError(
             f"{name} cannot be waited for: {reason}", "Wait for the mean error: `--until-metric mean_error`."
         ) from None
-    made = "" if source.kind == "published" else "generated,"
-    return f"{name}[alexnet,{made}{grid}]", corruption_error_weights(found, severities, relative=relative)

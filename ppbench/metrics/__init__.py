@@ -4,7 +4,7 @@ Free of torch and pandas; numpy is imported only for what is computed image by i
 """
 
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.corruption_error import (
+from ppbench.metrics.functions import (
     clean_error,
     headline_metrics,
     mean_corruption_error,

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ppbench.errors import DataError
-from ppbench.files import read_text
-from ppbench.lookup import did_you_mean
+from ppbench.metrics.csv_file import read_csv
 from ppbench.metrics.metric import Unavailable
 from ppbench.run import Protocol, Run
-from ppbench.vocabulary import C15, CLEAN, KNOWN, SEVERITIES, in_order, set_label, severity_label
+from ppbench.vocabulary import C15, CLEAN, SEVERITIES, in_order, set_label, severity_label
 
 if TYPE_CHECKING:
-    # Only the bits need numpy: `ppbench show` answers sooner without it.
     import numpy as np
     from numpy.typing import NDArray
 
     from ppbench.metrics.per_image import PerImage
-
-COLUMNS = ("corruption", "severity", "accuracy")
-EXAMPLE = "A CSV has the columns corruption,severity,accuracy and rows like `fog,3,0.4583`."
 
 
 class WorstCell(NamedTuple):
@@ -73,6 +65,8 @@ class CellErrors:
     """Those of the corruptions that augmentations of the model's training are of the same kind as."""
     conversion: str | None = None
     """How the model was made of a plain network, if it was, in words."""
+    generated: bool = False
+    """Whether the corrupted images are known to be other ones than the published set's."""
 
     @classmethod
     def from_errors(cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None) -> CellErrors:
@@ -95,11 +89,25 @@ class CellErrors:
         protocol = run.protocol
         corruptions = in_order(protocol.corruptions)
         severities = tuple(sorted(protocol.severities))
-        images = None if bits is None else _per_image(run, bits)
-        interrupted = run.status == "interrupted"
-        trained_on = tuple(name for name in corruptions if name in run.model.trained_on_corruptions)
-        found = (errors, clean, corruptions, severities, protocol, interrupted, images, trained_on)
-        return cls(run.model.name, *found, run.model.conversion)
+        images = None
+        if bits is not None:
+            # Only the bits need numpy: `ppbench show` answers sooner without it.
+            from ppbench.metrics.per_image import PerImage
+
+            images = PerImage.from_run(run, bits)
+        return cls(
+            run.model.name,
+            errors,
+            clean,
+            corruptions,
+            severities,
+            protocol,
+            generated=protocol.source != "published",
+            interrupted=run.status == "interrupted",
+            per_image=images,
+            trained_on=tuple(name for name in corruptions if name in run.model.trained_on_corruptions),
+            conversion=run.model.conversion,
+        )
 
     @classmethod
     def from_csv(cls, path: Path) -> CellErrors:
@@ -110,12 +118,7 @@ class CellErrors:
         Raises:
             DataError: If the file cannot be read or a row is not as it should be; the message has the line.
         """
-        errors: dict[tuple[str, int], float] = {}
-        for line, row in _csv_rows(path):
-            key = _parse_key(path, line, row["corruption"], row["severity"])
-            if key in errors:
-                raise _bad_row(path, line, f"{key[0]} at severity {key[1]} stands twice", "Keep one of the rows.")
-            errors[key] = 1 - _parse_accuracy(path, line, row["accuracy"])
+        errors = read_csv(path)
         clean = errors.pop((CLEAN, 0), None)
         return cls.from_errors(path.stem, errors, clean)
 
@@ -123,11 +126,6 @@ class CellErrors:
     def headline(self) -> tuple[str, ...]:
         """The corruptions that headline metrics are over (`headline_corruptions`)."""
         return headline_corruptions(self.corruptions)
-
-    @property
-    def generated(self) -> bool:
-        """Whether the corrupted images are known to be other ones than the published set's."""
-        return self.protocol is not None and self.protocol.source != "published"
 
     @property
     def classes(self) -> str | None:
@@ -204,73 +202,3 @@ class CellErrors:
             return None
         worst = max(present, key=lambda key: self.errors[key])
         return WorstCell(*worst, 1 - self.errors[worst])
-
-
-def _per_image(run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]]) -> PerImage:
-    from ppbench.metrics.per_image import PerImage
-
-    return PerImage.from_run(run, bits)
-
-
-def _bad_row(path: Path, line: int, what: str, hint: str) -> DataError:
-    return DataError(f"{path}, line {line}: {what}", hint)
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """The rows of a CSV as texts, with their line numbers; blank lines are left out."""
-    lines = _read_lines(path)
-    _, header = next(lines, (0, None))
-    if header is None:
-        raise DataError(f"{path} is empty", EXAMPLE)
-    names = [name.lower() for name in header]
-    missing = [column for column in COLUMNS if column not in names]
-    if missing:
-        raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(map(repr, names))}", EXAMPLE)
-    number = 0
-    for number, fields in lines:
-        if len(fields) != len(names):
-            raise _bad_row(path, number, f"{len(fields)} fields under {len(names)} columns", EXAMPLE)
-        row = dict(zip(names, fields, strict=True))
-        yield number, {column: row[column] for column in COLUMNS}
-    if not number:
-        raise DataError(f"{path} has a header and no rows", EXAMPLE)
-
-
-def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a CSV that are not blank, with their numbers, as lists of stripped texts."""
-    # Not pandas: its import alone takes longer than `ppbench show` may.
-    try:
-        reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                yield reader.line_num, [field.strip() for field in fields]
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}", EXAMPLE) from error
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path} is not a CSV: {error}", EXAMPLE) from error
-
-
-def _parse_key(path: Path, line: int, corruption: str, severity: str) -> tuple[str, int]:
-    """(corruption, severity), ``("clean", 0)`` among them."""
-    name = corruption.lower()
-    if name not in (CLEAN, *KNOWN):
-        hint = f"{did_you_mean(name, [CLEAN, *KNOWN])}`ppbench list corruptions` lists all {len(KNOWN)}."
-        raise _bad_row(path, line, f"unknown corruption {corruption!r}", hint)
-    allowed = (0,) if name == CLEAN else SEVERITIES
-    number = severity.removesuffix(".0")  # how integers are written where a column was once of floats
-    if number not in map(str, allowed):
-        hint = "Severities are 1 to 5; the uncorrupted images are `clean` at severity 0."
-        raise _bad_row(path, line, f"severity {severity!r} of {name} is not allowed", hint)
-    return name, int(number)
-
-
-def _parse_accuracy(path: Path, line: int, text: str) -> float:
-    """A fraction in [0, 1]."""
-    try:
-        accuracy = float(text)
-    except ValueError:
-        raise _bad_row(path, line, f"accuracy {text!r} is not a number", EXAMPLE) from None
-    if not 0 <= accuracy <= 1:
-        hint = "Accuracies are fractions from 0 to 1: 76.13 % is written 0.7613."
-        raise _bad_row(path, line, f"accuracy {text} is not allowed", hint)
-    return accuracy

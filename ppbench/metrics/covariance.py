@@ -1,21 +1,32 @@
-"""How often cells err on the same image: all that an interval of a weighted sum of cells needs, in one small matrix.
+"""Intervals of weighted sums of cells, from how often cells err on the same image.
 
 A report has some three hundred intervals over the same images. Each would take a pass over all bits
-(`per_image.PerImage.weighted`); from the counts of joint errors, made in one pass, each is a product of a few numbers.
+(`per_image.PerImage.weighted`); from the covariance of cells, made in one pass, each is a product of a few numbers.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from ppbench.metrics.per_image import BLOCK, PerImage
-from ppbench.metrics.weights import Weights
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.intervals import Interval, deviation, fraction_interval, quantile
+from ppbench.metrics.metric import Metric, Weights
+from ppbench.metrics.per_image import BLOCK, FEWEST, PerImage
+from ppbench.metrics.quantities import QUANTITIES, Case, CorruptionError, Quantity
+from ppbench.metrics.references import Normalizer
 
 ROUNDING = 1e-12
 """A variance below this part of its terms is the last bits of their sum, as where a model is compared with itself."""
+
+NEAR_ZERO_ERRORS = 3.0
+"""Standard errors from 0 within which a denominator may have another sign, or none, on other images."""
+
+SAME_SAMPLE = ("dataset", "fingerprint", "ids_sha256", "n")
+"""What two runs' protocols must agree in for their bits to be of the same images, one by one."""
 
 
 class ErrorCovariance:
@@ -50,3 +61,101 @@ class ErrorCovariance:
         variance = float(factors @ self.covariance @ factors)
         terms = float(np.abs(factors) @ np.abs(self.covariance) @ np.abs(factors))
         return math.sqrt(variance) if variance > ROUNDING * terms else 0.0
+
+    def interval(self, quantity: Quantity, value: float, weights: Sequence[Weights], confidence: float) -> Interval:
+        """The interval of a metric, in percent: of an error that of a proportion, of all else the normal one.
+
+        Args:
+            quantity: The metric.
+            value: Its value, percent.
+            weights: One set for each model.
+            confidence: Of covering the true value.
+        """
+        spread = self.deviation(*weights)
+        if (quantity.lowest, quantity.highest) == (0.0, 100.0):
+            found = fraction_interval(value / 100, spread, self.n, confidence)
+            return found.scaled(100)._replace(value=value)
+        reach = 100 * quantile(confidence) * spread / self.n**0.5
+        return Interval(value, max(quantity.lowest, value - reach), min(quantity.highest, value + reach))
+
+
+class RunIntervals:
+    """Gives the metrics of one run their intervals.
+
+    A normaliser's errors are taken as exact if it is published, has no bits, or saw other images.
+    """
+
+    def __init__(
+        self,
+        model: CellErrors,
+        images: PerImage,
+        normalizer: Normalizer | None,
+        baseline: CellErrors | None,
+        confidence: float,
+    ) -> None:
+        self.confidence = confidence
+        self.paired = {"normalizer": paired_images(model, normalizer), "baseline": paired_images(model, baseline)}
+        """The bits of each reference that has some of the same images."""
+        # Most often the baseline is the normaliser too; its bits are counted once.
+        self._models = list(dict.fromkeys([images, *(other for other in self.paired.values() if other is not None)]))
+        self._covariance = ErrorCovariance(self._models)
+
+    @property
+    def n(self) -> int:
+        """Images."""
+        return self._covariance.n
+
+    def with_interval(self, quantity: Quantity, case: Case, metric: Metric) -> Metric:
+        """The metric with its interval; without one if there is no value, or the baseline has no bits."""
+        other = self.paired.get(quantity.reference or "")
+        # A normaliser without bits is a fixed scale. A baseline is a model like the other: half of the difference
+        # would be missing.
+        if metric.value is None or (quantity.reference == "baseline" and other is None):
+            return metric
+        weights: list[dict[tuple[str, int], float]] = [{} for _ in self._models]
+        weights[0].update(quantity.weights(case))
+        if other is not None:
+            own = weights[self._models.index(other)]
+            for cell, weight in quantity.reference_weights(case).items():
+                own[cell] = own.get(cell, 0.0) + weight
+        return replace(metric, interval=self._covariance.interval(quantity, metric.value, weights, self.confidence))
+
+
+def paired_images(model: CellErrors, other: Normalizer | None) -> PerImage | None:
+    """The bits of another run, if it has some and they are of the same images in the same order."""
+    if not isinstance(other, CellErrors) or other.per_image is None:
+        return None
+    here, there = model.protocol, other.protocol
+    same = here is not None and all(getattr(here, field) == getattr(there, field) for field in SAME_SAMPLE)
+    return other.per_image if same else None
+
+
+def rough_ratios(normalizer: PerImage, case: Case) -> list[str]:
+    """Notes on ratios whose denominators these images do not tell from 0: no delta method is right about them.
+
+    Args:
+        normalizer: Whose errors over the images are the denominators.
+        case: What is divided.
+    """
+    notes = []
+    for quantity in QUANTITIES.values():
+        if not isinstance(quantity, CorruptionError):
+            continue
+        near = [
+            name for name in case.corruptions if _is_near_zero(normalizer, quantity.denominator_weights(case, name))
+        ]
+        if near:
+            name, what = str(quantity.name_of_one), "error above clean" if quantity.needs_clean else "error"
+            notes.append(
+                f"{name[0].upper()}{name[1:].replace('_', ' ')} and its means are rough: the {what} of "
+                f"{normalizer.source} that they divide by is within {NEAR_ZERO_ERRORS:g} standard errors of 0 on "
+                f"{', '.join(near)}. Intervals end too soon on the side of the larger ratios; more images are needed."
+            )
+    return notes
+
+
+def _is_near_zero(model: PerImage, weights: Weights) -> bool:
+    if model.n < FEWEST or not all(cell in model.cells for cell in weights):
+        return False
+    values = model.weighted(weights)
+    return abs(float(values.mean())) < NEAR_ZERO_ERRORS * deviation(values) / model.n**0.5

@@ -123,61 +123,6 @@ def fraction_interval(value: float, deviation: float, n: int, confidence: float 
     return wilson(value * effective, effective, confidence)
 
 
-def mean_interval(
-    values: NDArray[np.float64],
-    confidence: float = 0.95,
-    *,
-    strata: NDArray[np.int64] | None = None,
-    total: int | None = None,
-) -> Interval:
-    """The normal interval of a mean over images.
-
-    Args:
-        values: ``(n,)``, one an image, n at least 2.
-        confidence: Of covering the true mean.
-        strata: ``(n,)`` classes of the images, if equal shares of all classes were drawn (`deviation`).
-        total: Images in the finite dataset, if the interval is to be about its mean.
-    """
-    return linear_interval(float(values.mean()), values, confidence, strata=strata, total=total)
-
-
-def linear_interval(
-    value: float,
-    influence: NDArray[np.float64],
-    confidence: float = 0.95,
-    *,
-    strata: NDArray[np.int64] | None = None,
-    total: int | None = None,
-) -> Interval:
-    """The normal interval of a value that changes by the mean of ``influence``: the delta method.
-
-    Args:
-        value: The estimate.
-        influence: ``(n,)``; a constant added to it changes nothing.
-        confidence: Of covering the true value.
-        strata: As in `mean_interval`.
-        total: As in `mean_interval`.
-    """
-    n = len(influence)
-    reach = quantile(confidence) * deviation(influence, strata) * math.sqrt(without_replacement(n, total) / n)
-    return Interval(value, value - reach, value + reach)
-
-
-def ratio_influence(
-    numerators: NDArray[np.float64], denominators: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64]]:
-    """A ratio of two means over the same images, and its influence ``(n,)`` for `linear_interval`.
-
-    Raises:
-        DataError: If the mean of the denominators is 0.
-    """
-    below = float(denominators.mean())
-    if below == 0:
-        raise DataError("the denominators have the mean 0", "Read the numerators' mean instead.")
-    value = float(numerators.mean()) / below
-    return value, (numerators - value * denominators) / below
-
-
 def without_replacement(n: int, total: int | None) -> float:
     """What the variance of a mean is multiplied by where n of ``total`` images were drawn: 1 - n / total.
 

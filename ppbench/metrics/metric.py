@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ppbench.metrics.intervals import Interval
+
+Weights = Mapping[tuple[str, int], float]
+"""By (corruption, severity); ``("clean", 0)`` is the uncorrupted images.
+
+With e = 1 where an image is wrong in a cell, the sum of weight times e over cells is the image's part in a metric.
+"""
 
 
 class Unavailable(Exception):  # noqa: N818 - no failure: it becomes the reason shown in place of a value
@@ -36,20 +42,3 @@ def metric(name: str, label: str, unit: str, compute: Callable[[], float]) -> Me
         return Metric(name, label, compute(), unit)
     except Unavailable as reason:
         return Metric(name, label, None, unit, str(reason))
-
-
-def ratio(numerator: float, denominator: float, what: str, near_zero: float) -> float:
-    """``numerator / denominator`` in percent.
-
-    Args:
-        numerator: A fraction.
-        denominator: A fraction.
-        what: The denominator in words, for the reason.
-        near_zero: Smallest size of the denominator; below it the quotient would be noise.
-
-    Raises:
-        Unavailable: If the denominator is nearer to zero.
-    """
-    if abs(denominator) < near_zero:
-        raise Unavailable(f"{what} is {100 * denominator:.3g} %, too near zero to divide by")
-    return 100 * numerator / denominator

@@ -1,7 +1,8 @@
-"""Two models on the same images: tests of their difference, and how many images a difference needs.
+"""Two models on the same images: the interval and the test of their difference, and how many images one needs.
 
 Differences are per image and over any cells (`ppbench.metrics.per_image`): what both models get wrong cancels, so
-that pairs need far fewer images than two intervals side by side.
+that pairs need far fewer images than two intervals side by side. Intervals and tests are also right where hardly any
+image makes a difference.
 """
 
 from __future__ import annotations
@@ -9,20 +10,106 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ppbench.errors import UsageError
-from ppbench.metrics.intervals import deviation
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from ppbench.metrics.confidence_sequence import PSEUDO_IMAGES
+from ppbench.metrics.intervals import Interval, deviation, quantile, variance_slope
+from ppbench.metrics.quantities import MOST_POINTS
 
 EXACT = 1000
 """Up to this many images that one model has right and the other wrong, McNemar's mid-p is summed from binomials."""
 
-BLOCK = 1 << 22
-"""Signs drawn at once by `permutation_p`."""
+POWER = 0.8
+"""Probability with which a difference that is said to be shown by so many images is found."""
+
+
+def floored_deviation(differences: NDArray[np.float64], largest: float = MOST_POINTS) -> float:
+    """The standard deviation over images, wary of a variance that is low because few images differ.
+
+    It is never less than if `PSEUDO_IMAGES` images made the largest difference: in a cell without any the interval is
+    then nearly Tango's score interval (Statistics in Medicine 1998), of half-width z^2 / (n + z^2). As many images are
+    added at `variance_slope`, the largest difference where all differ in one direction and 0 where as many do in the
+    other: Agresti & Min (Statistics in Medicine 2005) add half an image to each of the four kinds of pair; here they
+    are added only where the normal interval is wrong, so that it hardly changes ordinary differences.
+
+    Args:
+        differences: ``(n,)``, one an image, n at least 2.
+        largest: What an image's difference may be, in their unit; used where none differs.
+    """
+    reach = float(np.abs(differences).max()) or largest
+    floor = PSEUDO_IMAGES * reach**2 / len(differences)
+    more = PSEUDO_IMAGES * variance_slope(differences) ** 2 / len(differences)
+    return math.sqrt(max(deviation(differences) ** 2, floor) + more)
+
+
+def paired_interval(differences: NDArray[np.float64], confidence: float, largest: float = MOST_POINTS) -> Interval:
+    """The normal interval of a mean difference with the deviation of `floored_deviation`; never of width 0."""
+    value = float(differences.mean())
+    reach = quantile(confidence) * floored_deviation(differences, largest) / math.sqrt(len(differences))
+    return Interval(value, value - reach, value + reach)
+
+
+def paired_test(differences: NDArray[np.float64], largest: float = MOST_POINTS) -> float:
+    """Two-sided p-value of no mean difference, by the same deviation; 1 where there is none."""
+    mean = abs(float(differences.mean()))
+    if mean == 0:
+        return 1.0
+    errors = mean / floored_deviation(differences, largest) * math.sqrt(len(differences))
+    return max(paired_p(differences), math.erfc(errors / math.sqrt(2)))
+
+
+def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
+    """Two-sided p-value of equal accuracy in one cell: McNemar's, where `paired_test` is not the more careful.
+
+    So no p-value is below 1 - confidence where the interval of that confidence has room for no difference.
+
+    Args:
+        right_a: ``(n,)``, where the first model is right, n at least 2.
+        right_b: ``(n,)``, the second, of the same images.
+    """
+    points = MOST_POINTS * (right_a.astype(np.float64) - right_b)
+    return max(mcnemar(right_a, right_b), paired_test(points))
+
+
+def smallest_shown(
+    differences: NDArray[np.float64], alpha: float = 0.05, largest: float = MOST_POINTS, allowed: float = 0.0
+) -> float:
+    """The smallest mean difference that the test in use finds with probability `POWER` on images like these.
+
+    The images have the variance seen, but no less than what a difference makes by itself: one of d is made by d / D of
+    the images at least, where D is how large their differences are (mean square over mean size). Few images that
+    differ are thus no promise to find a difference smaller than the test can: of 500 images, 10 must differ in one
+    cell, 2 points. The test looks at the larger deviation of `floored_deviation`.
+
+    Args:
+        differences: ``(n,)``, one an image, n at least 2.
+        alpha: Probability of finding a difference where there is none.
+        largest: As in `floored_deviation`.
+        allowed: Find it to be larger than this, not only than 0.
+    """
+    n, sizes = len(differences), np.abs(differences)
+    reach = float(sizes.max()) or largest
+    typical = float((sizes**2).sum() / sizes.sum()) if sizes.any() else largest
+    seen, normal = deviation(differences) ** 2, NormalDist()
+    tested, missed = normal.inv_cdf(1 - alpha / 2), normal.inv_cdf(POWER)
+
+    def is_shown(size: float) -> bool:
+        variance = max(seen, size * typical)
+        # At most D where all images that differ do so in one direction, less where they also do in the other.
+        slope = typical * size * typical / variance
+        looked_at = max(variance, PSEUDO_IMAGES * reach**2 / n) + PSEUDO_IMAGES * slope**2 / n
+        return (size - allowed) * math.sqrt(n) >= tested * math.sqrt(looked_at) + missed * math.sqrt(variance)
+
+    low, high = 0.0, reach
+    while not is_shown(high):
+        low, high = high, 2 * high
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_shown(middle) else (middle, high)
+    return high
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
@@ -63,28 +150,6 @@ def paired_p(differences: NDArray[np.float64], strata: NDArray[np.int64] | None 
     return math.erfc(mean / spread * math.sqrt(len(differences) / 2))
 
 
-def permutation_p(differences: NDArray[np.float64], draws: int, seed: int) -> float:
-    """Two-sided p-value of exchangeable models: how often random signs give as large a mean difference.
-
-    Args:
-        differences: ``(n,)``, one an image.
-        draws: Random sets of signs; the smallest p-value is 1 / (draws + 1).
-        seed: Same seed, same p-value.
-    """
-    import numpy as np
-
-    moving = differences[differences != 0]
-    # Sums of the same numbers in another order differ in their last bits, which must not make a tie a difference.
-    observed = abs(float(moving.sum())) - 1e-9 * float(np.abs(moving).sum())
-    random = np.random.default_rng([0x5167, seed])
-    block = max(1, BLOCK // max(1, len(moving)))
-    reached = 0
-    for start in range(0, draws, block):
-        signs = random.integers(0, 2, (min(block, draws - start), len(moving)), np.int8) * 2.0 - 1
-        reached += int((np.abs(signs @ moving) >= observed).sum())
-    return (1 + reached) / (1 + draws)
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values of many tests at once, adjusted to keep the family-wise error (Holm, Scand. J. Statist. 1979)."""
     adjusted, largest = [0.0] * len(p_values), 0.0
@@ -92,24 +157,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
         adjusted[place] = largest
     return adjusted
-
-
-def detectable(
-    differences: NDArray[np.float64],
-    power: float = 0.8,
-    alpha: float = 0.05,
-    *,
-    strata: NDArray[np.int64] | None = None,
-) -> float:
-    """The smallest mean difference that a two-sided test on images like these would find, in the differences' unit.
-
-    Args:
-        differences: ``(n,)``, one an image, n at least 2.
-        power: Probability of finding it.
-        alpha: Probability of finding one where there is none.
-        strata: As in `intervals.deviation`.
-    """
-    return _reach(power, alpha) * deviation(differences, strata) / math.sqrt(len(differences))
 
 
 def images_needed(deviation: float, difference: float, power: float = 0.8, alpha: float = 0.05) -> int:

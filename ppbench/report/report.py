@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ppbench.metrics.corruption_error import FORMULAS
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.quantities import QUANTITIES
 from ppbench.report.sheets import comparison_sheet, formula_sheet, run_sheets
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
 from ppbench.run import Protocol
@@ -42,7 +42,8 @@ class RunReport:
 
     def as_dict(self) -> dict[str, Any]:
         """One run as `run_dict` has it; several as ``{"runs": [object, …]}``."""
-        objects = [{**run_dict(run), **({"formulas": FORMULAS} if self.formulas else {})} for run in self.runs]
+        formulas = {name: quantity.formula for name, quantity in QUANTITIES.items()}
+        objects = [{**run_dict(run), **({"formulas": formulas} if self.formulas else {})} for run in self.runs]
         return objects[0] if len(objects) == 1 else {"runs": objects}
 
     def rows(self) -> Rows:
@@ -69,12 +70,10 @@ def run_dict(summary: RunSummary) -> dict[str, Any]:
         "stopping": summary.stopping and summary.stopping.model_dump(),
         "metrics": [_metric_dict(metric) for metric in summary.metrics],
         "corruptions": [
-            {"corruption": row.name, "family": family_of(row.name), **_row_dict(row, "CE")}
-            for row in summary.corruptions
+            {"corruption": row.name, "family": family_of(row.name), **_row_dict(row)} for row in summary.corruptions
         ],
         "families": [
-            {"family": row.name, "corruptions": list(row.corruptions), **_row_dict(row, "mCE")}
-            for row in summary.families
+            {"family": row.name, "corruptions": list(row.corruptions), **_row_dict(row)} for row in summary.families
         ],
         "severities": [
             {"severity": severity, **_bare_numbers({"mean_error": metric})}
@@ -98,8 +97,8 @@ def _metric_dict(metric: Metric) -> dict[str, Any]:
     return {**content, **low_and_high(metric.interval)} if metric.interval else content
 
 
-def _row_dict(row: SummaryRow, ce: str) -> dict[str, Any]:
-    metrics = {"mean_error": row.mean_error, ce: row.ce, f"relative_{ce}": row.relative_ce}
+def _row_dict(row: SummaryRow) -> dict[str, Any]:
+    metrics = {metric.name: metric for metric in row.metrics.values()}
     accuracies = {str(severity): rounded(value) for severity, value in row.accuracies.items()}
     return {"severities": accuracies, **_bare_numbers(metrics, row)}
 
@@ -131,12 +130,12 @@ def _rows_without_confidence(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
     for severity, metric in summary.severities.items():
         yield _tidy_row(metric, severity=severity)
     for row in summary.families:
-        for metric in (row.mean_error, row.ce, row.relative_ce):
+        for metric in row.metrics.values():
             yield _tidy_row(metric, row.name)
         for severity, metric in row.errors.items():
             yield _tidy_row(metric, row.name, severity=severity)
     for row in summary.corruptions:
-        for metric in (row.mean_error, row.ce, row.relative_ce):
+        for metric in row.metrics.values():
             yield _tidy_row(metric, family_of(row.name), row.name)
     yield from _accuracy_rows(summary)
 

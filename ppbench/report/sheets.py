@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.corruption_error import FORMULAS, MEANINGS
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.quantities import QUANTITIES
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
 from ppbench.run import UNKNOWN, Protocol
 from ppbench.tables.numbers import decimals, margin, metric_text, reason_notes
@@ -59,7 +59,7 @@ def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
         intervals: Give every figure of the corruptions its interval, in two tables instead of one.
     """
     header = ("metric", "value", "what it is")
-    lines = tuple(Line((m.label, _with_unit(m), MEANINGS[m.name])) for m in summary.metrics)
+    lines = tuple(Line((m.label, _with_unit(m), QUANTITIES[m.name].meaning)) for m in summary.metrics)
     notes = (*_reasons([summary]), *summary.interval_notes, *training_notes([summary.accuracies]))
     headline = Sheet(heading(summary), header, lines, text_columns=(0, 2), notes=notes)
     with_intervals = intervals and summary.confidence is not None
@@ -68,7 +68,7 @@ def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
 
 def formula_sheet() -> Sheet:
     """The definitions of all metrics."""
-    lines = tuple(Line((name, formula)) for name, formula in FORMULAS.items())
+    lines = tuple(Line((name, quantity.formula)) for name, quantity in QUANTITIES.items())
     return Sheet("Definitions", ("metric", "formula"), lines, text_columns=(0, 1))
 
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ppbench.metrics.calibration import calibration_metrics
 from ppbench.metrics.cell_errors import CellErrors, WorstCell
-from ppbench.metrics.corruption_error import (
-    headline_metrics,
-    mean_corruption_error,
-    mean_error,
-    relative_mean_corruption_error,
-)
 from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.quantities import QUANTITIES, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
 from ppbench.run import Run, Stopping
 from ppbench.vocabulary import SEVERITIES, family_of, older_set_label, set_label
@@ -26,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ppbench.metrics.margins import Margins
+    from ppbench.metrics.covariance import RunIntervals
 
 
 @dataclass(frozen=True)
@@ -38,9 +33,23 @@ class SummaryRow:
     corruptions: tuple[str, ...]
     errors: Mapping[int, Metric]
     """Mean error by severity."""
-    mean_error: Metric
-    ce: Metric
-    relative_ce: Metric
+    metrics: Mapping[str, Metric]
+    """By the name of the quantity: all that are given by corruption."""
+
+    @property
+    def mean_error(self) -> Metric:
+        """Mean error over corruptions and severities."""
+        return self.metrics["mean_error"]
+
+    @property
+    def ce(self) -> Metric:
+        """CE of one corruption, mCE of several."""
+        return self.metrics["mCE"]
+
+    @property
+    def relative_ce(self) -> Metric:
+        """The same above the clean error."""
+        return self.metrics["relative_mCE"]
 
     @property
     def accuracies(self) -> dict[int, float | None]:
@@ -115,69 +124,56 @@ def summarise(
         no_bits: Why there are none, as a note for readers; None leaves it unsaid.
     """
     accuracies = CellErrors.from_run(results, bits) if isinstance(results, Run) else results
-    margins = _margins(accuracies, normalizer, baseline, confidence)
+    intervals = _intervals(accuracies, normalizer, baseline, confidence)
     if isinstance(results, Run) and results.stopping is not None:
         results = results.model_copy(update={"stopping": _as_labelled_now(results.stopping, accuracies.headline)})
     stopping = results.stopping if isinstance(results, Run) else None
-    names = accuracies.corruptions
-    # In canonical order the members of a family stand together.
-    families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
-    rows = _Rows(accuracies, normalizer, margins, stopping)
-    metrics = _headline(headline_metrics(accuracies, normalizer, baseline), margins)
-    notes = _interval_notes(margins, no_bits)
-    notes += _stopping_notes(results, margins.confidence if margins else None) if isinstance(results, Run) else []
+    names, headline = accuracies.corruptions, accuracies.headline
+    figures = _Figures(accuracies, normalizer, baseline, intervals, stopping)
+    notes = _interval_notes(intervals, case_of(accuracies, normalizer), no_bits)
+    known = intervals.confidence if intervals else None
+    notes += _stopping_notes(results, known) if isinstance(results, Run) else []
     return RunSummary(
         accuracies=accuracies,
         normalizer=normalizer.source if normalizer else "none",
         baseline=baseline.source if baseline else None,
-        metrics=tuple(map(rows.held, metrics)),
-        corruptions=tuple(rows.over(name, (name,)) for name in names),
-        families=tuple(rows.over(family, members) for family, members in families),
-        overall=rows.over("mean", accuracies.headline),
-        severities={s: rows.mean_error(accuracies.headline, (s,)) for s in accuracies.severities},
+        metrics=tuple(figures.of(quantity) for quantity in QUANTITIES.values()),
+        corruptions=tuple(figures.row(name, (name,)) for name in names),
+        # In canonical order the members of a family stand together.
+        families=tuple(figures.row(family, tuple(members)) for family, members in groupby(names, family_of)),
+        overall=figures.row("mean", headline),
+        severities={s: figures.mean_error(headline, s) for s in accuracies.severities},
         worst_cell=accuracies.worst_cell(),
         calibration=calibration_metrics(results) if isinstance(results, Run) else (),
-        confidence=margins.confidence if margins else None,
+        confidence=known,
         interval_notes=tuple(notes),
         stopping=stopping,
     )
 
 
-def _margins(
+def _intervals(
     accuracies: CellErrors, normalizer: Normalizer | None, baseline: CellErrors | None, confidence: float
-) -> Margins | None:
+) -> RunIntervals | None:
     """What gives metrics their intervals; None without bits, or with those of a single image."""
     images = accuracies.per_image
     if images is None or images.n < 2:
         return None
-    from ppbench.metrics.margins import Margins
+    from ppbench.metrics.covariance import RunIntervals
 
-    return Margins(accuracies, images, normalizer, baseline, confidence)
-
-
-def _headline(metrics: tuple[Metric, ...], margins: Margins | None) -> tuple[Metric, ...]:
-    if margins is None:
-        return metrics
-    give: dict[str, Callable[[Metric], Metric]] = {
-        "clean_error": margins.clean_error,
-        "mean_error": margins.mean_error,
-        "mCE": margins.corruption_error,
-        "relative_mCE": margins.relative_corruption_error,
-        "R_net": margins.net_robustness,
-    }
-    return tuple(give[metric.name](metric) for metric in metrics)
+    return RunIntervals(accuracies, images, normalizer, baseline, confidence)
 
 
-def _interval_notes(margins: Margins | None, no_bits: str | None) -> list[str]:
-    if margins is None:
+def _interval_notes(intervals: RunIntervals | None, case: Case, no_bits: str | None) -> list[str]:
+    if intervals is None:
         return [f"No intervals: {no_bits}."] if no_bits else []
-    notes = [f"± or [low, high]: {100 * margins.confidence:g} % interval, for images like these {margins.joint.n}."]
-    if isinstance(margins.normalizer, CellErrors) and margins.paired_normalizer is None:
-        notes.append(f"Intervals of CE take the errors of {margins.normalizer.source} as exact.")
-    if margins.paired_normalizer is not None:
-        from ppbench.metrics.margins import rough_ratios
+    notes = [f"± or [low, high]: {100 * intervals.confidence:g} % interval, for images like these {intervals.n}."]
+    images = intervals.paired["normalizer"]
+    if isinstance(case.normalizer, CellErrors) and images is None:
+        notes.append(f"Intervals of CE take the errors of {case.normalizer.source} as exact.")
+    if images is not None:
+        from ppbench.metrics.covariance import rough_ratios
 
-        notes += rough_ratios(margins.paired_normalizer, margins.accuracies.headline, margins.accuracies.severities)
+        notes += rough_ratios(images, case)
     return notes
 
 
@@ -221,48 +217,49 @@ def _is_of(stopping: Stopping, metric: Metric) -> bool:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Makes the rows of one document."""
+class _Figures:
+    """Computes the figures of one summary, with their intervals."""
 
     accuracies: CellErrors
     normalizer: Normalizer | None
-    margins: Margins | None
+    baseline: CellErrors | None
+    intervals: RunIntervals | None
     stopping: Stopping | None
 
-    def held(self, metric: Metric) -> Metric:
-        """The metric; with the interval that holds at every look, if its interval ended the evaluation.
-
-        Of a higher confidence than it was waited for with, there is none.
-        """
-        if self.stopping is None or self.margins is None or metric.value is None or not _is_of(self.stopping, metric):
+    def of(
+        self,
+        quantity: Quantity,
+        corruptions: tuple[str, ...] | None = None,
+        severities: tuple[int, ...] | None = None,
+        name: str | None = None,
+    ) -> Metric:
+        """A metric over these cells (None: the headline's), with its interval if it has one."""
+        case = case_of(self.accuracies, self.normalizer, self.baseline, corruptions, severities)
+        metric = quantity.metric(case, name)
+        if self.intervals is None or metric.value is None:
             return metric
-        if self.margins.confidence > self.stopping.confidence:
-            return replace(metric, interval=None)
+        if self.stopping is None or not _is_of(self.stopping, metric):
+            return self.intervals.with_interval(quantity, case, metric)
+        # Its interval ended the evaluation: only the one that holds at every look is right, and of a higher confidence
+        # than it was waited for with there is none.
+        if self.intervals.confidence > self.stopping.confidence:
+            return metric
         return replace(metric, interval=SequenceInterval(metric.value, self.stopping.low, self.stopping.high))
 
-    def over(self, name: str, corruptions: tuple[str, ...]) -> SummaryRow:
+    def row(self, name: str, corruptions: tuple[str, ...]) -> SummaryRow:
         """The row of one corruption, or of several under a name of their own."""
-        name_of_ce = "CE" if corruptions == (name,) else "mCE"
-        ce = mean_corruption_error(self.accuracies, self.normalizer, corruptions, name_of_ce)
-        relative = relative_mean_corruption_error(
-            self.accuracies, self.normalizer, corruptions, f"relative_{name_of_ce}"
-        )
-        if self.margins is not None:
-            ce = self.margins.corruption_error(ce, corruptions)
-            relative = self.margins.relative_corruption_error(relative, corruptions)
+        given = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one]
+        is_one = corruptions == (name,)
         return SummaryRow(
             name=name,
             corruptions=corruptions,
-            errors={severity: self.mean_error(corruptions, (severity,)) for severity in _columns(self.accuracies)},
-            mean_error=self.mean_error(corruptions, self.accuracies.severities),
-            ce=self.held(ce),
-            relative_ce=self.held(relative),
+            errors={severity: self.mean_error(corruptions, severity) for severity in _columns(self.accuracies)},
+            metrics={q.name: self.of(q, corruptions, name=q.name_of_one if is_one else None) for q in given},
         )
 
-    def mean_error(self, corruptions: tuple[str, ...], severities: tuple[int, ...]) -> Metric:
-        """A mean error, with its interval if it has one."""
-        bare = mean_error(self.accuracies, corruptions, severities)
-        return bare if self.margins is None else self.held(self.margins.mean_error(bare, corruptions, severities))
+    def mean_error(self, corruptions: tuple[str, ...], severity: int) -> Metric:
+        """The mean error over corruptions at one severity."""
+        return self.of(QUANTITIES["mean_error"], corruptions, (severity,))
 
 
 def _columns(accuracies: CellErrors) -> list[int]:

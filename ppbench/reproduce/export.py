@@ -67,7 +67,7 @@ def _given_dict(given: Given) -> dict[str, Any]:
 def _figure_dict(figure: Figure) -> dict[str, Any]:
     metric = figure.metric
     return {
-        "column": figure.quantity.label,
+        "column": figure.column.label,
         "label": metric.label,
         "value": rounded(metric.value),
         "unit": metric.unit,

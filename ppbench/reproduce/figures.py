@@ -7,7 +7,7 @@ since two or three seeds do not make an interval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -15,22 +15,19 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.compare.intervals import paired_interval, paired_test
 from ppbench.errors import PpbenchError
-from ppbench.metrics import weights as of
 from ppbench.metrics.cell_errors import CellErrors, headline_corruptions, mean
-from ppbench.metrics.corruption_error import clean_error, mean_error, net_robustness
 from ppbench.metrics.covariance import ErrorCovariance
-from ppbench.metrics.intervals import Interval, fraction_interval, quantile
-from ppbench.metrics.metric import Metric
-from ppbench.metrics.paired import holm
-from ppbench.metrics.per_image import PerImage
-from ppbench.metrics.weights import Weights
+from ppbench.metrics.intervals import Interval
+from ppbench.metrics.metric import Metric, Weights
+from ppbench.metrics.paired import holm, paired_interval, paired_test
+from ppbench.metrics.per_image import FEWEST, PerImage
+from ppbench.metrics.quantities import QUANTITIES, Case, case_of
+from ppbench.reproduce.columns import Column
 from ppbench.reproduce.networks import Given
-from ppbench.reproduce.quantities import Quantity
 from ppbench.reproduce.tables import Row, Table
 from ppbench.run import Run
-from ppbench.vocabulary import CLEAN, family_of
+from ppbench.vocabulary import Cell, family_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +65,11 @@ class Seeds:
         """Those of one network."""
         return mean_accuracies(self.name, [network])
 
+    def have_bits(self, cells: Iterable[Cell]) -> bool:
+        """Whether these are known image by image: a clean error from a card is of no images that are here."""
+        cells = tuple(cells)
+        return all(cell in network.images.cells for network in self.networks for cell in cells)
+
     def per_image(self, weights: Weights) -> NDArray[np.float64]:
         """``(n,)``: each image's part in a weighted sum of errors, mean over the networks."""
         return np.mean([network.images.weighted(weights) for network in self.networks], axis=0)
@@ -77,7 +79,7 @@ class Seeds:
 class Figure:
     """What stands in a column of a row."""
 
-    quantity: Quantity
+    column: Column
     metric: Metric
     """The mean over seeds, with the interval over images."""
     by_seed: Mapping[int, float]
@@ -193,11 +195,11 @@ def _row(
     if own is None:
         return RowFigures(row, (), (), (), failures)
     is_baseline = row.id == table.baseline
-    quantities = table.quantities()
+    columns = table.columns()
     return RowFigures(
         row=row,
-        figures=tuple(_figure(quantity, own, base, confidence) for quantity in quantities),
-        against=() if base is None or is_baseline else tuple(_against(quantities, own, base, confidence)),
+        figures=tuple(_figure(column, own, base, confidence) for column in columns),
+        against=() if base is None or is_baseline else tuple(_against(columns, own, base, confidence)),
         seeds=tuple(network.seed for network in own.networks),
         failures=failures,
         trained_on=tuple(own.networks[0].run.model.card.get("trained_on_corruptions") or ()),
@@ -205,93 +207,70 @@ def _row(
     )
 
 
-def _figure(quantity: Quantity, own: Seeds, base: Seeds | None, confidence: float) -> Figure:
-    whole = _metric(quantity, own.accuracies, base.accuracies if base else None)
+def _figure(column: Column, own: Seeds, base: Seeds | None, confidence: float) -> Figure:
+    whole = _metric(column, own.accuracies, base.accuracies if base else None)
     by_seed: dict[int, float] = {}
     for network in own.networks:
         other = _same_seed(base, network.seed)
-        single = _metric(quantity, own.one(network), base.one(other) if base and other else None)
+        single = _metric(column, own.one(network), base.one(other) if base and other else None)
         if single.value is not None:
             by_seed[network.seed] = single.value
-    return Figure(quantity, _with_interval(whole, quantity, own, base, confidence), by_seed)
+    return Figure(column, _with_interval(whole, column, own, base, confidence), by_seed)
 
 
 def _same_seed(base: Seeds | None, seed: int) -> Measured | None:
     return next((network for network in base.networks if network.seed == seed), None) if base else None
 
 
-def _metric(quantity: Quantity, own: CellErrors, base: CellErrors | None) -> Metric:
+def _case(column: Column, own: CellErrors, base: CellErrors | None) -> Case:
+    return Case(own, column.corruptions, column.severities, baseline=base)
+
+
+def _metric(column: Column, own: CellErrors, base: CellErrors | None) -> Metric:
     """Of mean errors, in percent."""
-    if quantity.kind == "clean_error":
-        return clean_error(own)
-    if quantity.kind == "mean_error":
-        return mean_error(own, quantity.corruptions, quantity.severities)
-    if base is None:
-        return Metric("R_net", quantity.label, None, "%", f"the row {quantity.baseline} is not measured")
-    return net_robustness(_narrowed(own, quantity), _narrowed(base, quantity))
+    if column.baseline is not None and base is None:
+        return Metric(column.quantity.name, column.label, None, "%", f"the row {column.baseline} is not measured")
+    return column.quantity.metric(_case(column, own, base))
 
 
-def _narrowed(accuracies: CellErrors, quantity: Quantity) -> CellErrors:
-    return replace(accuracies, corruptions=quantity.corruptions, severities=quantity.severities)
-
-
-def _with_interval(metric: Metric, quantity: Quantity, own: Seeds, base: Seeds | None, confidence: float) -> Metric:
-    """The metric with its interval over images, if the images tell it."""
-    if metric.value is None or own.networks[0].images.n < 2 or not _has_bits(quantity, own):
+def _with_interval(metric: Metric, column: Column, own: Seeds, base: Seeds | None, confidence: float) -> Metric:
+    """The metric with its interval over images, if per-image results are available."""
+    if metric.value is None or own.networks[0].images.n < FEWEST:
         return metric
-    if quantity.kind == "R_net":
-        return _with_net_robustness_interval(metric, quantity, own, base, confidence)
-    weights = _weights(quantity)
-    images = [network.images for network in own.networks]
-    spread = ErrorCovariance(images).deviation(*[_divided(weights, len(images))] * len(images))
-    found = fraction_interval(metric.value / 100, spread, images[0].n, confidence)
-    return replace(metric, interval=found.scaled(100)._replace(value=metric.value))
-
-
-def _with_net_robustness_interval(
-    metric: Metric, quantity: Quantity, own: Seeds, base: Seeds | None, confidence: float
-) -> Metric:
-    """By the delta method, the baseline's errors estimated from the same images; that of the baseline itself is 0."""
-    if metric.value is None or base is None or own is base:
+    case = _case(column, own.accuracies, base.accuracies if base else None)
+    weights = [(own, column.quantity.weights(case))]
+    if column.baseline is not None:
+        # The baseline's errors are estimated from the same images; against itself the metric is 0 on any images.
+        if base is None or own is base:
+            return metric
+        weights.append((base, column.quantity.reference_weights(case)))
+    if not all(seeds.have_bits(cells) for seeds, cells in weights):
         return metric
-    model, baseline = of.net_robustness_weights(
-        metric.value / 100, base.accuracies.clean_error(), quantity.corruptions, quantity.severities
-    )
-    images = [network.images for network in (*own.networks, *base.networks)]
-    weights = [_divided(model, len(own.networks))] * len(own.networks)
-    weights += [_divided(baseline, len(base.networks))] * len(base.networks)
-    reach = 100 * quantile(confidence) * ErrorCovariance(images).deviation(*weights) / images[0].n ** 0.5
-    return replace(metric, interval=Interval(metric.value, metric.value - reach, metric.value + reach))
-
-
-def _has_bits(quantity: Quantity, own: Seeds) -> bool:
-    """Whether it is known of each image: a clean error from a card is of no images that are here."""
-    return quantity.kind == "mean_error" or all((CLEAN, 0) in network.images.cells for network in own.networks)
-
-
-def _weights(quantity: Quantity) -> Weights:
-    if quantity.kind == "clean_error":
-        return of.CLEAN_WEIGHTS
-    return of.mean_error_weights(quantity.corruptions, quantity.severities)
+    images = [network.images for seeds, _ in weights for network in seeds.networks]
+    divided = [_divided(cells, len(seeds.networks)) for seeds, cells in weights for _ in seeds.networks]
+    interval = ErrorCovariance(images).interval(column.quantity, metric.value, divided, confidence)
+    return replace(metric, interval=interval)
 
 
 def _divided(weights: Weights, by: int) -> Weights:
-    return {key: weight / by for key, weight in weights.items()}
+    return {cell: weight / by for cell, weight in weights.items()}
 
 
-def _against(quantities: Sequence[Quantity], own: Seeds, base: Seeds, confidence: float) -> list[Against]:
+def _against(columns: Sequence[Column], own: Seeds, base: Seeds, confidence: float) -> list[Against]:
     """The differences in the errors among the columns, then in each family of the corruptions that were measured."""
-    if own.networks[0].images.n < 2:
+    if own.networks[0].images.n < FEWEST:
         return []
-    columns = [
-        (q.label, _weights(q)) for q in quantities if q.kind != "R_net" and _has_bits(q, own) and _has_bits(q, base)
-    ]
+    errors = [column for column in columns if column.quantity.reference is None]
+    compared = [(column.label, column.quantity.weights(_case(column, own.accuracies, None))) for column in errors]
+    compared = [(name, weights) for name, weights in compared if own.have_bits(weights) and base.have_bits(weights)]
     names = headline_corruptions(own.accuracies.corruptions)
-    severities = own.accuracies.severities
     families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
     if len(families) > 1:
-        columns += [(family, of.mean_error_weights(members, severities)) for family, members in families]
-    return [_difference(name, weights, own, base, confidence) for name, weights in columns]
+        mean_error = QUANTITIES["mean_error"]
+        compared += [
+            (family, mean_error.weights(case_of(own.accuracies, corruptions=members))) for family, members in families
+        ]
+    return [_difference(name, weights, own, base, confidence) for name, weights in compared]
 
 
 def _difference(name: str, weights: Weights, own: Seeds, base: Seeds, confidence: float) -> Against:

@@ -117,7 +117,7 @@ def _given(results: Results) -> Iterator[str]:
 
 
 def _reasons(results: Results) -> Iterator[str]:
-    absent = [(f.quantity.label, f.metric.reason) for row in results.rows for f in row.figures if f.metric.reason]
+    absent = [(f.column.label, f.metric.reason) for row in results.rows for f in row.figures if f.metric.reason]
     for reason in dict.fromkeys(reason for _, reason in absent):
         labels = dict.fromkeys(label for label, other in absent if other == reason)
         yield f"{NOT_AVAILABLE}: {', '.join(labels)}: {reason}."

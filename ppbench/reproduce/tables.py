@@ -17,7 +17,7 @@ from ppbench.metrics.cell_errors import headline_corruptions
 from ppbench.models.card import first_fault
 from ppbench.models.shapes import parse_model_name
 from ppbench.parsing import parse_toml
-from ppbench.reproduce.quantities import Quantity, parse_quantity
+from ppbench.reproduce.columns import Column, parse_column
 from ppbench.train.recipe import TrainRecipe
 from ppbench.vocabulary import expand_corruptions
 
@@ -111,7 +111,7 @@ class Table(_Part):
     baseline: str
     """The row that the others are compared with."""
     metrics: tuple[str, ...] = Field(min_length=1)
-    """Labels of the columns: `ppbench.reproduce.quantities`."""
+    """Labels of the columns: `ppbench.reproduce.columns`."""
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     gpu: str = "a100-tf32"
     """What the estimate is for if nobody says: a name of `ppbench.reproduce.cost.MACHINES`."""
@@ -131,11 +131,11 @@ class Table(_Part):
             raise ValueError(f"the baseline {self.baseline} is none of the rows")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("a seed stands twice")
-        columns = self.quantities()
+        columns = self.columns()
         for label, column in zip(self.metrics, columns, strict=True):
             if label != column.label:
                 raise ValueError(f"the metric {label} is written {column.label}")
-            if column.kind == "R_net" and headline_corruptions(column.corruptions) != column.corruptions:
+            if column.quantity.reference and headline_corruptions(column.corruptions) != column.corruptions:
                 raise ValueError(f"{label}: R_net is over c15, or over corruptions that do not hold all of it")
         if any(column.baseline not in (None, self.baseline) for column in columns):
             raise ValueError(f"R_net is compared with another row than the baseline {self.baseline}")
@@ -144,9 +144,9 @@ class Table(_Part):
             raise ValueError(f"{unknown[0]} is published and none of the metrics")
         return self
 
-    def quantities(self) -> tuple[Quantity, ...]:
-        """The columns."""
-        return tuple(parse_quantity(label) for label in self.metrics)
+    def columns(self) -> tuple[Column, ...]:
+        """What the labels say."""
+        return tuple(parse_column(label) for label in self.metrics)
 
     def with_overrides(self, values: Mapping[str, Any]) -> Table:
         """The same with other settings of the training, which it then tells among the differences.

@@ -18,6 +18,7 @@ from ppbench.metrics.references import ALEXNET
 from ppbench.vocabulary import C15, SEVERITIES
 from tests.check.simulate import RULES, alarms, verdicts
 from tests.evaluation.simulate import decisions
+from tests.metrics.forms import parts
 from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, rough, sparse, sparse_sequences
 from tests.metrics.synthetic import draw, per_image, truth
 
@@ -90,7 +91,7 @@ def deviations(shared: float, images: int = 20_000) -> tuple[float, float, float
             shared=shared,
             same=same,
         )
-        a, b = (100 * per_image(list(errors), hit).corruption_error(ALEXNET, C15, SEVERITIES) for hit in hits)
+        a, b = (100 * parts("mCE", per_image(list(errors), hit), C15, SEVERITIES, ALEXNET) for hit in hits)
         found.append((deviation(a), deviation(a, classes), deviation(a - b)))
     return found[0][0], found[0][1], found[0][2], found[1][2]
 

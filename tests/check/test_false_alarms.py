@@ -8,12 +8,12 @@ import pytest
 from ppbench.check.judge import judge
 from ppbench.check.rules import Rule
 from ppbench.check.verdict import Status
-from ppbench.compare.intervals import cell_test, paired_test
+from ppbench.metrics.paired import cell_test, paired_test
 from tests.check.simulate import RULES as RULES_OF_ALL_KINDS
 from tests.check.simulate import alarms, verdicts
 
 REPLICATES = 800
-RULES = [Rule(f"corruption {place}", 0.0, ()) for place in range(15)]
+RULES = [Rule(f"corruption {place}", 0.0, {}) for place in range(15)]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,8 @@ from ppbench.check.rules import Rule
 from ppbench.check.strictness import FailOn, OnPowerless, Strictness, strictness
 from ppbench.check.verdict import Status, Verdict, outcome_text
 from ppbench.cli.output import Format, written
-from ppbench.compare.intervals import paired_test
 from ppbench.errors import DataError, NotComparableError, UsageError
-from ppbench.metrics.paired import images_needed, paired_p
+from ppbench.metrics.paired import images_needed, paired_p, paired_test
 from ppbench.run import read_bits, read_run
 from ppbench.vocabulary import C15
 from tests.builders import make_errors
@@ -99,7 +98,7 @@ def test_an_undecided_rule_is_counted_once_and_is_a_warning():
 
 def judged(drop, points, **options):
     """The verdict of one rule over these ``(n,)`` points lost by image."""
-    rule = Rule("mean", points, ())
+    rule = Rule("mean", points, {})
     outcomes = judge([rule], [drop], [paired_test(drop)], 0.95)
     return Verdict("new", "old", len(drop), 0.95, tuple(outcomes), **options)
 
@@ -190,7 +189,7 @@ def test_more_rules_need_a_surer_drop():
     random = np.random.default_rng(0)
     drop = random.normal(0, 1, 500)
     drop += 2.4 * drop.std() / np.sqrt(500) - drop.mean()
-    rules = [Rule(str(place), 0.0, ()) for place in range(15)]
+    rules = [Rule(str(place), 0.0, {}) for place in range(15)]
     quiet = [random.normal(0, 2, 500) - 0.2 for _ in rules[1:]]
     alone = judge(rules[:1], [drop], [paired_p(drop)], 0.95)
     among = judge(rules, [drop, *quiet], [paired_p(values) for values in (drop, *quiet)], 0.95)

@@ -3,13 +3,12 @@ import pytest
 
 from ppbench.compare.calibration import NO_INTERVAL
 from ppbench.compare.comparison import compare
-from ppbench.compare.intervals import cell_test
 from ppbench.compare.report import ComparisonReport
 from ppbench.compare.verdict import verdict_text
+from ppbench.metrics import headline_metrics, mean_corruption_error, relative_mean_corruption_error
 from ppbench.metrics.calibration import MEASURES, calibration_metrics
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.corruption_error import headline_metrics, mean_corruption_error, relative_mean_corruption_error
-from ppbench.metrics.paired import holm
+from ppbench.metrics.paired import cell_test, holm
 from ppbench.metrics.references import ALEXNET
 from ppbench.vocabulary import C15
 from tests.builders import make_errors

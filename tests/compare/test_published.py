@@ -3,7 +3,7 @@ import pytest
 from ppbench.cli.output import Format, written
 from ppbench.compare.published import beside_published
 from ppbench.errors import NotComparableError, UsageError
-from ppbench.metrics.published import CLEAN, MCE, PUBLISHED
+from ppbench.metrics.references import MCE, PUBLISHED
 from ppbench.vocabulary import SEVERITIES
 from tests.builders import make_classes, make_errors, make_run
 
@@ -22,14 +22,14 @@ def row_of(run):
 def test_every_published_figure_has_a_source_and_the_label_it_was_computed_by():
     for _, rows in PUBLISHED.values():
         for row in rows:
-            assert set(row.values) == {MCE, CLEAN}
+            assert set(row.values) == {MCE, "clean_error"}
             assert row.source
-    assert PUBLISHED[NAME][1][-1].values == {MCE: 76.7, CLEAN: 23.9}
+    assert PUBLISHED[NAME][1][-1].values == {MCE: 76.7, "clean_error": 23.9}
 
 
 def test_a_run_of_the_same_label_stands_in_the_same_column():
     assert beside_published([("mine", imagenet_run())], NAME).sheets()[0].header == (
-        "model", f"{MCE} %", f"{CLEAN} %", "source",
+        "model", f"{MCE} %", "clean_error %", "source",
     )  # fmt: skip
     assert row_of(imagenet_run())[3] == "this run"
 

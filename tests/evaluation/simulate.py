@@ -9,7 +9,7 @@ import numpy as np
 
 from ppbench.evaluation.stopping import DecidedAgainst
 from ppbench.evaluation.tally import Record, Tally
-from ppbench.metrics.weights import mean_error_weights
+from ppbench.metrics.quantities import over_corruptions
 from tests.metrics.synthetic import SAME, THREE, draw, mean_of, per_image, truth
 
 LEVELS = (1, 3, 5)
@@ -43,7 +43,7 @@ def decisions(
     old = truth(THREE, LEVELS)
     new = {key: value + drop / 100 for key, value in old.items()}
     assert abs(mean_of(new, THREE, LEVELS) - mean_of(old, THREE, LEVELS) - drop / 100) < 1e-9
-    cells, weights = list(old), mean_error_weights(THREE, LEVELS)
+    cells, weights = list(old), over_corruptions({name: 1 / len(THREE) for name in THREE}, LEVELS)
     source: Any = SimpleNamespace(
         ids=[str(place) for place in range(images)], labels=np.arange(images) % 20, total=images
     )

@@ -12,22 +12,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.compare.intervals import paired_interval, paired_test
 from ppbench.metrics.confidence_sequence import ConfidenceSequence
+from ppbench.metrics.covariance import rough_ratios
 from ppbench.metrics.intervals import (
     deviation,
     fraction_interval,
-    linear_interval,
-    mean_interval,
-    ratio_influence,
     wilson,
 )
-from ppbench.metrics.margins import rough_ratios
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.paired import images_needed, mcnemar
+from ppbench.metrics.paired import images_needed, mcnemar, paired_interval, paired_test
 from ppbench.metrics.references import ALEXNET
 from ppbench.vocabulary import CLEAN, SEVERITIES
+from tests.metrics.forms import case, estimated, mean_error, parts
 from tests.metrics.synthetic import THREE, draw, mean_of, per_image, stratified_order, truth
+from tests.oracles.intervals import linear_interval, mean_interval
 
 LEVELS = (1, 3, 5)
 GRID = (THREE, LEVELS)
@@ -61,18 +59,18 @@ def coverage(runs: int, images: int, seed: int = 0) -> dict[str, float]:
     covered: dict[str, int] = defaultdict(int)
     for _ in range(runs):
         a, b = (per_image(keys, errors) for errors in draw(random, [first, second], images))
-        values = a.mean_error(*GRID)
+        values = mean_error(a, *GRID)
         found = {
             "one cell (Wilson)": wilson(int(a.errors[a.cells["fog", 3]].sum()), images),
-            "clean error": wilson(int(a.clean().sum()), images),
+            "clean error": wilson(int(parts("clean_error", a, *GRID).sum()), images),
             "mean error": fraction_interval(float(values.mean()), deviation(values), images),
             "mean error (normal)": mean_interval(values),
-            "mCE": mean_interval(a.corruption_error(Published(), *GRID)),
-            "relative mCE": mean_interval(a.relative_corruption_error(Published(), *GRID)),
-            "mCE against a run": linear_interval(*a.corruption_error_ratio(b, *GRID)),
-            "relative mCE against a run": linear_interval(*a.relative_corruption_error_ratio(b, *GRID)),
-            "R_net": linear_interval(*ratio_influence(*a.net_robustness_ratio(b, *GRID))),
-            "difference of mean errors": mean_interval(values - b.mean_error(*GRID)),
+            "mCE": mean_interval(parts("mCE", a, *GRID, Published())),
+            "relative mCE": mean_interval(parts("relative_mCE", a, *GRID, Published())),
+            "mCE against a run": linear_interval(*estimated("mCE", a, *GRID, b)),
+            "relative mCE against a run": linear_interval(*estimated("relative_mCE", a, *GRID, b)),
+            "R_net": linear_interval(*estimated("R_net", a, *GRID, b)),
+            "difference of mean errors": mean_interval(values - mean_error(b, *GRID)),
         }
         for name, interval in found.items():
             covered[name] += interval.low <= true[name] <= interval.high
@@ -124,11 +122,11 @@ def rough(runs: int, images: int, above_clean: float, seed: int = 0) -> Rough:
     for _ in range(runs):
         a, b = (per_image(list(own), errors) for errors in draw(random, [own, theirs], images))
         try:
-            found = linear_interval(*a.relative_corruption_error_ratio(b, *GRID))
+            found = linear_interval(*estimated("relative_mCE", a, *GRID, b))
         except Unavailable:
             counts[3] += 1
             continue
-        counts[:3] += found.high < true, found.low > true, bool(rough_ratios(b, *GRID))
+        counts[:3] += found.high < true, found.low > true, bool(rough_ratios(b, case(a, *GRID, b)))
     shares = counts / [*[max(1, runs - counts[3])] * 3, runs]
     return Rough(*map(float, shares))
 
@@ -181,7 +179,7 @@ def looking(
         classes = np.arange(pool) % 20
         effects = random.standard_normal(20)
         (hits,) = draw(random, [errors], pool, classes=classes, of_class=of_class, class_effects=effects)
-        values = per_image(list(errors), hits).mean_error(*GRID)
+        values = mean_error(per_image(list(errors), hits), *GRID)
         true = float(values.mean()) if total else mean_of(errors, *GRID)
         order = stratified_order(classes, run) if stratified else random.permutation(pool)
         strata = classes[order] if stratified else None
@@ -230,7 +228,7 @@ def power(runs: int, images: int, factor: float = 0.955, seed: int = 0) -> Power
     difference = mean_of(first, *GRID) - mean_of(second, *GRID)
     p_values, apart, spreads = [], 0, []
     for _ in range(runs):
-        a, b = (per_image(list(first), hits).mean_error(*GRID) for hits in draw(random, [first, second], images))
+        a, b = (mean_error(per_image(list(first), hits), *GRID) for hits in draw(random, [first, second], images))
         p_values.append(paired_test(a - b))
         apart += mean_interval(b).high < mean_interval(a).low
         spreads.append(deviation(a - b))
@@ -248,7 +246,7 @@ def false_alarms(runs: int, images: int, seed: int = 0) -> tuple[float, float]:
     paired = single = 0
     for _ in range(runs):
         a, b = (per_image(list(errors), hits) for hits in draw(random, [errors, errors], images))
-        paired += paired_test(a.mean_error(*GRID) - b.mean_error(*GRID)) < 0.05
+        paired += paired_test(mean_error(a, *GRID) - mean_error(b, *GRID)) < 0.05
         row = a.cells["fog", 3]
         single += mcnemar(~a.errors[row], ~b.errors[row]) < 0.05
     return paired / runs, single / runs
@@ -274,7 +272,7 @@ def gain(runs: int, images: int = 400, total: int = 2000, of_class: float = 0.4,
     classes = np.arange(total) % 20
     effects = random.standard_normal(20)
     (hits,) = draw(random, [errors], total, classes=classes, of_class=of_class, class_effects=effects)
-    values = per_image(list(errors), hits).mean_error(*GRID)
+    values = mean_error(per_image(list(errors), hits), *GRID)
     counts, widths = np.zeros(2), np.zeros(3)
     for run in range(runs):
         order = stratified_order(classes, run)[:images]

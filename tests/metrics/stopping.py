@@ -16,11 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.compare.intervals import POINTS, paired_interval, smallest_shown
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.confidence_sequence import FEWEST, MIXTURE_SCALE, PLANNED_SHARE, PSEUDO_IMAGES, SLOPE_IMAGES
 from ppbench.metrics.intervals import Interval, deviation, fraction_interval
+from ppbench.metrics.metric import Weights
+from ppbench.metrics.paired import paired_interval, smallest_shown
+from ppbench.metrics.quantities import MOST_POINTS, QUANTITIES, Case
 from ppbench.metrics.references import ALEXNET
-from ppbench.metrics.weights import Weights, corruption_error_weights, denominators, mean_error_weights
 from ppbench.vocabulary import C15, SEVERITIES
 
 Values = NDArray[np.float64]
@@ -229,8 +231,8 @@ class Once(NamedTuple):
 def compared_once(of: Images, images: int, runs: int = 300, *, seed: int = 0) -> Once:
     """The paired interval of ``compare`` and ``check``, and what they say that the images show (one rule)."""
     values = of.draw(np.random.default_rng(seed), (runs, images))
-    shows = [smallest_shown(POINTS * row) for row in values[~_drawn(values)]]
-    return _once(values, POINTS * of.true, lambda row: paired_interval(POINTS * row, 0.95), shows)
+    shows = [smallest_shown(MOST_POINTS * row) for row in values[~_drawn(values)]]
+    return _once(values, MOST_POINTS * of.true, lambda row: paired_interval(MOST_POINTS * row, 0.95), shows)
 
 
 def shown_once(of: Images, images: int, runs: int = 300, *, seed: int = 0) -> Once:
@@ -258,11 +260,8 @@ def _drawn(values: Values) -> NDArray[np.bool_]:
 
 def weights_of(metric: str) -> Weights:
     """An image's weights in a metric of ImageNet-C's 75 cells, with AlexNet's errors where it needs some."""
-    if metric == "mean_error":
-        return mean_error_weights(C15, SEVERITIES)
-    relative = metric == "relative_mCE"
-    found = denominators(ALEXNET, C15, SEVERITIES, relative=relative)
-    return corruption_error_weights(found, SEVERITIES, relative=relative)
+    model = CellErrors("net", {}, None, C15, SEVERITIES)
+    return QUANTITIES[metric].weights(Case(model, C15, SEVERITIES, ALEXNET))
 
 
 def breaking(share: float, metric: str = "mean_error", most: int = 4000) -> Images:

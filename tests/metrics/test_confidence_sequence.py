@@ -5,9 +5,10 @@ import pytest
 
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
-from ppbench.metrics.intervals import Interval, mean_interval
+from ppbench.metrics.intervals import Interval
 from tests.metrics.stopping import follow, nearly_perfect
 from tests.metrics.synthetic import stratified_order
+from tests.oracles.intervals import mean_interval
 
 
 def values(n, seed=0):

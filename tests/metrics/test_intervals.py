@@ -10,12 +10,10 @@ from ppbench.metrics.intervals import (
     Interval,
     deviation,
     fraction_interval,
-    linear_interval,
-    mean_interval,
-    ratio_influence,
     variance_slope,
     wilson,
 )
+from tests.oracles.intervals import linear_interval, mean_interval, ratio_influence
 
 VALUES = np.array([0.0, 0.2, 0.4, 1.0, 0.6, 0.2])
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ppbench.errors import UsageError
-from ppbench.metrics.paired import detectable, holm, images_needed, mcnemar, paired_p, permutation_p
+from ppbench.metrics.paired import holm, images_needed, mcnemar, paired_p
+from tests.oracles.intervals import detectable, permutation_p
 
 
 def discordant(only_a, only_b, both=20):
@@ -68,7 +69,7 @@ def test_random_signs_agree_with_the_normal_approximation():
 
 
 def test_random_signs_come_in_blocks_without_changing_what_they_are_of(monkeypatch):
-    monkeypatch.setattr("ppbench.metrics.paired.BLOCK", 100)
+    monkeypatch.setattr("tests.oracles.intervals.BLOCK", 100)
     assert permutation_p(np.array([1.0, 1.0, 1.0]), 2000, 0) == pytest.approx(0.25, abs=0.03)
 
 

@@ -3,19 +3,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ppbench.metrics import headline_metrics, mean_corruption_error
+from ppbench.metrics import mean_error as mean_error_of
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.corruption_error import headline_metrics, mean_corruption_error, mean_error
 from ppbench.metrics.covariance import ErrorCovariance
-from ppbench.metrics.intervals import deviation, linear_interval, mean_interval, ratio_influence
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.per_image import PerImage, shared_images
+from ppbench.metrics.quantities import QUANTITIES
 from ppbench.metrics.references import ALEXNET
-from ppbench.metrics.weights import mean_error_weights
-from ppbench.report.summary import summarise
 from ppbench.vocabulary import C15, CLEAN, SEVERITIES
 from tests.builders import make_bits, make_errors, make_run
+from tests.metrics.forms import case, estimated, mean_error, parts
 from tests.metrics.synthetic import THREE, draw, per_image, truth
 from tests.oracles import bootstrap
+from tests.oracles.intervals import linear_interval, mean_interval
 
 GRID = (C15, SEVERITIES)
 
@@ -32,17 +33,13 @@ def test_means_over_images_are_the_metrics():
     _, other, others = measured(1)
     values = [metric.value / 100 for metric in headline_metrics(accuracies, ALEXNET, other)]
     against = [metric.value / 100 for metric in headline_metrics(accuracies, other, other)]
-    assert images.clean().mean() == pytest.approx(values[0], rel=1e-12)
-    assert images.mean_error(*GRID).mean() == pytest.approx(values[1], rel=1e-12)
-    assert images.corruption_error(ALEXNET, *GRID).mean() == pytest.approx(values[2], rel=1e-12)
-    assert images.relative_corruption_error(ALEXNET, *GRID).mean() == pytest.approx(values[3], rel=1e-12)
-    above, below = images.net_robustness_ratio(others, *GRID)
-    assert above.mean() / below.mean() == pytest.approx(values[4], rel=1e-12)
-    for value, (found, influence) in zip(
-        against[2:4],
-        (images.corruption_error_ratio(others, *GRID), images.relative_corruption_error_ratio(others, *GRID)),
-        strict=True,
-    ):
+    assert parts("clean_error", images, *GRID).mean() == pytest.approx(values[0], rel=1e-12)
+    assert mean_error(images, *GRID).mean() == pytest.approx(values[1], rel=1e-12)
+    assert parts("mCE", images, *GRID, ALEXNET).mean() == pytest.approx(values[2], rel=1e-12)
+    assert parts("relative_mCE", images, *GRID, ALEXNET).mean() == pytest.approx(values[3], rel=1e-12)
+    assert parts("R_net", images, *GRID, others).mean() == pytest.approx(values[4], rel=1e-12)
+    for value, name in zip(against[2:], ("mCE", "relative_mCE", "R_net"), strict=True):
+        found, influence = estimated(name, images, *GRID, others)
         assert found == pytest.approx(value, rel=1e-12)
         assert influence.shape == (400,)
         assert influence.mean() == pytest.approx(0, abs=1e-12)
@@ -58,10 +55,10 @@ def test_the_errors_are_where_the_bits_are_not():
 
 def test_blocks_of_images_change_nothing(monkeypatch):
     _, _, images = measured(0)
-    whole, joint = images.mean_error(*GRID), ErrorCovariance([images]).covariance
+    whole, joint = mean_error(images, *GRID), ErrorCovariance([images]).covariance
     for module in ("per_image", "covariance"):
         monkeypatch.setattr(f"ppbench.metrics.{module}.BLOCK", 7)
-    np.testing.assert_allclose(images.mean_error(*GRID), whole)
+    np.testing.assert_allclose(mean_error(images, *GRID), whole)
     np.testing.assert_allclose(ErrorCovariance([images]).covariance, joint)
 
 
@@ -71,55 +68,21 @@ def test_missing_cells_have_no_values():
     run = make_run(errors)
     images = PerImage.from_run(run, make_bits(run))
     with pytest.raises(Unavailable, match="net lacks 1 of 75 cells: fog s3"):
-        images.mean_error(*GRID)
+        mean_error(images, *GRID)
     with pytest.raises(Unavailable, match="net lacks 1 of 1 cells: clean s0"):
-        images.clean()
+        parts("clean_error", images, *GRID)
     with pytest.raises(Unavailable, match="no corrupted cells"):
-        images.mean_error(("fog",), ())
+        mean_error(images, ("fog",), ())
     with pytest.raises(Unavailable, match="no published error for spatter at s1: only its mean over s1-5"):
-        images.corruption_error(ALEXNET, ("spatter",), (1,))
-    assert images.mean_error(("fog",), (1,)).shape == (1000,)
+        parts("mCE", images, ("spatter",), (1,), ALEXNET)
+    assert mean_error(images, ("fog",), (1,)).shape == (1000,)
 
 
 def test_no_ratio_to_nothing():
     run = make_run({**make_errors(0), **{("fog", s): 0.0 for s in SEVERITIES}})
     images = PerImage.from_run(run, make_bits(run))
     with pytest.raises(Unavailable, match="the error of net on fog is 0 %, too near zero"):
-        images.corruption_error_ratio(images, *GRID)
-
-
-def test_models_of_other_images_are_not_paired():
-    with pytest.raises(ValueError, match="net0 has 400 images, net1 300"):
-        measured(0)[2].net_robustness_ratio(measured(1, 300)[2], *GRID)
-
-
-@given(st.integers(0, 1000))
-def test_joint_errors_have_the_deviation_of_the_images(seed):
-    random = np.random.default_rng(seed)
-    models = [per_image([("fog", s) for s in SEVERITIES], random.random((5, 50)) < 0.3) for _ in range(2)]
-    weights = [{("fog", s): float(random.normal()) for s in SEVERITIES} for _ in models]
-    values = sum(model.weighted(own) for model, own in zip(models, weights, strict=True))
-    assert ErrorCovariance(models).deviation(*weights) == pytest.approx(deviation(values), rel=1e-9)
-
-
-def test_what_a_report_shows_is_the_closed_form():
-    run, accuracies, images = measured(0)
-    _, other, others = measured(1)
-    for normalizer in (ALEXNET, other):
-        document = summarise(run, normalizer, other, bits=make_bits(run, 0), confidence=0.9)
-        if normalizer is ALEXNET:
-            ce = mean_interval(images.corruption_error(ALEXNET, *GRID), 0.9)
-            relative = mean_interval(images.relative_corruption_error(ALEXNET, *GRID), 0.9)
-        else:
-            ce = linear_interval(*images.corruption_error_ratio(others, *GRID), 0.9)
-            relative = linear_interval(*images.relative_corruption_error_ratio(others, *GRID), 0.9)
-        net = linear_interval(*ratio_influence(*images.net_robustness_ratio(others, *GRID)), 0.9)
-        for metric, expected in zip(document.metrics[2:], (ce, relative, net), strict=True):
-            assert metric.interval == pytest.approx(expected.scaled(100), rel=1e-9), metric.name
-        mean = mean_interval(images.mean_error(*GRID), 0.9)
-        # Wilson's shape differs from the normal one by little where many images are in.
-        assert document.metrics[1].interval == pytest.approx(mean.scaled(100), abs=0.02)
-    assert accuracies.source == document.accuracies.source
+        estimated("mCE", images, *GRID, images)
 
 
 # Three corruptions of two models, with cells that are correlated as those of images are.
@@ -155,31 +118,31 @@ class Fixed:
 
 CASES = {
     "mean error": (
-        lambda a, b: mean_interval(a.mean_error(*SMALL)),
+        lambda a, b: mean_interval(mean_error(a, *SMALL)),
         lambda a, b, p: bootstrap.mean_error(a[0], p),
     ),
     "mCE": (
-        lambda a, b: mean_interval(a.corruption_error(Fixed(), *SMALL)),
+        lambda a, b: mean_interval(parts("mCE", a, *SMALL, Fixed())),
         lambda a, b, p: bootstrap.mean_corruption_error(a[0], DENOMINATORS, p),
     ),
     "relative mCE": (
-        lambda a, b: mean_interval(a.relative_corruption_error(Fixed(), *SMALL)),
+        lambda a, b: mean_interval(parts("relative_mCE", a, *SMALL, Fixed())),
         lambda a, b, p: bootstrap.relative_mean_corruption_error(*a, DENOMINATORS, 0.3, p),
     ),
     "mCE against a run": (
-        lambda a, b: linear_interval(*a.corruption_error_ratio(b, *SMALL)),
+        lambda a, b: linear_interval(*estimated("mCE", a, *SMALL, b)),
         lambda a, b, p: bootstrap.mean_corruption_error_against(a[0], b[0], p),
     ),
     "relative mCE against a run": (
-        lambda a, b: linear_interval(*a.relative_corruption_error_ratio(b, *SMALL)),
+        lambda a, b: linear_interval(*estimated("relative_mCE", a, *SMALL, b)),
         lambda a, b, p: bootstrap.relative_against(*a, *b, p),
     ),
     "R_net": (
-        lambda a, b: linear_interval(*ratio_influence(*a.net_robustness_ratio(b, *SMALL))),
+        lambda a, b: linear_interval(*estimated("R_net", a, *SMALL, b)),
         lambda a, b, p: bootstrap.net_robustness(*a, *b, p),
     ),
     "difference": (
-        lambda a, b: mean_interval(a.mean_error(*SMALL) - b.mean_error(*SMALL)),
+        lambda a, b: mean_interval(mean_error(a, *SMALL) - mean_error(b, *SMALL)),
         lambda a, b, p: bootstrap.difference(a[0], b[0], p),
     ),
 }
@@ -200,9 +163,26 @@ def test_accuracies_with_bits_equal_those_without():
     run, accuracies, _ = measured(0)
     assert accuracies == CellErrors.from_run(run)
     assert "per_image" not in repr(accuracies)
-    assert mean_error(accuracies) == mean_error(CellErrors.from_run(run))
+    assert mean_error_of(accuracies) == mean_error_of(CellErrors.from_run(run))
     assert mean_corruption_error(accuracies, accuracies).value == pytest.approx(100)
 
 
 def test_weights_of_a_mean_sum_to_one():
-    assert sum(mean_error_weights(*GRID).values()) == pytest.approx(1)
+    assert sum(QUANTITIES["mean_error"].weights(case(measured(0)[2], *GRID)).values()) == pytest.approx(1)
+
+
+IMAGE_KEYS = st.lists(st.integers(0, 40), unique=True).map(lambda keys: np.array(keys, np.uint64))
+
+
+@given(IMAGE_KEYS, IMAGE_KEYS)
+def test_the_places_are_of_the_same_images_whichever_side_is_first(one, other):
+    shared = shared_images(one, other)
+    assert one[shared.one].tolist() == sorted({*one.tolist()} & {*other.tolist()})
+    assert other[shared.other].tolist() == one[shared.one].tolist()
+    turned = shared_images(other, one)
+    assert (turned.one.tolist(), turned.other.tolist()) == (shared.other.tolist(), shared.one.tolist())
+
+
+def test_nothing_is_known_without_keys():
+    assert shared_images(None, np.arange(3, dtype=np.uint64)) is None
+    assert shared_images(np.arange(3, dtype=np.uint64), None) is None

@@ -6,8 +6,8 @@ from rich.console import Console
 
 from ppbench.cli.output import Format, written
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.corruption_error import MEANINGS
 from ppbench.metrics.intervals import wilson
+from ppbench.metrics.quantities import QUANTITIES
 from ppbench.metrics.references import ALEXNET
 from ppbench.report.report import RunReport, run_dict
 from ppbench.report.sheets import heading
@@ -170,7 +170,8 @@ def test_no_word_of_a_label_or_reason_is_lost(long_documents, width):
             assert metric.reason is None or f": {metric.reason}" in " ".join(text.split())
             assert metric.value is None or f"{metric.value:.2f}" in words_of(text)
         if len(documents) == 1:
-            assert set(" ".join(MEANINGS.values()).split()) <= words_of(text) | set(text.split())
+            meanings = " ".join(quantity.meaning for quantity in QUANTITIES.values())
+            assert set(meanings.split()) <= words_of(text) | set(text.split())
 
 
 def test_at_80_columns_two_long_names_leave_the_labels_room(long_documents):

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics import CellErrors, net_robustness
 from ppbench.reproduce.networks import wanted_recipe
-from ppbench.reproduce.quantities import parse_quantity
 from ppbench.reproduce.tables import Table, load_table, table_names
 from ppbench.train.augment import AUGMENTATIONS
 from ppbench.vocabulary import C15, SEVERITIES
@@ -127,22 +126,6 @@ def test_unknown_names_are_answered_with_the_nearest(imagenet: Table) -> None:
 def test_rows_come_in_the_order_of_the_table_once(imagenet: Table) -> None:
     assert [row.id for row in imagenet.select(["prime", "pp3", "prime"])] == ["pp3", "prime"]
     assert imagenet.select(None) == imagenet.rows
-
-
-@pytest.mark.parametrize(
-    "label", ["clean_error", "mean_error[c15,s1-5]", "R_net[plain,c15,s1-5]", "mean_error[shot_noise,s2]",
-              "mean_error[fog+snow,s1,3]", "R_net[a+b.c-2,c15,s1-5]"],
-)  # fmt: skip
-def test_labels_are_read_as_they_are_written(label: str) -> None:
-    assert parse_quantity(label).label == label
-
-
-@pytest.mark.parametrize(
-    "label", ["mCE", "mean_error", "mean_error[c15]", "R_net[c15,s1-5]", "mean_error[plain,c15,s1-5]"]
-)
-def test_what_is_no_label_is_refused(label: str) -> None:
-    with pytest.raises(ValueError, match="is not clean_error"):
-        parse_quantity(label)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
+import math
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.corruption_error import (
-    FORMULAS,
-    MEANINGS,
-    NEAR_ZERO,
+from ppbench.check.rules import resolve
+from ppbench.compare.comparison import compare
+from ppbench.compare.measured import ComparedRun
+from ppbench.errors import UsageError
+from ppbench.evaluation.stopping import metric_weights
+from ppbench.metrics import (
     clean_error,
     headline_metrics,
     mean_corruption_error,
@@ -17,9 +21,15 @@ from ppbench.metrics.corruption_error import (
     net_robustness,
     relative_mean_corruption_error,
 )
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.covariance import RunIntervals
+from ppbench.metrics.quantities import NEAR_ZERO, QUANTITIES, MeanError, case_of
 from ppbench.metrics.references import ALEXNET
-from ppbench.vocabulary import C4, C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, SEVERITIES
-from tests.builders import make_classes, make_errors, make_run, write_resnet50
+from ppbench.report.report import run_dict
+from ppbench.report.summary import summarise
+from ppbench.reproduce.columns import parse_column
+from ppbench.vocabulary import C4, C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, SEVERITIES, in_order
+from tests.builders import make_bits, make_classes, make_errors, make_run, write_resnet50
 from tests.oracles import corruption_error as oracle
 
 # E and mean error of ResNet-50 on ImageNet, and R_net: the table of the push-pull paper (arXiv 2408.04077).
@@ -302,24 +312,10 @@ def test_only_clean_images():
     assert found["mean_error"] == "net has no corrupted cells"
 
 
-def test_other_images_do_not_compare():
-    one = CellErrors.from_run(make_run(make_errors(6)))
-    other_seed = CellErrors.from_run(make_run(make_errors(6), name="base", seed=1))
-    other_data = CellErrors.from_run(make_run(make_errors(6), name="base", dataset="imagenet-c"))
-    assert reasons(one, other_seed, other_seed) == {
-        "R_net": "base was measured on other images: seed 1, here 0",
-    }
-    other_ids = CellErrors.from_run(make_run(make_errors(6), name="base", ids_sha256="abcdef" * 10 + "3456"))
-    assert reasons(one, one, other_ids) == {
-        "R_net": "base was measured on other images: ids_sha256 abcdefabcdef, here 222222222222",
-    }
-    assert set(reasons(one, other_data, None)) == {"mCE", "relative_mCE", "R_net"}
-
-
 def test_alexnet_has_every_corruption_and_every_metric_its_words():
     assert set(ALEXNET.means) == set(C19)
     names = [metric.name for metric in headline_metrics(uniform(0.5, 0.2), None, None)]
-    assert names == list(FORMULAS) == list(MEANINGS) == ["clean_error", "mean_error", "mCE", "relative_mCE", "R_net"]
+    assert names == list(QUANTITIES) == ["clean_error", "mean_error", "mCE", "relative_mCE", "R_net"]
 
 
 @pytest.mark.parametrize("names", [C_BAR, C_3D, ("mist",)])
@@ -340,27 +336,139 @@ def test_alexnet_s_means_are_not_those_of_a_class_subset(logits, words):
     assert clean_error(accuracies).label == f"clean_error[{words}]"
 
 
-def of_classes(name="net", **fields):
-    return CellErrors.from_run(make_run(make_errors(6), name=name, classes=make_classes(**fields)))
+# The law: with fixed denominators, value = constant + weights x cell errors = mean over images of each image's part.
 
 
-def test_runs_compare_only_if_the_same_classes_compete():
-    whole = CellErrors.from_run(make_run(make_errors(6), name="whole", total=5000))
-    masked, all_compete = of_classes(), of_classes(name="base", logits="all")
-    words = "base was measured on other classes: 200 of 1000 classes, here 200 classes masked"
-    assert reasons(masked, all_compete, all_compete) == dict.fromkeys(("mCE", "relative_mCE", "R_net"), words)
-    assert reasons(masked, whole, masked) == dict.fromkeys(
-        ("mCE", "relative_mCE"), "whole was measured on other classes: all classes, here 200 classes masked"
-    )
-    own = of_classes(outputs=200, logits="own")
-    assert reasons(masked, own, own) == {}, "among the same 200 classes in both"
-    others = of_classes(name="base", names="4")
-    assert reasons(masked, others, masked)["mCE"].endswith("here 200 classes masked (not the same ones)")
+@st.composite
+def measured_models(draw):
+    """Two runs of the same images with random bits, some cells missing, at some severities."""
+    corruptions = in_order(draw(st.sets(st.sampled_from(C15), min_size=1, max_size=6)))
+    severities = draw(severity_sets)
+    n, seed = draw(st.integers(2, 60)), draw(st.integers(0, 2**32 - 1))
+    cells = [(CLEAN, 0), *product(corruptions, severities)]
+    missing = draw(st.sets(st.sampled_from(cells), max_size=2))
+    random = np.random.default_rng(seed)
+    models = []
+    for name in ("one", "two"):
+        rates = {cell: random.uniform(0.05, 0.4) if cell[0] == CLEAN else random.uniform(0.3, 1.0) for cell in cells}
+        wrong = {cell: random.random(n) < rates[cell] for cell in cells if name == "two" or cell not in missing}
+        run = make_run(
+            {cell: hit.mean() for cell, hit in wrong.items()},
+            name=name, n=n, corruptions=corruptions, severities=severities,
+        )  # fmt: skip
+        models.append(CellErrors.from_run(run, {cell: ~hit for cell, hit in wrong.items()}))
+    return models
 
 
-def test_a_wider_model_compares_with_one_made_for_the_dataset_if_its_other_outputs_are_masked():
-    made_for_it = CellErrors.from_run(make_run(make_errors(7), name="narrow"))
-    assert reasons(of_classes(), made_for_it, made_for_it) == reasons(made_for_it, of_classes(), of_classes()) == {}
-    found = reasons(of_classes(logits="all"), made_for_it, made_for_it)
-    assert set(found) == {"mCE", "relative_mCE", "R_net"}
-    assert found["mCE"] == "narrow was measured on other classes: all classes, here 200 of 1000 classes"
+def cases_of(models):
+    """Every quantity with its cases: the headline, one corruption and one cell; against AlexNet and the run."""
+    one, two = models
+    for quantity in QUANTITIES.values():
+        for normalizer in (two, ALEXNET):
+            yield quantity, case_of(one, normalizer, two)
+            yield quantity, case_of(one, normalizer, two, one.corruptions[:1])
+            yield quantity, case_of(one, normalizer, two, one.corruptions[-1:], one.severities[-1:])
+
+
+def weighted_errors(weights, errors):
+    known = {**errors.errors, **({} if errors.clean is None else {(CLEAN, 0): errors.clean})}
+    return math.fsum(weight * known[cell] for cell, weight in weights.items())
+
+
+@settings(deadline=None)
+@given(measured_models())
+def test_every_quantity_is_its_weights_times_the_cell_errors_and_the_mean_of_its_parts(models):
+    for quantity, case in cases_of(models):
+        metric = quantity.metric(case)
+        if metric.value is None:
+            assert metric.reason
+            continue
+        value, constant = metric.value / 100, quantity.constant(case)
+        weights = quantity.weights(case)
+        close = {"rel": 1e-9, "abs": 1e-9}
+        assert constant + weighted_errors(weights, case.model) == pytest.approx(value, **close)
+        assert constant + case.model.per_image.weighted(weights).mean() == pytest.approx(value, **close)
+        other = {"normalizer": case.normalizer, "baseline": case.baseline}.get(quantity.reference)
+        if isinstance(other, CellErrors):
+            # Multiplying all errors of both models by one factor changes no ratio: the derivatives add up to 0.
+            theirs = quantity.reference_weights(case)
+            both = weighted_errors(weights, case.model) + weighted_errors(theirs, other)
+            assert both == pytest.approx(0, abs=1e-9 * max(1.0, *map(abs, theirs.values())))
+
+
+@settings(deadline=None)
+@given(measured_models(), st.floats(-1e-6, 1e-6))
+def test_reference_weights_are_the_derivative_of_the_value(models, step):
+    one, two = models
+    for quantity in QUANTITIES.values():
+        case = case_of(one, two, two)
+        if quantity.reference is None or quantity.metric(case).value is None:
+            continue
+        for (name, severity), weight in quantity.reference_weights(case).items():
+            moved = {**two.errors, (CLEAN, 0): two.clean}
+            moved[name, severity] += step
+            clean = moved.pop((CLEAN, 0))
+            there = replace(two, errors=moved, clean=clean)
+            change = (quantity.value(case_of(one, there, there)) - quantity.value(case)) / 100
+            assert change == pytest.approx(weight * step, rel=1e-2, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(measured_models())
+def test_against_itself_a_run_has_a_ratio_without_width(models):
+    _, run = models
+    intervals = RunIntervals(run, run.per_image, run, run, 0.95)
+    for quantity in QUANTITIES.values():
+        case = case_of(run, run, run)
+        metric = intervals.with_interval(quantity, case, quantity.metric(case))
+        if quantity.reference is not None and metric.value is not None:
+            assert metric.interval.low == metric.value == metric.interval.high
+
+
+class DoubleError(MeanError):
+    """What a new metric needs: this class, and its entry in the table."""
+
+    name = name_of_one = "double_error"
+    formula = "2 M"
+    meaning = "twice the mean error"
+    rule = "harm"
+    highest = 200.0
+
+    def value(self, case):
+        return 2 * super().value(case)
+
+    def weights(self, case):
+        return {cell: 2 * weight for cell, weight in super().weights(case).items()}
+
+
+@pytest.fixture
+def another(monkeypatch):
+    monkeypatch.setitem(QUANTITIES, DoubleError.name, DoubleError())
+
+
+def test_a_new_quantity_is_reported_compared_watched_waited_for_and_reproduced(another):
+    run = make_run(make_errors(3), n=200, corruptions=C15)
+    shown = run_dict(summarise(run, bits=make_bits(run)))
+    (metric,) = (metric for metric in shown["metrics"] if metric["name"] == "double_error")
+    assert metric["value"] == pytest.approx(2 * shown["metrics"][1]["value"])
+    assert metric["low"] < metric["value"] < metric["high"]
+    assert shown["corruptions"][0]["double_error"] > 0
+    first, second = (ComparedRun(run, make_bits(run, seed), name=f"net{seed}") for seed in range(2))
+    compared = compare(first, second, None).differences
+    groups = {difference.group for difference in compared if difference.metric == "double_error"}
+    assert groups == {"metric", "double_error_family", "double_error_corruption"}
+    (rule,) = resolve({"harm": 1.0}, run.protocol)
+    assert sum(rule.weights.values()) == pytest.approx(2)
+    label, weights = metric_weights("double_error", FakeSource(), C15, SEVERITIES, "none")
+    assert label == "double_error[c15,s1-5]"
+    assert sum(weights.values()) == pytest.approx(2)
+    assert parse_column("double_error[c15,s2]").label == "double_error[c15,s2]"
+    with pytest.raises(UsageError, match="unknown metric") as caught:
+        metric_weights("double", FakeSource(), C15, SEVERITIES, "none")
+    assert "double_error" in caught.value.hint
+
+
+class FakeSource:
+    """What stopping asks of a source."""
+
+    kind, has_clean, num_classes, dataset = "published", True, 10, "fashion-mnist"

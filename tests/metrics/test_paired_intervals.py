@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppbench.compare.intervals import cell_test, paired_interval, paired_test, smallest_shown
-from ppbench.metrics.intervals import mean_interval, quantile
-from ppbench.metrics.paired import detectable, paired_p
+from ppbench.metrics.intervals import quantile
+from ppbench.metrics.paired import cell_test, paired_interval, paired_p, paired_test, smallest_shown
 from tests.metrics.simulate import sparse_differences
+from tests.oracles.intervals import detectable, mean_interval
 
 
 @pytest.mark.parametrize("n", [100, 500, 10_000])

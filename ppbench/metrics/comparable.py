@@ -1,0 +1,66 @@
+"""Whether the errors of two models may be set against each other: the same dataset, classes and images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.metric import Unavailable
+from ppbench.run import Protocol
+
+SAME_PIXELS = ("dataset", "fingerprint", "ids_sha256", "source", "recipe", "engine", "seed")
+"""What two runs' protocols must agree in for one to be the other's baseline: the pixels they were shown."""
+
+HASHES = ("fingerprint", "ids_sha256")
+"""Those of them that are hashes: reasons name the first twelve characters."""
+
+
+def require_same_pixels(errors: CellErrors, other: CellErrors) -> None:
+    """Make sure that two runs were shown the same images of one task.
+
+    Raises:
+        Unavailable: If they were not.
+    """
+    require_same_task(errors, other)
+    _require_same(errors, other, SAME_PIXELS)
+
+
+def require_same_task(errors: CellErrors, other: CellErrors) -> None:
+    """Make sure that two runs are of one dataset and chose each prediction from the same classes.
+
+    A CSV has no protocol to compare.
+
+    Raises:
+        Unavailable: If they are not: the fewer classes compete, the fewer errors there are.
+    """
+    _require_same(errors, other, ("dataset",))
+    if errors.protocol is None or other.protocol is None:
+        return
+    if not same_classes(errors.protocol, other.protocol):
+        there, here = (one.classes or "all classes" for one in (other, errors))
+        differ = "" if there != here else " (not the same ones)"
+        raise Unavailable(f"{other.source} was measured on other classes: {there}, here {here}{differ}")
+
+
+def _require_same(errors: CellErrors, other: CellErrors, fields: Sequence[str]) -> None:
+    if errors.protocol is None or other.protocol is None:
+        return
+    for field in fields:
+        here, there = getattr(errors.protocol, field), getattr(other.protocol, field)
+        if here != there:
+            if field in HASHES:
+                here, there = here[:12], there[:12]
+            raise Unavailable(f"{other.source} was measured on other images: {field} {there}, here {here}")
+
+
+def same_classes(one: Protocol, other: Protocol) -> bool:
+    """Whether outputs of the same classes compete in two runs on one dataset."""
+    if one.classes and other.classes:
+        first, second = one.classes, other.classes
+        return (first.names_sha256, first.competing) == (second.names_sha256, second.competing)
+    subset = one.classes or other.classes
+    if subset is None:
+        return True
+    # A subset with all images of the dataset has all its classes: the model merely has outputs for others too.
+    whole = (one.fingerprint, one.total) == (other.fingerprint, other.total)
+    return whole and subset.competing == subset.n

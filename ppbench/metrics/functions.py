@@ -1,0 +1,55 @@
+"""The metrics as functions of cell errors, for use from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.metric import Metric
+from ppbench.metrics.quantities import QUANTITIES, case_of
+from ppbench.metrics.references import Normalizer
+
+
+def clean_error(errors: CellErrors) -> Metric:
+    """Top-1 error on the uncorrupted images, %."""
+    return QUANTITIES["clean_error"].metric(case_of(errors))
+
+
+def mean_error(
+    errors: CellErrors, corruptions: Sequence[str] | None = None, severities: Sequence[int] | None = None
+) -> Metric:
+    """Mean top-1 error over cells, %: of the headline corruptions and all severities unless told otherwise."""
+    return QUANTITIES["mean_error"].metric(case_of(errors, None, None, corruptions, severities))
+
+
+def mean_corruption_error(
+    errors: CellErrors, normalizer: Normalizer | None, corruptions: Sequence[str] | None = None, name: str = "mCE"
+) -> Metric:
+    """Mean over corruptions (None: the headline's) of the error over severities, divided by the normaliser's, %.
+
+    With one corruption the result is its CE, and ``CE`` the name for it.
+    """
+    return QUANTITIES["mCE"].metric(case_of(errors, normalizer, None, corruptions), name)
+
+
+def relative_mean_corruption_error(
+    errors: CellErrors,
+    normalizer: Normalizer | None,
+    corruptions: Sequence[str] | None = None,
+    name: str = "relative_mCE",
+) -> Metric:
+    """Like `mean_corruption_error`, with each model's own clean error subtracted from its errors, %."""
+    return QUANTITIES["relative_mCE"].metric(case_of(errors, normalizer, None, corruptions), name)
+
+
+def net_robustness(errors: CellErrors, baseline: CellErrors | None) -> Metric:
+    """R_net: the clean and the mean error taken off the baseline's, over twice its clean error, %."""
+    return QUANTITIES["R_net"].metric(case_of(errors, None, baseline))
+
+
+def headline_metrics(
+    errors: CellErrors, normalizer: Normalizer | None, baseline: CellErrors | None
+) -> tuple[Metric, ...]:
+    """All metrics that a report begins with, in the order of `QUANTITIES`."""
+    case = case_of(errors, normalizer, baseline)
+    return tuple(quantity.metric(case) for quantity in QUANTITIES.values())

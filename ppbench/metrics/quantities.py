@@ -1,0 +1,326 @@
+"""The metrics, each defined once: `QUANTITIES` is the table that reports, comparisons, rules and stopping ask.
+
+With its denominators fixed, every metric is a constant plus a weighted sum of the errors in cells. These weights are
+all that an interval, a paired test, a stopping rule and a mean over several networks need of it, so a new metric is one
+class here and one entry in the table. docs/metrics.md has the formulas.
+
+CE, mCE and their relative forms are those of Hendrycks & Dietterich, ICLR 2019; R_net is that of Bennabhaktula et al.,
+"PushPull-Net", ICPR 2024, as it follows from their table. All values are in percent, all weights of fractions.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from ppbench.metrics.cell_errors import CellErrors, mean
+from ppbench.metrics.comparable import require_same_pixels, require_same_task
+from ppbench.metrics.metric import Metric, Unavailable, Weights, metric
+from ppbench.metrics.references import Normalizer, PublishedErrors
+from ppbench.vocabulary import CLEAN
+
+NEAR_ZERO = 1e-3
+"""Denominators below a tenth of a percentage point are noise: 50,000 images have a standard error of 0.2."""
+
+MOST_POINTS = 100.0
+"""The largest difference of two errors of an image, in percentage points."""
+
+
+class Case(NamedTuple):
+    """What a metric is computed of: whose errors, over which cells, set against whose."""
+
+    model: CellErrors
+    corruptions: tuple[str, ...]
+    severities: tuple[int, ...]
+    normalizer: Normalizer | None = None
+    """Whose errors CE divides by."""
+    baseline: CellErrors | None = None
+    """Whom R_net compares with."""
+
+
+def case_of(
+    model: CellErrors,
+    normalizer: Normalizer | None = None,
+    baseline: CellErrors | None = None,
+    corruptions: Sequence[str] | None = None,
+    severities: Sequence[int] | None = None,
+) -> Case:
+    """A case; None stands for the model's headline corruptions, and for all its severities."""
+    names = model.headline if corruptions is None else tuple(corruptions)
+    levels = model.severities if severities is None else tuple(severities)
+    return Case(model, names, levels, normalizer, baseline)
+
+
+class Quantity(ABC):
+    """A metric: what it is called, its value, and the weights of cells in it."""
+
+    name: str
+    formula: str
+    meaning: str
+    """The definition in words."""
+    name_of_one: str | None = None
+    """What it is called for a single corruption; None if it is given for the headline corruptions alone."""
+    rule: str | None = None
+    """The name of the rule of ``ppbench check`` that watches it; only of a mean over cells."""
+    reference: Literal["normalizer", "baseline"] | None = None
+    """Which other model it is set against."""
+    over_cells: bool = True
+    """Whether it is a mean over corrupted cells."""
+    needs_clean: bool = False
+    """Whether the error on uncorrupted images is a part of it."""
+    lowest: float = -math.inf
+    highest: float = math.inf
+    """Bounds of the value, percent: intervals end there, and of 0 to 100 they are those of a proportion."""
+
+    @abstractmethod
+    def value(self, case: Case) -> float:
+        """In percent.
+
+        Raises:
+            Unavailable: If cells are missing, or a denominator is too near zero.
+        """
+
+    @abstractmethod
+    def weights(self, case: Case) -> Weights:
+        """The weights of the model's errors, for which the errors themselves need not be known.
+
+        Raises:
+            Unavailable: If there are no cells, or denominators are not known.
+        """
+
+    def reference_weights(self, case: Case) -> Weights:
+        """The weights of the reference's errors, where these are estimated from the same images: the delta method.
+
+        They are derivatives at the values, so that the weighted sum of both models' errors is 0 and not the value.
+        """
+        return {}
+
+    def constant(self, case: Case) -> float:
+        """What is added to the model's weighted errors to give the value, a fraction."""
+        return 0.0
+
+    def largest_change(self, case: Case, value: float) -> float:
+        """The points by which a single image may change the ``value`` that a case has."""
+        return MOST_POINTS
+
+    def label(self, case: Case, name: str | None = None) -> str:
+        """``mCE[alexnet,c15,s1-5]``, the grammar of docs/metrics.md.
+
+        Args:
+            case: What it is of.
+            name: `name_of_one`, for a single corruption; None: its own.
+        """
+        return case.model.label(name or self.name, *self._label_parts(case), corruptions=case[1], severities=case[2])
+
+    def _label_parts(self, case: Case) -> list[str]:
+        """What stands in a label before the cells."""
+        return []
+
+    def metric(self, case: Case, name: str | None = None) -> Metric:
+        """The value with its label, or the reason why there is none."""
+        return metric(name or self.name, self.label(case, name), "%", lambda: self.value(case))
+
+
+class CleanError(Quantity):
+    """Top-1 error on the uncorrupted images."""
+
+    name = "clean_error"
+    formula = "E_0 = wrong / all, uncorrupted images"
+    meaning = "top-1 error on the uncorrupted images"
+    rule = CLEAN
+    over_cells, needs_clean = False, True
+    lowest, highest = 0.0, 100.0
+
+    def value(self, case: Case) -> float:
+        return 100 * case.model.clean_error()
+
+    def weights(self, case: Case) -> Weights:
+        return {(CLEAN, 0): 1.0}
+
+    def label(self, case: Case, name: str | None = None) -> str:
+        subset = case.model.subset
+        return f"{self.name}[{subset}]" if subset else self.name
+
+
+class MeanError(Quantity):
+    """Mean top-1 error over cells, not normalised."""
+
+    name = name_of_one = "mean_error"
+    formula = "M = mean of E_cs over corruptions c and severities s"
+    meaning = "top-1 error, mean over all corruptions and severities"
+    rule = "mean"
+    lowest, highest = 0.0, 100.0
+
+    def value(self, case: Case) -> float:
+        return 100 * case.model.mean_error(case.corruptions, case.severities)
+
+    def weights(self, case: Case) -> Weights:
+        return over_corruptions({name: 1 / len(case.corruptions) for name in case.corruptions}, case.severities)
+
+
+class CorruptionError(Quantity):
+    """Mean over corruptions of the error over severities, divided by the normaliser's."""
+
+    name, name_of_one = "mCE", "CE"
+    formula = "mean over c of CE_c;  CE_c = sum_s E_cs / sum_s A_cs,  A = the normaliser's errors"
+    meaning = "error / normaliser's error, mean over corruptions"
+    reference = "normalizer"
+    lowest = 0.0
+
+    def value(self, case: Case) -> float:
+        model, normalizer = case.model, case.normalizer
+        if normalizer is None:
+            raise Unavailable("no normaliser (--normalizer alexnet, or a run or CSV)")
+        if isinstance(normalizer, CellErrors):
+            require_same_task(model, normalizer)
+        if isinstance(normalizer, PublishedErrors) and model.classes:
+            whole = f"all {normalizer.classes} classes"
+            raise Unavailable(f"{normalizer.source} is published only over {whole}, not for {model.classes}")
+        # Asked for as a whole first, so that the reason counts all missing cells and not those of one corruption.
+        model.mean_error(case.corruptions, case.severities)
+        normalizer.mean_error(case.corruptions, case.severities)
+        errors = self._excess(model, case)
+        # Ratios of means, which equal ratios of sums over the same severities.
+        return mean(100 * errors[name] / below for name, below in self._denominators(case).items())
+
+    def weights(self, case: Case) -> Weights:
+        found = self._denominators(case)
+        factors = {name: 1 / (len(found) * below) for name, below in found.items()}
+        return over_corruptions(factors, case.severities, above_clean=self.needs_clean)
+
+    def reference_weights(self, case: Case) -> Weights:
+        errors, found = self._excess(case.model, case), self._denominators(case)
+        # A ratio N / D changes by dN / D - (N / D) dD / D; this is the mean of the second part.
+        factors = {name: -(errors[name] / below) / (len(found) * below) for name, below in found.items()}
+        return over_corruptions(factors, case.severities, above_clean=self.needs_clean)
+
+    def largest_change(self, case: Case, value: float) -> float:
+        """An error of 100 points is more where a normaliser divides it."""
+        undivided = 100 * case.model.mean_error(case.corruptions, case.severities)
+        if self.needs_clean:
+            undivided -= 100 * case.model.clean_error()
+        return MOST_POINTS * max(1.0, value / undivided) if undivided > 0 else MOST_POINTS
+
+    def denominator_weights(self, case: Case, corruption: str) -> Weights:
+        """Of the normaliser's errors in the denominator of one corruption."""
+        return over_corruptions({corruption: 1.0}, case.severities, above_clean=self.needs_clean)
+
+    def _excess(self, model: Normalizer, case: Case) -> dict[str, float]:
+        """What is divided, and what divides: mean errors by corruption, fractions."""
+        clean = model.clean_error() if self.needs_clean else 0.0
+        return {name: model.mean_error([name], case.severities) - clean for name in case.corruptions}
+
+    def _denominators(self, case: Case) -> dict[str, float]:
+        if case.normalizer is None:
+            raise Unavailable("no normaliser")
+        found = self._excess(case.normalizer, case)
+        above = " above clean" if self.needs_clean else ""
+        for name, below in found.items():
+            _require_not_near_zero(below, f"the error of {case.normalizer.source} on {name}{above}")
+        return found
+
+    def _label_parts(self, case: Case) -> list[str]:
+        """Published denominators are of the published images, so the label says if the numerators are not."""
+        generated = isinstance(case.normalizer, PublishedErrors) and case.model.generated
+        return [_name_of(case.normalizer), *(["generated"] if generated else [])]
+
+
+class RelativeCorruptionError(CorruptionError):
+    """The same with each model's own clean error subtracted from its errors."""
+
+    name, name_of_one = "relative_mCE", "relative_CE"
+    formula = "mean over c of sum_s (E_cs - E_0) / sum_s (A_cs - A_0)"
+    meaning = "the same for what corruption adds to the clean error"
+    needs_clean = True
+    # Corruption may take errors off: there is no lowest ratio.
+    lowest = -math.inf
+
+
+class NetRobustness(Quantity):
+    """The clean and the mean error taken off the baseline's, over twice its clean error."""
+
+    name = "R_net"
+    formula = "((B_0 - E_0) + (B - M)) / (2 B_0),  B_0 and B = the baseline's clean and mean error"
+    meaning = "error taken off the baseline, clean and corrupted"
+    reference = "baseline"
+    needs_clean = True
+
+    def value(self, case: Case) -> float:
+        model, baseline = case.model, case.baseline
+        if baseline is None:
+            raise Unavailable("no baseline given (--baseline RUN)")
+        require_same_pixels(model, baseline)
+        saved = baseline.clean_error() - model.clean_error()
+        saved += baseline.mean_error(case.corruptions, case.severities) - model.mean_error(*case[1:3])
+        _require_not_near_zero(baseline.clean_error(), f"the clean error of {baseline.source}")
+        return 100 * saved / baseline.clean_error() / 2
+
+    def weights(self, case: Case) -> Weights:
+        size = self._size(case)
+        return {cell: -size * weight for cell, weight in self._both(case).items()}
+
+    def reference_weights(self, case: Case) -> Weights:
+        size, value = self._size(case), self.value(case) / 100
+        weights = {cell: size * weight for cell, weight in self._both(case).items()}
+        # The baseline's clean error divides, too.
+        weights[CLEAN, 0] -= 2 * size * value
+        return weights
+
+    def constant(self, case: Case) -> float:
+        baseline = _known(case.baseline)
+        return self._size(case) * (baseline.clean_error() + baseline.mean_error(case.corruptions, case.severities))
+
+    def largest_change(self, case: Case, value: float) -> float:
+        return MOST_POINTS / _known(case.baseline).clean_error()
+
+    def _size(self, case: Case) -> float:
+        return 1 / (2 * _known(case.baseline).clean_error())
+
+    def _both(self, case: Case) -> dict[tuple[str, int], float]:
+        return {**MeanError().weights(case), (CLEAN, 0): 1.0}
+
+    def _label_parts(self, case: Case) -> list[str]:
+        return [_name_of(case.baseline)]
+
+
+QUANTITIES: dict[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (CleanError(), MeanError(), CorruptionError(), RelativeCorruptionError(), NetRobustness())
+}
+"""By name, in the order in which reports have them."""
+
+
+def over_corruptions(
+    factors: Mapping[str, float], severities: Sequence[int], *, above_clean: bool = False
+) -> dict[tuple[str, int], float]:
+    """Weights of: sum over corruptions of factor times mean error over the severities.
+
+    Args:
+        factors: By corruption.
+        severities: At least one.
+        above_clean: Subtract the clean error from each mean error.
+
+    Raises:
+        Unavailable: If there are no cells.
+    """
+    if not factors or not severities:
+        raise Unavailable("there are no corrupted cells")
+    weights = {(name, s): factor / len(severities) for name, factor in factors.items() for s in severities}
+    return {**weights, (CLEAN, 0): -sum(factors.values())} if above_clean else weights
+
+
+def _require_not_near_zero(denominator: float, what: str) -> None:
+    if abs(denominator) < NEAR_ZERO:
+        raise Unavailable(f"{what} is {100 * denominator:.3g} %, too near zero to divide by")
+
+
+def _known(baseline: CellErrors | None) -> CellErrors:
+    if baseline is None:
+        raise Unavailable("no baseline")
+    return baseline
+
+
+def _name_of(model: Normalizer | None) -> str:
+    return "none" if model is None else model.source
