@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ppbench.errors import UsageError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def did_you_mean(name: str, allowed: list[str]) -> str:
@@ -42,7 +42,7 @@ def check_name(kind: str, name: str, allowed: Collection[str], see: str) -> None
         raise unknown_name(kind, name, list(allowed), see)
 
 
-class NameTable(dict[str, T]):
+class NameTable(dict[str, _T]):
     """Things by the names that users give them: asking for an unknown name is a `UsageError` with the nearest names.
 
     Args:
@@ -52,9 +52,9 @@ class NameTable(dict[str, T]):
         listed: How many it lists; None: as many as there are here.
     """
 
-    def __init__(self, entries: Mapping[str, T], kind: str, see: str, listed: int | None = None) -> None:
+    def __init__(self, entries: Mapping[str, _T], kind: str, see: str, listed: int | None = None) -> None:
         super().__init__(entries)
         self._kind, self._see, self._listed = kind, see, listed
 
-    def __missing__(self, name: str) -> T:
+    def __missing__(self, name: str) -> _T:
         raise unknown_name(self._kind, name, list(self), self._see, self._listed)

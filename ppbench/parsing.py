@@ -9,7 +9,7 @@ from typing import Any
 
 DEEPEST = 24
 """Lists and objects inside each other; run files have six, cards with recipes some more."""
-LARGEST = 2**63 - 1
+LARGEST_INTEGER = 2**63 - 1
 """Integers beyond are no counts of anything, and no array can hold them."""
 
 
@@ -21,7 +21,8 @@ def parse_json(text: str | bytes) -> Any:
 
     Raises:
         ValueError: If it is no JSON, nests deeper than `DEEPEST`, has a name twice in one object, a number that is not
-            finite or an integer beyond `LARGEST`, or a text that is half a character. The message is one short line.
+            finite or an integer beyond `LARGEST_INTEGER`, or a text that is half a character. The message is one short
+            line.
     """
     try:
         words = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -60,7 +61,7 @@ def _refused(name: str) -> Any:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > 20 or not -LARGEST <= int(digits) <= LARGEST:
+    if len(digits) > 20 or not -LARGEST_INTEGER <= int(digits) <= LARGEST_INTEGER:
         raise ValueError(f"it has the number {digits[:20]}…, which is too large")
     return int(digits)
 
@@ -78,7 +79,7 @@ def _check(value: Any, depth: int, *, finite: bool = True) -> None:
             _check(inner, depth - 1, finite=finite)
     elif finite and isinstance(value, float) and not math.isfinite(value):
         raise ValueError("it has a number that is not finite")
-    elif isinstance(value, int) and abs(value) > LARGEST:
+    elif isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         raise ValueError("it has a number that is too large")
     elif isinstance(value, str) and not _is_whole(value):
         raise ValueError(f"it has half a character in the text {value[:40]!r}")

@@ -53,7 +53,7 @@ class Constructor(NamedTuple):
     """Told of a value it made and the state that follows it; None: the state is dropped."""
 
 
-UNKNOWN = Constructor(lambda *_: Skipped())
+UNKNOWN_CONSTRUCTOR = Constructor(lambda *_: Skipped())
 """Of all names that are not allowed."""
 
 Lookup = Callable[[str, str], Any]
@@ -318,14 +318,14 @@ class _Machine:
     def _named_on_lines(self, begin: int, end: int) -> Any:
         taken = self._take(begin, end)
         if taken is None:
-            return UNKNOWN
+            return UNKNOWN_CONSTRUCTOR
         module, name, _ = taken.split(b"\n")
         return self._lookup(str(module, "utf-8"), str(name, "utf-8"))
 
     def name_on_stack(self, begin: int, end: int) -> None:
         name, module = self._stack.pop(), self._stack.pop()
         known = isinstance(module, str) and isinstance(name, str)
-        self._stack.append(self._lookup(module, name) if known else UNKNOWN)
+        self._stack.append(self._lookup(module, name) if known else UNKNOWN_CONSTRUCTOR)
 
     def call(self, begin: int, end: int) -> None:
         arguments, what = self._stack.pop(), self._stack.pop()

@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 from ppbench.errors import PpbenchError
 
-T = TypeVar("T")
-R = TypeVar("R")
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 def ordered_map(
-    start: Callable[[], Callable[[T], R]], tasks: Iterable[T], workers: int, ahead: int = 2
-) -> Generator[R, None, None]:
+    start: Callable[[], Callable[[_T], _R]], tasks: Iterable[_T], workers: int, ahead: int = 2
+) -> Generator[_R, None, None]:
     """Yield the results of tasks in the tasks' order, worked on a little ahead of what was asked for.
 
     Worker processes ignore Ctrl-C: this one gets it and ends them. They also end, at once, when this process dies in
@@ -54,7 +54,7 @@ def ordered_map(
             f"worker processes cannot be started ({error.strerror or error}; is /dev/shm full?)",
             "Try without: `--workers 0`.",
         ) from error
-    waiting: deque[Future[R]] = deque()
+    waiting: deque[Future[_R]] = deque()
     processes: set[BaseProcess] = set()
     try:
         for task in tasks:

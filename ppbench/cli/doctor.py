@@ -37,12 +37,11 @@ def doctor() -> None:
 
 def _facts() -> list[tuple[str, str]]:
     import platform
-    from importlib.metadata import version
 
     import torch
 
     from ppbench.devices import available_devices, describe_device
-    from ppbench.versions import __version__
+    from ppbench.versions import version_of, versions_of
 
     packages = (
         "torch",
@@ -55,9 +54,8 @@ def _facts() -> list[tuple[str, str]]:
     )
     devices = "; ".join(f"{name} ({describe_device(torch.device(name))})" for name in available_devices())
     return [
-        ("python", f"{platform.python_version()} on {platform.platform()}"),
-        ("ppbench", __version__),
-        *((name, version(name)) for name in packages),
+        ("python", f"{version_of('python')} on {platform.platform()}"),
+        *versions_of("ppbench", *packages).items(),
         ("devices", devices),
     ]
 

@@ -23,7 +23,7 @@ from ppbench.parsing import parse_json
 
 JOURNAL = "journal"
 """In the scratch folder, as are the lock and files that are not whole yet."""
-VERSION = 1
+_VERSION = 1
 
 _SOURCES = '  "sources": {'
 _DECODER = json.JSONDecoder()
@@ -224,7 +224,7 @@ class Records:
         return file.readline().decode("ascii").strip().removesuffix(",")
 
     def _manifest_lines(self, failed: list[dict[str, str | None]]) -> Iterator[str]:
-        head = {**self.header, "cells": sorted(self.cells), "failed": failed, "manifest": VERSION, "sources": {}}
+        head = {**self.header, "cells": sorted(self.cells), "failed": failed, "manifest": _VERSION, "sources": {}}
         lines = json.dumps(head, indent=2, sort_keys=True).splitlines(keepends=True)
         yield from (*lines[:-2], f"{_SOURCES}\n")
         comma = ""
@@ -242,7 +242,7 @@ class Records:
                 if text == _SOURCES:
                     break
             head = parse_json("\n".join((*lines, "}}")))
-            if head["manifest"] != VERSION:
+            if head["manifest"] != _VERSION:
                 raise ValueError(f"version {head['manifest']}")
             self.header = trusted.header(head)
             self.cells, self.failed = trusted.cells(head["cells"]), trusted.failures(head["failed"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from PIL import features
@@ -11,7 +10,7 @@ from PIL import features
 from ppbench.copies.encode import ImageFormat
 from ppbench.data.generated import JPEG_QUALITY
 from ppbench.errors import UsageError
-from ppbench.versions import __version__
+from ppbench.versions import versions_of
 
 LARGEST_SCALE = 64.0
 """As of `ppbench.corruptions.scale`, which needs torch."""
@@ -44,16 +43,7 @@ def made_with(engine: str) -> dict[str, str]:
     """Name or version of all that makes pixels and bytes."""
     names = ("numba", "numpy", "opencv-python", "pillow", "ppbench", "torch")
     jpeg = features.version("libjpeg_turbo") or features.version("jpg")
-    return {"engine": engine, "libjpeg": str(jpeg), **{name: _version(name) for name in names}}
-
-
-def _version(name: str) -> str:
-    if name == "ppbench":  # its distribution has another name
-        return __version__
-    try:
-        return version(name)
-    except PackageNotFoundError:  # OpenCV goes by several names
-        return "unknown"
+    return {"engine": engine, "libjpeg": str(jpeg), **versions_of(*names)}
 
 
 def check_same(header: dict[str, Any], now: dict[str, Any], dest: str) -> None:

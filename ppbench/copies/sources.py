@@ -20,7 +20,7 @@ from ppbench.data.npy import map_array
 from ppbench.data.walk import LeftOut, describe_left_out, ending, find_images
 from ppbench.errors import DataError, UsageError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _CIFAR = re.compile(r"data_batch_\d|test_batch|train|test|.*\.(pkl|pickle)")
 """Names of CIFAR's own files."""
@@ -142,7 +142,7 @@ def _open_array(src: Path, form: ImageFormat, size: int | None) -> ImageArray:
     return ImageArray(src, find_layout(src))
 
 
-def spread(items: Sequence[T], count: int) -> list[T]:
+def spread(items: Sequence[_T], count: int) -> list[_T]:
     """``count`` items evenly spread over all, the first and the last among them; all, if there are no more."""
     if len(items) <= count:
         return list(items)

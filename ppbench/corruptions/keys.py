@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 
 from ppbench.corruptions.types import Pixels
+from ppbench.keys import hash64
 
 
 def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
@@ -19,8 +20,7 @@ def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
         image_id: The image's id in its dataset.
     """
     # File names that are not UTF-8 come as surrogates.
-    text = f"{seed}/{corruption}/{severity}/{image_id}".encode(errors="surrogateescape")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+    return hash64(f"{seed}/{corruption}/{severity}/{image_id}".encode(errors="surrogateescape"))
 
 
 def pixels_id(image: Pixels) -> str:

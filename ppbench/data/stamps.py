@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ppbench.keys import hash64
 
 FileStamps = NDArray[np.uint64]
 """A number per file that changes when it does; 0 for one that is not there."""
@@ -24,5 +25,4 @@ def stamp_of(path: Path) -> int:
         status = path.stat()
     except OSError:
         return 0
-    known = f"{status.st_size} {status.st_mtime_ns}".encode()
-    return int.from_bytes(hashlib.blake2b(known, digest_size=8).digest(), "little")
+    return hash64(f"{status.st_size} {status.st_mtime_ns}".encode())

@@ -39,7 +39,7 @@ from ppbench.pool import usable_cores
 from ppbench.run import MeasuredRun, Run
 from ppbench.vocabulary import C19, expand_corruptions, expand_severities, in_order, severity_texts
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -527,7 +527,7 @@ def _read(path: Path) -> str:
         raise DataError(f"cannot read {path}: {error}", "Give a text file with a class name a line.") from error
 
 
-def _attempt(problems: list[DataError], function: Callable[..., T], *args: Any) -> T | None:
+def _attempt(problems: list[DataError], function: Callable[..., _T], *args: Any) -> _T | None:
     try:
         return function(*args)
     except DataError as error:

@@ -33,7 +33,7 @@ from ppbench.files import open_regular, try_lock
 from ppbench.parsing import parse_json
 from ppbench.vocabulary import Cell
 
-VERSION = 2
+_VERSION = 2
 _IMAGES = frozenset({"n", "ids_sha256", "fingerprint"})
 """Names in the key that tell which images there are: a journal of version 1 is of these alone."""
 _SYNC = 2.0
@@ -99,7 +99,7 @@ class Journal:
             self._file.truncate(end)
             if end == 0:
                 self.records = []
-                self._append([_line({"journal": VERSION, "key": self._key})])
+                self._append([_line({"journal": _VERSION, "key": self._key})])
             if end == 0 or not self._are_same:
                 named = {"ids": list(images.ids), "labels": [int(label) for label in images.labels]}
                 self._append([_line({"images": named})])
@@ -257,7 +257,7 @@ class Journal:
 def _other(head: Mapping[str, Any], key: Key) -> str | None:
     """What tells the measurement of a journal with this first line from another one, in words."""
     version, there = head.get("journal"), head.get("key")
-    if version not in (1, VERSION):
+    if version not in (1, _VERSION):
         return "it is of another version of ppbench"
     if key.get("weights") is None:
         return "it is not known whether it is of the same weights"

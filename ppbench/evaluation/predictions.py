@@ -30,7 +30,7 @@ _CHUNK = 4096
 _MOST_BYTES = 2**18
 """Of one image in one cell: 32,768 logits of 64 bits, more than any dataset has classes."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _FORM = (
     'Write it by `np.savez("file.npz", **{"clean": …, "fog/3": …, "ids": …})`: per cell logits (images, classes) or '
     "predicted classes (images,), and the images' ids as `ppbench` has them, <class>/<file>."
@@ -118,7 +118,7 @@ class _Arrays:
         with self._file.open(f"{name}.npy") as member:
             return np.lib.format.read_array(member, allow_pickle=False)
 
-    def _reading(self, read: Callable[[], T]) -> T:
+    def _reading(self, read: Callable[[], _T]) -> _T:
         try:
             return read()
         except Exception as error:  # whatever the readers of zip files, of DEFLATE and of arrays end with

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -38,7 +37,7 @@ from ppbench.run import (
     Stopping,
     image_keys,
 )
-from ppbench.versions import __version__
+from ppbench.versions import versions_of
 from ppbench.vocabulary import Cell
 
 
@@ -73,7 +72,7 @@ class Identity(NamedTuple):
             **({"values": self.values} if self.values else {}),
             "device": settings.device.type,
             "compiled": settings.compiled,
-            **{name: version(name) for name in ("torch", "torchvision", "pillow")},
+            **versions_of("torch", "torchvision", "pillow"),
         }
 
 
@@ -185,7 +184,7 @@ def results(
     provenance = Provenance(
         command=settings.command or shlex.join(sys.argv),
         git_commit=_git_commit(),
-        versions=versions(),
+        versions=versions_of("python", "ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug"),
         platform=platform.platform(),
         device=describe_device(settings.device),
         started=started.astimezone(UTC).isoformat(timespec="seconds"),
@@ -211,13 +210,6 @@ def _narrowed(identity: Identity, ids: Sequence[str], unreadable: tuple[str, ...
     update = {"n": len(ids), "ids_sha256": ids_hash(ids), "unreadable": unreadable or None}
     protocol = identity.protocol.model_copy(update=update)
     return identity._replace(protocol=protocol)
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the libraries that the results depend on."""
-    packages = ("torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug")
-    own = {"python": platform.python_version(), "ppbench": __version__}
-    return {**own, **{name: version(name) for name in packages}}
 
 
 def _result(

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ppbench.errors import DataError
 from ppbench.models.archives import MAX_DIMENSIONS, MAX_DIRECTORY, MAX_TENSORS, has_long_directory
-from ppbench.pickles import UNKNOWN, Constructor, Skipped, load_pickle, make_dict
+from ppbench.pickles import UNKNOWN_CONSTRUCTOR, Constructor, Skipped, load_pickle, make_dict
 
 _DTYPES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
@@ -72,7 +72,8 @@ class _Names:
         }
 
     def __call__(self, module: str, name: str) -> Any:
-        return _DTYPES.get(name, UNKNOWN) if module == "torch" else self._allowed.get((module, name), UNKNOWN)
+        known = _DTYPES.get(name) if module == "torch" else self._allowed.get((module, name))
+        return UNKNOWN_CONSTRUCTOR if known is None else known
 
     def _rebuild_tensor(self, storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Any:
         if not isinstance(storage, _Storage):

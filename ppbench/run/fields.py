@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ppbench.parsing import LARGEST
+from ppbench.parsing import LARGEST_INTEGER
 from ppbench.vocabulary import NAME_PATTERN
 
 CALIBRATION_BINS = 15
 """Equal-width bins of the top-1 probability, as in Guo et al., ICML 2017."""
 
-Count = Annotated[int, Field(ge=0, le=LARGEST)]
-Number = Annotated[int, Field(ge=1, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+Number = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
 
 
 def is_file_name(name: str) -> bool:

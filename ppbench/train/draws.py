@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from ppbench.keys import hash64
 
 
 class EpochDraws(NamedTuple):
@@ -42,4 +43,4 @@ def draw_epoch(seed: int, epoch: int, count: int) -> EpochDraws:
 def key_of(*what: str | int) -> int:
     """A seed for a torch generator, of 63 bits, from words and numbers that say what it is for."""
     text = "/".join(map(str, what))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+    return hash64(text.encode()) >> 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from ppbench.train.augment import parse_augmentation
 from ppbench.train.data import TrainingData
 from ppbench.train.images import Transforms
 from ppbench.train.recipe import TrainRecipe
+from ppbench.versions import versions_of
 
 
 def make_network(card: Card, start: Checkpoint | None, report: Callable[[str], None]) -> nn.Module:
@@ -133,11 +133,6 @@ def _check_start_fits(start: Checkpoint, data: TrainingData) -> None:
 
 
 def _versions() -> dict[str, str]:
-    from ppbench.versions import __version__
-
-    return {
-        "ppbench": __version__,
-        "torch": torch.__version__,
-        "lightning": lightning.__version__,
-        "python": platform.python_version(),
-    }
+    # torch's own word for its version tells the builds for CPU and CUDA apart.
+    own = {"torch": torch.__version__, "lightning": lightning.__version__}
+    return {**versions_of("ppbench"), **own, **versions_of("python")}
