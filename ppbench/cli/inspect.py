@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,9 +26,7 @@ from ppbench.tables.escapes import to_json
 _FOLDER = "--output FOLDER"
 
 if TYPE_CHECKING:
-    from ppbench.inspection.api import Inspection
-    from ppbench.models.card_options import CardOptions
-    from ppbench.models.load import Subject
+    from ppbench.inspection.report import InspectionReport
 
 
 def inspect(
@@ -82,8 +80,9 @@ def inspect(
     Writes pictures, and all numbers as numbers.json, into a folder. docs/inspect.md explains them.
     """
     _check_figure(figure)
-    from ppbench.inspection.api import numbers
+    from ppbench.inspection.api import inspect_model
     from ppbench.inspection.images import example_images, load_images
+    from ppbench.inspection.report import InspectionReport
     from ppbench.models.card_options import parse_card_options
     from ppbench.models.load import resolve_model
 
@@ -92,30 +91,22 @@ def inspect(
     with output.stdout_for_data():
         subject = resolve_model(model, options)
     shown = load_images(images, subject.card) if images else example_images(subject.card)
-    how = {"corruption": corruption, "severity": severity, "draws": draws, "seed": seed}
     with output.stdout_for_data():
-        inspection = _inspect(subject, shown, filters=chosen, **how)
-        other = None if against is None else _inspect(_other(against, options), [], draws=draws, seed=seed)
-    found = numbers(inspection, other)
+        inspection = inspect_model(
+            subject.name, subject.model, subject.card, shown,
+            corruption=corruption, severity=severity, filters=chosen, draws=draws, seed=seed,
+        )  # fmt: skip
+        other = None
+        if against is not None:  # what is said of the preprocessing is said of both
+            second = resolve_model(against, options)
+            other = inspect_model(second.name, second.model, second.card, draws=draws, seed=seed)
+    report = InspectionReport(inspection, other)
     folder = output_folder or Path(f"inspect-{_file_name(subject.name)}")
-    _write(folder, inspection, other, found, figure)
-    _print(found, format)
+    _write(folder, report, figure)
+    _print(report, format)
     if not shown:
         output.say("no responses are drawn: name image files after the model")
     output.say(f"pictures and numbers.json are in {folder}")
-
-
-def _inspect(subject: Subject, images: list[Any], **how: Any) -> Inspection:
-    from ppbench.inspection.api import inspect_model
-
-    return inspect_model(subject.name, subject.model, subject.card, images, **how)
-
-
-def _other(against: str, options: CardOptions) -> Subject:
-    """The network to compare with; what is said of the preprocessing is said of both."""
-    from ppbench.models.load import resolve_model
-
-    return resolve_model(against, options)
 
 
 def _check_figure(figure: str) -> None:
@@ -133,38 +124,35 @@ def _filters(text: str | None) -> list[int] | None:
         raise UsageError(f"--filters {text} is not allowed", "Give numbers with commas between: 0,3,7.") from None
 
 
-def _write(
-    folder: Path, inspection: Inspection, against: Inspection | None, found: dict[str, Any], figure: str
-) -> None:
+def _write(folder: Path, report: InspectionReport, figure: str) -> None:
     from ppbench.files import atomic_write
-    from ppbench.inspection.figures import draw
+    from ppbench.inspection.figures import figure_files
 
-    pictures = draw(inspection, against, figure)
-    for name, content in pictures.items():
+    for name, content in figure_files(report.inspection, report.against, figure).items():
         atomic_write(folder / f"{name}.{figure}", content, _FOLDER)
-    atomic_write(folder / "numbers.json", _json(found), _FOLDER)
+    atomic_write(folder / "numbers.json", _json(report), _FOLDER)
 
 
-def _print(found: dict[str, Any], format: Format) -> None:
-    from ppbench.inspection.sheets import sheets, to_csv
-
+def _print(report: InspectionReport, format: Format) -> None:
     if format is Format.JSON:
-        output.data(_json(found))
+        output.data(_json(report))
     elif format is Format.CSV:
-        output.data(to_csv(found))
+        from ppbench.tables.rows import csv_of_rows
+
+        output.data(csv_of_rows(report.columns, report.rows()))
     elif format is Format.RICH:
         from ppbench.tables.terminal import Drawing
 
-        output.render(*(Drawing(sheet) for sheet in sheets(found)))
+        output.render(*map(Drawing, report.sheets()))
     else:
         from ppbench.tables.text import to_latex, to_markdown
 
         written = to_markdown if format is Format.MARKDOWN else to_latex
-        output.data("\n\n".join(written(sheet) for sheet in sheets(found)))
+        output.data("\n\n".join(map(written, report.sheets())))
 
 
-def _json(found: dict[str, Any]) -> str:
-    return to_json(found, indent=1) + "\n"
+def _json(report: InspectionReport) -> str:
+    return to_json(report.as_dict(), indent=1) + "\n"
 
 
 def _file_name(name: str) -> str:

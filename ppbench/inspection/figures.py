@@ -8,18 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.inspection.api import Inspection
-from ppbench.inspection.images import Picture
+from ppbench.inspection.images import ImageResponses
 from ppbench.inspection.selectivity import INDICES, Selectivity
 from ppbench.inspection.spectra import SIZE, peak, spectra
 from ppbench.inspection.statistics import mean_over_filters
 from ppbench.inspection.stimuli import FREQUENCIES, ORIENTATIONS
 from ppbench.inspection.style import (
+    ACROSS,
     BLUE,
     FAINT,
     GREEN,
@@ -27,11 +29,10 @@ from ppbench.inspection.style import (
     MAGNITUDE,
     ORANGE,
     SIGNED,
-    WIDTH,
     draw_tiles,
     house_style,
     new_figure,
-    spread,
+    sideways,
     tile_height,
     write,
 )
@@ -43,7 +44,7 @@ INDEX_NAMES = {
 }
 
 
-def draw(inspection: Inspection, against: Inspection | None = None, form: str = "png") -> dict[str, bytes]:
+def figure_files(inspection: Inspection, against: Inspection | None = None, form: str = "png") -> dict[str, bytes]:
     """The `figures`, by file name without ending, as bytes of ``png`` or ``svg`` files."""
     return {name: write(figure, form) for name, figure in figures(inspection, against).items()}
 
@@ -57,7 +58,7 @@ def figures(inspection: Inspection, against: Inspection | None = None) -> dict[s
     with house_style():
         found = {
             "kernels": kernels(inspection),
-            **{f"responses-{n}": responses(inspection, picture) for n, picture in enumerate(inspection.pictures, 1)},
+            **{f"responses-{n}": responses(inspection, image) for n, image in enumerate(inspection.images, 1)},
             "spectra": kernel_spectra(inspection),
             "tuning": tuning(inspection),
             "selectivity": selectivity(inspection, against),
@@ -72,27 +73,25 @@ def kernels(inspection: Inspection) -> Figure:
     parts = inspection.kernels()
     limit = max(float(kernel.abs().max()) for kernel in parts.values()) or 1.0
     groups = [[_kernel_tile(kernel, limit) for kernel in pair] for pair in zip(*parts.values(), strict=True)]
-    figure, columns = _tiled(groups)
-    axes = figure.add_subplot()
     in_colour = groups[0][0].ndim == 3
     how: dict[str, Any] = {} if in_colour else {"cmap": SIGNED, "vmin": -limit, "vmax": limit}
-    image, _ = draw_tiles(axes, groups, _numbers(groups), columns, **how)
+    tiles = _tiles(groups, **how)
     pairs = "Push (left) and pull (right) kernel" if len(parts) == 2 else "Kernel"
     scale = f"; mid grey is 0, the range ±{limit:.2g}" if in_colour else ""
-    axes.set_title(f"{pairs} of each filter of {inspection.name}{scale}")
+    tiles.axes.set_title(f"{pairs} of each filter of {inspection.name}{scale}")
     if not in_colour:
-        _colour_bar(figure, axes, image, "weight")
-    return figure
+        _colour_bar(tiles.figure, tiles.axes, tiles.image, "weight")
+    return tiles.figure
 
 
-def responses(inspection: Inspection, picture: Picture) -> Figure:
+def responses(inspection: Inspection, picture: ImageResponses) -> Figure:
     """Push, pull and output of the chosen filters on an image, clean and corrupted, on one scale."""
     names = ("push", "pull", "output") if picture.responses.pull is not None else ("output",)
     chosen = list(inspection.filters)
     values = {name: getattr(picture.responses, name)[:, chosen].numpy() for name in names}
     limit = float(np.quantile(np.abs(np.concatenate([v.ravel() for v in values.values()])), 0.998)) or 1.0
     kinds = [(label, which, name) for which, label in enumerate(("clean", "corrupted")) for name in names]
-    figure = new_figure(WIDTH, 0.55 + 0.9 * WIDTH * (len(kinds) + 0.4) / (len(chosen) + len(kinds) / 2 * 0.9 + 0.9))
+    figure = new_figure(ACROSS, 0.55 + 0.9 * ACROSS * (len(kinds) + 0.4) / (len(chosen) + len(kinds) / 2 * 0.9 + 0.9))
     grid = figure.add_gridspec(1, 2, width_ratios=(len(names), len(chosen) + 0.6))
     _draw_images(figure, grid[0], picture)
     axes = figure.add_subplot(grid[1])
@@ -120,7 +119,7 @@ def strengths(inspection: Inspection) -> Figure:
     strength = inspection.layer.inhibition
     assert strength is not None
     values = strength.double().numpy()
-    figure = new_figure(WIDTH / 2, 2.4)
+    figure = new_figure(ACROSS / 2, 2.4)
     axes = figure.add_subplot()
     axes.hist(values, bins=min(20, max(5, math.isqrt(len(values)) * 2)), color=BLUE, edgecolor="white", linewidth=0.5)
     axes.axvline(values.mean(), color=ORANGE, linewidth=1)
@@ -136,19 +135,18 @@ def kernel_spectra(inspection: Inspection) -> Figure:
     parts = {kind: spectra(kernel) for kind, kernel in inspection.kernels().items()}
     pairs = list(zip(*parts.values(), strict=True))
     groups = [[(s / (float(max(t.max() for t in pair)) or 1.0)).numpy() for s in pair] for pair in pairs]
-    figure, columns = _tiled(groups)
-    axes = figure.add_subplot()
-    image, corners = draw_tiles(axes, groups, _numbers(groups), columns, cmap=MAGNITUDE, vmin=0, vmax=1)
-    for (left, top), spectrum in zip(corners, (s for pair in pairs for s in pair), strict=True):
+    tiles = _tiles(groups, cmap=MAGNITUDE, vmin=0, vmax=1)
+    for (left, top), spectrum in zip(tiles.corners, (s for pair in pairs for s in pair), strict=True):
         for down, across in _peak_places(spectrum):
-            axes.add_patch(Circle((left + across, top + down), 0.05, fill=False, edgecolor="white", linewidth=0.9))
+            ring = Circle((left + across, top + down), 0.05, fill=False, edgecolor="white", linewidth=0.9)
+            tiles.axes.add_patch(ring)
     which = "push (left) and pull (right) kernel" if len(parts) == 2 else "kernel"
-    axes.set_title(
+    tiles.axes.set_title(
         f"Spectra of each {which} of {inspection.name}\n"
         "-0.5 to 0.5 cycles per pixel along both axes, 0 in the middle; rings: peaks"
     )
-    _colour_bar(figure, axes, image, "magnitude, relative to the filter's greatest")
-    return figure
+    _colour_bar(tiles.figure, tiles.axes, tiles.image, "magnitude, relative to the filter's greatest")
+    return tiles.figure
 
 
 def tuning(inspection: Inspection) -> Figure:
@@ -162,17 +160,15 @@ def tuning(inspection: Inspection) -> Figure:
         ]
         for n in range(inspection.layer.filters)
     ]
-    figure, columns = _tiled(groups)
-    axes = figure.add_subplot()
-    image, _ = draw_tiles(axes, groups, _numbers(groups), columns, cmap=MAGNITUDE, vmin=0, vmax=1)
+    tiles = _tiles(groups, cmap=MAGNITUDE, vmin=0, vmax=1)
     which = "push alone (left), push-pull (right)" if len(points) == 2 else "one map a filter"
-    axes.set_title(
+    tiles.axes.set_title(
         f"Tuning of {inspection.name}: {which}\n"
         f"across: frequency {FREQUENCIES[0]} to {FREQUENCIES[-1]} cycles per pixel; "
         f"down: orientation of the bars {ORIENTATIONS[0]}° to {ORIENTATIONS[-1]}°"
     )
-    _colour_bar(figure, axes, image, "response, relative to the preferred grating's")
-    return figure
+    _colour_bar(tiles.figure, tiles.axes, tiles.image, "response, relative to the preferred grating's")
+    return tiles.figure
 
 
 class Series(NamedTuple):
@@ -187,7 +183,7 @@ class Series(NamedTuple):
 def selectivity(inspection: Inspection, against: Inspection | None = None) -> Figure:
     """Mean tuning curves and the selectivity index of every filter, with means and 95 % intervals over filters."""
     series = _series(inspection, against)
-    figure = new_figure(WIDTH, 5.2)
+    figure = new_figure(ACROSS, 5.2)
     (top_left, top_right), (low_left, low_right) = figure.subplots(2, 2)
     middle = len(ORIENTATIONS) // 2
     angles = [angle - ORIENTATIONS[middle] for angle in (*ORIENTATIONS, 180)]
@@ -236,7 +232,7 @@ def _dots(axes: Axes, columns: list[tuple[Series, str]]) -> None:
             found = series.found[point]
             values = found.index(index)
             values = values[np.isfinite(values)]
-            places = centre + spread(values, 0.55 * width)
+            places = centre + sideways(values, 0.55 * width)
             axes.plot(places, values, "o", color=series.colour, alpha=0.4, markersize=2.6, markeredgewidth=0)
             mean = found.mean_index(index)
             if mean.value is not None and mean.low is not None and mean.high is not None:
@@ -250,14 +246,26 @@ def _dots(axes: Axes, columns: list[tuple[Series, str]]) -> None:
     axes.set(ylim=(low - 0.05, 1.05), xlim=(-0.5, len(INDICES) - 0.5))
 
 
-def _tiled(groups: list[list[NDArray[Any]]]) -> tuple[Figure, int]:
-    """A figure for groups of tiles, and how many stand in a row."""
+class _Tiles(NamedTuple):
+    """A figure of groups of small images, a group per filter."""
+
+    figure: Figure
+    axes: Axes
+    image: AxesImage
+    """One of the images, for a colour bar."""
+    corners: list[tuple[float, float]]
+    """Upper left corner of each tile."""
+
+
+def _tiles(groups: list[list[NDArray[Any]]], **how: Any) -> _Tiles:
     members = len(groups[0])
     ideal = max(2, round(math.sqrt(len(groups) * 2.4 / members)))
     # The last row is best full.
     columns = min(range(max(1, ideal - 2), ideal + 3), key=lambda n: (-len(groups) % n, abs(n - ideal)))
     columns = min(columns, len(groups))
-    return new_figure(WIDTH, tile_height(len(groups), members, columns)), columns
+    figure = new_figure(ACROSS, tile_height(len(groups), members, columns))
+    axes = figure.add_subplot()
+    return _Tiles(figure, axes, *draw_tiles(axes, groups, columns, **how))
 
 
 def _kernel_tile(kernel: Tensor, limit: float) -> NDArray[np.float64]:
@@ -266,10 +274,6 @@ def _kernel_tile(kernel: Tensor, limit: float) -> NDArray[np.float64]:
     if len(values) == 3:
         return 0.5 + values.transpose(1, 2, 0) / (2 * limit)
     return values.mean(0)
-
-
-def _numbers(groups: list[list[NDArray[Any]]]) -> list[str]:
-    return [str(number) for number in range(len(groups))]
 
 
 def _peak_places(spectrum: Tensor) -> list[tuple[float, float]]:
@@ -282,7 +286,7 @@ def _peak_places(spectrum: Tensor) -> list[tuple[float, float]]:
     return [(middle + d, middle + a) for d, a in sorted(places)]
 
 
-def _draw_images(figure: Figure, place: Any, picture: Picture) -> None:
+def _draw_images(figure: Figure, place: Any, picture: ImageResponses) -> None:
     """The image, clean above and corrupted below."""
     kinds = (
         ("clean", picture.clean),

@@ -28,8 +28,8 @@ EXAMPLES = ("Ankle boot", "Shirt")
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One image as the network sees it, clean and corrupted, with the responses to both."""
+class ImageResponses:
+    """One image as the network sees it, clean and corrupted, and the responses of the first layer to both."""
 
     name: str
     corruption: str
@@ -80,7 +80,7 @@ def example_images(card: Card) -> list[tuple[str, NDArray[np.uint8]]]:
 
 def look_at(
     layer: FirstLayer, card: Card, name: str, image: NDArray[np.uint8], *, corruption: str, severity: int, seed: int = 0
-) -> Picture:
+) -> ImageResponses:
     """Corrupt an image and take the layer's responses to both.
 
     Args:
@@ -98,7 +98,7 @@ def look_at(
     recipe = recipe_for_size(*image.shape[:2])
     corrupted = corrupt(image[None], corruption, severity, recipe=recipe, seed=seed, ids=[name])[0]
     responses = layer.responses(_normalised(np.stack((image, corrupted)), card))
-    return Picture(name, corruption, severity, recipe, image, corrupted, responses)
+    return ImageResponses(name, corruption, severity, recipe, image, corrupted, responses)
 
 
 def _normalised(images: NDArray[np.uint8], card: Card) -> Tensor:

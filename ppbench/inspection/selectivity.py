@@ -1,7 +1,7 @@
 """Stimulus selectivity: how much more a unit responds to its preferred grating than to other stimuli.
 
 The *unit* is one output of the first layer whose window sees no border. Its response R is half-wave rectified, as a
-firing rate is, and taken at up to three points (`POINTS`):
+firing rate is, and taken at up to three points (`POINT_NAMES`):
 
 - ``push``: ``relu(conv(x, W))``, of a push-pull layer alone: the same filters without their inhibition.
 - ``layer``: ``relu(y)``, with ``y = push - inhibition * pull``, or ``y = conv(x, W)`` of a plain convolution. Without
@@ -27,8 +27,8 @@ Petkov, "A push-pull CORF model of a simple cell with antiphase inhibition impro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,13 +36,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ppbench.corruptions.types import Doubles
 from ppbench.inspection.layer import FirstLayer
-from ppbench.inspection.statistics import Estimate, Floats, jackknife, mean_over_filters
+from ppbench.inspection.statistics import Mean, jackknife, mean_over_filters
 from ppbench.inspection.stimuli import FREQUENCIES, ORIENTATIONS, PHASES, Stimuli, colour_names
 from ppbench.models.card import Card
 
-POINTS = ("push", "layer", "norm")
-"""Where a response can be taken."""
+POINT_NAMES = {"push": "push alone", "layer": "layer", "norm": "after batch norm"}
+"""Where a response can be taken, and what that is called in tables."""
 
 INDICES = ("noise", "antiphase", "grating_in_noise")
 """The selectivity indices."""
@@ -54,6 +55,19 @@ _CHUNK = 1024
 """Stimuli in one pass."""
 
 
+class Grating(NamedTuple):
+    """A grating that a filter prefers; its fields are named as in ``numbers.json``."""
+
+    colour: str
+    """Direction of modulation."""
+    orientation_deg: float
+    """Of the bars."""
+    frequency_cpp: float
+    """Cycles per pixel."""
+    phase_deg: float
+    """At the middle of the stimulus."""
+
+
 @dataclass(frozen=True)
 class Selectivity:
     """The responses of all filters at one point, and the indices made of them.
@@ -61,26 +75,19 @@ class Selectivity:
     Responses are in the units of that point.
     """
 
-    point: str
-    tuning: Floats
+    tuning: Doubles
     """``(filters, orientations, frequencies)``: the greatest response over phase and colour."""
-    colour: NDArray[np.int64]
-    """``(filters,)`` place of the preferred direction among `colour_names`."""
-    orientation: Floats
-    """``(filters,)`` of the preferred grating, degrees."""
-    frequency: Floats
-    """``(filters,)`` of the preferred grating, cycles per pixel."""
-    phase: Floats
-    """``(filters,)`` of the preferred grating at the middle of the stimulus, degrees."""
-    background: Floats
+    gratings: tuple[Grating, ...]
+    """The preferred grating of each filter; any if the filter is silent."""
+    background: Doubles
     """``(filters,)`` response to the background alone."""
-    preferred: Floats
+    preferred: Doubles
     """``(filters,)`` response to the preferred grating."""
-    antiphase: Floats
+    antiphase: Doubles
     """``(filters,)`` response to its negative."""
-    noise: Floats
+    noise: Doubles
     """``(draws, filters)`` responses to noise."""
-    grating_in_noise: Floats
+    grating_in_noise: Doubles
     """``(draws, filters)`` responses to the preferred grating plus the same noise."""
 
     @property
@@ -89,18 +96,23 @@ class Selectivity:
         return ~(self.preferred > 0)
 
     @property
-    def orientation_selectivity(self) -> Floats:
+    def orientation_curves(self) -> Doubles:
+        """``(filters, orientations)``: the response at the preferred frequency."""
+        place = [FREQUENCIES.index(grating.frequency_cpp) for grating in self.gratings]
+        return self.tuning[np.arange(len(place)), :, place]
+
+    @property
+    def orientation_selectivity(self) -> Doubles:
         """``(filters,)``: |sum R exp(2i angle)| / sum R at the preferred frequency; 1 for one orientation, 0 for none.
 
         One minus the circular variance (Ringach, Shapley, Hawken, J. Neuroscience 2002).
         """
-        place = [FREQUENCIES.index(value) for value in self.frequency]
-        curves = self.tuning[np.arange(len(place)), :, place]
+        curves = self.orientation_curves
         turned = curves @ np.exp(2j * np.deg2rad(ORIENTATIONS))
         with np.errstate(invalid="ignore"):
             return np.where(self.silent, np.nan, np.abs(turned) / curves.sum(1))
 
-    def index(self, name: str, draws: NDArray[np.bool_] | None = None) -> Floats:
+    def index(self, name: str, draws: NDArray[np.bool_] | None = None) -> Doubles:
         """One of `INDICES` per filter, ``(filters,)``; NaN where both responses are 0 or the filter is silent.
 
         Args:
@@ -116,15 +128,17 @@ class Selectivity:
         with np.errstate(invalid="ignore"):
             return np.where(self.silent, np.nan, (first - other) / (first + other))
 
-    def mean_index(self, name: str) -> Estimate:
+    def mean_index(self, name: str) -> Mean:
         """Mean of the index over the filters that have one, with its t interval for filters like these, within ±1."""
         mean = mean_over_filters(self.index(name))
         if mean.low is None or mean.high is None:
             return mean
         return mean._replace(low=max(-1.0, mean.low), high=min(1.0, mean.high))
 
-    def noise_interval(self, name: str) -> Estimate:
-        """The same mean with the interval that the draws of the noise leave, for these filters."""
+    def noise_interval(self, name: str) -> Mean:
+        """The same mean with the interval that the draws of the noise leave, for these filters; empty without any."""
+        if not np.isfinite(self.index(name)).any():
+            return Mean()
 
         def mean(draws: NDArray[np.bool_]) -> float:
             values = self.index(name, draws)
@@ -132,27 +146,27 @@ class Selectivity:
 
         return jackknife(mean, len(self.noise))
 
-    def aligned_orientation(self) -> Floats:
+    def aligned_orientation(self) -> Doubles:
         """``(filters, orientations)``: response over the preferred one's, at the preferred frequency, rolled so that
         the preferred orientation is in the middle; NaN for silent filters."""
-        place = [FREQUENCIES.index(value) for value in self.frequency]
-        curves = self.tuning[np.arange(len(place)), :, place]
         middle = len(ORIENTATIONS) // 2
-        best = [ORIENTATIONS.index(int(value)) for value in self.orientation]
-        rolled = np.stack([np.roll(curve, middle - peak) for curve, peak in zip(curves, best, strict=True)])
-        return self._relative(rolled)
+        pairs = zip(self.orientation_curves, self._best_orientations(), strict=True)
+        return self._relative(np.stack([np.roll(curve, middle - best) for curve, best in pairs]))
 
-    def over_frequency(self) -> Floats:
+    def over_frequency(self) -> Doubles:
         """``(filters, frequencies)``: response over the preferred one's, at the preferred orientation."""
-        place = [ORIENTATIONS.index(int(value)) for value in self.orientation]
+        place = self._best_orientations()
         return self._relative(self.tuning[np.arange(len(place)), place])
 
-    def _relative(self, curves: Floats) -> Floats:
+    def _best_orientations(self) -> list[int]:
+        return [ORIENTATIONS.index(int(grating.orientation_deg)) for grating in self.gratings]
+
+    def _relative(self, curves: Doubles) -> Doubles:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.silent[:, None], np.nan, curves / self.preferred[:, None])
 
 
-def measure(layer: FirstLayer, card: Card, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Selectivity]:
+def measure_selectivity(layer: FirstLayer, card: Card, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Selectivity]:
     """Measure the selectivity of all filters.
 
     Args:
@@ -175,8 +189,8 @@ def measure(layer: FirstLayer, card: Card, *, seed: int = 0, draws: int = DRAWS)
     in_noise = _in_noise(layer, flat, best, noise - blank, place)
     return {
         point: _selectivity(
-            point, responses.unflatten(0, gratings.shape[:4]), best[point], to_blank[point], to_noise[point],
-            in_noise[point],
+            colour_names(card.in_channels), responses.unflatten(0, gratings.shape[:4]), best[point], to_blank[point],
+            to_noise[point], in_noise[point],
         )
         for point, responses in to_gratings.items()
     }  # fmt: skip
@@ -211,19 +225,18 @@ def _in_noise(
 
 
 def _selectivity(
-    point: str, responses: Tensor, best: Tensor, blank: Tensor, noise: Tensor, in_noise: Tensor
+    colours: tuple[str, ...], responses: Tensor, best: Tensor, blank: Tensor, noise: Tensor, in_noise: Tensor
 ) -> Selectivity:
     """From the responses ``(colours, orientations, frequencies, phases, filters)``, ``best`` of each filter marked."""
     colour, orientation, frequency, phase = torch.unravel_index(best, responses.shape[:4])
     filters = torch.arange(len(best))
     opposite = (phase + PHASES // 2) % PHASES
+    places = zip(colour.tolist(), orientation.tolist(), frequency.tolist(), phase.tolist(), strict=True)
     return Selectivity(
-        point=point,
+        gratings=tuple(
+            Grating(colours[c], float(ORIENTATIONS[o]), FREQUENCIES[f], p * 360 / PHASES) for c, o, f, p in places
+        ),
         tuning=_numpy(responses.amax((0, 3)).permute(2, 0, 1)),
-        colour=colour.numpy(),
-        orientation=np.array(ORIENTATIONS, float)[orientation.numpy()],
-        frequency=np.array(FREQUENCIES)[frequency.numpy()],
-        phase=phase.numpy() * 360 / PHASES,
         background=_numpy(blank[0]),
         preferred=_numpy(responses[colour, orientation, frequency, phase, filters]),
         antiphase=_numpy(responses[colour, orientation, frequency, opposite, filters]),
@@ -232,38 +245,5 @@ def _selectivity(
     )
 
 
-def _numpy(values: Tensor) -> Floats:
+def _numpy(values: Tensor) -> Doubles:
     return values.double().numpy()
-
-
-def each_filter(selectivity: Selectivity, channels: int) -> Iterator[dict[str, object]]:
-    """What is known of each filter, as texts and numbers; None where there is none."""
-    indices = {name: selectivity.index(name) for name in INDICES}
-    tuned = selectivity.orientation_selectivity
-    names = colour_names(channels)
-    for number, silent in enumerate(selectivity.silent):
-        preferred = {
-            "colour": names[selectivity.colour[number]],
-            "orientation_deg": float(selectivity.orientation[number]),
-            "frequency_cpp": float(selectivity.frequency[number]),
-            "phase_deg": float(selectivity.phase[number]),
-        }
-        yield {
-            "filter": number,
-            "preferred": None if silent else preferred,
-            "response": {
-                "background": float(selectivity.background[number]),
-                "preferred": float(selectivity.preferred[number]),
-                "antiphase": float(selectivity.antiphase[number]),
-                "noise": float(selectivity.noise[:, number].mean()),
-                "grating_in_noise": float(selectivity.grating_in_noise[:, number].mean()),
-            },
-            "index": {name: number_or_none(values[number]) for name, values in indices.items()},
-            "orientation_selectivity": number_or_none(tuned[number]),
-            "tuning": selectivity.tuning[number].tolist(),
-        }
-
-
-def number_or_none(value: float | np.floating) -> float | None:
-    """The number, if it is finite."""
-    return float(value) if np.isfinite(value) else None

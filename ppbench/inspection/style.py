@@ -25,7 +25,7 @@ INK, FAINT = "#222222", "#8a8a8a"
 SIGNED, MAGNITUDE = "RdBu_r", "cividis"
 """Colour maps: of values around zero, and of values from zero on."""
 
-WIDTH = 7.2
+ACROSS = 7.2
 """Of a figure, in inches: two columns of a paper."""
 
 _STYLE: dict[Any, Any] = {
@@ -88,25 +88,21 @@ def _with_a_palette(png: bytes) -> bytes:
     return file.getvalue()
 
 
+_GAP = 0.12
+"""Between the tiles of a group, in tiles; between groups it is four times that."""
+
+
 def draw_tiles(
-    axes: Axes,
-    groups: Sequence[Sequence[NDArray[Any]]],
-    labels: Sequence[str],
-    columns: int,
-    *,
-    gap: float = 0.12,
-    **how: Any,
+    axes: Axes, groups: Sequence[Sequence[NDArray[Any]]], columns: int, **how: Any
 ) -> tuple[AxesImage, list[tuple[float, float]]]:
-    """Draw groups of small images in a grid, ``columns`` groups a row, with a label above each.
+    """Draw groups of small images in a grid, ``columns`` groups a row, each with its number above it.
 
     All pixels have one size, so that a smaller image in a group is drawn smaller, in the middle of its cell.
 
     Args:
         axes: To draw on; its frame is taken away.
         groups: Images ``(h, w)`` or ``(h, w, 3)``.
-        labels: One per group.
         columns: Groups in a row.
-        gap: Between the images of a group, in cells; between groups it is four times that.
         how: For ``imshow``.
 
     Returns:
@@ -114,32 +110,32 @@ def draw_tiles(
     """
     side = max(max(tile.shape[:2]) for group in groups for tile in group)
     members = max(map(len, groups))
-    step_x, step_y = members + (members - 1) * gap + 4 * gap, 1 + 4 * gap
+    step_x, step_y = members + (members + 3) * _GAP, 1 + 4 * _GAP
     corners, image = [], None
-    for number, (group, label) in enumerate(zip(groups, labels, strict=True)):
+    for number, group in enumerate(groups):
         top = (number // columns) * step_y
         for place, tile in enumerate(group):
-            left = (number % columns) * step_x + place * (1 + gap)
+            left = (number % columns) * step_x + place * (1 + _GAP)
             corners.append((left, top))
             inset = [(1 - length / side) / 2 for length in tile.shape[:2]]
             extent = (left + inset[1], left + 1 - inset[1], top + 1 - inset[0], top + inset[0])
             image = axes.imshow(tile, extent=extent, interpolation="nearest", **how)
-        axes.text(corners[-len(group)][0], top - 0.06, label, fontsize=6, color=FAINT, va="bottom")
-    rows = -(-len(groups) // columns)
-    axes.set(xlim=(-0.1, columns * step_x - 4 * gap + 0.1), ylim=(rows * step_y - 4 * gap + 0.1, -0.4), aspect="equal")
+        axes.text(corners[-len(group)][0], top - 0.06, str(number), fontsize=6, color=FAINT, va="bottom")
+    width, height = columns * step_x - 4 * _GAP, -(-len(groups) // columns) * step_y - 4 * _GAP
+    axes.set(xlim=(-0.1, width + 0.1), ylim=(height + 0.1, -0.4), aspect="equal")
     axes.axis("off")
     assert image is not None
     return image, corners
 
 
-def tile_height(groups: int, members: int, columns: int, gap: float = 0.12) -> float:
+def tile_height(groups: int, members: int, columns: int) -> float:
     """Height in inches of `draw_tiles` at the full width of a figure with a colour bar, its title included."""
-    across = columns * (members + (members - 1) * gap + 4 * gap)
-    down = -(-groups // columns) * (1 + 4 * gap) + 0.3
-    return 0.86 * WIDTH * down / across + 0.45
+    across = columns * (members + (members + 3) * _GAP)
+    down = -(-groups // columns) * (1 + 4 * _GAP) + 0.3
+    return 0.86 * ACROSS * down / across + 0.45
 
 
-def spread(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+def sideways(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     """Sideways places for dots ``(n,)``, within ± ``width`` / 2, so that equal values do not hide each other.
 
     By the golden ratio in the order of the values: even, and always the same.

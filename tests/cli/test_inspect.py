@@ -198,7 +198,7 @@ def test_a_converted_network_is_told_as_such(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told_with_the_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ppbench.inspection.figures.draw", lambda *arguments: {"kernels": b"picture"})
+    monkeypatch.setattr("ppbench.inspection.figures.figure_files", lambda *arguments: {"kernels": b"picture"})
     (tmp_path / "text.png").write_text("no folder")
     result = invoke(PLAIN, "--draws", 16, "-o", tmp_path / "text.png")
     assert result.exit_code == 3

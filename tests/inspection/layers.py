@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ppbench.inspection.api import Inspection, inspect_model
+from ppbench.inspection.images import example_images
 from ppbench.inspection.layer import FirstLayer
 from ppbench.models.card import Card
 from ppbench.models.pushpull import PushPullConv2d
@@ -69,3 +71,16 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.stem(x).mean((2, 3)))
+
+
+def inspection(push_pull: bool = True, channels: int = 1, trained: bool = False, filters: int = 5) -> Inspection:
+    """A network of few filters, inspected on the two examples."""
+    torch.manual_seed(0)
+    conv: nn.Module = nn.Conv2d(channels, filters, 3, padding=1)
+    if push_pull:
+        conv = PushPullConv2d(channels, filters, 3, padding=1, trainable_inhibition=trained)
+    net = Net((conv, nn.BatchNorm2d(filters), nn.ReLU()), filters)
+    images = [
+        (name, np.repeat(pixels, channels, 2)) for name, pixels in example_images(card(trained_on="fashion-mnist"))
+    ]
+    return inspect_model("net", net, card(channels), images, draws=16)

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import io
-from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
-from ppbench.inspection.api import Inspection, inspect_model
-from ppbench.inspection.figures import draw, figures, kernels, responses, selectivity, strengths
-from ppbench.inspection.images import example_images
-from ppbench.inspection.style import new_figure, write
-from ppbench.models.pushpull import PushPullConv2d
-from tests.inspection.layers import Net, card
-
-
-def inspection(push_pull: bool = True, channels: int = 1, trained: bool = False, filters: int = 5) -> Inspection:
-    torch.manual_seed(0)
-    conv: nn.Module = nn.Conv2d(channels, filters, 3, padding=1)
-    if push_pull:
-        conv = PushPullConv2d(channels, filters, 3, padding=1, trainable_inhibition=trained)
-    net = Net((conv, nn.BatchNorm2d(filters), nn.ReLU()), filters)
-    images = [
-        (name, np.repeat(pixels, channels, 2)) for name, pixels in example_images(card(trained_on="fashion-mnist"))
-    ]
-    return inspect_model("net", net, card(channels), images, draws=16)
+from ppbench.inspection.api import inspect_model
+from ppbench.inspection.figures import figure_files, figures, kernels, responses, selectivity, strengths
+from tests.inspection.layers import Net, card, inspection
 
 
 def words(figure: Figure) -> str:
@@ -39,7 +22,7 @@ def words(figure: Figure) -> str:
 
 
 def test_every_picture_of_a_push_pull_network_is_a_png_that_holds_something() -> None:
-    pictures = draw(inspection())
+    pictures = figure_files(inspection())
     assert list(pictures) == ["kernels", "responses-1", "responses-2", "spectra", "tuning", "selectivity"]
     for content in pictures.values():
         with Image.open(io.BytesIO(content)) as image:
@@ -47,32 +30,6 @@ def test_every_picture_of_a_push_pull_network_is_a_png_that_holds_something() ->
             assert image.width > 900
             assert np.asarray(image.convert("L")).std() > 5
         assert len(content) < 200_000
-
-
-def test_the_same_inspection_gives_the_same_files() -> None:
-    one = inspection(filters=2)
-    for form in ("png", "svg"):
-        assert write(kernels(one), form) == write(kernels(one), form)
-
-
-def test_svg_files_are_xml() -> None:
-    assert ElementTree.fromstring(write(selectivity(inspection(filters=2)), "svg")).tag.endswith("svg")
-
-
-def test_a_picture_of_many_colours_keeps_them() -> None:
-    noise = np.random.default_rng(0).random((200, 200, 3))
-    figure = new_figure(4, 4)
-    figure.add_subplot().imshow(noise)
-    with Image.open(io.BytesIO(write(figure, "png"))) as image:
-        assert image.mode != "P"
-    with Image.open(io.BytesIO(write(kernels(inspection(filters=2)), "png"))) as image:
-        assert image.mode == "P"
-
-
-def test_matplotlib_s_settings_are_left_alone() -> None:
-    before = mpl.rcParams["font.size"]
-    write(figures(inspection(filters=2))["kernels"], "png")
-    assert mpl.rcParams["font.size"] == before
 
 
 def test_kernels_share_a_scale_symmetric_about_zero() -> None:
@@ -96,7 +53,7 @@ def test_kernels_of_colour_networks_are_colours() -> None:
 @pytest.mark.parametrize("push_pull", [True, False])
 def test_a_plain_network_has_no_panels_of_pull(push_pull: bool) -> None:
     one = inspection(push_pull)
-    assert ("pull" in words(responses(one, one.pictures[0]))) == push_pull
+    assert ("pull" in words(responses(one, one.images[0]))) == push_pull
     assert ("push alone" in words(selectivity(one))) == push_pull
     assert len(kernels(one).axes[0].images) == (10 if push_pull else 5)
 
