@@ -53,7 +53,7 @@ def test_there_is_a_sheet_for_all_that_was_looked_at() -> None:
     points = ["net", "  push alone", "  layer", "  after batch norm", "net", "  layer"]
     assert [line.cells[0] for line in first.lines] == points
     assert "PushPullConv2d: 5 filters of 3x3" in first.notes[0]
-    assert first.notes[0].endswith("inhibition trained, 1.00 to 1.00.")
+    assert "3x3 mean, inhibition trained, 0.02 to 0.97" in first.notes[0]
     assert [line.cells[0] for line in second.lines] == ["layer - push alone", "layer - layer of net"]
     assert third.header == ("image", "corruption", "push", "pull", "output")
     assert len(third.lines) == 2
