@@ -103,7 +103,7 @@ def inspect(
     report = InspectionReport(inspection, other)
     folder = output_folder or Path(f"inspect-{_file_name(subject.name)}")
     _write(folder, report, figure)
-    _print(report, format)
+    output.show(report, format, indent=1)
     if not shown:
         output.say("no responses are drawn: name image files after the model")
     output.say(f"pictures and numbers.json are in {folder}")
@@ -130,29 +130,7 @@ def _write(folder: Path, report: InspectionReport, figure: str) -> None:
 
     for name, content in figure_files(report.inspection, report.against, figure).items():
         atomic_write(folder / f"{name}.{figure}", content, _FOLDER)
-    atomic_write(folder / "numbers.json", _json(report), _FOLDER)
-
-
-def _print(report: InspectionReport, format: Format) -> None:
-    if format is Format.JSON:
-        output.data(_json(report))
-    elif format is Format.CSV:
-        from ppbench.tables.rows import csv_of_rows
-
-        output.data(csv_of_rows(report.columns, report.rows()))
-    elif format is Format.RICH:
-        from ppbench.tables.terminal import Drawing
-
-        output.render(*map(Drawing, report.sheets()))
-    else:
-        from ppbench.tables.text import to_latex, to_markdown
-
-        written = to_markdown if format is Format.MARKDOWN else to_latex
-        output.data("\n\n".join(map(written, report.sheets())))
-
-
-def _json(report: InspectionReport) -> str:
-    return to_json(report.as_dict(), indent=1) + "\n"
+    atomic_write(folder / "numbers.json", to_json(report.as_dict(), indent=1) + "\n", _FOLDER)
 
 
 def _file_name(name: str) -> str:

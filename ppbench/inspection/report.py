@@ -17,6 +17,7 @@ from ppbench.inspection.stimuli import FREQUENCIES, ORIENTATIONS, PHASES, Stimul
 from ppbench.metrics.intervals import Interval
 from ppbench.run import conversion
 from ppbench.tables.numbers import margin
+from ppbench.tables.report import Rows
 from ppbench.tables.sheet import MISSING, Line, Sheet
 
 _DIGITS = 6
@@ -26,19 +27,20 @@ _INDEX_HEADS = ("against noise", "against anti-phase", "grating in noise")
 """Above the columns of `INDICES`."""
 
 
+_COLUMNS = (
+    "model", "point", "filter", *INDICES, "orientation_selectivity",
+    "preferred_colour", "preferred_orientation_deg", "preferred_frequency_cpp", "preferred_phase_deg", "inhibition",
+    "spectrum_frequency_cpp", "spectrum_orientation_deg",
+)  # fmt: skip
+"""One row per filter and point; docs/inspect.md explains."""
+
+
 @dataclass(frozen=True)
 class InspectionReport:
     """An inspection, and that of the network it is compared with, in every form they are written in."""
 
     inspection: Inspection
     against: Inspection | None = None
-
-    columns = (
-        "model", "point", "filter", *INDICES, "orientation_selectivity",
-        "preferred_colour", "preferred_orientation_deg", "preferred_frequency_cpp", "preferred_phase_deg", "inhibition",
-        "spectrum_frequency_cpp", "spectrum_orientation_deg",
-    )  # fmt: skip
-    """Of `rows`; docs/inspect.md explains them."""
 
     @property
     def networks(self) -> tuple[Inspection, ...]:
@@ -74,8 +76,11 @@ class InspectionReport:
         against = None if self.against is None else _network(self.against)
         return _rounded({**_network(self.inspection), "images": images, "against": against, "differences": changes})
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
+    def rows(self) -> Rows:
         """One row per network, point and filter."""
+        return Rows(_COLUMNS, self._rows())
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
         for network in self.networks:
             strength, found = network.layer.inhibition, _peaks(network.kernels()["push"])
             for point, selectivity in network.selectivity.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,10 +14,15 @@ from ppbench.inspection.selectivity import INDICES
 from tests.inspection.layers import Net, card, gabor, inspection
 
 
+def records(report: InspectionReport) -> list[dict[str, Any]]:
+    columns, values = report.rows()
+    return [dict(zip(columns, row, strict=True)) for row in values]
+
+
 def test_rows_hold_the_numbers_of_the_json() -> None:
     report = InspectionReport(inspection(trained=True), inspection(push_pull=False))
     found = json.loads(json.dumps(report.as_dict()))
-    rows = [dict(zip(report.columns, row, strict=True)) for row in report.rows()]
+    rows = records(report)
     networks = (found, found["against"])
     expected = [(net, point) for net in networks for point in net["selectivity"]["points"] for _ in range(5)]
     assert len(rows) == len(expected) == 5 * (3 + 2)
@@ -40,8 +46,7 @@ def test_a_silent_filter_has_no_numbers() -> None:
     one = report.as_dict()["selectivity"]["points"]["layer"]["filters"][1]
     assert one["preferred"] is None
     assert one["index"] == dict.fromkeys(INDICES)
-    row = dict(zip(report.columns, list(report.rows())[1], strict=True))
-    assert {name for name, value in row.items() if value is not None} == {
+    assert {name for name, value in records(report)[1].items() if value is not None} == {
         "model", "point", "filter", "spectrum_frequency_cpp",
     }  # fmt: skip
 
