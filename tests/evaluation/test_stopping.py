@@ -21,7 +21,7 @@ from ppbench.evaluation.stopping import CHUNK, DecidedAgainst, metric_weights
 from ppbench.evaluation.tally import Record, Tally
 from ppbench.metrics.intervals import SequenceInterval
 from ppbench.metrics.per_image import PerImage
-from ppbench.run import read_bits, read_run
+from ppbench.run import Run, read_bits, read_run
 from ppbench.tables.numbers import with_interval
 from tests.check.models import write_damaged
 
@@ -85,15 +85,26 @@ def test_narrower_takes_more_images_and_what_cannot_be_reached_takes_all(tmp_pat
     assert "wrote" in result.stderr
 
 
-@pytest.mark.parametrize(("batch", "flush"), [("1", -1.0), ("50", 0.001), ("256", 9.0)])
+FAST = ("eval", "-m", MODEL, "-c", "pixelate", "-s", "1-2", "--until", "5")
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An evaluation that ended at its second look, with the batches it has by itself."""
+    path = tmp_path_factory.mktemp("usual") / "usual.json"
+    invoke(*FAST, "-o", path)
+    run = read_run(path)
+    assert run.protocol.n == 2 * CHUNK
+    return run
+
+
+@pytest.mark.parametrize(("batch", "flush"), [("5", -1.0), ("50", 0.001), ("256", 9.0)])
 def test_how_fast_it_goes_does_not_change_where_it_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: str, flush: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual: Run, batch: str, flush: float
 ) -> None:
-    options = ("--until", "4", "-c", "pixelate")
-    evaluated(tmp_path / "usual.json", *options)
     monkeypatch.setattr(loop, "_FLUSH", flush)
-    evaluated(tmp_path / "run.json", *options, "--batch-size", batch)
-    usual, run = read_run(tmp_path / "usual.json"), read_run(tmp_path / "run.json")
+    invoke(*FAST, "--batch-size", batch, "-o", tmp_path / "run.json")
+    run = read_run(tmp_path / "run.json")
     assert (run.cells, run.stopping, run.protocol) == (usual.cells, usual.stopping, usual.protocol)
 
 

@@ -139,8 +139,9 @@ def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, tmp_path:
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(
     data: Path, tmp_path: Path, values: dict[str, Any]
 ) -> None:
-    small = write_fashion_mnist(tmp_path / "data", 120, 40) if values.get("augment") else data
-    recipe = changed(**{"epochs": 2 if values.get("augment") else 3, "batch_size": 30, **values})
+    slow = "augment" in values or "precision" in values
+    small = write_fashion_mnist(tmp_path / "data", 120, 40) if slow else data
+    recipe = changed(**{"epochs": 2 if slow else 3, "batch_size": 30, **values})
     unbroken = run(small, tmp_path / "a.safetensors", recipe)
     output = tmp_path / "b.safetensors"
     with pytest.raises(RuntimeError, match="killed"):
