@@ -1,0 +1,207 @@
+"""Python processes that start at once: forked from one that has torch, Lightning and all of ppbench loaded.
+
+Starting Python and loading all that takes 4 to 10 seconds of a core. A forked process is otherwise like any other: its
+arguments, environment, signals, streams and session are its own, and it ends as Python ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+import types
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+ROOT = str(Path(__file__).parents[1])
+PPBENCH = "from ppbench.cli.main import main\nmain()\n"
+"""What ``python -m ppbench`` runs."""
+
+LOADED = ("lightning.pytorch", "ppbench.copies.job", "ppbench.evaluation.api", "ppbench.train.fit")
+"""Modules that take long to load, with all that they load."""
+
+
+class Forked:
+    """A process in a session of its own, as `subprocess.Popen` describes one, with pipes for stdout and stderr.
+
+    Args:
+        status: Where its number is read from and, at its end, how it ended.
+        stdout: A pipe.
+        stderr: A pipe.
+    """
+
+    def __init__(self, status: socket.socket, stdout: int, stderr: int) -> None:
+        self._status = status
+        self.pid = int(status.recv(64))
+        self.stdout, self.stderr = os.fdopen(stdout, "rb"), os.fdopen(stderr, "rb")
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """How it ended; None if it runs."""
+        with suppress(BlockingIOError):
+            return self.wait(0)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; how it ended."""
+        if self.returncode is None:
+            self._status.settimeout(timeout)
+            self.returncode = int(self._status.recv(64))
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
+        """Wait for its end; what was left on stdout and stderr."""
+        with ThreadPoolExecutor(2) as readers:
+            reading = [readers.submit(stream.read) for stream in (self.stdout, self.stderr) if not stream.closed]
+            try:
+                stdout, stderr = (one.result(timeout) for one in reading) if reading else (b"", b"")
+            except TimeoutError:
+                self.kill()  # else the readers never end
+                raise
+        self.stdout.close()
+        self.stderr.close()
+        self.wait(timeout)
+        return stdout, stderr
+
+    def kill(self) -> None:
+        """Kill all processes of its session."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def fork(code: str, *arguments: str, name: str = "-c", **environment: str) -> Forked:
+    """Run Python code in a new process.
+
+    Args:
+        code: What is run as ``__main__``.
+        arguments: The rest of ``sys.argv``.
+        name: The first of ``sys.argv``.
+        environment: What is added to this process's.
+    """
+    environment = {**os.environ, **environment}
+    asked = {"code": code, "argv": [name, *arguments], "folder": str(Path.cwd()), "environment": environment}
+    ours, status = socket.socketpair()
+    (stdout, out), (stderr, err) = os.pipe(), os.pipe()
+    socket.send_fds(_server(), [json.dumps(asked).encode()], [status.fileno(), out, err])
+    for file in (out, err):
+        os.close(file)
+    status.close()
+    return Forked(ours, stdout, stderr)
+
+
+def run(code: str, *arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a new process and wait for its end."""
+    process = fork(code, *arguments, **environment)
+    stdout, stderr = process.communicate(timeout)
+    return subprocess.CompletedProcess([code, *arguments], process.wait(), stdout.decode(), stderr.decode())
+
+
+@cache
+def _server() -> socket.socket:
+    """A connection to the process that forks, which is started by the first test that needs it."""
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    subprocess.Popen(
+        [sys.executable, "-c", f"from tests.forks import serve; serve({theirs.fileno()})"],
+        pass_fds=[theirs.fileno()],
+        env={**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # hence buffered in every fork, as a pipe is
+        start_new_session=True,
+    )
+    theirs.close()
+    atexit.register(ours.close)
+    return ours
+
+
+def serve(connection: int) -> None:
+    """Fork a process for every request, until the tests end."""
+    for module in LOADED:
+        importlib.import_module(module)
+    gc.freeze()
+    requests = socket.socket(fileno=connection)
+    while True:
+        request, files, *_ = socket.recv_fds(requests, 2**20, 3)
+        if not request:
+            return
+        if os.fork() == 0:
+            requests.close()
+            _keep(json.loads(request), *files)
+        for file in files:
+            os.close(file)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def _keep(asked: dict[str, Any], status: int, stdout: int, stderr: int) -> NoReturn:
+    """Fork once more, and tell how that process ends."""
+    child = os.fork()
+    if child == 0:
+        os.close(status)
+        _begin(asked, stdout, stderr)
+        _end(_run(asked["code"]))
+    os.close(stdout)
+    os.close(stderr)
+    os.write(status, str(child).encode())
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with suppress(BrokenPipeError):
+        os.write(status, str(ended).encode())
+    os._exit(0)
+
+
+def _begin(asked: dict[str, Any], stdout: int, stderr: int) -> None:
+    """What a process has when it starts."""
+    os.setsid()
+    for file, number in ((stdout, 1), (stderr, 2)):
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    sys.argv = asked["argv"]
+
+
+def _run(code: str) -> int:
+    """Run the code as Python runs a program; the exit code."""
+    main = types.ModuleType("__main__")
+    if code == PPBENCH:  # so that workers, and Lightning's other processes, find what to start
+        main.__spec__ = importlib.util.find_spec("ppbench.__main__")
+    sys.modules["__main__"] = main
+    try:
+        exec(compile(code, "<forked>", "exec"), main.__dict__)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        traceback.print_exc()
+        return -signal.SIGINT
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python ends, but for taking all objects apart, which takes long."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == -signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    os._exit(code)

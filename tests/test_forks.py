@@ -1,0 +1,44 @@
+"""A forked process is like one that was started."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.forks import PPBENCH, fork, run
+
+SAY = "import os, sys; print(sys.argv[1:], os.environ['WHO'], os.getcwd()); print('two', file=sys.stderr)"
+
+
+def test_arguments_environment_and_folder_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(SAY, "a", "b", WHO="me")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"['a', 'b'] me {tmp_path}\n", "two\n")
+
+
+@pytest.mark.parametrize(("code", "ended"), [("import sys; sys.exit(7)", 7), ("1 / 0", 1), ("raise SystemExit", 0)])
+def test_it_ends_as_python_ends(code: str, ended: int) -> None:
+    done = run(f"import atexit; atexit.register(print, 'bye')\n{code}")
+    assert (done.returncode, done.stdout) == (ended, "bye\n")
+    assert ("ZeroDivisionError" in done.stderr) == (ended == 1)
+
+
+def test_it_can_be_interrupted_and_killed() -> None:
+    wait = "print('here', flush=True)\nimport time; time.sleep(60)"
+    for number, ended in ((signal.SIGINT, -signal.SIGINT), (signal.SIGKILL, -signal.SIGKILL)):
+        process = fork(wait)
+        assert process.stdout.readline() == b"here\n"
+        assert process.poll() is None
+        os.killpg(process.pid, number)
+        _, stderr = process.communicate(10)
+        assert process.poll() == ended
+        assert (b"KeyboardInterrupt" in stderr) == (number == signal.SIGINT)
+
+
+def test_it_is_ppbench() -> None:
+    done = run(PPBENCH, "eval", "-m", "resnet5")
+    assert done.returncode == 2
+    assert "unknown model 'resnet5'" in done.stderr
