@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = str(Path(__file__).parents[1])
+from tests.forks import run
 
 
 def run_killer(script: str, *arguments: str) -> list[tuple[int, int]]:
     """Run a script that calls `kill_often`: the exit code and the journal's lines after each kill."""
-    command = [sys.executable, "-c", script, *arguments]
-    environment = {**os.environ, "PYTHONPATH": ROOT}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = run(script, *arguments)
     assert done.returncode == 0, done.stderr
     return [(int(code), int(lines)) for code, lines in map(str.split, done.stdout.splitlines())]
 

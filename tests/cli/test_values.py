@@ -94,21 +94,20 @@ def options() -> list[tuple[str, str, bool]]:
     return found
 
 
-def ended(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("typer.testing._get_command", lambda _: COMMAND)
+def ended(arguments: list[str]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return CliRunner().invoke(app, arguments)
 
 
 @pytest.mark.parametrize("command", CALLS)
-def test_every_option_takes_every_value_without_a_traceback(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_option_takes_every_value_without_a_traceback(command: str) -> None:
     fallen = []
     for name, option, is_number in options():
         if name != command:
             continue
         for value in NUMBERS if is_number else TEXTS:
-            done = ended([*CALLS[command], option, value], monkeypatch)
+            done = ended([*CALLS[command], option, value])
             if not isinstance(done.exception, SystemExit | None) or done.exit_code not in (0, 1, 2, 3, 4):
                 fallen.append(f"{option} {value[:30]!r}: {done.exception!r}"[:300])
     assert fallen == []
@@ -136,15 +135,15 @@ def test_what_no_command_can_use_is_refused_at_the_door(option: str, value: obje
     assert len(caught.value.message) < 130
 
 
-def test_a_confidence_that_is_1_but_for_the_last_bit_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = ended(["show", "run.json", "--confidence", "0.9999999999999999"], monkeypatch)
+def test_a_confidence_that_is_1_but_for_the_last_bit_is_told_as_it_is() -> None:
+    done = ended(["show", "run.json", "--confidence", "0.9999999999999999"])
     assert done.exit_code == 2
     assert "a confidence of 0.9999999999999999 is not allowed" in done.stderr
 
 
 @needs_full_disk
-def test_a_device_and_a_pipe_that_nobody_writes_to_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "it is a device" in ended(["show", "run.json", "--normalizer", "/dev/full"], monkeypatch).stderr
+def test_a_device_and_a_pipe_that_nobody_writes_to_are_told_at_once() -> None:
+    assert "it is a device" in ended(["show", "run.json", "--normalizer", "/dev/full"]).stderr
     os.mkfifo("pipe")
     os.mkfifo("pipe.toml")
     network = str(Path(ppbench.__file__).parent / "assets" / "resnet8.safetensors")
@@ -160,7 +159,7 @@ def test_a_device_and_a_pipe_that_nobody_writes_to_are_told_at_once(monkeypatch:
         ["convert", "--model", "pipe", "--data", "nothing"],
         ["train", "--data", "nothing", "--recipe", "pipe.toml"],
     ):
-        done = ended(call, monkeypatch)
+        done = ended(call)
         told = " ".join(done.stderr.split())
         assert done.exit_code == 3, (call, told)
         assert "pipe" in told.replace("error: pipe", "", 1)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 
 from ppbench.evaluation.links import Links
 from tests.evaluation.models import tiny_checkpoint
-from tests.kills import ROOT
+from tests.forks import Forked, fork
 
 SCRIPT = """
 import os, signal, sys, time
@@ -46,18 +43,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_two(dying: int, number: int, *arguments: str) -> list[subprocess.Popen[str]]:
+def start_two(dying: int, number: int, *arguments: str) -> list[Forked]:
     """``ppbench eval`` in two processes without torchrun, of which one gets a signal at its fourth batch."""
-    environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
-    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    environment |= {"DYING": str(dying), "SIGNAL": str(number)}
-    return [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, "eval", *arguments], env={**environment, "RANK": str(rank)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for rank in (0, 1)
-    ]  # fmt: skip
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    group |= {"DYING": str(dying), "SIGNAL": str(number)}
+    return [fork(SCRIPT, "eval", *arguments, RANK=str(rank), **group) for rank in (0, 1)]
+
+
+def said(process: Forked, timeout: float) -> tuple[str, str]:
+    stdout, stderr = process.communicate(timeout)
+    return stdout.decode(), stderr.decode()
 
 
 @pytest.mark.parametrize("dying", [0, 1])
@@ -65,9 +60,9 @@ def test_the_other_one_of_two_notices_a_kill(tmp_path: Path, dying: int) -> None
     net = str(tiny_checkpoint(tmp_path / "net.safetensors"))
     call = ["-m", net, "-c", "fog,contrast", "-s", "1-2", "--limit", "400", "--batch-size", "16"]
     processes = start_two(dying, signal.SIGKILL, *call, "-o", str(tmp_path / "run.json"))
-    left = processes[1 - dying].communicate(timeout=120)  # it waited for ever
+    left = said(processes[1 - dying], 120)  # it waited for ever
     ended = time.monotonic()
-    killed = processes[dying].communicate(timeout=10)
+    killed = said(processes[dying], 10)
     told = [left, killed] if dying else [killed, left]
     assert ended - float(killed[1].split()[-1]) < 30  # the start of the processes does not count
     codes = [process.returncode for process in processes]

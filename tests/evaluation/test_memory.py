@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.models import tiny_checkpoint
-from tests.kills import ROOT
+from tests.forks import ROOT
 from tests.trees import photographs
 
 SCRIPT = """

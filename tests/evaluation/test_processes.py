@@ -15,7 +15,7 @@ import pytest
 from ppbench.evaluation.api import evaluate
 from tests.evaluation.models import tiny_checkpoint
 from tests.evaluation.test_kills import without_provenance
-from tests.kills import ROOT
+from tests.forks import ROOT, run
 from tests.trees import write_published
 
 FEW = ["-c", "fog,contrast", "-s", "1-2", "--limit", "37"]
@@ -45,16 +45,13 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in chi
 
 def processes_of(number: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """``ppbench eval`` in several processes."""
-    return started(sys.executable, "-c", SCRIPT, str(number), "eval", *arguments)
+    return run(SCRIPT, str(number), "eval", *arguments, OMP_NUM_THREADS="1")
 
 
 def torchrun(number: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """As a user starts them."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(number))
-    return started(sys.executable, *launcher, "-m", "ppbench", "eval", *arguments)
-
-
-def started(*command: str) -> subprocess.CompletedProcess[str]:
+    command = (sys.executable, *launcher, "-m", "ppbench", "eval", *arguments)
     environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 

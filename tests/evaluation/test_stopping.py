@@ -150,7 +150,9 @@ def test_it_is_decided_against_a_baseline(tmp_path: Path, whole: Path) -> None:
     assert (run.stopping.max_drop, run.stopping.decision) == (5, "pass")
     assert f"decided against max drop 5 after {run.protocol.n} of 2,000 images: pass;" in result.stderr
     shown = " ".join(runner.invoke(app, ["show", str(tmp_path / "run.json")]).stdout.split())
-    assert "of 2,000 images: pass. The interval of mean_error[gaussian_noise+pixelate,s1-2] above the baseline's" in shown
+    assert (
+        "of 2,000 images: pass. The interval of mean_error[gaussian_noise+pixelate,s1-2] above the baseline's" in shown
+    )
 
 
 def test_a_large_drop_is_decided_with_as_many_images_as_a_check_needs(tmp_path: Path) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,22 +12,16 @@ import torch
 
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.train.draws import draw_epoch
+from tests.forks import PPBENCH, ROOT, Forked, fork, run
 from tests.train.trees import write_image_folders
 from tests.trees import write_fashion_mnist
 
 SCRIPT = Path(__file__).with_name("gradients.py")
-ROOT = Path(__file__).parents[2]
 
 
-def _start(data: Path, folder: Path, **environment: str) -> subprocess.Popen[str]:
+def _start(data: Path, folder: Path, **environment: str) -> Forked:
     folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(data), str(folder)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return fork(SCRIPT.read_text(), str(data), str(folder), **environment)
 
 
 def _free_port() -> int:
@@ -38,19 +30,18 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _finish(processes: list[subprocess.Popen[str]]) -> None:
+def _finish(processes: list[Forked]) -> None:
     for process in processes:
-        said, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said.decode()
 
 
 def _train_in_two(data: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """``ppbench train --devices 2``, which starts the second process itself."""
     values = {"--model": "resnet8", "--epochs": "1", "--device": "cpu", "--devices": "2", "--workers": "0"}
     call = [text for pair in values.items() for text in pair]
-    call = [sys.executable, "-m", "ppbench", "train", *call, "--data", str(data), "--output", str(output), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(call, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    call += ["--data", str(data), "--output", str(output), *options]
+    return run(PPBENCH, "train", *call, OMP_NUM_THREADS="1", PYTHONPATH=ROOT)
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["first process", "other process"])
