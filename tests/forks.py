@@ -125,7 +125,7 @@ def _server() -> socket.socket:
     return ours
 
 
-def serve(connection: int) -> None:
+def serve(connection: int) -> NoReturn:
     """Fork a process for every request, until the tests end."""
     for module in LOADED:
         importlib.import_module(module)
@@ -134,7 +134,7 @@ def serve(connection: int) -> None:
     while True:
         request, files, *_ = socket.recv_fds(requests, 2**20, 3)
         if not request:
-            return
+            os._exit(0)
         if os.fork() == 0:
             requests.close()
             _keep(json.loads(request), *files)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -20,8 +19,8 @@ from numpy.typing import NDArray
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.journal import Images, Journal, is_of
 from ppbench.evaluation.tally import Record, count
+from tests.forks import run
 
-ROOT = Path(__file__).parents[2]
 KEY = {"weights": "a" * 64, "seed": 0, "card": {"mean": [0.1]}}
 CELLS = [("clean", 0), ("fog", 1), ("fog", 2)]
 N = 20
@@ -234,6 +233,7 @@ def test_what_is_no_file_is_refused_at_once(kind: str, place: str, tmp_path: Pat
     code = f"""
 from pathlib import Path
 from ppbench.errors import DataError
+from tests.forks import run
 from tests.evaluation.test_journal import KEY, is_of, opened
 
 print(is_of(Path({str(tmp_path / place)!r}), KEY))
@@ -247,7 +247,7 @@ except DataError as error:
     before = (tmp_path / "j").read_bytes() if place == "j.old" else None
     path = no_file(tmp_path / place, kind)
     # A process of its own: what hangs must end.
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = run(code, timeout=60)
     assert done.returncode == 0, done.stderr
     there, told = done.stdout.splitlines()
     assert there == "True"
@@ -298,7 +298,7 @@ except DataError as error:
     print(error.message, error.hint)
 journal.close()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = run(code)
     assert done.returncode == 0, done.stderr
     assert "cannot write" in done.stdout
     assert "What is finished is kept" in done.stdout
