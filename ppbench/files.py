@@ -6,7 +6,10 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import FileIO
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -112,9 +115,50 @@ def atomic_write(path: Path, content: bytes | str, option: str = "--output FILE"
         if is_special(path):
             path.write_bytes(data)
         else:
-            _replace(path.resolve(), data)
+            with replacing(path.resolve()) as file:
+                file.write(data)
     except OSError as error:
         raise _cannot_write(path, error, option) from error
+
+
+@contextmanager
+def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path`` when the block ends, whole and flushed to the disk.
+
+    If the block raises, ``path`` is as it was. Missing parent folders are made.
+
+    Args:
+        path: The file.
+        mode: Its permissions; None: those of any new file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            yield cast(BinaryIO, file)
+            file.flush()
+            os.fsync(file.fileno())
+            # A temporary file is made for its owner alone.
+            temporary.chmod(0o666 & ~_umask() if mode is None else mode)
+            temporary.replace(path)
+        finally:  # also after Ctrl-C; there is nothing left to remove where all went well
+            temporary.unlink(missing_ok=True)
+
+
+def append(journal: FileIO, lines: bytes) -> None:
+    """Append to a journal opened without a buffer: a killed process loses nothing that was appended.
+
+    Raises:
+        OSError: If not all of it could be written.
+    """
+    content = memoryview(lines)
+    while content:  # the system may take a part only
+        content = content[journal.write(content) or 0 :]
+
+
+def whole_lines(journal: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a journal that were written to their end: a kill may have torn the last one."""
+    return takewhile(lambda line: line.endswith(b"\n"), journal)
 
 
 def check_writable(path: Path, option: str = "--output FILE") -> None:
@@ -169,20 +213,6 @@ def try_lock(file: BinaryIO | FileIO) -> bool:
     except OSError:
         return True
     return True
-
-
-def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        finally:  # also after Ctrl-C; there is nothing left to remove where all went well
-            temporary.unlink(missing_ok=True)
 
 
 def _cannot_write(path: Path, error: OSError, option: str) -> DataError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ppbench.errors import DataError
-from ppbench.files import atomic_write, check_writable, is_same_file
+from ppbench.files import append, atomic_write, check_writable, is_same_file, replacing, whole_lines
 
 
 def test_writes_text_and_bytes_into_folders_that_it_makes(tmp_path: Path) -> None:
@@ -106,3 +107,33 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     reader.join(10)
     assert received == ["through"]
     assert pipe.is_fifo()
+
+
+def test_a_journal_is_read_up_to_a_line_that_a_kill_has_torn(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with path.open("ab", buffering=0) as journal:
+        append(journal, b"one\ntwo\n")
+        append(journal, b"thr")
+    with path.open("rb") as journal:
+        assert list(whole_lines(journal)) == [b"one\n", b"two\n"]
+
+
+def test_appending_goes_on_until_all_is_written() -> None:
+    class Slow(io.FileIO):
+        taken = b""
+
+        def __init__(self) -> None: ...
+
+        def write(self, content: object) -> int | None:
+            self.taken += bytes(content[:2])  # type: ignore[index]
+            return min(2, len(content))  # type: ignore[arg-type]
+
+    slow = Slow()
+    append(slow, b"a line\n")
+    assert slow.taken == b"a line\n"
+
+
+def test_a_replaced_file_may_have_permissions_of_its_own(tmp_path: Path) -> None:
+    with replacing(tmp_path / "folder" / "weights", mode=0o640) as file:
+        file.write(b"x")
+    assert stat.S_IMODE((tmp_path / "folder" / "weights").stat().st_mode) == 0o640

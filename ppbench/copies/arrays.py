@@ -22,6 +22,7 @@ from ppbench.corruptions.types import Pixels
 from ppbench.data.cifar import CIFAR_ROW, rows_to_images
 from ppbench.data.npy import map_array
 from ppbench.errors import DataError, UsageError
+from ppbench.files import whole_lines
 from ppbench.parsing import parse_json
 from ppbench.pool import ordered_map
 from ppbench.vocabulary import Cell
@@ -239,22 +240,19 @@ def _is_there(array: ArrayWork, finished: Collection[Chunk], *, whole: bool) -> 
 
 def _finished(path: Path, head: str) -> Iterator[Chunk]:
     """The chunks done by an interrupted job of the same head; a line torn by a kill is left out."""
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    if lines and lines[0] == f"{head}\n".encode():
-        for line in lines[1:]:
-            if line.endswith(b"\n"):
-                try:
-                    start, stop, failed = parse_json(line)
-                    chunk = Chunk(int(start), int(stop), {cell: (why[0], why[1]) for cell, why in failed.items()})
-                except (
-                    ValueError,
-                    TypeError,
-                    AttributeError,
-                    IndexError,
-                    KeyError,
-                ):  # damaged: its images are made again
-                    continue
-                yield chunk
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        lines = list(whole_lines(file))
+    if lines[:1] != [f"{head}\n".encode()]:
+        return
+    for line in lines[1:]:
+        try:
+            start, stop, failed = parse_json(line)
+            chunk = Chunk(int(start), int(stop), {cell: (why[0], why[1]) for cell, why in failed.items()})
+        except (ValueError, TypeError, AttributeError, IndexError, KeyError):  # damaged: its images are made again
+            continue
+        yield chunk
 
 
 def _there(work: Work, name: str, record: Record | None, sha256: str) -> dict[str, Any]:

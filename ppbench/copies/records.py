@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 from ppbench.copies import trusted
 from ppbench.data.walk import MANIFEST
 from ppbench.errors import DataError
+from ppbench.files import append, whole_lines
 from ppbench.parsing import parse_json
 
 JOURNAL = "journal"
@@ -210,9 +211,7 @@ class Records:
         if self._append is None:
             raise RuntimeError("the journal has not been begun")
         try:
-            content = memoryview(line.encode("ascii"))
-            while content:  # unbuffered: what is not written now is never written later
-                content = content[self._append.write(content) or 0 :]
+            append(self._append, line.encode("ascii"))
         except OSError as error:
             raise cannot_write(self.journal, error) from error
         self._journal_end += len(line)
@@ -266,7 +265,7 @@ class Records:
     def _read_journal(self, file: BinaryIO) -> None:
         """Take in every whole line; a kill may have torn the last one, which is made again."""
         number = len(self._files) - 1
-        while (line := file.readline()).endswith(b"\n"):
+        for line in whole_lines(file):
             try:
                 text = line.decode("ascii")
                 if text.startswith("#"):

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.tally import SUMS, Record, adds_up, sums_of
-from ppbench.files import open_regular, try_lock
+from ppbench.files import append, open_regular, try_lock, whole_lines
 from ppbench.parsing import parse_json
 from ppbench.vocabulary import Cell
 
@@ -143,9 +143,7 @@ class Journal:
 
     def _append(self, lines: Sequence[bytes]) -> None:
         try:
-            content = memoryview(b"".join(lines))
-            while content:  # unbuffered: what is not written now is never written later
-                content = content[self._file.write(content) or 0 :]
+            append(self._file, b"".join(lines))
             if time.monotonic() - self._synced > _SYNC:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
@@ -164,7 +162,7 @@ class Journal:
                 return 0
             end, changed, damaged = file.tell(), 0, 0
             self._are_same = head["journal"] == 1
-            while (line := file.readline()).endswith(b"\n"):  # a kill may have torn the last one
+            for line in whole_lines(file):
                 end = file.tell()
                 entry = _content(line)
                 if entry is not None and "images" in entry:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import re
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from ppbench.errors import DataError
+from ppbench.files import replacing
 
 OnDownload = Callable[[int, int], None]
 """Called with the bytes that have come and the bytes expected (0: not known)."""
@@ -52,13 +51,8 @@ def fetch(
         verify(path, url)
         return path
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-            try:
-                _download(url, folder, file, megabytes, on_download or (lambda done, total: None), why_wrong)
-                Path(file.name).replace(path)
-            finally:  # also after Ctrl-C; there is nothing left to remove where all went well
-                Path(file.name).unlink(missing_ok=True)
+        with replacing(path, mode=0o644) as file:
+            _download(url, folder, file, megabytes, on_download or (lambda done, total: None), why_wrong)
     except OSError as error:
         raise DataError(
             f"cannot store {path.name} in {folder}: {error.strerror or error}",
@@ -125,9 +119,6 @@ def _download(
     wanted = hash_in(url)
     if not digest.hexdigest().startswith(wanted):
         raise _wrong(url, folder, f"its SHA-256 begins with {digest.hexdigest()[: len(wanted)]} instead of {wanted}")
-    file.flush()
-    os.fsync(file.fileno())
-    Path(file.name).chmod(0o644)
 
 
 def _chunks(url: str, folder: Path) -> Iterator[tuple[bytes, int]]:
