@@ -16,7 +16,7 @@ from ppbench.run import Run
 from ppbench.tables.numbers import decimals
 from ppbench.tables.report import Rows
 from ppbench.tables.rows import rounded
-from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet, short_name
 
 _OWN = "this run"
 """What stands for the source of a run's own numbers."""
@@ -37,8 +37,12 @@ class PublishedReport:
     def sheets(self) -> list[Sheet]:
         """One table, with a note where a run's numbers stand in columns of their own."""
         lines = tuple(Line((name, *self._cells(metrics), source)) for name, metrics, source in self.models)
-        header = ("model", *(f"{label} %" for label in self.labels), "source")
-        return [Sheet(f"Published results: {self.name}", header, lines, (0, len(header) - 1), tuple(self._notes()))]
+        names = [short_name(label) for label in self.labels]
+        # Two definitions have no name in common.
+        clear = {label for label, name in zip(self.labels, names, strict=True) if names.count(name) == 1}
+        header = ("model", *(f"{short_name(label) if label in clear else label} %" for label in self.labels), "source")
+        title, labels = f"Published results: {self.name}", tuple(label for label in self.labels if label in clear)
+        return [Sheet(title, header, lines, (0, len(header) - 1), tuple(self._notes()), labels)]
 
     def as_dict(self) -> dict[str, Any]:
         """A record for each number."""

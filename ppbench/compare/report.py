@@ -152,7 +152,7 @@ def _pair_sheet(comparison: Comparison, title: str, found: Sequence[TableRow], n
     tested = any(difference.points is not None for difference in _differences(found))
     header += [f"{percent(comparison.confidence)} interval", "p", "shows"] if tested else []
     lines = [Line((row.name, *_pair_cells(row.difference)[: len(header) - 1]), row.kind) for row in found]
-    return Sheet(title, tuple(header), tuple(lines), notes=tuple(notes))
+    return Sheet(title, tuple(header), tuple(lines), notes=tuple(notes), labels=_labels(found))
 
 
 def _pair_cells(difference: Difference | None) -> list[str]:
@@ -179,7 +179,11 @@ def _common_sheet(
         for row, *cells in zip(found, references, *columns, strict=True)
     ]
     header = ("%", first, *(comparison.other.name for comparison in comparisons))
-    return Sheet(title, header, tuple(lines), notes=tuple(notes))
+    return Sheet(title, header, tuple(lines), notes=tuple(notes), labels=_labels(found))
+
+
+def _labels(found: Sequence[TableRow]) -> tuple[str, ...]:
+    return tuple(row.label for row in found if row.label)
 
 
 def _column(comparison: Comparison, found: Sequence[TableRow]) -> list[str]:

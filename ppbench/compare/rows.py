@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
 from ppbench.metrics.calibration import MEASURES
-from ppbench.tables.sheet import LineKind
+from ppbench.tables.sheet import LineKind, short_name
 from ppbench.vocabulary import family_of, set_label
 
 REFERENCE = "reference"
@@ -21,6 +21,8 @@ class TableRow(NamedTuple):
     name: str
     kind: LineKind
     difference: Difference | None = None
+    label: str = ""
+    """What the name is short for; empty of what has its full name."""
 
 
 def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list[TableRow]:
@@ -31,8 +33,11 @@ def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list
         cells: Single cells too.
     """
     differences, first = _union(comparisons), comparisons[0]
-    headline = [TableRow(short_label(d.label, first), "plain", d) for d in _of(differences, "metric")]
-    return [*headline, *_section(differences, first, "family", "corruption", cells=cells)]
+    headline = _of(differences, "metric")
+    names = [difference.name for difference in headline]
+    # Two definitions of one metric have no name in common.
+    rows = [_named(d.label, first, d, is_clear=names.count(d.name) == 1) for d in headline]
+    return [*rows, *_section(differences, first, "family", "corruption", cells=cells)]
 
 
 def ratio_rows(comparisons: Sequence[Comparison]) -> list[TableRow]:
@@ -64,7 +69,17 @@ def identity(difference: Difference) -> tuple[tuple[str, str, str], str]:
     return difference.key, difference.label
 
 
-def short_label(label: str, comparison: Comparison) -> str:
+def _named(
+    label: str, first: Comparison, difference: Difference | None = None, suffix: str = "", *, is_clear: bool = True
+) -> TableRow:
+    """A row called by the short name of its metric, unless two definitions would have it in common."""
+    is_clear = is_clear and " / " not in label
+    name = short_name(label) if is_clear else _without_title(label, first)
+    kind: LineKind = "group" if difference is None else "plain"
+    return TableRow(f"{name}{suffix}", kind, difference, label if is_clear else "")
+
+
+def _without_title(label: str, comparison: Comparison) -> str:
     """A label without what the title of the table says: how many images, and the name of the reference."""
     accuracies = comparison.reference.accuracies
     if accuracies.subset:
@@ -81,7 +96,8 @@ def _section(
     members = _of(differences, corruption)
     if not members:
         return
-    yield TableRow(_common_label(members[0], first), "group")
+    # In the main table the metric has a row of its own already.
+    yield _named(_common_label(members[0]), first, suffix=" by family" if family == "family" else "")
     yield from _by_family(differences, family, corruption, cells=cells)
 
 
@@ -103,14 +119,14 @@ def _calibration(differences: Sequence[Difference], first: Comparison) -> Iterat
     if not members:
         return
     unit = "" if members[0].unit == "%" else f", {members[0].unit}"
-    yield TableRow(f"{_common_label(members[0], first)}{unit}", "group")
+    yield _named(_common_label(members[0]), first, suffix=unit)
     yield from (TableRow(d.name, "plain", d) for d in _of(differences, "calibration"))
     yield from _by_family(differences, "calibration_family", "calibration_corruption")
 
 
-def _common_label(difference: Difference, first: Comparison) -> str:
+def _common_label(difference: Difference) -> str:
     """``CE[alexnet,s1-5]`` from ``CE[alexnet,fog,s1-5]``: of two definitions, each."""
-    parts = short_label(difference.label, first).split(" / ")
+    parts = difference.label.split(" / ")
     return " / ".join(part.replace(f"{set_label([difference.name])},", "", 1) for part in parts)
 
 

@@ -10,7 +10,7 @@ from ppbench.metrics.quantities import QUANTITIES
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
 from ppbench.run import UNKNOWN, Protocol
 from ppbench.tables.numbers import decimals, margin, metric_text, reason_notes
-from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet, short_name
 from ppbench.vocabulary import SEVERITIES, set_label
 
 _PRECISIONS = {"fp32": None, "unknown": "predictions made elsewhere"}
@@ -59,9 +59,10 @@ def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
         intervals: Give every figure of the corruptions its interval, in two tables instead of one.
     """
     header = ("metric", "value", "what it is")
-    lines = tuple(Line((m.label, _with_unit(m), QUANTITIES[m.name].meaning)) for m in summary.metrics)
+    lines = tuple(Line((short_name(m.name), _with_unit(m), QUANTITIES[m.name].meaning)) for m in summary.metrics)
+    labels = tuple(metric.label for metric in summary.metrics)
     notes = (*_reasons([summary]), *summary.interval_notes, *training_notes([summary.accuracies]))
-    headline = Sheet(heading(summary), header, lines, text_columns=(0, 2), notes=notes)
+    headline = Sheet(heading(summary), header, lines, text_columns=(0, 2), notes=notes, labels=labels)
     with_intervals = intervals and summary.confidence is not None
     return [headline, *(_interval_sheets(summary) if with_intervals else [_corruption_sheet(summary)])]
 
@@ -171,27 +172,32 @@ def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
 
     A metric whose label differs between runs (another baseline, say) is named by its labels, each once.
     """
-    lines = [_metric_line(metrics) for metrics in zip(*(summary.metrics for summary in summaries), strict=True)]
+    metrics = list(zip(*(summary.metrics for summary in summaries), strict=True))
+    labels = [_labels(of) for of in metrics]
+    # Two definitions have no name in common.
+    names = [short_name(of[0]) if len(of) == 1 else " / ".join(of) for of in labels]
+    lines = [Line((name, *map(metric_text, of))) for name, of in zip(names, metrics, strict=True)]
     lines.append(Line(("mean error by family",), "group"))
     lines += _family_lines(summaries)
     lines.append(Line(("mean error by severity",), "group"))
     for severity in (s for s in SEVERITIES if any(s in summary.severities for summary in summaries)):
         lines.append(Line((f"  s{severity}", *(metric_text(one.severities.get(severity)) for one in summaries))))
-    names = [summary.accuracies.source for summary in summaries]
+    runs = [summary.accuracies.source for summary in summaries]
     conditions = [_conditions(summary) for summary in summaries]
     common = [part for part in conditions[0] if all(part in others for others in conditions)]
     own = [[part for part in parts if part not in common] for parts in conditions]
-    notes = [f"{name}: {' · '.join(parts)}." for name, parts in zip(names, own, strict=True) if parts]
+    notes = [f"{name}: {' · '.join(parts)}." for name, parts in zip(runs, own, strict=True) if parts]
     notes += [*_reasons(summaries), *_interval_notes(summaries)]
     notes += [f"Worst cell of {one.accuracies.source}: {_worst_cell(one)}." for one in summaries if one.worst_cell]
     notes += training_notes([summary.accuracies for summary in summaries])
-    return Sheet(" · ".join(["Side by side", *common]), ("%", *names), tuple(lines), notes=tuple(notes))
+    shortened = tuple(of[0] for of in labels if len(of) == 1)
+    title = " · ".join(["Side by side", *common])
+    return Sheet(title, ("%", *runs), tuple(lines), notes=tuple(notes), labels=shortened)
 
 
-def _metric_line(metrics: Sequence[Metric]) -> Line:
-    """One metric of every run; runs without a value do not get a say in the label."""
-    labels = [metric.label for metric in metrics if metric.value is not None] or [metrics[0].label]
-    return Line((" / ".join(_each_once(labels)), *map(metric_text, metrics)))
+def _labels(metrics: Sequence[Metric]) -> list[str]:
+    """What one metric is in each run; runs without a value do not get a say in it."""
+    return _each_once(metric.label for metric in metrics if metric.value is not None) or [metrics[0].label]
 
 
 def _family_lines(summaries: Sequence[RunSummary]) -> Iterator[Line]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
-from ppbench.tables.sheet import NOT_AVAILABLE
+from ppbench.tables.sheet import NOT_AVAILABLE, short_name
 
 _WIDE = 10.0
 """Width, in points, from which a lopsided interval has one decimal: of 2.0 to 43.5 nobody needs more."""
@@ -87,7 +87,7 @@ def reason_notes(reasons: Iterable[tuple[str, str | None]]) -> list[str]:
     names: dict[str, dict[str, None]] = {}
     for name, reason in reasons:
         if reason is not None:
-            names.setdefault(reason, {})[name] = None
+            names.setdefault(reason, {})[short_name(name)] = None
     return [
         f"{NOT_AVAILABLE}: {', '.join(of)}: {reason}{'' if reason.endswith('…') else '.'}"
         for reason, of in names.items()

@@ -35,3 +35,17 @@ class Sheet:
     """Columns that are words and not numbers."""
     notes: tuple[str, ...] = ()
     """Sentences below the table."""
+    labels: tuple[str, ...] = ()
+    """Full labels of the metrics that the table has by their short names."""
+
+    @property
+    def in_full(self) -> str:
+        """The labels that say more than the short names do, in a sentence; empty if there are none."""
+        labels = [label for label in dict.fromkeys(self.labels) if "[" in label]
+        return f"In full: {', '.join(labels)}." if labels else ""
+
+
+def short_name(label: str) -> str:
+    """What a table calls a metric: ``relative mCE`` of ``relative_mCE[alexnet,c15,s1-5]``."""
+    name = label.partition("[")[0]
+    return name if name == "R_net" else name.replace("_", " ")

@@ -35,7 +35,7 @@ class Drawing:
         yield Padding(Text(paragraph(sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
         for number, block in enumerate(lay_out(sheet, width)):
             yield Padding(_table(sheet, block), (min(number, 1), MARGIN, 0, MARGIN))
-        for number, note in enumerate(sheet.notes):
+        for number, note in enumerate((*sheet.notes, sheet.in_full) if sheet.in_full else sheet.notes):
             yield Padding(Text(paragraph(note, width), "dim"), (0 if number else 1, MARGIN, 0, MARGIN))
 
 
@@ -43,7 +43,8 @@ def _printable(sheet: Sheet) -> Sheet:
     """The sheet without what a terminal obeys, before its texts are measured."""
     lines = tuple(replace(line, cells=tuple(map(for_terminal, line.cells))) for line in sheet.lines)
     header, notes = tuple(map(for_terminal, sheet.header)), tuple(map(for_terminal, sheet.notes))
-    return replace(sheet, title=for_terminal(sheet.title), header=header, lines=lines, notes=notes)
+    labels = tuple(map(for_terminal, sheet.labels))
+    return replace(sheet, title=for_terminal(sheet.title), header=header, lines=lines, notes=notes, labels=labels)
 
 
 def _table(sheet: Sheet, block: ColumnBlock) -> Table:

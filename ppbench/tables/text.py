@@ -14,7 +14,8 @@ def to_markdown(sheet: Sheet) -> str:
     rows = [_markdown_row(map(for_markdown, sheet.header)), _markdown_row(rules)]
     rows += [_markdown_row(_emphasise(line, for_markdown, "**{}**", sheet)) for line in sheet.lines]
     notes = [f"- {for_markdown(note)}" for note in sheet.notes]
-    return "\n".join([f"### {for_markdown(sheet.title)}", "", *rows, *([""] if notes else []), *notes])
+    caption = [f"### {for_markdown(sheet.title)}", "", *([for_markdown(sheet.in_full), ""] if sheet.in_full else [])]
+    return "\n".join([*caption, *rows, *([""] if notes else []), *notes])
 
 
 def to_latex(sheet: Sheet) -> str:
@@ -29,7 +30,7 @@ def to_latex(sheet: Sheet) -> str:
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{for_latex(sheet.title)}.}}",
+            rf"\caption{{{for_latex(f'{sheet.title}. {sheet.in_full}')}}}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             _latex_row([for_latex(name) for name in sheet.header]),

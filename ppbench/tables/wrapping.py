@@ -15,9 +15,9 @@ LONGEST_PIECE = 32
 """A piece of text that is longer than this may be cut to make columns fit."""
 
 # Labels may break after "[" and ",", but "500 of 2000" and "200 classes masked" stay together; names in headers
-# after "-" and the like.
+# after "-" and the like. Short names of metrics are one word.
 _TOGETHER = r"\d+ of \d+(?: classes)?|\d+ classes(?: masked)?|\d+ corruptions"
-_PIECES = re.compile(rf"(?:{_TOGETHER}|[^ ,\[])+[ ,\[]*|[ ,\[]+")
+_PIECES = re.compile(rf"(?:{_TOGETHER}|(?:clean|mean) error|relative m?CE|[^ ,\[])+[ ,\[]*|[ ,\[]+")
 _SENTENCE_PIECES = re.compile(rf"(?:{_TOGETHER}|[\d.]+ (?:%|nats)|[^ ])+ *")
 _NAME_PIECES = re.compile(r"[^ _./-]*[ _./-]+|[^ _./-]+")
 
@@ -97,8 +97,11 @@ def lay_out(sheet: Sheet, width: int) -> list[ColumnBlock]:
 
 
 def paragraph(text: str, width: int) -> str:
-    """A title or a note with line breaks, no number torn from its unit."""
-    return "\n".join(_Text(tuple(_SENTENCE_PIECES.findall(text))).wrap(width))
+    """A title or a note with line breaks: no number torn from its unit, and a label broken only where it has to be."""
+    pieces = list(_SENTENCE_PIECES.findall(text))
+    for finer in (_PIECES, _NAME_PIECES):
+        pieces = [part for piece in pieces for part in (finer.findall(piece) if len(piece) > width else [piece])]
+    return "\n".join(_Text(tuple(pieces)).wrap(width))
 
 
 def _column(sheet: Sheet, index: int) -> list[_Text]:

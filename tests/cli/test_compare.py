@@ -86,7 +86,7 @@ def test_long_names_leave_the_table_of_a_pair_in_one_block(long_names, width, mo
     text = drawn(monkeypatch, width, *long_names[:2], "--normalizer", long_names[0])
     assert sum("shows" in line and "interval" in line for line in text.splitlines()) == 1
     assert text.count("gaussian_noise") == 1
-    assert "mCE[reference," in text
+    assert f"mCE[{LONG[0]}," in text
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -76,7 +76,7 @@ def test_without_clean_images_only_what_needs_them_is_not_available():
     assert found.metric("clean_error").points is None
     assert "no clean accuracy" in found.metric("relative_mCE").reason
     assert found.metric("mCE").points is not None
-    assert any("n/a: clean_error, relative_mCE" in note for note in ComparisonReport([found]).sheets()[0].notes)
+    assert any("n/a: clean error, relative mCE" in note for note in ComparisonReport([found]).sheets()[0].notes)
 
 
 def test_an_unfinished_run_has_reasons_and_the_rest():

@@ -28,9 +28,9 @@ def test_every_published_figure_has_a_source_and_the_label_it_was_computed_by():
 
 
 def test_a_run_of_the_same_label_stands_in_the_same_column():
-    assert beside_published([("mine", imagenet_run())], NAME).sheets()[0].header == (
-        "model", f"{MCE} %", "clean_error %", "source",
-    )  # fmt: skip
+    (sheet,) = beside_published([("mine", imagenet_run())], NAME).sheets()
+    assert sheet.header == ("model", "mCE %", "clean error %", "source")
+    assert sheet.labels == (MCE, "clean_error")
     assert row_of(imagenet_run())[3] == "this run"
 
 

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 from ppbench.cli.output import Format, written
 from ppbench.compare.calibration import NO_INTERVAL
@@ -45,10 +46,11 @@ def test_more_metrics_are_in_tables_of_their_own_if_wanted():
     main, ratios, calibration = sheets([found], all_metrics=True)
     assert main == sheets([found])[0]
     names = [line.cells[0] for line in ratios.lines]
-    assert names[:3] == ["CE[alexnet,generated,s1-5]", "noise", "  gaussian_noise"]
-    assert "relative_CE[alexnet,generated,s1-5]" in names
+    assert names[:3] == ["CE", "noise", "  gaussian_noise"]
+    assert "relative CE" in names
+    assert ratios.labels == ("CE[alexnet,generated,s1-5]", "relative_CE[alexnet,generated,s1-5]")
     assert calibration.header == ("%", "old", "new", "change")
-    assert "log_loss[s1-5], nats" in [line.cells[0] for line in calibration.lines]
+    assert "log loss, nats" in [line.cells[0] for line in calibration.lines]
     assert any(NO_INTERVAL in note for note in calibration.notes)
     assert len(sheets([compare(OLD, NOISY, None)], all_metrics=True)) == 2  # without a normaliser there is no CE
 
@@ -66,16 +68,29 @@ def test_three_runs_stand_side_by_side_with_marks_where_a_change_is_shown():
     assert sheets(found, pairs=True) == [together, *sheets(found[:1]), *sheets(found[1:])]
 
 
-def test_short_labels_leave_out_what_the_title_says():
+def test_rows_have_short_names_and_the_sheet_their_labels_in_full():
     old, new = (
         make_measured(ERRORS, name=name, n=500, total=2000, seed=seed) for name, seed in (("a-name", 0), ("b", 1))
     )
     (made,) = sheets([compare(old, new, old.accuracies)])
     assert made.title == "b against a-name · fashion-mnist · 500 of 2000 images · normaliser the reference"
-    assert [line.cells[0] for line in made.lines[:6]] == [
-        "clean_error", "mean_error[c15,s1-5]", "mCE[reference,c15,s1-5]", "relative_mCE[reference,c15,s1-5]",
-        "R_net[reference,c15,s1-5]", "mean_error[s1-5]",
-    ]  # fmt: skip
+    names = [line.cells[0] for line in made.lines[:6]]
+    assert names == ["clean error", "mean error", "mCE", "relative mCE", "R_net", "mean error by family"]
+    part = "500 of 2000"
+    assert made.labels == (
+        f"clean_error[{part}]", f"mean_error[c15,s1-5,{part}]", f"mCE[a-name,c15,s1-5,{part}]",
+        f"relative_mCE[a-name,c15,s1-5,{part}]", f"R_net[a-name,c15,s1-5,{part}]", f"mean_error[s1-5,{part}]",
+    )  # fmt: skip
+
+
+def test_two_definitions_of_a_metric_have_no_short_name():
+    one, other = (replace(OLD, name="a"), replace(NOISY, name="b"))
+    known = compare(one, other, ALEXNET)
+    masked = [replace(d, label=d.label.replace("]", ",masked]")) for d in known.differences]
+    (made,) = sheets([known, replace(known, differences=tuple(masked))])
+    names = [line.cells[0] for line in made.lines]
+    assert {"mCE[alexnet,generated,c15,s1-5]", "mCE[alexnet,generated,c15,s1-5,masked]"} <= set(names)
+    assert "mCE" not in names
 
 
 def test_an_unfinished_run_is_told_of_once():

@@ -2,8 +2,9 @@ import io
 
 from rich.console import Console
 
-from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet
+from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet, short_name
 from ppbench.tables.terminal import drawn
+from ppbench.tables.text import to_latex, to_markdown
 
 SHEET = Sheet(
     "A title that is wider than the table",
@@ -51,3 +52,23 @@ def test_nothing_that_a_terminal_obeys_is_drawn():
 def test_several_sheets_are_drawn_in_their_order():
     text = shown(SHEET, Sheet("Second", ("x",), (Line(("1",)),)))
     assert text.index("A title") < text.index("Second")
+
+
+def test_labels_in_full_stand_once_below_the_notes_and_in_captions():
+    label = "mCE[a-very-long-name-of-a-model,c15,s1-5,200 classes masked,500 of 2000]"
+    sheet = Sheet(
+        "T", ("metric", "value"), (Line((short_name(label), "50.0")),), notes=("N.",), labels=(label, "clean_error")
+    )
+    text = shown(sheet, width=120)
+    assert text.splitlines()[-1].strip() == f"In full: {label}."
+    narrow = " ".join(shown(sheet, width=60).split())
+    assert "500 of 2000]" in narrow, "a label breaks between its parts"
+    assert f"In full: {label.replace('[', chr(92) + '[')}." in to_markdown(sheet)
+    assert f"\\caption{{T. In full: {label}.}}" in to_latex(sheet)
+    plain = Sheet("T", ("metric",), (Line(("clean error",)),), labels=("clean_error",))
+    assert "In full" not in shown(plain) + to_markdown(plain) + to_latex(plain)
+
+
+def test_a_short_name_is_words_and_r_net_is_a_name():
+    names = [short_name(label) for label in ("clean_error", "relative_mCE[none,c15,s1-5]", "R_net[a,c15]", "mCE[a]")]
+    assert names == ["clean error", "relative mCE", "R_net", "mCE"]
