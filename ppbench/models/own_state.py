@@ -187,7 +187,8 @@ class OwnState:
     def _see_globals(self, function: types.FunctionType) -> None:
         """The globals that a function names, also as attributes of modules of the user's."""
         names = sorted(_names(function.__code__))
-        own = [vars(found) for name in names if _is_own_module(found := function.__globals__.get(name))]
+        named = [function.__globals__.get(name) for name in names]
+        own = [vars(found) for found in named if isinstance(found, types.ModuleType) and _is_own_code(found.__name__)]
         for space in (function.__globals__, *own):
             for name in names:
                 if name in space and not name.startswith("__"):
@@ -233,10 +234,6 @@ def _is_named_in_a_library(value: Any) -> bool:
     for part in name.split("."):
         found = getattr(found, part, None)
     return found is value
-
-
-def _is_own_module(value: Any) -> bool:
-    return isinstance(value, types.ModuleType) and _is_own_code(value.__name__)
 
 
 @functools.cache

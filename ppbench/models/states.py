@@ -66,7 +66,7 @@ def choose_weights(content: Mapping[Any, Any], *, ema: bool = False) -> FoundWei
     if not found:
         keys = ", ".join(_shown(key) for key in list(content)[:8])
         raise NoWeightsError(f"holds no tensors{f' where weights are; its keys: {keys}' if keys else ''}")
-    if ema and not averaged and not any(map(_is_averaged_name, _names(plain))):
+    if ema and not averaged and not any(_is_averaged_name(name) for tensors in plain.values() for name in tensors):
         raise NoWeightsError(f"holds no averaged weights, for which --ema asks; there are {_list(found)}")
     wanted, rest = (averaged, plain) if (ema and averaged) or not plain else (plain, averaged)
     key = _choose(wanted)
@@ -136,10 +136,6 @@ def _without_one(names: dict[str, str], ema: bool) -> dict[str, str]:
 def _is_averaged_name(name: str) -> bool:
     first, dot, _ = name.partition(".")
     return bool(dot) and _AVERAGED.search(first) is not None
-
-
-def _names(found: Mapping[str, Mapping[str, Tensor]]) -> Iterable[str]:
-    return (name for tensors in found.values() for name in tensors)
 
 
 def _list(found: Iterable[str]) -> str:

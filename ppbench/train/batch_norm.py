@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,16 +21,8 @@ from ppbench.train.recipe import make_recipe
 BATCH = 64
 """Images whose mean and variance are taken together."""
 
-_Load = Callable[[NDArray[np.int64]], Tensor]
-
-
-class _Opened(NamedTuple):
-    """A training set: ids, labels, how images are loaded, and lines for people of what is not used."""
-
-    ids: list[str]
-    labels: NDArray[np.int64]
-    load: _Load
-    notes: tuple[str, ...]
+_Opened = tuple[Sequence[str], NDArray[np.int64], Callable[[NDArray[np.int64]], Tensor], tuple[str, ...]]
+"""Ids and labels of a training set, what loads its images, and lines for people about what is not used."""
 
 
 class StatisticsImages:
@@ -56,9 +47,9 @@ class StatisticsImages:
         TRAINABLE[dataset]  # raises for an unknown name
         in_files = dataset in ("imagenet", "imagefolder")
         opened = _in_files(folder, card) if in_files else _in_memory(dataset, folder, card)
-        self._load, self._labels, self.notes = opened.load, opened.labels, opened.notes
-        self._order = stratified_order(opened.ids, opened.labels, seed)[:count]
-        self.num_classes = int(opened.labels.max()) + 1
+        ids, self._labels, self._load, self.notes = opened
+        self._order = stratified_order(ids, self._labels, seed)[:count]
+        self.num_classes = int(self._labels.max()) + 1
 
     def __len__(self) -> int:
         """Images that are used: whole batches only, so that all images count alike."""
@@ -105,7 +96,7 @@ def _in_files(folder: Path, card: Card) -> _Opened:
             raise DataError(loaded.broken[0].reason, loaded.broken[0].hint)
         return torch.from_numpy(loaded.pixels).permute(0, 3, 1, 2)
 
-    return _Opened(images.ids, images.labels, load, listing.notes)
+    return images.ids, images.labels, load, listing.notes
 
 
 def _in_memory(dataset: str, folder: Path, card: Card) -> _Opened:
@@ -118,4 +109,4 @@ def _in_memory(dataset: str, folder: Path, card: Card) -> _Opened:
             f"{card.in_channels} x {card.input_size} x {card.input_size}",
             "Give images like those it was trained on: `--dataset imagefolder --data DIR`.",
         )
-    return _Opened(list(data.train.ids), data.train.labels, lambda rows: pixels[torch.from_numpy(rows)], data.notes)
+    return data.train.ids, data.train.labels, lambda rows: pixels[torch.from_numpy(rows)], data.notes

@@ -20,7 +20,7 @@ from ppbench.data.walk import find_images
 from ppbench.errors import DataError, UsageError
 from ppbench.files import read_text
 from ppbench.lookup import NameTable
-from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, PRESETS
+from ppbench.models.card import IMAGENET_MEAN, IMAGENET_STD, PRESETS
 from ppbench.train.images import FileImages, ImageSet, MemoryImages
 from ppbench.train.recipe import TrainRecipe
 
@@ -67,7 +67,9 @@ def load_training_data(recipe: TrainRecipe, folder: Path, classes: Sequence[str]
             "Expected one folder of images per class: DIR/train/<class>/<image>, DIR/val/<class>/<image>.",
         )
     if recipe.fraction < 1:
-        data = data._replace(train=_share(data.train, recipe.fraction, recipe.seed))
+        count = max(1, round(recipe.fraction * len(data.train.labels)))
+        chosen = stratified_subset(data.train.ids, data.train.labels, count, recipe.seed)
+        data = data._replace(train=data.train.subset(chosen))
         _check_all_classes(data, recipe.fraction)
     return data
 
@@ -110,7 +112,7 @@ def _cifar(folder: Path, recipe: TrainRecipe, num_classes: int) -> TrainingData:
     if not found:
         raise DataError(f"{folder} lacks the test images of CIFAR-{num_classes}", "Unpack the archive again.")
     test = cifar_images(found[0], num_classes)
-    mean, std = (CIFAR_MEAN, CIFAR_STD) if num_classes == 10 else (PRESETS["cifar100"][key] for key in ("mean", "std"))
+    mean, std = (PRESETS[f"cifar{num_classes}"][key] for key in ("mean", "std"))
     return TrainingData(
         _in_memory(pixels, labels), _in_memory(test.images, test.labels), test.class_names, 3, mean, std
     )
@@ -191,11 +193,6 @@ def _split(whole: FileImages, val_fraction: float, seed: int) -> tuple[FileImage
     return whole.subset(np.sort(order[count:])), whole.subset(np.sort(order[:count]))
 
 
-def _share(images: ImageSet, fraction: float, seed: int) -> ImageSet:
-    count = max(1, round(fraction * len(images.labels)))
-    return images.subset(stratified_subset(images.ids, images.labels, count, seed))
-
-
 def _check_all_classes(data: TrainingData, fraction: float) -> None:
     """Raise `UsageError` if a class has no training image left."""
     counts = np.bincount(data.train.labels, minlength=len(data.class_names))
@@ -208,7 +205,10 @@ def _check_all_classes(data: TrainingData, fraction: float) -> None:
 
 
 def _keep_classes(data: TrainingData, lines: Sequence[str], dataset: str) -> TrainingData:
-    classes = [line if line in data.class_names else _first_word(line, data.class_names) for line in lines]
+    classes = list(lines)
+    for place, line in enumerate(lines):
+        if line not in data.class_names and (word := line.split()[0]) in data.class_names:
+            classes[place] = word
     number = renumbered(data.class_names, classes, dataset)
 
     def keep(images: ImageSet) -> ImageSet:
@@ -218,12 +218,6 @@ def _keep_classes(data: TrainingData, lines: Sequence[str], dataset: str) -> Tra
 
     names = tuple(name for name in data.class_names if name in set(classes))
     return data._replace(train=keep(data.train), test=keep(data.test), class_names=names)
-
-
-def _first_word(line: str, class_names: Sequence[str]) -> str:
-    """The class that a line begins with; the whole line if there is none, for the message."""
-    word = line.split()[0]
-    return word if word in class_names else line
 
 
 Opener = Callable[[Path, TrainRecipe], TrainingData]

@@ -23,11 +23,10 @@ from ppbench.train.augment import parse_augmentation
 from ppbench.train.batches import ValidationBatches
 from ppbench.train.data import load_training_data
 from ppbench.train.finished import card_of_finished, refusal
-from ppbench.train.images import transforms_of
 from ppbench.train.loaders import Loaders, failures_of_workers, loader, validation_batch_size
 from ppbench.train.logs import logs_in
 from ppbench.train.module import Classifier
-from ppbench.train.plan import TrainPlan, check_device, check_enough_images, check_numbers, useful_workers
+from ppbench.train.plan import TrainPlan, check_options, plan_training
 from ppbench.train.processes import Interrupts, environment_for, own_rank
 from ppbench.train.recipe import TrainRecipe
 from ppbench.train.start import change_of_images, load_start, make_card, make_network
@@ -88,11 +87,11 @@ def train(
         SystemExit: In processes other than the first, if the run fails while they train together.
     """
     device = device or torch.device("cpu")
-    canonical_name(recipe.model)  # an unknown network is named before anything is read
-    where = parse_augmentation(recipe.augment).where
-    check_numbers(workers, validate_every)
-    check_device(recipe, device, devices)
-    environment_for(devices)  # tells at once of a launcher that has started others
+    # What is unknown is refused before anything is read.
+    canonical_name(recipe.model)
+    parse_augmentation(recipe.augment)
+    check_options(recipe, device, devices, workers, validate_every)
+    environment_for(devices)  # refuses at once another number of processes than a launcher has started
     check_writable(output)
     start = None if initial is None else load_start(initial, recipe)
     began_with = start and weights_hash(start.model)
@@ -108,13 +107,8 @@ def train(
         return Trained(output, there.clean_accuracy) if first else None
     for note in loaded.notes:
         say(note)
-    cut = transforms_of(recipe, loaded.train)
-    if start is not None:
-        cut = cut._replace(interpolation=start.card.interpolation)
-    workers = useful_workers(loaded, where, devices) if workers is None else workers
-    plan = TrainPlan(recipe, loaded, cut, device, devices, workers, validate_every)
-    check_enough_images(plan)
-    card = make_card(recipe, loaded, cut, start, command)
+    plan = plan_training(recipe, loaded, start and start.card, device, devices, workers, validate_every)
+    card = make_card(plan, start, command)
     if start is not None and (change := change_of_images(start.card, card)):
         say(change)
     module = Classifier(make_network(card, start, say), recipe, card, plan.steps)

@@ -7,10 +7,12 @@ from typing import NamedTuple
 import torch
 
 from ppbench.errors import UsageError
+from ppbench.models.card import Card
 from ppbench.pool import usable_cores
+from ppbench.train.augment import parse_augmentation
 from ppbench.train.batches import steps_per_epoch
 from ppbench.train.data import TrainingData
-from ppbench.train.images import FileImages, Transforms
+from ppbench.train.images import FileImages, Transforms, transforms_of
 from ppbench.train.recipe import TrainRecipe
 
 
@@ -39,12 +41,10 @@ class TrainPlan(NamedTuple):
         return self.recipe.epochs * self.steps_per_epoch
 
 
-def check_numbers(workers: int | None, validate_every: int) -> None:
-    """Make sure that options which are counts are none below 0.
-
-    Raises:
-        UsageError: If one is.
-    """
+def check_options(
+    recipe: TrainRecipe, device: torch.device, devices: int, workers: int | None, validate_every: int
+) -> None:
+    """Raise `UsageError` if a count is not allowed, or so many processes on such a device cannot follow the recipe."""
     if workers is not None and workers < 0:
         raise UsageError(f"--workers {workers} is not allowed", "It is a number of processes; 0: none.")
     if validate_every < 0:
@@ -52,14 +52,6 @@ def check_numbers(workers: int | None, validate_every: int) -> None:
             f"--validate-every {validate_every} is not allowed",
             "It is a number of epochs; 0: no test before the end.",
         )
-
-
-def check_device(recipe: TrainRecipe, device: torch.device, devices: int) -> None:
-    """Make sure that a recipe can be followed by so many processes on such a device.
-
-    Raises:
-        UsageError: If it cannot.
-    """
     if devices < 1:
         raise UsageError(f"--devices {devices} is not allowed", "It is the number of processes, at least 1.")
     if device.type == "cuda" and devices > torch.cuda.device_count():
@@ -76,21 +68,31 @@ def check_device(recipe: TrainRecipe, device: torch.device, devices: int) -> Non
         )
 
 
-def check_enough_images(plan: TrainPlan) -> None:
-    """Make sure that an epoch has a step.
+def plan_training(
+    recipe: TrainRecipe,
+    data: TrainingData,
+    start: Card | None,
+    device: torch.device,
+    processes: int,
+    workers: int | None,
+    validate_every: int,
+) -> TrainPlan:
+    """The plan of a run on ``data``; ``start`` is the card of the network that it begins with, if there is one.
 
     Raises:
-        UsageError: If it has none.
+        UsageError: If the recipe cannot cut these images, or an epoch has no step.
     """
+    cut = transforms_of(recipe, data.train)
+    if start is not None:
+        cut = cut._replace(interpolation=start.interpolation)
+    if workers is None:
+        # Loading from memory is faster than a process's handing over, unless images are augmented one by one.
+        pays = isinstance(data.train, FileImages) or parse_augmentation(recipe.augment).where == "image"
+        workers = max(usable_cores() // processes - 1, 0) if pays else 0
+    plan = TrainPlan(recipe, data, cut, device, processes, workers, validate_every)
     if plan.steps == 0:
         raise UsageError(
-            f"{len(plan.data.train.labels)} training images are fewer than {plan.processes} processes",
+            f"{len(data.train.labels)} training images are fewer than {processes} processes",
             "Take more images, or fewer `--devices`.",
         )
-
-
-def useful_workers(data: TrainingData, where: str, processes: int) -> int:
-    """Loading from memory is faster than handing over from another process, unless images are augmented one by one."""
-    if isinstance(data.train, FileImages) or where == "image":
-        return max(usable_cores() // processes - 1, 0)
-    return 0
+    return plan

@@ -61,15 +61,22 @@ class TrainingPace:
         return "?" if done <= 0 else _duration((time.monotonic() - self._began) * (self.steps - step) / done)
 
 
-class RichTraining(Callback):
+class _Paced(Callback):
+    """Knows how fast the run is; the first step, where a run resumes, is not at zero."""
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        self.pace = TrainingPace(trainer.global_step, module.steps, module.recipe.batch_size)
+
+
+class RichTraining(_Paced):
     """Moves a Rich progress bar over all epochs, with the loss, the rate and the time left."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self.progress, self.task = progress, task
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
-        """Begin where the run begins, which after a kill is not at zero."""
-        self.pace = TrainingPace(trainer.global_step, module.steps, module.recipe.batch_size)
+        """Begin where the run begins."""
+        super().on_train_start(trainer, module)
         if trainer.is_global_zero:
             self.progress.reset(self.task, total=module.steps, completed=trainer.global_step, visible=True)
 
@@ -82,7 +89,7 @@ class RichTraining(Callback):
             self.progress.update(self.task, description=text, pace=self.pace.look(step))
 
 
-class LinesOfTraining(Callback):
+class LinesOfTraining(_Paced):
     """Says a line now and then, and at the end of every epoch, for files and pipes.
 
     Args:
@@ -92,10 +99,6 @@ class LinesOfTraining(Callback):
 
     def __init__(self, say: Callable[[str], None], every: float = LINES_EVERY) -> None:
         self.say, self.every = say, every
-
-    def on_train_start(self, trainer: Any, module: Any) -> None:
-        """Note when and where the run began."""
-        self.pace = TrainingPace(trainer.global_step, module.steps, module.recipe.batch_size)
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
         """Say how far the epoch is, if it is time; its end has a line of its own."""
