@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ppbench.copies.pieces import JOURNAL, Records
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
-from ppbench.copies.records import JOURNAL, Records
 from ppbench.data.walk import MANIFEST, SCRATCH
 from ppbench.errors import PpbenchError
 from ppbench.evaluation.journal import Images, Journal
@@ -332,9 +332,9 @@ def test_journals_of_evaluations(folder: Path) -> None:
         try:
             journal = opened()
             tally = Tally(cells, IMAGES)
-            for record in journal.records:
+            for record in journal.pieces:
                 tally.add(record)
-            used += len(journal.records)
+            used += len(journal.pieces)
             journal.close()
         except PpbenchError:
             pass

@@ -22,11 +22,10 @@ from torch import Tensor, nn
 from ppbench.data.decode import decode_rgb
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
-from ppbench.evaluation.inference import Network
-from ppbench.evaluation.subject import Head
+from ppbench.evaluation.inference import Inference
+from ppbench.evaluation.subject import ClassHead, Subject
 from ppbench.models.card import Card
 from ppbench.models.from_timm import card_of
-from ppbench.models.load import Subject
 
 PHOTOGRAPHS = (("astronaut", 333, 217), ("coffee", 151, 401), ("chelsea", 299, 301), ("rocket", 427, 97))
 """Of scikit-image, with the width and height that they are cut to: odd, wide, high, and nearly square."""
@@ -80,7 +79,7 @@ def configurations(timm: Any) -> tuple[list[Config], dict[str, str]]:
 def ours(config: Config, file: bytes) -> Tensor:
     """``(3, size, size)`` as it enters the network here."""
     pixels = decode_rgb(io.BytesIO(file), Geometry.of(config.card), "photograph.png")
-    network = Network(Subject("net", nn.Identity(), config.card), torch.device("cpu"), Head(None, "own"))
+    network = Inference(Subject("net", nn.Identity(), config.card, ClassHead(None, "own")), torch.device("cpu"))
     return network.preprocess(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])[0]
 
 

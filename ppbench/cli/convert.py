@@ -177,7 +177,7 @@ def _convert(model: str, options: CardOptions, push_pull: int, **settings: Any) 
     """The plain network, and the one made of it."""
     from copy import deepcopy
 
-    from ppbench.cli.eval import downloading
+    from ppbench.cli.loading import downloading
     from ppbench.models.convert import convert_to_push_pull
     from ppbench.models.load import resolve_model
     from ppbench.models.loaded import Checkpoint

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,13 +29,15 @@ from ppbench.cli.options import (
     words,
 )
 from ppbench.cli.output import Format
-from ppbench.cli.progress import Advance, duration, progress
+from ppbench.cli.progress import duration, progress
 from ppbench.errors import PpbenchError, UsageError
 from ppbench.files import check_writable
 
 if TYPE_CHECKING:
-    from ppbench.evaluation.api import Evaluated, Job, Prepared
-    from ppbench.evaluation.processes import Team
+    from ppbench.evaluation.plan import EvalPlan
+    from ppbench.evaluation.processes import Processes
+    from ppbench.evaluation.request import EvalRequest
+    from ppbench.evaluation.result import EvalResult
     from ppbench.run import MeasuredRun, Run
     from ppbench.vocabulary import Cell
 
@@ -205,65 +208,52 @@ def evaluate(
     Without arguments: both embedded models on the embedded images. After an interruption the same command goes on where
     it was. Under `torchrun` the work is shared among its processes.
     """
-    from ppbench.evaluation.api import Job
-    from ppbench.models.card_options import parse_card_options
     from ppbench.models.embedded import EMBEDDED_MODELS
 
-    names = model or ([] if predictions else list(EMBEDDED_MODELS))
+    given = locals()  # the arguments by name, and this one import
     if model and predictions:
         raise UsageError("--model and --predictions are given", "Evaluate them one after the other.")
+    names = model or ([] if predictions else list(EMBEDDED_MODELS))
     _check_output(output_path, len(names) + len(predictions or []))
     tables = Tables(normalizer, baseline, format)
-    job = Job(
-        dataset=dataset,
-        data=data,
-        clean=clean,
-        corruptions=None
-        if corruptions is None
-        else words("--corruptions", corruptions, "the dataset's own, such as c15"),
-        severities=words("--severities", ["1-5"] if severities is None else severities, "1-5"),
-        recipe=recipe,
-        backend=backend,
-        jpeg=jpeg,
-        seed=seed,
-        limit=limit,
-        classes=classes,
-        logits=logits,
-        resize=resize,
-        exif=exif,
-        precision=precision,
-        compiled=compiled,
-        card=parse_card_options(preset, mean, std, input_size, architecture, ema, test_size),
-        weights_files=tuple(weights_file or ()),
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-        force=force,
-        overwrite=overwrite,
-        until=until,
-        until_decided=until_decided,
-        max_drop=max_drop,
-        until_metric=until_metric,
-        command=shlex.join(["ppbench", *sys.argv[1:]]),
-    )
-    job.check()
+    request = _request(given, names)
+    request.check()
     _refuse_to_overwrite_baselines(output_path, until_decided, None if baseline is None else Path(baseline))
     if predictions:
-        _score_all(predictions, job, output_path, tables, dry_run=dry_run)
+        _score_all(request, tables, dry_run=dry_run)
         return
-    with _team(job) as (team, mine):
+    with _joined(request) as (processes, mine):
         with output.stdout_for_data():
-            prepared = _prepare(mine, names, team, None if dry_run else output_path)
+            plan = _prepare(mine, processes)
         if dry_run:
-            for note in prepared.source.notes if team.is_first else ():
+            for note in plan.source.notes if processes.is_first else ():
                 output.say(note)
-            _print_estimate(prepared, team, format)
+            _print_estimate(plan, processes, format)
             return
         with output.stdout_for_data():
-            evaluated = _measure(prepared, output_path, team, fresh)
-        if team.is_first and any(result.run.cells for result in evaluated.results):
-            tables.print(evaluated.results)
-        _tell_unreadable(evaluated, team, skip=skip_unreadable)
+            result = _measure(plan, processes)
+        if processes.is_first and any(run.run.cells for run in result.runs):
+            tables.print(result.runs)
+        result.refuse_unreadable(skip=skip_unreadable)
+        if processes.is_first and result.unreadable is not None:
+            output.say(f"warning: {result.unreadable}")
+
+
+def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
+    """What is asked, from the command's arguments by name; most are called like the request's fields."""
+    from ppbench.evaluation.request import REQUEST_FIELDS, EvalRequest
+
+    corruptions, severities = given["corruptions"], given["severities"]
+    changed = {
+        "models": models,
+        "corruptions": corruptions and words("--corruptions", corruptions, "the dataset's own, such as c15"),
+        "severities": words("--severities", ["1-5"] if severities is None else severities, "1-5"),
+        "weights_files": given["weights_file"],
+        "output": None if given["dry_run"] else given["output_path"],
+        "command": shlex.join(["ppbench", *sys.argv[1:]]),
+    }
+    same = {name: value for name, value in given.items() if name in REQUEST_FIELDS}
+    return EvalRequest.of(**(same | changed))
 
 
 class Tables:
@@ -297,108 +287,81 @@ class Tables:
 
 
 @contextmanager
-def _team(job: Job) -> Iterator[tuple[Team, Job]]:
+def _joined(request: EvalRequest) -> Iterator[tuple[Processes, EvalRequest]]:
     """Join the other processes, if there are any; yield them with this one's share of the devices.
 
     Processes but the first end without a word, with the first one's exit code, unless the first one can say nothing.
     """
-    from ppbench.evaluation.processes import LostProcessError, Processes, Team, own_device
+    from ppbench.evaluation.processes import LaunchedProcesses, LostProcessError, Processes, own_device
     from ppbench.launch import launched
 
     launch = launched()
     if launch is None:
-        yield Team(), job
+        yield Processes(), request
         return
-    from dataclasses import replace
-
-    mine = replace(job, device=own_device(job.device, launch))
-    team = Processes(mine.device, launch)
+    mine = replace(request, device=own_device(request.device, launch))
+    processes = LaunchedProcesses(mine.device, launch)
     try:
-        yield team, mine
+        yield processes, mine
     except PpbenchError as error:
         with suppress(LostProcessError):
-            team.close()
-        if team.is_first or (isinstance(error, LostProcessError) and not error.is_told):
+            processes.close()
+        if processes.is_first or (isinstance(error, LostProcessError) and not error.is_told):
             raise
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        team.leave()
-        if team.is_first:
+        processes.leave()
+        if processes.is_first:
             raise
         raise typer.Exit(130) from None
-    team.close()
+    processes.close()
 
 
-def _prepare(job: Job, names: list[str], team: Team, target: Path | None) -> Prepared:
+def _prepare(request: EvalRequest, processes: Processes) -> EvalPlan:
     """Open models and images, and try the place to write to; a failure in any process ends all, and is told once."""
-    from ppbench.evaluation.api import prepare
-    from ppbench.evaluation.memory import keep_freed_memory
+    from ppbench.cli.loading import downloading
+    from ppbench.evaluation.inference import keep_freed_memory
+    from ppbench.evaluation.plan import prepare
 
     keep_freed_memory()
-    prepared, failure = None, None
+    plan, failure = None, None
     try:
-        with downloading() as told:
-            prepared = prepare(job, names, told if team.is_first else None)
-        if team.is_first and target is not None:
+        with downloading() as on_download:
+            plan = prepare(request, on_download if processes.is_first else None)
+        if processes.is_first and (target := request.output) is not None:
             check_writable(target if target.suffix == ".json" else target / "run.json")
     except PpbenchError as error:
         failure = error
-    failures = [error for error in team.gather(failure) if error is not None]
-    if prepared is None or failures:
+    failures = [error for error in processes.gather(failure) if error is not None]
+    if plan is None or failures:
         raise failure or failures[0]
-    return prepared
+    return plan
 
 
-@contextmanager
-def downloading() -> Iterator[Callable[[int, int], None]]:
-    """Yield what is told of downloads."""
-    last = -1
-
-    def told(done: int, total: int) -> None:
-        nonlocal last
-        if total and 10 * done // total > last:
-            last = 10 * done // total
-            output.say(f"downloading weights: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
-
-    yield told
-
-
-def _tell_unreadable(evaluated: Evaluated, team: Team, *, skip: bool) -> None:
-    """Name the images that are in no cell: an error, unless they are to be skipped and are not too many."""
-    if evaluated.unreadable is None:
-        return
-    if not (skip and evaluated.may_skip):
-        raise evaluated.unreadable
-    if team.is_first:
-        output.say(f"warning: {evaluated.unreadable}")
-
-
-def _measure(prepared: Prepared, target: Path, team: Team, fresh: bool) -> Evaluated:
+def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
     """Run the loop under a progress display; what is finished is written whatever ends it."""
     from ppbench.evaluation.api import measure
-    from ppbench.evaluation.loop import cells_of
 
-    source, settings = prepared.source, prepared.settings
-    total = len(prepared.subjects) * len(cells_of(source, settings)) * len(source.ids)
-    say = output.say if team.is_first else (lambda line: None)
-    with progress(total) if team.is_first else _silence() as show:
+    total = len(plan.subjects) * len(plan.cells) * len(plan.source.ids)
+    say = output.say if processes.is_first else (lambda line: None)
+    with progress(total) if processes.is_first else nullcontext(_no_progress) as show:
 
         def advance(cell: Cell | None, images: int) -> None:
             if cell is None:
                 show(images, "", reused=True)
                 return
-            known = prepared.enough.describe() if prepared.enough else f"{cell[0]} {cell[1] or ''}".rstrip()
+            known = plan.rule.describe() if plan.rule else f"{cell[0]} {cell[1] or ''}".rstrip()
             show(images, known)
 
-        evaluated = measure(prepared, target, say=say, advance=advance, team=team, fresh=fresh)
-    for result in evaluated.results:
-        if result.run.stopping is not None:
-            say(_how_it_stopped(result.run))
-    if evaluated.stopped_by is not None:
-        if isinstance(evaluated.stopped_by, KeyboardInterrupt):
+        result = measure(plan, say=say, advance=advance, processes=processes)
+    for measured in result.runs:
+        if measured.run.stopping is not None:
+            say(_how_it_stopped(measured.run))
+    if result.stopped_by is not None:
+        if isinstance(result.stopped_by, KeyboardInterrupt):
             say("what is finished is kept; the same command goes on from there")
-        raise evaluated.stopped_by
-    return evaluated
+        raise result.stopped_by
+    return result
 
 
 def _how_it_stopped(run: Run) -> str:
@@ -415,14 +378,13 @@ def _how_it_stopped(run: Run) -> str:
     )
 
 
-@contextmanager
-def _silence() -> Iterator[Advance]:
-    yield lambda images, what, reused=False: None
+def _no_progress(images: int, what: str, *, reused: bool = False) -> None:
+    """In processes but the first."""
 
 
-def _score_all(paths: list[Path], job: Job, target: Path, tables: Tables, *, dry_run: bool) -> None:
+def _score_all(request: EvalRequest, tables: Tables, *, dry_run: bool) -> None:
     """Score files of predictions, which takes seconds, and write their runs; under torchrun, one process does."""
-    from ppbench.evaluation.api import measure_predictions
+    from ppbench.evaluation.predictions import measure_predictions
     from ppbench.launch import launched
 
     if dry_run:
@@ -430,27 +392,27 @@ def _score_all(paths: list[Path], job: Job, target: Path, tables: Tables, *, dry
     launch = launched()
     if launch is not None and launch.rank > 0:
         return
-    results = []
-    for path in paths:
-        result, where = measure_predictions(path, job, target, output.say)
+    runs = []
+    for path in request.predictions:
+        run, where = measure_predictions(path, request, output.say)
         output.say(f"wrote {where}")
-        results.append(result)
-    tables.print(results)
+        runs.append(run)
+    tables.print(runs)
 
 
-def _print_estimate(prepared: Prepared, team: Team, format: Format) -> None:
-    from ppbench.evaluation.estimate import estimate
+def _print_estimate(plan: EvalPlan, processes: Processes, format: Format) -> None:
+    from ppbench.evaluation.estimate import estimate_evaluation
 
-    if not team.is_first:
+    if not processes.is_first:
         return
     with output.stdout_for_data():
-        found = estimate(prepared, team.size)
+        found = estimate_evaluation(plan, processes.size)
     if format is Format.JSON:
         output.json(found._asdict())
         return
     rows = [
         ("images", f"{found.images:,} in {found.cells} cells"),
-        ("passes", f"{found.passes:,} images through {len(prepared.subjects)} network(s)"),
+        ("passes", f"{found.passes:,} images through {len(plan.subjects)} network(s)"),
         ("read", f"{found.gigabytes:,.2g} GB"),
         ("time", f"about {duration(60 * found.minutes)} (h:mm:ss) in {found.processes} process(es)"),
     ]

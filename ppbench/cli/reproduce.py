@@ -20,7 +20,7 @@ from ppbench.extras import import_extra
 from ppbench.files import check_writable
 
 if TYPE_CHECKING:
-    from ppbench.evaluation.api import Job
+    from ppbench.evaluation.request import EvalRequest
     from ppbench.reproduce.figures import Measured, Results
     from ppbench.reproduce.networks import Network
     from ppbench.reproduce.tables import Row, Table
@@ -111,11 +111,11 @@ def reproduce(
     if dry_run:
         _print_plan(request, limit, gpu or wanted.gpu, images_per_second, format)
         return
-    job = _job(wanted, data, evaluation_data, limit, device)
-    _check_before(request, data, job, train=train)
+    asked = _evaluation_request(wanted, data, evaluation_data, limit, device)
+    _check_before(request, data, asked, train=train)
     try:
         failures = _train(request, data, device) if train and data is not None else {}
-        results = _measure(request, job, failures, confidence)
+        results = _measure(request, asked, failures, confidence)
     except KeyboardInterrupt:
         output.say("what is finished is kept; the same command goes on from there")
         raise
@@ -204,12 +204,14 @@ def _parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _job(table: Table, data: Path | None, evaluation_data: Path | None, limit: int | None, device: str) -> Job:
-    from ppbench.evaluation.api import Job
+def _evaluation_request(
+    table: Table, data: Path | None, evaluation_data: Path | None, limit: int | None, device: str
+) -> EvalRequest:
+    from ppbench.evaluation.request import EvalRequest
 
     of = table.evaluation
     beside = None if of.data is None or data is None else data / of.data
-    return Job(
+    return EvalRequest(
         dataset=of.dataset,
         data=evaluation_data or beside,
         corruptions=of.corruptions,
@@ -221,9 +223,9 @@ def _job(table: Table, data: Path | None, evaluation_data: Path | None, limit: i
     )
 
 
-def _check_before(request: Request, data: Path | None, job: Job, *, train: bool) -> None:
+def _check_before(request: Request, data: Path | None, asked: EvalRequest, *, train: bool) -> None:
     """Refuse before hours of work what would fail after them."""
-    from ppbench.evaluation.api import open_images
+    from ppbench.evaluation.plan import open_images
 
     request.baseline()  # refused if it is of another recipe
     missing = [network.name for network in request.networks if network.action != "take"]
@@ -237,7 +239,7 @@ def _check_before(request: Request, data: Path | None, job: Job, *, train: bool)
             raise DataError(f"there is no folder {data}", hint)
         import_extra("lightning", "train", "training")
         check_writable(request.runs / "run.json")
-    open_images(job, [])
+    open_images(asked, [])
 
 
 def _train(request: Request, data: Path, device: str) -> Failures:
@@ -265,7 +267,7 @@ def _training_progress() -> Iterator[tuple[Any, ...]]:
         yield (callback,)
 
 
-def _measure(request: Request, job: Job, failures: Failures, confidence: float) -> Results:
+def _measure(request: Request, asked: EvalRequest, failures: Failures, confidence: float) -> Results:
     """Evaluate what is there, and compute the figures."""
     from ppbench.reproduce.figures import compute
     from ppbench.reproduce.measuring import evaluate_networks
@@ -274,7 +276,7 @@ def _measure(request: Request, job: Job, failures: Failures, confidence: float) 
     networks = [network for network in request.looked_up() if network.action == "take"]
     baseline = request.baseline()
     found = (
-        evaluate_networks(networks, baseline, job, request.runs, say=output.say, progress=_evaluation_progress)
+        evaluate_networks(networks, baseline, asked, request.runs, say=output.say, progress=_evaluation_progress)
         if networks or baseline
         else {}
     )

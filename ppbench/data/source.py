@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -171,6 +171,10 @@ class Source(ABC):
     @abstractmethod
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
         """The images at ``places`` in one cell, read from where they are; files that cannot be read are told."""
+
+    def reader(self) -> Callable[[tuple[str, int, NDArray[np.int64]]], Loaded]:
+        """Get ready in a worker process; returns what loads the images of a (corruption, severity, places)."""
+        return lambda wanted: self.load(*wanted)
 
     def corrupt(self, images: Any, corruption: str, severity: int, places: NDArray[np.int64]) -> Any:
         """Make a cell from clean images that were loaded before: what ``image_major`` sources can.

@@ -8,14 +8,12 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from ppbench.data.source import Source
 from ppbench.errors import PpbenchError, UsageError
-from ppbench.evaluation.journal import Images, Journal, Key, is_of
-from ppbench.evaluation.loop import Settings, cells_of
+from ppbench.evaluation.journal import Images, Journal, JournalKey, is_of
+from ppbench.evaluation.plan import EvalPlan
+from ppbench.evaluation.processes import Processes
 from ppbench.evaluation.record import Identity
 from ppbench.run import MeasuredRun, Run, read_run
-
-Say = Callable[[str], None]
 
 
 class Output(NamedTuple):
@@ -26,8 +24,8 @@ class Output(NamedTuple):
 
 
 @contextmanager
-def claimed(
-    target: Path, identities: Sequence[Identity], source: Source, settings: Settings, say: Say, *, fresh: bool = False
+def claimed_outputs(
+    plan: EvalPlan, identities: Sequence[Identity], processes: Processes, say: Callable[[str], None]
 ) -> Iterator[list[Output]]:
     """Yield a place for each run, with what is already finished of it; no other process writes there meanwhile.
 
@@ -35,30 +33,38 @@ def claimed(
     named is written if it is not there, is of the same measurement, is unfinished, or is to be overwritten. Journals
     stay behind unless they were removed.
 
+    There is no place in processes but the first, nor where nothing is to be written.
+
     Args:
-        target: A run file (``.json``) for the one run, or a folder.
+        plan: What is evaluated.
         identities: Of the runs.
-        source: Their images.
-        settings: Of the evaluation.
-        say: Told what is used again, and why not.
-        fresh: Whether nothing is used again.
+        processes: All of them end with the error of the first.
+        say: Called with what is used again, and why not.
 
     Raises:
         UsageError: If another process is writing there, or what is there is not to be overwritten.
         DataError: If nothing can be written there.
     """
     outputs: list[Output] = []
+    refused: PpbenchError | None = None
+    target = plan.settings.request.output
     try:
-        for identity in identities:
-            outputs.append(_claim(target, identity, source, settings, say, fresh))
-            _say_reused(outputs[-1], source, settings, say)
+        try:
+            if processes.is_first and target is not None:
+                for identity in identities:
+                    outputs.append(_claim(target, identity, plan))
+                    _say_reused(outputs[-1], plan, say)
+        except PpbenchError as error:
+            refused = error
+        if (refused := processes.share(refused)) is not None:
+            raise refused
         yield outputs
     finally:
         for output in outputs:
             output.journal.close()
 
 
-def save(output: Output, measured: MeasuredRun, say: Say) -> MeasuredRun:
+def save(output: Output, measured: MeasuredRun, say: Callable[[str], None]) -> MeasuredRun:
     """Write the finished cells, destroying no other result, and say where they are.
 
     A complete run is never replaced by an interrupted one, nor by one without the images that could not be read. The
@@ -79,7 +85,7 @@ def save(output: Output, measured: MeasuredRun, say: Say) -> MeasuredRun:
     return measured
 
 
-def place(target: Path, identity: Identity, key: Key, *, overwrite: bool = False) -> Path:
+def place(target: Path, identity: Identity, key: JournalKey, *, overwrite: bool = False) -> Path:
     """Where a run goes: the file that the user named, or the first free one in a folder.
 
     Raises:
@@ -93,30 +99,30 @@ def place(target: Path, identity: Identity, key: Key, *, overwrite: bool = False
     return next(free for free in _numbered(first) if _is_free(free, identity, key))
 
 
-def _claim(target: Path, identity: Identity, source: Source, settings: Settings, say: Say, fresh: bool) -> Output:
-    key = identity.key(settings)
-    path = place(target, identity, key, overwrite=settings.overwrite)
-    images = Images(source.ids, source.labels.tolist())
-    return Output(path, Journal(_journal(path), key, cells_of(source, settings), source.stamps, images, fresh=fresh))
+def _claim(target: Path, identity: Identity, plan: EvalPlan) -> Output:
+    request, key = plan.settings.request, identity.key(plan.settings)
+    path = place(target, identity, key, overwrite=request.overwrite)
+    images = Images(plan.source.ids, plan.source.labels.tolist())
+    return Output(path, Journal(_journal(path), key, plan.cells, plan.source.stamps, images, fresh=request.fresh))
 
 
 def _journal(path: Path) -> Path:
     return path.with_name(f"{path.name}.journal")
 
 
-def _say_reused(output: Output, source: Source, settings: Settings, say: Say) -> None:
+def _say_reused(output: Output, plan: EvalPlan, say: Callable[[str], None]) -> None:
     """What is used again of an earlier evaluation, and why not all of it is."""
     path, journal = output
     if journal.why is not None:
         kept = f" (what it held is kept as {journal.put_aside.name})" if journal.put_aside else ""
-        what = "these are done again" if journal.records else f"starting anew{kept}"
+        what = "these are done again" if journal.pieces else f"starting anew{kept}"
         say(f"{journal.path}: {journal.why}; {what}")
-    if not journal.records:
+    if not journal.pieces:
         return
-    cells, images = len(cells_of(source, settings)), len(source.ids)
+    cells, images = len(plan.cells), len(plan.source.ids)
     done: dict[tuple[str, int], int] = {}
-    for record in journal.records:
-        done[record.cell] = done.get(record.cell, 0) + len(record.places)
+    for piece in journal.pieces:
+        done[piece.cell] = done.get(piece.cell, 0) + len(piece.places)
     whole = sum(number == images for number in done.values())
     known = sum(done.values())
     say(
@@ -147,7 +153,7 @@ def _numbered(path: Path) -> Iterator[Path]:
         yield path.with_name(f"{path.stem}-{number}.json")
 
 
-def _is_free(path: Path, identity: Identity, key: Key) -> bool:
+def _is_free(path: Path, identity: Identity, key: JournalKey) -> bool:
     """Whether nothing is lost if a run takes the place of what is at ``path`` and in its journal."""
     if not is_of(_journal(path), key):
         return False

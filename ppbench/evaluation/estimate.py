@@ -12,19 +12,18 @@ import torch
 
 from ppbench.data.source import Source
 from ppbench.devices import full_precision
-from ppbench.evaluation.api import Prepared
-from ppbench.evaluation.feed import images_to_device, to_device
-from ppbench.evaluation.inference import Network
-from ppbench.evaluation.loop import Settings, batch_size, cells_of
-from ppbench.evaluation.plan import spread
-from ppbench.evaluation.subject import choose_head
+from ppbench.evaluation.feed import block_size, evenly_spread, images_to_device, to_device
+from ppbench.evaluation.inference import Inference
+from ppbench.evaluation.plan import EvalPlan
+from ppbench.evaluation.settings import Settings
+from ppbench.evaluation.subject import Subject
 from ppbench.vocabulary import CLEAN, Cell
 
 _START = 5.0
 """Seconds to start the worker processes and warm up."""
 
 
-class Estimate(NamedTuple):
+class EvalEstimate(NamedTuple):
     """What an evaluation will take."""
 
     images: int
@@ -37,26 +36,26 @@ class Estimate(NamedTuple):
     processes: int
 
 
-def estimate(prepared: Prepared, processes: int = 1) -> Estimate:
-    """Load, corrupt and classify a few images, and reckon up.
+def estimate_evaluation(plan: EvalPlan, processes: int = 1) -> EvalEstimate:
+    """Load, corrupt and classify a few images, and extrapolate.
 
     Args:
-        prepared: What is to be evaluated.
+        plan: What is to be evaluated.
         processes: Among which the work is shared.
     """
-    subjects, source, settings, _ = prepared
-    cells = cells_of(source, settings)
-    size = min(batch_size(settings, source), len(source.ids))
-    places = np.flatnonzero(spread(len(source.ids), size))
+    subjects, source, settings = plan.subjects, plan.source, plan.settings
+    cells = plan.cells
+    size = min(block_size(settings, source), len(source.ids))
+    places = np.flatnonzero(evenly_spread(len(source.ids), size))
     with full_precision(), torch.inference_mode():
         loading, making = _time_images(source, cells, places, settings)
-        forward = sum(_time_network(prepared, number, places) for number in range(len(subjects)))
+        forward = sum(_time_network(plan, subject, places) for subject in subjects)
     images = len(source.ids)
     reads = images if source.image_major else images * len(cells)
     loaded = reads * loading / max(1, settings.workers)
     made = images * sum(making.values())
     seconds = max(loaded, 0.0) + made + images * len(cells) * forward
-    return Estimate(
+    return EvalEstimate(
         images=images,
         cells=len(cells),
         passes=images * len(cells) * len(subjects),
@@ -88,15 +87,13 @@ def _time_images(
     return loading, making
 
 
-def _time_network(prepared: Prepared, number: int, places: np.ndarray) -> float:
+def _time_network(plan: EvalPlan, subject: Subject, places: np.ndarray) -> float:
     """Seconds per image to classify one."""
-    subjects, source, settings, _ = prepared
-    subject = subjects[number]
-    head = choose_head(subject.name, subject.card, source, settings.logits)
-    network = Network(
-        subject, settings.device, head, precision=settings.precision, compiled=settings.compiled, resize=settings.resize
+    source, settings, request = plan.source, plan.settings, plan.settings.request
+    network = Inference(
+        subject, settings.device, precision=request.precision, compiled=request.compiled, resize=request.resize
     )
-    first = (CLEAN, 0) if source.has_clean else cells_of(source, settings)[0]
+    first = (CLEAN, 0) if source.has_clean else plan.cells[0]
     images = images_to_device(source.load(*first, places).pixels, settings.device)
     labels = to_device(torch.from_numpy(source.labels[places]), settings.device)
     network.score(images, labels)

@@ -1,10 +1,9 @@
-"""The stream of images: read in worker processes a little ahead of the network, corrupted on its device."""
+"""Feeds the networks: what to compute and in which order, read a little ahead of them and corrupted on their device."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -12,12 +11,98 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.source import Broken, Loaded, Source
-from ppbench.evaluation.inference import free_memory, is_out_of_memory
-from ppbench.evaluation.plan import Block
-from ppbench.evaluation.reading import reader, readings_of
+from ppbench.data.source import Broken, Source
+from ppbench.evaluation.inference import SMALL_SIDE, forward_size, free_memory, is_out_of_memory
+from ppbench.evaluation.settings import Settings
 from ppbench.pool import ordered_map
 from ppbench.vocabulary import CLEAN, Cell
+
+Missing = NDArray[np.bool_]
+"""``(cells, n)``: what is still to be computed."""
+
+
+class ImageBlock(NamedTuple):
+    """Some images in some cells."""
+
+    places: NDArray[np.int64]
+    """``(n,)`` in the source."""
+    cells: tuple[int, ...]
+    """Places in the list of cells."""
+
+
+def plan_blocks(missing: Missing, size: int, *, image_major: bool, first: Missing | None = None) -> list[ImageBlock]:
+    """Cut all that is missing into blocks of at most ``size`` images.
+
+    Args:
+        missing: What is to be computed.
+        size: Images of a block.
+        image_major: Whether a block has all the cells its images lack, or one cell.
+        first: Of the missing, what is to be done before the rest.
+    """
+    if first is not None:
+        return [
+            *plan_blocks(missing & first, size, image_major=image_major),
+            *plan_blocks(missing & ~first, size, image_major=image_major),
+        ]
+    groups = _by_image(missing) if image_major else _by_cell(missing)
+    return [
+        ImageBlock(places[start : start + size], cells)
+        for places, cells in groups
+        for start in range(0, len(places), size)
+    ]
+
+
+def plan_chunks(missing: Missing, size: int, chunks: Sequence[NDArray[np.int64]]) -> list[ImageBlock]:
+    """Cut all that is missing into blocks, each of images of one chunk, one chunk after another, with all their cells.
+
+    Args:
+        missing: What is to be computed.
+        size: Images of a block.
+        chunks: Places of images.
+    """
+    return [
+        block._replace(places=chunk[block.places])
+        for chunk in chunks
+        for block in plan_blocks(missing[:, chunk], size, image_major=True)
+    ]
+
+
+def block_size(settings: Settings, source: Source) -> int:
+    """Images that are loaded and corrupted together: of small ones those of several forward passes, to save time."""
+    forward = forward_size(settings.device, source.size)
+    several = 4 if settings.device.type == "cpu" and source.size <= SMALL_SIDE else 1
+    return settings.request.batch_size or several * forward
+
+
+def share(missing: Missing, rank: int, size: int) -> Missing:
+    """The part of one of ``size`` processes: every ``size``-th of the images that lack a cell.
+
+    Nothing is padded or left out: the parts are disjoint and make up the whole.
+    """
+    mine = np.zeros(missing.shape[1], np.bool_)
+    mine[np.flatnonzero(missing.any(0))[rank::size]] = True
+    return missing & mine
+
+
+def evenly_spread(images: int, count: int) -> NDArray[np.bool_]:
+    """``(images,)``: ``count`` of them, evenly spread over all classes if these follow each other."""
+    chosen = np.zeros(images, np.bool_)
+    chosen[np.unique(np.linspace(0, images - 1, min(images, count)).round().astype(np.int64))] = True
+    return chosen
+
+
+def _by_cell(missing: Missing) -> Iterator[tuple[NDArray[np.int64], tuple[int, ...]]]:
+    for cell, row in enumerate(missing):
+        yield np.flatnonzero(row), (cell,)
+
+
+def _by_image(missing: Missing) -> Iterator[tuple[NDArray[np.int64], tuple[int, ...]]]:
+    """Images that lack the same cells, in the order of the first: after a kill, a few have a set of their own."""
+    patterns, firsts, group = np.unique(missing, axis=1, return_index=True, return_inverse=True)
+    for number in np.argsort(firsts):
+        cells = tuple(np.flatnonzero(patterns[:, number]).tolist())
+        if cells:
+            yield np.flatnonzero(group == number), cells
 
 
 class Batch(NamedTuple):
@@ -32,7 +117,7 @@ class Batch(NamedTuple):
 
 
 def stream(
-    source: Source, cells: Sequence[Cell], blocks: Sequence[Block], workers: int, device: torch.device
+    source: Source, cells: Sequence[Cell], blocks: Sequence[ImageBlock], workers: int, device: torch.device
 ) -> Iterator[Batch]:
     """Yield the images of all blocks, cell by cell, in order.
 
@@ -49,30 +134,23 @@ def stream(
     Raises:
         PpbenchError: If a worker process is killed.
     """
-    readings = (reading for block in blocks for reading in readings_of(source, cells, block))
-    with closing(ordered_map(partial(reader, source), readings, workers)) as loaded:
+    tasks = (
+        (*cell, block.places)
+        for block in blocks
+        for cell in ([(CLEAN, 0)] if source.image_major else [cells[number] for number in block.cells])
+    )
+    with closing(ordered_map(source.reader, tasks, workers)) as loaded:
         for block in blocks:
-            yield from (_batches if source.image_major else _batches_as_read)(source, cells, block, loaded, device)
-
-
-def _batches(
-    source: Source, cells: Sequence[Cell], block: Block, loaded: Iterator[Loaded], device: torch.device
-) -> Iterator[Batch]:
-    """The cells of a block made from its clean images."""
-    pixels, broken = next(loaded)
-    images = images_to_device(pixels, device)
-    for cell in (cells[number] for number in block.cells):
-        made = images if cell[0] == CLEAN else _corrupt(source, images, cell, block.places)
-        yield Batch(cell, block.places, made, broken)
-
-
-def _batches_as_read(
-    source: Source, cells: Sequence[Cell], block: Block, loaded: Iterator[Loaded], device: torch.device
-) -> Iterator[Batch]:
-    """The cells of a block as they are read, one by one."""
-    for cell in (cells[number] for number in block.cells):
-        pixels, broken = next(loaded)
-        yield Batch(cell, block.places, images_to_device(pixels, device), broken)
+            if source.image_major:
+                pixels, broken = next(loaded)
+                clean = images_to_device(pixels, device)
+            for cell in (cells[number] for number in block.cells):
+                if not source.image_major:
+                    pixels, broken = next(loaded)
+                    images = images_to_device(pixels, device)
+                else:
+                    images = clean if cell[0] == CLEAN else _corrupt(source, clean, cell, block.places)
+                yield Batch(cell, block.places, images, broken)
 
 
 def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int64]) -> Tensor:

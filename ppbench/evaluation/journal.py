@@ -13,8 +13,6 @@ Version 1 had sums over the images of a piece in place of a result for each. It 
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import time
 import zlib
@@ -28,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.tally import SUMS, Record, adds_up, sums_of
+from ppbench.evaluation.journal_lines import as_line, content_of, entry_of, hash_of_images, piece_of, unpack
+from ppbench.evaluation.tally import Piece
 from ppbench.files import append, open_regular, try_lock, whole_lines
-from ppbench.parsing import parse_json
 from ppbench.vocabulary import Cell
 
 _VERSION = 2
@@ -39,7 +37,7 @@ _IMAGES = frozenset({"n", "ids_sha256", "fingerprint"})
 _SYNC = 2.0
 """Seconds between two flushes to the disk."""
 
-Key = Mapping[str, Any]
+JournalKey = Mapping[str, Any]
 """All that tells one measurement from another, JSON values by name."""
 
 
@@ -50,7 +48,7 @@ class Images(NamedTuple):
     labels: Sequence[int]
 
 
-Stamps = Callable[[Cell], NDArray[np.uint64]]
+_StampsOf = Callable[[Cell], NDArray[np.uint64]]
 """Of a cell, ``(n,)``: a number per image that changes when its file does."""
 
 
@@ -71,7 +69,14 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path, key: Key, cells: Collection[Cell], stamps: Stamps, images: Images, *, fresh: bool = False
+        self,
+        path: Path,
+        key: JournalKey,
+        cells: Collection[Cell],
+        stamps: _StampsOf,
+        images: Images,
+        *,
+        fresh: bool = False,
     ) -> None:
         self.path, self._key, self._cells, self._stamps = path, dict(key), set(cells), stamps
         self._images = images
@@ -80,11 +85,11 @@ class Journal:
         """Of the images that the last lines read are of, where each is now; -1 of those that are gone."""
         self._are_same = False
         """Whether they are these images, in this order."""
-        self._of = _hash_of(images.ids)
+        self._of = hash_of_images(images.ids)
         """Of the images that the last lines read are of."""
         self._known: dict[Cell, NDArray[np.uint64]] = {}
         self._taken: dict[Cell, NDArray[np.bool_]] = {}
-        self.records: list[Record] = []
+        self.pieces: list[Piece] = []
         """What was finished before, and may be used again."""
         self.put_aside: Path | None = None
         """Where what the file held is now, if it was of another measurement."""
@@ -98,23 +103,23 @@ class Journal:
                 self._put_aside()
             self._file.truncate(end)
             if end == 0:
-                self.records = []
-                self._append([_line({"journal": _VERSION, "key": self._key})])
+                self.pieces = []
+                self._append([as_line({"journal": _VERSION, "key": self._key})])
             if end == 0 or not self._are_same:
                 named = {"ids": list(images.ids), "labels": [int(label) for label in images.labels]}
-                self._append([_line({"images": named})])
-            self._of = _hash_of(images.ids)
+                self._append([as_line({"images": named})])
+            self._of = hash_of_images(images.ids)
         except OSError as error:
             self.close()
             raise _cannot_write(path, error) from error
 
-    def add(self, records: Iterable[Record]) -> None:
+    def add(self, pieces: Iterable[Piece]) -> None:
         """Write down what is finished.
 
         Raises:
             DataError: If it cannot be written.
         """
-        self._append([_line(self._entry(record)) for record in records])
+        self._append([as_line(entry_of(piece, self._of, self._short_stamps(piece))) for piece in pieces])
 
     def _put_aside(self) -> None:
         """Keep another measurement's journal, which may be hours of work, under another name."""
@@ -156,7 +161,7 @@ class Journal:
             first = file.readline()
             if not first.endswith(b"\n"):  # nothing was finished
                 return 0
-            head = _content(first)
+            head = content_of(first)
             self.why = "it is damaged" if head is None else _other(head, self._key)
             if head is None or self.why is not None:
                 return 0
@@ -164,15 +169,15 @@ class Journal:
             self._are_same = head["journal"] == 1
             for line in whole_lines(file):
                 end = file.tell()
-                entry = _content(line)
+                entry = content_of(line)
                 if entry is not None and "images" in entry:
                     damaged += not self._take_images(entry["images"])
                     continue
-                record = None if entry is None else _record(entry)
-                if entry is None or record is None or not self._fits(record, entry):
+                piece = None if entry is None else piece_of(entry)
+                if entry is None or piece is None or not self._fits(piece, entry):
                     damaged += 1
                 else:
-                    changed += self._take(record, entry)
+                    changed += self._take(piece, entry)
         reasons = [f"{damaged:,} line{'s are' if damaged != 1 else ' is'} damaged"] if damaged else []
         reasons += (
             [f"the files of {changed:,} image{'s' if changed != 1 else ''} were changed since"] if changed else []
@@ -180,38 +185,38 @@ class Journal:
         self.why = " and ".join(reasons) or None
         return end
 
-    def _fits(self, record: Record, entry: Mapping[str, Any]) -> bool:
-        """Whether a record is of images that the lines before it name, each once."""
+    def _fits(self, piece: Piece, entry: Mapping[str, Any]) -> bool:
+        """Whether a piece is of images that the lines before it name, each once."""
         if "stamp" not in entry and entry.get("of") != self._of:
             return False
-        if record.cell not in self._cells:
+        if piece.cell not in self._cells:
             return True
-        places, images = record.places, len(self._place_of) if self._now is None else len(self._now)
+        places, images = piece.places, len(self._place_of) if self._now is None else len(self._now)
         return bool(((places >= 0) & (places < images)).all()) and len(np.unique(places)) == len(places)
 
-    def _take(self, record: Record, entry: Mapping[str, Any]) -> int:
+    def _take(self, piece: Piece, entry: Mapping[str, Any]) -> int:
         """Use a line again, if it can be; how many of its images were changed since."""
-        if record.cell not in self._cells:
+        if piece.cell not in self._cells:
             return 0
         if self._now is not None:
-            record = record._replace(places=self._now[record.places])
-        there = record.places >= 0
-        same = there & self._are_unchanged(record, entry)
+            piece = piece._replace(places=self._now[piece.places])
+        there = piece.places >= 0
+        same = there & self._are_unchanged(piece, entry)
         # Files that were changed and then put back make two lines of an image, of which one counts.
-        kept = record.part(same & ~self._taken[record.cell][record.places])
+        kept = piece.part(same & ~self._taken[piece.cell][piece.places])
         if kept is not None and len(kept.places):
-            self._taken[record.cell][kept.places] = True
-            self.records.append(kept)
+            self._taken[piece.cell][kept.places] = True
+            self.pieces.append(kept)
         if kept is None and not same[there].all():  # the sums of the others are not known
             return int(np.count_nonzero(there))
         return int(np.count_nonzero(there & ~same))
 
-    def _are_unchanged(self, record: Record, entry: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """``(n,)``: which images of a record come from a file that is as it was."""
+    def _are_unchanged(self, piece: Piece, entry: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """``(n,)``: which images of a piece come from a file that is as it was."""
         if "stamp" in entry:  # version 1
-            same = entry["stamp"] == zlib.crc32(self._stamps_of(record.cell)[record.places].tobytes())
-            return np.full(len(record.places), same)
-        return _unpack(entry["stamps"], np.uint32, len(record.places)) == self._short_stamps(record)
+            same = entry["stamp"] == zlib.crc32(self._stamps_of(piece.cell)[piece.places].tobytes())
+            return np.full(len(piece.places), same)
+        return unpack(entry["stamps"], np.uint32, len(piece.places)) == self._short_stamps(piece)
 
     def _take_images(self, named: object) -> bool:
         """Find the images that the next lines are of among those there are now; False if the line names none."""
@@ -224,7 +229,7 @@ class Journal:
         # An image with another label has another result.
         known = self._images.labels
         now = [place if place >= 0 and known[place] == label else -1 for place, label in zip(here, labels, strict=True)]
-        self._now, self._of = np.array(now, np.int64), _hash_of(ids)
+        self._now, self._of = np.array(now, np.int64), hash_of_images(ids)
         self._are_same = now == list(range(len(self._place_of)))
         return True
 
@@ -234,25 +239,12 @@ class Journal:
             self._taken[cell] = np.zeros(len(self._known[cell]), np.bool_)
         return self._known[cell]
 
-    def _short_stamps(self, record: Record) -> NDArray[np.uint32]:
-        """``(n,)``: of the stamps of a record's images, the lower half."""
-        return self._stamps_of(record.cell)[record.places].astype(np.uint32)
-
-    def _entry(self, record: Record) -> dict[str, Any]:
-        apart = record.scores is not None
-        return {
-            "cell": list(record.cell),
-            "of": self._of,
-            "places": _pack_places(record.places),
-            "right": base64.b64encode(np.packbits(record.right).tobytes()).decode(),
-            "sums": None if record.sums is None or apart else record.sums.tolist(),
-            "scores": _pack(record.scores) if record.scores is not None else None,
-            "long": record.scores is not None and record.scores.dtype == np.int64,
-            "stamps": _pack(self._short_stamps(record)),
-        }
+    def _short_stamps(self, piece: Piece) -> NDArray[np.uint32]:
+        """``(n,)``: of the stamps of a piece's images, the lower half."""
+        return self._stamps_of(piece.cell)[piece.places].astype(np.uint32)
 
 
-def _other(head: Mapping[str, Any], key: Key) -> str | None:
+def _other(head: Mapping[str, Any], key: JournalKey) -> str | None:
     """What tells the measurement of a journal with this first line from another one, in words."""
     version, there = head.get("journal"), head.get("key")
     if version not in (1, _VERSION):
@@ -267,11 +259,11 @@ def _other(head: Mapping[str, Any], key: Key) -> str | None:
     return f"it is of another measurement ({', '.join(names)} differ{'s' * (len(names) == 1)})" if names else None
 
 
-def is_of(path: Path, key: Key) -> bool:
+def is_of(path: Path, key: JournalKey) -> bool:
     """Whether a journal is known to be of one measurement, or there is none."""
     try:
         with open_regular(path) as file:
-            head = _content(file.readline())
+            head = content_of(file.readline())
     except OSError:
         return True
     return head is None or _other(head, key) is None
@@ -302,95 +294,6 @@ def _is_at(path: Path, file: FileIO) -> bool:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
-
-
-def _line(content: Mapping[str, Any]) -> bytes:
-    text = json.dumps(content, separators=(",", ":")).encode("ascii")
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _content(line: bytes) -> dict[str, Any] | None:
-    """What a line holds; None if it is not whole, as the last one may be after a kill."""
-    checksum, _, text = line.rstrip(b"\n").partition(b" ")
-    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
-        return None
-    try:
-        content = parse_json(text)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _record(entry: Mapping[str, Any]) -> Record | None:
-    """What a line is of; None if it says what no ppbench wrote."""
-    try:
-        corruption, severity = entry["cell"]
-        packed = base64.b64decode(entry["right"], validate=True)
-        places = _unpack_places(entry["places"], most=8 * len(packed))
-        right = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(places)).astype(bool)
-        sums = None if entry["sums"] is None else np.array(entry["sums"], np.int64)
-        scores = None
-        if entry.get("scores") is not None:
-            kind = np.int64 if entry["long"] else np.int32
-            scores = _unpack(entry["scores"], kind, 3 * len(places)).reshape(3, -1)
-            right, sums = scores[0] == 0, sums_of(scores)
-        if "stamp" not in entry:
-            _unpack(entry["stamps"], np.uint32, len(places))
-    except (KeyError, TypeError, ValueError, OverflowError, zlib.error):
-        return None
-    if not (isinstance(corruption, str) and isinstance(severity, int)) or (sums is not None and sums.shape != (SUMS,)):
-        return None
-    record = Record((corruption, severity), places, right, sums, scores)
-    return record if adds_up(record) else None
-
-
-def _pack(values: NDArray[Any]) -> str:
-    """Low byte first, compressed."""
-    return base64.b64encode(zlib.compress(values.astype(values.dtype.newbyteorder("<")).tobytes(), 1)).decode()
-
-
-def _unpack(packed: str, kind: type[np.integer], count: int) -> NDArray[Any]:
-    """``(count,)``.
-
-    Raises:
-        ValueError: If it holds more, or less.
-    """
-    size = count * np.dtype(kind).itemsize
-    content = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), size + 1)
-    if len(content) != size:
-        raise ValueError(f"it does not hold {count} numbers")
-    return np.frombuffer(content, np.dtype(kind).newbyteorder("<")).astype(kind)
-
-
-def _hash_of(ids: Sequence[str]) -> int:
-    """By which a piece tells the images that its places are of: so that a damaged line never shifts them."""
-    return zlib.crc32("\n".join(ids).encode("utf-8", "surrogateescape"))
-
-
-def _pack_places(places: NDArray[np.int64]) -> list[int] | dict[str, int]:
-    """``{"first": …, "step": …, "count": …}`` where they are evenly spaced."""
-    steps = np.diff(places)
-    step = int(steps[0]) if len(steps) else 1
-    if (steps == step).all():
-        return {"first": int(places[0]), "step": step, "count": len(places)}
-    return [int(place) for place in places]
-
-
-def _unpack_places(packed: Sequence[int] | Mapping[str, int], most: int) -> NDArray[np.int64]:
-    """The places, ``most`` at most.
-
-    Raises:
-        ValueError: If there are more, or fewer than one.
-    """
-    count = packed["count"] if isinstance(packed, Mapping) else len(packed)
-    if not 0 < count <= most:
-        raise ValueError(f"{count} places for {most} results")
-    if isinstance(packed, Mapping):
-        return packed["first"] + packed["step"] * np.arange(count, dtype=np.int64)
-    places = np.array(packed, np.int64)
-    if places.ndim != 1:
-        raise ValueError(f"places of shape {places.shape}")
-    return places
 
 
 def _cannot_write(path: Path, error: OSError) -> DataError:

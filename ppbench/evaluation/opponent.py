@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Source, ids_hash
 from ppbench.errors import NotComparableError
-from ppbench.evaluation.loop import Settings, cells_of
 from ppbench.evaluation.record import fingerprint_of
+from ppbench.evaluation.settings import Settings
 from ppbench.metrics.per_image import FEWEST, PerImage, shared_images
 from ppbench.run import ClassSubset, Run, image_keys, read_bits, read_image_keys, read_run
 
@@ -21,7 +21,7 @@ SAME_WAY = "Give a baseline run of the same images: same --limit, --seed, --reci
 SAME_CELLS = "Give the same --corruptions and --severities, or a baseline that has them."
 
 
-class Baseline(NamedTuple):
+class Opponent(NamedTuple):
     """What is known of the baseline."""
 
     errors: PerImage
@@ -33,7 +33,7 @@ class Baseline(NamedTuple):
     @classmethod
     def read(
         cls, path: Path, source: Source, settings: Settings, classes: Sequence[ClassSubset | None] = ()
-    ) -> Baseline:
+    ) -> Opponent:
         """Read the run file at ``path``, with what lies beside it.
 
         Args:
@@ -62,7 +62,7 @@ def _check_made_alike(
     lacking = sorted(({*settings.corruptions} - {*there.corruptions}) | severities)
     here = {
         "dataset": source.dataset, "source": source.kind, "recipe": source.recipe, "engine": source.engine,
-        "seed": settings.seed, "total": source.total, "precision": settings.precision,
+        "seed": settings.request.seed, "total": source.total, "precision": settings.request.precision,
     }  # fmt: skip
     differing = [name for name, value in here.items() if getattr(there, name) != value]
     if not (differing or lacking or _is_of_set(baseline, source, settings)):
@@ -92,8 +92,8 @@ def _is_of_set(baseline: Run, source: Source, settings: Settings) -> bool:
     there = baseline.protocol
     if not set(there.corruptions) <= set(source.corruptions):
         return False
-    cells = cells_of(source, replace(settings, corruptions=there.corruptions, severities=there.severities))
-    return fingerprint_of(source, cells) == there.fingerprint
+    there_as_here = replace(settings, corruptions=there.corruptions, severities=there.severities)
+    return fingerprint_of(source, there_as_here.cells_of(source)) == there.fingerprint
 
 
 def _common(path: Path, baseline: Run, source: Source) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,87 +1,191 @@
-"""What to compute, in which order, and by which process. Free of torch."""
+"""From a request to a plan: models and images, opened and checked; nothing has been computed yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
-Missing = NDArray[np.bool_]
-"""``(cells, n)``: what is still to be computed."""
+from ppbench.data.catalog import DATASETS, default_corruptions
+from ppbench.data.cut import describe_cut
+from ppbench.data.opening import open_source
+from ppbench.data.source import Geometry, Source
+from ppbench.devices import check_precision, choose_device, describe_device
+from ppbench.errors import DataError, UsageError
+from ppbench.evaluation.opponent import Opponent
+from ppbench.evaluation.record import Identity, preprocessing
+from ppbench.evaluation.request import EvalRequest
+from ppbench.evaluation.settings import Settings
+from ppbench.evaluation.stopping import DecidedAgainst, NarrowEnough, StoppingRule, metric_weights
+from ppbench.evaluation.subject import Subject, fit, parse_classes
+from ppbench.files import read_text
+from ppbench.launch import environment_number
+from ppbench.models.load import LoadedModel, is_code, resolve_model
+from ppbench.models.weights import hash_file
+from ppbench.pool import usable_cores
+from ppbench.vocabulary import C19, Cell, expand_corruptions, expand_severities, in_order
+
+_T = TypeVar("_T")
 
 
-class Block(NamedTuple):
-    """Some images in some cells."""
+@dataclass(frozen=True)
+class EvalPlan:
+    """What will be evaluated."""
 
-    places: NDArray[np.int64]
-    """``(n,)`` in the source."""
-    cells: tuple[int, ...]
-    """Places in the list of cells."""
+    subjects: Sequence[Subject]
+    source: Source
+    settings: Settings
+    rule: StoppingRule | None = None
+    """When to end before all images are done; None: not before."""
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells of each subject, in order."""
+        return self.settings.cells_of(self.source)
+
+    def describe(self, subject: Subject, identity: Identity) -> str:
+        """One line for people: model, weights, images, corruptions, preprocessing, device."""
+        source, settings = self.source, self.settings
+        n, total, sha256 = len(source.ids), source.total, identity.model.weights_sha256
+        weights = "weights not known" if sha256 is None else f"weights {sha256[:12]}"
+        images = f"{total:,} images" if n == total else f"{n:,} of {total:,} images"
+        classes = subject.head.describe(source.num_classes, subject.card.num_classes)
+        cells = f"{len(settings.corruptions)} corruptions x {len(settings.severities)} severities"
+        made = "as published" if source.kind == "published" else f"made by {source.engine}, recipe {source.recipe}"
+        jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
+        computing = describe_device(settings.device) + (", compiled" if settings.request.compiled else "")
+        return (
+            f"{subject.name}: {subject.card.architecture}, {weights} | "
+            f"{images} of {source.dataset}, {classes} | {cells}, {made}{jpeg} | "
+            f"{preprocessing(subject, source, settings)} | {settings.request.precision} on {computing}"
+        )
 
 
-def plan_blocks(missing: Missing, size: int, *, image_major: bool, first: Missing | None = None) -> list[Block]:
-    """Cut all that is missing into blocks of at most ``size`` images.
+def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None = None) -> EvalPlan:
+    """Open the models and the images of a request and check that they fit each other.
 
     Args:
-        missing: What is to be computed.
-        size: Images of a block.
-        image_major: Whether a block has all the cells its images lack, or one cell.
-        first: Of the missing, what is to be done before the rest.
+        request: What to evaluate.
+        on_download: Called with the bytes that were downloaded so far, and of how many.
+
+    Raises:
+        UsageError: If a name or value is not allowed, or the models want images of different sizes.
+        DataError: If weights or images are missing or do not fit; if both are missing, one error says both.
     """
-    if first is not None:
-        return [
-            *plan_blocks(missing & first, size, image_major=image_major),
-            *plan_blocks(missing & ~first, size, image_major=image_major),
-        ]
-    groups = _by_image(missing) if image_major else _by_cell(missing)
-    return [
-        Block(places[start : start + size], cells) for places, cells in groups for start in range(0, len(places), size)
-    ]
+    request.check()
+    _check_weights_files(request)
+    problems: list[DataError] = []
+
+    def open_model(model: str | LoadedModel) -> LoadedModel:
+        return resolve_model(model, request.card_options, on_download) if isinstance(model, str) else model
+
+    models = [model for given in request.models if (model := _attempt(problems, open_model, given)) is not None]
+    opened = _attempt(problems, open_images, request, models)
+    if problems or opened is None:
+        raise DataError("; ".join(p.message for p in problems), "\n".join(p.hint for p in problems))
+    source, settings = opened
+    chosen = request.classes is not None
+    subjects = [fit(model, source, logits=request.logits, chosen=chosen, resize=request.resize) for model in models]
+    source.check(settings.corruptions, settings.severities)
+    return EvalPlan(subjects, source, settings, _stopping_rule(source, settings, subjects))
 
 
-def plan_chunks(missing: Missing, size: int, chunks: Sequence[NDArray[np.int64]]) -> list[Block]:
-    """Cut all that is missing into blocks, each of images of one chunk, one chunk after another, with all their cells.
+def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[Source, Settings]:
+    """Open the images of a request, and settle what depends on them.
 
-    Args:
-        missing: What is to be computed.
-        size: Images of a block.
-        chunks: Places of images.
+    Raises:
+        UsageError: If a name or value is not allowed, or the models want images of different sizes.
+        DataError: If the images are missing or not what they should be.
     """
-    return [
-        block._replace(places=chunk[block.places])
-        for chunk in chunks
-        for block in plan_blocks(missing[:, chunk], size, image_major=True)
-    ]
+    request.check()
+    normalizer = DATASETS[request.dataset].normalizer
+    device = choose_device(request.device)
+    check_precision(request.precision, device)
+    severities = expand_severities(request.severities)
+    if request.corruptions is not None and request.data is None:
+        expand_corruptions(request.corruptions)  # sooner than the images: a folder may have names of its own
+    source = _open_source(request, _common_geometry(models, request.dataset))
+    if request.corruptions is None:
+        corruptions = default_corruptions(request.dataset, source)
+    else:
+        corruptions = expand_corruptions(request.corruptions, in_order({*C19, *source.corruptions}))
+    workers = request.workers if request.workers is not None else _workers(source, device)
+    return source, Settings(request, corruptions, severities, normalizer, device, workers)
 
 
-def share(missing: Missing, rank: int, size: int) -> Missing:
-    """The part of one of ``size`` processes: every ``size``-th of the images that lack a cell.
+def _check_weights_files(request: EvalRequest) -> None:
+    """Refuse files that are said to be of a network whose weights are known, and ones that cannot be read."""
+    if not request.weights_files:
+        return
+    if len(request.models) != 1:
+        raise UsageError(f"--weights-file is given for {len(request.models)} models", "Evaluate them one at a time.")
+    (model,) = request.models
+    if isinstance(model, str) and not is_code(model):
+        raise UsageError(
+            f"--weights-file is not for --model {model}, whose weights are known",
+            "Leave it out: it is for networks of your own code, `--model pkg.mod:factory`.",
+        )
+    for path in request.weights_files:
+        hash_file(path)
 
-    Nothing is padded or left out: the parts are disjoint and make up the whole.
+
+def _open_source(request: EvalRequest, geometry: Geometry) -> Source:
+    classes = None
+    if (path := request.classes) is not None:
+        try:
+            text = read_text(path)
+        except (OSError, ValueError) as error:
+            raise DataError(f"cannot read {path}: {error}", "Give a text file with a class name a line.") from error
+        classes = parse_classes(text, str(path))
+    return open_source(
+        request.dataset, request.data, geometry, recipe=request.recipe, seed=request.seed, limit=request.limit,
+        backend=request.backend, jpeg=request.jpeg, classes=classes, exif=request.exif, clean=request.clean,
+    )  # fmt: skip
+
+
+def _common_geometry(models: Sequence[LoadedModel], dataset: str) -> Geometry:
+    """The one way all models want their images cut (ImageNet's usual one if there is no model)."""
+    wanted: dict[Geometry, str] = {Geometry.of(model.card): model.name for model in models}
+    if len(wanted) > 1 and dataset == "imagefolder":  # the others have a way of their own
+        sizes = ", ".join(f"{name} {g.size} px ({describe_cut(g)})" for g, name in wanted.items())
+        raise UsageError(f"the models want images cut differently: {sizes}", "Evaluate them one at a time.")
+    return next(iter(wanted), Geometry(224, 256))
+
+
+def _workers(source: Source, device: torch.device) -> int:
+    """Processes that read images: as many as keep up with the network.
+
+    On a CPU, reading is a hundredth of the work, and where one reading serves all cells of an image it is nothing: more
+    processes would only take the network's time. Images that the package makes are most of the work.
     """
-    mine = np.zeros(missing.shape[1], np.bool_)
-    mine[np.flatnonzero(missing.any(0))[rank::size]] = True
-    return missing & mine
+    if not source.is_slow or (device.type == "cpu" and source.image_major):
+        return 0
+    cores = max(1, usable_cores() // max(environment_number("LOCAL_WORLD_SIZE") or 1, 1))
+    return 1 + cores // 16 if device.type == "cpu" and source.kind == "published" else cores
 
 
-def spread(images: int, count: int) -> NDArray[np.bool_]:
-    """``(images,)``: ``count`` of them, evenly spread over all classes if these follow each other."""
-    chosen = np.zeros(images, np.bool_)
-    chosen[np.unique(np.linspace(0, images - 1, min(images, count)).round().astype(np.int64))] = True
-    return chosen
+def _stopping_rule(source: Source, settings: Settings, subjects: Sequence[Subject]) -> StoppingRule | None:
+    """When to end before all images are done; None: never. Images that a baseline lacks are taken from the source."""
+    request = settings.request
+    if request.until is None and request.until_decided is None:
+        return None
+    wanted = request.until_metric or (None if request.until_decided is None else "mean_error")
+    label, weights = metric_weights(wanted, source, settings.corruptions, settings.severities, settings.normalizer)
+    if request.until_decided is None:
+        return NarrowEnough(request.until or 0.0, source, request.seed, len(subjects), label, weights)
+    opponent = Opponent.read(request.until_decided, source, settings, [subject.head.subset for subject in subjects])
+    source.limit(opponent.seen)
+    return DecidedAgainst(
+        request.max_drop or 0.0, opponent.errors, opponent.weights_sha256, source, request.seed, len(subjects), label,
+        weights,
+    )  # fmt: skip
 
 
-def _by_cell(missing: Missing) -> Iterator[tuple[NDArray[np.int64], tuple[int, ...]]]:
-    for cell, row in enumerate(missing):
-        yield np.flatnonzero(row), (cell,)
-
-
-def _by_image(missing: Missing) -> Iterator[tuple[NDArray[np.int64], tuple[int, ...]]]:
-    """Images that lack the same cells, in the order of the first: after a kill, a few have a set of their own."""
-    patterns, firsts, group = np.unique(missing, axis=1, return_index=True, return_inverse=True)
-    for number in np.argsort(firsts):
-        cells = tuple(np.flatnonzero(patterns[:, number]).tolist())
-        if cells:
-            yield np.flatnonzero(group == number), cells
+def _attempt(problems: list[DataError], function: Callable[..., _T], *args: Any) -> _T | None:
+    try:
+        return function(*args)
+    except DataError as error:
+        problems.append(error)
+        return None

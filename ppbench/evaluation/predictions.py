@@ -6,6 +6,7 @@ import hashlib
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,16 +15,19 @@ import torch
 from numpy.typing import NDArray
 
 from ppbench.data.source import Source
-from ppbench.errors import DataError
-from ppbench.evaluation.loop import Outcome, Settings, cells_of
-from ppbench.evaluation.record import Identity, protocol
+from ppbench.errors import DataError, UsageError
+from ppbench.evaluation.destinations import place
+from ppbench.evaluation.inference import score
+from ppbench.evaluation.plan import open_images
+from ppbench.evaluation.record import Identity, protocol, results
+from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.sanity import PROBE, doubtful
-from ppbench.evaluation.scores import score
-from ppbench.evaluation.subject import choose_head, class_subset, competing_outputs
-from ppbench.evaluation.tally import Record, Tally, count
+from ppbench.evaluation.settings import Settings
+from ppbench.evaluation.subject import ClassHead, choose_head
+from ppbench.evaluation.tally import Piece, Scored, Tally, count
 from ppbench.files import check_regular
 from ppbench.models.card import Card
-from ppbench.run import UNKNOWN, ModelRecord
+from ppbench.run import UNKNOWN, MeasuredRun, ModelRecord
 from ppbench.vocabulary import CLEAN, Cell
 
 _CHUNK = 4096
@@ -38,12 +42,45 @@ _FORM = (
 
 
 class Predictions(NamedTuple):
-    """The record of predictions, as far as it is known before they are scored, and what scoring them came to."""
+    """Scored predictions: what they are of, and the outcome."""
 
     identity: Identity
-    outcome: Outcome
+    scored: Scored
     notes: tuple[str, ...] = ()
     """What is taken for granted and not known, for people."""
+
+
+def measure_predictions(
+    path: Path, request: EvalRequest, say: Callable[[str], None] = lambda line: None
+) -> tuple[MeasuredRun, Path | None]:
+    """Score predictions that were made elsewhere, and write their run.
+
+    Args:
+        path: See `score_predictions`.
+        request: The dataset, corruptions and severities, and where the run goes.
+        say: Called with lines for people: what is taken for granted of the file.
+
+    Returns:
+        The run, and where it was written.
+
+    Raises:
+        UsageError: If a name or value is not allowed, or another process is writing to the same place.
+        DataError: If the predictions or the dataset are missing or do not fit.
+    """
+    if request.weights_files:
+        raise UsageError("--weights-file is not for --predictions", "Leave it out: the file itself is hashed.")
+    if request.until is not None or request.until_decided is not None:
+        raise UsageError("--until is not for --predictions", "They are of all images already: leave it out.")
+    source, settings = open_images(request, [])
+    started = datetime.now(UTC)
+    identity, scored, notes = score_predictions(path, source, settings)
+    for note in notes:
+        say(f"warning: {note}")
+    (measured,) = results([identity], scored, source, settings, started, 1)
+    if request.output is None:
+        return measured, None
+    where = place(request.output, identity, identity.key(settings), overwrite=request.overwrite)
+    return measured.write(where), where
 
 
 def score_predictions(path: Path, source: Source, settings: Settings) -> Predictions:
@@ -64,21 +101,21 @@ def score_predictions(path: Path, source: Source, settings: Settings) -> Predict
     try:
         with _Arrays(path) as file:
             rows = _rows(path, file, source)
-            cells = [cell for cell in cells_of(source, settings) if cell[0] != CLEAN or _find(file, cell) is not None]
+            cells = [cell for cell in settings.cells_of(source) if cell[0] != CLEAN or _find(file, cell) is not None]
             tally = Tally(cells, len(source.ids))
             outputs = 0
             for cell in cells:
                 values = _values(path, file, cell, rows, source)
                 outputs = values.shape[1] if values.ndim == 2 else outputs
-                for record in _records(values, cell, source, path, settings):
-                    tally.add(record)
-        if not settings.force and (doubt := doubtful(tally, source.num_classes)) and len(source.ids) >= PROBE:
+                for piece in _pieces(values, cell, source, path, settings):
+                    tally.add(piece)
+        if not settings.request.force and (doubt := doubtful(tally, source.num_classes)) and len(source.ids) >= PROBE:
             raise DataError(f"{path} {doubt}", "Compare its class order with the dataset's. `--force` goes on.")
     except OSError as error:
         raise DataError(f"cannot read the predictions {path}: {error.strerror or error}", _FORM) from error
-    outcome = Outcome([tally], None, round(time.perf_counter() - clock, 3))
+    scored = Scored([tally], None, round(time.perf_counter() - clock, 3))
     identity = _identity(path, source, settings, outputs or source.num_classes, by_order=rows is None)
-    return Predictions(identity, outcome, _notes(path, source, by_order=rows is None))
+    return Predictions(identity, scored, _notes(path, source, by_order=rows is None))
 
 
 class _Arrays:
@@ -181,7 +218,7 @@ def _values(path: Path, file: _Arrays, cell: Cell, rows: _Rows | None, source: S
     return chosen.astype(np.dtype(f"{chosen.dtype.kind}{min(chosen.dtype.itemsize, 8)}"), copy=False)
 
 
-def _records(values: NDArray[Any], cell: Cell, source: Source, path: Path, settings: Settings) -> Sequence[Record]:
+def _pieces(values: NDArray[Any], cell: Cell, source: Source, path: Path, settings: Settings) -> Sequence[Piece]:
     images = len(source.ids)
     if len(values) != images:
         raise DataError(
@@ -196,43 +233,43 @@ def _records(values: NDArray[Any], cell: Cell, source: Source, path: Path, setti
                 f"{cell[0]}/{cell[1]}; {source.dataset} has 0 to {source.num_classes - 1} here",
                 "Classes are numbered in the sorted order of their names; give logits for a model of more classes.",
             )
-        return [Record(cell, places, values == source.labels, None)]
+        return [Piece(cell, places, values == source.labels, None)]
     if not np.isfinite(values).all():
         raise DataError(f"{path} has values that are not finite at {cell[0]}/{cell[1]}", "Predict these images again.")
-    head = choose_head(path.name, _card(source, values.shape[1]), source, settings.logits)
-    records = []
+    head = _head(path, values.shape[1], source, settings)
+    pieces = []
     for start in range(0, images, _CHUNK):
         part = slice(start, start + _CHUNK)
         logits, labels = torch.from_numpy(values[part]), torch.from_numpy(source.labels[part])
         if head.columns is not None:
             columns = torch.from_numpy(head.columns)
             logits, labels = (logits[:, columns], labels) if head.logits == "masked" else (logits, columns[labels])
-        records.append(count(cell, places[part], score(logits, labels).numpy()))
-    return records
+        pieces.append(count(cell, places[part], score(logits, labels).numpy()))
+    return pieces
 
 
-def _card(source: Source, outputs: int) -> Card:
-    """A card that says no more than how many outputs there are."""
-    return Card(
+def _head(path: Path, outputs: int, source: Source, settings: Settings) -> ClassHead:
+    """The outputs that stand for the classes, by a card that says no more than how many outputs there are."""
+    card = Card(
         architecture="predictions", num_classes=outputs, input_size=max(8, source.size), mean=(0, 0, 0), std=(1, 1, 1)
     )
+    request = settings.request
+    return choose_head(path.name, card, source, request.logits, chosen=request.classes is not None)
 
 
 def _identity(path: Path, source: Source, settings: Settings, outputs: int, *, by_order: bool) -> Identity:
-    card = _card(source, outputs)
-    head = choose_head(path.name, card, source, settings.logits)
+    head = _head(path, outputs, source, settings)
     model = ModelRecord(
         name=path.stem,
         weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         parameters=0,
         card={"predictions": path.name, **({"images": "by order"} if by_order else {})},
     )
-    classes = class_subset(head, card, source, chosen=settings.chosen_classes)
-    record = protocol(source, settings, "made elsewhere", classes, UNKNOWN)
+    record = protocol(source, settings, "made elsewhere", head.subset, UNKNOWN)
     if source.kind != "published":
         # Whoever predicted had corrupted images of their own: these here were not looked at.
         record = record.model_copy(update={"source": "generated", "recipe": UNKNOWN, "engine": UNKNOWN})
-    return Identity(model, record, competing=competing_outputs(head, card, source))
+    return Identity(model, record, competing=head.competing)
 
 
 def _notes(path: Path, source: Source, *, by_order: bool) -> tuple[str, ...]:

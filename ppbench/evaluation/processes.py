@@ -28,7 +28,7 @@ _PATIENCE = timedelta(days=7)
 """How long a process waits for what another has to tell: the others may be listing millions of files."""
 
 
-class Team:
+class Processes:
     """One process among ``size``; alone, there is nothing to send and all calls return at once."""
 
     rank, size = 0, 1
@@ -83,7 +83,7 @@ class LostProcessError(PpbenchError):
     """Whether that process has told the user why it ends."""
 
 
-class Processes(Team):
+class LaunchedProcesses(Processes):
     """The processes that ``torchrun``, or whoever sets RANK, WORLD_SIZE and MASTER_ADDR, has started.
 
     Whatever waits for another process ends with `LostProcessError` if that one has died.

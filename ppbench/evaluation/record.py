@@ -19,10 +19,9 @@ from torch import nn
 
 from ppbench.data.source import Source, ids_hash
 from ppbench.devices import describe_device
-from ppbench.evaluation.loop import Outcome, Settings, cells_of, check_fits
-from ppbench.evaluation.subject import class_subset, competing_outputs
-from ppbench.evaluation.tally import Tally
-from ppbench.models.load import Subject
+from ppbench.evaluation.settings import Settings
+from ppbench.evaluation.subject import Subject
+from ppbench.evaluation.tally import Scored, Tally
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
 from ppbench.models.weights import WeightsIdentity, has_own_code, identify_weights
@@ -71,20 +70,14 @@ class Identity(NamedTuple):
             "code": self.code,
             **({"values": self.values} if self.values else {}),
             "device": settings.device.type,
-            "compiled": settings.compiled,
+            "compiled": settings.request.compiled,
             **versions_of("torch", "torchvision", "pillow"),
         }
 
 
 def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
-    """Say what will be measured.
-
-    Raises:
-        DataError: If the model does not fit the images.
-    """
-    head = check_fits(subject, source, settings)
-    card = subject.card
-    classes = class_subset(head, card, source, chosen=settings.chosen_classes)
+    """Say what will be measured."""
+    head, card = subject.head, subject.card
     weights = _weights(subject, settings)
     model = ModelRecord(
         name=subject.name,
@@ -92,16 +85,16 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
         parameters=sum(p.numel() for p in subject.model.parameters()),
         card=card.model_dump(mode="json", exclude_none=True),
     )
-    measured = protocol(source, settings, preprocessing(subject, source, settings), classes)
+    measured = protocol(source, settings, preprocessing(subject, source, settings), head.subset)
     names, code = ids_hash(source.class_names), code_hash(subject.model)
-    competing = competing_outputs(head, card, source)
-    return Identity(model, measured, source.fingerprint(), names, code, weights.values, weights.unknown, competing)
+    fingerprint = source.fingerprint()
+    return Identity(model, measured, fingerprint, names, code, weights.values, weights.unknown, head.competing)
 
 
 def _weights(subject: Subject, settings: Settings) -> WeightsIdentity:
     """Which weights a model has, unless its own code changes them whenever it is called."""
-    weights = identify_weights(subject.model, settings.weights_files)
-    if settings.weights_files or weights.sha256 is None or not has_own_code(subject.model):
+    weights = identify_weights(subject.model, settings.request.weights_files)
+    if settings.request.weights_files or weights.sha256 is None or not has_own_code(subject.model):
         return weights
     if (unknown := _why_unsteady(subject)) is None:
         return weights
@@ -135,18 +128,18 @@ def protocol(
     """
     return Protocol(
         dataset=source.dataset,
-        fingerprint=fingerprint_of(source, cells_of(source, settings)),
+        fingerprint=fingerprint_of(source, settings.cells_of(source)),
         source=source.kind,
         recipe=source.recipe,
         engine=source.engine,
-        seed=settings.seed,
+        seed=settings.request.seed,
         corruptions=tuple(settings.corruptions),
         severities=tuple(settings.severities),
         n=len(source.ids),
         total=source.total,
         ids_sha256=ids_hash(source.ids),
         preprocessing=entering,
-        precision=precision or settings.precision,  # type: ignore[arg-type]
+        precision=precision or settings.request.precision,  # type: ignore[arg-type]
         normalizer=settings.normalizer,
         classes=classes,
     )
@@ -170,38 +163,36 @@ def code_hash(model: nn.Module) -> str:
 
 def preprocessing(subject: Subject, source: Source, settings: Settings) -> str:
     """One line for people and for the protocol: how images are cut, and how they enter the network."""
-    card = subject.card
-    resized = (
-        f", then resize {settings.resize} ({card.interpolation}), crop {card.input_size}" if settings.resize else ""
-    )
+    card, resize = subject.card, settings.request.resize
+    resized = f", then resize {resize} ({card.interpolation}), crop {card.input_size}" if resize else ""
     return f"{source.cut}{resized}{card.normalization()}"
 
 
 def results(
-    identities: list[Identity], outcome: Outcome, source: Source, settings: Settings, started: datetime, processes: int
+    identities: list[Identity], scored: Scored, source: Source, settings: Settings, started: datetime, processes: int
 ) -> list[MeasuredRun]:
     """The runs, with the cells that are finished."""
     provenance = Provenance(
-        command=settings.command or shlex.join(sys.argv),
+        command=settings.request.command or shlex.join(sys.argv),
         git_commit=_git_commit(),
         versions=versions_of("python", "ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug"),
         platform=platform.platform(),
         device=describe_device(settings.device),
         started=started.astimezone(UTC).isoformat(timespec="seconds"),
-        seconds=outcome.seconds,
+        seconds=scored.seconds,
         processes=processes,
-        compiled=settings.compiled,
+        compiled=settings.request.compiled,
     )
-    stoppings: Sequence[Stopping | None] = outcome.stoppings or [None] * len(identities)
+    stoppings: Sequence[Stopping | None] = scored.stoppings or [None] * len(identities)
     ids = source.ids
-    if outcome.images is not None and outcome.images.any():
-        ids = [name for name, is_in in zip(source.ids, outcome.images, strict=True) if is_in]
-        unreadable = tuple(source.ids[place] for place in sorted({broken.place for broken in outcome.unreadable}))
+    if scored.images is not None and scored.images.any():
+        ids = [name for name, is_in in zip(source.ids, scored.images, strict=True) if is_in]
+        unreadable = tuple(source.ids[place] for place in sorted({broken.place for broken in scored.unreadable}))
         identities = [_narrowed(identity, ids, unreadable) for identity in identities]
     keys = image_keys(ids)
     return [
         _result(identity, tally, keys, provenance, stopping)
-        for identity, tally, stopping in zip(identities, outcome.tallies, stoppings, strict=True)
+        for identity, tally, stopping in zip(identities, scored.tallies, stoppings, strict=True)
     ]
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Source, stratified_order
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.tally import Record, Tally
+from ppbench.evaluation.tally import Piece, Tally
 from ppbench.lookup import check_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
@@ -33,7 +33,7 @@ CHUNK = 128
 """Images between two looks, always at the same places of the order: how fast it goes does not change where it ends."""
 
 
-class Enough(ABC):
+class StoppingRule(ABC):
     """When to end.
 
     Args:
@@ -54,9 +54,9 @@ class Enough(ABC):
         self._reached = False
         self._sequences = [self._sequence(len(order), source.total) for _ in range(subjects)]
 
-    def fits(self, record: Record) -> bool:
-        """Whether all images of a record are of one chunk, so that it is counted or not as a whole."""
-        return len(np.unique(self._chunk_of[record.places])) == 1
+    def fits(self, piece: Piece) -> bool:
+        """Whether all images of a piece are of one chunk, so that it is counted or not as a whole."""
+        return len(np.unique(self._chunk_of[piece.places])) == 1
 
     def is_reached(self, tallies: Sequence[Tally], readable: NDArray[np.bool_] | None = None) -> bool:
         """Look at the chunks that are finished since the last time, one by one, and say whether enough is known.
@@ -133,12 +133,12 @@ class Enough(ABC):
         )
 
 
-class NarrowEnough(Enough):
+class NarrowEnough(StoppingRule):
     """Ends when the interval of a metric is narrow.
 
     Args:
         half_width: In points.
-        more: As for `Enough`.
+        more: As for `StoppingRule`.
     """
 
     def __init__(
@@ -161,14 +161,14 @@ class NarrowEnough(Enough):
         return f"half-width {self._half_width:g}"
 
 
-class DecidedAgainst(Enough):
+class DecidedAgainst(StoppingRule):
     """Ends when it is decided whether a model errs more than a baseline by more than is tolerated.
 
     Args:
         max_drop: What is tolerated, in points.
         baseline: Errors of the baseline on the same images in the same order.
         weights_sha256: Of the baseline; None: not known.
-        more: As for `Enough`.
+        more: As for `StoppingRule`.
     """
 
     def __init__(

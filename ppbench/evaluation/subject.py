@@ -1,4 +1,4 @@
-"""From a model's outputs to the classes of the images. Free of torch."""
+"""A model as it is evaluated: with the outputs that stand for the classes of the images. Free of torch."""
 
 from __future__ import annotations
 
@@ -6,28 +6,37 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.source import Source
 from ppbench.errors import DataError, UsageError
-from ppbench.lookup import unknown_name
+from ppbench.lookup import check_name
 from ppbench.models.card import Card
 from ppbench.run import ClassSubset
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ppbench.models.load import LoadedModel
 
 Logits = Literal["own", "masked", "all"]
 CHOICES = ("masked", "all")
 
 
-class Head(NamedTuple):
+class ClassHead(NamedTuple):
     """How a model's outputs stand for the classes of the images."""
 
     columns: NDArray[np.int64] | None
     """``(classes,)``: the output of each class; None: they are the same."""
     logits: Logits
     """Whether the model has no other outputs ("own"), or has, which do not compete ("masked") or do ("all")."""
+    competing: int | None = None
+    """Outputs that an image's prediction is chosen from; None if that is not known."""
+    subset: ClassSubset | None = None
+    """What the run file says of the classes; None where they are the dataset's and the model's."""
 
     def describe(self, classes: int, outputs: int) -> str:
         """For people, on one line."""
@@ -37,7 +46,49 @@ class Head(NamedTuple):
         return f"{classes} of {outputs} classes, {rule}"
 
 
-def choose_head(name: str, card: Card, source: Source, wanted: str | None = None) -> Head:
+class Subject(NamedTuple):
+    """A model that fits the images it is evaluated on."""
+
+    name: str
+    """Fit for a file's name."""
+    model: nn.Module
+    card: Card
+    head: ClassHead
+
+
+def fit(
+    model: LoadedModel, source: Source, *, logits: str | None = None, chosen: bool = False, resize: int | None = None
+) -> Subject:
+    """Find out how the model's outputs stand for the images' classes, and check that it takes the images.
+
+    Args:
+        model: The model and its card.
+        source: The images.
+        logits: See `choose_head`.
+        chosen: See `choose_head`.
+        resize: Side in pixels to which the images are resized before they are cut to the model's size; None: not.
+
+    Raises:
+        UsageError: If ``logits`` is not allowed.
+        DataError: If the model cannot be meant for the images: classes, channels or size differ.
+    """
+    card = model.card
+    head = choose_head(model.name, card, source, logits, chosen=chosen)
+    if card.in_channels == 1 and source.channels == 3:
+        raise DataError(f"{model.name} takes grey images, {source.dataset} has colour ones", "Take a model for colour.")
+    entering = source.size if resize is None else resize
+    pads = resize is not None and card.resize is not None and card.resize < card.input_size
+    if (entering < card.input_size and not pads) or (resize is None and entering != card.input_size):
+        cut = f"resized to {entering} px" if resize else f"{entering} px"
+        raise DataError(
+            f"{model.name} takes images of {card.input_size} px, {source.dataset} has {cut}",
+            f"Corrupted images are not resized unless asked: `--resize {card.resize or card.input_size}`, or take a "
+            "model made for their size.",
+        )
+    return Subject(*model, head)
+
+
+def choose_head(name: str, card: Card, source: Source, wanted: str | None = None, *, chosen: bool = False) -> ClassHead:
     """Find the outputs that stand for the source's classes.
 
     Classes are matched by name: the card's, or ImageNet's 1000 WordNet ids for a model of 1000 classes. Where no names
@@ -48,45 +99,33 @@ def choose_head(name: str, card: Card, source: Source, wanted: str | None = None
         card: Of the model.
         source: The images.
         wanted: "masked" or "all", where the model has more outputs than the images have classes; None: "masked".
+        chosen: Whether the user chose some of the dataset's classes.
 
     Raises:
         UsageError: If ``wanted`` is neither.
         DataError: If the model cannot tell these classes apart.
     """
-    if wanted is not None and wanted not in CHOICES:
-        raise unknown_name("value of --logits", wanted, list(CHOICES), "ppbench eval --help")
+    if wanted is not None:
+        check_name("value of --logits", wanted, CHOICES, "ppbench eval --help")
     columns = _by_name(card, source.class_names)
-    if columns is None:
-        if card.num_classes != source.num_classes:
-            raise DataError(_differ(name, card, source), _mend(card, source))
-        return Head(None, "own")
-    same = np.array_equal(columns, np.arange(card.num_classes))
-    if len(columns) == card.num_classes:
-        return Head(None if same else columns, "own")
-    return Head(columns, "all" if wanted == "all" else "masked")
+    logits: Logits = "own"
+    if columns is None and card.num_classes != source.num_classes:
+        raise DataError(
+            f"{name} tells {card.num_classes} classes apart, {source.dataset} has {source.num_classes} here",
+            _other_classes_hint(card, source),
+        )
+    if columns is not None and len(columns) != card.num_classes:
+        logits = "all" if wanted == "all" else "masked"
+    elif columns is not None and np.array_equal(columns, np.arange(card.num_classes)):
+        columns = None
+    subset = None
+    if logits != "own" or chosen:
+        names = hashlib.sha256("\n".join(source.class_names).encode()).hexdigest()
+        subset = ClassSubset(n=source.num_classes, outputs=card.num_classes, names_sha256=names, logits=logits)
+    return ClassHead(columns, logits, source.num_classes if logits == "masked" else card.num_classes, subset)
 
 
-def class_subset(head: Head, card: Card, source: Source, *, chosen: bool) -> ClassSubset | None:
-    """What the run file says of the classes; None where they are the dataset's and the model's.
-
-    Args:
-        head: Of the model.
-        card: Of the model.
-        source: The images.
-        chosen: Whether the user chose some of the dataset's classes.
-    """
-    if head.logits == "own" and not chosen:
-        return None
-    names = hashlib.sha256("\n".join(source.class_names).encode()).hexdigest()
-    return ClassSubset(n=source.num_classes, outputs=card.num_classes, names_sha256=names, logits=head.logits)
-
-
-def competing_outputs(head: Head, card: Card, source: Source) -> int:
-    """Outputs that an image's prediction is chosen from."""
-    return source.num_classes if head.logits == "masked" else card.num_classes
-
-
-def read_classes(text: str, path: str) -> list[str]:
+def parse_classes(text: str, path: str) -> list[str]:
     """The class names of a file: the first word of each line, such as a WordNet id; ``#`` begins a comment.
 
     Raises:
@@ -123,11 +162,7 @@ def _by_name(card: Card, classes: Sequence[str]) -> NDArray[np.int64] | None:
     return None
 
 
-def _differ(name: str, card: Card, source: Source) -> str:
-    return f"{name} tells {card.num_classes} classes apart, {source.dataset} has {source.num_classes} here"
-
-
-def _mend(card: Card, source: Source) -> str:
+def _other_classes_hint(card: Card, source: Source) -> str:
     if card.num_classes < source.num_classes:
         return (
             f"Take a model trained for this dataset, or choose the {card.num_classes} classes it was trained for: "

@@ -1,6 +1,6 @@
 """What is known of one model so far: which images of which cells, which of them are right, and the sums.
 
-All of it is integers, and records of other images only ever add to it: in which order, in which batches and by which
+All of it is integers, and pieces of other images only ever add to it: in which order, in which batches and by which
 process they were made leaves no trace. Free of torch.
 """
 
@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.errors import DataError
-from ppbench.run import CALIBRATION_BINS, MICRO, PROBABILITY_COUNTS, CellCounts
+from ppbench.data.source import Broken
+from ppbench.errors import DataError, PpbenchError
+from ppbench.run import CALIBRATION_BINS, MICRO, PROBABILITY_COUNTS, CellCounts, Stopping
 from ppbench.vocabulary import Cell
 
 SUMS = 2 + 3 * CALIBRATION_BINS
 """top5, nll, then n, top1 and confidence by bin."""
 
 
-class Record(NamedTuple):
+class Piece(NamedTuple):
     """Some images of one cell."""
 
     cell: Cell
@@ -31,9 +32,9 @@ class Record(NamedTuple):
     sums: NDArray[np.int64] | None
     """``(SUMS,)`` over these images; None if only the predicted classes are known."""
     scores: NDArray[np.integer] | None = None
-    """``(3, n)`` as `ppbench.evaluation.scores.score` gives them; None if only the sums are known."""
+    """``(3, n)`` as `ppbench.evaluation.inference.score` gives them; None if only the sums are known."""
 
-    def part(self, keep: NDArray[np.bool_]) -> Record | None:
+    def part(self, keep: NDArray[np.bool_]) -> Piece | None:
         """Of some of the images ``(n,)`` alone; None if the sums over these are not known."""
         if keep.all():
             return self
@@ -41,11 +42,11 @@ class Record(NamedTuple):
             return None
         scores = None if self.scores is None else self.scores[:, keep]
         sums = None if scores is None else sums_of(scores)
-        return Record(self.cell, self.places[keep], self.right[keep], sums, scores)
+        return Piece(self.cell, self.places[keep], self.right[keep], sums, scores)
 
 
 class Tally:
-    """The records of one model.
+    """The pieces of one model.
 
     Args:
         cells: Of the run, in order.
@@ -58,47 +59,47 @@ class Tally:
         self.right = np.zeros((len(cells), images), np.bool_)
         self._sums = np.zeros((len(cells), SUMS), np.int64)
         self._counted = True
-        self._records: list[Record] = []
+        self._pieces: list[Piece] = []
         self._number = {cell: number for number, cell in enumerate(self.cells)}
 
-    def add(self, record: Record) -> None:
-        """Take in a record of images that are not yet known."""
-        number = self._number[record.cell]
-        if self.done[number, record.places].any():
-            raise RuntimeError(f"images of {record.cell} are counted twice")
-        self.done[number, record.places] = True
-        self.right[number, record.places] = record.right
-        if record.sums is None:
+    def add(self, piece: Piece) -> None:
+        """Take in a piece of images that are not yet known."""
+        number = self._number[piece.cell]
+        if self.done[number, piece.places].any():
+            raise RuntimeError(f"images of {piece.cell} are counted twice")
+        self.done[number, piece.places] = True
+        self.right[number, piece.places] = piece.right
+        if piece.sums is None:
             self._counted = False
         else:
-            self._sums[number] += record.sums
-        self._records.append(record)
+            self._sums[number] += piece.sums
+        self._pieces.append(piece)
 
     def separable(self, images: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The largest part ``(n,)`` of some images that the tally can be `narrowed` to.
 
-        It is all of them but where a record of an old journal, of which the sums alone are known, has images that are
+        It is all of them but where a piece of an old journal, of which the sums alone are known, has images that are
         not among them: then its others are not either.
         """
         whole = images.copy()
-        while any(self._cut(record, whole) for record in self._records):
-            for record in self._records:
-                if self._cut(record, whole):
-                    whole[record.places] = False
+        while any(self._cut(piece, whole) for piece in self._pieces):
+            for piece in self._pieces:
+                if self._cut(piece, whole):
+                    whole[piece.places] = False
         return whole
 
-    def _cut(self, record: Record, images: NDArray[np.bool_]) -> bool:
-        """Whether a record whose images cannot be told apart has some of these and some others."""
-        inside = images[record.places]
-        return bool(inside.any()) and record.part(inside) is None
+    def _cut(self, piece: Piece, images: NDArray[np.bool_]) -> bool:
+        """Whether a piece whose images cannot be told apart has some of these and some others."""
+        inside = images[piece.places]
+        return bool(inside.any()) and piece.part(inside) is None
 
     def narrowed(self, images: NDArray[np.bool_]) -> Tally:
         """The same of some images ``(n,)`` alone, to which it is `separable`."""
         kept = Tally(self.cells, int(images.sum()))
         number = np.cumsum(images) - 1
-        for record in self._records:
-            inside = images[record.places]
-            if (part := record.part(inside)) is None and inside.any():
+        for piece in self._pieces:
+            inside = images[piece.places]
+            if (part := piece.part(inside)) is None and inside.any():
                 raise RuntimeError("the sums over some of these images are not known")
             if part is not None and len(part.places):
                 kept.add(part._replace(places=number[part.places]))
@@ -128,6 +129,23 @@ class Tally:
         )
 
 
+class Scored(NamedTuple):
+    """All that is known at the end of an evaluation."""
+
+    tallies: list[Tally]
+    """One per subject; none in a process that is not the first."""
+    stopped_by: KeyboardInterrupt | PpbenchError | None
+    """Why it stopped early, if it did. The caller saves the tallies' finished cells, then raises this."""
+    seconds: float
+    """From the first image to the last."""
+    images: NDArray[np.bool_] | None = None
+    """``(n,)``: those it is of, where some were not visited, because enough was known, or unreadable; None: all."""
+    stoppings: Sequence[Stopping] | None = None
+    """Per subject, how one ended that was to stop as soon as it knew enough; empty if no image could be read."""
+    unreadable: Sequence[Broken] = ()
+    """The images that could not be read, each as often as there are reasons. They are left out of every cell."""
+
+
 _WORST = 2**40
 """Millionths of a nat that one image may cost; of 32-bit logits none comes near."""
 
@@ -139,12 +157,12 @@ def _counts(sums: NDArray[np.int64]) -> dict[str, Any]:
     return dict(zip(PROBABILITY_COUNTS, (top5, nll, *per_bin), strict=True))
 
 
-def adds_up(record: Record) -> bool:
+def adds_up(piece: Piece) -> bool:
     """Whether the sums can be of these images: what a run file would refuse at the end is no use in between."""
-    if record.sums is None:
+    if piece.sums is None:
         return True
-    n, right = len(record.places), int(record.right.sum())
-    top5, nll, *bins = record.sums.tolist()
+    n, right = len(piece.places), int(piece.right.sum())
+    top5, nll, *bins = piece.sums.tolist()
     in_bin, right_in_bin, confidence = (
         bins[start : start + CALIBRATION_BINS] for start in range(0, len(bins), CALIBRATION_BINS)
     )
@@ -157,13 +175,13 @@ def adds_up(record: Record) -> bool:
     )
 
 
-def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> Record:
+def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> Piece:
     """Count scored images.
 
     Args:
         cell: Of the images.
         places: ``(n,)`` in the source.
-        scores: ``(3, n)`` as `ppbench.evaluation.scores.score` gives them.
+        scores: ``(3, n)`` as `ppbench.evaluation.inference.score` gives them.
 
     Raises:
         DataError: If the network gave a logit that is not a finite number.
@@ -177,7 +195,7 @@ def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> R
             "Its weights are damaged, the preprocessing is not the one it was trained with, or --precision is too low.",
         )
     compact = scores.astype(np.int32) if scores.max(initial=0) <= np.iinfo(np.int32).max else scores
-    return Record(cell, places, rank == 0, sums_of(scores), compact)
+    return Piece(cell, places, rank == 0, sums_of(scores), compact)
 
 
 def sums_of(scores: NDArray[np.integer]) -> NDArray[np.int64]:

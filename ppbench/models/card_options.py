@@ -129,14 +129,14 @@ class CardOptions:
 
 def parse_card_options(
     preset: str | None = None,
-    mean: str | None = None,
-    std: str | None = None,
+    mean: str | Sequence[float] | None = None,
+    std: str | Sequence[float] | None = None,
     input_size: int | None = None,
     architecture: str | None = None,
     ema: bool = False,
     test_size: bool = False,
 ) -> CardOptions:
-    """Read the options of the command line; ``mean`` and ``std`` are numbers with commas between.
+    """Read the options as the command line and Python give them; a text ``mean`` or ``std`` has numbers with commas.
 
     Raises:
         UsageError: If a value cannot be.
@@ -153,13 +153,13 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
-    if text is None:
+def _numbers(option: str, given: str | Sequence[float] | None) -> tuple[float, ...] | None:
+    if given is None:
         return None
     try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"{option} {text} is not allowed", f"Give numbers with commas between: {_EXAMPLE}.") from None
+        return tuple(float(part) for part in (given.split(",") if isinstance(given, str) else given))
+    except (TypeError, ValueError):
+        raise UsageError(f"{option} {given} is not allowed", f"Give numbers with commas between: {_EXAMPLE}.") from None
 
 
 def _check_channels(

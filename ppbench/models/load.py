@@ -1,4 +1,4 @@
-"""From what a user calls a model to a network with weights and a card."""
+"""Loads what a user calls a model: a name, a file or the user's own code."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from ppbench.models.statedict import names_file
 _AUTHORS = "https://github.com/bgswaroop/pushpull-conv"
 
 
-class Subject(NamedTuple):
-    """A model to measure."""
+class LoadedModel(NamedTuple):
+    """A network with its weights and its card."""
 
     name: str
-    """Fit for a file's name."""
+    """What people call it; fit for a file's name."""
     model: nn.Module
     card: Card
 
 
-def resolve_model(spec: str, options: CardOptions | None = None, on_download: OnDownload | None = None) -> Subject:
+def resolve_model(spec: str, options: CardOptions | None = None, on_download: OnDownload | None = None) -> LoadedModel:
     """Load the model that ``spec`` names.
 
     Args:
@@ -57,20 +57,20 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
             "It takes the size that timm validates its own networks with: `--model timm:NAME`. Else: `--input-size N`.",
         )
     if is_code(spec):
-        return _subject(*load_from_code(spec, options))
+        return _named(*load_from_code(spec, options))
     if spec in EMBEDDED_MODELS:
-        return Subject(spec, *load_checkpoint(embedded_path(spec), options=options))
+        return LoadedModel(spec, *load_checkpoint(embedded_path(spec), options=options))
     if kind == "torchvision" and reference:
         # Imported where they are needed: importing torchvision takes longer than importing torch.
         from ppbench.models.from_torchvision import load_torchvision
 
-        return _subject(*load_torchvision(reference, options, on_download))
+        return _named(*load_torchvision(reference, options, on_download))
     if kind == "timm" and reference:
-        return _subject(*load_timm(reference, options))
+        return _named(*load_timm(reference, options))
     if spec and Path(spec).is_dir() and (error := error_of_kind(Path(spec))):
         raise error
     if names_file(spec):
-        return Subject(Path(spec).stem, *load_checkpoint(spec, options=options))
+        return LoadedModel(Path(spec).stem, *load_checkpoint(spec, options=options))
     if spec in model_names():
         raise DataError(f"--model {spec} is a network without weights", f"weights: {_how_to_get_weights(spec)}")
     from ppbench.models.from_torchvision import torchvision_networks
@@ -86,8 +86,8 @@ def is_code(spec: str) -> bool:
     return names_factory(spec) and kind not in ("torchvision", "timm") and not names_file(spec)
 
 
-def _subject(name: str, checkpoint: Checkpoint) -> Subject:
-    return Subject(name, *checkpoint)
+def _named(name: str, checkpoint: Checkpoint) -> LoadedModel:
+    return LoadedModel(name, *checkpoint)
 
 
 def _how_to_get_weights(name: str) -> str:

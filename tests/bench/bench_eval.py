@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,12 @@ sys.path.insert(0, str(ROOT))
 
 import ppbench  # noqa: E402
 from ppbench.devices import computing, full_precision  # noqa: E402
-from ppbench.evaluation.api import Job, measure, prepare  # noqa: E402
-from ppbench.evaluation.memory import keep_freed_memory  # noqa: E402
+from ppbench.evaluation.api import measure  # noqa: E402
+from ppbench.evaluation.inference import keep_freed_memory  # noqa: E402
+from ppbench.evaluation.plan import prepare  # noqa: E402
+from ppbench.evaluation.request import EvalRequest  # noqa: E402
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card  # noqa: E402
-from ppbench.models.load import Subject  # noqa: E402
+from ppbench.models.load import LoadedModel  # noqa: E402
 from ppbench.models.resnet import create_model  # noqa: E402
 from ppbench.vocabulary import C15  # noqa: E402
 
@@ -47,19 +50,19 @@ ALL_IMAGES = 50_000 * 75
 """Corrupted images of ImageNet-C."""
 
 
-def resnet50() -> Subject:
+def resnet50() -> LoadedModel:
     """With random weights: they cost as much as trained ones."""
     torch.manual_seed(0)
     card = Card(
         architecture="resnet50", num_classes=1000, input_size=224, resize=256, mean=IMAGENET_MEAN, std=IMAGENET_STD
     )
-    return Subject("resnet50", create_model("resnet50").eval(), card)
+    return LoadedModel("resnet50", create_model("resnet50").eval(), card)
 
 
-def resnet20() -> Subject:
+def resnet20() -> LoadedModel:
     torch.manual_seed(0)
     card = Card(architecture="resnet20", num_classes=10, input_size=32, mean=CIFAR_MEAN, std=CIFAR_STD)
-    return Subject("resnet20", create_model("resnet20", 10).eval(), card)
+    return LoadedModel("resnet20", create_model("resnet20", 10).eval(), card)
 
 
 def write_photographs(root: Path, count: int) -> Path:
@@ -114,9 +117,9 @@ def in_turn(works: dict[str, Callable[[], object]], rounds: int, device: str) ->
     return times
 
 
-def ours(subject: Subject, job: Job, target: Path) -> None:
+def ours(subject: LoadedModel, request: EvalRequest, target: Path) -> None:
     """The whole of ``ppbench eval`` but the start of Python and the tables."""
-    stopped_by = measure(prepare(job, [subject]), target / "run.json").stopped_by
+    stopped_by = measure(prepare(replace(request, models=(subject,), output=target / "run.json"))).stopped_by
     assert stopped_by is None, stopped_by
 
 
@@ -127,7 +130,9 @@ def forward(model: nn.Module, batches: list[torch.Tensor], precision: str, devic
             model(batch)
 
 
-def forwards(subject: Subject, images: int, size: int, options: argparse.Namespace) -> dict[str, Callable[[], object]]:
+def forwards(
+    subject: LoadedModel, images: int, size: int, options: argparse.Namespace
+) -> dict[str, Callable[[], object]]:
     """The pure forward passes in both layouts, each with its own copy of the network."""
     batch = options.batch or ((256 if options.device == "cuda" else 16) if size > 64 else 64)
     works: dict[str, Callable[[], object]] = {}
@@ -231,8 +236,8 @@ def main() -> None:
             published(folder, images, options)
 
 
-def job_for(options: argparse.Namespace, dataset: str, data: Path, **more: Any) -> Job:
-    return Job(
+def request_for(options: argparse.Namespace, dataset: str, data: Path, **more: Any) -> EvalRequest:
+    return EvalRequest(
         dataset=dataset, data=data, device=options.device, precision=options.precision, batch_size=options.batch,
         workers=None, force=True, **more,
     )  # fmt: skip
@@ -243,8 +248,8 @@ def on_the_fly(folder: Path, images: int, options: argparse.Namespace) -> None:
     subject = resnet50()
     severities = ["1-5"] if options.device == "cuda" else ["3"]
     cells = 1 + 15 * (5 if options.device == "cuda" else 1)
-    job = job_for(options, "imagenet-c", photographs, severities=severities)
-    works = {"ppbench": partial(ours, subject, job, folder), **forwards(subject, images * cells, 224, options)}
+    request = request_for(options, "imagenet-c", photographs, severities=severities)
+    works = {"ppbench": partial(ours, subject, request, folder), **forwards(subject, images * cells, 224, options)}
     times = in_turn(works, options.rounds, options.device)
     report("on the fly", times, images * cells, "<= 1.08; GPU <= 1.11")
     rate = images * cells / statistics.median(times["ppbench"])
@@ -255,9 +260,9 @@ def arrays(folder: Path, options: argparse.Namespace) -> None:
     images, corruptions = (10_000, C15[:4]) if options.device == "cuda" else (10_000, C15[:1])
     data = write_cifar_c(folder / "cifar", images, corruptions)
     subject = resnet20()
-    job = job_for(options, "cifar10-c", data, corruptions=list(corruptions))
+    request = request_for(options, "cifar10-c", data, corruptions=list(corruptions))
     number = images * 5 * len(corruptions)
-    works = {"ppbench": partial(ours, subject, job, folder), **forwards(subject, number, 32, options)}
+    works = {"ppbench": partial(ours, subject, request, folder), **forwards(subject, number, 32, options)}
     report("arrays", in_turn(works, options.rounds, options.device), number, "<= 1.05")
 
 
@@ -266,9 +271,9 @@ def usual(folder: Path, images: int, options: argparse.Namespace) -> None:
     subject = resnet50()
     plain = create_model("resnet50").eval()
     cells = [("clean", 0), *((name, 3) for name in C15)]
-    job = job_for(options, "imagenet-c", photographs, severities=["3"])
+    request = request_for(options, "imagenet-c", photographs, severities=["3"])
     loop = partial(usual_loop, plain, [(photographs, cell) for cell in cells], 32, 2)
-    times = in_turn({"ppbench": partial(ours, subject, job, folder), "usual": loop}, options.rounds, "cpu")
+    times = in_turn({"ppbench": partial(ours, subject, request, folder), "usual": loop}, options.rounds, "cpu")
     report("usual loop", times, images * len(cells), ">= 1.5", base="usual")
 
 
@@ -276,9 +281,9 @@ def published(folder: Path, images: int, options: argparse.Namespace) -> None:
     cells = [(name, 3) for name in C15]
     subject, plain = resnet50(), create_model("resnet50").eval()
     tree = write_published(write_photographs(folder / "clean", images), folder / "published", cells)
-    job = job_for(options, "imagenet-c", tree, severities=["3"])
+    request = request_for(options, "imagenet-c", tree, severities=["3"])
     loop = partial(usual_loop, plain, [(tree / name / "3", None) for name, _ in cells], 32, 2)
-    times = in_turn({"ppbench": partial(ours, subject, job, folder), "usual": loop}, options.rounds, "cpu")
+    times = in_turn({"ppbench": partial(ours, subject, request, folder), "usual": loop}, options.rounds, "cpu")
     report("published", times, images * 15, "none", base="usual")
 
 

@@ -143,9 +143,9 @@ def test_after_ctrl_c_the_same_command_goes_on(copy: Path, monkeypatch: pytest.M
 
 def test_the_evaluation_goes_on_where_it_was(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(copy / "work" / "runs")
-    from ppbench.evaluation import journal, loop
+    from ppbench.evaluation import arrivals, journal
 
-    monkeypatch.setattr(loop, "_FLUSH", -1.0)  # every batch is written down, however fast the machine is
+    monkeypatch.setattr(arrivals, "_FLUSH", -1.0)  # every batch is written down, however fast the machine is
     real = journal.Journal.add
 
     def once(self: Any, records: Any) -> None:

@@ -11,13 +11,19 @@ import torch
 from torch import nn
 
 from ppbench.data.source import Source
-from ppbench.evaluation.loop import Settings, evaluate_all
+from ppbench.evaluation import loop
+from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.record import identify, results
+from ppbench.evaluation.request import EvalRequest
+from ppbench.evaluation.settings import Settings
+from ppbench.evaluation.stopping import StoppingRule
+from ppbench.evaluation.subject import ClassHead, Subject, fit
 from ppbench.models.build import build
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import save_checkpoint
-from ppbench.models.load import Subject
+from ppbench.models.load import LoadedModel
 from ppbench.run import MeasuredRun
+from ppbench.vocabulary import C15, SEVERITIES
 
 
 def tiny_card(size: int = 28, channels: int = 1, classes: int = 10, architecture: str = "resnet8") -> Card:
@@ -32,7 +38,7 @@ def tiny_card(size: int = 28, channels: int = 1, classes: int = 10, architecture
     )
 
 
-def tiny_subject(name: str = "tiny", seed: int = 0, **card: int | str) -> Subject:
+def tiny_subject(name: str = "tiny", seed: int = 0, **card: int | str) -> LoadedModel:
     """A network with random weights that gives different answers to different images."""
     torch.manual_seed(seed)
     described = tiny_card(**card)  # type: ignore[arg-type]
@@ -40,7 +46,7 @@ def tiny_subject(name: str = "tiny", seed: int = 0, **card: int | str) -> Subjec
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.1)
-    return Subject(name, model.eval(), described)
+    return LoadedModel(name, model.eval(), described)
 
 
 def tiny_checkpoint(path: Path, seed: int = 0, **card: int | str) -> Path:
@@ -50,10 +56,33 @@ def tiny_checkpoint(path: Path, seed: int = 0, **card: int | str) -> Path:
     return path
 
 
+def with_own_head(model: LoadedModel, head: ClassHead = ClassHead(None, "own")) -> Subject:  # noqa: B008
+    """A model whose outputs are the classes of the images."""
+    return Subject(*model, head)
+
+
+def make_settings(
+    corruptions: Sequence[str] = C15, severities: Sequence[int] = SEVERITIES, *, workers: int = 0, **request: Any
+) -> Settings:
+    """Settings of a request that says no more than this."""
+    return Settings(EvalRequest(**request), corruptions, severities, workers=workers)
+
+
+def planned(
+    models: Sequence[LoadedModel], source: Source, settings: Settings, rule: StoppingRule | None = None
+) -> EvalPlan:
+    """A plan without a dataset's name and files of models."""
+    request = settings.request
+    chosen = request.classes is not None
+    subjects = [fit(model, source, logits=request.logits, chosen=chosen, resize=request.resize) for model in models]
+    return EvalPlan(subjects, source, settings, rule)
+
+
 def measured(
-    subjects: Sequence[Subject], source: Source, settings: Settings, *more: Any
+    models: Sequence[LoadedModel], source: Source, settings: Settings, *more: Any
 ) -> tuple[list[MeasuredRun], BaseException | None]:
     """The runs of an evaluation, and what ended it early."""
-    outcome = evaluate_all(subjects, source, settings, *more)
-    identities = [identify(subject, source, settings) for subject in subjects]
-    return results(identities, outcome, source, settings, datetime.now(UTC), 1), outcome.stopped_by
+    plan = planned(models, source, settings)
+    scored = loop.run(plan, *more)
+    identities = [identify(subject, source, settings) for subject in plan.subjects]
+    return results(identities, scored, source, settings, datetime.now(UTC), 1), scored.stopped_by

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ppbench.evaluation.stopping import DecidedAgainst
-from ppbench.evaluation.tally import Record, Tally
+from ppbench.evaluation.tally import Piece, Tally
 from ppbench.metrics.quantities import over_corruptions
 from tests.metrics.synthetic import SAME, THREE, draw, mean_of, per_image, truth
 
@@ -53,7 +53,7 @@ def decisions(
         enough = DecidedAgainst(max_drop, per_image(cells, of_old), "0" * 64, source, 0, 1, "mean_error", weights)
         tally = Tally(cells, images)
         for cell, wrong in zip(cells, of_new, strict=True):
-            tally.add(Record(cell, np.arange(images), ~wrong, None))
+            tally.add(Piece(cell, np.arange(images), ~wrong, None))
         reached = enough.is_reached([tally])
         (found,) = enough.stoppings()
         within += reached and found.high <= max_drop

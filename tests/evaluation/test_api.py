@@ -13,7 +13,9 @@ from PIL import Image
 import ppbench
 from ppbench.devices import available_devices, choose_device
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.api import Job, evaluate, measure, prepare
+from ppbench.evaluation.api import evaluate, measure
+from ppbench.evaluation.plan import prepare
+from ppbench.evaluation.request import EvalRequest
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.models.load import resolve_model
 from ppbench.run import read_bits, read_run
@@ -102,50 +104,10 @@ def test_an_unknown_model_has_suggestions() -> None:
     assert "did you mean" in caught.value.hint
 
 
-def test_missing_weights_and_missing_images_are_told_together() -> None:
-    with pytest.raises(DataError, match="network without weights; --dataset imagenet-c needs its images") as caught:
-        prepare(Job(dataset="imagenet-c"), ["resnet50-pp"])
-    weights, images = caught.value.hint.splitlines()
-    assert weights.startswith("weights: ")
-    assert images.startswith("images: ")
-
-
-def test_models_that_want_a_folder_cut_differently_are_refused(tmp_path: Path) -> None:
-    paths = [
-        str(tiny_checkpoint(tmp_path / f"{size}.safetensors", size=size, channels=3, classes=2)) for size in (28, 32)
-    ]
-    folder = write_class_folders(tmp_path / "photos", size=40)
-    with pytest.raises(UsageError, match="the models want images cut differently"):
-        prepare(Job(dataset="imagefolder", data=folder), paths)
-    # Other datasets have a way of their own, which then fits or not.
-    grey = [str(tiny_checkpoint(tmp_path / f"grey{size}.safetensors", size=size)) for size in (28, 32)]
-    with pytest.raises(DataError, match="grey32 takes images of 32 px, fashion-mnist-2k has 28 px"):
-        prepare(Job(), grey)
-
-
 def test_the_same_model_twice_is_refused() -> None:
-    job = Job(limit=20, corruptions=["fog"], severities=["1"])
+    request = EvalRequest((tiny_subject(), tiny_subject()), limit=20, corruptions=["fog"], severities=["1"])
     with pytest.raises(UsageError, match="the same model is given twice"):
-        measure(prepare(job, [tiny_subject(), tiny_subject()]), None)
-
-
-@pytest.mark.parametrize(
-    ("job", "message"),
-    [
-        (Job(batch_size=0), "--batch-size 0 is not allowed"),
-        (Job(workers=-1), "--workers -1 is not allowed"),
-        (Job(severities=["6"]), "severity '6' is not allowed"),
-        (Job(severities=["0"]), "severity '0' is not allowed"),
-        (Job(corruptions=["frog"]), "unknown corruption 'frog'"),
-        (Job(device="tpu9"), "--device tpu9 cannot be used here"),
-        (Job(device="meta"), "--device meta cannot be used here"),
-        (Job(data=Path()), "--dataset fashion-mnist-2k takes no --data"),
-        (Job(dataset="imagenet"), "unknown dataset 'imagenet'"),
-    ],
-)
-def test_values_that_are_not_allowed(job: Job, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        prepare(job, [tiny_subject()])
+        measure(prepare(request))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
@@ -166,9 +128,11 @@ def test_what_is_left_out_and_not_applied_is_said_before_the_start(tmp_path: Pat
     path = next(root.rglob("*.png"))
     Image.open(path).save(path, exif=exif)
     subject = tiny_subject(channels=3, size=32, classes=3)
-    job = Job(dataset="imagefolder", data=root, corruptions=("contrast",), severities=("1",), force=True)
+    request = EvalRequest(
+        (subject,), dataset="imagefolder", data=root, corruptions=("contrast",), severities=("1",), force=True
+    )
     said: list[str] = []
-    measure(prepare(job, [subject]), None, say=said.append)
+    measure(prepare(request), say=said.append)
     assert f"left out in {root}: 1 .gif" in said
     assert "1 class folder without images, which count as classes: n00000002" in said
     assert any("of 4 images looked at, 1 stored turned or mirrored: not applied" in line for line in said)

@@ -10,16 +10,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ppbench.errors import DataError, PpbenchError
-from ppbench.evaluation.inference import Network, is_out_of_memory
-from ppbench.evaluation.subject import Head
+from ppbench.evaluation.inference import Inference, is_out_of_memory
+from ppbench.evaluation.subject import ClassHead, Subject
 from ppbench.models.card import Card
-from ppbench.models.load import Subject
 from ppbench.models.resnet import create_model
-from tests.evaluation.models import tiny_subject
+from tests.evaluation.models import tiny_subject, with_own_head
 from tests.trees import photographs
 
 CPU = torch.device("cpu")
-OWN = Head(None, "own")
+OWN = ClassHead(None, "own")
 
 
 def images(count: int, size: int = 32, channels: int = 3) -> Tensor:
@@ -46,14 +45,14 @@ class Recorder(nn.Module):
         return x.mean((2, 3)).repeat(1, 4)[:, :10] * torch.arange(1, 11)
 
 
-def subject(model: nn.Module, **card: object) -> Subject:
+def subject(model: nn.Module, head: ClassHead = OWN, **card: object) -> Subject:
     fields = {"architecture": "x", "num_classes": 10, "input_size": 32, "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.4, 0.3)}
-    return Subject("net", model, Card(**(fields | card)))  # type: ignore[arg-type]
+    return Subject("net", model, Card(**(fields | card)), head)  # type: ignore[arg-type]
 
 
 def test_preprocessing_is_that_of_torchvision() -> None:
     recorder = Recorder()
-    Network(subject(recorder), CPU, OWN, batch=5).score(images(5), labels(5))
+    Inference(subject(recorder), CPU, batch=5).score(images(5), labels(5))
     transform = torchvision.transforms.Compose(
         [torchvision.transforms.ToTensor(), torchvision.transforms.Normalize((0.1, 0.2, 0.3), (0.5, 0.4, 0.3))]
     )
@@ -66,13 +65,13 @@ def test_preprocessing_is_that_of_torchvision() -> None:
 
 def test_grey_images_enter_a_colour_network_three_times() -> None:
     recorder = Recorder()
-    Network(subject(recorder), CPU, OWN).score(images(4, channels=1), labels(4))
+    Inference(subject(recorder), CPU).score(images(4, channels=1), labels(4))
     assert recorder.seen[0].shape[1:] == (3, 32, 32)
 
 
 def test_a_resize_that_was_asked_for_is_pillows() -> None:
     recorder = Recorder()
-    Network(subject(recorder, input_size=24, mean=(0, 0, 0), std=(1, 1, 1)), CPU, OWN, resize=28, batch=4).score(
+    Inference(subject(recorder, input_size=24, mean=(0, 0, 0), std=(1, 1, 1)), CPU, resize=28, batch=4).score(
         images(4), labels(4)
     )
     (seen,) = recorder.seen
@@ -85,7 +84,7 @@ def test_a_resize_that_was_asked_for_is_pillows() -> None:
 @pytest.mark.parametrize("batch", [1, 2, 3, 7, 16])
 def test_the_batch_leaves_no_trace_in_the_scores(batch: int) -> None:
     """Exactly: fewer images than a forward pass has are filled up."""
-    network = Network(tiny_subject(size=32, channels=3), CPU, OWN)
+    network = Inference(with_own_head(tiny_subject(size=32, channels=3)), CPU)
     with torch.inference_mode():
         whole = network.score(images(16), labels(16))
         parts = [network.score(images(16)[i : i + batch], labels(16)[i : i + batch]) for i in range(0, 16, batch)]
@@ -96,7 +95,7 @@ def test_nor_do_batch_and_threads_in_those_of_a_resnet50() -> None:
     """Of which other numbers of images do change the last bits."""
     torch.manual_seed(0)
     card = Card(architecture="resnet50", num_classes=10, input_size=224, mean=(0.5,) * 3, std=(0.2,) * 3)
-    network = Network(Subject("resnet50", create_model("resnet50", 10), card), CPU, OWN)
+    network = Inference(Subject("resnet50", create_model("resnet50", 10), card, OWN), CPU)
     threads, found = torch.get_num_threads(), []
     try:
         for number, batch in ((1, 2), (2, 2), (2, 1)):
@@ -112,9 +111,9 @@ def test_nor_do_batch_and_threads_in_those_of_a_resnet50() -> None:
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
 def test_out_of_memory_halves_the_batch_and_loses_nothing(error: type[RuntimeError]) -> None:
-    expected = Network(subject(Recorder()), CPU, OWN).score(images(23), labels(23))
+    expected = Inference(subject(Recorder()), CPU).score(images(23), labels(23))
     recorder = Recorder(fits=3, error=error)
-    network = Network(subject(recorder), CPU, OWN)
+    network = Inference(subject(recorder), CPU)
     assert torch.equal(network.score(images(23), labels(23)), expected)
     assert network.batch == 2
     recorder.seen.clear()
@@ -132,7 +131,7 @@ def test_out_of_memory_has_many_names(words: str) -> None:
 
 def test_not_even_one_image_fits() -> None:
     with pytest.raises(PpbenchError, match="cpu has too little memory for one image through net"):
-        Network(subject(Recorder(fits=0)), CPU, OWN).score(images(4), labels(4))
+        Inference(subject(Recorder(fits=0)), CPU).score(images(4), labels(4))
 
 
 def test_other_errors_of_the_network_are_not_hidden() -> None:
@@ -141,12 +140,12 @@ def test_other_errors_of_the_network_are_not_hidden() -> None:
             raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        Network(subject(Faulty()), CPU, OWN).score(images(2), labels(2))
+        Inference(subject(Faulty()), CPU).score(images(2), labels(2))
 
 
 def test_outputs_of_another_number_than_the_card_says() -> None:
     with pytest.raises(DataError, match=r"net gave outputs of shape \(2, 10\) for 2 images; its card says 7 classes"):
-        Network(subject(Recorder(), num_classes=7), CPU, OWN, batch=2).score(images(2), labels(2))
+        Inference(subject(Recorder(), num_classes=7), CPU, batch=2).score(images(2), labels(2))
 
 
 def test_masked_and_competing_outputs() -> None:
@@ -156,16 +155,16 @@ def test_masked_and_competing_outputs() -> None:
 
     columns = np.array([1, 4])
     two = torch.tensor([0, 1])
-    masked = Network(subject(Constant(), num_classes=5), CPU, Head(columns, "masked")).score(images(2), two)
+    masked = Inference(subject(Constant(), ClassHead(columns, "masked"), num_classes=5), CPU).score(images(2), two)
     assert masked[0].tolist() == [1, 0]
-    competing = Network(subject(Constant(), num_classes=5), CPU, Head(columns, "all")).score(images(2), two)
+    competing = Inference(subject(Constant(), ClassHead(columns, "all"), num_classes=5), CPU).score(images(2), two)
     assert competing[0].tolist() == [2, 1]
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_is_close_and_another(precision: str) -> None:
     def confidences(name: str) -> Tensor:
-        network = Network(tiny_subject(size=32, channels=3), CPU, OWN, precision=name)
+        network = Inference(with_own_head(tiny_subject(size=32, channels=3)), CPU, precision=name)
         with torch.inference_mode():
             return network.score(images(16), labels(16))[2]
 
@@ -180,7 +179,7 @@ def small() -> Subject:
 
 
 def test_a_compiled_network_gives_the_same_to_float32() -> None:
-    plain, compiled = (Network(small(), CPU, OWN, compiled=compiled) for compiled in (False, True))
+    plain, compiled = (Inference(small(), CPU, compiled=compiled) for compiled in (False, True))
     with torch.inference_mode():
         scores = [network.score(images(8), labels(8)) for network in (plain, compiled)]
     assert torch.equal(scores[0][0], scores[1][0])
@@ -197,7 +196,7 @@ def test_a_compiler_that_fails_is_told_in_one_line(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(torch, "compile", fail)
     with pytest.raises(PpbenchError, match=r"cannot compile the network here \(no C\+\+ compiler\)"):
-        Network(small(), CPU, OWN, compiled=True).score(images(2), labels(2))
+        Inference(small(), CPU, compiled=True).score(images(2), labels(2))
 
 
 def test_a_network_that_ends_python_is_an_error() -> None:
@@ -206,4 +205,4 @@ def test_a_network_that_ends_python_is_an_error() -> None:
             raise SystemExit(0)
 
     with pytest.raises(DataError, match="net raised SystemExit: 0 in its forward pass"):
-        Network(subject(Leaves()), CPU, OWN).score(images(2), labels(2))
+        Inference(subject(Leaves()), CPU).score(images(2), labels(2))

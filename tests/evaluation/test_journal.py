@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.journal import Images, Journal, is_of
-from ppbench.evaluation.tally import Record, count
+from ppbench.evaluation.tally import Piece, count
 from tests.forks import run
 
 KEY = {"weights": "a" * 64, "seed": 0, "card": {"mean": [0.1]}}
@@ -31,7 +31,7 @@ def stamps(cell: tuple[str, int]) -> NDArray[np.uint64]:
     return np.arange(N, dtype=np.uint64) + cell[1]
 
 
-def record(cell: tuple[str, int], places: list[int], seed: int = 0) -> Record:
+def record(cell: tuple[str, int], places: list[int], seed: int = 0) -> Piece:
     random = np.random.default_rng(seed)
     scores = random.integers(0, 10**6, (3, len(places))) % [[7], [10**6], [10**6]]
     return count(cell, np.array(places), scores)._replace(scores=None)
@@ -43,14 +43,14 @@ def opened(path: Path, **options: Any) -> Journal:
     return Journal(path, key, cells, known, images, **options)
 
 
-def filled(path: Path, records: list[Record]) -> Path:
+def filled(path: Path, records: list[Piece]) -> Path:
     journal = opened(path)
     journal.add(records)
     journal.close()
     return path
 
 
-def same(one: Record, other: Record) -> bool:
+def same(one: Piece, other: Piece) -> bool:
     if one.sums is None or other.sums is None:
         return one.sums is other.sums
     return one.cell == other.cell and all(
@@ -64,11 +64,11 @@ RECORDS = [record(("clean", 0), [0, 1, 2]), record(("fog", 1), [3, 5, 7]), recor
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     path = filled(tmp_path / "deep" / "run.json.journal", RECORDS)
     journal = opened(path)
-    assert all(same(a, b) for a, b in zip(journal.records, RECORDS, strict=True))
+    assert all(same(a, b) for a, b in zip(journal.pieces, RECORDS, strict=True))
     assert journal.why is None
     journal.add([record(("clean", 0), [4])])
     journal.close()
-    assert len(opened(path).records) == 4
+    assert len(opened(path).pieces) == 4
 
 
 @settings(max_examples=60, deadline=None)
@@ -79,10 +79,10 @@ def test_cut_anywhere_it_keeps_the_whole_lines_before(tmp_path_factory: pytest.T
     path.write_bytes(content)
     whole = max(0, content.count(b"\n") - 2)
     journal = opened(path)
-    assert len(journal.records) == whole
+    assert len(journal.pieces) == whole
     journal.add(RECORDS[whole:])
     journal.close()
-    assert all(same(a, b) for a, b in zip(opened(path).records, RECORDS, strict=True))
+    assert all(same(a, b) for a, b in zip(opened(path).pieces, RECORDS, strict=True))
 
 
 def test_a_damaged_line_is_told_and_the_whole_ones_after_it_are_used(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_damaged_line_is_told_and_the_whole_ones_after_it_are_used(tmp_path: P
     lines[3] = lines[3].replace(b"3", b"4", 1)
     path.write_bytes(b"".join(lines))
     journal = opened(path)
-    assert len(journal.records) == len(RECORDS) - 1
+    assert len(journal.pieces) == len(RECORDS) - 1
     assert journal.why == "1 line is damaged"
 
 
@@ -132,7 +132,7 @@ def test_a_line_that_no_ppbench_wrote_is_told(entry: object, tmp_path: Path) -> 
     path = filled(tmp_path / "j", RECORDS)
     path.write_bytes(path.read_bytes() + signed(entry))
     journal = opened(path)
-    assert len(journal.records) == len(RECORDS)
+    assert len(journal.pieces) == len(RECORDS)
     assert journal.why == "1 line is damaged"
 
 
@@ -141,7 +141,7 @@ def test_a_journal_with_a_damaged_head_is_kept_aside(head: bytes, tmp_path: Path
     path = tmp_path / "j"
     path.write_bytes(head + b"more\n")
     journal = opened(path)
-    assert journal.records == []
+    assert journal.pieces == []
     assert "damaged" in str(journal.why)
     assert journal.put_aside is not None
     assert journal.put_aside.read_bytes() == head + b"more\n"
@@ -162,7 +162,7 @@ def test_another_measurement_starts_anew_and_says_why(tmp_path: Path, change: di
     assert is_of(path, KEY)
     assert not is_of(path, key)
     journal = opened(path, key=key)
-    assert journal.records == []
+    assert journal.pieces == []
     assert journal.why is not None
     assert words in journal.why
     journal.close()
@@ -178,16 +178,16 @@ def test_images_whose_files_were_changed_are_done_again(tmp_path: Path) -> None:
         return values
 
     journal = opened(path, stamps=changed)
-    assert [r.cell for r in journal.records] == [("clean", 0), ("fog", 2)]
+    assert [r.cell for r in journal.pieces] == [("clean", 0), ("fog", 2)]
     assert journal.why == "the files of 3 images were changed since"
 
 
 def test_other_cells_are_kept_for_later(tmp_path: Path) -> None:
     path = filled(tmp_path / "j", RECORDS)
     journal = opened(path, cells=[("fog", 1)])
-    assert [r.cell for r in journal.records] == [("fog", 1)]
+    assert [r.cell for r in journal.pieces] == [("fog", 1)]
     journal.close()
-    assert len(opened(path).records) == 3
+    assert len(opened(path).pieces) == 3
 
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
@@ -201,12 +201,12 @@ def test_two_at_once_are_refused(tmp_path: Path) -> None:
 
 def test_fresh_forgets(tmp_path: Path) -> None:
     path = filled(tmp_path / "j", RECORDS)
-    assert opened(path, fresh=True).records == []
+    assert opened(path, fresh=True).pieces == []
 
 
 def test_labels_without_probabilities(tmp_path: Path) -> None:
-    bare = Record(("fog", 1), np.array([2, 3]), np.array([True, False]), None)
-    assert opened(filled(tmp_path / "j", [bare])).records[0].sums is None
+    bare = Piece(("fog", 1), np.array([2, 3]), np.array([True, False]), None)
+    assert opened(filled(tmp_path / "j", [bare])).pieces[0].sums is None
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -266,10 +266,10 @@ def test_a_file_that_was_changed_and_put_back_counts_once(tmp_path: Path) -> Non
     journal.add([record(("clean", 0), [2, 1])])
     journal.close()
     again = opened(path)
-    assert [r.places.tolist() for r in again.records] == [[0, 1, 2], [3, 5, 7], [1, 2, 9, 4]]
+    assert [r.places.tolist() for r in again.pieces] == [[0, 1, 2], [3, 5, 7], [1, 2, 9, 4]]
     again.add([record(("clean", 0), [3])])
     again.close()
-    assert len(opened(path).records) == 4
+    assert len(opened(path).pieces) == 4
 
 
 def test_another_measurements_journal_is_kept(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_another_measurements_journal_is_kept(tmp_path: Path) -> None:
     journal = opened(path, key=KEY | {"seed": 1})
     assert journal.put_aside == tmp_path / "run.json.journal.old"
     journal.close()
-    assert len(opened(journal.put_aside).records) == 3
+    assert len(opened(journal.put_aside).pieces) == 3
 
 
 def test_a_full_disk_is_an_error_with_its_mend_and_loses_nothing(tmp_path: Path) -> None:
@@ -302,10 +302,10 @@ journal.close()
     assert done.returncode == 0, done.stderr
     assert "cannot write" in done.stdout
     assert "What is finished is kept" in done.stdout
-    assert same(opened(tmp_path / "j").records[0], RECORDS[0])
+    assert same(opened(tmp_path / "j").pieces[0], RECORDS[0])
 
 
-def scored(cell: tuple[str, int], places: list[int], seed: int = 0) -> Record:
+def scored(cell: tuple[str, int], places: list[int], seed: int = 0) -> Piece:
     """A record as evaluations write it, with a result for each image."""
     random = np.random.default_rng(seed)
     return count(cell, np.array(places), random.integers(0, 10**6, (3, len(places))) % [[7], [10**6], [10**6]])
@@ -316,7 +316,7 @@ SCORED = [scored(("clean", 0), [0, 1, 2, 3]), scored(("fog", 1), [5, 4, 19], 1)]
 
 def test_results_of_single_images_are_read_as_they_were_written(tmp_path: Path) -> None:
     journal = opened(filled(tmp_path / "j", SCORED))
-    assert all(same(a, b) for a, b in zip(journal.records, SCORED, strict=True))
+    assert all(same(a, b) for a, b in zip(journal.pieces, SCORED, strict=True))
 
 
 def without(*gone: int) -> tuple[Images, Any]:
@@ -332,21 +332,21 @@ def test_results_of_the_images_that_stay_are_kept(tmp_path: Path) -> None:
     assert is_of(path, key)
     journal = opened(path, key=key, images=images, stamps=known)
     assert journal.why is None
-    assert [r.places.tolist() for r in journal.records] == [[0, 1, 2], [3, 17]]
+    assert [r.places.tolist() for r in journal.pieces] == [[0, 1, 2], [3, 17]]
     expected = SCORED[0].part(np.array([True, False, True, True]))
     assert expected is not None
-    assert np.array_equal(journal.records[0].sums, expected.sums)
+    assert np.array_equal(journal.pieces[0].sums, expected.sums)
     journal.add([scored(("fog", 2), [0, 1])])
     journal.close()
     again = opened(path)  # the images are back: what was added of others lies where they are now
-    assert [r.places.tolist() for r in again.records] == [[0, 1, 2, 3], [5, 4, 19], [0, 2]]
+    assert [r.places.tolist() for r in again.pieces] == [[0, 1, 2, 3], [5, 4, 19], [0, 2]]
 
 
 def test_new_images_leave_the_old_ones_as_they_are(tmp_path: Path) -> None:
     path = filled(tmp_path / "j", SCORED)
     images = Images(["ant/new.png", *IMAGES.ids], [0] * (N + 1))
     journal = opened(path, images=images, stamps=lambda cell: np.concatenate([[np.uint64(99)], stamps(cell)]))
-    assert [r.places.tolist() for r in journal.records] == [[1, 2, 3, 4], [6, 5, 20]]
+    assert [r.places.tolist() for r in journal.pieces] == [[1, 2, 3, 4], [6, 5, 20]]
 
 
 def test_of_a_changed_file_and_another_label_only_these_images_are_done_again(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_of_a_changed_file_and_another_label_only_these_images_are_done_again(tm
         return values
 
     journal = opened(path, stamps=changed, images=IMAGES._replace(labels=labels))
-    assert [r.places.tolist() for r in journal.records] == [[0, 1, 2], [4, 19]]
+    assert [r.places.tolist() for r in journal.pieces] == [[0, 1, 2], [4, 19]]
     assert journal.why == "the files of 1 image were changed since"
 
 
@@ -383,10 +383,10 @@ def test_a_journal_of_version_1_is_read_for_the_images_it_is_of(tmp_path: Path) 
     path = version_1(tmp_path / "j")
     assert is_of(path, key)
     journal = opened(path, key=key)
-    assert all(same(a, b) for a, b in zip(journal.records, RECORDS, strict=True))
+    assert all(same(a, b) for a, b in zip(journal.pieces, RECORDS, strict=True))
     journal.add(SCORED[1:])
     journal.close()
-    assert len(opened(path, key=key).records) == 4
+    assert len(opened(path, key=key).pieces) == 4
     assert opened_why(path, key | {"ids_sha256": "c"}) == "it is of another measurement (ids_sha256 differs)"
 
 

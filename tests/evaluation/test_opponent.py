@@ -12,14 +12,13 @@ import pytest
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, NotComparableError
-from ppbench.evaluation.loop import Settings
-from ppbench.evaluation.opponent import Baseline
+from ppbench.evaluation.opponent import Opponent
 from ppbench.run import ClassSubset, read_bits, read_run, write_run
-from tests.evaluation.models import measured, tiny_subject
+from tests.evaluation.models import make_settings, measured, tiny_subject
 from tests.trees import class_names, write_cifar_c, write_imagenet_c
 
 FEW = ("gaussian_noise", "glass_blur", "fog")
-SETTINGS = Settings(FEW, (1, 5), batch_size=8, force=True)
+SETTINGS = make_settings(FEW, (1, 5), batch_size=8, force=True)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +55,7 @@ def test_the_images_of_both_are_found_whichever_has_more(
 ) -> None:
     source, there = opened(tree, of_evaluation), opened(tree, of_baseline)
     path = run_of(there, tmp_path / "old.json")
-    found = Baseline.read(path, source, replace(SETTINGS, corruptions=FEW[:2]))
+    found = Opponent.read(path, source, replace(SETTINGS, corruptions=FEW[:2]))
     both = [name for name in source.ids if name in there.ids]
     assert [source.ids[place] for place in found.seen] == both
     assert found.errors.n == len(both) == min(of_baseline or 12, of_evaluation or 12)
@@ -69,11 +68,11 @@ def test_the_images_of_both_are_found_whichever_has_more(
 def test_without_keys_only_the_very_same_images_will_do(tmp_path: Path, tree: Path, old: Path) -> None:
     path, run = tmp_path / "old.json", read_run(old)
     write_run(path, run, read_bits(old, run))
-    assert Baseline.read(path, opened(tree), SETTINGS).errors.n == 12
+    assert Opponent.read(path, opened(tree), SETTINGS).errors.n == 12
     with pytest.raises(
         NotComparableError, match=r"is of 12 images, this evaluation of 5, and without .* keys"
     ) as caught:
-        Baseline.read(path, opened(tree, 5), SETTINGS)
+        Opponent.read(path, opened(tree, 5), SETTINGS)
     assert caught.value.exit_code == 4
     assert "Evaluate the baseline again" in caught.value.hint
 
@@ -84,10 +83,10 @@ def test_one_image_in_common_is_too_few(tmp_path: Path, tree: Path) -> None:
     source.limit(np.arange(3, 9))
     path = run_of(there, tmp_path / "old.json")
     with pytest.raises(NotComparableError, match="1 of its 4 images is among the 6 of this evaluation"):
-        Baseline.read(path, source, SETTINGS)
+        Opponent.read(path, source, SETTINGS)
     source.limit(np.arange(1, 6))
     with pytest.raises(NotComparableError, match="0 of its 4 images are among the 5 of this evaluation"):
-        Baseline.read(path, source, SETTINGS)
+        Opponent.read(path, source, SETTINGS)
 
 
 def test_what_is_in_the_cells_is_told_by_the_fingerprint(tmp_path: Path, old: Path) -> None:
@@ -96,7 +95,7 @@ def test_what_is_in_the_cells_is_told_by_the_fingerprint(tmp_path: Path, old: Pa
     for file in cell.rglob("*.JPEG"):
         file.write_bytes(file.read_bytes() + b"\0" * 7)
     with pytest.raises(NotComparableError, match="measured in another way: fingerprint differs"):
-        Baseline.read(old, opened(other), SETTINGS)
+        Opponent.read(old, opened(other), SETTINGS)
 
 
 def test_cells_of_the_baseline_that_are_not_at_hand_cannot_be_the_same(tmp_path: Path) -> None:
@@ -107,7 +106,7 @@ def test_cells_of_the_baseline_that_are_not_at_hand_cannot_be_the_same(tmp_path:
     (tmp_path / "CIFAR-10-C" / "fog.npy").unlink()
     left = open_source("cifar10-c", tmp_path / "CIFAR-10-C", Geometry(32, None))
     with pytest.raises(NotComparableError, match="fingerprint differs"):
-        Baseline.read(tmp_path / "old.json", left, replace(settings, corruptions=FEW[:2]))
+        Opponent.read(tmp_path / "old.json", left, replace(settings, corruptions=FEW[:2]))
 
 
 @pytest.mark.parametrize(
@@ -121,20 +120,20 @@ def test_cells_of_the_baseline_that_are_not_at_hand_cannot_be_the_same(tmp_path:
 )
 def test_images_made_in_another_way_are_refused(tree: Path, old: Path, change: dict[str, object], words: str) -> None:
     with pytest.raises(NotComparableError, match=words):
-        Baseline.read(old, opened(tree), replace(SETTINGS, **change))  # type: ignore[arg-type]
+        Opponent.read(old, opened(tree), replace(SETTINGS, **change))  # type: ignore[arg-type]
 
 
 def test_images_of_some_classes_alone_are_another_task(tree: Path, old: Path) -> None:
     few = opened(tree)
     few.keep_classes(class_names(3)[:2])
     with pytest.raises(NotComparableError, match="total differs"):
-        Baseline.read(old, few, SETTINGS)
+        Opponent.read(old, few, SETTINGS)
 
 
 def test_other_outputs_that_compete_make_another_task(tree: Path, old: Path) -> None:
-    def read(logits: Literal["own", "masked", "all"], outputs: int = 1000) -> Baseline:
+    def read(logits: Literal["own", "masked", "all"], outputs: int = 1000) -> Opponent:
         subset = ClassSubset(n=3, outputs=outputs, names_sha256="0" * 64, logits=logits)
-        return Baseline.read(old, opened(tree), SETTINGS, [None, subset])
+        return Opponent.read(old, opened(tree), SETTINGS, [None, subset])
 
     for same in (read("masked"), read("own", 3)):
         assert same.errors.n == 12
@@ -147,4 +146,4 @@ def test_a_baseline_without_bits_is_told(tmp_path: Path, tree: Path, old: Path) 
     path = tmp_path / "old.json"
     write_run(path, read_run(old).model_copy(update={"bits": None}))
     with pytest.raises(DataError, match="has no correctness bits"):
-        Baseline.read(path, opened(tree), SETTINGS)
+        Opponent.read(path, opened(tree), SETTINGS)

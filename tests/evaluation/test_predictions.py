@@ -13,16 +13,14 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError
-from ppbench.evaluation.inference import Network
-from ppbench.evaluation.loop import Settings
+from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.predictions import score_predictions
-from ppbench.evaluation.subject import Head
 from ppbench.report.summary import summarise
 from tests.builders import make_run
-from tests.evaluation.models import measured, tiny_subject
+from tests.evaluation.models import make_settings, measured, tiny_subject, with_own_head
 from tests.report.test_tables import render
 
-SETTINGS = Settings(corruptions=("fog", "snow"), severities=(2,))
+SETTINGS = make_settings(corruptions=("fog", "snow"), severities=(2,))
 CELLS = [("clean", 0), ("fog", 2), ("snow", 2)]
 
 
@@ -33,7 +31,7 @@ def source(limit: int = 40) -> Source:
 def logits_of(images: Source) -> dict[str, np.ndarray]:
     """What a model gives, as another framework would save it."""
     subject, found = tiny_subject(), {}
-    network = Network(subject, torch.device("cpu"), Head(None, "own"))
+    network = Inference(with_own_head(subject), torch.device("cpu"))
     for corruption, severity in CELLS:
         pixels = torch.from_numpy(images.load(corruption, severity, np.arange(len(images.ids))).pixels)
         with torch.inference_mode():
@@ -85,7 +83,7 @@ def test_ids_bring_them_into_order_and_choose(tmp_path: Path) -> None:
     arrays = {name: values[order] for name, values in logits_of(whole).items()}
     path = write(tmp_path / "p.npz", ids=np.array(whole.ids)[order], **arrays)
     (expected,), _ = measured([tiny_subject()], source(30), SETTINGS)
-    (tally,) = score_predictions(path, source(30), SETTINGS).outcome.tallies
+    (tally,) = score_predictions(path, source(30), SETTINGS).scored.tallies
     assert [tally.cell(cell) for cell in CELLS] == list(expected.run.cells)
 
 
@@ -94,7 +92,7 @@ def test_predicted_classes_alone(tmp_path: Path) -> None:
     right = images.labels.copy()
     right[::4] = (right[::4] + 1) % 10
     path = write(tmp_path / "p.npz", **{"fog/2": right, "snow_2": np.zeros(40, np.uint8)})
-    (tally,) = score_predictions(path, images, SETTINGS).outcome.tallies
+    (tally,) = score_predictions(path, images, SETTINGS).scored.tallies
     fog = tally.cell(("fog", 2))
     assert (fog.n, fog.top1, fog.top5, fog.nll_micronats) == (40, 30, None, None)
     assert tally.cells == [("fog", 2), ("snow", 2)]  # no clean ones were given

@@ -7,12 +7,12 @@ import pytest
 
 from ppbench.errors import DataError
 from ppbench.evaluation.sanity import PROBE, Plausibility, doubtful, mildest
-from ppbench.evaluation.tally import Record, Tally
+from ppbench.evaluation.tally import Piece, Tally
 
 
 def tally(right: int, n: int, images: int = 10_000) -> Tally:
     made = Tally([("clean", 0), ("fog", 5)], images)
-    made.add(Record(("clean", 0), np.arange(n), np.arange(n) < right, None))
+    made.add(Piece(("clean", 0), np.arange(n), np.arange(n) < right, None))
     return made
 
 

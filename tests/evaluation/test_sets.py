@@ -15,8 +15,7 @@ from PIL import Image
 from ppbench.data.catalog import default_corruptions
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry
-from ppbench.evaluation.loop import Settings
-from tests.evaluation.models import measured, tiny_subject
+from tests.evaluation.models import make_settings, measured, tiny_subject
 from tests.oracles.evaluation import evaluate_plainly
 from tests.trees import (
     class_names,
@@ -84,7 +83,7 @@ def test_trees_of_images(tmp_path: Path, which: Set, form: str) -> None:
     elif form == "tars":
         data = pack_groups(tree, tmp_path / "tars")
     source = open_source(which.dataset, data, Geometry(which.size, None))
-    settings = Settings(which.corruptions, (1, 5), batch_size=4, workers=0, force=True)
+    settings = make_settings(which.corruptions, (1, 5), batch_size=4, workers=0, force=True)
     subject = tiny_subject(size=which.size, channels=3, classes=3)
     (result,), stopped_by = measured([subject], source, settings)
     assert stopped_by is None
@@ -105,7 +104,7 @@ def test_arrays(tmp_path: Path, dataset: str, classes: int, form: str) -> None:
         data = pack(tmp_path, tmp_path / "CIFAR-C.tar", ["CIFAR-C"])
     source = open_source(dataset, data, Geometry(32, None))
     subject = tiny_subject(size=32, channels=3, classes=classes)
-    (result,), stopped_by = measured([subject], source, Settings(FEW, (1, 2, 5), batch_size=7, force=True))
+    (result,), stopped_by = measured([subject], source, make_settings(FEW, (1, 2, 5), batch_size=7, force=True))
     assert stopped_by is None
     labels = np.load(folder / "labels.npy")
     for cell in result.run.cells:
@@ -125,7 +124,7 @@ def test_imagenet_c_made_on_the_fly_is_resized_cropped_corrupted_and_saved_as_jp
     source = open_source("imagenet-c", folder, Geometry(224, 232, "bicubic"))
     assert (source.kind, source.cut, source.recipe) == ("generated-jpeg85", "resize 256, crop 224", "imagenet-c")
     subject = tiny_subject(size=224, channels=3, classes=2)
-    settings = Settings(("fog", "shot_noise"), (3,), force=True)
+    settings = make_settings(("fog", "shot_noise"), (3,), force=True)
     (result,), _ = measured([subject], source, settings)
 
     def cut(name: str) -> np.ndarray:
@@ -161,7 +160,7 @@ def test_eleven_of_twelve_are_evaluated_and_labelled(tmp_path: Path) -> None:
     label = set_label(corruptions)
     assert label.startswith("11/12#")
     subject = tiny_subject(size=224, channels=3, classes=3)
-    (result,), _ = measured([subject], source, Settings(corruptions, (1,), force=True))
+    (result,), _ = measured([subject], source, make_settings(corruptions, (1,), force=True))
     assert all(cell.top5 is None for cell in result.run.cells), (
         "of three classes, every label is among the five highest"
     )

@@ -16,9 +16,9 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
 from ppbench.errors import UsageError
-from ppbench.evaluation import loop
+from ppbench.evaluation import arrivals
 from ppbench.evaluation.stopping import CHUNK, DecidedAgainst, metric_weights
-from ppbench.evaluation.tally import Record, Tally
+from ppbench.evaluation.tally import Piece, Tally
 from ppbench.metrics.intervals import SequenceInterval
 from ppbench.metrics.per_image import PerImage
 from ppbench.run import Run, read_bits, read_run
@@ -102,7 +102,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_how_fast_it_goes_does_not_change_where_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual: Run, batch: str, flush: float
 ) -> None:
-    monkeypatch.setattr(loop, "_FLUSH", flush)
+    monkeypatch.setattr(arrivals, "_FLUSH", flush)
     invoke(*FAST, "--batch-size", batch, "-o", tmp_path / "run.json")
     run = read_run(tmp_path / "run.json")
     assert (run.cells, run.stopping, run.protocol) == (usual.cells, usual.stopping, usual.protocol)
@@ -130,7 +130,7 @@ def test_two_equal_models_are_seldom_told_apart() -> None:
         enough = DecidedAgainst(0.0, baseline, "0" * 64, source, 0, 1, "mean_error", dict.fromkeys(cells, 1 / 3))
         tally = Tally(cells, n)
         for row, cell in enumerate(cells):
-            tally.add(Record(cell, np.arange(n), right[row], None))
+            tally.add(Piece(cell, np.arange(n), right[row], None))
         decided += enough.is_reached([tally])
     assert decided <= 16  # 5 % of 200, and three standard deviations of that number
 
@@ -206,23 +206,23 @@ def test_images_that_the_baseline_lacks_are_not_visited(tmp_path: Path) -> None:
 
 def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ppbench.errors import DataError
-    from ppbench.evaluation.inference import Network
+    from ppbench.evaluation.inference import Inference
 
-    monkeypatch.setattr(loop, "_FLUSH", -1.0)
+    monkeypatch.setattr(arrivals, "_FLUSH", -1.0)
     options = ("--until", "1.5", "--batch-size", "32")
     evaluated(tmp_path / "whole.json", *options)
-    score, calls = Network.score, 0
+    score, calls = Inference.score, 0
 
-    def fail_at_last(self: Network, *arguments: Any) -> Any:
+    def fail_at_last(self: Inference, *arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 30:
             raise DataError("the device is gone", "Bring it back.")
         return score(self, *arguments)
 
-    monkeypatch.setattr(Network, "score", fail_at_last)
+    monkeypatch.setattr(Inference, "score", fail_at_last)
     evaluated(tmp_path / "run.json", *options, code=3)
-    monkeypatch.setattr(Network, "score", score)
+    monkeypatch.setattr(Inference, "score", score)
     evaluated(tmp_path / "run.json", *options)
     first, second = read_run(tmp_path / "whole.json"), read_run(tmp_path / "run.json")
     assert (first.cells, first.stopping, first.protocol) == (second.cells, second.stopping, second.protocol)

@@ -7,7 +7,7 @@ import pytest
 
 from ppbench.data.source import Source
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.subject import choose_head, class_subset, imagenet_classes, read_classes
+from ppbench.evaluation.subject import choose_head, imagenet_classes, parse_classes
 from ppbench.models.card import Card
 
 
@@ -39,8 +39,8 @@ def test_imagenets_classes_are_known() -> None:
 
 def test_all_of_imagenet_needs_no_mapping() -> None:
     head = choose_head("net", card(1000), Classes(*imagenet_classes()))
-    assert head == (None, "own")
-    assert class_subset(head, card(1000), Classes(*imagenet_classes()), chosen=False) is None
+    assert head[:2] == (None, "own")
+    assert head.subset is None
 
 
 def test_some_of_imagenet_is_found_by_wnid_and_masked_unless_told() -> None:
@@ -50,16 +50,16 @@ def test_some_of_imagenet_is_found_by_wnid_and_masked_unless_told() -> None:
     assert (head.columns.tolist(), head.logits) == ([1, 207, 999], "masked")
     assert head.describe(3, 1000) == "3 of 1000 classes, the other outputs masked"
     assert choose_head("net", card(1000), source, "all").logits == "all"
-    subset = class_subset(head, card(1000), source, chosen=False)
+    subset = head.subset
     assert subset is not None
     assert (subset.n, subset.outputs, subset.logits) == (3, 1000, "masked")
 
 
 def test_a_model_of_just_these_classes_keeps_its_own_head() -> None:
     source = Classes("n01443537", "n02099601")
-    head = choose_head("net", card(2), source)
-    assert head == (None, "own")
-    subset = class_subset(head, card(2), source, chosen=True)
+    head = choose_head("net", card(2), source, chosen=True)
+    assert head[:2] == (None, "own")
+    subset = head.subset
     assert subset is not None
     assert subset.logits == "own"
 
@@ -88,11 +88,11 @@ def test_an_unknown_way_to_take_logits() -> None:
 
 def test_class_files() -> None:
     text = "# Of ImageNet-100\nn02099601 golden retriever\n\n  n01443537\n"
-    assert read_classes(text, "c.txt") == ["n02099601", "n01443537"]
+    assert parse_classes(text, "c.txt") == ["n02099601", "n01443537"]
     with pytest.raises(UsageError, match=r"c\.txt has no class names"):
-        read_classes("\n# nothing\n", "c.txt")
+        parse_classes("\n# nothing\n", "c.txt")
     with pytest.raises(UsageError, match="has the class a twice"):
-        read_classes("a\nb\na\n", "c.txt")
+        parse_classes("a\nb\na\n", "c.txt")
 
 
 def test_choosing_classes_numbers_them_anew() -> None:

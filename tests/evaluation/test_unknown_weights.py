@@ -16,7 +16,9 @@ from ppbench.check.judge import check_files
 from ppbench.compare.comparison import compare
 from ppbench.compare.measured import read_measured
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.api import Job, evaluate, measure, prepare
+from ppbench.evaluation.api import evaluate, measure
+from ppbench.evaluation.plan import prepare
+from ppbench.evaluation.request import EvalRequest
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.run import Run, read_run
@@ -54,7 +56,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     Path("code_of_mine.py").write_text(CODE)
     write_weights(0)
-    monkeypatch.setattr("ppbench.evaluation.loop._FLUSH", -1.0)  # every batch is written down at once
+    monkeypatch.setattr("ppbench.evaluation.arrivals._FLUSH", -1.0)  # every batch is written down at once
     yield
     sys.modules.pop("code_of_mine", None)
 
@@ -76,9 +78,9 @@ def measured(target: str, *, stop_after: int | None = None, spec: str = SPEC, **
         if stop_after is not None and batches > stop_after:
             raise KeyboardInterrupt
 
-    job = Job(**FEW, card=OPTIONS, **more)
-    found = measure(prepare(job, [spec]), Path(target), say=said.append, advance=advance)
-    return found.results[0].run, said
+    request = EvalRequest((spec,), output=Path(target), **FEW, card_options=OPTIONS, **more)
+    found = measure(prepare(request), say=said.append, advance=advance)
+    return found.runs[0].run, said
 
 
 def counts(run: Run) -> list[tuple[str, int, int]]:
@@ -198,4 +200,4 @@ def test_a_decision_against_a_model_that_is_not_known() -> None:
 def test_files_that_are_named_wrongly(models: list[str], error: type[Exception], message: str) -> None:
     files = (Path("none.onnx" if error is DataError else "weights.bin"),)
     with pytest.raises(error, match=message):
-        prepare(Job(**FEW, card=OPTIONS, weights_files=files), models)
+        prepare(EvalRequest(tuple(models), **FEW, card_options=OPTIONS, weights_files=files))

@@ -14,13 +14,13 @@ from torch import nn
 from ppbench.data.cut import describe_cut
 from ppbench.data.source import Geometry
 from ppbench.errors import UsageError
-from ppbench.evaluation.inference import Network
-from ppbench.evaluation.subject import Head
+from ppbench.evaluation.inference import Inference
+from ppbench.evaluation.subject import ClassHead, Subject
 from ppbench.inspection.images import load_images
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.from_timm import card_of
-from ppbench.models.load import Subject, resolve_model
+from ppbench.models.load import resolve_model
 from tests.timm_preprocessing import ROUNDING, configurations, ours, photographs, theirs
 
 
@@ -121,7 +121,7 @@ def test_cards_of_before_have_the_crop_in_the_centre() -> None:
 def test_corrupted_images_are_padded_where_the_card_has_a_crop_above_one(size: tuple[int, int]) -> None:
     side, crop = size
     card = Card(architecture="n", num_classes=2, input_size=crop, resize=side, mean=(0,) * 3, std=(1,) * 3)
-    network = Network(Subject("n", nn.Identity(), card), torch.device("cpu"), Head(None, "own"), resize=side)
+    network = Inference(Subject("n", nn.Identity(), card, ClassHead(None, "own")), torch.device("cpu"), resize=side)
     images = torch.full((2, 3, 64, 64), 255, dtype=torch.uint8)
     found = network.preprocess(images)
     assert found.shape == (2, 3, crop, crop)

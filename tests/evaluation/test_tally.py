@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ppbench.errors import DataError
-from ppbench.evaluation.scores import score
-from ppbench.evaluation.tally import Record, Tally, count
+from ppbench.evaluation.inference import score
+from ppbench.evaluation.tally import Piece, Tally, count
 from ppbench.run import CALIBRATION_BINS, CellCounts
 
 KEY = ("fog", 3)
@@ -105,10 +105,10 @@ def test_half_precision_logits_are_scored_in_single() -> None:
 
 def test_an_image_is_never_counted_twice() -> None:
     tally = Tally([KEY], 4)
-    tally.add(Record(KEY, np.array([1, 2]), np.array([True, False]), None))
+    tally.add(Piece(KEY, np.array([1, 2]), np.array([True, False]), None))
     with pytest.raises(RuntimeError, match="counted twice"):
-        tally.add(Record(KEY, np.array([2]), np.array([True]), None))
+        tally.add(Piece(KEY, np.array([2]), np.array([True]), None))
     assert tally.finished() == []
-    tally.add(Record(KEY, np.array([0, 3]), np.array([True, True]), None))
+    tally.add(Piece(KEY, np.array([0, 3]), np.array([True, True]), None))
     cell = tally.cell(KEY)
     assert (cell.n, cell.top1, cell.top5, cell.nll_micronats, cell.bin_n) == (4, 3, None, None, None)

@@ -1,0 +1,211 @@
+"""Where all that is scored comes together: in the first process, which counts it; the others send theirs there."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence, Set
+from typing import NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.source import Broken
+from ppbench.errors import PpbenchError
+from ppbench.evaluation.journal import Journal
+from ppbench.evaluation.plan import EvalPlan
+from ppbench.evaluation.processes import Processes
+from ppbench.evaluation.sanity import Plausibility
+from ppbench.evaluation.settings import Advanced
+from ppbench.evaluation.tally import SUMS, Piece, Scored, Tally
+
+Pieces = Sequence[tuple[int, Piece]]
+"""Each with the number of its subject."""
+
+
+class _Message(NamedTuple):
+    """From another process to the first."""
+
+    pieces: Pieces = ()
+    broken: Set[Broken] = frozenset()
+    error: PpbenchError | None = None
+    done: bool = False
+
+
+class Keeper(ABC):
+    """What a process does with what it has scored; see `Collector` and `Sender`."""
+
+    done: list[NDArray[np.bool_]]
+    """Per subject, ``(cells, n)``: what an earlier, interrupted evaluation had finished."""
+
+    def __init__(self, plan: EvalPlan, processes: Processes) -> None:
+        self._processes = processes
+        self._cells = plan.cells
+        self._own = np.zeros((len(plan.subjects), len(plan.cells), 1 + SUMS), np.int64)
+        """What this process has scored itself in this run."""
+        self.broken: set[Broken] = set()
+        """The images that could not be read, by place and reason."""
+        self.error: PpbenchError | None = None
+        """What kept this process from finishing; in the first one, any process."""
+
+    @abstractmethod
+    def leave_out(self, broken: Collection[Broken]) -> None:
+        """Note images that this process could not read."""
+
+    def take(self, pieces: Pieces) -> None:
+        """Keep what this process has scored."""
+        for subject, piece in pieces:
+            number = self._cells.index(piece.cell)
+            self._own[subject, number, 0] += np.count_nonzero(piece.right)
+            self._own[subject, number, 1:] += cast(NDArray[np.int64], piece.sums)
+        self._keep(pieces)
+
+    @abstractmethod
+    def _keep(self, pieces: Pieces) -> None: ...
+
+    def end_with(self, reason: PpbenchError) -> None:
+        """End in all processes, because of an error."""
+        self.error = self.error or reason
+        self._processes.stop()
+
+    def give_up(self, reason: Exception) -> None:
+        """Tell the other processes that this one ends by a mistake in a program: they would wait for it."""
+        self._processes.stop()
+
+    def finish(self) -> NDArray[np.int64] | None:
+        """Wait until all processes are done; returns what they say they have scored, unless one of them failed."""
+        self._wait()
+        self.broken = self._processes.share(self.broken)
+        return self._processes.total(self._own) if self._processes.share(self.error is None) else None
+
+    @abstractmethod
+    def _wait(self) -> None: ...
+
+    @abstractmethod
+    def scored(self, stopped_by: KeyboardInterrupt | PpbenchError | None, seconds: float) -> Scored:
+        """All that is known at the end."""
+
+
+class Sender(Keeper):
+    """In the other processes: sends all to the first one."""
+
+    def __init__(self, plan: EvalPlan, processes: Processes) -> None:
+        super().__init__(plan, processes)
+        self._unsent: set[Broken] = set()
+        self.done = processes.share(None)
+
+    def leave_out(self, broken: Collection[Broken]) -> None:
+        self._unsent |= {*broken} - self.broken
+        self.broken |= self._unsent
+
+    def _keep(self, pieces: Pieces) -> None:
+        if pieces or self._unsent:
+            self._processes.send(_Message(pieces, self._unsent))
+            self._unsent = set()
+
+    def give_up(self, reason: Exception) -> None:
+        super().give_up(reason)
+        error = PpbenchError(f"process {self._processes.rank} failed: {type(reason).__name__}: {reason}")
+        self._processes.send(_Message(error=error, done=True))
+
+    def _wait(self) -> None:
+        self._processes.send(_Message(error=self.error, broken=self._unsent, done=True))
+
+    def scored(self, stopped_by: KeyboardInterrupt | PpbenchError | None, seconds: float) -> Scored:
+        return Scored([], stopped_by, seconds, unreadable=sorted(self.broken))
+
+
+class Collector(Keeper):
+    """In the first process: tallies, journals, the look at whether results are plausible, stopping early, progress.
+
+    Args:
+        plan: What is evaluated.
+        processes: Among which the work is shared.
+        advance: Told of progress.
+        journals: One per subject, where finished pieces are written down; none: nowhere.
+    """
+
+    def __init__(
+        self, plan: EvalPlan, processes: Processes, advance: Advanced, journals: Sequence[Journal] = ()
+    ) -> None:
+        super().__init__(plan, processes)
+        self._plan, self._advance, self._journals = plan, advance, journals
+        self._rule = plan.rule
+        self._plausible = Plausibility(plan.source.num_classes, off=plan.settings.request.force)
+        self._running = processes.size - 1
+        """Other processes that have not yet said that they are done."""
+        self._tallies = [Tally(self._cells, len(plan.source.ids)) for _ in plan.subjects]
+        for tally, journal in zip(self._tallies, journals, strict=False):
+            for piece in journal.pieces:
+                if self._rule is None or piece.scores is not None or self._rule.fits(piece):
+                    tally.add(piece)
+            if journal.pieces:
+                advance(None, int(np.count_nonzero(tally.done)))
+        self._before = [tally.totals() for tally in self._tallies]
+        # Copies: the tallies go on, and what was done before is asked for all the time.
+        self.done = processes.share([tally.done.copy() for tally in self._tallies])
+
+    def leave_out(self, broken: Collection[Broken]) -> None:
+        self.broken |= {*broken}
+
+    def _keep(self, pieces: Pieces) -> None:
+        self._count(pieces)
+        self._receive()
+
+    def _count(self, pieces: Pieces) -> None:
+        """Count and write down what was found, in whichever process."""
+        for subject, tally in enumerate(self._tallies):
+            new = [piece for other, piece in pieces if other == subject]
+            for piece in new:
+                tally.add(piece)
+            if self._journals and new:
+                self._journals[subject].add(new)
+            self._plausible.check(self._plan.subjects[subject].name, tally)
+        if self._rule is not None and pieces and self._rule.is_reached(self._tallies, self._readable()):
+            self._processes.stop()
+        for _, piece in pieces:
+            self._advance(piece.cell, len(piece.places))
+
+    def _receive(self) -> None:
+        """Take in what the others have found."""
+        for message in self._processes.receive():
+            self.broken |= message.broken
+            self._running -= message.done
+            if message.error is not None:
+                self.end_with(message.error)
+            try:
+                self._count(message.pieces)
+            except PpbenchError as reason:
+                self.end_with(reason)
+
+    def _wait(self) -> None:
+        while self._running:
+            self._receive()
+            time.sleep(0.01)
+
+    def finish(self) -> NDArray[np.int64] | None:
+        """Wait until all processes are done; what they say they have scored must be what has arrived."""
+        if (everywhere := super().finish()) is not None:
+            for tally, before, added in zip(self._tallies, self._before, everywhere, strict=True):
+                if not np.array_equal(tally.totals() - before, added):
+                    raise RuntimeError("the processes' counts do not add up to what has arrived")
+        return everywhere
+
+    def _readable(self) -> NDArray[np.bool_]:
+        """``(n,)``: the images but those that could not be read."""
+        readable = np.ones(len(self._plan.source.ids), np.bool_)
+        readable[[broken.place for broken in self.broken]] = False
+        return readable
+
+    def scored(self, stopped_by: KeyboardInterrupt | PpbenchError | None, seconds: float) -> Scored:
+        """The tallies, of the images that were readable and, if it ended early, looked at until then."""
+        images, stoppings = self._readable(), None
+        if self._rule is not None and stopped_by is None:
+            self._rule.is_reached(self._tallies, images)
+            images, stoppings = images & self._rule.visited(), self._rule.stoppings()
+        if images.all():
+            return Scored(self._tallies, stopped_by, seconds, None, stoppings)
+        for tally in self._tallies:
+            images = tally.separable(images)
+        tallies = [tally.narrowed(images) for tally in self._tallies]
+        return Scored(tallies, stopped_by, seconds, images, stoppings, sorted(self.broken))

@@ -1,0 +1,126 @@
+"""The lines of a journal: JSON behind a checksum, arrays packed. Free of torch."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.evaluation.tally import SUMS, Piece, adds_up, sums_of
+from ppbench.parsing import parse_json
+
+
+def as_line(content: Mapping[str, Any]) -> bytes:
+    """JSON on one line, behind its checksum."""
+    text = json.dumps(content, separators=(",", ":")).encode("ascii")
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def content_of(line: bytes) -> dict[str, Any] | None:
+    """What a line holds; None if it is not whole, as the last one may be after a kill."""
+    checksum, _, text = line.rstrip(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
+        return None
+    try:
+        content = parse_json(text)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def piece_of(entry: Mapping[str, Any]) -> Piece | None:
+    """What a line is of; None if it says what no ppbench wrote."""
+    try:
+        corruption, severity = entry["cell"]
+        packed = base64.b64decode(entry["right"], validate=True)
+        places = _unpack_places(entry["places"], most=8 * len(packed))
+        right = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(places)).astype(bool)
+        sums = None if entry["sums"] is None else np.array(entry["sums"], np.int64)
+        scores = None
+        if entry.get("scores") is not None:
+            kind = np.int64 if entry["long"] else np.int32
+            scores = unpack(entry["scores"], kind, 3 * len(places)).reshape(3, -1)
+            right, sums = scores[0] == 0, sums_of(scores)
+        if "stamp" not in entry:
+            unpack(entry["stamps"], np.uint32, len(places))
+    except (KeyError, TypeError, ValueError, OverflowError, zlib.error):
+        return None
+    if not (isinstance(corruption, str) and isinstance(severity, int)) or (sums is not None and sums.shape != (SUMS,)):
+        return None
+    piece = Piece((corruption, severity), places, right, sums, scores)
+    return piece if adds_up(piece) else None
+
+
+def entry_of(piece: Piece, of: int, stamps: NDArray[np.uint32]) -> dict[str, Any]:
+    """What a line says of a piece.
+
+    Args:
+        piece: Some images of one cell.
+        of: The `hash_of_images` that the piece's places are of.
+        stamps: ``(n,)``, of the piece's images.
+    """
+    apart = piece.scores is not None
+    return {
+        "cell": list(piece.cell),
+        "of": of,
+        "places": _pack_places(piece.places),
+        "right": base64.b64encode(np.packbits(piece.right).tobytes()).decode(),
+        "sums": None if piece.sums is None or apart else piece.sums.tolist(),
+        "scores": _pack(piece.scores) if piece.scores is not None else None,
+        "long": piece.scores is not None and piece.scores.dtype == np.int64,
+        "stamps": _pack(stamps),
+    }
+
+
+def _pack(values: NDArray[Any]) -> str:
+    """Low byte first, compressed."""
+    return base64.b64encode(zlib.compress(values.astype(values.dtype.newbyteorder("<")).tobytes(), 1)).decode()
+
+
+def unpack(packed: str, kind: type[np.integer], count: int) -> NDArray[Any]:
+    """``(count,)``.
+
+    Raises:
+        ValueError: If it holds more, or less.
+    """
+    size = count * np.dtype(kind).itemsize
+    content = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), size + 1)
+    if len(content) != size:
+        raise ValueError(f"it does not hold {count} numbers")
+    return np.frombuffer(content, np.dtype(kind).newbyteorder("<")).astype(kind)
+
+
+def hash_of_images(ids: Sequence[str]) -> int:
+    """By which a piece tells the images that its places are of: so that a damaged line never shifts them."""
+    return zlib.crc32("\n".join(ids).encode("utf-8", "surrogateescape"))
+
+
+def _pack_places(places: NDArray[np.int64]) -> list[int] | dict[str, int]:
+    """``{"first": …, "step": …, "count": …}`` where they are evenly spaced."""
+    steps = np.diff(places)
+    step = int(steps[0]) if len(steps) else 1
+    if (steps == step).all():
+        return {"first": int(places[0]), "step": step, "count": len(places)}
+    return [int(place) for place in places]
+
+
+def _unpack_places(packed: Sequence[int] | Mapping[str, int], most: int) -> NDArray[np.int64]:
+    """The places, ``most`` at most.
+
+    Raises:
+        ValueError: If there are more, or fewer than one.
+    """
+    count = packed["count"] if isinstance(packed, Mapping) else len(packed)
+    if not 0 < count <= most:
+        raise ValueError(f"{count} places for {most} results")
+    if isinstance(packed, Mapping):
+        return packed["first"] + packed["step"] * np.arange(count, dtype=np.int64)
+    places = np.array(packed, np.int64)
+    if places.ndim != 1:
+        raise ValueError(f"places of shape {places.shape}")
+    return places

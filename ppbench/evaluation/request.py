@@ -1,0 +1,112 @@
+"""What a user asks to be evaluated, from the command line or from Python. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppbench.data.catalog import EMBEDDED
+from ppbench.errors import UsageError
+from ppbench.models.card_options import CardOptions, parse_card_options
+from ppbench.vocabulary import severity_texts
+
+if TYPE_CHECKING:
+    from ppbench.models.load import LoadedModel
+
+_PATHS = ("data", "clean", "classes", "output", "until_decided")
+_SEVERAL = ("models", "predictions", "corruptions", "weights_files")
+_CARD_OPTIONS = ("preset", "mean", "std", "input_size", "architecture", "ema", "test_size")
+
+
+@dataclass(frozen=True)
+class EvalRequest:
+    """What to evaluate, and how; `ppbench.evaluate` explains the fields."""
+
+    models: tuple[str | LoadedModel, ...] = ()
+    predictions: tuple[Path, ...] = ()
+    """Files of predictions, in place of models."""
+    dataset: str = EMBEDDED
+    data: Path | None = None
+    clean: Path | None = None
+    corruptions: Sequence[str] | None = None
+    severities: Sequence[str] = ("1-5",)
+    recipe: str | None = None
+    backend: str = "ppbench"
+    jpeg: bool = True
+    seed: int = 0
+    limit: int | None = None
+    classes: Path | None = None
+    logits: str | None = None
+    resize: int | None = None
+    exif: bool = False
+    precision: str = "fp32"
+    compiled: bool = False
+    card_options: CardOptions | None = None
+    weights_files: tuple[Path, ...] = ()
+    """What else decides the outputs of a network of the user's own code."""
+    device: str = "auto"
+    batch_size: int | None = None
+    workers: int | None = 0
+    """None: as many as keep up with the network."""
+    output: Path | None = None
+    """Run file, or folder for the run files of several models; None: nothing is written."""
+    overwrite: bool = False
+    fresh: bool = False
+    """Whether what an earlier, interrupted evaluation has finished is done again."""
+    force: bool = False
+    skip_unreadable: bool = False
+    until: float | None = None
+    """Half-width in points at which to stop."""
+    until_metric: str | None = None
+    until_decided: Path | None = None
+    """Baseline run against which to decide."""
+    max_drop: float | None = None
+    """In points, against the baseline; None: 0."""
+    command: str = ""
+    """The command line, for the record."""
+
+    @classmethod
+    def of(cls, **given: Any) -> EvalRequest:
+        """Build a request from values as a Python caller or the command line gives them.
+
+        Args:
+            given: Fields by name. A path may be a text, and one value stands for a sequence of one. The options of a
+                model's card (``preset``, ``mean``, …) are given one by one.
+
+        Raises:
+            UsageError: If an option of the card is not allowed.
+        """
+        card = {name: value for name in _CARD_OPTIONS if (value := given.pop(name, None)) not in (None, False)}
+        if card:
+            given["card_options"] = parse_card_options(**card)
+        for name in _PATHS:
+            if given.get(name) is not None:
+                given[name] = Path(given[name])
+        for name in _SEVERAL:
+            if (value := given.get(name)) is not None:
+                # A loaded model is a tuple too, but never stands alone: `ppbench.evaluate` puts it into a list.
+                given[name] = (value,) if isinstance(value, str | Path) else tuple(value)
+        for name in ("predictions", "weights_files"):
+            given[name] = tuple(map(Path, given.get(name) or ()))
+        if "severities" in given:
+            given["severities"] = tuple(severity_texts(given["severities"]))
+        return cls(**given)
+
+    def check(self) -> None:
+        """Raise `UsageError` for values that are not allowed whatever the images are."""
+        least = (("--batch-size", self.batch_size, 1), ("--workers", self.workers, 0), ("--resize", self.resize, 8))
+        for name, value, smallest in least:
+            if value is not None and value < smallest:
+                raise UsageError(f"{name} {value} is not allowed", f"It is at least {smallest}.")
+        if self.until is not None and self.until_decided is not None:
+            raise UsageError("--until and --until-decided are given", "Give one of the two.")
+        if self.max_drop is not None and self.until_decided is None:
+            raise UsageError("--max-drop is only for --until-decided", "Add `--until-decided RUN`, or leave it out.")
+        if self.until_metric is not None and self.until is None and self.until_decided is None:
+            raise UsageError("--until-metric needs something to wait for", "Add `--until POINTS`, or leave it out.")
+
+
+REQUEST_FIELDS = frozenset(field.name for field in fields(EvalRequest)) | {*_CARD_OPTIONS}
+"""What `EvalRequest.of` takes."""

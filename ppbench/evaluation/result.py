@@ -1,0 +1,71 @@
+"""What an evaluation gives back, and what is said of images that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ppbench.data.source import Broken
+from ppbench.errors import DataError
+from ppbench.evaluation.tally import Scored
+from ppbench.run import MeasuredRun
+
+_NAMED = 20
+"""Unreadable images named one by one."""
+_TOLERABLE = 0.5
+"""Share of all images up to which some that cannot be read may be skipped: beyond, the set is damaged, not images."""
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """Outcome of an evaluation."""
+
+    runs: list[MeasuredRun]
+    """One per model, in an evaluation that was stopped with the finished cells; none in processes but the first."""
+    stopped_by: BaseException | None = None
+    """Why it stopped early, if it did. The runs are saved; the caller raises this."""
+    unreadable: DataError | None = None
+    """Names the images that could not be read and are in no cell; None if all could. The caller raises or prints it."""
+    may_skip: bool = True
+    """Whether the unreadable images are few enough to do without."""
+
+    @classmethod
+    def of(cls, runs: list[MeasuredRun], scored: Scored, images: int) -> EvalResult:
+        """The result, from what was scored of so many images."""
+        if not scored.unreadable:
+            return cls(runs, scored.stopped_by)
+        kept = 0 if scored.images is None else int(scored.images.sum())
+        error = unreadable_images(scored.unreadable, images, kept)
+        number = len({broken.place for broken in scored.unreadable})
+        return cls(runs, scored.stopped_by, error, _is_tolerable(number, images))
+
+    def refuse_unreadable(self, *, skip: bool) -> None:
+        """Raise the error about unreadable images, unless they are to be skipped and are few enough."""
+        if self.unreadable is not None and not (skip and self.may_skip):
+            raise self.unreadable
+
+
+def unreadable_images(broken: Sequence[Broken], images: int, kept: int) -> DataError:
+    """The error that names the images that could not be read.
+
+    Args:
+        broken: They, each as often as there are reasons.
+        images: All that were to be evaluated.
+        kept: Those that the result is of.
+    """
+    lines = list(dict.fromkeys(f"{reason}. {hint}" for _, reason, hint in broken))
+    more = [f"and {len(lines) - _NAMED:,} more"] if len(lines) > _NAMED else []
+    number = len({one.place for one in broken})
+    of = f"the result is of the other {kept:,}" if kept else "none is left to measure"
+    done = (
+        ["Replace them, or remove them from every cell: the same command then does only what is missing."]
+        + ["`--skip-unreadable` takes the result as it is (exit code 0)."] * _is_tolerable(number, images)
+    )  # fmt: skip
+    return DataError(
+        f"{number:,} of {images:,} images could not be read; {of}", "\n".join([*lines[:_NAMED], *more, *done])
+    )
+
+
+def _is_tolerable(unreadable: int, images: int) -> bool:
+    """Whether so many images may be skipped: at most half of all."""
+    return unreadable <= _TOLERABLE * images

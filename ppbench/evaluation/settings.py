@@ -1,0 +1,38 @@
+"""How an evaluation is done, once the request has met the images and the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from ppbench.data.source import Source
+from ppbench.evaluation.request import EvalRequest
+from ppbench.run import expected_cells
+from ppbench.vocabulary import C15, SEVERITIES, Cell
+
+Advanced = Callable[[Cell | None, int], None]
+"""Called now and then with a cell and how many more of its images went through a model.
+
+Without a cell, these are images of any cells that an earlier, interrupted evaluation had finished.
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A request, and what of it depended on the images and on this machine."""
+
+    request: EvalRequest = field(default_factory=EvalRequest)
+    corruptions: Sequence[str] = C15
+    severities: Sequence[int] = SEVERITIES
+    normalizer: str = "none"
+    """The customary denominators of the dataset's corruption errors: "alexnet" or "none"."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    workers: int = 0
+    """Processes that read images; 0: none besides this one. Changes no result."""
+
+    def cells_of(self, source: Source) -> list[Cell]:
+        """The cells of an evaluation, in order."""
+        cells = expected_cells(self.corruptions, self.severities)
+        return cells if source.has_clean else cells[1:]

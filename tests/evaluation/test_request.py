@@ -1,0 +1,69 @@
+"""What is asked, from Python and from the command line."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from ppbench.cli import eval as command
+from ppbench.errors import UsageError
+from ppbench.evaluation.api import evaluate
+from ppbench.evaluation.request import REQUEST_FIELDS, EvalRequest
+
+
+def parameters(function: object) -> dict[str, object]:
+    return {name: p.default for name, p in inspect.signature(function).parameters.items()}  # type: ignore[arg-type]
+
+
+def test_python_reaches_all_that_the_command_line_does() -> None:
+    python, line = set(parameters(evaluate)), set(parameters(command.evaluate))
+    of_the_command = {"normalizer", "baseline", "format", "dry_run"}
+    called_otherwise = {"output_path": "output", "weights_file": "weights_files"}
+    assert {called_otherwise.get(name, name) for name in line} - of_the_command == python - {"card"}
+
+
+def test_python_has_an_argument_for_each_field() -> None:
+    assert set(parameters(evaluate)) - {"model", "card"} == REQUEST_FIELDS - {"models", "card_options", "command"}
+
+
+def test_defaults_are_the_same_everywhere() -> None:
+    request = EvalRequest.of()
+    for name, value in parameters(evaluate).items():
+        if name in {field.name for field in fields(request)}:
+            assert getattr(EvalRequest.of(**{name: value}), name) == getattr(request, name), name
+
+
+def test_one_value_or_several_and_texts_for_paths() -> None:
+    one = EvalRequest.of(models="net", data="a", corruptions="fog", severities=3, weights_files="w", output="o.json")
+    several = EvalRequest.of(
+        models=["net"], data=Path("a"), corruptions=["fog"], severities=["3"], weights_files=[Path("w")],
+        output=Path("o.json"),
+    )  # fmt: skip
+    assert one == several
+    assert (one.data, one.corruptions, one.severities) == (Path("a"), ("fog",), ("3",))
+
+
+def test_options_of_the_card_are_texts_or_numbers() -> None:
+    given = EvalRequest.of(mean=(0.5, 0.25, 0.125), std="1,2,3", input_size=32)
+    assert given.card_options is not None
+    assert (given.card_options.mean, given.card_options.std) == ((0.5, 0.25, 0.125), (1.0, 2.0, 3.0))
+    assert EvalRequest.of(preset=None, ema=False).card_options is None
+    with pytest.raises(UsageError, match="unknown preset"):
+        EvalRequest.of(preset="no-such")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"until": 1.0, "until_decided": "run.json"}, "--until and --until-decided are given"),
+        ({"max_drop": 1.0}, "--max-drop is only for --until-decided"),
+        ({"until_metric": "mCE"}, "--until-metric needs something to wait for"),
+        ({"resize": 7}, "--resize 7 is not allowed"),
+    ],
+)
+def test_options_that_do_not_go_together(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        EvalRequest.of(**given).check()
