@@ -9,7 +9,7 @@ from ppbench.check.verdict import RuleOutcome, Status, Verdict, outcome_text
 from ppbench.tables.numbers import decimals, ends, percent, signed
 from ppbench.tables.report import Rows
 from ppbench.tables.rows import rounded
-from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet
+from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet, Tone
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ def _line(outcome: RuleOutcome, *, fails: bool) -> Line:
         numbers[1],
         decimals(outcome.detectable, 2),
     )
-    return Line(cells, "group" if fails else "plain")
+    is_pass = outcome.status is Status.PASS and not outcome.is_powerless
+    tones: dict[int, Tone] = {1: "worse"} if fails else {1: "better"} if is_pass else {}
+    return Line(cells, "group" if fails else "plain", tones=tones)
 
 
 def _outcome_dict(outcome: RuleOutcome) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ppbench.run import expected_cells
 from ppbench.tables.numbers import decimals, ends, p_value, percent, reason_notes, signed
 from ppbench.tables.report import Rows
 from ppbench.tables.rows import low_and_high, rounded
-from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet, Tone
 
 _COLUMNS = (
     "reference_run", "run", "group", "name", "reference", "value", "difference", "low", "high", "confidence", "p",
@@ -151,7 +151,10 @@ def _pair_sheet(comparison: Comparison, title: str, found: Sequence[TableRow], n
     # Of calibration nothing has an interval: columns of n/a would say no more than the note does.
     tested = any(difference.points is not None for difference in _differences(found))
     header += [f"{percent(comparison.confidence)} interval", "p", "shows"] if tested else []
-    lines = [Line((row.name, *_pair_cells(row.difference)[: len(header) - 1]), row.kind) for row in found]
+    lines = [
+        Line((row.name, *_pair_cells(row.difference)[: len(header) - 1]), row.kind, tones=_tones(row, [comparison], 3))
+        for row in found
+    ]
     return Sheet(title, tuple(header), tuple(lines), notes=tuple(notes), labels=_labels(found))
 
 
@@ -175,11 +178,22 @@ def _common_sheet(
     references = ["" if (d := row.difference) is None else decimals(d.reference, _digits(d)) for row in found]
     columns = [_column(comparison, found) for comparison in comparisons]
     lines = [
-        Line((row.name,) if row.difference is None else (row.name, *cells), row.kind)
+        Line((row.name,) if row.difference is None else (row.name, *cells), row.kind, tones=_tones(row, comparisons, 2))
         for row, *cells in zip(found, references, *columns, strict=True)
     ]
     header = ("%", first, *(comparison.other.name for comparison in comparisons))
     return Sheet(title, header, tuple(lines), notes=tuple(notes), labels=_labels(found))
+
+
+def _tones(row: TableRow, comparisons: Sequence[Comparison], first: int) -> dict[int, Tone]:
+    """Of the columns from ``first`` on: which change is shown, and whether it is for the better."""
+    tones: dict[int, Tone] = {}
+    for place, comparison in enumerate(comparisons, first):
+        difference = row.difference and _by_identity(comparison).get(identity(row.difference))
+        if difference and difference.is_shown(comparison.alpha) and difference.change:
+            more_is_better = difference.metric == "R_net"
+            tones[place] = "better" if (difference.change > 0) is more_is_better else "worse"
+    return tones
 
 
 def _labels(found: Sequence[TableRow]) -> tuple[str, ...]:

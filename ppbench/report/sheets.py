@@ -10,7 +10,7 @@ from ppbench.metrics.quantities import QUANTITIES
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
 from ppbench.run import UNKNOWN, Protocol
 from ppbench.tables.numbers import decimals, margin, metric_text, reason_notes
-from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet, short_name
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, LineKind, Sheet, short_name
 from ppbench.vocabulary import SEVERITIES, set_label
 
 _PRECISIONS = {"fp32": None, "unknown": "predictions made elsewhere"}
@@ -124,19 +124,27 @@ def _lines(
 
     Args:
         summary: The run.
-        cells: What stands after a row's name; the accuracies first, if the worst is to be marked.
-        mark_worst: Mark the worst cell.
+        cells: What stands after a row's name; the accuracies first, if they are to be marked.
+        mark_worst: Mark the worst cell, and give each accuracy the tone of its share of the clean accuracy.
     """
     marked = summary.worst_cell if mark_worst else None
+    best = 1 - (summary.accuracies.clean or 0.0)
+
+    def line(name: str, row: SummaryRow, kind: LineKind, worst: int | None = None) -> Line:
+        kept = {
+            place: share / (best or 1.0) for place, share in enumerate(row.accuracies.values(), 1) if share is not None
+        }
+        return Line((name, *cells(row)), kind, worst, kept if mark_worst else {})
+
     lines = []
     for family in summary.families:
-        lines.append(Line((family.name, *cells(family)), "group"))
+        lines.append(line(family.name, family, "group"))
         for row in summary.family(family.name):
             has_worst = marked is not None and marked.corruption == row.name
             worst = 1 + list(row.errors).index(marked.severity) if marked is not None and has_worst else None
-            lines.append(Line((f"  {row.name}", *cells(row)), "plain", worst))
+            lines.append(line(f"  {row.name}", row, "plain", worst))
     overall = summary.overall
-    return (*lines, Line((f"mean of {len(overall.corruptions)}", *cells(overall)), "total"))
+    return (*lines, line(f"mean of {len(overall.corruptions)}", overall, "total"))
 
 
 def _notes(summary: RunSummary) -> tuple[str, ...]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 MISSING = "–"
 """In a cell: there is no such number."""
 NOT_AVAILABLE = "n/a"
 """In a cell: the number exists, but cannot be computed; a note says why."""
+
+Tone = float | Literal["better", "worse"]
+"""How a cell stands out in colour: by its share of the best, 0 to 1, or as a change for the better."""
 
 LineKind = Literal["plain", "group", "total"]
 
@@ -22,6 +26,8 @@ class Line:
     """"group" heads the plain lines after it; "total" stands at the end."""
     worst: int | None = None
     """Column of the worst cell, if it is in this line."""
+    tones: Mapping[int, Tone] = field(default_factory=dict)
+    """By column. Only terminals have colours, so that a sign, a mark or a word in the cell says the same."""
 
 
 @dataclass(frozen=True)

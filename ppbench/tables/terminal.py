@@ -18,6 +18,11 @@ from ppbench.tables.wrapping import GAP, ColumnBlock, lay_out, paragraph
 STYLES = {"plain": "", "group": "bold", "total": "bold"}
 MARGIN = 1
 
+# Backgrounds from pale to strong orange, which no colour blindness confuses; the text stays black on all of them.
+_HEAT = ((0.9, ""), (0.75, "#fee8c8"), (0.6, "#fdd49e"), (0.4, "#fdbb84"), (0.2, "#fc8d59"), (0.0, "#ef6548"))
+"""Background of a cell from this share of the best on."""
+_CHANGES = {"better": "green", "worse": "red"}
+
 
 def drawn(sheets: Iterable[Sheet]) -> RenderableType:
     """Sheets below each other, each drawn to the width of the console."""
@@ -60,6 +65,11 @@ def _table(sheet: Sheet, block: ColumnBlock) -> Table:
 
 
 def _style(line: Line, place: int) -> str:
-    if place == line.worst:
-        return "bold red"
-    return "yellow" if line.cells[place : place + 1] == (NOT_AVAILABLE,) else ""
+    tone = line.tones.get(place)
+    if tone is None:
+        return "yellow" if line.cells[place : place + 1] == (NOT_AVAILABLE,) else ""
+    if isinstance(tone, str):
+        return _CHANGES[tone]
+    background = next(colour for share, colour in _HEAT if tone >= share or not share)
+    mark = "bold underline " if place == line.worst else ""
+    return f"{mark}black on {background}" if background else mark

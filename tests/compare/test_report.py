@@ -115,3 +115,18 @@ def test_latex_has_minus_signs_and_its_notes_below_the_table():
     caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
     assert "errs less" not in caption
     assert text.index(r"\end{tabular}") < text.index("errs less") < text.index(r"\end{table}")
+
+
+def test_a_change_that_is_shown_is_for_the_better_or_the_worse_and_has_a_mark():
+    found = [compare(OLD, NOISY, ALEXNET), compare(NOISY, OLD, ALEXNET)]
+    for comparison, noise, r_net in zip(found, ("better", "worse"), ("better", "worse"), strict=True):
+        (sheet,) = sheets([comparison])
+        lines = {line.cells[0]: line for line in sheet.lines}
+        assert lines["noise"].tones == {3: noise}
+        assert lines["R_net"].tones in ({}, {3: r_net}), "more of it is better"
+        assert lines["blur"].tones == {}
+        assert all(line.cells[place][0] in "+-" for line in sheet.lines for place in line.tones)
+    (together,) = sheets([compare(OLD, NOISY, ALEXNET), compare(OLD, EQUAL, ALEXNET)])
+    marked = [line.cells[place] for line in together.lines for place in line.tones]
+    assert marked
+    assert all("*" in cell for cell in marked)

@@ -1,4 +1,5 @@
 import io
+import re
 
 from rich.console import Console
 
@@ -11,16 +12,16 @@ SHEET = Sheet(
     ("corruption", "s1", "s2"),
     (
         Line(("weather", "60.0", NOT_AVAILABLE), "group"),
-        Line(("  fog", "50.0", "10.0"), worst=2),
+        Line(("  fog", "50.0", "10.0"), worst=2, tones={1: 0.5, 2: 0.1}),
         Line(("mean of 1", "50.0", "10.0"), "total"),
     ),
     notes=("One sentence.", "Another one."),
 )
 
 
-def shown(*sheets, width=60, color=False):
+def shown(*sheets, width=60, color=False, **options):
     system = {"force_terminal": True, "color_system": "standard"} if color else {}
-    console = Console(file=io.StringIO(), width=width, **system)
+    console = Console(file=io.StringIO(), width=width, **{**system, **options})
     console.print(drawn(sheets))
     return console.file.getvalue()
 
@@ -36,8 +37,8 @@ def test_title_table_and_notes_stand_below_each_other():
 
 def test_the_worst_cell_and_what_is_not_available_are_coloured():
     text = shown(SHEET, color=True)
-    assert "\x1b[1;31m10.0" in text
-    assert text.count("\x1b[1;31m") == 1
+    (worst,) = re.findall(r"\x1b\[([0-9;]*)m10.0\x1b\[0m *\n", text)[:1]
+    assert {"1", "4"} <= set(worst.split(";")), "bold and underlined: no colour alone says it"
     assert f"\x1b[1;33m {NOT_AVAILABLE}" in text
     assert "\x1b" not in shown(SHEET)
 
@@ -72,3 +73,36 @@ def test_labels_in_full_stand_once_below_the_notes_and_in_captions():
 def test_a_short_name_is_words_and_r_net_is_a_name():
     names = [short_name(label) for label in ("clean_error", "relative_mCE[none,c15,s1-5]", "R_net[a,c15]", "mCE[a]")]
     assert names == ["clean error", "relative mCE", "R_net", "mCE"]
+
+
+COLOURS = r"\x1b\[[0-9;]*(?:3|4)[0-7][0-9;]*m|\x1b\[[0-9;]*[34]8;"
+
+
+def test_accuracies_are_shaded_the_more_the_less_is_kept():
+    shares = (0.95, 0.8, 0.7, 0.5, 0.3, 0.01)
+    cells = tuple(f"{100 * share:.3f}" for share in shares)
+    sheet = Sheet("T", ("", *map(str, shares)), (Line(("x", *cells), tones=dict(enumerate(shares, 1))),))
+    text = shown(sheet, color=True, color_system="truecolor")
+    found = [re.search(rf"(\x1b\[[0-9;]*m)? *{cell}\b", text)[1] or "" for cell in cells]
+    assert "48;2" not in found[0], "what is kept has no shade"
+    assert len({shade for shade in found[1:] if "48;2" in shade}) == 5
+
+
+def test_green_and_red_stand_only_where_the_text_says_it_too():
+    lines = (
+        Line(("a", "-2.00*"), tones={1: "better"}),
+        Line(("b", "+2.00*"), tones={1: "worse"}),
+        Line(("c", "+0.10")),
+    )
+    text = shown(Sheet("T", ("", "change"), lines), color=True)
+    assert "\x1b[32m-2.00*" in text
+    assert "\x1b[31m+2.00*" in text
+    assert not re.search(r"\x1b\[3[0-7]m\+0\.10", text)
+
+
+def test_there_is_no_colour_if_it_is_not_wanted_or_nobody_sees_it(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(COLOURS, shown(SHEET, color=True))
+    monkeypatch.delenv("NO_COLOR")
+    assert re.search(COLOURS, shown(SHEET, color=True))
+    assert "\x1b" not in shown(SHEET)
