@@ -12,7 +12,7 @@ from ppbench.versions import __version__
 
 if TYPE_CHECKING:
     from ppbench import metrics as metrics
-    from ppbench.copies.job import corrupt_folder as corrupt_folder
+    from ppbench.copies.api import corrupt_folder as corrupt_folder
     from ppbench.corruptions.apply import corrupt as corrupt
     from ppbench.errors import DataError as DataError
     from ppbench.errors import NotComparableError as NotComparableError
@@ -40,7 +40,7 @@ _PUBLIC = {
     "PushPullConv2d": "ppbench.models.pushpull:PushPullConv2d",
     "UsageError": "ppbench.errors:UsageError",
     "corrupt": "ppbench.corruptions.apply:corrupt",
-    "corrupt_folder": "ppbench.copies.job:corrupt_folder",
+    "corrupt_folder": "ppbench.copies.api:corrupt_folder",
     "create_model": "ppbench.models.resnet:create_model",
     "evaluate": "ppbench.evaluation.api:evaluate",
     "load_checkpoint": "ppbench.models.checkpoint:load_checkpoint",

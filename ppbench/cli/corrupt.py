@@ -14,12 +14,13 @@ from ppbench.errors import DataError
 from ppbench.tables.escapes import for_terminal
 
 if TYPE_CHECKING:
-    from ppbench.copies.estimate import Estimate
-    from ppbench.copies.job import CopyReport, Job
+    from ppbench.copies.api import CopyReport
+    from ppbench.copies.estimate import CopyEstimate
+    from ppbench.copies.plan import CopyPlan
 
 _COMPUTING = "Computing"
 _NAMED = 20
-"""Failures told one by one; the manifest has all."""
+"""Failures that are listed; the manifest has all."""
 
 
 def corrupt(
@@ -83,9 +84,10 @@ def corrupt(
 
     After an interruption the same command goes on where it was; further corruptions, severities and images are added.
     """
-    from ppbench.copies.job import Request, opened
+    from ppbench.copies.plan import opened_plan
+    from ppbench.copies.request import CopyRequest
 
-    request = Request(
+    request = CopyRequest(
         src=src,
         dest=dest,
         corruptions=words("--corruption", ["c15"] if corruptions is None else corruptions, "c15"),
@@ -101,16 +103,16 @@ def corrupt(
         batch_size=batch_size,
         overwrite=overwrite,
     )
-    with opened(request, claim=not dry_run) as (job, scratch):
-        output.say(_describe(job, chosen=recipe is None))
-        for note in _notes(job):
+    with opened_plan(request, claim=not dry_run) as plan:
+        output.say(_describe(plan, chosen=recipe is None))
+        for note in _notes(plan):
             output.say(note)
         if dry_run:
-            from ppbench.copies.estimate import estimate
+            from ppbench.copies.estimate import estimate_copies
 
-            _print_estimate(estimate(job), job, as_json)
+            _print_estimate(estimate_copies(plan), plan, as_json)
             return
-        report = _run(job, scratch)
+        report = _run(plan)
     if report.outdated:
         output.say(
             f"{_count(report.outdated, 'file')} in {for_terminal(str(report.dest))} stay though their images are gone "
@@ -121,51 +123,43 @@ def corrupt(
         raise _failed(report)
 
 
-def _describe(job: Job, *, chosen: bool) -> str:
+def _describe(plan: CopyPlan, *, chosen: bool) -> str:
     """One line for people: what, how much, where to, how."""
     from ppbench.copies.sources import ImageArray
     from ppbench.corruptions.backends import BACKENDS
     from ppbench.corruptions.recipes import recipe_for_size
     from ppbench.data.walk import describe_left_out
 
-    source, settings = job.source, job.settings
-    where = source.path if isinstance(source, ImageArray) else source.root
-    left_out = (
-        ""
-        if isinstance(source, ImageArray) or not source.left_out
-        else (f" (left out: {describe_left_out(source.left_out)})")
-    )
-    corruptions = {corruption for corruption, _ in job.cells}
-    middle = job.sizes[len(job.sizes) // 2]
+    source, settings = plan.source, plan.settings
+    left_out = f" (left out: {describe_left_out(source.left_out)})" if source.left_out else ""
+    corruptions = {corruption for corruption, _ in plan.cells}
+    middle, first, last = plan.middle_size, plan.sizes[0], plan.sizes[-1]
     cut = f", cut to {settings.size} x {settings.size}" if settings.size else ""
     why = ""
     if chosen and BACKENDS[settings.backend].only_recipe is None:
         by_size = recipe_for_size(*middle) == settings.recipe
-        why = (
-            f" (for images of {_size(middle)}{_range(job)})"
-            if by_size
-            else f" (as {for_terminal(str(job.dest))} was made)"
-        )
+        span = "" if first == last else f"; they go from {_size(first)} to {_size(last)}"
+        why = f" (for images of {_size(middle)}{span})" if by_size else f" (as {for_terminal(str(plan.dest))} was made)"
     scale = f" | scale {settings.scale}" if settings.scale is not None else ""
     kind = "npy" if isinstance(source, ImageArray) else settings.format
     return (
-        f"{_count(len(source), 'image')} in {for_terminal(str(where))}{left_out}{cut} -> "
-        f"{for_terminal(str(job.dest))} | "
-        f"{_count(len(corruptions), 'corruption')}, {_count(len(job.cells), 'cell')} | "
+        f"{_count(len(source), 'image')} in {for_terminal(str(source.place))}{left_out}{cut} -> "
+        f"{for_terminal(str(plan.dest))} | "
+        f"{_count(len(corruptions), 'corruption')}, {_count(len(plan.cells), 'cell')} | "
         f"recipe {settings.recipe}{why}{scale} | seed {settings.seed} | format {kind} | "
-        f"{job.engine} on {job.device} {_workers(job.workers)}"
+        f"{plan.engine} on {plan.device} {_workers(plan.workers)}"
     )
 
 
-def _notes(job: Job) -> list[str]:
+def _notes(plan: CopyPlan) -> list[str]:
     """What people should know besides."""
-    large = _too_large(job)
-    if not job.longer:
+    large = _too_large(plan)
+    if not plan.longer:
         return large
-    source, name = next(iter(job.longer.items()))
+    source, name = next(iter(plan.longer.items()))
     return [
         *large,
-        f"{_count(len(job.longer), 'image')} would get the name of another's copies: their own are called "
+        f"{_count(len(plan.longer), 'image')} would get the name of another's copies: their own are called "
         f"like {for_terminal(name)} (of {for_terminal(source)})",
     ]
 
@@ -174,33 +168,30 @@ _MUCH_LARGER = 2
 """Times the recipe's size, from which on its lengths are hardly seen."""
 
 
-def _too_large(job: Job) -> list[str]:
+def _too_large(plan: CopyPlan) -> list[str]:
     """That images are so large that the recipe's lengths in pixels are nothing for them."""
     from ppbench.corruptions.recipes import RECIPES
 
-    native = RECIPES[job.settings.recipe].native_size or 224
-    middle = job.sizes[len(job.sizes) // 2]
+    native = RECIPES[plan.settings.recipe].native_size or 224
+    middle = plan.middle_size
     times = min(middle) / native
-    if job.settings.scale is not None or times < _MUCH_LARGER:
+    if plan.settings.scale is not None or times < _MUCH_LARGER:
         return []
     return [
-        f"images of {_size(middle)} are hardly changed by the blur and noise of recipe {job.settings.recipe}, which "
+        f"images of {_size(middle)} are hardly changed by the blur and noise of recipe {plan.settings.recipe}, which "
         f"are for {native} px: `--size {native}` cuts them to that, `--scale auto` makes its lengths {times:.3g} times "
         "larger"
     ]
-
-
-def _range(job: Job) -> str:
-    first, last = job.sizes[0], job.sizes[-1]
-    return "" if first == last else f"; they go from {_size(first)} to {_size(last)}"
 
 
 def _size(size: tuple[int, int]) -> str:
     return f"{size[1]} x {size[0]}"
 
 
-def _run(job: Job, scratch: Path) -> CopyReport:
-    """Run the job under a display; after Ctrl-C say how to go on."""
+def _run(plan: CopyPlan) -> CopyReport:
+    """Make the copies under a display; after Ctrl-C say how to go on."""
+    from ppbench.copies.api import make_copies
+
     done = 0
 
     def advance(images: int) -> None:
@@ -209,18 +200,18 @@ def _run(job: Job, scratch: Path) -> CopyReport:
         show(images, "")
 
     try:
-        with progress(len(job.source)) as show:
-            return job.run(scratch, advance)
+        with progress(len(plan.source)) as show:
+            return make_copies(plan, advance)
     except KeyboardInterrupt:
-        output.say(f"{done:,} of {_count(len(job.source), 'image')} done; the same command goes on from there")
+        output.say(f"{done:,} of {_count(len(plan.source), 'image')} done; the same command goes on from there")
         raise
 
 
-def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
+def _print_estimate(estimate: CopyEstimate, plan: CopyPlan, as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
 
-        output.json({"dest": str(job.dest), "recipe": job.settings.recipe, **asdict(estimate)})
+        output.json({"dest": str(plan.dest), "recipe": plan.settings.recipe, **asdict(estimate)})
         return
     rows = [
         (
@@ -230,8 +221,8 @@ def _print_estimate(estimate: Estimate, job: Job, as_json: bool) -> None:
         ("files", f"{estimate.files:,}"),
         ("size", _bytes(round(estimate.gigabytes * 1e9))),
         ("time", f"about {duration(60 * estimate.minutes)} (h:mm:ss) {_workers(estimate.workers)}"),
-        ("recipe", job.settings.recipe),
-        ("to", for_terminal(str(job.dest))),
+        ("recipe", plan.settings.recipe),
+        ("to", for_terminal(str(plan.dest))),
     ]
     output.text("\n".join(f"{name:<8}{value}" for name, value in rows))
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
-from ppbench.copies.settings import Settings
+from ppbench.copies.settings import PixelSettings
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.types import Pixels
 from ppbench.errors import PpbenchError
@@ -27,7 +27,7 @@ class Corruptor:
         device: Where the engine computes, such as "cpu" or "cuda:1".
     """
 
-    def __init__(self, settings: Settings, device: str) -> None:
+    def __init__(self, settings: PixelSettings, device: str) -> None:
         self.settings, self.device = settings, device
 
     def load(self, images: Pixels) -> OneCell:

@@ -42,7 +42,7 @@ def output_name(name: str, form: ImageFormat) -> str:
     return name if ending in _ENDINGS[form] else name[: len(name) - len(ending)] + _ENDINGS[form][0]
 
 
-def check_fits(shape: tuple[int, ...], name: str) -> None:
+def check_format_fits(shape: tuple[int, ...], name: str) -> None:
     """Make sure that the format that a name ends with can hold an image ``(H, W, C)``.
 
     Raises:

@@ -8,14 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import mean, median
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ppbench.copies.corruptor import Corruptor
 from ppbench.copies.encode import encode
-from ppbench.copies.job import Job
-from ppbench.copies.settings import Settings
+from ppbench.copies.plan import CopyPlan
+from ppbench.copies.settings import PixelSettings
 from ppbench.copies.sources import ImageArray
+from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
 from ppbench.vocabulary import CLEAN, FAMILY_OF
 
@@ -31,7 +29,7 @@ _START = 6.0
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CopyEstimate:
     """What a job will take."""
 
     images: int
@@ -58,37 +56,38 @@ class _Typical:
         return median(known) if known else 0.0
 
 
-def estimate(job: Job) -> Estimate:
+def estimate_copies(plan: CopyPlan) -> CopyEstimate:
     """Corrupt and encode a few images in memory and say what all will take. Nothing is written."""
     seconds, sizes = _Typical(), _Typical()
     decoding: list[float] = []
-    _measure(job, seconds, sizes, decoding)
-    missing, workers = job.missing(), max(1, job.workers)
+    _measure(plan, seconds, sizes, decoding)
+    missing, workers = plan.missing(), max(1, plan.workers)
     images = max(missing.values())
     work = sum(count * seconds.of(corruption) for (corruption, _), count in missing.items())
     work += images * mean(decoding) if decoding else 0.0
-    arrays = isinstance(job.source, ImageArray)
-    return Estimate(
-        images=len(job.source),
+    arrays = isinstance(plan.source, ImageArray)
+    return CopyEstimate(
+        images=len(plan.source),
         missing=images,
         files=sum(bool(count) if arrays else count for count in missing.values()),
         gigabytes=sum(count * sizes.of(corruption) for (corruption, _), count in missing.items()) / 1e9,
         minutes=(work / workers + _START) / 60 if images else 0.0,
-        workers=job.workers,
+        workers=plan.workers,
     )
 
 
-def _measure(job: Job, seconds: _Typical, sizes: _Typical, decoding: list[float]) -> None:
+def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[float]) -> None:
     """Time every cell, severities in turns so that all corruptions are met early, until the time is up."""
-    corruptor = Corruptor(_settings(job), job.device)
-    cells = sorted(job.cells, key=lambda cell: (cell[1] != 3, cell[1], [CLEAN, *FAMILY_OF].index(cell[0])))
+    corruptor = Corruptor(_settings(plan), plan.device)
+    cells = sorted(plan.cells, key=lambda cell: (cell[1] != 3, cell[1], [CLEAN, *FAMILY_OF].index(cell[0])))
     warm: set[str] = set()
+    arrays = isinstance(plan.source, ImageArray)
     spent = 0.0
-    for name, pixels, took in _timed(job.source.samples(_SAMPLES, job.settings.size)):
+    for name, pixels, took in _timed(plan.source.samples(_SAMPLES, plan.settings.size)):
         decoding.append(took)
         cut = pixels[None, :_LARGEST, :_LARGEST]
         scale = pixels.size / cut.size
-        output = "0.npy" if isinstance(job.source, ImageArray) else job.output(name)
+        output = plan.output(name)
         for cell in cells:
             try:
                 if cell[0] not in warm:
@@ -96,29 +95,28 @@ def _measure(job: Job, seconds: _Typical, sizes: _Typical, decoding: list[float]
                     warm.add(cell[0])
                 start = time.perf_counter()
                 made = corruptor.load(cut)(cell, [name])[0]
-            except UsageError:  # told when the job runs
+            except UsageError:  # the job will say so
                 continue
             data = encode(made, output)
             took = time.perf_counter() - start
             seconds.add(cell[0], took * scale)
-            sizes.add(cell[0], (made.nbytes if output == "0.npy" else len(data)) * scale)
+            sizes.add(cell[0], (made.nbytes if arrays else len(data)) * scale)
             spent += took
             if spent > _SECONDS:
                 return
 
 
-def _settings(job: Job) -> Settings:
-    """The job's, with the scale of whole images where it follows their size: only parts of them are measured."""
-    if job.settings.scale != "auto":
-        return job.settings
+def _settings(plan: CopyPlan) -> PixelSettings:
+    """The plan's, with the scale of whole images where it follows their size: only parts of them are measured."""
+    if plan.settings.scale != "auto":
+        return plan.settings
     from ppbench.corruptions.recipes import RECIPES
     from ppbench.corruptions.scale import scale_for
 
-    middle = job.sizes[len(job.sizes) // 2]
-    return replace(job.settings, scale=scale_for("auto", RECIPES[job.settings.recipe], *middle))
+    return replace(plan.settings, scale=scale_for("auto", RECIPES[plan.settings.recipe], *plan.middle_size))
 
 
-def _timed(samples: Iterable[tuple[str, NDArray[np.uint8]]]) -> Iterable[tuple[str, NDArray[np.uint8], float]]:
+def _timed(samples: Iterable[tuple[str, Pixels]]) -> Iterable[tuple[str, Pixels, float]]:
     start = time.perf_counter()
     for name, pixels in samples:
         yield name, pixels, time.perf_counter() - start

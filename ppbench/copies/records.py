@@ -29,7 +29,7 @@ _VERSION = 1
 _SOURCES = '  "sources": {'
 _DECODER = json.JSONDecoder()
 
-Record = dict[str, Any]
+SourceRecord = dict[str, Any]
 """Of one source: ``sha256`` of its bytes, and ``files``: path -> ``{"bytes": …, "sha256": …}``."""
 
 
@@ -53,7 +53,7 @@ class _Place(NamedTuple):
 
 
 class Records:
-    """What is known to lie in a folder; of a source told twice, the later line counts.
+    """What is known to lie in a folder. Of two lines about a source, the later one counts.
 
     Args:
         dest: The folder.
@@ -90,7 +90,7 @@ class Records:
         """The names of all sources."""
         return iter(self._places)
 
-    def get(self, source: str) -> Record | None:
+    def get(self, source: str) -> SourceRecord | None:
         """What is known of a source."""
         if source not in self._places:
             return None
@@ -99,7 +99,7 @@ class Records:
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
 
-    def all(self) -> Iterator[Record]:
+    def all(self) -> Iterator[SourceRecord]:
         """Every source's record."""
         for source in self._places:
             yield self.get(source) or {}
@@ -134,7 +134,7 @@ class Records:
             self._write(f"!{json.dumps(outputs)}\n")
             self._begun.update(outputs)
 
-    def add(self, source: str, record: Record) -> None:
+    def add(self, source: str, record: SourceRecord) -> None:
         """Write down that a source is finished.
 
         Raises:
@@ -189,7 +189,7 @@ class Records:
                     file.close()
         self._files, self._append = [], None
 
-    def _settle(self, source: str, record: Record) -> None:
+    def _settle(self, source: str, record: SourceRecord) -> None:
         """Forget that a source was begun, if its record names all its files."""
         output = self._begun.get(source)
         if output is not None and all(f"{cell}/{output}" in record["files"] for cell in self.cells):

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from PIL import features
 
 from ppbench.copies.encode import ImageFormat
+from ppbench.corruptions.types import Scale
 from ppbench.data.generated import JPEG_QUALITY
 from ppbench.errors import UsageError
 from ppbench.versions import versions_of
 
-LARGEST_SCALE = 64.0
-"""As of `ppbench.corruptions.scale`, which needs torch."""
-
-Scale = float | Literal["auto"]
-
 
 @dataclass(frozen=True)
-class Settings:
+class PixelSettings:
     """The options that change bytes."""
 
     recipe: str

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ppbench.copies.arrays import Layout, find_layout
-from ppbench.copies.encode import ImageFormat
+from ppbench.copies.encode import ImageFormat, output_name
+from ppbench.copies.layout import find_layout
+from ppbench.corruptions.types import Pixels
 from ppbench.data.decode import decode_whole, image_size
 from ppbench.data.image_file import HEIF_ENDINGS, HEIF_HINT, endings, read_regular
 from ppbench.data.npy import map_array
@@ -29,60 +27,98 @@ _PEEKED = 100
 """Images whose sizes are looked at before the start."""
 
 
-@dataclass(frozen=True)
-class ImageFiles:
-    """Image files below a folder."""
+class CopySource(ABC):
+    """Files with images."""
 
+    place: Path
+    """Where the images are, for people."""
     root: Path
+    """Folder of the files."""
     names: list[str]
+    """The files, relative to ``root``."""
     left_out: LeftOut
     """Files and folders there that are not taken."""
+    images_per_file: int
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.names) * self.images_per_file
 
+    @abstractmethod
+    def output(self, name: str, form: ImageFormat) -> str:
+        """What the copies of a file are called in each cell, unless another's have that name."""
+
+    @abstractmethod
     def sizes(self) -> list[tuple[int, int]]:
         """Heights and widths of some images, in pixels, from the smallest shorter side to the largest."""
-        found = []
-        for name in spread(self.names, _PEEKED):
-            found.append(image_size(self.root / name))
+
+    @abstractmethod
+    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, Pixels]]:
+        """Some images that can be read, evenly spread, with their names."""
+
+
+class ImageFiles(CopySource):
+    """Image files below a folder.
+
+    Args:
+        root: The folder.
+        names: The files, relative to it.
+        left_out: What else lies there.
+    """
+
+    images_per_file = 1
+
+    def __init__(self, root: Path, names: list[str], left_out: LeftOut) -> None:
+        self.place = self.root = root
+        self.names, self.left_out = names, left_out
+
+    def output(self, name: str, form: ImageFormat) -> str:
+        return output_name(name, form)
+
+    def sizes(self) -> list[tuple[int, int]]:
+        found = [image_size(self.root / name) for name in _spread(self.names, _PEEKED)]
         return sorted((size for size in found if size), key=lambda size: (min(size), size))
 
-    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        """Some images that can be read, with their names."""
-        for name in spread(self.names, count):
+    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, Pixels]]:
+        for name in _spread(self.names, count):
             try:
                 yield name, decode_whole(read_regular(self.root / name), size)
             except (OSError, DataError):
                 continue
 
 
-@dataclass(frozen=True)
-class ImageArray:
-    """Images in a ``.npy`` file."""
+class ImageArray(CopySource):
+    """Images in a ``.npy`` file.
 
-    path: Path
-    layout: Layout
+    Args:
+        path: The file.
 
-    def __len__(self) -> int:
-        return self.layout.number
+    Raises:
+        DataError: If it holds no images.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.place = self.path = path
+        self.root, self.names, self.left_out = path.parent, [path.name], Counter()
+        self.layout = find_layout(path)
+        self.images_per_file = self.layout.number
+
+    def output(self, name: str, form: ImageFormat) -> str:
+        """The file's name: an array becomes arrays."""
+        return name
 
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width of the images."""
         return [(self.layout.height, self.layout.width)]
 
-    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        """Some images, with their ids."""
+    def samples(self, count: int, size: int | None) -> Iterator[tuple[str, Pixels]]:
+        """Some images, each as if it were an array of its own."""
         array = map_array(self.path)
-        for place in spread(range(self.layout.number), count):
-            yield "0.npy", self.layout.images(array if self.layout.number == 1 else array[place : place + 1])[0]
+        for place in _spread(range(self.layout.number), count):
+            yield "0.npy", self.layout.images(array, place, place + 1)[0]
 
 
-Source = ImageFiles | ImageArray
-
-
-def open_source(src: Path, dest: Path, form: ImageFormat, size: int | None) -> Source:
-    """Find what is to be corrupted.
+def open_copy_source(src: Path, dest: Path, form: ImageFormat, size: int | None) -> CopySource:
+    """Find the images to corrupt.
 
     Args:
         src: A folder, an image file or a ``.npy`` file.
@@ -139,10 +175,10 @@ def _open_array(src: Path, form: ImageFormat, size: int | None) -> ImageArray:
         raise UsageError(f"--format {form} is not for arrays", "An array becomes arrays: leave --format out.")
     if size is not None:
         raise UsageError(f"--size {size} is not for arrays", "Their images are taken as they are: leave --size out.")
-    return ImageArray(src, find_layout(src))
+    return ImageArray(src)
 
 
-def spread(items: Sequence[_T], count: int) -> list[_T]:
+def _spread(items: Sequence[_T], count: int) -> list[_T]:
     """``count`` items evenly spread over all, the first and the last among them; all, if there are no more."""
     if len(items) <= count:
         return list(items)

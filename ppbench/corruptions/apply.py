@@ -15,8 +15,8 @@ from ppbench.corruptions.constants import constants
 from ppbench.corruptions.keys import key, pixels_id
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES, recipe_for_size
-from ppbench.corruptions.scale import Scale, ScaledDraws, scale_for, scaled_constants
-from ppbench.corruptions.types import Pixels
+from ppbench.corruptions.scale import ScaledDraws, scale_for, scaled_constants
+from ppbench.corruptions.types import Pixels, Scale
 from ppbench.errors import UsageError
 from ppbench.vocabulary import SEVERITIES
 

@@ -10,7 +10,7 @@ saturate), and jpeg_compression, whose blocks are 8 pixels whatever the image. `
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +20,8 @@ from ppbench.corruptions import constants as c
 from ppbench.corruptions.filters import resample
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
-from ppbench.corruptions.types import Floats, Indices
+from ppbench.corruptions.types import LARGEST_SCALE, Floats, Indices
 from ppbench.errors import UsageError
-
-Scale = float | Literal["auto"]
-"""A factor from 1 to `LARGEST`; "auto": the shorter side in units of the recipe's size, at least 1."""
-
-LARGEST = 64.0
 
 _USUAL_SIDE = 224
 """Of the images that the constants of a recipe for any size are of."""
@@ -42,13 +37,13 @@ def scale_for(scale: Any, recipe: Recipe, height: int, width: int) -> float:
         UsageError: If it is not allowed.
     """
     if scale == "auto":
-        return min(LARGEST, max(1.0, min(height, width) / (recipe.native_size or _USUAL_SIDE)))
+        return min(LARGEST_SCALE, max(1.0, min(height, width) / (recipe.native_size or _USUAL_SIDE)))
     try:
         factor = float(scale)
     except (TypeError, ValueError):
         factor = math.nan
-    if isinstance(scale, bool) or not 1 <= factor <= LARGEST:
-        raise UsageError(f"scale {scale!r} is not allowed", f"It is a number from 1 to {LARGEST:g}, or auto.")
+    if isinstance(scale, bool) or not 1 <= factor <= LARGEST_SCALE:
+        raise UsageError(f"scale {scale!r} is not allowed", f"It is a number from 1 to {LARGEST_SCALE:g}, or auto.")
     return factor
 
 

@@ -1,6 +1,8 @@
-"""Array types that the engine and its kernels share. Free of torch."""
+"""Types that the engine, its kernels and its users share. Free of torch."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,3 +13,8 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
+
+Scale = float | Literal["auto"]
+"""Factor of a recipe's lengths; "auto": the image's shorter side in units of the recipe's size, at least 1."""
+
+LARGEST_SCALE = 64.0

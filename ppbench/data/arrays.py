@@ -56,7 +56,6 @@ class ArrayImages:
         return np.frombuffer(b"".join(digests), np.uint64)
 
     def load(self, rows: NDArray[np.int64]) -> Loaded:
-        """The images at ``rows``."""
         return Loaded(self.images[rows])
 
 

@@ -47,12 +47,10 @@ class WithClean(Source):
         self.rows, self.total = from_set.rows, from_set.total
 
     def limit(self, places: NDArray[np.int64]) -> None:
-        """Keep only the images at ``places``."""
         self._corrupted.limit(places)
         self._take()
 
     def keep_classes(self, names: Collection[str]) -> None:
-        """Keep only the images of these classes, numbered anew."""
         self._corrupted.keep_classes(names)
         self._take()
 
@@ -69,19 +67,15 @@ class WithClean(Source):
         return hashlib.sha256(f"{content} {self._clean.fingerprint()}".encode()).hexdigest()
 
     def stamps(self, cell: Cell) -> FileStamps:
-        """``(N,)``: a number per image of a cell that changes when its file does."""
         return self._clean.stamps(self._rows[self.rows]) if cell[0] == CLEAN else self._corrupted.stamps(cell)
 
     def mean_bytes(self) -> float:
-        """Bytes read from disk for an image."""
         return self._corrupted.mean_bytes()
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
-        """Raise `DataError` for cells that are missing or damaged."""
         self._corrupted.check(corruptions, severities)
 
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
-        """The images at ``places`` in one cell."""
         if corruption != CLEAN:
             return self._corrupted.load(corruption, severity, places)
         return self._clean.load(self._rows[self.rows[places]]).at(places)

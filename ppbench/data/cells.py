@@ -72,11 +72,9 @@ class FolderCell(CellFiles):
         self.folder, self.where = folder, str(folder)
 
     def classes(self) -> frozenset[str]:
-        """Names of the class folders."""
         return frozenset(visible(self.folder)[0])
 
     def names(self) -> list[str]:
-        """All images, by class and name."""
         folders, files = visible(self.folder)
         strays = [name for name in files if is_image(name)]
         if strays:
@@ -90,7 +88,6 @@ class FolderCell(CellFiles):
         return [file for file in files if is_image(file)]
 
     def read(self, names: Sequence[str]) -> Iterator[bytes | OSError]:
-        """The contents of files, or why one cannot be read."""
         for name in names:
             try:
                 yield read_regular(self.folder / name)
@@ -98,11 +95,9 @@ class FolderCell(CellFiles):
                 yield error
 
     def sizes(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """``(n,)`` bytes; -1 where there is no such file."""
         return np.array([file_size(self.folder / name) for name in names], np.int64)
 
     def stamps(self, names: Sequence[str]) -> FileStamps:
-        """``(n,)``: a number per image that changes when its file does."""
         return stamps_of(self.folder / name for name in names)
 
 
@@ -164,7 +159,7 @@ def number_severities(names: Sequence[str]) -> dict[int, str]:
     """The folders of a corruption's severities, by severity.
 
     They are called 1 to 5; or, as the authors' script of ImageNet-C-bar names them, by five strengths that rise.
-    Of strengths that are fewer nobody can tell which they are: they are left out.
+    Fewer strengths are left out: nobody can know which severities they are.
     """
     if all(name in ("1", "2", "3", "4", "5") for name in names):
         return {int(name): name for name in sorted(names)}

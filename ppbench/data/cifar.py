@@ -32,7 +32,7 @@ class CifarFile(NamedTuple):
 
     path: Path
     num_classes: int | None
-    """10 or 100; None: as many as the labels tell."""
+    """10 or 100; None: one more than the highest label."""
     read: Callable[[Path, int | None], tuple[NDArray[np.uint8], NDArray[np.int64]]]
 
 
@@ -60,7 +60,7 @@ def cifar_images(file: CifarFile, num_classes: int | None = None) -> ArrayImages
 
     Args:
         file: One that `find_cifar` found.
-        num_classes: Of the dataset, if the file does not tell.
+        num_classes: The dataset's, for a file whose own is not known.
 
     Raises:
         DataError: If it is damaged.

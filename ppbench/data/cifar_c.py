@@ -71,11 +71,9 @@ class PublishedArrays(Source):
         return digest.hexdigest()
 
     def mean_bytes(self) -> float:
-        """Bytes read from disk for an image."""
         return float(self.size * self.size * self.channels)
 
     def stamps(self, cell: Cell) -> FileStamps:
-        """``(N,)``: a number per image of a cell that changes when its file does."""
         return np.full(len(self.ids), stamp_of(self._arrays[cell[0]].path), np.uint64)
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
@@ -94,7 +92,6 @@ class PublishedArrays(Source):
                 )
 
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
-        """The images at ``places`` in one cell."""
         return Loaded(self._arrays[corruption].take(self._rows(severity, self.rows[places])))
 
     def _rows(self, severity: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -114,9 +114,9 @@ def _check(file: Image.Image) -> None:
 def _is_deep(file: Image.Image) -> bool:
     """Whether an image, opened and not yet loaded, has more than 8 bits per channel.
 
-    Pillow's modes tell for grey images only; of 16-bit colour it would silently drop the lower half. How the file
-    stores its values is told by the arguments of its decoder: ``"RGB;16B"``, or a highest value of more than 255. BMP
-    files of 16 bits have 5 or 6 of them for each channel.
+    Pillow's modes say so for grey images only: of 16-bit colour it would silently drop the lower half. The arguments
+    of the file's decoder show how its values are stored: ``"RGB;16B"``, or a highest value of more than 255. BMP files
+    of 16 bits have 5 or 6 of them for each channel.
     """
     if file.format in ("BMP", "DIB"):
         return False

@@ -22,11 +22,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings an image upright, by the orientation its EXIF data tells."""
+"""What turns an image upright, by the orientation in its EXIF data."""
 
 
 def orientation(image: Image.Image) -> int:
-    """What the EXIF data of an opened image tell, 1 to 8; 1 is upright, and what is taken where they are damaged."""
+    """The orientation in the EXIF data of an opened image, 1 to 8; 1 (upright) where it is missing or damaged."""
     try:
         value = int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # of an image that can be seen
@@ -35,7 +35,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def upright(image: Image.Image, turn: int) -> Image.Image:
-    """Turn and mirror an image as its `orientation` tells."""
+    """Turn and mirror an image by its `orientation`."""
     return image if turn == 1 else image.transpose(_TURNS[turn])
 
 

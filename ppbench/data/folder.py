@@ -91,7 +91,7 @@ class FolderImages:
         return stamps_of(self.root / self._files[row] for row in rows)
 
     def load(self, rows: NDArray[np.int64]) -> Loaded:
-        """The images at ``rows``, cut; of broken ones the place in ``rows`` is told."""
+        """The images at ``rows``, cut; a broken one has its place in ``rows``."""
         pixels = np.zeros((len(rows), self.size, self.size, self.channels), np.uint8)
         broken = []
         for place, row in enumerate(rows):
@@ -184,7 +184,7 @@ def look_for_classes(root: Path) -> tuple[list[str], LeftOut]:
 
 
 def file_size(path: Path) -> int:
-    """In bytes; -1 for one that is not there, so that it is told when it is read."""
+    """In bytes; -1 for one that is not there: reading it will say so."""
     try:
         return path.stat().st_size
     except OSError:

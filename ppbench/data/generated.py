@@ -45,7 +45,7 @@ class CleanImages(Protocol):
         ...
 
     def load(self, rows: NDArray[np.int64]) -> Loaded:
-        """The images at ``rows``; of broken ones the place in ``rows`` is told."""
+        """The images at ``rows``; a broken one has its place in ``rows``."""
         ...
 
 
@@ -91,7 +91,6 @@ class GeneratedImages(Source):
         return self._fingerprint
 
     def mean_bytes(self) -> float:
-        """Bytes read from disk for an image."""
         return self._clean.mean_bytes()
 
     def stamps(self, cell: Cell) -> FileStamps:
@@ -107,7 +106,6 @@ class GeneratedImages(Source):
             BACKENDS[self.backend].corrupt(blank, "glass_blur", severity, self.recipe, self.seed, [""])
 
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
-        """The images at ``places`` in one cell."""
         clean = self._load_clean(places)
         if corruption == CLEAN:
             return clean
@@ -143,7 +141,6 @@ class GeneratedImages(Source):
         return loaded
 
     def limit(self, places: NDArray[np.int64]) -> None:
-        """Keep only the images at ``places``."""
         super().limit(places)
         self._last = self._stamps = None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,7 +59,7 @@ def formats() -> tuple[str, ...]:
 
 @contextmanager
 def open_image(file: Path | BinaryIO) -> Iterator[Image.Image]:
-    """Open an image, not yet decoded; what goes wrong with it while it is open is told in one way.
+    """Open an image, not yet decoded; whatever goes wrong while it is open becomes one kind of error.
 
     Args:
         file: A path, or the content.
@@ -69,7 +69,12 @@ def open_image(file: Path | BinaryIO) -> Iterator[Image.Image]:
             decoded. The message does not name the file.
     """
     try:
-        with _quiet(), _content(file) as content, Image.open(content, formats=formats()) as image:
+        # Pillow's warnings, of odd EXIF data and the like, are for developers and come with lines of its source.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            open_regular(file) if isinstance(file, Path) else nullcontext(file) as content,
+            Image.open(content, formats=formats()) as image,
+        ):
             yield image
     except DataError:
         raise
@@ -89,23 +94,6 @@ def read_regular(path: Path) -> bytes:
     """
     with open_regular(path) as file:
         return file.read()
-
-
-@contextmanager
-def _content(file: Path | BinaryIO) -> Iterator[BinaryIO]:
-    if not isinstance(file, Path):
-        yield file
-        return
-    with open_regular(file) as opened:
-        yield opened
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Pillow's warnings, of odd EXIF data and the like, are for developers and come with lines of its source."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def too_large() -> DataError:
@@ -145,7 +133,7 @@ _BEGINNINGS: tuple[tuple[int, bytes, str], ...] = (
 
 
 def _unknown(file: Path | BinaryIO) -> DataError:
-    """The error for a file that no decoder knows: what it is, as far as its beginning tells."""
+    """The error for a file that no decoder knows: what it is, judged by its first bytes."""
     head = _head(file)
     kind = next((kind for at, bytes_, kind in _BEGINNINGS if head[at:].lower().startswith(bytes_.lower())), None)
     if kind in ("HEIC", "AVIF"):

@@ -1,4 +1,4 @@
-"""What a folder, or an archive, holds: told by looking at it, so that nobody need say."""
+"""What a folder or an archive holds, recognised by looking at it: users need not say."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _without_copies(folders: list[Path]) -> list[Path]:
 
 
 def _is_corruption(folder: Path) -> bool:
-    """Whether a folder holds severities, and these hold classes (or the name tells enough)."""
+    """Whether a folder holds severities, and these hold classes (or the name is enough)."""
     severities = _peek(folder)
     if not severities or not all(map(is_number, severities)):
         return False

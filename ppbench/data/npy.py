@@ -66,7 +66,7 @@ class ArrayFile(NamedTuple):
         """
         header = _header_once(self)
         if self.path.stat().st_size < header.begin + math.prod(header.shape) * header.dtype.itemsize:
-            self.header()  # which tells what has become of it
+            self.header()  # raises an error that says what is missing
         mapped = np.memmap(self.path, header.dtype, "r", header.begin, header.shape)
         return np.array(mapped if rows is None else mapped[rows])
 

@@ -1,4 +1,4 @@
-"""Opening a dataset for evaluation: the images that its name and what lies in its folder tell of. Free of torch."""
+"""Opening a dataset for evaluation, by its name and by what lies in its folder. Free of torch."""
 
 from __future__ import annotations
 

@@ -98,7 +98,6 @@ class PublishedImages(Source):
         return hashlib.sha256("\n".join(sizes).encode()).hexdigest()
 
     def mean_bytes(self) -> float:
-        """Bytes read from disk for an image."""
         return self._mean_bytes
 
     def stamps(self, cell: Cell) -> FileStamps:
@@ -119,7 +118,6 @@ class PublishedImages(Source):
             self._check_size(cell)
 
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
-        """The images at ``places`` in one cell."""
         cell, names = self._cell(corruption, severity), [self.ids[place] for place in places]
         pixels = np.zeros((len(places), self.size, self.size, self.channels), np.uint8)
         broken = []
@@ -142,7 +140,7 @@ class PublishedImages(Source):
         if counts:
             return max(counts, key=lambda classes: (counts[classes], len(classes) == wanted))
         for cell in (cell for of in self._tree.values() for cell in of.values()):
-            cell.names()  # tells of images that lie at the wrong depth
+            cell.names()  # raises an error for images that lie at the wrong depth
         raise DataError(f"no images in {self.root}", f"Unpack the archives again. {_SEVERITY_FOLDERS}")
 
     def _find_cut(self, cell: CellFiles, geometry: Geometry | None) -> AsIs | Geometry:

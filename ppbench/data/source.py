@@ -76,7 +76,7 @@ class Loaded(NamedTuple):
     broken: tuple[Broken, ...] = ()
 
     def at(self, places: NDArray[np.int64]) -> Loaded:
-        """The same images, with broken ones told by their ``places`` in a source instead of those in ``pixels``."""
+        """The same images; broken ones get their ``places`` in a source instead of those in ``pixels``."""
         return Loaded(self.pixels, tuple(one._replace(place=int(places[one.place])) for one in self.broken))
 
 
@@ -124,7 +124,7 @@ class Source(ABC):
         self.labels, self.rows = self.labels[places], self.rows[places]
 
     def keep_classes(self, names: Collection[str]) -> None:
-        """Keep only the images of these classes, which are numbered anew in the order of their names.
+        """Keep only the images of these classes, and number the classes in the order of their names.
 
         Raises:
             UsageError: If a class is not in the dataset.
@@ -142,12 +142,12 @@ class Source(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """SHA-256 (hex) that tells this dataset from any other, whatever subset of it is used."""
+        """SHA-256 (hex) that no other dataset has; it is the same for every subset of this one."""
 
     def content(self, cells: Sequence[Cell]) -> str:
         """SHA-256 (hex) of a sample of what is in these cells, of a set that was published; empty for others.
 
-        The `fingerprint` tells which images there are, whatever cells are at hand; this, that they are the same ones.
+        The `fingerprint` says which images there are, whatever cells are at hand; this, that their content is the same.
         """
         return ""
 
@@ -170,7 +170,7 @@ class Source(ABC):
 
     @abstractmethod
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
-        """The images at ``places`` in one cell, read from where they are; files that cannot be read are told."""
+        """The images at ``places`` in one cell. Files that cannot be read are in `Loaded.broken`."""
 
     def reader(self) -> Callable[[tuple[str, int, NDArray[np.int64]]], Loaded]:
         """Get ready in a worker process; returns what loads the images of a (corruption, severity, places)."""

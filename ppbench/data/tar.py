@@ -40,15 +40,12 @@ class TarCell(CellFiles):
         self.hint = "Download the archive again." if whole else f"{tar} ends early: go on downloading with `wget -c`."
 
     def classes(self) -> frozenset[str]:
-        """Names of the class folders."""
         return self._names.classes
 
     def names(self) -> list[str]:
-        """All images, by class and name."""
         return self._names.ids
 
     def read(self, names: Sequence[str]) -> Iterator[bytes | OSError]:
-        """The contents of files, or why one cannot be read."""
         try:
             file = os.open(self._tar, os.O_RDONLY)
         except OSError as error:
@@ -70,7 +67,6 @@ class TarCell(CellFiles):
             return error
 
     def sizes(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """``(n,)`` bytes; -1 where there is no such file."""
         places = [self._names.places.get(name, -1) for name in names]
         return np.array([self._sizes[place] if place >= 0 else -1 for place in places], np.int64)
 

@@ -35,7 +35,7 @@ _PLURALS = {
     STRAY: "images outside the class folders",
 }
 _LONGEST_ENDING = 8
-_KINDS_TOLD = 8
+_KINDS_LISTED = 8
 
 MANIFEST = "manifest.json"
 """In a folder that ``ppbench corrupt`` wrote: what lies there."""
@@ -83,11 +83,11 @@ def find_images(root: Path, skip: Path | None = None, *, any_name: bool = False)
 def describe_left_out(left_out: LeftOut) -> str:
     """What was not taken, for people: ``2 .heic, 1 .gif``; of HEIC and AVIF also what reads them."""
     kinds = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    told = [f"{count:,} {_PLURALS.get(kind, kind) if count > 1 else kind}" for kind, count in kinds[:_KINDS_TOLD]]
-    more = sum(count for _, count in kinds[_KINDS_TOLD:])
-    told += [f"{more:,} others"] if more else []
+    listed = [f"{count:,} {_PLURALS.get(kind, kind) if count > 1 else kind}" for kind, count in kinds[:_KINDS_LISTED]]
+    more = sum(count for _, count in kinds[_KINDS_LISTED:])
+    listed += [f"{more:,} others"] if more else []
     heif = not HEIF_ENDINGS.isdisjoint(left_out) and not has_heif()
-    return ", ".join(told) + (f". {HEIF_HINT}" if heif else "")
+    return ", ".join(listed) + (f". {HEIF_HINT}" if heif else "")
 
 
 def is_output(folder: Path) -> bool:
@@ -200,7 +200,7 @@ def _files(root: Path, skip: Path | None, left_out: LeftOut, any_name: bool) -> 
 
 
 class _Seen:
-    """The folders that were read, and those that are not to be.
+    """The folders that were read, and those that must not be.
 
     Args:
         root: The one all is below.
@@ -216,7 +216,7 @@ class _Seen:
         self._left_out = left_out
 
     def is_new(self, folder: Path) -> bool:
-        """Whether a folder is to be read, which is then remembered."""
+        """Whether a folder has not been read yet; it then counts as read."""
         status = folder.stat()
         place = _identity(status)
         if place in self._skip:

@@ -201,7 +201,7 @@ def usual_loop(model: nn.Module, folders: list[tuple[Path, tuple[str, int] | Non
 
 def write_published(clean: Path, root: Path, cells: list[tuple[str, int]]) -> Path:
     """The cells of a folder as JPEGs of quality 85."""
-    from ppbench.copies.job import corrupt_folder
+    from ppbench.copies.api import corrupt_folder
 
     names, severities = sorted({c for c, _ in cells}), sorted({str(s) for _, s in cells})
     corrupt_folder(clean, root, corruptions=names, severities=severities, size=224, format="jpeg")

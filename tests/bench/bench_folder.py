@@ -93,7 +93,7 @@ def time_plain(root: Path, dest: Path, corruptions: tuple[str, ...], cores: int)
 
 def time_ppbench(root: Path, dest: Path, corruptions: tuple[str, ...], cores: int) -> list[tuple[float, int]]:
     """When how many images were finished."""
-    from ppbench.copies.job import corrupt_folder
+    from ppbench.copies.api import corrupt_folder
 
     times: list[tuple[float, int]] = []
     corrupt_folder(

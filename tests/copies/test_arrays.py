@@ -9,66 +9,16 @@ import numpy as np
 import pytest
 
 import ppbench
-from ppbench.copies.arrays import find_layout
-from ppbench.copies.job import corrupt_folder
-from ppbench.errors import DataError
+from ppbench.copies.api import corrupt_folder
+from tests.copies.trees import saved
 from tests.trees import photographs
 
 CELLS = {"corruptions": ["gaussian_noise", "contrast"], "severities": ["2-3"], "recipe": "cifar-c"}
 PHOTOS = np.stack(photographs(32, 20))
 
 
-def saved(folder: Path, array: np.ndarray) -> Path:
-    folder.mkdir(exist_ok=True)
-    np.save(folder / "images.npy", array)
-    return folder / "images.npy"
-
-
 def expected(images: np.ndarray, cell: tuple[str, int]) -> np.ndarray:
     return ppbench.corrupt(images, *cell, recipe="cifar-c", ids=[str(place) for place in range(len(images))])
-
-
-@pytest.mark.parametrize(
-    ("shape", "number", "size"),
-    [
-        ((7, 3072), 7, (32, 32, 3)),
-        ((7, 32, 40, 3), 7, (32, 40, 3)),
-        ((7, 32, 40, 1), 7, (32, 40, 1)),
-        ((7, 32, 40, 4), 7, (32, 40, 4)),
-        ((7, 32, 40), 7, (32, 40, 1)),
-        ((32, 40, 3), 1, (32, 40, 3)),
-        ((32, 40), 1, (32, 40, 1)),
-    ],
-)
-def test_the_shape_tells_the_images(tmp_path: Path, shape: tuple[int, ...], number: int, size: object) -> None:
-    layout = find_layout(saved(tmp_path, np.zeros(shape, np.uint8)))
-    assert (layout.number, (layout.height, layout.width, layout.channels)) == (number, size)
-
-
-@pytest.mark.parametrize(
-    ("array", "message", "hint"),
-    [
-        (np.zeros((5, 3, 32, 32), np.uint8), r"has the shape \(5, 3, 32, 32\)", "array.transpose(0, 2, 3, 1)"),
-        (np.zeros((5, 8, 8, 7), np.uint8), r"has the shape \(5, 8, 8, 7\)", "one of these shapes"),
-        (np.zeros((0, 32, 32, 3), np.uint8), r"has the shape \(0, 32, 32, 3\)", "one of these shapes"),
-        (np.zeros(10, np.uint8), r"has the shape \(10,\)", "one of these shapes"),
-        (np.zeros((5, 32, 32, 3), np.float32), "holds float32; images are uint8", "np.uint8"),
-        (np.zeros((5, 32, 32, 3), np.uint16), "holds uint16; images are uint8", "np.uint8"),
-        (np.array([{}, {}]), "cannot read the array", "np.save"),
-    ],
-)
-def test_other_arrays_are_refused(tmp_path: Path, array: np.ndarray, message: str, hint: str) -> None:
-    with pytest.raises(DataError, match=message) as caught:
-        corrupt_folder(saved(tmp_path, array))
-    assert hint in caught.value.hint
-    assert [path.name for path in tmp_path.iterdir()] == ["images.npy"]
-
-
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x93NUMPY\x01\x00v\x00{'descr'"])
-def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "x.npy").write_bytes(content)
-    with pytest.raises(DataError, match=r"cannot read the array .*x\.npy"):
-        corrupt_folder(tmp_path / "x.npy")
 
 
 @pytest.mark.parametrize(("workers", "batch"), [(0, None), (0, 1), (0, 7), (0, 64), (2, 7)])

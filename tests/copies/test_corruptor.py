@@ -9,11 +9,11 @@ import torch
 import ppbench
 from ppbench.copies.corruptor import Corruptor
 from ppbench.copies.encode import ImageFormat
-from ppbench.copies.settings import Settings
+from ppbench.copies.settings import PixelSettings
 from ppbench.errors import PpbenchError
 from tests.trees import photographs
 
-SETTINGS = Settings("tiny-imagenet-c", "ppbench", 3, ImageFormat.SAME, None, "cpu")
+SETTINGS = PixelSettings("tiny-imagenet-c", "ppbench", 3, ImageFormat.SAME, None, "cpu")
 PHOTOS = np.stack(photographs(48, 3))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppbench.copies.encode import ImageFormat, check_fits, encode, output_name
+from ppbench.copies.encode import ImageFormat, check_format_fits, encode, output_name
 from ppbench.errors import DataError
 from tests.trees import photographs
 
@@ -63,8 +63,8 @@ def test_the_same_pixels_give_the_same_bytes_and_nothing_else_is_written(name: s
 
 def test_what_jpeg_cannot_hold_is_refused() -> None:
     with pytest.raises(DataError, match="has an alpha channel, which JPEG cannot keep") as caught:
-        check_fits((10, 10, 4), "a.JPG")
+        check_format_fits((10, 10, 4), "a.JPG")
     assert "--format png" in caught.value.hint
     with pytest.raises(DataError, match="65,500 pixels"):
-        check_fits((70_000, 10, 3), "a.jpg")
-    check_fits((70_000, 10, 4), "a.png")
+        check_format_fits((70_000, 10, 3), "a.jpg")
+    check_format_fits((70_000, 10, 4), "a.png")

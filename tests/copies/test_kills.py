@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppbench.copies.job import corrupt_folder
+from ppbench.copies.api import corrupt_folder
 from tests.copies.trees import tree, write_photos
 from tests.kills import run_killer
 from tests.processes import ppbench_process
@@ -21,7 +21,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import torch
-from ppbench.copies.job import corrupt_folder
+from ppbench.copies.api import corrupt_folder
 from tests.kills import kill_often
 
 torch.set_num_threads(1)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from ppbench.copies.api import corrupt_folder
 from tests.trees import photographs
+
+CELLS = {"corruptions": ["gaussian_noise", "contrast", "fog"], "severities": ["2", "5"], "recipe": "cifar-c"}
+FEW = {**CELLS, "corruptions": ["contrast"]}
 
 
 def write_photos(root: Path, count: int = 6, size: int = 40) -> Path:
@@ -30,3 +35,23 @@ def tree(folder: Path) -> dict[str, bytes]:
 def pixels(path: Path) -> np.ndarray:
     """The decoded image."""
     return np.asarray(Image.open(path))
+
+
+def interrupt_after(images: int, photos: Path, dest: Path, **options: object) -> None:
+    """Run until some images are done, then be interrupted."""
+    done = 0
+
+    def stop(more: int) -> None:
+        nonlocal done
+        done += more
+        if done >= images:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        corrupt_folder(photos, dest, **{**CELLS, **options}, batch_size=1, advance=stop)
+
+
+def saved(folder: Path, array: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "images.npy", array)
+    return folder / "images.npy"

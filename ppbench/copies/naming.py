@@ -1,4 +1,4 @@
-"""What the copies of each source are called, where two sources would get one name."""
+"""What the copies of each source are called, also where two sources would get one name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from pathlib import PurePosixPath
 
 from ppbench.copies.encode import ImageFormat, output_name
 from ppbench.copies.records import Records
+from ppbench.vocabulary import Cell
+
+
+def cell_key(cell: Cell) -> str:
+    """``fog/3``."""
+    return f"{cell[0]}/{cell[1]}"
+
+
+def file_name(cell: Cell, output: str) -> str:
+    """``fog/3/a/b.jpg``: where a source's corrupted image lies below the folder written to."""
+    return f"{cell_key(cell)}/{output}"
 
 
 def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> dict[str, str]:
@@ -37,7 +48,10 @@ def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> d
         owner = next((name for name in sources if known[name] == output), output)
         for name in sources:
             if name != owner:
-                longer[name] = known[name] or _free(name, PurePosixPath(output).suffix, taken)
+                free = name + (ending := PurePosixPath(output).suffix)
+                while free in taken:
+                    free += ending
+                longer[name] = known[name] or free
                 taken.add(longer[name])
     return longer
 
@@ -47,10 +61,3 @@ def _recorded(records: Records, name: str) -> str | None:
     record = records.get(name)
     first = next(iter(record["files"]), None) if record else None
     return first.split("/", 2)[2] if first else None
-
-
-def _free(name: str, ending: str, taken: set[str]) -> str:
-    name += ending
-    while name in taken:
-        name += ending
-    return name

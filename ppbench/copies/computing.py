@@ -1,0 +1,75 @@
+"""How copies are computed: on which device, by how many processes, how many images at a time. It changes no byte."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+from ppbench.corruptions.backends import BACKENDS
+from ppbench.errors import UsageError
+from ppbench.pool import usable_cores
+
+_STARTING_PAYS = 4000 * 224 * 224
+"""Pixels to be made from which on worker processes, which take seconds to start, are worth it."""
+
+_MOST_ON_A_GPU = 8
+"""Worker processes by default where each takes some of a GPU's memory."""
+
+
+def device_for(name: str, backend: str, before: str | None) -> str:
+    """The device to compute on.
+
+    Args:
+        name: As asked for; "auto" goes on as the folder was begun.
+        backend: What makes the images.
+        before: The device that the folder was begun on; None for a new one.
+    """
+    if not BACKENDS[backend].on_device:
+        if name not in ("auto", "cpu"):
+            raise UsageError(f"--device {name} is not for --backend {backend}", "It computes on the CPU alone.")
+        return "cpu"
+    if name == "cpu" or (name == "auto" and (before == "cpu" or not _has_cuda_driver())):
+        return "cpu"
+    from ppbench.devices import choose_device
+
+    return str(choose_device(name))
+
+
+def _has_cuda_driver() -> bool:
+    """Whether it is worth loading torch, which takes seconds, to look for a GPU."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def workers_for(pixels: int, backend: str, device: str) -> int:
+    """Worker processes: one per core, or none where starting them would take longer than making the pixels."""
+    if pixels < _STARTING_PAYS and not BACKENDS[backend].is_slow:
+        return 0
+    cores = usable_cores()
+    return cores if device == "cpu" else min(cores, _MOST_ON_A_GPU)
+
+
+def most_values(device: str) -> int:
+    """Values of images that are corrupted in one call: a batch of mixed sizes is cut where it has more."""
+    return 2 ** (18 if device == "cpu" else 25)
+
+
+def files_at_a_time(images: int, values: int, device: str, workers: int) -> int:
+    """Image files in a batch: enough to make calls cheap, few enough for all workers.
+
+    Args:
+        images: All that there are.
+        values: In one image.
+        device: Where they are corrupted.
+        workers: Processes.
+    """
+    fair = -(-images // (4 * max(1, workers)))
+    return max(1, min(64, most_values(device) // values, fair))
+
+
+def array_images_at_a_time(images: int, values: int, device: str) -> int:
+    """Images of an array in a batch: a sixteenth of all at most, so that an interruption loses little."""
+    return max(1, min(2 ** (21 if device == "cpu" else 25) // values, -(-images // 16)))

@@ -1,0 +1,72 @@
+"""What keeps a job from writing where it must not: into its source, among strangers' files, beside another job."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ppbench.copies.naming import cell_key
+from ppbench.copies.records import JOURNAL, Records, cannot_write
+from ppbench.data.walk import MANIFEST, SCRATCH
+from ppbench.errors import UsageError
+from ppbench.files import try_lock
+from ppbench.vocabulary import Cell
+
+
+def check_apart(src: Path, dest: Path, cells: Sequence[Cell]) -> None:
+    """Refuse to write into the folder that is read, or into one around it."""
+    real = src.resolve()
+    for corruption in dict.fromkeys(corruption for corruption, _ in cells):
+        if (dest / corruption).resolve() in (real, *real.parents):
+            raise UsageError(f"{src} lies in {dest / corruption}, which would be written to", "Give another folder.")
+
+
+def check_free(dest: Path, cells: Sequence[Cell], records: Records) -> None:
+    """Refuse to write among files that are in no record of ppbench's."""
+    known = {cell.partition("/")[0] for cell in records.cells}
+    for cell in cells:
+        path = dest / cell_key(cell) if cell[0] in known else dest / cell[0]
+        if cell_key(cell) not in records.cells and path.exists():
+            raise UsageError(
+                f"{path} is there already, and {dest / MANIFEST} {'does not know it' if known else 'is not'}",
+                "Give another folder, or replace what is there: `--overwrite`.",
+            )
+
+
+@contextmanager
+def claimed_folder(dest: Path) -> Iterator[None]:
+    """Make ``dest`` and its scratch folder where they are missing, and keep other processes from writing there.
+
+    The scratch folder is then empty but for what an interrupted job left. At the end it is removed, unless a journal
+    lies in it: then the job is not finished.
+
+    Raises:
+        DataError: If ``dest`` cannot be written.
+        UsageError: If another process is writing to it.
+    """
+    scratch = dest / SCRATCH
+    missing = [folder for folder in (scratch, dest, *dest.parents) if not folder.exists()]
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        lock = (scratch / "lock").open("wb")
+    except OSError as error:
+        raise cannot_write(dest, error) from error
+    try:
+        if not try_lock(lock):
+            raise UsageError(
+                f"another ppbench is writing to {dest}", "Wait until it has finished, or give another folder."
+            )
+        for torn in scratch.glob("*.part"):
+            torn.unlink()
+        try:
+            yield
+        finally:
+            if not (scratch / JOURNAL).exists():
+                shutil.rmtree(scratch, ignore_errors=True)
+                with suppress(OSError):  # the first that is not empty
+                    for folder in missing[1:]:
+                        folder.rmdir()
+    finally:
+        lock.close()

@@ -1,0 +1,124 @@
+"""A request, checked and with its defaults filled in: what there is to make, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppbench.copies.computing import array_images_at_a_time, device_for, files_at_a_time, most_values, workers_for
+from ppbench.copies.guards import check_apart, check_free, claimed_folder
+from ppbench.copies.naming import cell_key, longer_names
+from ppbench.copies.records import Records
+from ppbench.copies.request import CopyRequest
+from ppbench.copies.settings import PixelSettings, check_same, made_with
+from ppbench.copies.sources import CopySource, ImageFiles, open_copy_source
+from ppbench.corruptions.backends import BACKENDS
+from ppbench.data.walk import SCRATCH
+from ppbench.vocabulary import Cell
+
+
+@dataclass(frozen=True)
+class CopyPlan:
+    """What a job will make; nothing has been made yet."""
+
+    source: CopySource
+    dest: Path
+    cells: tuple[Cell, ...]
+    settings: PixelSettings
+    engine: str
+    device: str
+    workers: int
+    batch_size: int
+    most_values: int | None
+    """Values of images held at a time by a worker; None: those of a batch."""
+    sizes: list[tuple[int, int]]
+    """Heights and widths of some images, from the smallest to the largest."""
+    records: Records
+    longer: dict[str, str]
+    """Sources whose copies have a longer name than usual, since another source's have that: see `longer_names`."""
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of the lock, the journal, and files that are not whole yet."""
+        return self.dest / SCRATCH
+
+    @property
+    def middle_size(self) -> tuple[int, int]:
+        """Height and width of an image of middle size."""
+        return self.sizes[len(self.sizes) // 2]
+
+    @property
+    def header(self) -> dict[str, dict[str, object]]:
+        """What the record says of how files are made."""
+        return {"settings": self.settings.record(), "made_with": dict(made_with(self.engine))}
+
+    def output(self, name: str) -> str:
+        """What the copies of a source are called in each cell."""
+        return self.longer.get(name) or self.source.output(name, self.settings.format)
+
+    def missing(self) -> dict[Cell, int]:
+        """How many images there are to make in each cell, by the record."""
+        return _missing(self.source, self.cells, self.records)
+
+
+@contextmanager
+def opened_plan(request: CopyRequest, *, claim: bool = True) -> Iterator[CopyPlan]:
+    """Check a request and take possession of its folder.
+
+    Args:
+        request: What is asked for.
+        claim: Whether anything may be written; else the folder, made or not, is left as it is.
+
+    Raises:
+        UsageError: If a value is not allowed, or the folder was made otherwise.
+        DataError: If there are no images, or the folder cannot be written.
+    """
+    request.check_numbers()
+    cells, form, dest = request.cells(), request.image_format(), request.folder()
+    check_apart(request.src, dest, cells)
+    source = open_copy_source(request.src, dest, form, request.size)
+    with claimed_folder(dest) if claim else nullcontext(), closing(Records(dest, dest / SCRATCH)) as records:
+        if request.overwrite:
+            records.forget() if claim else records.ignore()
+        yield _plan(request, source, dest, cells, records)
+
+
+def _plan(request: CopyRequest, source: CopySource, dest: Path, cells: tuple[Cell, ...], records: Records) -> CopyPlan:
+    before = {} if request.overwrite else records.header.get("settings", {})
+    backend = BACKENDS[request.backend]
+    sizes = [(request.size, request.size)] if request.size else source.sizes() or [(224, 224)]
+    height, width = sizes[len(sizes) // 2]
+    recipe = backend.recipe(request.recipe, height, width)
+    if request.recipe is None and before.get("backend") == backend.name:
+        recipe = str(before.get("recipe"))
+    device = device_for(request.device, backend.name, before.get("device"))
+    form = request.image_format()
+    settings = PixelSettings(
+        recipe, backend.name, request.seed, form, request.size, device.partition(":")[0], request.factor()
+    )
+    longer = longer_names(source.names, form, records) if isinstance(source, ImageFiles) else {}
+    workers = request.workers
+    if workers is None:
+        pixels = sum(_missing(source, cells, records).values()) * height * width
+        workers = workers_for(pixels, backend.name, device)
+    batch = request.batch_size
+    if batch is None and isinstance(source, ImageFiles):
+        batch = files_at_a_time(len(source), height * width * 3, device, workers)
+    elif batch is None:
+        batch = array_images_at_a_time(len(source), height * width * 3, device)
+    plan = CopyPlan(
+        source, dest, cells, settings, backend.version(), device, workers, batch,
+        None if request.batch_size else most_values(device), sizes, records, longer,
+    )  # fmt: skip
+    if before:
+        check_same(records.header, plan.header, str(dest))
+    if not request.overwrite:
+        check_free(dest, cells, records)
+    return plan
+
+
+def _missing(source: CopySource, cells: tuple[Cell, ...], records: Records) -> dict[Cell, int]:
+    new = sum(name not in records for name in source.names) * source.images_per_file
+    return {cell: new if cell_key(cell) in records.cells else len(source) for cell in cells}

@@ -1,0 +1,102 @@
+"""What is asked of ``ppbench corrupt``: the values as given, and what they mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppbench.copies.encode import ImageFormat
+from ppbench.corruptions.backends import BACKENDS
+from ppbench.corruptions.types import LARGEST_SCALE, Scale
+from ppbench.data.image_file import endings
+from ppbench.data.walk import ending
+from ppbench.errors import UsageError
+from ppbench.vocabulary import CLEAN, Cell, expand_corruptions, expand_severities, severity_texts
+
+
+@dataclass(frozen=True)
+class CopyRequest:
+    """The values of a call or a command line; `ppbench.copies.api.corrupt_folder` describes them."""
+
+    src: Path
+    dest: Path | None = None
+    corruptions: str | Sequence[str] = "c15"
+    severities: str | int | Sequence[str | int] = "1-5"
+    recipe: str | None = None
+    backend: str = "ppbench"
+    seed: int = 0
+    format: str = "same"
+    size: int | None = None
+    scale: str | float | None = None
+    device: str = "auto"
+    workers: int | None = 0
+    """None: as many as pay."""
+    batch_size: int | None = None
+    """None: by size."""
+    overwrite: bool = False
+
+    def check_numbers(self) -> None:
+        """Raise `UsageError` for a number that is too small."""
+        for name, value, least in (
+            ("--size", self.size, 8),
+            ("--workers", self.workers, 0),
+            ("--batch-size", self.batch_size, 1),
+        ):
+            if value is not None and value < least:
+                raise UsageError(f"{name} {value} is not allowed", f"It is at least {least}.")
+
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells to make: clean images first, then corruptions in the order of their table."""
+        names = [self.corruptions] if isinstance(self.corruptions, str) else self.corruptions
+        wanted = [name for name in names if name.strip().lower() != CLEAN]
+        corruptions, severities = expand_corruptions(wanted), expand_severities(severity_texts(self.severities))
+        clean = ((CLEAN, 0),) if len(wanted) < len(names) else ()
+        return (*clean, *((corruption, severity) for corruption in corruptions for severity in severities))
+
+    def image_format(self) -> ImageFormat:
+        """The format of the files to write."""
+        try:
+            return ImageFormat(self.format.lower())
+        except ValueError as error:
+            raise UsageError(f"--format {self.format} is not allowed", f"allowed: {', '.join(ImageFormat)}") from error
+
+    def factor(self) -> Scale | None:
+        """The scale of the recipe's lengths; None where it is 1."""
+        if self.scale is None:
+            return None
+        factor: Scale
+        if str(self.scale).strip().lower() == "auto":
+            factor = "auto"
+        else:
+            try:
+                factor = float(self.scale)
+            except ValueError:
+                factor = math.nan
+            if not 1 <= factor <= LARGEST_SCALE:
+                raise UsageError(
+                    f"--scale {self.scale} is not allowed",
+                    f"It is a number from 1 to {LARGEST_SCALE:g}, or auto.",
+                )
+        if factor != 1 and not BACKENDS[self.backend].on_device:
+            raise UsageError(f"--scale {self.scale} is not for --backend {self.backend}", "Leave one of the two out.")
+        return None if factor == 1 else factor
+
+    def folder(self) -> Path:
+        """The folder to write to: ``photos-c`` beside ``photos`` unless another is given.
+
+        The copies of an image in ``photos`` go there too: they never lie in its own folder.
+
+        Raises:
+            UsageError: If the folder that is read has no name.
+        """
+        if self.dest is not None:
+            return self.dest
+        src = self.src
+        if ending(src.name) in endings() and not src.is_dir():
+            src = src.parent
+        named = src if src.name not in ("", "..") else src.resolve()
+        if not named.name:
+            raise UsageError(f"{src} has no name to make another of", "Give the folder to write to as well.")
+        return named.with_name(f"{named.name}-c")

@@ -1,0 +1,110 @@
+"""What the copies of image files and of arrays have in common: what workers know, and what becomes of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ppbench.copies.naming import file_name
+from ppbench.copies.plan import CopyPlan
+from ppbench.copies.records import Failure, SourceRecord
+from ppbench.copies.settings import PixelSettings
+from ppbench.vocabulary import Cell
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """What all workers of a job know. Unlike the plan it can be sent to other processes."""
+
+    root: Path
+    """Folder of the sources."""
+    dest: Path
+    scratch: Path
+    settings: PixelSettings
+    cells: tuple[Cell, ...]
+    device: str
+    most_values: int | None
+    """Values of decoded images that are held before they are corrupted; None: as many as a call is given."""
+
+    @classmethod
+    def of(cls, plan: CopyPlan) -> WorkerContext:
+        """The context of a plan's workers."""
+        return cls(plan.source.root, plan.dest, plan.scratch, plan.settings, plan.cells, plan.device, plan.most_values)
+
+
+class Task(NamedTuple):
+    """One source."""
+
+    name: str
+    """Path relative to the root, and the id of an image."""
+    output: str
+    """Name of its files in each cell."""
+    record: SourceRecord | None
+    """What is known of it."""
+
+
+def begin_sources(plan: CopyPlan, names: Sequence[str]) -> list[Task]:
+    """The tasks of some sources. The journal names their files before anything is written of them."""
+    tasks = [Task(name, plan.output(name), plan.records.get(name)) for name in names]
+    outputs = {}
+    for name, output, record in tasks:
+        known = record["files"] if record else {}
+        if not all(file_name(cell, output) in known for cell in plan.cells):
+            outputs[name] = output
+    plan.records.intend(outputs)
+    return tasks
+
+
+@dataclass
+class SourceResult:
+    """What became of one source."""
+
+    name: str
+    record: SourceRecord | None = None
+    """None: nothing new is known of it."""
+    written: int = 0
+    """Files."""
+    bytes: int = 0
+    kept: int = 0
+    """Files that were there already."""
+    failures: list[Failure] = field(default_factory=list)
+
+
+class Known(NamedTuple):
+    """The copies of a source that are there, and those that are missing."""
+
+    files: dict[str, Any]
+    """Of its record."""
+    missing: tuple[Cell, ...]
+    kept: int
+    """How many of the wanted cells are there."""
+
+
+def known_copies(context: WorkerContext, task: Task, sha256: str) -> Known:
+    """Compare a source's record with the files on the disk.
+
+    If the source was changed since, all its copies are made again, also in cells that are not asked for now.
+
+    Args:
+        context: The job.
+        task: The source.
+        sha256: Its content.
+    """
+    known = task.record["files"] if task.record else {}
+    if task.record is None or task.record["sha256"] != sha256:
+        before = {(c, int(s)) for c, s, _ in (name.split("/", 2) for name in known)}
+        return Known({}, tuple(sorted({*context.cells, *before})), 0)
+    names = {file_name(cell, task.output): cell for cell in context.cells}
+    gone = {name for name in names if name not in known or not has_size(context.dest / name, known[name]["bytes"])}
+    there = {name: file for name, file in known.items() if name not in gone}
+    return Known(there, tuple(sorted(names[name] for name in gone)), len(names) - len(gone))
+
+
+def has_size(path: Path, size: int) -> bool:
+    """Whether a file was not removed, nor cut short by a loss of power."""
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
