@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ppbench.compare.comparison import Comparison
-from ppbench.compare.difference import Difference
+from ppbench.compare.difference import Difference, groups_of
 from ppbench.metrics.calibration import MEASURES
+from ppbench.metrics.quantities import QUANTITIES
 from ppbench.tables.sheet import LineKind, short_name
 from ppbench.vocabulary import family_of, set_label
 
@@ -43,12 +44,10 @@ def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list
 def ratio_rows(comparisons: Sequence[Comparison]) -> list[TableRow]:
     """CE and relative CE by family and corruption; none without a normaliser."""
     differences, first = _union(comparisons), comparisons[0]
+    given = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one and quantity.name != "mean_error"]
     if first.normalizer == "none":
-        return []
-    return [
-        *_section(differences, first, "ce_family", "ce_corruption"),
-        *_section(differences, first, "relative_ce_family", "relative_ce_corruption"),
-    ]
+        given = [quantity for quantity in given if quantity.reference != "normalizer"]
+    return [row for quantity in given for row in _section(differences, first, *groups_of(quantity))]
 
 
 def calibration_rows(comparisons: Sequence[Comparison]) -> list[TableRow]:

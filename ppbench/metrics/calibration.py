@@ -8,11 +8,10 @@ from functools import partial
 from ppbench.metrics.cell_errors import CellErrors, mean
 from ppbench.metrics.metric import Metric, Unavailable, metric
 from ppbench.run import MICRO, CellCounts, Run
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
 NO_PROBABILITIES = "no probabilities: the predictions came as labels, or this is a baseline, which keeps top-1 alone"
-"""Why nothing is known of a cell but its top-1 results."""
-
+"""Why only the top-1 results of a cell are known."""
 
 TOP5_SAYS_NOTHING = "five classes or fewer compete, or the five highest outputs are unknown"
 """Why there is no top-5 error where there are probabilities."""
@@ -78,7 +77,7 @@ def calibration_metrics(run: Run) -> tuple[Metric, ...]:
     return tuple(metrics)
 
 
-def _mean_over(run: Run, keys: list[tuple[str, int]], measure: Callable[[CellCounts], float]) -> float:
+def _mean_over(run: Run, keys: list[Cell], measure: Callable[[CellCounts], float]) -> float:
     """Mean over cells; `Unavailable` if there are none, or one of them is missing or lacks what is measured."""
     cells = {cell.key: cell for cell in run.cells}
     missing = [key for key in keys if key not in cells]

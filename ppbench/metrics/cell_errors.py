@@ -1,4 +1,4 @@
-"""Top-1 results of one model, cell by cell: what every metric is computed from."""
+"""The top-1 errors of one model, cell by cell. All metrics are computed from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ppbench.metrics.csv_file import read_csv
 from ppbench.metrics.metric import Unavailable
 from ppbench.run import Protocol, Run
-from ppbench.vocabulary import C15, CLEAN, SEVERITIES, in_order, set_label, severity_label
+from ppbench.vocabulary import C15, CLEAN, SEVERITIES, Cell, in_order, set_label, severity_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,13 +30,13 @@ class WorstCell(NamedTuple):
 
 
 def mean(values: Iterable[float]) -> float:
-    """Arithmetic mean, exact in its sum, so that the order of the values does not matter."""
+    """Arithmetic mean. The sum is exact, so that the order of the values does not matter."""
     values = list(values)
     return math.fsum(values) / len(values)
 
 
 def headline_corruptions(present: Iterable[str]) -> tuple[str, ...]:
-    """What headline metrics are over: c15 where all of it is present, else all that is present."""
+    """The corruptions of headline metrics: c15 if all of it is present, else everything that is present."""
     names = in_order(present)
     return C15 if set(names) >= set(C15) else names
 
@@ -47,7 +47,7 @@ class CellErrors:
 
     source: str
     """The model's name, or the file's: labels carry it where the model is a normaliser or baseline."""
-    errors: Mapping[tuple[str, int], float]
+    errors: Mapping[Cell, float]
     """Top-1 error, a fraction, by (corruption, severity 1 to 5)."""
     clean: float | None
     """Top-1 error on the uncorrupted images, a fraction; None if unknown."""
@@ -62,23 +62,23 @@ class CellErrors:
     per_image: PerImage | None = field(default=None, compare=False, repr=False)
     """Which images it got wrong, for intervals; None if that is not known."""
     trained_on: tuple[str, ...] = ()
-    """Those of the corruptions that augmentations of the model's training are of the same kind as."""
+    """The corruptions that resemble augmentations used in training."""
     conversion: str | None = None
-    """How the model was made of a plain network, if it was, in words."""
+    """In words, how the model was converted from a plain network; None if it was not."""
     generated: bool = False
-    """Whether the corrupted images are known to be other ones than the published set's."""
+    """Whether the corrupted images are known to differ from the published set."""
 
     @classmethod
-    def from_errors(cls, source: str, errors: Mapping[tuple[str, int], float], clean: float | None) -> CellErrors:
-        """Take bare errors; the severities are those that occur among the headline corruptions."""
+    def from_errors(cls, source: str, errors: Mapping[Cell, float], clean: float | None) -> CellErrors:
+        """Errors without a run; the severities are those of the headline corruptions."""
         corruptions = in_order(name for name, _ in errors)
         headline = headline_corruptions(corruptions)
         severities = tuple(s for s in SEVERITIES if any((name, s) in errors for name in headline))
         return cls(source, dict(errors), clean, corruptions, severities)
 
     @classmethod
-    def from_run(cls, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None) -> CellErrors:
-        """Take a run; cells that its protocol asks for and that it lacks make metrics unavailable.
+    def from_run(cls, run: Run, bits: Mapping[Cell, NDArray[np.bool_]] | None = None) -> CellErrors:
+        """The errors of a run. Metrics over a cell that the run lacks are unavailable.
 
         Args:
             run: The counts.
@@ -113,10 +113,10 @@ class CellErrors:
     def from_csv(cls, path: Path) -> CellErrors:
         """Read a CSV with the columns corruption, severity, accuracy; others are ignored.
 
-        Accuracies are fractions in [0, 1]; the clean accuracy may stand in a row ``clean,0,…``.
+        Accuracies are fractions in [0, 1]. The clean accuracy is optional, in a row ``clean,0,…``.
 
         Raises:
-            DataError: If the file cannot be read or a row is not as it should be; the message has the line.
+            DataError: If the file cannot be read or a row is invalid; the message has the line.
         """
         errors = read_csv(path)
         clean = errors.pop((CLEAN, 0), None)
@@ -129,10 +129,10 @@ class CellErrors:
 
     @property
     def classes(self) -> str | None:
-        """The classes in words, if they are not all of the dataset's or the model has others too, else None.
+        """The classes in words; None if the model has outputs for exactly the dataset's classes.
 
-        ``"200 classes"`` if the model has outputs for these alone, ``"200 classes masked"`` if its other outputs
-        do not compete, ``"200 of 1000 classes"`` if they do.
+        ``"200 classes"`` if the model has no other outputs, ``"200 classes masked"`` if its other outputs do not
+        compete, ``"200 of 1000 classes"`` if they do.
         """
         classes = self.protocol and self.protocol.classes
         if not classes:
@@ -142,14 +142,14 @@ class CellErrors:
 
     @property
     def images(self) -> str | None:
-        """``"500 of 2000"`` if only some of the images of these classes were evaluated, else None."""
+        """``"500 of 2000"`` if only some of the images were evaluated, else None."""
         if self.protocol is None or self.protocol.n == self.protocol.total:
             return None
         return f"{self.protocol.n} of {self.protocol.total}"
 
     @property
     def unreadable(self) -> int:
-        """Images that could not be read, and are left out of every cell."""
+        """The number of images that could not be read; every cell leaves them out."""
         return len(self.protocol.unreadable or ()) if self.protocol is not None else 0
 
     @property
@@ -170,18 +170,14 @@ class CellErrors:
         """Mean error over all of these cells, a fraction.
 
         Raises:
-            Unavailable: If one of the cells is missing: the mean of the others would be of something else.
+            Unavailable: If a cell is missing, because the mean of the others would be another metric.
         """
         keys = [(corruption, severity) for corruption in corruptions for severity in severities]
         if not keys:
             raise Unavailable(f"{self.source} has no corrupted cells")
         missing = [key for key in keys if key not in self.errors]
         if missing:
-            named = ", ".join(f"{corruption} s{severity}" for corruption, severity in missing[:3])
-            if len(keys) == 1:
-                raise Unavailable(f"{self.source} lacks the cell {named}")
-            more = ", …" if len(missing) > 3 else ""
-            raise Unavailable(f"{self.source} lacks {len(missing)} of {len(keys)} cells: {named}{more}")
+            raise Unavailable.for_cells(self.source, missing, len(keys))
         return mean(self.errors[key] for key in keys)
 
     def clean_error(self) -> float:

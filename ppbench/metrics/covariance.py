@@ -18,15 +18,16 @@ from ppbench.metrics.metric import Metric, Weights
 from ppbench.metrics.per_image import BLOCK, FEWEST, PerImage
 from ppbench.metrics.quantities import QUANTITIES, Case, CorruptionError, Quantity
 from ppbench.metrics.references import Normalizer
+from ppbench.vocabulary import Cell
 
-ROUNDING = 1e-12
-"""A variance below this part of its terms is the last bits of their sum, as where a model is compared with itself."""
+_ROUNDING = 1e-12
+"""A variance below this part of its terms is rounding error, as in a comparison of a model with itself."""
 
 NEAR_ZERO_ERRORS = 3.0
-"""Standard errors from 0 within which a denominator may have another sign, or none, on other images."""
+"""A denominator within so many standard errors of 0 could be 0 or have the other sign on other images."""
 
 SAME_SAMPLE = ("dataset", "fingerprint", "ids_sha256", "n")
-"""What two runs' protocols must agree in for their bits to be of the same images, one by one."""
+"""The fields of the protocol that two runs must share for their bits to be of the same images, one by one."""
 
 
 class ErrorCovariance:
@@ -60,10 +61,10 @@ class ErrorCovariance:
             first += len(model.errors)
         variance = float(factors @ self.covariance @ factors)
         terms = float(np.abs(factors) @ np.abs(self.covariance) @ np.abs(factors))
-        return math.sqrt(variance) if variance > ROUNDING * terms else 0.0
+        return math.sqrt(variance) if variance > _ROUNDING * terms else 0.0
 
     def interval(self, quantity: Quantity, value: float, weights: Sequence[Weights], confidence: float) -> Interval:
-        """The interval of a metric, in percent: of an error that of a proportion, of all else the normal one.
+        """The interval of a metric, in percent. An error has the interval of a proportion, all else the normal one.
 
         Args:
             quantity: The metric.
@@ -80,9 +81,9 @@ class ErrorCovariance:
 
 
 class RunIntervals:
-    """Gives the metrics of one run their intervals.
+    """The intervals of one run's metrics.
 
-    A normaliser's errors are taken as exact if it is published, has no bits, or saw other images.
+    A normaliser's errors count as exact if they are published, have no bits, or are of other images.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class RunIntervals:
     ) -> None:
         self.confidence = confidence
         self.paired = {"normalizer": paired_images(model, normalizer), "baseline": paired_images(model, baseline)}
-        """The bits of each reference that has some of the same images."""
+        """By role, the bits of a reference that was measured on the same images."""
         # Most often the baseline is the normaliser too; its bits are counted once.
         self._models = list(dict.fromkeys([images, *(other for other in self.paired.values() if other is not None)]))
         self._covariance = ErrorCovariance(self._models)
@@ -108,11 +109,11 @@ class RunIntervals:
     def with_interval(self, quantity: Quantity, case: Case, metric: Metric) -> Metric:
         """The metric with its interval; without one if there is no value, or the baseline has no bits."""
         other = self.paired.get(quantity.reference or "")
-        # A normaliser without bits is a fixed scale. A baseline is a model like the other: half of the difference
-        # would be missing.
+        # Without bits, a normaliser is a fixed scale. R_net is a difference to the baseline, so that an interval from
+        # one of the two models would be far too narrow.
         if metric.value is None or (quantity.reference == "baseline" and other is None):
             return metric
-        weights: list[dict[tuple[str, int], float]] = [{} for _ in self._models]
+        weights: list[dict[Cell, float]] = [{} for _ in self._models]
         weights[0].update(quantity.weights(case))
         if other is not None:
             own = weights[self._models.index(other)]
@@ -122,7 +123,7 @@ class RunIntervals:
 
 
 def paired_images(model: CellErrors, other: Normalizer | None) -> PerImage | None:
-    """The bits of another run, if it has some and they are of the same images in the same order."""
+    """The bits of another run, if there are any and they are of the same images in the same order."""
     if not isinstance(other, CellErrors) or other.per_image is None:
         return None
     here, there = model.protocol, other.protocol
@@ -131,11 +132,13 @@ def paired_images(model: CellErrors, other: Normalizer | None) -> PerImage | Non
 
 
 def rough_ratios(normalizer: PerImage, case: Case) -> list[str]:
-    """Notes on ratios whose denominators these images do not tell from 0: no delta method is right about them.
+    """Notes on ratios whose denominators these images cannot distinguish from 0.
+
+    The delta method is not valid for them.
 
     Args:
-        normalizer: Whose errors over the images are the denominators.
-        case: What is divided.
+        normalizer: The model whose errors are the denominators.
+        case: The corruptions and severities.
     """
     notes = []
     for quantity in QUANTITIES.values():

@@ -10,19 +10,19 @@ from pathlib import Path
 from ppbench.errors import DataError
 from ppbench.files import read_text
 from ppbench.lookup import did_you_mean
-from ppbench.vocabulary import CLEAN, KNOWN, SEVERITIES
+from ppbench.vocabulary import CLEAN, KNOWN, SEVERITIES, Cell
 
 _COLUMNS = ("corruption", "severity", "accuracy")
 _EXAMPLE = "A CSV has the columns corruption,severity,accuracy and rows like `fog,3,0.4583`."
 
 
-def read_csv(path: Path) -> dict[tuple[str, int], float]:
+def read_csv(path: Path) -> dict[Cell, float]:
     """Read errors by (corruption, severity), ``("clean", 0)`` among them; other columns are ignored.
 
     Raises:
         DataError: If the file cannot be read or a row is wrong; the message has the line.
     """
-    errors: dict[tuple[str, int], float] = {}
+    errors: dict[Cell, float] = {}
     for line, row in _csv_rows(path):
         key = _parse_key(path, line, row["corruption"], row["severity"])
         if key in errors:
@@ -69,7 +69,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{path} is not a CSV: {error}", _EXAMPLE) from error
 
 
-def _parse_key(path: Path, line: int, corruption: str, severity: str) -> tuple[str, int]:
+def _parse_key(path: Path, line: int, corruption: str, severity: str) -> Cell:
     """(corruption, severity), ``("clean", 0)`` among them."""
     name = corruption.lower()
     if name not in (CLEAN, *KNOWN):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ppbench.metrics.intervals import Interval
+from ppbench.vocabulary import Cell
 
-Weights = Mapping[tuple[str, int], float]
+Weights = Mapping[Cell, float]
 """By (corruption, severity); ``("clean", 0)`` is the uncorrupted images.
 
 With e = 1 where an image is wrong in a cell, the sum of weight times e over cells is the image's part in a metric.
@@ -16,6 +17,14 @@ With e = 1 where an image is wrong in a cell, the sum of weight times e over cel
 
 class Unavailable(Exception):  # noqa: N818 - no failure: it becomes the reason shown in place of a value
     """A metric cannot be computed; the message says why."""
+
+    @classmethod
+    def for_cells(cls, source: str, missing: Sequence[Cell], wanted: int) -> Unavailable:
+        """The reason for a mean over cells of which some are missing: ``net lacks 2 of 75 cells: fog s1, fog s2``."""
+        named = ", ".join(f"{corruption} s{severity}" for corruption, severity in missing[:3])
+        if wanted == 1:
+            return cls(f"{source} lacks the cell {named}")
+        return cls(f"{source} lacks {len(missing)} of {wanted} cells: {named}{', …' if len(missing) > 3 else ''}")
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ from ppbench.metrics.intervals import Interval, deviation, quantile, variance_sl
 from ppbench.metrics.quantities import MOST_POINTS
 
 EXACT = 1000
-"""Up to this many images that one model has right and the other wrong, McNemar's mid-p is summed from binomials."""
+"""The most discordant images (one model right, the other wrong) for which McNemar's mid-p is summed from binomials."""
 
 POWER = 0.8
-"""Probability with which a difference that is said to be shown by so many images is found."""
+"""The probability of finding a difference of the size that the images are said to show."""
 
 
 def floored_deviation(differences: NDArray[np.float64], largest: float = MOST_POINTS) -> float:
-    """The standard deviation over images, wary of a variance that is low because few images differ.
+    """The standard deviation over images, corrected where few images differ.
 
     It is never less than if `PSEUDO_IMAGES` images made the largest difference: in a cell without any the interval is
     then nearly Tango's score interval (Statistics in Medicine 1998), of half-width z^2 / (n + z^2). As many images are
@@ -37,7 +37,7 @@ def floored_deviation(differences: NDArray[np.float64], largest: float = MOST_PO
 
     Args:
         differences: ``(n,)``, one an image, n at least 2.
-        largest: What an image's difference may be, in their unit; used where none differs.
+        largest: The largest possible difference of an image, in their unit; used if none differs.
     """
     reach = float(np.abs(differences).max()) or largest
     floor = PSEUDO_IMAGES * reach**2 / len(differences)
@@ -53,7 +53,7 @@ def paired_interval(differences: NDArray[np.float64], confidence: float, largest
 
 
 def paired_test(differences: NDArray[np.float64], largest: float = MOST_POINTS) -> float:
-    """Two-sided p-value of no mean difference, by the same deviation; 1 where there is none."""
+    """Two-sided p-value of no mean difference, with the deviation of `floored_deviation`; 1 if the mean is 0."""
     mean = abs(float(differences.mean()))
     if mean == 0:
         return 1.0
@@ -62,9 +62,9 @@ def paired_test(differences: NDArray[np.float64], largest: float = MOST_POINTS) 
 
 
 def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """Two-sided p-value of equal accuracy in one cell: McNemar's, where `paired_test` is not the more careful.
+    """Two-sided p-value of equal accuracy in one cell: the larger of McNemar's and that of `paired_test`.
 
-    So no p-value is below 1 - confidence where the interval of that confidence has room for no difference.
+    So the p-value is never below 1 - confidence while the interval of that confidence contains 0.
 
     Args:
         right_a: ``(n,)``, where the first model is right, n at least 2.

@@ -1,7 +1,7 @@
 """Which images a model got wrong, and which images two runs have in common.
 
-Cells share images, so whatever an interval or a test is about, the images are the sample: a metric is turned into one
-number an image (`PerImage.weighted` with a quantity's weights), whose mean over images is the metric.
+The images are the sample of every interval and every test, because all cells share them. So a metric is written as
+one number for each image (`PerImage.weighted` with a quantity's weights); the mean of these numbers is the metric.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from ppbench.metrics.metric import Unavailable, Weights
 from ppbench.run import Run
+from ppbench.vocabulary import Cell
 
 BLOCK = 8192
-"""Images whose errors are turned into floating-point numbers at once, so that memory stays small."""
+"""The number of images converted to floating point at once; it bounds the memory needed."""
 
 FEWEST = 2
-"""Images of which a deviation can be had."""
+"""The fewest images that have a standard deviation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +32,12 @@ class PerImage:
     """The model's name."""
     errors: NDArray[np.bool_]
     """``(cells, n)``, True where the model is wrong."""
-    cells: Mapping[tuple[str, int], int]
+    cells: Mapping[Cell, int]
     """Row of ``errors`` by (corruption, severity)."""
 
     @classmethod
-    def from_run(cls, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]]) -> PerImage:
-        """Take a run and its bits (`ppbench.run.read_bits`), True where it is right."""
+    def from_run(cls, run: Run, bits: Mapping[Cell, NDArray[np.bool_]]) -> PerImage:
+        """The errors of a run, from its correctness bits (`ppbench.run.read_bits`): True where it is right."""
         keys = [cell.key for cell in run.cells]
         rows = [~bits[key] for key in keys]
         errors = np.stack(rows) if rows else np.zeros((0, run.protocol.n), bool)
@@ -44,7 +45,7 @@ class PerImage:
 
     @property
     def n(self) -> int:
-        """Images."""
+        """The number of images."""
         return self.errors.shape[1]
 
     def weighted(self, weights: Weights) -> NDArray[np.float64]:
@@ -60,7 +61,7 @@ class PerImage:
         parts = [factors[used] @ self.errors[used, start : start + BLOCK].astype(np.float64) for start in starts]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def rows(self, cells: Iterable[tuple[str, int]]) -> list[int]:
+    def rows(self, cells: Iterable[Cell]) -> list[int]:
         """Rows of these cells in ``errors``.
 
         Raises:
@@ -69,9 +70,7 @@ class PerImage:
         cells = list(cells)
         missing = [cell for cell in cells if cell not in self.cells]
         if missing:
-            named = ", ".join(f"{corruption} s{severity}" for corruption, severity in missing[:3])
-            more = ", …" if len(missing) > 3 else ""
-            raise Unavailable(f"{self.source} lacks {len(missing)} of {len(cells)} cells: {named}{more}")
+            raise Unavailable.for_cells(self.source, missing, len(cells))
         return [self.cells[cell] for cell in cells]
 
 

@@ -19,7 +19,7 @@ from ppbench.metrics.cell_errors import CellErrors, mean
 from ppbench.metrics.comparable import require_same_pixels, require_same_task
 from ppbench.metrics.metric import Metric, Unavailable, Weights, metric
 from ppbench.metrics.references import Normalizer, PublishedErrors
-from ppbench.vocabulary import CLEAN
+from ppbench.vocabulary import CLEAN, Cell
 
 NEAR_ZERO = 1e-3
 """Denominators below a tenth of a percentage point are noise: 50,000 images have a standard error of 0.2."""
@@ -278,7 +278,7 @@ class NetRobustness(Quantity):
     def _size(self, case: Case) -> float:
         return 1 / (2 * _known(case.baseline).clean_error())
 
-    def _both(self, case: Case) -> dict[tuple[str, int], float]:
+    def _both(self, case: Case) -> dict[Cell, float]:
         return {**MeanError().weights(case), (CLEAN, 0): 1.0}
 
     def _label_parts(self, case: Case) -> list[str]:
@@ -294,7 +294,7 @@ QUANTITIES: dict[str, Quantity] = {
 
 def over_corruptions(
     factors: Mapping[str, float], severities: Sequence[int], *, above_clean: bool = False
-) -> dict[tuple[str, int], float]:
+) -> dict[Cell, float]:
     """Weights of: sum over corruptions of factor times mean error over the severities.
 
     Args:

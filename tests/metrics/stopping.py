@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.confidence_sequence import FEWEST, MIXTURE_SCALE, PLANNED_SHARE, PSEUDO_IMAGES, SLOPE_IMAGES
+from ppbench.metrics.confidence_sequence import FIRST_LOOK, MIXTURE_SCALE, PLANNED_SHARE, PSEUDO_IMAGES, SLOPE_IMAGES
 from ppbench.metrics.intervals import Interval, deviation, fraction_interval
 from ppbench.metrics.metric import Weights
 from ppbench.metrics.paired import paired_interval, smallest_shown
@@ -87,7 +87,7 @@ def follow(
     centre = np.where(at, _mean_at(parts, images, needed), means)
     scale = MIXTURE_SCALE * information / planned
     mixed = np.sqrt((1 + 1 / scale) * (np.log1p(scale) - 2 * math.log((1 - PLANNED_SHARE) * error)) / information)
-    early = images < FEWEST
+    early = images < FIRST_LOOK
     low = np.where(early, bounds[0], np.maximum(centre - reach, means - mixed))
     high = np.where(early, bounds[1], np.minimum(centre + reach, means + mixed))
     low, high = (np.where(final, means, end) for end in (low, high))
@@ -116,7 +116,7 @@ def _mean_at(parts: Values, images: NDArray[np.int64], needed: Values) -> Values
     """The mean at so many images, each of the latest chunk with the chunk's mean."""
     chunk = parts.shape[2]
     before = images - chunk
-    places = np.minimum(images, np.maximum(np.maximum(FEWEST, before), needed))
+    places = np.minimum(images, np.maximum(np.maximum(FIRST_LOOK, before), needed))
     sums = np.cumsum(parts.sum(2), 1) - parts.sum(2)
     found: Values = (sums + (places - before) * parts.mean(2)) / places
     return found
