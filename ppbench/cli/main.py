@@ -23,7 +23,7 @@ from ppbench.cli.reproduce import reproduce
 from ppbench.cli.show import show_command
 from ppbench.cli.streams import close_streams, open_streams
 from ppbench.cli.threads import wait_without_spinning
-from ppbench.cli.train import train
+from ppbench.cli.train import train_command
 from ppbench.cli.values import Checked, Launchable, for_a_file
 from ppbench.errors import PpbenchError
 
@@ -68,7 +68,7 @@ app.command("show", cls=Checked)(show_command)
 app.command("compare", cls=Checked)(compare_command)
 app.command("check", cls=Checked)(check_command)
 app.command("convert", cls=Launchable)(convert)
-app.command("train", cls=Launchable)(train)
+app.command("train", cls=Launchable)(train_command)
 app.command("reproduce", cls=Launchable)(reproduce)
 app.command("inspect", cls=Launchable)(inspect)
 app.command("list", cls=Checked)(list_names)

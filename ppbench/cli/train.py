@@ -21,7 +21,7 @@ _data, _optimiser, _images, _run = (
 )
 
 
-def train(
+def train_command(
     data: Annotated[Path, typer.Option(help="Folder of the dataset's files.")],
     model: Annotated[
         str | None, typer.Option(help="Network, e.g. resnet50-pp3 (`ppbench list models`).", show_default=False)
@@ -123,12 +123,12 @@ def train(
         raise UsageError(f"{target} is the network to begin with", "Give another `--output`.")
     require_lightning()
     from ppbench.devices import choose_device
-    from ppbench.train import fit
     from ppbench.train.data import read_class_names
+    from ppbench.train.fit import train
 
     names = None if classes is None else read_class_names(classes)
     with training_shown() as callbacks:
-        trained = fit.train(
+        trained = train(
             settings, data, target, initial=init, overwrite=overwrite, classes=names, devices=devices, workers=workers,
             validate_every=validate_every, log_dir=log_dir, command=command_line(), report=output.say,
             callbacks=callbacks, device=choose_device(device),
