@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.options import FormatOption
+from ppbench.cli.options import FormatOption, command_line
 from ppbench.cli.output import Format
 from ppbench.errors import DataError, UsageError
-from ppbench.extras import import_extra
-from ppbench.files import check_writable
 
 if TYPE_CHECKING:
     from ppbench.evaluation.request import EvalRequest
-    from ppbench.reproduce.figures import Measured, Results
-    from ppbench.reproduce.networks import Network
-    from ppbench.reproduce.tables import Row, Table
+    from ppbench.reproduce.networks import TrainedRow
+    from ppbench.reproduce.request import ReproduceRequest
+    from ppbench.reproduce.table import Row, Table
     from ppbench.reproduce.training import Failures
 
 _ESTIMATE = "Estimate (--dry-run)"
@@ -97,7 +92,9 @@ def reproduce(
     Run again after a kill, it goes on where it was. Several processes may work on different --rows of one --work.
     """
     from ppbench.metrics.intervals import quantile
-    from ppbench.reproduce.tables import load_table
+    from ppbench.reproduce.costs import choose_machine, make_plan
+    from ppbench.reproduce.report import RowList, TableReport
+    from ppbench.reproduce.table import load_table
 
     quantile(confidence)  # refuses what is none
     if limit is not None and limit < 1:
@@ -105,72 +102,43 @@ def reproduce(
     wanted = load_table(table).with_overrides(_parse_settings(settings or []))
     chosen = wanted.select(None if rows is None else _split("--rows", rows))
     if list_rows:
-        _print_rows(wanted, chosen, format)
+        output.show(RowList(wanted, chosen), format)
         return
     request = _request(wanted, chosen, seeds, work, checkpoint or [])
+    networks = request.networks()
     if dry_run:
-        _print_plan(request, limit, gpu or wanted.gpu, images_per_second, format)
+        machine = choose_machine(
+            gpu or wanted.gpu, images_per_second, wanted.row(wanted.baseline).model, wanted.training.size
+        )
+        output.show(make_plan(wanted, networks, limit, request.runs, machine), format)
         return
     asked = _evaluation_request(wanted, data, evaluation_data, limit, device)
-    _check_before(request, data, asked, train=train)
+    request.check(data, asked, [network for network in networks if train and network.action != "take"])
     try:
-        failures = _train(request, data, device) if train and data is not None else {}
-        results = _measure(request, asked, failures, confidence)
+        failures = _train(wanted, networks, data, device) if train and data is not None else {}
+        results = request.measure(asked, failures, confidence, say=output.say, progress=_evaluation_progress)
     except KeyboardInterrupt:
         output.say("what is finished is kept; the same command goes on from there")
         raise
-    _print_results(results, format)
+    output.show(TableReport(results), format)
     if failures:
         raise DataError(
-            f"{len(failures)} of {len(request.networks)} networks failed: {', '.join(failures)}",
+            f"{len(failures)} of {len(networks)} networks failed: {', '.join(failures)}",
             "\n".join(f"{name}: {error.hint or error.message}" for name, error in failures.items()),
         )
 
 
-@dataclass(frozen=True)
-class Request:
-    """What was asked for."""
-
-    table: Table
-    rows: tuple[Row, ...]
-    seeds: tuple[int, ...]
-    work: Path
-    given: dict[str, list[Path]]
-    networks: list[Network]
-
-    @property
-    def runs(self) -> Path:
-        """Folder of the run files."""
-        return self.work / "runs"
-
-    def looked_up(self) -> list[Network]:
-        """The networks as they are now."""
-        from ppbench.reproduce.networks import find_networks
-
-        return find_networks(self.table, self.rows, self.seeds, self.work, self.given)
-
-    def baseline(self) -> list[Network]:
-        """Finished networks of the baseline, if it was not asked for: another process may be at it."""
-        from ppbench.reproduce.networks import find_networks
-
-        if any(row.id == self.table.baseline for row in self.rows):
-            return []
-        row = self.table.row(self.table.baseline)
-        found = find_networks(self.table, [row], self.seeds, self.work, self.given)
-        return [network for network in found if network.action == "take"]
-
-
 def _request(
     table: Table, rows: tuple[Row, ...], seeds: str | None, work: Path | None, checkpoints: list[str]
-) -> Request:
-    from ppbench.reproduce.networks import find_networks, parse_given
+) -> ReproduceRequest:
+    from ppbench.reproduce.networks import parse_given
+    from ppbench.reproduce.request import ReproduceRequest
 
     given = parse_given(table, checkpoints)
-    folder = work or Path(f"reproduce-{table.name}")
-    numbers = table.seeds if seeds is None else _parse_seeds(seeds)
     # A checkpoint that was given is wanted, whatever --rows says.
     wanted = tuple(row for row in table.rows if row in rows or row.id in given)
-    return Request(table, wanted, numbers, folder, given, find_networks(table, wanted, numbers, folder, given))
+    numbers = table.seeds if seeds is None else _parse_seeds(seeds)
+    return ReproduceRequest(table, wanted, numbers, work or Path(f"reproduce-{table.name}"), given)
 
 
 def _split(option: str, values: list[str]) -> list[str]:
@@ -219,40 +187,21 @@ def _evaluation_request(
         device=device,
         workers=None,
         force=True,  # how the networks want their images is known: what is bad is bad
-        command=_command(),
+        command=command_line(),
     )
 
 
-def _check_before(request: Request, data: Path | None, asked: EvalRequest, *, train: bool) -> None:
-    """Refuse before hours of work what would fail after them."""
-    from ppbench.evaluation.plan import open_images
-
-    request.baseline()  # refused if it is of another recipe
-    missing = [network.name for network in request.networks if network.action != "take"]
-    if train and missing:
-        dataset = request.table.training.dataset
-        hint = f"`--data DIR`, the folder that `ppbench train --dataset {dataset} --data DIR` takes."
-        if data is None:
-            named = ", ".join(missing[:4]) + (", …" if len(missing) > 4 else "")
-            raise DataError(f"no --data to train {named}", f"{hint}\nOr `--no-train`, for the table of what there is.")
-        if not data.is_dir():
-            raise DataError(f"there is no folder {data}", hint)
-        import_extra("lightning", "train", "training")
-        check_writable(request.runs / "run.json")
-    open_images(asked, [])
-
-
-def _train(request: Request, data: Path, device: str) -> Failures:
+def _train(table: Table, networks: list[TrainedRow], data: Path, device: str) -> Failures:
     from ppbench.devices import choose_device
     from ppbench.reproduce.training import train_missing
     from ppbench.train.progress import quiet_lightning
 
     with quiet_lightning():
         return train_missing(
-            request.table,
-            request.networks,
+            table,
+            networks,
             data,
-            command=_command(),
+            command=command_line(),
             say=output.say,
             progress=_training_progress,
             device=choose_device(device),
@@ -267,38 +216,6 @@ def _training_progress() -> Iterator[tuple[Any, ...]]:
         yield (callback,)
 
 
-def _measure(request: Request, asked: EvalRequest, failures: Failures, confidence: float) -> Results:
-    """Evaluate what is there, and compute the figures."""
-    from ppbench.reproduce.figures import compute
-    from ppbench.reproduce.measuring import evaluate_networks
-    from ppbench.reproduce.networks import given_networks
-
-    networks = [network for network in request.looked_up() if network.action == "take"]
-    baseline = request.baseline()
-    found = (
-        evaluate_networks(networks, baseline, asked, request.runs, say=output.say, progress=_evaluation_progress)
-        if networks or baseline
-        else {}
-    )
-    shown = {row.id for row in request.rows} | ({request.table.baseline} if baseline else set())
-    return compute(
-        request.table,
-        [row for row in request.table.rows if row.id in shown],
-        _by_row([*baseline, *networks], found),
-        {row.id: {n: e for n, e in failures.items() if n.rpartition("-")[0] == row.id} for row in request.rows},
-        confidence,
-        given_networks([*baseline, *networks]),
-    )
-
-
-def _by_row(networks: Sequence[Network], found: dict[str, Measured]) -> dict[str, list[Measured]]:
-    rows: dict[str, list[Measured]] = {}
-    for network in networks:
-        if network.name in found:
-            rows.setdefault(network.row.id, []).append(found[network.name])
-    return rows
-
-
 def _evaluation_progress(total: int) -> AbstractContextManager[Any]:
     from ppbench.cli.progress import progress
 
@@ -310,49 +227,3 @@ def _evaluation_progress(total: int) -> AbstractContextManager[Any]:
             )
 
     return shown()
-
-
-def _command() -> str:
-    return shlex.join(["ppbench", *sys.argv[1:]])
-
-
-def _print_results(results: Results, format: Format) -> None:
-    if format is Format.RICH:
-        from ppbench.reproduce.sheets import sheets
-        from ppbench.tables.terminal import drawn
-
-        output.render(drawn(sheets(results)))
-    else:
-        from ppbench.reproduce.export import export
-
-        output.data(export(results, format))
-
-
-def _print_plan(request: Request, limit: int | None, gpu: str, speed: float | None, format: Format) -> None:
-    from ppbench.reproduce.cost import choose_machine
-    from ppbench.reproduce.plan import as_json, make_plan, sheet
-
-    table = request.table
-    machine = choose_machine(gpu, speed, table.row(table.baseline).model, table.training.size)
-    plan = make_plan(table, request.networks, limit, request.runs, machine)
-    _print_sheet(sheet(plan), as_json(plan), format)
-
-
-def _print_rows(table: Table, rows: tuple[Row, ...], format: Format) -> None:
-    from ppbench.reproduce.listing import as_json, sheet
-
-    _print_sheet(sheet(table, rows), as_json(table, rows), format)
-
-
-def _print_sheet(sheet: Any, as_json: str, format: Format) -> None:
-    """A single table, with the JSON that is its own."""
-    if format is Format.RICH:
-        from ppbench.tables.terminal import drawn
-
-        output.render(drawn([sheet]))
-    elif format is Format.JSON:
-        output.data(as_json)
-    else:
-        from ppbench.reproduce.listing import write_sheet
-
-        output.data(write_sheet(sheet, format))

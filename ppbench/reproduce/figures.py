@@ -25,27 +25,36 @@ from ppbench.metrics.per_image import FEWEST, PerImage
 from ppbench.metrics.quantities import QUANTITIES, Case, case_of
 from ppbench.reproduce.columns import Column
 from ppbench.reproduce.networks import Given
-from ppbench.reproduce.tables import Row, Table
+from ppbench.reproduce.table import Row, Table
 from ppbench.run import Run
+from ppbench.run.measured import MeasuredRun
 from ppbench.vocabulary import Cell, family_of
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """One network's run."""
+class SeedRun:
+    """The run of a row's network that was trained with one seed."""
 
     seed: int
-    run: Run
-    accuracies: CellErrors
-    images: PerImage
+    measured: MeasuredRun
+
+    @cached_property
+    def errors(self) -> CellErrors:
+        """The errors by cell."""
+        return CellErrors.from_run(self.measured.run)
+
+    @cached_property
+    def images(self) -> PerImage:
+        """The errors image by image."""
+        return PerImage.from_run(self.measured.run, self.measured.bits)
 
     @property
     def clean(self) -> float | None:
         """Clean error, a fraction; of a set without clean images the one that the checkpoint's card has."""
-        if self.accuracies.clean is not None:
-            return self.accuracies.clean
-        told = self.run.model.card.get("clean_accuracy")
-        return None if told is None else 1 - float(told)
+        if self.errors.clean is not None:
+            return self.errors.clean
+        in_card = self.measured.run.model.card.get("clean_accuracy")
+        return None if in_card is None else 1 - float(in_card)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +63,16 @@ class Seeds:
 
     name: str
     """Of the row: labels carry it."""
-    networks: tuple[Measured, ...]
+    networks: tuple[SeedRun, ...]
 
     @cached_property
-    def accuracies(self) -> CellErrors:
+    def errors(self) -> CellErrors:
         """The mean errors over the networks."""
-        return mean_accuracies(self.name, self.networks)
+        return mean_errors(self.name, self.networks)
 
-    def one(self, network: Measured) -> CellErrors:
+    def one(self, network: SeedRun) -> CellErrors:
         """Those of one network."""
-        return mean_accuracies(self.name, [network])
+        return mean_errors(self.name, [network])
 
     def have_bits(self, cells: Iterable[Cell]) -> bool:
         """Whether these are known image by image: a clean error from a card is of no images that are here."""
@@ -146,7 +155,7 @@ class Results:
 def compute(
     table: Table,
     rows: Sequence[Row],
-    measured: Mapping[str, Sequence[Measured]],
+    measured: Mapping[str, Sequence[SeedRun]],
     failures: Mapping[str, Mapping[str, PpbenchError]],
     confidence: float = 0.95,
     given: Mapping[str, Sequence[Given]] | None = None,
@@ -170,15 +179,15 @@ def compute(
         )
         for row in rows
     ]
-    run = next((networks.networks[0].run for networks in seeds.values()), None)
+    run = next((networks.networks[0].measured.run for networks in seeds.values()), None)
     return Results(table, tuple(_adjusted(found)), confidence, run)
 
 
-def mean_accuracies(name: str, networks: Sequence[Measured]) -> CellErrors:
+def mean_errors(name: str, networks: Sequence[SeedRun]) -> CellErrors:
     """The mean over networks of the error in every cell that all of them have."""
-    first = networks[0].accuracies
-    cells = [key for key in first.errors if all(key in network.accuracies.errors for network in networks)]
-    errors = {key: mean(network.accuracies.errors[key] for network in networks) for key in cells}
+    first = networks[0].errors
+    cells = [key for key in first.errors if all(key in network.errors.errors for network in networks)]
+    errors = {key: mean(network.errors.errors[key] for network in networks) for key in cells}
     clean = [network.clean for network in networks if network.clean is not None]
     whole = mean(clean) if len(clean) == len(networks) else None
     return replace(first, source=name, errors=errors, clean=whole, per_image=None)
@@ -202,13 +211,13 @@ def _row(
         against=() if base is None or is_baseline else tuple(_against(columns, own, base, confidence)),
         seeds=tuple(network.seed for network in own.networks),
         failures=failures,
-        trained_on=tuple(own.networks[0].run.model.card.get("trained_on_corruptions") or ()),
-        clean_from_card=own.networks[0].accuracies.clean is None and own.accuracies.clean is not None,
+        trained_on=tuple(own.networks[0].measured.run.model.card.get("trained_on_corruptions") or ()),
+        clean_from_card=own.networks[0].errors.clean is None and own.errors.clean is not None,
     )
 
 
 def _figure(column: Column, own: Seeds, base: Seeds | None, confidence: float) -> Figure:
-    whole = _metric(column, own.accuracies, base.accuracies if base else None)
+    whole = _metric(column, own.errors, base.errors if base else None)
     by_seed: dict[int, float] = {}
     for network in own.networks:
         other = _same_seed(base, network.seed)
@@ -218,7 +227,7 @@ def _figure(column: Column, own: Seeds, base: Seeds | None, confidence: float) -
     return Figure(column, _with_interval(whole, column, own, base, confidence), by_seed)
 
 
-def _same_seed(base: Seeds | None, seed: int) -> Measured | None:
+def _same_seed(base: Seeds | None, seed: int) -> SeedRun | None:
     return next((network for network in base.networks if network.seed == seed), None) if base else None
 
 
@@ -237,7 +246,7 @@ def _with_interval(metric: Metric, column: Column, own: Seeds, base: Seeds | Non
     """The metric with its interval over images, if per-image results are available."""
     if metric.value is None or own.networks[0].images.n < FEWEST:
         return metric
-    case = _case(column, own.accuracies, base.accuracies if base else None)
+    case = _case(column, own.errors, base.errors if base else None)
     weights = [(own, column.quantity.weights(case))]
     if column.baseline is not None:
         # The baseline's errors are estimated from the same images; against itself the metric is 0 on any images.
@@ -261,14 +270,14 @@ def _against(columns: Sequence[Column], own: Seeds, base: Seeds, confidence: flo
     if own.networks[0].images.n < FEWEST:
         return []
     errors = [column for column in columns if column.quantity.reference is None]
-    compared = [(column.label, column.quantity.weights(_case(column, own.accuracies, None))) for column in errors]
+    compared = [(column.label, column.quantity.weights(_case(column, own.errors, None))) for column in errors]
     compared = [(name, weights) for name, weights in compared if own.have_bits(weights) and base.have_bits(weights)]
-    names = headline_corruptions(own.accuracies.corruptions)
+    names = headline_corruptions(own.errors.corruptions)
     families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
     if len(families) > 1:
         mean_error = QUANTITIES["mean_error"]
         compared += [
-            (family, mean_error.weights(case_of(own.accuracies, corruptions=members))) for family, members in families
+            (family, mean_error.weights(case_of(own.errors, corruptions=members))) for family, members in families
         ]
     return [_difference(name, weights, own, base, confidence) for name, weights in compared]
 

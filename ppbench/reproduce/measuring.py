@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ppbench.errors import PpbenchError
 from ppbench.evaluation.api import measure
@@ -16,28 +13,26 @@ from ppbench.evaluation.plan import EvalPlan, prepare
 from ppbench.evaluation.record import Identity, identify
 from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.settings import Advanced
-from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.per_image import PerImage
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.load import LoadedModel
-from ppbench.reproduce.figures import Measured
-from ppbench.reproduce.networks import Network
-from ppbench.run import Run, read_bits, read_run
+from ppbench.reproduce.figures import SeedRun
+from ppbench.reproduce.networks import TrainedRow
+from ppbench.run import MeasuredRun, read_bits, read_run
 
 Say = Callable[[str], None]
-Progress = Callable[[int], AbstractContextManager[Advanced]]
-"""From the number of evaluations of an image to what is told of them."""
+EvaluationProgress = Callable[[int], AbstractContextManager[Advanced]]
+"""From the number of evaluations of an image to what shows them."""
 
 
 def evaluate_networks(
-    networks: Sequence[Network],
-    optional: Sequence[Network],
+    networks: Sequence[TrainedRow],
+    optional: Sequence[TrainedRow],
     request: EvalRequest,
     folder: Path,
     *,
     say: Say,
-    progress: Progress,
-) -> dict[str, Measured]:
+    progress: EvaluationProgress,
+) -> dict[str, SeedRun]:
     """Measure networks whose checkpoints are there, and read what was measured before; by the networks' names.
 
     Args:
@@ -55,7 +50,7 @@ def evaluate_networks(
     """
     models = tuple(LoadedModel(network.name, *load_checkpoint(network.path)) for network in (*networks, *optional))
     plan = prepare(replace(request, models=models, output=folder))
-    found: dict[str, Measured] = {}
+    found: dict[str, SeedRun] = {}
     for network, subject in zip((*networks, *optional), plan.subjects, strict=True):
         identity = identify(subject, plan.source, plan.settings)
         if (known := _measured_before(folder, network, identity)) is not None:
@@ -70,31 +65,28 @@ def evaluate_networks(
     return found
 
 
-def _measured_before(folder: Path, network: Network, identity: Identity) -> Measured | None:
+def _measured_before(folder: Path, network: TrainedRow, identity: Identity) -> SeedRun | None:
     """The complete run of these weights on these images, if there is one."""
     for path in sorted(folder.glob(f"{network.name}--*.json")):
         with suppress(PpbenchError):
             run = read_run(path)
-            if run.status == "complete" and _is_of(run, identity):
-                return as_measured(network, run, read_bits(path, run))
+            if (
+                run.status == "complete"
+                and run.protocol == identity.protocol
+                and run.model.has_weights_of(identity.model.weights_sha256)
+            ):
+                return SeedRun(network.seed, MeasuredRun(run, read_bits(path, run)))
     return None
 
 
-def _is_of(run: Run, identity: Identity) -> bool:
-    return run.protocol == identity.protocol and run.model.has_weights_of(identity.model.weights_sha256)
-
-
-def _measure(networks: Sequence[Network], plan: EvalPlan, say: Say, progress: Progress) -> dict[str, Measured]:
+def _measure(
+    networks: Sequence[TrainedRow], plan: EvalPlan, say: Say, progress: EvaluationProgress
+) -> dict[str, SeedRun]:
     with progress(len(networks) * len(plan.cells) * len(plan.source.ids)) as advance:
         evaluated = measure(plan, say=say, advance=advance)
     if (reason := evaluated.stopped_by or evaluated.unreadable) is not None:
         raise reason
     return {
-        network.name: as_measured(network, result.run, result.bits)
-        for network, result in zip(networks, evaluated.runs, strict=True)
+        network.name: SeedRun(network.seed, measured)
+        for network, measured in zip(networks, evaluated.runs, strict=True)
     }
-
-
-def as_measured(network: Network, run: Run, bits: Mapping[tuple[str, int], NDArray[np.bool_]]) -> Measured:
-    """A run with what is computed from it."""
-    return Measured(network.seed, run, CellErrors.from_run(run), PerImage.from_run(run, bits))

@@ -1,4 +1,4 @@
-"""Which networks a table needs, and which of them are there. Free of torch where none is there yet."""
+"""Which networks a table needs, and which of them are there. Free of torch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 from ppbench.errors import UsageError
 from ppbench.models.card import Card
+from ppbench.models.read_card import read_card
 from ppbench.models.shapes import parse_model_name
-from ppbench.reproduce.tables import Row, Table
+from ppbench.reproduce.table import Row, Table
 from ppbench.run import conversion
 from ppbench.train.recipe import TrainRecipe, differing_settings, make_recipe, read_recipe
 
@@ -31,7 +32,7 @@ class Given(NamedTuple):
         return f"given: {self.path}" + (f"; differs: {', '.join(self.differences)}" if self.differences else "")
 
 
-class Network(NamedTuple):
+class TrainedRow(NamedTuple):
     """A row trained with a seed."""
 
     row: Row
@@ -67,8 +68,8 @@ def wanted_recipe(table: Table, row: Row, seed: int) -> TrainRecipe:
 
 def find_networks(
     table: Table, rows: Sequence[Row], seeds: Sequence[int], work: Path, given: Mapping[str, Sequence[Path]]
-) -> list[Network]:
-    """Say of each row and seed where its checkpoint is, or what is to be done for it; nothing is written.
+) -> list[TrainedRow]:
+    """Find the checkpoint of each row and seed, or what has to be done for it; nothing is written.
 
     Args:
         table: Whose rows these are.
@@ -96,7 +97,7 @@ def find_networks(
     ]
 
 
-def own_network(table: Table, row: Row, seed: int, folder: Path) -> Network:
+def own_network(table: Table, row: Row, seed: int, folder: Path) -> TrainedRow:
     """What there is in ``folder`` of a network that ppbench trains.
 
     Raises:
@@ -106,14 +107,18 @@ def own_network(table: Table, row: Row, seed: int, folder: Path) -> Network:
     recipe = wanted_recipe(table, row, seed)
     path = folder / f"{row.id}-{seed}.safetensors"
     if path.is_file():
-        from ppbench.models.checkpoint import load_checkpoint
-
-        card = load_checkpoint(path).card
+        card = read_card(path)
         _check_architecture(path, card.architecture, row)
-        _check_recipe(path, card, recipe, row)
-        return Network(row, seed, path, "take", recipe, card=_plain(card))
+        differing = card_differences(card, recipe)
+        if differing:  # its figures would be of something else
+            raise UsageError(
+                f"{path} was trained with another recipe than the row's: {', '.join(differing)}",
+                f"Give another --work, or move it away to train anew; to take it as it is: "
+                f"`--checkpoint {row.id}={path}`.",
+            )
+        return TrainedRow(row, seed, path, "take", recipe, card=_plain(card))
     begun = path.with_name(f"{path.name}.part").exists()
-    return Network(row, seed, path, "resume" if begun else "train", recipe)
+    return TrainedRow(row, seed, path, "resume" if begun else "train", recipe)
 
 
 def parse_given(table: Table, values: Iterable[str]) -> dict[str, list[Path]]:
@@ -133,23 +138,12 @@ def parse_given(table: Table, values: Iterable[str]) -> dict[str, list[Path]]:
     return found
 
 
-def _given(table: Table, row: Row, seed: int, path: Path) -> Network:
-    from ppbench.models.checkpoint import load_checkpoint
-
-    card = load_checkpoint(path).card
+def _given(table: Table, row: Row, seed: int, path: Path) -> TrainedRow:
+    card = read_card(path)
     _check_architecture(path, card.architecture, row)
     recipe = wanted_recipe(table, row, seed)
     given = Given(seed, path, tuple(card_differences(card, recipe)))
-    return Network(row, seed, path, "take", recipe, given, _plain(card))
-
-
-def given_networks(networks: Iterable[Network]) -> dict[str, list[Given]]:
-    """The checkpoints that the user gave, by row."""
-    found: dict[str, list[Given]] = {}
-    for network in networks:
-        if network.given is not None:
-            found.setdefault(network.row.id, []).append(network.given)
-    return found
+    return TrainedRow(row, seed, path, "take", recipe, given, _plain(card))
 
 
 def _plain(card: Card) -> dict[str, Any]:
@@ -169,32 +163,18 @@ def _check_architecture(path: Path, architecture: str, row: Row) -> None:
         )
 
 
-def _check_recipe(path: Path, card: Card, wanted: TrainRecipe, row: Row) -> None:
-    """Raise `UsageError` if a network was trained otherwise than its row is: its figures would be of something else."""
-    differing = card_differences(card, wanted)
-    if differing:
-        raise UsageError(
-            f"{path} was trained with another recipe than the row's: {', '.join(differing)}",
-            f"Give another --work, or move it away to train anew; to take it as it is: `--checkpoint {row.id}={path}`.",
-        )
-
-
 def card_differences(card: Card, wanted: TrainRecipe) -> list[str]:
     """``["epochs 2 instead of 6", "push not rectified"]``: in what a network is not what the recipe would make."""
-    found = _different_settings(card, wanted)
+    if card.recipe is None:
+        found = ["its card has no recipe"]
+    else:  # a recipe's name alone is no difference
+        differing = differing_settings(card.recipe, wanted)
+        found = [f"{name} {_word(there)} instead of {_word(here)}" for name, there, here in differing]
     if card.recipe is None and card.trained_on not in (None, wanted.dataset):
         found.append(f"trained on {card.trained_on} instead of {wanted.dataset}")
     if (words := conversion(_plain(card))) is not None:
         found.append(words)
     return found
-
-
-def _different_settings(card: Card, wanted: TrainRecipe) -> list[str]:
-    """By the recipe in the card, whose name alone is no difference."""
-    if card.recipe is None:
-        return ["its card has no recipe"]
-    differing = differing_settings(card.recipe, wanted)
-    return [f"{name} {_word(there)} instead of {_word(here)}" for name, there, here in differing]
 
 
 def _word(value: object) -> str:

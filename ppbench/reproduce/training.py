@@ -11,14 +11,14 @@ import torch
 
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.files import check_writable, try_lock
-from ppbench.reproduce.networks import Network, own_network
-from ppbench.reproduce.tables import Table
+from ppbench.reproduce.networks import TrainedRow, own_network
+from ppbench.reproduce.table import Table
 from ppbench.train.fit import train
 from ppbench.train.module import TrainingDivergedError
 from ppbench.train.recipe import TrainRecipe
 
 Say = Callable[[str], None]
-Progress = Callable[[], AbstractContextManager[tuple[Any, ...]]]
+TrainingProgress = Callable[[], AbstractContextManager[tuple[Any, ...]]]
 """Yields Lightning callbacks that show how a training goes on."""
 
 Failures = dict[str, PpbenchError]
@@ -27,12 +27,12 @@ Failures = dict[str, PpbenchError]
 
 def train_missing(
     table: Table,
-    networks: Sequence[Network],
+    networks: Sequence[TrainedRow],
     data: Path,
     *,
     command: str | None,
     say: Say,
-    progress: Progress,
+    progress: TrainingProgress,
     device: torch.device,
 ) -> Failures:
     """Train the networks that are not there, each into its checkpoint; what was begun is gone on with.
@@ -63,11 +63,11 @@ def train_missing(
 
 def _train(
     table: Table,
-    network: Network,
+    network: TrainedRow,
     data: Path,
     command: str | None,
     say: Say,
-    progress: Progress,
+    progress: TrainingProgress,
     device: torch.device,
 ) -> None:
     """Train one network, unless another process did since it was looked for."""
@@ -85,7 +85,7 @@ def _train(
 
 
 @contextmanager
-def _claimed(network: Network) -> Iterator[None]:
+def _claimed(network: TrainedRow) -> Iterator[None]:
     """Keep other processes from the same network; the lock's file stays, since removing it would be a race.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ppbench.reproduce.tables import Table
+from ppbench.reproduce.table import Table
 
 MINI = """
 name = "mini"

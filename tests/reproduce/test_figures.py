@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from ppbench.reproduce.export import as_dict, export
+from ppbench.reproduce.sheets import sheets
 
 from ppbench.errors import DataError
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.per_image import PerImage
-from ppbench.reproduce.export import as_dict, export
-from ppbench.reproduce.figures import Measured, Results, compute
-from ppbench.reproduce.sheets import sheets
+from ppbench.reproduce.figures import Results, SeedRun, compute
 from ppbench.vocabulary import C15, CLEAN, SEVERITIES
 from tests.builders import Key, make_run
 from tests.oracles.bootstrap import standard_error
@@ -33,10 +33,10 @@ def draw(seed: int, shift: float) -> Bits:
     }
 
 
-def measured(seed: int, wrong: Bits, name: str = "net") -> Measured:
+def measured(seed: int, wrong: Bits, name: str = "net") -> SeedRun:
     run = make_run({key: hit.mean() for key, hit in wrong.items()}, name=name, n=N)
     bits = {key: ~hit for key, hit in wrong.items()}
-    return Measured(seed, run, CellErrors.from_run(run), PerImage.from_run(run, bits))
+    return SeedRun(seed, run, CellErrors.from_run(run), PerImage.from_run(run, bits))
 
 
 PLAIN = [draw(1, 0.0), draw(2, 0.1)]
@@ -174,10 +174,10 @@ def test_published_figures_stand_beside_the_measured() -> None:
 def test_a_clean_error_that_only_the_card_has_is_used_without_interval() -> None:
     """A published set of corrupted images has no clean ones."""
 
-    def unclean(seed: int, wrong: Bits, accuracy: float) -> Measured:
+    def unclean(seed: int, wrong: Bits, accuracy: float) -> SeedRun:
         whole = measured(seed, {key: hit for key, hit in wrong.items() if key != (CLEAN, 0)})
         model = whole.run.model.model_copy(update={"card": {"clean_accuracy": accuracy}})
-        return Measured(seed, whole.run.model_copy(update={"model": model}), whole.accuracies, whole.images)
+        return SeedRun(seed, whole.run.model_copy(update={"model": model}), whole.accuracies, whole.images)
 
     networks = {"plain": [unclean(0, PLAIN[0], 0.7)], "pp3": [unclean(0, OTHER[0], 0.75)]}
     results = compute(TABLE, TABLE.rows, networks, {})

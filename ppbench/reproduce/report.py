@@ -1,24 +1,98 @@
-"""A reproduced table as tables of text, for Rich, Markdown and LaTeX."""
+"""A reproduced table, and the list of a table's rows, for people and programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
-from ppbench.reproduce.figures import Results, RowFigures
+from ppbench.reproduce.figures import Against, Figure, Results, RowFigures
+from ppbench.reproduce.networks import Given
+from ppbench.reproduce.table import Row, Table
 from ppbench.tables.numbers import decimals, margin, p_value, percent, signed, with_interval
+from ppbench.tables.report import Rows
+from ppbench.tables.rows import low_and_high, rounded
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
 
+_COLUMNS = ("row", "what", "label", "seed", "value", "unit", "low", "high", "p", "reason")
 
-def sheets(results: Results) -> list[Sheet]:
-    """The table itself; the differences to the baseline; the single networks, if there are several of a row."""
-    tables = [_main_sheet(results)]
-    if any(row.against for row in results.rows):
-        tables.append(_against_sheet(results))
-    if results.several_seeds:
-        tables.append(_seeds_sheet(results))
-    return tables
+
+@dataclass(frozen=True)
+class TableReport:
+    """What was measured of a table, beside what is published."""
+
+    results: Results
+
+    def sheets(self) -> list[Sheet]:
+        """The table itself; the differences to the baseline; the single networks, if there are several of a row."""
+        tables = [_main_sheet(self.results)]
+        if any(row.against for row in self.results.rows):
+            tables.append(_against_sheet(self.results))
+        if self.results.several_seeds:
+            tables.append(_seeds_sheet(self.results))
+        return tables
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, in percent and percentage points."""
+        table, run = self.results.table, self.results.run
+        return {
+            "table": table.name,
+            "title": table.title,
+            "source": table.source,
+            "baseline": table.baseline,
+            "metrics": list(table.metrics),
+            "confidence": self.results.confidence,
+            "protocol": run and run.protocol.model_dump(mode="json"),
+            "training": table.training.model_dump(mode="json"),
+            "protocol_differences": list(table.protocol_differences),
+            "rows": [_row_dict(row) for row in self.results.rows],
+        }
+
+    def rows(self) -> Rows:
+        """One tidy table; an empty seed is the mean over seeds."""
+        return Rows(_COLUMNS, (line for row in self.results.rows for line in _tidy(row)))
+
+
+@dataclass(frozen=True)
+class RowList:
+    """The rows of a table, with what is published of them."""
+
+    table: Table
+    chosen: Sequence[Row]
+
+    def sheets(self) -> list[Sheet]:
+        """Ids, what they are, and the published figures, if there are any."""
+        table = self.table
+        labels = [label for label in table.metrics if any(label in row.published for row in self.chosen)]
+        lines = tuple(
+            Line(
+                (
+                    row.id,
+                    row.label,
+                    row.model,
+                    (row.augment or "") + (" + JSD" if row.jsd else ""),
+                    *(_published(row, label) for label in labels),
+                )
+            )
+            for row in self.chosen
+        )
+        notes = (f"Published, in percent: {table.source}." if labels else table.source, *table.protocol_differences)
+        return [Sheet(table.title, ("row", "label", "model", "augment", *labels), lines, (0, 1, 2, 3), notes)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The table as its file has it, with these rows."""
+        return {**self.table.model_dump(mode="json"), "rows": [row.model_dump(mode="json") for row in self.chosen]}
+
+    def rows(self) -> Rows:
+        """The cells of the table."""
+        (sheet,) = self.sheets()
+        return Rows(sheet.header, (line.cells for line in sheet.lines))
+
+
+def _published(row: Row, label: str) -> str:
+    return decimals(row.published[label], 2) if label in row.published else MISSING
 
 
 def _main_sheet(results: Results) -> Sheet:
@@ -39,7 +113,7 @@ def _measured_labels(results: Results) -> list[str]:
 def _cells(row: RowFigures, results: Results, published: bool) -> Iterator[str]:
     for place, label in enumerate(results.table.metrics):
         if published:
-            yield decimals(row.row.published[label], 2) if label in row.row.published else MISSING
+            yield _published(row.row, label)
         yield _with_margin(row.figures[place].metric) if row.figures else MISSING
 
 
@@ -193,3 +267,82 @@ def _with_margin(metric: Metric) -> str:
 def _points(interval: Interval) -> str:
     """``-1.60 ± 0.55``."""
     return f"{signed(interval.value, 2)} {margin(interval)}"
+
+
+def _row_dict(row: RowFigures) -> dict[str, Any]:
+    return {
+        "row": row.row.id,
+        "label": row.row.label,
+        "model": row.row.model,
+        "augment": row.row.augment,
+        "jsd": row.row.jsd,
+        "seeds": list(row.seeds),
+        "published": dict(row.row.published),
+        "measured": [_figure_dict(figure) for figure in row.figures],
+        "against_baseline": [_against_dict(against) for against in row.against],
+        "trained_on_corruptions": list(row.trained_on),
+        "given": [_given_dict(given) for given in row.given],
+        "failures": {name: str(error) for name, error in row.failures.items()},
+    }
+
+
+def _given_dict(given: Given) -> dict[str, Any]:
+    return {"seed": given.seed, "checkpoint": str(given.path), "differences": list(given.differences)}
+
+
+def _figure_dict(figure: Figure) -> dict[str, Any]:
+    metric = figure.metric
+    return {
+        "column": figure.column.label,
+        "label": metric.label,
+        "value": rounded(metric.value),
+        "unit": metric.unit,
+        "reason": metric.reason,
+        **low_and_high(metric.interval),
+        "by_seed": _rounded(figure.by_seed),
+        "range_over_seeds": rounded(figure.range),
+    }
+
+
+def _against_dict(against: Against) -> dict[str, Any]:
+    return {
+        "name": against.name,
+        "points": rounded(against.points.value),
+        **low_and_high(against.points),
+        "p": against.p,
+        "by_seed": _rounded(against.by_seed),
+    }
+
+
+def _tidy(row: RowFigures) -> Iterator[tuple[Any, ...]]:
+    """Rows of `_COLUMNS`; an empty seed is the mean over seeds."""
+    name = row.row.id
+    for given in row.given:
+        yield name, "given", str(given.path), given.seed, "", "", "", "", "", "; ".join(given.differences)
+    for label, value in row.row.published.items():
+        yield name, "published", label, "", value, "%", "", "", "", ""
+    for figure in row.figures:
+        metric = figure.metric
+        ends = low_and_high(metric.interval)
+        yield name, "measured", metric.label, "", rounded(metric.value), metric.unit, *ends.values(), "", metric.reason
+        for seed, value in figure.by_seed.items():
+            yield name, "measured", metric.label, seed, rounded(value), metric.unit, "", "", "", ""
+    for against in row.against:
+        ends = low_and_high(against.points)
+        yield (
+            name,
+            "difference",
+            against.name,
+            "",
+            rounded(against.points.value),
+            "points",
+            *ends.values(),
+            against.p,
+            "",
+        )
+        for seed, value in against.by_seed.items():
+            yield name, "difference", against.name, seed, rounded(value), "points", "", "", "", ""
+
+
+def _rounded(values: Mapping[int, float]) -> dict[str, float | None]:
+    return {str(seed): rounded(value) for seed, value in values.items()}

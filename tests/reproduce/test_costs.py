@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ppbench import create_model
 from ppbench.errors import UsageError
-from ppbench.reproduce.cost import MACHINES, Work, choose_machine, hours
+from ppbench.reproduce.costs import MACHINES, Workload, choose_machine, hours
 from ppbench.reproduce.macs import macs
 
 
@@ -50,7 +50,7 @@ def test_resnet50_has_the_macs_that_the_literature_says() -> None:
     assert macs("resnet50-pp3", 224) == macs("resnet50", 224)
 
 
-BASE = Work("resnet50", 224, 3, 90, 1_281_167, 1, 0)
+BASE = Workload("resnet50", 224, 3, 90, 1_281_167, 1, 0)
 
 
 def test_ninety_epochs_take_what_nvidia_measured() -> None:

@@ -114,7 +114,7 @@ class Table(_Part):
     """Labels of the columns: `ppbench.reproduce.columns`."""
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     gpu: str = "a100-tf32"
-    """What the estimate is for if nobody says: a name of `ppbench.reproduce.cost.MACHINES`."""
+    """What the estimate is for if nobody says: a name of `ppbench.reproduce.costs.MACHINES`."""
     protocol_differences: tuple[str, ...] = ()
     """What differs from the publication, in sentences."""
     training: Training

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics import CellErrors, net_robustness
 from ppbench.reproduce.networks import wanted_recipe
-from ppbench.reproduce.tables import Table, load_table, table_names
+from ppbench.reproduce.table import Table, load_table, table_names
 from ppbench.train.augment import AUGMENTATIONS
 from ppbench.vocabulary import C15, SEVERITIES
 from tests.reproduce.miniature import make_table, write_mini
