@@ -103,11 +103,9 @@ class ReproduceRequest:
 
         there = [network for network in self.networks() if network.action == "take"]
         baseline = self.baseline()
-        found = (
-            evaluate_networks(there, baseline, asked, self.runs, say=say, progress=progress)
-            if there or baseline
-            else {}
-        )
+        found: dict[str, SeedRun] = {}
+        if there or baseline:
+            found = evaluate_networks(there, baseline, asked, self.runs, say=say, progress=progress)
         measured: dict[str, list[SeedRun]] = {}
         given: dict[str, list[Given]] = {}
         for network in (*baseline, *there):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from ppbench.reproduce.export import as_dict, export
-from ppbench.reproduce.sheets import sheets
 
+from ppbench.cli.output import Format, written
 from ppbench.errors import DataError
-from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.per_image import PerImage
 from ppbench.reproduce.figures import Results, SeedRun, compute
+from ppbench.reproduce.report import TableReport
+from ppbench.run import MeasuredRun
 from ppbench.vocabulary import C15, CLEAN, SEVERITIES
 from tests.builders import Key, make_run
 from tests.oracles.bootstrap import standard_error
@@ -35,8 +36,7 @@ def draw(seed: int, shift: float) -> Bits:
 
 def measured(seed: int, wrong: Bits, name: str = "net") -> SeedRun:
     run = make_run({key: hit.mean() for key, hit in wrong.items()}, name=name, n=N)
-    bits = {key: ~hit for key, hit in wrong.items()}
-    return SeedRun(seed, run, CellErrors.from_run(run), PerImage.from_run(run, bits))
+    return SeedRun(seed, MeasuredRun(run, {key: ~hit for key, hit in wrong.items()}))
 
 
 PLAIN = [draw(1, 0.0), draw(2, 0.1)]
@@ -94,7 +94,7 @@ def test_each_seed_is_told_with_the_range(results: Results) -> None:
 
 
 def test_the_seeds_stand_beside_each_other(results: Results) -> None:
-    sheet = sheets(results)[-1]
+    sheet = TableReport(results).sheets()[-1]
     assert sheet.title == "By seed: 0, 1"
     values = [figure.by_seed for figure in results.rows[1].figures]
     assert sheet.lines[1].cells[1] == f"{values[0][0]:.2f} / {values[0][1]:.2f}"
@@ -143,19 +143,19 @@ def test_p_values_are_adjusted_for_the_rows() -> None:
 def test_a_table_that_is_not_finished_says_what_is_missing() -> None:
     failures = {"plain": {"plain-0": DataError("the loss is not finite")}}
     nothing = compute(TABLE, TABLE.rows, {}, failures)
-    (table,) = sheets(nothing)
+    (table,) = TableReport(nothing).sheets()
     assert [line.cells[1:] for line in table.lines] == [("–", "–", "–")] * 2
     assert "ResNet-8: plain-0 failed (the loss is not finite)." in table.notes
     assert any("not trained or not measured yet: + PP3" in note for note in table.notes)
     without = compute(TABLE, TABLE.rows, {"pp3": [measured(0, OTHER[0])]}, {})
     assert without.rows[1].figures[2].metric.reason == "the row plain is not measured"
-    assert any("n/a: R_net[plain,c15,s1-5]" in note for note in sheets(without)[0].notes)
+    assert any("n/a: R_net[plain,c15,s1-5]" in note for note in TableReport(without).sheets()[0].notes)
 
 
 def test_one_seed_has_no_range_and_says_so() -> None:
     results = compute(TABLE, TABLE.rows, {"plain": [measured(0, PLAIN[0])], "pp3": [measured(0, OTHER[0])]}, {})
     assert results.rows[1].figures[0].range is None
-    tables = sheets(results)
+    tables = TableReport(results).sheets()
     assert [table.title for table in tables[1:]] == ["Against ResNet-8"]
     assert any("One training a row" in note for note in tables[0].notes)
 
@@ -165,7 +165,7 @@ def test_published_figures_stand_beside_the_measured() -> None:
     rows = [TABLE.rows[0], TABLE.rows[1].model_copy(update={"published": published})]
     table = make_table(rows=rows, protocol_differences=["Other images."])
     results = compute(table, table.rows, {"plain": [measured(0, PLAIN[0])], "pp3": [measured(0, OTHER[0])]}, {})
-    sheet = sheets(results)[0]
+    sheet = TableReport(results).sheets()[0]
     assert sheet.header[1:3] == ("clean_error published", "clean_error measured")
     assert [sheet.lines[1].cells[place] for place in (1, 3, 5)] == ["26.90", "–", "1.67"]
     assert "Differs from the publication: Other images." in sheet.notes
@@ -175,9 +175,9 @@ def test_a_clean_error_that_only_the_card_has_is_used_without_interval() -> None
     """A published set of corrupted images has no clean ones."""
 
     def unclean(seed: int, wrong: Bits, accuracy: float) -> SeedRun:
-        whole = measured(seed, {key: hit for key, hit in wrong.items() if key != (CLEAN, 0)})
+        whole = measured(seed, {key: hit for key, hit in wrong.items() if key != (CLEAN, 0)}).measured
         model = whole.run.model.model_copy(update={"card": {"clean_accuracy": accuracy}})
-        return SeedRun(seed, whole.run.model_copy(update={"model": model}), whole.accuracies, whole.images)
+        return SeedRun(seed, replace(whole, run=whole.run.model_copy(update={"model": model})))
 
     networks = {"plain": [unclean(0, PLAIN[0], 0.7)], "pp3": [unclean(0, OTHER[0], 0.75)]}
     results = compute(TABLE, TABLE.rows, networks, {})
@@ -189,17 +189,18 @@ def test_a_clean_error_that_only_the_card_has_is_used_without_interval() -> None
     assert error.interval is None
     assert r_net.interval is None
     assert results.rows[1].against[0].name == "mean_error[c15,s1-5]"
-    assert any("checkpoints' cards" in note for note in sheets(results)[0].notes)
+    assert any("checkpoints' cards" in note for note in TableReport(results).sheets()[0].notes)
 
 
 def test_all_formats_tell_the_same(results: Results) -> None:
-    content = as_dict(results)
+    report = TableReport(results)
+    content = report.as_dict()
     value = results.rows[1].figures[1].metric.value
     assert value is not None
     assert content["rows"][1]["measured"][1]["value"] == pytest.approx(value)
-    csv = export(results, "csv").splitlines()
+    csv = written(report, Format.CSV).splitlines()
     assert csv[0] == "row,what,label,seed,value,unit,low,high,p,reason"
     line = next(line for line in csv if line.startswith('pp3,measured,"mean_error[c15,s1-5]",,'))
     assert float(line.split('",,')[1].split(",")[0]) == pytest.approx(value)
-    for form in ("markdown", "latex"):
-        assert f"{value:.2f}" in export(results, form)
+    for form in (Format.MARKDOWN, Format.LATEX):
+        assert f"{value:.2f}" in written(report, form)
