@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics import CellErrors, net_robustness
 from ppbench.reproduce.networks import wanted_recipe
-from ppbench.reproduce.table import Table, load_table, table_names
-from ppbench.train.augment import AUGMENTATIONS
+from ppbench.reproduce.table import Table, load_table
 from ppbench.vocabulary import C15, SEVERITIES
 from tests.reproduce.miniature import make_table, write_mini
 
@@ -95,23 +94,6 @@ def test_shot_noise_on_cifar_is_the_papers() -> None:
     for row in table.rows:
         errors = [row.published[label] for label in table.metrics]
         assert errors == pytest.approx([100 * (1 - accuracy) for accuracy in accuracies[row.id]], abs=1e-9)
-
-
-@pytest.mark.parametrize("name", table_names())
-def test_every_row_has_a_recipe_that_can_be_trained(name: str) -> None:
-    table = load_table(name)
-    assert table.name == name
-    for row in table.rows:
-        recipe = wanted_recipe(table, row, 1)
-        assert recipe.augment in AUGMENTATIONS
-        assert recipe.augment == (row.augment or "none")
-        assert (recipe.model, recipe.seed, recipe.dataset) == (row.model, 1, table.training.dataset)
-
-
-def test_the_recipe_of_the_small_table_is_short_enough() -> None:
-    recipe = wanted_recipe(load_table("fashion-mnist"), load_table("fashion-mnist").row("pp3"), 0)
-    assert (recipe.epochs, recipe.batch_size, recipe.lr) == (6, 128, 0.2)
-    assert (recipe.weight_decay, recipe.crop_padding) == (2e-4, 2)
 
 
 def test_unknown_names_are_answered_with_the_nearest(imagenet: Table) -> None:
