@@ -16,6 +16,6 @@ MAX_DIRECTORY = 8 << 20
 
 
 def has_long_directory(file: BinaryIO) -> bool:
-    """Whether the list of entries is so long that to read it alone would take seconds and the memory."""
+    """Whether reading the list of entries alone would take seconds and fill the memory."""
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # the reading that ZipFile itself goes by
     return bool(end) and end[zipfile._ECD_SIZE] > MAX_DIRECTORY  # type: ignore[attr-defined]

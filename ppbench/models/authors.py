@@ -19,7 +19,7 @@ from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_S
 from ppbench.models.shapes import parse_model_name
 
 _RIVALS = ("zhang_", "strisciuglio_", "vasconcelos_")
-"""What the names of the networks that they compare with begin with."""
+"""Prefixes of the networks that the authors compare with."""
 
 _TWO_STEMS = "it has a push-pull stem and blur pool; ppbench has networks with one of the two"
 

@@ -119,7 +119,7 @@ def _cifar(folder: Path, recipe: TrainRecipe, num_classes: int) -> TrainingData:
 
 
 def _in_memory(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> MemoryImages:
-    """Of ``(N, H, W, C)``."""
+    """An image set of pixels ``(N, H, W, C)``."""
     return MemoryImages(torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))), labels)
 
 
@@ -132,7 +132,7 @@ def _no_val_fraction(recipe: TrainRecipe) -> None:
 
 
 _TRAIN, _VAL = ("train",), ("val", "validation", "test")
-"""What the two folders of an image dataset are called."""
+"""Names of the two folders of an image dataset."""
 
 _LAYOUT = (
     "Expected DIR/train/<class>/<image> and DIR/val/<class>/<image>, or DIR/<class>/<image> with `--val-fraction 0.1`."

@@ -11,7 +11,7 @@ from ppbench.keys import hash64
 
 
 class EpochDraws(NamedTuple):
-    """What is random in an epoch, for N training images; row i is of image i, whichever batch it comes in."""
+    """All that is random in an epoch of N training images. Row i belongs to image i, whichever batch it comes in."""
 
     order: Tensor
     """(N,) int64: the images in the order they are served."""

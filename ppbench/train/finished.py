@@ -1,4 +1,4 @@
-"""Whether a training is finished already, so that a network is not lost to another one of its name."""
+"""Checks of an output that exists: a finished training is not repeated, and no other network is overwritten."""
 
 from __future__ import annotations
 

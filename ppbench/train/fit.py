@@ -38,7 +38,7 @@ _PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": 
 
 
 class Trained(NamedTuple):
-    """Where the checkpoint is and how well it does on the clean test images (top-1, a fraction)."""
+    """A finished training: its checkpoint, and the top-1 accuracy on the clean test images, a fraction."""
 
     path: Path
     clean_accuracy: float

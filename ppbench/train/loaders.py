@@ -56,7 +56,7 @@ def loader(batches: Any, plan: TrainPlan) -> DataLoader[Any]:
 
 
 def start_loader(number: int) -> None:
-    """In a loader's worker process: leave signals to the parent, and end if a batch cannot be handed over."""
+    """Set up a loader's worker process: it leaves signals to its parent, and ends if it cannot hand over a batch."""
     ignore_interrupts()
     # By itself Python drops what it cannot send, for which the parent would wait for ever.
     Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ def _end(error: Exception, batch: object) -> None:
 
 @contextmanager
 def failures_of_workers(workers: int) -> Iterator[None]:
-    """What torch and the system say of workers that cannot work, in words that help.
+    """Turn the errors of torch and the system about failing workers into one that helps.
 
     Raises:
         PpbenchError: If one was killed, or could not start or hand over its batches.
@@ -87,5 +87,5 @@ def failures_of_workers(workers: int) -> Iterator[None]:
 
 
 def validation_batch_size(plan: TrainPlan) -> int:
-    """As many images as a process is trained with at a time, which its memory has room for."""
+    """Images of a test batch: as many as a process trains with at a time, since its memory has room for these."""
     return max(plan.recipe.batch_size // plan.processes, 1)

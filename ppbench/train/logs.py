@@ -1,4 +1,4 @@
-"""What is kept of a run's course: a CSV with a line per epoch, and TensorBoard's files where it is installed."""
+"""Logs of a training run: a CSV with a line per epoch, and TensorBoard's files where it is installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EVERY = 50
 
 
 class Logs(NamedTuple):
-    """What Lightning's trainer is given to write a run's course down."""
+    """Callbacks and logger for Lightning's trainer."""
 
     callbacks: tuple[Callback, ...] = ()
     logger: Any = False
@@ -32,7 +32,7 @@ class Logs(NamedTuple):
 
 
 def logs_in(folder: Path | None, report: Callable[[str], None]) -> Logs:
-    """What writes to ``folder``; nothing without one.
+    """The logs to write into ``folder``, if there is one.
 
     Args:
         folder: Where to write; it is made.

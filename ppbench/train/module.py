@@ -1,4 +1,4 @@
-"""What Lightning's loop runs: the loss, the optimizer, and the schedule of a recipe."""
+"""The Lightning module of a recipe: its loss, its optimizer and its schedule."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class TrainPlan(NamedTuple):
     cut: Transforms
     device: torch.device
     processes: int
-    """That train together."""
+    """Processes that train together."""
     workers: int
     """Processes that load images, of each of them."""
     validate_every: int
@@ -37,7 +37,7 @@ class TrainPlan(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """Of the whole run."""
+        """Optimizer steps of the whole run."""
         return self.recipe.epochs * self.steps_per_epoch
 
 

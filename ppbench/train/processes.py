@@ -20,7 +20,7 @@ from ppbench.launch import Launch, environment_number, launched
 
 
 def environment_for(devices: int) -> ClusterEnvironment:
-    """Where this process stands among ``devices`` that train together.
+    """Lightning's description of this process and of the ``devices`` that train together.
 
     Raises:
         UsageError: If a launcher has started another number of processes.
@@ -38,7 +38,7 @@ def environment_for(devices: int) -> ClusterEnvironment:
 
 
 def own_rank() -> int:
-    """Of this process among those that train together; 0 is the one that talks and writes.
+    """The rank of this process among those that train together; rank 0 prints and writes.
 
     Raises:
         UsageError: If the environment contradicts itself.
@@ -50,7 +50,7 @@ def own_rank() -> int:
 
 
 class _Launched(TorchElasticEnvironment):
-    """As torchrun sets it, or somebody by hand, who may leave the local rank out."""
+    """The environment that torchrun sets, or a user by hand, who may leave the local rank out."""
 
     def __init__(self, launch: Launch) -> None:
         super().__init__()
@@ -81,10 +81,10 @@ def several_processes() -> bool:
 def raise_together(error: PpbenchError | None) -> None:
     """Stop all processes if one of them has met an error; all have to call this at the same point.
 
-    A process that stopped alone would leave the others waiting for it, until they end with an error of the network.
+    If one process stopped alone, the others would wait for it until the connection times out.
 
     Args:
-        error: What this process has met; None: nothing.
+        error: The error of this process, if it has one.
 
     Raises:
         PpbenchError: In the first process, or the only one: the error of the first process that has one.
@@ -104,10 +104,10 @@ def raise_together(error: PpbenchError | None) -> None:
 
 
 class Interrupts(Callback):
-    """A context in which Ctrl-C, or SIGTERM, is a KeyboardInterrupt at the next batch, and a second one at once.
+    """A context that turns Ctrl-C or SIGTERM into a KeyboardInterrupt at the next batch, and a second one at once.
 
-    Not at once, for wherever it came: in the end of a loader's workers, once an epoch, Python would report and forget
-    it. And not as Lightning has it, which exits with code 1 and leaves the signal ignored.
+    It waits for the batch because Python would report and forget an interrupt that comes while the workers of a loader
+    end, once an epoch. Lightning's own handler exits with code 1 and leaves the signal ignored.
     """
 
     def __init__(self) -> None:
@@ -123,7 +123,8 @@ class Interrupts(Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self.caught and kind is not None and issubclass(kind, SystemExit | RuntimeError):
-            raise KeyboardInterrupt from None  # what a process or a loader ends with that the same signal has reached
+            # The same signal has ended another process or a loader, which shows here as one of these errors.
+            raise KeyboardInterrupt from None
         if self.caught and kind is None:
             raise KeyboardInterrupt
 
@@ -133,14 +134,14 @@ class Interrupts(Callback):
             signal.signal(signal.SIGTERM, self._note)
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
-        """Heed it."""
-        self._heed()
+        """Raise what was caught."""
+        self._raise_if_caught()
 
     def on_validation_batch_start(self, trainer: Any, module: Any, batch: Any, index: int, loader: int = 0) -> None:
-        """Heed it."""
-        self._heed()
+        """Raise what was caught."""
+        self._raise_if_caught()
 
-    def _heed(self) -> None:
+    def _raise_if_caught(self) -> None:
         if self.caught:
             raise KeyboardInterrupt
 
@@ -151,6 +152,6 @@ class Interrupts(Callback):
 
 
 def ignore_interrupts() -> None:
-    """For a loader's worker process, which its parent ends, with a second SIGTERM if it has to."""
+    """Ignore signals in a loader's worker process: its parent ends it, with a second SIGTERM if necessary."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(signal.SIGTERM, signal.SIG_DFL))

@@ -1,4 +1,4 @@
-"""What a person sees of a training run."""
+"""The progress of a training run, on a terminal or as lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DRAWN_EVERY = 0.5
 
 
 class TrainingPace:
-    """How fast a run goes, and how long the rest of it will take, tests included.
+    """The speed of a run, and the time left, tests included.
 
     The first step does not count: loaders start in it, and kernels are chosen.
 

@@ -1,4 +1,4 @@
-"""What a training run is made of. Free of torch."""
+"""The settings of a training run. Free of torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TrainRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str | None = None
-    """Of the recipe that these settings began as."""
+    """Name of the recipe that the settings come from."""
     model: str
     dataset: str
     fraction: float = Field(default=1.0, gt=0, le=1)
@@ -144,11 +144,11 @@ CUSTOMARY_TRANSFORMS: dict[str, dict[str, Any]] = {
     "imagenet": _OF_FILES,
     "imagefolder": _OF_FILES,
 }
-"""By dataset, for recipes that do not say how images are cut."""
+"""The usual cuts by dataset, for recipes that do not say how images are cut."""
 
 
 def recipe_names() -> list[str]:
-    """Of the recipes that come with ppbench, sorted."""
+    """The names of the recipes that come with ppbench, sorted."""
     return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
 
 
@@ -261,7 +261,7 @@ class Setting(NamedTuple):
 
 
 def differing_settings(stored: Mapping[str, Any], recipe: TrainRecipe) -> list[Setting]:
-    """In what the recipe that a card stores (there) differs from another (here); the name alone is no difference.
+    """List the settings in which the recipe of a card (there) differs from another (here), their names apart.
 
     A recipe of another version of ppbench, whose settings are not all known, is compared as it is written.
     """

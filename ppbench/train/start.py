@@ -48,7 +48,7 @@ def make_network(card: Card, start: Checkpoint | None, report: Callable[[str], N
 
 
 _LAST_LAYER = "fc."
-"""What the tensors of a ResNet's last layer are called."""
+"""Prefix of the tensors of a ResNet's last layer."""
 
 
 def load_start(initial: Path | Checkpoint, recipe: TrainRecipe) -> Checkpoint:
