@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ppbench.models.archives import MAX_DIMENSIONS, MAX_TENSORS
+from ppbench.models.limits import MAX_DIMENSIONS, MAX_TENSORS
 
 MAX_HEADER = 4 << 20
 """Bytes of the header. One tensor takes about 100; a card a few thousand."""

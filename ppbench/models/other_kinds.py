@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from ppbench.errors import DataError
-from ppbench.models.archives import has_long_directory
+from ppbench.models.limits import has_long_directory
 
 _SMALL = 1 << 20
 """Bytes of a ``config.json`` up to which it is looked at."""

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ppbench.errors import DataError
-from ppbench.models.archives import MAX_DIMENSIONS, MAX_DIRECTORY, MAX_TENSORS, has_long_directory
+from ppbench.models.limits import MAX_DIMENSIONS, MAX_DIRECTORY, MAX_TENSORS, has_long_directory
 from ppbench.pickles import UNKNOWN_CONSTRUCTOR, Constructor, Skipped, load_pickle, make_dict
 
 _DTYPES = {
