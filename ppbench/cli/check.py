@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_overwrite, run_files
 from ppbench.cli.options import AllowOption, FormatOption
 from ppbench.cli.output import Format
@@ -25,6 +26,14 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 """Where GitHub Actions says which file a step's summary is."""
 
 
+@page(
+    first=("--baseline", "--max-drop", "--update-baseline", "--fail-on", "--junit"),
+    examples=(
+        "ppbench check run.json --update-baseline baseline.json",
+        "ppbench check run.json --baseline baseline.json --max-drop mean=0.5",
+    ),
+    groups={"Rules": ("--max-drop", "--config", "--fail-on", "--on-powerless", "--on-inconclusive")},
+)
 def check_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run file with its bits beside it.")],
     baseline: Annotated[

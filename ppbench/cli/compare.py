@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.cli.options import AllowOption, FormatOption, NormalizerOption
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
@@ -18,6 +19,10 @@ ConfidenceOption = Annotated[
 ]
 
 
+@page(
+    first=("--baseline", "--allow", "--cells", "--pairs", "--format"),
+    examples=("ppbench compare old.json new.json", "ppbench compare run.json --published imagenet-c-resnet50"),
+)
 def compare_command(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Run files with their bits beside them.")],
     baseline: Annotated[

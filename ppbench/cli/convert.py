@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.cli.options import (
     ArchitectureOption,
     EmaOption,
@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from ppbench.train.batch_norm import StatisticsImages
     from ppbench.train.recipe import TrainRecipe
 
-# Options below a heading of `ppbench convert --help`.
-_statistics_option, _tuning_option = (
-    partial(typer.Option, rich_help_panel=panel) for panel in ("Batch-norm statistics", "Fine-tuning")
+
+@page(
+    first=("--model", "--push-pull", "--data", "--recipe", "--output"),
+    examples=(
+        "ppbench convert --model torchvision:resnet50 --push-pull 3 --data train/",
+        "ppbench convert --model net.safetensors --data train/ --recipe finetune",
+    ),
+    groups={"Training": ("--recipe", "--epochs", "--lr"), "Images": ("--keep-statistics",)},
 )
-
-
 def convert(
     model: Annotated[
         str,
@@ -60,20 +63,18 @@ def convert(
         Path | None, typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-ppK.safetensors")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an OUTPUT that is there.")] = False,
-    data: Annotated[Path | None, _statistics_option(help="Folder of training images.", show_default=False)] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of training images.", show_default=False)] = None,
     dataset: Annotated[
-        str, _statistics_option(help="fashion-mnist, cifar10, cifar100, imagenet or imagefolder.")
+        str, typer.Option(help="fashion-mnist, cifar10, cifar100, imagenet or imagefolder.")
     ] = "imagefolder",
-    images: Annotated[int, _statistics_option(help="How many to estimate from, equal shares of all classes.")] = 2000,
-    keep_statistics: Annotated[bool, _statistics_option("--keep-statistics", help="Keep the plain network's.")] = False,
+    images: Annotated[int, typer.Option(help="How many to estimate from, equal shares of all classes.")] = 2000,
+    keep_statistics: Annotated[bool, typer.Option("--keep-statistics", help="Keep the plain network's.")] = False,
     recipe: Annotated[
         str | None,
-        _tuning_option(
-            metavar="NAME|FILE.toml", help="Train on with this recipe, such as finetune.", show_default=False
-        ),
+        typer.Option(metavar="NAME|FILE.toml", help="Train on with this recipe, such as finetune.", show_default=False),
     ] = None,
-    epochs: Annotated[int | None, _tuning_option(help="Instead of the recipe's.", show_default=False)] = None,
-    lr: Annotated[float | None, _tuning_option(help="Highest, instead of the recipe's.", show_default=False)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", show_default=False)] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest, instead of the recipe's.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Key of the choice of images, and of the fine-tuning.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     preset: PresetOption = None,

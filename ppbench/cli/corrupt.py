@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.cli.options import words
 from ppbench.cli.progress import duration, progress
 from ppbench.errors import DataError
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from ppbench.copies.estimate import CopyEstimate
     from ppbench.copies.plan import CopyPlan
 
-_COMPUTING = "Computing"
 _NAMED = 20
 """Failures that are listed; the manifest has all."""
 
 
+@page(
+    first=("--corruption", "--severity", "--size", "--format", "--dry-run"),
+    examples=("ppbench corrupt photos/ --severity 3", "ppbench corrupt photos/ out/ -c fog -c noise -s 1-3 --size 224"),
+)
 def corrupt(
     src: Annotated[Path, typer.Argument(help="Folder of images, image file, or .npy file of images.")],
     dest: Annotated[
@@ -68,16 +72,14 @@ def corrupt(
         bool, typer.Option("--overwrite", help="Remove what an earlier job made in DEST, and begin anew.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.", rich_help_panel=_COMPUTING)] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes; 0: none.", show_default="cores, or 0 for little", rich_help_panel=_COMPUTING),
+        typer.Option(help="Processes; 0: none.", show_default="cores, or 0 for little"),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(
-            help="Images corrupted in one call; changes no pixel.", show_default="by size", rich_help_panel=_COMPUTING
-        ),
+        typer.Option(help="Images corrupted in one call; changes no pixel.", show_default="by size"),
     ] = None,
 ) -> None:
     """Write corrupted copies of images: DEST/<corruption>/<severity>/<same relative path>.

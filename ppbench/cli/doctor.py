@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.errors import DataError
 
 
+@page(examples=("ppbench doctor",))
 def doctor() -> None:
     """Show versions and devices, and test that this installation computes what it should."""
     from rich.table import Table

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_overwrite, run_files
 from ppbench.cli.options import (
-    MODEL_PANEL,
     ArchitectureOption,
     BaselineOption,
     EmaOption,
@@ -41,9 +41,14 @@ if TYPE_CHECKING:
     from ppbench.run import MeasuredRun, Run
     from ppbench.vocabulary import Cell
 
-_STOPPING, _COMPUTING = "Stopping early", "Computing"
 
-
+@page(
+    first=("--model", "--dataset", "--data", "--limit", "--output"),
+    examples=(
+        "ppbench eval --model torchvision:resnet50 --dataset imagenet-c --data val/",
+        "ppbench eval --model net.safetensors --dataset imagefolder --data photos/",
+    ),
+)
 def evaluate(
     model: Annotated[
         list[str] | None,
@@ -110,7 +115,6 @@ def evaluate(
         typer.Option(
             metavar="POINTS",
             help="Stop as soon as the metric is known to ± so many points (95 %, however often looked at).",
-            rich_help_panel=_STOPPING,
         ),
     ] = None,
     until_metric: Annotated[
@@ -119,7 +123,6 @@ def evaluate(
             metavar="mCE|relative_mCE|mean_error",
             help="What --until and --until-decided look at.",
             show_default="mean_error; of --until mCE where AlexNet is customary",
-            rich_help_panel=_STOPPING,
         ),
     ] = None,
     until_decided: Annotated[
@@ -127,14 +130,11 @@ def evaluate(
         typer.Option(
             metavar="RUN",
             help="Stop as soon as it is decided whether the model errs more than this run by --max-drop.",
-            rich_help_panel=_STOPPING,
         ),
     ] = None,
     max_drop: Annotated[
         float | None,
-        typer.Option(
-            metavar="POINTS", help="Tolerated by --until-decided.", show_default="0", rich_help_panel=_STOPPING
-        ),
+        typer.Option(metavar="POINTS", help="Tolerated by --until-decided.", show_default="0"),
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do again what an interrupted evaluation had finished.")
@@ -159,7 +159,6 @@ def evaluate(
         typer.Option(
             help="Resize images to this shorter side, then cut them to the model's size.",
             show_default="never",
-            rich_help_panel=MODEL_PANEL,
         ),
     ] = None,
     test_size: TestSizeOption = False,
@@ -171,7 +170,6 @@ def evaluate(
             metavar="FILE",
             help="Of your own code: what its weights are in beside torch's tensors (an .onnx); repeatable.",
             show_default="none",
-            rich_help_panel=MODEL_PANEL,
         ),
     ] = None,
     logits: Annotated[
@@ -180,26 +178,20 @@ def evaluate(
             metavar="masked|all",
             help="Whether outputs of other classes compete, if the model has more than the images.",
             show_default="masked",
-            rich_help_panel=MODEL_PANEL,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.", rich_help_panel=_COMPUTING)] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, tf32, bf16 or fp16.", rich_help_panel=_COMPUTING)] = "fp32",
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Let torch.compile make the network faster.", rich_help_panel=_COMPUTING)
-    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, tf32, bf16 or fp16.")] = "fp32",
+    compiled: Annotated[bool, typer.Option("--compile", help="Let torch.compile make the network faster.")] = False,
     batch_size: Annotated[
         int | None,
-        typer.Option(
-            help="Images per forward pass; changes no result.", show_default="by size", rich_help_panel=_COMPUTING
-        ),
+        typer.Option(help="Images per forward pass; changes no result.", show_default="by size"),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
             help="Processes that read images; 0: none. Changes no result.",
             show_default="as many as keep up with the network",
-            rich_help_panel=_COMPUTING,
         ),
     ] = None,
 ) -> None:

@@ -6,10 +6,13 @@ Typer's own grouped help needs Rich, which takes longer to import than the rest 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from typer.core import TyperCommand
+
+Function = TypeVar("Function", bound=Callable[..., object])
 
 MOST_USED, OTHER = "Most used", "Other"
 
@@ -56,93 +59,17 @@ class Page:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-PAGES: dict[str, Page] = {
-    "eval": Page(
-        ("--model", "--dataset", "--data", "--limit", "--output"),
-        (
-            "ppbench eval --model torchvision:resnet50 --dataset imagenet-c --data val/",
-            "ppbench eval --model net.safetensors --dataset imagefolder --data photos/",
-        ),
-    ),
-    "corrupt": Page(
-        ("--corruption", "--severity", "--size", "--format", "--dry-run"),
-        ("ppbench corrupt photos/ --severity 3", "ppbench corrupt photos/ out/ -c fog -c noise -s 1-3 --size 224"),
-    ),
-    "show": Page(
-        ("--baseline", "--normalizer", "--format", "--intervals", "--formulas"),
-        ("ppbench show run.json --baseline other.json", "ppbench show accuracies.csv --format markdown"),
-    ),
-    "compare": Page(
-        ("--baseline", "--allow", "--cells", "--pairs", "--format"),
-        ("ppbench compare old.json new.json", "ppbench compare run.json --published imagenet-c-resnet50"),
-    ),
-    "check": Page(
-        ("--baseline", "--max-drop", "--update-baseline", "--fail-on", "--junit"),
-        (
-            "ppbench check run.json --update-baseline baseline.json",
-            "ppbench check run.json --baseline baseline.json --max-drop mean=0.5",
-        ),
-        {"Rules": ("--max-drop", "--config", "--fail-on", "--on-powerless", "--on-inconclusive")},
-    ),
-    "train": Page(
-        ("--model", "--dataset", "--data", "--recipe", "--output"),
-        (
-            "ppbench train --model resnet20-pp --dataset cifar10 --data cifar-10/",
-            "ppbench train --model resnet50-pp3 --recipe paper-imagenet-20 --data imagenet/",
-        ),
-        {
-            "Training": (
-                "--recipe",
-                "--epochs",
-                "--batch-size",
-                "--optimizer",
-                "--momentum",
-                "--momentum-low",
-                "--nesterov",
-                "--weight-decay",
-                "--schedule",
-                "--lr",
-                "--lr-start",
-                "--lr-end",
-                "--warmup",
-                "--grad-clip",
-                "--ema",
-                "--jsd",
-                "--validate-every",
-                "--seed",
-            ),
-            "Images": ("--resize", "--crop-size", "--crop-padding", "--flip", "--test-resize", "--augment"),
-        },
-    ),
-    "convert": Page(
-        ("--model", "--push-pull", "--data", "--recipe", "--output"),
-        (
-            "ppbench convert --model torchvision:resnet50 --push-pull 3 --data train/",
-            "ppbench convert --model net.safetensors --data train/ --recipe finetune",
-        ),
-        {"Training": ("--recipe", "--epochs", "--lr"), "Images": ("--keep-statistics",)},
-    ),
-    "inspect": Page(
-        ("--against", "--corruption", "--severity", "--output", "--format"),
-        (
-            "ppbench inspect fashion-mnist-resnet8-pp3 --against fashion-mnist-resnet8",
-            "ppbench inspect net.safetensors photo.jpg --corruption fog",
-        ),
-    ),
-    "reproduce": Page(
-        ("--table", "--data", "--rows", "--dry-run", "--work"),
-        (
-            "ppbench reproduce --table imagenet-resnet50 --list",
-            "ppbench reproduce --table fashion-mnist --data fashion-mnist/",
-        ),
-        {
-            "Trainings": ("--table", "--rows", "--seeds", "--set", "--train", "--list"),
-            "Estimate": ("--gpu", "--images-per-second"),
-        },
-    ),
-    "list": Page((), ("ppbench list models", "ppbench list corruptions --names")),
-    "doctor": Page((), ("ppbench doctor",)),
-}
+def page(
+    first: tuple[str, ...] = (), examples: tuple[str, ...] = (), groups: dict[str, tuple[str, ...]] | None = None
+) -> Callable[[Function], Function]:
+    """Give a command's function its page of help; see `Page`."""
+
+    def give(command: Function) -> Function:
+        vars(command)["page"] = Page(first, examples, groups or {})
+        return command
+
+    return give
+
 
 _TYPES = {"str": "TEXT", "int": "N", "float": "NUMBER", "path": "PATH", "Path": "PATH"}
 
@@ -150,8 +77,15 @@ _TYPES = {"str": "TEXT", "int": "N", "float": "NUMBER", "path": "PATH", "Path": 
 class Helpful(TyperCommand):
     """A command whose help has groups and examples."""
 
+    page: Page = Page()
+
+    @classmethod
+    def of(cls, command: Callable[..., object]) -> type[Helpful]:
+        """This kind of command, with the page that the function was given."""
+        return type(cls.__name__, (cls,), {"page": vars(command)["page"]})
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        page = PAGES.get(self.name or "", Page())
+        page = self.page
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": [], MOST_USED: []}
         groups |= {name: [] for name in (*page.groups, *GROUPS, OTHER)}
         order = {option: place for place, option in enumerate(page.first)}
@@ -166,10 +100,9 @@ class Helpful(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         super().format_epilog(ctx, formatter)
-        examples = PAGES.get(self.name or "", Page()).examples
-        if examples:
+        if self.page.examples:
             with formatter.section("Examples"):
-                formatter.write("".join(f"  {line}\n" for line in examples))
+                formatter.write("".join(f"  {line}\n" for line in self.page.examples))
 
 
 def group_of(parameter: Any, page: Page) -> str:

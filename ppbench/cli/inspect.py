@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.cli.options import (
     ArchitectureOption,
     EmaOption,
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from ppbench.inspection.report import InspectionReport
 
 
+@page(
+    first=("--against", "--corruption", "--severity", "--output", "--format"),
+    examples=(
+        "ppbench inspect fashion-mnist-resnet8-pp3 --against fashion-mnist-resnet8",
+        "ppbench inspect net.safetensors photo.jpg --corruption fog",
+    ),
+)
 def inspect(
     model: Annotated[
         str,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 
 
 class What(StrEnum):
@@ -20,6 +21,7 @@ class What(StrEnum):
     TRAINING_RECIPES = "training-recipes"
 
 
+@page(examples=("ppbench list models", "ppbench list corruptions --names"))
 def list_names(
     what: Annotated[What, typer.Argument(help="What to list.")],
     names: Annotated[

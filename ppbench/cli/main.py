@@ -62,17 +62,17 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failure, or a regression found by check, 2 usage, 3 data or weights, "
     "4 not comparable, 70 internal error in ppbench, 130 interrupted.",
 )
-app.command("eval", cls=Launchable)(evaluate)
-app.command("corrupt", cls=Checked)(corrupt)
-app.command("show", cls=Checked)(show_command)
-app.command("compare", cls=Checked)(compare_command)
-app.command("check", cls=Checked)(check_command)
-app.command("convert", cls=Launchable)(convert)
-app.command("train", cls=Launchable)(train_command)
-app.command("reproduce", cls=Launchable)(reproduce)
-app.command("inspect", cls=Launchable)(inspect)
-app.command("list", cls=Checked)(list_names)
-app.command("doctor", cls=Checked)(doctor)
+app.command("eval", cls=Launchable.of(evaluate))(evaluate)
+app.command("corrupt", cls=Checked.of(corrupt))(corrupt)
+app.command("show", cls=Checked.of(show_command))(show_command)
+app.command("compare", cls=Checked.of(compare_command))(compare_command)
+app.command("check", cls=Checked.of(check_command))(check_command)
+app.command("convert", cls=Launchable.of(convert))(convert)
+app.command("train", cls=Launchable.of(train_command))(train_command)
+app.command("reproduce", cls=Launchable.of(reproduce))(reproduce)
+app.command("inspect", cls=Launchable.of(inspect))(inspect)
+app.command("list", cls=Checked.of(list_names))(list_names)
+app.command("doctor", cls=Checked.of(doctor))(doctor)
 
 
 def _print_version(wanted: bool) -> None:

@@ -35,50 +35,40 @@ AllowOption = Annotated[
     ),
 ]
 
-MODEL_PANEL = "Use of the model"
-"""Where help lists options about how a model is to be used."""
 
 PresetOption = Annotated[
     str | None,
     typer.Option(
         help="Preprocessing: imagenet, cifar10, cifar100, half or unit.",
         show_default="the model's own",
-        rich_help_panel=MODEL_PANEL,
     ),
 ]
 
 MeanOption = Annotated[
     str | None,
-    typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.485,0.456,0.406.", rich_help_panel=MODEL_PANEL),
+    typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.485,0.456,0.406."),
 ]
 
 StdOption = Annotated[
     str | None,
-    typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.229,0.224,0.225.", rich_help_panel=MODEL_PANEL),
+    typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.229,0.224,0.225."),
 ]
 
-InputSizeOption = Annotated[
-    int | None, typer.Option(help="Side of the images that enter the network, in px.", rich_help_panel=MODEL_PANEL)
-]
+InputSizeOption = Annotated[int | None, typer.Option(help="Side of the images that enter the network, in px.")]
 
 TestSizeOption = Annotated[
     bool,
     typer.Option(
         "--test-size",
         help="Of timm's networks: the size and crop of timm's validation, not of its training.",
-        rich_help_panel=MODEL_PANEL,
     ),
 ]
 
-ArchitectureOption = Annotated[
-    str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).", rich_help_panel=MODEL_PANEL)
-]
+ArchitectureOption = Annotated[str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).")]
 
 EmaOption = Annotated[
     bool,
-    typer.Option(
-        "--ema", help="Take the weights averaged over the training, of a file with both.", rich_help_panel=MODEL_PANEL
-    ),
+    typer.Option("--ema", help="Take the weights averaged over the training, of a file with both."),
 ]
 
 

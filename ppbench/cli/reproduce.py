@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.cli.options import FormatOption, command_line
 from ppbench.cli.output import Format
 from ppbench.errors import DataError, UsageError
@@ -21,9 +22,18 @@ if TYPE_CHECKING:
     from ppbench.reproduce.table import Row, Table
     from ppbench.reproduce.training import Failures
 
-_ESTIMATE = "Estimate (--dry-run)"
 
-
+@page(
+    first=("--table", "--data", "--rows", "--dry-run", "--work"),
+    examples=(
+        "ppbench reproduce --table imagenet-resnet50 --list",
+        "ppbench reproduce --table fashion-mnist --data fashion-mnist/",
+    ),
+    groups={
+        "Trainings": ("--table", "--rows", "--seeds", "--set", "--train", "--list"),
+        "Estimate": ("--gpu", "--images-per-second"),
+    },
+)
 def reproduce(
     table: Annotated[
         str, typer.Option(metavar="NAME|FILE.toml", help="imagenet-resnet50, cifar10-shot-noise or fashion-mnist.")
@@ -75,7 +85,6 @@ def reproduce(
         typer.Option(
             help="a100-tf32, a100 and v100 (mixed precision), v100-fp32 or cpu-core.",
             show_default="the table's",
-            rich_help_panel=_ESTIMATE,
         ),
     ] = None,
     images_per_second: Annotated[
@@ -83,7 +92,6 @@ def reproduce(
         typer.Option(
             help="At which one device of yours trains the baseline's network.",
             show_default=False,
-            rich_help_panel=_ESTIMATE,
         ),
     ] = None,
 ) -> None:

@@ -8,10 +8,15 @@ from typing import Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption
 from ppbench.cli.output import Format
 
 
+@page(
+    first=("--baseline", "--normalizer", "--format", "--intervals", "--formulas"),
+    examples=("ppbench show run.json --baseline other.json", "ppbench show accuracies.csv --format markdown"),
+)
 def show_command(
     run: Annotated[
         Path,

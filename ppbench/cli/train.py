@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.help import page
 from ppbench.cli.options import command_line
 from ppbench.cli.training import print_trained, require_lightning, training_shown
 from ppbench.errors import UsageError
 from ppbench.files import is_same_file
 from ppbench.train.choices import OptimizerName, PrecisionName, ScheduleName
 
-# Options below a heading of `ppbench train --help`.
-_data, _optimiser, _images, _run = (
-    partial(typer.Option, rich_help_panel=panel) for panel in ("Data", "Optimiser", "Images", "Run")
+
+@page(
+    first=("--model", "--dataset", "--data", "--recipe", "--output"),
+    examples=(
+        "ppbench train --model resnet20-pp --dataset cifar10 --data cifar-10/",
+        "ppbench train --model resnet50-pp3 --recipe paper-imagenet-20 --data imagenet/",
+    ),
+    groups={
+        "Training": (
+            "--recipe",
+            "--epochs",
+            "--batch-size",
+            "--optimizer",
+            "--momentum",
+            "--momentum-low",
+            "--nesterov",
+            "--weight-decay",
+            "--schedule",
+            "--lr",
+            "--lr-start",
+            "--lr-end",
+            "--warmup",
+            "--grad-clip",
+            "--ema",
+            "--jsd",
+            "--validate-every",
+            "--seed",
+        ),
+        "Images": ("--resize", "--crop-size", "--crop-padding", "--flip", "--test-resize", "--augment"),
+    },
 )
-
-
 def train_command(
     data: Annotated[Path, typer.Option(help="Folder of the dataset's files.")],
     model: Annotated[
@@ -50,59 +75,65 @@ def train_command(
     init: Annotated[
         Path | None, typer.Option(help="Checkpoint of the same network whose weights are the start.")
     ] = None,
-    classes: Annotated[Path | None, _data(help="File of the class names to use, one a line.")] = None,
-    fraction: Annotated[float | None, _data(help="Share of the training images, the same of each class.")] = None,
+    classes: Annotated[Path | None, typer.Option(help="File of the class names to use, one a line.")] = None,
+    fraction: Annotated[
+        float | None, typer.Option(help="Share of the training images, the same of each class.")
+    ] = None,
     val_fraction: Annotated[
-        float | None, _data(help="Share kept for testing, of a folder without train and val.")
+        float | None, typer.Option(help="Share kept for testing, of a folder without train and val.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, _optimiser(help="Images per step, of all devices together.")] = None,
-    optimizer: Annotated[OptimizerName | None, _optimiser(show_default=False)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step, of all devices together.")] = None,
+    optimizer: Annotated[OptimizerName | None, typer.Option(show_default=False)] = None,
     momentum: Annotated[
-        float | None, _optimiser(help="Of SGD; given alone, it is held where the recipe cycles it.")
+        float | None, typer.Option(help="Of SGD; given alone, it is held where the recipe cycles it.")
     ] = None,
     momentum_low: Annotated[
-        float | None, _optimiser(help="Momentum at the highest learning rate of one-cycle; 0: it is held.")
+        float | None, typer.Option(help="Momentum at the highest learning rate of one-cycle; 0: it is held.")
     ] = None,
-    nesterov: Annotated[bool | None, _optimiser("--nesterov/--no-nesterov", help="Of SGD.")] = None,
-    weight_decay: Annotated[float | None, _optimiser()] = None,
-    schedule: Annotated[ScheduleName | None, _optimiser(show_default=False)] = None,
+    nesterov: Annotated[bool | None, typer.Option("--nesterov/--no-nesterov", help="Of SGD.")] = None,
+    weight_decay: Annotated[float | None, typer.Option()] = None,
+    schedule: Annotated[ScheduleName | None, typer.Option(show_default=False)] = None,
     lr: Annotated[
-        float | None, _optimiser(help="Highest learning rate; the recipe's start and end change in proportion.")
+        float | None, typer.Option(help="Highest learning rate; the recipe's start and end change in proportion.")
     ] = None,
-    lr_start: Annotated[float | None, _optimiser(help="Of one-cycle.")] = None,
-    lr_end: Annotated[float | None, _optimiser(help="Of one-cycle and cosine.")] = None,
-    warmup: Annotated[float | None, _optimiser(help="Share of the steps on the way up.")] = None,
-    grad_clip: Annotated[float | None, _optimiser(help="Highest norm of the gradients; 0: any.")] = None,
+    lr_start: Annotated[float | None, typer.Option(help="Of one-cycle.")] = None,
+    lr_end: Annotated[float | None, typer.Option(help="Of one-cycle and cosine.")] = None,
+    warmup: Annotated[float | None, typer.Option(help="Share of the steps on the way up.")] = None,
+    grad_clip: Annotated[float | None, typer.Option(help="Highest norm of the gradients; 0: any.")] = None,
     ema: Annotated[
-        float | None, _optimiser(help="Decay of a moving average of the weights, e.g. 0.999; 0: none.")
+        float | None, typer.Option(help="Decay of a moving average of the weights, e.g. 0.999; 0: none.")
     ] = None,
-    resize: Annotated[int | None, _images(help="Shorter side before the crop, pixels; 0: as it is.")] = None,
-    crop_size: Annotated[int | None, _images(help="Random crops, pixels.")] = None,
-    crop_padding: Annotated[int | None, _images(help="Zeros around an image before the crop, pixels.")] = None,
-    flip: Annotated[bool | None, _images("--flip/--no-flip", help="Mirror half of the images.")] = None,
+    resize: Annotated[int | None, typer.Option(help="Shorter side before the crop, pixels; 0: as it is.")] = None,
+    crop_size: Annotated[int | None, typer.Option(help="Random crops, pixels.")] = None,
+    crop_padding: Annotated[int | None, typer.Option(help="Zeros around an image before the crop, pixels.")] = None,
+    flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="Mirror half of the images.")] = None,
     test_resize: Annotated[
-        int | None, _images(help="Shorter side of test images before the centre crop; 0: as it is.")
+        int | None, typer.Option(help="Shorter side of test images before the centre crop; 0: as it is.")
     ] = None,
     augment: Annotated[
-        str | None, _images(help="none, autoaugment, augmix, augmix-strict, randaugment, trivialaugment or prime.")
+        str | None, typer.Option(help="none, autoaugment, augmix, augmix-strict, randaugment, trivialaugment or prime.")
     ] = None,
-    jsd: Annotated[bool | None, _images("--jsd/--no-jsd", help="Jensen-Shannon loss of two augmented views.")] = None,
+    jsd: Annotated[
+        bool | None, typer.Option("--jsd/--no-jsd", help="Jensen-Shannon loss of two augmented views.")
+    ] = None,
     inhibition: Annotated[float | None, typer.Option(help="Strength of the pull response.")] = None,
     trainable_inhibition: Annotated[
         bool | None,
         typer.Option("--trainable-inhibition/--fixed-inhibition", help="Train that strength, per output channel."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Key of weights, order and augmentation. [default: 0]")] = None,
-    precision: Annotated[PrecisionName | None, _run(show_default=False)] = None,
-    device: Annotated[str, _run(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    devices: Annotated[int, _run(help="GPUs, or processes on the CPU.")] = 1,
+    precision: Annotated[PrecisionName | None, typer.Option(show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    devices: Annotated[int, typer.Option(help="GPUs, or processes on the CPU.")] = 1,
     workers: Annotated[
         int | None,
-        _run(help="Processes that load images, per device. [default: the cores, where it pays]", show_default=False),
+        typer.Option(
+            help="Processes that load images, per device. [default: the cores, where it pays]", show_default=False
+        ),
     ] = None,
-    validate_every: Annotated[int, _run(help="Epochs between tests; 0: at the end only.")] = 1,
-    log_dir: Annotated[Path | None, _run(help="Folder for metrics.csv and TensorBoard's files.")] = None,
+    validate_every: Annotated[int, typer.Option(help="Epochs between tests; 0: at the end only.")] = 1,
+    log_dir: Annotated[Path | None, typer.Option(help="Folder for metrics.csv and TensorBoard's files.")] = None,
 ) -> None:
     """Train a network and write it with its card.
 
