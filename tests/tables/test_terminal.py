@@ -83,7 +83,7 @@ def test_accuracies_are_shaded_the_more_the_less_is_kept():
     cells = [f"{100 * share:.1f}" for share in shares]
     sheet = Sheet("T", ("", *map(str, shares)), (Line(("x", *cells), tones=dict(enumerate(shares, 1))),))
     text = shown(sheet, color=True)
-    shades = {number: shade for shade, number in re.findall(r"\x1b\[30;(48;2;[0-9;]*)m([0-9.]+)", text)}
+    shades = {number: shade for shade, number in re.findall(r"\x1b\[30;(48;2;[0-9;]*)m *([0-9.]+)", text)}
     assert list(shades) == cells[1:], "what is kept has no shade"
     assert len(set(shades.values())) == 5
 
