@@ -17,7 +17,7 @@ NO_INTERVAL = "run files have its sums over images, not what each image adds, so
 
 def calibration_differences(reference: ComparedRun, other: ComparedRun) -> Iterator[Difference]:
     """Each measure on the clean images and over all corruptions, then by family and corruption."""
-    names, severities = reference.accuracies.corruptions, reference.accuracies.severities
+    names, severities = reference.cell_errors.corruptions, reference.cell_errors.severities
     before, after = calibration_metrics(reference.run), calibration_metrics(other.run)
     # They come in pairs: on the clean images, over corruptions.
     yield from _differences("calibration", "clean", before[::2], after[::2])

@@ -85,10 +85,10 @@ def compare(
         allowed: What differs between their protocols, in words.
         remarks: What a reader must know of the images.
     """
-    own = normalizer is reference.accuracies
+    own = normalizer is reference.cell_errors
     first, second = in_common(reference, other)
-    divisor = first.accuracies if own else normalizer
-    found = [_difference(what, first, second, divisor, confidence) for what in _compared(first.accuracies)]
+    divisor = first.cell_errors if own else normalizer
+    found = [_difference(what, first, second, divisor, confidence) for what in _compared(first.cell_errors)]
     dividing = _reference_images(QUANTITIES["mCE"], first, divisor)
     of_sums = calibration_differences(first, second)
     found += (replace(difference, reason=PART_OF_RUN) for difference in of_sums) if first.is_part else of_sums
@@ -102,7 +102,7 @@ def compare(
         differences=tuple(_adjusted(found)),
         allowed=tuple(allowed),
         remarks=tuple(remarks),
-        rough=tuple(rough_ratios(dividing, case_of(first.accuracies)) if dividing else ()),
+        rough=tuple(rough_ratios(dividing, case_of(first.cell_errors)) if dividing else ()),
     )
 
 
@@ -125,12 +125,12 @@ class _Compared:
         return of_one or self.quantity.name
 
 
-def _compared(accuracies: CellErrors) -> Iterator[_Compared]:
+def _compared(errors: CellErrors) -> Iterator[_Compared]:
     """All numbers of one comparison, from means over much to single cells, then ratios to the normaliser."""
-    names, severities = accuracies.corruptions, accuracies.severities
+    names, severities = errors.corruptions, errors.severities
     families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
     for quantity in QUANTITIES.values():
-        yield _Compared("metric", quantity.name, quantity, accuracies.headline, severities, not quantity.over_cells)
+        yield _Compared("metric", quantity.name, quantity, errors.headline, severities, not quantity.over_cells)
     for quantity in QUANTITIES.values():
         if quantity.name_of_one is None:
             continue
@@ -149,7 +149,7 @@ def _difference(
 ) -> Difference:
     quantity = what.quantity
     cases = [
-        Case(measured.accuracies, what.corruptions, what.severities, normalizer, reference.accuracies)
+        Case(measured.cell_errors, what.corruptions, what.severities, normalizer, reference.cell_errors)
         for measured in (reference, other)
     ]
     before, after = (quantity.metric(case, what.called) for case in cases)
@@ -195,9 +195,9 @@ def _reference_images(quantity: Quantity, reference: ComparedRun, normalizer: No
     """The bits of whom a metric is set against, if they are of the images that the reference saw."""
     if quantity.reference is None:
         return None
-    if quantity.reference == "baseline" or normalizer is reference.accuracies:
+    if quantity.reference == "baseline" or normalizer is reference.cell_errors:
         return reference.images
-    return paired_images(reference.accuracies, normalizer)
+    return paired_images(reference.cell_errors, normalizer)
 
 
 def _influence(quantity: Quantity, case: Case, images: PerImage, divisor: PerImage | None) -> NDArray[np.float64]:

@@ -36,13 +36,13 @@ def compare_files(
             raise UsageError(f"{path} is given twice: a run does not differ from itself", "Give each run once.")
     reference, *others = read_compared(paths)
     if normalizer is None:
-        divisor = customary_normalizer(reference.run, reference.accuracies)
+        divisor = customary_normalizer(reference.run, reference.cell_errors)
     else:
-        divisor = reference.accuracies if is_same_file(Path(normalizer), paths[0]) else load_normalizer(normalizer)
+        divisor = reference.cell_errors if is_same_file(Path(normalizer), paths[0]) else load_normalizer(normalizer)
     comparisons = []
     for other in others:
         first, second, allowed, remarks = pair(reference, other, allow)
-        own = first.accuracies if divisor is reference.accuracies else divisor
+        own = first.cell_errors if divisor is reference.cell_errors else divisor
         comparisons.append(compare(first, second, own, confidence, allowed, remarks))
     return comparisons
 

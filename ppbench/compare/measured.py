@@ -24,7 +24,7 @@ class ComparedRun(MeasuredRun):
     """What it is called in tables: the model's name, or the file's where models have the same."""
 
     @cached_property
-    def accuracies(self) -> CellErrors:
+    def cell_errors(self) -> CellErrors:
         """Its errors by cell."""
         return CellErrors.from_run(self.run)
 

@@ -138,7 +138,7 @@ def _difference_dict(difference: Difference) -> dict[str, Any]:
 
 def _conditions(comparison: Comparison) -> list[str]:
     """What the labels of the table leave out."""
-    errors, protocol = comparison.reference.accuracies, comparison.reference.run.protocol
+    errors, protocol = comparison.reference.cell_errors, comparison.reference.run.protocol
     images = errors.images or f"all {protocol.total}"
     lost = f", {errors.unreadable:,} could not be read" if errors.unreadable else ""
     normalizer = f"the {REFERENCE}" if comparison.normalizer_is_reference else comparison.normalizer
@@ -279,7 +279,7 @@ def _remarks(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if allowed:
         yield f"Allowed to differ: {'; '.join(dict.fromkeys(allowed))}."
     runs = {measured.name: measured for c in comparisons for measured in (c.reference, c.other)}
-    yield from training_notes([replace(measured.accuracies, source=name) for name, measured in runs.items()])
+    yield from training_notes([replace(measured.cell_errors, source=name) for name, measured in runs.items()])
     absent = [words for measured in runs.values() if (words := _incomplete(measured))]
     if absent:
         yield f"{' '.join(absent)} Only cells that both runs have are compared; means over a missing one are n/a."
@@ -287,7 +287,7 @@ def _remarks(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 def _incomplete(measured: ComparedRun) -> str | None:
     """``half is incomplete: it lacks 3 of 76 cells (fog s5, …).``; None of a complete run."""
-    if not measured.accuracies.interrupted:
+    if not measured.cell_errors.interrupted:
         return None
     protocol = measured.run.protocol
     wanted = expected_cells(protocol.corruptions, protocol.severities)
@@ -303,7 +303,7 @@ def _incomplete(measured: ComparedRun) -> str | None:
 
 def _reasons(comparisons: Sequence[Comparison], shown: Sequence[Difference]) -> list[str]:
     """Why rows have no difference or no interval."""
-    runs = {m.accuracies.source for c in comparisons for m in (c.reference, c.other) if _incomplete(m)}
+    runs = {m.cell_errors.source for c in comparisons for m in (c.reference, c.other) if _incomplete(m)}
     # A note on incomplete runs has said what they lack.
     said = tuple(f"{name} lacks " for name in runs)
     absent = [d for d in shown if d.group != "cell" and not str(d.reason).startswith(said)]

@@ -80,11 +80,11 @@ def _named(
 
 def _without_title(label: str, comparison: Comparison) -> str:
     """A label without what the title of the table says: how many images, and the name of the reference."""
-    accuracies = comparison.reference.accuracies
-    if accuracies.subset:
-        label = label.replace(f"[{accuracies.subset}]", "").replace(f",{accuracies.subset}]", "]")
+    errors = comparison.reference.cell_errors
+    if errors.subset:
+        label = label.replace(f"[{errors.subset}]", "").replace(f",{errors.subset}]", "]")
     if comparison.normalizer_is_reference or label.startswith("R_net"):
-        label = label.replace(f"[{accuracies.source},", f"[{REFERENCE},")
+        label = label.replace(f"[{errors.source},", f"[{REFERENCE},")
     return label
 
 

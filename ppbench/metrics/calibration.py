@@ -64,10 +64,10 @@ MEASURES: dict[str, tuple[str, Callable[[CellCounts], float]]] = {
 
 def calibration_metrics(run: Run) -> tuple[Metric, ...]:
     """Each measure on the clean images, then its mean over the headline corruptions and all severities."""
-    accuracies = CellErrors.from_run(run)
-    grid = [(name, severity) for name in accuracies.headline for severity in accuracies.severities]
-    label = partial(accuracies.label, corruptions=accuracies.headline, severities=accuracies.severities)
-    subset = f",{accuracies.subset}" if accuracies.subset else ""
+    errors = CellErrors.from_run(run)
+    grid = [(name, severity) for name in errors.headline for severity in errors.severities]
+    label = partial(errors.label, corruptions=errors.headline, severities=errors.severities)
+    subset = f",{errors.subset}" if errors.subset else ""
     metrics = []
     for name, (unit, measure) in MEASURES.items():
         metrics += [

@@ -50,13 +50,13 @@ class RunReport:
         """One tidy table of metrics and accuracies; with several runs a first column has their names."""
         if len(self.runs) == 1:
             return Rows(RUN_COLUMNS, _tidy_rows(self.runs[0]))
-        rows = ((run.accuracies.source, *row) for run in self.runs for row in _tidy_rows(run))
+        rows = ((run.cell_errors.source, *row) for run in self.runs for row in _tidy_rows(run))
         return Rows(("run", *RUN_COLUMNS), rows)
 
 
 def run_dict(summary: RunSummary) -> dict[str, Any]:
     """One run; accuracies are fractions, errors are in percent."""
-    errors, protocol, worst = summary.accuracies, summary.accuracies.protocol, summary.worst_cell
+    errors, protocol, worst = summary.cell_errors, summary.cell_errors.protocol, summary.worst_cell
     return {
         "source": errors.source,
         "dataset": protocol.dataset if protocol else None,
@@ -159,8 +159,8 @@ def _accuracy_rows(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
     if worst is not None:
         # The worst of many is lower than it will be the next time: no interval is right about it.
         yield row("worst_cell", worst.corruption, worst.severity, worst.accuracy, "", None)
-    if summary.accuracies.clean is not None:
-        yield row("accuracy", CLEAN, 0, 1 - summary.accuracies.clean, "", accuracy_interval(summary.metrics[0]))
+    if summary.cell_errors.clean is not None:
+        yield row("accuracy", CLEAN, 0, 1 - summary.cell_errors.clean, "", accuracy_interval(summary.metrics[0]))
     for of in summary.corruptions:
         intervals = of.accuracy_intervals
         for severity, accuracy in of.accuracies.items():

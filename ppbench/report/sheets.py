@@ -19,12 +19,12 @@ _PRECISIONS = {"fp32": None, "unknown": "predictions made elsewhere"}
 
 def heading(summary: RunSummary) -> str:
     """``resnet50 · imagenet-c · 200 classes · 500 of 2000 images · published · bf16 · normaliser alexnet``."""
-    return " · ".join([summary.accuracies.source, *_conditions(summary)])
+    return " · ".join([summary.cell_errors.source, *_conditions(summary)])
 
 
 def _conditions(summary: RunSummary) -> list[str]:
     """What a run's numbers depend on besides the model, in words."""
-    errors, protocol = summary.accuracies, summary.accuracies.protocol
+    errors, protocol = summary.cell_errors, summary.cell_errors.protocol
     parts: list[str | None] = []
     if protocol is not None:
         lost = f", {errors.unreadable:,} could not be read" if protocol.unreadable else ""
@@ -61,7 +61,7 @@ def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
     header = ("metric", "value", "what it is")
     lines = tuple(Line((short_name(m.name), _with_unit(m), QUANTITIES[m.name].meaning)) for m in summary.metrics)
     labels = tuple(metric.label for metric in summary.metrics)
-    notes = (*_reasons([summary]), *summary.interval_notes, *training_notes([summary.accuracies]))
+    notes = (*_reasons([summary]), *summary.interval_notes, *training_notes([summary.cell_errors]))
     headline = Sheet(heading(summary), header, lines, text_columns=(0, 2), notes=notes, labels=labels)
     with_intervals = intervals and summary.confidence is not None
     return [headline, *(_interval_sheets(summary) if with_intervals else [_corruption_sheet(summary)])]
@@ -128,7 +128,7 @@ def _lines(
         mark_worst: Mark the worst cell, and give each accuracy the tone of its share of the clean accuracy.
     """
     marked = summary.worst_cell if mark_worst else None
-    best = 1 - (summary.accuracies.clean or 0.0)
+    best = 1 - (summary.cell_errors.clean or 0.0)
 
     def line(name: str, row: SummaryRow, kind: LineKind, worst: int | None = None) -> Line:
         kept = {
@@ -190,14 +190,14 @@ def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
     lines.append(Line(("mean error by severity",), "group"))
     for severity in (s for s in SEVERITIES if any(s in summary.severities for summary in summaries)):
         lines.append(Line((f"  s{severity}", *(metric_text(one.severities.get(severity)) for one in summaries))))
-    runs = [summary.accuracies.source for summary in summaries]
+    runs = [summary.cell_errors.source for summary in summaries]
     conditions = [_conditions(summary) for summary in summaries]
     common = [part for part in conditions[0] if all(part in others for others in conditions)]
     own = [[part for part in parts if part not in common] for parts in conditions]
     notes = [f"{name}: {' · '.join(parts)}." for name, parts in zip(runs, own, strict=True) if parts]
     notes += [*_reasons(summaries), *_interval_notes(summaries)]
-    notes += [f"Worst cell of {one.accuracies.source}: {_worst_cell(one)}." for one in summaries if one.worst_cell]
-    notes += training_notes([summary.accuracies for summary in summaries])
+    notes += [f"Worst cell of {one.cell_errors.source}: {_worst_cell(one)}." for one in summaries if one.worst_cell]
+    notes += training_notes([summary.cell_errors for summary in summaries])
     shortened = tuple(of[0] for of in labels if len(of) == 1)
     title = " · ".join(["Side by side", *common])
     return Sheet(title, ("%", *runs), tuple(lines), notes=tuple(notes), labels=shortened)
@@ -222,7 +222,7 @@ def _interval_notes(summaries: Sequence[RunSummary]) -> list[str]:
     first = summaries[0].interval_notes
     if all(summary.interval_notes == first for summary in summaries):
         return list(first)
-    return [f"{summary.accuracies.source}: {note}" for summary in summaries for note in summary.interval_notes]
+    return [f"{summary.cell_errors.source}: {note}" for summary in summaries for note in summary.interval_notes]
 
 
 def _reasons(summaries: Sequence[RunSummary]) -> list[str]:

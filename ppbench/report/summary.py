@@ -67,7 +67,7 @@ class SummaryRow:
 class RunSummary:
     """What is reported of one run."""
 
-    accuracies: CellErrors
+    cell_errors: CellErrors
     normalizer: str
     """Name, or ``none``."""
     baseline: str | None
@@ -115,7 +115,7 @@ def summarise(
     """Compute everything that is reported.
 
     Args:
-        results: A run, or bare accuracies (which have no calibration).
+        results: A run, or errors alone (which have no calibration).
         normalizer: The denominators of CE; None leaves CE and mCE out.
         baseline: The model that R_net compares with.
         bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals. Those of a normaliser and a baseline
@@ -123,18 +123,18 @@ def summarise(
         confidence: Of the intervals.
         no_bits: Why there are none, as a note for readers; None leaves it unsaid.
     """
-    accuracies = CellErrors.from_run(results, bits) if isinstance(results, Run) else results
-    intervals = _intervals(accuracies, normalizer, baseline, confidence)
+    errors = CellErrors.from_run(results, bits) if isinstance(results, Run) else results
+    intervals = _intervals(errors, normalizer, baseline, confidence)
     if isinstance(results, Run) and results.stopping is not None:
-        results = results.model_copy(update={"stopping": _as_labelled_now(results.stopping, accuracies.headline)})
+        results = results.model_copy(update={"stopping": _as_labelled_now(results.stopping, errors.headline)})
     stopping = results.stopping if isinstance(results, Run) else None
-    names, headline = accuracies.corruptions, accuracies.headline
-    figures = _Figures(accuracies, normalizer, baseline, intervals, stopping)
-    notes = _interval_notes(intervals, case_of(accuracies, normalizer), no_bits)
+    names, headline = errors.corruptions, errors.headline
+    figures = _Figures(errors, normalizer, baseline, intervals, stopping)
+    notes = _interval_notes(intervals, case_of(errors, normalizer), no_bits)
     known = intervals.confidence if intervals else None
     notes += _stopping_notes(results, known) if isinstance(results, Run) else []
     return RunSummary(
-        accuracies=accuracies,
+        cell_errors=errors,
         normalizer=normalizer.source if normalizer else "none",
         baseline=baseline.source if baseline else None,
         metrics=tuple(figures.of(quantity) for quantity in QUANTITIES.values()),
@@ -142,8 +142,8 @@ def summarise(
         # In canonical order the members of a family stand together.
         families=tuple(figures.row(family, tuple(members)) for family, members in groupby(names, family_of)),
         overall=figures.row("mean", headline),
-        severities={s: figures.mean_error(headline, s) for s in accuracies.severities},
-        worst_cell=accuracies.worst_cell(),
+        severities={s: figures.mean_error(headline, s) for s in errors.severities},
+        worst_cell=errors.worst_cell(),
         calibration=calibration_metrics(results) if isinstance(results, Run) else (),
         confidence=known,
         interval_notes=tuple(notes),
@@ -152,15 +152,15 @@ def summarise(
 
 
 def _intervals(
-    accuracies: CellErrors, normalizer: Normalizer | None, baseline: CellErrors | None, confidence: float
+    errors: CellErrors, normalizer: Normalizer | None, baseline: CellErrors | None, confidence: float
 ) -> RunIntervals | None:
     """What gives metrics their intervals; None without bits, or with those of a single image."""
-    images = accuracies.per_image
+    images = errors.per_image
     if images is None or images.n < 2:
         return None
     from ppbench.metrics.covariance import RunIntervals
 
-    return RunIntervals(accuracies, images, normalizer, baseline, confidence)
+    return RunIntervals(errors, images, normalizer, baseline, confidence)
 
 
 def _interval_notes(intervals: RunIntervals | None, case: Case, no_bits: str | None) -> list[str]:
@@ -220,7 +220,7 @@ def _is_of(stopping: Stopping, metric: Metric) -> bool:
 class _Figures:
     """Computes the figures of one summary, with their intervals."""
 
-    accuracies: CellErrors
+    cell_errors: CellErrors
     normalizer: Normalizer | None
     baseline: CellErrors | None
     intervals: RunIntervals | None
@@ -234,7 +234,7 @@ class _Figures:
         name: str | None = None,
     ) -> Metric:
         """A metric over these cells (None: the headline's), with its interval if it has one."""
-        case = case_of(self.accuracies, self.normalizer, self.baseline, corruptions, severities)
+        case = case_of(self.cell_errors, self.normalizer, self.baseline, corruptions, severities)
         metric = quantity.metric(case, name)
         if self.intervals is None or metric.value is None:
             return metric
@@ -253,7 +253,7 @@ class _Figures:
         return SummaryRow(
             name=name,
             corruptions=corruptions,
-            errors={severity: self.mean_error(corruptions, severity) for severity in _columns(self.accuracies)},
+            errors={severity: self.mean_error(corruptions, severity) for severity in _columns(self.cell_errors)},
             metrics={q.name: self.of(q, corruptions, name=q.name_of_one if is_one else None) for q in given},
         )
 
@@ -262,7 +262,7 @@ class _Figures:
         return self.of(QUANTITIES["mean_error"], corruptions, (severity,))
 
 
-def _columns(accuracies: CellErrors) -> list[int]:
+def _columns(errors: CellErrors) -> list[int]:
     """Severities at which any cell stands: the extra corruptions may have more than the headline ones."""
-    present = {severity for _, severity in accuracies.errors} | set(accuracies.severities)
+    present = {severity for _, severity in errors.errors} | set(errors.severities)
     return [severity for severity in SEVERITIES if severity in present]

@@ -21,11 +21,11 @@ NOISY = make_measured(shifted(ERRORS, "noise", -2.0), name="new", seed=1, n=2000
 EQUAL = make_measured(ERRORS, name="equal", seed=2, n=2000, weights="2")
 
 
-@pytest.mark.parametrize("normalizer", [None, ALEXNET, OLD.accuracies], ids=["none", "alexnet", "reference"])
+@pytest.mark.parametrize("normalizer", [None, ALEXNET, OLD.cell_errors], ids=["none", "alexnet", "reference"])
 def test_the_numbers_are_those_of_show(normalizer):
     found = compare(OLD, NOISY, normalizer)
     for measured, side in ((OLD, "reference"), (NOISY, "value")):
-        for metric in headline_metrics(measured.accuracies, normalizer, None)[:4]:
+        for metric in headline_metrics(measured.cell_errors, normalizer, None)[:4]:
             assert getattr(found.metric(metric.name), side) == metric.value
 
 
@@ -59,7 +59,7 @@ def test_a_comparison_turned_round_is_its_mirror():
 
 
 def test_the_interval_of_mce_against_the_reference_counts_both_models_images():
-    found = compare(OLD, NOISY, OLD.accuracies).metric("mCE")
+    found = compare(OLD, NOISY, OLD.cell_errors).metric("mCE")
     random = np.random.default_rng(0)
     wrong = [{c: 1 - np.mean([m.bits[c, s] for s in range(1, 6)], axis=0) for c in C15} for m in (OLD, NOISY)]
     draws = []
@@ -99,14 +99,14 @@ def test_other_corruptions_if_allowed_leave_those_in_common():
 def test_denominators_that_images_do_not_tell_from_0_are_named():
     near = {key: 0.2 + (0.001 if key[0] in ("fog", "snow") else 0.1) for key in ERRORS} | {("clean", 0): 0.2}
     one, other = (make_measured(near, name=name, seed=seed) for name, seed in (("a", 0), ("b", 1)))
-    found = compare(one, other, one.accuracies)
+    found = compare(one, other, one.cell_errors)
     (note,) = found.rough
     assert "error above clean of a that they divide by is within 3 standard errors of 0 on snow, fog." in note
     assert note in ComparisonReport([found]).sheets()[0].notes
-    assert compare(one, other, ALEXNET).rough == compare(OLD, NOISY, OLD.accuracies).rough == ()
+    assert compare(one, other, ALEXNET).rough == compare(OLD, NOISY, OLD.cell_errors).rough == ()
     nothing = dict.fromkeys(ERRORS, 0.001)
     few, less = (make_measured(nothing, name=name, seed=seed, n=2000) for name, seed in (("a", 0), ("b", 1)))
-    assert compare(few, less, few.accuracies).rough[0].startswith("CE and its means are rough: the error of a")
+    assert compare(few, less, few.cell_errors).rough[0].startswith("CE and its means are rough: the error of a")
 
 
 def test_one_image_has_no_interval():
@@ -116,7 +116,7 @@ def test_one_image_has_no_interval():
 
 def test_no_interval_has_no_width_and_a_p_of_no_difference_is_1():
     twin = make_measured(ERRORS, name="twin", n=2000)
-    for normalizer in (None, ALEXNET, OLD.accuracies):
+    for normalizer in (None, ALEXNET, OLD.cell_errors):
         for difference in compare(OLD, twin, normalizer).differences:
             if difference.points is not None:
                 assert difference.points.low < difference.points.value == 0 < difference.points.high
@@ -140,7 +140,7 @@ def test_the_interval_of_mce_against_a_third_run_of_the_same_images_counts_its_i
         ratios = [(wrong[1][c][places].mean() - wrong[0][c][places].mean()) / wrong[2][c][places].mean() for c in C15]
         return 100 * np.mean(ratios)
 
-    paired, exact = compare(OLD, NOISY, own_bits(third)), compare(OLD, NOISY, third.accuracies)
+    paired, exact = compare(OLD, NOISY, own_bits(third)), compare(OLD, NOISY, third.cell_errors)
     found = paired.metric("mCE").points
     assert found.high - found.low == pytest.approx(2 * 1.96 * standard_error(change, 2000, 300), rel=0.15)
     assert found.value == pytest.approx(exact.metric("mCE").points.value)
@@ -151,7 +151,7 @@ def test_the_interval_of_mce_against_a_third_run_of_the_same_images_counts_its_i
 
 
 def test_the_reference_is_one_normaliser_whether_it_is_named_or_read_again():
-    named, read = compare(OLD, NOISY, OLD.accuracies), compare(OLD, NOISY, own_bits(OLD))
+    named, read = compare(OLD, NOISY, OLD.cell_errors), compare(OLD, NOISY, own_bits(OLD))
     for one, other in zip(named.differences, read.differences, strict=True):
         assert one.points == pytest.approx(other.points)
 
@@ -170,7 +170,7 @@ def test_r_net_is_against_the_reference_with_the_interval_of_a_bootstrap():
     assert found.points.high - found.points.low == pytest.approx(2 * 1.96 * standard_error(r_net, 2000, 300), rel=0.15)
 
 
-@pytest.mark.parametrize("normalizer", [ALEXNET, OLD.accuracies], ids=["alexnet", "reference"])
+@pytest.mark.parametrize("normalizer", [ALEXNET, OLD.cell_errors], ids=["alexnet", "reference"])
 @pytest.mark.parametrize(
     ("prefix", "compute"), [("", mean_corruption_error), ("relative_", relative_mean_corruption_error)]
 )
@@ -180,7 +180,7 @@ def test_ce_is_there_by_family_and_corruption_with_its_definition(normalizer, pr
     assert [d.name for d in by_corruption] == list(C15)
     assert [d.name for d in by_family] == ["noise", "blur", "weather", "digital"]
     for difference in by_corruption:
-        expected = compute(NOISY.accuracies, normalizer, (difference.name,), f"{prefix}CE")
+        expected = compute(NOISY.cell_errors, normalizer, (difference.name,), f"{prefix}CE")
         assert (difference.value, difference.label) == (expected.value, expected.label)
         assert difference.points.low < difference.change < difference.points.high
     assert sum(d.change for d in by_family[:1]) == pytest.approx(np.mean([d.change for d in by_corruption[:3]]))

@@ -322,7 +322,7 @@ def test_the_order_of_the_images_changes_nothing(here: list[int], there: list[in
         if order == there:
             return
         first, second, *_ = pair(of_images(order, 1, "old"), of_images(there, 2, "new"), ["ids"])
-        found.append(compare(first, second, first.accuracies).differences)
+        found.append(compare(first, second, first.cell_errors).differences)
     assert found[0] == found[1]
 
 

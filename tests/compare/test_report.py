@@ -72,7 +72,7 @@ def test_rows_have_short_names_and_the_sheet_their_labels_in_full():
     old, new = (
         make_measured(ERRORS, name=name, n=500, total=2000, seed=seed) for name, seed in (("a-name", 0), ("b", 1))
     )
-    (made,) = sheets([compare(old, new, old.accuracies)])
+    (made,) = sheets([compare(old, new, old.cell_errors)])
     assert made.title == "b against a-name · fashion-mnist · 500 of 2000 images · normaliser the reference"
     names = [line.cells[0] for line in made.lines[:6]]
     assert names == ["clean error", "mean error", "mCE", "relative mCE", "R_net", "mean error by family"]

@@ -56,4 +56,4 @@ def test_what_a_report_shows_is_the_closed_form():
         mean = mean_interval(mean_error(images, *GRID), 0.9)
         # Wilson's shape differs from the normal one by little where many images are in.
         assert document.metrics[1].interval == pytest.approx(mean.scaled(100), abs=0.02)
-    assert accuracies.source == document.accuracies.source
+    assert accuracies.source == document.cell_errors.source

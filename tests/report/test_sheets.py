@@ -125,7 +125,7 @@ def test_numbers_are_whole_at_any_width(resnet50, width):
 
 def test_runs_side_by_side_have_a_column_each(resnet50):
     run = make_run(make_errors(0), name="push-pull")
-    text = render(resnet50, summarise(run, baseline=resnet50.accuracies))
+    text = render(resnet50, summarise(run, baseline=resnet50.cell_errors))
     assert line_of(text, "clean error") == ["clean", "error", "23.87", "20.00"]
     assert line_of(text, "weather") == ["weather", "53.87", line_of(text, "weather")[2]]
     assert line_of(text, "s3")[1] == "60.83"
@@ -336,7 +336,7 @@ def test_ratios_to_errors_near_0_are_said_to_be_rough():
     dividing = CellErrors.from_run(run, make_bits(run, 1))
     notes = with_bits(0, dividing).interval_notes
     assert any("of net that they divide by is within 3 standard errors of 0 on snow, fog." in note for note in notes)
-    assert len(with_bits(0, with_bits(1).accuracies).interval_notes) == len(with_bits(0, ALEXNET).interval_notes)
+    assert len(with_bits(0, with_bits(1).cell_errors).interval_notes) == len(with_bits(0, ALEXNET).interval_notes)
 
 
 def waited(wanted="half-width 5", reached=True, **fields):
