@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ppbench.corruptions.catalog import CORRUPTIONS
+from ppbench.corruptions.catalog import CORRUPTIONS, CorruptionFunction
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.keys import key, pixels_id
 from ppbench.corruptions.random import Draws
@@ -68,11 +68,23 @@ def corrupt(
     """
     function = CORRUPTIONS[str(name)]
     batch = _to_batch(images)
+    return _like(images, _corrupted(batch, function, name, severity, recipe, seed, ids, draws or {}, scale))
+
+
+def corrupt_batch(batch: Tensor, name: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Tensor:
+    """`corrupt` for a contiguous uint8 tensor in the engine's own order of axes, ``(N, H, W, C)``."""
+    return _corrupted(batch, CORRUPTIONS[name], name, severity, recipe, seed, ids, {}, 1)
+
+
+def _corrupted(
+    batch: Tensor, function: CorruptionFunction, name: str, severity: int, recipe: str | None, seed: int,
+    ids: Sequence[str] | None, draws: Mapping[str, Any], scale: Scale,
+) -> Tensor:  # fmt: skip
     how = RECIPES[recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe)]
     factor = scale_for(scale, how, *batch.shape[1:3])
     cell = scaled_constants(constants(how.name, name, _severity(severity)), factor)
     keys = [key(_integer("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, batch)]
-    given = _given(draws or {}, batch)
+    given = _given(draws, batch)
     out, names = torch.empty_like(batch), set[str]()
     for part in _chunks(batch):
         given_here = {what: values[part] for what, values in given.items()}
@@ -83,7 +95,7 @@ def corrupt(
     if unknown:
         known = f"It takes {', '.join(sorted(names))}." if names else "It is not random."
         raise UsageError(f"{name} at severity {int(severity)} takes no draw {unknown[0]!r}", known)
-    return _like(images, out)
+    return out
 
 
 def _severity(value: Any) -> int:

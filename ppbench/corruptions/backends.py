@@ -17,7 +17,10 @@ ENGINE = "ppbench corruptions 1"
 """Name and version of the engine, for records; the version is raised whenever a pixel of any corruption changes."""
 
 Maker = Callable[[Pixels, str, int, str, int, Sequence[str]], Pixels]
-"""Images ``(n, H, W, C)`` uint8, corruption, severity, recipe, seed, ids -> corrupted images of the same shape."""
+"""Images, corruption, severity, recipe, seed, ids -> corrupted images of the same shape.
+
+Images are ``(n, H, W, C)`` uint8: an array, or a tensor where `Backend.on_device`.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,11 @@ class Backend:
 
 
 def _by_engine(images: Pixels, corruption: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Pixels:
-    from ppbench.corruptions.apply import corrupt
+    from ppbench.corruptions.apply import corrupt, corrupt_batch
 
-    return corrupt(images, corruption, severity, recipe=recipe, seed=seed, ids=ids)
+    if isinstance(images, np.ndarray):
+        return corrupt(images, corruption, severity, recipe=recipe, seed=seed, ids=ids)
+    return corrupt_batch(images, corruption, severity, recipe, seed, ids)
 
 
 def _by_package(images: Pixels, corruption: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Pixels:

@@ -79,18 +79,16 @@ def saved(images: _Images, quality: int) -> _Images:
     """Images as JPEG files of this quality would keep them.
 
     Args:
-        images: uint8: numpy ``(n, H, W, C)``, or torch ``(n, C, H, W)`` on any device; C is 1 or 3.
+        images: uint8 ``(n, H, W, C)``: numpy, or torch on any device; C is 1 or 3.
         quality: 1 to 100.
 
     Returns:
-        Images of the same kind, shape and memory format.
+        Images of the same kind and shape.
     """
     if not isinstance(images, Tensor):
         return compress(torch.from_numpy(np.ascontiguousarray(images)), *steps(quality)).numpy()
-    batch = images.permute(0, 2, 3, 1)
-    count = max(1, _AT_ONCE // max(1, batch[:1].numel()))
-    nchw = torch.cat([compress(part, *steps(quality)) for part in batch.split(count)]).permute(0, 3, 1, 2)
-    return nchw if images.is_contiguous(memory_format=torch.channels_last) else nchw.contiguous()
+    count = max(1, _AT_ONCE // max(1, images[:1].numel()))
+    return torch.cat([compress(part, *steps(quality)) for part in images.split(count)])
 
 
 @lru_cache(maxsize=16)

@@ -118,8 +118,8 @@ class GeneratedImages(Source):
         """Make a cell from clean images that were loaded before.
 
         Args:
-            images: Of ``places``: numpy ``(n, H, W, C)``, or, unless the package makes them, a torch tensor
-                ``(n, C, H, W)`` on any device; uint8.
+            images: Of ``places``, ``(n, H, W, C)`` uint8: numpy, or, unless the package makes them, a torch tensor on
+                any device.
             corruption: Not "clean".
             severity: 1 to 5.
             places: ``(n,)`` in the source.
@@ -149,7 +149,7 @@ def saved_as_jpeg(images: Any, quality: int = JPEG_QUALITY) -> Any:
     """Images as a JPEG file would keep them, to the bit as Pillow writes and reads it.
 
     Args:
-        images: uint8: numpy ``(n, H, W, C)``, or a torch tensor ``(n, C, H, W)`` on any device.
+        images: ``(n, H, W, C)`` uint8: numpy, or a torch tensor on any device.
         quality: 1 to 100.
 
     Returns:

@@ -180,7 +180,7 @@ class Source(ABC):
         """Make a cell from clean images that were loaded before: what ``image_major`` sources can.
 
         Args:
-            images: Of ``places``: numpy ``(n, H, W, C)``, or a torch tensor ``(n, C, H, W)`` on any device; uint8.
+            images: Of ``places``, ``(n, H, W, C)`` uint8: numpy, or a torch tensor on any device.
             corruption: Not "clean".
             severity: 1 to 5.
             places: ``(n,)`` in the source.

@@ -94,7 +94,7 @@ def _time_network(plan: EvalPlan, subject: Subject, places: np.ndarray) -> float
         subject, settings.device, precision=request.precision, compiled=request.compiled, resize=request.resize
     )
     first = (CLEAN, 0) if source.has_clean else plan.cells[0]
-    images = images_to_device(source.load(*first, places).pixels, settings.device)
+    images = images_to_device(source.load(*first, places).pixels, settings.device).permute(0, 3, 1, 2)
     labels = to_device(torch.from_numpy(source.labels[places]), settings.device)
     network.score(images, labels)
     return _seconds(lambda: network.score(images, labels), settings) / len(places)

@@ -121,6 +121,9 @@ def stream(
 ) -> Iterator[Batch]:
     """Yield the images of all blocks, cell by cell, in order.
 
+    Until they are yielded, images have the order of axes that files and corruptions have, ``(n, H, W, C)``. The same
+    memory is ``(n, C, H, W)`` in channels_last, as networks take it.
+
     Where the cells of an image are made from one clean one, it is read once, brought to the device as it is, and
     corrupted there.
 
@@ -150,7 +153,7 @@ def stream(
                     images = images_to_device(pixels, device)
                 else:
                     images = clean if cell[0] == CLEAN else _corrupt(source, clean, cell, block.places)
-                yield Batch(cell, block.places, images, broken)
+                yield Batch(cell, block.places, images.permute(0, 3, 1, 2), broken)
 
 
 def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int64]) -> Tensor:
@@ -163,12 +166,12 @@ def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int6
     free_memory(images.device)
     half = len(places) // 2
     parts = [_corrupt(source, images[part], cell, places[part]) for part in (slice(half), slice(half, None))]
-    return torch.cat(parts).contiguous(memory_format=torch.channels_last)
+    return torch.cat(parts)
 
 
 def images_to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """``(n, H, W, C)`` in memory is ``(n, C, H, W)`` in channels_last: no copy but the one to the device."""
-    return to_device(torch.from_numpy(np.ascontiguousarray(pixels)), device).permute(0, 3, 1, 2)
+    """Images ``(n, H, W, C)`` as a tensor in the same order of axes."""
+    return to_device(torch.from_numpy(np.ascontiguousarray(pixels)), device)
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:

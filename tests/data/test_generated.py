@@ -111,14 +111,12 @@ def test_both_backends_images_go_through_jpeg(tmp_path: Path, backend: str) -> N
     assert np.array_equal(*clean)
 
 
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_tensors_are_corrupted_as_arrays_are(tmp_path: Path, layout: torch.memory_format) -> None:
+def test_tensors_are_corrupted_as_arrays_are(tmp_path: Path) -> None:
     source = open_source("tiny-imagenet-c", write_class_folders(tmp_path, size=64), GEOMETRY)
     clean = source.load("clean", 0, PLACES).pixels
-    tensor = torch.from_numpy(clean).permute(0, 3, 1, 2).contiguous(memory_format=layout)
-    made = source.corrupt(tensor, "fog", 3, PLACES)
-    assert made.is_contiguous(memory_format=layout)
-    assert np.array_equal(made.permute(0, 2, 3, 1).numpy(), source.load("fog", 3, PLACES).pixels)
+    made = source.corrupt(torch.from_numpy(clean), "fog", 3, PLACES)
+    assert made.is_contiguous()
+    assert np.array_equal(made.numpy(), source.load("fog", 3, PLACES).pixels)
 
 
 def through_jpeg(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
