@@ -29,7 +29,7 @@ ROOT = str(Path(__file__).parents[1])
 PPBENCH = "from ppbench.cli.main import main\nmain()\n"
 """What ``python -m ppbench`` runs."""
 
-LOADED = ("lightning.pytorch", "ppbench.copies.job", "ppbench.evaluation.api", "ppbench.train.fit")
+LOADED = ("lightning.pytorch", "ppbench.copies.api", "ppbench.evaluation.api", "ppbench.train.fit")
 """Modules that take long to load, with all that they load."""
 
 
