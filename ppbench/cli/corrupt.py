@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _NAMED = 20
 """Failures that are listed; the manifest has all."""
+_MUCH_LARGER = 2
+"""Times the recipe's size, from which on its lengths are hardly seen."""
 
 
 @page(
@@ -155,35 +157,24 @@ def _describe(plan: CopyPlan, *, chosen: bool) -> str:
 
 def _notes(plan: CopyPlan) -> list[str]:
     """What people should know besides."""
-    large = _too_large(plan)
-    if not plan.longer:
-        return large
-    source, name = next(iter(plan.longer.items()))
-    return [
-        *large,
-        f"{_count(len(plan.longer), 'image')} would get the name of another's copies: their own are called "
-        f"like {for_terminal(name)} (of {for_terminal(source)})",
-    ]
-
-
-_MUCH_LARGER = 2
-"""Times the recipe's size, from which on its lengths are hardly seen."""
-
-
-def _too_large(plan: CopyPlan) -> list[str]:
-    """That images are so large that the recipe's lengths in pixels are nothing for them."""
     from ppbench.corruptions.recipes import RECIPES
 
-    native = RECIPES[plan.settings.recipe].native_size or 224
-    middle = plan.middle_size
+    notes = []
+    native, middle = RECIPES[plan.settings.recipe].native_size or 224, plan.middle_size
     times = min(middle) / native
-    if plan.settings.scale is not None or times < _MUCH_LARGER:
-        return []
-    return [
-        f"images of {_size(middle)} are hardly changed by the blur and noise of recipe {plan.settings.recipe}, which "
-        f"are for {native} px: `--size {native}` cuts them to that, `--scale auto` makes its lengths {times:.3g} times "
-        "larger"
-    ]
+    if plan.settings.scale is None and times >= _MUCH_LARGER:
+        notes.append(
+            f"images of {_size(middle)} are hardly changed by the blur and noise of recipe {plan.settings.recipe}, "
+            f"which are for {native} px: `--size {native}` cuts them to that, `--scale auto` makes its lengths "
+            f"{times:.3g} times larger"
+        )
+    if plan.longer:
+        source, name = next(iter(plan.longer.items()))
+        notes.append(
+            f"{_count(len(plan.longer), 'image')} would get the name of another's copies: their own are called "
+            f"like {for_terminal(name)} (of {for_terminal(source)})"
+        )
+    return notes
 
 
 def _size(size: tuple[int, int]) -> str:
@@ -265,23 +256,18 @@ def _print_report(report: CopyReport, as_json: bool) -> None:
 
 def _failed(report: CopyReport) -> DataError:
     """The error that names what could not be made, equal reasons of a source together."""
-    lines = _failure_lines(report)
-    more = [f"and {len(lines) - _NAMED:,} more, in {report.dest / 'manifest.json'}"] if len(lines) > _NAMED else []
-    images = _failed_images(report)
-    return DataError(
-        f"{images:,} of {_count(report.images, 'image')} could not be corrupted, or not in every cell",
-        "\n".join([*lines[:_NAMED], *more]),
-    )
-
-
-def _failure_lines(report: CopyReport) -> list[str]:
     cells: dict[tuple[str, str, str], list[str]] = {}
     for source, cell, reason, hint in report.failures:
         cells.setdefault((source, reason, hint), []).extend([cell] if cell else [])
-    return [
+    lines = [
         f"{for_terminal(source)}{_cells(which) if len(which) < report.cells else ''}: {reason}. {hint}".rstrip()
         for (source, reason, hint), which in cells.items()
     ]
+    more = [f"and {len(lines) - _NAMED:,} more, in {report.dest / 'manifest.json'}"] if len(lines) > _NAMED else []
+    return DataError(
+        f"{_failed_images(report):,} of {_count(report.images, 'image')} could not be corrupted, or not in every cell",
+        "\n".join([*lines[:_NAMED], *more]),
+    )
 
 
 def _cells(keys: list[str]) -> str:
