@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ppbench.errors import DataError
+from ppbench.errors import DataError, PpbenchError
 
 try:
     import fcntl
@@ -37,7 +37,7 @@ def read_whole(path: Path, most: int = LARGEST_TEXT) -> bytes:
             of a name that no file system has, such as one with a NUL.
     """
     try:
-        # Opening a pipe waits for its other end, unless told not to.
+        # Without O_NONBLOCK, opening a pipe waits for its other end.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except ValueError as error:
         raise OSError(errno.EINVAL, f"not a file's name ({error})", str(path)) from error
@@ -58,7 +58,7 @@ def read_whole(path: Path, most: int = LARGEST_TEXT) -> bytes:
 
 
 def check_regular(path: Path) -> None:
-    """Make sure that ``path``, if it is there, is no device and no pipe: opening such may never end.
+    """Make sure that ``path``, if it exists, is neither a device nor a pipe, whose opening may never end.
 
     Raises:
         DataError: If it is one.
@@ -183,7 +183,7 @@ def check_writable(path: Path, option: str = "--output FILE") -> None:
 
 
 def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two paths, however spelled, name one file, which need not exist."""
+    """Whether two paths name the same file, however they are spelled; it need not exist."""
     try:
         return one.samefile(other)
     except OSError:
@@ -191,7 +191,7 @@ def is_same_file(one: Path, other: Path) -> bool:
 
 
 def is_special(path: Path) -> bool:
-    """Whether ``path`` is a device or a pipe, such as ``/dev/null``, which is neither opened by chance nor replaced."""
+    """Whether ``path`` is a device or a pipe, such as ``/dev/null``: these are never replaced."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -200,9 +200,10 @@ def is_special(path: Path) -> bool:
 
 
 def try_lock(file: BinaryIO | FileIO) -> bool:
-    """Lock a file until it is closed or this process ends, in whatever way; False if another process has locked it.
+    """Lock a file; False if another process has locked it.
 
-    True also where there are no locks (Windows, some network file systems): two processes are then not told apart.
+    The lock ends when the file is closed or when this process ends, however it ends: no lock is ever left behind.
+    Where there are no locks (Windows, some network file systems) the answer is True, and nothing is locked.
     """
     if fcntl is None:
         return True
@@ -213,6 +214,20 @@ def try_lock(file: BinaryIO | FileIO) -> bool:
     except OSError:
         return True
     return True
+
+
+@contextmanager
+def locked(path: Path, refusal: PpbenchError) -> Iterator[None]:
+    """Hold the lock file at ``path`` while the block runs. The file stays: removing it would be a race.
+
+    Raises:
+        PpbenchError: The ``refusal``, if another process holds it.
+        OSError: If the file cannot be made.
+    """
+    with path.open("ab") as file:
+        if not try_lock(file):
+            raise refusal
+        yield
 
 
 def _cannot_write(path: Path, error: OSError, option: str) -> DataError:

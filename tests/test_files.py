@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from ppbench.errors import DataError
-from ppbench.files import append, atomic_write, check_writable, is_same_file, replacing, whole_lines
+from ppbench.errors import DataError, UsageError
+from ppbench.files import append, atomic_write, check_writable, is_same_file, locked, replacing, try_lock, whole_lines
 
 
 def test_writes_text_and_bytes_into_folders_that_it_makes(tmp_path: Path) -> None:
@@ -137,3 +140,42 @@ def test_a_replaced_file_may_have_permissions_of_its_own(tmp_path: Path) -> None
     with replacing(tmp_path / "folder" / "weights", mode=0o640) as file:
         file.write(b"x")
     assert stat.S_IMODE((tmp_path / "folder" / "weights").stat().st_mode) == 0o640
+
+
+def test_a_lock_is_held_by_one_and_left_by_none(tmp_path: Path) -> None:
+    refusal = UsageError("somebody else is at it")
+    (tmp_path / "lock").write_text("of an earlier version")
+    for _ in range(2):
+        with locked(tmp_path / "lock", refusal):
+            with pytest.raises(UsageError, match="somebody else"), locked(tmp_path / "lock", refusal):
+                raise AssertionError
+            with (tmp_path / "lock").open("ab") as file:
+                assert not try_lock(file)
+    assert (tmp_path / "lock").read_text() == "of an earlier version"
+    with pytest.raises(FileNotFoundError), locked(tmp_path / "none" / "lock", refusal):
+        raise AssertionError
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from ppbench.files import try_lock; file = open(sys.argv[1], 'ab'); "
+        "print(try_lock(file), flush=True); time.sleep(60)"
+    )
+    call = [sys.executable, "-c", code, str(tmp_path / "lock")]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
+        with (tmp_path / "lock").open("ab") as file:
+            assert not try_lock(file)
+            process.kill()
+            process.wait()
+            assert try_lock(file)
+
+
+def test_where_there_are_no_locks_nobody_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with locked(tmp_path / "lock", UsageError("no")), locked(tmp_path / "lock", UsageError("no")):
+        pass

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ppbench.copies.naming import cell_key
 from ppbench.copies.records import JOURNAL, Records, cannot_write
 from ppbench.data.walk import MANIFEST, SCRATCH
 from ppbench.errors import UsageError
-from ppbench.files import try_lock
+from ppbench.files import locked
 from ppbench.vocabulary import Cell
 
 
@@ -48,16 +48,13 @@ def claimed_folder(dest: Path) -> Iterator[None]:
     """
     scratch = dest / SCRATCH
     missing = [folder for folder in (scratch, dest, *dest.parents) if not folder.exists()]
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        lock = (scratch / "lock").open("wb")
-    except OSError as error:
-        raise cannot_write(dest, error) from error
-    try:
-        if not try_lock(lock):
-            raise UsageError(
-                f"another ppbench is writing to {dest}", "Wait until it has finished, or give another folder."
-            )
+    refusal = UsageError(f"another ppbench is writing to {dest}", "Wait until it has finished, or give another folder.")
+    with ExitStack() as stack:
+        try:
+            scratch.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(scratch / "lock", refusal))
+        except OSError as error:
+            raise cannot_write(dest, error) from error
         for torn in scratch.glob("*.part"):
             torn.unlink()
         try:
@@ -68,5 +65,3 @@ def claimed_folder(dest: Path) -> Iterator[None]:
                 with suppress(OSError):  # the first that is not empty
                     for folder in missing[1:]:
                         folder.rmdir()
-    finally:
-        lock.close()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ppbench.errors import DataError, PpbenchError, UsageError
-from ppbench.files import check_writable, try_lock
+from ppbench.files import check_writable, locked
 from ppbench.reproduce.networks import TrainedRow, own_network
 from ppbench.reproduce.table import Table
 from ppbench.train.fit import train
@@ -71,7 +71,11 @@ def _train(
     device: torch.device,
 ) -> None:
     """Train one network, unless another process did since it was looked for."""
-    with _claimed(network):
+    check_writable(network.path)
+    refusal = UsageError(
+        f"another process is training {network.name}", "Run the same command again when that one is done."
+    )
+    with locked(network.path.with_name(f".{network.path.name}.lock"), refusal):
         if own_network(table, network.row, network.seed, network.path.parent).action == "take":
             say(f"{network.name} was trained by another process")
             return
@@ -82,23 +86,6 @@ def _train(
             )  # fmt: skip
         assert trained is not None  # of one process
         say(f"{network.path}: {trained.clean_accuracy:.2%} of the clean test images right")
-
-
-@contextmanager
-def _claimed(network: TrainedRow) -> Iterator[None]:
-    """Keep other processes from the same network; the lock's file stays, since removing it would be a race.
-
-    Raises:
-        UsageError: If another process is at it.
-        DataError: If the folder cannot be written.
-    """
-    check_writable(network.path)
-    with network.path.with_name(f".{network.path.name}.lock").open("ab") as file:
-        if not try_lock(file):
-            raise UsageError(
-                f"another process is training {network.name}", "Run the same command again when that one is done."
-            )
-        yield
 
 
 def _what_to_try(recipe: TrainRecipe) -> str:
