@@ -112,7 +112,7 @@ def full_precision() -> Iterator[None]:
 
 
 def _old_switches() -> tuple[str | None, bool | None]:
-    """Of products of matrices and of cuDNN; None for one that torch refuses to tell, since new ones contradict it."""
+    """The old switches of matrix products and of cuDNN; None where it contradicts the new ones: torch then raises."""
     matmul, cudnn = None, None
     with suppress(RuntimeError):
         matmul = torch.get_float32_matmul_precision()

@@ -1,10 +1,10 @@
-"""What can go wrong for a user, and the exit code each kind ends with."""
+"""Failures that a user can do something about, with the exit code of each kind."""
 
 from __future__ import annotations
 
 
 class PpbenchError(Exception):
-    """A failure the user can mend; the command line prints it without a traceback.
+    """A failure that the user can repair; the command line prints it without a traceback.
 
     Args:
         message: What is wrong: the value met, and what is allowed.

@@ -1,4 +1,4 @@
-"""What a launcher, such as torchrun or srun, says in the environment of the processes that it starts. Free of torch."""
+"""Environment variables by which a launcher, such as torchrun or srun, tells each process its place. Free of torch."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Launch(NamedTuple):
 
 
 def check_environment() -> None:
-    """Leave in the environment what a launcher has said, before libraries read it: Lightning does when it is imported.
+    """Clean up the launcher's variables before libraries read them; Lightning does when it is imported.
 
-    Removed is what is empty, and without a WORLD_SIZE the ranks, which then are a rest of something else: Lightning
-    takes a process that has one for another's helper, which writes nothing.
+    Empty variables are removed. So are ranks without a WORLD_SIZE, which are left over from something else: Lightning
+    would take the process for another's helper, and such a helper writes nothing.
 
     Raises:
         UsageError: If a variable is no whole number.
@@ -41,9 +41,9 @@ def check_environment() -> None:
 
 
 def launched() -> Launch | None:
-    """What RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR say; None: this process works alone.
+    """This process's place by RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR; None if it works alone.
 
-    An empty variable counts as none. Without a RANK, or in a world of 1, a process is alone.
+    A process works alone without a RANK, and in a world of 1. An empty variable counts as not set.
 
     Raises:
         UsageError: If they contradict each other, or one is missing.
@@ -67,7 +67,7 @@ def launched() -> Launch | None:
 
 
 def environment_number(name: str) -> int | None:
-    """A variable that is a whole number; None if it is not set, or empty.
+    """The value of a variable that is a whole number; None if it is not set, or empty.
 
     Raises:
         UsageError: If it is something else.
@@ -82,11 +82,11 @@ def environment_number(name: str) -> int | None:
 
 
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
-"""By torchrun and Lightning; they mean nothing without a WORLD_SIZE."""
+"""Set by torchrun and Lightning; they mean nothing without a WORLD_SIZE."""
 _NUMBERS = (
     "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS",
     "SLURM_STEP_NUM_TASKS", "JSM_NAMESPACE_RANK",
 )  # fmt: skip
-"""What else ppbench, Lightning and TorchMetrics read as whole numbers."""
+"""Other variables that ppbench, Lightning and TorchMetrics read as whole numbers."""
 _SET = "For several processes take `torchrun`, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT."
 _SET_OR_UNSET = f"{_SET} For one: `unset RANK WORLD_SIZE`."

@@ -1,4 +1,4 @@
-"""Things that users choose by name, and what they are told of a name that does not exist."""
+"""Things that users choose by name, and the error for a name that does not exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON and TOML from files that anyone may have made, held to what every reader of ppbench can take."""
+"""JSON and TOML from files that anyone may have made, refused if any reader of ppbench could fail on them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 DEEPEST = 24
 """Lists and objects inside each other; run files have six, cards with recipes some more."""
 LARGEST_INTEGER = 2**63 - 1
-"""Integers beyond are no counts of anything, and no array can hold them."""
+"""Larger integers count nothing, and no array can hold them."""
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -37,8 +37,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     """Read one TOML document, which has no name twice in one table.
 
     Raises:
-        ValueError: As `parse_json`, if it is no TOML or has what that one refuses, but for numbers that are not finite:
-            TOML has these, and who reads them tells which key has one. The message is one short line.
+        ValueError: As `parse_json`, if it is no TOML or has what that one refuses. Numbers that are not finite are let
+            through: TOML has them, and the reader can say which key has one. The message is one short line.
     """
     try:
         content = tomllib.loads(text)
@@ -67,7 +67,7 @@ def _integer(digits: str) -> int:
 
 
 def _check(value: Any, depth: int, *, finite: bool = True) -> None:
-    """Refuse what is nested too deeply, and what no later code expects: infinite or huge numbers, half letters."""
+    """Refuse deep nesting, infinite or huge numbers and half characters, which no later code expects."""
     if depth < 0:
         raise _too_deep()
     if isinstance(value, dict):

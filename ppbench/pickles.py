@@ -46,15 +46,15 @@ class Skipped(dict[Any, Any]):
 
 
 class Constructor(NamedTuple):
-    """What a name in a pickle may stand for: a function that makes a value of the arguments."""
+    """A function that a name in a pickle may stand for: it makes a value of its arguments."""
 
     make: Callable[..., Any]
     set_state: Callable[[Any, Any], None] | None = None
-    """Told of a value it made and the state that follows it; None: the state is dropped."""
+    """Called with a value it made and the state that follows it; None: the state is dropped."""
 
 
 UNKNOWN_CONSTRUCTOR = Constructor(lambda *_: Skipped())
-"""Of all names that are not allowed."""
+"""Stands for every name that is not allowed."""
 
 Lookup = Callable[[str, str], Any]
 """From a module and a name to a `Constructor`, or to a value that the name stands for."""
@@ -89,17 +89,17 @@ def load_pickle(
 
 
 _LENGTHS: list[int | None] = [None] * 256
-"""Of each instruction's argument, as pickletools says it: bytes, or a negative number for a kind; None: unknown."""
+"""Length of each instruction's argument in bytes, or pickletools' negative number for its kind; None: unknown."""
 
 _PREFIXES = {-2: struct.Struct("<B"), -3: struct.Struct("<i"), -4: struct.Struct("<I"), -5: struct.Struct("<Q")}
-"""Of the lengths that stand before an argument, by pickletools' numbers."""
+"""Form of the length that stands before an argument, by pickletools' numbers."""
 
 for _opcode in pickletools.opcodes:
     _LENGTHS[ord(_opcode.code)] = 0 if _opcode.arg is None else _opcode.arg.n
 
 
 class _Machine:
-    """The stack, and a method for each instruction, told where the instruction's argument lies."""
+    """The stack, and a method for each instruction, which gets the place of the instruction's argument."""
 
     def __init__(self, program: Program, lookup: Lookup, persistent: Callable[[Any], Any] | None, strings: str) -> None:
         self._program, self._lookup, self._persistent, self._strings = program, lookup, persistent, strings
@@ -137,7 +137,7 @@ class _Machine:
             raise UnpicklingError(f"it takes more than {MAX_STEPS:,} steps to read, as no file of weights does")
 
     def _extent(self, code: int, length: int, at: int) -> tuple[int, int]:
-        """Where an argument of any length lies: after its own length, or up to the end of one line or of two."""
+        """Begin and end of an argument: it follows its own length, or goes up to the end of one line or of two."""
         if length in _PREFIXES:
             prefix = _PREFIXES[length]
             (count,) = prefix.unpack(self._program[at : at + prefix.size])

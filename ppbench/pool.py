@@ -27,8 +27,8 @@ def ordered_map(
 ) -> Generator[_R, None, None]:
     """Yield the results of tasks in the tasks' order, worked on a little ahead of what was asked for.
 
-    Worker processes ignore Ctrl-C: this one gets it and ends them. They also end, at once, when this process dies in
-    whatever way, so that none is left behind.
+    Worker processes ignore Ctrl-C: this process gets it and ends them. If this process dies, in whatever way, they end
+    at once, so that none is left behind.
 
     Args:
         start: Called once in each process that works; returns the function for the tasks. It can be pickled.
@@ -71,7 +71,7 @@ def ordered_map(
         pool.shutdown(wait=True)
         raise _why([process.exitcode for process in processes]) from error
     finally:
-        # What is left here is not wanted: after an error, Ctrl-C, or where the reader stopped early.
+        # After an error, after Ctrl-C, or if the reader stopped early, nobody wants what is left here.
         if waiting:
             held.close()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -80,12 +80,12 @@ def ordered_map(
 
 
 def _is_starting() -> bool:
-    """Whether this is a worker process that still reads the script which has started it."""
+    """Whether this is a worker process that is still importing the script that started it."""
     return bool(getattr(multiprocessing.current_process(), "_inheriting", False))
 
 
 def _why(codes: Collection[int | None]) -> PpbenchError:
-    """What the exit codes of the worker processes tell of the first that ended."""
+    """The error that explains why a worker process ended, by the exit codes of all."""
     if _NO_GUARD in codes:
         return PpbenchError(
             "every worker process reads the script that starts it, and this one starts the work while it is read",
@@ -144,7 +144,7 @@ def _end_with_the_parent(watched: Connection) -> None:
 
 
 def use_one_thread() -> None:
-    """One thread for every library in this process, loaded or yet to come: there is a worker per core."""
+    """Limit every library in this process to one thread, loaded or not yet: there is a worker per core."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         os.environ[name] = "1"
     for module, setter in (("torch", "set_num_threads"), ("cv2", "setNumThreads")):

@@ -23,14 +23,14 @@ Cell = tuple[str, int]
 """Corruption and severity; ``("clean", 0)`` is the uncorrupted images."""
 
 CropMode = Literal["center", "squash", "border"]
-"""What is resized to make an image square: the shorter side, both sides whatever the shape was, or the longer side
+"""Which side is resized to make an image square: the shorter one, both whatever the shape was, or the longer one
 with a border around it.
 
 As timm's ``crop_mode``.
 """
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
-"""What a corruption may be called, all of it: datasets may have corruptions that no published set has."""
+"""Pattern of a corruption's whole name: datasets may have corruptions that no published set has."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -49,13 +49,13 @@ C_BAR = (
     "blue_noise_sample", "brownish_noise", "caustic_refraction", "checkerboard_cutout", "cocentric_sine_waves",
     "inverse_sparkles", "perlin_noise", "plasma_noise", "single_frequency_greyscale", "sparkles",
 )  # fmt: skip
-"""Of ImageNet-C-bar: Mintun et al., "On Interaction Between Augmentations and Corruptions", NeurIPS 2021."""
+"""Those of ImageNet-C-bar: Mintun et al., "On Interaction Between Augmentations and Corruptions", NeurIPS 2021."""
 
 C_3D = (
     "near_focus", "far_focus", "xy_motion_blur", "z_motion_blur", "flash", "h265_crf", "h265_abr", "bit_error",
     "fog_3d", "iso_noise", "color_quant", "low_light",
 )  # fmt: skip
-"""Of ImageNet-3DCC: Kar et al., "3D Common Corruptions and Data Augmentation", CVPR 2022."""
+"""Those of ImageNet-3DCC: Kar et al., "3D Common Corruptions and Data Augmentation", CVPR 2022."""
 
 SETS = {"c15": C15, "c4": C4, "c19": C19, "cbar": C_BAR, "3dcc": C_3D}
 
@@ -63,7 +63,7 @@ FAMILIES_3D = {
     "depth of field": C_3D[0:2], "camera motion": C_3D[2:4], "lighting": C_3D[4:5], "video": C_3D[5:8],
     "3d weather": C_3D[8:9], "3d noise": C_3D[9:12],
 }  # fmt: skip
-"""As the paper of ImageNet-3DCC groups them."""
+"""The groups of the ImageNet-3DCC paper."""
 
 ALL_FAMILIES = {**FAMILIES, "c-bar": C_BAR, **FAMILIES_3D}
 
@@ -74,12 +74,12 @@ _GROUPS = {"c19": C19, **SETS, **ALL_FAMILIES}
 """Sets before the families that they consist of."""
 
 FEW_NAMES = 3
-"""Up to so many names a label lists corruptions."""
+"""A label lists up to so many corruptions by name."""
 
 _FAMILY_OF = {name: family for family, names in ALL_FAMILIES.items() for name in names}
 
 FAMILY_OF = {name: _FAMILY_OF[name] for name in C19}
-"""Of the corruptions that ppbench makes."""
+"""Family of each corruption that ppbench makes."""
 
 
 def family_of(corruption: str) -> str:
@@ -123,7 +123,7 @@ def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19) -> tup
 
 
 def severity_texts(severities: Any) -> list[str]:
-    """What `expand_severities` takes, from one severity or several: texts, or integers of any library."""
+    """One severity or several, as texts or integers of any library, in the form that `expand_severities` takes."""
     several = isinstance(severities, Iterable) and not isinstance(severities, str)
     if not several or getattr(severities, "ndim", None) == 0:
         severities = [severities]
@@ -131,7 +131,7 @@ def severity_texts(severities: Any) -> list[str]:
 
 
 def _as_integer(value: Any) -> int | None:
-    """None for what is none; True is a mistake and not 1."""
+    """The value as an integer; None if it is none. True is a mistake and not 1."""
     try:
         return None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -174,7 +174,7 @@ def set_label(corruptions: Sequence[str]) -> str:
 
 
 def older_set_label(corruptions: Sequence[str]) -> str:
-    """What `set_label` was before it told all sets apart, as run files of then have it: ``11/15``."""
+    """The label of earlier versions, which did not distinguish all sets: ``11/15``. Their run files have it."""
     names = set(corruptions)
     for label, members in SETS.items():
         if names == set(members):
@@ -183,7 +183,7 @@ def older_set_label(corruptions: Sequence[str]) -> str:
 
 
 def _whole_groups(corruptions: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The sets and families, the largest first, that are there as a whole; and the names of the rest, sorted."""
+    """The sets and families that are complete, the largest first, and the names of the rest, sorted."""
     rest, groups = set(corruptions), []
     for label, members in _GROUPS.items():
         if len(members) > 1 and rest >= set(members):

@@ -25,17 +25,15 @@ if TYPE_CHECKING:
 
 _MAGIC = b"\x93NUMPY"
 _LENGTHS = {1: 2, 2: 4}
-"""By format version of ``.npy``: bytes of the length that stands before the header."""
+"""Bytes of the length that stands before the header, by format version of ``.npy``."""
 _HEADER = re.compile(
     r"\{'descr': '(?P<type>[<>|][a-zA-Z]\d{1,2})', 'fortran_order': False, 'shape': \((?P<shape>[\d, ]{0,99})\), \}\s*"
 )
-"""As NumPy writes it; read as text, for NumPy's own reader evaluates it."""
+"""The header as NumPy writes it. It is matched as text, since NumPy's own reader evaluates it."""
 _RESTORE = "Evaluate again, or restore the file."
 
 
 class _Arrays(NamedTuple):
-    """What a file of bits holds."""
-
     file: Path
     packed: NDArray[np.uint8]
     keys: NDArray[np.uint64] | None
@@ -69,7 +67,7 @@ def image_keys(ids: Sequence[str]) -> NDArray[np.uint64] | None:
 
 
 def bits_file(path: Path) -> Path:
-    """Where the bits of a run file are written: beside it."""
+    """The file of the bits that belong to a run file, beside it."""
     return path.with_name(f"{path.name.removesuffix('.json')}.bits.npy")
 
 
@@ -152,7 +150,7 @@ def _check_place(run_file: Path, file: Path) -> None:
 def _take(
     file: Path, content: bytes, start: int, shape: tuple[int, ...], kind: str, found: str
 ) -> tuple[NDArray[Any], int]:
-    """One array and where it ends; nothing is made of it before its shape and type are as they have to be."""
+    """One array and where it ends. No memory is taken for it before its shape and type are known to be right."""
     import numpy as np
 
     header, wanted = _header(content, start), np.dtype(kind)
@@ -173,7 +171,7 @@ def _take(
 
 
 def _header(content: bytes, start: int) -> _Header | None:
-    """What is said of the array that begins at ``start``; None if that is none, or of an unknown format."""
+    """The header of the array that begins at ``start``; None if there is none, or its format is unknown."""
     begin = start + len(_MAGIC) + 2
     if len(content) < begin or content[start : begin - 2] != _MAGIC:
         return None

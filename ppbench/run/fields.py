@@ -20,7 +20,7 @@ Number = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a text can only be a file in the same folder: no path, no drive, nothing longer than a name may be."""
+    """Whether a name can only be that of a file in the same folder: no path, no drive, not too long."""
     return Path(name).name == name not in ("", "..") and "\0" not in name and len(name.encode()) <= 255
 
 
@@ -60,7 +60,7 @@ class Record(BaseModel):
 
 
 def first_problem(error: ValidationError) -> str:
-    """What pydantic found wrong first, in one line: where, and what."""
+    """The first problem that pydantic found, in one line: where, and what."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"])) or "run"
     return f"{where}: {first['msg'].removeprefix('Value error, ')}"

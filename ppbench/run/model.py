@@ -17,7 +17,7 @@ def conversion(card: Mapping[str, Any]) -> str | None:
     """``push not rectified (ppbench convert of resnet50)``: how a model was made of a plain one; None if it was not.
 
     Args:
-        card: Of the model, as a dict.
+        card: The model's card, as a dict.
     """
     origin = card.get("origin") or {}
     converted = bool(origin.keys() - {"initial_weights"})  # which says of training alone what it began with
@@ -51,7 +51,7 @@ class ModelRecord(Record):
     """Which weights were measured, and how they were used."""
 
     name: Text
-    """As given on the command line: a name of the embedded models, or a file name."""
+    """The name given on the command line: that of an embedded model, or a file name."""
     weights_sha256: str | None = None
     """Of all parameters and buffers, independent of the file format (`ppbench.models.weights.weights_hash`), and of
     what else the weights are in (`ppbench.models.weights`); None: which weights it has is not known."""
@@ -73,7 +73,7 @@ class ModelRecord(Record):
         return None if value == _HASH_OF_NOTHING else value
 
     def has_weights_of(self, sha256: str | None) -> bool:
-        """Whether its weights are known to be those of a hash; what is not known is no other model's."""
+        """Whether its weights are known to have this hash; unknown weights are no other model's."""
         return self.weights_sha256 is not None and self.weights_sha256 == sha256
 
     @property
@@ -83,5 +83,5 @@ class ModelRecord(Record):
 
     @property
     def conversion(self) -> str | None:
-        """How it was made of a plain network, if it was: `conversion`."""
+        """How it was made of a plain network; None if it was not (`conversion`)."""
         return conversion(self.card)

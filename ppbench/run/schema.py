@@ -26,7 +26,7 @@ MICRO = 1_000_000
 """Log losses and probabilities are summed as integers of one millionth, so that sums do not depend on the order."""
 
 _OLDER_DECISIONS = {"within": "pass", "beyond": "worse than allowed"}
-"""What run files of before call a decision."""
+"""Decisions by their names in earlier run files."""
 
 Decision = Annotated[
     Literal["pass", "worse than allowed"],
@@ -106,7 +106,7 @@ class ClassSubset(Record):
     outputs: Number
     """Outputs of the model."""
     names_sha256: str
-    """Of the class names in order, joined by newlines."""
+    """SHA-256 of the class names in order, joined by newlines."""
     logits: Literal["own", "masked", "all"]
     """"own": the model has just these outputs; "masked": only the outputs of these classes compete; "all": all do."""
 
@@ -128,17 +128,17 @@ class Stopping(Record):
     """How an evaluation ended that visits images in a random order until it knows enough."""
 
     metric: Text
-    """Of which the interval is: its label without the number of images."""
+    """The metric of the interval: its label without the number of images."""
     confidence: float = Field(gt=0, lt=1)
-    """Of the interval, however often it was looked at."""
+    """Confidence of the interval, however often it was looked at."""
     value: FiniteFloat
-    """Of the metric over the images visited, in percent or points."""
+    """The metric over the images visited, in percent or points."""
     low: FiniteFloat
     high: FiniteFloat
     wanted: Text
-    """What it went on for: ``half-width 0.5`` or ``decided against max drop 0.5``."""
+    """The goal: ``half-width 0.5`` or ``decided against max drop 0.5``."""
     reached: bool
-    """Whether it was reached before the images were at an end."""
+    """Whether the goal was reached before all images were visited."""
     baseline: str | None = None
     """SHA-256 of the weights that it was compared with."""
     max_drop: FiniteFloat | None = None
@@ -175,7 +175,7 @@ class Protocol(Record):
     total: Number
     """Images per cell that the dataset has."""
     ids_sha256: Text
-    """Of the evaluated images' ids, in order."""
+    """SHA-256 of the evaluated images' ids, in order."""
     preprocessing: Text
     precision: Literal["fp32", "tf32", "bf16", "fp16", "unknown"]
     """"unknown" of predictions that were made elsewhere."""
@@ -203,7 +203,7 @@ class Provenance(Record):
 
     command: Annotated[str, BeforeValidator(as_text)]
     git_commit: str | None
-    """Of the working directory, with "-dirty" if it has uncommitted changes; None outside a repository."""
+    """Commit of the working directory, with "-dirty" if it has uncommitted changes; None outside a repository."""
     versions: dict[str, str]
     platform: str
     device: str
@@ -240,7 +240,7 @@ class Run(Record):
     """Clean first, then in the order of the protocol; cells that were not finished are absent."""
     bits: Bits | None = None
     stopping: Stopping | None = None
-    """Of an evaluation that was to stop as soon as it knew enough; its protocol's n is the images it visited."""
+    """How an evaluation with a stopping rule ended; its protocol's n is the images it visited."""
     provenance: Provenance
 
     @model_validator(mode="after")

@@ -102,16 +102,16 @@ def read_run(path: Path | str) -> Run:
 
 
 def _from_version_1(content: dict[str, Any]) -> dict[str, Any]:
-    """What version 2 added has defaults that say what version 1 was: all classes, one process, not compiled."""
+    """Version 2 only added fields. Their defaults describe version 1: all classes, one process, not compiled."""
     return {**content, "version": 2}
 
 
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_version_1}
-"""By the version that they read; each makes the next one."""
+"""Functions by the version that they read; each makes the next version."""
 
 
 def _compacted(content: dict[str, Any]) -> dict[str, Any]:
-    """A run file's content as baselines have it: sorted, and nothing in it of when and where it was made."""
+    """The content of a baseline: sorted, and without anything that says when and where it was made."""
     model = {key: value for key, value in content["model"].items() if key != "card"}
     kept = {key: value for key, value in content.items() if key != "provenance"}
     cells = [dict(sorted(cell.items())) for cell in content["cells"]]
@@ -125,7 +125,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _expanded(content: dict[str, Any]) -> dict[str, Any]:
-    """What `_compacted` left out, as unknown; anything that is not as it should be is left to the validation."""
+    """Fill in what `_compacted` left out as unknown. Anything malformed is left to the validation."""
     unknown = Provenance(
         command="", git_commit=None, versions={}, platform="unknown", device="unknown", started="unknown", seconds=0
     )
