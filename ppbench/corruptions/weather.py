@@ -215,6 +215,6 @@ def add_snow(images: Tensor, fallen: Tensor, image_weight: float, rounded: bool)
 def _grey(x: Tensor) -> Tensor:
     """Luma of ``(..., 3)`` float32 as OpenCV adds it up: green, red, blue, each product unrounded, each sum rounded."""
     red, green, blue = x.double().unbind(-1)
-    grey = (green * kernels.GREEN).float()
-    grey = (red * kernels.RED + grey).float()
-    return (blue * kernels.BLUE + grey).float()
+    grey = (green * kernels.GREEN_SHARE).float()
+    grey = (red * kernels.RED_SHARE + grey).float()
+    return (blue * kernels.BLUE_SHARE + grey).float()

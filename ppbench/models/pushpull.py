@@ -106,6 +106,17 @@ class PushPullConv2d(ConvolutionLike):
         push = F.relu(linear) if self.rectified_push else linear
         return push, -self._negative_pull(linear, self._filtered_window_sum(x))
 
+    def by_two_convolutions(self, x: Tensor) -> Tensor:
+        """Return the output as the layer is defined, with a convolution for the pull that `forward` does without."""
+        x, filters = self._pad(x), self.weight.flatten(1)
+        # Not `pull_kernel`: what `forward` uses is what this is a check of.
+        pull_kernel = (filters.amax(1) + filters.amin(1)).view(-1, 1, 1, 1) - self.weight
+        push = self._convolve(x, self.weight)
+        pull = F.relu(self._mean_filter(self._convolve(x, pull_kernel)))
+        strength = torch.as_tensor(self.inhibition).view(-1, 1, 1)
+        output = (F.relu(push) if self.rectified_push else push) - strength * pull
+        return output if self.bias is None else output + self.bias.view(-1, 1, 1)
+
     def _inhibit_(self, push: Tensor, negative_pull: Tensor) -> Tensor:
         """``push - inhibition * pull + bias``, in place of ``push``."""
         if isinstance(self.inhibition, Tensor):

@@ -19,7 +19,6 @@ from ppbench.reproduce.figures import SeedRun
 from ppbench.reproduce.networks import TrainedRow
 from ppbench.run import MeasuredRun, read_bits, read_run
 
-Say = Callable[[str], None]
 EvaluationProgress = Callable[[int], AbstractContextManager[Advanced]]
 """From the number of evaluations of an image to what shows them."""
 
@@ -30,7 +29,7 @@ def evaluate_networks(
     request: EvalRequest,
     folder: Path,
     *,
-    say: Say,
+    say: Callable[[str], None],
     progress: EvaluationProgress,
 ) -> dict[str, SeedRun]:
     """Measure networks whose checkpoints are there, and read what was measured before; by the networks' names.
@@ -80,7 +79,7 @@ def _measured_before(folder: Path, network: TrainedRow, identity: Identity) -> S
 
 
 def _measure(
-    networks: Sequence[TrainedRow], plan: EvalPlan, say: Say, progress: EvaluationProgress
+    networks: Sequence[TrainedRow], plan: EvalPlan, say: Callable[[str], None], progress: EvaluationProgress
 ) -> dict[str, SeedRun]:
     with progress(len(networks) * len(plan.cells) * len(plan.source.ids)) as advance:
         evaluated = measure(plan, say=say, advance=advance)

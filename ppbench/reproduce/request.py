@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from ppbench.reproduce.table import Row, Table
 if TYPE_CHECKING:
     from ppbench.evaluation.request import EvalRequest
     from ppbench.reproduce.figures import Results, SeedRun
-    from ppbench.reproduce.measuring import EvaluationProgress, Say
+    from ppbench.reproduce.measuring import EvaluationProgress
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class ReproduceRequest:
         failures: Mapping[str, PpbenchError],
         confidence: float,
         *,
-        say: Say,
+        say: Callable[[str], None],
         progress: EvaluationProgress,
     ) -> Results:
         """Evaluate the networks that are there, and compute the figures of the table.

@@ -17,7 +17,6 @@ from ppbench.train.fit import train
 from ppbench.train.module import TrainingDivergedError
 from ppbench.train.recipe import TrainRecipe
 
-Say = Callable[[str], None]
 TrainingProgress = Callable[[], AbstractContextManager[tuple[Any, ...]]]
 """Yields Lightning callbacks that show how a training goes on."""
 
@@ -31,7 +30,7 @@ def train_missing(
     data: Path,
     *,
     command: str | None,
-    say: Say,
+    say: Callable[[str], None],
     progress: TrainingProgress,
     device: torch.device,
 ) -> Failures:
@@ -66,7 +65,7 @@ def _train(
     network: TrainedRow,
     data: Path,
     command: str | None,
-    say: Say,
+    say: Callable[[str], None],
     progress: TrainingProgress,
     device: torch.device,
 ) -> None:

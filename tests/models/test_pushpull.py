@@ -439,3 +439,13 @@ def test_numbers_of_numpy_and_torch_are_sizes(layer: type[nn.Module], number: An
     other.load_state_dict(plain.state_dict())
     x = torch.randn(1, 3, 8, 8)
     assert torch.equal(plain(x), other(x))
+
+
+@pytest.mark.parametrize("rectified", [True, False])
+def test_the_definition_with_two_convolutions_is_the_same_function(rectified: bool) -> None:
+    layer = PushPullConv2d(
+        4, 6, 3, stride=2, padding="same", groups=2, trainable_inhibition=True, rectified_push=rectified,
+        dtype=torch.float64,
+    )  # fmt: skip
+    x = torch.randn(2, 4, 9, 8, dtype=torch.float64)
+    torch.testing.assert_close(layer(x), layer.by_two_convolutions(x), rtol=0, atol=1e-12)

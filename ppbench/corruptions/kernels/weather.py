@@ -9,7 +9,7 @@ import numpy as np
 from ppbench.corruptions.kernels import compiled, f32, f64, i32, inlined, u8
 from ppbench.corruptions.types import Doubles, Floats, Indices, Pixels
 
-RED, GREEN, BLUE = (float(f32(weight)) for weight in (0.299, 0.587, 0.114))
+RED_SHARE, GREEN_SHARE, BLUE_SHARE = (float(f32(weight)) for weight in (0.299, 0.587, 0.114))
 """Weights of luma (ITU-R 601), rounded to float32."""
 
 
@@ -194,9 +194,9 @@ def _snow_line(
     last = red.size - 1
     for i in range(red.size):
         r, g, b = f32(i32(red[i])) / f32(255), f32(i32(green[i])) / f32(255), f32(i32(blue[i])) / f32(255)
-        grey = f32(f64(g) * f64(GREEN))
-        grey = f32(f64(r) * f64(RED) + f64(grey))
-        grey = f32(f64(b) * f64(BLUE) + f64(grey))
+        grey = f32(f64(g) * f64(GREEN_SHARE))
+        grey = f32(f64(r) * f64(RED_SHARE) + f64(grey))
+        grey = f32(f64(b) * f64(BLUE_SHARE) + f64(grey))
         bright = grey * f32(1.5) + f32(0.5)
         red[i] = _snowed(r, bright, image_weight, other_weight, flakes[i], rotated[last - i])
         green[i] = _snowed(g, bright, image_weight, other_weight, flakes[i], rotated[last - i])
