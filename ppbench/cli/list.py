@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ppbench.cli import output
 from ppbench.cli.help import page
+from ppbench.cli.options import FormatOption
+from ppbench.cli.output import Format
+from ppbench.tables.report import Rows
+from ppbench.tables.sheet import MISSING, Line, Sheet
+
+_Rows = list[tuple[str, ...]]
 
 
 class What(StrEnum):
@@ -21,15 +28,64 @@ class What(StrEnum):
     TRAINING_RECIPES = "training-recipes"
 
 
+@dataclass(frozen=True)
+class ListReport:
+    """What is printed of a list."""
+
+    what: str
+    title: str
+    columns: tuple[str, ...]
+    entries: _Rows
+
+    def sheets(self) -> list[Sheet]:
+        """One table of words."""
+        lines = tuple(map(Line, self.entries))
+        return [Sheet(self.title, self.columns, lines, tuple(range(len(self.columns))))]
+
+    def as_dict(self) -> dict[str, Any]:
+        """An object for each entry."""
+        return {self.what: [dict(zip(self.columns, entry, strict=True)) for entry in self.entries]}
+
+    def rows(self) -> Rows:
+        """A row for each entry."""
+        return Rows(self.columns, self.entries)
+
+
+class ModelMatrix(ListReport):
+    """The models in the terminal: networks by stems, which are too many for a row each."""
+
+    def sheets(self) -> list[Sheet]:
+        """The checkpoints, then a row for each network."""
+        from ppbench.models.shapes import STEMS, parse_model_name
+
+        checkpoints = tuple(Line((name, *rest)) for name, kind, *rest in self.entries if kind == "checkpoint")
+        names = [name for name, kind, *_ in self.entries if kind == "network"]
+        models = [parse_model_name(name) for name in names]
+        bases = {model.base: str(model.input_size) for model in models}
+        lines = tuple(
+            Line((base, size, "•", *("•" if f"{base}-{stem}" in names else MISSING for stem in STEMS)))
+            for base, size in bases.items()
+        )
+        notes = (
+            "•: a model, named by network and stem, such as resnet50-pp3. It needs a checkpoint to be evaluated.",
+            *(f"{stem}: {words}." for stem, words in STEMS.items()),
+        )
+        return [
+            Sheet("Checkpoints", ("name", "made for", "what it is"), checkpoints, (0, 1, 2)),
+            Sheet("Networks by stem", ("network", "px", "plain", *STEMS), lines, notes=notes),
+        ]
+
+
 @page(examples=("ppbench list models", "ppbench list corruptions --names"))
 def list_names(
     what: Annotated[What, typer.Argument(help="What to list.")],
     names: Annotated[
         bool, typer.Option("--names", help="Names only, one a line, for scripts; of corruptions those ppbench makes.")
     ] = False,
+    format: FormatOption = Format.RICH,
 ) -> None:
     """List models, datasets, corruptions, their recipes, or recipes of training."""
-    title, columns, rows = {
+    title, columns, entries = {
         What.MODELS: _models,
         What.DATASETS: _datasets,
         What.CORRUPTIONS: _corruptions,
@@ -39,21 +95,15 @@ def list_names(
     if names:
         from ppbench.vocabulary import C19
 
-        output.data("\n".join(C19 if what is What.CORRUPTIONS else (row[0] for row in rows)))
+        output.data("\n".join(C19 if what is What.CORRUPTIONS else (entry[0] for entry in entries)))
         return
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=number == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    output.render(table)
-    if what is What.DATASETS:
+    in_terminal = format is Format.RICH
+    kind = ModelMatrix if what is What.MODELS and in_terminal else ListReport
+    output.show(kind(what, title, columns, entries), format)
+    if what is What.DATASETS and in_terminal:
         output.data("\n".join(_ways_to_get_datasets()))
 
 
-_Rows = list[tuple[str, ...]]
 _Listing = tuple[str, tuple[str, ...], _Rows]
 
 

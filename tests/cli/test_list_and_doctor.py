@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -29,7 +33,24 @@ def test_names_are_listed_one_a_line_and_in_a_table(what: str, names: list[str])
     assert bare.stdout.split() == names
     table = runner.invoke(app, ["list", what], env={"COLUMNS": "200"})
     assert table.exit_code == 0
+    if what == "models":  # networks by stems in the terminal, a row for each model elsewhere
+        table = runner.invoke(app, ["list", what, "--format", "csv"])
     assert all(name in table.stdout for name in names)
+
+
+def test_models_are_networks_by_stems_in_the_terminal() -> None:
+    text = runner.invoke(app, ["list", "models"]).stdout
+    assert len([line for line in text.splitlines() if line.startswith(" resnet50 ")]) == 1
+    assert all(name in text for name in EMBEDDED_MODELS)
+    assert text.count("•") == len(model_names()) + 1, "and one in the note"
+
+
+@pytest.mark.parametrize("what", ["models", "datasets", "corruptions", "recipes", "training-recipes"])
+def test_lists_are_data_in_the_other_formats(what: str) -> None:
+    entries = json.loads(runner.invoke(app, ["list", what, "--format", "json"]).stdout)[what]
+    rows = list(csv.DictReader(io.StringIO(runner.invoke(app, ["list", what, "--format", "csv"]).stdout)))
+    assert [entry["name"] for entry in entries] == [row["name"] for row in rows]
+    assert len(entries) == len({entry["name"] for entry in entries}) > 2
 
 
 def test_the_doctor_tells_versions_and_passes_here() -> None:
