@@ -71,11 +71,11 @@ def require_comparable(
     refused = [field for field in fields if field not in allowed]
     if refused:
         what = "; ".join(words[field] for field in refused)
-        raise NotComparableError(f"{names[1]} was not measured as {names[0]} was: {what}", _mend(refused, other_images))
+        raise NotComparableError(f"{names[1]} was not measured as {names[0]} was: {what}", _hint(refused, other_images))
     return list(words.values())
 
 
-def _mend(refused: list[str], other_images: str) -> str:
+def _hint(refused: list[str], other_images: str) -> str:
     if set(refused) & set(NEEDED_TO_PAIR):
         return other_images
     options = " ".join(f"--allow {field}" for field in refused)

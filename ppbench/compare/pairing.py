@@ -59,8 +59,8 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
         return Pair(reference, other, tuple(allowed), tuple(_stopped_remarks(reference, other)))
     shared = shared_images(reference.keys, other.keys)
     if shared is None or not _may_reduce(reference, other, shared, allow):
-        mend = _mend(reference, other, shared, fields)
-        require_comparable(reference.run.protocol, other.run.protocol, names, fields, mend)
+        hint = _hint(reference, other, shared, fields)
+        require_comparable(reference.run.protocol, other.run.protocol, names, fields, hint)
         raise RuntimeError("runs of other images were found comparable")
     first, second = _reduced(reference, other, shared)
     allowed = require_comparable(first.run.protocol, second.run.protocol, names, fields)
@@ -100,7 +100,7 @@ def _hash_of(measured: ComparedRun, places: NDArray[np.int64]) -> str:
     return hashlib.sha256(keys.tobytes()).hexdigest()
 
 
-def _mend(reference: ComparedRun, other: ComparedRun, shared: SharedImages | None, allowed: Collection[str]) -> str:
+def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | None, allowed: Collection[str]) -> str:
     """What to do about runs of other images."""
     if shared is None:
         bare = " and ".join(run.name for run in (reference, other) if run.keys is None)

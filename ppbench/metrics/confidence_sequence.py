@@ -64,7 +64,7 @@ class ConfidenceSequence:
         total: int | None = None,
         bounds: tuple[float, float] = (0.0, 1.0),
     ) -> None:
-        """Plan a sequence; one of ``half_width`` and ``images`` says where it is to be narrowest.
+        """Plan a sequence; one of ``half_width`` and ``images`` says where it is narrowest.
 
         The plan is part of what is known beforehand: it may depend on nothing that the images will show.
 
@@ -79,7 +79,7 @@ class ConfidenceSequence:
                 None: about images like these.
             bounds: Smallest and largest possible value of an image: 0 and 1 for errors, -1 and 1 for differences of
                 errors, the sums of the negative and of the positive weights for a weighted sum of errors. No interval
-                reaches beyond them; and rare images that are as far away as they allow are reckoned with before one is
+                reaches beyond them, and the variance allows for rare images as far away as they permit before one is
                 seen.
 
         Raises:
@@ -210,7 +210,7 @@ class ConfidenceSequence:
         return n / without_replacement(n, self.total) / spread**2
 
     def _planned(self, spread: float) -> float:
-        """Information, 1 / variance of the mean, at which the sequence is to be narrowest."""
+        """Information, 1 / variance of the mean, at which the sequence is narrowest."""
         images = self.images or self.available
         ends = [] if self.half_width is None else [(self._bound / self.half_width) ** 2]
         if images is not None:

@@ -1,4 +1,4 @@
-"""Intervals of weighted sums of cells, from how often cells err on the same image.
+"""Intervals of weighted sums of cells, from how often cells are wrong on the same image.
 
 A report has some three hundred intervals over the same images. Each would take a pass over all bits
 (`per_image.PerImage.weighted`); from the covariance of cells, made in one pass, each is a product of a few numbers.

@@ -18,7 +18,7 @@ def clean_error(errors: CellErrors) -> Metric:
 def mean_error(
     errors: CellErrors, corruptions: Sequence[str] | None = None, severities: Sequence[int] | None = None
 ) -> Metric:
-    """Mean top-1 error over cells, %: of the headline corruptions and all severities unless told otherwise."""
+    """Mean top-1 error over cells, %. None stands for the headline corruptions, and for all severities."""
     return QUANTITIES["mean_error"].metric(case_of(errors, None, None, corruptions, severities))
 
 

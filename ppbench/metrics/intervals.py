@@ -141,7 +141,7 @@ def deviation(values: NDArray[np.float64], strata: NDArray[np.int64] | None = No
 
     With strata it is of the deviations within them, as shares in proportion leave no other: Cochran, Sampling
     Techniques, 3rd ed., chapter 5. Classes with one image have no deviation of their own and count as one stratum
-    together, which errs on the side of a wide interval (Cochran, section 5A.12).
+    together, so that the interval is rather too wide than too narrow (Cochran, section 5A.12).
 
     Args:
         values: ``(n,)``, n at least 2.

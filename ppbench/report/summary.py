@@ -1,4 +1,4 @@
-"""The document: all that is reported of one run, computed once, so that no two formats can disagree."""
+"""All that is reported of one run, computed once, so that no two formats can disagree."""
 
 from __future__ import annotations
 
