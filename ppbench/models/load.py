@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,13 +61,8 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
         return _named(*load_from_code(spec, options))
     if spec in EMBEDDED_MODELS:
         return LoadedModel(spec, *load_checkpoint(embedded_path(spec), options=options))
-    if kind == "torchvision" and reference:
-        # Imported where they are needed: importing torchvision takes longer than importing torch.
-        from ppbench.models.from_torchvision import load_torchvision
-
-        return _named(*load_torchvision(reference, options, on_download))
-    if kind == "timm" and reference:
-        return _named(*load_timm(reference, options))
+    if kind in MODEL_SOURCES and reference:
+        return _named(*MODEL_SOURCES[kind](reference, options, on_download))
     if spec and Path(spec).is_dir() and (error := error_of_kind(Path(spec))):
         raise error
     if names_file(spec):
@@ -83,7 +79,25 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
 def is_code(spec: str) -> bool:
     """Whether ``spec`` is a user's own code, ``pkg.mod:factory``, and nothing that goes before it."""
     kind = spec.partition(":")[0]
-    return names_factory(spec) and kind not in ("torchvision", "timm") and not names_file(spec)
+    return names_factory(spec) and kind not in MODEL_SOURCES and not names_file(spec)
+
+
+def _from_torchvision(reference: str, options: CardOptions, on_download: OnDownload | None) -> tuple[str, Checkpoint]:
+    # Imported where it is needed: importing torchvision takes longer than importing torch.
+    from ppbench.models.from_torchvision import load_torchvision
+
+    return load_torchvision(reference, options, on_download)
+
+
+ModelSource = Callable[[str, CardOptions, OnDownload | None], tuple[str, Checkpoint]]
+"""From what follows the prefix, the card's options and a progress callback to a short name, the network and its card.
+"""
+
+MODEL_SOURCES: dict[str, ModelSource] = {
+    "torchvision": _from_torchvision,
+    "timm": lambda reference, options, on_download: load_timm(reference, options),
+}
+"""By the prefix of ``--model PREFIX:NAME``."""
 
 
 def _named(name: str, checkpoint: Checkpoint) -> LoadedModel:
