@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ppbench.copies.pieces import JOURNAL, Records
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
+from ppbench.copies.records import JOURNAL, Records
 from ppbench.data.walk import MANIFEST, SCRATCH
 from ppbench.errors import PpbenchError
 from ppbench.evaluation.journal import Images, Journal

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ppbench.check.judge import check_files
 from ppbench.compare.comparison import compare
-from ppbench.compare.measured import read_measured
+from ppbench.compare.measured import read_compared
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.api import evaluate, measure
 from ppbench.evaluation.plan import prepare
@@ -123,7 +123,7 @@ def test_no_claim_is_made_of_two_unknown_models() -> None:
     measured("one.json")
     write_weights(1)
     measured("other.json")
-    one, other = read_measured([Path("one.json"), Path("other.json")])
+    one, other = read_compared([Path("one.json"), Path("other.json")])
     assert not compare(one, other, None).same_weights
     assert not compare(one, one, None).same_weights
     verdict = check_files(Path("other.json"), Path("one.json"), {"clean": 100.0})
