@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import struct
 from pathlib import Path
@@ -12,150 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ppbench.data.cifar import cifar_images, find_cifar
-from ppbench.data.opening import open_source
-from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError
-from tests.trees import pack, photographs, write_cifar_binary, write_cifar_c
-
-GEOMETRY = Geometry(32, None)
-NAMES = ("fog", "contrast")
-
-
-def opened(root: Path, name: str = "cifar10-c", **options: object) -> Source:
-    return open_source(name, root, GEOMETRY, **options)  # type: ignore[arg-type]
-
-
-def test_rows_of_all_cells_are_those_of_the_files(tmp_path: Path) -> None:
-    root = write_cifar_c(tmp_path / "CIFAR-10-C", NAMES, count=12)
-    tar = pack(tmp_path, tmp_path / "CIFAR-10-C.tar", ("CIFAR-10-C",))
-    sources = [opened(place) for place in (root, tmp_path / "CIFAR-10-C.tar")]
-    for source in sources:
-        source.check(NAMES, (1, 5))
-        source.limit(np.array([1, 4, 11]))
-        for corruption in NAMES:
-            array = np.load(root / f"{corruption}.npy")
-            for severity in (1, 5):
-                pixels, broken = pickle.loads(pickle.dumps(source)).load(corruption, severity, np.array([2, 0]))
-                assert np.array_equal(pixels, array[12 * (severity - 1) + np.array([11, 1])])
-                assert not broken
-        assert source.ids == ["test/00001", "test/00004", "test/00011"]
-        assert source.labels.tolist() == [8, 5, 8]
-    assert sources[0].fingerprint() == sources[1].fingerprint()
-    assert tar.exists()
-
-
-def test_what_is_known_of_it(tmp_path: Path) -> None:
-    source = opened(write_cifar_c(tmp_path, NAMES, repeated=False))
-    assert (source.kind, source.engine, source.recipe, source.size) == ("published", "published", "cifar-c", 32)
-    assert (source.image_major, source.is_slow, source.has_clean) == (False, False, False)
-    assert source.class_names == tuple("0123456789")
-    assert source.corruptions == NAMES
-    assert source.mean_bytes() == 3072
-    assert opened(tmp_path, classes=["3"]).num_classes == 1
-
-
-def test_nothing_stays_mapped(tmp_path: Path) -> None:
-    source = opened(write_cifar_c(tmp_path, NAMES))
-    source.load("fog", 1, np.arange(3))
-    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
-
-
-def test_stamps_change_with_the_file(tmp_path: Path) -> None:
-    source = opened(write_cifar_c(tmp_path, NAMES))
-    fog, contrast = source.stamps(("fog", 1)), source.stamps(("contrast", 1))
-    os.utime(tmp_path / "fog.npy", ns=(0, 5))
-    assert (fog != source.stamps(("fog", 1))).all()
-    assert (contrast == source.stamps(("contrast", 1))).all()
-
-
-def test_labels_tell_cifar_10_from_cifar_100(tmp_path: Path) -> None:
-    ten, hundred = write_cifar_c(tmp_path / "10", ("fog",)), write_cifar_c(tmp_path / "100", ("fog",), classes=100)
-    with pytest.raises(DataError, match=r"labels from 0 to 99, cifar10-c from 0 to 9\n.*cifar100-c"):
-        opened(hundred)
-    with pytest.raises(DataError, match=r"labels from 0 to 9, cifar100-c from 0 to 99\n.*cifar10-c"):
-        opened(ten, "cifar100-c")
-    assert opened(hundred, "cifar100-c").num_classes == 100
-    with pytest.raises(DataError, match=r"holds arrays, .*imagenet-c is made of others\n.*cifar10-c or cifar100-c"):
-        opened(ten, "imagenet-c")
-    assert opened(ten, "imagefolder").recipe == "unknown"
-
-
-class TestDamage:
-    """What is told of files that are not as published."""
-
-    def test_a_missing_array(self, tmp_path: Path) -> None:
-        with pytest.raises(
-            DataError, match=r"the cell snow/2 is missing: no snow.npy in .*\n.*There are fog, contrast"
-        ):
-            opened(write_cifar_c(tmp_path, NAMES)).check(("fog", "snow"), (2,))
-
-    def test_an_array_that_ends_early(self, tmp_path: Path) -> None:
-        root = write_cifar_c(tmp_path, NAMES)
-        path = root / "contrast.npy"
-        path.write_bytes(path.read_bytes()[:-1000])
-        source = opened(root)
-        source.check(("fog",), (1,))
-        with pytest.raises(DataError, match=r"contrast.npy ends early: it has 306,328 of 307,328 bytes\n.*broken off"):
-            source.check(NAMES, (1,))
-
-    def test_no_array(self, tmp_path: Path) -> None:
-        root = write_cifar_c(tmp_path, NAMES)
-        (root / "fog.npy").write_text("404")
-        with pytest.raises(DataError, match=r"fog.npy is no array file"):
-            opened(root)
-
-    def test_an_array_of_objects_is_not_unpickled(self, tmp_path: Path) -> None:
-        root = write_cifar_c(tmp_path, NAMES)
-        np.save(root / "labels.npy", np.array([Runs(tmp_path / "ran")], object))
-        with pytest.raises(DataError, match=r"labels\.npy is not an array of numbers"):
-            opened(root)
-        assert not (tmp_path / "ran").exists()
-
-    @pytest.mark.parametrize("shape", [(20, 32, 32), (100, 32, 31, 3), (99, 32, 32, 3), (100, 3, 32, 32)])
-    def test_another_shape(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
-        root = write_cifar_c(tmp_path, NAMES)
-        np.save(root / "fog.npy", np.zeros(shape, np.uint8))
-        with pytest.raises(DataError, match=r"fog.npy has the shape .* of uint8, not \(5 x N, S, S, 3\) of uint8"):
-            opened(root)
-
-    def test_floats(self, tmp_path: Path) -> None:
-        root = write_cifar_c(tmp_path, NAMES)
-        np.save(root / "fog.npy", np.zeros((100, 32, 32, 3), np.float32))
-        with pytest.raises(DataError, match="of float32, not"):
-            opened(root)
-
-    def test_arrays_of_two_sets(self, tmp_path: Path) -> None:
-        root = write_cifar_c(tmp_path, NAMES)
-        np.save(root / "contrast.npy", np.zeros((50, 32, 32, 3), np.uint8))
-        with pytest.raises(DataError, match=r"contrast.npy has the shape \(50, .*the others \(100,"):
-            opened(root).check(NAMES, (1,))
-
-    def test_labels_that_do_not_repeat(self, tmp_path: Path) -> None:
-        root = write_cifar_c(tmp_path, NAMES)
-        labels = np.load(root / "labels.npy")
-        labels[[25, 26]] = labels[[26, 25]]
-        np.save(root / "labels.npy", labels)
-        with pytest.raises(DataError, match=r"labels in .*labels.npy do not repeat for each severity"):
-            opened(root)
-
-    def test_labels_of_another_number(self, tmp_path: Path) -> None:
-        root = write_cifar_c(tmp_path, NAMES)
-        np.save(root / "labels.npy", np.arange(33))
-        with pytest.raises(DataError, match=r"labels.npy has the shape \(33,\) of int64: not 20 or 100 integers"):
-            opened(root)
-        (root / "labels.npy").unlink()
-        with pytest.raises(DataError, match=r"no labels.npy beside .*npy"):
-            opened(root)
-
-
-class Runs:
-    """Writes a file when unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.path),)
+from tests.data.sets import Runs, open_cifar
+from tests.trees import photographs, write_cifar_binary
 
 
 def python_2_pickle(images: NDArray[np.uint8], labels: list[int], label_name: str) -> bytes:
@@ -235,19 +93,19 @@ def test_a_damaged_pickle_is_named(tmp_path: Path, content: bytes) -> None:
 def test_arrays_of_ones_own(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", IMAGES)
     np.save(tmp_path / "labels.npy", np.arange(12) % 10)
-    source = opened(tmp_path)
+    source = open_cifar(tmp_path)
     assert (source.kind, source.recipe, source.num_classes) == ("generated", "cifar-c", 10)
     assert np.array_equal(source.load("clean", 0, np.arange(12)).pixels, IMAGES)
-    assert opened(tmp_path, "imagefolder").num_classes == 10
+    assert open_cifar(tmp_path, "imagefolder").num_classes == 10
     np.save(tmp_path / "labels.npy", np.arange(12) + 5)
     with pytest.raises(DataError, match="does not have labels from 0 to 9"):
-        opened(tmp_path)
+        open_cifar(tmp_path)
 
 
 def test_the_dataset_says_which_of_two_sets_is_meant(tmp_path: Path) -> None:
     write_cifar_binary(tmp_path / "cifar-10-batches-bin/test_batch.bin")
-    assert opened(tmp_path).num_classes == 10
+    assert open_cifar(tmp_path).num_classes == 10
     with pytest.raises(DataError, match=r"not cifar100-c\n.*--dataset cifar10-c"):
-        opened(tmp_path, "cifar100-c")
+        open_cifar(tmp_path, "cifar100-c")
     write_cifar_binary(tmp_path / "cifar-100-binary/test.bin", 100)
-    assert opened(tmp_path, "cifar100-c").num_classes == 100
+    assert open_cifar(tmp_path, "cifar100-c").num_classes == 100
