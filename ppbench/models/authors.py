@@ -1,4 +1,4 @@
-"""Checkpoints of the push-pull authors' code, of all its networks, and of antialiased-cnns, which it is built on.
+"""Checkpoints of the push-pull authors' code and of antialiased-cnns, which that code builds on.
 
 Sources of the names: github bgswaroop/pushpull-conv (project/models/classification), adobe/antialiased-cnns.
 """
@@ -27,15 +27,15 @@ OWN_CODE = "Give the network by your own code, which builds it and loads the fil
 
 
 def is_authors(settings: Mapping[str, Any]) -> bool:
-    """Whether hyper-parameters are those of the authors' training, and not of anybody's with Lightning."""
+    """Whether the hyper-parameters come from the authors' training code, not from another Lightning module."""
     return {"model", "dataset_name", "use_push_pull"} <= settings.keys()
 
 
 def authors_names(path: Path, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename to torchvision's names, and leave out the filters of blurs, which networks here hold no buffers for.
+    """Rename tensors as torchvision does, and drop the blur filters, for which ppbench's networks have no buffers.
 
     Raises:
-        DataError: If the filters are of a network that ppbench has not.
+        DataError: If the filters belong to a network that ppbench cannot build.
     """
     filters = {name: tensor for name, tensor in state.items() if name.endswith(".filt")}
     if filters:
@@ -44,22 +44,22 @@ def authors_names(path: Path, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         if name in filters:
             continue
-        if name == "conv1.alpha":  # of the layer of 2020, (1, channels, 1, 1)
+        if name == "conv1.alpha":  # the layer of 2020 stores its strengths as (1, channels, 1, 1)
             tensor = tensor.flatten()
-        renamed[_without_places(_name(name), filters)] = tensor
+        renamed[_without_blur_index(_name(name), filters)] = tensor
     return renamed
 
 
 def has_blur_filters(state: Iterable[str]) -> bool:
-    """Whether names are of a network of antialiased-cnns."""
+    """Whether the tensor names include blur filters, as in antialiased-cnns."""
     return any(name.endswith(".filt") for name in state)
 
 
 def authors_card(path: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> Card:
-    """The card of one of the authors' checkpoints, from its hyper-parameters.
+    """Make the card of one of the authors' checkpoints from its hyper-parameters.
 
     Raises:
-        DataError: If they describe no network that ppbench has.
+        DataError: If they do not describe a network that ppbench can build.
     """
     try:
         return _card(path, settings, state)
@@ -109,7 +109,7 @@ def _suffix(rival: str, push_pull: bool, settings: Mapping[str, Any]) -> str:
 
 
 def _check_known(path: Path, called: str, rival: str, push_pull: bool) -> None:
-    """Raise for the networks of theirs that ppbench has not, with what is missing."""
+    """Raise `DataError` for a network of the authors that ppbench cannot build; the message says why."""
     missing = None
     if rival == "zhang_" and push_pull:
         missing = _TWO_STEMS
@@ -147,8 +147,8 @@ def _name(name: str) -> str:
     return re.sub(r"^conv1\.(pull_inhibition_strength|alpha)$", "conv1.inhibition", name)
 
 
-def _without_places(name: str, filters: Mapping[str, Tensor]) -> str:
-    """The name that a tensor has where there is no blur before it: ``conv3.1.weight`` -> ``conv3.weight``."""
+def _without_blur_index(name: str, filters: Mapping[str, Tensor]) -> str:
+    """Return a name without the index behind a blur in a ``Sequential``: ``conv3.1.weight`` -> ``conv3.weight``."""
     found = re.fullmatch(r"(layer\d+\.\d+)\.(conv\d|downsample)\.(\d)\.(.+)", name)
     if found is None or f"{found[1]}.{found[2]}.0.filt" not in filters:
         return name
@@ -163,7 +163,10 @@ def _reason(error: Exception) -> str:
 
 
 def _grey(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[tuple[float], tuple[float]]:
-    """The one mean and std that do to grey images what the authors do: normalise as colour, then mix the channels."""
+    """Return the mean and std that reproduce the authors' steps on grey images: normalise as colour, then mix channels.
+
+    Both steps are affine, so they combine into one.
+    """
     luma = (0.2989, 0.587, 0.114)  # of torchvision.transforms.Grayscale
     scale = sum(part / s for part, s in zip(luma, std, strict=True))
     shift = sum(part * m / s for part, m, s in zip(luma, mean, std, strict=True))

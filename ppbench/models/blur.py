@@ -2,7 +2,7 @@
 
 Sources: Zhang, "Making convolutional networks shift-invariant again", ICML 2019, code: github adobe/antialiased-cnns;
 Vasconcelos et al., "Impact of aliasing on generalization in deep convolutional networks", ICCV 2021, arXiv 2108.03489.
-The filter sizes, 4 and 5, are those of the networks that the push-pull authors compare theirs with.
+The filter sizes, 4 and 5, are the ones in the push-pull authors' comparison.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ppbench.models.convolution import Padding, PerAxis, pad_same
 from ppbench.models.first_convolution import find_first_convolution, padding_of, replace_module
 
 POOL_SIZE, AFTER_SIZE = 4, 5
-"""Sides of the binomial filters of blur pool and of blur after convolutions, in pixels, for a stride of 2."""
+"""Side of the binomial filter at stride 2, in pixels: of blur pool, and of the blur after convolutions."""
 
 
 def blur_and_subsample(x: Tensor, size: int, stride: PerAxis) -> Tensor:
     """Blur with a binomial filter and keep every ``stride``-th pixel, in one depthwise convolution.
 
-    Along an axis of stride s the filter has the binomial coefficients of ``size + 2 (s - 2)`` taps, divided by their
-    sum; along one of stride 1 there is no blur. The border is reflected (replicated, where the image is not larger
-    than the border), an odd pixel of it below and to the right.
+    Along an axis of stride s the filter has ``size + 2 (s - 2)`` taps: binomial coefficients divided by their sum.
+    An axis of stride 1 is not blurred. The border is reflected, or replicated if the image is not larger than the
+    border. An odd border pixel goes below and to the right.
 
     Args:
         x: Images ``(N, C, H, W)``.
@@ -51,7 +51,7 @@ def blur_and_subsample(x: Tensor, size: int, stride: PerAxis) -> Tensor:
 
 @lru_cache(maxsize=128)
 def _binomial(channels: int, taps: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The kernel ``(channels, 1, *taps)``. No buffer of a module: checkpoints stay those of the plain network."""
+    """Return the kernel ``(channels, 1, *taps)``. It is no module buffer: state dicts equal the plain network's."""
     with torch.inference_mode(False):  # the tensor lives on, also for passes with gradients
         down, across = (
             torch.tensor([math.comb(n - 1, i) / 2 ** (n - 1) for i in range(n)], dtype=torch.float64) for n in taps
@@ -128,32 +128,35 @@ class BlurConv2d(nn.Conv2d):
         return F.conv2d(padded, self.weight, self.bias, 1, 0, dilation, self.groups)
 
     def extra_repr(self) -> str:
-        """The convolution's, then the blur."""
+        """Describe the convolution, then the blur."""
         order = "first" if self.blur_first else "after"
         return f"{super().extra_repr()}, blur_size={self.blur_size}, blur_stride={self.blur_stride}, blur={order}"
 
 
 def with_blur_pool(model: nn.Module, size: int = POOL_SIZE) -> nn.Module:
-    """Give ``model``, in place, blur pools in the place of its strides (Zhang, ICML 2019). Parameters stay.
+    """Replace the strides of ``model``, in place, by blur pools (Zhang, ICML 2019). Parameters stay the same.
 
-    In a ResNet of torchvision's shape, and the small ones of ppbench, every stride goes, as in the author's code
-    (``pool_only=False``): convolution, norm, relu, then blur and subsample. So a strided convolution of a block has
-    stride 1 and the next one blurs first; a strided shortcut is blurred, then convolved; the stem's convolution has
-    stride 1 and is blurred after its relu; the max pool is one of 2x2 at stride 1, then blurred.
+    In torchvision's ResNets and ppbench's small ones, every stride is replaced, as in the author's code
+    (``pool_only=False``), by convolution, norm, relu, then blur and subsampling:
 
-    In any other network the first convolution alone is concerned, and is blurred before what follows it: the
-    modules do not say where an activation comes.
+    - A strided convolution of a block gets stride 1, and the next convolution blurs its input first.
+    - A strided shortcut is blurred, then convolved.
+    - The stem's convolution gets stride 1 and is blurred after its relu.
+    - The max pool becomes 2x2 at stride 1, followed by a blur.
+
+    In any other network only the first convolution changes, and its output is blurred at once: the modules do not
+    say where an activation follows.
 
     Args:
         model: A ResNet, or any module whose first `torch.nn.Conv2d` has a stride and zero padding.
         size: Taps of the binomial filter, at least 2, for a stride of 2; two more for each pixel of stride above.
 
     Returns:
-        The same model. Its state dict has the names and shapes it had.
+        The same model. The names and shapes in its state dict do not change.
 
     Raises:
-        UsageError: If it blurs already, has no stride to replace, or its first convolution is of a class derived from
-            `torch.nn.Conv2d` (timm's ``Conv2dSame`` is understood) or pads otherwise than with zeros.
+        UsageError: If it blurs already, has no stride to replace, or its first convolution does not pad with zeros or
+            is of a class derived from `torch.nn.Conv2d` (timm's ``Conv2dSame`` is supported).
     """
     _check(model, size)
     if not _is_resnet(model):
@@ -168,18 +171,19 @@ def with_blur_pool(model: nn.Module, size: int = POOL_SIZE) -> nn.Module:
 def with_blur_after(model: nn.Module, size: int = AFTER_SIZE) -> nn.Module:
     """Blur, in place, the output of the strided convolutions of ``model`` (Vasconcelos et al., ICCV 2021).
 
-    A convolution of stride s becomes one of stride 1, a fixed binomial blur, and a subsampling by s, one right after
-    another: before the norm and the nonlinearity, where blur pool comes behind them. In a ResNet of torchvision's
-    shape, and the small ones of ppbench, these are the stem's convolution, the strided one of each stage and its 1x1
-    shortcut; the max pool stays as it is (the network under this name in the push-pull authors' code blurs that
-    too). In any other network it is the first convolution. Parameters stay.
+    A convolution of stride s becomes a convolution of stride 1, a fixed binomial blur and a subsampling by s, before
+    the norm and the nonlinearity (blur pool comes after them). Parameters stay the same.
+
+    In torchvision's ResNets and ppbench's small ones, this affects the stem's convolution, the strided convolution of
+    each stage and its 1x1 shortcut. The max pool stays as it is; the network of this name in the push-pull authors'
+    code blurs it too. In any other network only the first convolution is affected.
 
     Args:
         model: See `with_blur_pool`.
         size: See `with_blur_pool`.
 
     Returns:
-        The same model. Its state dict has the names and shapes it had.
+        The same model. The names and shapes in its state dict do not change.
 
     Raises:
         UsageError: See `with_blur_pool`.
@@ -200,7 +204,7 @@ def _check(model: nn.Module, size: int) -> None:
 
 
 def _is_resnet(model: nn.Module) -> bool:
-    """Whether the model has the attributes of torchvision's ResNet, and blocks like its."""
+    """Whether the model has the attributes and the blocks of torchvision's ResNet."""
     named = all(hasattr(model, name) for name in ("conv1", "bn1", "relu", "layer1", "layer2", "fc"))
     blocks = list(_blocks(model)) if named else []
     return bool(blocks) and all(hasattr(block, "conv2") and hasattr(block, "downsample") for block in blocks)
@@ -213,7 +217,7 @@ def _blocks(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def _strided(model: nn.Module) -> list[tuple[str, nn.Conv2d]]:
-    """The strided convolutions by name; `UsageError` if there are none."""
+    """Return the strided convolutions with their names; raise `UsageError` if there are none."""
     found = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.stride != (1, 1)]
     if not found:
         raise UsageError("the model has no strided convolution to blur", "The blur stands before a subsampling.")
@@ -221,7 +225,7 @@ def _strided(model: nn.Module) -> list[tuple[str, nn.Conv2d]]:
 
 
 def _blurred(name: str, conv: nn.Conv2d, size: int, *, blur_first: bool, stride: PerAxis | None = None) -> BlurConv2d:
-    """``conv`` with its own stride, or another's, done by a blur."""
+    """Wrap ``conv`` so that a blur does its stride, or the given stride."""
     padding = padding_of(name, conv, "The blur")
     stride = cast(PerAxis, conv.stride) if stride is None else stride
     return BlurConv2d(conv, padding, size=size, stride=stride, blur_first=blur_first)
@@ -236,7 +240,7 @@ def _blur_stem(model: nn.Module, size: int, what: str) -> nn.Module:
 
 
 def _blur_block(block: nn.Module, size: int) -> None:
-    """Move the stride of a residual block into a blur before the convolution that follows it, and the shortcut's."""
+    """Move the stride of a residual block into a blur before the next convolution, and blur before the shortcut."""
     names = [name for name in ("conv1", "conv2", "conv3") if hasattr(block, name)]
     for name, following in pairwise(names):
         conv = cast(nn.Conv2d, getattr(block, name))
@@ -250,7 +254,7 @@ def _blur_block(block: nn.Module, size: int) -> None:
 
 
 def _blur_resnet_stem(model: nn.Module, size: int) -> None:
-    """Blur after the stem's relu and after the max pool; a stem for small images has neither stride."""
+    """Blur after the stem's relu and after the max pool, if they have strides; stems for small images have none."""
     conv, pool = cast(nn.Conv2d, model.conv1), getattr(model, "maxpool", None)
     steps: list[nn.Module] = []
     if conv.stride != (1, 1):

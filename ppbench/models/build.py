@@ -1,4 +1,4 @@
-"""The network that a card describes, built with random weights. No weights are fetched."""
+"""Build the network that a card describes, with random weights. No weights are fetched."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ppbench.models.stems import check_settings, with_stem
 
 
 def build(card: Card) -> nn.Module:
-    """Build the network a card describes, with random weights, and its stem.
+    """Build the network a card describes, stem included, with random weights.
 
-    Those of a network of torchvision's or timm's leave the global random generator as it is.
+    For networks of torchvision and timm the global random generator is left as it is.
 
     Raises:
-        UsageError: If there is no such network, timm is not installed, or the network cannot have the stem, or has
-            none that could be set as the card says.
+        UsageError: If there is no such network, timm is not installed, the network cannot have the stem, or it has no
+            inhibition to set as the card says.
     """
     inhibition: dict[str, Any] = {
         "inhibition": card.inhibition,
@@ -46,10 +46,10 @@ def build(card: Card) -> nn.Module:
 
 
 def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
-    """Build the network of ``card``, which came from ``path`` with ``state``, unless it asks for absurd sizes.
+    """Build the network of ``card``, which was read from ``path`` with ``state``, if the two agree in size.
 
-    One of ppbench's own is built on the meta device: a card may ask for any size, and memory is taken only for the
-    tensors that there are.
+    ppbench's own networks are built on the meta device: a card may ask for any size, but only the tensors that exist
+    take memory.
 
     Raises:
         DataError: If the card and the tensors contradict each other, or the network cannot be built.
@@ -76,9 +76,9 @@ _MAKES_WEIGHTS = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, 
 
 
 class _WithoutMemory(TorchFunctionMode):
-    """Weights are made on the meta device, and nothing is written into them: torch would load its compiler for that.
+    """Create weights on the meta device and skip in-place writes to them, for which torch would load its compiler.
 
-    Networks also compute with tensors while they are made, their widths for instance. These stay real.
+    Tensors that a network computes with while it is built, such as its widths, stay real.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -92,7 +92,7 @@ class _WithoutMemory(TorchFunctionMode):
 
 
 def _check_size(path: Path, card: Card, state: Mapping[str, Tensor]) -> None:
-    """Build the network without memory first: a small file may name one of gigabytes, whose tensors it has not.
+    """Build the network without memory first: a small file may name a network of gigabytes without holding its tensors.
 
     Raises:
         DataError: If the tensors do not fit.
@@ -100,13 +100,13 @@ def _check_size(path: Path, card: Card, state: Mapping[str, Tensor]) -> None:
     try:
         with _WithoutMemory():
             model = build(card)
-    except (RuntimeError, NotImplementedError):  # it mixes weights with what it computes
+    except (RuntimeError, NotImplementedError):  # the network computes with its weights while it is built
         return
     check_state_fits(path, model, state)
 
 
 def _torchvision(name: str, card: Card) -> nn.Module:
-    # Imported where it is needed: importing torchvision takes longer than importing torch.
+    # Lazy: importing torchvision takes longer than importing torch.
     from ppbench.lookup import check_name
     from ppbench.models.from_torchvision import LISTING, build_network, torchvision_networks
 

@@ -1,4 +1,4 @@
-"""The card of a model: all that is needed to use its weights rightly. Free of torch."""
+"""The card of a model: everything needed to use its weights correctly. Free of torch."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     "half": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
     "unit": {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)},
 }
-"""Usual preprocessing by name: ``half`` gives values in [-1, 1], ``unit`` leaves them in [0, 1]."""
+"""Common preprocessing by name: ``half`` gives values in [-1, 1], ``unit`` leaves them in [0, 1]."""
 
 METADATA_KEY = "ppbench_card"
-"""Where a safetensors file's metadata has the card, as JSON."""
+"""Key of the card, as JSON, in the metadata of a safetensors file."""
 
 
 class Card(BaseModel):
@@ -105,36 +105,36 @@ class Card(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what most cards do not say, so that they are as they were before there was such a field."""
+        """Leave out fields that most cards do not set: such cards stay equal to cards from before the field existed."""
         values: dict[str, Any] = serialize(self)
         if values.get("crop_mode") == "center":
             del values["crop_mode"]
         if values.get("weights") is None:
-            values.pop("weights", None)  # absent already, where None is left out
+            values.pop("weights", None)  # already absent with exclude_none
         return values
 
     @classmethod
     def imagenet(cls, architecture: str = "custom", num_classes: int = 1000, **fields: Any) -> Card:
-        """The card of a network with ImageNet's usual preprocessing: 224 px of 256, bilinear, its mean and std.
+        """Make a card with ImageNet's usual preprocessing: resize to 256, crop 224 px, bilinear, usual mean and std.
 
         Args:
-            architecture: What run files call the network.
-            num_classes: Its outputs.
-            fields: Others, which go before these: ``interpolation="bicubic"``.
+            architecture: Name of the network in run files.
+            num_classes: Number of outputs.
+            fields: Other fields, which replace the usual ones: ``interpolation="bicubic"``.
 
         Raises:
-            pydantic.ValidationError: If a field does not exist or has a value that cannot be.
+            pydantic.ValidationError: If a field does not exist or its value is not allowed.
         """
         return cls._usual("imagenet", architecture, num_classes, fields)
 
     @classmethod
     def cifar10(cls, architecture: str = "custom", num_classes: int = 10, **fields: Any) -> Card:
-        """The card of a network for CIFAR-10: 32 px as they are, its mean and std. See `imagenet`."""
+        """Make a card for CIFAR-10: 32 px without resizing, CIFAR-10's mean and std. See `imagenet`."""
         return cls._usual("cifar10", architecture, num_classes, fields)
 
     @classmethod
     def cifar100(cls, architecture: str = "custom", num_classes: int = 100, **fields: Any) -> Card:
-        """The card of a network for CIFAR-100: 32 px as they are, its mean and std. See `imagenet`."""
+        """Make a card for CIFAR-100: 32 px without resizing, CIFAR-100's mean and std. See `imagenet`."""
         return cls._usual("cifar100", architecture, num_classes, fields)
 
     @classmethod
@@ -143,7 +143,7 @@ class Card(BaseModel):
         return cls(**{**PRESETS[preset], **known, **fields})
 
     def normalization(self) -> str:
-        """How pixels enter the network, for people: ``, mean 0.485/0.456/0.406, std 0.229/0.224/0.225``."""
+        """Describe for people how pixels enter the network: ``, mean 0.485/0.456/0.406, std 0.229/0.224/0.225``."""
         grey = ", grey" if self.in_channels == 1 else ""
         mean, std = ("/".join(f"{v:.4g}" for v in values) for values in (self.mean, self.std))
         which = f", weights: {self.weights}" if self.weights else ""
@@ -151,7 +151,7 @@ class Card(BaseModel):
 
 
 def stored_card(path: Path, metadata: Mapping[str, str]) -> Card | None:
-    """The card in the metadata of a safetensors file; None if ppbench wrote none into it.
+    """Return the card in the metadata of a safetensors file, or None if there is none.
 
     Raises:
         DataError: If it is not valid.
@@ -171,7 +171,7 @@ def stored_card(path: Path, metadata: Mapping[str, str]) -> Card | None:
 
 
 def first_fault(error: ValidationError) -> str:
-    """What pydantic found wrong first, in one line."""
+    """Return pydantic's first finding, in one line."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     return f"{where}: {first['msg']}" if where else first["msg"]

@@ -1,4 +1,4 @@
-"""What a user says of a model's card: the options that replace its values, or make one up. Free of torch."""
+"""The options that replace values of a model's card, or make a card for a model without one. Free of torch."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ _EXAMPLE = "`--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --input-size 224`"
 
 @dataclass(frozen=True)
 class CardOptions:
-    """What a user says of a model's card. None: nothing. What is said goes before the preset, that before the card.
+    """Values of a model's card that the user gives (None: not given).
+
+    They override the preset, which overrides the card.
 
     Raises:
-        UsageError: If a value cannot be.
+        UsageError: If a value is not allowed.
     """
 
     preset: str | None = None
@@ -29,14 +31,14 @@ class CardOptions:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     input_size: int | None = None
-    """Without ``resize``, the resize changes with it: the centre crop keeps its share of the image."""
+    """In pixels. Without ``resize``, the resize is scaled with it: the centre crop keeps its share of the image."""
     resize: int | None = None
     interpolation: Interpolation | None = None
     architecture: str | None = None
     ema: bool = False
-    """Whether the weights that were averaged over the training are wanted, of a file that has both."""
+    """Whether to take the weights that were averaged over the training, if a file has both kinds."""
     test_size: bool = False
-    """Whether a network of timm's gets images of the size that timm validates it with."""
+    """Whether a network of timm gets images of the size that timm validates it with."""
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
@@ -55,16 +57,16 @@ class CardOptions:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is said of the preprocessing."""
-        return not self._said()
+        """Whether no preprocessing is given."""
+        return not self._given()
 
     @property
     def is_complete(self) -> bool:
-        """Whether a card can be made of it alone."""
+        """Whether the options alone make a card."""
         return not self._missing()
 
     def override(self, card: Card, what: str) -> Card:
-        """The card of ``what`` with the values that are said; the architecture stays.
+        """Return the card of ``what`` with the given values in place of its own; the architecture stays.
 
         Raises:
             UsageError: If they do not fit the card, such as three means for a grey network.
@@ -75,10 +77,10 @@ class CardOptions:
         return _valid_card(what, {**card.model_dump(), **self._values(card.model_dump())})
 
     def make(self, what: str, **known: Any) -> Card:
-        """The card of ``what``, which has none, from what is said and the fields that are ``known``.
+        """Make the card of ``what``, which has none, from the given values and the ``known`` fields.
 
         Raises:
-            UsageError: If mean, std or input size is not said, or the values do not fit what is known.
+            UsageError: If mean, std or input size is not given, or the values do not fit the known fields.
         """
         if missing := self._missing():
             raise UsageError(
@@ -88,17 +90,17 @@ class CardOptions:
         values = self._values({})
         return _valid_card(what, {"in_channels": len(values["mean"]), **known, **values})
 
-    def _said(self) -> dict[str, Any]:
-        """The fields of a card that are said, the preset's among them."""
+    def _given(self) -> dict[str, Any]:
+        """Return the given fields of the card, those of the preset included."""
         names = ("mean", "std", "input_size", "resize", "interpolation")
         explicit = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {**PRESETS.get(self.preset or "", {}), **explicit}
 
     def _missing(self) -> list[str]:
-        return [f"--{name.replace('_', '-')}" for name in ("mean", "std", "input_size") if name not in self._said()]
+        return [f"--{name.replace('_', '-')}" for name in ("mean", "std", "input_size") if name not in self._given()]
 
     def _check_fits(self, card: Card, what: str) -> None:
-        """Refuse another number of values than the network has channels."""
+        """Raise `UsageError` unless mean and std have one value per channel of the network."""
         channels = card.in_channels
         for option, values, usual in (("--mean", self.mean, IMAGENET_MEAN), ("--std", self.std, IMAGENET_STD)):
             if values is not None and len(values) != channels:
@@ -110,7 +112,7 @@ class CardOptions:
                 )
 
     def _example(self, missing: Sequence[str]) -> str:
-        """What could be given for the options that are missing, for as many channels as the others are for."""
+        """Return example values for the missing options, for as many channels as the given ones have."""
         channels = len(self.mean or self.std or IMAGENET_MEAN)
         values = {
             "--mean": _joined(IMAGENET_MEAN[:channels]),
@@ -120,11 +122,11 @@ class CardOptions:
         return f"`{' '.join(f'{option} {values[option]}' for option in missing)}`"
 
     def _values(self, base: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields said, with a resize that fits the input size, over those of ``base``."""
-        said = self._said()
+        """Return the given fields, with a resize that fits the input size; ``base`` are the card's own fields."""
+        given = self._given()
         if self.input_size is not None and self.resize is None:
-            said["resize"] = _resize(self.input_size, {**base, **PRESETS.get(self.preset or "", {})})
-        return said
+            given["resize"] = _resize(self.input_size, {**base, **PRESETS.get(self.preset or "", {})})
+        return given
 
 
 def parse_card_options(
@@ -136,10 +138,10 @@ def parse_card_options(
     ema: bool = False,
     test_size: bool = False,
 ) -> CardOptions:
-    """Read the options as the command line and Python give them; a text ``mean`` or ``std`` has numbers with commas.
+    """Read the options of the command line or of Python; ``mean`` and ``std`` as text are comma-separated numbers.
 
     Raises:
-        UsageError: If a value cannot be.
+        UsageError: If a value is not allowed.
     """
     numbers = (_numbers("--mean", mean), _numbers("--std", std))
     return CardOptions(preset, *numbers, input_size=input_size, architecture=architecture, ema=ema, test_size=test_size)
@@ -176,9 +178,10 @@ def _check_channels(
 
 
 def _resize(input_size: int, base: Mapping[str, Any]) -> int | None:
-    """Resize for a new input size: the crop's share of the image stays; where none is known, the usual 224 of 256.
+    """Return the resize for a new input size, which keeps the crop's share of the image.
 
-    Images up to 64 px come in the size that the network takes.
+    Without a known share it is the usual 224 of 256, or no resize for inputs of up to 64 px, whose datasets have the
+    size that the network takes.
     """
     if "input_size" not in base:
         return round(input_size * 256 / 224) if input_size > 64 else None

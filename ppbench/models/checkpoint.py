@@ -29,34 +29,34 @@ def load_checkpoint(
     card: Card | None = None,
     options: CardOptions | None = None,
 ) -> Checkpoint:
-    """Load a network and its card from a file, whatever its kind. Nothing the file names is imported or run.
+    """Load a network and its card from a file. Nothing that the file names is imported or run.
 
-    Kinds: ppbench's own ``.safetensors``; torchvision state dicts (``.pth``), also with a ``module.`` prefix,
-    also as ``.safetensors``; the push-pull authors' Lightning ``.ckpt``, whose network is read from its
-    hyper-parameters. The global random generator is left as it is.
+    Supported are ppbench's own ``.safetensors``; torchvision state dicts (``.pth`` or ``.safetensors``), also with a
+    ``module.`` prefix; and the push-pull authors' Lightning ``.ckpt``, whose hyper-parameters describe the network.
+    The global random generator is left as it is.
 
     Args:
         path: The file.
-        architecture: Name for `create_model`, for a bare state dict of a push-pull network; a plain network is
+        architecture: Name for `create_model`. A bare state dict of a push-pull network needs it; a plain network is
             recognised by its tensors.
-        card: Card for a bare state dict. Without it, 1000 classes of a 7x7-stem network mean ImageNet
-            preprocessing.
-        options: Values that replace those of the file's card, or make up the card of a bare state dict.
+        card: Card for a bare state dict. Without it, ImageNet preprocessing is assumed for a 7x7-stem network with
+            1000 classes.
+        options: Values that replace those of the file's card, or make the card of a bare state dict.
 
     Returns:
         The model (eval mode, CPU, float32) and its card.
 
     Raises:
-        DataError: If the file is missing, damaged, of another kind, or its tensors do not fit the network:
-            missing and unexpected keys, and shapes or types that differ, are listed.
-        UsageError: If ``architecture`` is no known name, or another than the file says, or the file has no card and
-            ``options`` make none.
+        DataError: If the file is missing, damaged or of another kind, or if its tensors do not fit the network. The
+            message lists missing and unexpected keys, and shapes or types that differ.
+        UsageError: If ``architecture`` is unknown or contradicts the file, or if the file has no card and ``options``
+            do not make one.
     """
     path, options = Path(path), options or CardOptions()
     file = read_state_file(path, ema=options.ema)
     stored = stored_card(path, file.metadata)
     if stored is not None and is_external(stored.architecture):
-        state = file.tensors  # these networks have names of their own, which ppbench wrote as they are
+        state = file.tensors  # ppbench stores these networks under their own names, so nothing needs renaming
     else:
         state = authors_names(path, without_wrappers(file.tensors, ema=options.ema))
     architecture = architecture or options.architecture
@@ -76,7 +76,7 @@ def load_checkpoint(
 
 
 def save_checkpoint(path: str | Path, model: nn.Module, card: Card) -> None:
-    """Write ``model``'s state and ``card`` to ``path`` as safetensors; the file appears whole or not at all.
+    """Write the state of ``model`` and its ``card`` to ``path`` as safetensors, atomically.
 
     Raises:
         DataError: If the folder cannot be written.
@@ -89,7 +89,7 @@ def save_checkpoint(path: str | Path, model: nn.Module, card: Card) -> None:
 def _make_card(
     path: Path, file: StateFile, state: Mapping[str, Tensor], architecture: str | None, options: CardOptions
 ) -> Card:
-    """The card of a file without one, from its hyper-parameters, or from its tensors and what the user says."""
+    """Make a card for a file without one, from its hyper-parameters, or from its tensors and the user's options."""
     settings = file.hyper_parameters
     if settings and is_authors(settings):
         try:
@@ -103,9 +103,9 @@ def _make_card(
 def _card_of_state(
     path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Tensor], architecture: str, options: CardOptions
 ) -> Card:
-    """The card of a bare state dict. ImageNet is known by its 1000 classes; of other datasets the user has to say it.
+    """Make the card of a bare state dict. 1000 classes mean ImageNet; for other datasets the user has to give it.
 
-    ``tensors`` have the names in the file, ``state`` has torchvision's.
+    ``tensors`` are under the names in the file, ``state`` is under torchvision's names.
     """
     check_is_resnet(path, state)
     name = parse_model_name(architecture).name
@@ -131,7 +131,7 @@ def _card_of_state(
 
 
 def _normalization(tensors: Mapping[str, Tensor]) -> dict[str, tuple[float, ...]]:
-    """Mean and std of the normalising layer that the package robustness puts before its networks."""
+    """Return mean and std of the normalising layer that the package robustness puts before its networks."""
     ends = {"mean": "normalizer.new_mean", "std": "normalizer.new_std"}
     found = {
         field: tuple(round(float(value), 6) for value in tensor.flatten())

@@ -1,4 +1,4 @@
-"""A push-pull network from a trained plain one: its kernels stay, batch norm gets statistics of the new responses."""
+"""Convert a trained plain network to push-pull: kernels stay, batch norm gets statistics of the new responses."""
 
 from __future__ import annotations
 
@@ -32,25 +32,26 @@ def convert_to_push_pull(
 ) -> Checkpoint:
     """Replace the first convolution of a trained network, in place, by a push-pull one with its weights.
 
-    By default the push response is not rectified: ``conv(x, W) - inhibition * relu(avgpool(conv(x, P))) + bias``. A
-    plain network's norm and activation follow its convolution and expect responses of both signs; so at inhibition
-    0 the network computes what it did, and from there the pull only subtracts. The paper's form, for which networks
-    are trained from the start, rectifies before the norm as well, and would change the network at any inhibition.
+    By default the push response is not rectified: ``conv(x, W) - inhibition * relu(avgpool(conv(x, P))) + bias``. In a
+    plain network, norm and activation follow the convolution and expect responses of both signs. At inhibition 0 the
+    converted network therefore computes the same as before, and a larger inhibition only subtracts the pull. The
+    paper's form, for networks trained with it from the start, also rectifies before the norm; it would change the
+    network at any inhibition.
 
     Args:
-        name: What the network is called; for the card.
+        name: Name of the network, for the card.
         checkpoint: The network and its card.
         avg_kernel_size: See `PushPullConv2d`.
-        inhibition: See `PushPullConv2d`; where it is trainable, what every channel begins with.
+        inhibition: See `PushPullConv2d`. If it is trainable, this is the initial value of every channel.
         trainable_inhibition: See `PushPullConv2d`.
-        rectified_push: Whether to take the paper's form.
+        rectified_push: Whether to use the paper's form.
 
     Returns:
-        The same network, and a card that names the new one and tells its origin.
+        The same network, and a card with its new name and its origin.
 
     Raises:
-        UsageError: If the inhibition is below 0, the network has push-pull or a blur already, its card names none that
-            can be built again, or its first convolution cannot be replaced (`with_push_pull`).
+        UsageError: If the inhibition is below 0, the network has push-pull or a blur already, its card does not name a
+            network that can be built again, or its first convolution cannot be replaced (`with_push_pull`).
     """
     model, card = checkpoint
     if not 0 <= inhibition < math.inf:
@@ -74,7 +75,7 @@ def convert_to_push_pull(
         "inhibition": 1.0 if trainable_inhibition else inhibition,
         "trainable_inhibition": trainable_inhibition,
         "rectified_push": rectified_push,
-        "clean_accuracy": None,  # it was the plain network's
+        "clean_accuracy": None,  # the stored value is of the plain network
         "recipe": None,
         "command": None,
         "origin": {**origin, **({"recipe": card.recipe} if card.recipe else {})},
@@ -83,25 +84,25 @@ def convert_to_push_pull(
 
 
 def has_batch_norm(model: nn.Module) -> bool:
-    """Whether there are statistics to estimate."""
+    """Whether the model has a batch norm with running statistics."""
     return any(True for _ in _batch_norms(model))
 
 
 def estimate_statistics(model: nn.Module, batches: Iterable[Tensor]) -> int:
     """Estimate new statistics for all batch norms of ``model``, in place.
 
-    They become the plain averages, over the batches, of each batch's mean and (unbiased) variance. All else is in
-    eval mode. Batches of one size count alike.
+    The new statistics are plain averages, over the batches, of each batch's mean and (unbiased) variance. All other
+    modules are in eval mode. Every batch has the same weight, whatever its size.
 
     Args:
-        model: On the device of the batches; it comes back in eval mode.
+        model: On the device of the batches; left in eval mode.
         batches: Preprocessed images ``(n, C, H, W)``, n at least 2.
 
     Returns:
-        How many images there were.
+        The number of images.
 
     Raises:
-        UsageError: If there were none.
+        UsageError: If there are no batches.
     """
     count = 0
     with _averaging(model), torch.no_grad():
@@ -114,7 +115,7 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor]) -> int:
 
 
 def share_right(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """The share of images whose label has the highest output, 0 to 1.
+    """Return the share of images whose label has the highest output, 0 to 1.
 
     Args:
         model: On the device of the batches; it is put into eval mode.
@@ -135,13 +136,13 @@ def _batch_norms(model: nn.Module) -> Iterator[_BatchNorm]:
 
 @contextmanager
 def _averaging(model: nn.Module) -> Iterator[None]:
-    """Batch norms forget their statistics and average those of the batches to come."""
+    """Reset all batch norms and let them average the statistics of the batches that pass inside the context."""
     model.eval()
     norms = list(_batch_norms(model))
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch's word for the cumulative average
+        norm.momentum = None  # torch then averages all batches alike
         norm.training = True
     try:
         yield
@@ -159,7 +160,7 @@ def _check_plain(name: str, model: nn.Module) -> None:
 
 
 def _named(name: str, card: Card, avg_kernel_size: int) -> dict[str, Any]:
-    """The fields of the card that name the new network: ppbench's own name, or another's with a stem."""
+    """Return the card's fields that name the new network: a name of ppbench's, or the stem of an external network."""
     kind, _, network = card.architecture.partition(":")
     base = network if kind == "torchvision" and network in RESNETS else card.architecture
     stem = f"pp{avg_kernel_size}"

@@ -1,4 +1,4 @@
-"""What layers share that stand in for a convolution: its geometry, its parameters and its padding."""
+"""Geometry, parameters and padding, as shared by the layers that replace a convolution."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.nn.modules.utils import _pair
 
 PerAxis = tuple[int, int]
 Padding = int | PerAxis | str
-"""Zero padding as of `torch.nn.Conv2d`; ``"same"`` is defined for strides, too (`pad_same`)."""
+"""Zero padding as in `torch.nn.Conv2d`; ``"same"`` is also defined for strides (`pad_same`)."""
 
 
 class ConvolutionLike(nn.Module):
-    """A layer with the geometry and the parameters of a `torch.nn.Conv2d`, drawn as that one draws them."""
+    """A layer with the geometry and the parameters of a `torch.nn.Conv2d`, which draws the initial values."""
 
     def __init__(
         self,
@@ -35,8 +35,7 @@ class ConvolutionLike(nn.Module):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride, self.dilation = (per_axis(p) for p in (kernel_size, stride, dilation))
         self.padding: PerAxis | str = padding if isinstance(padding, str) else per_axis(padding)
-        # It checks the geometry and draws the parameters, which are all that is kept of it. It knows "same" for stride
-        # 1 only, hence the 0.
+        # A throw-away Conv2d checks the geometry and draws the parameters. It knows "same" for stride 1 only, hence 0.
         like = nn.Conv2d(
             in_channels, out_channels, self.kernel_size, self.stride, 0 if self.padding == "same" else self.padding,
             self.dilation, groups, bias, device=device, dtype=dtype,
@@ -52,7 +51,7 @@ class ConvolutionLike(nn.Module):
 
 
 def per_axis(value: Any) -> PerAxis:
-    """Two numbers from one for both axes, which may be of numpy or torch, or from two."""
+    """Return two numbers, given two, or one (also of numpy or torch) for both axes."""
     both: PerAxis = _pair(value.item() if getattr(value, "ndim", None) == 0 else value)
     return both
 
@@ -60,14 +59,14 @@ def per_axis(value: Any) -> PerAxis:
 def pad_same(x: Tensor, kernel_size: PerAxis, stride: PerAxis, dilation: PerAxis) -> Tensor:
     """Pad with zeros so that a convolution gives ``ceil(size / stride)`` values along each axis.
 
-    TensorFlow's rule (its guide to ``tf.nn``, "SAME"), which at stride 1 is that of `torch.nn.Conv2d`: an odd pixel
-    goes below and to the right.
+    This is TensorFlow's rule (its guide to ``tf.nn``, "SAME"), which equals `torch.nn.Conv2d`'s at stride 1. An odd
+    pixel goes below and to the right.
 
     Args:
         x: ``(…, H, W)``.
         kernel_size: Height and width of the kernel.
-        stride: Of the convolution, down and across.
-        dilation: Of the convolution, down and across.
+        stride: Stride of the convolution, down and across.
+        dilation: Dilation of the convolution, down and across.
     """
     pads: list[int] = []
     for size, k, s, d in reversed(list(zip(x.shape[-2:], kernel_size, stride, dilation, strict=True))):

@@ -1,4 +1,4 @@
-"""Fetching files of weights: whole and right, or not at all. Free of torch."""
+"""Download files of weights and verify them; a file appears complete or not at all. Free of torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ppbench.errors import DataError
 from ppbench.files import replacing
 
 OnDownload = Callable[[int, int], None]
-"""Called with the bytes that have come and the bytes expected (0: not known)."""
+"""Called with the bytes received and the bytes expected (0: not known)."""
 
 _CHUNK = 1 << 20
 _PATIENCE = 30
@@ -33,18 +33,18 @@ def fetch(
     """Return the file of ``url`` in ``folder``, downloaded if it is not there yet.
 
     It is verified either way: eight or more hexadecimal digits before the ending of its name are the beginning of
-    its SHA-256 (torchvision's custom). A download takes a name of its own until it is whole and verified, so other
-    processes may fetch the same file at the same time, and nothing wrong is left behind.
+    its SHA-256 (torchvision's convention). A download has a temporary name until it is complete and verified, so
+    several processes may fetch the same file at the same time, and no wrong file is left behind.
 
     Args:
-        url: Its last part is the file's name.
-        folder: Where the file is, or is put; made if missing.
-        megabytes: Size that it should have, in units of 2**20 bytes; None: not known.
-        on_download: Called as bytes come.
-        why_wrong: Says of the first bytes what they are if they cannot be of the file, such as a web page.
+        url: Address; its last part is the file's name.
+        folder: Folder of the file; made if missing.
+        megabytes: Expected size in units of 2**20 bytes; None: not known.
+        on_download: Called as bytes arrive.
+        why_wrong: Given the first bytes, says what they are if they cannot belong to the file, such as a web page.
 
     Raises:
-        DataError: If the file cannot be fetched or stored, or is not the right one.
+        DataError: If the file cannot be fetched or stored, or is the wrong one.
     """
     path = folder / url.rsplit("/", 1)[-1]
     if path.is_file():
@@ -65,7 +65,7 @@ def verify(path: Path, url: str) -> None:
     """Compare a file with the hash in the name of ``url``, if there is one.
 
     Raises:
-        DataError: If it differs.
+        DataError: If they differ.
     """
     wanted = hash_in(url)
     found = sha256_of(path)
@@ -77,13 +77,13 @@ def verify(path: Path, url: str) -> None:
 
 
 def hash_in(url: str) -> str:
-    """The beginning of the SHA-256 that a name such as ``resnet50-0676ba61.pth`` tells; empty if none."""
+    """Return the beginning of the SHA-256 in a name such as ``resnet50-0676ba61.pth``; empty if there is none."""
     found = re.search(r"-([0-9a-f]{8,64})\.[^./]+$", url)
     return found[1] if found else ""
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal.
+    """Return the SHA-256 of a file, in hexadecimal.
 
     Raises:
         DataError: If it cannot be read.
@@ -103,7 +103,7 @@ def _download(
     on_download: OnDownload,
     why_wrong: Callable[[bytes], str | None],
 ) -> None:
-    """Write what ``url`` answers to ``file`` and check it."""
+    """Write the response of ``url`` to ``file`` and check it."""
     digest, done = hashlib.sha256(), 0
     for chunk, total in _chunks(url, folder):
         if done == 0 and (reason := why_wrong(chunk[:64])):
@@ -122,7 +122,7 @@ def _download(
 
 
 def _chunks(url: str, folder: Path) -> Iterator[tuple[bytes, int]]:
-    """The answer of ``url``, piece by piece, each with the bytes expected in all (0: not known)."""
+    """Yield the response of ``url`` in chunks, each with the total number of bytes expected (0: not known)."""
     request = urllib.request.Request(url, headers={"User-Agent": "ppbench"})
     done = 0
     try:

@@ -13,6 +13,6 @@ EMBEDDED_MODELS = {
 
 
 def embedded_path(name: str) -> Path:
-    """The file of an embedded checkpoint."""
+    """Return the file of an embedded checkpoint."""
     with as_file(files("ppbench") / "assets" / EMBEDDED_MODELS[name]) as path:
         return path

@@ -1,4 +1,4 @@
-"""The first convolution of a network: finding it, its padding, and putting another layer in its place."""
+"""Find the first convolution of a network, and replace it by another layer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ppbench.models.convolution import Padding
 
 
 def find_first_convolution(model: nn.Module, what: str) -> tuple[str, nn.Conv2d, Padding]:
-    """The name, the module and the padding of the first convolution of ``model`` that ``what`` can stand in for.
+    """Return name, module and padding of the first convolution of ``model``, which ``what`` will replace.
 
-    "First" is the order of ``model.named_modules()``, which for image classifiers is the stem. timm's ``Conv2dSame``,
+    "First" is in the order of ``model.named_modules()``; in image classifiers this is the stem. timm's ``Conv2dSame``,
     which pads at run time, has the padding ``"same"``.
 
     Raises:
-        UsageError: If there is none inside the model, it is of another derived class, or it pads otherwise than
-            with zeros.
+        UsageError: If there is no convolution inside the model, it is of another derived class, or it does not pad with
+            zeros.
     """
     found = next(((name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
     if found is None or not found[0]:
@@ -30,10 +30,10 @@ def find_first_convolution(model: nn.Module, what: str) -> tuple[str, nn.Conv2d,
 
 
 def padding_of(name: str, conv: nn.Conv2d, what: str) -> Padding:
-    """The padding of a convolution that computes nothing but the convolution.
+    """Return the padding of a convolution, after a check that it computes nothing but a convolution.
 
     Raises:
-        UsageError: If it is of a class that may compute something else, or pads otherwise than with zeros.
+        UsageError: If its class may compute something else, or it does not pad with zeros.
     """
     if _is_timm_same(conv):
         return "same"
@@ -50,21 +50,21 @@ def padding_of(name: str, conv: nn.Conv2d, what: str) -> Padding:
 def replace_first_convolution(
     model: nn.Module, kind: Callable[..., nn.Module], what: str, **settings: Any
 ) -> nn.Module:
-    """Put a layer of the same geometry in the place of the first convolution, with its weight and bias.
+    """Replace the first convolution by a layer of the same geometry, which takes over its weight and bias.
 
-    They stay the same objects, so an optimizer that has them keeps them.
+    The parameters stay the same objects, so an optimizer that holds them stays valid.
 
     Args:
         model: Changed in place.
-        kind: Makes the layer, called as `torch.nn.Conv2d` is, with ``settings``.
+        kind: Class of the layer; called with the arguments of `torch.nn.Conv2d` and ``settings``.
         what: The layer's name in messages.
-        settings: What else ``kind`` takes.
+        settings: Further arguments of ``kind``.
 
     Returns:
         The same model.
 
     Raises:
-        UsageError: If the model has such a layer already; also as `find_first_convolution`.
+        UsageError: If the model has such a layer already, or for the reasons of `find_first_convolution`.
     """
     if any(type(module) is kind for module in model.modules()):
         raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
@@ -85,6 +85,6 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def _is_timm_same(conv: nn.Conv2d) -> bool:
-    """Recognised by its name: importing timm takes seconds, and it may not be installed."""
+    """Whether it is timm's layer, by name: importing timm takes seconds, and it may not be installed."""
     kind = type(conv)
     return kind.__name__ == "Conv2dSame" and kind.__module__.partition(".")[0] == "timm"

@@ -1,4 +1,4 @@
-"""Networks that a user's own code makes: ``pkg.mod:factory``."""
+"""Load networks that the user's own code makes: ``pkg.mod:factory``."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _T = TypeVar("_T")
 
 
 def names_factory(spec: str) -> bool:
-    """Whether ``spec`` has the form ``pkg.mod:factory``; a path with a drive letter (``C:\\net``) has not."""
+    """Whether ``spec`` has the form ``pkg.mod:factory``, unlike a path with a drive letter (``C:\\net``)."""
     name = r"[^\W\d]\w*"
     return re.fullmatch(rf"{name}(\.{name})*:{name}(\.{name})*", spec) is not None
 
 
 def load_from_code(spec: str, options: CardOptions) -> tuple[str, Checkpoint]:
-    """Import a module, call its factory without arguments, and take the network it makes. Its code runs.
+    """Import a module, call its factory without arguments, and return the network it makes. The user's code runs.
 
     Args:
-        spec: ``pkg.mod:factory``. The module is searched in the working directory, too. The factory returns an
+        spec: ``pkg.mod:factory``. The module is also searched in the working directory. The factory returns an
             ``nn.Module``, for which ``options`` have to give the card, or a pair of an ``nn.Module`` and a `Card`.
-        options: Values of the card, or ones that replace the card's.
+        options: Values of the card, or replacements for them.
 
     Returns:
         The factory's name, and the network, in eval mode on the CPU, with its card.
 
     Raises:
         UsageError: If there is no such module or factory, the factory returns something else, or it gives no card and
-            the options are too few to make one.
-        DataError: If the code raises, or the network does not take what the card says.
+            the options do not make one.
+        DataError: If the code raises, or the network does not fit its card.
     """
     module_name, _, factory_name = spec.partition(":")
     with _working_directory_first():
@@ -64,7 +64,10 @@ def load_from_code(spec: str, options: CardOptions) -> tuple[str, Checkpoint]:
 
 @contextmanager
 def _working_directory_first() -> Iterator[None]:
-    """Search modules as ``python -m`` does; a command that was installed has its own folder there instead."""
+    """Put the working directory first in Python's path, as ``python -m`` does.
+
+    The path of an installed command begins with the command's own folder instead.
+    """
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     importlib.invalidate_caches()
@@ -106,7 +109,7 @@ def _find(module: ModuleType, name: str, spec: str) -> Callable[[], Any]:
 
 
 def _run(function: Callable[[], _T], spec: str, what: str) -> _T:
-    """Run a user's code, in which anything may go wrong; what is a `PpbenchError` already stays one."""
+    """Run the user's code and turn any exception into a `DataError`; a `PpbenchError` passes unchanged."""
     try:
         return function()
     except PpbenchError:
@@ -120,7 +123,7 @@ def _run(function: Callable[[], _T], spec: str, what: str) -> _T:
 
 
 def _make_card(spec: str, network: nn.Module, options: CardOptions) -> Card:
-    """The card of a network that came without: all but the number of classes is said."""
+    """Make the card of a network that came without one: the options give all but the number of classes."""
     blank = options.make(spec, architecture=spec, num_classes=1)
     classes = count_classes(spec, network, blank.in_channels, blank.input_size)
     return options.make(spec, architecture=spec, num_classes=classes)

@@ -1,4 +1,4 @@
-"""The networks of timm, an optional extra, with its weights or with a user's."""
+"""Load networks of timm, an optional extra, with timm's weights or the user's."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from ppbench.vocabulary import CropMode
 _LIST = 'python -c "import timm; print(*timm.list_models())"'
 
 _TIMEOUT = 10
-"""Seconds until the hub counts as not reached."""
+"""Seconds after which the hub counts as unreachable."""
 
 
 def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
-    """Load the network of ``NAME`` or ``NAME@FILE``; ``NAME`` may have a tag (``resnet50.a1_in1k``).
+    """Load ``NAME`` or ``NAME@FILE``; ``NAME`` may have a tag (``resnet50.a1_in1k``).
 
-    Without a file, timm fetches the weights, through huggingface_hub and its cache. The preprocessing is timm's for
-    the name: as it was trained, or with ``options.test_size`` as it was validated.
+    Without a file, timm fetches the weights through huggingface_hub and its cache. The preprocessing is timm's own for
+    the name: as in training, or with ``options.test_size`` as in timm's validation.
 
     Returns:
         A short name (``timm-resnet50.a1_in1k``, the file's stem), and the network with its card.
 
     Raises:
         DataError: If the weights cannot be fetched, are damaged or do not fit.
-        UsageError: If timm is not installed or has no such network, or the options do not fit it, or are too few to
-            make its card.
+        UsageError: If timm is not installed or has no such network, or if the options do not fit it or do not make its
+            card.
     """
     timm = import_extra("timm", "timm", "a model of timm")
     name, at, file = reference.partition("@")
@@ -77,7 +77,7 @@ def _load_pretrained(timm: Any, name: str) -> Any:
             if source.hf_hub_id:
                 _reach_hub(source)
             return timm.create_model(name, pretrained=True)
-    except Exception as error:  # huggingface_hub, its HTTP client and timm each have their own
+    except Exception as error:  # huggingface_hub, its HTTP client and timm each raise their own classes
         raise DataError(
             f"timm cannot load the weights of {name}: {in_one_line(error)}", _by_hand(name, source)
         ) from error
@@ -85,7 +85,7 @@ def _load_pretrained(timm: Any, name: str) -> Any:
 
 @contextmanager
 def _quiet_hub() -> Iterator[None]:
-    """Keep huggingface_hub from reporting each of its tries; its last error is reported."""
+    """Silence huggingface_hub's log of every attempt; ppbench reports its last error."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -96,7 +96,7 @@ def _quiet_hub() -> Iterator[None]:
 
 
 def _reach_hub(source: Any) -> None:
-    """Fail at once where the hub cannot be reached and no weights are in its cache: its own tries take a minute."""
+    """Fail quickly if the hub is unreachable and its cache has no weights: its own retries take a minute."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -105,7 +105,7 @@ def _reach_hub(source: Any) -> None:
     cached = [try_to_load_from_cache(repository, name, revision=revision or None) for name in names]
     if constants.HF_HUB_OFFLINE or any(isinstance(path, str) for path in cached):
         return
-    # An answer of any kind will do: what it means is timm's to say.
+    # Any response shows that the hub is reachable; timm reports errors of HTTP itself when it downloads.
     with suppress(HfHubHTTPError):
         get_hf_file_metadata(hf_hub_url(repository, names[0], revision=revision or None), timeout=_TIMEOUT)
 
@@ -138,23 +138,23 @@ def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkp
 
 
 def _count_classes(source: Any, state: Mapping[str, Tensor]) -> int:
-    """The outputs of the classifier as it is in ``state`` (timm's own number if it is not there)."""
+    """Return the number of outputs of the classifier in ``state``, or timm's own number if it is missing."""
     classifier = source.classifier if isinstance(source.classifier, str) else (source.classifier or ("",))[0]
     weight = state.get(f"{classifier}.weight")
     return len(weight) if weight is not None and weight.dim() else int(source.num_classes)
 
 
 def card_of(timm: Any, source: Mapping[str, Any], num_classes: int, *, test_size: bool = False) -> Card:
-    """The card that one of timm's configurations of pretrained weights describes.
+    """Make the card that one of timm's configurations of pretrained weights describes.
 
     Args:
         timm: The package.
         source: The configuration.
         num_classes: Outputs of the network.
-        test_size: Whether images come in the size and crop that timm validates with, where it has such.
+        test_size: Whether to use the size and crop that timm validates with, if the configuration has them.
 
     Raises:
-        DataError: If ppbench cannot cut images so.
+        DataError: If ppbench cannot preprocess images in this way.
     """
     data = timm.data.resolve_data_config(pretrained_cfg=source, use_test_size=test_size)
     channels, height, width = data["input_size"]

@@ -1,4 +1,4 @@
-"""torchvision's classification networks, with its weights or with a user's."""
+"""Load torchvision's classification networks, with its weights or the user's."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from ppbench.models.states import without_wrappers
 from ppbench.models.trial import check_runs
 
 USUAL = "IMAGENET1K_V1"
-"""The weights that the literature's figures are of."""
+"""The weights to which published figures refer."""
 
 LISTING = 'python -c "import torchvision.models as m; print(*m.list_models(m))"'
-"""The command that lists the networks of the torchvision that is installed."""
+"""The command that lists the networks of the installed torchvision."""
 
 _ONLY_FOR_TRAINING = ("AuxLogits.", "aux1.", "aux2.")
 """Auxiliary heads of the Inception networks, which do nothing in eval mode."""
 
 _HEAD = re.compile(r"(fc|head|heads\.head|classifier)(\.(?P<place>\d+))?\.weight")
-"""The layer that gives the logits; in a sequence, the one with the last place."""
+"""The layer that gives the logits; in a ``Sequential``, the one with the highest index."""
 
 
 def load_torchvision(
@@ -39,22 +39,22 @@ def load_torchvision(
 ) -> tuple[str, Checkpoint]:
     """Load the network of ``NAME``, ``NAME@WEIGHTS`` or ``NAME@FILE``.
 
-    Weights without a name are `USUAL`, or torchvision's default where there are none. torchvision's are fetched into
-    its own cache. A file that is byte for byte one of torchvision's gets the card of those weights, another file
-    with their number of classes the card of the usual ones.
+    ``NAME`` alone means the weights `USUAL`, or torchvision's default if the network has no weights of that name.
+    torchvision's weights are downloaded into its own cache. A file that equals one of torchvision's byte for byte gets
+    the card of those weights. Any other file with their number of classes gets the card of the usual weights.
 
     Args:
         reference: As above; ``WEIGHTS`` is a name in torchvision's enum.
         options: Values that replace the card's.
-        on_download: Called with the bytes that have come, and the bytes expected.
+        on_download: Called with the bytes received, and the bytes expected.
 
     Returns:
         A short name (``resnet50``, ``resnet50@IMAGENET1K_V2``, the file's stem), and the network with its card.
 
     Raises:
         DataError: If the weights cannot be fetched, are damaged or do not fit.
-        UsageError: If there is no such network or no such weights, the options do not fit them, or are too few to make
-            the card of weights that have none.
+        UsageError: If the network or the weights do not exist, or if the options do not fit them or do not make the
+            card that they lack.
     """
     name, at, choice = reference.partition("@")
     check_name("torchvision network", name, torchvision_networks(), LISTING)
@@ -72,7 +72,7 @@ def load_torchvision(
 
 
 def torchvision_networks() -> list[str]:
-    """The names of torchvision's classification networks."""
+    """Return the names of torchvision's classification networks."""
     return cast(list[str], torchvision.models.list_models(module=torchvision.models))
 
 
@@ -93,17 +93,17 @@ def _choose(name: str, published: Any, choice: str) -> Any:
 
 
 def _check_classifies(name: str, weights: Any) -> None:
-    """torchvision has weights of features, too, for networks that detect."""
+    """Raise `UsageError` for weights without a classifier: torchvision also has backbones for detection."""
     if weights.meta["categories"] is None:
         raise UsageError(f"the weights {weights.name} of torchvision's {name} are of no classifier", "Take others.")
 
 
 def _recognise(name: str, published: Any, path: Path) -> Any | None:
-    """The weights of torchvision's that ``path`` holds, if it holds any.
+    """Return the weights of torchvision that ``path`` holds, or None if it holds others.
 
     Raises:
-        DataError: If it has the name of such a file, and is not that file.
-        UsageError: If those weights classify nothing.
+        DataError: If it has the name of one of torchvision's files but another content.
+        UsageError: If the weights are not of a classifier.
     """
     digest = sha256_of(path)
     for weights in published:
@@ -122,7 +122,7 @@ def _load(name: str, path: Path, weights: Any | None, options: CardOptions) -> C
     state = _names_of_today(without_wrappers(file.tensors, ema=options.ema))
     classes = _count_classes(state)
     card = _card(name, weights or _usual(torchvision.models.get_model_weights(name)), is_own=weights is None)
-    if classes in (0, card.num_classes):  # without the layer, what is missing is listed below
+    if classes in (0, card.num_classes):  # 0: the layer is missing, which load_state reports
         card = options.override(card, what)
     else:
         card = options.make(what, architecture=card.architecture, num_classes=classes, in_channels=3)
@@ -148,14 +148,17 @@ def _card(name: str, weights: Any, *, is_own: bool) -> Card:
 
 
 def _count_classes(state: Mapping[str, Tensor]) -> int:
-    """The outputs of the last layer in ``state``, which torchvision gives one of a few names (0: none is there)."""
+    """Return the number of outputs of the last layer in ``state``, or 0 if no name is one of torchvision's for it."""
     heads = [name for name in state if _HEAD.fullmatch(name) and state[name].dim() >= 2]
     last = max(heads, key=lambda name: int(_HEAD.fullmatch(name)["place"] or 0), default=None)  # type: ignore[index]
     return len(state[last]) if last is not None else 0
 
 
 def build_network(name: str, card: Card, *, is_own: bool) -> nn.Module:
-    """The network as torchvision builds it for weights of its own or of a user, with random values."""
+    """Build a network of torchvision with random weights, with the settings for torchvision's own or for other weights.
+
+    torchvision's own weights of the Inception networks expect inputs that the network rescales itself.
+    """
     special: dict[str, Any] = {}
     if name in ("googlenet", "inception_v3"):
         special = {"transform_input": not is_own, "aux_logits": False, "init_weights": False}

@@ -1,4 +1,4 @@
-"""The header of a safetensors file: a length, then JSON that lists the tensors and the metadata. Free of torch."""
+"""Check the header of a safetensors file: a length, then JSON with tensors and metadata. Free of torch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from ppbench.models.limits import MAX_DIMENSIONS, MAX_TENSORS
 
 MAX_HEADER = 4 << 20
-"""Bytes of the header. One tensor takes about 100; a card a few thousand."""
+"""Largest header in bytes. One tensor takes about 100; a card a few thousand."""
 
 
 def check_header(path: Path) -> None:
-    """Raise `ValueError` for a header that would take the memory, or that has two tensors of one name."""
+    """Raise `ValueError` for a header that would exhaust the memory, or that has two tensors of the same name."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(MAX_HEADER, path.stat().st_size - 8):

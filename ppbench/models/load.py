@@ -1,4 +1,4 @@
-"""Loads what a user calls a model: a name, a file or the user's own code."""
+"""Load what ``--model`` names: a known name, a file or the user's own code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LoadedModel(NamedTuple):
     """A network with its weights and its card."""
 
     name: str
-    """What people call it; fit for a file's name."""
+    """Name for people; also usable in a file name."""
     model: nn.Module
     card: Card
 
@@ -41,14 +41,13 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
         spec: An embedded checkpoint's name; ``torchvision:NAME``, ``torchvision:NAME@WEIGHTS`` or
             ``torchvision:NAME@FILE``; ``timm:NAME`` or ``timm:NAME@FILE``; a file; or ``pkg.mod:factory``, the
             user's own code, which is run.
-        options: Values that replace those of the model's card, or make it up where there is none.
-        on_download: Called with the bytes that have come, and the bytes expected (0: not known).
+        options: Values that replace those of the model's card, or make a card for a model without one.
+        on_download: Called with the bytes received, and the bytes expected (0: not known).
 
     Raises:
-        DataError: If the weights cannot be used or fetched, or ``spec`` names a network, which has no weights by
-            itself.
-        UsageError: If ``spec`` is nothing of these (the message has the nearest names), or there is no card and
-            ``options`` make none.
+        DataError: If the weights cannot be used or fetched, or ``spec`` names a network without weights.
+        UsageError: If ``spec`` is none of these (the message has the nearest names), or there is no card and
+            ``options`` do not make one.
     """
     options = options or CardOptions()
     kind, _, reference = spec.partition(":")
@@ -77,27 +76,27 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
 
 
 def is_code(spec: str) -> bool:
-    """Whether ``spec`` is a user's own code, ``pkg.mod:factory``, and nothing that goes before it."""
+    """Whether ``spec`` is the user's own code, ``pkg.mod:factory``; sources and existing files take precedence."""
     kind = spec.partition(":")[0]
     return names_factory(spec) and kind not in MODEL_SOURCES and not names_file(spec)
 
 
 def _from_torchvision(reference: str, options: CardOptions, on_download: OnDownload | None) -> tuple[str, Checkpoint]:
-    # Imported where it is needed: importing torchvision takes longer than importing torch.
+    # Lazy: importing torchvision takes longer than importing torch.
     from ppbench.models.from_torchvision import load_torchvision
 
     return load_torchvision(reference, options, on_download)
 
 
 ModelSource = Callable[[str, CardOptions, OnDownload | None], tuple[str, Checkpoint]]
-"""From what follows the prefix, the card's options and a progress callback to a short name, the network and its card.
-"""
+"""Loads a model: takes what follows the prefix, the card's options and a progress callback; returns a short name, and
+the network with its card."""
 
 MODEL_SOURCES: dict[str, ModelSource] = {
     "torchvision": _from_torchvision,
     "timm": lambda reference, options, on_download: load_timm(reference, options),
 }
-"""By the prefix of ``--model PREFIX:NAME``."""
+"""Sources by prefix: ``--model PREFIX:NAME``."""
 
 
 def _named(name: str, checkpoint: Checkpoint) -> LoadedModel:
@@ -118,7 +117,7 @@ def _how_to_get_weights(name: str) -> str:
 
 
 def _authors_training(architecture: Architecture) -> str:
-    """The command that trains a push-pull network with the authors' code, whose checkpoints ppbench reads."""
+    """Return the command that trains a push-pull network with the authors' code, whose checkpoints ppbench reads."""
     return (
         f"git clone {_AUTHORS} && cd pushpull-conv/project && python train_flow.py --task classification "
         f"--model {architecture.network} --dataset_name imagenet --dataset_dir IMAGENET --logs_dir logs "

@@ -1,4 +1,4 @@
-"""A network that has been loaded, with the card that says how to use it."""
+"""A loaded network, with the card that says how to use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and folders that hold a network, but no state dict: what they are, and how they are measured."""
+"""Recognise files and folders that hold a network but no state dict, and say how to measure them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ppbench.errors import DataError
 from ppbench.models.limits import has_long_directory
 
 _SMALL = 1 << 20
-"""Bytes of a ``config.json`` up to which it is looked at."""
+"""Largest ``config.json`` that is read, in bytes."""
 
 _HEADS = {b"\x89HDF\r\n\x1a\n": (0, "an HDF5 file, such as Keras writes"), b"TFL3": (4, "a network of TensorFlow Lite")}
-"""First bytes of files: where they stand, and what it is."""
+"""Magic bytes of files: their offset, and the kind of file."""
 
 
 def error_of_kind(path: Path) -> DataError | None:
-    """An error that says what ``path`` is and how it is measured; None if it is nothing that is known.
+    """Return an error that says what ``path`` is and how to measure it, or None if its kind is not known.
 
-    Nothing of it is run, and only its head, its list of files or its ``config.json`` is read.
+    Nothing in it is run. Only its first bytes, its list of files or its ``config.json`` is read.
     """
     if path.is_dir():
         return _of_folder(path)
@@ -32,9 +32,9 @@ def error_of_kind(path: Path) -> DataError | None:
         return _of_archive(path)
     # A ModelProto begins with field 1 (the version, a number) and field 2 (who wrote it) or field 7 (the graph).
     if path.suffix.lower() == ".onnx" or (head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x3a")):
-        return _told(path, "an ONNX network", "a module that runs a session of onnxruntime and gives its logits")
+        return _error(path, "an ONNX network", "a module that runs a session of onnxruntime and gives its logits")
     found = next((what for magic, (at, what) in _HEADS.items() if head[at : at + len(magic)] == magic), None)
-    return None if found is None else _told(path, found, "a module that runs it and gives its logits")
+    return None if found is None else _error(path, found, "a module that runs it and gives its logits")
 
 
 def _of_archive(path: Path) -> DataError | None:
@@ -47,9 +47,9 @@ def _of_archive(path: Path) -> DataError | None:
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return None
     if "constants.pkl" in names and any(name.startswith("code/") for name in names):
-        return _told(path, "a TorchScript network", f"`torch.jit.load({path.name!r})`")
+        return _error(path, "a TorchScript network", f"`torch.jit.load({path.name!r})`")
     if any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
-        return _told(path, "a network of torch.export", f"`torch.export.load({path.name!r}).module()`")
+        return _error(path, "a network of torch.export", f"`torch.export.load({path.name!r}).module()`")
     return None
 
 
@@ -60,7 +60,7 @@ def _of_folder(path: Path) -> DataError:
     except (OSError, ValueError, RecursionError):
         found = None
     if isinstance(found, dict) and ("model_type" in found or "architectures" in found):
-        return _told(
+        return _error(
             path,
             "a network of transformers",
             "a module that holds `AutoModelForImageClassification.from_pretrained(…)` and gives its `.logits`",
@@ -69,7 +69,7 @@ def _of_folder(path: Path) -> DataError:
     return DataError(f"{path} is a folder, and a model is a file", "Name the file of weights in it.")
 
 
-def _told(path: Path, what: str, returns: str, *, weights: bool = True) -> DataError:
+def _error(path: Path, what: str, returns: str, *, weights: bool = True) -> DataError:
     file = f" --weights-file {path}" if weights else ""
     return DataError(
         f"{path} is {what}, and no state dict",

@@ -1,9 +1,9 @@
-"""What decides a network's outputs beside its state dict: values, arrays and objects that its own code holds.
+"""Find what decides a network's outputs besides its state dict: values, arrays and objects that its own code holds.
 
-A network of torch, torchvision, timm or ppbench has all of it in its state dict and its card. Code of a user's may keep
-weights wherever it likes. They are looked for in the attributes, hooks, closures and defaults of its modules, and in
-the globals that its own methods name. An object of compiled code, such as a session of ONNX Runtime, shows nothing of
-what it holds: it is said to be hidden.
+A network of torch, torchvision, timm or ppbench has everything in its state dict and its card. The user's own code may
+keep weights anywhere. This module searches the attributes, hooks, closures and defaults of its modules, and the globals
+that its methods name. The content of compiled objects, such as a session of ONNX Runtime, cannot be seen; it is
+reported as hidden.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ import torch
 from torch import Tensor, nn
 
 LIBRARIES = {"torch", "torchvision", "timm", "ppbench"}
-"""Packages whose modules hold nothing beside their state dict that the version of the package does not tell."""
+"""Packages whose modules are determined by their state dict and the version of the package."""
 
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(...), type(NotImplemented)),
     *(np.generic, np.dtype, np.ufunc, torch.dtype, torch.device, torch.Size, torch.memory_format, torch.layout),
     *(enum.Enum, PurePath, re.Pattern),
 )
-"""Values that their ``repr`` tells."""
+"""Types whose ``repr`` shows the whole value."""
 
 _WITHOUT_STATE = (logging.Logger, logging.LoggerAdapter, type(threading.Lock()), type(threading.RLock()))
 
@@ -47,17 +47,17 @@ _PARTS: tuple[tuple[Any, Callable[[Any], tuple[Any, ...]]], ...] = (
     ((staticmethod, classmethod, type(functools.lru_cache(maxsize=1)(len))), lambda value: (value.__wrapped__,)),
     (property, lambda value: (value.fget, value.fset)),
 )
-"""Kinds of objects that hold nothing but others, and which these are."""
+"""Types of objects that only hold other objects, and how to get these."""
 
 _OF_MODULES = frozenset(vars(nn.Module()))
 """Attributes that every module has."""
 
 _DEEPEST, _MOST = 60, 50_000
-"""Objects inside of each other, and objects in all, up to which they are looked at."""
+"""Limits of the search: nesting of objects, and objects in total."""
 
 
 class OwnState:
-    """The state of a network beside its state dict.
+    """The state of a network besides its state dict.
 
     Args:
         model: The network.
@@ -67,7 +67,7 @@ class OwnState:
         self.hidden: str | None = None
         """The first thing whose content cannot be seen, in words; None if there is none."""
         self.arrays = 0
-        """Tensors and arrays with values that are not in the state dict."""
+        """Number of tensors and arrays with values that are not in the state dict."""
         self._tensors, self._values = hashlib.sha256(), hashlib.sha256()
         self._seen: dict[int, Any] = {id(module): module for module in model.modules()}
         self._depth = 0
@@ -85,13 +85,13 @@ class OwnState:
         return self._values.hexdigest()
 
     def _see(self, value: Any, where: str) -> None:
-        """Take in a value, and all that it holds, once."""
+        """Add a value and everything it holds, unless that was done before."""
         if isinstance(value, _PLAIN):
             self._values.update(f"{where} {type(value).__name__} {value!r}\n".encode(errors="backslashreplace"))
             return
         if id(value) in self._seen or self.hidden is not None or _is_named_in_a_library(value):
             return
-        self._seen[id(value)] = value  # which also keeps its id its own
+        self._seen[id(value)] = value  # a reference, so that the id is not reused
         if self._depth >= _DEEPEST or len(self._seen) > _MOST:
             self.hidden = f"{where} holds more than is looked at"
             return
@@ -101,7 +101,7 @@ class OwnState:
 
     @functools.singledispatchmethod
     def _take_in(self, value: Any, where: str) -> None:
-        """Any other object: all of it is in its attributes, or it is hidden."""
+        """Add an object of any other type: its attributes show all of it, or it is hidden."""
         if isinstance(value, _WITHOUT_STATE):
             return
         for kinds, parts in _PARTS:
@@ -118,7 +118,7 @@ class OwnState:
 
     @_take_in.register
     def _(self, value: nn.Module, where: str) -> None:
-        """One that the network holds without having it among its modules: its tensors are in no state dict."""
+        """Add a module that is not among the network's submodules: its tensors are in no state dict."""
         for module in value.modules():
             self._seen[id(module)] = module
             for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
@@ -130,7 +130,7 @@ class OwnState:
         try:
             plain = value.detach().cpu().contiguous()
             content = plain.view(-1).view(torch.uint8).numpy().tobytes()
-        except (RuntimeError, TypeError, NotImplementedError):  # sparse, quantised, without memory
+        except (RuntimeError, TypeError, NotImplementedError):  # sparse, quantised or on the meta device
             self.hidden = f"{where} is a tensor whose values cannot be seen"
             return
         self._add_array(where, f"{plain.dtype} {tuple(plain.shape)}", content)
@@ -165,11 +165,11 @@ class OwnState:
 
     @_take_in.register(types.ModuleType)
     def _(self, value: types.ModuleType, where: str) -> None:
-        """What is used of it is seen where it is named."""
+        """Skip it: the names that the code uses from it are followed in `_see_globals`."""
 
     @_take_in.register(type)
     def _(self, value: type, where: str) -> None:
-        """A class: what its own methods and attributes hold."""
+        """Add what the methods and attributes of the user's own classes hold."""
         for base in value.__mro__:
             if _is_own_code(base.__module__):
                 names = [name for name in vars(base) if not name.startswith("__") or callable(vars(base)[name])]
@@ -185,7 +185,7 @@ class OwnState:
             self._see_globals(value)
 
     def _see_globals(self, function: types.FunctionType) -> None:
-        """The globals that a function names, also as attributes of modules of the user's."""
+        """Add the globals that a function names, also as attributes of the user's own modules."""
         names = sorted(_names(function.__code__))
         named = [function.__globals__.get(name) for name in names]
         own = [vars(found) for found in named if isinstance(found, types.ModuleType) and _is_own_code(found.__name__)]
@@ -195,7 +195,7 @@ class OwnState:
                     self._see(space[name], name)
 
     def _see_module(self, module: nn.Module, where: str) -> None:
-        """What a module has beside its parameters, buffers and modules."""
+        """Add what a module holds besides its parameters, buffers and submodules."""
         if isinstance(module, torch.jit.ScriptModule):
             self.hidden = self.hidden or f"{where} is TorchScript, whose code and constants cannot be seen"
             return
@@ -226,7 +226,7 @@ class OwnState:
 
 
 def _is_named_in_a_library(value: Any) -> bool:
-    """Whether a function, a class or the like can be had by its name from an installed package or from Python."""
+    """Whether a function, class or the like can be imported by name from an installed package or from Python."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or _is_own_code(module):
         return False
@@ -238,7 +238,7 @@ def _is_named_in_a_library(value: Any) -> bool:
 
 @functools.cache
 def _is_own_code(module: str) -> bool:
-    """Whether a module is a user's, neither of an installed package nor of Python."""
+    """Whether a module is the user's, not part of an installed package or of Python."""
     root = module.partition(".")[0]
     if root in LIBRARIES or (root in sys.stdlib_module_names and root != "__main__"):
         return False
@@ -247,16 +247,16 @@ def _is_own_code(module: str) -> bool:
 
 
 def _is_transparent(kind: type) -> bool:
-    """Whether objects of a class have no memory but their attributes, as those of classes written in Python have.
+    """Whether objects of a class keep all their state in attributes, as objects of classes written in Python do.
 
-    Source of the rule: ``object.__reduce_ex__``, which refuses to pickle others by it.
+    The rule is the one by which ``object.__reduce_ex__`` refuses to pickle other objects.
     """
     pointers = (kind.__dictoffset__ != 0) + (kind.__weakrefoffset__ != 0) + sum(1 for _ in _slots(kind))
     return not kind.__itemsize__ and kind.__basicsize__ <= object.__basicsize__ + 8 * pointers
 
 
 def _slots(kind: type) -> Iterator[str]:
-    """Of classes written in Python: what compiled code shows of its own is no slot."""
+    """Yield the slots of classes written in Python; compiled classes have similar descriptors that are no slots."""
     for base in kind.__mro__:
         for name, held in vars(base).items():
             if isinstance(held, types.MemberDescriptorType) and "__slots__" in vars(base):
@@ -264,7 +264,7 @@ def _slots(kind: type) -> Iterator[str]:
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    """What an object holds, in its dictionary and its slots."""
+    """Yield what an object holds in its dictionary and its slots."""
     yield from list(getattr(value, "__dict__", {}).items())
     for name in _slots(type(value)):
         with_value = getattr(value, name, None)
@@ -273,7 +273,7 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """Globals and attributes that a function and those inside it name."""
+    """Return the globals and attributes that a function and its inner functions name."""
     inner = (_names(held) for held in code.co_consts if isinstance(held, types.CodeType))
     return set(code.co_names).union(*inner)
 

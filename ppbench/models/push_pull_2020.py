@@ -19,26 +19,26 @@ from ppbench.models.first_convolution import replace_first_convolution
 class PushPull2020Conv2d(ConvolutionLike):
     """Push-pull convolution of 2020: ``relu(conv(x, W) + b) - inhibition * relu(conv(x, -up(W)) - b)``.
 
-    ``up`` enlarges each channel of a kernel bilinearly, its corners staying corners, to twice the size: ``2 k + 1``
-    for an odd side k, as in the authors' code; ``2 k`` for an even side, for which their sizes do not fit together.
-    So both kernels have the same centre. The pull has the stride, dilation and groups of the push. Gradients flow
-    through the enlargement.
+    ``up`` doubles the size of each channel of a kernel bilinearly, with aligned corners. An odd side k becomes
+    ``2 k + 1``, as in the authors' code; an even side, which their code does not support, becomes ``2 k``. Both kernels
+    therefore have the same centre. The pull has the stride, dilation and groups of the push. Gradients flow through the
+    enlargement.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: Height and width of the push kernel, in pixels.
         stride: As in `torch.nn.Conv2d`.
-        padding: Of the push; zeros, as in `torch.nn.Conv2d`. ``"same"`` may have a stride: the output then has
-            ``ceil(size / stride)`` values along each axis, as in TensorFlow. The pull is padded by as much more as
-            its kernel is larger.
+        padding: Zero padding of the push as in `torch.nn.Conv2d`. ``"same"`` may have a stride: the output then has
+            ``ceil(size / stride)`` values along each axis, as in TensorFlow. The padding of the pull is larger, to
+            match its larger kernel.
         dilation: As in `torch.nn.Conv2d`.
         groups: As in `torch.nn.Conv2d`.
         bias: Whether there is a bias per output channel, added to the push and subtracted from the pull before
             they are rectified.
         inhibition: Strength of the pull response, dimensionless. The initial value is not used if trainable.
         trainable_inhibition: Whether the strength is a parameter, one per output channel, drawn as in the authors'
-            code: from U[1/2 - r, 1/2 + r), r = 1 / sqrt(in_channels * out_channels). Negative ones count as 0.
+            code: from U[1/2 - r, 1/2 + r), r = 1 / sqrt(in_channels * out_channels). Negative values count as 0.
         device: Where the parameters live.
         dtype: Floating-point type of the parameters.
 
@@ -88,10 +88,10 @@ class PushPull2020Conv2d(ConvolutionLike):
         return -self._enlarged()
 
     def _parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The rectified push and the negated rectified pull.
+        """Return the rectified push and the negated rectified pull.
 
-        The latter is ``-relu(conv(x, -up(W)) - b) = min(conv(x, up(W)) + b, 0)``. Of torch's ways to say the minimum,
-        hardtanh has relu's derivative (none) at 0.
+        The latter is ``-relu(conv(x, -up(W)) - b) = min(conv(x, up(W)) + b, 0)``. Of torch's functions that compute
+        this minimum, hardtanh has the same derivative at 0 as relu (zero).
         """
         if self.padding == "same":
             x = pad_same(x, self.kernel_size, self.stride, self.dilation)
@@ -108,18 +108,18 @@ class PushPull2020Conv2d(ConvolutionLike):
         return F.interpolate(self.weight, self.pull_size, mode="bilinear", align_corners=True)
 
     def extra_repr(self) -> str:
-        """The geometry, then what push-pull adds, as `torch.nn.Conv2d` prints its own."""
+        """Describe the geometry as `torch.nn.Conv2d` does, then what push-pull adds."""
         strength = "trainable" if self.trainable_inhibition else self.inhibition
         return f"{super().extra_repr()}, pull_size={self.pull_size}, inhibition={strength}"
 
 
 def with_push_pull_2020(model: nn.Module, *, inhibition: float = 1.0, trainable_inhibition: bool = False) -> nn.Module:
-    """Replace the first convolution of ``model``, in place, by the push-pull one of 2020 of the same geometry.
+    """Replace the first convolution of ``model``, in place, by the push-pull layer of 2020 of the same geometry.
 
-    The parameters of the convolution become push kernel and bias: the same objects.
+    The parameters of the convolution, as the same objects, become push kernel and bias.
 
     Args:
-        model: Any module holding a `torch.nn.Conv2d` with zero padding, or a ``Conv2dSame`` of timm's.
+        model: Any module holding a `torch.nn.Conv2d` with zero padding, or timm's ``Conv2dSame``.
         inhibition: See `PushPull2020Conv2d`.
         trainable_inhibition: See `PushPull2020Conv2d`.
 
@@ -127,8 +127,8 @@ def with_push_pull_2020(model: nn.Module, *, inhibition: float = 1.0, trainable_
         The same model.
 
     Raises:
-        UsageError: If the model has no convolution, has this layer already, or its first convolution is of another
-            derived class or pads otherwise than with zeros.
+        UsageError: If the model has no convolution, has this layer already, or its first convolution does not pad with
+            zeros or is of another derived class.
     """
     return replace_first_convolution(
         model,

@@ -1,4 +1,4 @@
-"""PushPull-Conv: a convolution whose rectified response is inhibited by that of its opposite-contrast kernel.
+"""PushPull-Conv: a convolution whose rectified response is inhibited by the response of its opposite-contrast kernel.
 
 Source: Bennabhaktula, Alegre, Strisciuglio, Azzopardi, "PushPull-Net: Inhibition-driven ResNet robust to image
 corruptions", ICPR 2024, arXiv 2408.04077. docs/push-pull.md derives the identity used here.
@@ -22,8 +22,8 @@ class PushPullConv2d(ConvolutionLike):
 
     The pull kernel ``P = -W + (max W + min W)``, per output channel, is derived from the push kernel ``W`` and is
     not trained itself; gradients flow through the maximum and minimum. ``conv(x, P)`` is never computed as a
-    convolution: it equals ``(max W + min W) * S(x) - conv(x, W)``, with ``S(x)`` the sum of x over the window,
-    one channel per group for all filters.
+    convolution: it equals ``(max W + min W) * S(x) - conv(x, W)``. ``S(x)`` is the sum of x over the window, one
+    channel per group, shared by all filters.
 
     Args:
         in_channels: Channels of the input.
@@ -39,9 +39,9 @@ class PushPullConv2d(ConvolutionLike):
             windows are averaged over their real elements only. 0: no filter.
         inhibition: Strength of the pull response, dimensionless. The initial value is not used if trainable.
         trainable_inhibition: Whether the strength is a parameter, one per output channel, drawn from U[0, 1).
-        rectified_push: Whether the push response is rectified, as in the paper. Without, the layer computes
+        rectified_push: Whether the push response is rectified, as in the paper. If not, the layer computes
             ``conv(x, W) - inhibition * relu(avgpool(conv(x, P))) + bias``, which at inhibition 0 is the plain
-            convolution: the form for networks that were trained with one (docs/push-pull.md).
+            convolution. This form is for networks that were trained with a plain convolution (docs/push-pull.md).
         device: Where the parameters live.
         dtype: Floating-point type of the parameters.
 
@@ -82,15 +82,15 @@ class PushPullConv2d(ConvolutionLike):
             self.inhibition = nn.Parameter(torch.rand(out_channels, device=device, dtype=dtype))
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dim() == 3:  # one image without batch, which nn.Conv2d takes too
+        if x.dim() == 3:  # one image without a batch axis, which nn.Conv2d accepts too
             return self.forward(x.unsqueeze(0)).squeeze(0)
         x = self._pad(x)
         linear, total = self._convolve(x, self.weight), self._filtered_window_sum(x)
         if torch.is_grad_enabled():
-            # relu, but one that keeps its input for the backward pass, so that its result may be altered.
+            # hardtanh computes relu but saves its input for the backward pass, so its result may be changed in place.
             push = F.hardtanh(linear, 0.0, math.inf) if self.rectified_push else linear.clone()
             return self._inhibit_(push, self._negative_pull(linear, total))
-        # Nothing is differentiated: work in place, a cache-sized piece of the batch at a time.
+        # Without gradients: work in place, one cache-sized piece of the batch at a time.
         for push, part in zip(*(t.split(_pieces(linear)) for t in (linear, total)), strict=True):
             negative_pull = self._negative_pull(push, part)
             self._inhibit_(push.relu_() if self.rectified_push else push, negative_pull)
@@ -99,7 +99,7 @@ class PushPullConv2d(ConvolutionLike):
     def responses(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the push and pull responses, each ``(N, out_channels, H', W')``.
 
-        The pull is never negative, nor is the push if the layer rectifies it.
+        The pull is never negative. The push is not negative if the layer rectifies it.
         """
         x = self._pad(x)
         linear = self._convolve(x, self.weight)
@@ -107,9 +107,9 @@ class PushPullConv2d(ConvolutionLike):
         return push, -self._negative_pull(linear, self._filtered_window_sum(x))
 
     def by_two_convolutions(self, x: Tensor) -> Tensor:
-        """Return the output as the layer is defined, with a convolution for the pull that `forward` does without."""
+        """Return the output by the layer's definition, with a convolution for the pull that `forward` avoids."""
         x, filters = self._pad(x), self.weight.flatten(1)
-        # Not `pull_kernel`: what `forward` uses is what this is a check of.
+        # Computed here, not by `_extremes_sum`: this method checks `forward`, which uses that.
         pull_kernel = (filters.amax(1) + filters.amin(1)).view(-1, 1, 1, 1) - self.weight
         push = self._convolve(x, self.weight)
         pull = F.relu(self._mean_filter(self._convolve(x, pull_kernel)))
@@ -118,7 +118,7 @@ class PushPullConv2d(ConvolutionLike):
         return output if self.bias is None else output + self.bias.view(-1, 1, 1)
 
     def _inhibit_(self, push: Tensor, negative_pull: Tensor) -> Tensor:
-        """``push - inhibition * pull + bias``, in place of ``push``."""
+        """Compute ``push - inhibition * pull + bias`` in the memory of ``push``."""
         if isinstance(self.inhibition, Tensor):
             push.addcmul_(self.inhibition.view(-1, 1, 1), negative_pull)
         else:
@@ -126,11 +126,11 @@ class PushPullConv2d(ConvolutionLike):
         return push if self.bias is None else push.add_(self.bias.view(-1, 1, 1))
 
     def _negative_pull(self, linear: Tensor, total: Tensor) -> Tensor:
-        """``-relu(c * total - avgpool(linear))`` = ``-relu(avgpool(conv(x, P)))``; ``linear`` is left as it is.
+        """Return ``-relu(c * total - avgpool(linear))`` = ``-relu(avgpool(conv(x, P)))``; ``linear`` is not changed.
 
-        Each negation would be a pass over the response, forward and backward, so the sign is kept to the end.
-        The in-place product keeps the memory layout of ``linear``: out of place, the one-channel ``total`` would
-        turn channels_last into NCHW, and the mean filter alone would take eight times as long.
+        The result stays negated because a negation is another pass over the response, forward and backward.
+        The in-place product keeps the memory layout of ``linear``. Out of place, the one-channel ``total`` would turn
+        channels_last into NCHW, and the mean filter alone would take eight times as long.
         """
         filtered = linear.clone() if self.avg_kernel_size == 0 else self._mean_filter(linear)
         extremes = self._extremes_sum()
@@ -139,28 +139,28 @@ class PushPullConv2d(ConvolutionLike):
         else:
             by_group = (self.groups, self.out_channels // self.groups)
             filtered.unflatten(1, by_group).addcmul_(extremes.unflatten(0, by_group), total.unsqueeze(2), value=-1)
-        # min(filtered, 0); of torch's ways to say it, this has relu's derivative (none) at 0.
+        # min(filtered, 0); of torch's functions for it, hardtanh has the same derivative at 0 as relu (zero).
         return F.hardtanh(filtered, -math.inf, 0.0, inplace=not torch.is_grad_enabled())
 
     def _filtered_window_sum(self, x: Tensor) -> Tensor:
-        """Mean-filtered sum of x over each window and group's channels, (N, groups, H', W')."""
+        """Return the mean-filtered sum of x over each window and the channels of each group, (N, groups, H', W')."""
         ones = self.weight.new_ones(self.groups, self.in_channels // self.groups, *self.kernel_size)
         total = self._convolve(x, ones)
-        # As (N * groups, 1, H', W') a one-channel response does not pass for channels_last, whose pooling is slow.
+        # Shaped (N * groups, 1, H', W'), a one-channel response is not taken for channels_last, whose pooling is slow.
         return self._mean_filter(total.flatten(0, 1).unsqueeze(1)).view_as(total)
 
     def pull_kernel(self) -> Tensor:
-        """Return the pull kernel P, of the shape of ``weight``; for inspection, the forward pass needs none."""
+        """Return the pull kernel P, of the shape of ``weight``. It is for inspection; the forward pass needs none."""
         return self._extremes_sum().view(-1, 1, 1, 1) - self.weight
 
     def _extremes_sum(self) -> Tensor:
-        """``max + min`` of each filter over its whole volume, (out_channels, 1, 1). Ties share the gradient evenly."""
+        """Return ``max + min`` of each filter, (out_channels, 1, 1). Tied values share the gradient evenly."""
         volume = (1, 2, 3)
         return (self.weight.amax(volume) + self.weight.amin(volume)).view(-1, 1, 1)
 
     @property
     def _pads_first(self) -> bool:
-        """Whether the padding depends on the size of the images, which torch's convolution does not know."""
+        """Whether the padding depends on the size of the images, which torch's convolution does not support."""
         return self.padding == "same" and self.stride != (1, 1)
 
     def _pad(self, x: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ class PushPullConv2d(ConvolutionLike):
         return x if k == 0 else F.avg_pool2d(x, k, stride=1, padding=(k - 1) // 2, count_include_pad=False)
 
     def extra_repr(self) -> str:
-        """The geometry, then what push-pull adds, as `torch.nn.Conv2d` prints its own."""
+        """Describe the geometry as `torch.nn.Conv2d` does, then what push-pull adds."""
         strength = "trainable" if self.trainable_inhibition else self.inhibition
         return f"{super().extra_repr()}, avg_kernel_size={self.avg_kernel_size}, inhibition={strength}" + (
             "" if self.rectified_push else ", rectified_push=False"
@@ -183,7 +183,7 @@ class PushPullConv2d(ConvolutionLike):
 
 
 def _pieces(linear: Tensor) -> int:
-    """Images per piece: about 4 MB of response on a CPU, where it then stays in the cache; else the whole batch."""
+    """Return the images per piece: about 4 MB of response on a CPU, which fits its cache; elsewhere the whole batch."""
     if linear.device.type != "cpu" or len(linear) == 0:
         return max(1, len(linear))
     return max(1, 4 * 2**20 // max(1, linear[0].numel() * linear.element_size()))
@@ -197,13 +197,13 @@ def with_push_pull(
     trainable_inhibition: bool = False,
     rectified_push: bool = True,
 ) -> nn.Module:
-    """Replace the first convolution of ``model``, in place, by a push-pull one of the same geometry.
+    """Replace the first convolution of ``model``, in place, by a push-pull layer of the same geometry.
 
-    "First" is the order of ``model.named_modules()``, which for image classifiers is the stem. The parameters of
-    the convolution become push kernel and bias: the same objects, so an optimizer that has them keeps them.
+    "First" is in the order of ``model.named_modules()``; in image classifiers this is the stem. The parameters of the
+    convolution, as the same objects, become push kernel and bias. An optimizer that holds them stays valid.
 
     Args:
-        model: Any module holding a `torch.nn.Conv2d` with zero padding, or a ``Conv2dSame`` of timm's.
+        model: Any module holding a `torch.nn.Conv2d` with zero padding, or timm's ``Conv2dSame``.
         avg_kernel_size: See `PushPullConv2d`.
         inhibition: See `PushPullConv2d`.
         trainable_inhibition: See `PushPullConv2d`.
@@ -213,8 +213,8 @@ def with_push_pull(
         The same model.
 
     Raises:
-        UsageError: If the model has no convolution, has push-pull already, or its first convolution is of another
-            derived class or pads otherwise than with zeros; also as `PushPullConv2d`.
+        UsageError: If the model has no convolution, has push-pull already, or its first convolution does not pad with
+            zeros or is of another derived class; also for the reasons of `PushPullConv2d`.
     """
     return replace_first_convolution(
         model,

@@ -1,4 +1,4 @@
-"""The card of a checkpoint, read without its weights. Free of torch for files that ppbench wrote."""
+"""Read the card of a checkpoint without its weights. Free of torch for files that ppbench wrote."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ppbench.models.header import check_header
 
 
 def read_card(path: Path) -> Card:
-    """Read the card of a checkpoint, as `load_checkpoint` gives it.
+    """Read the card of a checkpoint, as `load_checkpoint` returns it.
 
-    Of a file that ppbench wrote only the header is read: whether the weights fit the card is not looked at. A file of
-    another kind, or one that cannot be read, goes to `load_checkpoint`, which makes the card or says what is wrong.
+    For a file that ppbench wrote, only the header is read; whether the weights fit the card is not checked. Any other
+    file, readable or not, goes to `load_checkpoint`, which makes the card or says what is wrong.
 
     Raises:
         DataError: If the file is missing, damaged or of another kind, or its card is not valid.
-        UsageError: If the file has no card, and its tensors alone do not make one.
+        UsageError: If the file has no card, and its tensors alone do not determine one.
     """
     metadata: dict[str, str] = {}
     try:

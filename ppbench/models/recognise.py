@@ -1,4 +1,4 @@
-"""Which network a bare state dict is of, by the names and shapes of its tensors."""
+"""Recognise the network of a bare state dict by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ppbench.errors import DataError
 from ppbench.models.authors import OWN_CODE, has_blur_filters
 from ppbench.models.shapes import RESNETS, SMALL_RESNETS
 
-_TELLING = {"conv1.weight": 4, "fc.weight": 2, "layer1.0.conv2.weight": 4}
-"""The tensors a network is recognised by, with their dimensions."""
+_KEY_TENSORS = {"conv1.weight": 4, "fc.weight": 2, "layer1.0.conv2.weight": 4}
+"""The tensors by which a ResNet is recognised, with their number of dimensions."""
 
 _WIDE = {
     ("resnet50", 128, 128): "wide_resnet50_2",
     ("resnet101", 128, 128): "wide_resnet101_2",
     ("resnet101", 256, 4): "resnext101_64x4d",
 }
-"""torchvision's other ResNets by (their ResNet, channels of the first block, of these in a group)."""
+"""torchvision's other ResNets by (ResNet of the same depth, channels of the first block, channels per group)."""
 
 _LOOKS = (
     (r"features\.denseblock1\.", "torchvision's DenseNets: `--model torchvision:densenet121@FILE`"),
@@ -38,7 +38,7 @@ _LOOKS = (
     (r"downsample_layers\.0\.", f"ConvNeXt as its authors wrote it. {OWN_CODE}"),
     (r"block1\.layer\.0\.", f"a wide ResNet for CIFAR. {OWN_CODE}"),
 )
-"""What names begin with, and whose they are."""
+"""Beginnings of tensor names, and the networks that have them."""
 
 _OTHER_NETWORKS = (
     "`ppbench list models` lists the networks; for others: `--model torchvision:NAME@FILE`, `timm:NAME@FILE`; "
@@ -47,19 +47,19 @@ _OTHER_NETWORKS = (
 
 
 def recognise(path: Path, names: Iterable[str], state: Mapping[str, Tensor]) -> str:
-    """Name the ResNet whose state dict this is.
+    """Return the name of the ResNet to which a state dict belongs.
 
     Args:
-        path: Where it comes from.
-        names: Its tensors, as they are called in the file.
+        path: The file, for messages.
+        names: The tensors' names in the file.
         state: The tensors under torchvision's names.
 
     Raises:
-        DataError: If it is another network, or its tensors do not say which.
+        DataError: If it is another network, or its tensors do not determine which.
     """
     check_is_resnet(path, state)
     names = set(names)
-    # The authors' name of a push kernel; in ppbench's own files it is called as a plain kernel is.
+    # Only the authors' files name a push kernel so; in ppbench's own files it has the name of a plain kernel.
     if any("conv1.push_conv." in name for name in names):
         raise DataError(
             f"{path} holds the weights of a push-pull network, but not the size of its mean filter",
@@ -73,8 +73,8 @@ def recognise(path: Path, names: Iterable[str], state: Mapping[str, Tensor]) -> 
 
 
 def check_is_resnet(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Raise `DataError` unless a state dict has the tensors that ResNets are recognised by."""
-    if any(name not in state or state[name].dim() != dim for name, dim in _TELLING.items()):
+    """Raise `DataError` unless a state dict has the tensors by which ResNets are recognised."""
+    if any(name not in state or state[name].dim() != dim for name, dim in _KEY_TENSORS.items()):
         raise _unknown_network(path, state)
 
 

@@ -1,4 +1,4 @@
-"""ResNets by name: plain, with a push-pull stem, and with those of its rivals."""
+"""Build ResNets by name: plain, with a push-pull stem, or with the stem of a rival."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from ppbench.models.stems import check_settings, with_stem
 
 
 class SmallBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al., CVPR 2016, figure 2); torchvision's ``BasicBlock``, name by name.
+    """Two 3x3 convolutions and a shortcut (He et al., CVPR 2016, figure 2).
 
-    Of its own, since importing torchvision takes longer than importing torch.
+    It has the names of torchvision's ``BasicBlock``, which is not used because importing torchvision takes longer than
+    importing torch.
 
     Args:
-        inputs: Channels that come in.
-        outputs: Channels that go out.
-        stride: Of the first convolution.
-        downsample: The shortcut, where the shape changes.
+        inputs: Input channels.
+        outputs: Output channels.
+        stride: Stride of the first convolution.
+        downsample: The shortcut, if the shape changes.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, downsample: nn.Module | None = None) -> None:
@@ -47,7 +48,7 @@ class SmallResNet(nn.Module):
 
     Args:
         blocks: Residual blocks per stage; the depth is ``6 * blocks + 2``.
-        num_classes: Outputs.
+        num_classes: Number of outputs.
 
     Shape:
         ``(N, 3, H, W)`` to logits ``(N, num_classes)``.
@@ -93,8 +94,8 @@ def create_model(
 ) -> nn.Module:
     """Build a network by name, with random weights drawn from torch's default generator.
 
-    Convolutions are initialised kaiming-normal (fan-out) as in torchvision; a plain network and its push-pull twin,
-    or that of a rival, built from the same seed have equal weights (if the inhibition is not trainable).
+    Convolutions are initialised kaiming-normal (fan-out) as in torchvision. A plain network and its variants with other
+    stems have equal weights if they are built from the same seed and the inhibition is not trainable.
 
     Args:
         name: One of `ppbench.models.shapes.model_names`, e.g. ``resnet50``, ``resnet50-pp5``, ``resnet18-cifar-pp``,
@@ -103,14 +104,14 @@ def create_model(
         in_channels: 3 for colour, 1 for grey images.
         stem_bias: Whether the first convolution has a bias (as in the authors' networks), drawn from U[-1, 1).
         inhibition: Strength of the pull response (push-pull names only).
-        trainable_inhibition: Whether that strength is trained, per output channel.
+        trainable_inhibition: Whether the strength is trained, per output channel.
         rectified_push: Whether the push is rectified, as in the paper; see `PushPullConv2d`.
 
     Returns:
         A module that maps ``(N, in_channels, H, W)`` to logits ``(N, num_classes)``, in training mode.
 
     Raises:
-        UsageError: If there is no such name, or a strength of inhibition is given for a network without.
+        UsageError: If there is no such name, or an inhibition is given for a network without push-pull.
     """
     architecture = parse_model_name(name)
     check_settings(name, architecture.variant, inhibition, trainable_inhibition, rectified_push)
@@ -136,7 +137,7 @@ def _plain_network(architecture: Architecture, num_classes: int) -> nn.Module:
 
 
 def _replace_stem(model: nn.Module, architecture: Architecture, in_channels: int, bias: bool) -> None:
-    """Give ``model`` the stem its name and channels ask for; nothing changes where it has that already."""
+    """Give ``model`` the stem that its name, channels and bias require, unless it has that already."""
     stem = cast(nn.Conv2d, model.conv1)
     size, stride, padding = (7, 2, 3) if architecture.stem == "imagenet" else (3, 1, 1)
     if stem.kernel_size != (size, size):
@@ -150,6 +151,6 @@ def _replace_stem(model: nn.Module, architecture: Architecture, in_channels: int
 
 
 def _initialise(weight: Tensor) -> None:
-    """Draw the weights of a convolution. On the meta device, which has none, torch would load its compiler for it."""
+    """Draw the weights of a convolution, but not on the meta device, for which torch would load its compiler."""
     if not weight.is_meta:
         nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""The networks that ppbench builds: their names and shapes. Free of torch."""
+"""Names and shapes of the networks that ppbench builds. Free of torch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ class Shape:
     """The residual blocks of a ResNet."""
 
     blocks: tuple[int, ...]
-    """Of each stage."""
+    """Number of blocks per stage."""
     bottleneck: bool = False
-    """Whether a block is 1x1, 3x3 and 1x1 convolutions, not two of 3x3."""
+    """Whether a block has 1x1, 3x3 and 1x1 convolutions instead of two 3x3 convolutions."""
     groups: int = 1
-    """Of the 3x3 convolution of a bottleneck."""
+    """Groups of the 3x3 convolution of a bottleneck."""
     width_per_group: int = 64
     """Channels of each of these groups in the first stage; they double from stage to stage."""
     channels: tuple[int, ...] = (64, 128, 256, 512)
-    """Of each stage; a bottleneck has four times as many outputs."""
+    """Channels per stage; a bottleneck has four times as many outputs."""
 
     @property
     def first_kernel(self) -> tuple[int, int]:
-        """Outputs, and inputs per group, of the second convolution of the first block (``layer1.0.conv2``)."""
+        """Outputs and inputs per group of the second convolution of the first block (``layer1.0.conv2``)."""
         return self.groups * self.width_per_group, self.width_per_group
 
 
@@ -58,12 +58,12 @@ STEMS = {
     "blurpool": "blur before each subsampling (Zhang 2019)",
     "blurafter": "blur after strided convolutions (Vasconcelos 2021)",
 }
-"""Suffix of a name, without its dash, to what it stands for."""
+"""Descriptions by suffix of a name (without its dash)."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a model name says: the network, its size of images, and what its stem is changed into (None: plain)."""
+    """The parts of a model name: the network, the image size of its stem, and the variant of the stem (None: plain)."""
 
     network: str
     stem: Literal["imagenet", "cifar"]
@@ -72,12 +72,12 @@ class Architecture:
 
     @property
     def shape(self) -> Shape:
-        """The network's residual blocks."""
+        """The residual blocks of the network."""
         return RESNETS[self.network] if self.network in RESNETS else SMALL_RESNETS[self.network]
 
     @property
     def avg_kernel_size(self) -> int | None:
-        """Side of the push-pull mean filter; None where the stem is not PushPull-Conv."""
+        """Side of the push-pull mean filter; None if the stem is not PushPull-Conv."""
         return PUSH_PULL_STEMS.get(self.variant or "")
 
     @property
@@ -92,17 +92,17 @@ class Architecture:
 
     @property
     def description(self) -> str:
-        """What the stem is, for people."""
+        """Description of the stem for people."""
         return "plain" if self.variant is None else STEMS[self.variant]
 
     @property
     def input_size(self) -> int:
-        """Side of the images the network is made for, in pixels."""
+        """Side of the images for which the network is made, in pixels."""
         return 224 if self.stem == "imagenet" else 32
 
 
 def model_names() -> list[str]:
-    """All names `parse_model_name` accepts, plain before the others."""
+    """Return all names that `parse_model_name` accepts; of each network, the plain name first."""
     bases = [*RESNETS, *(f"{name}-cifar" for name in RESNETS), *SMALL_RESNETS]
     return [base + suffix for base in bases for suffix in ("", *(f"-{stem}" for stem in STEMS))]
 
@@ -111,7 +111,7 @@ def parse_model_name(name: str) -> Architecture:
     """Read a model name such as ``resnet50``, ``resnet18-cifar-pp5`` or ``resnet20-blurpool``.
 
     Raises:
-        UsageError: If the name is none of `model_names`; the message has the nearest.
+        UsageError: If the name is not in `model_names`; the message has the nearest.
     """
     check_name("model", name, model_names(), "ppbench list models")
     network, *rest = name.split("-")
@@ -121,12 +121,12 @@ def parse_model_name(name: str) -> Architecture:
 
 
 def is_external(architecture: str) -> bool:
-    """Whether a card's architecture is a network of torchvision's or timm's."""
+    """Whether a card's architecture is a network of torchvision or timm."""
     return architecture.partition(":")[0] in ("torchvision", "timm")
 
 
 def canonical_name(architecture: str) -> str:
-    """The one name of a network, as cards have it.
+    """Return the name by which cards call a network: ``-pp`` is written ``-pp3``.
 
     Raises:
         UsageError: If ppbench cannot build a network of that name.

@@ -1,4 +1,4 @@
-"""Files of weights, whoever wrote them: reading their tensors safely and loading them into a network."""
+"""Read the tensors of a file of weights safely, whatever wrote it, and load them into a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ppbench.models.states import NoWeightsError, choose_weights, has_averaged
 from ppbench.models.unpickle import read_torch_file
 
 _ENDINGS = {".safetensors", ".ckpt", ".pth", ".pt", ".bin"}
-"""The usual endings of such files. A file of any other name is read as well."""
+"""The usual suffixes of such files. A file with another suffix is read as well."""
 
 _COUNTER = "num_batches_tracked"
 
@@ -29,40 +29,39 @@ _NOT_WEIGHTS = {
 
 
 class StateFile(NamedTuple):
-    """What a file of weights holds, under the names in the file."""
+    """The content of a file of weights, under the names in the file."""
 
     tensors: dict[str, Tensor]
     metadata: Mapping[str, str]
-    """Of a safetensors file."""
+    """Metadata of a safetensors file."""
     hyper_parameters: Mapping[str, Any] | None
-    """Of a Lightning checkpoint; None for what is no text and no number."""
+    """Settings in a Lightning checkpoint; values other than text and numbers are None."""
     choice: str | None = None
-    """Which weights these are, and which there are besides, for people; None: there is one set."""
+    """For people: which weights were chosen, and which others the file has; None: it has one set."""
 
 
 def names_file(text: str) -> bool:
-    """Whether ``text`` is meant as a path: it has the ending of a file of weights, a folder, or is there."""
+    """Whether ``text`` is meant as a path: it has a suffix of weights, has a folder in it, or exists."""
     path = Path(text)
     return path.suffix.lower() in _ENDINGS or len(path.parts) > 1 or path.is_file() or is_special(path)
 
 
 def why_no_weights(head: bytes) -> str | None:
-    """Say what a file is whose first bytes, 64 or so, show that it is not one of weights; None: it may be."""
-    # A text has no zero bytes; the length that begins a safetensors file has, and may else look like "<".
+    """Return what a file is if its first bytes, 64 or so, show that it is not a file of weights; otherwise None."""
+    # Only texts are meant: the length at the start of a safetensors file may begin with "<", but has zero bytes.
     text = b"" if b"\0" in head else head.removeprefix(b"\xef\xbb\xbf").lstrip()
     return next((meaning for start, meaning in _NOT_WEIGHTS.items() if text.startswith(start)), None)
 
 
 def read_state_file(path: Path, *, ema: bool = False) -> StateFile:
-    """Read the tensors of a safetensors or ``torch.save`` file. Nothing the file names is imported or run.
+    """Read the tensors of a safetensors or ``torch.save`` file. Nothing that the file names is imported or run.
 
     Args:
         path: The file.
-        ema: Whether those are wanted that were averaged over the training, of a file that has both.
+        ema: Whether to take the weights that were averaged over the training, if the file has both kinds.
 
     Raises:
-        DataError: If the file is missing, damaged, or holds no state dict, or none that was averaged where one is
-            wanted.
+        DataError: If the file is missing or damaged, or does not hold the wanted state dict.
     """
     _check_readable(path)
     try:
@@ -82,14 +81,14 @@ def load_state(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> Non
     """Load ``state``, which came from ``path``, into ``model``; batch counters, which old files lack, start from 0.
 
     Raises:
-        DataError: If anything in it does not fit; all that does not is listed.
+        DataError: If anything in it does not fit; the message lists all of it.
     """
     check_state_fits(path, model, state)
     fill(model, state)
 
 
 def check_state_fits(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Raise one `DataError` with all in ``state`` that does not fit ``model``."""
+    """Raise one `DataError` that lists everything in ``state`` that does not fit ``model``."""
     own = model.state_dict()
     missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
     unexpected = [name for name in state if name not in own]
@@ -108,9 +107,9 @@ def check_state_fits(path: Path, model: nn.Module, state: Mapping[str, Tensor]) 
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a ``state`` that fits; the batch counters, which old files lack, start from 0.
+    """Load a ``state`` that fits; batch counters, which old files lack, start from 0.
 
-    A model on the meta device takes the tensors' copies as they are: ``to_empty`` would have torch load its compiler.
+    A model on the meta device takes the copies as its parameters: ``to_empty`` would make torch load its compiler.
     """
     own = model.state_dict()
     complete = {
@@ -138,7 +137,7 @@ def _check_readable(path: Path) -> None:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Safetensors files begin with the length of their JSON header; the name's ending does not count."""
+    """Whether it is a safetensors file: by suffix, or by the "{" of the JSON header after eight bytes of length."""
     with path.open("rb") as file:
         return path.suffix == ".safetensors" or file.read(9)[8:9] == b"{"
 
@@ -175,6 +174,6 @@ def _read_torch(path: Path, ema: bool) -> StateFile:
 
 
 def _kind(tensor: Tensor) -> str:
-    """What must be equal for one tensor to be loaded into another; the number of bits need not be."""
+    """Describe what two tensors must share for one to be loaded into the other; the number of bits may differ."""
     kind = "complex" if tensor.is_complex() else "float" if tensor.is_floating_point() else "integer"
     return f"{kind} {tuple(tensor.shape)}"

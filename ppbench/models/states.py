@@ -1,4 +1,4 @@
-"""Which of all that a checkpoint holds are the weights of its network, and what these are called without wrappers."""
+"""Find the weights of the network in the content of a checkpoint, and strip the prefixes of wrappers."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor
 _KEYS = (
     "state_dict", "model_state_dict", "model_state", "model", "net", "network", "params", "weights", "module",
 )  # fmt: skip
-"""Under which people save a network's weights, the surest first."""
+"""Usual keys for a network's weights, the most reliable first."""
 
 _OTHERS = re.compile(r"optim|sched|callback|loop|scaler|config|args|param_groups|hyper|metric|history|rng")
-"""In the keys of what is no network."""
+"""Found in keys of content that is not a network."""
 
 _AVERAGED = re.compile(r"(^|[._])(ema|swa|averaged|avg)([._]|$)", re.IGNORECASE)
-"""In the keys, and in the first part of the names, of weights averaged over the training."""
+"""Found in the keys, or in the first part of the names, of weights averaged over the training."""
 
 _WRAPPERS = ("module", "model", "_orig_mod")
-"""First parts of names that no network of torchvision's or timm's has."""
+"""First parts of names that no network of torchvision or timm uses."""
 
 _HOLDERS = (*_WRAPPERS, "net", "network", "backbone", "online_model")
-"""First parts that are left out where all names have them: a network may have one of these itself."""
+"""First parts that are dropped only if all names have one of them: a network may use some itself."""
 
 _BESIDE = re.compile(
     r"(n_averaged|initted|step"
     r"|(attacker|normalizer|normalize|criterion|loss|loss_fn|metrics?|(train|val|valid|test)_\w+)\..*)$"
 )
-"""Names of what stands beside a network in the module that trained it, once that module's wrapper is left out."""
+"""Names of tensors beside the network in the module that trained it, without that module's prefix."""
 
 
 class FoundWeights(NamedTuple):
@@ -38,25 +38,25 @@ class FoundWeights(NamedTuple):
     tensors: dict[str, Tensor]
     """Under the names in the file."""
     key: str
-    """Where they are: keys with dots; empty: the file holds nothing else."""
+    """Their keys, joined by dots; empty: at the top of the file."""
     averaged: str | None
-    """Where weights of the other kind are, averaged over the training or not; None: there are none."""
+    """Key of the weights of the other kind (averaged over the training or not); None: there are none."""
 
 
 class NoWeightsError(Exception):
-    """There are none, none of the kind that was asked for, or several and no telling which are meant."""
+    """Raised if there are no weights, none of the wanted kind, or several sets without a clear choice."""
 
 
 def choose_weights(content: Mapping[Any, Any], *, ema: bool = False) -> FoundWeights:
-    """Find the weights of the network in what a checkpoint holds.
+    """Find the weights of the network in the content of a checkpoint.
 
     Args:
-        content: What the file has.
-        ema: Whether those are wanted that were averaged over the training. Without it they are taken where there are
-            no others.
+        content: The content of the file.
+        ema: Whether to take the weights that were averaged over the training. Otherwise these are taken only if there
+            are no others.
 
     Raises:
-        NoWeightsError: If there is no choice; its text names the keys that were found.
+        NoWeightsError: If there is no clear choice; the message names the keys that were found.
     """
     found = {name: tensors for name, tensors in _states(content, "", 3, set()) if tensors}
     # A best score or a counter beside the weights may be a tensor, too.
@@ -74,11 +74,11 @@ def choose_weights(content: Mapping[Any, Any], *, ema: bool = False) -> FoundWei
 
 
 def without_wrappers(state: Mapping[str, Tensor], *, ema: bool = False) -> dict[str, Tensor]:
-    """The names without the prefixes of modules that wrapped the network in training, and without what stood beside it.
+    """Strip the prefixes of modules that wrapped the network in training, and drop the tensors beside the network.
 
     Args:
         state: Tensors by the names in the file.
-        ema: Whether those of an averaged copy are wanted, where there is one beside the network.
+        ema: Whether to take the averaged copy, if there is one beside the network.
     """
     names = {name: name for name in state}
     while True:
@@ -91,24 +91,24 @@ def without_wrappers(state: Mapping[str, Tensor], *, ema: bool = False) -> dict[
 
 
 def has_averaged(state: Iterable[str]) -> bool:
-    """Whether some of the names are of an averaged copy that stands beside the network."""
+    """Whether some of the names, but not all, belong to an averaged copy of the network."""
     marks = [_is_averaged_name(name) for name in state]
     return any(marks) and not all(marks)
 
 
 def _states(node: Mapping[Any, Any], where: str, depth: int, seen: set[int]) -> Iterable[tuple[str, dict[str, Tensor]]]:
-    """Mappings with tensors, by their keys; what is named like an optimiser's is left out."""
+    """Yield the mappings with tensors and their keys; those named like an optimiser's state are left out."""
     # Some of the push-pull authors' files keep the fixed inhibition strength in the state dict, as a plain number.
     yield where, {key: value for key, value in node.items() if isinstance(key, str) and isinstance(value, Tensor)}
     for key, value in node.items():
         is_new = isinstance(value, Mapping) and id(value) not in seen
         if depth and is_new and isinstance(key, str) and not _OTHERS.search(key.lower()):
-            seen.add(id(value))  # a mapping that stands in many places would be walked through in each
+            seen.add(id(value))  # a hostile file may refer to one mapping in very many places
             yield from _states(value, f"{where}.{key}" if where else key, depth - 1, seen)
 
 
 def _choose(found: Mapping[str, Any]) -> str:
-    """The key of the weights, by what people call it; what is known comes first, then the top of the file."""
+    """Return the most likely key of the weights: a usual one first, then the top of the file."""
     if len(found) == 1:
         return next(iter(found))
     for known in _KEYS:
@@ -122,7 +122,7 @@ def _choose(found: Mapping[str, Any]) -> str:
 
 
 def _without_one(names: dict[str, str], ema: bool) -> dict[str, str]:
-    """Leave out wrappers that no network has, what stands beside a network, and the copies that are not wanted."""
+    """Drop prefixes of wrappers, tensors beside the network, and the unwanted one of network and averaged copy."""
     names = {name: re.sub(rf"^(({'|'.join(_WRAPPERS)})\.)+", "", inner) for name, inner in names.items()}
     names = {name: inner for name, inner in names.items() if not _BESIDE.match(inner)}
     marks = {name: _is_averaged_name(inner) for name, inner in names.items()}

@@ -1,4 +1,4 @@
-"""Push-pull and its rivals by the suffixes that model names have."""
+"""Apply push-pull and its rivals to a network, by the suffixes of model names."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ def with_stem(
     trainable_inhibition: bool = False,
     rectified_push: bool = True,
 ) -> nn.Module:
-    """Change ``model``, in place, as the suffix ``stem`` of a model name says. Parameters stay.
+    """Change ``model``, in place, as the suffix ``stem`` of a model name says. Parameters stay the same.
 
     Args:
-        model: Any network whose first convolution is a `torch.nn.Conv2d` with zero padding, or a ``Conv2dSame`` of
-            timm's.
+        model: Any network whose first convolution is a `torch.nn.Conv2d` with zero padding, or timm's ``Conv2dSame``.
         stem: ``pp0``, ``pp3``, ``pp5`` (`with_push_pull`), ``pp`` (the same as ``pp3``), ``pp2020``
             (`with_push_pull_2020`), ``blurpool`` (`with_blur_pool`) or ``blurafter`` (`with_blur_after`).
-        inhibition: Strength of the pull response, of the push-pull stems.
-        trainable_inhibition: Whether that strength is trained, per output channel.
-        rectified_push: See `PushPullConv2d`; of ``pp0``, ``pp3`` and ``pp5``.
+        inhibition: Strength of the pull response (push-pull stems only).
+        trainable_inhibition: Whether the strength is trained, per output channel (push-pull stems only).
+        rectified_push: See `PushPullConv2d` (``pp0``, ``pp3`` and ``pp5`` only).
 
     Returns:
         The same model.
 
     Raises:
-        UsageError: If there is no such stem, it has no such setting, or the model cannot have it.
+        UsageError: If there is no such stem, it does not have a given setting, or the model cannot have it.
     """
     check_name("stem", stem, STEMS, "ppbench list models")
     check_settings(f"the stem {stem}", stem, inhibition, trainable_inhibition, rectified_push)
@@ -57,7 +56,7 @@ def with_stem(
 def check_settings(
     what: str, stem: str | None, inhibition: float, trainable_inhibition: bool, rectified_push: bool = True
 ) -> None:
-    """Raise `UsageError` if ``stem`` (None: plain) has no inhibition, or no push to rectify or not, to set."""
+    """Raise `UsageError` for a setting that ``stem`` (None: plain) does not have."""
     if stem not in (*PUSH_PULL_STEMS, "pp2020") and (inhibition != 1.0 or trainable_inhibition):
         raise UsageError(f"{what} has no inhibition to set", "Take a push-pull one: …-pp3, …-pp5 or …-pp2020.")
     if stem not in PUSH_PULL_STEMS and not rectified_push:

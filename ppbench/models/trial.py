@@ -1,4 +1,4 @@
-"""Trying a network from elsewhere on blank images: does it run, and how many classes has it?"""
+"""Try a network from elsewhere on blank images: does it run, and how many classes does it have?"""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ppbench.models.card import Card
 
 
 def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:
-    """The number of logits that ``model`` gives for two black images ``(2, channels, size, size)`` in eval mode.
+    """Return the number of logits of ``model``, in eval mode, for two black images ``(2, channels, size, size)``.
 
     Raises:
-        DataError: If it cannot take them, or gives anything but logits ``(2, classes)``.
+        DataError: If it fails on them, or returns anything but logits ``(2, classes)``.
     """
     try:
         with torch.inference_mode(), no_exit(what):
@@ -38,7 +38,7 @@ def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:
 
 
 def check_runs(what: str, model: nn.Module, card: Card) -> None:
-    """Raise `DataError` if ``model`` cannot take what its card says, or has another number of classes."""
+    """Raise `DataError` if ``model`` fails on images as its card describes, or has another number of classes."""
     classes = count_classes(what, model, card.in_channels, card.input_size)
     if classes != card.num_classes:
         raise DataError(
@@ -48,10 +48,10 @@ def check_runs(what: str, model: nn.Module, card: Card) -> None:
 
 @contextmanager
 def no_exit(what: str) -> Iterator[None]:
-    """Make an error of ``sys.exit()`` in a network: it would end the command without a word, as if all was done.
+    """Turn ``sys.exit()`` in a network into an error: otherwise the command would end silently, as if it were done.
 
     Raises:
-        DataError: In the place of `SystemExit`.
+        DataError: In place of `SystemExit`.
     """
     try:
         yield
@@ -63,6 +63,6 @@ def no_exit(what: str) -> Iterator[None]:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Type and message of an exception."""
+    """Return the type and message of an exception, in one line."""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__

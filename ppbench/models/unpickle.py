@@ -1,8 +1,7 @@
-"""Reading the tensors of a ``torch.save`` file of any origin without running anything it names.
+"""Read the tensors of a ``torch.save`` file of any origin without running anything that it names.
 
-The pickle in it is read by `ppbench.pickles`, which runs nothing and bounds time and memory. Here the few names that
-tensors need get a meaning, and what the file says of its tensors is held against what it has: no tensor is larger
-than its storage, no storage larger than the file.
+`ppbench.pickles` reads the pickle; it runs nothing and limits time and memory. This module defines the few names that
+tensors need, and checks the sizes: no tensor may be larger than its storage, no storage larger than the file.
 """
 
 from __future__ import annotations
@@ -33,21 +32,21 @@ _DTYPES = {
 }  # fmt: skip
 
 _LEGACY_MAGIC, _LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-"""The first two pickles of a file in torch's format from before version 1.6 (torch/serialization.py)."""
+"""The first two pickles of a file in the format of torch before 1.6 (torch/serialization.py)."""
 
 _MAX_SIZE = 1 << 63
 
 ReadStorage = Callable[[str, torch.dtype, int], Tensor]
-"""From the name of a storage, its element type and count to all its elements."""
+"""Given the name of a storage, its element type and count, returns its elements as a flat tensor."""
 
 
 class _Storage(NamedTuple):
-    """A flat tensor, of which the tensors in the file are views; it is never copied for them."""
+    """A flat tensor. The tensors in the file are views of it, never copies."""
 
     flat: Tensor
 
     def view(self, offset: int, size: Sequence[int], stride: Sequence[int]) -> Tensor:
-        # Python's integers cannot overflow, as torch's own check could for sizes made up to that end.
+        # Checked with Python's integers: torch's own check could overflow on sizes crafted for that.
         if len(size) > MAX_DIMENSIONS or not all(abs(n) < _MAX_SIZE for n in (offset, *size, *stride)):
             raise UnpicklingError("a tensor reaches beyond its storage")
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
@@ -58,7 +57,7 @@ class _Storage(NamedTuple):
 
 
 class _Names:
-    """What the names in one file stand for, and how many tensors they have made."""
+    """Resolves the names in one file, and counts the tensors that they make."""
 
     def __init__(self) -> None:
         self._tensors = 0
@@ -85,8 +84,7 @@ class _Names:
 
 
 def _storages(read: ReadStorage) -> Callable[[Any], Any]:
-    """What torch's persistent ids stand for: storages."""
-
+    """Return a function that resolves torch's persistent ids to storages."""
     known: dict[str, _Storage] = {}
 
     def find(identity: Any) -> Any:
@@ -107,17 +105,17 @@ def _storages(read: ReadStorage) -> Callable[[Any], Any]:
 def read_torch_file(path: Path) -> Any:
     """Read a file written by ``torch.save``: containers, numbers, strings and tensors (on the CPU).
 
-    Tensors may share memory. Objects of any other class come back as `Skipped`. Nothing the file names is
-    imported or run, and a file that would take more than about a second or a few hundred megabytes beside its tensors
-    is refused.
+    Tensors may share memory. Objects of any other class are returned as `Skipped`. Nothing that the file names is
+    imported or run. A file that would take more than about a second, or a few hundred megabytes besides its tensors, is
+    refused.
 
     Raises:
-        DataError: If the file is not such a file, is truncated, or is damaged.
+        DataError: If the file is of another kind, truncated or damaged.
     """
     try:
         with path.open("rb") as file:
             return _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
-    except Exception as error:  # a damaged or hostile pickle can raise anything at all
+    except Exception as error:  # a damaged or hostile pickle may raise anything
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DataError(
             f"{path} is not a readable checkpoint ({reason})",
@@ -129,10 +127,10 @@ def _read_zip(file: BinaryIO) -> Any:
     if has_long_directory(file):
         raise UnpicklingError(f"its directory is larger than {MAX_DIRECTORY >> 20} MB")
     with zipfile.ZipFile(file) as archive:
-        # torch compresses nothing, so entries that unpack to more than the file are a trap.
+        # torch does not compress, so entries that unpack to more than the file's size are a bomb.
         if sum(entry.file_size for entry in archive.infolist()) > _size(file):
             raise UnpicklingError("its entries are larger than the file")
-        # The others may ask for gigabytes to unpack a byte.
+        # Other methods of compression may need gigabytes to unpack one byte.
         if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in archive.infolist()):
             raise UnpicklingError("its entries are compressed in a way that torch does not know")
         names = set(archive.namelist())
@@ -150,7 +148,7 @@ def _read_zip(file: BinaryIO) -> Any:
 
 
 def _read_entry(archive: zipfile.ZipFile, name: str) -> bytearray:
-    """The bytes of an entry, in the memory that a tensor can take over."""
+    """Return the bytes of an entry, in memory that a tensor can use without a copy."""
     data = bytearray(archive.getinfo(name).file_size)
     with memoryview(data) as view, archive.open(name) as entry:
         at = 0
@@ -160,12 +158,12 @@ def _read_entry(archive: zipfile.ZipFile, name: str) -> bytearray:
                 raise UnpicklingError(f"its entry {name} is cut short")
             view[at : at + len(chunk)] = chunk
             at += len(chunk)
-        entry.read(1)  # at its end the checksum is compared
+        entry.read(1)  # zipfile compares the checksum when it reaches the end
     return data
 
 
 def _read_legacy(file: BinaryIO) -> Any:
-    """The format before torch 1.6: magic, protocol, system, content, storage names as pickles; then the bytes."""
+    """Read the format before torch 1.6: pickles of magic, protocol, system, content, storage names; then the data."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as program:
         if program[:2] != b"\x80\x02":
             tar = " it is an archive: unpack it" if program[257:262] == b"ustar" else ""
@@ -203,7 +201,7 @@ def _read_pickles(program: mmap.mmap) -> Any:
 
 
 def _fill_storage(flat: Tensor, program: mmap.mmap, at: int) -> int:
-    """Read the data of a storage, which begin with their count; where they end."""
+    """Copy the data of a storage, which begin with their count, into ``flat``; return the position of their end."""
     begin, end = at + 8, at + 8 + flat.nbytes
     if end > len(program) or struct.unpack("<q", program[at:begin]) != (len(flat),):
         raise UnpicklingError("it is cut short, or the sizes in it contradict each other")

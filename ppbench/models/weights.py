@@ -1,4 +1,4 @@
-"""Which weights a network has: a hash, where all that decides its outputs is in sight."""
+"""Identify a network's weights by a hash, if everything that decides its outputs is visible."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ppbench.models.own_state import LIBRARIES, OwnState
 
 
 class WeightsIdentity(NamedTuple):
-    """What is known of a network's weights."""
+    """What is known about a network's weights."""
 
     sha256: str | None
-    """Of all parameters and buffers (`weights_hash`), and of arrays and files that hold more; None: not known."""
+    """Hash of all parameters and buffers (`weights_hash`) and of further arrays and files; None: not known."""
     unknown: str | None
-    """Why they are not known, in words; None if they are."""
+    """Why they are not known, in words; None if they are known."""
     values: str
-    """SHA-256 of the plain values that its own code holds, such as a factor; empty for networks of the libraries."""
+    """SHA-256 of the plain values that the user's code holds, such as a factor; empty for networks of the libraries."""
 
 
 def weights_hash(model: nn.Module) -> str:
-    """Return the SHA-256 (hex) of all parameters and buffers: names, types, shapes, bytes, by order of names.
+    """Return the SHA-256 (hex) of all parameters and buffers: names, types, shapes and bytes, in the order of names.
 
-    Independent of the file format, of the device and of the memory layout.
+    It does not depend on the file format, the device or the memory layout.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
@@ -40,14 +40,14 @@ def weights_hash(model: nn.Module) -> str:
 
 
 def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIdentity:
-    """Tell which weights a network has.
+    """Identify the weights of a network.
 
-    They are known if its state dict, and the arrays that its own code holds, are all that it computes with. They are
-    not known if it has none of either, or holds an object of compiled code, such as a session of ONNX Runtime.
+    They are known if the network computes only with its state dict and with arrays that its code holds. They are not
+    known if it has neither, or holds an object of compiled code, such as a session of ONNX Runtime.
 
     Args:
         model: The network.
-        files: What else decides its outputs, as the user says: their content becomes part of the hash.
+        files: Files that also decide its outputs, given by the user; their content becomes part of the hash.
 
     Raises:
         DataError: If a file cannot be read.
@@ -63,7 +63,7 @@ def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIde
             unknown = "it has no weights that torch knows of"
         parts = [covered, own.tensors] if own.arrays else [covered]
         values = own.values if has_own_code(model) else ""
-    except Exception as error:  # objects of other people's classes can raise anything at all
+    except Exception as error:  # objects of the user's classes may raise anything
         unknown, parts, values = f"its state cannot be looked at ({type(error).__name__})", [], ""
     if unknown is not None and not files:
         return WeightsIdentity(None, unknown, values)
@@ -73,15 +73,15 @@ def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIde
 
 
 def has_own_code(model: nn.Module) -> bool:
-    """Whether a class of a network's modules is of neither torch, torchvision, timm nor ppbench."""
+    """Whether the class of any of the network's modules is not from torch, torchvision, timm or ppbench."""
     return any(type(module).__module__.partition(".")[0] not in LIBRARIES for module in model.modules())
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 (hex) of a file's content.
+    """Return the SHA-256 (hex) of a file's content.
 
     Raises:
-        DataError: If it is no regular file, or cannot be read.
+        DataError: If it is not a regular file, or cannot be read.
     """
     try:
         check_regular(path)
