@@ -11,12 +11,13 @@ from ppbench.metrics.metric import Metric
 from ppbench.reproduce.figures import Against, Figure, Results, RowFigures
 from ppbench.reproduce.networks import Given
 from ppbench.reproduce.table import Row, Table
-from ppbench.tables.numbers import decimals, margin, p_value, percent, signed, with_interval
+from ppbench.tables.numbers import decimals, margin, p_value, percent, reason_notes, signed, with_interval
 from ppbench.tables.report import Rows
 from ppbench.tables.rows import low_and_high, rounded
-from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet, short_names
 
 _COLUMNS = ("row", "what", "label", "seed", "value", "unit", "low", "high", "p", "reason")
+_ROW_COLUMNS = ("row", "label", "model", "augment")
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,7 @@ class RowList:
 
     def sheets(self) -> list[Sheet]:
         """Ids, what they are, and the published figures, if there are any."""
-        table = self.table
-        labels = [label for label in table.metrics if any(label in row.published for row in self.chosen)]
+        table, labels = self.table, self._published
         lines = tuple(
             Line(
                 (
@@ -79,16 +79,22 @@ class RowList:
             for row in self.chosen
         )
         notes = (f"Published, in percent: {table.source}." if labels else table.source, *table.protocol_differences)
-        return [Sheet(table.title, ("row", "label", "model", "augment", *labels), lines, (0, 1, 2, 3), notes)]
+        header = (*_ROW_COLUMNS, *short_names(labels).values())
+        return [Sheet(table.title, header, lines, (0, 1, 2, 3), notes, tuple(labels))]
 
     def as_dict(self) -> dict[str, Any]:
         """The table as its file has it, with these rows."""
         return {**self.table.model_dump(mode="json"), "rows": [row.model_dump(mode="json") for row in self.chosen]}
 
     def rows(self) -> Rows:
-        """The cells of the table."""
+        """The cells of the table, under full labels."""
         (sheet,) = self.sheets()
-        return Rows(sheet.header, (line.cells for line in sheet.lines))
+        return Rows((*_ROW_COLUMNS, *self._published), (line.cells for line in sheet.lines))
+
+    @property
+    def _published(self) -> list[str]:
+        """The labels for which a figure is published."""
+        return [label for label in self.table.metrics if any(label in row.published for row in self.chosen)]
 
 
 def _published(row: Row, label: str) -> str:
@@ -97,11 +103,12 @@ def _published(row: Row, label: str) -> str:
 
 def _main_sheet(results: Results) -> Sheet:
     published = any(row.row.published for row in results.rows)
-    header = ["row"]
+    names, header, labels = short_names(results.table.metrics), ["row"], []
     for label, own in zip(results.table.metrics, _measured_labels(results), strict=True):
-        header += [f"{label} published", f"{own} measured"] if published else [own]
+        header += [f"{names[label]} published", f"{names[label]} measured"] if published else [names[label]]
+        labels += [label, own] if published else [own]
     lines = tuple(Line((row.row.label, *_cells(row, results, published))) for row in results.rows)
-    return Sheet(_title(results), tuple(header), lines, notes=tuple(_notes(results, published)))
+    return Sheet(_title(results), tuple(header), lines, notes=tuple(_notes(results, published)), labels=tuple(labels))
 
 
 def _measured_labels(results: Results) -> list[str]:
@@ -151,7 +158,7 @@ def _notes(results: Results, published: bool) -> Iterator[str]:
     unfinished = [row.row.label for row in results.rows if not row.figures and not row.failures]
     if unfinished:
         yield f"{MISSING}: not trained or not measured yet: {', '.join(unfinished)}."
-    yield from _reasons(results)
+    yield from reason_notes((f.column.label, f.metric.reason) for row in results.rows for f in row.figures)
     yield from _overlaps(results)
     if any(row.clean_from_card for row in results.rows):
         yield (
@@ -190,13 +197,6 @@ def _given(results: Results) -> Iterator[str]:
             yield f"{row.row.label}{seed}: {given.words}."
 
 
-def _reasons(results: Results) -> Iterator[str]:
-    absent = [(f.column.label, f.metric.reason) for row in results.rows for f in row.figures if f.metric.reason]
-    for reason in dict.fromkeys(reason for _, reason in absent):
-        labels = dict.fromkeys(label for label, other in absent if other == reason)
-        yield f"{NOT_AVAILABLE}: {', '.join(labels)}: {reason}."
-
-
 def _overlaps(results: Results) -> Iterator[str]:
     """Rows by the corruptions that their training augmentations are like."""
     overlaps = dict.fromkeys(row.trained_on for row in results.rows if row.trained_on)
@@ -218,28 +218,32 @@ def _against_sheet(results: Results) -> Sheet:
         cells = [_points(found[name].points) if name in found else MISSING for name in names]
         p = p_value(found[overall].p) if overall in found else MISSING
         lines.append(Line((row.row.label, *cells, p)))
+    short = short_names(names)
     notes = (
         "Percentage points, negative: fewer errors. Paired by image; ± as above, each for itself.",
-        f"p: of no difference in {overall}, two-sided, over images like these, adjusted for the number of rows (Holm).",
+        f"p: of no difference in {short[overall]}, two-sided, over images like these, adjusted for the number of rows "
+        "(Holm).",
     )
-    return Sheet(f"Against {base}", ("row", *names, "p"), tuple(lines), notes=notes)
+    header = ("row", *short.values(), "p")
+    return Sheet(f"Against {base}", header, tuple(lines), notes=notes, labels=tuple(names))
 
 
 def _seeds_sheet(results: Results) -> Sheet:
     """Every network's figures, their range, and the difference that each seed by itself would have told."""
     seeds = sorted({seed for row in results.rows for seed in row.seeds})
     overall = next((name for name in results.table.metrics if name.startswith("mean_error")), None)
-    header = ["row"]
+    names, header = short_names(results.table.metrics), ["row"]
     for label in results.table.metrics:
-        header += [label, "range"]
+        header += [names[label], "range"]
     if overall:
-        header.append(f"difference in {overall}")
+        header.append(f"difference in {names[overall]}")
     lines = tuple(Line((row.row.label, *_singles(row, seeds, overall))) for row in results.rows if row.figures)
     note = (
         "Each network by itself; R_net and difference against the network of the same seed. The range of two or three "
         "trainings shows the size of what the seed does; it is no interval."
     )
-    return Sheet(f"By seed: {', '.join(map(str, seeds))}", tuple(header), lines, notes=(note,))
+    title = f"By seed: {', '.join(map(str, seeds))}"
+    return Sheet(title, tuple(header), lines, notes=(note,), labels=results.table.metrics)
 
 
 def _singles(row: RowFigures, seeds: Sequence[int], overall: str | None) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,3 +55,19 @@ def short_name(label: str) -> str:
     """What a table calls a metric: ``relative mCE`` of ``relative_mCE[alexnet,c15,s1-5]``."""
     name = label.partition("[")[0]
     return name if name == "R_net" else name.replace("_", " ")
+
+
+def short_names(labels: Sequence[str]) -> dict[str, str]:
+    """Short names by label. Labels that would share one keep what tells them apart, as in ``mean error s3``."""
+    names = {}
+    for label in labels:
+        sharing = [_parts(other) for other in labels if short_name(other) == short_name(label)]
+        apart = [part for part in _parts(label) if any(part not in other for other in sharing)]
+        # A label whose parts are all in another's has no short name of its own.
+        is_clear = len(sharing) == 1 or apart
+        names[label] = " ".join((short_name(label), *apart)) if is_clear else label
+    return names
+
+
+def _parts(label: str) -> list[str]:
+    return label.partition("[")[2].removesuffix("]").split(",")

@@ -37,7 +37,7 @@ def test_a_table_that_is_not_finished_says_what_is_missing() -> None:
     assert any("not trained or not measured yet: + PP3" in note for note in table.notes)
     without = compute(TABLE, TABLE.rows, {"pp3": [measured(0, OTHER[0])]}, {})
     assert without.rows[1].figures[2].metric.reason == "the row plain is not measured"
-    assert any("n/a: R_net[plain,c15,s1-5]" in note for note in TableReport(without).sheets()[0].notes)
+    assert any("n/a: R_net: the row plain is not measured." in note for note in TableReport(without).sheets()[0].notes)
 
 
 def test_one_seed_has_no_range_and_says_so() -> None:
@@ -54,7 +54,7 @@ def test_published_figures_stand_beside_the_measured() -> None:
     table = make_table(rows=rows, protocol_differences=["Other images."])
     results = compute(table, table.rows, {"plain": [measured(0, PLAIN[0])], "pp3": [measured(0, OTHER[0])]}, {})
     sheet = TableReport(results).sheets()[0]
-    assert sheet.header[1:3] == ("clean_error published", "clean_error measured")
+    assert sheet.header[1:3] == ("clean error published", "clean error measured")
     assert [sheet.lines[1].cells[place] for place in (1, 3, 5)] == ["26.90", "–", "1.67"]
     assert "Differs from the publication: Other images." in sheet.notes
 
