@@ -20,7 +20,7 @@ from ppbench.errors import DataError
 FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")
 """In the references' order."""
 
-_MEND = "`pip install --force-reinstall --no-deps imagecorruptions-imaug` brings the textures back."
+_REINSTALL_HINT = "`pip install --force-reinstall --no-deps imagecorruptions-imaug` brings the textures back."
 
 
 KEPT = 2**22
@@ -139,7 +139,7 @@ def _pictures() -> tuple[Pixels, ...]:
     package = find_spec("imagecorruptions")
     folders = package.submodule_search_locations if package else None
     if not folders:
-        raise DataError("the frost textures are missing: no package `imagecorruptions`", _MEND)
+        raise DataError("the frost textures are missing: no package `imagecorruptions`", _REINSTALL_HINT)
     return tuple(_read(Path(folders[0]) / "frost" / name) for name in FILES)
 
 
@@ -148,5 +148,5 @@ def _read(path: Path) -> Pixels:
 
     picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.is_file() else None
     if picture is None:
-        raise DataError(f"the frost texture {path} is missing or unreadable", _MEND)
+        raise DataError(f"the frost texture {path} is missing or unreadable", _REINSTALL_HINT)
     return np.ascontiguousarray(picture[..., ::-1])  # OpenCV reads BGR

@@ -12,7 +12,7 @@ from ppbench.tables.sheet import Sheet, short_names
     [
         (["clean_error", "mean_error[c15,s1-5]"], ["clean error", "mean error"]),
         (["R_net[plain,c15,s1-5]", "relative_mCE[alexnet,c15,s1-5]", "noise"], ["R_net", "relative mCE", "noise"]),
-        (["clean_error", "mean_error[fog,s1]", "mean_error[fog,s2]"], ["clean error", "mean error s1", "mean error s2"]),
+        (["R_net", "mean_error[fog,s1]", "mean_error[fog,s2]"], ["R_net", "mean error s1", "mean error s2"]),
         (["mean_error[fog,s1]", "mean_error[fog,s2]", "mean_error[snow,s2]"],
          ["mean error fog s1", "mean error fog s2", "mean error snow s2"]),
         (["mean_error[c15,s1-5]", "mean_error[c15,s1-5,90 of 2000]"],
