@@ -1,1 +1,1 @@
-"""Tables of papers as commands: their rows trained or taken, measured, and set beside what was published."""
+"""The tables of papers as a command: train or take their rows, measure them, and print published beside measured."""

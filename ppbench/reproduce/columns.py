@@ -1,4 +1,4 @@
-"""What a table has in its columns, by the labels that ppbench writes: ``mean_error[c15,s1-5]`` is what it says."""
+"""The columns of a table, named by the labels that ppbench writes, such as ``mean_error[c15,s1-5]``."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ class Column(NamedTuple):
 
     quantity: Quantity
     corruptions: tuple[str, ...] = ()
-    """In canonical order; none of the clean error."""
+    """In canonical order; empty for the clean error."""
     severities: tuple[int, ...] = ()
     baseline: str | None = None
     """The row that R_net compares with."""
 
     @property
     def label(self) -> str:
-        """As it stands above the column."""
+        """The label of the metric, such as ``R_net[plain,c15,s1-5]``."""
         baseline = None if self.baseline is None else _nothing_of(self.baseline)
         return self.quantity.label(Case(_nothing_of("row"), self.corruptions, self.severities, None, baseline))
 
 
 def parse_column(label: str) -> Column:
-    """Read ``clean_error``, ``mean_error[SET,sN]`` or ``R_net[ROW,SET,sN]``; SET is a set, or names with ``+`` between.
+    """Read ``clean_error``, ``mean_error[SET,sN]`` or ``R_net[ROW,SET,sN]``; SET is a set, or names joined by ``+``.
 
     Raises:
-        ValueError: If it is nothing of these.
-        UsageError: If a corruption or severity is not known.
+        ValueError: If the label has none of these forms.
+        UsageError: If a corruption or severity is unknown.
     """
-    # Tables have no normaliser.
+    # Tables have no normaliser, so its metrics cannot be columns.
     forms = {name: _form(quantity) for name, quantity in QUANTITIES.items() if quantity.reference != "normalizer"}
     found = _FORM.fullmatch(label)
     quantity = QUANTITIES[found[1]] if found and found[1] in forms else None
@@ -62,5 +62,5 @@ def _form(quantity: Quantity) -> str:
 
 
 def _nothing_of(name: str) -> CellErrors:
-    """Stands for a row in labels."""
+    """Errors without any cell, whose name stands for a row in labels."""
     return CellErrors(name, {}, None, (), ())

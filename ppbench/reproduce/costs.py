@@ -1,8 +1,8 @@
-"""How long a table takes, network by network, estimated from published throughputs. Free of torch.
+"""Estimate how long a table takes, network by network, from published throughputs. Free of torch.
 
-A training step costs three forward passes (backward is twice forward: Kaplan et al., arXiv 2001.08361, section 2.1), so
-from the images per second at which a machine trains one network follows what it does with another, by multiply-
-accumulates, and how fast it evaluates. Reading and augmenting images are taken to keep up.
+A training step costs three forward passes (backward is twice forward: Kaplan et al., arXiv 2001.08361, section 2.1).
+The images per second at which a machine trains one network therefore tell, by multiply-accumulates, how fast it trains
+another one and how fast it evaluates. Images are assumed to be read and augmented as fast.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from ppbench.tables.sheet import MISSING, Line, Sheet
 from ppbench.vocabulary import SEVERITIES, expand_corruptions
 
 DEVICES = (1, 8)
-"""Numbers of devices that estimates are for."""
+"""Numbers of devices for which there are estimates."""
 
 TRAINING_OVER_FORWARD = 3
 JSD_VIEWS = 3
-"""Images per image where the Jensen-Shannon loss is on: Hendrycks et al., AugMix, ICLR 2020."""
+"""Images per training image with the Jensen-Shannon loss: Hendrycks et al., AugMix, ICLR 2020."""
 
 _NVIDIA = "README of NVIDIA/DeepLearningExamples, PyTorch ResNet50 v1.5, measured with the container 21.03"
 
 
 class Machine(NamedTuple):
-    """How fast a machine trains a network whose cost is known."""
+    """A machine, and how fast it trains a network whose cost is known."""
 
     name: str
     description: str
@@ -43,15 +43,15 @@ class Machine(NamedTuple):
     size: int
     """Side of the images, in pixels."""
     one: float
-    """Images per second in training, one device."""
+    """Images per second in training on one device."""
     eight: float | None
-    """Of eight devices; None: not known."""
+    """Images per second on eight devices; None: unknown."""
     source: str
     device: str = "GPU"
-    """What one of its devices is."""
+    """What one of its devices is called."""
 
     def seconds(self, forward_macs: float, devices: int) -> float | None:
-        """Time for so many multiply-accumulates of forward passes, were they those of training; None: not known."""
+        """Time to train at a cost of so many multiply-accumulates of forward passes; None: unknown."""
         images = self.one if devices == 1 else self.eight
         if images is None:
             return None
@@ -73,42 +73,42 @@ MACHINES = {
         ),
     )
 }  # fmt: skip
-"""By the name that ``--gpu`` takes."""
+"""Machines by the name that ``--gpu`` takes."""
 
 _SCALING = MACHINES["a100"].eight / MACHINES["a100"].one  # type: ignore[operator]
-"""What eight devices do more than one, where only one was measured: NVIDIA's figure."""
+"""Speed-up of eight devices over one, for machines of which only one was measured: NVIDIA's figure."""
 
 
 class Workload(NamedTuple):
-    """What is to be done for one network."""
+    """The work that one network still needs."""
 
     model: str
     size: int
     """Side of the images, in pixels."""
     in_channels: int
     epochs: int
-    """0 if the network is trained already."""
+    """0 if the network is already trained."""
     training_images: int
     views: int
     """Images per training image: `JSD_VIEWS` with that loss, else 1."""
     evaluated: int
-    """Images x cells."""
+    """Images times cells."""
 
 
 class Hours(NamedTuple):
-    """Of one network, on one device and on eight (None: not known)."""
+    """Hours for one network, on one device and on eight (None: unknown)."""
 
     training: tuple[float | None, float | None]
     evaluation: tuple[float | None, float | None]
 
 
 def choose_machine(name: str, images_per_second: float | None, model: str, size: int) -> Machine:
-    """The machine that an estimate is for.
+    """Return the machine for an estimate.
 
     Args:
-        name: Of `MACHINES`.
-        images_per_second: At which one device trains ``model`` on images of ``size``; None: the machine's own figure.
-        model: TrainedRow.
+        name: A name of `MACHINES`.
+        images_per_second: Speed at which one device trains ``model`` on images of ``size``; None: the machine's figure.
+        model: Name of a network.
         size: Side of the images, in pixels.
 
     Raises:
@@ -126,7 +126,7 @@ def choose_machine(name: str, images_per_second: float | None, model: str, size:
 
 
 def hours(work: Workload, machine: Machine) -> Hours:
-    """What the work takes."""
+    """Estimate the hours that the work takes."""
     forward = macs(work.model, work.size, in_channels=work.in_channels)
     trained = forward * work.epochs * work.training_images * work.views
     evaluated = forward * work.evaluated / TRAINING_OVER_FORWARD
@@ -139,13 +139,13 @@ def _both(machine: Machine, forward_macs: float) -> tuple[float | None, float | 
 
 
 class Step(NamedTuple):
-    """One network."""
+    """One network of a plan."""
 
     network: TrainedRow
     evaluated: bool
     """Whether there is a complete run of it."""
     hours: Hours
-    """Of what is still to be done."""
+    """Hours of the work that is left."""
 
     @property
     def all_hours(self) -> tuple[float | None, ...]:
@@ -155,14 +155,14 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What reproducing a table will take, network by network."""
+    """The work that reproducing a table takes, network by network."""
 
     table: Table
     steps: tuple[Step, ...]
     machine: Machine
 
     def sheets(self) -> list[Sheet]:
-        """One table with its sum."""
+        """One table: a line per network, and their sum."""
         device = self.machine.device
         several = () if self.machine.eight is None else (f"hours to train, {DEVICES[1]} {device}s",)
         header = ("network", "model, augmentation", "to do", "epochs", f"hours to train, 1 {device}", *several)
@@ -173,7 +173,7 @@ class Plan:
         return [Sheet(title, header, tuple(lines), (0, 1, 2), tuple(_notes(self)))]
 
     def as_dict(self) -> dict[str, Any]:
-        """Hours on one and on eight devices, null where they are not known."""
+        """Hours on one and on eight devices; null if unknown."""
         return {
             "table": self.table.name,
             "machine": self.machine._asdict(),
@@ -191,13 +191,14 @@ class Plan:
         return Rows(sheet.header, (line.cells for line in sheet.lines))
 
     def sums(self) -> list[float | None]:
-        """`Step.all_hours` of all networks together; None where those of one are not known."""
+        """`Step.all_hours`, summed over networks; None if those of one network are unknown."""
         return [_sum(column) for column in zip(*(step.all_hours for step in self.steps), strict=True)]
 
     def hours_apart(self) -> float | None:
-        """Hours of training with one network at a time on each of the eight devices; None: not known.
+        """Hours of training with one network at a time on each of the eight devices; None: unknown.
 
-        The longest are begun first: what it takes is at most 4/3 of the best (Graham, SIAM J. Appl. Math. 17, 1969).
+        The longest trainings start first, which takes at most 4/3 of the shortest possible time (Graham, SIAM J. Appl.
+        Math. 17, 1969).
         """
         if self.machine.eight is None:
             return None
@@ -209,14 +210,14 @@ class Plan:
 
 
 def make_plan(table: Table, networks: Sequence[TrainedRow], limit: int | None, runs: Path, machine: Machine) -> Plan:
-    """Estimate what is still to be done.
+    """Estimate the work that is left.
 
     Args:
-        table: Which.
-        networks: Of it.
-        limit: Images to evaluate; None: all.
+        table: The table.
+        networks: Networks of the table.
+        limit: Images to evaluate; None: as many as the table says.
         runs: Folder of the run files.
-        machine: What does it.
+        machine: The machine that does the work.
     """
     return Plan(table, tuple(_step(table, network, limit, runs, machine) for network in networks), machine)
 
@@ -239,7 +240,7 @@ def _step(table: Table, network: TrainedRow, limit: int | None, runs: Path, mach
 
 
 def _has_run(runs: Path, network: TrainedRow, dataset: str) -> bool:
-    """Whether there seems to be a complete run of the checkpoint; its weights are looked at when it is used."""
+    """Whether there seems to be a complete run of the checkpoint. Its weights are compared later, on use."""
     for path in sorted(runs.glob(f"{network.name}--*.json")):
         with suppress(PpbenchError):
             run = read_run(path)
@@ -272,7 +273,7 @@ def _words(step: Step) -> tuple[str, ...]:
 
 
 def _shown(values: Sequence[float | None]) -> list[str]:
-    """Training on one device and, if known, on eight; evaluation on one, which is all that `ppbench reproduce` uses."""
+    """Hours to train on one device and, if known, on eight; to evaluate on one, as `ppbench reproduce` uses no more."""
     return [_hours(values[0]), *([] if values[1] is None else [_hours(values[1])]), _hours(values[2])]
 
 

@@ -1,8 +1,8 @@
 """The figures of a table from the runs of its networks: means over seeds with intervals over images, and differences.
 
-Two things make a figure uncertain. The images are a sample: the intervals are over them, of the mean over the seeds'
-networks, taken as given. The trainings are a sample too: of these only the single figures and their range are told,
-since two or three seeds do not make an interval.
+A figure is uncertain for two reasons. The images are a sample: intervals are over the images, for the mean over the
+seeds' networks as they are. The trainings are a sample too: these have only the single figures and their range, because
+two or three seeds do not make an interval.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SeedRun:
 
     @property
     def clean(self) -> float | None:
-        """Clean error, a fraction; of a set without clean images the one that the checkpoint's card has."""
+        """Clean error, a fraction; for a set without clean images it comes from the checkpoint's card."""
         if self.errors.clean is not None:
             return self.errors.clean
         in_card = self.measured.run.model.card.get("clean_accuracy")
@@ -62,7 +62,7 @@ class Seeds:
     """The networks of a row, at least one; all runs are of the same images."""
 
     name: str
-    """Of the row: labels carry it."""
+    """Id of the row, which is part of labels."""
     networks: tuple[SeedRun, ...]
 
     @cached_property
@@ -71,69 +71,69 @@ class Seeds:
         return mean_errors(self.name, self.networks)
 
     def one(self, network: SeedRun) -> CellErrors:
-        """Those of one network."""
+        """The errors of one network, under the row's name."""
         return mean_errors(self.name, [network])
 
     def have_bits(self, cells: Iterable[Cell]) -> bool:
-        """Whether these are known image by image: a clean error from a card is of no images that are here."""
+        """Whether these cells are known image by image; a clean error from a card is not."""
         cells = tuple(cells)
         return all(cell in network.images.cells for network in self.networks for cell in cells)
 
     def per_image(self, weights: Weights) -> NDArray[np.float64]:
-        """``(n,)``: each image's part in a weighted sum of errors, mean over the networks."""
+        """Return each image's part in a weighted sum of errors, averaged over the networks: ``(n,)``."""
         return np.mean([network.images.weighted(weights) for network in self.networks], axis=0)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What stands in a column of a row."""
+    """The figure of a row in one column."""
 
     column: Column
     metric: Metric
     """The mean over seeds, with the interval over images."""
     by_seed: Mapping[int, float]
-    """Of the single networks, in percent; empty if it cannot be computed."""
+    """The values of the single networks, in percent; empty if the metric cannot be computed."""
 
     @property
     def range(self) -> float | None:
-        """From the lowest to the highest of the seeds; None for one seed."""
+        """Distance from the lowest to the highest value of the seeds; None for one seed."""
         values = list(self.by_seed.values())
         return max(values) - min(values) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
 class Against:
-    """How a row's errors differ from the baseline's on the same images: means over seeds."""
+    """Difference of a row's errors from the baseline's on the same images, as means over seeds."""
 
     name: str
     """``clean_error``, a mean error's label, or a family."""
     points: Interval
     """Row minus baseline, percentage points."""
     p: float
-    """Two-sided, of no difference; adjusted for the number of rows (Holm)."""
+    """Two-sided p-value of no difference, adjusted for the number of rows (Holm)."""
     by_seed: Mapping[int, float]
-    """Of the networks with the same seed."""
+    """Differences of the networks with the same seed, percentage points."""
 
 
 @dataclass(frozen=True)
 class RowFigures:
-    """A row with all that was found out."""
+    """A row with all its figures."""
 
     row: Row
     figures: tuple[Figure, ...]
-    """By column; empty if there is no network."""
+    """One per column; empty if there is no network."""
     against: tuple[Against, ...]
-    """Empty for the baseline, and where there is none."""
+    """Empty for the baseline itself, and if the baseline is not measured."""
     seeds: tuple[int, ...]
-    """That were measured."""
+    """The seeds that were measured."""
     failures: Mapping[str, PpbenchError]
-    """By network; those not trained yet are in neither."""
+    """Errors of the trainings that failed, by network. A network that is not trained yet has no entry."""
     trained_on: tuple[str, ...] = ()
     """Corruptions that the training augmentations overlap with."""
     clean_from_card: bool = False
-    """Whether the clean error is that of the card."""
+    """Whether the clean error comes from the checkpoint's card."""
     given: tuple[Given, ...] = ()
-    """Checkpoints that the user gave for it."""
+    """Checkpoints that the user gave for the row."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Results:
     rows: tuple[RowFigures, ...]
     confidence: float
     run: Run | None
-    """One of the runs, for what they have in common; None if there are none."""
+    """One of the runs, which all have the same protocol; None if there are none."""
 
     @property
     def several_seeds(self) -> bool:
@@ -160,14 +160,14 @@ def compute(
     confidence: float = 0.95,
     given: Mapping[str, Sequence[Given]] | None = None,
 ) -> Results:
-    """Compute all figures.
+    """Compute all figures of a table.
 
     Args:
-        table: Which.
+        table: The table.
         rows: The rows to show.
         measured: By row, the networks that were measured, all on the same images.
-        failures: By row and network, why there is none.
-        confidence: Of the intervals.
+        failures: By row and network, the errors of trainings that failed.
+        confidence: Level of the intervals.
         given: By row, the checkpoints that ppbench did not train for the table.
     """
     seeds = {name: Seeds(name, tuple(networks)) for name, networks in measured.items() if networks}
@@ -184,7 +184,7 @@ def compute(
 
 
 def mean_errors(name: str, networks: Sequence[SeedRun]) -> CellErrors:
-    """The mean over networks of the error in every cell that all of them have."""
+    """Average the errors over networks, in the cells that all of them have."""
     first = networks[0].errors
     cells = [key for key in first.errors if all(key in network.errors.errors for network in networks)]
     errors = {key: mean(network.errors.errors[key] for network in networks) for key in cells}
@@ -236,7 +236,7 @@ def _case(column: Column, own: CellErrors, base: CellErrors | None) -> Case:
 
 
 def _metric(column: Column, own: CellErrors, base: CellErrors | None) -> Metric:
-    """Of mean errors, in percent."""
+    """The metric of a column, in percent, from errors averaged over networks."""
     if column.baseline is not None and base is None:
         return Metric(column.quantity.name, column.label, None, "%", f"the row {column.baseline} is not measured")
     return column.quantity.metric(_case(column, own, base))
@@ -256,17 +256,18 @@ def _with_interval(metric: Metric, column: Column, own: Seeds, base: Seeds | Non
     if not all(seeds.have_bits(cells) for seeds, cells in weights):
         return metric
     images = [network.images for seeds, _ in weights for network in seeds.networks]
-    divided = [_divided(cells, len(seeds.networks)) for seeds, cells in weights for _ in seeds.networks]
+    # Each network has its share of the mean over seeds.
+    divided = [
+        {cell: weight / len(seeds.networks) for cell, weight in cells.items()}
+        for seeds, cells in weights
+        for _ in seeds.networks
+    ]
     interval = ErrorCovariance(images).interval(column.quantity, metric.value, divided, confidence)
     return replace(metric, interval=interval)
 
 
-def _divided(weights: Weights, by: int) -> Weights:
-    return {cell: weight / by for cell, weight in weights.items()}
-
-
 def _against(columns: Sequence[Column], own: Seeds, base: Seeds, confidence: float) -> list[Against]:
-    """The differences in the errors among the columns, then in each family of the corruptions that were measured."""
+    """Differences in the errors among the columns, then in each family of the measured corruptions."""
     if own.networks[0].images.n < FEWEST:
         return []
     errors = [column for column in columns if column.quantity.reference is None]
@@ -294,7 +295,7 @@ def _difference(name: str, weights: Weights, own: Seeds, base: Seeds, confidence
 
 
 def _adjusted(rows: Sequence[RowFigures]) -> list[RowFigures]:
-    """The same with the p-values of each column adjusted for the number of rows."""
+    """The rows with the p-values of each column adjusted for the number of rows."""
     names = dict.fromkeys(against.name for row in rows for against in row.against)
     adjusted: dict[tuple[str, str], float] = {}
     for name in names:

@@ -6,10 +6,10 @@ from ppbench.models.shapes import Shape, parse_model_name
 
 
 def macs(model: str, size: int, *, in_channels: int = 3, num_classes: int = 1000) -> int:
-    """Multiply-accumulates of the convolutions and the last layer for one image.
+    """Count the multiply-accumulates of the convolutions and the last layer for one image.
 
-    Of the plain network: what a push-pull stem adds (a sum over windows and means, no second convolution) or blurs, and
-    batch norms, are left out.
+    The count is that of the plain network. It leaves out batch norms, blurs, and what a push-pull stem adds: a sum over
+    windows and means, but no second convolution.
 
     Args:
         model: Name for `ppbench.create_model`.
@@ -39,7 +39,7 @@ def macs(model: str, size: int, *, in_channels: int = 3, num_classes: int = 1000
 
 
 def _block(shape: Shape, inputs: int, width: int, before: int, after: int) -> tuple[int, int]:
-    """MACs of one residual block that goes from side ``before`` to ``after``, and its outputs."""
+    """Count the MACs of one residual block whose images go from side ``before`` to ``after``; also its channels."""
     area = after * after
     if shape.bottleneck:
         inner, outputs = width * shape.width_per_group // 64 * shape.groups, 4 * width
@@ -52,5 +52,5 @@ def _block(shape: Shape, inputs: int, width: int, before: int, after: int) -> tu
 
 
 def _half(side: int) -> int:
-    """After a stride of 2, with padding as in these networks."""
+    """Side after a stride of 2, with the padding of these networks."""
     return -(-side // 2)

@@ -1,4 +1,4 @@
-"""Evaluates the networks of a table together, so that each image is corrupted once for all of them."""
+"""Evaluate the networks of a table together, so that each image is corrupted once for all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ppbench.reproduce.networks import TrainedRow
 from ppbench.run import MeasuredRun, read_bits, read_run
 
 EvaluationProgress = Callable[[int], AbstractContextManager[Advanced]]
-"""From the number of evaluations of an image to what shows them."""
+"""Opens a progress display, given the number of evaluations of an image."""
 
 
 def evaluate_networks(
@@ -32,20 +32,23 @@ def evaluate_networks(
     say: Callable[[str], None],
     progress: EvaluationProgress,
 ) -> dict[str, SeedRun]:
-    """Measure networks whose checkpoints are there, and read what was measured before; by the networks' names.
+    """Measure networks whose checkpoints exist, and read what was measured before.
 
     Args:
-        networks: To be measured.
-        optional: Taken only if they have been measured: another process may be at them.
-        request: What they are measured on.
-        folder: Of the run files; what an interrupted evaluation had finished is in its journals there.
-        say: Told what is measured.
-        progress: Shows how the evaluation goes on.
+        networks: Networks to measure.
+        optional: Networks that are used only if they were measured before, as another process may be working on them.
+        request: The evaluation; models and output are set here.
+        folder: Folder of the run files, and of the journals of interrupted evaluations.
+        say: Receives messages.
+        progress: Shows the progress of the evaluation.
+
+    Returns:
+        The runs by the networks' names.
 
     Raises:
         UsageError: If a value of the request is not allowed, or another process is writing to the same place.
         DataError: If a checkpoint or the images are missing or do not fit.
-        KeyboardInterrupt: On Ctrl-C; what is finished is kept.
+        KeyboardInterrupt: On Ctrl-C; finished work is kept.
     """
     models = tuple(LoadedModel(network.name, *load_checkpoint(network.path)) for network in (*networks, *optional))
     plan = prepare(replace(request, models=models, output=folder))

@@ -1,4 +1,4 @@
-"""Which networks a table needs, and which of them are there. Free of torch."""
+"""Find out which networks a table needs, and which of them exist. Free of torch."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Given(NamedTuple):
     """A checkpoint that the user gave for a row."""
 
     seed: int
-    """Of the row that it stands for."""
+    """The seed of the row in whose place it is used."""
     path: Path
     differences: tuple[str, ...]
-    """In what it is not what the row says: `card_differences`."""
+    """How it differs from the row: `card_differences`."""
 
     @property
     def words(self) -> str:
@@ -38,26 +38,26 @@ class TrainedRow(NamedTuple):
     row: Row
     seed: int
     path: Path
-    """Its checkpoint, there or yet to be written."""
+    """Its checkpoint, whether it exists or is still to be written."""
     action: Action
-    """"take": it is there; "resume": its training was begun; "train": nothing is there."""
+    """"take": the checkpoint exists; "resume": its training was begun; "train": there is nothing yet."""
     recipe: TrainRecipe
     given: Given | None = None
-    """Of a checkpoint that the user gave, whose recipe may be any."""
+    """Set if the user gave the checkpoint, which may then have any recipe."""
     card: Mapping[str, Any] | None = None
-    """Of the checkpoint, if it is there."""
+    """The card of the checkpoint, if that exists."""
 
     @property
     def name(self) -> str:
-        """``pp3-0``: what its files are called."""
+        """The stem of its files, such as ``pp3-0``."""
         return f"{self.row.id}-{self.seed}"
 
 
 def wanted_recipe(table: Table, row: Row, seed: int) -> TrainRecipe:
-    """The settings with which a row is trained.
+    """Return the settings with which a row is trained.
 
     Raises:
-        UsageError: If the recipe is not known, or has no such values.
+        UsageError: If the recipe is unknown, or a value is not allowed.
     """
     own = {"model": row.model, "dataset": table.training.dataset, "seed": seed}
     added = {} if row.augment is None else {"augment": row.augment, "jsd": row.jsd}
@@ -69,17 +69,17 @@ def wanted_recipe(table: Table, row: Row, seed: int) -> TrainRecipe:
 def find_networks(
     table: Table, rows: Sequence[Row], seeds: Sequence[int], work: Path, given: Mapping[str, Sequence[Path]]
 ) -> list[TrainedRow]:
-    """Find the checkpoint of each row and seed, or what has to be done for it; nothing is written.
+    """Find the checkpoint of each row and seed, or what has to be done to get it. Nothing is written.
 
     Args:
-        table: Whose rows these are.
-        rows: Which.
-        seeds: Which.
+        table: The table.
+        rows: Rows of the table.
+        seeds: Seeds of the trainings.
         work: Folder of the networks trained by ppbench: ``checkpoints/ROW-SEED.safetensors``.
         given: Checkpoints of the user by row, in the order of the seeds.
 
     Raises:
-        UsageError: If a checkpoint is of another architecture, or one in ``work`` was trained with another recipe.
+        UsageError: If a checkpoint has another architecture, or one in ``work`` was trained with another recipe.
         DataError: If a checkpoint cannot be read.
     """
     for name, paths in given.items():
@@ -98,10 +98,10 @@ def find_networks(
 
 
 def own_network(table: Table, row: Row, seed: int, folder: Path) -> TrainedRow:
-    """What there is in ``folder`` of a network that ppbench trains.
+    """Look in ``folder`` for a network that ppbench trains.
 
     Raises:
-        UsageError: If its checkpoint is of another architecture or recipe.
+        UsageError: If its checkpoint has another architecture or recipe.
         DataError: If it cannot be read.
     """
     recipe = wanted_recipe(table, row, seed)
@@ -110,7 +110,7 @@ def own_network(table: Table, row: Row, seed: int, folder: Path) -> TrainedRow:
         card = read_card(path)
         _check_architecture(path, card.architecture, row)
         differing = card_differences(card, recipe)
-        if differing:  # its figures would be of something else
+        if differing:  # its figures would not be those of the row
             raise UsageError(
                 f"{path} was trained with another recipe than the row's: {', '.join(differing)}",
                 f"Give another --work, or move it away to train anew; to take it as it is: "
@@ -125,7 +125,7 @@ def parse_given(table: Table, values: Iterable[str]) -> dict[str, list[Path]]:
     """Read ``ROW=FILE`` options.
 
     Raises:
-        UsageError: If one is not of that form, or its row is not known.
+        UsageError: If one does not have that form, or its row is unknown.
     """
     found: dict[str, list[Path]] = {}
     for value in values:
@@ -147,15 +147,14 @@ def _given(table: Table, row: Row, seed: int, path: Path) -> TrainedRow:
 
 
 def _plain(card: Card) -> dict[str, Any]:
-    """As run files have it."""
+    """The card in the form that run files have."""
     return card.model_dump(mode="json", exclude_none=True)
 
 
 def _check_architecture(path: Path, architecture: str, row: Row) -> None:
-    """Names of networks from elsewhere, such as timm's, are none of ppbench's: they differ."""
     try:
         same = parse_model_name(architecture) == parse_model_name(row.model)
-    except UsageError:
+    except UsageError:  # a network from elsewhere, such as timm's
         same = False
     if not same:
         raise UsageError(
@@ -164,10 +163,10 @@ def _check_architecture(path: Path, architecture: str, row: Row) -> None:
 
 
 def card_differences(card: Card, wanted: TrainRecipe) -> list[str]:
-    """``["epochs 2 instead of 6", "push not rectified"]``: in what a network is not what the recipe would make."""
+    """List how a network differs from what the recipe makes: ``["epochs 2 instead of 6", "push not rectified"]``."""
     if card.recipe is None:
         found = ["its card has no recipe"]
-    else:  # a recipe's name alone is no difference
+    else:  # the name of a recipe does not count as a difference
         differing = differing_settings(card.recipe, wanted)
         found = [f"{name} {_word(there)} instead of {_word(here)}" for name, there, here in differing]
     if card.recipe is None and card.trained_on not in (None, wanted.dataset):
@@ -178,5 +177,5 @@ def card_differences(card: Card, wanted: TrainRecipe) -> list[str]:
 
 
 def _word(value: object) -> str:
-    """As a recipe writes it; "none" for what is switched off."""
+    """The value as a recipe writes it; "none" for what is switched off."""
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

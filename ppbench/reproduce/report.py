@@ -1,4 +1,4 @@
-"""A reproduced table, and the list of a table's rows, for people and programs."""
+"""The report of a reproduced table, and of the rows that a table has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
 from ppbench.reproduce.figures import Against, Figure, Results, RowFigures
-from ppbench.reproduce.networks import Given
 from ppbench.reproduce.table import Row, Table
 from ppbench.tables.numbers import decimals, margin, p_value, percent, reason_notes, signed, with_interval
 from ppbench.tables.report import Rows
@@ -22,12 +21,12 @@ _ROW_COLUMNS = ("row", "label", "model", "augment")
 
 @dataclass(frozen=True)
 class TableReport:
-    """What was measured of a table, beside what is published."""
+    """The measured figures of a table, beside the published ones."""
 
     results: Results
 
     def sheets(self) -> list[Sheet]:
-        """The table itself; the differences to the baseline; the single networks, if there are several of a row."""
+        """The table itself, the differences from the baseline, and each network if a row has several."""
         tables = [_main_sheet(self.results)]
         if any(row.against for row in self.results.rows):
             tables.append(_against_sheet(self.results))
@@ -36,7 +35,7 @@ class TableReport:
         return tables
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, in percent and percentage points."""
+        """Everything, in percent and percentage points."""
         table, run = self.results.table, self.results.run
         return {
             "table": table.name,
@@ -52,47 +51,39 @@ class TableReport:
         }
 
     def rows(self) -> Rows:
-        """One tidy table; an empty seed is the mean over seeds."""
+        """One tidy table; rows without a seed are means over seeds."""
         return Rows(_COLUMNS, (line for row in self.results.rows for line in _tidy(row)))
 
 
 @dataclass(frozen=True)
 class RowList:
-    """The rows of a table, with what is published of them."""
+    """The rows of a table, with their published figures."""
 
     table: Table
     chosen: Sequence[Row]
 
     def sheets(self) -> list[Sheet]:
-        """Ids, what they are, and the published figures, if there are any."""
-        table, labels = self.table, self._published
-        lines = tuple(
-            Line(
-                (
-                    row.id,
-                    row.label,
-                    row.model,
-                    (row.augment or "") + (" + JSD" if row.jsd else ""),
-                    *(_published(row, label) for label in labels),
-                )
-            )
-            for row in self.chosen
-        )
+        """One table: ids, labels, models, augmentations, and the published figures if there are any."""
+        table, labels = self.table, self._published_labels
+        lines = []
+        for row in self.chosen:
+            augment = (row.augment or "") + (" + JSD" if row.jsd else "")
+            lines.append(Line((row.id, row.label, row.model, augment, *(_published(row, label) for label in labels))))
         notes = (f"Published, in percent: {table.source}." if labels else table.source, *table.protocol_differences)
         header = (*_ROW_COLUMNS, *short_names(labels).values())
-        return [Sheet(table.title, header, lines, (0, 1, 2, 3), notes, tuple(labels))]
+        return [Sheet(table.title, header, tuple(lines), (0, 1, 2, 3), notes, tuple(labels))]
 
     def as_dict(self) -> dict[str, Any]:
-        """The table as its file has it, with these rows."""
+        """The content of the table's file, with these rows."""
         return {**self.table.model_dump(mode="json"), "rows": [row.model_dump(mode="json") for row in self.chosen]}
 
     def rows(self) -> Rows:
         """The cells of the table, under full labels."""
         (sheet,) = self.sheets()
-        return Rows((*_ROW_COLUMNS, *self._published), (line.cells for line in sheet.lines))
+        return Rows((*_ROW_COLUMNS, *self._published_labels), (line.cells for line in sheet.lines))
 
     @property
-    def _published(self) -> list[str]:
+    def _published_labels(self) -> list[str]:
         """The labels for which a figure is published."""
         return [label for label in self.table.metrics if any(label in row.published for row in self.chosen)]
 
@@ -104,17 +95,14 @@ def _published(row: Row, label: str) -> str:
 def _main_sheet(results: Results) -> Sheet:
     published = any(row.row.published for row in results.rows)
     names, header, labels = short_names(results.table.metrics), ["row"], []
-    for label, own in zip(results.table.metrics, _measured_labels(results), strict=True):
+    # Labels of measured figures also say how many images were used, if not all were.
+    measured = next((row.figures for row in results.rows if row.figures), None)
+    own_labels = [figure.metric.label for figure in measured] if measured else results.table.metrics
+    for label, own in zip(results.table.metrics, own_labels, strict=True):
         header += [f"{names[label]} published", f"{names[label]} measured"] if published else [names[label]]
         labels += [label, own] if published else [own]
     lines = tuple(Line((row.row.label, *_cells(row, results, published))) for row in results.rows)
     return Sheet(_title(results), tuple(header), lines, notes=tuple(_notes(results, published)), labels=tuple(labels))
-
-
-def _measured_labels(results: Results) -> list[str]:
-    """What the columns have: on some of the images, say, it is not quite what the table's own labels say."""
-    measured = [row.figures for row in results.rows if row.figures]
-    return [figure.metric.label for figure in measured[0]] if measured else list(results.table.metrics)
 
 
 def _cells(row: RowFigures, results: Results, published: bool) -> Iterator[str]:
@@ -153,7 +141,10 @@ def _notes(results: Results, published: bool) -> Iterator[str]:
             "would give is not in it."
         )
     yield from _seeds_note(results)
-    yield from (f"{row.row.label}: {_failed(row)}." for row in results.rows if row.failures)
+    for row in results.rows:
+        if row.failures:
+            failed = "; ".join(f"{name} failed ({error.message})" for name, error in row.failures.items())
+            yield f"{row.row.label}: {failed}."
     yield from _given(results)
     unfinished = [row.row.label for row in results.rows if not row.figures and not row.failures]
     if unfinished:
@@ -185,12 +176,8 @@ def _seeds_note(results: Results) -> Iterator[str]:
     )
 
 
-def _failed(row: RowFigures) -> str:
-    return "; ".join(f"{name} failed ({error.message})" for name, error in row.failures.items())
-
-
 def _given(results: Results) -> Iterator[str]:
-    """The networks that the user gave, and in what they are not what their rows say."""
+    """The checkpoints that the user gave, and how each differs from its row."""
     for row in results.rows:
         for given in row.given:
             seed = f", seed {given.seed}" if len(row.given) > 1 else ""
@@ -198,7 +185,7 @@ def _given(results: Results) -> Iterator[str]:
 
 
 def _overlaps(results: Results) -> Iterator[str]:
-    """Rows by the corruptions that their training augmentations are like."""
+    """Which rows were trained with augmentations that resemble test corruptions."""
     overlaps = dict.fromkeys(row.trained_on for row in results.rows if row.trained_on)
     for names in overlaps:
         labels = [row.row.label for row in results.rows if row.trained_on == names]
@@ -206,7 +193,7 @@ def _overlaps(results: Results) -> Iterator[str]:
 
 
 def _against_sheet(results: Results) -> Sheet:
-    """A column for every error, then for every family of corruptions."""
+    """Differences from the baseline: a column for each error, then for each family of corruptions."""
     base = results.table.row(results.table.baseline).label
     names = list(dict.fromkeys(a.name for row in results.rows for a in row.against))
     overall = next((name for name in names if name.startswith("mean_error")), names[0])
@@ -229,7 +216,7 @@ def _against_sheet(results: Results) -> Sheet:
 
 
 def _seeds_sheet(results: Results) -> Sheet:
-    """Every network's figures, their range, and the difference that each seed by itself would have told."""
+    """The figures of each network, their range, and the difference from the baseline with the same seed."""
     seeds = sorted({seed for row in results.rows for seed in row.seeds})
     overall = next((name for name in results.table.metrics if name.startswith("mean_error")), None)
     names, header = short_names(results.table.metrics), ["row"]
@@ -247,7 +234,7 @@ def _seeds_sheet(results: Results) -> Sheet:
 
 
 def _singles(row: RowFigures, seeds: Sequence[int], overall: str | None) -> Iterator[str]:
-    """The cells of a row."""
+    """The cells of a row, after its label."""
     for figure in row.figures:
         yield _by_seed({seed: decimals(value, 2) for seed, value in figure.by_seed.items()}, seeds)
         yield MISSING if figure.range is None else decimals(figure.range, 2)
@@ -285,13 +272,12 @@ def _row_dict(row: RowFigures) -> dict[str, Any]:
         "measured": [_figure_dict(figure) for figure in row.figures],
         "against_baseline": [_against_dict(against) for against in row.against],
         "trained_on_corruptions": list(row.trained_on),
-        "given": [_given_dict(given) for given in row.given],
+        "given": [
+            {"seed": given.seed, "checkpoint": str(given.path), "differences": list(given.differences)}
+            for given in row.given
+        ],
         "failures": {name: str(error) for name, error in row.failures.items()},
     }
-
-
-def _given_dict(given: Given) -> dict[str, Any]:
-    return {"seed": given.seed, "checkpoint": str(given.path), "differences": list(given.differences)}
 
 
 def _figure_dict(figure: Figure) -> dict[str, Any]:
@@ -319,7 +305,7 @@ def _against_dict(against: Against) -> dict[str, Any]:
 
 
 def _tidy(row: RowFigures) -> Iterator[tuple[Any, ...]]:
-    """Rows of `_COLUMNS`; an empty seed is the mean over seeds."""
+    """Rows of `_COLUMNS`."""
     name = row.row.id
     for given in row.given:
         yield name, "given", str(given.path), given.seed, "", "", "", "", "", "; ".join(given.differences)
@@ -333,17 +319,8 @@ def _tidy(row: RowFigures) -> Iterator[tuple[Any, ...]]:
             yield name, "measured", metric.label, seed, rounded(value), metric.unit, "", "", "", ""
     for against in row.against:
         ends = low_and_high(against.points)
-        yield (
-            name,
-            "difference",
-            against.name,
-            "",
-            rounded(against.points.value),
-            "points",
-            *ends.values(),
-            against.p,
-            "",
-        )
+        points = rounded(against.points.value)
+        yield name, "difference", against.name, "", points, "points", *ends.values(), against.p, ""
         for seed, value in against.by_seed.items():
             yield name, "difference", against.name, seed, rounded(value), "points", "", "", "", ""
 

@@ -1,4 +1,4 @@
-"""What was asked of a table, and the steps from there to its figures."""
+"""A request to reproduce a table, and the steps from there to its figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReproduceRequest:
-    """Rows of a table, with the seeds and the folder of their networks."""
+    """The wanted rows of a table, with the seeds and the folder of their networks."""
 
     table: Table
     rows: tuple[Row, ...]
@@ -37,11 +37,14 @@ class ReproduceRequest:
         return self.work / "runs"
 
     def networks(self) -> list[TrainedRow]:
-        """The networks of all rows and seeds, as they are now."""
+        """Look up the networks of all rows and seeds. Another process may have trained some since the last call."""
         return find_networks(self.table, self.rows, self.seeds, self.work, self.given)
 
     def baseline(self) -> list[TrainedRow]:
-        """Finished networks of the baseline if it was not asked for: another process may be training them."""
+        """Return the finished networks of the baseline, if its row was not asked for.
+
+        R_net and differences need them. Those that are missing are left alone: another process may be training them.
+        """
         if any(row.id == self.table.baseline for row in self.rows):
             return []
         row = self.table.row(self.table.baseline)
@@ -49,15 +52,15 @@ class ReproduceRequest:
         return [network for network in found if network.action == "take"]
 
     def check(self, data: Path | None, asked: EvalRequest, missing: Sequence[TrainedRow]) -> None:
-        """Refuse before hours of work what would fail after them.
+        """Refuse a request that would fail after hours of work.
 
         Args:
             data: Folder of the training data.
             asked: The evaluation.
-            missing: Networks to be trained.
+            missing: Networks to train.
 
         Raises:
-            UsageError: If a value of the evaluation is not allowed, or the baseline is of another recipe.
+            UsageError: If a value of the evaluation is not allowed, or the baseline has another recipe.
             DataError: If images are missing, or nothing can be written.
         """
         from ppbench.evaluation.plan import open_images
@@ -86,14 +89,14 @@ class ReproduceRequest:
         say: Callable[[str], None],
         progress: EvaluationProgress,
     ) -> Results:
-        """Evaluate the networks that are there, and compute the figures of the table.
+        """Evaluate the networks that exist, and compute the figures of the table.
 
         Args:
-            asked: What they are evaluated on.
-            failures: Why there is no network, by its name.
-            confidence: Of the intervals.
-            say: Told what is measured.
-            progress: Shows the evaluation.
+            asked: The evaluation.
+            failures: Errors of the trainings that failed, by network.
+            confidence: Level of the intervals, such as 0.95.
+            say: Receives messages.
+            progress: Shows the progress of the evaluation.
 
         Raises:
             As `ppbench.reproduce.measuring.evaluate_networks`.

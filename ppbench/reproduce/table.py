@@ -1,4 +1,4 @@
-"""The tables that can be reproduced: TOML files, in the package or a user's own. Free of torch."""
+"""The tables that can be reproduced: TOML files, in the package or of the user. Free of torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROW_PATTERN = r"[a-z0-9][a-z0-9_.+]*(-[a-z0-9_.+]+)*"
 """Row ids are part of file names."""
 
 ROWS_OWN = ("model", "dataset", "seed", "augment", "jsd")
-"""Settings that make a row, and so are not for all of them."""
+"""Settings in which rows differ, so that they cannot be set for all rows."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -50,16 +50,16 @@ class Training(_Part):
 
 
 class Evaluation(_Part):
-    """What the networks are measured on."""
+    """The images that the networks are measured on."""
 
     dataset: str
     """Name for ``ppbench eval --dataset``."""
     data: str | None = None
-    """Where its images lie in the folder of the training data; None: they come with ppbench."""
+    """Where its images are in the folder of the training data; None: they come with ppbench."""
     corruptions: tuple[str, ...] | None = None
     """Names, families and sets; None: the dataset's own."""
     limit: int | None = Field(default=None, ge=1)
-    """Images; None: all."""
+    """Number of images to use; None: all."""
     images: int = Field(ge=1)
     """Images of the dataset; for estimates."""
 
@@ -82,7 +82,7 @@ class Row(_Part):
     id: str = Field(pattern=f"^{ROW_PATTERN}$")
     """For ``--rows``."""
     label: str
-    """As the table has it."""
+    """Name in the publication's table."""
     model: str
     """Name for `ppbench.create_model`."""
     augment: str | None = None
@@ -92,7 +92,7 @@ class Row(_Part):
     overrides: dict[str, Any] = {}
     """Values that replace the recipe's and the table's."""
     published: dict[str, FiniteFloat] = {}
-    """In percent, by label."""
+    """Published figures in percent, by label."""
 
     @field_validator("model")
     @classmethod
@@ -107,16 +107,16 @@ class Table(_Part):
     name: str
     title: str
     source: str
-    """Where the published figures are from, or why there are none."""
+    """Source of the published figures, or why there are none."""
     baseline: str
     """The row that the others are compared with."""
     metrics: tuple[str, ...] = Field(min_length=1)
     """Labels of the columns: `ppbench.reproduce.columns`."""
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     gpu: str = "a100-tf32"
-    """What the estimate is for if nobody says: a name of `ppbench.reproduce.costs.MACHINES`."""
+    """The machine of estimates by default: a name of `ppbench.reproduce.costs.MACHINES`."""
     protocol_differences: tuple[str, ...] = ()
-    """What differs from the publication, in sentences."""
+    """Sentences about what differs from the publication."""
     training: Training
     evaluation: Evaluation
     rows: tuple[Row, ...] = Field(min_length=1)
@@ -145,14 +145,14 @@ class Table(_Part):
         return self
 
     def columns(self) -> tuple[Column, ...]:
-        """What the labels say."""
+        """The columns that the labels in `metrics` stand for."""
         return tuple(parse_column(label) for label in self.metrics)
 
     def with_overrides(self, values: Mapping[str, Any]) -> Table:
-        """The same with other settings of the training, which it then tells among the differences.
+        """Return the table with other settings of the training, listed among its `protocol_differences`.
 
         Raises:
-            UsageError: If there is no such setting, its value is not allowed, or it is the row's own to say.
+            UsageError: If a setting is unknown, its value is not allowed, or it is one in which rows differ.
         """
         if not values:
             return self
@@ -162,16 +162,16 @@ class Table(_Part):
                 f"--set {own[0]} is not allowed: rows and seeds differ in it", "Choose `--rows`, `--seeds`."
             )
         _check_settings(values)
-        told = ", ".join(f"{key} = {value}" for key, value in values.items())
-        sentences = (*self.protocol_differences, f"Trained with settings that are not the table's: {told}.")
+        listed = ", ".join(f"{key} = {value}" for key, value in values.items())
+        sentences = (*self.protocol_differences, f"Trained with settings that are not the table's: {listed}.")
         training = self.training.model_copy(update={"overrides": {**self.training.overrides, **values}})
         return self.model_copy(update={"training": training, "protocol_differences": sentences})
 
     def row(self, name: str) -> Row:
-        """A row by its id.
+        """Return a row by its id.
 
         Raises:
-            UsageError: If there is none; the message has the nearest.
+            UsageError: If there is none; the message suggests the closest id.
         """
         found = next((row for row in self.rows if row.id == name), None)
         if found is None:
@@ -181,10 +181,10 @@ class Table(_Part):
         return found
 
     def select(self, names: Sequence[str] | None) -> tuple[Row, ...]:
-        """These rows, each once, in the order of the table; all for None.
+        """Return these rows, each once, in the order of the table; all rows for None.
 
         Raises:
-            UsageError: If one is not known.
+            UsageError: If one is unknown.
         """
         if names is None:
             return self.rows
@@ -193,7 +193,7 @@ class Table(_Part):
 
 
 def _check_settings(values: Mapping[str, Any]) -> None:
-    """Raise `UsageError` for the first of the settings that no recipe can have."""
+    """Raise `UsageError` for the first setting that no recipe can have."""
     known = [name for name in TrainRecipe.model_fields if name not in ("name", *ROWS_OWN)]
     for key in values:
         if key not in known:
@@ -204,13 +204,13 @@ def _check_settings(values: Mapping[str, Any]) -> None:
         TrainRecipe.model_validate({"model": "", "dataset": "", **values})
     except ValidationError as error:
         for fault in error.errors():
-            # What the settings do together depends on the table's.
+            # Only faults of a single value count: the rest of the recipe here is made up.
             if fault["loc"] and (key := str(fault["loc"][0])) in values:
                 raise UsageError(f"--set {key}={values[key]} is not allowed", f"{fault['msg']}.") from error
 
 
 def table_names() -> list[str]:
-    """Of the tables that come with ppbench, sorted."""
+    """Names of the tables that come with ppbench, sorted."""
     folder = files("ppbench.reproduce") / "tables"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
@@ -219,7 +219,7 @@ def load_table(name: str) -> Table:
     """Read a table by its name, or by the path of a TOML file.
 
     Raises:
-        UsageError: If there is no table of that name, or the file says what cannot be.
+        UsageError: If there is no table of that name, or the content of the file is not allowed.
         DataError: If the file cannot be read.
     """
     if name.endswith(".toml") or "/" in name:
@@ -248,7 +248,7 @@ def _parse(text: str, what: str) -> Table:
         raise UsageError(
             f"the table {what} says what cannot be: {fault}", "docs/reproduce.md has an example."
         ) from error
-    except ValueError as error:  # pydantic's are of this kind too
+    except ValueError as error:  # after ValidationError, which is a ValueError
         raise UsageError(f"{what} is not TOML: {error}", "docs/reproduce.md has an example.") from error
     except PpbenchError as error:
         raise UsageError(f"the table {what}: {error.message}", error.hint) from error

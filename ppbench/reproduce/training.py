@@ -1,4 +1,4 @@
-"""Trains what is missing, one network after the other; a failure of one does not keep the others from it."""
+"""Train the missing networks one after the other; if one fails, the others are still trained."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ppbench.train.module import TrainingDivergedError
 from ppbench.train.recipe import TrainRecipe
 
 TrainingProgress = Callable[[], AbstractContextManager[tuple[Any, ...]]]
-"""Yields Lightning callbacks that show how a training goes on."""
+"""Opens a progress display; yields the Lightning callbacks that feed it."""
 
 Failures = dict[str, PpbenchError]
-"""Why there is no network, by its name."""
+"""Errors of the trainings that failed, by network."""
 
 
 def train_missing(
@@ -34,16 +34,16 @@ def train_missing(
     progress: TrainingProgress,
     device: torch.device,
 ) -> Failures:
-    """Train the networks that are not there, each into its checkpoint; what was begun is gone on with.
+    """Train the networks that do not exist yet, and resume those that were begun.
 
     Args:
-        table: Whose networks these are.
-        networks: All of them.
+        table: The table of the networks.
+        networks: Its networks, including those that exist.
         data: Folder of the training data.
         command: The command line to record in the cards.
-        say: Told what is trained, and what failed.
-        progress: Shows how a training goes on.
-        device: Where to compute.
+        say: Receives messages.
+        progress: Shows the progress of a training.
+        device: Device to train on.
     """
     failures: Failures = {}
     missing = [network for network in networks if network.action != "take"]
@@ -69,7 +69,7 @@ def _train(
     progress: TrainingProgress,
     device: torch.device,
 ) -> None:
-    """Train one network, unless another process did since it was looked for."""
+    """Train one network, unless another process has trained it since the networks were looked up."""
     check_writable(network.path)
     refusal = UsageError(
         f"another process is training {network.name}", "Run the same command again when that one is done."
@@ -83,12 +83,12 @@ def _train(
                 network.recipe, data, network.path, validate_every=0, command=command, report=say, callbacks=callbacks,
                 device=device,
             )  # fmt: skip
-        assert trained is not None  # of one process
+        assert trained is not None  # only further processes of a distributed training return None
         say(f"{network.path}: {trained.clean_accuracy:.2%} of the clean test images right")
 
 
 def _what_to_try(recipe: TrainRecipe) -> str:
-    """Against divergence, by the options of ``ppbench reproduce``."""
+    """What helps against divergence, as options of ``ppbench reproduce``."""
     clip = " or `--set grad_clip=1`" if recipe.grad_clip is None else ""
     return (
         f"In a folder of its own, `--work DIR`, try a lower learning rate (`--set lr={recipe.lr / 4:g}`){clip}: "
