@@ -107,7 +107,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception:  # what is the user's to repair, `Commands` has caught
         traceback.print_exc()
-        output.say("error: this is a mistake in ppbench: please report it, with the lines above")
+        output.say("error: internal error in ppbench; please report it with the traceback above")
         sys.exit(CRASHED)
 
 

@@ -115,7 +115,7 @@ def test_a_mistake_is_answered_with_the_value_the_mend_and_the_exit_code(
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_a_mistake_in_ppbench_is_not_taken_for_a_regression(
+def test_an_internal_error_is_not_taken_for_a_regression(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*arguments: object, **options: object) -> None:
@@ -129,7 +129,7 @@ def test_a_mistake_in_ppbench_is_not_taken_for_a_regression(
     assert ended.value.code == 70
     told = capsys.readouterr()
     assert "ValueError: not foreseen" in told.err
-    assert "please report it" in told.err
+    assert told.err.endswith("error: internal error in ppbench; please report it with the traceback above\n")
     monkeypatch.undo()
     monkeypatch.setattr(sys, "argv", ["ppbench", "check", "/nowhere/run.json", "--baseline", "base.json"])
     with pytest.raises(SystemExit) as ended:

@@ -19,6 +19,7 @@ from ppbench.evaluation.request import EvalRequest
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.models.load import resolve_model
 from ppbench.run import read_bits, read_run
+from ppbench.vocabulary import Cell
 from tests.evaluation.models import tiny_checkpoint, tiny_subject
 from tests.trees import write_class_folders
 
@@ -43,6 +44,35 @@ def test_the_run_is_written_with_its_bits(tmp_path: Path) -> None:
     assert read_run(output) == run
     bits = read_bits(output, run)
     assert [int(np.count_nonzero(bits[cell.key])) for cell in run.cells] == [cell.top1 for cell in run.cells]
+
+
+def test_measure_does_what_was_planned_and_reports_on_the_way(tmp_path: Path) -> None:
+    path, output = tiny_checkpoint(tmp_path / "net.safetensors"), tmp_path / "run.json"
+    said: list[str] = []
+    advanced: list[tuple[Cell | None, int]] = []
+    plan = prepare(EvalRequest.of(models=str(path), output=output, **FEW))
+    result = measure(plan, say=said.append, advance=lambda cell, images: advanced.append((cell, images)))
+    (measured,) = result.runs
+    assert (result.stopped_by, result.unreadable) == (None, None)
+    assert measured.run == read_run(output)
+    assert measured.run.cells == evaluate(str(path), **FEW).cells
+    assert {cell: len(bits) for cell, bits in measured.bits.items()} == {("clean", 0): 20, ("fog", 1): 20}
+    assert {cell for cell, _ in advanced} == {("clean", 0), ("fog", 1)}
+    assert sum(images for _, images in advanced) == 40
+    assert said[0].startswith("net: resnet8, weights ")
+    assert f"wrote {output}" in said
+
+
+def test_predictions_take_the_place_of_a_model(tmp_path: Path) -> None:
+    path, output = tmp_path / "jax.npz", tmp_path / "run.json"
+    np.savez(path, **{"clean": np.zeros(20, int), "fog/1": np.ones(20, int)})
+    run = evaluate(predictions=path, output=output, force=True, **FEW)
+    # With equal shares of ten classes, a single class is right for a tenth of the images.
+    assert [(cell.key, cell.n, cell.top1) for cell in run.cells] == [(("clean", 0), 20, 2), (("fog", 1), 20, 2)]
+    assert (run.model.name, run.cells[0].nll_micronats) == ("jax", None)
+    assert read_run(output) == run
+    with pytest.raises(UsageError, match="model and predictions are given"):
+        evaluate("fashion-mnist-resnet8", predictions=path, **FEW)
 
 
 def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def as_version_1(content):
     content["version"] = 1
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.integers(0, 99), st.sets(st.sampled_from(C15)), st.sets(st.integers(1, 5)), st.integers(1, 60))
 def test_a_migrated_run_is_the_run_with_the_defaults(tmp_path, seed, names, severities, n):
     names, severities = sorted(names), sorted(severities)
