@@ -53,7 +53,7 @@ def _check(
     if on_inconclusive is not None:
         warnings.warn(RENAMED, stacklevel=2)
     if not rules:
-        warnings.warn(f"no rules given: {dict(DEFAULT_RULES)} is used", stacklevel=2)
+        warnings.warn(f"no rules given; using {dict(DEFAULT_RULES)}", stacklevel=2)
     if not verdict.passed:
         pytest.fail(verdict.text, pytrace=False)
     if verdict.warnings:

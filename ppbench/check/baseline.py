@@ -23,7 +23,9 @@ def update_baseline(run_file: Path, target: Path) -> Run:
     check_target(run_file, target)
     run = read_run(run_file)
     if run.status != "complete":
-        raise DataError(f"{run_file} was interrupted, and its missing cells would fail every check", "Finish it first.")
+        raise DataError(
+            f"{run_file} was interrupted, and its missing cells would fail every check", "Finish the evaluation first."
+        )
     bits, keys = read_arrays(run_file, run)
     cells = tuple(cell.model_copy(update=dict.fromkeys(PROBABILITY_COUNTS)) for cell in run.cells)
     check_writable(target, OPTION)
@@ -37,6 +39,8 @@ def check_target(run_file: Path, target: Path) -> None:
         UsageError: If the target is no ``.json`` file, or is the run file.
     """
     if target.suffix != ".json":
-        raise UsageError(f"--update-baseline {target} is not allowed", "It is a .json file, such as baseline.json.")
+        raise UsageError(
+            f"--update-baseline {target} is not allowed", "A baseline is a .json file, such as baseline.json."
+        )
     if is_same_file(target, run_file):
-        raise UsageError(f"the baseline {target} is the run itself", "Give it a name of its own.")
+        raise UsageError(f"the baseline {target} is the run itself", "Give the baseline another name.")

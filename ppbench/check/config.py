@@ -60,7 +60,7 @@ def _table_of(where: Path, content: dict[str, Any]) -> dict[str, Any]:
     for depth, key in enumerate(TABLE):
         content = content.get(key, {})
         if not isinstance(content, dict):
-            raise UsageError(f"{where}: {'.'.join(TABLE[: depth + 1])} is no table", "Write `[tool.ppbench.check]`.")
+            raise UsageError(f"{where}: {'.'.join(TABLE[: depth + 1])} is not a table", "Write `[tool.ppbench.check]`.")
     return content
 
 

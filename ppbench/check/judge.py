@@ -83,7 +83,7 @@ def check(
     if protocol.n < FEWEST:
         raise DataError(
             f"the rule {found[0].name} cannot be tested: {protocol.n} image has no variance",
-            "Evaluate 2 images at least, better hundreds: `ppbench eval --limit 500`.",
+            "Evaluate at least 2 images, better hundreds: `ppbench eval --limit 500`.",
         )
     drops = [_drops(new, old, rule) for rule in found]
     pairs = zip(found, drops, strict=True)
@@ -201,7 +201,7 @@ def _drops(run: ComparedRun, baseline: ComparedRun, rule: Rule) -> NDArray[np.fl
     if absent:
         raise DataError(
             f"the baseline {baseline.name} lacks {absent} of the rule {rule.name}",
-            "Make it anew: `ppbench check RUN --update-baseline FILE`.",
+            "Write it again: `ppbench check RUN --update-baseline FILE`.",
         )
     absent = _absent(run, rule.cells)
     if absent:

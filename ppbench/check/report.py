@@ -29,8 +29,9 @@ class CheckReport:
         ]
         notes += [f"Warning: {warning}." for warning in verdict.warnings]
         notes.append(
-            "Drop: points of accuracy lost since the baseline, paired by image; the verdict is read from its interval, "
-            "which holds for all rules at once; shows: the smallest drop that these images show four times of five."
+            "Drop: points of accuracy lost since the baseline, paired by image. The verdict follows from its interval, "
+            "which holds for all rules at once. Shows: the smallest drop that these images would reveal four times out "
+            "of five."
         )
         lines = tuple(_line(outcome, fails=verdict.fails(outcome)) for outcome in verdict.outcomes)
         return [Sheet(verdict.headline, header, lines, (0, 1), tuple(notes))]

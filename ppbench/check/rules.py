@@ -55,7 +55,7 @@ def parse_rules(texts: Iterable[str]) -> dict[str, float]:
         name, sign, points = text.rpartition("=")
         name = name.strip()
         if not sign or not name:
-            raise UsageError(f"--max-drop {text} has no name and points", _EXAMPLE)
+            raise UsageError(f"--max-drop {text} is not of the form NAME=POINTS", _EXAMPLE)
         if name in rules:
             raise UsageError(f"--max-drop {name} is given twice", "Keep one of them.")
         rules[name] = parse_points(name, points)
@@ -70,7 +70,7 @@ def parse_points(name: str, value: object) -> float:
     """
     points = _number(value)
     if points is None or not 0 <= points <= 100:
-        raise UsageError(f"a maximal drop of {value} for {name} is not allowed", f"It is 0 to 100. {_EXAMPLE}")
+        raise UsageError(f"a maximal drop of {value} for {name} is not allowed", f"It must be 0 to 100. {_EXAMPLE}")
     return float(points)
 
 

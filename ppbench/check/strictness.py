@@ -29,10 +29,10 @@ class OnPowerless(StrEnum):
 
 
 RENAMED = (
-    "on-inconclusive is the older name of fail-on: its fail is now fail-on undecided, its pass the default, "
-    "fail-on worse"
+    "on-inconclusive is the older name of fail-on: write fail-on undecided instead of fail, and fail-on worse (the "
+    "default) instead of pass"
 )
-"""Said to whoever uses the older name."""
+"""The message to users of the older name."""
 
 _OLDER = {"pass": FailOn.WORSE, "fail": FailOn.UNDECIDED}
 
@@ -64,10 +64,10 @@ def strictness(
     if on_inconclusive is not None:
         if fail_on is not None:
             raise UsageError(
-                "fail-on and on-inconclusive are given", "Leave on-inconclusive out: it is the older name."
+                "fail-on and on-inconclusive are both given", "Leave on-inconclusive out: it is the older name."
             )
         if on_inconclusive not in _OLDER:
-            raise UsageError(f"on-inconclusive {on_inconclusive} is not allowed", "It is pass or fail.")
+            raise UsageError(f"on-inconclusive {on_inconclusive} is not allowed", "It must be pass or fail.")
         fail_on = _OLDER[on_inconclusive]
     if fail_on is not None and fail_on not in list(FailOn):
         raise unknown_name("fail-on", fail_on, list(FailOn), "docs/ci.md")

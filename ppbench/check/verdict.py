@@ -39,7 +39,7 @@ _FAILING = {
 }
 
 
-_OPEN = {Status.UNDECIDED: "This may be chance", Status.PERHAPS: "This may be allowed"}
+_OPEN = {Status.UNDECIDED: "This may be chance", Status.PERHAPS: "This may be within the allowance"}
 """What more images would decide, and how this is said."""
 
 
@@ -115,10 +115,10 @@ class Verdict:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a pass should not hide: the remarks, what is no pass and let pass, and what proves little."""
-        let_pass = [f"{outcome.rule.name}: {outcome.status}, and let pass" for outcome in self.tolerated]
+        """What a pass should not hide: the remarks, the tolerated outcomes, and passes that prove little."""
+        tolerated = [f"{outcome.rule.name}: {outcome.status}, but tolerated" for outcome in self.tolerated]
         weak = self.powerless if self.strictness.on_powerless is OnPowerless.WARN else ()
-        return (*self.remarks, *let_pass, *(f"{outcome.rule.name}: {weakness(outcome)}" for outcome in weak))
+        return (*self.remarks, *tolerated, *(f"{outcome.rule.name}: {weakness(outcome)}" for outcome in weak))
 
     def fails(self, outcome: RuleOutcome) -> bool:
         """Whether an outcome makes the verdict a regression."""
@@ -194,4 +194,4 @@ def weakness(outcome: RuleOutcome) -> str:
     """What the images of a powerless pass can show, in words."""
     worse = outcome.detectable_worse
     found = "no drop" if worse is None else f"only a drop of {decimals(worse, 2)} points or more"
-    return f"{POWERLESS}: these images show {found} to be worse than allowed four times of five"
+    return f"{POWERLESS}: with these images, {found} would be found worse than allowed four times out of five"

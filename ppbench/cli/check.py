@@ -38,7 +38,7 @@ def check_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run file with its bits beside it.")],
     baseline: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="What the run must not be worse than.", show_default="from the config"),
+        typer.Option(metavar="RUN", help="Run that this one must not be worse than.", show_default="from the config"),
     ] = None,
     max_drop: Annotated[
         list[str] | None,
@@ -50,17 +50,17 @@ def check_command(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="With [tool.ppbench.check].", show_default="pyproject.toml here"),
+        typer.Option(metavar="FILE", help="File with [tool.ppbench.check].", show_default="pyproject.toml here"),
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="1 less the probability that chance breaks any rule.", show_default="0.95"),
+        typer.Option(help="1 minus the probability that chance breaks any rule.", show_default="0.95"),
     ] = None,
     fail_on: Annotated[
         str | None,
         typer.Option(
             metavar="worse|perhaps|undecided",
-            help="What fails: a drop that is worse than allowed for certain; also one that perhaps is; any beyond it.",
+            help="Mildest verdict that fails: worse than allowed; worse, perhaps within the allowance; undecided.",
             show_default="worse",
         ),
     ] = None,
@@ -68,15 +68,15 @@ def check_command(
         str | None,
         typer.Option(
             metavar="pass|warn|fail",
-            help="What a pass does whose images show only a drop far above the tolerance.",
+            help="What to do about a pass if the images could reveal only a drop far above the tolerance.",
             show_default="warn",
         ),
     ] = None,
     on_inconclusive: Annotated[
-        str | None, typer.Option(metavar="pass|fail", help="The older name of --fail-on.", hidden=True)
+        str | None, typer.Option(metavar="pass|fail", help="Older name of --fail-on.", hidden=True)
     ] = None,
     allow: AllowOption = None,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.", show_default=False)] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML too.", show_default=False)] = None,
     github_summary: Annotated[
         bool, typer.Option("--github-summary", help=f"Append Markdown to the file in ${SUMMARY}.")
     ] = False,
@@ -84,7 +84,7 @@ def check_command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the run as a baseline to commit; where there is one, only if it passes, and not for chance.",
+            help="Write the run as a baseline to commit; with a baseline to check against, only after a clear pass.",
             show_default=False,
         ),
     ] = None,
@@ -173,14 +173,13 @@ def _update_if_sure(run: Path, target: Path, verdict: Verdict, by_config: bool) 
     if verdict.passed and not verdict.tolerated:
         _update(run, target)
         return
-    what = verdict.worst.label
     way = (
-        "delete the baseline of the config and write it anew without --baseline"
+        "delete the baseline of the config and write it again without --baseline"
         if by_config
         else "leave --baseline out"
     )
-    kept = f"{target} is left as it was" if target.exists() else f"{target} is not written"
-    output.say(f"{what}: {kept}; to accept the drop, {way}")
+    kept = f"{target} is unchanged" if target.exists() else f"{target} is not written"
+    output.say(f"{verdict.worst.label}: {kept}; to accept the drop, {way}")
 
 
 def _judge(
@@ -207,7 +206,7 @@ def _judge(
     )
     if not rules:  # said only of what was judged, not before an error
         texts = " ".join(f"{name}={points:g}" for name, points in DEFAULT_RULES.items())
-        output.say(f"no rules given: --max-drop {texts} is used")
+        output.say(f"no rules given; using --max-drop {texts}")
     return verdict
 
 
@@ -229,14 +228,16 @@ def _words_of_strictness(
 
 
 def _warn(verdict: Verdict) -> None:
-    """Say on stderr what a pass should not hide, whatever the format: what a build log shows."""
+    """Print what a pass should not hide to stderr, whatever the format: build logs show stderr."""
     from ppbench.check.strictness import OnPowerless
 
     for outcome in verdict.tolerated:
-        output.say(f"warning: {outcome.rule.name}: {outcome.status}, and let pass (--fail-on says what is not)")
+        output.say(f"warning: {outcome.rule.name}: {outcome.status}, but tolerated (see --fail-on)")
     if verdict.powerless and verdict.strictness.on_powerless is OnPowerless.WARN:
         names = ", ".join(outcome.rule.name for outcome in verdict.powerless)
-        output.say(f"warning: {names}: powerless: too few images to show what is allowed (--on-powerless fail fails)")
+        output.say(
+            f"warning: {names}: powerless: too few images to show a drop near the tolerance (see --on-powerless)"
+        )
 
 
 def _write_junit(verdict: Verdict, path: Path) -> None:

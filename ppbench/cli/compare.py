@@ -15,7 +15,8 @@ from ppbench.errors import UsageError
 from ppbench.files import is_same_file
 
 ConfidenceOption = Annotated[
-    float | None, typer.Option(help="Of the intervals; p-values are held to 1 less this.", show_default="0.95")
+    float | None,
+    typer.Option(help="Confidence of the intervals; p below 1 minus it is a difference.", show_default="0.95"),
 ]
 
 
@@ -26,25 +27,30 @@ ConfidenceOption = Annotated[
 def compare_command(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Run files with their bits beside them.")],
     baseline: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="What the others are compared with.", show_default="the first")
+        Path | None,
+        typer.Option(metavar="RUN", help="Run that the others are compared with.", show_default="the first"),
     ] = None,
     normalizer: NormalizerOption = None,
     confidence: ConfidenceOption = None,
     allow: AllowOption = None,
-    cells: Annotated[bool, typer.Option("--cells", help="Single cells too (JSON and CSV always have them).")] = False,
+    cells: Annotated[
+        bool, typer.Option("--cells", help="Print single cells too (JSON and CSV always have them).")
+    ] = False,
     all_metrics: Annotated[
         bool,
         typer.Option(
             "--all-metrics",
-            help="CE, relative CE and calibration by corruption too (JSON and CSV always have them).",
+            help="Print CE, relative CE and calibration by corruption too (JSON and CSV always have them).",
         ),
     ] = False,
     pairs: Annotated[
-        bool, typer.Option("--pairs", help="Of three and more runs: a table of each pair too, with p-values.")
+        bool, typer.Option("--pairs", help="With three or more runs, print a table of each pair too, with p-values.")
     ] = False,
     published: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Beside published results instead: imagenet-c-resnet50.", show_default=False),
+        typer.Option(
+            metavar="NAME", help="Show beside published results instead: imagenet-c-resnet50.", show_default=False
+        ),
     ] = None,
     format: FormatOption = Format.RICH,
 ) -> None:
@@ -74,5 +80,5 @@ def _refuse_beside_published(options: list[str]) -> None:
     if options:
         raise UsageError(
             f"{', '.join(options)} is not allowed with --published",
-            "Published results have no bits: there is nothing to pair, and their normaliser is AlexNet.",
+            "Published results have no bits to pair, and their normaliser is AlexNet.",
         )

@@ -28,4 +28,4 @@ def refuse_to_overwrite(option: str, target: Path, inputs: Iterable[Path]) -> No
     """
     for file in inputs:
         if is_same_file(target, file):
-            raise UsageError(f"{option} {target} would overwrite {file}, which is read", "Give it a name of its own.")
+            raise UsageError(f"{option} {target} would overwrite the input {file}", "Choose another name.")

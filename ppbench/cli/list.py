@@ -80,11 +80,14 @@ class ModelMatrix(ListReport):
 def list_names(
     what: Annotated[What, typer.Argument(help="What to list.")],
     names: Annotated[
-        bool, typer.Option("--names", help="Names only, one a line, for scripts; of corruptions those ppbench makes.")
+        bool,
+        typer.Option(
+            "--names", help="Print names only, one per line, for scripts; of corruptions, those ppbench can make."
+        ),
     ] = False,
     format: FormatOption = Format.RICH,
 ) -> None:
-    """List models, datasets, corruptions, their recipes, or recipes of training."""
+    """List models, datasets, corruptions, corruption recipes or training recipes."""
     title, columns, entries = {
         What.MODELS: _models,
         What.DATASETS: _datasets,
@@ -174,4 +177,4 @@ def _training_recipes() -> _Listing:
         learning = f"{values['schedule']}, {values['lr']:g}"
         rows.append((recipe.name, recipe.description, str(values["epochs"]), str(values["batch_size"]), learning))
     columns = ("name", "what it is", "epochs", "batch", "learning rate")
-    return "Recipes of training, for `ppbench train --recipe`", columns, rows
+    return "Training recipes, for `ppbench train --recipe`", columns, rows

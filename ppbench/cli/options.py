@@ -11,7 +11,7 @@ import typer
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 
-FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed on stdout.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Format of the result on stdout.")]
 
 NormalizerOption = Annotated[
     str | None,
@@ -25,13 +25,17 @@ NormalizerOption = Annotated[
 
 BaselineOption = Annotated[
     str | None,
-    typer.Option("--baseline", metavar="RUN|CSV", help="The model that R_net compares with.", show_default=False),
+    typer.Option(
+        "--baseline", metavar="RUN|CSV", help="Run of the model that R_net compares with.", show_default=False
+    ),
 ]
 
 AllowOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--allow", metavar="FIELD", help="A field of the protocol that may differ (precision), or ids; repeatable."
+        "--allow",
+        metavar="FIELD",
+        help="Protocol field that may differ, such as precision; ids: use the images that both runs saw; repeatable.",
     ),
 ]
 
@@ -39,19 +43,19 @@ AllowOption = Annotated[
 PresetOption = Annotated[
     str | None,
     typer.Option(
-        help="Preprocessing: imagenet, cifar10, cifar100, half or unit.",
+        help="Preprocessing preset: imagenet, cifar10, cifar100, half or unit.",
         show_default="the model's own",
     ),
 ]
 
 MeanOption = Annotated[
     str | None,
-    typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.485,0.456,0.406."),
+    typer.Option(metavar="R,G,B", help="Channel means for pixel values in [0, 1], such as 0.485,0.456,0.406."),
 ]
 
 StdOption = Annotated[
     str | None,
-    typer.Option(metavar="R,G,B", help="Of values in [0, 1], such as 0.229,0.224,0.225."),
+    typer.Option(metavar="R,G,B", help="Channel standard deviations, such as 0.229,0.224,0.225."),
 ]
 
 InputSizeOption = Annotated[int | None, typer.Option(help="Side of the images that enter the network, in px.")]
@@ -60,15 +64,17 @@ TestSizeOption = Annotated[
     bool,
     typer.Option(
         "--test-size",
-        help="Of timm's networks: the size and crop of timm's validation, not of its training.",
+        help="For timm's networks, use the size and crop of timm's validation, not of its training.",
     ),
 ]
 
-ArchitectureOption = Annotated[str | None, typer.Option(help="Network of a bare state dict (`ppbench list models`).")]
+ArchitectureOption = Annotated[
+    str | None, typer.Option(help="Name of the network in a bare state dict (`ppbench list models`).")
+]
 
 EmaOption = Annotated[
     bool,
-    typer.Option("--ema", help="Take the weights averaged over the training, of a file with both."),
+    typer.Option("--ema", help="Use the averaged (EMA) weights of a file that has both."),
 ]
 
 
@@ -78,15 +84,15 @@ def command_line() -> str:
 
 
 def words(option: str, values: list[str], default: str) -> list[str]:
-    """Option values, also those given as one list with commas.
+    """Split the values of a repeatable option at commas and blanks.
 
     Args:
-        option: Its name.
-        values: As given.
-        default: What leaving it out means, in words.
+        option: The option's name, for the error.
+        values: The values as they were given.
+        default: In words, what the command does without the option.
 
     Raises:
-        UsageError: If the option was given without any.
+        UsageError: If the option has no value.
     """
     words = [word for value in values for word in value.replace(",", " ").split()]
     if not words:

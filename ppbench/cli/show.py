@@ -25,18 +25,20 @@ def show_command(
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,
     confidence: Annotated[
-        float, typer.Option(help="Of the intervals, if the run's correctness bits are beside it.")
+        float, typer.Option(help="Confidence of the intervals, which need the correctness bits beside the run.")
     ] = 0.95,
     intervals: Annotated[
         bool,
-        typer.Option("--intervals", help="Give single cells and CE theirs in tables too (JSON and CSV have them)."),
+        typer.Option(
+            "--intervals", help="Print the intervals of single cells and of CE too (JSON and CSV always have them)."
+        ),
     ] = False,
     format: FormatOption = Format.RICH,
     formulas: Annotated[
-        bool, typer.Option("--formulas", help="Print the metrics' definitions too (not in CSV).")
+        bool, typer.Option("--formulas", help="Print the definitions of the metrics too (not in CSV).")
     ] = False,
 ) -> None:
-    """Show how robust a measured model is: mCE and its kin, and accuracy per corruption and severity."""
+    """Show how robust a model is: mCE and related metrics, and accuracy by corruption and severity."""
     from ppbench.report.load import load_summary
     from ppbench.report.report import RunReport
 

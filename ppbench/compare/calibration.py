@@ -1,4 +1,4 @@
-"""Calibration, log loss and top-5 error of two models: both numbers, of which no image has a part on record."""
+"""Calibration error, log loss and top-5 error of two models. Run files hold only their sums over images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ppbench.metrics.calibration import calibration_metrics
 from ppbench.metrics.metric import Metric
 from ppbench.vocabulary import family_of
 
-NO_INTERVAL = "run files have its sums over images, not what each image adds, so that nothing can be paired"
+NO_INTERVAL = "run files hold only sums over images, not each image's part, so nothing can be paired"
 """Why these differences have neither interval nor p-value."""
 
 

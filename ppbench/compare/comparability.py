@@ -71,7 +71,7 @@ def require_comparable(
     refused = [field for field in fields if field not in allowed]
     if refused:
         what = "; ".join(words[field] for field in refused)
-        raise NotComparableError(f"{names[1]} was not measured as {names[0]} was: {what}", _hint(refused, other_images))
+        raise NotComparableError(f"{names[1]} was not measured like {names[0]}: {what}", _hint(refused, other_images))
     return list(words.values())
 
 
@@ -79,7 +79,7 @@ def _hint(refused: list[str], other_images: str) -> str:
     if set(refused) & set(NEEDED_TO_PAIR):
         return other_images
     options = " ".join(f"--allow {field}" for field in refused)
-    return f"Evaluate both in the same way, or allow it if it is meant: `{options}`."
+    return f"Evaluate both in the same way, or allow the difference if it is intended: `{options}`."
 
 
 def _same(field: str, one: Protocol, other: Protocol) -> bool:

@@ -28,7 +28,7 @@ def compare_files(
         NotComparableError: If protocols differ in what is not allowed.
     """
     if len(paths) < 2:
-        raise UsageError("one run is nothing to compare", "Give two or more: `ppbench compare OLD.json NEW.json`.")
+        raise UsageError("compare needs at least two runs", "For example `ppbench compare OLD.json NEW.json`.")
     quantile(confidence)  # refuses what is none
     check_allowed(allow)
     for place, path in enumerate(paths):

@@ -12,8 +12,8 @@ from ppbench.metrics.per_image import PerImage
 from ppbench.run import MeasuredRun, read_arrays, read_run
 from ppbench.vocabulary import in_order
 
-PART_OF_RUN = "run files have its sums over all images of a run, not over those that both saw"
-"""Why what needs these counts is unknown of a part of the images."""
+PART_OF_RUN = "run files hold only sums over all images of a run, not over the images that both runs saw"
+"""Why metrics that need these sums are unknown for a part of the images."""
 
 
 @dataclass(frozen=True, eq=False)

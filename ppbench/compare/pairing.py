@@ -111,7 +111,7 @@ def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | Non
     n = len(shared.one)
     if n < FEWEST:
         images = "1 image" if n == 1 else f"{n} images"
-        return f"They share {images}, and it takes {FEWEST} to compare them. {ON_THE_SAME_IMAGES}"
+        return f"They share {images}, but comparing them takes at least {FEWEST}. {ON_THE_SAME_IMAGES}"
     refused = [field for field in differing(reference.run.protocol, other.run.protocol) if field not in allowed]
     options = [IDS, *(field for field in refused if field not in NEEDED_TO_PAIR)]
     option = " ".join(f"--allow {field}" for field in options)
@@ -126,11 +126,11 @@ def _stopped_remarks(reference: ComparedRun, other: ComparedRun) -> list[str]:
 
 def _stopped_remark(measured: ComparedRun, stopping: Stopping, than: ComparedRun) -> str:
     words = (
-        f"{measured.name} stopped by looking at its results ({stopping.wanted}, after {measured.run.protocol.n:,} "
-        "images), while the intervals and p-values here are for a number of images that was fixed beforehand: they "
-        "are surer than they should be"
+        f"{measured.name} stopped early by looking at its results ({stopping.wanted}, after "
+        f"{measured.run.protocol.n:,} images), but the intervals and p-values here assume a number of images that was "
+        "fixed in advance, so they look more certain than they are"
     )
     if not than.run.model.has_weights_of(stopping.baseline):
         return words
     lasting = points(Interval(stopping.value, stopping.low, stopping.high), stopping.confidence, 2)
-    return f"{words}. Valid at every look is {stopping.metric}: {lasting}"
+    return f"{words}. Valid at every look: {stopping.metric}: {lasting}"

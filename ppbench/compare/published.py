@@ -65,12 +65,12 @@ class PublishedReport:
         return [decimals(metrics[label].value, 1) if label in metrics else MISSING for label in self.labels]
 
     def _notes(self) -> Iterator[str]:
-        origin = "from the READMEs of these repositories on GitHub or the paper"
-        yield f"Published figures are of all 50,000 images, {origin}."
+        origin = "they come from the READMEs of these GitHub repositories or from the paper"
+        yield f"Published figures are for all 50,000 images; {origin}."
         for name, metrics, source in self.models:
             if source == _OWN and MCE not in metrics:
                 label = next(iter(metrics))
-                yield f"{name}: {label} is not {MCE}, so it stands in a column of its own: do not rank the two."
+                yield f"{name}: {label} is not {MCE}, so it has its own column: do not rank the two."
             yield from (f"{name}: {NOT_AVAILABLE}: {m.label}: {m.reason}." for m in metrics.values() if m.reason)
 
 
@@ -98,7 +98,7 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedRep
     for called, run in runs:
         if run.protocol.dataset != dataset:
             raise NotComparableError(
-                f"{called} is of {run.protocol.dataset}, {name} of {dataset}",
+                f"{called} was measured on {run.protocol.dataset}, but {name} is for {dataset}",
                 f"Evaluate on {dataset}: `ppbench eval --dataset {dataset}`.",
             )
         case = case_of(CellErrors.from_run(run), ALEXNET)

@@ -11,6 +11,7 @@ from ppbench.compare.difference import Difference
 from ppbench.compare.measured import ComparedRun
 from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
 from ppbench.compare.verdict import verdict_text
+from ppbench.metrics.quantities import HIGHER_IS_BETTER
 from ppbench.report.sheets import training_notes
 from ppbench.run import expected_cells
 from ppbench.tables.numbers import decimals, ends, p_value, percent, reason_notes, signed
@@ -24,8 +25,9 @@ _COLUMNS = (
 )  # fmt: skip
 """Values are in percent and differences in points, or both in nats."""
 
-_BETTER = "Of errors less is better, of R_net more."
-_ADJUSTED = "of families and of corruptions adjusted for their number (Holm)"
+_EXCEPT = f", except for {' and '.join(HIGHER_IS_BETTER)}, where higher is better" if HIGHER_IS_BETTER else ""
+_BETTER = f"Lower is better{_EXCEPT}."
+_ADJUSTED = "two-sided, adjusted over the families and over the corruptions (Holm)"
 
 
 @dataclass(frozen=True)
@@ -191,8 +193,8 @@ def _tones(row: TableRow, comparisons: Sequence[Comparison], first: int) -> dict
     for place, comparison in enumerate(comparisons, first):
         difference = row.difference and _by_identity(comparison).get(identity(row.difference))
         if difference and difference.is_shown(comparison.alpha) and difference.change:
-            more_is_better = difference.metric == "R_net"
-            tones[place] = "better" if (difference.change > 0) is more_is_better else "worse"
+            higher_is_better = difference.metric in HIGHER_IS_BETTER
+            tones[place] = "better" if (difference.change > 0) is higher_is_better else "worse"
     return tones
 
 
@@ -250,8 +252,8 @@ def _all_of(comparisons: Sequence[Comparison], found: Sequence[TableRow]) -> lis
 def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str]:
     """Below the table of one pair; the verdict first: it is what one reads."""
     columns = (
-        f"Change and interval in points, paired by image, each interval for itself; p: two-sided, {_ADJUSTED}; "
-        f"shows: the smallest change that these images show four times out of five. {_BETTER}"
+        f"Change: in points, paired by image; each interval is for its row alone. p: {_ADJUSTED}. "
+        f"Shows: the smallest change that these images would reveal four times out of five. {_BETTER}"
     )
     return [verdict_text(comparison), columns, *_remarks([comparison]), *_reasons([comparison], shown)]
 
@@ -259,10 +261,10 @@ def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str
 def _common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]) -> list[str]:
     """Below the table of several runs: a verdict for each."""
     first = comparisons[0]
-    level = f"p < {first.alpha:.3g}, two-sided, {_ADJUSTED}, each run for itself"
     columns = (
-        f"Beside each value its change from {first.reference.name} ± half the width of the "
-        f"{percent(first.confidence)} interval, in points, paired by image; *: shown to differ ({level}). {_BETTER}"
+        f"Beside each value: its change from {first.reference.name} ± half the width of the "
+        f"{percent(first.confidence)} interval, in points, paired by image. *: a difference is shown "
+        f"(p < {first.alpha:.3g}, {_ADJUSTED}, separately for each run). {_BETTER}"
     )
     return [*map(verdict_text, comparisons), columns, *_remarks(comparisons), *_reasons(comparisons, shown)]
 
@@ -271,7 +273,7 @@ def _remarks(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """What differs on purpose, what is taken as exact, and which runs are not finished; each once."""
     first = comparisons[0]
     if any(comparison.normalizer_is_exact for comparison in comparisons):
-        yield f"Intervals of CE take the errors of {first.normalizer} as exact."
+        yield f"The intervals of CE treat the errors of {first.normalizer} as exact."
     yield from dict.fromkeys(note for comparison in comparisons for note in comparison.rough)
     remarks = [remark for comparison in comparisons for remark in comparison.remarks]
     yield from (f"Note: {remark}." for remark in dict.fromkeys(remarks))

@@ -16,15 +16,17 @@ def verdict_text(comparison: Comparison) -> str:
 
 
 def _families(comparison: Comparison) -> str:
-    """``B errs less on noise (…) and more on weather (…).``"""
+    """``B makes fewer errors on noise (…) and more errors on weather (…) than A.``"""
     shown = [d for d in comparison.group("family") if d.is_shown(comparison.alpha) and d.points is not None]
-    less = [d for d in shown if d.points and d.points.value < 0]
+    fewer = [d for d in shown if d.points and d.points.value < 0]
     more = [d for d in shown if d.points and d.points.value > 0]
     name = comparison.other.name
     if not shown:
         return f"No family of corruptions shows a difference between {name} and {comparison.reference.name}."
-    parts = [f"{word} on {_listed(group, comparison)}" for word, group in (("less", less), ("more", more)) if group]
-    return f"{name} errs {' and '.join(parts)} than {comparison.reference.name}."
+    parts = [
+        f"{word} errors on {_listed(group, comparison)}" for word, group in (("fewer", fewer), ("more", more)) if group
+    ]
+    return f"{name} makes {' and '.join(parts)} than {comparison.reference.name}."
 
 
 def _corruptions(comparison: Comparison) -> list[str]:
@@ -42,18 +44,18 @@ def _listed(differences: Sequence[Difference], comparison: Comparison) -> str:
 
 
 def _overall(comparison: Comparison) -> str:
-    """Of the mean error, which needs no normaliser."""
+    """The difference in the mean error, which needs no normaliser."""
     mean = comparison.metric("mean_error")
     if mean.points is None or mean.detectable is None:
         return f"Overall: n/a: {mean.reason}."
     interval = points(mean.points, comparison.confidence)
     if comparison.is_alike:
-        return "Overall no image makes a difference."
+        return "Overall both are right on exactly the same images."
     if mean.is_shown(comparison.alpha):
-        word = "less" if mean.points.value < 0 else "more"
-        return f"Overall it errs {word} ({interval})."
+        word = "fewer" if mean.points.value < 0 else "more"
+        return f"Overall it makes {word} errors ({interval})."
     n = comparison.reference.run.protocol.n
     return (
-        f"Overall no difference could be shown ({interval}); "
-        f"these {n:,} images could have shown {mean.detectable:.1f} points."
+        f"Overall no difference is shown ({interval}); "
+        f"these {n:,} images could have shown one of {mean.detectable:.1f} points."
     )

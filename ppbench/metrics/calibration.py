@@ -10,7 +10,7 @@ from ppbench.metrics.metric import Metric, Unavailable, metric
 from ppbench.run import MICRO, CellCounts, Run
 from ppbench.vocabulary import CLEAN, Cell
 
-NO_PROBABILITIES = "no probabilities: the predictions came as labels, or this is a baseline, which keeps top-1 alone"
+NO_PROBABILITIES = "no probabilities: the predictions were labels, or this is a baseline, which keeps only top-1 counts"
 """Why only the top-1 results of a cell are known."""
 
 TOP5_SAYS_NOTHING = "five classes or fewer compete, or the five highest outputs are unknown"

@@ -148,11 +148,12 @@ def rough_ratios(normalizer: PerImage, case: Case) -> list[str]:
             name for name in case.corruptions if _is_near_zero(normalizer, quantity.denominator_weights(case, name))
         ]
         if near:
-            name, what = str(quantity.name_of_one), "error above clean" if quantity.needs_clean else "error"
+            name, what = str(quantity.name_of_one), "errors above clean" if quantity.needs_clean else "errors"
             notes.append(
-                f"{name[0].upper()}{name[1:].replace('_', ' ')} and its means are rough: the {what} of "
-                f"{normalizer.source} that they divide by is within {NEAR_ZERO_ERRORS:g} standard errors of 0 on "
-                f"{', '.join(near)}. Intervals end too soon on the side of the larger ratios; more images are needed."
+                f"{name[0].upper()}{name[1:].replace('_', ' ')} and its means are unreliable: they divide by the "
+                f"{what} of {normalizer.source}, which are within {NEAR_ZERO_ERRORS:g} standard errors of 0 on "
+                f"{', '.join(near)}. Their intervals are too short on the side of the larger ratios. Evaluate more "
+                "images."
             )
     return notes
 

@@ -26,7 +26,7 @@ def read_csv(path: Path) -> dict[Cell, float]:
     for line, row in _csv_rows(path):
         key = _parse_key(path, line, row["corruption"], row["severity"])
         if key in errors:
-            raise _bad_row(path, line, f"{key[0]} at severity {key[1]} stands twice", "Keep one of the rows.")
+            raise _bad_row(path, line, f"{key[0]} at severity {key[1]} is given twice", "Keep one of the rows.")
         errors[key] = 1 - _parse_accuracy(path, line, row["accuracy"])
     return errors
 
@@ -52,7 +52,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
         row = dict(zip(names, fields, strict=True))
         yield number, {column: row[column] for column in _COLUMNS}
     if not number:
-        raise DataError(f"{path} has a header and no rows", _EXAMPLE)
+        raise DataError(f"{path} has a header but no rows", _EXAMPLE)
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -70,6 +70,7 @@ class Quantity(ABC):
     """Whether it is a mean over corrupted cells."""
     needs_clean: bool = False
     """Whether the error on uncorrupted images is a part of it."""
+    higher_is_better: bool = False
     lowest: float = -math.inf
     highest: float = math.inf
     """Bounds of the value, percent: intervals end there, and of 0 to 100 they are those of a proportion."""
@@ -232,7 +233,7 @@ class RelativeCorruptionError(CorruptionError):
 
     name, name_of_one = "relative_mCE", "relative_CE"
     formula = "mean over c of sum_s (E_cs - E_0) / sum_s (A_cs - A_0)"
-    meaning = "the same for what corruption adds to the clean error"
+    meaning = "the same with each model's own clean error subtracted"
     needs_clean = True
     # Corruption may take errors off: there is no lowest ratio.
     lowest = -math.inf
@@ -243,9 +244,9 @@ class NetRobustness(Quantity):
 
     name = "R_net"
     formula = "((B_0 - E_0) + (B - M)) / (2 B_0),  B_0 and B = the baseline's clean and mean error"
-    meaning = "error taken off the baseline, clean and corrupted"
+    meaning = "reduction of the baseline's error, clean and corrupted"
     reference = "baseline"
-    needs_clean = True
+    needs_clean = higher_is_better = True
 
     def value(self, case: Case) -> float:
         model, baseline = case.model, case.baseline
@@ -290,6 +291,11 @@ QUANTITIES: dict[str, Quantity] = {
     for quantity in (CleanError(), MeanError(), CorruptionError(), RelativeCorruptionError(), NetRobustness())
 }
 """By name, in the order in which reports have them."""
+
+HIGHER_IS_BETTER = tuple(
+    name for q in QUANTITIES.values() if q.higher_is_better for name in (q.name, q.name_of_one) if name
+)
+"""The names of the metrics that a better model has more of; all others are errors or ratios of errors."""
 
 
 def over_corruptions(

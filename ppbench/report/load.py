@@ -90,7 +90,7 @@ def _load_bits(
     if not isinstance(results, Run):
         return None, f"{path.name} is a CSV, which has no correctness bits"
     if not results.cells or results.protocol.n < 2:
-        return None, "there are no two images"
+        return None, "there are fewer than two images"
     if results.bits is None:
         return None, f"{path.name} was written without correctness bits"
     try:

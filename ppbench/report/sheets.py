@@ -44,7 +44,7 @@ def _origin(protocol: Protocol) -> str:
     if protocol.source == "published":
         return "published"
     if protocol.engine == UNKNOWN:
-        return "corrupted elsewhere, by what is not known"
+        return "corrupted elsewhere by unknown software"
     # The recipe is in the engine's name where it is that package's own.
     recipe = "" if protocol.engine.startswith(protocol.recipe) else f", recipe {protocol.recipe}"
     jpeg = ", saved as JPEG 85" if protocol.source == "generated-jpeg85" else ""

@@ -169,7 +169,7 @@ def _interval_notes(intervals: RunIntervals | None, case: Case, no_bits: str | N
     notes = [f"± or [low, high]: {100 * intervals.confidence:g} % interval, for images like these {intervals.n}."]
     images = intervals.paired["normalizer"]
     if isinstance(case.normalizer, CellErrors) and images is None:
-        notes.append(f"Intervals of CE take the errors of {case.normalizer.source} as exact.")
+        notes.append(f"The intervals of CE treat the errors of {case.normalizer.source} as exact.")
     if images is not None:
         from ppbench.metrics.covariance import rough_ratios
 
@@ -197,11 +197,11 @@ def _stopping_notes(run: Run, confidence: float | None) -> list[str]:
         return []
     ends = f"{stopping.value:.2f} [{stopping.low:.2f}, {stopping.high:.2f}]"
     too_sure = confidence is not None and confidence > stopping.confidence
-    absent = "; of a higher confidence there is none" if too_sure else ""
+    absent = "; there is none at a higher confidence" if too_sure else ""
     return [
         f"Early stopping: {how_it_ended(stopping, run.protocol.n, run.protocol.total)}. The interval of "
-        f"{stopping.metric}, {ends}, holds at all looks at once ({100 * stopping.confidence:g} %{absent}), other "
-        "intervals for a fixed number of images."
+        f"{stopping.metric}, {ends}, holds at every look ({100 * stopping.confidence:g} %{absent}). The other "
+        "intervals assume a fixed number of images."
     ]
 
 

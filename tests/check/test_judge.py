@@ -88,9 +88,9 @@ def test_a_drop_that_may_be_chance_says_how_many_images_would_decide(total, deci
 
 def test_an_undecided_rule_is_counted_once_and_is_a_warning():
     verdict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0})
-    assert verdict.warnings == ("gaussian_noise/3: undecided, and let pass",)
+    assert verdict.warnings == ("gaussian_noise/3: undecided, but tolerated",)
     assert as_dict(verdict)["warnings"] == list(verdict.warnings)
-    assert "3: undecided, and let pass" in export(verdict, "markdown")
+    assert "3: undecided, but tolerated" in export(verdict, "markdown")
     strict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0}, strict=Strictness(FailOn.UNDECIDED))
     assert (strict.exit_code, strict.warnings) == (1, ())
     assert strict.headline == "FAIL: new against old: of 1 rule 1 undecided, which fails (500 images)"
@@ -139,7 +139,7 @@ def test_a_drop_of_three_where_one_is_allowed_says_how_many_images_tell_whether_
     (outcome,) = judged(lost(3.0, 1.2), 1.0).outcomes
     assert outcome.status is Status.PERHAPS
     assert outcome.images_needed == images_needed(1.2 * 20, 2.0)
-    assert "This may be allowed: about" in outcome_text(outcome, 0.95)
+    assert "This may be within the allowance: about" in outcome_text(outcome, 0.95)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_no_image_that_differs_has_an_interval_with_a_width():
         ({"on_inconclusive": "maybe"}, "on-inconclusive maybe is not allowed"),
         ({"fail_on": "wors"}, "unknown fail-on 'wors'"),
         ({"on_powerless": "ignore"}, "unknown on-powerless 'ignore'"),
-        ({"fail_on": "worse", "on_inconclusive": "fail"}, "fail-on and on-inconclusive are given"),
+        ({"fail_on": "worse", "on_inconclusive": "fail"}, "fail-on and on-inconclusive are both given"),
     ],
 )
 def test_words_of_strictness_that_are_none(tmp_path, options, message):
@@ -385,7 +385,7 @@ def test_what_is_no_baseline(tmp_path):
     run = write_measured(tmp_path / "run.json", OLD)
     with pytest.raises(UsageError, match="is the run itself"):
         update_baseline(run, run)
-    with pytest.raises(UsageError, match=r"It is a \.json file"):
+    with pytest.raises(UsageError, match=r"A baseline is a \.json file"):
         update_baseline(run, tmp_path / "baseline")
     errors = {key: value for key, value in ERRORS.items() if key != ("fog", 5)}
     half = write_measured(tmp_path / "half.json", make_measured(errors, n=500))

@@ -66,7 +66,7 @@ def test_parsing():
     ],
 )
 def test_texts_that_are_no_rules(text):
-    with pytest.raises(UsageError, match=r"maximal drop|name and points"):
+    with pytest.raises(UsageError, match=r"maximal drop|of the form"):
         parse_rules([text])
 
 
@@ -131,7 +131,7 @@ def test_the_table_of_a_file(tmp_path):
 )
 def test_what_should_be_a_table_and_is_none(tmp_path, text, name):
     (tmp_path / "pyproject.toml").write_text(text)
-    with pytest.raises(UsageError, match=f"pyproject.toml: {name} is no table"):
+    with pytest.raises(UsageError, match=f"pyproject.toml: {name} is not a table"):
         read_config(tmp_path / "pyproject.toml")
 
 
@@ -149,7 +149,7 @@ def test_the_file_of_the_working_directory_is_found_and_may_say_nothing(tmp_path
     [
         (None, "cannot read"),
         ("[tool", "is not TOML"),
-        ("[tool.ppbench]\ncheck = 1", "is no table"),
+        ("[tool.ppbench]\ncheck = 1", "is not a table"),
         ("[tool.ppbench.check]\nmax_drop = {}", "did you mean 'max-drop'"),
         ("[tool.ppbench.check]\nmax-drop = 1", "max-drop = 1"),
         ("[tool.ppbench.check]\nconfidence = true", "confidence = True"),

@@ -118,7 +118,7 @@ def test_other_protocols_end_with_4_and_can_be_allowed(tmp_path, old):
     half = write_measured(tmp_path / "half.json", make_measured(ERRORS, name="half", seed=1, precision="bf16"))
     result = invoke(old, half)
     assert result.exit_code == 4
-    assert "half was not measured as resnet50 was: precision bf16, resnet50 fp32" in " ".join(result.stderr.split())
+    assert "half was not measured like resnet50: precision bf16, resnet50 fp32" in " ".join(result.stderr.split())
     assert "--allow precision" in result.stderr
     allowed = invoke(old, half, "--allow", "precision")
     assert allowed.exit_code == 0

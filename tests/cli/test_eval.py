@@ -505,5 +505,5 @@ def test_a_baseline_is_never_written_over(
     result = runner.invoke(app, ["eval", "-m", "fashion-mnist-resnet8", *FEW, option, "old.json", "-o", target])
     assert result.exit_code == 2
     assert "would overwrite" in result.stderr
-    assert "Give it a name of its own" in result.stderr
+    assert "Choose another name" in result.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

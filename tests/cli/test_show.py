@@ -254,7 +254,7 @@ def test_without_bits_there_are_no_intervals_and_a_note_why(tmp_path, with_bits,
         assert "low" not in content["metrics"][0]
         assert content["corruptions"][0]["intervals"] == {}
     alone = write_with_bits(tmp_path / "alone.json", 0, n=1)
-    assert "No intervals: there are no two images." in words_of(alone)
+    assert "No intervals: there are fewer than two images." in words_of(alone)
 
 
 def words_of(path):
@@ -277,7 +277,7 @@ def test_errors_that_are_not_of_the_same_images_count_as_exact_and_the_note_says
     elsewhere = write_with_bits(tmp_path / "elsewhere.json", 1, ids_sha256="3" * 64)
     for normalizer, name in ((elsewhere, "elsewhere"), (resnet50, "resnet50")):
         text = " ".join(invoke(with_bits, "--normalizer", normalizer).stdout.split())
-        assert f"Intervals of CE take the errors of {name} as exact." in text
+        assert f"The intervals of CE treat the errors of {name} as exact." in text
     bare = tmp_path / "bare.json"
     write_run(bare, make_run(make_errors(1), name="bare", n=400))
     metrics = metrics_of(with_bits, "--baseline", bare)

@@ -30,7 +30,7 @@ def invoke(*arguments):
 
 
 def points(runs, cells):
-    """``(n,)`` points by which the second errs more than the first, straight from the files of bits."""
+    """``(n,)`` points by which the second has a higher error than the first, straight from the files of bits."""
     old, new = (read_bits(path, read_run(path)) for path in runs)
     return 100 * np.mean([old[cell].astype(float) - new[cell] for cell in cells], axis=0)
 
@@ -41,9 +41,10 @@ def test_compare_finds_each_better_at_something(runs):
     (comparison,) = json.loads(result.stdout)["comparisons"]
     assert (comparison["reference"], comparison["run"], comparison["n"]) == (PLAIN, PUSH_PULL, 200)
     assert re.sub(r"[+-]\d+\.\d|\d\.\d", "#", comparison["verdict"]) == (
-        f"{PUSH_PULL} errs less on noise (# points, 95 % interval # to #) and more on weather (# points, 95 % interval "
-        f"# to #) than {PLAIN}. Of 2 corruptions, these differ: gaussian_noise (#), brightness (#). Overall no "
-        "difference could be shown (# points, 95 % interval # to #); these 200 images could have shown # points."
+        f"{PUSH_PULL} makes fewer errors on noise (# points, 95 % interval # to #) and more errors on weather "
+        f"(# points, 95 % interval # to #) than {PLAIN}. Of 2 corruptions, these differ: gaussian_noise (#), "
+        "brightness (#). Overall no difference is shown (# points, 95 % interval # to #); these 200 images could have "
+        "shown one of # points."
     )
 
 

@@ -128,7 +128,7 @@ def test_a_run_that_stopped_is_compared_over_the_images_it_visited(runs: Runs) -
 def test_it_is_said_which_images_they_are_and_that_a_test_after_looking_is_too_sure(runs: Runs) -> None:
     n = read_run(runs.stopped).protocol.n
     paired = f"paired over the {n} images that both saw, of {LIMIT} and {n}"
-    looked = f"{NEW} stopped by looking at its results (half-width 8, after {n} images), while the intervals and p"
+    looked = f"{NEW} stopped early by looking at its results (half-width 8, after {n} images), but the intervals and p"
     content = compared(runs.whole, runs.stopped)
     assert content["remarks"][0] == paired
     assert content["remarks"][1].startswith(looked)
@@ -154,7 +154,7 @@ def test_what_a_bit_does_not_tell_is_not_available_of_a_part(runs: Runs) -> None
     assert of_sums
     assert {d["value"] for d in of_sums} == {d["reference"] for d in of_sums} == {None}
     assert {d["reason"] for d in of_sums} == {
-        "run files have its sums over all images of a run, not over those that both saw"
+        "run files hold only sums over all images of a run, not over the images that both runs saw"
     }
     assert "came as labels" not in json.dumps(content)
 
@@ -188,7 +188,7 @@ def test_a_baseline_that_stopped_is_one_too_and_keeps_its_keys_when_committed(ru
 def test_other_images_are_refused_and_what_would_work_is_said(runs: Runs) -> None:
     for arguments in (("compare", runs.whole, runs.hundred), ("check", runs.hundred, "--baseline", runs.whole)):
         text = words(invoke(*arguments, code=4).stderr)
-        assert f"{NEW} was not measured as {OLD} was: n 100, {OLD} 320; ids_sha256" in text
+        assert f"{NEW} was not measured like {OLD}: n 100, {OLD} 320; ids_sha256" in text
         assert "Or compare them over the 100 images that both saw: `--allow ids`." in text
     assert invoke("check", runs.hundred, "--baseline", runs.whole, "--allow", "ids", "--max-drop", "mean=50")
 
@@ -291,7 +291,9 @@ def test_images_are_paired_by_what_they_are(here: list[int], there: list[int]) -
         return
     if len(both) < 2:
         word = "1 image" if both else "0 images"
-        with pytest.raises(NotComparableError, match=f"They share {word}, and it takes 2") as caught:
+        with pytest.raises(
+            NotComparableError, match=f"They share {word}, but comparing them takes at least 2"
+        ) as caught:
             pair(reference, other, ["ids"])
         assert caught.value.exit_code == 4
         return

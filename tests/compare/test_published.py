@@ -54,7 +54,9 @@ def test_a_run_of_another_label_never_stands_in_the_published_column(protocol, w
 
 
 def test_another_dataset_is_refused():
-    with pytest.raises(NotComparableError, match="mine is of fashion-mnist, imagenet-c-resnet50 of imagenet-c"):
+    with pytest.raises(
+        NotComparableError, match="mine was measured on fashion-mnist, but imagenet-c-resnet50 is for imagenet-c"
+    ):
         beside_published([("mine", make_run())], NAME)
 
 

@@ -113,8 +113,8 @@ def test_latex_has_minus_signs_and_its_notes_below_the_table():
     assert "$-$2.00 &" in text
     assert "s1-5" in text
     caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
-    assert "errs less" not in caption
-    assert text.index(r"\end{tabular}") < text.index("errs less") < text.index(r"\end{table}")
+    assert "makes fewer errors" not in caption
+    assert text.index(r"\end{tabular}") < text.index("makes fewer errors") < text.index(r"\end{table}")
 
 
 def test_a_change_that_is_shown_is_for_the_better_or_the_worse_and_has_a_mark():

@@ -62,7 +62,7 @@ def test_images_that_were_never_seen_are_not_said_to_be_generated_here(tmp_path:
     assert (record.source, record.recipe, record.engine) == ("generated", "unknown", "unknown")
     assert "who made the corrupted images of p.npz is not known" in predictions.notes[-1]
     run = make_run(engine=record.engine, recipe=record.recipe)
-    assert "corrupted elsewhere, by what is not known" in " ".join(render(summarise(run), width=200).split())
+    assert "corrupted elsewhere by unknown software" in " ".join(render(summarise(run), width=200).split())
 
 
 def test_a_file_without_ids_is_said_to_be_taken_by_order(tmp_path: Path) -> None:

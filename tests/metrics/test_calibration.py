@@ -76,7 +76,9 @@ def test_predictions_that_came_as_labels_have_no_calibration():
     metrics = calibration_metrics(make_run(labels_only=True))
     assert {metric.value for metric in metrics} == {None}
     (reason,) = {metric.reason for metric in metrics}
-    assert reason == "no probabilities: the predictions came as labels, or this is a baseline, which keeps top-1 alone"
+    assert (
+        reason == "no probabilities: the predictions were labels, or this is a baseline, which keeps only top-1 counts"
+    )
 
 
 def test_one_cell_without_probabilities_takes_the_mean_with_it():
@@ -99,4 +101,4 @@ def test_a_baseline_is_not_said_to_come_of_labels_alone(tmp_path):
     write_run(tmp_path / "run.json", run, make_bits(run))
     baseline = update_baseline(tmp_path / "run.json", tmp_path / "baseline.json")
     (reason,) = {metric.reason for metric in calibration_metrics(baseline)}
-    assert "or this is a baseline, which keeps top-1 alone" in reason
+    assert "or this is a baseline, which keeps only top-1 counts" in reason

@@ -29,7 +29,7 @@ def test_columns_may_stand_in_any_order_with_others_between_blanks_and_a_byte_or
     ("text", "message", "hint"),
     [
         ("", "is empty", "corruption,severity,accuracy"),
-        (HEADER, "has a header and no rows", "corruption,severity,accuracy"),
+        (HEADER, "has a header but no rows", "corruption,severity,accuracy"),
         (
             "corruption,accuracy\nfog,0.5\n",
             "has no column 'severity', only 'corruption', 'accuracy'",
@@ -48,7 +48,7 @@ def test_columns_may_stand_in_any_order_with_others_between_blanks_and_a_byte_or
         (HEADER + "fog,1,nan\n", "line 2: accuracy nan is not allowed", "fractions"),
         (HEADER + "fog,1,\n", "line 2: accuracy '' is not a number", "fog,3,0.4583"),
         (HEADER + "fog,1,half\n", "line 2: accuracy 'half' is not a number", "fog,3,0.4583"),
-        (HEADER + "fog,1,.5\nFog,1,.6\n", "line 3: fog at severity 1 stands twice", "Keep one"),
+        (HEADER + "fog,1,.5\nFog,1,.6\n", "line 3: fog at severity 1 is given twice", "Keep one"),
         (HEADER + "fog,1,.5\nfog,2,.5,.6,7\n", "line 3: 5 fields under 3 columns", "columns"),
         (HEADER + "fog,1,.5,9\n", "line 2: 4 fields under 3 columns", "columns"),
         (b"\xff\xfe\x00\x80\x81", "is not a CSV", "columns"),

@@ -220,7 +220,7 @@ def test_json_has_the_families_of_every_set_the_classes_and_the_precision(beyond
     assert content["precision"] == "unknown"
     reasons = {metric["reason"] for metric in content["calibration"]}
     (reason,) = reasons
-    assert reason.startswith("no probabilities: the predictions came as labels")
+    assert reason.startswith("no probabilities: the predictions were labels")
     for part in ("corruptions", "families", "severities"):
         assert all(not nulls_without_reason(row) for row in content[part])
 

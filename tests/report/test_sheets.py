@@ -50,7 +50,7 @@ def test_headline_values_stand_beside_their_labels_and_definitions(resnet50):
     assert line_of(text, "mCE")[1:3] == ["76.70", "%"]
     assert line_of(text, "relative mCE")[2:4] == ["105.02", "%"]
     assert "top-1 error on the uncorrupted images" in text
-    assert line_of(text, "R_net")[1:4] == ["n/a", "error", "taken"]
+    assert line_of(text, "R_net")[1:4] == ["n/a", "reduction", "of"]
     labels = "mean_error[c15,s1-5], mCE[alexnet,c15,s1-5], relative_mCE[alexnet,c15,s1-5], R_net[none,c15,s1-5]"
     assert f"In full: {labels}." in " ".join(text.split()), "once, below the table"
     assert "n/a: R_net: no baseline given (--baseline RUN)." in text
@@ -282,7 +282,7 @@ def test_side_by_side_classes_and_precision_are_told_apart():
 
 def test_predictions_without_probabilities_say_so_once():
     text = render(summarise(make_run(labels_only=True, precision="unknown")))
-    note = "Calibration: n/a: no probabilities: the predictions came as labels, or this is a baseline"
+    note = "Calibration: n/a: no probabilities: the predictions were labels, or this is a baseline"
     assert text.count("Calibration") == 1
     assert note in text
 
@@ -335,7 +335,7 @@ def test_ratios_to_errors_near_0_are_said_to_be_rough():
     run = make_run(near, n=400)
     dividing = CellErrors.from_run(run, make_bits(run, 1))
     notes = with_bits(0, dividing).interval_notes
-    assert any("of net that they divide by is within 3 standard errors of 0 on snow, fog." in note for note in notes)
+    assert any("of net, which are within 3 standard errors of 0 on snow, fog." in note for note in notes)
     assert len(with_bits(0, with_bits(1).cell_errors).interval_notes) == len(with_bits(0, ALEXNET).interval_notes)
 
 
@@ -357,7 +357,7 @@ def test_of_what_was_waited_for_the_interval_is_the_one_that_holds_at_every_look
     assert f"mean error {value:.2f} ± 4.50 %" in text
     assert line_of(render(document, width=200), "mean of 15")[-2:] == [f"{value:.2f}", "4.50"]
     assert "Early stopping: half-width 5 after 400 of 2,000 images. The interval of mean_error[c15,s1-5]," in text
-    assert "holds at all looks at once (95 %), other intervals for a fixed number of images." in text
+    assert "holds at every look (95 %). The other intervals assume a fixed number of images." in text
     (found,) = [m for m in run_dict(document)["metrics"] if m["name"] == "mean_error"]
     assert (found["low"], found["high"]) == pytest.approx((value - 4.5, value + 4.5))
     fixed = summarise(run.model_copy(update={"stopping": None}), bits=bits)
@@ -397,7 +397,7 @@ def test_of_a_higher_confidence_than_was_waited_for_there_is_no_interval():
     run, bits, _ = waited()
     document = summarise(run, bits=bits, confidence=0.99)
     assert [m.interval is None for m in document.metrics[:2]] == [False, True]
-    assert "(95 %; of a higher confidence there is none)" in " ".join(render(document, width=200).split())
+    assert "(95 %; there is none at a higher confidence)" in " ".join(render(document, width=200).split())
     document = summarise(run, bits=bits, confidence=0.9)
     assert document.metrics[1].interval.margin == pytest.approx(4.5)
 
