@@ -35,6 +35,9 @@ from ppbench.inspection.images import example_images
 from ppbench.inspection.report import InspectionReport
 from ppbench.models.load import resolve_model
 from ppbench.run import json_schema, read_bits, read_run, write_run
+from ppbench.tables.sheet import Sheet
+from ppbench.tables.terminal import MARGIN, printable
+from ppbench.tables.wrapping import lay_out, paragraph
 
 COMMAND = get_command(app)
 """Made once: it takes longer than most commands."""
@@ -270,6 +273,47 @@ def test_the_output_is_the_golden_one(
     if snapshot.written:
         text = (folder / snapshot.written).read_bytes().decode()
     compare(snapshot.file, steady(text), snapshot.command)
+
+
+def torn_words(text: str, lines: list[str], width: int) -> list[str]:
+    """The words of a text that its lines break, except names wider than the column between parts, and labels."""
+    torn, place = [], 0
+    for number, line in enumerate(map(str.strip, lines)):
+        start, place = place, text.index(line, place)
+        word = text[:start].split(" ")[-1] + text[start:].split(" ")[0]
+        is_label = "[" in text and text[start - 1] in "[,"
+        is_wide_name = len(word) > width - 4 and text[start - 1] in "_-/."
+        if number and place == start and not is_label and not is_wide_name:
+            torn.append(word)
+        place += len(line)
+    return torn
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "width"),
+    [(one, one.width) for one in SNAPSHOTS if one.file.endswith(".80.txt")],
+    ids=[one.file for one in SNAPSHOTS if one.file.endswith(".80.txt")],
+    indirect=["width"],
+)
+def test_nothing_wraps_inside_a_word_at_80_columns(
+    snapshot: Snapshot, width: None, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheets: list[Sheet] = []
+    monkeypatch.setattr("ppbench.tables.terminal.drawn", lambda found: sheets.extend(found) or "")
+    with pytest.raises(SystemExit):
+        COMMAND.main(shlex.split(snapshot.command), prog_name="ppbench")
+    assert sheets
+    inner = snapshot.width - 2 * MARGIN
+    for sheet in map(printable, sheets):
+        for text in (sheet.title, *sheet.notes, sheet.in_full):
+            assert not torn_words(text, paragraph(text, inner).split("\n"), inner)
+        for block in lay_out(sheet, inner):
+            for place, size in zip(block.columns, block.widths, strict=True):
+                texts = [sheet.header[place], *(line.cells[place : place + 1] for line in sheet.lines)]
+                column = block.columns.index(place)
+                wrapped = [block.header[column], *(row[column] for row in block.rows)]
+                for text, lines in zip(texts, wrapped, strict=True):
+                    assert not torn_words("".join(text), lines.split("\n"), size), sheet.title
 
 
 @pytest.mark.parametrize(

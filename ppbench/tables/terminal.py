@@ -36,7 +36,7 @@ class Drawing:
     sheet: Sheet
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        sheet, width = _printable(self.sheet), options.max_width - 2 * MARGIN
+        sheet, width = printable(self.sheet), options.max_width - 2 * MARGIN
         yield Padding(Text(paragraph(sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
         for number, block in enumerate(lay_out(sheet, width)):
             yield Padding(_table(sheet, block), (min(number, 1), MARGIN, 0, MARGIN))
@@ -44,8 +44,8 @@ class Drawing:
             yield Padding(Text(paragraph(note, width), "dim"), (0 if number else 1, MARGIN, 0, MARGIN))
 
 
-def _printable(sheet: Sheet) -> Sheet:
-    """The sheet without what a terminal obeys, before its texts are measured."""
+def printable(sheet: Sheet) -> Sheet:
+    """Escape what a terminal would obey, before the texts of a sheet are measured."""
     lines = tuple(replace(line, cells=tuple(map(for_terminal, line.cells))) for line in sheet.lines)
     header, notes = tuple(map(for_terminal, sheet.header)), tuple(map(for_terminal, sheet.notes))
     labels = tuple(map(for_terminal, sheet.labels))
