@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.completion import complete_model, complete_training_recipe
 from ppbench.cli.help import page
 from ppbench.cli.options import (
     ArchitectureOption,
@@ -45,7 +46,11 @@ def convert(
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", metavar="NAME|FILE|torchvision:NAME|timm:NAME", help="The trained plain network."
+            "--model",
+            "-m",
+            metavar="NAME|FILE|torchvision:NAME|timm:NAME",
+            help="The trained plain network.",
+            autocompletion=complete_model,
         ),
     ],
     push_pull: Annotated[
@@ -71,7 +76,12 @@ def convert(
     keep_statistics: Annotated[bool, typer.Option("--keep-statistics", help="Keep the plain network's.")] = False,
     recipe: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE.toml", help="Train on with this recipe, such as finetune.", show_default=False),
+        typer.Option(
+            metavar="NAME|FILE.toml",
+            help="Train on with this recipe, such as finetune.",
+            show_default=False,
+            autocompletion=complete_training_recipe,
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", show_default=False)] = None,
     lr: Annotated[float | None, typer.Option(help="Highest, instead of the recipe's.", show_default=False)] = None,

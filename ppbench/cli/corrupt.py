@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.completion import complete_corruption, complete_recipe
 from ppbench.cli.help import page
 from ppbench.cli.options import words
 from ppbench.cli.progress import duration, progress
@@ -38,7 +39,12 @@ def corrupt(
     corruptions: Annotated[
         list[str] | None,
         typer.Option(
-            "--corruption", "--corruptions", "-c", help="Name, family, set, or clean; repeatable.", show_default="c15"
+            "--corruption",
+            "--corruptions",
+            "-c",
+            help="Name, family, set, or clean; repeatable.",
+            show_default="c15",
+            autocompletion=complete_corruption,
         ),
     ] = None,
     severities: Annotated[
@@ -47,7 +53,11 @@ def corrupt(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Constants of the corruptions (`ppbench list recipes`).", show_default="by image size"),
+        typer.Option(
+            help="Constants of the corruptions (`ppbench list recipes`).",
+            show_default="by image size",
+            autocompletion=complete_recipe,
+        ),
     ] = None,
     backend: Annotated[str, typer.Option(help="What makes the images: ppbench or imagecorruptions.")] = "ppbench",
     seed: Annotated[int, typer.Option(help="Key of all draws.")] = 0,

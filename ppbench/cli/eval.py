@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.completion import complete_corruption, complete_dataset, complete_model, complete_recipe
 from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_overwrite, run_files
 from ppbench.cli.options import (
@@ -58,13 +59,16 @@ def evaluate(
             metavar="NAME|FILE|torchvision:NAME|timm:NAME|pkg.mod:factory",
             help="What to measure; repeatable.",
             show_default="both embedded models",
+            autocompletion=complete_model,
         ),
     ] = None,
     predictions: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE.npz", help="Instead of a model: logits or predicted classes per cell; repeatable."),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="Images to evaluate on (`ppbench list datasets`).")] = "fashion-mnist-2k",
+    dataset: Annotated[
+        str, typer.Option(help="Images to evaluate on (`ppbench list datasets`).", autocompletion=complete_dataset)
+    ] = "fashion-mnist-2k",
     data: Annotated[
         Path | None,
         typer.Option(help="Folder or .tar: a published corrupted set, or clean images.", show_default=False),
@@ -79,7 +83,13 @@ def evaluate(
     ] = None,
     corruptions: Annotated[
         list[str] | None,
-        typer.Option("--corruptions", "-c", help="Names, families or sets; repeatable.", show_default="the dataset's"),
+        typer.Option(
+            "--corruptions",
+            "-c",
+            help="Names, families or sets; repeatable.",
+            show_default="the dataset's",
+            autocompletion=complete_corruption,
+        ),
     ] = None,
     severities: Annotated[
         list[str] | None, typer.Option("--severities", "-s", help="3 or 1-5; repeatable.", show_default="1-5")
@@ -93,7 +103,11 @@ def evaluate(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Constants of the corruptions (`ppbench list recipes`).", show_default="by image size"),
+        typer.Option(
+            help="Constants of the corruptions (`ppbench list recipes`).",
+            show_default="by image size",
+            autocompletion=complete_recipe,
+        ),
     ] = None,
     jpeg: Annotated[
         bool, typer.Option(help="Save images made for ImageNet-C as JPEG 85, as the published ones were.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.completion import complete_corruption
 from ppbench.cli.help import page
 from ppbench.cli.options import (
     ArchitectureOption,
@@ -57,7 +58,10 @@ def inspect(
         str | None, typer.Option(metavar="MODEL", help="Another network, whose selectivity is compared.")
     ] = None,
     corruption: Annotated[
-        str, typer.Option("--corruption", "-c", help="Of the images (`ppbench list corruptions`).")
+        str,
+        typer.Option(
+            "--corruption", "-c", help="Of the images (`ppbench list corruptions`).", autocompletion=complete_corruption
+        ),
     ] = "gaussian_noise",
     severity: Annotated[int, typer.Option("--severity", "-s", help="1 to 5.")] = 3,
     filters: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.completion import complete_network, complete_training_recipe
 from ppbench.cli.help import page
 from ppbench.cli.options import command_line
 from ppbench.cli.training import print_trained, require_lightning, training_shown
@@ -49,7 +50,12 @@ from ppbench.train.choices import OptimizerName, PrecisionName, ScheduleName
 def train_command(
     data: Annotated[Path, typer.Option(help="Folder of the dataset's files.")],
     model: Annotated[
-        str | None, typer.Option(help="Network, e.g. resnet50-pp3 (`ppbench list models`).", show_default=False)
+        str | None,
+        typer.Option(
+            help="Network, e.g. resnet50-pp3 (`ppbench list models`).",
+            show_default=False,
+            autocompletion=complete_network,
+        ),
     ] = None,
     dataset: Annotated[
         str | None,
@@ -65,6 +71,7 @@ def train_command(
             help="Settings that the options below replace one by one (`ppbench list training-recipes`). "
             "[default: the dataset's]",
             show_default=False,
+            autocompletion=complete_training_recipe,
         ),
     ] = None,
     output_file: Annotated[

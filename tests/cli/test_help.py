@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -73,16 +70,3 @@ def test_an_unlisted_option_is_shown_under_other() -> None:
         opts = ("--unheard-of",)
 
     assert group_of(Unlisted(), Page()) == OTHER
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [("ppbench ev", "eval"), ("ppbench show --format mark", "markdown")],
-    ids=["command", "value"],
-)
-def test_the_shell_completes(words: str, expected: str) -> None:
-    environment = os.environ | {"_PPBENCH_COMPLETE": "complete_bash", "COMP_WORDS": words}
-    environment["COMP_CWORD"] = str(len(words.split()) - 1)
-    code = "import sys; sys.argv = ['ppbench']; from ppbench.cli.main import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == [expected]

@@ -1,0 +1,52 @@
+"""Names that the shell completes in the values of options. Free of torch, since a shell asks at every press of Tab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Embedded models, then the networks of ``ppbench list models``."""
+    from ppbench.models.embedded import EMBEDDED_MODELS
+    from ppbench.models.shapes import model_names
+
+    return _beginning(incomplete, [*EMBEDDED_MODELS, *model_names()])
+
+
+def complete_network(incomplete: str) -> list[str]:
+    """Networks that can be trained."""
+    from ppbench.models.shapes import model_names
+
+    return _beginning(incomplete, model_names())
+
+
+def complete_dataset(incomplete: str) -> list[str]:
+    """Datasets to evaluate on."""
+    from ppbench.data.catalog import DATASETS
+
+    return _beginning(incomplete, DATASETS)
+
+
+def complete_corruption(incomplete: str) -> list[str]:
+    """Corruptions, with their sets and families."""
+    from ppbench.vocabulary import ALL_FAMILIES, KNOWN, SETS
+
+    return _beginning(incomplete, [*KNOWN, *SETS, *ALL_FAMILIES])
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Recipes of corruptions."""
+    from ppbench.corruptions.recipes import RECIPES
+
+    return _beginning(incomplete, RECIPES)
+
+
+def complete_training_recipe(incomplete: str) -> list[str]:
+    """Recipes of training."""
+    from ppbench.train.recipe import recipe_names
+
+    return _beginning(incomplete, recipe_names())
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]

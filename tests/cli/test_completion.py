@@ -1,0 +1,48 @@
+"""What the shell completes in the values of options."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def completed(line: str, code: str = "from ppbench.cli.main import main; main()") -> list[str]:
+    """What bash is given for the last word of a line."""
+    environment = os.environ | {"_PPBENCH_COMPLETE": "complete_bash", "COMP_WORDS": line}
+    environment["COMP_CWORD"] = str(len(line.split()) - 1)
+    code = f"import sys; sys.argv = ['ppbench']; {code}"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ppbench ev", ["eval"]),
+        ("ppbench show --format mark", ["markdown"]),
+        ("ppbench eval --model fashion", ["fashion-mnist-resnet8", "fashion-mnist-resnet8-pp3"]),
+        ("ppbench eval -m resnet8-p", ["resnet8-pp", "resnet8-pp3", "resnet8-pp5", "resnet8-pp0", "resnet8-pp2020"]),
+        ("ppbench eval --dataset tiny", ["tiny-imagenet-c"]),
+        ("ppbench eval -c fo", ["fog", "fog_3d"]),
+        ("ppbench eval --corruptions c1", ["c15", "c19"]),
+        ("ppbench eval --recipe cifar", ["cifar-c"]),
+        ("ppbench corrupt photos --corruption frost", ["frost"]),
+        ("ppbench corrupt photos --recipe cifar", ["cifar-c"]),
+        ("ppbench convert --model fashion-mnist-resnet8-p", ["fashion-mnist-resnet8-pp3"]),
+        ("ppbench inspect net.safetensors --corruption impulse", ["impulse_noise"]),
+        ("ppbench train --model resnet8-pp5", ["resnet8-pp5"]),
+        ("ppbench train --recipe fine", ["finetune"]),
+    ],
+)
+def test_the_shell_completes(line: str, expected: list[str]) -> None:
+    assert completed(line) == expected
+
+
+def test_completion_loads_no_torch() -> None:
+    code = "import atexit; atexit.register(lambda: print('torch' in sys.modules)); "
+    code += "from ppbench.cli.main import main; main()"
+    assert completed("ppbench eval --model fashion-mnist-resnet8-p", code) == ["fashion-mnist-resnet8-pp3", "False"]
+    assert completed("ppbench train --recipe fine", code) == ["finetune", "False"]
