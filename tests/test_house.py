@@ -45,6 +45,7 @@ COVERED_BY = {
     "ppbench/__init__.py": "tests/cli/test_main.py",
     "ppbench/copies/estimate.py": "tests/cli/test_corrupt.py",
     "ppbench/copies/trusted.py": "tests/copies/test_records.py",
+    "ppbench/corruptions/backends.py": "tests/data/test_generated.py",
     "ppbench/corruptions/kernels/__init__.py": "tests/corruptions/test_kernel_cache.py",
     "ppbench/corruptions/kernels/blur.py": "tests/corruptions/test_blur.py",
     "ppbench/corruptions/kernels/colour.py": "tests/corruptions/test_colour.py",

@@ -1,12 +1,9 @@
-"""Weather: the cloud of fog, the textures of frost, the flakes of snow."""
+"""Weather: the cloud of fog, the ice of frost, the flakes of snow."""
 
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,7 +18,6 @@ from ppbench.corruptions.kernels import disabled
 from ppbench.corruptions.keys import key
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES
-from ppbench.errors import DataError
 from tests.oracles.corruptions import oracle, random_draws
 from tests.oracles.corruptions.fog import cloud as cloud_by_definition
 from tests.trees import photographs
@@ -104,48 +100,6 @@ def test_each_image_has_its_own_brightest_value() -> None:
 
 # Frost
 
-SIZES = {
-    "imagenet-c": [(600, 900), (315, 560), (315, 560), (350, 527), (495, 660)],
-    "imagenet-c-299": [(600, 900), (315, 560), (315, 560), (350, 527), (495, 660)],
-    "tiny-imagenet-c": [(180, 270), (94, 168), (94, 168), (105, 158), (148, 198)],
-    "cifar-c": [(120, 180), (63, 112), (63, 112), (70, 105), (99, 132)],
-    "imagecorruptions": [(660, 991), (347, 616), (347, 616), (386, 580), (545, 727), (356, 534)],
-}
-"""Heights and widths of the textures at the recipes' own sizes; the package's are the originals' times 1.1."""
-
-
-@pytest.mark.parametrize("recipe", list(RECIPES))
-def test_the_textures_are_as_large_as_the_references_have_them(recipe: str) -> None:
-    how = RECIPES[recipe]
-    side = how.native_size or 224
-    assert textures.frost_sizes(how, side, side).T.tolist() == [list(size) for size in SIZES[recipe]]
-    ice = textures.frost_textures(how, side, side, torch.arange(how.frost_textures), CPU)
-    assert ice.first.tolist() == np.cumsum([0, *(h * w for h, w in SIZES[recipe])])[:-1].tolist()
-    assert len(ice.pixels) == sum(h * w for h, w in SIZES[recipe])
-
-
-@pytest.mark.parametrize("recipe", list(RECIPES))
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (63, 40), (40, 112), (700, 1000)])
-def test_the_textures_exceed_every_image(recipe: str, height: int, width: int) -> None:
-    heights, widths = textures.frost_sizes(RECIPES[recipe], height, width)
-    assert (heights > height).all()
-    assert (widths > width).all()
-
-
-def test_of_large_textures_only_those_in_use_are_made() -> None:
-    how = RECIPES["imagecorruptions"]
-    heights, widths = textures.frost_sizes(how, 1100, 1300)
-    ice = textures.frost_textures(how, 1100, 1300, torch.tensor([3, 1, 3]), CPU)
-    assert len(ice.pixels) == int((heights * widths)[[1, 3]].sum())
-    alone = textures.frost_textures(how, 1100, 1300, torch.tensor([3]), CPU)
-    assert torch.equal(ice.pixels[ice.first[3] :], alone.pixels)
-
-
-def test_sizes_with_the_same_textures_share_them() -> None:
-    how = RECIPES["cifar-c"]
-    used = torch.tensor([0])
-    assert textures.frost_textures(how, 32, 32, used, CPU) is textures.frost_textures(how, 30, 25, used, CPU)
-
 
 @pytest.mark.usefixtures("_path")
 @pytest.mark.parametrize("recipe", list(RECIPES))
@@ -166,20 +120,6 @@ class Recording(Draws):
         return drawn
 
 
-def test_textures_are_enlarged_by_exact_cubic_interpolation() -> None:
-    """OpenCV's uint8 path rounds differently on each kind of processor; in float64 it differs by its coefficients."""
-    picture = np.random.default_rng(0).integers(0, 256, (31, 45, 3), np.uint8)
-    made = textures.enlarge_cubic(picture, 53, 70)
-    exact = cv2.resize(picture.astype(np.float64), (70, 53), interpolation=cv2.INTER_CUBIC)
-    assert abs(made - np.clip(exact, 0, 255)).max() < 0.501
-    assert (made != np.clip(np.rint(exact), 0, 255)).mean() < 0.001
-
-
-def test_a_texture_of_one_level_stays_flat_when_enlarged() -> None:
-    for level in (0, 1, 127, 254, 255):
-        assert (textures.enlarge_cubic(np.full((9, 11, 3), level, np.uint8), 20, 31) == level).all()
-
-
 @pytest.mark.parametrize(("recipe", "count"), [("imagenet-c", 5), ("cifar-c", 5), ("imagecorruptions", 6)])
 def test_frost_is_drawn_from_all_textures_and_never_from_the_last_place(recipe: str, count: int) -> None:
     how, draws = RECIPES[recipe], Recording(list(range(200)), CPU)
@@ -198,29 +138,6 @@ def test_a_grey_image_gets_the_luma_of_the_ice() -> None:
     grey = corrupt(GREYS[..., 0], "frost", 2, draws=drawn)
     colour = corrupt(GREYS, "frost", 2, draws=drawn)
     assert abs(colour @ np.array([299, 587, 114]) - grey.astype(int) * 1000).max() <= 500
-
-
-@pytest.mark.parametrize("content", [None, b"no picture"])
-def test_missing_textures_are_told_with_the_mend(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "frost1.png"
-    if content:
-        path.write_bytes(content)
-    with pytest.raises(DataError, match=r"frost1\.png is missing or unreadable\n`pip install .*imagecorruptions-imaug"):
-        textures._read(path)
-
-
-def test_a_missing_package_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(textures, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match="no package `imagecorruptions`\n`pip install"):
-        textures._pictures.__wrapped__()
-
-
-def test_the_textures_are_found_without_importing_the_package() -> None:
-    code = (
-        "import sys; from ppbench.corruptions.textures import _pictures; "
-        "assert len(_pictures()) == 6; assert 'imagecorruptions' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # Snow

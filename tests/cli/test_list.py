@@ -1,4 +1,4 @@
-"""``ppbench list`` and ``ppbench doctor``."""
+"""``ppbench list``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import json
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
@@ -51,22 +50,3 @@ def test_lists_are_data_in_the_other_formats(what: str) -> None:
     rows = list(csv.DictReader(io.StringIO(runner.invoke(app, ["list", what, "--format", "csv"]).stdout)))
     assert [entry["name"] for entry in entries] == [row["name"] for row in rows]
     assert len(entries) == len({entry["name"] for entry in entries}) > 2
-
-
-def test_the_doctor_tells_versions_and_passes_here() -> None:
-    result = runner.invoke(app, ["doctor"])
-    assert result.exit_code == 0, result.output
-    assert torch.__version__.split("+")[0] in result.stdout
-    assert result.stdout.count("ok ") == 3
-    assert [name in result.stderr for name in C19] == [True] * 19  # what it is at, while kernels are compiled
-    assert "19 of 19" not in result.stdout
-
-
-def test_the_doctor_finds_a_layer_that_computes_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ppbench.models.pushpull import PushPullConv2d
-
-    monkeypatch.setattr(PushPullConv2d, "_extremes_sum", lambda self: self.weight.amax((1, 2, 3)).view(-1, 1, 1))
-    result = runner.invoke(app, ["doctor"])
-    assert result.exit_code == 3
-    assert "push-pull layer: differs from its definition" in result.stdout
-    assert "1 of 3 self-tests failed" in result.stderr
