@@ -130,7 +130,7 @@ def convert(
         _estimate(made, chosen, device)
     if chosen is None and data is not None:
         chosen = _images(dataset, data, made.card, images, seed)
-    lost = _say_what_is_left(plain, made, chosen, device)
+    lost = _report_accuracy(plain, made, chosen, device)
     if settings is None or data is None:
         save_checkpoint(target, made.model, card)
         if lost:
@@ -149,7 +149,7 @@ def convert(
 
 
 def _short(model: str) -> str:
-    """A name fit for a file: ``resnet50`` of ``torchvision:resnet50``, ``net`` of ``timm:NAME@net.pth``."""
+    """Return a name for a file: ``resnet50`` for ``torchvision:resnet50``, ``net`` for ``timm:NAME@net.pth``."""
     from ppbench.models.statedict import names_file
 
     last = model.rpartition("@")[2].rpartition(":")[2]
@@ -166,11 +166,11 @@ def _check_target(model: str, target: Path) -> None:
 
 
 _SAME = ("architecture", "stem", "inhibition", "trainable_inhibition", "rectified_push", "seed")
-"""Fields of the card that tell one conversion of a network from another, with its origin."""
+"""Fields of the card that, together with its origin, identify a conversion."""
 
 
 def _check_finished(target: Path, card: Card, settings: TrainRecipe | None) -> None:
-    """Raise `UsageError` unless ``target`` holds what would be made, trained with ``settings`` if there are any."""
+    """Raise `UsageError` unless ``target`` holds the network that would be made, trained with ``settings`` if given."""
     from ppbench.train.finished import card_there, check_trained, refusal
 
     there = card_there(target)
@@ -185,7 +185,7 @@ def _check_finished(target: Path, card: Card, settings: TrainRecipe | None) -> N
 
 
 def _convert(model: str, options: CardOptions, push_pull: int, **settings: Any) -> tuple[nn.Module, Checkpoint]:
-    """The plain network, and the one made of it."""
+    """Return the plain network and the push-pull network made from it."""
     from copy import deepcopy
 
     from ppbench.cli.loading import downloading
@@ -195,12 +195,12 @@ def _convert(model: str, options: CardOptions, push_pull: int, **settings: Any) 
 
     with downloading() as on_download, output.stdout_for_data():
         subject = resolve_model(model, options, on_download)
-    plain = deepcopy(subject.model)  # what is converted is changed in place
+    plain = deepcopy(subject.model)  # the conversion changes the network in place
     return plain, convert_to_push_pull(subject.name, Checkpoint(subject.model, subject.card), push_pull, **settings)
 
 
 def _training_settings(recipe: str, card: Card, overrides: dict[str, Any]) -> TrainRecipe:
-    """The recipe for the network of ``card``; refused, before anything is done, if it cannot be trained."""
+    """Return the recipe for the network of ``card``; raise `UsageError` early if it cannot be trained."""
     from ppbench.models.shapes import is_external
     from ppbench.train.recipe import make_recipe, read_recipe
 
@@ -216,10 +216,10 @@ def _training_settings(recipe: str, card: Card, overrides: dict[str, Any]) -> Tr
 def _statistics(
     made: Checkpoint, data: Path | None, dataset: str, images: int, seed: int, keep: bool
 ) -> tuple[StatisticsImages | None, str | dict[str, Any]]:
-    """The images to estimate the statistics of batch norm from, if any are wanted.
+    """Open the images from which to estimate the statistics of batch norm, if any are wanted.
 
     Returns:
-        The images, and for the card what they are, or "kept", or "none" if the network has no statistics.
+        The images, and for the card: their description, or "kept", or "none" if the network has no statistics.
     """
     from ppbench.models.convert import has_batch_norm
 
@@ -247,8 +247,8 @@ def _images(dataset: str, data: Path, card: Card, images: int, seed: int) -> Sta
     return opened
 
 
-def _say_what_is_left(plain: nn.Module, made: Checkpoint, images: StatisticsImages | None, device: str) -> bool:
-    """Say how much of the plain network's accuracy is left; returns whether some is lost, or that is not known."""
+def _report_accuracy(plain: nn.Module, made: Checkpoint, images: StatisticsImages | None, device: str) -> bool:
+    """Report the accuracy before and after; return whether some is lost, or whether that is not known."""
     if images is None:
         output.say("how much accuracy is left is not known: no images were given (`--data DIR`)")
         return True
@@ -275,11 +275,11 @@ def _say_what_is_left(plain: nn.Module, made: Checkpoint, images: StatisticsImag
 
 
 _NOTHING_LOST = 0.01
-"""Share of the images by which the accuracy may fall without advice."""
+"""Loss of accuracy, a fraction, up to which no fine-tuning is suggested."""
 
 
 def _fine_tuning(target: Path, card: Card, dataset: str, data: Path | None) -> str:
-    """A command, or for networks that ppbench does not train what to do instead."""
+    """Return the command that fine-tunes, or for networks that ppbench does not train, what to do instead."""
     from ppbench.models.shapes import is_external
 
     if is_external(card.architecture):

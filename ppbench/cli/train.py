@@ -155,7 +155,7 @@ def train_command(
     chosen = {name: given[name] for name in TrainRecipe.model_fields if given.get(name) is not None}
     start = None if init is None else read_card(init)
     settings = make_recipe(None if recipe is None else read_recipe(recipe), chosen, start)
-    parse_augmentation(settings.augment)  # refuses unknown names before Lightning is loaded, which takes seconds
+    parse_augmentation(settings.augment)  # raises for unknown names before Lightning is loaded, which takes seconds
     target = output_file or Path(f"{settings.model}-{settings.dataset}.safetensors")
     if init is not None and is_same_file(init, target):
         raise UsageError(f"{target} is the network to begin with", "Give another `--output`.")

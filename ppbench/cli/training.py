@@ -1,4 +1,4 @@
-"""What commands share that train."""
+"""Helpers shared by the commands that train."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def require_lightning(what: str = "`ppbench train`") -> None:
 
 @contextmanager
 def training_shown() -> Iterator[tuple[Any, ...]]:
-    """Yield the Lightning callbacks that show the progress of a training; Lightning itself is kept quiet meanwhile."""
+    """Yield the Lightning callbacks that show the progress of a training; Lightning's own messages are suppressed."""
     from ppbench.train.progress import quiet_lightning, training_progress
 
     with quiet_lightning(), training_progress(output.progress_console(), output.say) as callback:
@@ -28,6 +28,6 @@ def training_shown() -> Iterator[tuple[Any, ...]]:
 
 
 def print_trained(trained: Trained | None) -> None:
-    """Print where the checkpoint is and how good it is, in the process that wrote it."""
+    """Print path and accuracy of the checkpoint, in the process that wrote it."""
     if trained is not None:
         output.text(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")

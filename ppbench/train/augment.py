@@ -1,4 +1,4 @@
-"""The augmentations a training run can use, by name. Free of torch until one is built."""
+"""Augmentations for training, by name. Free of torch until one is built."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 ImageAugmentation = Callable[["Tensor", int], "Tensor"]
-"""``(C, H, W)`` uint8 and a key to ``(C, H, W)`` uint8."""
+"""Maps an image ``(C, H, W)`` uint8 and a key to an image ``(C, H, W)`` uint8."""
 
 OVERLAPS_OF_OPERATIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -24,32 +24,34 @@ OVERLAPS_OF_OPERATIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "displacement": ("elastic_transform",),
     }
 )
-"""Operations that are of the same kind as a corruption of ImageNet-C, by torchvision's names and one of PRIME's.
+"""Operations (four of torchvision, one of PRIME) that resemble corruptions of ImageNet-C, and these corruptions.
 
-The four of torchvision are those that the AugMix paper leaves out for this reason. Sharpness below 1 smooths the image.
+The AugMix paper leaves out the four of torchvision for this reason. Sharpness below 1 smooths the image.
 """
 
 ALL_FOUR = ("brightness", "contrast", "saturate", "gaussian_blur")
 LARGEST_SMALL_SIZE = 64
-"""Up to this many pixels augmentations are as for CIFAR-10, above it as for ImageNet: AutoAugment's policy, and the
-severity of "augmix-strict"."""
+"""Largest side, in pixels, at which augmentations are as for CIFAR-10; larger images get the settings for ImageNet.
+
+This concerns AutoAugment's policy and the severity of "augmix-strict".
+"""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is known of an augmentation without building it."""
+    """Facts about an augmentation that are known without building it."""
 
     name: str
     where: Literal["none", "image", "batch"]
     """Whether it takes images one by one (`image_augmentation`) or in batches on the device (`batch_augmentation`)."""
     overlaps: tuple[str, ...]
-    """Corruptions of ImageNet-C (its 19) that one of its operations is of the same kind as."""
+    """Corruptions of ImageNet-C (of all 19) that one of its operations resembles."""
     source: str
     not_above_small: tuple[str, ...] = ()
-    """Those of them that it overlaps with only up to `LARGEST_SMALL_SIZE` pixels."""
+    """The overlaps that it has only up to `LARGEST_SMALL_SIZE` pixels."""
 
     def overlaps_at(self, size: int) -> tuple[str, ...]:
-        """Those of its overlaps that it has on images of ``size`` x ``size`` pixels."""
+        """Return the overlaps on images of ``size`` x ``size`` pixels."""
         small = size <= LARGEST_SMALL_SIZE
         return tuple(name for name in self.overlaps if small or name not in self.not_above_small)
 
@@ -94,7 +96,7 @@ AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
 
 
 def parse_augmentation(name: str) -> Augmentation:
-    """The augmentation called ``name`` (in any case).
+    """Return the augmentation called ``name``, in upper or lower case.
 
     Raises:
         UsageError: If there is none.
@@ -153,7 +155,7 @@ def batch_augmentation(name: str, size: int) -> nn.Module:
 
 
 def _torchvision_policy(name: str, size: int) -> Any:
-    """torchvision's module, with its defaults."""
+    """Build torchvision's module with its default settings."""
     from functools import lru_cache
 
     from torchvision import transforms
@@ -166,7 +168,7 @@ def _torchvision_policy(name: str, size: int) -> Any:
         "trivialaugment": transforms.TrivialAugmentWide,
     }
     module = makers[name]()
-    # torchvision rebuilds its table of magnitudes for every image, which takes longer than augmenting 28 pixels.
+    # torchvision rebuilds its table of magnitudes for every image, which takes longer than augmenting 28 x 28 pixels.
     module._augmentation_space = lru_cache(module._augmentation_space)
     return module
 
@@ -174,7 +176,7 @@ def _torchvision_policy(name: str, size: int) -> Any:
 class _Keyed:
     """A torchvision transform whose draws depend on the key alone.
 
-    It works on PIL images: for these sizes up to four times as fast as on tensors.
+    It works on PIL images, which at small sizes is up to four times as fast as on tensors.
     """
 
     def __init__(self, transform: nn.Module) -> None:
@@ -185,7 +187,7 @@ class _Keyed:
 
         from ppbench.train.augmix import to_pil, to_tensor
 
-        # torchvision draws from torch's global generator of the CPU; torch.manual_seed would reseed the GPUs' as well.
+        # torchvision draws from torch's global CPU generator. torch.manual_seed would also reseed the GPUs.
         before = default_generator.get_state()
         default_generator.manual_seed(_seed(key))
         try:
@@ -195,7 +197,7 @@ class _Keyed:
 
 
 def _seed(key: int) -> int:
-    """32 bits to which all 63 of a key contribute: torch's generator on the CPU reads no more.
+    """Mix the 63 bits of a key into 32, because torch's CPU generator uses only 32 bits of its seed.
 
     Source: the output function of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
     OOPSLA 2014).

@@ -1,8 +1,8 @@
 """AugMix: an image mixed with copies of itself that went through chains of simple operations.
 
 Source: Hendrycks, Mu, Cubuk, Zoph, Gilmer and Lakshminarayanan, "AugMix: A simple data processing method to improve
-robustness and uncertainty", ICLR 2020. Operations, magnitudes and probabilities are either those of
-torchvision.transforms.AugMix, or those of the paper's own code, google-research/augmix (`augmentations.py`, `cifar.py`,
+robustness and uncertainty", ICLR 2020. Operations, magnitudes and probabilities follow either
+torchvision.transforms.AugMix or the paper's own code, google-research/augmix (`augmentations.py`, `cifar.py`,
 `imagenet.py`). torchvision's class works on tensors; on small images, PIL takes a fraction of the time.
 """
 
@@ -19,34 +19,34 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 
 CHAINS = 3
-"""Chains an image."""
+"""Chains per image."""
 LONGEST_CHAIN = 3
-"""Most operations a chain."""
+"""Most operations in a chain."""
 SEVERITY = 3
-"""Magnitudes used, from the least, of `LEVELS`: torchvision's default."""
+"""Number of magnitudes in use, the smallest of `LEVELS` (torchvision's default)."""
 LEVELS = 10
 """Steps from no change to the largest magnitude."""
 LEAST_LEVEL = 0.1
-"""Of the paper's code, whose levels go up to 10, the largest magnitude."""
+"""Smallest level in the paper's code; level 10 is the largest magnitude."""
 SEVERITY_OF_SMALL, SEVERITY_OF_LARGE = 3, 1
-"""Largest level used by the paper's code: for CIFAR, and for ImageNet."""
+"""Largest level in the paper's code: for CIFAR, and for ImageNet."""
 
 
 class Operation(NamedTuple):
-    """A change of an image and its strength."""
+    """An operation on an image, and its strength."""
 
     name: str
-    """As in torchvision."""
+    """torchvision's name."""
     apply: Callable[[Image.Image, float], Image.Image]
     magnitude: Callable[[float, Image.Image], float]
-    """From a share of the largest magnitude, 0 to 1, and the image."""
+    """Computes the magnitude from the image and a share of the largest magnitude, 0 to 1."""
     signed: bool = False
-    """Whether half the draws take the opposite of the magnitude."""
+    """Whether half of the draws negate the magnitude."""
     papers: Callable[[float, Image.Image], float] | None = None
-    """As ``magnitude``, of the paper's code where that differs: it cuts off fractions."""
+    """The same in the paper's code, if it differs: there, fractions are cut off."""
 
     def strength(self, share: float, image: Image.Image, *, strict: bool) -> float:
-        """From a share of the largest magnitude, as torchvision has it, or (strict) the paper's code."""
+        """Return the magnitude for a share of the largest one, by torchvision's rule or (strict) the paper's code."""
         return (self.papers if strict and self.papers is not None else self.magnitude)(share, image)
 
 
@@ -107,7 +107,7 @@ PAPER_OPERATIONS = (
     Operation("AutoContrast", lambda image, m: ImageOps.autocontrast(image), _up_to(0)),
     Operation("Equalize", lambda image, m: ImageOps.equalize(image), _up_to(0)),
 )
-"""The paper's, which are of other kinds than the test corruptions."""
+"""The paper's operations, which do not resemble the test corruptions."""
 
 OVERLAPPING_OPERATIONS = (
     Operation("Brightness", _enhance(ImageEnhance.Brightness), _up_to(0.9), True),
@@ -115,21 +115,23 @@ OVERLAPPING_OPERATIONS = (
     Operation("Contrast", _enhance(ImageEnhance.Contrast), _up_to(0.9), True),
     Operation("Sharpness", _enhance(ImageEnhance.Sharpness), _up_to(0.9), True),
 )
-"""Those that the paper leaves out because test corruptions are of the same kind; torchvision has them by default."""
+"""Operations that the paper leaves out because they resemble test corruptions; torchvision uses them by default."""
 
 
 class AugMix:
     """``(1 - m) image + m sum_i w_i chain_i(image)`` with m uniform and w from Dirichlet(1, 1, 1).
 
-    A chain is 1 to 3 operations (uniform), each drawn from all with equal probability. torchvision's magnitudes are the
-    least 3 of 10 equal steps from no change to the largest. The paper's code draws a level for every operation, uniform
-    on 0.1 to its severity, and takes a tenth of it as the share of the largest. torchvision cuts off the fractions of
-    the mixture, and the paper's code keeps them; here they are rounded, so that an image does not get darker by being
-    mixed.
+    A chain has 1 to 3 operations (uniform), each drawn from all operations with equal probability.
+
+    - Magnitudes of torchvision are the smallest 3 of 10 equal steps from no change to the largest magnitude. The
+      paper's code draws a level for every operation, uniform on 0.1 to its severity; a tenth of it is the share of the
+      largest magnitude.
+    - torchvision cuts off the fractions of the mixture, and the paper's code keeps them. Here they are rounded, which
+      does not darken the image.
 
     Args:
-        severity: The paper's severity, with which its operations and strengths are used; None: torchvision's strengths,
-            and the operations that overlap with test corruptions as well.
+        severity: The paper's severity, with the paper's operations and strengths. None: torchvision's strengths, and
+            also the operations that overlap with test corruptions.
     """
 
     def __init__(self, severity: float | None = None) -> None:
@@ -137,7 +139,7 @@ class AugMix:
         self.operations = PAPER_OPERATIONS + (OVERLAPPING_OPERATIONS if severity is None else ())
 
     def __call__(self, image: Tensor, key: int) -> Tensor:
-        """Augment ``(C, H, W)`` uint8, C 1 or 3, by draws that depend on the key alone."""
+        """Augment an image ``(C, H, W)`` uint8, C 1 or 3, by draws that depend on the key alone."""
         random, picture = Random(key), to_pil(image)
         share = random.random()
         weights = [random.expovariate(1) for _ in range(CHAINS)]
@@ -158,19 +160,19 @@ class AugMix:
         return picture
 
     def _share(self, random: Random) -> float:
-        """Of the largest magnitude, 0 to 1."""
+        """Draw a share of the largest magnitude, 0 to 1."""
         if self.severity is None:
             return random.randrange(SEVERITY) / (LEVELS - 1)
         return random.uniform(LEAST_LEVEL, self.severity) / LEVELS
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """``(C, H, W)`` uint8 to a PIL image: mode L for one channel, RGB for three."""
+    """Convert ``(C, H, W)`` uint8 to a PIL image: mode L for one channel, RGB for three."""
     array = image.permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def to_tensor(picture: Image.Image | np.ndarray) -> Tensor:
-    """An image ``(H, W)`` or ``(H, W, C)`` to ``(C, H, W)`` uint8."""
+    """Convert an image ``(H, W)`` or ``(H, W, C)`` to ``(C, H, W)`` uint8."""
     array = np.array(picture)
     return torch.from_numpy(array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1)))

@@ -1,4 +1,4 @@
-"""Images for batch-norm statistics: clean training images, cut and normalised as the network is tested."""
+"""Images for batch-norm statistics: clean training images, cropped and normalised as for a test of the network."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ppbench.train.data import TRAINABLE, load_training_data
 from ppbench.train.recipe import make_recipe
 
 BATCH = 64
-"""Images whose mean and variance are taken together."""
+"""Images per batch, over which a mean and a variance are taken."""
 
 _Opened = tuple[Sequence[str], NDArray[np.int64], Callable[[NDArray[np.int64]], Tensor], tuple[str, ...]]
-"""Ids and labels of a training set, what loads its images, and lines for people about what is not used."""
+"""Ids and labels of a training set, a function that loads its images, and notes for people about unused files."""
 
 
 class StatisticsImages:
-    """Some of the training images of a dataset, the same ones on every machine: equal shares of all classes.
+    """Some of the training images of a dataset, in equal shares of all classes, the same on every machine.
 
     Args:
         dataset: One of `ppbench.train.data.TRAINABLE`.
-        folder: Where it lies. Of image folders, ``folder/train`` if that is there, else ``folder``.
-        card: Of the network they are for.
-        count: How many; fewer if there are fewer.
-        seed: Another seed, other images.
+        folder: Folder of the dataset. For image folders, ``folder/train`` is used if it exists.
+        card: Card of the network.
+        count: Number of images; fewer if the dataset has fewer.
+        seed: Key of the choice of images.
 
     Raises:
         UsageError: If there is no such dataset, or ``count`` is below 2.
@@ -52,11 +52,11 @@ class StatisticsImages:
         self.num_classes = int(self._labels.max()) + 1
 
     def __len__(self) -> int:
-        """Images that are used: whole batches only, so that all images count alike."""
+        """Number of images in use. Only whole batches are used, which gives all images the same weight."""
         return len(self._order) // self._batch * self._batch
 
     def batches(self, device: torch.device) -> Iterator[Tensor]:
-        """Preprocessed images ``(n, C, size, size)`` float32 in channels_last, on the device.
+        """Yield preprocessed images ``(n, C, size, size)``, float32 in channels_last, on the device.
 
         Raises:
             DataError: If an image cannot be read.
@@ -64,7 +64,7 @@ class StatisticsImages:
         return (x for x, _ in self.labelled_batches(device))
 
     def labelled_batches(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """As `batches`, with labels ``(n,)`` int64 of 0 to ``num_classes - 1``.
+        """Yield the images of `batches`, with labels ``(n,)`` int64 from 0 to ``num_classes - 1``.
 
         Raises:
             DataError: If an image cannot be read.

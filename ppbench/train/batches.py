@@ -1,4 +1,4 @@
-"""Batches: which images come together, and what is done to them before they reach the device."""
+"""Batches for training and validation, with the augmentation of single images."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ppbench.train.images import ImageSet, Transforms
 from ppbench.train.recipe import TrainRecipe
 
 LabelledBatch = tuple[Tensor, Tensor]
-"""Images ``(V N, C, H, W)`` uint8, V views of N images one after another, and labels ``(N,)`` int64."""
+"""Images ``(V N, C, H, W)`` uint8 (V views of N images, view by view) and labels ``(N,)`` int64."""
 
 
 class Share(NamedTuple):
-    """Which process this is, of how many that share every batch."""
+    """The part of every batch that belongs to one of several processes."""
 
     rank: int = 0
     processes: int = 1
@@ -30,20 +30,20 @@ ALONE = Share()
 
 
 class TrainingBatches(Dataset[LabelledBatch | PpbenchError]):
-    """The batches of one epoch, by their number; an item is a whole batch, or this process's part of it.
+    """The batches of one epoch, by number. An item is a whole batch, or this process's share of it.
 
-    The order of the images, their crops and their augmentations follow from (seed, epoch, image) alone. Of a last
-    batch that is not full, so many images are left out that every process has as many as the others.
+    The order of the images, their crops and their augmentations depend on (seed, epoch, image) alone. If the last batch
+    cannot be divided evenly between the processes, its last images are left out.
 
-    An image that cannot be read makes the item an error, for an exception in a loader's worker process would come
+    If an image cannot be read, the item is the error: an exception raised in a loader's worker process would arrive
     with the worker's traceback.
 
     Args:
-        images: What is trained on.
+        images: The training images.
         cut: How they are cropped.
-        recipe: Its batch size, seed and augmentation matter.
+        recipe: Its batch size, seed and augmentation are used.
         epoch: From 0.
-        share: Which part of every batch is wanted.
+        share: The share of every batch to return.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class TrainingBatches(Dataset[LabelledBatch | PpbenchError]):
             return error
 
     def _views(self, index: Tensor) -> Tensor:
-        """The images, or their augmented views: with the Jensen-Shannon loss the clean ones first, then two."""
+        """Return the images, or their augmented views; for the Jensen-Shannon loss clean images, then two views."""
         images = self.images.training(index, self._draws, self.cut)
         if self._augment is None:
             return images
@@ -81,13 +81,13 @@ class TrainingBatches(Dataset[LabelledBatch | PpbenchError]):
 
     @cached_property
     def _augment(self) -> ImageAugmentation | None:
-        """What is done to single images; None if nothing is, or to whole batches on the device."""
+        """The augmentation of single images; None without augmentation, or if it takes batches on the device."""
         augmentation = parse_augmentation(self.recipe.augment)
         return image_augmentation(self.recipe.augment, self.cut.size) if augmentation.where == "image" else None
 
 
 class ValidationBatches(Dataset[LabelledBatch | PpbenchError]):
-    """The test images in their order, by the number of the batch; items as of `TrainingBatches`."""
+    """The test images in their order, in batches by number; items as in `TrainingBatches`."""
 
     def __init__(self, images: ImageSet, cut: Transforms, batch_size: int) -> None:
         self.images, self.cut, self.batch_size = images, cut, batch_size
@@ -106,6 +106,6 @@ class ValidationBatches(Dataset[LabelledBatch | PpbenchError]):
 
 
 def steps_per_epoch(count: int, batch_size: int, processes: int = 1) -> int:
-    """Batches of an epoch over ``count`` images; a last one with fewer images than processes is left out."""
+    """Return the number of batches in an epoch; a last one with fewer images than processes is left out."""
     whole, rest = divmod(count, batch_size)
     return whole + (rest >= processes)

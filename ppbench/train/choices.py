@@ -1,4 +1,4 @@
-"""What some settings of a recipe may be; apart from the recipe, so that ``--help`` need not load it."""
+"""Allowed values of some settings of a recipe, in a module of their own: ``--help`` need not load the recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The datasets that can be trained on, by name."""
+"""Open the datasets for training, by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ppbench.train.recipe import TrainRecipe
 
 
 class TrainingData(NamedTuple):
-    """A training and a test set, with the facts a card needs of them."""
+    """A training and a test set, with the facts that a card needs about them."""
 
     train: ImageSet
     test: ImageSet
@@ -36,7 +36,7 @@ class TrainingData(NamedTuple):
     """Per channel, of values in [0, 1]."""
     std: tuple[float, ...]
     notes: tuple[str, ...] = ()
-    """Lines for people: what lies in the folders and is not used."""
+    """Notes for people about files in the folders that are not used."""
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the training images, their labels, and the names of the classes."""
@@ -44,13 +44,13 @@ class TrainingData(NamedTuple):
 
 
 def load_training_data(recipe: TrainRecipe, folder: Path, classes: Sequence[str] | None = None) -> TrainingData:
-    """Open the dataset that a recipe names, and take the share of it that the recipe wants.
+    """Open the dataset that a recipe names, and take the recipe's share of it.
 
     Args:
-        recipe: Its dataset, fraction, val_fraction and seed matter.
-        folder: Where the dataset lies.
-        classes: Names of the classes in use, which are numbered in the order of the names; a text that is no class
-            stands for its first word. None: all.
+        recipe: Its dataset, fraction, val_fraction and seed are used.
+        folder: Folder of the dataset.
+        classes: Names of the classes to use, numbered in the order of the names. If a text is not a class, its first
+            word is taken. None: all.
 
     Raises:
         UsageError: If ppbench has no training set of that name, a class is not in it, or the fraction leaves a class
@@ -75,9 +75,9 @@ def load_training_data(recipe: TrainRecipe, folder: Path, classes: Sequence[str]
 
 
 def read_class_names(path: Path) -> list[str]:
-    """Class names from a file, one a line, as they are written there; ``#`` begins a comment.
+    """Read class names from a file, one per line; ``#`` begins a comment.
 
-    `load_training_data` takes the first word of a line that is no class itself, such as ``n01440764 tench``.
+    If a whole line is not a class, such as ``n01440764 tench``, `load_training_data` takes its first word.
 
     Raises:
         DataError: If the file cannot be read, or names no class.
@@ -119,7 +119,7 @@ def _cifar(folder: Path, recipe: TrainRecipe, num_classes: int) -> TrainingData:
 
 
 def _in_memory(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> MemoryImages:
-    """An image set of pixels ``(N, H, W, C)``."""
+    """Make an image set of pixels ``(N, H, W, C)``."""
     return MemoryImages(torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))), labels)
 
 
@@ -153,13 +153,13 @@ def _folders(folder: Path, recipe: TrainRecipe) -> TrainingData:
         whole, names, notes = _labelled(folder / train_name if train_name else folder)
         train, test = _split(whole, recipe.val_fraction, recipe.seed)
     else:
-        _labelled(folder)  # tells of images without labels
+        _labelled(folder)  # raises a better error if the images have no labels
         raise DataError(f"{folder} has no folders train and val", _LAYOUT)
     return TrainingData(train, test, names, 3, IMAGENET_MEAN, IMAGENET_STD, notes)
 
 
 def _labelled(folder: Path) -> tuple[FileImages, tuple[str, ...], tuple[str, ...]]:
-    """The images in class folders, the names of the classes, and what else lies there, in words."""
+    """Return the images in class folders, the names of the classes, and notes about other files."""
     names = class_folders(folder)
     if not names and find_images(folder).names:
         raise DataError(
@@ -185,7 +185,7 @@ def _check_same_classes(train: Path, names: tuple[str, ...], val: Path, val_name
 
 
 def _split(whole: FileImages, val_fraction: float, seed: int) -> tuple[FileImages, FileImages]:
-    """Training and test images, each class with the same share in both."""
+    """Split into training and test images, with the same share of every class in both."""
     order = stratified_order(whole.ids, whole.labels, seed)
     count = max(1, round(val_fraction * len(order)))
     if count >= len(order):
@@ -194,7 +194,7 @@ def _split(whole: FileImages, val_fraction: float, seed: int) -> tuple[FileImage
 
 
 def _check_all_classes(data: TrainingData, fraction: float) -> None:
-    """Raise `UsageError` if a class has no training image left."""
+    """Raise `UsageError` if a class has no training images left."""
     counts = np.bincount(data.train.labels, minlength=len(data.class_names))
     if not counts.all():
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The random numbers of an epoch, one set per image, so that batches, workers and processes change none of them."""
+"""The random numbers of an epoch, drawn per image: they do not depend on batches, workers or processes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ppbench.keys import hash64
 
 
 class EpochDraws(NamedTuple):
-    """All that is random in an epoch of N training images. Row i belongs to image i, whichever batch it comes in."""
+    """All random numbers of an epoch of N training images. Row i belongs to image i, whatever its batch."""
 
     order: Tensor
-    """(N,) int64: the images in the order they are served."""
+    """The images in the order in which they are served; (N,) int64."""
     place: Tensor
-    """(N, 2) float32 in [0, 1): where the crop begins, of the room there is; rows, then columns."""
+    """Start of the crop as a share of the room, rows then columns; (N, 2) float32 in [0, 1)."""
     mirrored: Tensor
-    """(N,) bool."""
+    """Whether the image is mirrored; (N,) bool."""
     keys: Tensor
-    """(N, 2) int64, not negative: keys of the augmentation, for two views."""
+    """Keys of the augmentation, for two views; (N, 2) int64, not negative."""
 
 
 def draw_epoch(seed: int, epoch: int, count: int) -> EpochDraws:
     """Draw an epoch's order, crops, mirrors and augmentation keys.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         epoch: From 0.
-        count: Training images.
+        count: Number of training images.
     """
     generator = torch.Generator().manual_seed(key_of("epoch", seed, epoch))
     return EpochDraws(
@@ -41,6 +41,6 @@ def draw_epoch(seed: int, epoch: int, count: int) -> EpochDraws:
 
 
 def key_of(*what: str | int) -> int:
-    """A seed for a torch generator, of 63 bits, from words and numbers that say what it is for."""
+    """Return a 63-bit seed for a torch generator, derived from words and numbers that say what it is for."""
     text = "/".join(map(str, what))
     return hash64(text.encode()) >> 1

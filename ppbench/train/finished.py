@@ -1,4 +1,4 @@
-"""Checks of an output that exists: a finished training is not repeated, and no other network is overwritten."""
+"""Check an output that exists: a finished training is not repeated, and no other network is overwritten."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ppbench.train.recipe import TrainRecipe, differing_settings
 
 
 def card_of_finished(output: Path, recipe: TrainRecipe, initial: str | None) -> Card | None:
-    """The card of the network that a recipe makes, if it is there; None if nothing is.
+    """Return the card of the finished network at ``output``, or None if there is no file.
 
     Args:
-        output: Where it would be written. A device or a pipe counts as nothing.
+        output: The file to write. A device or a pipe counts as no file.
         recipe: The settings.
-        initial: Hash of the weights that the training begins with; None: random ones.
+        initial: Hash of the weights that the training begins with; None: random weights.
 
     Raises:
-        UsageError: If there is something else.
+        UsageError: If the file is anything else than the network that this training makes.
     """
     if not output.is_file():
         return None
@@ -31,7 +31,7 @@ def card_of_finished(output: Path, recipe: TrainRecipe, initial: str | None) -> 
 
 
 def card_there(output: Path) -> Card:
-    """The card of a checkpoint that is there.
+    """Return the card of an existing checkpoint.
 
     Raises:
         UsageError: If the file is something else.
@@ -43,7 +43,7 @@ def card_there(output: Path) -> Card:
 
 
 def check_trained(output: Path, card: Card, recipe: TrainRecipe) -> None:
-    """Raise `UsageError` unless a network was trained with a recipe, to its end."""
+    """Raise `UsageError` unless the network was trained with the recipe, to its end."""
     if card.recipe is None or card.clean_accuracy is None:
         raise refusal(output, "not trained by `ppbench train`")
     if differing := differing_settings(card.recipe, recipe):
@@ -51,5 +51,5 @@ def check_trained(output: Path, card: Card, recipe: TrainRecipe) -> None:
 
 
 def refusal(output: Path, what: str) -> UsageError:
-    """The error for an output that exists and is something else."""
+    """Return the error for an output that exists and is something else."""
     return UsageError(f"{output} exists, {what}", "Give another `--output`, or replace it: `--overwrite`.")

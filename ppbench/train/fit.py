@@ -1,4 +1,4 @@
-"""The training run: from a recipe and a folder of images to a checkpoint with its card."""
+"""Train a network: from a recipe and a folder of images to a checkpoint with its card."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": 
 
 
 class Trained(NamedTuple):
-    """A finished training: its checkpoint, and the top-1 accuracy on the clean test images, a fraction."""
+    """Result of a training: the checkpoint, and the top-1 accuracy on the clean test images, a fraction."""
 
     path: Path
     clean_accuracy: float
@@ -53,45 +53,46 @@ def train(
 ) -> Trained | None:  # fmt: skip
     """Train a network and write it, with its card, to ``output``.
 
-    After every epoch the state goes to the folder ``<output>.part``. A run with the same recipe and data that finds
-    such a folder resumes from there and ends with the same weights as an unbroken one. If ``output`` is there already,
-    trained with this recipe on the same classes, nothing is done.
+    After every epoch the state is written to the folder ``<output>.part``. If such a folder of a run with the same
+    recipe and data exists, the run resumes there and ends with the same weights as an uninterrupted run. If ``output``
+    was trained with this recipe on the same classes, nothing is done.
 
     Args:
         recipe: The settings.
         data: Folder of the dataset's files.
         output: The checkpoint to write (safetensors).
-        initial: Checkpoint of the same network, or a file of any kind that `load_checkpoint` reads, whose weights are
-            the start; its card's mean, std, interpolation and stem are kept. With another number of classes, the last
-            layer starts from random weights.
+        initial: Checkpoint of the same network, or a file that `load_checkpoint` reads, whose weights are the start.
+            Mean, std, interpolation and stem of its card are kept. With another number of classes, the last layer
+            starts from random weights.
         classes: Names of the classes to use; None: all.
-        overwrite: Whether to replace an ``output`` that is there.
+        overwrite: Whether to replace an existing ``output``.
         devices: Processes that train together, each on its share of every batch: one per GPU, or on the CPU.
-        workers: Processes that load images, per device; 0: none; None: as many as are worth while.
-        validate_every: Epochs between two tests on the test images, which change nothing; 0: none before the end.
-        log_dir: Folder for metrics.csv and, where TensorBoard is installed, its files.
+        workers: Processes that load images, per device; 0: none; None: chosen by the data and the number of cores.
+        validate_every: Epochs between two tests on the test images, which do not change the training; 0: only at the
+            end.
+        log_dir: Folder for metrics.csv and, if TensorBoard is installed, its files.
         command: The command line to record in the card.
         report: Called with lines for people.
-        callbacks: More Lightning callbacks, such as a progress display.
+        callbacks: Further Lightning callbacks, such as a progress display.
         device: Where to compute; None: the CPU.
 
     Returns:
-        What was written, or was there; None in processes other than the first, which write nothing.
+        The written or existing checkpoint; None in processes other than the first, which write nothing.
 
     Raises:
         UsageError: If the model, dataset or augmentation is not known, values do not fit the data or the device,
-            ``initial`` is another network, ``<output>.part`` is of another run, or ``output`` is something else.
-        DataError: If data or the state of the earlier run cannot be read, or the output cannot be written.
+            ``initial`` is another network, ``<output>.part`` belongs to another run, or ``output`` is something else.
+        DataError: If the data or the state of the earlier run cannot be read, or the output cannot be written.
         TrainingDivergedError: If the loss is no longer finite; the state of the last good epoch is kept.
         KeyboardInterrupt: On Ctrl-C; the finished epochs are kept.
         SystemExit: In processes other than the first, if the run fails while they train together.
     """
     device = device or torch.device("cpu")
-    # What is unknown is refused before anything is read.
+    # Refuse unknown names and impossible options before anything is read.
     canonical_name(recipe.model)
     parse_augmentation(recipe.augment)
     check_options(recipe, device, devices, workers, validate_every)
-    environment_for(devices)  # refuses at once another number of processes than a launcher has started
+    environment_for(devices)  # raises if a launcher has started another number of processes
     check_writable(output)
     start = None if initial is None else load_start(initial, recipe)
     began_with = start and weights_hash(start.model)
@@ -103,7 +104,7 @@ def train(
         if there.class_names != loaded.class_names:
             raise refusal(output, "trained on other classes")
         say(f"finished already: {output} was trained with this recipe (`--overwrite` trains it anew)")
-        assert there.clean_accuracy is not None  # of a finished training
+        assert there.clean_accuracy is not None  # card_of_finished has checked it
         return Trained(output, there.clean_accuracy) if first else None
     for note in loaded.notes:
         say(note)
@@ -132,7 +133,7 @@ def _fit(
     state: Path | None,
     say: _Log,
 ) -> None:
-    """Train to the end, from a state if there is one."""
+    """Train to the end, from ``state`` if it is given."""
     if state is not None:
         say(f"resuming from {state}")
     with _determinism_restored(), failures_of_workers(plan.workers), Interrupts() as interrupts:
@@ -141,7 +142,7 @@ def _fit(
 
 
 def _trainer(plan: TrainPlan, part: PartFolder, callbacks: Sequence[Callback], logger: Any) -> lightning.Trainer:
-    """Lightning's loop, keeping its state after every epoch."""
+    """Make Lightning's trainer, which keeps its state after every epoch."""
     on_cpu = plan.device.type == "cpu"
     several = plan.processes > 1
     files = StateFiles(part)
@@ -162,13 +163,13 @@ def _trainer(plan: TrainPlan, part: PartFolder, callbacks: Sequence[Callback], l
         logger=logger,
         enable_progress_bar=False,
         enable_model_summary=False,
-        # On GPUs some operations have no deterministic form, and a warning is better than no training.
+        # On GPUs some operations have no deterministic version; a warning is better than no training.
         deterministic=True if on_cpu else "warn",
     )
 
 
 def _clean_accuracy(network: nn.Module, card: Card, plan: TrainPlan) -> float:
-    """Top-1 accuracy on the clean test images in float32, a fraction; the network goes back to the CPU."""
+    """Return the top-1 accuracy on the clean test images in float32, a fraction; move the network back to the CPU."""
     network = network.to(plan.device).eval()
     mean, std = mean_and_std(card, plan.device)
     right = 0
@@ -184,10 +185,10 @@ def _clean_accuracy(network: nn.Module, card: Card, plan: TrainPlan) -> float:
 
 @contextmanager
 def _determinism_restored() -> Iterator[None]:
-    """Undo afterwards what Lightning's trainer switches on for the whole process.
+    """Restore torch's switches for determinism, which Lightning's trainer sets for the whole process.
 
-    Within, new memory is not filled, as torch else does with deterministic algorithms: that finds reads of memory never
-    written, and takes a twentieth of the time of a small network.
+    Inside the context, new memory is not filled, which torch otherwise does with deterministic algorithms. Filling only
+    serves to find reads of uninitialised memory, and takes a twentieth of the time of a small network.
     """
     switch: Any = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled(), switch.fill_uninitialized_memory

@@ -1,4 +1,4 @@
-"""Labelled images for training: cropped and mirrored at random, or as the network is tested on them."""
+"""Labelled images: cropped and mirrored at random for training, or prepared for a test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ppbench.train.recipe import TrainRecipe
 
 
 class Transforms(NamedTuple):
-    """How images are cut, in pixels; see the fields of the same names in `TrainRecipe`."""
+    """How images are cropped, in pixels; see the fields of the same names in `TrainRecipe`."""
 
     size: int
     padding: int = 0
@@ -43,20 +43,20 @@ class ImageSet(Protocol):
     """``(N,)`` class numbers."""
 
     def training(self, index: Tensor, draws: EpochDraws, cut: Transforms) -> Tensor:
-        """The images at ``index`` (n,), cropped and mirrored as drawn: ``(n, C, size, size)`` uint8."""
+        """Return the images at ``index`` (n,), cropped and mirrored as drawn: ``(n, C, size, size)`` uint8."""
 
     def test(self, index: Tensor, cut: Transforms) -> Tensor:
-        """The images at ``index`` (n,) as they are tested: ``(n, C, size, size)`` uint8."""
+        """Return the images at ``index`` (n,) as for a test: ``(n, C, size, size)`` uint8."""
 
     def subset(self, index: NDArray[np.int64]) -> ImageSet:
-        """Some of the images."""
+        """Return the images at ``index``."""
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) that tells these images and labels from others."""
+        """Return a SHA-256 (hex) that identifies these images and labels."""
 
 
 class MemoryImages:
-    """An `ImageSet` in memory, all images of one size; cut as one tensor operation.
+    """An `ImageSet` in memory, with images of one size; a batch is cropped by one tensor operation.
 
     Args:
         pixels: ``(N, C, H, W)`` uint8.
@@ -86,10 +86,10 @@ class MemoryImages:
 
 
 class FileImages:
-    """An `ImageSet` of files, decoded to RGB when they are asked for.
+    """An `ImageSet` of files, which are decoded to RGB on demand.
 
     Args:
-        root: The folder they are below.
+        root: The folder that holds them.
         files: Paths relative to it, one per image; they are the ids.
         labels: ``(N,)`` class numbers.
     """
@@ -114,7 +114,7 @@ class FileImages:
                 f"Resize first, or crop less: `--resize {cut.size}`, `--crop-size {min(image.size)}`.",
             )
         top, left = (begin(float(draws.place[number, axis]), room[axis]) - cut.padding for axis in (0, 1))
-        # PIL fills with zeros what lies outside
+        # PIL fills pixels outside of the image with zeros
         cropped = image.crop((left, top, left + cut.size, top + cut.size))
         if cut.flip and draws.mirrored[number]:
             cropped = cropped.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -129,16 +129,16 @@ class FileImages:
         return FileImages(self.root, [self.ids[i] for i in index], self.labels[index])
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of names, sizes in bytes and labels (not of the pixels: that would take hours)."""
+        """Return the SHA-256 (hex) of names, sizes in bytes and labels; hashing the pixels would take hours."""
         sizes = np.array([file_size(self.root / name) for name in self.ids], np.int64)
         return fingerprint_of_files(list(self.ids), sizes, self.labels)
 
 
 def transforms_of(recipe: TrainRecipe, images: ImageSet) -> Transforms:
-    """How a recipe cuts these images.
+    """Return how a recipe crops these images.
 
     Raises:
-        UsageError: If it cannot.
+        UsageError: If its sizes do not fit them.
     """
     if isinstance(images, MemoryImages):
         side = images.pixels.shape[-1]
@@ -161,16 +161,16 @@ def transforms_of(recipe: TrainRecipe, images: ImageSet) -> Transforms:
 
 
 def begin(place: float, room: int) -> int:
-    """Where a crop begins, of ``room + 1`` places, for a draw in [0, 1)."""
+    """Return the start of a crop, one of ``room + 1`` positions, for a draw in [0, 1)."""
     return min(int(place * (room + 1)), room)
 
 
 def crop_and_mirror(images: Tensor, place: Tensor, mirrored: Tensor, size: int, padding: int) -> Tensor:
-    """Crop each image where it was drawn, out of its middle surrounded with zeros, and mirror some.
+    """Pad each image with zeros, crop it at the drawn place, and mirror some.
 
     Args:
         images: ``(N, C, H, W)``, any dtype.
-        place: ``(N, 2)`` in [0, 1): first row and first column, of the room there is.
+        place: ``(N, 2)`` in [0, 1): first row and first column, as shares of the room.
         mirrored: ``(N,)`` bool.
         size: Side of the crops, in pixels.
         padding: Zeros on each side, in pixels.

@@ -1,4 +1,4 @@
-"""Loaders of batches, for the trainer and for the test at the end."""
+"""Loaders of batches, for the trainer and for the final test."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ppbench.train.processes import ignore_interrupts
 
 
 class Loaders(lightning.LightningDataModule):
-    """Makes the loaders, a new one for every epoch, with the draws of that epoch."""
+    """Make a new loader for every epoch, with the random draws of that epoch."""
 
     def __init__(self, plan: TrainPlan) -> None:
         super().__init__()
         self.plan = plan
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """The batches of the epoch that comes next."""
+        """Return the loader of the next epoch."""
         plan, trainer = self.plan, self.trainer
         assert trainer is not None
         epoch = trainer.global_step // plan.steps_per_epoch
@@ -35,7 +35,7 @@ class Loaders(lightning.LightningDataModule):
         return loader(TrainingBatches(plan.data.train, plan.cut, plan.recipe, epoch, share), plan)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """This process's share of the test images."""
+        """Return the loader of this process's share of the test images."""
         plan, trainer = self.plan, self.trainer
         assert trainer is not None
         own = range(trainer.global_rank, len(plan.data.test.labels), trainer.world_size)
@@ -44,21 +44,21 @@ class Loaders(lightning.LightningDataModule):
 
 
 def loader(batches: Any, plan: TrainPlan) -> DataLoader[Any]:
-    """Loads whole batches, in their order, in the plan's worker processes."""
+    """Return a loader of whole batches, in their order, with the plan's worker processes."""
     return DataLoader(
         batches,
         batch_size=None,
         num_workers=plan.workers,
         pin_memory=plan.device.type == "cuda",
         worker_init_fn=start_loader,
-        generator=torch.Generator(),  # else it draws a seed for its workers, which use none, from the global one
+        generator=torch.Generator(),  # otherwise it draws a seed for its workers from the global generator
     )
 
 
 def start_loader(number: int) -> None:
-    """Set up a loader's worker process: it leaves signals to its parent, and ends if it cannot hand over a batch."""
+    """Set up a loader's worker process: it leaves signals to its parent, and exits if it cannot hand over a batch."""
     ignore_interrupts()
-    # By itself Python drops what it cannot send, for which the parent would wait for ever.
+    # By default Python drops an object that it cannot send, and the parent would wait for it forever.
     Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
 
 
@@ -68,10 +68,10 @@ def _end(error: Exception, batch: object) -> None:
 
 @contextmanager
 def failures_of_workers(workers: int) -> Iterator[None]:
-    """Turn the errors of torch and the system about failing workers into one that helps.
+    """Turn the errors of torch and the system about failing workers into one that says what to do.
 
     Raises:
-        PpbenchError: If one was killed, or could not start or hand over its batches.
+        PpbenchError: If a worker was killed, or could not start or hand over its batches.
     """
     try:
         yield
@@ -87,5 +87,5 @@ def failures_of_workers(workers: int) -> Iterator[None]:
 
 
 def validation_batch_size(plan: TrainPlan) -> int:
-    """Images of a test batch: as many as a process trains with at a time, since its memory has room for these."""
+    """Return the size of a test batch: as many images as a process trains on at a time, which fit its memory."""
     return max(plan.recipe.batch_size // plan.processes, 1)

@@ -1,4 +1,4 @@
-"""Logs of a training run: a CSV with a line per epoch, and TensorBoard's files where it is installed."""
+"""Logs of a training run: a CSV file with a line per epoch, and TensorBoard's files if it is installed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ppbench.files import atomic_write, check_writable, read_text
 from ppbench.train.schedule import learning_rate
 
 _COLUMNS = ("epoch", "step", "lr", "loss", "accuracy", "seconds")
-"""Epoch from 1; optimizer steps so far; learning rate of the last one; mean training loss of the epoch; share of the
-test images that are right, empty where they were not tested; wall time of the epoch."""
+"""Epoch from 1; optimizer steps so far; learning rate of the last step; mean training loss of the epoch; accuracy on
+the test images (empty if not tested); wall time of the epoch."""
 
 _EVERY = 50
-"""Steps between two points of TensorBoard's curves."""
+"""Steps between two points of the curves in TensorBoard."""
 
 
 class Logs(NamedTuple):
@@ -32,10 +32,10 @@ class Logs(NamedTuple):
 
 
 def logs_in(folder: Path | None, report: Callable[[str], None]) -> Logs:
-    """The logs to write into ``folder``, if there is one.
+    """Return the logs to write into ``folder``; without a folder there are none.
 
     Args:
-        folder: Where to write; it is made.
+        folder: Where to write; made if missing.
         report: Called with a line if TensorBoard is not installed.
 
     Raises:
@@ -53,10 +53,10 @@ def logs_in(folder: Path | None, report: Callable[[str], None]) -> Logs:
 
 
 class CsvLog(Callback):
-    """One line per epoch; a run that resumes keeps the lines of the finished epochs.
+    """Write one line per epoch; a resumed run keeps the lines of the finished epochs.
 
     Args:
-        path: The file, which appears whole after every epoch.
+        path: The file, replaced atomically after every epoch.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +64,7 @@ class CsvLog(Callback):
         self.rows: list[list[str]] = []
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
-        """Take over the lines of the epochs that were finished before."""
+        """Keep the lines of the epochs that were finished before."""
         if trainer.global_step > 0 and self.path.is_file():
             self.rows = [row for row in _read_rows(self.path) if int(row[0]) <= trainer.current_epoch]
 
@@ -82,7 +82,7 @@ class CsvLog(Callback):
 
 
 def _read_rows(path: Path) -> list[list[str]]:
-    """The lines of whole epochs; a line that is none, as of another program, is left out."""
+    """Return the lines of finished epochs; any other line is left out."""
     try:
         rows = list(csv.reader(io.StringIO(read_text(path), newline="")))[1:]
     except (OSError, ValueError, csv.Error):
@@ -91,12 +91,12 @@ def _read_rows(path: Path) -> list[list[str]]:
 
 
 def _last_rate(trainer: Any, module: Any) -> float:
-    """The learning rate of the last step; the optimizer already has the next one."""
+    """Return the learning rate of the last step; the optimizer already has that of the next step."""
     return learning_rate(module.recipe, trainer.global_step - 1, module.steps)
 
 
 class _Curves(Callback):
-    """Points for TensorBoard."""
+    """Log the points of TensorBoard's curves."""
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
         if trainer.global_step % _EVERY == 0:

@@ -23,7 +23,7 @@ from ppbench.train.recipe import TrainRecipe
 from ppbench.train.schedule import Schedule
 
 NEVER = 2**62
-"""Step of a loss that was not finite, or of images that could not be read, while there was none."""
+"""Initial value of ``first_bad``: no loss was infinite or NaN, and no image unreadable, at any step so far."""
 
 
 class TrainingDivergedError(PpbenchError):
@@ -31,10 +31,10 @@ class TrainingDivergedError(PpbenchError):
 
 
 class Classifier(lightning.LightningModule):
-    """A network and how it is trained.
+    """A network with its loss, optimizer and schedule.
 
     Args:
-        network: What is trained.
+        network: The network to train.
         recipe: The settings.
         card: Mean, std and input size of the network.
         steps: Optimizer steps of the whole run.
@@ -50,17 +50,17 @@ class Classifier(lightning.LightningModule):
         self.loss = math.nan
         """Mean training loss of the last finished epoch."""
         self.accuracy: float | None = None
-        """Share of the test images that were right in this epoch; None: not tested."""
+        """Accuracy on the test images in this epoch, a fraction; None: not tested."""
         self.last_accuracy: float | None = None
-        """The same, of the last epoch in which they were tested."""
+        """Accuracy in the last epoch with a test."""
         self.epoch_start = time.monotonic()
         self.average = _moving_average(self.network, recipe.ema)
         in_batches = parse_augmentation(recipe.augment).where == "batch"
         self.augmentation = batch_augmentation(recipe.augment, card.input_size) if in_batches else None
         for name, values in zip(("mean", "std"), mean_and_std(card), strict=True):
             self.register_buffer(name, values, persistent=False)
-        # Kept on the device, since reading a number there waits for all work before it. These are no buffers, for of
-        # those all processes get the first one's values before every step.
+        # Tensors on the device, because reading a number from it waits for all earlier work. They are not buffers:
+        # before every step, all processes would get the first one's values.
         self.loss_sum = torch.zeros(())
         self.first_bad = torch.tensor(NEVER)
         self.right = torch.zeros(2, dtype=torch.int64)
@@ -73,11 +73,11 @@ class Classifier(lightning.LightningModule):
         return self.network if self.average is None else self.average.module
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images ``(N, C, H, W)`` with values in [0, 1] to logits ``(N, classes)``, in the mode that was set."""
+        """Map images ``(N, C, H, W)`` with values in [0, 1] to logits ``(N, classes)``."""
         return self.network(self._normalised(images))
 
     def training_step(self, batch: LabelledBatch | PpbenchError, index: int) -> Tensor:
-        """The loss of one batch, a scalar."""
+        """Return the loss of one batch, a scalar."""
         if isinstance(batch, PpbenchError):
             return self._stand_in(batch)
         images, labels = batch
@@ -87,7 +87,7 @@ class Classifier(lightning.LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
-        """Move the average, look now and then whether the loss is still a number, and take its mean at the end."""
+        """Update the moving average, check at intervals that the loss is finite, and take its mean at the end."""
         if self.average is not None:
             self.average.update_parameters(self.network)
         if index % 50 == 49:
@@ -97,7 +97,7 @@ class Classifier(lightning.LightningModule):
             self.loss = float(self.trainer.strategy.reduce(mean, reduce_op="mean"))
 
     def validation_step(self, batch: LabelledBatch | PpbenchError, index: int) -> None:
-        """Count right answers."""
+        """Count the images that are classified correctly."""
         if isinstance(batch, PpbenchError):
             self._keep_error(batch)
             return
@@ -116,7 +116,7 @@ class Classifier(lightning.LightningModule):
         self.right = torch.zeros(2, dtype=torch.int64, device=self.device)
 
     def on_validation_epoch_end(self) -> None:
-        """Take the share of right answers over all processes."""
+        """Compute the accuracy over all processes."""
         raise_together(self.broken)
         right, seen = self.trainer.strategy.reduce(self.right.clone(), reduce_op="sum").tolist()
         self.accuracy = self.last_accuracy = right / seen
@@ -125,12 +125,12 @@ class Classifier(lightning.LightningModule):
         """Stop a run that cannot recover, in all its processes.
 
         Args:
-            weights: Whether to look at the weights too, which the last step may have spoilt.
+            weights: Whether to check the weights too: the last step may have made them infinite or NaN.
 
         Raises:
             PpbenchError: If a process could not read its images.
-            TrainingDivergedError: If a loss was not finite, or a weight is not.
-            SystemExit: In processes other than the first, for either.
+            TrainingDivergedError: If a loss or a weight is not finite.
+            SystemExit: In processes other than the first, in both cases.
         """
         step = int(self.trainer.strategy.reduce(self.first_bad.clone(), reduce_op="min"))
         if step == NEVER and weights and not all(bool(p.isfinite().all()) for p in self.network.parameters()):
@@ -147,7 +147,7 @@ class Classifier(lightning.LightningModule):
             )
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimizer, with a learning rate and a momentum that are set for every batch."""
+        """Return the recipe's optimizer, and the schedule that sets learning rate and momentum for every batch."""
         r = self.recipe
         optimizer: torch.optim.Optimizer
         if r.optimizer == "adamw":
@@ -160,7 +160,7 @@ class Classifier(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _views(self, images: Tensor) -> Tensor:
-        """Values in [0, 1] of all views of the images; those that are made of whole batches are made here."""
+        """Return all views of the images, with values in [0, 1]; augmentations of whole batches are applied here."""
         x = images.float() / 255
         if self.augmentation is None:
             return x
@@ -185,16 +185,16 @@ class Classifier(lightning.LightningModule):
         self.first_bad = torch.where(loss.isfinite(), self.first_bad, torch.minimum(self.first_bad, step))
 
     def _stand_in(self, error: PpbenchError) -> Tensor:
-        """A loss without a gradient. With it this process continues to the step at which all of them stop.
+        """Return a loss without a gradient, with which this process continues until all processes stop together.
 
-        To ask the others at every step would make the device wait at every step.
+        Asking the others at every step would make the device wait at every step.
         """
         self._keep_error(error)
         self.first_bad = self.first_bad.clamp(max=self.trainer.global_step)
         return 0 * torch.stack([parameter.sum() for parameter in self.network.parameters()]).sum()
 
     def _keep_error(self, error: PpbenchError) -> None:
-        """Note a batch that could not be read; a process that trains alone stops at once."""
+        """Keep the error of a batch that could not be read; a process that trains alone stops at once."""
         self.broken = self.broken or error
         if not several_processes():
             raise error
@@ -209,7 +209,7 @@ class Classifier(lightning.LightningModule):
 
 
 def _moving_average(network: nn.Module, decay: float | None) -> AveragedModel | None:
-    """A copy that follows weights and batch-norm statistics; it begins as what they are after the first step."""
+    """Return a moving average of weights and batch-norm statistics; it starts with the values after the first step."""
     if decay is None:
         return None
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
@@ -223,19 +223,19 @@ def jensen_shannon_loss(clean: Tensor, first: Tensor, second: Tensor, labels: Te
     three predicted distributions: their mean Kullback-Leibler divergence from their average.
 
     Source: Hendrycks et al., "AugMix: A simple data processing method to improve robustness and uncertainty", ICLR 2020
-    (weight 12); the average is kept above 1e-7, as in the authors' code.
+    (weight 12). The average is clipped to at least 1e-7, as in the authors' code.
 
     Args:
         clean: Logits ``(N, classes)`` of the clean images.
-        first: Logits of an augmented version of each, of the same shape.
-        second: Logits of another.
+        first: Logits of an augmented version of each image, of the same shape.
+        second: Logits of a second augmented version.
         labels: ``(N,)`` int64.
-        weight: Of the divergence.
+        weight: Weight of the divergence.
 
     Returns:
         A scalar, in nats.
     """
-    # Divergences of nearly equal distributions are differences of nearly equal numbers: not for half precision.
+    # In float32: divergences of nearly equal distributions are differences of nearly equal numbers.
     logarithms = torch.stack((clean, first, second)).float().log_softmax(dim=2)
     probabilities = logarithms.exp()
     average = probabilities.mean(0).clamp(1e-7, 1).log()

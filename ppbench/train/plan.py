@@ -1,4 +1,4 @@
-"""A run that has been found possible: what is trained on what, where, and by how many processes."""
+"""The plan of a training run: what is trained on which images, where, and by how many processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ppbench.train.recipe import TrainRecipe
 
 
 class TrainPlan(NamedTuple):
-    """A run that has been found possible."""
+    """A training run whose settings have been checked."""
 
     recipe: TrainRecipe
     data: TrainingData
@@ -26,9 +26,9 @@ class TrainPlan(NamedTuple):
     processes: int
     """Processes that train together."""
     workers: int
-    """Processes that load images, of each of them."""
+    """Processes that load images, for each of them."""
     validate_every: int
-    """Epochs between two tests; 0: none."""
+    """Epochs between two tests; 0: none before the end."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -44,7 +44,7 @@ class TrainPlan(NamedTuple):
 def check_options(
     recipe: TrainRecipe, device: torch.device, devices: int, workers: int | None, validate_every: int
 ) -> None:
-    """Raise `UsageError` if a count is not allowed, or so many processes on such a device cannot follow the recipe."""
+    """Raise `UsageError` for a count that is not allowed, or if the device or the processes do not fit the recipe."""
     if workers is not None and workers < 0:
         raise UsageError(f"--workers {workers} is not allowed", "It is a number of processes; 0: none.")
     if validate_every < 0:
@@ -77,16 +77,17 @@ def plan_training(
     workers: int | None,
     validate_every: int,
 ) -> TrainPlan:
-    """The plan of a run on ``data``; ``start`` is the card of the network that it begins with, if there is one.
+    """Plan a run on ``data``; ``start`` is the card of the network that it starts from, if any.
 
     Raises:
-        UsageError: If the recipe cannot cut these images, or an epoch has no step.
+        UsageError: If the recipe cannot crop these images, or an epoch has no step.
     """
     cut = transforms_of(recipe, data.train)
     if start is not None:
         cut = cut._replace(interpolation=start.interpolation)
     if workers is None:
-        # Loading from memory is faster than a process's handing over, unless images are augmented one by one.
+        # Workers pay off only if images are decoded or augmented one by one: handing over a batch costs more than
+        # indexing it in memory.
         pays = isinstance(data.train, FileImages) or parse_augmentation(recipe.augment).where == "image"
         workers = max(usable_cores() // processes - 1, 0) if pays else 0
     plan = TrainPlan(recipe, data, cut, device, processes, workers, validate_every)

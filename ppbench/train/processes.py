@@ -1,7 +1,7 @@
-"""The processes that train together: who started them, how one's failure ends all of them, and how signals reach them.
+"""Processes that train together: their launcher, how one failure ends all of them, and signals.
 
-Lightning guesses a launcher from dozens of variables, some of which stand in the environment of every process of a
-Slurm job. Here it is Lightning itself (that is, ppbench), torchrun or srun.
+Lightning guesses the launcher from dozens of environment variables, some of which every process of a Slurm job has.
+Here it is Lightning itself (started by ppbench), torchrun or srun.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ppbench.launch import Launch, environment_number, launched
 
 
 def environment_for(devices: int) -> ClusterEnvironment:
-    """Lightning's description of this process and of the ``devices`` that train together.
+    """Return Lightning's description of this process and of the ``devices`` that train together.
 
     Raises:
         UsageError: If a launcher has started another number of processes.
@@ -38,7 +38,7 @@ def environment_for(devices: int) -> ClusterEnvironment:
 
 
 def own_rank() -> int:
-    """The rank of this process among those that train together; rank 0 prints and writes.
+    """Return the rank of this process among the processes that train together; rank 0 prints and writes.
 
     Raises:
         UsageError: If the environment contradicts itself.
@@ -50,7 +50,7 @@ def own_rank() -> int:
 
 
 class _Launched(TorchElasticEnvironment):
-    """The environment that torchrun sets, or a user by hand, who may leave the local rank out."""
+    """The environment that torchrun sets, or a user by hand; the user may leave out the local rank."""
 
     def __init__(self, launch: Launch) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class _Launched(TorchElasticEnvironment):
 
 
 def _tasks_of_srun() -> int:
-    """Processes that srun has started together with this one; a job's other variables say what it may start."""
+    """Return the number of processes that srun started; a job's other variables only say how many it may start."""
     return environment_number("SLURM_STEP_NUM_TASKS") or 1
 
 
@@ -79,7 +79,7 @@ def several_processes() -> bool:
 
 
 def raise_together(error: PpbenchError | None) -> None:
-    """Stop all processes if one of them has met an error; all have to call this at the same point.
+    """Stop all processes if one of them has an error. All of them must call this at the same point.
 
     If one process stopped alone, the others would wait for it until the connection times out.
 
@@ -106,8 +106,8 @@ def raise_together(error: PpbenchError | None) -> None:
 class Interrupts(Callback):
     """A context that turns Ctrl-C or SIGTERM into a KeyboardInterrupt at the next batch, and a second one at once.
 
-    It waits for the batch because Python would report and forget an interrupt that comes while the workers of a loader
-    end, once an epoch. Lightning's own handler exits with code 1 and leaves the signal ignored.
+    It waits for the next batch because Python would print and then ignore an interrupt that arrives while the workers
+    of a loader end, once per epoch. Lightning's own handler exits with code 1 and leaves the signal ignored.
     """
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class Interrupts(Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self.caught and kind is not None and issubclass(kind, SystemExit | RuntimeError):
-            # The same signal has ended another process or a loader, which shows here as one of these errors.
+            # The same signal ended another process or a loader, which causes one of these errors here.
             raise KeyboardInterrupt from None
         if self.caught and kind is None:
             raise KeyboardInterrupt
@@ -134,11 +134,11 @@ class Interrupts(Callback):
             signal.signal(signal.SIGTERM, self._note)
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
-        """Raise what was caught."""
+        """Raise a caught interrupt."""
         self._raise_if_caught()
 
     def on_validation_batch_start(self, trainer: Any, module: Any, batch: Any, index: int, loader: int = 0) -> None:
-        """Raise what was caught."""
+        """Raise a caught interrupt."""
         self._raise_if_caught()
 
     def _raise_if_caught(self) -> None:

@@ -14,21 +14,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 LINES_EVERY = 10.0
-"""Seconds between two lines within an epoch, where stderr is no terminal."""
+"""Seconds between two lines within an epoch, if stderr is not a terminal."""
 
 _DRAWN_EVERY = 0.5
-"""Seconds between two looks at the loss on a terminal, since reading it waits for the device."""
+"""Seconds between two updates of the loss on a terminal; reading it waits for the device."""
 
 
 class TrainingPace:
     """The speed of a run, and the time left, tests included.
 
-    The first step does not count: loaders start in it, and kernels are chosen.
+    The first step is not measured: in it, loaders start and libraries choose their kernels.
 
     Args:
         step: Steps that were done before the run resumed.
-        steps: Of the whole run.
-        batch_size: Images of a step.
+        steps: Steps of the whole run.
+        batch_size: Images per step.
     """
 
     def __init__(self, step: int, steps: int, batch_size: int) -> None:
@@ -38,7 +38,7 @@ class TrainingPace:
         self._counts = False
 
     def is_due(self, step: int, every: float) -> bool:
-        """After each step: whether so many seconds have passed since the last look."""
+        """Whether ``every`` seconds have passed since the last look; called after each step."""
         now = time.monotonic()
         if not self._counts:
             self._counts = True
@@ -47,7 +47,7 @@ class TrainingPace:
         return now - self._looked >= every
 
     def look(self, step: int) -> str:
-        """For people: images per second since the last look, and the time left."""
+        """Describe for people the images per second since the last look, and the time left."""
         now = time.monotonic()
         images, seconds = (step - self._seen) * self.batch_size, now - max(self._looked, self._began)
         self._seen, self._looked = step, now
@@ -56,20 +56,20 @@ class TrainingPace:
         return f"{shown} images/s  {self.left(step)} left"
 
     def left(self, step: int) -> str:
-        """The time left after a step, ``h:mm:ss``; "?" if it is not known yet."""
+        """Return the time left after a step, ``h:mm:ss``; "?" if it is not known yet."""
         done = step - self._start
         return "?" if done <= 0 else _duration((time.monotonic() - self._began) * (self.steps - step) / done)
 
 
 class _Paced(Callback):
-    """Knows how fast the run is; the first step, where a run resumes, is not at zero."""
+    """Measures the pace of the run from its first step, which is not 0 if the run resumes."""
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         self.pace = TrainingPace(trainer.global_step, module.steps, module.recipe.batch_size)
 
 
 class RichTraining(_Paced):
-    """Moves a Rich progress bar over all epochs, with the loss, the rate and the time left."""
+    """Moves a Rich progress bar over all epochs, with the loss, the speed and the time left."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self.progress, self.task = progress, task
@@ -81,7 +81,7 @@ class RichTraining(_Paced):
             self.progress.reset(self.task, total=module.steps, completed=trainer.global_step, visible=True)
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
-        """One step further."""
+        """Advance by one step."""
         step = trainer.global_step
         self.progress.update(self.task, completed=step)
         if self.pace.is_due(step, _DRAWN_EVERY) or trainer.is_last_batch:
@@ -90,10 +90,10 @@ class RichTraining(_Paced):
 
 
 class LinesOfTraining(_Paced):
-    """Says a line now and then, and at the end of every epoch, for files and pipes.
+    """Prints a line at intervals, and at the end of every epoch, for files and pipes.
 
     Args:
-        say: Takes a line.
+        say: Called with each line.
         every: Seconds between two lines within an epoch.
     """
 
@@ -101,13 +101,13 @@ class LinesOfTraining(_Paced):
         self.say, self.every = say, every
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
-        """Say how far the epoch is, if it is time; its end has a line of its own."""
+        """Print the progress in the epoch, if it is due; the end of the epoch has its own line."""
         step = trainer.global_step
         if self.pace.is_due(step, self.every) and trainer.is_global_zero and not trainer.is_last_batch:
             self.say(f"{_where(trainer, index)}  loss {float(outputs['loss']):.4f}  {self.pace.look(step)}")
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        """Say how the epoch went and how long the rest will take."""
+        """Print loss and accuracy of the epoch, and the time left."""
         if trainer.is_global_zero:
             self.say(
                 f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss {module.loss:.4f}"
@@ -116,7 +116,7 @@ class LinesOfTraining(_Paced):
 
 
 def _where(trainer: Any, index: int) -> str:
-    """Epoch and step, counted from 1."""
+    """Describe epoch and step, counted from 1."""
     return (
         f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  step {index + 1:,}/{trainer.num_training_batches:,}"
     )
@@ -133,7 +133,7 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def training_progress(console: Console, say: Callable[[str], None]) -> Iterator[Callback]:
-    """On a terminal a bar with rate, elapsed and remaining time while the context lasts; elsewhere lines."""
+    """Show the progress inside the context: a bar with speed, elapsed and remaining time, or lines off a terminal."""
     if not console.is_terminal:
         yield LinesOfTraining(say)
         return
@@ -150,7 +150,7 @@ def training_progress(console: Console, say: Callable[[str], None]) -> Iterator[
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's own talk (devices, tips) and its known, harmless warnings from the terminal."""
+    """Keep Lightning's messages (devices, tips) and its known, harmless warnings off the terminal."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

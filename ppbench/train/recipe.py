@@ -21,7 +21,7 @@ _OFF_AT_ZERO = {"grad_clip", "ema", "momentum_low", "resize", "test_resize", "va
 
 
 class TrainRecipe(BaseModel):
-    """Settings of a training run; two runs with equal recipes, data and devices give equal weights."""
+    """Settings of a training run. Two runs with equal recipes, data and devices give equal weights."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -30,9 +30,9 @@ class TrainRecipe(BaseModel):
     model: str
     dataset: str
     fraction: float = Field(default=1.0, gt=0, le=1)
-    """Share of the training images in use, the same of every class."""
+    """Share of the training images to use, equal in every class."""
     val_fraction: float | None = Field(default=None, gt=0, lt=1)
-    """Share of the images kept for testing, of a folder that has no ``train`` and ``val`` in it."""
+    """Share of the images kept for testing, if the folder has no ``train`` and ``val`` in it."""
 
     epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=128, ge=1)
@@ -40,44 +40,44 @@ class TrainRecipe(BaseModel):
 
     optimizer: OptimizerName = "sgd"
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Of SGD; AdamW keeps its usual (0.9, 0.999)."""
+    """Momentum of SGD; AdamW keeps its usual (0.9, 0.999)."""
     momentum_low: float | None = Field(default=None, gt=0, lt=1)
-    """Momentum at the highest learning rate of "one-cycle": it goes from ``momentum`` down to this one and back up, as
-    torch's `OneCycleLR` cycles it (0.95, 0.85, 0.95); None: it is held."""
+    """Momentum at the highest learning rate of "one-cycle": it goes from ``momentum`` down to this value and back up,
+    as in torch's `OneCycleLR` (0.95, 0.85, 0.95). None: it is constant."""
     nesterov: bool = False
     weight_decay: float = Field(default=5e-4, ge=0)
     schedule: ScheduleName = "one-cycle"
     """"one-cycle": from ``lr_start`` up to ``lr`` and down to ``lr_end``, both along a cosine; "cosine": from ``lr``
     down to ``lr_end``; "constant": ``lr``. Stepped per batch."""
     warmup: float = Field(default=0.3, ge=0, lt=1)
-    """Share of the steps on the way up, of "one-cycle"."""
+    """Share of the steps in which the learning rate of "one-cycle" rises."""
     lr: float = Field(default=0.2, gt=0)
     """Highest learning rate (by default the push-pull paper's CIFAR value)."""
     lr_start: float = Field(default=0.0, gt=0)
-    """By default a fortieth of the highest."""
+    """Learning rate at the start; by default a fortieth of the highest."""
     lr_end: float = Field(default=0.0, gt=0)
-    """By default a thousandth of the start."""
+    """Learning rate at the end; by default a thousandth of the start."""
     grad_clip: float | None = Field(default=None, gt=0)
-    """Highest Euclidean norm of the gradients; None: they are not clipped."""
+    """Largest Euclidean norm of the gradients; None: they are not clipped."""
     ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decay per step of the moving average of the weights that is tested and saved; None: the weights themselves."""
+    """Decay per step of a moving average of the weights, which is tested and saved; None: the weights themselves."""
     precision: PrecisionName = "fp32"
-    """bf16 and fp16 are torch's autocast, fp16 with loss scaling."""
+    """Precision of the arithmetic. bf16 and fp16 use torch's autocast, fp16 with loss scaling."""
 
     resize: int | None = Field(default=None, ge=8)
     """Shorter side of training images before the crop, in pixels (images in files); None: no resize."""
     crop_size: int | None = Field(default=None, ge=8)
-    """Side of the random crops, in pixels; None: that of the images, which are in memory."""
+    """Side of the random crops, in pixels; None: the side of the images (only for images in memory)."""
     crop_padding: int = Field(default=2, ge=0)
-    """Zeros around an image before it is cropped, in pixels."""
+    """Width of the border of zeros around an image before it is cropped, in pixels."""
     flip: bool = True
     """Whether half of the images are mirrored."""
     test_resize: int | None = Field(default=None, ge=8)
     """Shorter side of test images before the centre crop, in pixels; None: no resize."""
     augment: str = "none"
-    """Augmentation after crop and mirror: a name of `ppbench.train.augment`."""
+    """Augmentation after crop and mirroring: a name in `ppbench.train.augment`."""
     jsd: bool = False
-    """Whether the loss has AugMix's Jensen-Shannon divergence between a clean and two augmented views."""
+    """Whether the loss includes AugMix's Jensen-Shannon divergence between a clean and two augmented views."""
 
     inhibition: float = Field(default=1.0, ge=0)
     trainable_inhibition: bool = False
@@ -86,16 +86,16 @@ class TrainRecipe(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _zero_is_none(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """TOML and options have no word for None."""
+        """Turn 0 into None for settings that 0 switches off: TOML and options cannot express None."""
         return {key: None if key in _OFF_AT_ZERO and value == 0 else value for key, value in values.items()}
 
     @model_validator(mode="before")
     @classmethod
     def _fill_schedule(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The proportions of the push-pull paper: 5e-3 to 0.2 to 5e-6."""
+        """Derive start and end of the learning rate in the proportions of the push-pull paper: 5e-3, 0.2, 5e-6."""
         peak = values.get("lr", cls.model_fields["lr"].default)
         if not isinstance(peak, int | float):
-            return {"lr_start": 1.0, "lr_end": 1.0, **values}  # the error is about lr
+            return {"lr_start": 1.0, "lr_end": 1.0, **values}  # valid values, so that the error is about lr
         start = values.get("lr_start", peak / 40)
         end = start / 1000 if isinstance(start, int | float) else 1.0
         return {"lr_start": start, "lr_end": end, **values}
@@ -116,7 +116,7 @@ class TrainRecipe(BaseModel):
 
 
 class RecipeFile(NamedTuple):
-    """A recipe as it is written down: some of the settings of a run."""
+    """The content of a recipe file: some of the settings of a run."""
 
     name: str
     description: str
@@ -132,7 +132,7 @@ DEFAULT_RECIPES = {
     "imagenet": "paper-imagenet-20",
     "imagefolder": "paper-imagenet100-20",
 }
-"""Recipes by dataset, where none is named."""
+"""Default recipes by dataset."""
 
 _OF_FILES = {"resize": 256, "crop_size": 224, "crop_padding": 0, "test_resize": 224}
 _OF_CIFAR = {"crop_size": 32, "crop_padding": 4}
@@ -144,11 +144,11 @@ CUSTOMARY_TRANSFORMS: dict[str, dict[str, Any]] = {
     "imagenet": _OF_FILES,
     "imagefolder": _OF_FILES,
 }
-"""The usual cuts by dataset, for recipes that do not say how images are cut."""
+"""Usual crops by dataset, for recipes that do not say how to crop."""
 
 
 def recipe_names() -> list[str]:
-    """The names of the recipes that come with ppbench, sorted."""
+    """Return the names of the recipes that come with ppbench, sorted."""
     return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
 
 
@@ -156,10 +156,10 @@ def read_recipe(name: str) -> RecipeFile:
     """Read a recipe.
 
     Args:
-        name: One of `recipe_names`, or the path of a file that ends with ``.toml``.
+        name: One of `recipe_names`, or the path of a ``.toml`` file.
 
     Raises:
-        UsageError: If there is no such recipe, or the file has a key that no recipe has.
+        UsageError: If there is no such recipe, or the file is not a valid one or has an unknown key.
         DataError: If the file cannot be read.
     """
     path = Path(name)
@@ -177,17 +177,17 @@ def read_recipe(name: str) -> RecipeFile:
 
 
 def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any], start: Card | None = None) -> TrainRecipe:
-    """The settings of a run: a recipe, with some values replaced.
+    """Make the settings of a run: a recipe, with some values replaced.
 
-    What neither says is as with the network that the run begins with, else what is customary for the dataset
-    (`CUSTOMARY_TRANSFORMS`), else the default of `TrainRecipe`. Where the highest learning rate alone is replaced, its
-    start and end change in proportion; where the momentum alone is replaced, it is held.
+    Settings that neither gives come from the network that the run starts from, then from the usual crops of the dataset
+    (`CUSTOMARY_TRANSFORMS`), then from the defaults of `TrainRecipe`. If only the highest learning rate is replaced,
+    its start and end change in proportion. If only the momentum is replaced, it is constant.
 
     Args:
-        base: The recipe; None: the one of the dataset in ``overrides`` (`DEFAULT_RECIPES`).
-        overrides: Values by name of the field, as a user gave them as options.
-        start: Card of the network that the run begins with: it is the model if ``overrides`` name none, and its size of
-            images is kept. None: the weights are drawn.
+        base: The recipe; None: the default recipe of the dataset in ``overrides`` (`DEFAULT_RECIPES`).
+        overrides: Values by field name, as the user gave them as options.
+        start: Card of the network that the run starts from. It is the model if ``overrides`` do not name one, and its
+            image size is kept. None: the weights are random.
 
     Raises:
         UsageError: If a value is missing or not allowed; the message says where it came from.
@@ -218,7 +218,7 @@ def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any], start: Ca
 
 
 def _customary(values: Mapping[str, Any], start: Card | None) -> dict[str, Any]:
-    """How images are cut where ``values`` do not say it: for the size that a network had, if there is one already."""
+    """Return the crops for settings that ``values`` do not give; they keep the image size of the starting network."""
     usual = CUSTOMARY_TRANSFORMS[values["dataset"]]
     if start is None:
         return usual
@@ -226,10 +226,10 @@ def _customary(values: Mapping[str, Any], start: Card | None) -> dict[str, Any]:
     if "resize" not in usual:  # images in memory, which are never enlarged
         return {**usual, "crop_size": min(side, usual["crop_size"])}
     test_resize = start.resize or side
-    said = values.get("crop_size")
-    if isinstance(said, int) and said >= 8:  # at another size, the crop keeps its share of the image
-        side, test_resize = said, round(test_resize * said / side)
-    # In training the crop is drawn from the customary share of the image, of the larger one if the card resizes more.
+    given = values.get("crop_size")
+    if isinstance(given, int) and given >= 8:  # at another size, the crop keeps its share of the image
+        side, test_resize = given, round(test_resize * given / side)
+    # Training crops are the usual share of the image, or a smaller one if the card resizes to a larger side.
     shorter = round(side * usual["resize"] / usual["crop_size"])
     return {**usual, "resize": max(shorter, test_resize), "crop_size": side, "test_resize": test_resize}
 
@@ -261,9 +261,9 @@ class Setting(NamedTuple):
 
 
 def differing_settings(stored: Mapping[str, Any], recipe: TrainRecipe) -> list[Setting]:
-    """List the settings in which the recipe of a card (there) differs from another (here), their names apart.
+    """List the settings in which the recipe of a card (there) differs from another (here), except the recipe's name.
 
-    A recipe of another version of ppbench, whose settings are not all known, is compared as it is written.
+    If a recipe of another version of ppbench has unknown settings, it is compared as it is stored.
     """
     try:
         there = TrainRecipe.model_validate(dict(stored)).model_dump()
@@ -276,7 +276,7 @@ def differing_settings(stored: Mapping[str, Any], recipe: TrainRecipe) -> list[S
 
 
 def _rescaled(values: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Start and end of the learning rate in proportion to a new highest one."""
+    """Return start and end of the learning rate in proportion to a new highest one."""
     if "lr" not in overrides or "lr" not in values:
         return {}
     factor = overrides["lr"] / values["lr"]

@@ -11,10 +11,10 @@ from ppbench.train.recipe import TrainRecipe
 
 
 class Schedule(LambdaLR):
-    """Sets an optimizer's learning rate, and the momentum where it is cycled, before every step.
+    """Sets an optimizer's learning rate, and the momentum of SGD, before every step.
 
     Args:
-        optimizer: Its learning rate is the recipe's highest.
+        optimizer: The optimizer, with the recipe's highest learning rate.
         recipe: The settings.
         steps: Optimizer steps of the whole run.
     """
@@ -24,22 +24,22 @@ class Schedule(LambdaLR):
         super().__init__(optimizer, lambda step: learning_rate(recipe, step, steps) / recipe.lr)
 
     def step(self, epoch: int | None = None) -> None:
-        """One step further; the first call, by torch itself, sets the values of step 0."""
+        """Advance by one step; torch itself makes the first call, which sets the values of step 0."""
         super().step(epoch)
         for group in self.optimizer.param_groups:
             if "momentum" in group:
                 group["momentum"] = self._momentum_at(self.last_epoch)
 
     def state_dict(self) -> dict[str, object]:
-        """The state without the function, which is not data; the recipe gives it again."""
+        """Return the state without the momentum function, which cannot be saved and follows from the recipe."""
         return {name: value for name, value in super().state_dict().items() if name != "_momentum_at"}
 
 
 def learning_rate(recipe: TrainRecipe, step: int, steps: int) -> float:
-    """The learning rate of a step, counted from 0, of a run of ``steps``.
+    """Return the learning rate of a step, counted from 0, in a run of ``steps``.
 
-    "one-cycle" is the schedule of Smith and Topin (2019) as torch's `OneCycleLR` does it: up during ``warmup`` of the
-    steps and down in the rest, each half a cosine wave, the highest rate reached at step ``warmup * steps - 1``.
+    "one-cycle" is the schedule of Smith and Topin (2019) as in torch's `OneCycleLR`: up in the share ``warmup`` of
+    the steps and down in the rest, each along half a cosine wave; the highest rate is at step ``warmup * steps - 1``.
     """
     r = recipe
     if r.schedule == "constant":
@@ -50,10 +50,10 @@ def learning_rate(recipe: TrainRecipe, step: int, steps: int) -> float:
 
 
 def momentum(recipe: TrainRecipe, step: int, steps: int) -> float:
-    """SGD's momentum of a step, counted from 0, of a run of ``steps``.
+    """Return SGD's momentum at a step, counted from 0, in a run of ``steps``.
 
-    In "one-cycle" it may go against the learning rate, as in torch's `OneCycleLR`: from ``momentum`` down to
-    ``momentum_low`` where the rate is highest, and back. Else it is held.
+    In "one-cycle" with ``momentum_low`` it moves against the learning rate, as in torch's `OneCycleLR`: from
+    ``momentum`` down to ``momentum_low`` at the highest rate, and back. Otherwise it is constant.
     """
     r = recipe
     if r.momentum_low is None or r.schedule != "one-cycle":
@@ -62,7 +62,7 @@ def momentum(recipe: TrainRecipe, step: int, steps: int) -> float:
 
 
 def _one_cycle(start: float, middle: float, end: float, top: float, step: int, steps: int) -> float:
-    """From ``start`` to ``middle``, reached at step ``top`` (before 0: at 0), and to ``end`` at the last step."""
+    """Interpolate from ``start`` to ``middle`` at step ``top`` (at 0 if that is negative), then to ``end``."""
     if step <= top:
         return _cosine(start, middle, step / top if top > 0 else 1.0)
     return _cosine(middle, end, (step - max(top, 0)) / max(steps - 1 - max(top, 0), 1))

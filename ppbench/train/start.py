@@ -1,4 +1,4 @@
-"""The network that is trained, new or begun with weights that are there, and its card."""
+"""Make the network to train, with new or given weights, and its card."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ppbench.versions import versions_of
 
 
 def make_network(card: Card, start: Checkpoint | None, report: Callable[[str], None]) -> nn.Module:
-    """The network of a card.
+    """Make the network of a card.
 
     Args:
-        card: Of the network; its seed is the seed of the weights.
-        start: A checkpoint to take the weights from; None: they are drawn.
+        card: Card of the network; its seed is the seed of the weights.
+        start: A checkpoint to take the weights from; None: random weights.
         report: Called with a line if the last layer starts from random weights.
 
     Raises:
@@ -52,10 +52,10 @@ _LAST_LAYER = "fc."
 
 
 def load_start(initial: Path | Checkpoint, recipe: TrainRecipe) -> Checkpoint:
-    """The weights to begin with, of the network that the recipe names.
+    """Load the initial weights of the network that the recipe names.
 
     Raises:
-        UsageError: If they are of another.
+        UsageError: If they belong to another network.
         DataError: If they cannot be read.
     """
     start = load_checkpoint(initial) if isinstance(initial, Path) else initial
@@ -70,13 +70,13 @@ def load_start(initial: Path | Checkpoint, recipe: TrainRecipe) -> Checkpoint:
 
 
 def make_card(plan: TrainPlan, start: Checkpoint | None, command: str | None) -> Card:
-    """The card of the network to train, complete but for its accuracy. A given network's card is continued."""
+    """Make the card of the network to train, complete except for its accuracy, based on that of ``start`` if given."""
     recipe, data, cut = plan.recipe, plan.data, plan.cut
     of_run = {
         "num_classes": len(data.class_names),
         "input_size": cut.size,
         "resize": cut.test_resize,
-        "crop_mode": "center",  # as the test images of the training are cut
+        "crop_mode": "center",  # as the test images are cropped during training
         "inhibition": recipe.inhibition,
         "trained_on": recipe.dataset,
         "trained_on_corruptions": parse_augmentation(recipe.augment).overlaps_at(cut.size),
@@ -102,7 +102,7 @@ def make_card(plan: TrainPlan, start: Checkpoint | None, command: str | None) ->
 
 
 def change_of_images(before: Card, now: Card) -> str | None:
-    """For people, how a network that is trained on gets other images than it had; None: it does not."""
+    """Describe for people how the image size of a starting network changes; None: it does not."""
 
     def described(card: Card) -> str:
         resized = "not resized" if card.resize is None else f"resized to {card.resize}"
@@ -128,6 +128,6 @@ def _check_start_fits(start: Checkpoint, data: TrainingData) -> None:
 
 
 def _versions() -> dict[str, str]:
-    # torch's own word for its version tells the builds for CPU and CUDA apart.
+    # torch.__version__, unlike the version of the installed package, tells builds for CPU and CUDA apart.
     own = {"torch": torch.__version__, "lightning": lightning.__version__}
     return {**versions_of("ppbench"), **own, **versions_of("python")}

@@ -1,4 +1,4 @@
-"""The state of an unfinished training run: the folder ``<output>.part``, and whether it may be continued."""
+"""The state of an unfinished training run in the folder ``<output>.part``, and whether it may be continued."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from ppbench.train.recipe import TrainRecipe
 
 
 class PartFolder:
-    """Holds ``last.ckpt``, Lightning's state after every epoch, and ``run.json``, which says of which run it is.
+    """Holds ``last.ckpt``, Lightning's state after every epoch, and ``run.json``, which identifies the run.
 
-    Both appear with the first state, so that a run that failed in its first epoch leaves nothing in the way of the
-    next one.
+    Both are written with the first state: a run that failed in its first epoch leaves nothing that could block the next
+    one.
 
     Args:
         output: The checkpoint that the finished run will write.
         recipe: Settings of the run.
         fingerprint: Hash of the training data.
-        initial: Hash of the weights that the run begins with; None: random ones.
+        initial: Hash of the weights that the run starts from; None: random weights.
     """
 
     def __init__(self, output: Path, recipe: TrainRecipe, fingerprint: str, initial: str | None) -> None:
@@ -37,20 +37,21 @@ class PartFolder:
         self._run = {"recipe": recipe.model_dump(), "data": fingerprint, "initial": initial}
 
     def resume_point(self, *, first: bool) -> Path | None:
-        """The state to go on from, or None for a run that begins.
+        """Return the state from which to resume, or None for a new run.
 
         Args:
-            first: Whether this process is the first of those that train together, which alone looks.
+            first: Whether this is the first of the processes that train together; only the first checks the folder.
 
         Raises:
-            UsageError: If the folder is of a run with other settings or data, or is not ppbench's: nothing is deleted.
+            UsageError: If the folder belongs to a run with other settings or data, or is not ppbench's. Nothing is
+                deleted.
         """
         if first and self.path.exists() and not self._is_without_state():
             self._check_same()
         return self.state if self.state.is_file() else None
 
     def write_note(self) -> None:
-        """Say of which run the state is that comes next.
+        """Write which run the next state belongs to.
 
         Raises:
             DataError: If it cannot be written.
@@ -58,7 +59,7 @@ class PartFolder:
         atomic_write(self.note, json.dumps(self._run, indent=1))
 
     def remove(self) -> None:
-        """Delete what the run wrote, also what a kill left half-written; the folder goes too unless it holds more."""
+        """Delete the run's files, half-written ones included, and the folder if it is then empty."""
         for path in (self.state, self.note, *self._half_written()):
             path.unlink(missing_ok=True)
         if not any(self.path.iterdir()):
@@ -68,13 +69,14 @@ class PartFolder:
         return [path for file in (self.state, self.note) for path in self.path.glob(f".{file.name}.*")]
 
     def _is_without_state(self) -> bool:
-        """Whether it is a folder in which a run wrote no state, and nobody anything else."""
+        """Whether it is a folder without a state and without files of anybody else."""
         return self.path.is_dir() and not set(self.path.iterdir()) - {self.note, *self._half_written()}
 
     def _check_same(self) -> None:
         try:
             there = parse_json(read_text(self.note))
-            there["recipe"] = TrainRecipe.model_validate(there["recipe"]).model_dump()  # with settings newer than it
+            # Validating adds the defaults of settings that are newer than the file.
+            there["recipe"] = TrainRecipe.model_validate(there["recipe"]).model_dump()
         except (OSError, ValueError, TypeError, KeyError):
             there = None
         if there != self._run:
@@ -85,10 +87,10 @@ class PartFolder:
 
 
 class StateFiles(TorchCheckpointIO):
-    """Lightning's state on the disk: written whole or not at all, read without running anything it names.
+    """Lightning's state on the disk: written atomically, and read without running anything that it names.
 
     Args:
-        part: Where it is kept.
+        part: The folder of the state.
     """
 
     def __init__(self, part: PartFolder) -> None:
@@ -98,10 +100,10 @@ class StateFiles(TorchCheckpointIO):
         """Why the last state could not be written."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write the state; the one that was there stays until the new one is whole.
+        """Write the state; the previous one stays until the new one is complete.
 
-        Only the first process comes here, while the others wait for it. So what goes wrong, such as a full disk, is
-        kept in ``error``.
+        Only the first process gets here, while the others wait for it. Therefore an error, such as a full disk, is
+        kept in ``error`` and raised later in all processes together.
         """
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
@@ -115,11 +117,11 @@ class StateFiles(TorchCheckpointIO):
         """Read the state, tensors on the CPU.
 
         Raises:
-            DataError: If the file is damaged, or something else.
+            DataError: If the file is damaged or of another kind.
         """
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # whatever a damaged program for the unpickler ends with
+        except Exception as error:  # a damaged pickle may raise anything
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise DataError(
                 f"cannot go on from {path} ({reason})", f"Delete {Path(path).parent} to start anew."
@@ -128,17 +130,17 @@ class StateFiles(TorchCheckpointIO):
 
 
 class KeepState(Checkpoint):
-    """Writes the state at the end of every epoch, after a look at whether the run is sound.
+    """Writes the state at the end of every epoch, after a check that the run has not diverged.
 
     Args:
-        files: Where it is written.
+        files: Writes the state.
     """
 
     def __init__(self, files: StateFiles) -> None:
         self.files = files
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        """Keep what is good; a run that has diverged stops here, with the state of the epoch before.
+        """Write the state, unless the run has diverged; then it stops here, with the state of the previous epoch.
 
         Raises:
             DataError: If the state cannot be written.

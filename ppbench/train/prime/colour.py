@@ -1,4 +1,4 @@
-"""PRIME's colour primitive: a smooth random curve from old to new values, one for each channel."""
+"""PRIME's colour primitive: a smooth random curve from old to new values, drawn for each channel."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ INTERPOLATION_ERROR = 1e-4
 class ColourTransform(nn.Module):
     """Replace each value v by ``v + sum_k b_k sin(pi k v)``, with independent normal b_k of variance T.
 
-    0 and 1 stay where they are. Of all such curves with frequencies up to a cut-off and a given mean square of the
-    change, these have maximum entropy. Each image draws its own cut-off, uniform on 1 to cut_max, and its own T,
-    uniform on [0, strength_max); each channel draws its own coefficients. With a bandwidth, only that many frequencies
-    are used, from a first one that is uniform on 1 to the image's cut-off.
+    The values 0 and 1 do not change. Among all such curves with frequencies up to a cut-off and a given mean square of
+    the change, these have maximum entropy. Each image draws its own cut-off, uniform on 1 to cut_max, and its own T,
+    uniform on [0, strength_max); each channel draws its own coefficients. With a bandwidth, only that many successive
+    frequencies are used; the first is uniform on 1 to the image's cut-off.
 
-    The curve is tabulated and interpolated by cubic Hermite polynomials, for which the exact slope is at hand: a pixel
-    costs the same whatever the number of frequencies.
+    The curve is tabulated and interpolated by cubic Hermite polynomials with exact slopes. The cost per pixel therefore
+    does not depend on the number of frequencies.
 
     Args:
         cut_max: Highest frequency, in half periods over the range of values.
@@ -31,18 +31,18 @@ class ColourTransform(nn.Module):
     def __init__(self, cut_max: int, strength_max: float, bandwidth: int | None = None) -> None:
         super().__init__()
         self.cut_max, self.strength_max, self.bandwidth = cut_max, strength_max, bandwidth
-        # A cubic Hermite interpolant of a function with fourth derivative D errs by up to cell^4 D / 384.
+        # The error of a cubic Hermite interpolant of a function with fourth derivative D is at most cell^4 D / 384.
         cells = 2 ** math.ceil(math.log2(math.pi * cut_max / (384 * INTERPOLATION_ERROR) ** 0.25))
         frequency = math.pi * torch.arange(1, cut_max + 1, dtype=torch.float64)[:, None]
         angle = frequency * torch.arange(cells + 1) / cells
-        # Not buffers, which DistributedDataParallel would send to all processes at every step: they follow the images.
+        # Not buffers, which DistributedDataParallel would send to all processes at every step. `transform` moves them.
         self.sines = angle.sin().float()
-        """``(cut_max, cells + 1)``."""
+        """``(cut_max, cells + 1)``: the sines at the edges of the cells."""
         self.slopes = (angle.cos() * frequency / cells).float()
-        """Of the sines, per cell of the table."""
+        """Slopes of the sines, per cell of the table."""
 
     def draw(self, count: int, channels: int, generator: torch.Generator) -> Tensor:
-        """Coefficients b_k ``(count, channels, cut_max)``, float32, zero where an image does not use a frequency."""
+        """Draw coefficients b_k ``(count, channels, cut_max)``, float32; 0 for frequencies not in use."""
         device = generator.device
         cut = torch.randint(1, self.cut_max + 1, (count, 1), generator=generator, device=device)
         strength = self.strength_max * torch.rand((count, 1), generator=generator, device=device)
@@ -66,7 +66,7 @@ class ColourTransform(nn.Module):
         return (values + change).clamp_(0, 1).view_as(images)
 
     def forward(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Map ``(N, C, H, W)`` in [0, 1], each channel of each image by a curve of its own."""
+        """Map ``(N, C, H, W)`` in [0, 1], each channel of each image by its own curve."""
         return self.transform(images, self.draw(images.shape[0], images.shape[1], generator))
 
 
@@ -77,7 +77,7 @@ def hermite(values: Tensor, slopes: Tensor, cell: Tensor, t: Tensor) -> Tensor:
         values: ``(..., entries)``.
         slopes: Derivatives there, per cell, of the same shape.
         cell: ``(..., points)`` int64.
-        t: Place in the cell, 0 to 1, of the same shape.
+        t: Position in the cell, 0 to 1, of the same shape.
     """
     step = values.diff(dim=-1)
     start, end = slopes[..., :-1], slopes[..., 1:]

@@ -23,36 +23,36 @@ class PrimeSettings(NamedTuple):
     colour_strength: float
     colour_bandwidth: int | None
     width: int = 3
-    """Chains an image."""
+    """Chains per image."""
     depth: int = 3
-    """Most primitives a chain."""
+    """Most primitives in a chain."""
 
 
 CIFAR = PrimeSettings(3, 4.0, 2, 100, 100, 0.01, None)
-"""The authors' for 32 pixels: config/cifar10_cfg.py."""
+"""The authors' settings for 32 pixels: config/cifar10_cfg.py."""
 IMAGENET = PrimeSettings(3, 4.0, 2, 500, 500, 0.05, 20)
-"""The authors' for 224 pixels: config/imagenet_cfg.py."""
+"""The authors' settings for 224 pixels: config/imagenet_cfg.py."""
 _LARGEST_SMALL_SIZE = 64
-"""Up to this many pixels the CIFAR settings are used (ours: the authors trained on 32 and 224 pixels only)."""
+"""Largest side, in pixels, with the CIFAR settings (our choice: the authors trained on 32 and 224 pixels only)."""
 
 
 def settings_for(size: int) -> PrimeSettings:
-    """The settings for images of ``size`` pixels."""
+    """Return the settings for images of ``size`` x ``size`` pixels."""
     return CIFAR if size <= _LARGEST_SMALL_SIZE else IMAGENET
 
 
 class Prime(nn.Module):
     """Mix each image with transformed copies of it.
 
-    An image gets ``width`` chains. A chain is 1 to ``depth`` primitives (uniform), each one of the three with equal
-    probability and parameters of its own. The chains are averaged with weights from Dirichlet(1, ..., 1), and the
-    average with the image with a share uniform on [0, 1] (Beta(1, 1)), as AugMix does.
+    Every image gets ``width`` chains. A chain has 1 to ``depth`` primitives (uniform), each drawn from the three with
+    equal probability and with its own parameters. The chains are averaged with weights from Dirichlet(1, ..., 1); then
+    the average is mixed with the image, with a share uniform on [0, 1] (Beta(1, 1)), as in AugMix.
 
-    All draws come from the generator, so that equal generators and batches give equal images.
+    All draws come from the generator: equal generators and batches give equal images.
 
     Args:
         size: Height and width of the images, in pixels.
-        settings: Constants; None: the authors' for this size.
+        settings: Constants; None: the authors' settings for this size.
     """
 
     def __init__(self, size: int, settings: PrimeSettings | None = None) -> None:
@@ -73,7 +73,7 @@ class Prime(nn.Module):
 
         Args:
             images: ``(N, C, size, size)`` float32 in [0, 1].
-            generator: Where all draws come from; of the images' device.
+            generator: Source of all draws, on the device of the images.
 
         Returns:
             The same shape, in [0, 1].
@@ -85,7 +85,7 @@ class Prime(nn.Module):
             raise ValueError(
                 f"images are {tuple(images.shape[2:])} pixels, this module is for {(self.size, self.size)}"
             )
-        # In half precision the sums of a filter of strength 4 and the places of the pixels would lose their digits.
+        # In half precision the sums of a filter of strength 4, and the positions of pixels, would lose digits.
         with torch.autocast(images.device.type, enabled=False):
             chains = self.chains(images, generator)
             weights, share = self.weights(len(images), generator)
@@ -93,7 +93,7 @@ class Prime(nn.Module):
             return torch.lerp(images, mixed, share[:, None, None, None]).clamp_(0, 1)
 
     def plan(self, count: int, generator: torch.Generator) -> Tensor:
-        """Which primitive each chain takes at each step: ``(depth, width * count)`` int64 on the CPU, -1 for none."""
+        """Draw the primitive of each chain at each step: ``(depth, width * count)`` int64 on the CPU, -1 for none."""
         shape, device = (self.settings.depth, self.settings.width * count), generator.device
         lengths = torch.randint(1, shape[0] + 1, shape[1:], generator=generator, device=device)
         choice = torch.randint(len(self.primitives), shape, generator=generator, device=device)
@@ -101,7 +101,7 @@ class Prime(nn.Module):
         return torch.where(step < lengths, choice, -1).cpu()
 
     def chains(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """The transformed copies, ``(width, N, C, size, size)``."""
+        """Return the transformed copies, ``(width, N, C, size, size)``."""
         chains = images.float().repeat(self.settings.width, 1, 1, 1)
         for step in self.plan(len(images), generator):
             for number, primitive in enumerate(self.primitives):
@@ -111,6 +111,6 @@ class Prime(nn.Module):
         return chains.view(self.settings.width, *images.shape)
 
     def weights(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Weights of the chains ``(width, count)``, which sum to 1, and the share of their average ``(count,)``."""
+        """Draw weights of the chains ``(width, count)``, with sum 1, and the share of their average ``(count,)``."""
         weights = torch.empty((self.settings.width, count), device=generator.device).exponential_(generator=generator)
         return weights / weights.sum(0), torch.rand(count, generator=generator, device=generator.device)

@@ -12,18 +12,19 @@ from torch.nn import functional as F
 class SpatialTransform(nn.Module):
     """Move the pixels of each image by two random fields ``sqrt(T) * size * sum c_ij sin(pi i x) sin(pi j y)``.
 
-    x and y run from 0 to 1 over the image, so that the border stays where it is. The c_ij are independent normal of
-    variance ``1 / (i^2 + j^2)`` for modes with ``sqrt(i^2 + j^2) < cut + 1/2`` and 0 for all others: the fields of
+    x and y run from 0 to 1 over the image; the border does not move. The c_ij are independent and normal, with variance
+    ``1 / (i^2 + j^2)`` for modes with ``sqrt(i^2 + j^2) < cut + 1/2`` and 0 for all others. These are the fields of
     maximum entropy for their mean gradient and cut-off (Petrini et al., "Relative stability toward diffeomorphisms
     indicates performance in deep nets", NeurIPS 2021).
 
-    Each image draws its own cut: first the highest allowed one, uniform on cut_min + 1 to cut_max, then a cut up to
-    that one by Beta(1/2, 1/2), which favours both ends; and its own T, by the same law, between the T of a typical
-    displacement of half a pixel and the highest T for which the map does not fold (the former alone where larger).
+    Each image draws its own cut in two steps: the highest allowed one, uniform on cut_min + 1 to cut_max, then a cut up
+    to that one by Beta(1/2, 1/2), which favours both ends. It also draws its own T, by Beta(1/2, 1/2), between the T
+    for a typical displacement of half a pixel and the highest T for which the map does not fold. If the former is
+    larger, T is the former.
 
-    A mode that oscillates faster than the pixels can tell looks, on the pixels, like a slower one. Normal variables add
-    up in variance, so such modes are not summed but their variance is given to the slower one: the same distribution
-    for a fraction of the work.
+    A mode that oscillates too fast for the pixel grid is aliased: on the pixels it equals a slower mode. The variances
+    of normal variables add up, so the variance of such a mode is added to the slower one instead of summing the modes.
+    This gives the same distribution for a fraction of the work.
 
     Args:
         size: Height and width of the images, at least 3 pixels.
@@ -43,14 +44,14 @@ class SpatialTransform(nn.Module):
         self.size, self.cut_min, self.cut_max = size, cut_min, cut_max
         modes = torch.arange(1, size - 1, dtype=torch.float64)
         x = torch.linspace(0, 1, size, dtype=torch.float64)
-        # Not buffers, which DistributedDataParallel would send to all processes at every step: they follow the images.
+        # Not buffers, which DistributedDataParallel would send to all processes at every step. They are moved on use.
         self.basis = torch.sin(math.pi * x[:, None] * modes).float()
-        """``(size, size - 2)``: the modes that the pixels can tell apart."""
+        """``(size, size - 2)``: the modes that are distinct on the pixel grid."""
         self.deviations = mode_deviations(size, cut_min, cut_max)
         """``(cut_max - cut_min + 1, size - 2, size - 2)``: for each cut, the standard deviations of the modes' c_ij."""
 
     def draw_cuts(self, count: int, generator: torch.Generator) -> Tensor:
-        """Cut-offs ``(count,)``, int64, from cut_min to cut_max."""
+        """Draw cut-offs ``(count,)``, int64, from cut_min to cut_max."""
         highest = torch.randint(
             self.cut_min + 1, self.cut_max + 1, (count,), generator=generator, device=generator.device
         )
@@ -58,12 +59,12 @@ class SpatialTransform(nn.Module):
         return torch.minimum(cuts, highest)
 
     def draw_strengths(self, cuts: Tensor, generator: torch.Generator) -> Tensor:
-        """Temperatures T ``(count,)``, float32, within `temperature_range` of each cut."""
+        """Draw temperatures T ``(count,)``, float32, within `temperature_range` of each cut."""
         low, high = temperature_range(self.size, cuts)
         return low + arcsine(len(cuts), generator) * (high - low)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Displacements ``(count, 2, size, size)`` in pixels, to the right and down, float32."""
+        """Draw displacements ``(count, 2, size, size)`` in pixels, to the right and down, float32."""
         cuts = self.draw_cuts(count, generator)
         strengths = self.draw_strengths(cuts, generator)
         modes = self.size - 2
@@ -72,33 +73,33 @@ class SpatialTransform(nn.Module):
         return self.field(normal * self.deviations[cuts - self.cut_min, None], strengths)
 
     def field(self, coefficients: Tensor, strengths: Tensor) -> Tensor:
-        """Displacements in pixels for coefficients ``(N, 2, size - 2, size - 2)`` (by y, then x) and T ``(N,)``."""
+        """Return displacements in pixels for coefficients ``(N, 2, size - 2, size - 2)`` (y, then x) and T ``(N,)``."""
         self.basis = self.basis.to(coefficients.device)
         fields = self.basis @ coefficients @ self.basis.T
         return fields * (self.size * strengths.sqrt())[:, None, None, None]
 
     def transform(self, images: Tensor, displacements: Tensor) -> Tensor:
-        """Take each pixel of ``(N, C, size, size)`` from its place minus its displacement, bilinearly."""
+        """Take each pixel of ``(N, C, size, size)`` from its position minus its displacement, bilinearly."""
         place = torch.arange(self.size, dtype=torch.float32, device=images.device)
         x, y = place - displacements[:, 0], place[:, None] - displacements[:, 1]
         grid = torch.stack((x, y), dim=3) * (2 / (self.size - 1)) - 1
         return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
     def forward(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Displace ``(N, C, size, size)``, each image by fields of its own."""
+        """Displace ``(N, C, size, size)``, each image by its own fields."""
         return self.transform(images, self.draw(len(images), generator))
 
 
 def arcsine(count: int, generator: torch.Generator) -> Tensor:
-    """Beta(1/2, 1/2) draws ``(count,)`` on [0, 1], float32, on the generator's device."""
+    """Draw from Beta(1/2, 1/2): ``(count,)`` on [0, 1], float32, on the generator's device."""
     return torch.sin(math.pi / 2 * torch.rand(count, generator=generator, device=generator.device)).square()
 
 
 def temperature_range(size: int, cuts: Tensor) -> tuple[Tensor, Tensor]:
-    """Lowest and highest T ``(N,)``, float32, for images of ``size`` pixels and cut-offs ``(N,)`` of at least 2.
+    """Return the lowest and highest T ``(N,)``, float32, for images of ``size`` pixels and cut-offs ``(N,)`` of >= 2.
 
-    The typical displacement is ``size / 2 * sqrt(pi * T * log(cut))`` pixels: to leading order in the cut-off, the
-    root mean square length over the image (Petrini et al., 2021).
+    The typical displacement is ``size / 2 * sqrt(pi * T * log(cut))`` pixels: to leading order in the cut-off, this is
+    the root mean square length over the image (Petrini et al., 2021).
     """
     cut = cuts.float()
     low = 1 / (math.pi * size**2 * cut.log())
@@ -107,7 +108,7 @@ def temperature_range(size: int, cuts: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mode_deviations(size: int, cut_min: int, cut_max: int) -> Tensor:
-    """Standard deviations of the coefficients of the modes that the pixels can tell apart, for each cut-off.
+    """Return the standard deviations of the coefficients of all modes that are distinct on the pixel grid, by cut-off.
 
     Returns:
         ``(cut_max - cut_min + 1, size - 2, size - 2)`` float32.
@@ -118,7 +119,7 @@ def mode_deviations(size: int, cut_min: int, cut_max: int) -> Tensor:
     seen_as = torch.where(remainder < size, remainder, period - remainder)
     frequencies, seen_as = (values[(seen_as > 0) & (seen_as < size - 1)] for values in (frequencies, seen_as))
     radius = (frequencies[:, None].double().square() + frequencies.double().square()).sqrt()
-    cut = (radius + 0.5).floor().long().clamp(min=cut_min)  # the lowest cut-off that lets this mode in
+    cut = (radius + 0.5).floor().long().clamp(min=cut_min)  # the lowest cut-off that includes the mode
     modes = size - 2
     place = (cut - cut_min) * modes**2 + (seen_as[:, None] - 1) * modes + seen_as - 1
     inside = cut <= cut_max
