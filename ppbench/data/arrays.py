@@ -23,9 +23,9 @@ class ArrayImages:
 
     Args:
         images: ``(N, H, W, C)`` uint8.
-        labels: ``(N,)`` places in ``class_names``.
+        labels: ``(N,)`` indices into ``class_names``.
         ids: One per image, unique.
-        class_names: Of the dataset's classes.
+        class_names: Names of the dataset's classes.
     """
 
     is_slow = False
@@ -47,11 +47,11 @@ class ArrayImages:
         return digest.hexdigest()
 
     def mean_bytes(self) -> float:
-        """None is read from a file any more."""
+        """0: the images are in memory."""
         return 0.0
 
     def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
-        """Of the pixels at ``rows``, for they are what is used whatever becomes of the file."""
+        """Numbers made of the pixels at ``rows``, which are used whatever happens to the file."""
         digests = (hashlib.sha256(self.images[row].tobytes()).digest()[:8] for row in rows)
         return np.frombuffer(b"".join(digests), np.uint64)
 
@@ -80,5 +80,5 @@ def fashion_mnist_images(folder: Path) -> ArrayImages:
 
 
 def ids_of_test_set(places: NDArray[np.integer]) -> list[str]:
-    """The ids of test images by their place in the test set; the embedded slice keeps them."""
+    """Ids of test images by their index in the whole test set, also for a part of it."""
     return [f"test/{int(i):05d}" for i in places]

@@ -1,4 +1,4 @@
-"""A published corrupted set with clean images from another place beside it: CIFAR-10-C has none of its own."""
+"""A published corrupted set combined with clean images from another place. CIFAR-10-C has none of its own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ppbench.vocabulary import CLEAN, Cell
 
 
 class WithClean(Source):
-    """A corrupted set whose clean cell comes from elsewhere. Images belong together by their ids.
+    """A corrupted set whose clean cell comes from elsewhere. Images are matched by their ids.
 
     Args:
         corrupted: The whole published set, which has no clean images.
-        clean: The clean images, all of the set's at least, cut to its size.
-        where: Where the clean ones are, for people.
+        clean: Clean images of the set's size; at least one for each of its images.
+        where: Place of the clean images, for messages.
 
     Raises:
         DataError: If an image has no clean counterpart, or one of another class or size.
@@ -41,7 +41,7 @@ class WithClean(Source):
         self._take()
 
     def _take(self) -> None:
-        """What is in use is what the corrupted set has in use."""
+        """Use the images that the corrupted set uses."""
         from_set = self._corrupted
         self.ids, self.labels, self.class_names = from_set.ids, from_set.labels, from_set.class_names
         self.rows, self.total = from_set.rows, from_set.total
@@ -55,11 +55,11 @@ class WithClean(Source):
         self._take()
 
     def fingerprint(self) -> str:
-        """Of the corrupted set: with or without clean images beside it, it is the same."""
+        """The corrupted set's fingerprint. Clean images do not change it."""
         return self._corrupted.fingerprint()
 
     def content(self, cells: Sequence[Cell]) -> str:
-        """Of some images of each corrupted cell; of the clean ones, where they are among the cells, of all."""
+        """SHA-256 of a sample of each corrupted cell and, if the clean cell is among them, of all clean images."""
         others = [cell for cell in cells if cell[0] != CLEAN]
         content = self._corrupted.content(others)
         if len(others) == len(cells):
@@ -82,7 +82,7 @@ class WithClean(Source):
 
 
 def _rows_of(corrupted: Source, clean: CleanImages, where: Path) -> NDArray[np.int64]:
-    """``(N,)``: the row of each image of the set among the clean ones."""
+    """Rows ``(N,)`` of the clean images, in the order of the set."""
     if (clean.size, clean.channels) != (corrupted.size, corrupted.channels):
         raise DataError(
             f"the clean images in {where} have {clean.size} px, those of {corrupted.dataset} {corrupted.size} px",

@@ -14,30 +14,30 @@ EMBEDDED = "fashion-mnist-2k"
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a dataset before it is opened."""
+    """Description of a dataset, known before it is opened."""
 
     name: str
     description: str
     classes: str
     size: str
     normalizer: Literal["alexnet", "none"]
-    """Denominators of CE that are customary for it."""
+    """Its customary denominators of CE."""
     how_to_get: str
-    """What to do to have it; empty for what comes with ppbench."""
+    """How to get it; empty for the embedded set."""
     corruptions: tuple[str, ...] = C15
-    """Its customary set."""
+    """Its customary corruptions."""
     has: tuple[str, ...] = C19
     """All corruptions it is published with."""
     num_classes: int | None = None
     """None: any number."""
     sides: tuple[int, ...] = ()
-    """Of its published images, in pixels; empty: any."""
+    """Sides of its published images, in pixels; empty: any."""
     form: Literal["files", "arrays", "any"] = "any"
-    """What it is published as."""
+    """The form of its published images."""
     clean: bool = True
     """Whether corrupted images can be made from its clean ones."""
     jpeg: bool = False
-    """Whether its published files went through JPEG."""
+    """Whether its published images were saved as JPEG."""
 
 
 _ZENODO = "https://zenodo.org/records"
@@ -151,10 +151,10 @@ DATASETS = NameTable({dataset.name: dataset for dataset in _ENTRIES}, "dataset",
 
 
 def default_corruptions(dataset_name: str, source: Source) -> tuple[str, ...]:
-    """The corruptions to evaluate if nobody says which: the dataset's customary set.
+    """The corruptions that are evaluated by default: the dataset's customary set.
 
-    Of ImageNet-3DCC, whose corruptions are archives of their own, and of folders that may hold anything, those of the
-    set that are there; if none is, all there are.
+    ImageNet-3DCC, which has one archive per corruption, and folders of unknown origin may lack some of the set. Then
+    its available corruptions are used or, if there are none, all available corruptions.
     """
     dataset = DATASETS[dataset_name]
     if source.kind != "published" or (dataset.num_classes is not None and dataset.name != "imagenet-3dcc"):

@@ -1,4 +1,4 @@
-"""The files of a published set, cell by cell: what folders and archives have in common."""
+"""The image files of a published set's cells, in folders or archives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from ppbench.errors import DataError
 
 NESTING = "Expected <corruption>/<severity>/<class>/<image>: unpack the archive again into an empty folder."
 
-
 _UNLABELLED = (
     "Labels are the names of class folders: <corruption>/<severity>/<class>/<image>. Sort your own images so "
     "before `ppbench corrupt`; of a published set, unpack the archive again into an empty folder."
@@ -30,9 +29,9 @@ class CellFiles(ABC):
     """The image files of one cell, named ``<class>/<image>``. Can be pickled; holds no open file."""
 
     where: str
-    """The cell's folder, for people."""
+    """The cell's folder, for messages."""
     hint: str
-    """How to get files again that are not there."""
+    """How to restore missing files."""
 
     @abstractmethod
     def classes(self) -> frozenset[str]:
@@ -48,22 +47,22 @@ class CellFiles(ABC):
 
     @abstractmethod
     def read(self, names: Sequence[str]) -> Iterator[bytes | OSError]:
-        """The contents of files, or why one cannot be read."""
+        """Yield the content of each file, or the error that prevents reading it."""
 
     @abstractmethod
     def sizes(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """``(n,)`` bytes; -1 where there is no such file."""
+        """Sizes ``(n,)`` in bytes; -1 for a missing file."""
 
     @abstractmethod
     def stamps(self, names: Sequence[str]) -> FileStamps:
-        """``(n,)``: a number per image that changes when its file does."""
+        """Numbers ``(n,)``, one per image, that change when its file changes."""
 
 
 class FolderCell(CellFiles):
     """A cell in a folder.
 
     Args:
-        folder: The one above the class folders.
+        folder: Parent of the class folders.
     """
 
     hint = "Unpack its archive again."
@@ -102,7 +101,7 @@ class FolderCell(CellFiles):
 
 
 class Names:
-    """Images ``<class>/<image>`` in order; one list is shared by all cells that have the same.
+    """Image names ``<class>/<image>`` in order. Cells with the same images share one list.
 
     Args:
         ids: Sorted by class and name.
@@ -112,21 +111,21 @@ class Names:
         self.ids = ids
 
     def __reduce__(self) -> tuple[type[Names], tuple[list[str]]]:
-        return Names, (self.ids,)  # without the tables below, which are made again where they are wanted
+        return Names, (self.ids,)  # without the cached tables below: they can be rebuilt
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Where each image is in ``ids``."""
+        """Index of each image in ``ids``."""
         return {name: place for place, name in enumerate(self.ids)}
 
     @cached_property
     def classes(self) -> frozenset[str]:
-        """The class folders."""
+        """Names of the class folders."""
         return frozenset(name.partition("/")[0] for name in self.ids)
 
 
 def visible(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of folders and of other files in a folder, sorted, without hidden ones. No file is looked at.
+    """Sorted names of the folders and of the files in a folder, without hidden ones. No file is opened.
 
     Raises:
         DataError: If it cannot be read.
@@ -146,7 +145,7 @@ def visible(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name ends as an image's does."""
+    """Whether a file name has the ending of an image."""
     return ending(name) in endings()
 
 
@@ -156,10 +155,10 @@ def is_number(name: str) -> bool:
 
 
 def number_severities(names: Sequence[str]) -> dict[int, str]:
-    """The folders of a corruption's severities, by severity.
+    """Map the severities of a corruption to the names of their folders.
 
-    They are called 1 to 5; or, as the authors' script of ImageNet-C-bar names them, by five strengths that rise.
-    Fewer strengths are left out: nobody can know which severities they are.
+    Folders are named 1 to 5 or, as ImageNet-C-bar's script does, by five strengths in ascending order. With fewer
+    than five strengths it is unknown which severities they are; the result is then empty.
     """
     if all(name in ("1", "2", "3", "4", "5") for name in names):
         return {int(name): name for name in sorted(names)}

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as their authors publish them, and arrays of one's own."""
+"""CIFAR-10 and CIFAR-100 as their authors publish them, and a user's own arrays."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ppbench.errors import DataError
 from ppbench.pickles import Bulk, Constructor, load_pickle
 
 CIFAR_ROW = 3 * 32 * 32
-"""Bytes of an image in the authors' files: the red plane, the green, the blue."""
+"""Bytes per image in the authors' files: a red, a green and a blue plane."""
 
 _DOWNLOAD = "Download it again: https://www.cs.toronto.edu/~kriz/cifar.html"
 
 
 def rows_to_images(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``(N, 3072)``, planes one after another -> ``(N, 32, 32, 3)``."""
+    """Convert rows of colour planes ``(N, 3072)`` to images ``(N, 32, 32, 3)``."""
     return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
@@ -37,7 +37,7 @@ class CifarFile(NamedTuple):
 
 
 def find_cifar(root: Path) -> list[CifarFile]:
-    """All test sets in a folder, the binary form of each before the pickled one."""
+    """Find all test sets in a folder, the binary form of each before the pickled one."""
     candidates = (
         ("cifar-10-batches-bin", "test_batch.bin", 10, _read_binary),
         ("cifar-10-batches-py", "test_batch", 10, _read_pickle),
@@ -60,7 +60,7 @@ def cifar_images(file: CifarFile, num_classes: int | None = None) -> ArrayImages
 
     Args:
         file: One that `find_cifar` found.
-        num_classes: The dataset's, for a file whose own is not known.
+        num_classes: The dataset's number of classes, for a file that does not say its own.
 
     Raises:
         DataError: If it is damaged.
@@ -84,7 +84,7 @@ def read_cifar_training(root: Path, num_classes: int) -> tuple[NDArray[np.uint8]
         Images ``(N, 32, 32, 3)`` and labels ``(N,)``.
 
     Raises:
-        DataError: If files are missing or damaged; it names those.
+        DataError: If files are missing or damaged; the message names them.
     """
     batches = [f"data_batch_{number}" for number in range(1, 6)]
     forms = {
@@ -105,7 +105,7 @@ def read_cifar_training(root: Path, num_classes: int) -> tuple[NDArray[np.uint8]
 
 
 def _what_is_missing(root: Path, forms: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """The files that a form begun in ``root`` lacks; if none is begun, the first file of each form."""
+    """The missing files of a form that is partly there; if no form is, the first file of each."""
     for folder, names in forms:
         for place in (root / folder, root):
             missing = [name for name in names if not (place / name).is_file()]
@@ -115,7 +115,7 @@ def _what_is_missing(root: Path, forms: Sequence[tuple[str, Sequence[str]]]) -> 
 
 
 def _read_binary(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Records of one label (of CIFAR-100 two, the fine one last) and the pixels."""
+    """Read records: one label (in CIFAR-100 two, the fine one last), then the pixels."""
     before = 2 if num_classes == 100 else 1
     content = np.frombuffer(path.read_bytes(), np.uint8)
     if len(content) == 0 or len(content) % (before + CIFAR_ROW):
@@ -143,7 +143,7 @@ def _read_arrays(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8]
 
 
 class _Array:
-    """An array of numpy's in a pickle. Its state is the version, shape, type, order and bytes."""
+    """A numpy array in a pickle. Its state is the version, shape, type, order and bytes."""
 
     def __init__(self, *_: Any) -> None:
         self.state: tuple[Any, ...] = ()
@@ -168,8 +168,8 @@ def _as_bytes(value: Any, program: bytes) -> bytes:
     if isinstance(value, Bulk):
         return program[value.begin : value.end]
     if not isinstance(value, _Latin1):
-        return value if isinstance(value, bytes) else str(value).encode("latin1")  # of Python 2
-    # In pieces: as a whole the text could take four times its bytes.
+        return value if isinstance(value, bytes) else str(value).encode("latin1")  # text of Python 2
+    # Decoded in pieces: the whole text could take four times its bytes.
     decoder, begin, end = codecs.getincrementaldecoder("utf-8")(), *value.text
     pieces = (program[at : min(at + (1 << 20), end)] for at in range(begin, end, 1 << 20))
     return b"".join(decoder.decode(piece).encode("latin1") for piece in pieces)
@@ -193,11 +193,11 @@ def _look_up(module: str, name: str) -> Any:
 
 
 def _unpickle(path: Path, label_name: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The arrays "data" and ``label_name``."""
+    """Read the arrays "data" and ``label_name``."""
     try:
         program = path.read_bytes()
         content, _ = load_pickle(program, _look_up, strings="latin1")
         data, labels = (content.get(name, content.get(name.encode())) for name in ("data", label_name))
         return data.read(program), labels.read(program) if isinstance(labels, _Array) else np.array(labels)
-    except Exception as error:  # whatever a damaged program for the unpickler ends with
+    except Exception as error:  # a damaged pickle can raise anything
         raise DataError(f"{path} is no CIFAR file, or damaged: {error}", _DOWNLOAD) from error

@@ -1,4 +1,4 @@
-"""CIFAR-10-C and CIFAR-100-C: an array per corruption, five severities one after another, and one of labels."""
+"""CIFAR-10-C and CIFAR-100-C: one array per corruption, with the severities in order, and one array of labels."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class PublishedArrays(Source):
     """A corrupted set of arrays as it was published, read from disk row by row.
 
     Args:
-        root: Where it lies, for people.
+        root: Its folder, for messages.
         dataset: Its name, for the run file.
         arrays: One ``(5 N, S, S, 3)`` uint8 per corruption, at least one.
         labels: ``(5 N,)``, N labels five times over, or ``(N,)``.
         recipe: How it was made.
-        num_classes: Of the dataset; None: one more than the highest label.
+        num_classes: Number of classes; None: one more than the highest label.
 
     Raises:
-        DataError: If the labels, or the first array, are not like that.
+        DataError: If the labels or the first array have another shape or type.
     """
 
     kind: SourceKind = "published"
@@ -57,11 +57,11 @@ class PublishedArrays(Source):
         self._fingerprint = hashlib.sha256(f"{self._shape}".encode() + numbers.tobytes()).hexdigest()
 
     def fingerprint(self) -> str:
-        """Of the shape and the labels, whichever arrays are there."""
+        """SHA-256 of the shape and the labels, whichever arrays exist."""
         return self._fingerprint
 
     def content(self, cells: Sequence[Cell]) -> str:
-        """Of the pixels of some images of each cell."""
+        """SHA-256 of the pixels of a sample of each cell."""
         count = self._shape[0] // len(SEVERITIES)
         rows = np.arange(0, count, max(1, count // 100))
         digest = hashlib.sha256()
@@ -77,7 +77,7 @@ class PublishedArrays(Source):
         return np.full(len(self.ids), stamp_of(self._arrays[cell[0]].path), np.uint64)
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
-        """Raise `DataError` for arrays that are missing, cut off, or not like the others."""
+        """Raise `DataError` for arrays that are missing, end early, or have another shape than the first."""
         for name in corruptions:
             if name not in self._arrays:
                 raise DataError(
@@ -108,7 +108,7 @@ def _shape_of_images(array: ArrayFile) -> tuple[int, ...]:
 
 
 def _read_labels(file: ArrayFile, rows: int) -> NDArray[np.int64]:
-    """``(N,)``, of ``rows`` = 5 N images."""
+    """Read the labels ``(N,)`` of ``rows`` = 5 N images."""
     labels, count = file.take(), rows // len(SEVERITIES)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) not in (count, rows):
         raise DataError(

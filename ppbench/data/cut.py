@@ -1,4 +1,4 @@
-"""Cutting an image to a square: the ways there are, their names for people, and resizing. Free of torch."""
+"""Cut an image to a square: the kinds of cut, their descriptions, and resizing. Free of torch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ppbench.errors import DataError
 
 @dataclass(frozen=True)
 class AsIs:
-    """No cut: images of another size are refused. In pixels."""
+    """No cut: images of another size, in pixels, are refused."""
 
     size: int
 
 
 @dataclass(frozen=True)
 class CentralPart:
-    """The middle of an image, this part of each of its sides, resized (bilinear) to a square whatever its shape was.
+    """The central ``part`` of each side, resized (bilinear) to a square whatever the aspect ratio.
 
-    As ImageNet-C of 299 px was made (make_imagenet_c_inception.py, `resized_center_crop`).
+    ImageNet-C of 299 px was made this way (make_imagenet_c_inception.py, `resized_center_crop`).
     """
 
     size: int
@@ -34,7 +34,7 @@ Cut = Geometry | AsIs | CentralPart
 
 
 def describe_cut(cut: Cut) -> str:
-    """A cut in words: ``resize 256, crop 224``, ``64 px as is``."""
+    """Describe a cut: ``resize 256, crop 224``, ``64 px as is``."""
     if isinstance(cut, AsIs):
         return f"{cut.size} px as is"
     if isinstance(cut, CentralPart):
@@ -52,7 +52,7 @@ def cut_image(image: Image.Image, name: str, cut: Cut) -> Image.Image:
     """Cut an image to a square.
 
     Raises:
-        DataError: If it is too small, or not of the one size there may be.
+        DataError: If it is too small, or not of the required size.
     """
     size = cut.size
     if isinstance(cut, CentralPart):
@@ -79,7 +79,7 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 def resize_shorter(
     image: Image.Image, side: int, interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 ) -> Image.Image:
-    """Resize so that the shorter side has ``side`` pixels, the longer truncated, as torchvision does."""
+    """Resize the shorter side to ``side`` pixels; the longer side is rounded down, as in torchvision."""
     width, height = image.size
     if min(width, height) == side:
         return image
@@ -88,7 +88,7 @@ def resize_shorter(
 
 
 def _resize(image: Image.Image, cut: Geometry, side: int) -> Image.Image:
-    """Resize as a geometry says, sides rounded as timm does it."""
+    """Resize by a geometry; sides are rounded as in timm."""
     if cut.crop_mode == "center":
         return resize_shorter(image, side, cut.interpolation)
     if cut.crop_mode == "squash":
@@ -98,7 +98,7 @@ def _resize(image: Image.Image, cut: Geometry, side: int) -> Image.Image:
 
 
 def _pad(image: Image.Image, size: int, fill: tuple[int, int, int]) -> Image.Image:
-    """Pad an RGB image to at least ``size x size`` pixels; an odd pixel is added at its end."""
+    """Pad an RGB image to at least ``size x size`` pixels; an odd pixel is added at the right or the bottom."""
     width, height = image.size
     if min(width, height) >= size:
         return image
@@ -108,8 +108,8 @@ def _pad(image: Image.Image, size: int, fill: tuple[int, int, int]) -> Image.Ima
 
 
 def centre_crop(image: Image.Image, width: int, height: int | None = None) -> Image.Image:
-    """Cut this many pixels, the height like the width by default, from the middle of an image that has as many."""
+    """Cut the central part of an image that is at least as large; without a height, a square."""
     height = width if height is None else height
-    # torchvision's rounding, halves to even
+    # Python's round, halves to even, is also torchvision's.
     left, top = (round((side - kept) / 2) for side, kept in zip(image.size, (width, height), strict=True))
     return image.crop((left, top, left + width, top + height))

@@ -1,4 +1,4 @@
-"""Decoding image files: to RGB as evaluation takes them, or with their grey and alpha kept, as copies are made of them.
+"""Decode image files: to RGB for evaluation, or with grey and alpha kept for corrupted copies.
 
 Free of torch.
 """
@@ -20,7 +20,7 @@ from ppbench.errors import DataError
 
 _MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
 _MODES |= {"RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "CMYK": "RGB"}
-"""To what copies convert each of Pillow's modes: without its colour profile, as evaluation does."""
+"""The mode to which copies convert each of Pillow's modes. Colour profiles are ignored, as in evaluation."""
 
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 
@@ -29,13 +29,13 @@ def decode_rgb(file: Path | BinaryIO, cut: Cut, name: str = "", *, exif: bool = 
     """Decode one image to RGB ``(size, size, 3)`` uint8.
 
     Args:
-        file: Where it is read from.
+        file: Path or opened content.
         cut: How it is cut.
-        name: The file's name, for people; empty: the path.
+        name: The file's name, for messages; empty: the path.
         exif: As in `open_rgb`.
 
     Raises:
-        DataError: If it is missing, truncated, no image, of more than 8 bits, or of a size that cannot be cut so.
+        DataError: If it is missing, truncated, not an image, has more than 8 bits per channel, or does not fit the cut.
     """
     name = name or str(file)
     return np.asarray(cut_image(open_rgb(file, name, exif=exif), name, cut))
@@ -45,12 +45,12 @@ def open_rgb(file: Path | BinaryIO, name: str, *, exif: bool = False) -> Image.I
     """Decode one image to RGB, uncut.
 
     Args:
-        file: Where it is read from.
-        name: The file's name, for people.
-        exif: Whether it is turned upright by its EXIF data, and converted to sRGB by its colour profile.
+        file: Path or opened content.
+        name: The file's name, for messages.
+        exif: Whether to turn it upright by its EXIF data, and to convert it to sRGB by its colour profile.
 
     Raises:
-        DataError: If it is missing, truncated, no image, or of more than 8 bits.
+        DataError: If it is missing, truncated, not an image, or has more than 8 bits per channel.
     """
     try:
         with open_image(file) as opened:
@@ -71,8 +71,8 @@ def decode_whole(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
             None: leave the image as it is. In pixels.
 
     Raises:
-        DataError: If it is no image, damaged, too large, of more than 8 bits or of another colour space, or has
-            several frames. The message does not name the file.
+        DataError: If it is not an image, is damaged or too large, or has more than 8 bits per channel, another colour
+            space or several frames. The message does not name the file.
     """
     with open_image(io.BytesIO(data)) as file:
         _check(file)
@@ -87,7 +87,7 @@ def decode_whole(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
 
 
 def image_size(file: Path | BinaryIO) -> tuple[int, int] | None:
-    """Height and width of an image, from its head; None if it is not one. Its errors are raised when it is decoded."""
+    """Height and width of an image, from its header; None if it cannot be opened. Decoding raises the error."""
     try:
         with open_image(file) as opened:
             return opened.height, opened.width
@@ -96,7 +96,7 @@ def image_size(file: Path | BinaryIO) -> tuple[int, int] | None:
 
 
 def _check(file: Image.Image) -> None:
-    """Refuse, before decoding, what is too large, or could only be taken by changing it."""
+    """Refuse, before decoding, an image that is too large or cannot be kept unchanged."""
     if Image.MAX_IMAGE_PIXELS and file.width * file.height > Image.MAX_IMAGE_PIXELS:
         raise too_large()
     if _is_deep(file):
@@ -114,9 +114,9 @@ def _check(file: Image.Image) -> None:
 def _is_deep(file: Image.Image) -> bool:
     """Whether an image, opened and not yet loaded, has more than 8 bits per channel.
 
-    Pillow's modes say so for grey images only: of 16-bit colour it would silently drop the lower half. The arguments
-    of the file's decoder show how its values are stored: ``"RGB;16B"``, or a highest value of more than 255. BMP files
-    of 16 bits have 5 or 6 of them for each channel.
+    Pillow's modes say so for grey images only; of 16-bit colour, Pillow would silently drop the lower half. The
+    arguments of the file's decoder show how values are stored: ``"RGB;16B"``, or a maximum above 255. BMP files of
+    16 bits per pixel have 5 or 6 bits per channel.
     """
     if file.format in ("BMP", "DIB"):
         return False

@@ -1,4 +1,4 @@
-"""What cameras write beside the pixels: which side of a photograph is up, and what its colours mean. Free of torch."""
+"""Orientation and colour profile of photographs, as cameras store them beside the pixels. Free of torch."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns an image upright, by the orientation in its EXIF data."""
+"""Operation that turns an image upright, by the orientation in its EXIF data."""
 
 
 def orientation(image: Image.Image) -> int:
-    """The orientation in the EXIF data of an opened image, 1 to 8; 1 (upright) where it is missing or damaged."""
+    """The orientation in the EXIF data of an opened image, 1 to 8; 1 (upright) if it is missing or damaged."""
     try:
         value = int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # of an image that can be seen
+    except Exception:  # damaged EXIF data is no reason to refuse the image
         return 1
     return value if value in _TURNS else 1
 
@@ -40,7 +40,7 @@ def upright(image: Image.Image, turn: int) -> Image.Image:
 
 
 def has_other_profile(image: Image.Image) -> bool:
-    """Whether an image has a colour profile that can be read and is not sRGB's."""
+    """Whether an image has a readable colour profile that is not sRGB."""
     from PIL import ImageCms
 
     profile = image.info.get("icc_profile")
@@ -53,7 +53,7 @@ def has_other_profile(image: Image.Image) -> bool:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """An image as RGB: by its colour profile where it has another than sRGB's, else as Pillow converts it."""
+    """Convert an image to RGB: by its colour profile if that is not sRGB, else as Pillow does."""
     if not has_other_profile(image):
         return image.convert("RGB")
     from PIL import ImageCms
@@ -68,16 +68,16 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 
 class Photographs(NamedTuple):
-    """What some files were found to have."""
+    """Orientations and colour profiles found in some files."""
 
     seen: int
     turned: int
-    """Not upright as they are stored."""
+    """Files that are not stored upright."""
     profiles: int
-    """With a colour profile that is not sRGB's."""
+    """Files with a colour profile that is not sRGB."""
 
     def note(self) -> str:
-        """What people should know where neither is applied; empty if there is nothing."""
+        """A note for the user if neither is applied; empty if there is nothing to say."""
         parts = [f"{self.turned:,} stored turned or mirrored"] if self.turned else []
         parts += [f"{self.profiles:,} with a colour profile that is not sRGB's"] if self.profiles else []
         if not parts:
@@ -89,7 +89,7 @@ class Photographs(NamedTuple):
 
 
 def look_at_photographs(paths: Iterable[Path]) -> Photographs:
-    """Read the heads of files; those that cannot be read are left out."""
+    """Read the headers of files; unreadable files are skipped."""
     seen = turned = profiles = 0
     for path in paths:
         try:

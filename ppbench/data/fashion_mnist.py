@@ -16,7 +16,7 @@ CLASS_NAMES = (
 )  # fmt: skip
 
 FASHION_MEAN, FASHION_STD = (0.2860,), (0.3530,)
-"""Of the 60,000 training images, values in [0, 1]."""
+"""Mean and standard deviation of the 60,000 training images, values in [0, 1]."""
 
 _HOW_TO_GET = (
     "On Debian: `apt-get install dataset-fashion-mnist`, then `--data /usr/share/datasets/fashion-mnist`.\n"
@@ -36,7 +36,7 @@ def read_fashion_mnist(folder: Path, split: Literal["train", "test"]) -> Labelle
     """Read a split: 60,000 (train) or 10,000 (test) grey images ``(N, 28, 28, 1)`` and labels 0 to 9.
 
     Args:
-        folder: Where the four IDX files lie, gzipped or not, or torchvision's root folder above them.
+        folder: Folder of the four IDX files, gzipped or not, or torchvision's root folder above it.
         split: "train" or "test".
 
     Raises:

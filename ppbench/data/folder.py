@@ -34,9 +34,8 @@ from ppbench.errors import DataError
 _NAMED = 3
 """Empty classes that are named; the others are counted."""
 
-
 _PEEKED = 100
-"""Images whose heads are looked at before the start."""
+"""Images whose headers are read before the start."""
 
 EXIF_APPLIED = "EXIF orientation and colour profile applied, "
 
@@ -49,22 +48,22 @@ class LabelledFiles(NamedTuple):
     files: list[str]
     """Paths relative to the dataset's folder, one per id."""
     labels: NDArray[np.int64]
-    """``(N,)`` places in ``class_names``."""
+    """``(N,)`` indices into ``class_names``."""
     notes: tuple[str, ...] = ()
-    """What people should know: what was left out, which classes are empty. One line each."""
+    """Notes for the user, one line each: files left out, empty classes."""
 
 
 class FolderImages:
-    """Images in files, decoded when asked for.
+    """Images in files, decoded when they are loaded.
 
     Args:
-        root: The folder they are below.
+        root: The dataset's folder.
         cut: How they are cut.
-        listing: What they are; None: ``root/<class>/…``, labelled by the sorted names of the class folders.
-        exif: Whether EXIF orientation and colour profiles are applied; if not, and some have such, a note says so.
+        listing: The files and their labels; None: ``root/<class>/…``, labelled by the sorted names of class folders.
+        exif: Whether EXIF orientation and colour profiles are applied. If not, a note counts the images that have them.
 
     Raises:
-        DataError: If the folder is missing, or holds no class folders with images.
+        DataError: If the folder is missing, or has no class folders with images.
     """
 
     is_slow = True
@@ -83,15 +82,15 @@ class FolderImages:
         return fingerprint_of_files(self.ids, self._sizes(), self.labels)
 
     def mean_bytes(self) -> float:
-        """Of a file."""
+        """Mean size of a file."""
         return float(np.mean(self._sizes()))
 
     def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
-        """Of the files of the images at ``rows``."""
+        """The stamps of the files at ``rows``."""
         return stamps_of(self.root / self._files[row] for row in rows)
 
     def load(self, rows: NDArray[np.int64]) -> Loaded:
-        """The images at ``rows``, cut; a broken one has its place in ``rows``."""
+        """Load and cut the images at ``rows``; `Broken.place` is an index into ``rows``."""
         pixels = np.zeros((len(rows), self.size, self.size, self.channels), np.uint8)
         broken = []
         for place, row in enumerate(rows):
@@ -106,7 +105,7 @@ class FolderImages:
 
 
 def list_classes(root: Path) -> LabelledFiles:
-    """The images at any depth below ``root/<class>``, by class and path.
+    """List the images at any depth below ``root/<class>``, sorted by class and path.
 
     Raises:
         DataError: If there are none, or ``root`` or a folder in it cannot be read.
@@ -147,7 +146,7 @@ def _notes(root: Path, left_out: LeftOut, empty: list[str]) -> tuple[str, ...]:
 
 
 def class_folders(root: Path) -> list[str]:
-    """Names of the folders in ``root`` that can hold a class, sorted: see `look_for_classes`.
+    """Sorted names of the class folders in ``root``; see `look_for_classes`.
 
     Raises:
         DataError: If ``root`` is missing, no folder, or not readable.
@@ -156,9 +155,10 @@ def class_folders(root: Path) -> list[str]:
 
 
 def look_for_classes(root: Path) -> tuple[list[str], LeftOut]:
-    """Names of the folders in ``root``, sorted, and what else lies there.
+    """Sorted names of the class folders in ``root``, and a count of everything else there.
 
-    Hidden ones are left out, and, counted, those that ``ppbench corrupt`` wrote and those whose names are not UTF-8.
+    Hidden entries are ignored. Folders that ``ppbench corrupt`` wrote, or whose names are not UTF-8, are left out and
+    counted.
 
     Raises:
         DataError: If ``root`` is missing, no folder, or not readable.
@@ -184,7 +184,7 @@ def look_for_classes(root: Path) -> tuple[list[str], LeftOut]:
 
 
 def file_size(path: Path) -> int:
-    """In bytes; -1 for one that is not there: reading it will say so."""
+    """Size in bytes; -1 for a missing file, which reading will report."""
     try:
         return path.stat().st_size
     except OSError:

@@ -1,4 +1,4 @@
-"""Corrupted images made on the fly from clean ones."""
+"""Corrupted images, made from clean ones when they are needed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ppbench.data.stamps import FileStamps
 from ppbench.vocabulary import C19, CLEAN, Cell
 
 SMALLEST_PX = 16
-"""Side in pixels from which on all corruptions work."""
+"""Smallest side in pixels at which all corruptions work."""
 
 JPEG_QUALITY = 85
-"""Of the files of ImageNet-C and Tiny-ImageNet-C (make_imagenet_c.py saves with quality=85, optimize=True)."""
+"""Quality of the files of ImageNet-C and Tiny-ImageNet-C (make_imagenet_c.py saves with quality=85, optimize=True)."""
 
 
 class CleanImages(Protocol):
@@ -41,26 +41,26 @@ class CleanImages(Protocol):
         ...
 
     def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
-        """``(n,)``: a number per image that changes when its file does."""
+        """Numbers ``(n,)``, one per image, that change when its file changes."""
         ...
 
     def load(self, rows: NDArray[np.int64]) -> Loaded:
-        """The images at ``rows``; a broken one has its place in ``rows``."""
+        """Load the images at ``rows``; `Broken.place` is an index into ``rows``."""
         ...
 
 
 class GeneratedImages(Source):
     """Clean images and every corruption of them.
 
-    A corrupted image depends on its pixels and on (seed, corruption, severity, id) alone.
+    A corrupted image depends only on its pixels and on (seed, corruption, severity, id).
 
     Args:
         dataset: Name, for the run file.
         clean: The clean images.
-        recipe: Name of the recipe; None: the one that suits the images' size.
-        seed: Key of all draws.
-        backend: What makes them, one of `BACKENDS`.
-        jpeg: Whether corrupted images go through JPEG, as those of ImageNet-C did.
+        recipe: Name of the recipe; None: chosen by image size.
+        seed: Seed of all random draws.
+        backend: One of `BACKENDS`, which makes the corrupted images.
+        jpeg: Whether corrupted images are saved as JPEG and read again, as those of ImageNet-C were.
     """
 
     has_clean = True
@@ -75,7 +75,7 @@ class GeneratedImages(Source):
         self.kind: SourceKind = "generated-jpeg85" if jpeg else "generated"
         self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
         self.channels, self.size, self.cut, self.notes = clean.channels, clean.size, clean.cut, clean.notes
-        # The package takes so long that its images are made in the worker processes, each cell by itself.
+        # The package imagecorruptions is so slow that its images are made in the worker processes, cell by cell.
         self.image_major = not maker.is_slow
         self.is_slow = clean.is_slow or not self.image_major
         self._clean, self._fingerprint = clean, clean.fingerprint()
@@ -87,20 +87,20 @@ class GeneratedImages(Source):
         return {**self.__dict__, "_last": None, "_stamps": None}
 
     def fingerprint(self) -> str:
-        """Of the whole clean set."""
+        """The fingerprint of the whole clean set."""
         return self._fingerprint
 
     def mean_bytes(self) -> float:
         return self._clean.mean_bytes()
 
     def stamps(self, cell: Cell) -> FileStamps:
-        """``(N,)``: a number per image that changes when its file does, the same for all cells."""
+        """Numbers ``(N,)``, one per image, that change when its file changes; the same for all cells."""
         if self._stamps is None:
             self._stamps = self._clean.stamps(self.rows)
         return self._stamps
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
-        """Make one blank image where a corruption cannot work at every size, which only glass_blur cannot."""
+        """Try glass_blur on a blank image if images are small: it is the only corruption that needs a least size."""
         blank = np.zeros((1, self.size, self.size, self.channels), np.uint8)
         for severity in severities if "glass_blur" in corruptions and self.size < SMALLEST_PX else ():
             BACKENDS[self.backend].corrupt(blank, "glass_blur", severity, self.recipe, self.seed, [""])
@@ -115,14 +115,14 @@ class GeneratedImages(Source):
         return Loaded(pixels, clean.broken)
 
     def corrupt(self, images: Any, corruption: str, severity: int, places: NDArray[np.int64]) -> Any:
-        """Make a cell from clean images that were loaded before.
+        """Corrupt clean images that were loaded before.
 
         Args:
-            images: Of ``places``, ``(n, H, W, C)`` uint8: numpy, or, unless the package makes them, a torch tensor on
-                any device.
+            images: Images at ``places``, ``(n, H, W, C)`` uint8: numpy or, with the backend "ppbench", a torch tensor
+                on any device.
             corruption: Not "clean".
             severity: 1 to 5.
-            places: ``(n,)`` in the source.
+            places: ``(n,)`` indices into the source.
 
         Returns:
             The same kind as ``images``.
@@ -132,7 +132,7 @@ class GeneratedImages(Source):
         return saved_as_jpeg(made) if self.kind == "generated-jpeg85" else made
 
     def _load_clean(self, places: NDArray[np.int64]) -> Loaded:
-        """Where cells are made one by one, the last images are kept: the next cell wants the same."""
+        """Load clean images. If cells are made one by one, the last images are kept: the next cell needs the same."""
         key = places.tobytes()
         if self._last is not None and self._last[0] == key:
             return self._last[1]
@@ -146,7 +146,7 @@ class GeneratedImages(Source):
 
 
 def saved_as_jpeg(images: Any, quality: int = JPEG_QUALITY) -> Any:
-    """Images as a JPEG file would keep them, to the bit as Pillow writes and reads it.
+    """Save images as JPEG in memory and read them again, bit for bit as Pillow does.
 
     Args:
         images: ``(n, H, W, C)`` uint8: numpy, or a torch tensor on any device.

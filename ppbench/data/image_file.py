@@ -1,7 +1,7 @@
-"""The one place where image files are opened: which decoders may run, and what is said of a file that they refuse.
+"""Open image files with the allowed decoders only, and describe files that these refuse. Free of torch.
 
-Pillow knows many more formats, and goes by a file's content, not by its name: an EPS file called photo.jpg would start
-Ghostscript, another program, on a stranger's file. Free of torch.
+All image files are opened here. Pillow knows many more formats and goes by a file's content, not by its name: an EPS
+file named photo.jpg would start Ghostscript, an external program, on an untrusted file.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ppbench.extras import how_to_install
 from ppbench.files import open_regular
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "GIF")
-"""What is read, in Pillow's names, whatever a file is called. JPEG opens the MPO files of phones too."""
+"""Formats that are read, by Pillow's names, whatever a file's name. JPEG includes the MPO files of phones."""
 
 IMAGE_ENDINGS = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
-"""What an image file's name ends with, in small letters: the endings of torchvision's ImageFolder."""
+"""Lowercase endings of image files, the same as those of torchvision's ImageFolder."""
 
 HEIF_ENDINGS = frozenset({".heic", ".heif", ".avif"})
-"""What is read besides where the extra `heif` is installed."""
+"""Further endings that are read if the extra `heif` is installed."""
 
 REPLACE_HINT = "Replace or remove it."
 
@@ -42,13 +42,13 @@ def has_heif() -> bool:
 
 
 def endings() -> frozenset[str]:
-    """What the names of the image files that can be read end with, in small letters."""
+    """Lowercase endings of the image files that can be read."""
     return IMAGE_ENDINGS | HEIF_ENDINGS if has_heif() else IMAGE_ENDINGS
 
 
 @cache
 def formats() -> tuple[str, ...]:
-    """The formats that may be opened, in Pillow's names."""
+    """The formats that may be opened, by Pillow's names."""
     if not has_heif():
         return FORMATS
     import pillow_heif
@@ -59,17 +59,17 @@ def formats() -> tuple[str, ...]:
 
 @contextmanager
 def open_image(file: Path | BinaryIO) -> Iterator[Image.Image]:
-    """Open an image, not yet decoded; whatever goes wrong while it is open becomes one kind of error.
+    """Open an image without decoding it. Every error while it is open becomes a `DataError`.
 
     Args:
-        file: A path, or the content.
+        file: Path or opened content.
 
     Raises:
-        DataError: If it cannot be read, is no regular file, no image of these formats, damaged, or too large to be
-            decoded. The message does not name the file.
+        DataError: If it is unreadable, not a regular file, not an image of these formats, damaged, or too large to
+            decode. The message does not name the file.
     """
     try:
-        # Pillow's warnings, of odd EXIF data and the like, are for developers and come with lines of its source.
+        # Pillow's warnings, about odd EXIF data and the like, are meant for developers and quote its source.
         with (
             warnings.catch_warnings(action="ignore"),
             open_regular(file) if isinstance(file, Path) else nullcontext(file) as content,
@@ -82,15 +82,15 @@ def open_image(file: Path | BinaryIO) -> Iterator[Image.Image]:
         raise _unknown(file) from error
     except Image.DecompressionBombError as error:
         raise too_large() from error
-    except Exception as error:  # decoders fail in many ways on what is not theirs
+    except Exception as error:  # a decoder can raise anything on damaged content
         raise DataError(_reason(error), REPLACE_HINT) from error
 
 
 def read_regular(path: Path) -> bytes:
-    """The content of a file.
+    """Read a regular file.
 
     Raises:
-        OSError: If it cannot be read, or is a pipe, a device or a folder: reading from such may never end.
+        OSError: If it cannot be read, or is a folder, a pipe or a device, which may never end.
     """
     with open_regular(path) as file:
         return file.read()
@@ -105,7 +105,7 @@ def too_large() -> DataError:
 
 
 def _reason(error: Exception) -> str:
-    """One line: what the disk says, or what the decoder says."""
+    """One line with the error of the disk or of the decoder."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error).strip() or type(error).__name__
@@ -129,11 +129,11 @@ _BEGINNINGS: tuple[tuple[int, bytes, str], ...] = (
     (4, b"JXL ", "JPEG XL"),
     (4, b"jP  ", "JPEG 2000"),
 )
-"""Where, by which bytes in any case of letters, and what files are known that lie among images by mistake."""
+"""Other files that are often found among images: an offset, the bytes there in upper or lower case, and the type."""
 
 
 def _unknown(file: Path | BinaryIO) -> DataError:
-    """The error for a file that no decoder knows: what it is, judged by its first bytes."""
+    """The error for a file that no decoder recognizes; its first bytes may show what it is."""
     head = _head(file)
     kind = next((kind for at, bytes_, kind in _BEGINNINGS if head[at:].lower().startswith(bytes_.lower())), None)
     if kind in ("HEIC", "AVIF"):

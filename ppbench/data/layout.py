@@ -1,4 +1,4 @@
-"""What a folder or an archive holds, recognised by looking at it: users need not say."""
+"""Recognize the kind of dataset in a folder or an archive by its content."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ppbench.errors import DataError
 from ppbench.vocabulary import CLEAN, FAMILIES, KNOWN
 
 _WRAPPERS = 20
-"""A folder of more folders than this, besides corruptions, holds classes: what is in them is not looked at."""
+"""A folder with more subfolders than this, not counting corruptions, contains classes, which are not searched."""
 
 _COMPRESSED = {".tar.gz": "gunzip {}", ".tgz": "tar xzf {}", ".tar.bz2": "bunzip2 {}", ".zip": "unzip {}"}
-"""Endings of archives that cannot be read in place, and what unpacks them."""
+"""Endings of archives that cannot be read in place, and the commands that unpack them."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ Found = TreeFound | ArraysFound | CifarFound | FolderFound
 
 
 def look(root: Path) -> Found:
-    """Tell what is at ``root``.
+    """Recognize the dataset at ``root``.
 
-    Published sets are found below one wrapping folder, below the archives' group folders (noise, blur, …) and in
-    uncompressed tars; of a cell that is in a folder and in an archive, the folder counts.
+    Published sets are found below a wrapping folder, below the archives' group folders (noise, blur, …) and in
+    uncompressed tars. If a cell is in a folder and in an archive, the folder counts.
 
     Raises:
-        DataError: If there is nothing that can be evaluated; the message names what is in the way.
+        DataError: If there is nothing to evaluate; the message says why.
     """
     if root.is_file():
         return _from_tars(root, [root], {}) or _nothing_in([root])
@@ -118,7 +118,7 @@ def _published(root: Path, files: list[str]) -> TreeFound | ArraysFound | None:
 
 
 def _places(root: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """Where corruptions may lie, with those that do: in a folder, and in those in it, two deep."""
+    """Yield folders that may contain corruptions, two levels deep, each with the corruptions in it."""
     waiting = [(root, 0)]
     while waiting:
         folder, depth = waiting.pop(0)
@@ -132,16 +132,16 @@ def _places(root: Path) -> Iterator[tuple[Path, list[Path]]]:
 
 
 def _without_copies(folders: list[Path]) -> list[Path]:
-    """Folders without those that ``ppbench corrupt`` wrote, unless it wrote them all.
+    """Leave out folders that ``ppbench corrupt`` wrote, unless it wrote all of them.
 
-    The copies of one image lie beside its class folder: they do not make a published set of the clean images there.
+    Copies of a single image are written beside its class folder; that makes the clean images no published set.
     """
     others = [folder for folder in folders if not is_output(folder)]
     return others or folders
 
 
 def _is_corruption(folder: Path) -> bool:
-    """Whether a folder holds severities, and these hold classes (or the name is enough)."""
+    """Whether a folder has severities with classes in them; under a known name, severities suffice."""
     severities = _peek(folder)
     if not severities or not all(map(is_number, severities)):
         return False
@@ -151,7 +151,7 @@ def _is_corruption(folder: Path) -> bool:
 
 
 def _peek(folder: Path) -> list[str]:
-    """Folders in one that may be anybody's, such as ``lost+found``."""
+    """Names of the folders in a folder; none if it cannot be read, such as ``lost+found``."""
     try:
         return visible(folder)[0]
     except DataError:
@@ -159,12 +159,12 @@ def _peek(folder: Path) -> list[str]:
 
 
 def _is_unpacked(archive: str, cells: dict[str, dict[int, CellFiles]]) -> bool:
-    """Whether folders have what an archive of this name holds, so that its headers need not be read."""
+    """Whether the content of an archive of this name is also in folders. Then its headers need not be read."""
     return set(FAMILIES.get(archive, (archive,))) <= set(cells)
 
 
 def _arrays_in(folder: Path) -> ArraysFound | None:
-    """The arrays of a CIFAR-C folder; clean images beside them are no part of it."""
+    """The arrays of a CIFAR-C folder, without clean images beside them."""
     names = [path.name for path in folder.glob("*.npy") if not path.name.startswith(".")]
     return _as_arrays(
         folder, {name.removesuffix(".npy"): array_file(folder / name) for name in names if (folder / name).is_file()}
@@ -181,7 +181,7 @@ def _as_arrays(root: Path, arrays: dict[str, ArrayFile]) -> ArraysFound | None:
 
 
 def _from_tars(root: Path, tars: list[Path], cells: dict[str, dict[int, CellFiles]]) -> TreeFound | ArraysFound | None:
-    """What archives hold, and what was found in folders before; None if that is nothing."""
+    """The content of archives, added to the cells found in folders; None if there is nothing."""
     for tar in tars:
         _refuse_compressed(tar.parent, [tar.name])
         content = read_tar(tar)
@@ -204,12 +204,12 @@ def _nothing_in(tars: list[Path]) -> NoReturn:
 
 
 def _is_tar(path: Path) -> bool:
-    """Whether a path is called like an archive, and is a file: reading from a pipe may never end."""
+    """Whether a path is named like an archive and is a regular file: reading a pipe may never end."""
     return path.name.endswith(".tar") and path.is_file()
 
 
 def _refuse_special(root: Path) -> None:
-    """What is neither a file nor a folder of files."""
+    """Raise `DataError` for a path that is neither a file nor a folder of files."""
     if is_system(root):
         raise DataError(f"{root} is a folder of the system, it holds no images", "Give a folder of images.")
     if root.exists() and not root.is_dir():
@@ -217,11 +217,11 @@ def _refuse_special(root: Path) -> None:
 
 
 _TESTED, _TRAINED = ("val", "validation", "valid", "test", "testing"), ("train", "training")
-"""What folders of test images, and of training images, are called."""
+"""Usual names of folders of test images and of training images."""
 
 
 def _refuse_splits(root: Path, folders: list[str]) -> None:
-    """Folders of training and test images look like classes."""
+    """Raise `DataError` for folders of training and test images, which look like classes."""
     names = {name.lower(): name for name in folders if name.lower() in (*_TESTED, *_TRAINED)}
     both = not (names.keys().isdisjoint(_TESTED) or names.keys().isdisjoint(_TRAINED))
     if not names or not (both or len(names) == len(folders)):
@@ -236,7 +236,7 @@ def _refuse_splits(root: Path, folders: list[str]) -> None:
 
 
 def _refuse_parts(root: Path, folders: list[str]) -> None:
-    """One corruption, or one cell, of a published set looks like clean images."""
+    """Raise `DataError` for one corruption or one cell of a published set, which looks like clean images."""
     place = root.resolve()
     if place.parent.name in KNOWN and is_number(place.name):
         raise DataError(

@@ -15,7 +15,7 @@ from ppbench.errors import DataError
 
 
 class Header(NamedTuple):
-    """What an array is, and where in the file its data begin."""
+    """Shape and type of an array, and the byte in the file at which its data begin."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -26,19 +26,19 @@ class ArrayFile(NamedTuple):
     """An .npy file."""
 
     path: Path
-    """Of the file, or of the archive it lies in."""
+    """The file, or the archive that contains it."""
     where: str
-    """For people."""
+    """The place of the array, for messages."""
     offset: int
     """Where it begins in ``path``, in bytes."""
     length: int
     """In bytes."""
 
     def header(self) -> Header:
-        """Read what the array is.
+        """Read the header, and check that the file has all its data.
 
         Raises:
-            DataError: If it is no array, holds Python objects, or ends early.
+            DataError: If it is not an array, contains Python objects, or ends early.
         """
         try:
             with self.path.open("rb") as file:
@@ -59,29 +59,29 @@ class ArrayFile(NamedTuple):
         return Header(shape, dtype, begin)
 
     def take(self, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
-        """Read rows (None: all). The file is mapped for no longer than that, so that the memory is given back.
+        """Read rows (None: all). The file is mapped only while reading: a mapping that is kept would fill the memory.
 
         Raises:
-            DataError: As `header`.
+            DataError: As in `header`.
         """
         header = _header_once(self)
         if self.path.stat().st_size < header.begin + math.prod(header.shape) * header.dtype.itemsize:
-            self.header()  # raises an error that says what is missing
+            self.header()  # the file became shorter: raise the error that says so
         mapped = np.memmap(self.path, header.dtype, "r", header.begin, header.shape)
         return np.array(mapped if rows is None else mapped[rows])
 
 
 @lru_cache(maxsize=64)
 def _header_once(file: ArrayFile) -> Header:
-    """Reading it takes as long as reading fifty images."""
+    """Read a header once: it takes as long as reading fifty images."""
     return file.header()
 
 
 def map_array(path: Path) -> NDArray[Any]:
-    """Map a ``.npy`` file of one's own, of any type and order, into memory.
+    """Map a user's ``.npy`` file, of any type and order, into memory.
 
     Raises:
-        DataError: If it is damaged, or holds Python objects.
+        DataError: If it is damaged, or contains Python objects.
     """
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Opening a dataset for evaluation, by its name and by what lies in its folder. Free of torch."""
+"""Open a dataset for evaluation, by its name and by the content of its folder. Free of torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ppbench.data.tiny_imagenet import list_tiny_imagenet
 from ppbench.errors import DataError, UsageError
 
 _PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "imagefolder": "unknown"}
-"""Recipes of published sets that are not called like their dataset."""
+"""Recipes of published sets that have another name than their dataset."""
 
 
 def open_source(
@@ -37,22 +37,22 @@ def open_source(
 
     Args:
         name: One of `DATASETS`.
-        folder: Where it lies (``--data``): a folder or a tar; not used by the embedded set. Whether it is a published
-            corrupted set or clean images is seen by looking at it.
-        geometry: How the model wants images cut, for ``imagefolder``; other datasets have a way of their own.
-        recipe: Recipe for making corrupted images; None: the one that suits their size.
-        seed: Key of corruptions and of the subset.
+        folder: Folder or tar of the images (``--data``); None for the embedded set. Its content decides whether it is a
+            published corrupted set or clean images.
+        geometry: Cut that the model expects, used for ``imagefolder``. Other datasets define their own.
+        recipe: Recipe of generated corruptions; None: chosen by image size.
+        seed: Seed of the corruptions and of the subset.
         limit: Number of images, stratified by class; None for all.
-        backend: What makes corrupted images: "ppbench" or "imagecorruptions".
-        jpeg: Whether images that are made go through JPEG, where the dataset's published ones did.
+        backend: "ppbench" or "imagecorruptions", which generates corrupted images.
+        jpeg: Whether generated images are saved as JPEG if the dataset's published images were.
         classes: Names of the classes to use; None for all.
         exif: Whether EXIF orientation and colour profiles of clean images in files are applied.
-        clean: Where the clean images of a published set are that has none: what ``folder`` may be for clean images,
-            or an array ``(N, S, S, 3)`` in an .npy file, in the order of the set.
+        clean: Clean images for a published set that has none: a folder as for clean images in ``folder``, or an array
+            ``(N, S, S, 3)`` in an .npy file, in the order of the set.
 
     Raises:
-        UsageError: For an unknown name, recipe, backend or class, a limit below 1, or a recipe for images that are
-            made already.
+        UsageError: If a name, recipe, backend or class is unknown, a limit is below 1, or an option is for other images
+            than these.
         DataError: If the folder is not given, is missing, or does not hold the dataset.
     """
     dataset = DATASETS[name]
@@ -112,7 +112,7 @@ def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: st
 
 
 def _with_clean(dataset: Dataset, source: Source, place: Path, geometry: Geometry) -> Source:
-    """The set with the clean images of ``place`` beside it."""
+    """Combine a published set with the clean images at ``place``."""
     if source.has_clean:
         raise UsageError("--clean is for sets without clean images", "This one has a folder of them: leave it out.")
     if place.suffix == ".npy" and place.is_file():
@@ -140,7 +140,7 @@ def _check_form(dataset: Dataset, found: Found, form: Literal["files", "arrays"]
 
 
 def _check_labels(dataset: Dataset, source: Source, found: Found) -> None:
-    """CIFAR-10-C and CIFAR-100-C differ in their labels alone."""
+    """Raise `DataError` for the other one of CIFAR-10-C and CIFAR-100-C, which differ only in their labels."""
     classes, highest = dataset.num_classes, int(source.labels.max())
     if classes is not None and (highest >= classes or (classes == 100 and highest < 10)):
         other = "cifar10-c" if highest < 10 else "cifar100-c"
@@ -151,7 +151,7 @@ def _check_labels(dataset: Dataset, source: Source, found: Found) -> None:
 
 
 def _check_is(dataset: Dataset, source: Source, found: Found) -> None:
-    """Raise `DataError` if files look like another dataset's: by their corruptions, or by classes and size."""
+    """Raise `DataError` if the corruptions, or the classes and the size, are another dataset's."""
     if dataset.form == "any":
         return
     names = set(source.corruptions)
@@ -221,7 +221,7 @@ def _open_folder(dataset: Dataset, found: FolderFound, cut: Cut, exif: bool) -> 
 
 
 def _cut(dataset: Dataset, geometry: Geometry, recipe: str | None) -> Cut:
-    """How clean images are cut: as they were for the published set, whatever the model wants; else as it wants."""
+    """The cut of clean images: the published set's, if the dataset has one; else the model's."""
     if dataset.name == "tiny-imagenet-c":
         return AsIs(64)
     if dataset.num_classes == 1000:

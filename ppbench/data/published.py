@@ -23,32 +23,33 @@ from ppbench.errors import DataError
 from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN, Cell, in_order
 
 Tree = Mapping[str, Mapping[int, CellFiles]]
-"""The cells there are, by corruption and severity."""
+"""Cells by corruption and severity."""
 
 _SEVERITY_FOLDERS = "Folders of severities are called 1 to 5, or by five strengths, such as 2.35."
 
 _NAMED = 6
-"""Corruptions are written out in an example of options up to this number."""
+"""Most corruptions that are listed in an example of options."""
 
 _TRIES = 20
-"""Images that are opened to learn their size, before a cell is given up."""
+"""Images that are opened to find their size; if none of them can be read, that is an error."""
 
 
 class PublishedImages(Source):
-    """A corrupted set as it was published. The images are used as they are: no resize, no crop.
+    """A corrupted set as it was published. The images are used as they are, without resizing or cropping.
 
-    Only of a set that may be anybody's, whose images are not all squares of one size, they are cut as the model wants.
+    An exception are sets of unknown origin, whose images may have any size: with a ``geometry``, they are cut by it
+    unless all are squares of one size.
 
-    Which images there are is read from the first cell that has the same classes as most cells.
+    The list of images is read from the first cell that has the same classes as most cells.
 
     Args:
-        root: Where it lies, for people.
+        root: Its folder, for messages.
         dataset: Its name, for the run file.
-        tree: Its cells, of one corruption at least.
+        tree: Its cells, of at least one corruption.
         recipe: How it was made.
-        num_classes: The dataset's classes; None if it may have any number. Decides what is right where half of the
-            cells have other classes than the rest.
-        geometry: How images are cut that are not all squares of one size; None: such are refused.
+        num_classes: Number of the dataset's classes; None: any. Decides which classes are right if two lists of classes
+            are equally frequent.
+        geometry: Cut of images that are not all squares of one size; None: they are refused.
 
     Raises:
         DataError: If there are no images that can be read.
@@ -88,11 +89,11 @@ class PublishedImages(Source):
         self.size, self.cut = self._cut.size, describe_cut(self._cut)
 
     def fingerprint(self) -> str:
-        """Of the ids and labels, whichever cells are there."""
+        """SHA-256 of the ids and labels, whichever cells exist."""
         return self._fingerprint
 
     def content(self, cells: Sequence[Cell]) -> str:
-        """Of the sizes in bytes of some images of each cell."""
+        """SHA-256 of the sizes in bytes of a sample of each cell."""
         names = _sample(self._all)
         sizes = (f"{cell} {self._cell(*cell).sizes(names).tolist()}" for cell in cells)
         return hashlib.sha256("\n".join(sizes).encode()).hexdigest()
@@ -101,11 +102,11 @@ class PublishedImages(Source):
         return self._mean_bytes
 
     def stamps(self, cell: Cell) -> FileStamps:
-        """``(N,)``: a number per image of a cell that changes when its file, or its archive, does."""
+        """Numbers ``(N,)``, one per image, that change when its file or its archive changes."""
         return self._cell(*cell).stamps(self.ids)
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
-        """Raise `DataError` for cells that are not there, have other classes or images, or other sizes of images."""
+        """Raise `DataError` for cells that are missing, or have other classes, images or image sizes."""
         cells = [(CLEAN, 0)] if self.has_clean else []
         cells += [(name, severity) for name in corruptions for severity in severities]
         for name, severity in cells:
@@ -135,7 +136,7 @@ class PublishedImages(Source):
         return self._tree[corruption][severity]
 
     def _right_classes(self, found: Sequence[frozenset[str]], wanted: int | None) -> frozenset[str]:
-        """The class names that most cells have; among equals those of which there are as many as wanted."""
+        """Class names that most cells have; in a tie, a list with the ``wanted`` number of classes."""
         counts = Counter(classes for classes in found if classes)
         if counts:
             return max(counts, key=lambda classes: (counts[classes], len(classes) == wanted))
@@ -144,7 +145,7 @@ class PublishedImages(Source):
         raise DataError(f"no images in {self.root}", f"Unpack the archives again. {_SEVERITY_FOLDERS}")
 
     def _find_cut(self, cell: CellFiles, geometry: Geometry | None) -> AsIs | Geometry:
-        """By the first images that can be read."""
+        """Determine the cut from the first images that can be read."""
         names = self._all[:_TRIES]
         readable = (image_size(io.BytesIO(file)) for file in cell.read(names) if not isinstance(file, OSError))
         sizes = [size for size in readable if size]
@@ -175,7 +176,7 @@ class PublishedImages(Source):
         )
 
     def _all_there(self) -> str:
-        """The options that choose all cells, where every corruption has the same severities."""
+        """Options that choose all cells; empty if severities differ between corruptions or the list is too long."""
         severities = {tuple(sorted(self._tree[name])) for name in self.corruptions}
         by_default = set(C15) <= set(self.corruptions)
         if len(severities) != 1 or (len(self.corruptions) > _NAMED and not by_default):

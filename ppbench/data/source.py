@@ -1,4 +1,4 @@
-"""Where images come from: what all sources offer, and how a subset of them is chosen. Free of torch."""
+"""The interface of image sources, and the choice of a subset. Free of torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SourceKind = Literal["published", "generated-jpeg85", "generated"]
 
 
 class WantsImages(Protocol):
-    """What a card says of the images that enter a network."""
+    """The input of a network, as its card describes it."""
 
     @property
     def input_size(self) -> int: ...
@@ -34,9 +34,9 @@ class WantsImages(Protocol):
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a model wants its images cut: resized (None: not), then a square from the middle, padded where it is larger.
+    """How a model's images are cut: resized (None: not), padded if they are smaller, cropped to a central square.
 
-    All in pixels.
+    All lengths are in pixels.
     """
 
     size: int
@@ -44,11 +44,11 @@ class Geometry:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     crop_mode: CropMode = "center"
     fill: tuple[int, int, int] = (0, 0, 0)
-    """Colour of what is padded, RGB, 0 to 255."""
+    """Colour of the padding, RGB, 0 to 255."""
 
     @classmethod
     def of(cls, card: WantsImages) -> Geometry:
-        """How a card's network wants them. A border has the mean colour, as timm's has."""
+        """The geometry of a card's network. A border has the mean colour, as in timm."""
         cut = cls(card.input_size, card.resize, card.interpolation)
         if card.crop_mode == "center":
             return cut
@@ -62,7 +62,7 @@ class Broken(NamedTuple):
     """An image that could not be read."""
 
     place: int
-    """In the source."""
+    """Index in the source."""
     reason: str
     """One line that names the file."""
     hint: str
@@ -76,7 +76,7 @@ class Loaded(NamedTuple):
     broken: tuple[Broken, ...] = ()
 
     def at(self, places: NDArray[np.int64]) -> Loaded:
-        """The same images; broken ones get their ``places`` in a source instead of those in ``pixels``."""
+        """Replace the index of each broken image in ``pixels`` by its index in a source: the one in ``places``."""
         return Loaded(self.pixels, tuple(one._replace(place=int(places[one.place])) for one in self.broken))
 
 
@@ -88,33 +88,33 @@ class Source(ABC):
     recipe: str
     engine: str
     corruptions: tuple[str, ...]
-    """All that it can give, in canonical order."""
+    """All available corruptions, in canonical order."""
     has_clean: bool
-    """Whether the uncorrupted images are at hand."""
+    """Whether the uncorrupted images are available."""
     image_major: bool
-    """Whether the cells of an image are made from one decoded image, so that its cells should be done together."""
+    """Whether all cells of an image are made from one decoded image, and should therefore be made together."""
     channels: Literal[1, 3]
     size: int
-    """Side of the square images it gives, in pixels."""
+    """Side of the square images, in pixels."""
     is_slow: bool
-    """Whether loading an image takes longer than handing it over from another process."""
+    """Whether loading an image takes longer than receiving it from another process."""
     cut: str
-    """How images are cut from what is on disk, for people: ``resize 256, crop 224``, or ``224 px as is``."""
+    """Description of how images on disk are cut: ``resize 256, crop 224``, or ``224 px as is``."""
     ids: list[str]
     """One per image, the same in every cell."""
     labels: NDArray[np.int64]
-    """``(N,)`` places in ``class_names``."""
+    """``(N,)`` indices into ``class_names``."""
     class_names: tuple[str, ...]
-    """Of the classes in use, in the order of their labels."""
+    """Names of the classes in use, in the order of their labels."""
     rows: NDArray[np.int64]
-    """``(N,)`` places of the images in the whole dataset."""
+    """``(N,)`` indices of the images in the whole dataset."""
     total: int
     """Images of these classes in the dataset; more than ``len(ids)`` if a subset was taken."""
     notes: tuple[str, ...] = ()
-    """What people should know before the start, such as what was left out; a line each."""
+    """Notes for the user before the start, such as skipped files; one line each."""
 
     def _set(self, ids: Sequence[str], labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
-        """Take the whole dataset as what is used."""
+        """Use the whole dataset."""
         self.ids, self.labels, self.class_names = list(ids), np.asarray(labels, np.int64), tuple(class_names)
         self.rows, self.total = np.arange(len(self.ids)), len(self.ids)
 
@@ -142,48 +142,48 @@ class Source(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """SHA-256 (hex) that no other dataset has; it is the same for every subset of this one."""
+        """SHA-256 (hex) that identifies the dataset; every subset of it has the same."""
 
     def content(self, cells: Sequence[Cell]) -> str:
-        """SHA-256 (hex) of a sample of what is in these cells, of a set that was published; empty for others.
+        """SHA-256 (hex) of a sample of these cells' content in a published set; empty for other sources.
 
-        The `fingerprint` says which images there are, whatever cells are at hand; this, that their content is the same.
+        The `fingerprint` identifies the images, whichever cells exist; this identifies their content.
         """
         return ""
 
     @abstractmethod
     def stamps(self, cell: Cell) -> NDArray[np.uint64]:
-        """``(N,)``, one per image in use: a number that changes when the file it comes from in this cell is changed.
+        """Numbers ``(N,)``, one per image in use, that change when its file in this cell changes.
 
-        It is made of size and modification time of the image's file, or of the archive or array it is in (see
-        `ppbench.data.stamps`). What was computed from an image may be used again, on the same machine, as long as the
-        number is the same.
+        They are made of the size and the modification time of the image's file, or of its archive or array (see
+        `ppbench.data.stamps`). As long as the number is the same, results for an image may be used again on the same
+        machine.
         """
 
     @abstractmethod
     def mean_bytes(self) -> float:
-        """About how many bytes are read from the disk for one image, for an estimate; 0 for what is in memory."""
+        """Approximate bytes read from disk per image, for estimates; 0 for images in memory."""
 
     @abstractmethod
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
-        """Raise `DataError`, before any inference, if a cell cannot be had."""
+        """Raise `DataError`, before any inference, if a cell is not available."""
 
     @abstractmethod
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
-        """The images at ``places`` in one cell. Files that cannot be read are in `Loaded.broken`."""
+        """Load the images at ``places`` in one cell. Files that cannot be read are in `Loaded.broken`."""
 
     def reader(self) -> Callable[[tuple[str, int, NDArray[np.int64]]], Loaded]:
-        """Get ready in a worker process; returns what loads the images of a (corruption, severity, places)."""
+        """Prepare a worker process; return the function that loads the images of a (corruption, severity, places)."""
         return lambda wanted: self.load(*wanted)
 
     def corrupt(self, images: Any, corruption: str, severity: int, places: NDArray[np.int64]) -> Any:
-        """Make a cell from clean images that were loaded before: what ``image_major`` sources can.
+        """Corrupt clean images that were loaded before. Only ``image_major`` sources can.
 
         Args:
-            images: Of ``places``, ``(n, H, W, C)`` uint8: numpy, or a torch tensor on any device.
+            images: Images at ``places``, ``(n, H, W, C)`` uint8: numpy, or a torch tensor on any device.
             corruption: Not "clean".
             severity: 1 to 5.
-            places: ``(n,)`` in the source.
+            places: ``(n,)`` indices into the source.
 
         Returns:
             The same kind as ``images``.
@@ -197,9 +197,9 @@ def ids_hash(ids: Sequence[str]) -> str:
 
 
 def stratified_subset(ids: Sequence[str], labels: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
-    """Choose ``limit`` images with equal shares of all classes; smaller subsets lie inside larger ones.
+    """Choose ``limit`` images with equal shares of all classes. A smaller subset is part of every larger one.
 
-    They are the first of the `stratified_order`.
+    The subset is the beginning of the `stratified_order`.
 
     Args:
         ids: One per image, unique.
@@ -214,7 +214,7 @@ def stratified_subset(ids: Sequence[str], labels: NDArray[np.int64], limit: int,
 
 
 def renumbered(class_names: Sequence[str], kept: Collection[str], dataset: str) -> NDArray[np.int64]:
-    """The numbers of classes when only some are kept: ``(classes,)``, -1 for those that are not.
+    """New class numbers ``(classes,)`` if only some classes are kept; -1 for the others.
 
     Raises:
         UsageError: If one of ``kept`` is not in the dataset.
@@ -233,10 +233,10 @@ def renumbered(class_names: Sequence[str], kept: Collection[str], dataset: str) 
 
 
 def stratified_order(ids: Sequence[str], labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """A random order of all images in which every beginning has equal shares of all classes.
+    """A random order of all images in which every prefix has equal shares of all classes.
 
-    Every class is put into an order that depends on the seed and the ids alone; images are taken from the classes in
-    turns, in proportion to their size.
+    The order within a class depends only on the seed and the ids. Images are taken from the classes in turn, in
+    proportion to the size of the classes.
 
     Args:
         ids: One per image, unique.

@@ -1,4 +1,4 @@
-"""Numbers that change when a file does, from its size and time: the file itself is not read."""
+"""Numbers that change when a file changes, made of its size and time without reading it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ppbench.keys import hash64
 
 FileStamps = NDArray[np.uint64]
-"""A number per file that changes when it does; 0 for one that is not there."""
+"""One number per file that changes when the file changes; 0 for a missing file."""
 
 
 def stamps_of(paths: Iterable[Path]) -> FileStamps:

@@ -17,7 +17,7 @@ from ppbench.data.stamps import FileStamps, stamp_of
 from ppbench.errors import DataError
 
 _BLOCK = 512
-"""Bytes a tar's headers and files are multiples of."""
+"""Headers and files in a tar are multiples of this many bytes."""
 
 
 class TarCell(CellFiles):
@@ -25,11 +25,11 @@ class TarCell(CellFiles):
 
     Args:
         tar: The archive.
-        prefix: The cell's folder in it.
+        prefix: The cell's folder in the archive.
         names: The images.
-        offsets: ``(n,)`` where their contents begin, in bytes.
+        offsets: ``(n,)`` bytes at which their contents begin.
         sizes: ``(n,)`` bytes.
-        whole: Whether the archive has its end.
+        whole: Whether the archive is complete.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class TarCell(CellFiles):
         return np.array([self._sizes[place] if place >= 0 else -1 for place in places], np.int64)
 
     def stamps(self, names: Sequence[str]) -> FileStamps:
-        """``(n,)``: the archive's."""
+        """The archive's stamp for every image, ``(n,)``."""
         return np.full(len(names), stamp_of(self._tar), np.uint64)
 
 
 class TarContent(NamedTuple):
-    """What an archive holds."""
+    """Content of an archive."""
 
     cells: dict[str, dict[str, TarCell]]
     """By corruption, then by the name of the severity's folder."""
@@ -88,12 +88,12 @@ def read_tar(path: Path) -> TarContent:
     """Read the headers of an archive.
 
     Args:
-        path: Of an archive whose images are called ``[…/]<corruption>/<severity>/<class>/<image>``; without the
-            corruption, it is the archive's own name. Links are left out; of a name that occurs twice the last counts,
-            as when unpacking.
+        path: Archive with images ``[…/]<corruption>/<severity>/<class>/<image>``; if the corruption is missing, the
+            archive's own name is used. Links are left out. If a name occurs twice, the last one counts, as when
+            unpacking.
 
     Raises:
-        DataError: If it is no uncompressed tar.
+        DataError: If it is not an uncompressed tar.
     """
     found: dict[str, dict[str, tuple[int, int]]] = {}
     packed = _Packer(path)
@@ -107,7 +107,7 @@ def read_tar(path: Path) -> TarContent:
             arrays[parts[-1].removesuffix(".npy")] = ArrayFile(path, f"{path}: {name}", offset, size)
         elif is_image(parts[-1]) and len(parts) > 3 and is_number(parts[-3]):
             cell = "/".join(parts[-4:-2])
-            if cell != last:  # archives have their cells one after another: all but one can be packed
+            if cell != last:  # archives store one cell after another: all but the current one can be packed
                 packed.add(found)
                 last = cell
             found.setdefault(cell, {})[f"{parts[-2]}/{parts[-1]}"] = (offset, size)
@@ -116,12 +116,12 @@ def read_tar(path: Path) -> TarContent:
 
 
 def _members(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, begin and size of every file; one that is cut off by the end of the archive is left out."""
+    """Yield name, offset and size of every file, except one that is cut off by the end of the archive."""
     length = path.stat().st_size
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
-                tar.members.clear()  # type: ignore[attr-defined]  # else it keeps them all
+                tar.members.clear()  # type: ignore[attr-defined]  # otherwise it would keep them all
                 if member.isreg() and member.offset_data + member.size <= length:
                     yield member.name, member.offset_data, member.size
     except tarfile.ReadError as error:
@@ -133,7 +133,7 @@ def _members(path: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def _starts_as_tar(path: Path) -> bool:
-    """Whether a file begins as a tar does, wherever it ends."""
+    """Whether a file begins like a tar, even if it ends early."""
     with path.open("rb") as file:
         try:
             tarfile.TarInfo.frombuf(file.read(_BLOCK), "utf-8", "surrogateescape")
@@ -143,14 +143,14 @@ def _starts_as_tar(path: Path) -> bool:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether an archive ends as it must: with two blocks of zeros."""
+    """Whether an archive is complete: it ends with two blocks of zeros."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 2 * _BLOCK))
         return not any(file.read())
 
 
 class _Packer:
-    """Cells as arrays: what is known of a whole archive stays small, 16 bytes an image."""
+    """Collects cells as arrays: the index of a whole archive stays small, 16 bytes per image."""
 
     def __init__(self, tar: Path) -> None:
         self._tar = tar
@@ -177,7 +177,7 @@ class _Packer:
         return tree
 
     def _shared(self, ids: list[str]) -> Names:
-        """The list that equals this one, if there was one."""
+        """Reuse an equal list, if there is one."""
         alike = self._lists.setdefault((len(ids), hash(ids[-1])), [])
         names = next((names for names in alike if names.ids == ids), None)
         if names is None:

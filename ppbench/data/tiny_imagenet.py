@@ -1,4 +1,4 @@
-"""Tiny-ImageNet's validation images, in the three layouts they are found in."""
+"""Tiny-ImageNet's validation images in each of their three layouts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ANNOTATIONS = "val_annotations.txt"
 
 
 def list_tiny_imagenet(root: Path) -> LabelledFiles:
-    """Images with the ids ``<class>/<file>``, however they lie: by an annotation file, or in class folders.
+    """List images with the ids ``<class>/<file>``, from an annotation file or from class folders.
 
     Args:
-        root: Holds ``val_annotations.txt`` and ``images``, or ``<class>/images/<file>``, or ``<class>/<file>``.
+        root: Folder with ``val_annotations.txt`` and ``images``, or ``<class>/images/<file>``, or ``<class>/<file>``.
 
     Raises:
         DataError: If there are no images, or the annotations do not name them.
@@ -29,7 +29,7 @@ def list_tiny_imagenet(root: Path) -> LabelledFiles:
 
 
 def _list_annotated(root: Path) -> LabelledFiles:
-    """Lines of file, class, and a box that is not needed, separated by tabs."""
+    """Read lines of file, class and a box, which is not needed, separated by tabs."""
     try:
         lines = [line.split("\t") for line in (root / ANNOTATIONS).read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Finding the image files below a folder, and telling what else lies there. Free of torch."""
+"""Find the image files below a folder, and count everything else there. Free of torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ppbench.data.image_file import HEIF_ENDINGS, HEIF_HINT, endings, has_heif
 
 LeftOut = Counter[str]
-"""How many files and folders of each kind were not taken: kinds are endings (``.gif``) and the words below."""
+"""Number of files and folders left out, by kind: an ending (``.gif``) or one of the words below."""
 
 NO_ENDING = "file without an ending"
 NO_FILE = "pipe or device"
@@ -38,32 +38,32 @@ _LONGEST_ENDING = 8
 _KINDS_LISTED = 8
 
 MANIFEST = "manifest.json"
-"""In a folder that ``ppbench corrupt`` wrote: what lies there."""
+"""Record of the files in a folder that ``ppbench corrupt`` wrote."""
 
 SCRATCH = ".ppbench"
-"""In a folder that it is writing: a folder of files that are not whole yet."""
+"""Subfolder for unfinished files while ``ppbench corrupt`` is writing."""
 
 
 class FoundImages(NamedTuple):
-    """What lies below a folder."""
+    """Content of a folder."""
 
     names: list[str]
     """Image files: paths relative to the folder, with slashes, sorted by their parts."""
     left_out: LeftOut
-    """What is no image that can be read; hidden files and folders are not counted."""
+    """Everything that is not a readable image, without hidden files and folders."""
 
 
 def find_images(root: Path, skip: Path | None = None, *, any_name: bool = False) -> FoundImages:
-    """All image files below ``root``, at any depth.
+    """Find all image files below ``root``, at any depth.
 
-    Hidden files and folders (such as macOS's ``._x.png``) are left out, and folders that ``ppbench corrupt`` wrote.
-    Links to folders are followed, each folder is read once: where it lies, or by the first link that leads to it. A
-    link that leads nowhere counts as what its name says.
+    Hidden files and folders (such as macOS's ``._x.png``) are left out, and so are folders that ``ppbench corrupt``
+    wrote. Links to folders are followed, but each folder is read once: in its own place, or else through the first
+    link to it. A broken link counts as the kind of file that its name suggests.
 
     Args:
         root: The folder.
-        skip: A folder below it that is not looked into.
-        any_name: Whether files and folders are taken whose names are not UTF-8.
+        skip: A folder below it that is not read.
+        any_name: Whether names that are not UTF-8 are accepted.
 
     Raises:
         OSError: If a folder cannot be read.
@@ -81,7 +81,7 @@ def find_images(root: Path, skip: Path | None = None, *, any_name: bool = False)
 
 
 def describe_left_out(left_out: LeftOut) -> str:
-    """What was not taken, for people: ``2 .heic, 1 .gif``; of HEIC and AVIF also what reads them."""
+    """Describe what was left out: ``2 .heic, 1 .gif``. For HEIC and AVIF, a hint says how to read them."""
     kinds = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
     listed = [f"{count:,} {_PLURALS.get(kind, kind) if count > 1 else kind}" for kind, count in kinds[:_KINDS_LISTED]]
     more = sum(count for _, count in kinds[_KINDS_LISTED:])
@@ -91,7 +91,7 @@ def describe_left_out(left_out: LeftOut) -> str:
 
 
 def is_output(folder: Path) -> bool:
-    """Whether a job of ``ppbench corrupt`` wrote, or is writing, its files into a folder."""
+    """Whether ``ppbench corrupt`` wrote, or is writing, a folder."""
     if (folder / SCRATCH).is_dir():
         return True
     manifest = folder / MANIFEST
@@ -106,7 +106,7 @@ def is_output(folder: Path) -> bool:
 
 
 def is_system(folder: Path) -> bool:
-    """Whether a folder belongs to the system's own, such as ``/proc``: what lies there is no data and may not end."""
+    """Whether a folder is the system's, such as ``/proc``: its files are no data, and some never end."""
     try:
         status = folder.stat()
     except OSError:
@@ -115,7 +115,7 @@ def is_system(folder: Path) -> bool:
 
 
 def is_folder(entry: os.DirEntry[str] | Path) -> bool:
-    """Whether an entry is, or leads to, a folder; a link to itself is none."""
+    """Whether an entry is a folder or a link to one; a link to itself is not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -123,7 +123,7 @@ def is_folder(entry: os.DirEntry[str] | Path) -> bool:
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a file's name is text: others come from the file system with surrogates in them."""
+    """Whether a file name is valid UTF-8; Python represents all other bytes by surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -132,19 +132,19 @@ def is_utf8(name: str) -> bool:
 
 
 def ending(name: str) -> str:
-    """What a name ends with, in small letters, with its dot; empty if it has none, or one that is no ending."""
+    """Lowercase ending of a name, with its dot; empty if it has none, or a long or odd one."""
     last = os.path.splitext(name)[1].lower()  # noqa: PTH122
     return last if len(last) <= _LONGEST_ENDING and last[1:].isalnum() else ""
 
 
 def kind_of(name: str) -> str:
-    """The kind that a file of this name is left out as."""
+    """The kind as which a file of this name is left out."""
     return ending(name) or NO_ENDING
 
 
 @cache
 def _system_devices() -> frozenset[int]:
-    """Numbers of the file systems that have no files of their own."""
+    """Device numbers of the system's virtual file systems."""
     ordinary = _device(Path("/"))
     return frozenset(_device(Path(name)) for name in ("/proc", "/sys", "/dev")) - {ordinary, -1}
 
@@ -157,7 +157,7 @@ def _device(folder: Path) -> int:
 
 
 def _kind(entry: os.DirEntry[str], wanted: frozenset[str], any_name: bool) -> str | None:
-    """None for an image that can be read; of others, as what they are left out."""
+    """None for an image that can be read; else the kind as which it is left out."""
     status = _status(entry)
     if status is None and not _leads_nowhere(entry):
         return RING
@@ -169,7 +169,7 @@ def _kind(entry: os.DirEntry[str], wanted: frozenset[str], any_name: bool) -> st
 
 
 def _files(root: Path, skip: Path | None, left_out: LeftOut, any_name: bool) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Every visible entry that is not a folder, with its path relative to ``root``; links come last."""
+    """Yield visible entries that are not folders, with their paths relative to ``root``; linked folders come last."""
     if is_system(root):
         left_out[SYSTEM] += 1
         return
@@ -178,6 +178,7 @@ def _files(root: Path, skip: Path | None, left_out: LeftOut, any_name: bool) -> 
     links: list[tuple[str, Path]] = []
     while folders or links:
         if not folders:
+            # By name, after all real folders: which link to a folder counts does not depend on the disk's order.
             links.sort(reverse=True)
             prefix, path = links.pop()
             if seen.is_new(path):
@@ -200,12 +201,12 @@ def _files(root: Path, skip: Path | None, left_out: LeftOut, any_name: bool) -> 
 
 
 class _Seen:
-    """The folders that were read, and those that must not be.
+    """Folders that were read, and folders that must not be read.
 
     Args:
-        root: The one all is below.
-        skip: One that is not read, and not counted.
-        left_out: Where the others that are not read are counted.
+        root: The folder that is searched.
+        skip: A folder that is neither read nor counted.
+        left_out: Counts the other folders that are not read.
     """
 
     def __init__(self, root: Path, skip: Path | None, left_out: LeftOut) -> None:
@@ -216,7 +217,7 @@ class _Seen:
         self._left_out = left_out
 
     def is_new(self, folder: Path) -> bool:
-        """Whether a folder has not been read yet; it then counts as read."""
+        """Whether a folder is still to read; it then counts as read."""
         status = folder.stat()
         place = _identity(status)
         if place in self._skip:
@@ -240,7 +241,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Of what an entry leads to; None if it leads nowhere."""
+    """Status of an entry's target; None if there is no target."""
     try:
         return entry.stat()
     except OSError:
@@ -248,7 +249,7 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 
 def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
-    """Whether a link is to something that is not there, and not to itself, however indirectly."""
+    """Whether a link's target is missing; False for a link to itself, however indirect."""
     try:
         os.stat(entry.path)  # noqa: PTH116
     except FileNotFoundError:
