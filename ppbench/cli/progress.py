@@ -11,22 +11,28 @@ from typing import Protocol
 from ppbench.cli import output
 
 _EVERY = 10.0
-"""Seconds between two lines where stderr is no terminal."""
+"""Seconds between two lines if stderr is not a terminal."""
 _WINDOW, _ENOUGH = 30.0, 2.0
-"""Seconds that the rate is over, and from how many on it is told."""
+"""Seconds over which the rate is measured, and the fewest for which it is shown."""
 
 
 class Advance(Protocol):
-    """What is told of progress."""
+    """Advances a progress display."""
 
     def __call__(self, images: int, what: str, *, reused: bool = False) -> None:
-        """How many more are done, what is being done now, and whether they were done by an earlier process."""
+        """Count finished images.
+
+        Args:
+            images: How many more are finished.
+            what: What is being done now.
+            reused: Whether an earlier process did them.
+        """
         ...
 
 
 @contextmanager
 def progress(total: int, done: int = 0) -> Iterator[Advance]:
-    """Yield what is told of progress; shows images per second, the time elapsed and the time left.
+    """Show images per second, the time elapsed and the time left; yield the function that counts images.
 
     Args:
         total: Images.
@@ -57,23 +63,23 @@ def progress(total: int, done: int = 0) -> Iterator[Advance]:
 
 
 class Pace:
-    """How fast this process is, over the last half minute, and what that means for the rest.
+    """Speed of this process over the last half minute, and the time left at this speed.
 
     Args:
         total: Images.
         done: Images that were done before.
-        clock: Seconds; None: of this machine.
+        clock: Returns seconds; None: this machine's clock.
     """
 
     def __init__(self, total: int, done: int = 0, clock: Callable[[], float] | None = None) -> None:
         self.total, self.done, self._clock = total, done, clock or time.monotonic
         self._start = self._clock()
         self._recent: deque[tuple[float, int]] = deque()
-        """Moments, and how many this process had done by then. Loading before the first images is no part of it."""
+        """Times, and the images this process had done by then; loading before the first images is not included."""
         self._own = 0
 
     def add(self, images: int, *, reused: bool = False) -> None:
-        """Count."""
+        """Count images; reused ones do not change the speed."""
         self.done += images
         if reused:
             return
@@ -84,7 +90,7 @@ class Pace:
             self._recent.popleft()
 
     def speed(self) -> float | None:
-        """Images per second; None as long as it cannot be known; at the end that of the whole."""
+        """Images per second; None while it is unknown; at the end, the mean of the whole run."""
         if self.done >= self.total:
             return self._own / max(self._clock() - self._start, 1e-3) if self._own else None
         if not self._recent or (seconds := self._recent[-1][0] - self._recent[0][0]) < _ENOUGH:
@@ -92,7 +98,7 @@ class Pace:
         return (self._own - self._recent[0][1]) / seconds
 
     def describe(self) -> str:
-        """``120 images/s, elapsed 0:00:12 · left about 0:01:10``; at the beginning the time elapsed alone."""
+        """``120 images/s, elapsed 0:00:12 · left about 0:01:10``; at the beginning only the time elapsed."""
         speed = self.speed()
         fast = "" if speed is None else f"{rate(speed)} images/s, "
         left = f" · left about {duration((self.total - self.done) / speed)}" if speed and self.done < self.total else ""
@@ -118,7 +124,7 @@ class _Lines:
         self._last = time.monotonic()
 
     def advance(self, images: int, what: str, *, reused: bool = False) -> None:
-        """Count, and say so if it is time."""
+        """Count images, and print a line if it is time."""
         self._pace.add(images, reused=reused)
         done, total, now = self._pace.done, self._pace.total, time.monotonic()
         if done < total and now - self._last < _EVERY:

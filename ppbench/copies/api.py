@@ -1,4 +1,4 @@
-"""Making the copies that a plan names, and ``ppbench.corrupt_folder``."""
+"""Make the copies of a plan; ``ppbench.corrupt_folder``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ppbench.copies.work import SourceResult
 
 @dataclass
 class CopyReport:
-    """What a job did."""
+    """Outcome of a job."""
 
     dest: Path
     images: int
@@ -31,20 +31,20 @@ class CopyReport:
     kept: int = 0
     """Files that were there already."""
     outdated: int = 0
-    """Files of earlier jobs that stay although their sources are gone or can no longer be read."""
+    """Files of earlier jobs that are kept although their sources are gone or can no longer be read."""
     failures: list[Failure] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
-    """How many files and folders of each kind in the source folder were not taken: ``{".heic": 2}``."""
+    """Number of files and folders left out of the source folder, by kind: ``{".heic": 2}``."""
     longer: dict[str, str] = field(default_factory=dict)
-    """What the copies of some sources are called, since another source's have the usual name."""
+    """Source -> longer name of its copies, if another source's copies have the usual one."""
 
     @property
     def ignored(self) -> int:
-        """How many files and folders in the source folder were not taken."""
+        """Number of files and folders left out of the source folder."""
         return sum(self.left_out.values())
 
     def add(self, source: SourceResult) -> None:
-        """Count what became of one source."""
+        """Add the outcome of one source."""
         self.written += source.written
         self.bytes += source.bytes
         self.kept += source.kept
@@ -52,11 +52,11 @@ class CopyReport:
 
 
 def make_copies(plan: CopyPlan, advance: Callable[[int], None] = lambda images: None) -> CopyReport:
-    """Make all that is missing.
+    """Make all missing copies.
 
     Args:
-        plan: What to make; its folder is claimed.
-        advance: Called with how many more images are done.
+        plan: The copies to make; its folder is claimed.
+        advance: Called with the number of images just finished.
 
     Raises:
         DataError: If the folder cannot be written, or the disk is full.
@@ -70,14 +70,14 @@ def make_copies(plan: CopyPlan, advance: Callable[[int], None] = lambda images: 
         if result.record is not None:
             records.add(result.name, result.record)
         report.add(result)
-    report.failures.sort(key=lambda failure: (failure.source, failure.cell or ""))  # whatever the batches
+    report.failures.sort(key=lambda failure: (failure.source, failure.cell or ""))  # independent of the batches
     report.outdated = _outdated(plan, report.failures)
     records.finish(_failed(plan, report.failures))
     return report
 
 
 def _outdated(plan: CopyPlan, failures: list[Failure]) -> int:
-    """How many recorded files have a source that is gone, or that could not be read now."""
+    """Number of recorded files that exist although their source is gone, or could not be read now."""
     unread = {failure.source for failure in failures if failure.cell is None}
     taken, count = set(plan.source.names), 0
     for name in plan.records.sources():
@@ -115,8 +115,8 @@ def corrupt_folder(
 ) -> CopyReport:
     """Corrupt a folder of images, an image or an array: ``dest/<corruption>/<severity>/<same relative path>``.
 
-    Files appear whole or not at all. Called again after an interruption, it goes on where it was and ends with the
-    same bytes; called with further corruptions, severities or images, it adds them.
+    Files appear complete or not at all. Called again after an interruption, it resumes and ends with the same bytes.
+    Called with further corruptions, severities or images, it adds them.
 
     Args:
         src: A folder of any depth, an image file, or a ``.npy`` file of images.
@@ -124,22 +124,22 @@ def corrupt_folder(
         corruptions: Names, families ("noise") and sets ("c15"); "clean": the images themselves, cut to ``size``, as
             ``clean/0``.
         severities: 1 to 5, or ranges ("1-3").
-        recipe: One of ``ppbench list recipes``; None: the one that suits the images' size.
-        backend: What corrupts: "ppbench", or "imagecorruptions" for the package of that name.
-        seed: Key of all draws.
+        recipe: One of ``ppbench list recipes``; None: chosen by image size.
+        backend: "ppbench", or "imagecorruptions" for the package of that name.
+        seed: Seed of all random draws.
         format: "same" (JPEG stays JPEG, all else becomes PNG), "jpeg" (quality 85), "png" or "npy".
         size: Side in pixels of the square cut from each image after resizing its shorter side to 256/224 of it;
             None: images as they are.
-        scale: Factor of the recipe's lengths in pixels, at least 1, for images larger than it was made for; "auto":
-            each image's shorter side in units of the recipe's size. None: 1.
+        scale: Factor of the recipe's lengths in pixels, at least 1, for images larger than the recipe is made for;
+            "auto": each image's shorter side divided by the recipe's size; None: 1.
         device: "auto", "cpu", "cuda", "cuda:1".
         workers: Processes; a script that uses them needs ``if __name__ == "__main__"``.
-        batch_size: Images of one size corrupted in one call; it never changes a byte. None: by size.
-        overwrite: Remove what an earlier job made in ``dest`` and replace files that lie in the way.
-        advance: Told how many more images are done.
+        batch_size: Images of one size corrupted in one call; it never changes a byte. None: by image size.
+        overwrite: Remove what an earlier job made in ``dest``, and replace files that are in the way.
+        advance: Called with the number of images just finished.
 
     Returns:
-        What was written, and what could not be made (`CopyReport.failures`): a broken image does not stop the others.
+        What was written, and what could not be made (`CopyReport.failures`). A broken image does not stop the others.
 
     Raises:
         UsageError: If a value is not allowed, or ``dest`` was made with other settings.

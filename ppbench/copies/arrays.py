@@ -1,4 +1,4 @@
-"""Copies of an array: its images are corrupted chunk by chunk into a file per cell, put in place once it is whole."""
+"""Copies of an array: images are corrupted chunk by chunk into one file per cell, moved into place when complete."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from ppbench.pool import ordered_map
 from ppbench.vocabulary import Cell
 
 CHUNKS = "chunks"
-"""In the scratch folder: which chunks are done, so that an interrupted job goes on."""
+"""File in the scratch folder that lists finished chunks, so that an interrupted job can be resumed."""
 
 
 class _Filling(NamedTuple):
-    """What all workers know of an array whose copies are being filled."""
+    """An array whose copies are being filled, as all workers know it."""
 
     context: WorkerContext
     path: Path
@@ -41,12 +41,12 @@ class _Filling(NamedTuple):
     missing: tuple[Cell, ...]
 
     def unfinished(self, cell: Cell) -> Path:
-        """The file of a cell that is not whole yet."""
+        """The unfinished file of a cell."""
         return self.context.scratch / f"{cell[0]}-{cell[1]}.npy"
 
 
 class _Chunk(NamedTuple):
-    """What became of some images of an array."""
+    """Outcome of some images of an array."""
 
     start: int
     stop: int
@@ -60,7 +60,7 @@ def copy_array(plan: CopyPlan, source: ImageArray, advance: Callable[[int], None
     Args:
         plan: What to make.
         source: The array.
-        advance: Called with how many more images are done.
+        advance: Called with the number of images just finished.
 
     Raises:
         DataError: If a file cannot be written.
@@ -94,7 +94,7 @@ def copy_array(plan: CopyPlan, source: ImageArray, advance: Callable[[int], None
 
 
 def start_filling(filling: _Filling) -> Callable[[tuple[int, int]], _Chunk]:
-    """Get ready; returns what corrupts the images from one place to another."""
+    """Prepare a worker; return the function that corrupts a range of images."""
     corruptor = Corruptor(filling.context.settings, filling.context.device)
     return lambda chunk: _fill_chunk(filling, corruptor, *chunk)
 
@@ -114,7 +114,7 @@ def _fill_chunk(filling: _Filling, corruptor: Corruptor, start: int, stop: int) 
             with path.open("r+b") as file:
                 file.seek(len(_head(layout.shape)) + start * layout.values)
                 file.write(layout.part(made).data)
-                _to_disk(file)  # before it is written down that the chunk is done
+                _to_disk(file)  # before the chunk is listed as finished
         except OSError as error:
             raise cannot_write(path, error) from error
     return _Chunk(start, stop, failed)
@@ -123,9 +123,9 @@ def _fill_chunk(filling: _Filling, corruptor: Corruptor, start: int, stop: int) 
 def _fill(
     filling: _Filling, sha256: str, size: int, workers: int, advance: Callable[[int], None]
 ) -> dict[str, tuple[str, str]]:
-    """Fill the unfinished files; returns the cells that cannot be made.
+    """Fill the unfinished files; return the cells that cannot be made, with message and hint.
 
-    Chunks of an interrupted job are kept if nothing about it differs; else all are made again.
+    Chunks of an interrupted job are kept if array, batch size and cells are the same; otherwise all are made again.
     """
     path = filling.context.scratch / CHUNKS
     head = json.dumps([sha256, size, [cell_key(cell) for cell in filling.missing]])
@@ -152,7 +152,7 @@ def _fill(
 
 
 def _is_there(filling: _Filling, finished: Collection[_Chunk], *, whole: bool) -> bool:
-    """Whether all that the finished chunks were written to is there; whole files may lie in their places already."""
+    """Whether all files with finished chunks exist; once all chunks are finished, files may be in their places."""
     layout, dest = filling.layout, filling.context.dest
     size = len(_head(layout.shape)) + layout.number * layout.values
     failed = {key for chunk in finished for key in chunk.failed}
@@ -164,7 +164,7 @@ def _is_there(filling: _Filling, finished: Collection[_Chunk], *, whole: bool) -
 
 
 def _finished(path: Path, head: str) -> Iterator[_Chunk]:
-    """The chunks done by an interrupted job of the same head; a line torn by a kill is left out."""
+    """The chunks that an interrupted job with the same head finished. A line cut off by a kill is skipped."""
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -180,7 +180,7 @@ def _finished(path: Path, head: str) -> Iterator[_Chunk]:
 
 
 def _place(unfinished: Path, path: Path) -> dict[str, Any]:
-    """Move a filled file into place; it lies there already if a job was interrupted here."""
+    """Move a filled file into place; it is there already if a job was interrupted here."""
     try:
         if unfinished.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -193,17 +193,17 @@ def _place(unfinished: Path, path: Path) -> dict[str, Any]:
 
 
 def _to_disk(file: IO[Any]) -> None:
-    """Flush a file to the disk.
+    """Flush a file to disk.
 
-    Copies of image files need no such thing: their size tells that they are whole. These have all their length from
-    the start.
+    Copies of image files do not need this: their size shows whether they are complete. Arrays have their full size
+    from the start.
     """
     file.flush()
     os.fsync(file.fileno())
 
 
 def _head(shape: Sequence[int]) -> bytes:
-    """What stands before the values in a ``.npy`` file of uint8."""
+    """Header of a ``.npy`` file of uint8 values."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)})
     return file.getvalue()

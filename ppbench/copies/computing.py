@@ -1,4 +1,4 @@
-"""How copies are computed: on which device, by how many processes, how many images at a time. It changes no byte."""
+"""The device, the number of processes and the batch size of a job. Only the device can change bytes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ppbench.errors import UsageError
 from ppbench.pool import usable_cores
 
 _STARTING_PAYS = 4000 * 224 * 224
-"""Pixels to be made from which on worker processes, which take seconds to start, are worth it."""
+"""Fewest pixels to make for which worker processes are worth it: they take seconds to start."""
 
 _MOST_ON_A_GPU = 8
-"""Worker processes by default where each takes some of a GPU's memory."""
+"""Most worker processes by default if each needs some of a GPU's memory."""
 
 
 def device_for(name: str, backend: str, before: str | None) -> str:
-    """The device to compute on.
+    """Choose the device to compute on.
 
     Args:
-        name: As asked for; "auto" goes on as the folder was begun.
-        backend: What makes the images.
+        name: The requested device; "auto" keeps to the CPU if the folder was begun on it.
+        backend: The backend that makes the images.
         before: The device that the folder was begun on; None for a new one.
     """
     if not BACKENDS[backend].on_device:
@@ -36,7 +36,7 @@ def device_for(name: str, backend: str, before: str | None) -> str:
 
 
 def _has_cuda_driver() -> bool:
-    """Whether it is worth loading torch, which takes seconds, to look for a GPU."""
+    """Whether there can be a GPU: loading torch to look for one takes seconds."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -53,7 +53,7 @@ def workers_for(pixels: int, backend: str, device: str) -> int:
 
 
 def most_values(device: str) -> int:
-    """Values of images that are corrupted in one call: a batch of mixed sizes is cut where it has more."""
+    """Most values of images that are corrupted in one call: a batch of mixed sizes is split if it has more."""
     return 2 ** (18 if device == "cpu" else 25)
 
 
@@ -61,8 +61,8 @@ def files_at_a_time(images: int, values: int, device: str, workers: int) -> int:
     """Image files in a batch: enough to make calls cheap, few enough for all workers.
 
     Args:
-        images: All that there are.
-        values: In one image.
+        images: Number of all images.
+        values: Values per image.
         device: Where they are corrupted.
         workers: Processes.
     """

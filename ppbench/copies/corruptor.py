@@ -1,4 +1,4 @@
-"""The corruptions of one job: its recipe, seed, backend and device, put together once in every process."""
+"""The corruptions of a job, by its recipe, seed, backend and device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Corruptor:
     """Corrupts images as a job's settings say.
 
     Args:
-        settings: Of the job.
+        settings: The job's settings.
         device: Where the engine computes, such as "cpu" or "cuda:1".
     """
 
@@ -31,9 +31,9 @@ class Corruptor:
         self.settings, self.device = settings, device
 
     def load(self, images: Pixels) -> OneCell:
-        """Bring images ``(n, H, W, C)`` to where they are corrupted, once for all cells.
+        """Bring images ``(n, H, W, C)`` to the device once; return the function that makes their cells.
 
-        Of 2 or 4 channels the last one is alpha, which stays as it is.
+        The last one of 2 or 4 channels is alpha, which is kept as it is.
         """
         if images.shape[3] in (2, 4):
             colour, alpha = self.load(np.ascontiguousarray(images[..., :-1])), images[..., -1:]
@@ -46,7 +46,7 @@ class Corruptor:
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:
             with _one_thread() if maker.on_device else nullcontext():
-                if settings.scale is not None:  # which the engine alone has
+                if settings.scale is not None:  # only the engine has one
                     from ppbench.corruptions.apply import corrupt
 
                     return corrupt(
@@ -79,7 +79,7 @@ class Corruptor:
 def _one_thread() -> Iterator[None]:
     """Let torch use one thread: for single images, threads that wait for each other cost up to 40 times the work.
 
-    In worker processes that is so from the start; here, what the user has set is put back.
+    Worker processes have one thread from the start; here, the user's setting is restored.
     """
     import torch
 

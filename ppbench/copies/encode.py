@@ -1,4 +1,4 @@
-"""Encoding corrupted images, and the names of their files."""
+"""Encode corrupted images, and name their files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ppbench.errors import DataError
 
 
 class ImageFormat(StrEnum):
-    """What corrupted images are written as."""
+    """File format of corrupted images."""
 
     SAME = "same"
     """JPEG stays JPEG; everything else becomes PNG, which loses nothing."""
@@ -30,11 +30,11 @@ _ENDINGS = {
     ImageFormat.PNG: (".png",),
     ImageFormat.NPY: (".npy",),
 }
-"""Endings that are left as they are, in any case of letters; the first one replaces any other."""
+"""Endings that are kept, in upper or lower case; the first one replaces all others."""
 
 
 def output_name(name: str, form: ImageFormat) -> str:
-    """The name a source's corrupted image gets: its own, with another ending only where the format is another."""
+    """File name of a source's copies: its own, with another ending only if the format is another."""
     path = PurePosixPath(name)
     ending = path.suffix.lower()
     if form is ImageFormat.SAME:
@@ -60,7 +60,7 @@ def encode(pixels: NDArray[np.uint8], name: str) -> bytes:
 
     Args:
         pixels: ``(H, W, C)`` uint8; C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
-        name: Ends with one of the endings that `output_name` gives, of a format that can hold the image.
+        name: Its ending, one of those that `output_name` gives, decides the format, which can hold the image.
     """
     flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     ending = PurePosixPath(name).suffix.lower()

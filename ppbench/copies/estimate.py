@@ -1,4 +1,4 @@
-"""What a job will take, measured on a few of its images before it starts."""
+"""An estimate of a job's time and disk space, measured on a few of its images before it starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ppbench.errors import UsageError
 from ppbench.vocabulary import CLEAN, FAMILY_OF
 
 _SECONDS = 4.0
-"""What may be spent on measuring, once all kernels are loaded."""
+"""Limit of the time for measuring, not counting first calls, which load kernels."""
 
 _SAMPLES = 8
 _LARGEST = 512
@@ -30,20 +30,20 @@ _START = 6.0
 
 @dataclass(frozen=True)
 class CopyEstimate:
-    """What a job will take."""
+    """Estimated time and disk space of a job."""
 
     images: int
-    """Of the source; ``missing`` of them have cells to make."""
+    """Images in the source; ``missing`` of them have cells to make."""
     missing: int
     files: int
-    """To be written."""
+    """Files to write."""
     gigabytes: float
     minutes: float
     workers: int
 
 
 class _Typical:
-    """Medians per corruption, since first calls take longer; for one that was not met, of all."""
+    """Medians per corruption, which ignore slow first calls. A corruption without values gets the median of all."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = defaultdict(list)
@@ -57,7 +57,7 @@ class _Typical:
 
 
 def estimate_copies(plan: CopyPlan) -> CopyEstimate:
-    """Corrupt and encode a few images in memory and say what all will take. Nothing is written."""
+    """Estimate a job by corrupting and encoding a few images in memory. Nothing is written."""
     seconds, sizes = _Typical(), _Typical()
     decoding: list[float] = []
     _measure(plan, seconds, sizes, decoding)
@@ -77,7 +77,7 @@ def estimate_copies(plan: CopyPlan) -> CopyEstimate:
 
 
 def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[float]) -> None:
-    """Time every cell, severities in turns so that all corruptions are met early, until the time is up."""
+    """Time cells until the time is up: all corruptions of severity 3 first, then of the other severities."""
     corruptor = Corruptor(_settings(plan), plan.device)
     cells = sorted(plan.cells, key=lambda cell: (cell[1] != 3, cell[1], [CLEAN, *FAMILY_OF].index(cell[0])))
     warm: set[str] = set()
@@ -107,7 +107,7 @@ def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[
 
 
 def _settings(plan: CopyPlan) -> PixelSettings:
-    """The plan's, with the scale of whole images where it follows their size: only parts of them are measured."""
+    """The plan's settings with the scale of whole images instead of "auto": only parts of images are measured."""
     if plan.settings.scale != "auto":
         return plan.settings
     from ppbench.corruptions.recipes import RECIPES

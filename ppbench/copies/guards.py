@@ -1,4 +1,4 @@
-"""What keeps a job from writing where it must not: into its source, among strangers' files, beside another job."""
+"""Guards against writing into the source, among other files, or at the same time as another job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_apart(src: Path, dest: Path, cells: Sequence[Cell]) -> None:
 
 
 def check_free(dest: Path, cells: Sequence[Cell], records: Records) -> None:
-    """Refuse to write among files that are in no record of ppbench's."""
+    """Refuse to write among files that are not in the record."""
     known = {cell.partition("/")[0] for cell in records.cells}
     for cell in cells:
         path = dest / cell_key(cell) if cell[0] in known else dest / cell[0]
@@ -37,16 +37,17 @@ def check_free(dest: Path, cells: Sequence[Cell], records: Records) -> None:
 
 @contextmanager
 def claimed_folder(dest: Path) -> Iterator[None]:
-    """Make ``dest`` and its scratch folder where they are missing, and keep other processes from writing there.
+    """Create ``dest`` and its scratch folder if they are missing, and keep other processes from writing there.
 
-    The scratch folder is then empty but for what an interrupted job left. At the end it is removed, unless a journal
-    lies in it: then the job is not finished.
+    The scratch folder then contains only what an interrupted job left. It is removed at the end, unless it has a
+    journal: then the job is not finished.
 
     Raises:
         DataError: If ``dest`` cannot be written.
         UsageError: If another process is writing to it.
     """
     scratch = dest / SCRATCH
+    # These are created here, and removed at the end if nothing was written to them.
     missing = [folder for folder in (scratch, dest, *dest.parents) if not folder.exists()]
     refusal = UsageError(f"another ppbench is writing to {dest}", "Wait until it has finished, or give another folder.")
     with ExitStack() as stack:
@@ -62,6 +63,6 @@ def claimed_folder(dest: Path) -> Iterator[None]:
         finally:
             if not (scratch / JOURNAL).exists():
                 shutil.rmtree(scratch, ignore_errors=True)
-                with suppress(OSError):  # the first that is not empty
+                with suppress(OSError):  # stop at the first that is not empty
                     for folder in missing[1:]:
                         folder.rmdir()

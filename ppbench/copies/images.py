@@ -32,7 +32,7 @@ def copy_images(plan: CopyPlan, advance: Callable[[int], None]) -> Iterator[Sour
 
     Args:
         plan: What to make.
-        advance: Called with how many more images are done.
+        advance: Called with the number of images just finished.
 
     Raises:
         DataError: If a file cannot be written.
@@ -47,7 +47,7 @@ def copy_images(plan: CopyPlan, advance: Callable[[int], None]) -> Iterator[Sour
 
 
 def start_copying(context: WorkerContext) -> Callable[[Sequence[Task]], list[SourceResult]]:
-    """Get ready; returns what makes the copies of some sources."""
+    """Prepare a worker; return the function that makes the copies of some sources."""
     corruptor = Corruptor(context.settings, context.device)
     return lambda tasks: list(_copy(context, corruptor, tasks))
 
@@ -87,7 +87,7 @@ def _copy(context: WorkerContext, corruptor: Corruptor, tasks: Sequence[Task]) -
 
 
 def _decode(context: WorkerContext, task: Task, result: SourceResult) -> _Decoded | None:
-    """Decode a source if any of its cells is missing."""
+    """Decode a source. None if no cell is missing, or if it fails; ``result`` then has the failure."""
     try:
         task.name.encode()
         data = read_regular(context.root / task.name)
@@ -143,10 +143,10 @@ def _write(context: WorkerContext, source: _Decoded, cell: Cell, pixels: NDArray
 
 
 def write_whole(path: Path, data: bytes, scratch: Path) -> None:
-    """Write a file so that it appears whole or not at all: under another name first. Parent folders are made.
+    """Write a file so that it appears complete or not at all: under another name first. Parent folders are created.
 
-    It is not flushed to the disk, which would take longer than making the image. After a loss of power, a file that is
-    not whole is recognised by its size.
+    The file is not flushed to disk, which would take longer than making the image. After a power failure, an
+    incomplete file is recognized by its size.
 
     Args:
         path: The file.

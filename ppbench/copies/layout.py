@@ -1,4 +1,4 @@
-"""How images lie in an array: which shapes are which images."""
+"""The layout of images in an array, recognized by its shape."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _CHANNELS = (1, 3, 4)
 
 
 class ArrayLayout(NamedTuple):
-    """How images lie in an array."""
+    """The layout of images in an array."""
 
     shape: tuple[int, ...]
-    """Of the array."""
+    """Shape of the array."""
     is_cifar: bool
     """Rows of a red, a green and a blue plane of 32 x 32, as in CIFAR's own files."""
     number: int
@@ -31,23 +31,23 @@ class ArrayLayout(NamedTuple):
 
     @property
     def values(self) -> int:
-        """Per image."""
+        """Values per image."""
         return self.height * self.width * self.channels
 
     def images(self, array: NDArray[Any], start: int, stop: int) -> Pixels:
-        """The array's images from one place to another as ``(n, H, W, C)``."""
+        """Images ``start`` to ``stop`` (exclusive) of the array as ``(n, H, W, C)``."""
         part = array if self.number == 1 else array[start:stop]
         if self.is_cifar:
             return rows_to_images(part)
         return np.ascontiguousarray(part.reshape(-1, self.height, self.width, self.channels))
 
     def part(self, images: Pixels) -> Pixels:
-        """Images ``(n, H, W, C)`` in the order of values that the array has."""
+        """Bring images ``(n, H, W, C)`` into the array's order of axes."""
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2) if self.is_cifar else images)
 
 
 def find_layout(path: Path) -> ArrayLayout:
-    """Tell which images an array holds.
+    """Recognize the layout of an array of images.
 
     ``(N, 3072)``: CIFAR's rows; ``(N, H, W, C)``, ``(N, H, W)``: many; ``(H, W)``, ``(H, W, C)``: one. C is 1, 3 or 4.
 

@@ -1,4 +1,4 @@
-"""What the copies of each source are called, also where two sources would get one name."""
+"""File names of copies; two sources never get the same name."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def cell_key(cell: Cell) -> str:
 
 
 def file_name(cell: Cell, output: str) -> str:
-    """``fog/3/a/b.jpg``: where a source's corrupted image lies below the folder written to."""
+    """``fog/3/a/b.jpg``: path of a copy in the folder that is written to."""
     return f"{cell_key(cell)}/{output}"
 
 
 def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> dict[str, str]:
-    """The sources whose copies are not called as `output_name` says, since another source's are: ``a.bmp.png``.
+    """The sources whose copies get a longer name, such as ``a.bmp.png``, since `output_name` is another source's.
 
-    Of sources that would get one name, the one that is called so already keeps it; the others keep their own ending
-    before the new one. What a record names stays as it is, so that a job that goes on, or takes further images,
+    If several sources would get one name, the source that has this name itself keeps it; the others keep their own
+    ending before the new one. Names in the record never change, so that a job that is resumed, or gets more images,
     renames nothing.
 
     Args:
         names: Of the sources, relative to their folder.
         form: Format of the files to write.
-        records: What is known of the folder written to, other sources too.
+        records: The record of the folder that is written to, including other sources.
 
     Returns:
         Source -> name of its files in each cell.
@@ -57,7 +57,7 @@ def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> d
 
 
 def _recorded(records: Records, name: str) -> str | None:
-    """What a source's copies are called by its record."""
+    """File name of a source's copies by its record; None if it has none."""
     record = records.get(name)
     first = next(iter(record["files"]), None) if record else None
     return first.split("/", 2)[2] if first else None

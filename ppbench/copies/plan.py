@@ -1,4 +1,4 @@
-"""A request, checked and with its defaults filled in: what there is to make, and how."""
+"""A checked request with its defaults filled in: the copies to make, and how they are made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ppbench.vocabulary import Cell
 
 @dataclass(frozen=True)
 class CopyPlan:
-    """What a job will make; nothing has been made yet."""
+    """Everything that a job needs to know before it makes copies."""
 
     source: CopySource
     dest: Path
@@ -32,16 +32,16 @@ class CopyPlan:
     workers: int
     batch_size: int
     most_values: int | None
-    """Values of images held at a time by a worker; None: those of a batch."""
+    """Most pixel values that a worker holds at a time; None: those of a batch."""
     sizes: list[tuple[int, int]]
     """Heights and widths of some images, from the smallest to the largest."""
     records: Records
     longer: dict[str, str]
-    """Sources whose copies have a longer name than usual, since another source's have that: see `longer_names`."""
+    """Source -> longer name of its copies, if another source's copies have the usual one; see `longer_names`."""
 
     @property
     def scratch(self) -> Path:
-        """The folder of the lock, the journal, and files that are not whole yet."""
+        """The folder of the lock, the journal and unfinished files."""
         return self.dest / SCRATCH
 
     @property
@@ -51,28 +51,28 @@ class CopyPlan:
 
     @property
     def header(self) -> dict[str, dict[str, object]]:
-        """What the record says of how files are made."""
+        """The part of the record that says how files are made."""
         return {"settings": self.settings.record(), "made_with": dict(made_with(self.engine))}
 
     def output(self, name: str) -> str:
-        """What the copies of a source are called in each cell."""
+        """File name of a source's copies in each cell."""
         return self.longer.get(name) or self.source.output(name, self.settings.format)
 
     def missing(self) -> dict[Cell, int]:
-        """How many images there are to make in each cell, by the record."""
+        """Number of images to make in each cell, by the record."""
         return _missing(self.source, self.cells, self.records)
 
 
 @contextmanager
 def opened_plan(request: CopyRequest, *, claim: bool = True) -> Iterator[CopyPlan]:
-    """Check a request and take possession of its folder.
+    """Check a request, and claim its folder.
 
     Args:
-        request: What is asked for.
-        claim: Whether anything may be written; else the folder, made or not, is left as it is.
+        request: The request.
+        claim: Whether to create the folder and lock it. If not, nothing is written.
 
     Raises:
-        UsageError: If a value is not allowed, or the folder was made otherwise.
+        UsageError: If a value is not allowed, or the folder was made with other settings.
         DataError: If there are no images, or the folder cannot be written.
     """
     request.check_numbers()
@@ -86,6 +86,7 @@ def opened_plan(request: CopyRequest, *, claim: bool = True) -> Iterator[CopyPla
 
 
 def _plan(request: CopyRequest, source: CopySource, dest: Path, cells: tuple[Cell, ...], records: Records) -> CopyPlan:
+    # A folder that was begun keeps its recipe and device, unless the request names others.
     before = {} if request.overwrite else records.header.get("settings", {})
     backend = BACKENDS[request.backend]
     sizes = [(request.size, request.size)] if request.size else source.sizes() or [(224, 224)]

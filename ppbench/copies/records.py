@@ -1,9 +1,9 @@
-"""The record of what a folder holds: a journal while a job runs, the manifest at its end.
+"""The record of a folder's files: a journal while a job runs, the manifest at its end.
 
-Before the files of a source are written, the journal names them, so that they can be found if their job dies.
+The journal names the files of a source before they are written, so that they can be found if the job dies.
 
-Both have one line a source, so that they can be read and written without being held in memory, and neither has times
-or absolute paths: the manifest is the same, byte for byte, however often the job was interrupted.
+Both have one line per source, so that they can be read and written without being held in memory. Neither has times or
+absolute paths: the manifest is the same, byte for byte, however often the job was interrupted.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from ppbench.files import append, whole_lines
 from ppbench.parsing import parse_json
 
 JOURNAL = "journal"
-"""In the scratch folder, as are the lock and files that are not whole yet."""
+"""File in the scratch folder, like the lock and unfinished files."""
 _VERSION = 1
 
 _SOURCES = '  "sources": {'
 _DECODER = json.JSONDecoder()
 
 SourceRecord = dict[str, Any]
-"""Of one source: ``sha256`` of its bytes, and ``files``: path -> ``{"bytes": …, "sha256": …}``."""
+"""The record of one source: ``sha256`` of its bytes, and ``files``: path -> ``{"bytes": …, "sha256": …}``."""
 
 
 class Failure(NamedTuple):
-    """What could not be made."""
+    """A copy that could not be made."""
 
     source: str
     cell: str | None
@@ -43,7 +43,7 @@ class Failure(NamedTuple):
     hint: str
 
     def entry(self) -> dict[str, str | None]:
-        """As the manifest has it."""
+        """The entry in the manifest."""
         return {"source": self.source, "cell": self.cell, "reason": self.reason}
 
 
@@ -53,7 +53,7 @@ class _Place(NamedTuple):
 
 
 class Records:
-    """What is known to lie in a folder. Of two lines about a source, the later one counts.
+    """The recorded files of a folder. If two lines are about one source, the later one counts.
 
     Args:
         dest: The folder.
@@ -70,7 +70,7 @@ class Records:
         self.cells: set[str] = set()
         self.failed: list[dict[str, str | None]] = []
         self._begun: dict[str, str] = {}
-        """Source -> name of its files in each cell, where files may lie that its record does not name."""
+        """Source -> name of its files in each cell, if some may exist that its record does not name."""
         self._places: dict[str, _Place] = {}
         self._files: list[BinaryIO] = []
         self._append: FileIO | None = None
@@ -91,7 +91,7 @@ class Records:
         return iter(self._places)
 
     def get(self, source: str) -> SourceRecord | None:
-        """What is known of a source."""
+        """The record of a source; None if it has none."""
         if source not in self._places:
             return None
         try:
@@ -122,7 +122,7 @@ class Records:
         self.header = header
 
     def intend(self, outputs: dict[str, str]) -> None:
-        """Write down which files will be written next.
+        """List in the journal which files will be written next.
 
         Args:
             outputs: Source -> name of its file in each cell.
@@ -135,7 +135,7 @@ class Records:
             self._begun.update(outputs)
 
     def add(self, source: str, record: SourceRecord) -> None:
-        """Write down that a source is finished.
+        """List in the journal that a source is finished.
 
         Raises:
             DataError: If the disk is full.
@@ -177,12 +177,12 @@ class Records:
             path.unlink(missing_ok=True)
 
     def ignore(self) -> None:
-        """Take the folder as one that nothing is known of."""
+        """Treat the folder as one without a record."""
         self.close()
         self.header, self.cells, self.failed, self._begun, self._places, self._journal_end = {}, set(), [], {}, {}, 0
 
     def close(self) -> None:
-        """Close all files; no error of it hides the one that ended the job."""
+        """Close all files. Errors are suppressed, so that they do not hide the one that ended the job."""
         for file in (*self._files, self._append):
             if file is not None:
                 with suppress(OSError):
@@ -196,7 +196,7 @@ class Records:
             del self._begun[source]
 
     def _remove_strays(self) -> None:
-        """Remove files that were begun and are in no record: of a source that is gone since, or cannot be read."""
+        """Remove files that were begun but are in no record: their source is gone or cannot be read."""
         begun = (f"{cell}/{output}" for output in self._begun.values() for cell in self.cells)
         strays = {name for name in begun if (self.dest / name).is_file()}
         if strays:
@@ -207,7 +207,7 @@ class Records:
             _remove_empty((self.dest / name).parent, self.dest)
 
     def _write(self, line: str) -> None:
-        """Append to the journal, and hand it to the system, so that a killed process loses nothing."""
+        """Append to the journal without a buffer, so that a killed process loses nothing."""
         if self._append is None:
             raise RuntimeError("the journal has not been begun")
         try:
@@ -263,7 +263,7 @@ class Records:
         )
 
     def _read_journal(self, file: BinaryIO) -> None:
-        """Take in every whole line; a kill may have torn the last one, which is made again."""
+        """Read all complete lines. A kill may have cut off the last one: its source is made again."""
         number = len(self._files) - 1
         for line in whole_lines(file):
             try:
@@ -284,7 +284,7 @@ class Records:
 
 
 def cannot_write(path: Path, error: OSError) -> DataError:
-    """The error for a file that cannot be written: which, why, and that no work is lost."""
+    """The error for a file that cannot be written: which file, why, and that no work is lost."""
     return DataError(
         f"cannot write {path}: {error.strerror or error}",
         "Make room or give another folder. In the same one, the same command goes on where it was.",

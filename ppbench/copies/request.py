@@ -1,4 +1,4 @@
-"""What is asked of ``ppbench corrupt``: the values as given, and what they mean."""
+"""A request for corrupted copies: the values as given, and what they mean."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class CopyRequest:
     scale: str | float | None = None
     device: str = "auto"
     workers: int | None = 0
-    """None: as many as pay."""
+    """None: by the amount of work."""
     batch_size: int | None = None
-    """None: by size."""
+    """None: by image size."""
     overwrite: bool = False
 
     def check_numbers(self) -> None:
@@ -63,7 +63,7 @@ class CopyRequest:
             raise UsageError(f"--format {self.format} is not allowed", f"allowed: {', '.join(ImageFormat)}") from error
 
     def factor(self) -> Scale | None:
-        """The scale of the recipe's lengths; None where it is 1."""
+        """The factor of the recipe's lengths; None if it is 1."""
         if self.scale is None:
             return None
         factor: Scale
@@ -86,7 +86,7 @@ class CopyRequest:
     def folder(self) -> Path:
         """The folder to write to: ``photos-c`` beside ``photos`` unless another is given.
 
-        The copies of an image in ``photos`` go there too: they never lie in its own folder.
+        Copies of a single image in ``photos`` go there too, never into the folder of the image.
 
         Raises:
             UsageError: If the folder that is read has no name.

@@ -1,4 +1,4 @@
-"""What decides about the bytes of a job's files, and must be the same whenever it goes on."""
+"""The settings that determine the bytes of a job's files. A job is resumed only with the same settings."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ class PixelSettings:
     device: str
     """"cpu" or "cuda", without a number: between the two, pixels may differ by one grey level."""
     scale: Scale | None = None
-    """Of the recipe's lengths; None: 1."""
+    """Factor of the recipe's lengths; None: 1."""
 
     def record(self) -> dict[str, Any]:
-        """As the manifest has them; without the scale where there is none, as manifests had before it was there."""
+        """The settings for the manifest, without a scale of None: manifests of earlier versions have no scale."""
         settings = {**asdict(self), "format": str(self.format), "jpeg_quality": JPEG_QUALITY}
         return settings if self.scale is not None else {k: v for k, v in settings.items() if k != "scale"}
 
 
 def made_with(engine: str) -> dict[str, str]:
-    """Name or version of all that makes pixels and bytes."""
+    """Names and versions of everything that determines pixels and bytes."""
     names = ("numba", "numpy", "opencv-python", "pillow", "ppbench", "torch")
     jpeg = features.version("libjpeg_turbo") or features.version("jpg")
     return {"engine": engine, "libjpeg": str(jpeg), **versions_of(*names)}
 
 
 def check_same(header: dict[str, Any], now: dict[str, Any], dest: str) -> None:
-    """Make sure that a job goes on as it was begun.
+    """Make sure that a job is resumed as it was begun.
 
     Args:
-        header: What the record in the folder says; ``now``: what this job would write there.
+        header: The header of the record in the folder.
+        now: The header that this job would write.
         dest: The folder, for the message.
 
     Raises:

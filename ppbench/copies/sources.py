@@ -1,4 +1,4 @@
-"""What is corrupted: the image files below a folder, one image file, or an array of images."""
+"""The images to corrupt: the image files below a folder, one image file, or an array of images."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _CIFAR = re.compile(r"data_batch_\d|test_batch|train|test|.*\.(pkl|pickle)")
 """Names of CIFAR's own files."""
 
 _PEEKED = 100
-"""Images whose sizes are looked at before the start."""
+"""Images whose sizes are read before the start."""
 
 
 class CopySource(ABC):
     """Files with images."""
 
     place: Path
-    """Where the images are, for people."""
+    """Place of the images, for messages."""
     root: Path
     """Folder of the files."""
     names: list[str]
     """The files, relative to ``root``."""
     left_out: LeftOut
-    """Files and folders there that are not taken."""
+    """Files and folders there that are left out."""
     images_per_file: int
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class CopySource(ABC):
 
     @abstractmethod
     def output(self, name: str, form: ImageFormat) -> str:
-        """What the copies of a file are called in each cell, unless another's have that name."""
+        """Usual file name of a source's copies in each cell."""
 
     @abstractmethod
     def sizes(self) -> list[tuple[int, int]]:
@@ -62,7 +62,7 @@ class ImageFiles(CopySource):
     Args:
         root: The folder.
         names: The files, relative to it.
-        left_out: What else lies there.
+        left_out: Files and folders there that are left out.
     """
 
     images_per_file = 1
@@ -93,7 +93,7 @@ class ImageArray(CopySource):
         path: The file.
 
     Raises:
-        DataError: If it holds no images.
+        DataError: If it contains no images.
     """
 
     def __init__(self, path: Path) -> None:
@@ -122,13 +122,13 @@ def open_copy_source(src: Path, dest: Path, form: ImageFormat, size: int | None)
 
     Args:
         src: A folder, an image file or a ``.npy`` file.
-        dest: Not looked into, if it lies below ``src``.
+        dest: Folder to write to; not searched if it is below ``src``.
         form: Format of the files to write.
         size: Side of the squares to cut.
 
     Raises:
         UsageError: If ``src`` is ``dest``, or an option is not for arrays.
-        DataError: If ``src`` is missing, cannot be read, or holds no images.
+        DataError: If ``src`` is missing, cannot be read, or contains no images.
     """
     if src.is_dir():
         return _open_folder(src, dest)
@@ -179,7 +179,7 @@ def _open_array(src: Path, form: ImageFormat, size: int | None) -> ImageArray:
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:
-    """``count`` items evenly spread over all, the first and the last among them; all, if there are no more."""
+    """``count`` evenly spread items, with the first and the last; all items if there are no more."""
     if len(items) <= count:
         return list(items)
     return [items[round(i * (len(items) - 1) / max(1, count - 1))] for i in range(count)]

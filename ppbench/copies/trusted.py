@@ -1,4 +1,4 @@
-"""What a manifest or journal may say: it names files that are kept, read and removed; none leaves its folder."""
+"""Check the content of manifests and journals: they name files that are kept, read and removed in their folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def header(content: Any) -> dict[str, Any]:
     """``settings`` and ``made_with`` of a job.
 
     Raises:
-        ValueError: If they are no tables of single values.
+        ValueError: If they are not tables of single values.
     """
     parts = {name: _table(content[name], name) for name in ("settings", "made_with")}
     for values in parts.values():
@@ -26,10 +26,10 @@ def header(content: Any) -> dict[str, Any]:
 
 
 def cells(content: Any) -> set[str]:
-    """Cells, ``fog/3`` or ``clean/0``.
+    """Cells such as ``fog/3`` or ``clean/0``.
 
     Raises:
-        ValueError: If one is none.
+        ValueError: If one of them is not a cell.
     """
     if not isinstance(content, list):
         raise ValueError("its cells are no list")
@@ -40,7 +40,7 @@ def cells(content: Any) -> set[str]:
 
 
 def failures(content: Any) -> list[dict[str, str | None]]:
-    """What could not be made.
+    """The list of failures.
 
     Raises:
         ValueError: If an entry is not as `ppbench.copies.records.Failure.entry` makes it.
@@ -55,10 +55,10 @@ def failures(content: Any) -> list[dict[str, str | None]]:
 
 
 def record(content: Any) -> dict[str, Any]:
-    """What is known of one source.
+    """The record of one source.
 
     Raises:
-        ValueError: If it is not as jobs write it, or a file lies elsewhere than in a cell's folder.
+        ValueError: If it is not as jobs write it, or a file is not in a cell's folder.
     """
     known = _table(content, "a source")
     if not isinstance(known.get("sha256"), str):
@@ -85,7 +85,7 @@ def outputs(content: Any) -> dict[str, str]:
 
 
 def is_inside(name: str) -> bool:
-    """Whether a relative path, on any system, leads to a file below the folder that it is counted from."""
+    """Whether a path is relative and leads to a file below its folder, on any system."""
     windows, posix = PureWindowsPath(name), PurePosixPath(name)
     return bool(posix.parts) and not windows.anchor and not posix.is_absolute() and ".." not in posix.parts
 

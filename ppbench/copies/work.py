@@ -1,4 +1,4 @@
-"""What the copies of image files and of arrays have in common: what workers know, and what becomes of a source."""
+"""What image files and arrays have in common: the context of the workers, their tasks and the outcomes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ppbench.vocabulary import Cell
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What all workers of a job know. Unlike the plan it can be sent to other processes."""
+    """Everything that the workers of a job need. Unlike the plan, it can be sent to other processes."""
 
     root: Path
     """Folder of the sources."""
@@ -26,7 +26,7 @@ class WorkerContext:
     cells: tuple[Cell, ...]
     device: str
     most_values: int | None
-    """Values of decoded images that are held before they are corrupted; None: as many as a call is given."""
+    """Most values of decoded images that are held before they are corrupted; None: all of a batch."""
 
     @classmethod
     def of(cls, plan: CopyPlan) -> WorkerContext:
@@ -42,11 +42,11 @@ class Task(NamedTuple):
     output: str
     """Name of its files in each cell."""
     record: SourceRecord | None
-    """What is known of it."""
+    """Its record; None for a new source."""
 
 
 def begin_sources(plan: CopyPlan, names: Sequence[str]) -> list[Task]:
-    """The tasks of some sources. The journal names their files before anything is written of them."""
+    """The tasks of some sources. The journal names their files before any of them is written."""
     tasks = [Task(name, plan.output(name), plan.records.get(name)) for name in names]
     outputs = {}
     for name, output, record in tasks:
@@ -59,11 +59,11 @@ def begin_sources(plan: CopyPlan, names: Sequence[str]) -> list[Task]:
 
 @dataclass
 class SourceResult:
-    """What became of one source."""
+    """Outcome of one source."""
 
     name: str
     record: SourceRecord | None = None
-    """None: nothing new is known of it."""
+    """None: its record does not change."""
     written: int = 0
     """Files."""
     bytes: int = 0
@@ -73,24 +73,24 @@ class SourceResult:
 
 
 class Known(NamedTuple):
-    """The copies of a source that are there, and those that are missing."""
+    """The existing copies of a source, and the missing ones."""
 
     files: dict[str, Any]
-    """Of its record."""
+    """The files of its record that exist, with their sizes and hashes."""
     missing: tuple[Cell, ...]
     kept: int
-    """How many of the wanted cells are there."""
+    """Number of requested cells that exist."""
 
 
 def known_copies(context: WorkerContext, task: Task, sha256: str) -> Known:
     """Compare a source's record with the files on the disk.
 
-    If the source was changed since, all its copies are made again, also in cells that are not asked for now.
+    If the source has changed, all its copies are made again, also in cells that are not requested now.
 
     Args:
         context: The job.
         task: The source.
-        sha256: Its content.
+        sha256: Hash of its content.
     """
     known = task.record["files"] if task.record else {}
     if task.record is None or task.record["sha256"] != sha256:
@@ -103,7 +103,7 @@ def known_copies(context: WorkerContext, task: Task, sha256: str) -> Known:
 
 
 def has_size(path: Path, size: int) -> bool:
-    """Whether a file was not removed, nor cut short by a loss of power."""
+    """Whether a file exists and has this size: a power failure may have cut it short."""
     try:
         return path.stat().st_size == size
     except OSError:
