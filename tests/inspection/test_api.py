@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from torch import nn
 
@@ -9,6 +12,7 @@ from ppbench.errors import UsageError
 from ppbench.inspection.api import SHOWN, differences, inspect_model
 from ppbench.inspection.selectivity import INDICES
 from tests.inspection.layers import Net, card, inspection
+from tests.inspection.recorded import FILE, computed
 
 
 def test_filters_are_shown_whose_weights_vary_most_or_those_asked_for() -> None:
@@ -33,3 +37,23 @@ def test_only_the_differences_within_a_network_are_paired() -> None:
     between = differences(one, other)[3:]
     assert [(d.point, d.minus_point) for d in between] == [("layer", "layer")] * 3 + [("norm", "norm")] * 3
     assert not any(d.paired for d in between)
+
+
+def test_the_embedded_networks_have_the_recorded_numbers() -> None:
+    expected = json.loads(FILE.read_text())
+    assert_close(json.loads(json.dumps(computed())), expected)
+
+
+def assert_close(found: Any, expected: Any) -> None:
+    """Everything is the same but for the last digits of numbers, which differ from one machine to the next."""
+    if isinstance(expected, dict):
+        assert list(found) == list(expected)
+        for key, value in expected.items():
+            assert_close(found[key], value)
+    elif isinstance(expected, list):
+        for one, value in zip(found, expected, strict=True):
+            assert_close(one, value)
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, abs=1e-4, rel=1e-4)
+    else:
+        assert found == expected
