@@ -171,9 +171,11 @@ MADE = [
 ]
 
 PREDICTED = "eval --predictions mine.npz -c fog,frost -s 1-2 --limit 90 --device cpu --force -o run.json"
+ESTIMATED = "eval --dry-run -m fashion-mnist-resnet8 --limit 10 -c fog --device cpu --workers 0"
 EVAL = [
     *in_all_formats("eval/predictions", PREDICTED),
-    Snapshot("eval/dry-run.txt", "eval --dry-run -m fashion-mnist-resnet8 --limit 10 -c fog --device cpu --workers 0"),
+    Snapshot("eval/dry-run.txt", ESTIMATED),
+    Snapshot("eval/dry-run.json", f"{ESTIMATED} --format json"),
     Snapshot("eval/predictions.written.json", PREDICTED, written="run.json"),
 ]
 

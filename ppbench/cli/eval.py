@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +12,7 @@ from ppbench.cli import output
 from ppbench.cli.completion import complete_corruption, complete_dataset, complete_model, complete_recipe
 from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_overwrite, run_files
+from ppbench.cli.joined import joined, prepare_in_all
 from ppbench.cli.options import (
     ArchitectureOption,
     BaselineOption,
@@ -27,19 +24,20 @@ from ppbench.cli.options import (
     PresetOption,
     StdOption,
     TestSizeOption,
+    command_line,
     words,
 )
 from ppbench.cli.output import Format
 from ppbench.cli.progress import duration, progress
-from ppbench.errors import PpbenchError, UsageError
-from ppbench.files import check_writable
+from ppbench.errors import UsageError
 
 if TYPE_CHECKING:
     from ppbench.evaluation.plan import EvalPlan
     from ppbench.evaluation.processes import Processes
     from ppbench.evaluation.request import EvalRequest
     from ppbench.evaluation.result import EvalResult
-    from ppbench.run import MeasuredRun, Run
+    from ppbench.run import MeasuredRun
+    from ppbench.tables.report import Facts
     from ppbench.vocabulary import Cell
 
 
@@ -214,32 +212,33 @@ def evaluate(
     Without arguments: both embedded models on the embedded images. After an interruption the same command goes on where
     it was. Under `torchrun` the work is shared among its processes.
     """
+    given = locals()  # the arguments by name
     from ppbench.models.embedded import EMBEDDED_MODELS
+    from ppbench.report.evaluated import References
 
-    given = locals()  # the arguments by name, and this one import
     if model and predictions:
         raise UsageError("--model and --predictions are given", "Evaluate them one after the other.")
     names = model or ([] if predictions else list(EMBEDDED_MODELS))
     _check_output(output_path, len(names) + len(predictions or []))
-    tables = Tables(normalizer, baseline, format)
+    references = References.load(normalizer, baseline)
     request = _request(given, names)
     request.check()
     _refuse_to_overwrite_baselines(output_path, until_decided, None if baseline is None else Path(baseline))
     if predictions:
-        _score_all(request, tables, dry_run=dry_run)
+        if runs := _score_all(request, dry_run=dry_run):
+            output.show(references.report(runs), format)
         return
-    with _joined(request) as (processes, mine):
+    with joined(request) as (processes, mine):
         with output.stdout_for_data():
-            plan = _prepare(mine, processes)
+            plan = prepare_in_all(mine, processes)
         if dry_run:
-            for note in plan.source.notes if processes.is_first else ():
-                output.say(note)
-            _print_estimate(plan, processes, format)
+            if processes.is_first:
+                output.show(_estimate(plan, processes), format)
             return
         with output.stdout_for_data():
             result = _measure(plan, processes)
         if processes.is_first and any(run.run.cells for run in result.runs):
-            tables.print(result.runs)
+            output.show(references.report(result.runs), format)
         result.refuse_unreadable(skip=skip_unreadable)
         if processes.is_first and result.unreadable is not None:
             output.say(f"warning: {result.unreadable}")
@@ -256,97 +255,16 @@ def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
         "severities": words("--severities", ["1-5"] if severities is None else severities, "1-5"),
         "weights_files": given["weights_file"],
         "output": None if given["dry_run"] else given["output_path"],
-        "command": shlex.join(["ppbench", *sys.argv[1:]]),
+        "command": command_line(),
     }
     same = {name: value for name, value in given.items() if name in REQUEST_FIELDS}
     return EvalRequest.of(**(same | changed))
 
 
-class Tables:
-    """What is printed at the end; made at the start, so that a wrong file is told before hours of work.
-
-    With several models and no ``--baseline``, the first one is the baseline of the others.
-    """
-
-    def __init__(self, normalizer: str | None, baseline: str | None, format: Format) -> None:
-        from ppbench.report.load import load_cell_errors, load_normalizer
-
-        self.choose = normalizer is None
-        self.normalizer = load_normalizer(normalizer) if normalizer else None
-        self.baseline = load_cell_errors(Path(baseline)) if baseline else None
-        self.format = format
-
-    def print(self, results: list[MeasuredRun]) -> None:
-        """Print the runs: one in full, several side by side after each other's details."""
-        from ppbench.metrics.cell_errors import CellErrors
-        from ppbench.report.load import customary_normalizer
-        from ppbench.report.report import RunReport
-        from ppbench.report.summary import summarise
-
-        baseline = self.baseline or (CellErrors.from_run(results[0].run, results[0].bits) if len(results) > 1 else None)
-        normalizer = customary_normalizer(results[0].run, baseline) if self.choose else self.normalizer
-        runs = [summarise(result.run, normalizer, baseline, bits=result.bits) for result in results]
-        if self.format is Format.RICH and len(runs) > 1:
-            for run in runs:
-                output.show(RunReport([run]), self.format)
-        output.show(RunReport(runs), self.format)
-
-
-@contextmanager
-def _joined(request: EvalRequest) -> Iterator[tuple[Processes, EvalRequest]]:
-    """Join the other processes, if there are any; yield them with this one's share of the devices.
-
-    Processes but the first end without a word, with the first one's exit code, unless the first one can say nothing.
-    """
-    from ppbench.evaluation.processes import LaunchedProcesses, LostProcessError, Processes, own_device
-    from ppbench.launch import launched
-
-    launch = launched()
-    if launch is None:
-        yield Processes(), request
-        return
-    mine = replace(request, device=own_device(request.device, launch))
-    processes = LaunchedProcesses(mine.device, launch)
-    try:
-        yield processes, mine
-    except PpbenchError as error:
-        with suppress(LostProcessError):
-            processes.close()
-        if processes.is_first or (isinstance(error, LostProcessError) and not error.is_told):
-            raise
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        processes.leave()
-        if processes.is_first:
-            raise
-        raise typer.Exit(130) from None
-    processes.close()
-
-
-def _prepare(request: EvalRequest, processes: Processes) -> EvalPlan:
-    """Open models and images, and try the place to write to; a failure in any process ends all, and is told once."""
-    from ppbench.cli.loading import downloading
-    from ppbench.evaluation.inference import keep_freed_memory
-    from ppbench.evaluation.plan import prepare
-
-    keep_freed_memory()
-    plan, failure = None, None
-    try:
-        with downloading() as on_download:
-            plan = prepare(request, on_download if processes.is_first else None)
-        if processes.is_first and (target := request.output) is not None:
-            check_writable(target if target.suffix == ".json" else target / "run.json")
-    except PpbenchError as error:
-        failure = error
-    failures = [error for error in processes.gather(failure) if error is not None]
-    if plan is None or failures:
-        raise failure or failures[0]
-    return plan
-
-
 def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
     """Run the loop under a progress display; what is finished is written whatever ends it."""
     from ppbench.evaluation.api import measure
+    from ppbench.report.evaluated import stopping_line
 
     total = len(plan.subjects) * len(plan.cells) * len(plan.source.ids)
     say = output.say if processes.is_first else (lambda line: None)
@@ -361,8 +279,8 @@ def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
 
         result = measure(plan, say=say, advance=advance, processes=processes)
     for measured in result.runs:
-        if measured.run.stopping is not None:
-            say(_how_it_stopped(measured.run))
+        if line := stopping_line(measured.run):
+            say(line)
     if result.stopped_by is not None:
         if isinstance(result.stopped_by, KeyboardInterrupt):
             say("what is finished is kept; the same command goes on from there")
@@ -370,26 +288,12 @@ def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
     return result
 
 
-def _how_it_stopped(run: Run) -> str:
-    """One line for people: where an evaluation ended that was to stop early."""
-    from ppbench.report.summary import how_it_ended
-
-    stopping, protocol = run.stopping, run.protocol
-    if stopping is None:
-        return ""
-    return (
-        f"{run.model.name}: {how_it_ended(stopping, protocol.n, protocol.total)}; {stopping.metric} "
-        f"{stopping.value:.2f}, {100 * stopping.confidence:g} % interval {stopping.low:.2f} to {stopping.high:.2f}, "
-        "valid at every look"
-    )
-
-
 def _no_progress(images: int, what: str, *, reused: bool = False) -> None:
     """In processes but the first."""
 
 
-def _score_all(request: EvalRequest, tables: Tables, *, dry_run: bool) -> None:
-    """Score files of predictions, which takes seconds, and write their runs; under torchrun, one process does."""
+def _score_all(request: EvalRequest, *, dry_run: bool) -> list[MeasuredRun]:
+    """Score files of predictions and write their runs. It takes seconds: under torchrun only the first process does."""
     from ppbench.evaluation.predictions import measure_predictions
     from ppbench.launch import launched
 
@@ -397,32 +301,31 @@ def _score_all(request: EvalRequest, tables: Tables, *, dry_run: bool) -> None:
         raise UsageError("--dry-run is not for --predictions", "Scoring them takes seconds.")
     launch = launched()
     if launch is not None and launch.rank > 0:
-        return
+        return []
     runs = []
     for path in request.predictions:
         run, where = measure_predictions(path, request, output.say)
         output.say(f"wrote {where}")
         runs.append(run)
-    tables.print(runs)
+    return runs
 
 
-def _print_estimate(plan: EvalPlan, processes: Processes, format: Format) -> None:
+def _estimate(plan: EvalPlan, processes: Processes) -> Facts:
+    """What the evaluation will take."""
     from ppbench.evaluation.estimate import estimate_evaluation
+    from ppbench.tables.report import Facts
 
-    if not processes.is_first:
-        return
+    for note in plan.source.notes:
+        output.say(note)
     with output.stdout_for_data():
         found = estimate_evaluation(plan, processes.size)
-    if format is Format.JSON:
-        output.json(found._asdict())
-        return
-    rows = [
+    lines = [
         ("images", f"{found.images:,} in {found.cells} cells"),
         ("passes", f"{found.passes:,} images through {len(plan.subjects)} network(s)"),
         ("read", f"{found.gigabytes:,.2g} GB"),
         ("time", f"about {duration(60 * found.minutes)} (h:mm:ss) in {found.processes} process(es)"),
     ]
-    output.text("\n".join(f"{name:<8}{value}" for name, value in rows))
+    return Facts("What the evaluation will take", lines, found._asdict())
 
 
 def _check_output(target: Path, models: int) -> None:

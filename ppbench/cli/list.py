@@ -52,9 +52,9 @@ class ListReport:
 
 
 class ModelMatrix(ListReport):
-    """The models in the terminal: networks by stems, which are too many for a row each."""
+    """The models. In a terminal they are networks by stems, since they are too many for a row each."""
 
-    def sheets(self) -> list[Sheet]:
+    def terminal_sheets(self) -> list[Sheet]:
         """The checkpoints, then a row for each network."""
         from ppbench.models.shapes import STEMS, parse_model_name
 
@@ -100,10 +100,9 @@ def list_names(
 
         output.data("\n".join(C19 if what is What.CORRUPTIONS else (entry[0] for entry in entries)))
         return
-    in_terminal = format is Format.RICH
-    kind = ModelMatrix if what is What.MODELS and in_terminal else ListReport
+    kind = ModelMatrix if what is What.MODELS else ListReport
     output.show(kind(what, title, columns, entries), format)
-    if what is What.DATASETS and in_terminal:
+    if what is What.DATASETS and format is Format.RICH:
         output.data("\n".join(_ways_to_get_datasets()))
 
 

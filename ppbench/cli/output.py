@@ -62,12 +62,17 @@ def show(report: Report, format: Format, indent: int = 2) -> None:
         format: As the user wants it.
         indent: Of JSON.
     """
-    if format is Format.RICH:
-        from ppbench.tables.terminal import drawn
-
-        render(drawn(report.sheets()))
-    else:
+    if format is not Format.RICH:
         data(written(report, format, indent))
+        return
+    from ppbench.tables.report import Facts, TerminalReport
+
+    if isinstance(report, Facts):
+        text(report.text())
+        return
+    from ppbench.tables.terminal import drawn
+
+    render(drawn(report.terminal_sheets() if isinstance(report, TerminalReport) else report.sheets()))
 
 
 def written(report: Report, format: Format, indent: int = 2) -> str:

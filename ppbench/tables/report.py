@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from ppbench.tables.sheet import Sheet
+from ppbench.tables.sheet import Line, Sheet
 
 
 class Rows(NamedTuple):
@@ -31,3 +32,38 @@ class Report(Protocol):
 
     def rows(self) -> Rows:
         """One tidy table, for CSV."""
+
+
+@runtime_checkable
+class TerminalReport(Report, Protocol):
+    """A result that has other tables in a terminal than in Markdown and LaTeX."""
+
+    def terminal_sheets(self) -> Sequence[Sheet]:
+        """Tables of text, for the terminal."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A result of a few single facts, such as an estimate. In a terminal each is a line."""
+
+    title: str
+    lines: Sequence[tuple[str, str]]
+    """Name and value, in words."""
+    content: Mapping[str, Any]
+    """The same for programs, by name."""
+
+    def text(self) -> str:
+        """The lines, with their values below each other."""
+        return "\n".join(f"{name:<8}{value}" for name, value in self.lines)
+
+    def sheets(self) -> list[Sheet]:
+        """One table, with a line for each fact."""
+        return [Sheet(self.title, ("what", "value"), tuple(map(Line, self.lines)), (0, 1))]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The facts by name."""
+        return dict(self.content)
+
+    def rows(self) -> Rows:
+        """One row, with a column for each fact."""
+        return Rows(tuple(self.content), [tuple(self.content.values())])

@@ -1,0 +1,65 @@
+"""The report of an evaluation. What its runs are compared with is loaded before the evaluation starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.references import Normalizer
+from ppbench.report.load import customary_normalizer, load_cell_errors, load_normalizer
+from ppbench.report.report import RunReport
+from ppbench.report.summary import how_it_ended, summarise
+from ppbench.run import MeasuredRun, Run
+from ppbench.tables.sheet import Sheet
+
+
+class EvalReport(RunReport):
+    """The runs of an evaluation. In a terminal, several of them are also shown one by one, with their details."""
+
+    def terminal_sheets(self) -> list[Sheet]:
+        """The tables of each run, then the one that sets them side by side."""
+        each = [sheet for run in self.runs for sheet in RunReport([run]).sheets()] if len(self.runs) > 1 else []
+        return [*each, *self.sheets()]
+
+
+@dataclass(frozen=True)
+class References:
+    """What the runs of an evaluation are compared with."""
+
+    normalizer: Normalizer | None
+    baseline: CellErrors | None
+    is_customary: bool
+    """Whether the user chose no normaliser, so that it depends on the images."""
+
+    @classmethod
+    def load(cls, normalizer: str | None, baseline: str | None) -> References:
+        """Read what the options ``--normalizer`` and ``--baseline`` name.
+
+        Raises:
+            UsageError: If a value is not allowed.
+            DataError: If a file is missing or damaged.
+        """
+        chosen = load_normalizer(normalizer) if normalizer else None
+        return cls(chosen, load_cell_errors(Path(baseline)) if baseline else None, normalizer is None)
+
+    def report(self, results: Sequence[MeasuredRun]) -> EvalReport:
+        """Report runs. Of several without a baseline, the first one is the baseline of the others."""
+        first = results[0]
+        own = CellErrors.from_run(first.run, first.bits) if len(results) > 1 and self.baseline is None else None
+        baseline = self.baseline or own
+        normalizer = customary_normalizer(first.run, baseline) if self.is_customary else self.normalizer
+        return EvalReport([summarise(result.run, normalizer, baseline, bits=result.bits) for result in results])
+
+
+def stopping_line(run: Run) -> str:
+    """One line for people: where an evaluation that could stop early ended; empty for any other."""
+    stopping, protocol = run.stopping, run.protocol
+    if stopping is None:
+        return ""
+    return (
+        f"{run.model.name}: {how_it_ended(stopping, protocol.n, protocol.total)}; {stopping.metric} "
+        f"{stopping.value:.2f}, {100 * stopping.confidence:g} % interval {stopping.low:.2f} to {stopping.high:.2f}, "
+        "valid at every look"
+    )
