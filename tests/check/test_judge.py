@@ -1,47 +1,20 @@
-import csv
-import io
 import json
 from dataclasses import replace
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from ppbench.check.baseline import update_baseline
 from ppbench.check.judge import check, check_files, judge
-from ppbench.check.junit import to_junit
-from ppbench.check.report import CheckReport
 from ppbench.check.rules import Rule
-from ppbench.check.strictness import FailOn, OnPowerless, Strictness, strictness
-from ppbench.check.verdict import Status, Verdict, outcome_text
-from ppbench.cli.output import Format, written
+from ppbench.check.strictness import FailOn, Strictness
+from ppbench.check.verdict import Status
 from ppbench.errors import DataError, NotComparableError, UsageError
-from ppbench.metrics.paired import images_needed, paired_p, paired_test
+from ppbench.metrics.paired import paired_p
 from ppbench.run import read_bits, read_run
 from ppbench.vocabulary import C15
-from tests.builders import make_errors
-from tests.compare.runs import make_measured, shifted, write_measured
-
-
-def as_dict(verdict):
-    return CheckReport(verdict).as_dict()
-
-
-def export(verdict, form):
-    return written(CheckReport(verdict), Format(form))
-
-
-ERRORS = make_errors(0)
-FORMS = ("json", "csv", "markdown", "latex")
-OLD = make_measured(ERRORS, name="old", n=500)
-
-
-def verdict_of(run, rules, **options):
-    return check(run, OLD, rules, **options)
-
-
-def newer(points, **options):
-    return make_measured(shifted(ERRORS, "noise", points), name="new", seed=1, n=500, weights="1", **options)
+from tests.check.verdicts import ERRORS, OLD, judged, lost, newer, verdict_of
+from tests.compare.runs import make_measured, write_measured
 
 
 def statuses(verdict):
@@ -86,30 +59,6 @@ def test_a_drop_that_may_be_chance_says_how_many_images_would_decide(total, deci
     assert (verdict.exit_code, verdict.headline.startswith("PASS")) == (0, True)
 
 
-def test_an_undecided_rule_is_counted_once_and_is_a_warning():
-    verdict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0})
-    assert verdict.warnings == ("gaussian_noise/3: undecided, but tolerated",)
-    assert as_dict(verdict)["warnings"] == list(verdict.warnings)
-    assert "3: undecided, but tolerated" in export(verdict, "markdown")
-    strict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0}, strict=Strictness(FailOn.UNDECIDED))
-    assert (strict.exit_code, strict.warnings) == (1, ())
-    assert strict.headline == "FAIL: new against old: of 1 rule 1 undecided, which fails (500 images)"
-
-
-def judged(drop, points, **options):
-    """The verdict of one rule over these ``(n,)`` points lost by image."""
-    rule = Rule("mean", points, {})
-    outcomes = judge([rule], [drop], [paired_test(drop)], 0.95)
-    return Verdict("new", "old", len(drop), 0.95, tuple(outcomes), **options)
-
-
-def lost(mean, error):
-    """``(400,)``: points lost by image, with this mean and standard error."""
-    random = np.random.default_rng(0)
-    drop = random.normal(0, 1, 400)
-    return mean + (drop - drop.mean()) * error * 20 / drop.std(ddof=1)
-
-
 @pytest.mark.parametrize(
     ("mean", "status", "failing"),
     [
@@ -133,56 +82,6 @@ def test_a_drop_beyond_the_tolerance_that_may_be_none_is_undecided(fail_on):
     verdict = judged(lost(2.5, 1.5), 2.0, strictness=Strictness(fail_on))
     assert verdict.outcomes[0].status is Status.UNDECIDED
     assert verdict.exit_code == (fail_on is FailOn.UNDECIDED)
-
-
-def test_a_drop_of_three_where_one_is_allowed_says_how_many_images_tell_whether_it_is():
-    (outcome,) = judged(lost(3.0, 1.2), 1.0).outcomes
-    assert outcome.status is Status.PERHAPS
-    assert outcome.images_needed == images_needed(1.2 * 20, 2.0)
-    assert "This may be within the allowance: about" in outcome_text(outcome, 0.95)
-
-
-@pytest.mark.parametrize(
-    ("on_powerless", "code", "warned"), [("pass", 0, False), ("warn", 0, True), ("fail", 1, False)]
-)
-def test_a_pass_whose_images_could_only_have_shown_far_more_is_powerless(on_powerless, code, warned):
-    """With a standard error of 1.5 points 80 % of the drops found are above 4.2, and 0.5 is allowed."""
-    verdict = judged(lost(0.1, 1.5), 0.5, strictness=Strictness(on_powerless=OnPowerless(on_powerless)))
-    (outcome,) = verdict.outcomes
-    assert (outcome.status, outcome.is_powerless, outcome.label) == (Status.PASS, True, "pass (powerless)")
-    assert outcome.detectable == pytest.approx(4.2, abs=0.05)
-    assert outcome.detectable_worse == pytest.approx(4.7, abs=0.05)
-    assert (verdict.exit_code, bool(verdict.warnings)) == (code, warned)
-    assert as_dict(verdict)["rules"][0]["powerless"] is True
-    assert verdict.headline.endswith(f"of 1 rule 1 pass (powerless){', which fails' if code else ''} (400 images)")
-    suite = ElementTree.fromstring(to_junit(verdict)).find("testsuite")
-    assert int(suite.get("failures")) == code
-    assert "pass (powerless)" in export(verdict, "markdown")
-
-
-@pytest.mark.parametrize(("error", "allowed", "powerless"), [(0.3, 0.0, False), (0.4, 0.0, True), (0.7, 1.0, False)])
-def test_far_above_the_tolerance_is_twice_it_and_a_point_more(error, allowed, powerless):
-    assert judged(lost(-0.1, error), allowed).outcomes[0].is_powerless is powerless
-
-
-def test_a_drop_that_no_model_can_have_is_not_promised_to_be_found():
-    (outcome,) = judged(lost(0.0, 1.5), 99.0).outcomes
-    assert outcome.detectable_worse is None
-    assert not outcome.is_powerless
-
-
-WORDS = ("pass", "undecided", "worse, perhaps within the allowance", "worse than allowed")
-
-
-@pytest.mark.parametrize(("mean", "error", "word"), [(0, 0.1, 0), (2.5, 1.5, 1), (2.1, 1.0, 2), (4.5, 1.0, 3)])
-def test_every_output_says_the_same_word(mean, error, word):
-    verdict = judged(lost(mean, error), 2.0)
-    outputs = [verdict.text, verdict.headline, to_junit(verdict), *(export(verdict, f) for f in FORMS)]
-    for text in outputs:
-        said = [other for other in WORDS[1:] if other in text.lower()]
-        assert said == ([WORDS[word]] if word else []), text
-    rows = list(csv.DictReader(io.StringIO(export(verdict, "csv"))))
-    assert rows[0]["status"] == as_dict(verdict)["rules"][0]["status"] == WORDS[word]
 
 
 def test_more_rules_need_a_surer_drop():
@@ -257,45 +156,6 @@ def test_no_image_that_differs_has_an_interval_with_a_width():
     assert outcome.drop.high == pytest.approx(0.784, abs=0.001)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"on_inconclusive": "maybe"}, "on-inconclusive maybe is not allowed"),
-        ({"fail_on": "wors"}, "unknown fail-on 'wors'"),
-        ({"on_powerless": "ignore"}, "unknown on-powerless 'ignore'"),
-        ({"fail_on": "worse", "on_inconclusive": "fail"}, "fail-on and on-inconclusive are both given"),
-    ],
-)
-def test_words_of_strictness_that_are_none(tmp_path, options, message):
-    run = write_measured(tmp_path / "run.json", OLD)
-    with pytest.raises(UsageError, match=message):
-        check_files(run, run, {"mean": 1.0}, **options)
-
-
-def test_the_older_name_of_fail_on_still_counts():
-    assert strictness() == strictness(on_inconclusive="pass") == Strictness(FailOn.WORSE, OnPowerless.WARN)
-    assert strictness(on_inconclusive="fail").fail_on is FailOn.UNDECIDED
-
-
-def test_the_same_weights_are_warned_of():
-    assert "same weights" in verdict_of(OLD, {"mean": 0.5}).warnings[0]
-    assert verdict_of(newer(0), {"mean": 0.5}).warnings == ()
-
-
-def test_the_verdict_its_json_and_its_junit_agree():
-    verdict = verdict_of(newer(2.0), {"noise": 1.0, "gaussian_noise/1": 0.0, "clean": 1.0, "blur": 50.0})
-    content = as_dict(verdict)
-    assert content["exit_code"] == verdict.exit_code == 1
-    suite = ElementTree.fromstring(to_junit(verdict)).find("testsuite")
-    assert int(suite.get("tests")) == len(suite.findall("testcase")) == 4
-    assert int(suite.get("failures")) == len(suite.findall("testcase/failure")) == len(verdict.failed)
-    open_ones = [rule for rule in content["rules"] if rule["status"] == "undecided"]
-    assert int(suite.get("skipped")) == len(suite.findall("testcase/skipped")) == len(open_ones)
-    assert suite.find("system-out").text == verdict.text
-    for form in ("csv", "markdown", "latex"):
-        assert "noise" in export(verdict, form)
-
-
 def test_a_baseline_is_small_sorted_and_a_run(tmp_path):
     run = write_measured(tmp_path / "run.json", OLD)
     update_baseline(run, tmp_path / "baseline.json")
@@ -367,18 +227,6 @@ def test_a_baseline_can_be_made_of_a_baseline_and_is_the_same(tmp_path):
     update_baseline(write_measured(tmp_path / "run.json", OLD), tmp_path / "one.json")
     update_baseline(tmp_path / "one.json", tmp_path / "two.json")
     assert (tmp_path / "one.json").read_text().replace("one.", "two.") == (tmp_path / "two.json").read_text()
-
-
-def test_the_adjusted_interval_has_each_rules_share_of_the_error():
-    rules = {"noise": 1.0, "gaussian_noise/1": 0.0, "clean": 1.0, "blur": 50.0}
-    verdict = verdict_of(newer(2.0), rules)
-    strict = verdict_of(newer(2.0), {"noise": 1.0}, confidence=1 - 0.05 / len(rules))
-    found = as_dict(verdict)["rules"]
-    assert found[0]["adjusted_low"] == pytest.approx(strict.outcomes[0].drop.low)
-    assert found[0]["adjusted_high"] == pytest.approx(strict.outcomes[0].drop.high)
-    assert all(rule["adjusted_low"] < rule["low"] < rule["high"] < rule["adjusted_high"] for rule in found)
-    (alone,) = as_dict(verdict_of(newer(2.0), {"noise": 1.0}))["rules"]
-    assert (alone["adjusted_low"], alone["adjusted_high"]) == (alone["low"], alone["high"])
 
 
 def test_what_is_no_baseline(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 from ppbench.compare.measured import ComparedRun
 from ppbench.run import Run, write_run
 from ppbench.vocabulary import family_of
-from tests.builders import Key, make_run
+from tests.builders import Key, make_errors, make_run
 
 
 def make_measured(
@@ -52,3 +52,9 @@ def write_measured(path: Path, measured: ComparedRun) -> Path:
 def shifted(errors: Mapping[Key, float], family: str, points: float) -> dict[Key, float]:
     """The errors with those of one family higher by some points."""
     return {key: value + (points / 100 if family_of(key[0]) == family else 0) for key, value in errors.items()}
+
+
+ERRORS = make_errors(0)
+OLD = make_measured(ERRORS, name="old", n=2000)
+NOISY = make_measured(shifted(ERRORS, "noise", -2.0), name="new", seed=1, n=2000, weights="1")
+"""The same with two points fewer errors on noise."""

@@ -11,13 +11,9 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.paired import cell_test, holm
 from ppbench.metrics.references import ALEXNET
 from ppbench.vocabulary import C15
-from tests.builders import make_errors
-from tests.compare.runs import make_measured, shifted
+from tests.compare.runs import ERRORS, NOISY, OLD, make_measured, shifted
 from tests.oracles.bootstrap import standard_error
 
-ERRORS = make_errors(0)
-OLD = make_measured(ERRORS, name="old", n=2000)
-NOISY = make_measured(shifted(ERRORS, "noise", -2.0), name="new", seed=1, n=2000, weights="1")
 EQUAL = make_measured(ERRORS, name="equal", seed=2, n=2000, weights="2")
 
 

@@ -3,12 +3,8 @@ import pytest
 from ppbench.compare.comparison import compare
 from ppbench.compare.report import ComparisonReport
 from ppbench.compare.verdict import verdict_text
-from tests.builders import make_errors
-from tests.compare.runs import make_measured, shifted
+from tests.compare.runs import ERRORS, NOISY, OLD, make_measured
 
-ERRORS = make_errors(0)
-OLD = make_measured(ERRORS, name="old", n=2000)
-NOISY = make_measured(shifted(ERRORS, "noise", -2.0), name="new", seed=1, n=2000, weights="1")
 EQUAL = make_measured(ERRORS, name="equal", seed=2, n=2000, weights="2")
 
 

@@ -1,6 +1,5 @@
 import math
 from dataclasses import replace
-from decimal import Decimal
 from itertools import product
 
 import numpy as np
@@ -26,10 +25,12 @@ from ppbench.metrics.covariance import RunIntervals
 from ppbench.metrics.quantities import NEAR_ZERO, QUANTITIES, MeanError, case_of
 from ppbench.metrics.references import ALEXNET
 from ppbench.report.report import run_dict
+from ppbench.report.sheets import run_sheets
 from ppbench.report.summary import summarise
 from ppbench.reproduce.columns import parse_column
-from ppbench.vocabulary import C4, C15, C19, C_3D, C_BAR, CLEAN, FAMILIES, SEVERITIES, in_order
-from tests.builders import make_bits, make_classes, make_errors, make_run, write_resnet50
+from ppbench.vocabulary import C15, C19, CLEAN, FAMILIES, SEVERITIES, in_order
+from tests.builders import make_bits, make_errors, make_run, write_resnet50
+from tests.metrics.headline import labels_of, reasons
 from tests.oracles import corruption_error as oracle
 
 # E and mean error of ResNet-50 on ImageNet, and R_net: the table of the push-pull paper (arXiv 2408.04077).
@@ -195,10 +196,6 @@ def test_labels_carry_the_definition():
     ]
 
 
-def labels_of(accuracies, normalizer):
-    return [metric.label for metric in headline_metrics(accuracies, normalizer, None)[1:4]]
-
-
 @pytest.mark.parametrize("source", ["generated", "generated-jpeg85"])
 def test_labels_against_alexnet_say_if_the_images_are_not_the_published_ones(source):
     accuracies = CellErrors.from_run(make_run(source=source))
@@ -223,55 +220,11 @@ def test_extra_corruptions_stay_out_of_the_headline():
     assert (metric.label, metric.value) == ("mean_error[c15,s1-5]", 50)
 
 
-def reasons(accuracies, normalizer=None, baseline=None):
-    metrics = headline_metrics(accuracies, normalizer, baseline)
-    assert all((metric.value is None) == (metric.reason is not None) for metric in metrics)
-    return {metric.name: metric.reason for metric in metrics if metric.value is None}
-
-
 def test_no_normaliser_and_no_baseline_are_reasons():
     found = reasons(uniform(0.5, 0.2))
     assert set(found) == {"mCE", "relative_mCE", "R_net"}
     assert "no normaliser" in found["mCE"]
     assert found["R_net"] == "no baseline given (--baseline RUN)"
-
-
-@pytest.mark.parametrize("corruption", C15)
-def test_alexnets_errors_by_severity_have_the_published_means_to_the_last_digit(corruption):
-    """Exactly, as decimal fractions, and each is a number of errors among 50,000 images."""
-    errors = [Decimal(str(error)) for error in ALEXNET.by_severity[corruption]]
-    assert len(errors) == 5
-    assert sum(errors) / 5 == Decimal(str(ALEXNET.means[corruption]))
-    assert all(error * 50_000 == int(error * 50_000) for error in errors)
-
-
-def test_alexnet_is_known_at_single_severities_of_the_fifteen_alone():
-    assert set(ALEXNET.by_severity) == set(C15)
-    assert ALEXNET.mean_error(["fog"], (1, 5)) == pytest.approx((0.67474 + 0.945) / 2)
-
-
-@pytest.mark.parametrize("severities", [(1,), (3,), (2, 4), (1, 2, 3, 4), (3, 5), (1, 2, 3, 4, 5)])
-def test_ce_against_alexnet_at_any_severities_is_that_of_the_slow_truth(severities):
-    run = CellErrors.from_run(make_run(make_errors(4, severities=severities), severities=severities))
-    errors = {name: {s: run.errors[name, s] for s in severities} for name in C15}
-    below = {name: {s: ALEXNET.by_severity[name][s - 1] for s in severities} for name in C15}
-    found = {metric.name: metric.value for metric in headline_metrics(run, ALEXNET, None)}
-    assert found["mCE"] == pytest.approx(oracle.mean_corruption_error(errors, below))
-    slow = oracle.relative_mean_corruption_error(errors, run.clean, below, ALEXNET.clean)
-    assert found["relative_mCE"] == pytest.approx(slow)
-    assert mean_corruption_error(run, ALEXNET, ["fog"], "CE").value == pytest.approx(
-        oracle.corruption_error(errors, below, "fog")
-    )
-
-
-def test_alexnet_has_nothing_by_severity_for_the_extra_four_and_says_so():
-    run = CellErrors.from_run(make_run(make_errors(4, C4, severities=(3,)), corruptions=C4, severities=(3,)))
-    reason = "alexnet has no published error for speckle_noise at s3: only its mean over s1-5 is published"
-    assert reasons(run, ALEXNET) | {"R_net": None} == {"mCE": reason, "relative_mCE": reason, "R_net": None}
-    whole = CellErrors.from_run(make_run(make_errors(4, C4), corruptions=C4))
-    assert "mCE" not in reasons(whole, ALEXNET)
-    both = CellErrors.from_run(make_run(make_errors(4, C19, severities=(3,)), corruptions=C19, severities=(3,)))
-    assert "mCE" not in reasons(both, ALEXNET), "the headline is over the fifteen"
 
 
 def test_a_missing_cell_takes_its_means_with_it_and_is_named():
@@ -310,30 +263,6 @@ def test_a_denominator_near_zero_is_a_reason_and_not_infinity(sign):
 def test_only_clean_images():
     found = reasons(CellErrors.from_run(make_run({(CLEAN, 0): 0.1}, corruptions=())), ALEXNET)
     assert found["mean_error"] == "net has no corrupted cells"
-
-
-def test_alexnet_has_every_corruption_and_every_metric_its_words():
-    assert set(ALEXNET.means) == set(C19)
-    names = [metric.name for metric in headline_metrics(uniform(0.5, 0.2), None, None)]
-    assert names == list(QUANTITIES) == ["clean_error", "mean_error", "mCE", "relative_mCE", "R_net"]
-
-
-@pytest.mark.parametrize("names", [C_BAR, C_3D, ("mist",)])
-def test_alexnet_has_no_figures_beyond_the_nineteen(names):
-    accuracies = CellErrors.from_run(make_run(make_errors(0, names), corruptions=names))
-    found = reasons(accuracies, ALEXNET, accuracies)
-    assert found == dict.fromkeys(("mCE", "relative_mCE"), f"alexnet has no published error for {names[0]}")
-    assert reasons(accuracies, accuracies, accuracies) == {}
-
-
-@pytest.mark.parametrize(("logits", "words"), [("masked", "200 classes masked"), ("all", "200 of 1000 classes")])
-def test_alexnet_s_means_are_not_those_of_a_class_subset(logits, words):
-    accuracies = CellErrors.from_run(make_run(classes=make_classes(logits=logits), source="published"))
-    found = reasons(accuracies, ALEXNET, accuracies)
-    reason = f"alexnet is published only over all 1000 classes, not for {words}"
-    assert found == {"mCE": reason, "relative_mCE": reason}
-    assert labels_of(accuracies, ALEXNET)[1] == f"mCE[alexnet,c15,s1-5,{words}]"
-    assert clean_error(accuracies).label == f"clean_error[{words}]"
 
 
 # The law: with fixed denominators, value = constant + weights x cell errors = mean over images of each image's part.
@@ -448,11 +377,14 @@ def another(monkeypatch):
 
 def test_a_new_quantity_is_reported_compared_watched_waited_for_and_reproduced(another):
     run = make_run(make_errors(3), n=200, corruptions=C15)
-    shown = run_dict(summarise(run, bits=make_bits(run)))
+    summary = summarise(run, bits=make_bits(run))
+    shown = run_dict(summary)
     (metric,) = (metric for metric in shown["metrics"] if metric["name"] == "double_error")
     assert metric["value"] == pytest.approx(2 * shown["metrics"][1]["value"])
     assert metric["low"] < metric["value"] < metric["high"]
     assert shown["corruptions"][0]["double_error"] > 0
+    assert run_sheets(summary)[1].header[-3:] == ("mean error", "±", "double error")
+    assert run_sheets(summary, intervals=True)[2].header[-1] == "double error"
     first, second = (ComparedRun(run, make_bits(run, seed), name=f"net{seed}") for seed in range(2))
     compared = compare(first, second, None).differences
     groups = {difference.group for difference in compared if difference.metric == "double_error"}
