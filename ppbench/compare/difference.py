@@ -9,7 +9,7 @@ from ppbench.metrics.quantities import Quantity
 
 
 def groups_of(quantity: Quantity) -> tuple[str, str]:
-    """The groups of a metric by family and by corruption: those of the mean error have no prefix."""
+    """The names of a metric's groups by family and by corruption; the mean error's have no prefix."""
     prefix = "" if quantity.name == "mean_error" else f"{quantity.name_of_one}_".lower()
     return f"{prefix}family", f"{prefix}corruption"
 
@@ -24,9 +24,9 @@ class Difference:
     """One number of both models and their difference, in percent and points, or in nats."""
 
     group: str
-    """What it is of: ``metric``, the headline; ``family``, ``corruption``, ``cell``: mean errors; ``ce_family``, …."""
+    """``metric`` (the headline), ``family``, ``corruption``, ``cell`` (mean errors), ``ce_family``, …."""
     name: str
-    """A headline metric, a family, a corruption, ``fog/3``; ``clean`` or ``mean`` of calibration."""
+    """A headline metric, a family, a corruption, ``fog/3``; in calibration also ``clean`` and ``mean``."""
     metric: str
     """``mean_error``, ``CE``, ``log_loss``, …."""
     label: str
@@ -36,26 +36,26 @@ class Difference:
     unit: str = "%"
     """``%`` or ``nats``."""
     points: Interval | None = None
-    """``value - reference`` with its paired interval; None if one of them, or the interval, is n/a."""
+    """``value - reference`` with its paired interval; None if a number or the interval is not available."""
     p: float | None = None
-    """Two-sided, of no difference; adjusted within the group for many tests."""
+    """Two-sided p-value of no difference; adjusted within the group if it has many tests."""
     detectable: float | None = None
-    """The smallest difference that these images would show with a probability of 80 %, points."""
+    """The smallest difference that these images reveal with a probability of 80 %, points."""
     reason: str | None = None
-    """Why there is no difference, or no interval of it."""
+    """Why there is no difference, or no interval."""
 
     @property
     def change(self) -> float | None:
-        """``value - reference``, also without an interval."""
+        """``value - reference``, which exists without an interval too."""
         if self.points is not None:
             return self.points.value
         return None if self.value is None or self.reference is None else self.value - self.reference
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What no other difference of a comparison has."""
+        """Unique within a comparison."""
         return self.group, self.name, self.metric
 
     def is_shown(self, alpha: float) -> bool:
-        """Whether there is a difference at this level."""
+        """Whether the test finds a difference at this level."""
         return self.p is not None and self.p < alpha

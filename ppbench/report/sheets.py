@@ -74,19 +74,19 @@ def formula_sheet() -> Sheet:
 
 
 def _corruption_sheet(summary: RunSummary) -> Sheet:
-    """Accuracies and errors of families and corruptions; CE only where there is a normaliser that gives one."""
-    with_ce = _has_ce(summary)
+    """Accuracies, mean errors and ratios of families and corruptions."""
+    ratios = _ratios(summary)
 
     def cells(row: SummaryRow) -> list[str]:
         interval = row.mean_error.interval
         margins = [MISSING if interval is None else margin(interval, sign="")] if summary.confidence else []
-        ratios = [decimals(metric.value, 2) for metric in (row.ce, row.relative_ce)] if with_ce else []
-        return [*map(_accuracy, row.errors.values()), decimals(row.mean_error.value, 2), *margins, *ratios]
+        values = [decimals(row.metrics[name].value, 2) for name in ratios]
+        return [*map(_accuracy, row.errors.values()), decimals(row.mean_error.value, 2), *margins, *values]
 
     # Beside a column of margins the long header would break the names of corruptions at 80 columns.
-    ce_columns = ("CE", "rel. CE" if summary.confidence else "relative CE") if with_ce else ()
+    names = [name.replace("relative", "rel.") if summary.confidence else name for name in ratios.values()]
     margin_column = ("±",) if summary.confidence else ()
-    header = ("corruption", *_severity_columns(summary), "mean error", *margin_column, *ce_columns)
+    header = ("corruption", *_severity_columns(summary), "mean error", *margin_column, *names)
     title = "Accuracy by severity (s1 mild … s5 severe) and errors over severities, %"
     return Sheet(title, header, _lines(summary, cells), notes=_notes(summary))
 
@@ -98,19 +98,29 @@ def _interval_sheets(summary: RunSummary) -> list[Sheet]:
         return [_accuracy(metric) + _cell_margin(metric) for metric in row.errors.values()]
 
     def errors(row: SummaryRow) -> list[str]:
-        return [metric_text(metric) for metric in (row.mean_error, row.ce, row.relative_ce)[: len(names)]]
+        return [metric_text(row.metrics[name]) for name in ("mean_error", *ratios)]
 
-    names = ("mean error", "CE", "relative CE") if _has_ce(summary) else ("mean error",)
+    ratios = _ratios(summary)
     titles = ("Accuracy by severity (s1 mild … s5 severe), %", "Errors over severities, %")
     header = ("corruption", *_severity_columns(summary))
     return [
         Sheet(titles[0], header, _lines(summary, accuracies), notes=_notes(summary)),
-        Sheet(titles[1], ("corruption", *names), _lines(summary, errors, mark_worst=False)),
+        Sheet(titles[1], ("corruption", "mean error", *ratios.values()), _lines(summary, errors, mark_worst=False)),
     ]
 
 
-def _has_ce(summary: RunSummary) -> bool:
-    return any(row.ce.value is not None for row in (*summary.corruptions, summary.overall))
+def _ratios(summary: RunSummary) -> dict[str, str]:
+    """Metrics that are given by corruption besides the mean error, with the names of their columns.
+
+    Those that are set against one model are left out together if none of them has a value.
+    """
+    rows = (*summary.corruptions, summary.overall)
+    known = {QUANTITIES[name].reference for row in rows for name, one in row.metrics.items() if one.value is not None}
+    return {
+        name: short_name(str(QUANTITIES[name].name_of_one))
+        for name in summary.overall.metrics
+        if name != "mean_error" and QUANTITIES[name].reference in known
+    }
 
 
 def _severity_columns(summary: RunSummary) -> list[str]:

@@ -42,16 +42,6 @@ class SummaryRow:
         return self.metrics["mean_error"]
 
     @property
-    def ce(self) -> Metric:
-        """CE of one corruption, mCE of several."""
-        return self.metrics["mCE"]
-
-    @property
-    def relative_ce(self) -> Metric:
-        """The same above the clean error."""
-        return self.metrics["relative_mCE"]
-
-    @property
     def accuracies(self) -> dict[int, float | None]:
         """Mean accuracy by severity, fractions; None where a cell is missing."""
         values = {severity: metric.value for severity, metric in self.errors.items()}
