@@ -10,7 +10,7 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.completion import complete_corruption, complete_recipe
 from ppbench.cli.help import page
-from ppbench.cli.options import words
+from ppbench.cli.options import split_values
 from ppbench.cli.progress import duration, progress
 from ppbench.errors import DataError
 from ppbench.tables.escapes import for_terminal
@@ -104,8 +104,8 @@ def corrupt(
     request = CopyRequest(
         src=src,
         dest=dest,
-        corruptions=words("--corruption", ["c15"] if corruptions is None else corruptions, "c15"),
-        severities=words("--severity", ["1-5"] if severities is None else severities, "1-5"),
+        corruptions=split_values("--corruption", ["c15"] if corruptions is None else corruptions, "c15"),
+        severities=split_values("--severity", ["1-5"] if severities is None else severities, "1-5"),
         recipe=recipe,
         backend=backend,
         seed=seed,

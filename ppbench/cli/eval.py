@@ -25,7 +25,7 @@ from ppbench.cli.options import (
     StdOption,
     TestSizeOption,
     command_line,
-    words,
+    split_values,
 )
 from ppbench.cli.output import Format
 from ppbench.cli.progress import duration, progress
@@ -251,8 +251,8 @@ def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
     corruptions, severities = given["corruptions"], given["severities"]
     changed = {
         "models": models,
-        "corruptions": corruptions and words("--corruptions", corruptions, "the dataset's own, such as c15"),
-        "severities": words("--severities", ["1-5"] if severities is None else severities, "1-5"),
+        "corruptions": corruptions and split_values("--corruptions", corruptions, "the dataset's own, such as c15"),
+        "severities": split_values("--severities", ["1-5"] if severities is None else severities, "1-5"),
         "weights_files": given["weights_file"],
         "output": None if given["dry_run"] else given["output_path"],
         "command": command_line(),

@@ -83,7 +83,7 @@ def command_line() -> str:
     return shlex.join(["ppbench", *sys.argv[1:]])
 
 
-def words(option: str, values: list[str], default: str) -> list[str]:
+def split_values(option: str, values: list[str], default: str) -> list[str]:
     """Split the values of a repeatable option at commas and blanks.
 
     Args:
@@ -94,7 +94,7 @@ def words(option: str, values: list[str], default: str) -> list[str]:
     Raises:
         UsageError: If the option has no value.
     """
-    words = [word for value in values for word in value.replace(",", " ").split()]
-    if not words:
+    found = [part for value in values for part in value.replace(",", " ").split()]
+    if not found:
         raise UsageError(f"{option} has no value", f"Leave it out for {default}, or see `ppbench list corruptions`.")
-    return words
+    return found
