@@ -1,6 +1,6 @@
-"""What is computed from the results of a run; docs/metrics.md has the definitions.
+"""The metrics of a run; docs/metrics.md has the definitions.
 
-Free of torch and pandas; numpy is imported only for what is computed image by image.
+The package needs neither torch nor pandas, and numpy only for what is computed image by image.
 """
 
 from ppbench.metrics.cell_errors import CellErrors

@@ -14,7 +14,7 @@ NO_PROBABILITIES = "no probabilities: the predictions were labels, or this is a 
 """Why only the top-1 results of a cell are known."""
 
 TOP5_SAYS_NOTHING = "five classes or fewer compete, or the five highest outputs are unknown"
-"""Why there is no top-5 error where there are probabilities."""
+"""Why a cell with probabilities has no top-5 error."""
 
 
 def expected_calibration_error(cell: CellCounts) -> float:

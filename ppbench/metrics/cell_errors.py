@@ -52,11 +52,11 @@ class CellErrors:
     clean: float | None
     """Top-1 error on the uncorrupted images, a fraction; None if unknown."""
     corruptions: tuple[str, ...]
-    """All that were asked for, in canonical order; their cells may be missing from ``errors``."""
+    """The requested corruptions in canonical order; their cells may be missing from ``errors``."""
     severities: tuple[int, ...]
-    """All that were asked for, ascending."""
+    """The requested severities, ascending."""
     protocol: Protocol | None = None
-    """What the run measured and how; None for a CSV."""
+    """The protocol of the run; None for a CSV."""
     interrupted: bool = False
     """Whether the run was stopped before its last cell."""
     per_image: PerImage | None = field(default=None, compare=False, repr=False)
@@ -64,13 +64,13 @@ class CellErrors:
     trained_on: tuple[str, ...] = ()
     """The corruptions that resemble augmentations used in training."""
     conversion: str | None = None
-    """In words, how the model was converted from a plain network; None if it was not."""
+    """How the model was converted from a plain network, in words; None if it was not."""
     generated: bool = False
     """Whether the corrupted images are known to differ from the published set."""
 
     @classmethod
     def from_errors(cls, source: str, errors: Mapping[Cell, float], clean: float | None) -> CellErrors:
-        """Errors without a run; the severities are those of the headline corruptions."""
+        """Make cell errors without a run, with the severities of the headline corruptions."""
         corruptions = in_order(name for name, _ in errors)
         headline = headline_corruptions(corruptions)
         severities = tuple(s for s in SEVERITIES if any((name, s) in errors for name in headline))
@@ -78,7 +78,7 @@ class CellErrors:
 
     @classmethod
     def from_run(cls, run: Run, bits: Mapping[Cell, NDArray[np.bool_]] | None = None) -> CellErrors:
-        """The errors of a run. Metrics over a cell that the run lacks are unavailable.
+        """Take the errors of a run. Metrics over a cell that the run lacks are unavailable.
 
         Args:
             run: The counts.

@@ -9,14 +9,14 @@ from ppbench.metrics.metric import Unavailable
 from ppbench.run import Protocol
 
 SAME_PIXELS = ("dataset", "fingerprint", "ids_sha256", "source", "recipe", "engine", "seed")
-"""What two runs' protocols must agree in for one to be the other's baseline: the pixels they were shown."""
+"""The protocol fields that a run and its baseline must share: together they fix the pixels that a model is shown."""
 
 HASHES = ("fingerprint", "ids_sha256")
-"""Those of them that are hashes: reasons name the first twelve characters."""
+"""The fields among these that are hashes. Messages show their first twelve characters."""
 
 
 def require_same_pixels(errors: CellErrors, other: CellErrors) -> None:
-    """Make sure that two runs were shown the same images of one task.
+    """Check that two runs were shown the same images of one task.
 
     Raises:
         Unavailable: If they were not.
@@ -26,12 +26,12 @@ def require_same_pixels(errors: CellErrors, other: CellErrors) -> None:
 
 
 def require_same_task(errors: CellErrors, other: CellErrors) -> None:
-    """Make sure that two runs are of one dataset and chose each prediction from the same classes.
+    """Check that two runs used one dataset and chose each prediction from the same classes.
 
-    A CSV has no protocol to compare.
+    With fewer competing classes there are fewer errors. A CSV has no protocol and passes.
 
     Raises:
-        Unavailable: If they are not: the fewer classes compete, the fewer errors there are.
+        Unavailable: If they did not.
     """
     _require_same(errors, other, ("dataset",))
     if errors.protocol is None or other.protocol is None:

@@ -1,17 +1,17 @@
-"""A confidence sequence: intervals of a mean over images that hold at every look at once, so that one may stop at any.
+"""A confidence sequence: intervals of a mean over images that hold at every look, so an evaluation may stop at any.
 
-An interval for a fixed number of images, looked at again and again until it is narrow or excludes something, covers
-less often than it says. Here the sum of the deviations from the mean, which behaves like a Brownian motion in the
-information gathered, is kept between two bounds that both hold for all time:
+An ordinary interval assumes a fixed number of images. If it is looked at again and again until it is narrow or excludes
+a value, it covers less often than it claims. The sum of the deviations from the mean behaves like a Brownian motion in
+the information gathered. Here two bounds that hold for all time enclose it:
 
-- up to the planned information a constant one, by the reflection principle; it is narrowest where the plan ends, as the
-  boundary of O'Brien & Fleming, Biometrics 1979, for any number of looks;
-- at all times the normal mixture of Robbins, Ann. Math. Statist. 1970, as in Waudby-Smith et al., "Time-uniform central
-  limit theory and asymptotic confidence sequences", 2021, with which one may go on after the plan.
+- Up to the planned information, a constant bound from the reflection principle. It is narrowest where the plan ends,
+  like the boundary of O'Brien & Fleming, Biometrics 1979, but for any number of looks.
+- At all times, the normal mixture of Robbins, Ann. Math. Statist. 1970, as in Waudby-Smith et al., "Time-uniform
+  central limit theory and asymptotic confidence sequences", 2021. With it the evaluation may continue after the plan.
 
-They hold asymptotically, as every normal interval does; pseudo-images guard against what a few images cannot show, and
-how well the whole holds is measured by simulation (docs/statistics.md). A mixture alone would need 2.4 times the images
-of an interval for a fixed number of images; with the first bound it is 1.36 times, 1.4 to 1.6 in practice.
+Both hold asymptotically, like every normal interval. Pseudo-images guard against what a few images cannot show, and
+simulations measure the coverage (docs/statistics.md). The mixture alone would need 2.4 times as many images as an
+interval for a fixed number of images; with the first bound it is 1.36 times, in practice 1.4 to 1.6.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from ppbench.metrics.intervals import (
 )
 
 PLANNED_SHARE = 0.9
-"""Of the error probability, what the bound up to the planned information may use; the mixture has the rest."""
+"""Share of the error probability for the bound up to the planned information. The mixture has the rest."""
 MIXTURE_SCALE = 2.0
-"""Robbins' t rho^2 at the planned information: the mixture is at its narrowest, in standard errors, at six times it."""
+"""Robbins' t rho^2 at the planned information. In standard errors the mixture is narrowest at six times this plan."""
 PSEUDO_IMAGES = 4.0
-"""As far from the mean as an image can be, added to the variance, as Agresti & Coull (Am. Stat. 1998) add four
-observations. Images that are rare and far away may not have been seen yet. The range seen so far says nothing about
-them; the possible range does. Until the first of them is seen, the sequence reaches 2.28 sqrt(4) / n of that distance:
-it excludes a share p of them only where the probability of not having met one, exp(-n p), is 1 %."""
+"""Images as far from the mean as possible that are added to the variance, as Agresti & Coull (Am. Stat. 1998) add four
+observations. Rare images far from the mean may not have been seen yet, and only the possible range says how far they
+can be. Until the first of them is seen, the sequence reaches 2.28 sqrt(4) / n of that distance: it excludes a share p
+of them only if the probability of not having met one, exp(-n p), is 1 %."""
 SLOPE_IMAGES = 10.0
-"""At `variance_slope` from the mean, added likewise: where the variance rises with the mean it is too low just when the
-mean is, and the sequence would stop too early on the wrong side. How many was found by simulation: with five,
-sequences of an error of 3 % held in 94.5 %, with ten in 95.6 % (docs/statistics.md)."""
+"""Images at `variance_slope` from the mean, added likewise. If the variance rises with the mean, both are too low at
+the same time, and the sequence would stop too early on the wrong side. The number comes from simulations: with five,
+sequences of an error of 3 % held in 94.5 % of the runs, with ten in 95.6 % (docs/statistics.md)."""
 _ROUNDING = 1e-9
-"""Of the possible range, by which sums of weights may differ from it."""
+"""Part of the possible range by which a value may exceed it: sums of weights are rounded."""
 FIRST_LOOK = 30
-"""Images before the first finite interval: of fewer, the deviation is too uncertain to divide by."""
+"""Images before the first finite interval. With fewer, the deviation is too uncertain to divide by."""
 
 
 class ConfidenceSequence:
@@ -64,23 +64,22 @@ class ConfidenceSequence:
         total: int | None = None,
         bounds: tuple[float, float] = (0.0, 1.0),
     ) -> None:
-        """Plan a sequence; one of ``half_width`` and ``images`` says where it is narrowest.
+        """Plan a sequence. Either ``half_width`` or ``images`` says where it is narrowest.
 
-        The plan is part of what is known beforehand: it may depend on nothing that the images will show.
+        The plan must not depend on anything that the images will show.
 
         Args:
-            confidence: Of covering the mean at all looks.
-            half_width: Half-width at which one will stop, in the values' unit.
-            images: Or the number of images at which one will stop.
-            available: Images there are to look at, if they are known; None: as many as one likes. Where they are too
-                few for ``half_width`` the sequence is narrowest at the last of them: planned for more it would be
-                wide there, and would decide nothing that it could.
-            total: Images in the finite dataset; the sequence is about its mean, and at all images it has no width.
-                None: about images like these.
+            confidence: Probability of covering the mean at all looks.
+            half_width: Half-width at which the evaluation will stop, in the values' unit.
+            images: Or the number of images at which it will stop.
+            available: Number of images that can be looked at; None if it is unlimited. If they are too few for
+                ``half_width``, the sequence is narrowest at the last of them. Planned for more images it would be wide
+                there, and leave open what it could decide.
+            total: Number of images in the finite dataset. The sequence is then about its mean and has no width at all
+                images. None: it is about images like these.
             bounds: Smallest and largest possible value of an image: 0 and 1 for errors, -1 and 1 for differences of
                 errors, the sums of the negative and of the positive weights for a weighted sum of errors. No interval
-                reaches beyond them, and the variance allows for rare images as far away as they permit before one is
-                seen.
+                exceeds them, and the variance allows for unseen rare images at these bounds.
 
         Raises:
             UsageError: If not exactly one plan is given, a number is not above 0, or the bounds have no width.
@@ -107,21 +106,21 @@ class ConfidenceSequence:
 
     @property
     def n(self) -> int:
-        """Images so far."""
+        """The number of images so far."""
         return sum(map(len, self._values))
 
     def add(self, values: NDArray[np.float64], strata: NDArray[np.int64] | None = None) -> Interval:
-        """Take the next images and give the interval of the mean.
+        """Take the next images and return the interval of the mean.
 
-        What an earlier look has ruled out stays ruled out, so that the mean so far need not be in the middle.
+        Values that an earlier look has excluded stay excluded, so the mean need not be in the middle.
 
         Args:
-            values: ``(k,)``, one an image.
-            strata: ``(k,)`` classes of these images, if the order takes equal shares of all classes; in every chunk
-                or in none.
+            values: ``(k,)``, one per image.
+            strata: ``(k,)`` classes of these images, if the order takes equal shares of all classes. They are given
+                with every chunk or with none.
 
         Raises:
-            UsageError: If a value is beyond the bounds, which would not hold then.
+            UsageError: If a value is beyond the bounds, so that the interval would not hold.
         """
         self._values.append(self._within_bounds(np.asarray(values, np.float64)))
         if strata is not None:
@@ -156,7 +155,7 @@ class ConfidenceSequence:
         return values
 
     def _deviation(self, seen: NDArray[np.float64]) -> float:
-        """Of the images seen, and of a few more that guard against a variance that is low by chance."""
+        """Standard deviation of the images seen and of a few more, which guard against a variance low by chance."""
         strata = np.concatenate(self._strata) if self._strata else None
         mean = float(seen.mean())
         farthest = max(self.bounds[1] - mean, mean - self.bounds[0])
@@ -164,7 +163,7 @@ class ConfidenceSequence:
         return math.sqrt(deviation(seen, strata) ** 2 + more / len(seen))
 
     def _look_by_plan(self, seen: NDArray[np.float64], spread: float) -> None:
-        """Use the constant bound, for the last time where the plan is reached."""
+        """Use the constant bound, for the last time at the look that reaches the plan."""
         if self._plan_is_over:
             return
         planned = self._planned(spread)
@@ -178,9 +177,9 @@ class ConfidenceSequence:
         self._rule_out(self._mean_of(seen, at_plan), self._bound / math.sqrt(planned))
 
     def _mean_of(self, seen: NDArray[np.float64], images: int) -> float:
-        """The mean where the plan ends, within the latest chunk: as if each of its images had the chunk's mean.
+        """The mean at the end of the plan, if every image of the latest chunk had the chunk's mean.
 
-        So nothing depends on the order in a chunk; and the sum strays less than that of single images would.
+        The result does not depend on the order within a chunk, and this sum varies less than one of single images.
         """
         newest = self._values[-1]
         before = seen[: len(seen) - len(newest)]
@@ -194,10 +193,10 @@ class ConfidenceSequence:
         self._rule_out(self.interval.value, math.sqrt((1 + 1 / scale) * logarithm / information))
 
     def _rule_out(self, mean: float, reach: float) -> None:
-        """Keep of the interval what is within ``reach`` of ``mean``."""
+        """Keep the part of the interval that is within ``reach`` of ``mean``."""
         value, low, high = self.interval
         low, high = max(low, mean - reach), min(high, mean + reach)
-        # Looks that exclude each other have missed the mean at least once, as 1 - confidence of sequences may.
+        # If two looks exclude each other, one of them missed the mean, as a share 1 - confidence of sequences may.
         if low > high:
             low, high = max(self.bounds[0], mean - reach), min(self.bounds[1], mean + reach)
         self.interval = SequenceInterval(value, low, high)
@@ -205,7 +204,7 @@ class ConfidenceSequence:
     def _information(self, n: int, spread: float) -> float:
         """1 / variance of the mean of n images.
 
-        Drawn without replacement, the deviations are a Brownian bridge; in this time it is a plain motion.
+        If images are drawn without replacement, the deviations form a Brownian bridge, which in this time is a motion.
         """
         return n / without_replacement(n, self.total) / spread**2
 
@@ -221,14 +220,14 @@ class ConfidenceSequence:
 
 
 def decided(interval: Interval, tolerance: float = 0.0) -> bool | None:
-    """Whether an error is known to have grown by no more than a tolerance.
+    """Decide whether an error has grown by no more than a tolerance.
 
     Args:
-        interval: Of the difference of errors, new model less old one; of a `ConfidenceSequence`, at any look.
-        tolerance: In the same unit, what is allowed.
+        interval: Interval of the new error minus the old one, such as that of a `ConfidenceSequence` at any look.
+        tolerance: Allowed growth, in the same unit.
 
     Returns:
-        True if the whole interval is within the tolerance, False if the whole of it is above, None while it is open.
+        True if the whole interval is within the tolerance, False if all of it is above, None if neither holds.
     """
     if interval.high <= tolerance:
         return True

@@ -1,7 +1,7 @@
-"""Intervals of weighted sums of cells, from how often cells are wrong on the same image.
+"""Intervals of weighted sums of cells, from how often pairs of cells are wrong on the same image.
 
-A report has some three hundred intervals over the same images. Each would take a pass over all bits
-(`per_image.PerImage.weighted`); from the covariance of cells, made in one pass, each is a product of a few numbers.
+A report has about 300 intervals over the same images. From the bits (`per_image.PerImage.weighted`) each would need a
+pass over all images. From the covariance of the cells, made in one pass, each is a product of a few numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ROUNDING = 1e-12
 """A variance below this part of its terms is rounding error, as in a comparison of a model with itself."""
 
 NEAR_ZERO_ERRORS = 3.0
-"""A denominator within so many standard errors of 0 could be 0 or have the other sign on other images."""
+"""Standard errors. A denominator nearer to 0 than this could be 0 or change its sign on other images."""
 
 SAME_SAMPLE = ("dataset", "fingerprint", "ids_sha256", "n")
 """The fields of the protocol that two runs must share for their bits to be of the same images, one by one."""
@@ -34,7 +34,7 @@ class ErrorCovariance:
     """The covariance over images of the errors in all cells of one model, or of several on the same images."""
 
     def __init__(self, models: Sequence[PerImage]) -> None:
-        """Count the joint errors; all models have the same n images, 2 at least."""
+        """Count the joint errors. All models must have the same n images, at least 2."""
         self.models = tuple(models)
         self.n = models[0].n
         counts = np.zeros([sum(len(model.errors) for model in models)] * 2)
@@ -48,7 +48,7 @@ class ErrorCovariance:
         """``(cells, cells)`` float64, the cells of all models after each other."""
 
     def deviation(self, *weights: Weights) -> float:
-        """Standard deviation over images of a weighted sum of errors, with one set of weights a model.
+        """Standard deviation over images of a weighted sum of errors, with one set of weights per model.
 
         Raises:
             Unavailable: If one of the cells is missing.
@@ -64,13 +64,13 @@ class ErrorCovariance:
         return math.sqrt(variance) if variance > _ROUNDING * terms else 0.0
 
     def interval(self, quantity: Quantity, value: float, weights: Sequence[Weights], confidence: float) -> Interval:
-        """The interval of a metric, in percent. An error has the interval of a proportion, all else the normal one.
+        """The interval of a metric, in percent: that of a proportion for an error, otherwise the normal one.
 
         Args:
             quantity: The metric.
             value: Its value, percent.
             weights: One set for each model.
-            confidence: Of covering the true value.
+            confidence: Probability of covering the true value.
         """
         spread = self.deviation(*weights)
         if (quantity.lowest, quantity.highest) == (0.0, 100.0):
@@ -96,8 +96,8 @@ class RunIntervals:
     ) -> None:
         self.confidence = confidence
         self.paired = {"normalizer": paired_images(model, normalizer), "baseline": paired_images(model, baseline)}
-        """By role, the bits of a reference that was measured on the same images."""
-        # Most often the baseline is the normaliser too; its bits are counted once.
+        """The bits of each reference that was measured on the same images, by its role."""
+        # The baseline is often the normaliser too. Its bits are counted once.
         self._models = list(dict.fromkeys([images, *(other for other in self.paired.values() if other is not None)]))
         self._covariance = ErrorCovariance(self._models)
 
@@ -107,9 +107,9 @@ class RunIntervals:
         return self._covariance.n
 
     def with_interval(self, quantity: Quantity, case: Case, metric: Metric) -> Metric:
-        """The metric with its interval; without one if there is no value, or the baseline has no bits."""
+        """Add the interval of a metric, unless it has no value or the baseline has no bits."""
         other = self.paired.get(quantity.reference or "")
-        # Without bits, a normaliser is a fixed scale. R_net is a difference to the baseline, so that an interval from
+        # A normaliser without bits is a fixed scale. R_net, however, is a difference to the baseline: an interval from
         # one of the two models would be far too narrow.
         if metric.value is None or (quantity.reference == "baseline" and other is None):
             return metric

@@ -18,16 +18,16 @@ def clean_error(errors: CellErrors) -> Metric:
 def mean_error(
     errors: CellErrors, corruptions: Sequence[str] | None = None, severities: Sequence[int] | None = None
 ) -> Metric:
-    """Mean top-1 error over cells, %. None stands for the headline corruptions, and for all severities."""
+    """Mean top-1 error over cells, %; by default over the headline corruptions at all severities."""
     return QUANTITIES["mean_error"].metric(case_of(errors, None, None, corruptions, severities))
 
 
 def mean_corruption_error(
     errors: CellErrors, normalizer: Normalizer | None, corruptions: Sequence[str] | None = None, name: str = "mCE"
 ) -> Metric:
-    """Mean over corruptions (None: the headline's) of the error over severities, divided by the normaliser's, %.
+    """Mean over corruptions (by default the headline's) of the error divided by the normaliser's, %.
 
-    With one corruption the result is its CE, and ``CE`` the name for it.
+    For one corruption this is its CE, which has the name ``CE``.
     """
     return QUANTITIES["mCE"].metric(case_of(errors, normalizer, None, corruptions), name)
 
@@ -43,13 +43,13 @@ def relative_mean_corruption_error(
 
 
 def net_robustness(errors: CellErrors, baseline: CellErrors | None) -> Metric:
-    """R_net: the clean and the mean error taken off the baseline's, over twice its clean error, %."""
+    """R_net: reduction of the baseline's clean and mean error, divided by twice its clean error, %."""
     return QUANTITIES["R_net"].metric(case_of(errors, None, baseline))
 
 
 def headline_metrics(
     errors: CellErrors, normalizer: Normalizer | None, baseline: CellErrors | None
 ) -> tuple[Metric, ...]:
-    """All metrics that a report begins with, in the order of `QUANTITIES`."""
+    """Compute the metrics at the top of a report, in the order of `QUANTITIES`."""
     case = case_of(errors, normalizer, baseline)
     return tuple(quantity.metric(case) for quantity in QUANTITIES.values())

@@ -1,8 +1,7 @@
 """Intervals over images: docs/statistics.md says what population they are about.
 
-The images evaluated count as a sample of *images like these*, so a full dataset has an interval too. Only where
-``total`` is given is the interval about the mean over that finite dataset, of which the images were drawn without
-replacement.
+The evaluated images count as a sample of *images like these*, so a full dataset has an interval too. Only if ``total``
+is given, the interval is about the mean over that finite dataset, from which the images were drawn without replacement.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from ppbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    # `ppbench show` of a CSV has no bits, and answers sooner without numpy.
+    # `ppbench show` of a CSV needs no bits and starts faster without numpy.
     import numpy as np
     from numpy.typing import NDArray
 
 
 EVEN = 0.1
-"""Of the longer side of an interval, by which the shorter may fall below it where ± is still said of both."""
+"""How much shorter one side of an interval may be for ± to describe both, as a part of the longer side."""
 
 
 class Interval(NamedTuple):
@@ -32,17 +31,17 @@ class Interval(NamedTuple):
 
     @property
     def margin(self) -> float:
-        """The larger distance from the value to an end: what stands after a ±."""
+        """The larger distance from the value to an end, which is printed after a ±."""
         return max(self.value - self.low, self.high - self.value)
 
     def is_even(self, unit: float) -> bool:
-        """Whether ± `margin` says what the ends say; where it does not, the ends themselves must stand there.
+        """Whether ± `margin` describes the interval. If not, both ends must be printed.
 
-        It then says so of both sides within a tenth, or within half of the last digit that is printed. A lopsided
-        interval would seem to leave its range: 11.11 ± 32.39 is 1.99 to 43.50.
+        It does if the two sides differ by at most a tenth of the longer one, or by half of the last printed digit. A
+        lopsided interval written with ± would seem to leave its range: 11.11 ± 32.39 is 1.99 to 43.50.
 
         Args:
-            unit: Of the last digit that is printed.
+            unit: Value of one step in the last printed digit.
         """
         shorter = min(self.value - self.low, self.high - self.value)
         return self.margin - shorter <= max(self._slack * self.margin, unit / 2)
@@ -52,16 +51,16 @@ class Interval(NamedTuple):
         return EVEN
 
     def scaled(self, factor: float) -> Interval:
-        """In another unit; a negative factor exchanges the ends."""
+        """Convert to another unit. A negative factor exchanges the ends."""
         low, high = sorted((factor * self.low, factor * self.high))
         return self._replace(value=factor * self.value, low=low, high=high)
 
 
 class SequenceInterval(Interval):
-    """Of a confidence sequence (`ppbench.metrics.confidence_sequence`), which stopped at the half-width asked for.
+    """Interval of a confidence sequence (`ppbench.metrics.confidence_sequence`) that stopped at a requested half-width.
 
-    No other half-width may stand in a table. The mean need not be in the middle: ± 3.22 where ± 3 was waited for would
-    be another interval.
+    Tables must show exactly this interval. The mean need not be in its middle: after waiting for ± 3, a table with
+    ± 3.22 would show another interval.
     """
 
     __slots__ = ()
@@ -72,15 +71,15 @@ class SequenceInterval(Interval):
 
 
 SUREST = 1 - 1e-9
-"""A confidence beyond is no number of standard errors that arithmetic of 64 bits can tell."""
+"""The highest confidence whose number of standard errors 64-bit arithmetic can represent."""
 
 
 def quantile(confidence: float) -> float:
-    """How many standard errors a two-sided interval reaches to each side: 1.96 for 0.95.
+    """The number of standard errors on each side of a two-sided interval: 1.96 for 0.95.
 
     Raises:
-        UsageError: If ``confidence`` is below 0.5 or not below 1: an interval that is more often wrong than right is a
-            percentage mistaken, or a slip.
+        UsageError: If ``confidence`` is below 0.5 or not below 1. An interval that is more often wrong than right is
+            most likely a percentage or a slip.
     """
     if not 0.5 <= confidence <= SUREST:
         raise UsageError(
@@ -94,9 +93,9 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
     """The score interval of a proportion (Wilson, JASA 1927), fractions in [0, 1].
 
     Args:
-        successes: 0 to n; with `fraction_interval` neither need be whole.
-        n: Above 0.
-        confidence: Of covering the true proportion.
+        successes: 0 to n. For `fraction_interval` neither number need be whole.
+        n: Number of trials, above 0.
+        confidence: Probability of covering the true proportion.
     """
     z, share = quantile(confidence), successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
@@ -106,17 +105,17 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
 
 
 def fraction_interval(value: float, deviation: float, n: int, confidence: float = 0.95) -> Interval:
-    """The interval of a mean of per-image fractions, such as a mean error: Wilson's for the effective number of images.
+    """Wilson's interval of a mean of per-image fractions, such as a mean error, for the effective number of images.
 
-    n correlated cells an image tell as much as value (1 - value) / standard error^2 images with one cell, never fewer
-    than n (Dean & Pagano, J. Survey Statistics and Methodology 2015). Of one cell it is Wilson's own, and unlike a
-    normal interval it stays in [0, 1] and has a width where nothing went wrong.
+    n images with correlated cells are worth as much as value (1 - value) / standard error^2 images with one cell, and
+    at least n (Dean & Pagano, J. Survey Statistics and Methodology 2015). For one cell the result is Wilson's own
+    interval. Unlike a normal interval it stays in [0, 1], and it has a width even if no image is wrong.
 
     Args:
         value: The mean, in [0, 1].
         deviation: Standard deviation of the images' values.
-        n: Images.
-        confidence: Of covering the true mean.
+        n: Number of images.
+        confidence: Probability of covering the true mean.
     """
     effective = n * value * (1 - value) / deviation**2 if deviation > 0 else n
     effective = max(n, effective)
@@ -124,7 +123,7 @@ def fraction_interval(value: float, deviation: float, n: int, confidence: float 
 
 
 def without_replacement(n: int, total: int | None) -> float:
-    """What the variance of a mean is multiplied by where n of ``total`` images were drawn: 1 - n / total.
+    """The factor by which the variance of a mean shrinks if n of ``total`` images were drawn: 1 - n / total.
 
     Raises:
         DataError: If there are more images than the dataset has.
@@ -132,16 +131,16 @@ def without_replacement(n: int, total: int | None) -> float:
     if total is None:
         return 1.0
     if not 0 < n <= total:
-        raise DataError(f"{n} images of a dataset of {total} are not allowed", f"1 to {total} are.")
+        raise DataError(f"{n} images of a dataset of {total} are not allowed", f"It must be 1 to {total}.")
     return 1 - n / total
 
 
 def deviation(values: NDArray[np.float64], strata: NDArray[np.int64] | None = None) -> float:
     """The standard deviation whose square over n is the variance of the mean over images.
 
-    With strata it is of the deviations within them, as shares in proportion leave no other: Cochran, Sampling
-    Techniques, 3rd ed., chapter 5. Classes with one image have no deviation of their own and count as one stratum
-    together, so that the interval is rather too wide than too narrow (Cochran, section 5A.12).
+    With strata, only the deviations within them count, because proportional shares leave no others (Cochran, Sampling
+    Techniques, 3rd ed., chapter 5). Classes with one image have no deviation of their own and together count as one
+    stratum, so the interval is too wide rather than too narrow (Cochran, section 5A.12).
 
     Args:
         values: ``(n,)``, n at least 2.
@@ -153,7 +152,7 @@ def deviation(values: NDArray[np.float64], strata: NDArray[np.int64] | None = No
     import numpy as np
 
     if len(values) < 2:
-        raise DataError(f"{len(values)} image has no interval", "Evaluate 2 images at least.")
+        raise DataError(f"{len(values)} image has no interval", "Evaluate at least 2 images.")
     if strata is None:
         return float(values.std(ddof=1))
     groups = _collapsed(strata)
@@ -164,11 +163,11 @@ def deviation(values: NDArray[np.float64], strata: NDArray[np.int64] | None = No
 
 
 def variance_slope(values: NDArray[np.float64]) -> float:
-    """By how much the variance over images rises with their mean, in the values' unit; 0 where none differs.
+    """The slope of the variance over images as a function of their mean, in the values' unit; 0 if all are equal.
 
-    Third cumulant over second, what exponential tilting gives (Efron, Canadian J. Statist. 1981). Of values of 0 and 1
-    it is 1 - 2 mean, as p (1 - p) has it; where values lie evenly around their mean it is 0. Where it is large, a
-    sample whose mean is too low by chance has too low a variance as well, and a plain normal interval misses.
+    It is the third cumulant over the second, as in exponential tilting (Efron, Canadian J. Statist. 1981). For values
+    of 0 and 1 it is 1 - 2 mean, the slope of p (1 - p); for symmetric values it is 0. If it is large, a sample whose
+    mean is too low by chance also has too low a variance, and a plain normal interval misses the mean.
 
     Args:
         values: ``(n,)``, n at least 1.
@@ -176,12 +175,12 @@ def variance_slope(values: NDArray[np.float64]) -> float:
     centred = values - values.mean()
     squares = centred * centred
     square = float(squares.sum())
-    # A sum, not a dot product: that of a threaded library waits for its threads, and differs by their number.
+    # A sum, not a dot product, whose result in a threaded library depends on the number of threads.
     return float((squares * centred).sum()) / square if square > 0 else 0.0
 
 
 def _collapsed(strata: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``(n,)`` strata numbered from 0, of two images at least: those of one image are joined."""
+    """``(n,)`` strata numbered from 0. Strata of one image are joined, so that each has at least two."""
     import numpy as np
 
     _, groups, counts = np.unique(strata, return_inverse=True, return_counts=True)

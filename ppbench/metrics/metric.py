@@ -9,9 +9,10 @@ from ppbench.metrics.intervals import Interval
 from ppbench.vocabulary import Cell
 
 Weights = Mapping[Cell, float]
-"""By (corruption, severity); ``("clean", 0)`` is the uncorrupted images.
+"""Weights of cells by (corruption, severity); ``("clean", 0)`` is the uncorrupted images.
 
-With e = 1 where an image is wrong in a cell, the sum of weight times e over cells is the image's part in a metric.
+Let e be 1 if an image is wrong in a cell and 0 if not. The sum of weight times e over cells is the image's part in a
+metric.
 """
 
 
@@ -42,7 +43,7 @@ class Metric:
     reason: str | None = None
     """Why there is no value; None if there is one."""
     interval: Interval | None = None
-    """Of the value, in ``unit``; None if the images it is a mean over are not known one by one."""
+    """Interval of the value, in ``unit``; None if per-image results are not available."""
 
 
 def metric(name: str, label: str, unit: str, compute: Callable[[], float]) -> Metric:

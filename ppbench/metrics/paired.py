@@ -1,8 +1,8 @@
-"""Two models on the same images: the interval and the test of their difference, and how many images one needs.
+"""Two models on the same images: the interval and the test of their difference, and how many images are needed.
 
-Differences are per image and over any cells (`ppbench.metrics.per_image`): what both models get wrong cancels, so
-that pairs need far fewer images than two intervals side by side. Intervals and tests are also right where hardly any
-image makes a difference.
+Differences are taken per image, over any cells (`ppbench.metrics.per_image`). Images that both models get wrong cancel,
+so pairs need far fewer images than two intervals side by side. Intervals and tests also hold if hardly any image
+differs.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ POWER = 0.8
 def floored_deviation(differences: NDArray[np.float64], largest: float = MOST_POINTS) -> float:
     """The standard deviation over images, corrected where few images differ.
 
-    It is never less than if `PSEUDO_IMAGES` images made the largest difference: in a cell without any the interval is
-    then nearly Tango's score interval (Statistics in Medicine 1998), of half-width z^2 / (n + z^2). As many images are
-    added at `variance_slope`, the largest difference where all differ in one direction and 0 where as many do in the
-    other: Agresti & Min (Statistics in Medicine 2005) add half an image to each of the four kinds of pair; here they
-    are added only where the normal interval is wrong, so that it hardly changes ordinary differences.
+    It is at least as large as if `PSEUDO_IMAGES` images had the largest difference. For a cell without differences the
+    interval is then nearly Tango's score interval (Statistics in Medicine 1998), of half-width z^2 / (n + z^2). As many
+    images again are added at `variance_slope`: the largest difference if all images differ in one direction, 0 if as
+    many differ in the other. Agresti & Min (Statistics in Medicine 2005) add half an image to each of the four kinds of
+    pair. Here images are added only where the normal interval is wrong, so ordinary differences hardly change.
 
     Args:
-        differences: ``(n,)``, one an image, n at least 2.
-        largest: The largest possible difference of an image, in their unit; used if none differs.
+        differences: ``(n,)``, one per image, n at least 2.
+        largest: The largest possible difference of an image, in the same unit; used if no image differs.
     """
     reach = float(np.abs(differences).max()) or largest
     floor = PSEUDO_IMAGES * reach**2 / len(differences)
@@ -62,13 +62,13 @@ def paired_test(differences: NDArray[np.float64], largest: float = MOST_POINTS) 
 
 
 def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """Two-sided p-value of equal accuracy in one cell: the larger of McNemar's and that of `paired_test`.
+    """Two-sided p-value of equal accuracy in one cell: the larger of the p-values of McNemar's test and `paired_test`.
 
-    So the p-value is never below 1 - confidence while the interval of that confidence contains 0.
+    The p-value is therefore never below 1 - confidence if the interval of that confidence contains 0.
 
     Args:
-        right_a: ``(n,)``, where the first model is right, n at least 2.
-        right_b: ``(n,)``, the second, of the same images.
+        right_a: ``(n,)``, True where the first model is right, n at least 2.
+        right_b: ``(n,)``, the same for the second model.
     """
     points = MOST_POINTS * (right_a.astype(np.float64) - right_b)
     return max(mcnemar(right_a, right_b), paired_test(points))
@@ -77,18 +77,18 @@ def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
 def smallest_shown(
     differences: NDArray[np.float64], alpha: float = 0.05, largest: float = MOST_POINTS, allowed: float = 0.0
 ) -> float:
-    """The smallest mean difference that the test in use finds with probability `POWER` on images like these.
+    """The smallest mean difference that the test finds with probability `POWER` on images like these.
 
-    The images have the variance seen, but no less than what a difference makes by itself: one of d is made by d / D of
-    the images at least, where D is how large their differences are (mean square over mean size). Few images that
-    differ are thus no promise to find a difference smaller than the test can: of 500 images, 10 must differ in one
-    cell, 2 points. The test looks at the larger deviation of `floored_deviation`.
+    The variance is that of these images, but at least what the difference itself causes: a difference of d needs at
+    least d / D of the images, where D is the typical size of their differences (mean square over mean size). So a small
+    number of differing images does not promise that tiny differences can be found: of 500 images, 10 must differ in one
+    cell, which is 2 points. The test uses the larger deviation of `floored_deviation`.
 
     Args:
-        differences: ``(n,)``, one an image, n at least 2.
-        alpha: Probability of finding a difference where there is none.
+        differences: ``(n,)``, one per image, n at least 2.
+        alpha: Probability of finding a difference if there is none.
         largest: As in `floored_deviation`.
-        allowed: Find it to be larger than this, not only than 0.
+        allowed: The difference must be found to exceed this, not only 0.
     """
     n, sizes = len(differences), np.abs(differences)
     reach = float(sizes.max()) or largest
@@ -98,7 +98,7 @@ def smallest_shown(
 
     def is_shown(size: float) -> bool:
         variance = max(seen, size * typical)
-        # At most D where all images that differ do so in one direction, less where they also do in the other.
+        # D if all differing images differ in one direction, less if some differ in the other.
         slope = typical * size * typical / variance
         looked_at = max(variance, PSEUDO_IMAGES * reach**2 / n) + PSEUDO_IMAGES * slope**2 / n
         return (size - allowed) * math.sqrt(n) >= tested * math.sqrt(looked_at) + missed * math.sqrt(variance)
@@ -115,13 +115,13 @@ def smallest_shown(
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
     """Two-sided p-value of equal accuracy in one cell (McNemar, Psychometrika 1947), mid-p.
 
-    The exact binomial test with half of the probability of what was seen: the exact one counts it whole, and finds too
-    little (Fagerland, Lydersen & Laake, BMC Medical Research Methodology 2013). For more than `EXACT` discordant images
-    chi-square without correction, which differs from it by less than 1e-4 there.
+    Mid-p is the exact binomial test with half the probability of the observed table. The exact test counts it whole and
+    finds too little (Fagerland, Lydersen & Laake, BMC Medical Research Methodology 2013). With more than `EXACT`
+    discordant images, chi-square without correction replaces it; there the two differ by less than 1e-4.
 
     Args:
-        right_a: ``(n,)``, where the first model is right.
-        right_b: ``(n,)``, the second, of the same images.
+        right_a: ``(n,)``, True where the first model is right.
+        right_b: ``(n,)``, the same for the second model.
     """
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     discordant, fewer = only_a + only_b, min(only_a, only_b)
@@ -130,7 +130,7 @@ def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
     if discordant > EXACT:
         return math.erfc(abs(only_a - only_b) / math.sqrt(2 * discordant))
     twice = 2 * sum(math.comb(discordant, k) for k in range(fewer)) + math.comb(discordant, fewer)
-    # Integers are divided, as 2 to the power of 1000 discordant images is near the end of floating-point numbers.
+    # Integers are divided, because 2 to the power of 1000 is near the largest floating-point number.
     return min(1.0, twice / 2**discordant)
 
 
@@ -138,14 +138,14 @@ def paired_p(differences: NDArray[np.float64], strata: NDArray[np.int64] | None 
     """Two-sided p-value of a mean difference of 0, by the normal approximation.
 
     Args:
-        differences: ``(n,)``, one an image, n at least 2.
+        differences: ``(n,)``, one per image, n at least 2.
         strata: As in `intervals.deviation`.
     """
     mean, spread = abs(float(differences.mean())), deviation(differences, strata)
     if mean == 0:
         return 1.0
     if spread == 0:
-        # All differ alike: what the sign test says, where the normal approximation would claim certainty.
+        # All images differ equally. The normal approximation would claim certainty; the sign test does not.
         return min(1.0, 2 * 0.5 ** len(differences))
     return math.erfc(mean / spread * math.sqrt(len(differences) / 2))
 
@@ -160,21 +160,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def images_needed(deviation: float, difference: float, power: float = 0.8, alpha: float = 0.05) -> int:
-    """How many images find a mean difference, by the normal approximation.
+    """The number of images needed to find a mean difference, by the normal approximation.
 
-    With a power of 0.5 these are the images whose interval (of confidence 1 - alpha) has ``difference`` as half-width.
+    With a power of 0.5, it is the number at which an interval of confidence 1 - alpha has ``difference`` as half-width.
 
     Args:
-        deviation: Standard deviation over images of what is compared, `intervals.deviation`.
+        deviation: Standard deviation over images of the compared values, as `intervals.deviation` computes it.
         difference: Above 0, in the same unit.
-        power: Probability of finding it.
-        alpha: Probability of finding one where there is none.
+        power: Probability of finding the difference.
+        alpha: Probability of finding a difference if there is none.
 
     Raises:
         UsageError: If ``difference`` is not above 0, or a probability is not between 0 and 1.
     """
     if not difference > 0:
-        raise UsageError(f"a difference of {difference:g} is not allowed", "It is above 0.")
+        raise UsageError(f"a difference of {difference:g} is not allowed", "It must be above 0.")
     return max(2, math.ceil((_reach(power, alpha) * deviation / difference) ** 2))
 
 
@@ -182,6 +182,6 @@ def _reach(power: float, alpha: float) -> float:
     """Standard errors between no difference and one that is found with this power."""
     for name, value in (("power", power), ("alpha", alpha)):
         if not 0 < value < 1:
-            raise UsageError(f"{name} {value:g} is not allowed", "It is a fraction between 0 and 1.")
+            raise UsageError(f"{name} {value:g} is not allowed", "It must be a fraction between 0 and 1.")
     normal = NormalDist()
     return normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)

@@ -1,7 +1,7 @@
 """Which images a model got wrong, and which images two runs have in common.
 
-The images are the sample of every interval and every test, because all cells share them. So a metric is written as
-one number for each image (`PerImage.weighted` with a quantity's weights); the mean of these numbers is the metric.
+The images are the sample of every interval and every test, because all cells share them. A metric is therefore written
+as one number per image (`PerImage.weighted` with a quantity's weights), whose mean is the metric.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The metrics, each defined once: `QUANTITIES` is the table that reports, comparisons, rules and stopping ask.
 
-With its denominators fixed, every metric is a constant plus a weighted sum of the errors in cells. These weights are
-all that an interval, a paired test, a stopping rule and a mean over several networks need of it, so a new metric is one
-class here and one entry in the table. docs/metrics.md has the formulas.
+With fixed denominators, every metric is a constant plus a weighted sum of the errors in cells. An interval, a paired
+test, a stopping rule and a mean over several networks need only these weights, so a new metric is one class here and
+one entry in the table. docs/metrics.md has the formulas.
 
-CE, mCE and their relative forms are those of Hendrycks & Dietterich, ICLR 2019; R_net is that of Bennabhaktula et al.,
-"PushPull-Net", ICPR 2024, as it follows from their table. All values are in percent, all weights of fractions.
+CE, mCE and their relative forms follow Hendrycks & Dietterich, ICLR 2019. R_net follows Bennabhaktula et al.,
+"PushPull-Net", ICPR 2024, as reconstructed from their table. All values are in percent; weights apply to fractions.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ MOST_POINTS = 100.0
 
 
 class Case(NamedTuple):
-    """What a metric is computed of: whose errors, over which cells, set against whose."""
+    """The inputs of a metric: the model's errors, the cells, and the models that it is set against."""
 
     model: CellErrors
     corruptions: tuple[str, ...]
     severities: tuple[int, ...]
     normalizer: Normalizer | None = None
-    """Whose errors CE divides by."""
+    """The model whose errors CE divides by."""
     baseline: CellErrors | None = None
-    """Whom R_net compares with."""
+    """The model that R_net compares with."""
 
 
 def case_of(
@@ -47,25 +47,25 @@ def case_of(
     corruptions: Sequence[str] | None = None,
     severities: Sequence[int] | None = None,
 ) -> Case:
-    """A case; None stands for the model's headline corruptions, and for all its severities."""
+    """Make a case, by default over the model's headline corruptions and all its severities."""
     names = model.headline if corruptions is None else tuple(corruptions)
     levels = model.severities if severities is None else tuple(severities)
     return Case(model, names, levels, normalizer, baseline)
 
 
 class Quantity(ABC):
-    """A metric: what it is called, its value, and the weights of cells in it."""
+    """A metric: its name, its value, and the weights of the cells in it."""
 
     name: str
     formula: str
     meaning: str
     """The definition in words."""
     name_of_one: str | None = None
-    """What it is called for a single corruption; None if it is given for the headline corruptions alone."""
+    """Its name for a single corruption; None if it is given only for the headline corruptions."""
     rule: str | None = None
-    """The name of the rule of ``ppbench check`` that watches it; only of a mean over cells."""
+    """The rule of ``ppbench check`` that watches it, if any; only a mean over cells has one."""
     reference: Literal["normalizer", "baseline"] | None = None
-    """Which other model it is set against."""
+    """The role of the other model that it is set against."""
     over_cells: bool = True
     """Whether it is a mean over corrupted cells."""
     needs_clean: bool = False
@@ -73,11 +73,11 @@ class Quantity(ABC):
     higher_is_better: bool = False
     lowest: float = -math.inf
     highest: float = math.inf
-    """Bounds of the value, percent: intervals end there, and of 0 to 100 they are those of a proportion."""
+    """Bounds of the value, percent. Intervals end there; with bounds 0 and 100 they are intervals of a proportion."""
 
     @abstractmethod
     def value(self, case: Case) -> float:
-        """In percent.
+        """The value in percent.
 
         Raises:
             Unavailable: If cells are missing, or a denominator is too near zero.
@@ -85,21 +85,21 @@ class Quantity(ABC):
 
     @abstractmethod
     def weights(self, case: Case) -> Weights:
-        """The weights of the model's errors, for which the errors themselves need not be known.
+        """The weights of the model's errors. The errors themselves need not be known.
 
         Raises:
-            Unavailable: If there are no cells, or denominators are not known.
+            Unavailable: If there are no cells, or a denominator is unknown.
         """
 
     def reference_weights(self, case: Case) -> Weights:
-        """The weights of the reference's errors, where these are estimated from the same images: the delta method.
+        """The weights of the reference's errors if they are estimated from the same images (delta method).
 
-        They are derivatives at the values, so that the weighted sum of both models' errors is 0 and not the value.
+        They are derivatives at the values: the weighted sum of both models' errors is 0, not the value.
         """
         return {}
 
     def constant(self, case: Case) -> float:
-        """What is added to the model's weighted errors to give the value, a fraction."""
+        """The constant to which the model's weighted errors are added, a fraction."""
         return 0.0
 
     def largest_change(self, case: Case, value: float) -> float:
@@ -110,13 +110,13 @@ class Quantity(ABC):
         """``mCE[alexnet,c15,s1-5]``, the grammar of docs/metrics.md.
 
         Args:
-            case: What it is of.
-            name: `name_of_one`, for a single corruption; None: its own.
+            case: The inputs.
+            name: `name_of_one`, if there is a single corruption.
         """
         return case.model.label(name or self.name, *self._label_parts(case), corruptions=case[1], severities=case[2])
 
     def _label_parts(self, case: Case) -> list[str]:
-        """What stands in a label before the cells."""
+        """The parts of a label before the cells."""
         return []
 
     def metric(self, case: Case, name: str | None = None) -> Metric:
@@ -179,7 +179,7 @@ class CorruptionError(Quantity):
         if isinstance(normalizer, PublishedErrors) and model.classes:
             whole = f"all {normalizer.classes} classes"
             raise Unavailable(f"{normalizer.source} is published only over {whole}, not for {model.classes}")
-        # Asked for as a whole first, so that the reason counts all missing cells and not those of one corruption.
+        # First over all corruptions: then the reason counts all missing cells and not only one corruption's.
         model.mean_error(case.corruptions, case.severities)
         normalizer.mean_error(case.corruptions, case.severities)
         errors = self._excess(model, case)
@@ -198,18 +198,18 @@ class CorruptionError(Quantity):
         return over_corruptions(factors, case.severities, above_clean=self.needs_clean)
 
     def largest_change(self, case: Case, value: float) -> float:
-        """An error of 100 points is more where a normaliser divides it."""
+        """A change of 100 points, divided like the value by the normaliser."""
         undivided = 100 * case.model.mean_error(case.corruptions, case.severities)
         if self.needs_clean:
             undivided -= 100 * case.model.clean_error()
         return MOST_POINTS * max(1.0, value / undivided) if undivided > 0 else MOST_POINTS
 
     def denominator_weights(self, case: Case, corruption: str) -> Weights:
-        """Of the normaliser's errors in the denominator of one corruption."""
+        """The weights of the normaliser's errors in the denominator of one corruption."""
         return over_corruptions({corruption: 1.0}, case.severities, above_clean=self.needs_clean)
 
     def _excess(self, model: Normalizer, case: Case) -> dict[str, float]:
-        """What is divided, and what divides: mean errors by corruption, fractions."""
+        """The model's numerators or denominators: mean errors by corruption, fractions."""
         clean = model.clean_error() if self.needs_clean else 0.0
         return {name: model.mean_error([name], case.severities) - clean for name in case.corruptions}
 
@@ -229,18 +229,18 @@ class CorruptionError(Quantity):
 
 
 class RelativeCorruptionError(CorruptionError):
-    """The same with each model's own clean error subtracted from its errors."""
+    """mCE with each model's own clean error subtracted from its errors."""
 
     name, name_of_one = "relative_mCE", "relative_CE"
     formula = "mean over c of sum_s (E_cs - E_0) / sum_s (A_cs - A_0)"
     meaning = "the same with each model's own clean error subtracted"
     needs_clean = True
-    # Corruption may take errors off: there is no lowest ratio.
+    # A corruption may reduce the error below the clean one, so there is no lowest ratio.
     lowest = -math.inf
 
 
 class NetRobustness(Quantity):
-    """The clean and the mean error taken off the baseline's, over twice its clean error."""
+    """Reduction of the baseline's clean and mean error, divided by twice its clean error."""
 
     name = "R_net"
     formula = "((B_0 - E_0) + (B - M)) / (2 B_0),  B_0 and B = the baseline's clean and mean error"
@@ -290,7 +290,7 @@ QUANTITIES: dict[str, Quantity] = {
     quantity.name: quantity
     for quantity in (CleanError(), MeanError(), CorruptionError(), RelativeCorruptionError(), NetRobustness())
 }
-"""By name, in the order in which reports have them."""
+"""The metrics by name, in the order of reports."""
 
 HIGHER_IS_BETTER = tuple(
     name for q in QUANTITIES.values() if q.higher_is_better for name in (q.name, q.name_of_one) if name
@@ -301,10 +301,10 @@ HIGHER_IS_BETTER = tuple(
 def over_corruptions(
     factors: Mapping[str, float], severities: Sequence[int], *, above_clean: bool = False
 ) -> dict[Cell, float]:
-    """Weights of: sum over corruptions of factor times mean error over the severities.
+    """The weights of a sum over corruptions of a factor times the mean error over the severities.
 
     Args:
-        factors: By corruption.
+        factors: Factor by corruption.
         severities: At least one.
         above_clean: Subtract the clean error from each mean error.
 

@@ -1,4 +1,4 @@
-"""What results are set against: the errors that CE divides by, and the figures that others published."""
+"""References for results: the errors that CE divides by, and the figures that others published."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ppbench.vocabulary import severity_label
 
 
 class Normalizer(Protocol):
-    """A model whose errors are the denominators of CE; any `CellErrors` is one."""
+    """A model whose errors can be the denominators of CE. Every `CellErrors` is one."""
 
     @property
     def source(self) -> str:
@@ -27,18 +27,18 @@ class Normalizer(Protocol):
 
 @dataclass(frozen=True)
 class PublishedErrors:
-    """A model with published errors: each corruption's mean over some severities, of some also each severity's."""
+    """Published errors of a model: the mean over severities by corruption, for some corruptions also by severity."""
 
     source: str
     severities: tuple[int, ...]
     classes: int
-    """All that the dataset has: the errors are over these."""
+    """The number of classes of the dataset, over all of which the errors are."""
     clean: float
     """Fraction."""
     means: Mapping[str, float]
     """Mean error over ``severities`` by corruption, fractions."""
     by_severity: Mapping[str, tuple[float, ...]]
-    """Error at each of ``severities`` by corruption, fractions; not all of ``means`` need be here."""
+    """Error at each of ``severities`` by corruption, fractions; some corruptions of ``means`` may lack it."""
 
     def mean_error(self, corruptions: Sequence[str], severities: Sequence[int]) -> float:
         """Mean error over these corruptions and severities, a fraction.
@@ -69,8 +69,8 @@ class PublishedErrors:
 
 
 # AlexNet on ImageNet-C, 50,000 images, top-1 errors at severities 1 to 5, as in the validation script of timm's branch
-# bits_and_tpu. Their means are ALEXNET's, to the last digit; RobustBench's AlexNet on 5,000 images
-# agrees within sampling. None are published for the extra four.
+# bits_and_tpu. Their means equal ALEXNET's to the last digit, and RobustBench's AlexNet on 5,000 images agrees within
+# sampling error. None are published for the extra four.
 _ALEXNET_BY_SEVERITY = {
     "gaussian_noise": (0.69528, 0.82542, 0.93554, 0.98138, 0.99452),
     "shot_noise": (0.71224, 0.85108, 0.93574, 0.98182, 0.99146),
@@ -89,8 +89,8 @@ _ALEXNET_BY_SEVERITY = {
     "jpeg_compression": (0.51002, 0.54718, 0.57294, 0.65458, 0.74778),
 }
 
-# AlexNet on ImageNet-C, 50,000 images, mean top-1 error over severities 1 to 5; the clean error is that of
-# Hendrycks & Dietterich, ICLR 2019. Figures as in google-research/augmix (the fifteen) and
+# AlexNet on ImageNet-C, 50,000 images, mean top-1 error over severities 1 to 5. The clean error is from Hendrycks &
+# Dietterich, ICLR 2019, the means are from google-research/augmix (the fifteen) and
 # facebookresearch/augmentation-corruption (the extra four).
 ALEXNET = PublishedErrors(
     source="alexnet",
@@ -132,7 +132,7 @@ class Published(NamedTuple):
 
     name: str
     values: dict[str, float]
-    """By label, as ppbench writes it: results with another label are of something else."""
+    """Values by label in ppbench's grammar. Results with another label measure something else."""
     source: str
     """The repository on GitHub whose README has them, or the paper."""
 

@@ -1,7 +1,7 @@
-"""How texts from outside are written in each output: names of models, files, classes and datasets can be anything.
+"""Escaping: names of models, files, classes and datasets can be anything.
 
-One function for each output. None of them loses a letter of a harmless text, and none lets a text do what it was not
-written for: move the cursor, reorder a line, end a cell, run as a formula, or make a document that cannot be read.
+There is one function for each output. None of them changes a harmless text, and none lets a text move the cursor,
+reorder a line, end a cell, run as a formula, or make a document unreadable.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _UNSEEN = (
     r"\x7f-\x9f\xad\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
     r"\U000e0000-\U000e007f"
 )
-"""Control characters (C1), what turns the direction of writing, what nobody sees, and halves of characters."""
+"""C1 control characters, marks of writing direction, invisible characters, and surrogates."""
 
 _CONTROL = re.compile(rf"[\x00-\x1f{_UNSEEN}]")
-_BEYOND_JSON = re.compile(f"[{_UNSEEN}]")  # which has escapes of its own for the first 32
+_BEYOND_JSON = re.compile(f"[{_UNSEEN}]")  # JSON itself escapes the first 32
 _FORBIDDEN_IN_XML = re.compile(r"[\ufffe\uffff]")
-"""What XML 1.0 has no way to write (production 2, Char), besides what `for_terminal` has replaced."""
+"""Characters that XML 1.0 cannot write (production 2, Char), besides those that `for_terminal` replaces."""
 _FORMULA = re.compile(r"[=+\-@\t\r](?!\d+(\.\d+)?$)")
-"""How a formula begins in spreadsheets; a number with its sign is none."""
+"""The beginning of a formula in spreadsheets. A number with a sign is not a formula."""
 _MARKDOWN = re.compile(r"[\\|*_<\[`~]|&(?=[#\w]+;)")
 
 LATEX_ESCAPES = {
@@ -39,43 +39,43 @@ LATEX_ESCAPES = {
 }
 
 NEGATIVE = re.compile(r"(?<![\w$-])-(?=\d)")
-"""The sign of a number, which is no hyphen: -0.80, but not s1-5."""
+"""The minus sign of a number, as in -0.80, but not the hyphen of s1-5."""
 
 
 def for_terminal(text: str) -> str:
-    """A text without what a terminal obeys: ``\\x1b``, a line break or U+202E are written as such escapes."""
+    """Write what a terminal would obey, such as ``\\x1b``, a line break or U+202E, as escapes."""
     return _CONTROL.sub(_visible, text)
 
 
 def for_markdown(text: str) -> str:
-    """The same for Markdown: names with underscores and brackets stay as they are, and a pipe ends no cell."""
+    """Escape for Markdown: underscores and brackets in names stay literal, and a pipe does not end a cell."""
     return _MARKDOWN.sub(r"\\\g<0>", for_terminal(text)).strip()
 
 
 def for_latex(text: str) -> str:
-    """The same for LaTeX; two blanks at the beginning are an indentation."""
+    """Escape for LaTeX. Two blanks at the beginning become an indentation."""
     indent = r"\quad " if text.startswith("  ") else ""
     escaped = "".join(LATEX_ESCAPES.get(character, character) for character in for_terminal(text.strip()))
     return indent + NEGATIVE.sub("$-$", escaped)
 
 
 def for_csv(value: Any) -> Any:
-    """A field of a CSV; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """Escape a field of a CSV. A text that a spreadsheet would run as a formula gets an apostrophe."""
     if not isinstance(value, str):
         return value
     return f"'{for_terminal(value)}" if _FORMULA.match(value) else for_terminal(value)
 
 
 def for_xml(text: str) -> str:
-    """A text that XML 1.0 can have, with its line breaks."""
+    """Escape for XML 1.0, keeping line breaks."""
     return "\n".join(_FORBIDDEN_IN_XML.sub(_visible, for_terminal(line)) for line in text.split("\n"))
 
 
 def to_json(content: Any, indent: int = 2) -> str:
-    """A JSON document whose texts are whole: what terminals obey, or UTF-8 cannot write, stands as ``\\u….``
+    """Write a JSON document. Characters that terminals obey or UTF-8 cannot write become ``\\u…`` escapes.
 
     Raises:
-        ValueError: If a number is not finite, which JSON has no way to write.
+        ValueError: If a number is not finite, which JSON cannot write.
     """
     text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
     return _BEYOND_JSON.sub(lambda found: json.dumps(found[0])[1:-1], text)

@@ -1,4 +1,4 @@
-"""How numbers and intervals are written in every table and message."""
+"""The text of numbers and intervals in every table and message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ppbench.metrics.metric import Metric
 from ppbench.tables.sheet import NOT_AVAILABLE, short_name
 
 _WIDE = 10.0
-"""Width, in points, from which a lopsided interval has one decimal: of 2.0 to 43.5 nobody needs more."""
+"""Width in points from which the ends of a lopsided interval have one decimal: 2.0 to 43.5 needs no more."""
 
 
 def metric_text(metric: Metric | None) -> str:
@@ -24,18 +24,18 @@ def with_interval(interval: Interval, digits: int = 2) -> str:
 
     Args:
         interval: In the unit that is printed.
-        digits: Decimals, but of a wide and lopsided interval.
+        digits: Decimals, except in a wide and lopsided interval.
     """
     return f"{decimals(interval.value, _digits(interval, digits))} {margin(interval, digits)}"
 
 
 def margin(interval: Interval, digits: int = 2, sign: str = "± ") -> str:
-    """What stands behind the value, or in a column of its own: ``± 0.38``, or ``[2.0, 43.5]``.
+    """The text after the value or in a column of its own: ``± 0.38`` or ``[2.0, 43.5]``.
 
     Args:
         interval: As in `with_interval`.
         digits: As in `with_interval`.
-        sign: Before an honest margin; nothing where the column's head has it.
+        sign: Text before a margin; empty if the column's header has the sign.
     """
     if interval.is_even(10.0**-digits):
         return f"{sign}{decimals(interval.margin, digits)}"
@@ -44,7 +44,7 @@ def margin(interval: Interval, digits: int = 2, sign: str = "± ") -> str:
 
 
 def decimals(value: float | None, digits: int) -> str:
-    """Rounded as on paper, with no minus before what rounds to zero; ``n/a`` where there is no number."""
+    """Round as on paper, without a minus sign before zero. None becomes ``n/a``."""
     if value is None:
         return NOT_AVAILABLE
     # 1 - 0.6125 is 0.38749…96 in binary, and its percentage still reads 38.8.
@@ -68,21 +68,21 @@ def percent(confidence: float) -> str:
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """With a sign, and no minus before what rounds to zero."""
+    """Write a number with its sign; zero has a plus sign."""
     text = f"{round(value, 10):+.{digits}f}"
     return text.replace("-", "+") if float(text) == 0 else text
 
 
 def p_value(p: float) -> str:
-    """``0.012``; ``<0.001`` for the smallest."""
+    """``0.012``, or ``<0.001`` for smaller values."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def reason_notes(reasons: Iterable[tuple[str, str | None]]) -> list[str]:
-    """Why numbers are not available: each reason once, with the names of what it is the reason for.
+    """Notes on why numbers are not available, each reason once, with the metrics that it applies to.
 
     Args:
-        reasons: Names and reasons; without a reason there is nothing to say.
+        reasons: Names of metrics and reasons. Those without a reason are skipped.
     """
     names: dict[str, dict[str, None]] = {}
     for name, reason in reasons:

@@ -1,4 +1,4 @@
-"""What a result offers, so that every output format can write it."""
+"""The protocol of a result that every output format can write."""
 
 from __future__ import annotations
 

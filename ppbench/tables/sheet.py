@@ -1,4 +1,4 @@
-"""A table as data: texts that the terminal, Markdown and LaTeX draw alike."""
+"""Tables as data: texts for the terminal, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 MISSING = "–"
-"""In a cell: there is no such number."""
+"""Text of a cell whose number does not exist."""
 NOT_AVAILABLE = "n/a"
-"""In a cell: the number exists, but cannot be computed; a note says why."""
+"""Text of a cell whose number cannot be computed; a note says why."""
 
 Tone = float | Literal["better", "worse"]
-"""How a cell stands out in colour: by its share of the best, 0 to 1, or as a change for the better."""
+"""Colour of a cell: its share of the best value, 0 to 1, or a change for better or worse."""
 
 LineKind = Literal["plain", "group", "total"]
 
@@ -23,11 +23,11 @@ class Line:
 
     cells: tuple[str, ...]
     kind: LineKind = "plain"
-    """"group" heads the plain lines after it; "total" stands at the end."""
+    """"group" is the heading of the plain lines after it; "total" is the last line."""
     worst: int | None = None
     """Column of the worst cell, if it is in this line."""
     tones: Mapping[int, Tone] = field(default_factory=dict)
-    """By column. Only terminals have colours, so that a sign, a mark or a word in the cell says the same."""
+    """Colours by column. Only terminals have them, so the text of the cell must say the same."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +38,27 @@ class Sheet:
     header: tuple[str, ...]
     lines: tuple[Line, ...]
     text_columns: tuple[int, ...] = (0,)
-    """Columns that are words and not numbers."""
+    """Columns of words, flush left; the others are numbers."""
     notes: tuple[str, ...] = ()
     """Sentences below the table."""
     labels: tuple[str, ...] = ()
-    """Full labels of the metrics that the table has by their short names."""
+    """Full labels of the metrics that the table calls by short names."""
 
     @property
     def in_full(self) -> str:
-        """The labels that say more than the short names do, in a sentence; empty if there are none."""
+        """A sentence with the labels that say more than the short names; empty if there are none."""
         labels = [label for label in dict.fromkeys(self.labels) if "[" in label]
         return f"In full: {', '.join(labels)}." if labels else ""
 
 
 def short_name(label: str) -> str:
-    """What a table calls a metric: ``relative mCE`` of ``relative_mCE[alexnet,c15,s1-5]``."""
+    """The name of a metric in tables: ``relative mCE`` for ``relative_mCE[alexnet,c15,s1-5]``."""
     name = label.partition("[")[0]
     return name if name == "R_net" else name.replace("_", " ")
 
 
 def short_names(labels: Sequence[str]) -> dict[str, str]:
-    """Short names by label. Labels that would share one keep what tells them apart, as in ``mean error s3``."""
+    """Short names by label. Labels that would share a name keep the parts that differ, as in ``mean error s3``."""
     names = {}
     for label in labels:
         sharing = [_parts(other) for other in labels if short_name(other) == short_name(label)]

@@ -20,7 +20,7 @@ MARGIN = 1
 
 # Backgrounds from pale to strong orange, which no colour blindness confuses; the text stays black on all of them.
 _HEAT = ((0.9, ""), (0.75, "#fee8c8"), (0.6, "#fdd49e"), (0.4, "#fdbb84"), (0.2, "#fc8d59"), (0.0, "#ef6548"))
-"""Background of a cell from this share of the best on."""
+"""Smallest share of the best value, and the background of cells from there on."""
 _CHANGES = {"better": "green", "worse": "red"}
 
 

@@ -19,7 +19,7 @@ def to_markdown(sheet: Sheet) -> str:
 
 
 def to_latex(sheet: Sheet) -> str:
-    """A ``table`` with booktabs rules and the notes below it; needs ``\\usepackage{booktabs}``."""
+    """A ``table`` with booktabs rules and its notes below. It needs ``\\usepackage{booktabs}``."""
     columns = "".join("l" if index in sheet.text_columns else "r" for index in range(len(sheet.header)))
     body = []
     for line in sheet.lines:
@@ -45,7 +45,7 @@ def to_latex(sheet: Sheet) -> str:
 
 
 def _emphasise(line: Line, escape: Callable[[str], str], bold: str, sheet: Sheet) -> list[str]:
-    """The escaped cells of a line, padded to the sheet's width; heads, totals and the worst cell bold."""
+    """The escaped cells of a line, padded to the sheet's width. Headings, totals and the worst cell are bold."""
     cells = [escape(cell) for cell in line.cells] + [""] * (len(sheet.header) - len(line.cells))
     marked = [cell and (line.kind != "plain" or index == line.worst) for index, cell in enumerate(cells)]
     return [bold.format(cell) if mark else cell for cell, mark in zip(cells, marked, strict=True)]

@@ -1,4 +1,4 @@
-"""How a sheet is laid out in a given width without losing a letter: wrapped texts, column widths, blocks of columns."""
+"""Fit a table into a given width without truncating text: wrapped texts, column widths, blocks of columns."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ppbench.tables.sheet import Sheet
 GAP = 2
 """Blanks between columns."""
 LONGEST_PIECE = 32
-"""A piece of text that is longer than this may be cut to make columns fit."""
+"""Longer pieces of text may be cut to make columns fit."""
 
-# Labels may break after "[" and ",", but "500 of 2000" and "200 classes masked" stay together; names in headers
-# after "-" and the like. Short names of metrics are one word.
+# Labels may break after "[" and ",", but "500 of 2000" and "200 classes masked" stay together. Names in headers may
+# break after "-" and similar characters. The short name of a metric counts as one word.
 _TOGETHER = r"\d+ of \d+(?: classes)?|\d+ classes(?: masked)?|\d+ corruptions"
 _PIECES = re.compile(rf"(?:{_TOGETHER}|(?:clean|mean) error|relative m?CE|[^ ,\[])+[ ,\[]*|[ ,\[]+")
 _SENTENCE_PIECES = re.compile(rf"(?:{_TOGETHER}|[\d.]+ (?:%|nats)|[^ ])+ *")
@@ -27,7 +27,7 @@ class _Text:
     """A text that may wrap."""
 
     pieces: tuple[str, ...]
-    """Where it may break: between them."""
+    """The text may break between these."""
     first: str = ""
     """Indentation of its first line."""
     rest: str = ""
@@ -35,12 +35,12 @@ class _Text:
 
     @property
     def is_label(self) -> bool:
-        """Whether it is a metric's label, of which no name is broken."""
+        """Whether it is a metric's label. Names in labels are not broken."""
         return any("[" in piece for piece in self.pieces)
 
     @property
     def longest(self) -> int:
-        """Width of the whole in one line."""
+        """Width of the whole text in one line."""
         return len((self.first + "".join(self.pieces)).rstrip())
 
     @property
@@ -51,11 +51,11 @@ class _Text:
         return max(widths, default=0)
 
     def with_names_broken(self) -> _Text:
-        """The same text, breaking inside names too: after underscores and the like."""
+        """Allow breaks inside names too, after underscores and similar characters."""
         return replace(self, pieces=tuple(part for piece in self.pieces for part in _NAME_PIECES.findall(piece)))
 
     def wrap(self, width: int) -> list[str]:
-        """Its lines, none wider than ``width``; a piece is cut only if it is too wide for a line of its own."""
+        """Split into lines of at most ``width``. A piece is cut only if it is too wide for a line of its own."""
         lines, line, empty = [], self.first, True
         for piece in self.pieces:
             if not empty and len(line + piece.rstrip()) > width:
@@ -63,7 +63,7 @@ class _Text:
                 line, empty = self.rest, True
             line, empty = line + piece, False
             while len(line.rstrip()) > width:
-                # Indentation gives way where there is no room for it.
+                # A narrow column has no room for the indentation.
                 indent = self.rest if len(self.rest) < width // 2 else ""
                 lines.append(line[:width])
                 line = indent + line[width:]
@@ -72,7 +72,7 @@ class _Text:
 
 @dataclass(frozen=True)
 class ColumnBlock:
-    """Columns of a sheet that stand beside each other, with their texts wrapped."""
+    """Neighbouring columns of a sheet, with their texts wrapped."""
 
     columns: tuple[int, ...]
     """Their places in the sheet; the first column is in every block."""
@@ -83,10 +83,10 @@ class ColumnBlock:
 
 
 def lay_out(sheet: Sheet, width: int) -> list[ColumnBlock]:
-    """One block if the columns fit in ``width``, else several below each other.
+    """Lay out a sheet in one block if its columns fit in ``width``, else in several below each other.
 
-    Numbers are never wrapped, labels and words are, so that the block gets as few lines as it can. The names of
-    corruptions are wrapped only where that saves a second block.
+    Labels and words are wrapped so that a block has as few lines as possible; numbers are never wrapped. Names of
+    corruptions are wrapped only if that saves a second block.
     """
     columns = [_column(sheet, index) for index in range(len(sheet.header))]
     broken = [[text if text.is_label else text.with_names_broken() for text in columns[0]], *columns[1:]]
@@ -97,7 +97,7 @@ def lay_out(sheet: Sheet, width: int) -> list[ColumnBlock]:
 
 
 def paragraph(text: str, width: int) -> str:
-    """A title or a note with line breaks: no number torn from its unit, and a label broken only where it has to be."""
+    """Wrap a title or a note. Numbers stay with their units, and labels break only if they must."""
     pieces = list(_SENTENCE_PIECES.findall(text))
     for finer in (_PIECES, _NAME_PIECES):
         pieces = [part for piece in pieces for part in (finer.findall(piece) if len(piece) > width else [piece])]
@@ -114,14 +114,14 @@ def _column(sheet: Sheet, index: int) -> list[_Text]:
 
 
 def _header(text: str) -> _Text:
-    """A label breaks where labels do, not inside ``s1-5``; any other header is a name."""
+    """A label does not break inside ``s1-5``; any other header is a name."""
     return _words(text, "") if "[" in text else _Text(tuple(_NAME_PIECES.findall(text)))
 
 
 def _words(text: str, hanging: str) -> _Text:
     indent = text[: len(text) - len(text.lstrip())]
     pieces = _PIECES.findall(text.lstrip())
-    # What would be cut somewhere is better broken inside, where the name has parts.
+    # A long piece that would be cut anywhere is broken between the parts of a name instead.
     parts = [_NAME_PIECES.findall(piece) if len(piece) > LONGEST_PIECE else [piece] for piece in pieces]
     return _Text(tuple(chain.from_iterable(parts)), indent, indent + hanging)
 
@@ -145,10 +145,10 @@ def _blocks(columns: list[list[_Text]], places: list[int], wordy: Sequence[int],
 
 
 def _widths(columns: list[list[_Text]], wordy: list[bool], available: int) -> list[int] | None:
-    """Widths with which the columns take the fewest lines, the header among equals; None if they do not fit.
+    """Widths with the fewest lines in all, then in the header; None if the columns do not fit.
 
-    All columns but the first are capped at one common width, which is tried from narrow to wide; the first gets what
-    is left, as far as it needs it.
+    All columns but the first share one maximal width, which is tried from narrow to wide. The first column gets the
+    remaining width, if it needs that much.
     """
     bounds = [(_shortest(column, words), _longest(column)) for column, words in zip(columns, wordy, strict=True)]
     (first_low, first_high), others = bounds[0], bounds[1:]
@@ -166,14 +166,14 @@ def _widths(columns: list[list[_Text]], wordy: list[bool], available: int) -> li
 
 
 def _height(columns: list[list[_Text]], widths: list[int]) -> tuple[int, int]:
-    """Lines of the whole, and those of the header."""
+    """The number of lines of the block and of its header."""
     heights = [[len(text.wrap(width)) for text in column] for column, width in zip(columns, widths, strict=True)]
     rows = [max(row) for row in zip(*heights, strict=True)]
     return sum(rows), rows[0]
 
 
 def _shortest(column: list[_Text], words: bool) -> int:
-    """Width that a column needs at least: its numbers whole, its words too unless they are very long."""
+    """The smallest width of a column: that of its widest number or word, unless a word is very long."""
     header, *cells = column
     numbers = [0] if words else [text.longest for text in cells]
     pieces = [text.shortest for text in ([header, *cells] if words else [header])]

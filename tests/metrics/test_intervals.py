@@ -79,7 +79,7 @@ def test_classes_of_one_image_count_as_one_stratum():
 def test_one_image_has_no_interval():
     with pytest.raises(DataError, match="1 image has no interval") as told:
         mean_interval(np.array([0.5]))
-    assert "Evaluate 2 images" in told.value.hint
+    assert "Evaluate at least 2 images" in told.value.hint
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, math.nan, 0.49, 1e-300])
