@@ -1,1 +1,1 @@
-"""What a network's first layer does: kernels, spectra, responses to images, selectivity for stimuli."""
+"""Inspect a network's first layer: kernels, spectra, responses to images, selectivity for stimuli."""

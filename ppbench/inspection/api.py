@@ -1,4 +1,4 @@
-"""Inspecting a network: what its first layer is and does, as data."""
+"""Inspect a network: what its first layer is and does, as data."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from ppbench.inspection.statistics import Mean, mean_over_filters, welch_differe
 from ppbench.models.card import Card
 
 SHOWN = 6
-"""Filters whose responses are drawn, unless told."""
+"""How many filters have their responses drawn by default."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known of one network's first layer."""
+    """What was found out about one network's first layer."""
 
     name: str
     card: Card
     layer: FirstLayer
     filters: tuple[int, ...]
-    """Those whose responses are drawn."""
+    """The filters whose responses are drawn."""
     selectivity: dict[str, Selectivity]
-    """By point."""
+    """By the point at which responses are taken."""
     images: tuple[ImageResponses, ...]
     seed: int
 
     def kernels(self) -> dict[str, Tensor]:
-        """Push and, if there is one, pull kernels, ``(filters, channels, height, width)``."""
+        """Push kernels and, of a push-pull layer, pull kernels: ``(filters, channels, height, width)``."""
         pull = self.layer.pull_kernels()
         return {"push": self.layer.push_kernels(), **({} if pull is None else {"pull": pull})}
 
@@ -50,7 +50,7 @@ class IndexDifference:
     minus_model: str
     minus_point: str
     paired: bool
-    """Whether the same filters stand on both sides."""
+    """Whether both sides are the same filters."""
     mean: Mean
 
 
@@ -69,19 +69,19 @@ def inspect_model(
     """Inspect the first layer of a network.
 
     Args:
-        name: Of the network, for people.
+        name: Name of the network, for people.
         model: The network, on the CPU. It is put into eval mode.
-        card: Its card.
+        card: The card of the network.
         images: Name and pixels ``(H, W, C)`` uint8 of the images to show it.
-        corruption: Of those images, one of the 19 names.
+        corruption: Corruption of those images, one of the 19 names.
         severity: 1 to 5.
-        filters: Whose responses to the images are drawn; None: the `SHOWN` whose weights vary most.
-        draws: Of the noise that selectivity is measured against, at least 16.
-        seed: Key of the corruption's draws and of the noise.
+        filters: Filters whose responses to the images are drawn; None: the `SHOWN` filters whose weights vary most.
+        draws: Number of draws of the noise that selectivity is measured against, at least 16.
+        seed: Seed of the corruption and of the noise.
 
     Raises:
         DataError: If the network does not begin with a convolution, or does not take the card's images.
-        UsageError: If there is no such filter, corruption or severity, or too few draws.
+        UsageError: If there is no such filter, corruption or severity, or if there are too few draws.
     """
     if draws < 16:
         raise UsageError(f"--draws {draws} is not allowed", "It is at least 16.")
@@ -96,9 +96,10 @@ def inspect_model(
 
 
 def differences(inspection: Inspection, against: Inspection | None = None) -> list[IndexDifference]:
-    """What inhibition changes in the same filters, and how another network's filters differ.
+    """Compare the indices with and without inhibition, then with those of another network.
 
-    The filters of two networks are other filters, even if their training began alike; so only the first is paired.
+    With and without inhibition the filters are the same, so their differences are paired. The filters of two networks
+    are different ones, even if both trainings had the same start.
     """
     found, ours = [], inspection.selectivity
     if "push" in ours:

@@ -1,4 +1,4 @@
-"""The pictures of an inspection; needs matplotlib."""
+"""The pictures of an inspection. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -45,15 +45,16 @@ INDEX_NAMES = {
 
 
 def figure_files(inspection: Inspection, against: Inspection | None = None, form: str = "png") -> dict[str, bytes]:
-    """The `figures`, by file name without ending, as bytes of ``png`` or ``svg`` files."""
+    """Return the `figures` as bytes of ``png`` or ``svg`` files, by file name without its ending."""
     return {name: write(figure, form) for name, figure in figures(inspection, against).items()}
 
 
 def figures(inspection: Inspection, against: Inspection | None = None) -> dict[str, Figure]:
-    """All pictures by name.
+    """Draw all pictures.
 
-    ``kernels``, ``spectra``, ``tuning`` and ``selectivity``; ``strengths`` if inhibition was trained; ``responses-1``
-    and so on per image.
+    Returns:
+        By name: ``kernels``, ``spectra``, ``tuning`` and ``selectivity``; ``responses-1`` and so on for each image; and
+        ``strengths`` if inhibition was trained.
     """
     with house_style():
         found = {
@@ -69,7 +70,7 @@ def figures(inspection: Inspection, against: Inspection | None = None) -> dict[s
 
 
 def kernels(inspection: Inspection) -> Figure:
-    """Push and pull kernels side by side, on one scale symmetric about zero; kernels of colour networks as colours."""
+    """Push and pull kernels side by side, on one scale symmetric about zero. Kernels of three channels are colours."""
     parts = inspection.kernels()
     limit = max(float(kernel.abs().max()) for kernel in parts.values()) or 1.0
     groups = [[_kernel_tile(kernel, limit) for kernel in pair] for pair in zip(*parts.values(), strict=True)]
@@ -85,7 +86,7 @@ def kernels(inspection: Inspection) -> Figure:
 
 
 def responses(inspection: Inspection, picture: ImageResponses) -> Figure:
-    """Push, pull and output of the chosen filters on an image, clean and corrupted, on one scale."""
+    """Push, pull and output of the chosen filters for an image, clean and corrupted, on one scale."""
     names = ("push", "pull", "output") if picture.responses.pull is not None else ("output",)
     chosen = list(inspection.filters)
     values = {name: getattr(picture.responses, name)[:, chosen].numpy() for name in names}
@@ -131,7 +132,7 @@ def strengths(inspection: Inspection) -> Figure:
 
 
 def kernel_spectra(inspection: Inspection) -> Figure:
-    """Magnitude spectra of push and pull kernels, each pair relative to its greatest value, peaks marked."""
+    """Magnitude spectra of push and pull kernels, each pair relative to its greatest value, with peaks marked."""
     parts = {kind: spectra(kernel) for kind, kernel in inspection.kernels().items()}
     pairs = list(zip(*parts.values(), strict=True))
     groups = [[(s / (float(max(t.max() for t in pair)) or 1.0)).numpy() for s in pair] for pair in pairs]
@@ -150,7 +151,7 @@ def kernel_spectra(inspection: Inspection) -> Figure:
 
 
 def tuning(inspection: Inspection) -> Figure:
-    """Response of each filter to gratings of every frequency and orientation, relative to the preferred one."""
+    """Response of each filter to gratings of every frequency and orientation, relative to the preferred grating."""
     points = [point for point in ("push", "layer") if point in inspection.selectivity]
     maps = [inspection.selectivity[point] for point in points]
     groups = [
@@ -260,7 +261,7 @@ class _Tiles(NamedTuple):
 def _tiles(groups: list[list[NDArray[Any]]], **how: Any) -> _Tiles:
     members = len(groups[0])
     ideal = max(2, round(math.sqrt(len(groups) * 2.4 / members)))
-    # The last row is best full.
+    # A full last row looks best, so prefer a number of columns that divides the groups.
     columns = min(range(max(1, ideal - 2), ideal + 3), key=lambda n: (-len(groups) % n, abs(n - ideal)))
     columns = min(columns, len(groups))
     figure = new_figure(ACROSS, tile_height(len(groups), members, columns))

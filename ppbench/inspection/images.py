@@ -24,7 +24,7 @@ from ppbench.models.card import Card
 from ppbench.models.normalise import mean_and_std, normalise
 
 EXAMPLES = ("Ankle boot", "Shirt")
-"""Classes of the embedded images that networks trained on them are shown, the first image of each."""
+"""Classes of the embedded images; a network trained on such images is shown the first image of each class."""
 
 
 @dataclass(frozen=True)
@@ -36,28 +36,28 @@ class ImageResponses:
     severity: int
     recipe: str
     clean: NDArray[np.uint8]
-    """``(H, W, C)``, C as the network takes it."""
+    """``(H, W, C)``, with as many channels as the network takes."""
     corrupted: NDArray[np.uint8]
     responses: Responses
-    """``(2, filters, H', W')`` each: clean, corrupted."""
+    """Each ``(2, filters, H', W')``: clean, corrupted."""
 
     def change(self) -> dict[str, float | None]:
         """How far corruption moves the responses: ``|corrupted - clean| / |clean|``, Euclidean norms over all filters.
 
-        None where the clean response is 0 everywhere.
+        None if the clean response is 0 everywhere.
         """
         parts = {"push": self.responses.push, "pull": self.responses.pull, "output": self.responses.output}
         return {name: _relative(both) for name, both in parts.items() if both is not None}
 
 
 def load_images(paths: Sequence[Path], card: Card) -> list[tuple[str, NDArray[np.uint8]]]:
-    """Read images and cut them as the network wants them: shorter side resized, then a square from the middle.
+    """Read images and cut them for a network: resize the shorter side, then take a square from the middle.
 
     Returns:
         Name and pixels ``(size, size, C)`` of each.
 
     Raises:
-        DataError: If a file is missing, or no image.
+        DataError: If a file is missing, or is not an image.
     """
     cut = Geometry.of(card.model_copy(update={"resize": card.resize or card.input_size}))
     for path in paths:
@@ -65,11 +65,13 @@ def load_images(paths: Sequence[Path], card: Card) -> list[tuple[str, NDArray[np
         if not path.is_file():
             raise DataError(f"there is no image {path}", "Name image files after the model, or none.")
     images = ((str(path), decode_rgb(path, cut)) for path in paths)
-    return [(name, _grey(pixels) if card.in_channels == 1 else pixels) for name, pixels in images]
+    if card.in_channels == 3:
+        return list(images)
+    return [(name, np.asarray(Image.fromarray(pixels).convert("L"))[..., None]) for name, pixels in images]
 
 
 def example_images(card: Card) -> list[tuple[str, NDArray[np.uint8]]]:
-    """Some of the embedded images, for a network that was trained on such; else none."""
+    """Return some of the embedded images for a network that was trained on such images, else none."""
     if card.trained_on != "fashion-mnist" or card.in_channels != 1:
         return []
     source = embedded_images()
@@ -81,33 +83,25 @@ def example_images(card: Card) -> list[tuple[str, NDArray[np.uint8]]]:
 def look_at(
     layer: FirstLayer, card: Card, name: str, image: NDArray[np.uint8], *, corruption: str, severity: int, seed: int = 0
 ) -> ImageResponses:
-    """Corrupt an image and take the layer's responses to both.
+    """Corrupt an image and compute the layer's responses to the clean and to the corrupted image.
 
     Args:
-        layer: On the CPU.
-        card: Of its network.
-        name: Of the image: its id in the corruption's draws.
+        layer: The first layer, on the CPU.
+        card: The card of its network.
+        name: Name of the image, which is also its id in the corruption's draws.
         image: ``(H, W, C)`` uint8.
         corruption: One of the 19 names.
         severity: 1 to 5.
-        seed: Key of the corruption's draws.
+        seed: Seed of the corruption.
 
     Raises:
         UsageError: If there is no such corruption or severity.
     """
     recipe = recipe_for_size(*image.shape[:2])
     corrupted = corrupt(image[None], corruption, severity, recipe=recipe, seed=seed, ids=[name])[0]
-    responses = layer.responses(_normalised(np.stack((image, corrupted)), card))
+    both = torch.from_numpy(np.stack((image, corrupted))).permute(0, 3, 1, 2)
+    responses = layer.responses(normalise(both, *mean_and_std(card)))
     return ImageResponses(name, corruption, severity, recipe, image, corrupted, responses)
-
-
-def _normalised(images: NDArray[np.uint8], card: Card) -> Tensor:
-    """``(N, C, H, W)`` float32 as the card wants it."""
-    return normalise(torch.from_numpy(images).permute(0, 3, 1, 2), *mean_and_std(card))
-
-
-def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
 
 
 def _relative(both: Tensor) -> float | None:

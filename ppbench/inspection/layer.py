@@ -1,4 +1,4 @@
-"""The first layer of a network: found by watching what an image passes first, asked for its kernels and responses."""
+"""The first layer of a network. It is found by watching which module an image enters first."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ppbench.models.trial import in_one_line
 
 
 class Responses(NamedTuple):
-    """What a layer makes of images, each ``(N, filters, H', W')``."""
+    """The responses of a layer to images, each ``(N, filters, H', W')``."""
 
     push: Tensor
     """``relu(conv(x, W))``, never negative."""
     pull: Tensor | None
     """The rectified pull response, never negative; None for a plain convolution."""
     output: Tensor
-    """What the layer gives, but for its bias: ``push - inhibition * pull``, or ``conv(x, W)`` of a plain one."""
+    """The output without its bias: ``push - inhibition * pull``, or ``conv(x, W)`` of a plain convolution."""
 
 
 class Norm(NamedTuple):
@@ -45,8 +45,8 @@ class FirstLayer:
     """The convolution, plain or push-pull, that the image enters.
 
     Args:
-        name: Of the module in its network, such as ``conv1``.
-        module: The convolution. A push-pull layer is one that has ``responses``, ``pull_kernel`` and ``inhibition``.
+        name: Name of the module in its network, such as ``conv1``.
+        module: The convolution. A push-pull layer has ``responses``, ``pull_kernel`` and ``inhibition``.
         norm: The batch norm that takes its output, if there is one.
     """
 
@@ -61,7 +61,7 @@ class FirstLayer:
 
     @property
     def filters(self) -> int:
-        """Output channels."""
+        """Number of output channels."""
         return len(self.push_kernels())
 
     def push_kernels(self) -> Tensor:
@@ -69,22 +69,23 @@ class FirstLayer:
         return cast(Tensor, self.module.weight).detach().float()
 
     def pull_kernels(self) -> Tensor | None:
-        """As `push_kernels`, possibly of another height and width; None for a plain convolution."""
+        """Like `push_kernels`, possibly with another height and width; None for a plain convolution."""
         return cast(Any, self.module).pull_kernel().detach().float() if self.is_push_pull else None
 
     @property
     def inhibition(self) -> Tensor | None:
-        """Strength of the pull response per filter, ``(filters,)``, as it counts; None for a plain convolution."""
+        """Effective strength of the pull response per filter, ``(filters,)``; None for a plain convolution."""
         if not self.is_push_pull:
             return None
         strength = torch.as_tensor(self.module.inhibition).detach().float().flatten()
+        # The layer of 2020 rectifies a trained strength in its forward pass.
         if isinstance(self.module, PushPull2020Conv2d) and self.inhibition_is_trained:
             strength = F.relu(strength)
         return strength.expand(self.filters) if strength.numel() == 1 else strength
 
     @property
     def inhibition_is_trained(self) -> bool:
-        """Whether the strength is a parameter."""
+        """Whether the strength of inhibition is a parameter."""
         return isinstance(getattr(self.module, "inhibition", None), nn.Parameter)
 
     @property
@@ -104,7 +105,7 @@ class FirstLayer:
         return Responses(F.relu(output), None, output)
 
     def after_norm(self, output: Tensor) -> Tensor:
-        """``relu(norm(output + bias))``, what the next layer gets; of an ``output`` with the filters last but two."""
+        """Return ``relu(norm(output + bias))``, the input of the next layer, for an output ``(…, filters, H, W)``."""
         bias = self._bias()
         output = output if bias is None else output + bias
         if self.norm is not None:
@@ -112,9 +113,9 @@ class FirstLayer:
         return F.relu(output)
 
     def without_padding(self) -> FirstLayer:
-        """The same layer, of which a smaller image has a unit that sees no border; itself, if its padding is its own.
+        """Return the layer without padding, so that a smaller image suffices for a unit that sees no border.
 
-        The parameters are shared.
+        A layer that pads in a way of its own is returned as it is. The parameters are shared.
         """
         if not self._pads_plainly:
             return self
@@ -123,7 +124,10 @@ class FirstLayer:
         return replace(self, module=bare)
 
     def place_and_side(self) -> tuple[PerAxis, PerAxis]:
-        """An output unit that sees no border, and the smallest image in which it is one, both (down, across)."""
+        """Return the place of an output unit that sees no border, and the size of the smallest image that has one.
+
+        Both are (down, across).
+        """
         (top, height), (left, width) = (self._along(axis) for axis in (0, 1))
         return (top, left), (height, width)
 
@@ -140,39 +144,40 @@ class FirstLayer:
         if self._pads_plainly:
             least = most = _pair(self.module.padding)[axis] + (extent - extents[0]) // 2
         else:
-            least, most = 0, extent - 1  # whatever it does, no window lies outside the image altogether
+            # The padding is unknown, but no window lies outside the image altogether.
+            least, most = 0, extent - 1
         place = reach + math.ceil(most / stride)
         return place, stride * (place + reach) - least + extent
 
     @property
     def _pads_plainly(self) -> bool:
-        """Whether it pads by so many zeros on both sides, and all of it follows from its attributes."""
+        """Whether the layer pads with equally many zeros on both sides, as its attributes say."""
         padding = getattr(self.module, "padding", None)
         plain = type(self.module) in (nn.Conv2d, PushPullConv2d, PushPull2020Conv2d)
         zeros = getattr(self.module, "padding_mode", "zeros") == "zeros"
         return plain and zeros and isinstance(padding, tuple)
 
     def _bias(self) -> Tensor | None:
-        """The bias that is added last. That of the 2020 layer is inside its rectifiers, and stays there."""
+        """The bias that is added last. The 2020 layer adds its bias inside the rectifiers, so it has none here."""
         bias = None if isinstance(self.module, PushPull2020Conv2d) else getattr(self.module, "bias", None)
         return None if bias is None else cast(Tensor, bias).detach().view(-1, 1, 1)
 
 
 def is_push_pull(module: nn.Module) -> bool:
-    """Whether a module can be asked for push and pull responses, the pull kernel and the strength of inhibition."""
+    """Whether a module has push and pull responses, a pull kernel and a strength of inhibition."""
     return callable(getattr(module, "responses", None)) and callable(getattr(module, "pull_kernel", None))
 
 
 def find_first_layer(name: str, model: nn.Module, card: Card) -> FirstLayer:
     """Find the convolution that an image enters, and the batch norm after it.
 
-    The network is run on one image, and its modules are watched; the order in which they were registered may be
-    another.
+    The network is run on one image while its modules are watched, because modules may be registered in another order
+    than they are called in.
 
     Args:
-        name: Of the network, for messages.
+        name: Name of the network, for messages.
         model: The network, on the CPU. It is put into eval mode.
-        card: Says what images it takes.
+        card: The card of the network, which says what images it takes.
 
     Raises:
         DataError: If the network cannot take such images, or the image enters no convolution.
@@ -201,7 +206,7 @@ def find_first_layer(name: str, model: nn.Module, card: Card) -> FirstLayer:
 
 
 def _image(card: Card) -> Tensor:
-    """A normalised image ``(1, C, size, size)`` with no two values alike in a row, by which it is known again."""
+    """A normalised image ``(1, C, size, size)`` that is recognised where a module gets it: all its values differ."""
     count = card.in_channels * card.input_size**2
     return torch.linspace(-1, 1, count).view(1, card.in_channels, card.input_size, card.input_size)
 
@@ -220,14 +225,14 @@ def _first_of(name: str, calls: list[tuple[str, nn.Module, Any, Any]], image: Te
             f"{name} has no convolution that the image enters first",
             "ppbench inspects networks that begin with a convolution, and leave the normalisation to their card.",
         )
-    # A push-pull layer that holds a convolution is called after it, and is the whole of the two.
+    # A push-pull layer may hold a convolution, which then comes first in `calls`: hooks run when a module returns.
     label, module, _, output = next((call for call in entered if is_push_pull(call[1])), entered[0])
     norm = next((c for c in calls if isinstance(c[1], nn.BatchNorm2d) and c[2] is output), None)
     return FirstLayer(label, module, None if norm is None else _norm(norm[0], norm[1]))
 
 
 def _norm(name: str, module: nn.Module) -> Norm | None:
-    """The batch norm as a scale and a shift; None if it keeps no running statistics, as then it has no fixed ones."""
+    """The batch norm as a scale and a shift; None without running statistics: its scale then depends on the batch."""
     norm = cast(nn.BatchNorm2d, module)
     if norm.running_mean is None or norm.running_var is None:
         return None

@@ -1,4 +1,4 @@
-"""An inspection for people and programs: tables, ``numbers.json``, and a CSV row per filter."""
+"""The report of an inspection: tables, ``numbers.json``, and a CSV row per filter."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from ppbench.tables.report import Rows
 from ppbench.tables.sheet import MISSING, Line, Sheet
 
 _DIGITS = 6
-"""Significant digits of written numbers: more than float32 responses carry through."""
+"""Significant digits of written numbers, more than float32 responses are accurate to."""
 
 _INDEX_HEADS = ("against noise", "against anti-phase", "grating in noise")
-"""Above the columns of `INDICES`."""
-
+"""Headings of the columns of `INDICES`."""
 
 _COLUMNS = (
     "model", "point", "filter", *INDICES, "orientation_selectivity",
@@ -37,7 +36,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class InspectionReport:
-    """An inspection, and that of the network it is compared with, in every form they are written in."""
+    """An inspection, and the inspection of another network that it is compared with."""
 
     inspection: Inspection
     against: Inspection | None = None
@@ -52,7 +51,7 @@ class InspectionReport:
         return [self._selectivity(), *self._differences(), *self._images()]
 
     def as_dict(self) -> dict[str, Any]:
-        """All numbers as lists, dicts, texts and finite numbers, as docs/inspect.md describes them."""
+        """All numbers, as docs/inspect.md describes them; not a number is None."""
         images = [
             {
                 "name": image.name,
@@ -252,7 +251,7 @@ def _finite(value: float | np.floating) -> float | None:
 
 
 def _rounded(value: Any) -> Any:
-    """The same with numbers of `_DIGITS` digits, wherever they are. Tables, too, are written from rounded numbers."""
+    """The value with all its numbers rounded to `_DIGITS` digits. Tables, too, are made from rounded numbers."""
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
     if isinstance(value, list):

@@ -1,26 +1,26 @@
 """Stimulus selectivity: how much more a unit responds to its preferred grating than to other stimuli.
 
-The *unit* is one output of the first layer whose window sees no border. Its response R is half-wave rectified, as a
-firing rate is, and taken at up to three points (`POINT_NAMES`):
+The *unit* is one output of the first layer whose window sees no border. Its response R is half-wave rectified, like a
+firing rate, and is taken at up to three points (`POINT_NAMES`):
 
-- ``push``: ``relu(conv(x, W))``, of a push-pull layer alone: the same filters without their inhibition.
-- ``layer``: ``relu(y)``, with ``y = push - inhibition * pull``, or ``y = conv(x, W)`` of a plain convolution. Without
-  bias: the batch norm after it subtracts any constant.
-- ``norm``: ``relu(batch norm(y + bias))``, what the next layer gets.
+- ``push``: ``relu(conv(x, W))``, only of a push-pull layer: the same filters without their inhibition.
+- ``layer``: ``relu(y)``, with ``y = push - inhibition * pull``, or ``y = conv(x, W)`` of a plain convolution. The bias
+  is left out, because the batch norm after the layer subtracts any constant.
+- ``norm``: ``relu(batch norm(y + bias))``, the input of the next layer.
 
-Negative values of y are no response at ``layer``; they are inhibition, which only lowers what is to come. As long as
-the background is the network's mean (`Stimuli.background`), ``push`` and ``layer`` scale with contrast, so that their
-indices do not depend on it; those of ``norm``, whose threshold was trained, do.
+Negative values of y are inhibition and do not count as a response at ``layer``. If the background is the network's mean
+(`Stimuli.background`), ``push`` and ``layer`` scale with contrast, and their indices do not depend on it. The indices
+of ``norm``, whose threshold was trained, do.
 
-The preferred grating is that of the greatest R over all orientations, frequencies and phases (and colour directions).
-The selectivity index against another response R' is ``(R - R') / (R + R')``: 1 if the other stimulus leaves the unit
-silent, 0 if it does as well.
+The preferred grating has the greatest R over all orientations, frequencies and phases (and colour directions). The
+selectivity index against another response R' is ``(R - R') / (R + R')``: 1 if the other stimulus leaves the unit
+silent, 0 if both stimuli do equally well.
 
-- ``noise``: R' is the mean response to white noise of the RMS contrast of the grating.
+- ``noise``: R' is the mean response to white noise with the RMS contrast of the grating.
 - ``antiphase``: R' is the response to the preferred grating with its contrast reversed.
-- ``grating_in_noise``: the preferred grating plus noise takes the place of R, and noise alone is R'.
+- ``grating_in_noise``: R is the response to the preferred grating plus noise, and R' is the response to noise alone.
 
-Gratings and noise are compared so in the literature of push-pull inhibition: Azzopardi, Rodriguez-Sanchez, Piater,
+The literature on push-pull inhibition compares gratings and noise in this way: Azzopardi, Rodriguez-Sanchez, Piater,
 Petkov, "A push-pull CORF model of a simple cell with antiphase inhibition improves SNR and contour detection", PLoS ONE
 2014; Strisciuglio, Lopez-Antequera, Petkov 2020.
 """
@@ -43,16 +43,16 @@ from ppbench.inspection.stimuli import FREQUENCIES, ORIENTATIONS, PHASES, Stimul
 from ppbench.models.card import Card
 
 POINT_NAMES = {"push": "push alone", "layer": "layer", "norm": "after batch norm"}
-"""Where a response can be taken, and what that is called in tables."""
+"""The points at which a response can be taken, and their names in tables."""
 
 INDICES = ("noise", "antiphase", "grating_in_noise")
 """The selectivity indices."""
 
 DRAWS = 256
-"""Of the noise."""
+"""How many draws of noise there are by default."""
 
 _CHUNK = 1024
-"""Stimuli in one pass."""
+"""How many stimuli are computed at once."""
 
 
 class Grating(NamedTuple):
@@ -61,30 +61,27 @@ class Grating(NamedTuple):
     colour: str
     """Direction of modulation."""
     orientation_deg: float
-    """Of the bars."""
+    """Orientation of the bars."""
     frequency_cpp: float
     """Cycles per pixel."""
     phase_deg: float
-    """At the middle of the stimulus."""
+    """Phase at the middle of the stimulus."""
 
 
 @dataclass(frozen=True)
 class Selectivity:
-    """The responses of all filters at one point, and the indices made of them.
-
-    Responses are in the units of that point.
-    """
+    """The responses of all filters at one point, in the units of that point, and the indices computed from them."""
 
     tuning: Doubles
     """``(filters, orientations, frequencies)``: the greatest response over phase and colour."""
     gratings: tuple[Grating, ...]
-    """The preferred grating of each filter; any if the filter is silent."""
+    """The preferred grating of each filter; without meaning if the filter is silent."""
     background: Doubles
-    """``(filters,)`` response to the background alone."""
+    """``(filters,)`` responses to the background alone."""
     preferred: Doubles
-    """``(filters,)`` response to the preferred grating."""
+    """``(filters,)`` responses to the preferred grating."""
     antiphase: Doubles
-    """``(filters,)`` response to its negative."""
+    """``(filters,)`` responses to the preferred grating with its contrast reversed."""
     noise: Doubles
     """``(draws, filters)`` responses to noise."""
     grating_in_noise: Doubles
@@ -92,12 +89,12 @@ class Selectivity:
 
     @property
     def silent(self) -> NDArray[np.bool_]:
-        """``(filters,)``: no grating makes them respond. They have no index."""
+        """``(filters,)``: whether no grating makes the filter respond. Silent filters have no index."""
         return ~(self.preferred > 0)
 
     @property
     def orientation_curves(self) -> Doubles:
-        """``(filters, orientations)``: the response at the preferred frequency."""
+        """``(filters, orientations)``: the responses at the preferred frequency."""
         place = [FREQUENCIES.index(grating.frequency_cpp) for grating in self.gratings]
         return self.tuning[np.arange(len(place)), :, place]
 
@@ -105,7 +102,7 @@ class Selectivity:
     def orientation_selectivity(self) -> Doubles:
         """``(filters,)``: |sum R exp(2i angle)| / sum R at the preferred frequency; 1 for one orientation, 0 for none.
 
-        One minus the circular variance (Ringach, Shapley, Hawken, J. Neuroscience 2002).
+        This is one minus the circular variance (Ringach, Shapley, Hawken, J. Neuroscience 2002).
         """
         curves = self.orientation_curves
         turned = curves @ np.exp(2j * np.deg2rad(ORIENTATIONS))
@@ -113,11 +110,11 @@ class Selectivity:
             return np.where(self.silent, np.nan, np.abs(turned) / curves.sum(1))
 
     def index(self, name: str, draws: NDArray[np.bool_] | None = None) -> Doubles:
-        """One of `INDICES` per filter, ``(filters,)``; NaN where both responses are 0 or the filter is silent.
+        """Return an index per filter, ``(filters,)``; NaN if both responses are 0 or the filter is silent.
 
         Args:
-            name: Of the index.
-            draws: ``(draws,)``, those of the noise to use; None: all.
+            name: One of `INDICES`.
+            draws: ``(draws,)``, which draws of the noise to use; None: all.
         """
         kept = slice(None) if draws is None else draws
         first, other = {
@@ -129,14 +126,14 @@ class Selectivity:
             return np.where(self.silent, np.nan, (first - other) / (first + other))
 
     def mean_index(self, name: str) -> Mean:
-        """Mean of the index over the filters that have one, with its t interval for filters like these, within ±1."""
+        """Return the mean of the index over the filters that have one, with its t interval, cut off at ±1."""
         mean = mean_over_filters(self.index(name))
         if mean.low is None or mean.high is None:
             return mean
         return mean._replace(low=max(-1.0, mean.low), high=min(1.0, mean.high))
 
     def noise_interval(self, name: str) -> Mean:
-        """The same mean with the interval that the draws of the noise leave, for these filters; empty without any."""
+        """Return the same mean with the interval due to the draws of noise alone; empty if no filter has an index."""
         if not np.isfinite(self.index(name)).any():
             return Mean()
 
@@ -147,14 +144,16 @@ class Selectivity:
         return jackknife(mean, len(self.noise))
 
     def aligned_orientation(self) -> Doubles:
-        """``(filters, orientations)``: response over the preferred one's, at the preferred frequency, rolled so that
-        the preferred orientation is in the middle; NaN for silent filters."""
+        """Return `orientation_curves` relative to the preferred response; NaN for silent filters.
+
+        Each curve is rolled so that the preferred orientation is in the middle.
+        """
         middle = len(ORIENTATIONS) // 2
         pairs = zip(self.orientation_curves, self._best_orientations(), strict=True)
         return self._relative(np.stack([np.roll(curve, middle - best) for curve, best in pairs]))
 
     def over_frequency(self) -> Doubles:
-        """``(filters, frequencies)``: response over the preferred one's, at the preferred orientation."""
+        """Return ``(filters, frequencies)``: responses at the preferred orientation, relative to the preferred one."""
         place = self._best_orientations()
         return self._relative(self.tuning[np.arange(len(place)), place])
 
@@ -170,10 +169,10 @@ def measure_selectivity(layer: FirstLayer, card: Card, *, seed: int = 0, draws: 
     """Measure the selectivity of all filters.
 
     Args:
-        layer: On the CPU.
-        card: Of its network: what normalisation does, and what the background is.
-        seed: Key of the noise.
-        draws: Of the noise, at least 16.
+        layer: The first layer, on the CPU.
+        card: The card of its network, for the normalisation and the background.
+        seed: Seed of the noise.
+        draws: Number of draws of the noise, at least 16.
 
     Returns:
         By point: ``push`` for push-pull layers, ``layer``, and ``norm`` if there is a batch norm.
@@ -197,7 +196,7 @@ def measure_selectivity(layer: FirstLayer, card: Card, *, seed: int = 0, draws: 
 
 
 def _units(layer: FirstLayer, stimuli: Tensor, place: tuple[int, int]) -> dict[str, Tensor]:
-    """The responses ``(stimuli, filters)`` of the units at one place, by point."""
+    """Compute the responses ``(stimuli, filters)`` of the units at one place, by point."""
     parts: dict[str, list[Tensor]] = {}
     for chunk in stimuli.split(_CHUNK):
         push, pull, output = layer.responses(chunk)
@@ -214,9 +213,10 @@ def _units(layer: FirstLayer, stimuli: Tensor, place: tuple[int, int]) -> dict[s
 def _in_noise(
     layer: FirstLayer, gratings: Tensor, best: dict[str, Tensor], noise: Tensor, place: tuple[int, int]
 ) -> dict[str, Tensor]:
-    """``(draws, filters)`` by point: the response of each filter to its own preferred grating plus noise."""
+    """Compute the response of each filter to its own preferred grating plus noise: ``(draws, filters)`` by point."""
     result = {point: torch.empty(len(noise), len(places)) for point, places in best.items()}
-    for number in torch.cat(list(best.values())).unique():  # filters share gratings, and points do
+    # Several filters and points may prefer the same grating: each grating is computed once.
+    for number in torch.cat(list(best.values())).unique():
         responses = _units(layer, gratings[number] + noise, place)
         for point, places in best.items():
             own = places == number
@@ -227,7 +227,7 @@ def _in_noise(
 def _selectivity(
     colours: tuple[str, ...], responses: Tensor, best: Tensor, blank: Tensor, noise: Tensor, in_noise: Tensor
 ) -> Selectivity:
-    """From the responses ``(colours, orientations, frequencies, phases, filters)``, ``best`` of each filter marked."""
+    """Sort out responses ``(colours, orientations, frequencies, phases, filters)``, where ``best`` has flat indices."""
     colour, orientation, frequency, phase = torch.unravel_index(best, responses.shape[:4])
     filters = torch.arange(len(best))
     opposite = (phase + PHASES // 2) % PHASES

@@ -1,4 +1,4 @@
-"""Spectra of kernels: which frequency and orientation a filter lets through most."""
+"""Spectra of kernels: the frequency and the orientation that a filter passes most."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from torch import Tensor
 from ppbench.inspection.stimuli import angle_of
 
 SIZE = 64
-"""Side to which kernels are padded with zeros, so that the spectrum is sampled every 1/64 cycle per pixel."""
+"""Side to which kernels are padded with zeros. The spectrum is then sampled every 1/64 cycle per pixel."""
 
 
 class Peak(NamedTuple):
-    """Where a spectrum is greatest."""
+    """The place where a spectrum is greatest."""
 
     frequency: float
-    """Cycles per pixel; 0 if the filter lets the mean through most."""
+    """Cycles per pixel; 0 if the filter passes the mean most."""
     orientation: float | None
-    """Of the bars, degrees counterclockwise from horizontal, 0 to 180; None at frequency 0."""
+    """Orientation of the bars, degrees counterclockwise from horizontal, 0 to 180; None at frequency 0."""
 
 
 def spectra(kernels: Tensor) -> Tensor:
-    """Magnitudes of the 2-D Fourier transforms, zero frequency in the middle.
+    """Compute the magnitudes of the 2-D Fourier transforms, with zero frequency in the middle.
 
     Args:
-        kernels: ``(filters, channels, height, width)``, up to `SIZE` a side.
+        kernels: ``(filters, channels, height, width)``, at most `SIZE` a side.
 
     Returns:
         ``(filters, SIZE, SIZE)``, the root of the sum of squares over the channels; row ``i`` and column ``j`` stand
@@ -37,9 +37,9 @@ def spectra(kernels: Tensor) -> Tensor:
 
 
 def peak(spectrum: Tensor) -> Peak:
-    """The greatest value of a spectrum ``(SIZE, SIZE)``; a spectrum of zeros has its peak at 0."""
-    half = spectrum[: SIZE // 2 + 1]  # the rest mirrors it
-    # Of values equal but for rounding, that of the lowest frequency.
+    """Find the greatest value of a spectrum ``(SIZE, SIZE)``; a spectrum of zeros has its peak at 0."""
+    half = spectrum[: SIZE // 2 + 1]  # the other half is its mirror image
+    # Of values that are equal but for rounding, take the one of the lowest frequency.
     frequencies = (torch.arange(SIZE) - SIZE // 2).double() / SIZE
     distance = torch.hypot(frequencies[: SIZE // 2 + 1, None], frequencies[None])
     candidates = torch.where(half >= half.max() * (1 - 1e-9), distance, torch.inf)

@@ -14,17 +14,17 @@ from ppbench.corruptions.types import Doubles
 
 
 class Mean(NamedTuple):
-    """A mean with its interval; the ends are None where fewer than two values leave it unknown."""
+    """A mean with its interval, whose ends are None if there are fewer than two values."""
 
     value: float | None = None
     low: float | None = None
     high: float | None = None
     n: int = 0
-    """Values averaged."""
+    """Number of values averaged."""
 
 
 def mean_over_filters(values: Doubles, confidence: float = 0.95) -> Mean:
-    """Mean and t interval of the finite ones of ``values`` ``(n,)``: for filters like these."""
+    """Return the mean of the finite ``values`` ``(n,)``, with its t interval: the filters count as a sample."""
     kept = values[np.isfinite(values)]
     if len(kept) < 2:
         return Mean(float(kept[0]) if len(kept) else None, None, None, len(kept))
@@ -34,7 +34,10 @@ def mean_over_filters(values: Doubles, confidence: float = 0.95) -> Mean:
 
 
 def welch_difference(ours: Doubles, theirs: Doubles, confidence: float = 0.95) -> Mean:
-    """Mean of ``ours`` minus mean of ``theirs``, independent samples of unequal variance (Welch, Biometrika 1947)."""
+    """Return the mean of ``ours`` minus that of ``theirs``: independent samples of unequal variance.
+
+    Source: Welch, Biometrika 1947. The degrees of freedom are rounded down.
+    """
     a, b = ours[np.isfinite(ours)], theirs[np.isfinite(theirs)]
     if min(len(a), len(b)) < 2:
         return Mean(None, None, None, len(a) + len(b))
@@ -49,13 +52,13 @@ def welch_difference(ours: Doubles, theirs: Doubles, confidence: float = 0.95) -
 def jackknife(
     statistic: Callable[[NDArray[np.bool_]], float], draws: int, *, blocks: int = 16, confidence: float = 0.95
 ) -> Mean:
-    """A statistic of random draws with the interval that the draws alone leave, by leaving out blocks of them.
+    """Return a statistic of random draws with the interval due to the draws, by leaving out blocks of them.
 
     Args:
-        statistic: Of the draws that a mask ``(draws,)`` keeps.
-        draws: How many there are, at least ``blocks``.
-        blocks: Left out one after the other (Tukey 1958).
-        confidence: Of the interval.
+        statistic: The statistic, computed from the draws that a mask ``(draws,)`` keeps.
+        draws: Number of draws, at least ``blocks``.
+        blocks: Number of blocks, which are left out one after the other (Tukey 1958).
+        confidence: Level of the interval.
     """
     value = statistic(np.ones(draws, bool))
     block = np.arange(draws) * blocks // draws

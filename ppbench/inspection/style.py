@@ -1,4 +1,4 @@
-"""The look of the figures, and writing them; needs matplotlib."""
+"""The style of the figures, and their files. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-"""Of Okabe & Ito's palette, told apart by the colour-blind."""
+"""Colours of Okabe & Ito's palette, which colour-blind readers can distinguish."""
 
 INK, FAINT = "#222222", "#8a8a8a"
-"""Of text and axes, and of what stands behind."""
+"""Colours of text and axes, and of what is in the background."""
 
 SIGNED, MAGNITUDE = "RdBu_r", "cividis"
-"""Colour maps: of values around zero, and of values from zero on."""
+"""Colour maps for values around zero, and for values from zero upwards."""
 
 ACROSS = 7.2
-"""Of a figure, in inches: two columns of a paper."""
+"""Width of a figure in inches: two columns of a paper."""
 
 _STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -48,26 +48,26 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": 7,
     "text.color": INK,
     "axes.labelcolor": INK,
-    "svg.hashsalt": "ppbench",  # the same picture is the same file
+    "svg.hashsalt": "ppbench",  # ids in SVG files are random otherwise
 }
 
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Within it figures look alike; matplotlib's settings are afterwards what they were."""
+    """Apply the style within a ``with`` block, and restore matplotlib's settings afterwards."""
     with mpl.rc_context(_STYLE):
         yield
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches, that no window shows."""
+    """Return an empty figure of a size in inches, which opens no window."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def write(figure: Figure, form: str) -> bytes:
-    """The figure as ``png`` (180 dots per inch) or ``svg``; the same one always gives the same bytes."""
+    """Return the figure as ``png`` (180 dots per inch) or ``svg``. The same figure always gives the same bytes."""
     file = io.BytesIO()
     metadata = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
     with house_style():
@@ -76,7 +76,7 @@ def write(figure: Figure, form: str) -> bytes:
 
 
 def _with_a_palette(png: bytes) -> bytes:
-    """The same picture in 256 colours, which takes a third of the space; as it was, if one could see the difference."""
+    """The picture in 256 colours, which takes a third of the space; unchanged if the difference would be visible."""
     file = io.BytesIO()
     with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
         image = opened.convert("RGB")
@@ -89,21 +89,21 @@ def _with_a_palette(png: bytes) -> bytes:
 
 
 _GAP = 0.12
-"""Between the tiles of a group, in tiles; between groups it is four times that."""
+"""Gap between the tiles of a group, in tiles. Between groups it is four times as wide."""
 
 
 def draw_tiles(
     axes: Axes, groups: Sequence[Sequence[NDArray[Any]]], columns: int, **how: Any
 ) -> tuple[AxesImage, list[tuple[float, float]]]:
-    """Draw groups of small images in a grid, ``columns`` groups a row, each with its number above it.
+    """Draw groups of small images in a grid, each group with its number above it.
 
-    All pixels have one size, so that a smaller image in a group is drawn smaller, in the middle of its cell.
+    All pixels have the same size, so a smaller image in a group is drawn smaller, in the middle of its cell.
 
     Args:
-        axes: To draw on; its frame is taken away.
+        axes: Axes to draw on, whose frame is removed.
         groups: Images ``(h, w)`` or ``(h, w, 3)``.
         columns: Groups in a row.
-        how: For ``imshow``.
+        how: Arguments for ``imshow``.
 
     Returns:
         One of the images, for a colour bar, and the upper left corner of each cell, group by group; a cell is 1 wide.
@@ -129,17 +129,15 @@ def draw_tiles(
 
 
 def tile_height(groups: int, members: int, columns: int) -> float:
-    """Height in inches of `draw_tiles` at the full width of a figure with a colour bar, its title included."""
+    """Return the height in inches of a full-width figure with `draw_tiles`, a colour bar and a title."""
     across = columns * (members + (members + 3) * _GAP)
     down = -(-groups // columns) * (1 + 4 * _GAP) + 0.3
     return 0.86 * ACROSS * down / across + 0.45
 
 
 def sideways(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """Sideways places for dots ``(n,)``, within ± ``width`` / 2, so that equal values do not hide each other.
-
-    By the golden ratio in the order of the values: even, and always the same.
-    """
+    """Return sideways places for dots ``(n,)``, within ± ``width`` / 2, so that equal values do not hide each other."""
+    # Multiples of the golden ratio spread evenly, and are always the same.
     order = np.empty(len(values))
     order[np.argsort(values, kind="stable")] = np.arange(len(values))
     return ((order * 0.6180339887 + 0.5) % 1 - 0.5) * width
