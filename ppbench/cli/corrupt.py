@@ -34,7 +34,7 @@ def corrupt(
     src: Annotated[Path, typer.Argument(help="Folder of images, image file, or .npy file of images.")],
     dest: Annotated[
         Path | None,
-        typer.Argument(help="Folder to write to.", show_default="SRC, or an image's folder, with -c at its end"),
+        typer.Argument(help="Folder to write to.", show_default="SRC, or an image's folder, with -c at the end"),
     ] = None,
     corruptions: Annotated[
         list[str] | None,
@@ -42,14 +42,16 @@ def corrupt(
             "--corruption",
             "--corruptions",
             "-c",
-            help="Name, family, set, or clean; repeatable.",
+            help="Corruption, family, set, or clean; repeatable.",
             show_default="c15",
             autocompletion=complete_corruption,
         ),
     ] = None,
     severities: Annotated[
         list[str] | None,
-        typer.Option("--severity", "--severities", "-s", help="3 or 1-5; repeatable.", show_default="1-5"),
+        typer.Option(
+            "--severity", "--severities", "-s", help="Severity or range: 3, 1-5; repeatable.", show_default="1-5"
+        ),
     ] = None,
     recipe: Annotated[
         str | None,
@@ -59,44 +61,48 @@ def corrupt(
             autocompletion=complete_recipe,
         ),
     ] = None,
-    backend: Annotated[str, typer.Option(help="What makes the images: ppbench or imagecorruptions.")] = "ppbench",
-    seed: Annotated[int, typer.Option(help="Key of all draws.")] = 0,
+    backend: Annotated[str, typer.Option(help="Library that corrupts: ppbench or imagecorruptions.")] = "ppbench",
+    seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
     format: Annotated[
         str,
-        typer.Option(metavar="same|jpeg|png|npy", help="Files to write; same: JPEG stays JPEG, all else becomes PNG."),
+        typer.Option(
+            metavar="same|jpeg|png|npy", help="Format of the files; same: JPEG stays JPEG, all others become PNG."
+        ),
     ] = "same",
     size: Annotated[
         int | None,
-        typer.Option(help="Resize to 256/224 of it and cut this square from the centre.", show_default="as is"),
+        typer.Option(
+            help="Side of a square, in pixels: resize to 256/224 of it, then crop the centre.", show_default="as is"
+        ),
     ] = None,
     scale: Annotated[
         str | None,
         typer.Option(
             metavar="FACTOR|auto",
-            help="Factor of the recipe's lengths in pixels; auto: the image's size by the recipe's.",
+            help="Factor of the recipe's lengths in pixels; auto: image size divided by the recipe's.",
             show_default="1",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it will take (files, GB, minutes), and write nothing.")
+        bool, typer.Option("--dry-run", help="Estimate files, GB and minutes, and write nothing.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove what an earlier job made in DEST, and begin anew.")
+        bool, typer.Option("--overwrite", help="Remove what an earlier job made in DEST, and start over.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes; 0: none.", show_default="cores, or 0 for little"),
+        typer.Option(help="Worker processes; 0: none.", show_default="cores, or 0 for a small job"),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(help="Images corrupted in one call; changes no pixel.", show_default="by size"),
+        typer.Option(help="Images corrupted in one call; changes no pixel.", show_default="by image size"),
     ] = None,
 ) -> None:
     """Write corrupted copies of images: DEST/<corruption>/<severity>/<same relative path>.
 
-    After an interruption the same command goes on where it was; further corruptions, severities and images are added.
+    The same command resumes an interrupted job. Further corruptions, severities and images are added.
     """
     from ppbench.copies.plan import opened_plan
     from ppbench.copies.request import CopyRequest
@@ -129,8 +135,8 @@ def corrupt(
         report = _run(plan)
     if report.outdated:
         output.say(
-            f"{_count(report.outdated, 'file')} in {for_terminal(str(report.dest))} stay though their images are gone "
-            "or can no longer be read: remove them by hand, or begin again with `--overwrite`"
+            f"{_count(report.outdated, 'file')} in {for_terminal(str(report.dest))} are kept although their images are "
+            "gone or can no longer be read: remove them by hand, or start over with `--overwrite`"
         )
     _print_report(report, as_json)
     if report.failures:
@@ -152,7 +158,7 @@ def _describe(plan: CopyPlan, *, chosen: bool) -> str:
     why = ""
     if chosen and BACKENDS[settings.backend].only_recipe is None:
         by_size = recipe_for_size(*middle) == settings.recipe
-        span = "" if first == last else f"; they go from {_size(first)} to {_size(last)}"
+        span = "" if first == last else f"; sizes from {_size(first)} to {_size(last)}"
         why = f" (for images of {_size(middle)}{span})" if by_size else f" (as {for_terminal(str(plan.dest))} was made)"
     scale = f" | scale {settings.scale}" if settings.scale is not None else ""
     kind = "npy" if isinstance(source, ImageArray) else settings.format
@@ -174,15 +180,15 @@ def _notes(plan: CopyPlan) -> list[str]:
     times = min(middle) / native
     if plan.settings.scale is None and times >= _MUCH_LARGER:
         notes.append(
-            f"images of {_size(middle)} are hardly changed by the blur and noise of recipe {plan.settings.recipe}, "
-            f"which are for {native} px: `--size {native}` cuts them to that, `--scale auto` makes its lengths "
-            f"{times:.3g} times larger"
+            f"the blur and noise of recipe {plan.settings.recipe} hardly change images of {_size(middle)}: they are "
+            f"for {native} px. `--size {native}` cuts the images to that size, `--scale auto` makes the recipe's "
+            f"lengths {times:.3g} times larger"
         )
     if plan.longer:
         source, name = next(iter(plan.longer.items()))
         notes.append(
-            f"{_count(len(plan.longer), 'image')} would get the name of another's copies: their own are called "
-            f"like {for_terminal(name)} (of {for_terminal(source)})"
+            f"the copies of {_count(len(plan.longer), 'image')} would have the names of other copies: they get longer "
+            f"names, such as {for_terminal(name)} (of {for_terminal(source)})"
         )
     return notes
 
@@ -192,7 +198,7 @@ def _size(size: tuple[int, int]) -> str:
 
 
 def _run(plan: CopyPlan) -> CopyReport:
-    """Make the copies under a display; after Ctrl-C say how to go on."""
+    """Make the copies under a display; after Ctrl-C, say how to resume."""
     from ppbench.copies.api import make_copies
 
     done = 0
@@ -206,7 +212,7 @@ def _run(plan: CopyPlan) -> CopyReport:
         with progress(len(plan.source)) as show:
             return make_copies(plan, advance)
     except KeyboardInterrupt:
-        output.say(f"{done:,} of {_count(len(plan.source), 'image')} done; the same command goes on from there")
+        output.say(f"{done:,} of {_count(len(plan.source), 'image')} done; run the same command again to resume")
         raise
 
 

@@ -26,7 +26,7 @@ def device_for(name: str, backend: str, before: str | None) -> str:
     """
     if not BACKENDS[backend].on_device:
         if name not in ("auto", "cpu"):
-            raise UsageError(f"--device {name} is not for --backend {backend}", "It computes on the CPU alone.")
+            raise UsageError(f"--device {name} is not for --backend {backend}", "It computes only on the CPU.")
         return "cpu"
     if name == "cpu" or (name == "auto" and (before == "cpu" or not _has_cuda_driver())):
         return "cpu"

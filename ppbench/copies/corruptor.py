@@ -13,7 +13,7 @@ from ppbench.corruptions.types import Pixels
 from ppbench.errors import PpbenchError
 from ppbench.vocabulary import CLEAN, Cell
 
-_SMALLER = "Take fewer images at a time, or fewer processes: `--batch-size 8 --workers 2`."
+_SMALLER = "Use smaller batches or fewer processes: `--batch-size 8 --workers 2`."
 
 OneCell = Callable[[Cell, Sequence[str]], Pixels]
 """Cell, ids -> corrupted images ``(n, H, W, C)``."""
@@ -69,7 +69,7 @@ class Corruptor:
                 scale = 1 if settings.scale is None else settings.scale
                 made = corrupt(loaded, *cell, recipe=settings.recipe, seed=settings.seed, ids=ids, scale=scale)
             except torch.OutOfMemoryError as error:
-                raise PpbenchError(f"{self.device} has too little memory", _SMALLER) from error
+                raise PpbenchError(f"{self.device} does not have enough memory", _SMALLER) from error
             return made.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
         return make

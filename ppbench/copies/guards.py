@@ -20,7 +20,7 @@ def check_apart(src: Path, dest: Path, cells: Sequence[Cell]) -> None:
     real = src.resolve()
     for corruption in dict.fromkeys(corruption for corruption, _ in cells):
         if (dest / corruption).resolve() in (real, *real.parents):
-            raise UsageError(f"{src} lies in {dest / corruption}, which would be written to", "Give another folder.")
+            raise UsageError(f"{src} is in {dest / corruption}, which would be written to", "Give another folder.")
 
 
 def check_free(dest: Path, cells: Sequence[Cell], records: Records) -> None:
@@ -30,8 +30,8 @@ def check_free(dest: Path, cells: Sequence[Cell], records: Records) -> None:
         path = dest / cell_key(cell) if cell[0] in known else dest / cell[0]
         if cell_key(cell) not in records.cells and path.exists():
             raise UsageError(
-                f"{path} is there already, and {dest / MANIFEST} {'does not know it' if known else 'is not'}",
-                "Give another folder, or replace what is there: `--overwrite`.",
+                f"{path} exists already, and {dest / MANIFEST} does {'not list it' if known else 'not exist'}",
+                "Give another folder, or replace it with `--overwrite`.",
             )
 
 

@@ -102,7 +102,9 @@ def _decode(context: WorkerContext, task: Task, result: SourceResult) -> _Decode
     except UnicodeEncodeError:
         result.failures.append(Failure(task.name, None, "its name is not valid UTF-8", "Rename it."))
     except OSError as error:
-        result.failures.append(Failure(task.name, None, f"cannot be read: {error.strerror}", "Mend or remove it."))
+        result.failures.append(
+            Failure(task.name, None, f"cannot be read: {error.strerror}", "Make it readable, or remove it.")
+        )
     except DataError as error:
         result.failures.append(Failure(task.name, None, error.message, error.hint))
     return None

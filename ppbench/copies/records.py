@@ -259,7 +259,7 @@ class Records:
     def _damaged(self, error: Exception) -> DataError:
         return DataError(
             f"{self.manifest} is not a manifest of ppbench, or damaged ({error})",
-            "Give another folder, or make everything again: remove it and add `--overwrite`.",
+            "Give another folder, or start over: remove this file and add `--overwrite`.",
         )
 
     def _read_journal(self, file: BinaryIO) -> None:
@@ -287,7 +287,7 @@ def cannot_write(path: Path, error: OSError) -> DataError:
     """The error for a file that cannot be written: which file, why, and that no work is lost."""
     return DataError(
         f"cannot write {path}: {error.strerror or error}",
-        "Make room or give another folder. In the same one, the same command goes on where it was.",
+        "Free disk space, or give another folder. In the same folder, the same command resumes the job.",
     )
 
 

@@ -98,5 +98,5 @@ class CopyRequest:
             src = src.parent
         named = src if src.name not in ("", "..") else src.resolve()
         if not named.name:
-            raise UsageError(f"{src} has no name to make another of", "Give the folder to write to as well.")
+            raise UsageError(f"{src} has no name from which to make another", "Give the folder to write to as well.")
         return named.with_name(f"{named.name}-c")

@@ -60,7 +60,7 @@ def check_same(header: dict[str, Any], now: dict[str, Any], dest: str) -> None:
                 raise UsageError(
                     f"{dest} was made with {_shown(part, name, before.get(name))}, now it is "
                     f"{_shown(part, name, after.get(name))}",
-                    "Take the same again, or another folder, or make it anew: `--overwrite`.",
+                    "Use the same setting or another folder, or start over with `--overwrite`.",
                 )
 
 

@@ -135,7 +135,7 @@ def open_copy_source(src: Path, dest: Path, form: ImageFormat, size: int | None)
     if not src.exists():
         raise DataError(f"there is no {src}", "Give a folder of images, an image file or a .npy file.")
     if not src.is_file():
-        raise DataError(f"{src} is a pipe or a device, no file", "Give a folder of images, an image or a .npy file.")
+        raise DataError(f"{src} is a pipe or a device, not a file", "Give a folder of images, an image or a .npy file.")
     if src.suffix.lower() == ".npy":
         return _open_array(src, form, size)
     if ending(src.name) not in endings():
@@ -152,7 +152,7 @@ def _no_image(src: Path) -> DataError:
         '`np.save("cifar.npy", batch[b"data"])`.'
     )
     return DataError(
-        f"{src} is no folder, no image file ({', '.join(sorted(endings()))}) and no .npy file",
+        f"{src} is not a folder, an image file ({', '.join(sorted(endings()))}) or a .npy file",
         pickles if _CIFAR.fullmatch(src.name) else "Convert it, for example to PNG, if it is an image.",
     )
 
@@ -174,7 +174,7 @@ def _open_array(src: Path, form: ImageFormat, size: int | None) -> ImageArray:
     if form not in (ImageFormat.SAME, ImageFormat.NPY):
         raise UsageError(f"--format {form} is not for arrays", "An array becomes arrays: leave --format out.")
     if size is not None:
-        raise UsageError(f"--size {size} is not for arrays", "Their images are taken as they are: leave --size out.")
+        raise UsageError(f"--size {size} is not for arrays", "Their images are used as they are: leave --size out.")
     return ImageArray(src)
 
 

@@ -21,7 +21,7 @@ def header(content: Any) -> dict[str, Any]:
     for values in parts.values():
         for name, value in values.items():
             if not isinstance(value, str | int | float | None):
-                raise ValueError(f"{name} is no single value")
+                raise ValueError(f"{name} is not a single value")
     return parts
 
 
@@ -32,10 +32,10 @@ def cells(content: Any) -> set[str]:
         ValueError: If one of them is not a cell.
     """
     if not isinstance(content, list):
-        raise ValueError("its cells are no list")
+        raise ValueError("its cells are not a list")
     for cell in content:
         if not isinstance(cell, str) or not _CELL.fullmatch(cell):
-            raise ValueError(f"{cell!r} is no cell")
+            raise ValueError(f"{cell!r} is not a cell")
     return set(content)
 
 
@@ -46,7 +46,7 @@ def failures(content: Any) -> list[dict[str, str | None]]:
         ValueError: If an entry is not as `ppbench.copies.records.Failure.entry` makes it.
     """
     if not isinstance(content, list):
-        raise ValueError("its failures are no list")
+        raise ValueError("its failures are not a list")
     for entry in content:
         texts = [_table(entry, "a failure").get(name) for name in ("source", "reason")]
         if not all(isinstance(text, str) for text in texts) or not isinstance(entry.get("cell"), str | None):
@@ -92,5 +92,5 @@ def is_inside(name: str) -> bool:
 
 def _table(content: Any, what: str) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise ValueError(f"{what} is no table")
+        raise ValueError(f"{what} is not a table")
     return content

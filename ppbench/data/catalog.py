@@ -78,7 +78,7 @@ _ENTRIES = (
         classes="200",
         size="64",
         normalizer="none",
-        how_to_get=f"the mended archive of {_ZENODO}/8206060, unpacked (in that of {_ZENODO}/2536630 frost is wrong), "
+        how_to_get=f"the corrected archive of {_ZENODO}/8206060, unpacked (frost is wrong in {_ZENODO}/2536630), "
         "then `--data DIR`",
         num_classes=200,
         sides=(64,),

@@ -20,8 +20,8 @@ from ppbench.errors import DataError
 NESTING = "Expected <corruption>/<severity>/<class>/<image>: unpack the archive again into an empty folder."
 
 _UNLABELLED = (
-    "Labels are the names of class folders: <corruption>/<severity>/<class>/<image>. Sort your own images so "
-    "before `ppbench corrupt`; of a published set, unpack the archive again into an empty folder."
+    "Labels come from class folders: <corruption>/<severity>/<class>/<image>. Sort your own images into class folders "
+    "before `ppbench corrupt`; if the set is a published one, unpack its archive again into an empty folder."
 )
 
 
@@ -77,13 +77,13 @@ class FolderCell(CellFiles):
         folders, files = visible(self.folder)
         strays = [name for name in files if is_image(name)]
         if strays:
-            raise DataError(f"{self.where} holds images without class folders ({strays[0]}, …)", _UNLABELLED)
+            raise DataError(f"{self.where} contains images without class folders ({strays[0]}, …)", _UNLABELLED)
         return [f"{name}/{file}" for name in folders for file in self._images(name)]
 
     def _images(self, name: str) -> list[str]:
         folders, files = visible(self.folder / name)
         if folders:
-            raise DataError(f"{self.folder / name} holds a folder, {folders[0]}, where images should be", NESTING)
+            raise DataError(f"{self.folder / name} contains a folder, {folders[0]}, where images should be", NESTING)
         return [file for file in files if is_image(file)]
 
     def read(self, names: Sequence[str]) -> Iterator[bytes | OSError]:

@@ -127,7 +127,7 @@ def _read_binary(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8]
 def _read_pickle(path: Path, num_classes: int | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     data, labels = _unpickle(path, "fine_labels" if num_classes == 100 else "labels")
     if data.dtype != np.uint8 or data.shape != (len(labels), CIFAR_ROW) or labels.dtype.kind not in "iu":
-        raise DataError(f"{path} is no CIFAR file (images and labels do not fit each other)", _DOWNLOAD)
+        raise DataError(f"{path} is not a CIFAR file (images and labels do not match)", _DOWNLOAD)
     return rows_to_images(data), labels.astype(np.int64)
 
 
@@ -200,4 +200,4 @@ def _unpickle(path: Path, label_name: str) -> tuple[NDArray[Any], NDArray[Any]]:
         data, labels = (content.get(name, content.get(name.encode())) for name in ("data", label_name))
         return data.read(program), labels.read(program) if isinstance(labels, _Array) else np.array(labels)
     except Exception as error:  # a damaged pickle can raise anything
-        raise DataError(f"{path} is no CIFAR file, or damaged: {error}", _DOWNLOAD) from error
+        raise DataError(f"{path} is not a CIFAR file, or is damaged: {error}", _DOWNLOAD) from error

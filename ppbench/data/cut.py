@@ -67,7 +67,7 @@ def cut_image(image: Image.Image, name: str, cut: Cut) -> Image.Image:
         )
     if min(image.size) < size:
         raise DataError(
-            f"{name} has {image.width} x {image.height} pixels, the model wants {size} x {size}",
+            f"{name} has {image.width} x {image.height} pixels, the model needs {size} x {size}",
             "Use images of that size or larger.",
         )
     return centre_crop(image, size)

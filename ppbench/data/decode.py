@@ -108,7 +108,7 @@ def _check(file: Image.Image) -> None:
         )
     frames = getattr(file, "n_frames", 1)
     if frames > 1 and file.format != "MPO":  # cameras' MPO is a JPEG with previews behind it
-        raise DataError(f"{frames} frames or pages; one is wanted", "Save the frames as files of their own.")
+        raise DataError(f"{frames} frames or pages instead of one", "Save the frames as separate files.")
 
 
 def _is_deep(file: Image.Image) -> bool:

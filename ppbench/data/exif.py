@@ -83,7 +83,7 @@ class Photographs(NamedTuple):
         if not parts:
             return ""
         return (
-            f"of {self.seen:,} images looked at, {' and '.join(parts)}: not applied, as torchvision does not; "
+            f"of {self.seen:,} images checked, {' and '.join(parts)}: not applied, as in torchvision; "
             "`--exif` applies EXIF orientation and colour profiles"
         )
 

@@ -140,8 +140,8 @@ def _unknown(file: Path | BinaryIO) -> DataError:
         hint = "This build of Pillow cannot read it: convert it to PNG." if has_heif() else HEIF_HINT
         return DataError(f"it is {kind}, whatever its name", hint)
     if kind:
-        return DataError(f"it is no image that is read, but {kind}", REPLACE_HINT)
-    return DataError("it is no image, or damaged at its beginning", REPLACE_HINT)
+        return DataError(f"it is not a supported image, but {kind}", REPLACE_HINT)
+    return DataError("it is not an image, or its beginning is damaged", REPLACE_HINT)
 
 
 def _head(file: Path | BinaryIO) -> bytes:

@@ -199,7 +199,7 @@ def _from_tars(root: Path, tars: list[Path], cells: dict[str, dict[int, CellFile
 def _nothing_in(tars: list[Path]) -> NoReturn:
     raise DataError(
         f"no corrupted set in {', '.join(map(str, tars))}",
-        "Expected members like fog/3/<class>/<image>. Of other archives: unpack them, and give the folder.",
+        "Expected members like fog/3/<class>/<image>. Unpack other archives, and give the folder.",
     )
 
 
@@ -211,9 +211,9 @@ def _is_tar(path: Path) -> bool:
 def _refuse_special(root: Path) -> None:
     """Raise `DataError` for a path that is neither a file nor a folder of files."""
     if is_system(root):
-        raise DataError(f"{root} is a folder of the system, it holds no images", "Give a folder of images.")
+        raise DataError(f"{root} is a system folder, which contains no images", "Give a folder of images.")
     if root.exists() and not root.is_dir():
-        raise DataError(f"{root} is a pipe or a device, no folder and no archive", "Give a folder or a .tar file.")
+        raise DataError(f"{root} is a pipe or a device, not a folder or an archive", "Give a folder or a .tar file.")
 
 
 _TESTED, _TRAINED = ("val", "validation", "valid", "test", "testing"), ("train", "training")
@@ -230,7 +230,7 @@ def _refuse_splits(root: Path, folders: list[str]) -> None:
         return  # one class of this name, with its images in it
     wanted = next(names[name] for name in (*_TESTED, *_TRAINED) if name in names)
     raise DataError(
-        f"{root} holds {' and '.join(f'{name}/' for name in names.values())}: whole sets of images, not classes",
+        f"{root} contains {' and '.join(f'{name}/' for name in names.values())}: whole sets of images, not classes",
         f"Give the one to evaluate: `--data {root / wanted}`.",
     )
 
@@ -252,18 +252,20 @@ def _refuse_flat(root: Path, files: list[str]) -> None:
         return
     if images[0].startswith("ILSVRC2012_val_"):
         raise DataError(
-            f"{root} holds ImageNet's {len(images):,} validation images without class folders",
+            f"{root} contains ImageNet's {len(images):,} validation images without class folders",
             "Sort them: `cd` there, and `wget -qO- "
             "https://raw.githubusercontent.com/soumith/imagenetloader.torch/master/valprep.sh | bash`.",
         )
-    raise DataError(f"{root} holds {len(images):,} images without class folders", f"Expected {root}/<class>/<image>.")
+    raise DataError(
+        f"{root} contains {len(images):,} images without class folders", f"Expected {root}/<class>/<image>."
+    )
 
 
 def _refuse_compressed(root: Path, files: list[str]) -> None:
     for name in files:
         for ending, command in _COMPRESSED.items():
             if name.lower().endswith(ending):
-                in_place = " Tars that are not compressed are read in place." if command.startswith("gunzip") else ""
+                in_place = " Uncompressed tars are read in place." if command.startswith("gunzip") else ""
                 raise DataError(
                     f"{root / name} is a compressed archive, which cannot be read in place",
                     f"Unpack it: `cd {root} && {command.format(name)}`.{in_place}",

@@ -47,14 +47,14 @@ class ArrayFile(NamedTuple):
                 shape, fortran, dtype = read(file)
                 begin = file.tell()
         except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DataError(f"{self.where} is no array file ({error})", "Download it again.") from error
+            raise DataError(f"{self.where} is not an array file ({error})", "Download it again.") from error
         if dtype.hasobject or fortran:
-            raise DataError(f"{self.where} is not an array of numbers, row by row", "Download it again.")
+            raise DataError(f"{self.where} is not an array of numbers in row-major order", "Download it again.")
         expected = begin - self.offset + math.prod(shape) * dtype.itemsize
         if self.length < expected or self.path.stat().st_size < self.offset + expected:
             raise DataError(
                 f"{self.where} ends early: it has {self.length:,} of {expected:,} bytes",
-                "Its download was broken off, or the disk was full: download and unpack it again.",
+                "Its download was interrupted, or the disk was full: download and unpack it again.",
             )
         return Header(shape, dtype, begin)
 

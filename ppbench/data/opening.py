@@ -67,19 +67,22 @@ def open_source(
     if exif and not isinstance(found, FolderFound):
         raise UsageError(
             "--exif is for clean images in files",
-            "Images of published sets and of arrays have no such data: leave it out.",
+            "Images of published sets and of arrays have no EXIF data: leave it out.",
         )
     if isinstance(found, TreeFound | ArraysFound):
         if backend != "ppbench" or not jpeg:
             option = f"--backend {backend}" if backend != "ppbench" else "--no-jpeg"
             raise UsageError(
-                f"{option} makes images, and those in {found.root} are made already", f"Leave {option} out."
+                f"{option} is for generated images, but {found.root} contains corrupted images already",
+                f"Leave {option} out.",
             )
         source = _open_published(dataset, found, recipe, geometry)
         if clean is not None:
             source = _with_clean(dataset, source, clean, geometry)
     elif clean is not None:
-        raise UsageError("--clean is for published corrupted sets", "Those of --data are clean already: leave it out.")
+        raise UsageError(
+            "--clean is for published corrupted sets", "The images of --data are clean already: leave it out."
+        )
     else:
         images = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif)
         source = GeneratedImages(name, images, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
@@ -94,8 +97,8 @@ def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: st
     made_by = _PUBLISHED_RECIPES.get(dataset.name, dataset.name)
     if recipe not in (None, made_by):
         raise UsageError(
-            f"--recipe {recipe} makes images, and those in {found.root} are made already",
-            "Leave it out; or give clean images with `--data DIR`.",
+            f"--recipe {recipe} is for generated images, but {found.root} contains corrupted images already",
+            "Leave it out, or give clean images with `--data DIR`.",
         )
     source: Source
     if isinstance(found, ArraysFound):
@@ -114,7 +117,7 @@ def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: st
 def _with_clean(dataset: Dataset, source: Source, place: Path, geometry: Geometry) -> Source:
     """Combine a published set with the clean images at ``place``."""
     if source.has_clean:
-        raise UsageError("--clean is for sets without clean images", "This one has a folder of them: leave it out.")
+        raise UsageError("--clean is for sets without clean images", "This set has its own: leave it out.")
     if place.suffix == ".npy" and place.is_file():
         pixels = array_file(place).take()
         square = pixels.ndim == 4 and pixels.shape[1] == pixels.shape[2] and pixels.shape[3] in (1, 3)
@@ -126,7 +129,9 @@ def _with_clean(dataset: Dataset, source: Source, place: Path, geometry: Geometr
         return WithClean(source, ArrayImages(pixels, source.labels, source.ids, source.class_names), place)
     found = look(place)
     if isinstance(found, TreeFound | ArraysFound):
-        raise DataError(f"{place} holds a corrupted set, not clean images", "Give `--clean` the folder of those.")
+        raise DataError(
+            f"{place} contains a corrupted set, not clean images", "Give the folder of the clean images: `--clean DIR`."
+        )
     recipe = "imagenet-c-299" if source.size == 299 else None
     known = dataset if dataset.clean else replace(dataset, clean=True)
     return WithClean(source, _open_clean(known, place, found, geometry, recipe, exif=False), place)
@@ -135,8 +140,10 @@ def _with_clean(dataset: Dataset, source: Source, place: Path, geometry: Geometr
 def _check_form(dataset: Dataset, found: Found, form: Literal["files", "arrays"], others: str) -> None:
     if dataset.form in ("any", form):
         return
-    what = "arrays, as CIFAR-10-C and CIFAR-100-C have" if form == "arrays" else "folders of images"
-    raise DataError(f"{found.root} holds {what}; {dataset.name} is made of others", f"Take `--dataset {others}`.")
+    found_form, own_form = ("arrays", "image files") if form == "arrays" else ("image files", "arrays")
+    raise DataError(
+        f"{found.root} contains {found_form}, but {dataset.name} consists of {own_form}", f"Use `--dataset {others}`."
+    )
 
 
 def _check_labels(dataset: Dataset, source: Source, found: Found) -> None:
@@ -146,7 +153,7 @@ def _check_labels(dataset: Dataset, source: Source, found: Found) -> None:
         other = "cifar10-c" if highest < 10 else "cifar100-c"
         raise DataError(
             f"{found.root} has labels from 0 to {highest}, {dataset.name} from 0 to {classes - 1}",
-            f"Take `--dataset {other}`.",
+            f"Use `--dataset {other}`.",
         )
 
 
@@ -162,15 +169,15 @@ def _check_is(dataset: Dataset, source: Source, found: Found) -> None:
         by_size = _has_shape(other, source) and not _has_shape(dataset, source)
         if by_name or by_size:
             raise DataError(
-                f"{found.root} holds {', '.join(source.corruptions[:3])}, … of {source.num_classes} classes at "
-                f"{source.size} px: not {dataset.name}, it looks like {other.name}",
-                f"Take `--dataset {other.name}`.",
+                f"{found.root} contains {', '.join(source.corruptions[:3])}, … of {source.num_classes} classes at "
+                f"{source.size} px: that is not {dataset.name}, but looks like {other.name}",
+                f"Use `--dataset {other.name}`.",
             )
     if dataset.name == "tiny-imagenet-c" and source.num_classes == 1000:
         raise DataError(
             f"{found.root} has 1000 classes, tiny-imagenet-c has 200: the frost of its first archive "
             "(zenodo.org/records/2536630) is wrong (hendrycks/robustness#60)",
-            "Take the mended archive, https://zenodo.org/records/8206060; or `--dataset imagenet-c` if it is that.",
+            "Use the corrected archive, https://zenodo.org/records/8206060, or `--dataset imagenet-c` if it is that.",
         )
 
 
@@ -185,7 +192,7 @@ def _open_clean(
         return embedded_images() if dataset.name == EMBEDDED else fashion_mnist_images(folder)
     if not dataset.clean:
         raise DataError(
-            f"{found.root} holds clean images, and {dataset.name} cannot be made on the fly",
+            f"{found.root} contains clean images, but {dataset.name} cannot be generated from them",
             f"Get it as published: {dataset.how_to_get}",
         )
     if isinstance(found, CifarFound):
@@ -199,8 +206,8 @@ def _open_cifar(dataset: Dataset, found: CifarFound) -> CleanImages:
     if dataset.form == "files" or not fitting:
         there = found.files[0].num_classes or 10
         raise DataError(
-            f"{found.root} holds CIFAR images ({found.files[0].path.name}), not {dataset.name}",
-            f"Take `--dataset cifar{there}-c`.",
+            f"{found.root} contains CIFAR images ({found.files[0].path.name}), not {dataset.name}",
+            f"Use `--dataset cifar{there}-c`.",
         )
     return cifar_images(fitting[0], dataset.num_classes)
 
@@ -208,15 +215,15 @@ def _open_cifar(dataset: Dataset, found: CifarFound) -> CleanImages:
 def _open_folder(dataset: Dataset, found: FolderFound, cut: Cut, exif: bool) -> CleanImages:
     if dataset.form == "arrays":
         raise DataError(
-            f"{found.root} holds neither CIFAR's arrays nor its test images",
+            f"{found.root} contains neither CIFAR's arrays nor its test images",
             f"{dataset.how_to_get}; or give the unpacked cifar-{dataset.num_classes}-… folder of clean images.",
         )
     if dataset.name == "imagenet-c" and found.annotated:
-        raise DataError(f"{found.root} holds Tiny-ImageNet, not ImageNet", "Take `--dataset tiny-imagenet-c`.")
+        raise DataError(f"{found.root} contains Tiny-ImageNet, not ImageNet", "Use `--dataset tiny-imagenet-c`.")
     tiny = dataset.name == "tiny-imagenet-c" or found.annotated
     images = FolderImages(found.root, cut, list_tiny_imagenet(found.root) if tiny else None, exif=exif)
     if dataset.name == "tiny-imagenet-c" and len(images.class_names) == 1000:
-        raise DataError(f"{found.root} has 1000 classes, Tiny-ImageNet has 200", "Take `--dataset imagenet-c`.")
+        raise DataError(f"{found.root} has 1000 classes, Tiny-ImageNet has 200", "Use `--dataset imagenet-c`.")
     return images
 
 

@@ -25,7 +25,7 @@ from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN, Cell, in_order
 Tree = Mapping[str, Mapping[int, CellFiles]]
 """Cells by corruption and severity."""
 
-_SEVERITY_FOLDERS = "Folders of severities are called 1 to 5, or by five strengths, such as 2.35."
+_SEVERITY_FOLDERS = "Folders of severities are named 1 to 5, or by five strengths, such as 2.35."
 
 _NAMED = 6
 """Most corruptions that are listed in an example of options."""
@@ -156,7 +156,7 @@ class PublishedImages(Source):
             return geometry
         if width != height:
             raise DataError(
-                f"{cell.where} holds images of {width} x {height} pixels",
+                f"{cell.where} contains images of {width} x {height} pixels",
                 "Published sets have square images; to corrupt your own images, give a folder of clean ones.",
             )
         return AsIs(width)
@@ -231,10 +231,10 @@ def _classes_hint(corruption: str, others: Sequence[str]) -> str:
     )
     if corruption == "frost":
         return (
-            "Tiny-ImageNet-C as first published has ImageNet's 1000 classes in frost (hendrycks/robustness#60): take "
-            f"the frost of the mended archive, https://zenodo.org/records/8206060, {leave_out}"
+            "Tiny-ImageNet-C as first published has ImageNet's 1000 classes in frost (hendrycks/robustness#60): use "
+            f"the frost of the corrected archive, https://zenodo.org/records/8206060, {leave_out}"
         )
-    return f"Cells of two datasets lie in one folder: unpack them into different ones, {leave_out}"
+    return f"Cells of two datasets are in one folder: unpack them into different ones, {leave_out}"
 
 
 def _count(images: int) -> str:

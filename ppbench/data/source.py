@@ -224,7 +224,7 @@ def renumbered(class_names: Sequence[str], kept: Collection[str], dataset: str) 
         raise UsageError(
             f"class {unknown[0]!r} is not in {dataset}"
             + (f" (nor are {len(unknown) - 1} others)" if len(unknown) > 1 else ""),
-            f"Its {len(class_names)} classes are {', '.join(class_names[:3])}, …; one name a line.",
+            f"Its {len(class_names)} classes are {', '.join(class_names[:3])}, …; one name per line.",
         )
     places = [place for place, name in enumerate(class_names) if name in set(kept)]
     number = np.full(len(class_names), -1, np.int64)

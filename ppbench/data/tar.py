@@ -37,7 +37,7 @@ class TarCell(CellFiles):
     ) -> None:
         self._tar, self._names, self._offsets, self._sizes = tar, names, offsets, sizes
         self.where = f"{tar}: {prefix}"
-        self.hint = "Download the archive again." if whole else f"{tar} ends early: go on downloading with `wget -c`."
+        self.hint = "Download the archive again." if whole else f"{tar} ends early: resume the download with `wget -c`."
 
     def classes(self) -> frozenset[str]:
         return self._names.classes
@@ -127,7 +127,7 @@ def _members(path: Path) -> Iterator[tuple[str, int, int]]:
     except tarfile.ReadError as error:
         if length < 2 * _BLOCK or not _starts_as_tar(path):
             raise DataError(
-                f"{path} is no uncompressed tar archive ({error})",
+                f"{path} is not an uncompressed tar archive ({error})",
                 f"Download it again; if it is compressed: `mv {path.name} {path.name}.gz && gunzip {path.name}.gz`.",
             ) from error
 

@@ -33,7 +33,7 @@ def _list_annotated(root: Path) -> LabelledFiles:
     try:
         lines = [line.split("\t") for line in (root / ANNOTATIONS).read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        reason = getattr(error, "strerror", None) or "it is not text"
         raise DataError(f"cannot read {root / ANNOTATIONS}: {reason}", "Unpack the archive again.") from error
     class_of = {line[0]: line[1] for line in lines if len(line) > 1}
     files = [name for name in visible(root / "images")[1] if is_image(name)]

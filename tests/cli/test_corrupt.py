@@ -42,7 +42,7 @@ def test_a_folder_becomes_a_folder_per_cell(photos: Path) -> None:
     for part in (
         "6 images in photos (left out: 1 .txt, 1 folder of corrupted images) -> photos-c",
         "1 corruption, 3 cells",
-        "recipe cifar-c (for images of 40 x 40; they go from 40 x 36 to 40 x 40)",
+        "recipe cifar-c (for images of 40 x 40; sizes from 40 x 36 to 40 x 40)",
         "seed 0 | format same | ppbench corruptions",
         "on cpu in one process",
     ):
@@ -115,7 +115,7 @@ def test_broken_images_are_listed_at_the_end_with_exit_code_3(photos: Path) -> N
     start = lines.index("error: 4 of 10 images could not be corrupted, or not in every cell")
     assert len(lines) == start + 5
     told = "\n".join(lines[start:])
-    assert "  html\\n.png: it is no image that is read, but a web page. Replace or remove it." in told
+    assert "  html\\n.png: it is not a supported image, but a web page. Replace or remove it." in told
     assert "  alpha.png: has an alpha channel, which JPEG cannot keep. Write PNG: `--format png`." in told
     assert "  tiny.png: images of 4 x 4 pixels. " in told
     assert "  [lab].tif: colour space LAB, neither grey nor RGB. " in told
@@ -208,7 +208,7 @@ def test_a_signal_exits_130_and_the_same_command_goes_on(tmp_path: Path, number:
     assert process.returncode == 130, stderr
     assert stdout == b""
     assert b"Traceback" not in seen + stderr, stderr.decode()[-3000:]
-    assert b"of 120 images done; the same command goes on from there" in stderr
+    assert b"of 120 images done; run the same command again to resume" in stderr
     assert b"elapsed 0:00:0" in seen + stderr
     if number == signal.SIGTERM:
         return  # what follows is the same, and takes its time
@@ -232,13 +232,11 @@ def test_large_photographs_are_told_what_to_do(photos: Path) -> None:
     Image.new("RGB", (600, 500)).save("large/a.png")
     few = ["-c", "brightness", "-s", "1", "--device", "cpu"]
     told = runner.invoke(app, ["corrupt", "large", "c", *few]).stderr
-    assert (
-        "images of 600 x 500 are hardly changed by the blur and noise of recipe imagenet-c, which are for 224" in told
-    )
-    assert "`--size 224` cuts them to that, `--scale auto` makes its lengths 2.23 times larger" in told
+    assert "the blur and noise of recipe imagenet-c hardly change images of 600 x 500: they are for 224 px" in told
+    assert "`--size 224` cuts the images to that size, `--scale auto` makes the recipe's lengths 2.23 times" in told
     for dest, option in (("d", ["--size", "224"]), ("e", ["--scale", "auto"])):
         told = runner.invoke(app, ["corrupt", "large", dest, *few, *option]).stderr
-        assert "hardly changed" not in told
+        assert "hardly change" not in told
     assert "| scale auto |" in told
 
 
@@ -247,5 +245,5 @@ def test_copies_of_removed_images_are_told(photos: Path) -> None:
     assert "gone" not in first.output
     (photos / "a.png").unlink()
     again = runner.invoke(app, ["corrupt", "photos", *FEW, "--json"])
-    assert "3 files in photos-c stay though their images are gone or can no longer be read" in again.stderr
+    assert "3 files in photos-c are kept although their images are gone or can no longer be read" in again.stderr
     assert json.loads(again.stdout)["outdated"] == 3

@@ -35,7 +35,7 @@ def test_too_little_memory_on_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("ppbench.corruptions.apply.corrupt", fail)
     make = Corruptor(SETTINGS, "cpu:0").load(PHOTOS)
-    with pytest.raises(PpbenchError, match="cpu:0 has too little memory") as caught:
+    with pytest.raises(PpbenchError, match="cpu:0 does not have enough memory") as caught:
         make(("fog", 1), ["a", "b", "c"])
     assert "--batch-size" in caught.value.hint
 

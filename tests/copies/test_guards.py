@@ -19,7 +19,7 @@ def test_files_that_no_record_knows_are_not_written_over(photos: Path, tmp_path:
     mine = tmp_path / "c" / "contrast" / "2" / "a.png"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(UsageError, match=r"contrast is there already, and .*manifest\.json is not"):
+    with pytest.raises(UsageError, match=r"contrast exists already, and .*manifest\.json does not exist"):
         corrupt_folder(photos, tmp_path / "c", **FEW)
     assert tree(tmp_path / "c") == {"contrast/2/a.png": b"mine"}
     (tmp_path / "d").mkdir()
@@ -35,7 +35,7 @@ def test_files_that_the_record_does_not_know_are_not_written_over(photos: Path) 
     ):
         mine.parent.mkdir(parents=True)
         mine.write_text("mine")
-        with pytest.raises(UsageError, match=rf"{found} is there already, and .*manifest\.json does not know it"):
+        with pytest.raises(UsageError, match=rf"{found} exists already, and .*manifest\.json does not list it"):
             corrupt_folder(photos, **cells)
         assert mine.read_text() == "mine"
     assert corrupt_folder(photos, **FEW).kept == 12
@@ -46,7 +46,7 @@ def test_the_folder_read_may_not_lie_in_one_written_to(tmp_path: Path, src: str)
     write_photos(tmp_path / "out" / "contrast" / "2")
     (tmp_path / "out" / "link").symlink_to("contrast")
     before = tree(tmp_path)
-    with pytest.raises(UsageError, match=r"lies in .*contrast, which would be written to"):
+    with pytest.raises(UsageError, match=r"is in .*contrast, which would be written to"):
         corrupt_folder(tmp_path / src, tmp_path / "out", **FEW, overwrite=True)
     assert tree(tmp_path) == before
 

@@ -66,7 +66,7 @@ def test_broken_images_are_told_and_do_not_stop_the_others(photos: Path, tmp_pat
     assert report.written == 12
     failed = {(failure.source, failure.cell): failure.reason for failure in report.failures}
     for name, reason in (
-        ("n01/html.jpg", "it is no image that is read, but a web page"),
+        ("n01/html.jpg", "it is not a supported image, but a web page"),
         ("n01/cut.png", "damaged: "),
         ("deep.png", "16 bits"),
         ("lab.tif", "LAB"),
@@ -127,7 +127,7 @@ def test_a_full_disk_ends_the_job_in_one_line_and_loses_nothing(
         patch.setattr(Path, "write_bytes", fill)
         with pytest.raises(DataError, match=r"cannot write .*: No space left on device") as caught:
             corrupt_folder(photos, tmp_path / "c", **CELLS, batch_size=1)
-    assert "goes on where it was" in caught.value.hint
+    assert "resumes the job" in caught.value.hint
     assert not list((tmp_path / "c").rglob("*.part"))
     assert len(list((tmp_path / "c").rglob("*.png"))) <= after
     corrupt_folder(photos, tmp_path / "c", **CELLS)

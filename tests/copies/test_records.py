@@ -178,7 +178,7 @@ def test_clean_is_a_cell_of_severity_0_alone(tmp_path: Path, place: str) -> None
     assert (clean.cells, [*(clean.get("a.png") or {})["files"]]) == ({"clean/0"}, ["clean/0/a.png"])
     for cell in ("clean/3", "fog/0", "fog/6", "clean/00", "xclean/0"):
         if place == "manifest":
-            with pytest.raises(DataError, match=f"'{cell}' is no cell"):
+            with pytest.raises(DataError, match=f"'{cell}' is not a cell"):
                 reopened(cell)
         else:
             assert len(reopened(cell)) == 0, "a journal counts as far as it can be read"

@@ -30,8 +30,8 @@ def test_wrong_sources_are_told_and_nothing_is_left(tmp_path: Path) -> None:
     for src, message in (
         ("empty", "no images in .*empty"),
         ("missing", "there is no .*missing"),
-        ("notes.txt", r"notes\.txt is no folder, no image file .* and no \.npy file"),
-        ("data_batch_1", "data_batch_1 is no folder"),
+        ("notes.txt", r"notes\.txt is not a folder, an image file .* or a \.npy file"),
+        ("data_batch_1", "data_batch_1 is not a folder"),
     ):
         with pytest.raises(DataError, match=message):
             corrupt_folder(tmp_path / src)

@@ -85,7 +85,7 @@ def test_images_that_do_not_belong_together(tmp_path: Path, root: Path) -> None:
     np.save(tmp_path / "b" / "images.npy", IMAGES[:, :28, :28])
     with pytest.raises(DataError, match="have 28 px, those of cifar10-c 32 px"):
         opened(root, tmp_path / "b")
-    with pytest.raises(DataError, match="holds a corrupted set, not clean images"):
+    with pytest.raises(DataError, match="contains a corrupted set, not clean images"):
         opened(root, root)
 
 

@@ -20,7 +20,7 @@ def test_images_without_class_folders(tree: Path) -> None:
     for path in list((tree / "snow/1").rglob("*.JPEG")):
         path.rename(tree / "snow/1" / path.name)
     with pytest.raises(
-        DataError, match=r"snow/1 holds images without class folders.*\n.*<corruption>/<severity>/<class>"
+        DataError, match=r"snow/1 contains images without class folders.*\n.*<corruption>/<severity>/<class>"
     ):
         published(tree).check(TREE, (1,))
 
@@ -35,7 +35,7 @@ def test_no_class_folders_at_all(tmp_path: Path) -> None:
 def test_folders_one_too_deep(tree: Path) -> None:
     inner = tree / "snow/1/n00000001"
     shutil.copytree(inner, inner / "n00000001")
-    with pytest.raises(DataError, match=r"snow/1/n00000001 holds a folder, n00000001, where images should be"):
+    with pytest.raises(DataError, match=r"snow/1/n00000001 contains a folder, n00000001, where images should be"):
         published(tree).check(TREE, (1,))
 
 

@@ -78,7 +78,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, hidden: str) -> None
         path.write_bytes(b"cnumpy\ntesting.Tester\n(tR.")
     else:
         path.write_bytes(b"cbuiltins\neval\n(S'1'\ntR.")
-    with pytest.raises(DataError, match=r"test_batch is no CIFAR file, or damaged: it names .*\n.*Download it again"):
+    with pytest.raises(DataError, match=r"test_batch is not a CIFAR file, or is damaged: it names .*\n.*Download it"):
         cifar_images(find_cifar(tmp_path)[0])
     assert not (tmp_path / "ran").exists()
 
@@ -86,7 +86,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, hidden: str) -> None
 @pytest.mark.parametrize("content", [b"", b"404", pickle.dumps([1]), pickle.dumps({b"data": ROWS, b"labels": [1]})])
 def test_a_damaged_pickle_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "test_batch").write_bytes(content)
-    with pytest.raises(DataError, match="test_batch is no CIFAR file"):
+    with pytest.raises(DataError, match="test_batch is not a CIFAR file"):
         cifar_images(find_cifar(tmp_path)[0])
 
 

@@ -108,7 +108,7 @@ def test_cmyk_is_taken_as_evaluation_takes_it(form: str) -> None:
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
 def test_several_frames_are_refused(form: str) -> None:
     data = content(PHOTO, form, save_all=True, append_images=[Image.new("RGB", PHOTO.size)])
-    with pytest.raises(DataError, match="2 frames or pages; one is wanted"):
+    with pytest.raises(DataError, match="2 frames or pages instead of one"):
         decode_whole(data)
 
 

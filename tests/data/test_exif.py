@@ -69,8 +69,8 @@ def test_evaluation_says_what_it_does_not_apply(tmp_path: Path) -> None:
     (root / "n00000001" / "broken.jpg").write_text("x")
     plain, applied = (open_source("imagefolder", root, GEOMETRY, exif=exif) for exif in (False, True))
     assert plain.notes == (
-        "of 8 images looked at, 1 stored turned or mirrored and 1 with a colour profile that is not sRGB's: not "
-        "applied, as torchvision does not; `--exif` applies EXIF orientation and colour profiles",
+        "of 8 images checked, 1 stored turned or mirrored and 1 with a colour profile that is not sRGB's: not "
+        "applied, as in torchvision; `--exif` applies EXIF orientation and colour profiles",
     )
     assert (plain.cut, applied.cut) == ("crop 32", "EXIF orientation and colour profile applied, crop 32")
     assert applied.notes == ()

@@ -74,7 +74,7 @@ def test_a_broken_image_is_told_and_black_and_the_others_are_there(tmp_path: Pat
 def test_an_image_smaller_than_the_crop_is_told(tmp_path: Path) -> None:
     images = FolderImages(write_class_folders(tmp_path, size=40), Geometry(64, None))
     (broken,) = images.load(np.array([0])).broken
-    assert "40 x 40 pixels, the model wants 64 x 64" in broken.reason
+    assert "40 x 40 pixels, the model needs 64 x 64" in broken.reason
 
 
 def test_as_is_means_one_size(tmp_path: Path) -> None:

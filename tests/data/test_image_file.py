@@ -59,7 +59,7 @@ def test_no_name_makes_an_eps_file_start_ghostscript(
         bare.load()  # what Pillow does if nobody says which formats; the stub writes no picture
     assert started.exists()
     started.unlink()
-    with pytest.raises(DataError, match=r"cannot read the image .*: it is no image that is read, but EPS") as caught:
+    with pytest.raises(DataError, match=r"cannot read the image .*: it is not a supported image, but EPS") as caught:
         decode_rgb(path, Geometry(40, None))
     assert "Replace or remove" in caught.value.hint
     assert not started.exists()
@@ -113,8 +113,8 @@ def test_pillows_warnings_are_not_shown(tmp_path: Path) -> None:
         (b"\0\0\0\x1cftypavif\0\0\0\0", "it is AVIF, whatever its name"),
         (b"%PDF-1.7", "but PDF"),
         (b"<!DOCTYPE HTML><html>", "but a web page"),
-        (b"hello", "it is no image, or damaged at its beginning"),
-        (b"", "it is no image, or damaged at its beginning"),
+        (b"hello", "it is not an image, or its beginning is damaged"),
+        (b"", "it is not an image, or its beginning is damaged"),
     ],
 )
 def test_what_a_file_is_instead_is_said(head: bytes, message: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,14 +26,14 @@ def test_an_array_that_ends_early(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
     source = open_cifar(root)
     source.check(("fog",), (1,))
-    with pytest.raises(DataError, match=r"contrast.npy ends early: it has 306,328 of 307,328 bytes\n.*broken off"):
+    with pytest.raises(DataError, match=r"contrast.npy ends early: it has 306,328 of 307,328 bytes\n.*interrupted"):
         source.check(NAMES, (1,))
 
 
 def test_no_array(tmp_path: Path) -> None:
     root = write_cifar_c(tmp_path, NAMES)
     (root / "fog.npy").write_text("404")
-    with pytest.raises(DataError, match=r"fog.npy is no array file"):
+    with pytest.raises(DataError, match=r"fog.npy is not an array file"):
         open_cifar(root)
 
 

@@ -85,7 +85,7 @@ def test_tiny_imagenets_layouts_give_the_same_images(tmp_path: Path) -> None:
         pixels, broken = source.load("clean", 0, np.arange(6))
         assert not broken
         assert np.array_equal(pixels, first.load("clean", 0, np.arange(6)).pixels)
-    with pytest.raises(DataError, match=r"holds Tiny-ImageNet, not ImageNet\n.*--dataset tiny-imagenet-c"):
+    with pytest.raises(DataError, match=r"contains Tiny-ImageNet, not ImageNet\n.*--dataset tiny-imagenet-c"):
         open_source("imagenet-c", roots[-1], GEOMETRY)
     with (roots[2] / "val_annotations.txt").open("w") as file:
         file.write("other.png\tn01\n")
@@ -95,13 +95,13 @@ def test_tiny_imagenets_layouts_give_the_same_images(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["imagenet-c-bar", "imagenet-3dcc"])
 def test_sets_that_cannot_be_made_say_so(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=f"holds clean images, and {name} cannot be made on the fly") as caught:
+    with pytest.raises(DataError, match=f"contains clean images, but {name} cannot be generated from them") as caught:
         open_source(name, write_class_folders(tmp_path), GEOMETRY)
     assert "wget" in caught.value.hint
 
 
 def test_cifar_c_needs_arrays(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds neither CIFAR's arrays nor its test images"):
+    with pytest.raises(DataError, match="contains neither CIFAR's arrays nor its test images"):
         open_source("cifar10-c", write_class_folders(tmp_path), GEOMETRY)
 
 

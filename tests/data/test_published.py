@@ -85,7 +85,7 @@ def test_broken_images_are_told_and_the_others_given(tree: Path, tmp_path: Path)
         pixels, broken = source.load("fog", 3, np.array([0, 4, 3, 2, 1]))
         assert [one.place for one in broken] == [4, 3, 2, 1]
         where = str(cell) if root is tree else f"{root}: fog/3"
-        for one, name, reason in zip(broken, ids, ("runcated", "no image", "32 x 48", "8 bits"), strict=False):
+        for one, name, reason in zip(broken, ids, ("runcated", "not an image", "32 x 48", "8 bits"), strict=False):
             assert f"{where}/{name}" in one.reason
             assert reason in one.reason
         assert all("again" in one.hint for one in broken)
@@ -197,7 +197,7 @@ class TestTraps:
             published(tree)
 
     def test_a_recipe_for_images_that_are_made(self, tree: Path) -> None:
-        with pytest.raises(UsageError, match=r"--recipe cifar-c makes images, and those in .* are made already"):
+        with pytest.raises(UsageError, match=r"--recipe cifar-c is for generated images, but .* corrupted images"):
             open_source("imagenet-c", tree, Geometry(32, None), recipe="cifar-c")
 
 
@@ -216,14 +216,14 @@ def fake_cells(root: Path, classes: int, size: int, corruptions: tuple[str, ...]
 
 def test_a_dataset_that_is_another_is_told(tmp_path: Path) -> None:
     tiny = fake_cells(tmp_path / "tiny", 200, 64, ("fog",))
-    with pytest.raises(DataError, match=r"fog, … of 200 classes at 64 px: not imagenet-c") as caught:
+    with pytest.raises(DataError, match=r"fog, … of 200 classes at 64 px: that is not imagenet-c") as caught:
         open_source("imagenet-c", tiny, Geometry(224, None))
     assert "--dataset tiny-imagenet-c" in caught.value.hint
     assert open_source("tiny-imagenet-c", tiny, Geometry(224, None)).recipe == "tiny-imagenet-c"
     assert open_source("imagefolder", tiny, Geometry(224, None)).recipe == "unknown"
-    with pytest.raises(DataError, match=r"not imagenet-c, it looks like imagenet-c-bar\n.*--dataset imagenet-c-bar"):
+    with pytest.raises(DataError, match=r"not imagenet-c, but looks like imagenet-c-bar\n.*--dataset imagenet-c-bar"):
         open_source("imagenet-c", write_c_bar(tmp_path / "bar", C_BAR[:2]), Geometry(32, None))
-    with pytest.raises(DataError, match=r"folders of images; cifar10-c is made of others\n.*--dataset imagenet-c"):
+    with pytest.raises(DataError, match=r"image files, but cifar10-c consists of arrays\n.*--dataset imagenet-c"):
         open_source("cifar10-c", tiny, Geometry(32, None))
 
 

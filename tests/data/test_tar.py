@@ -74,7 +74,7 @@ def test_an_archive_whose_download_was_broken_off(tree: Path, tmp_path: Path) ->
 def test_no_archive(tmp_path: Path) -> None:
     path = tmp_path / "noise.tar"
     path.write_bytes(b"\x1f\x8b" + bytes(2000))
-    with pytest.raises(DataError, match=r"noise.tar is no uncompressed tar archive.*\n.*gunzip noise.tar.gz"):
+    with pytest.raises(DataError, match=r"noise.tar is not an uncompressed tar archive.*\n.*gunzip noise.tar.gz"):
         look(path)
 
 

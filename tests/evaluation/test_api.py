@@ -165,7 +165,7 @@ def test_what_is_left_out_and_not_applied_is_said_before_the_start(tmp_path: Pat
     measure(prepare(request), say=said.append)
     assert f"left out in {root}: 1 .gif" in said
     assert "1 class folder without images, which count as classes: n00000002" in said
-    assert any("of 4 images looked at, 1 stored turned or mirrored: not applied" in line for line in said)
+    assert any("of 4 images checked, 1 stored turned or mirrored: not applied" in line for line in said)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_missing_batch_of_cifar_is_told(tmp_path: Path) -> None:
 def test_a_damaged_batch_of_cifar_is_told(tmp_path: Path) -> None:
     path = write_cifar(tmp_path) / "cifar-10-batches-py" / "data_batch_3"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DataError, match="data_batch_3 is no CIFAR file, or damaged"):
+    with pytest.raises(DataError, match="data_batch_3 is not a CIFAR file, or is damaged"):
         load(tmp_path, "cifar10")
 
 
