@@ -1,4 +1,4 @@
-"""A pytest fixture that fails a test where a model has become less robust. Imports nothing until it is used."""
+"""A pytest fixture that fails a test if a model has become less robust. It imports nothing until it is used."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def ppbench_check() -> Callable[..., Verdict]:
-    """A function ``(run, baseline, **rules)`` that fails the test unless the run passes, and returns the verdict.
+    """A function ``(run, baseline, **rules)`` that returns the verdict, or fails the test if it is a regression.
 
-    What a pass should not hide (`Verdict.warnings`: what is undecided, for one) is a warning with the whole verdict.
+    If there is something that a pass should not hide (`Verdict.warnings`), the whole verdict becomes a warning.
 
     Rules are points by name: ``ppbench_check("run.json", "baseline.json", mean=0.5, **{"fog/3": 2})``.
     """

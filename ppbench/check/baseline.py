@@ -1,4 +1,4 @@
-"""Baselines: run files small enough to commit, and with diffs that say what changed."""
+"""Baselines: run files that are small enough to commit, with readable diffs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ OPTION = "--update-baseline FILE"
 
 
 def update_baseline(run_file: Path, target: Path) -> Run:
-    """Write a run as a baseline: a run file with top-1 counts, a line for each cell, and its bits beside it.
+    """Write a run as a baseline: a run file with only top-1 counts, one line per cell, and its bits beside it.
 
-    Runs of equal results make the same two files, byte for byte, whenever and wherever they were made.
+    Runs with equal results make the same two files, byte for byte, on every machine and day.
 
     Raises:
-        UsageError: If the target is no ``.json`` file, or is the run file.
+        UsageError: If the target is not a ``.json`` file, or is the run file.
         DataError: If the run is missing, damaged, interrupted or without bits, or the target cannot be written.
     """
     check_target(run_file, target)
@@ -33,10 +33,10 @@ def update_baseline(run_file: Path, target: Path) -> Run:
 
 
 def check_target(run_file: Path, target: Path) -> None:
-    """Refuse what can be no baseline of this run, which is known before anything is judged.
+    """Refuse a target that cannot be a baseline of this run, before anything is judged.
 
     Raises:
-        UsageError: If the target is no ``.json`` file, or is the run file.
+        UsageError: If the target is not a ``.json`` file, or is the run file.
     """
     if target.suffix != ".json":
         raise UsageError(

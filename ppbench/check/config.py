@@ -20,13 +20,13 @@ KEYS = ("max-drop", "baseline", "confidence", "fail-on", "on-powerless", "on-inc
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What the file says; None or empty where it says nothing."""
+    """The settings of the file; None or empty if it does not set them."""
 
     rules: Mapping[str, float] = field(default_factory=dict)
     file: Path | None = None
-    """Where it was read; None if there is no such file."""
+    """The file that was read; None if there is none."""
     baseline: Path | None = None
-    """Relative to the file's folder in the file, to the working directory here."""
+    """Relative to the working directory; in the file it is relative to the file's folder."""
     confidence: float | None = None
     fail_on: str | None = None
     on_powerless: str | None = None
@@ -39,7 +39,7 @@ def read_config(path: Path | None) -> CheckConfig:
     """Read the table from a file, or from the pyproject.toml of the working directory if there is one.
 
     Raises:
-        UsageError: If the file cannot be read, is no TOML, or has keys or values that are not allowed.
+        UsageError: If the file cannot be read, is not TOML, or has keys or values that are not allowed.
     """
     if path is None and not DEFAULT_FILE.exists():
         return CheckConfig()
@@ -56,7 +56,7 @@ def read_config(path: Path | None) -> CheckConfig:
 
 
 def _table_of(where: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """What is in tool.ppbench.check; empty if there is none."""
+    """The table tool.ppbench.check; empty if there is none."""
     for depth, key in enumerate(TABLE):
         content = content.get(key, {})
         if not isinstance(content, dict):

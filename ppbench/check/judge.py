@@ -1,4 +1,4 @@
-"""Judging rules: a drop breaks one only if it is for certain larger than the tolerance."""
+"""Judging rules: a rule is broken only if the drop is certainly larger than the tolerance."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ppbench.metrics.per_image import FEWEST
 from ppbench.vocabulary import CLEAN, Cell
 
 _ROUNDING = 1e-9
-"""Points: a drop that is the tolerance but for the last bits is within it."""
+"""Points. A drop that exceeds the tolerance only by rounding is within it."""
 
 
 def check_files(
@@ -47,21 +47,21 @@ def check_files(
     """Judge a run file against a baseline.
 
     Args:
-        run: A run file, with its bits beside it.
-        baseline: The same, what drops are counted from.
+        run: A run file with its bits beside it.
+        baseline: The run file that drops are counted from, with its bits beside it.
         rules: Points by name (`ppbench.check.rules`).
-        confidence: 1 less the probability that any rule is broken by chance.
+        confidence: 1 minus the probability that chance breaks any rule.
         fail_on: The mildest verdict that fails: ``worse`` (the default), ``perhaps`` or ``undecided``.
-        on_powerless: What a pass does that proves little: ``pass``, ``warn`` (the default) or ``fail``.
+        on_powerless: Effect of a pass that proves little: ``pass``, ``warn`` (the default) or ``fail``.
         on_inconclusive: The older name of ``fail_on``: ``pass`` for ``worse``, ``fail`` for ``undecided``.
-        allow: Fields of the protocol that may differ; ``ids``: judge the images that both saw.
+        allow: Protocol fields that may differ. ``ids`` judges the images that both saw.
 
     Raises:
         UsageError: If a rule or another value is not allowed.
         DataError: If a file is missing or damaged, has no bits or one image, or the baseline lacks cells of a rule.
-        NotComparableError: If the protocols differ in what is not allowed, or there are no two images that both saw.
+        NotComparableError: If the protocols differ in another field, or both saw fewer than two common images.
     """
-    quantile(confidence)  # refuses what is none
+    quantile(confidence)  # refuses values that are not allowed
     check_allowed(allow)
     strict = strictness(fail_on, on_powerless, on_inconclusive)
     old, new = read_compared([baseline, run])
@@ -98,12 +98,12 @@ def check(
 def _resolved(
     rules: Mapping[str, float], baseline: ComparedRun, run: ComparedRun
 ) -> tuple[list[Rule], ComparedRun, ComparedRun]:
-    """The rules over the cells that both were asked for, and both with these.
+    """Resolve the rules over the cells that both were asked for, and restrict both to these cells.
 
     Raises:
-        UsageError: If a rule is none, or has no such cell.
+        UsageError: If a rule is unknown, or has no such cell.
     """
-    resolve(rules, baseline.run.protocol)  # refuses what would be no rule of the baseline either
+    resolve(rules, baseline.run.protocol)  # refuses names that are unknown in the whole baseline
     old, new = in_common(baseline, run)
     found = []
     for name, points in rules.items():
@@ -127,14 +127,14 @@ def judge(
     confidence: float,
     total: int | None = None,
 ) -> list[RuleOutcome]:
-    """Judge all rules together, so that chance breaks any of them with no more than 1 - confidence.
+    """Judge all rules together: chance breaks any of them with a probability of at most 1 - confidence.
 
     Args:
         rules: The rules.
-        drops: ``(n,)`` points of accuracy lost by image for each, or in words which cell the run lacks.
-        tests: The p-value of each, of no drop; None where there is no drop.
-        confidence: 1 less the family-wise error.
-        total: Images of the dataset, more than which nobody is told to evaluate.
+        drops: For each rule ``(n,)`` points of accuracy lost by image, or a text that names a missing cell.
+        tests: For each rule the p-value of no drop; None if a cell is missing.
+        confidence: 1 minus the family-wise error.
+        total: Number of images in the dataset. Verdicts never ask for more.
     """
     outcomes = []
     for rule, drop, p in zip(rules, drops, tests, strict=True):
@@ -142,8 +142,8 @@ def judge(
             outcomes.append(RuleOutcome(rule, Status.MISSING, reason=drop))
         else:
             assert p is not None
-            # The first rule that Holm's procedure rejects is the first of Bonferroni's: as to whether a build fails
-            # they agree, and of these there are intervals that say what the tests say.
+            # Bonferroni and Holm reject the same first rule, so they agree on whether a build fails. Bonferroni also
+            # has intervals that match its tests.
             outcomes.append(_outcome(rule, drop, min(1.0, p * len(rules)), confidence, len(rules), total))
     return outcomes
 
@@ -172,7 +172,7 @@ def _outcome(
 
 
 def _status(lost: Interval, allowed: float, *, is_drop: bool) -> Status:
-    """Read the interval that holds for all rules at once; ``is_drop``: the test finds that something was lost."""
+    """Derive the status from the interval that holds for all rules at once, and the test of any drop."""
     if lost.value <= allowed + _ROUNDING:
         return Status.PASS
     if not (is_drop and lost.low > 0):
@@ -183,7 +183,7 @@ def _status(lost: Interval, allowed: float, *, is_drop: bool) -> Status:
 def _needed(
     drop: NDArray[np.float64], allowed: float, alpha: float, total: int | None
 ) -> tuple[int | None, str | None]:
-    """How many images would show that this drop is more than is allowed, or why there is no such number."""
+    """The number of images that would show this drop to exceed the tolerance, or why there is none."""
     needed = images_needed(floored_deviation(drop), float(drop.mean()) - allowed, POWER, alpha)
     needed = max(needed, len(drop) + 1)
     if total is None or needed <= total:
@@ -192,10 +192,10 @@ def _needed(
 
 
 def _drops(run: ComparedRun, baseline: ComparedRun, rule: Rule) -> NDArray[np.float64] | str:
-    """``(n,)`` points of accuracy lost by image, or in words which cell the run lacks.
+    """``(n,)`` points of accuracy lost by image, or a text that names a cell missing from the run.
 
     Raises:
-        DataError: If the baseline lacks one: the rule cannot be judged by anyone.
+        DataError: If the baseline lacks a cell, because then no run can be judged.
     """
     absent = _absent(baseline, rule.cells)
     if absent:
@@ -211,7 +211,7 @@ def _drops(run: ComparedRun, baseline: ComparedRun, rule: Rule) -> NDArray[np.fl
 
 
 def _absent(measured: ComparedRun, cells: Sequence[Cell]) -> str:
-    """``the cell fog/5 and 2 more``; empty if none is."""
+    """``the cell fog/5 and 2 more``; empty if no cell is missing."""
     absent = [cell for cell in cells if cell not in measured.images.cells]
     if not absent:
         return ""
@@ -221,7 +221,7 @@ def _absent(measured: ComparedRun, cells: Sequence[Cell]) -> str:
 
 
 def _test(run: ComparedRun, baseline: ComparedRun, rule: Rule, drop: NDArray[np.float64]) -> float:
-    """The p-value of no drop: of one cell or, by the normal approximation, over several."""
+    """The p-value of no drop: the test of cells for one cell, the normal approximation for several."""
     if list(rule.weights.values()) == [1.0]:
         return cell_test(baseline.bits[rule.cells[0]], run.bits[rule.cells[0]])
     return paired_test(drop)

@@ -1,4 +1,4 @@
-"""A verdict as JUnit XML, which CI servers draw: a test case for each rule."""
+"""A verdict as JUnit XML for CI servers, with a test case for each rule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ppbench.tables.escapes import for_xml
 
 
 def to_junit(verdict: Verdict) -> str:
-    """One test suite; what is no pass and does not fail counts as skipped."""
+    """One test suite. A rule that neither passes nor fails counts as skipped."""
     failures = len(verdict.failed)
     counts = {"tests": str(len(verdict.outcomes)), "failures": str(failures), "errors": "0"}
     suites = ElementTree.Element("testsuites", counts)
@@ -26,5 +26,5 @@ def to_junit(verdict: Verdict) -> str:
             ElementTree.SubElement(case, "skipped", {"message": words})
     ElementTree.SubElement(suite, "system-out").text = for_xml(verdict.text)
     ElementTree.indent(suites)
-    # Not "unicode": its declaration would name the encoding of this machine, whatever the file is written in.
+    # Not "unicode": the declaration would name this machine's encoding, but the file is written as UTF-8.
     return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True).decode() + "\n"

@@ -14,12 +14,12 @@ from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet, Tone
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What is printed of a verdict."""
+    """The report of a verdict."""
 
     verdict: Verdict
 
     def sheets(self) -> list[Sheet]:
-        """A line for each rule, and in words below what is not a pass."""
+        """A line for each rule, and a note on each that does not pass."""
         verdict = self.verdict
         header = ("rule", "verdict", "drop", "allowed", f"{percent(verdict.confidence)} interval", "shows")
         notes = [
@@ -37,7 +37,7 @@ class CheckReport:
         return [Sheet(verdict.headline, header, lines, (0, 1), tuple(notes))]
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict; drops in points."""
+        """The verdict, with drops in points."""
         verdict = self.verdict
         return {
             "verdict": "pass" if verdict.passed else "regression",

@@ -1,4 +1,4 @@
-"""Rules: how many points the accuracy may drop, and over which cells."""
+"""Rules: the points by which the accuracy over some cells may drop."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ppbench.run import Protocol
 from ppbench.vocabulary import Cell, family_of, in_order
 
 _MEAN = "mean"
-"""The rule over all headline cells: that of the mean error."""
+"""The rule over all headline cells, which watches the mean error."""
 
 DEFAULT_RULES: Mapping[str, float] = {_MEAN: 0.5}
-"""Where none is given; whoever uses them says so."""
+"""The rules if none are given. Commands that use them say so."""
 
 _EXAMPLE = "For example `--max-drop mean=0.5 --max-drop noise=1 --max-drop fog/3=2`, in percentage points."
 
@@ -29,26 +29,26 @@ _CELL = "A single cell is written CORRUPTION/SEVERITY, such as fog/3."
 
 @dataclass(frozen=True)
 class Rule:
-    """An error may rise, which is an accuracy dropping, by no more than this."""
+    """A limit on how much an accuracy may drop."""
 
     name: str
     """``mean``, ``clean``, a family, a corruption, or ``fog/3``."""
     max_drop: float
     """Percentage points, not negative."""
     weights: Weights
-    """Of the cells in that error, most often their mean."""
+    """Weights of the cells in the error that is watched, usually a mean."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """What it is over."""
+        """The cells that it is over."""
         return tuple(self.weights)
 
 
 def parse_rules(texts: Iterable[str]) -> dict[str, float]:
-    """Points by name, from texts like ``noise=1.0``.
+    """Parse texts like ``noise=1.0`` into points by name.
 
     Raises:
-        UsageError: If a text is not of this form, or a name stands twice.
+        UsageError: If a text is not of this form, or a name is given twice.
     """
     rules: dict[str, float] = {}
     for text in texts:
@@ -63,7 +63,7 @@ def parse_rules(texts: Iterable[str]) -> dict[str, float]:
 
 
 def parse_points(name: str, value: object) -> float:
-    """A tolerance in points, from a number or a text such as ``0.5``.
+    """Parse a tolerance in points from a number or a text such as ``0.5``.
 
     Raises:
         UsageError: If it is not a number from 0 to 100.
@@ -75,7 +75,7 @@ def parse_points(name: str, value: object) -> float:
 
 
 def _number(value: object) -> float | None:
-    """A number, or a text that is a plain decimal: not all that `float` reads, such as ``1_0``, which is 10 to it."""
+    """A number, also from a text that is a plain decimal. `float` would accept more: ``1_0`` is 10 to it."""
     if isinstance(value, str):
         text = value.strip()
         return float(text) if _DECIMAL.fullmatch(text) else None
@@ -88,13 +88,13 @@ def resolve(rules: Mapping[str, float], protocol: Protocol) -> list[Rule]:
     """Find the cells of each rule among those of the baseline.
 
     Raises:
-        UsageError: If a name is none of mean, clean, a family, a corruption or a cell of the baseline.
+        UsageError: If a name is not mean, clean, or a family, corruption or cell of the baseline.
     """
     return [Rule(name, points, _weights(name, protocol)) for name, points in rules.items()]
 
 
 def _weights(name: str, protocol: Protocol) -> Weights:
-    """Of the cells of one rule; none where the baseline has no such cells."""
+    """The weights of the cells of one rule; empty if the baseline has no such cells."""
     corruptions, severities = in_order(protocol.corruptions), tuple(sorted(protocol.severities))
     watched = {quantity.rule: quantity for quantity in QUANTITIES.values() if quantity.rule is not None}
     families = list(dict.fromkeys(map(family_of, corruptions)))
@@ -117,7 +117,7 @@ def _weights(name: str, protocol: Protocol) -> Weights:
         names = cells if severity else [_MEAN, *others, *families, *corruptions]
         unknown = unknown_name("rule", name, names, "ppbench show BASELINE")
         raise UsageError(unknown.message, f"{unknown.hint}\n{_CELL}")
-    baseline = CellErrors("the baseline", {}, None, corruptions, severities)  # weights are known without errors
+    baseline = CellErrors("the baseline", {}, None, corruptions, severities)  # weights do not depend on errors
     try:
         quantity = watched.get(name, watched[_MEAN])
         return quantity.weights(case_of(baseline, corruptions=members, severities=levels))

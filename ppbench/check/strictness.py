@@ -1,4 +1,4 @@
-"""What fails a build: from which verdict on, and whether a pass that shows nothing does."""
+"""Strictness: which verdicts fail a build, and whether a pass that proves little does."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ppbench.lookup import unknown_name
 
 
 class FailOn(StrEnum):
-    """The mildest verdict that fails; what is worse fails too."""
+    """The mildest verdict that fails. Worse ones fail too."""
 
     WORSE = "worse"
-    """Worse than allowed, for certain: a build whose true drop is allowed fails for chance in 5 % at most."""
+    """Certainly worse than allowed: a build whose true drop is allowed fails by chance in at most 5 %."""
     PERHAPS = "perhaps"
-    """Also what is worse for certain, and perhaps within the allowance."""
+    """Also drops that are certain, but perhaps within the allowance."""
     UNDECIDED = "undecided"
-    """Also what is undecided: every drop beyond the allowance, chance or not."""
+    """Also undecided drops: every drop beyond the allowance, chance or not."""
 
 
 class OnPowerless(StrEnum):
-    """What a pass does whose images could not have shown much."""
+    """Effect of a pass whose images could not have shown much."""
 
     PASS = "pass"
     WARN = "warn"
@@ -39,7 +39,7 @@ _OLDER = {"pass": FailOn.WORSE, "fail": FailOn.UNDECIDED}
 
 @dataclass(frozen=True)
 class Strictness:
-    """What fails a build."""
+    """Which verdicts fail a build, and what a powerless pass does."""
 
     fail_on: FailOn = FailOn.WORSE
     on_powerless: OnPowerless = OnPowerless.WARN
@@ -51,15 +51,15 @@ DEFAULT = Strictness()
 def strictness(
     fail_on: str | None = None, on_powerless: str | None = None, on_inconclusive: str | None = None
 ) -> Strictness:
-    """What these options say; None is the default.
+    """Parse the options; None is the default of each.
 
     Args:
-        fail_on: A word of `FailOn`.
-        on_powerless: A word of `OnPowerless`.
+        fail_on: A value of `FailOn`.
+        on_powerless: A value of `OnPowerless`.
         on_inconclusive: ``pass`` or ``fail``, the older name of ``fail_on`` (`RENAMED`).
 
     Raises:
-        UsageError: If a word is none of these, or both names are given.
+        UsageError: If a value is not one of these, or both names are given.
     """
     if on_inconclusive is not None:
         if fail_on is not None:

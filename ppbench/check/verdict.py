@@ -1,4 +1,4 @@
-"""The verdict: the one object that both the text and the exit code come from."""
+"""The verdict, from which both the text and the exit code come."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ppbench.metrics.intervals import Interval
 from ppbench.tables.numbers import decimals, points
 
 PASSED, REGRESSED = 0, 1
-"""Exit codes; errors have 2 to 4 (`ppbench.errors`)."""
+"""Exit codes. Errors have 2 to 4 (`ppbench.errors`)."""
 
 POWERLESS = "powerless"
-"""What a pass is called whose images could have shown only a drop far above the tolerance."""
+"""The mark of a pass whose images could have shown only a drop far above the tolerance."""
 
 
 class Status(StrEnum):
-    """What became of a rule, the worst last: one word for one thing, in every output."""
+    """The result of a rule, the worst last. Every output uses these words."""
 
     PASS = "pass"
     """The drop is within the tolerance."""
     UNDECIDED = "undecided"
-    """The drop is beyond the tolerance, and may be no drop at all: the images cannot tell."""
+    """The drop is beyond the tolerance, but may be chance."""
     PERHAPS = "worse, perhaps within the allowance"
-    """There is a drop for certain, and it is beyond the tolerance, but its interval reaches into it."""
+    """There certainly is a drop, and it is beyond the tolerance, but its interval reaches into the tolerance."""
     WORSE = "worse than allowed"
     """The whole interval is beyond the tolerance."""
     MISSING = "a cell is missing"
@@ -40,7 +40,7 @@ _FAILING = {
 
 
 _OPEN = {Status.UNDECIDED: "This may be chance", Status.PERHAPS: "This may be within the allowance"}
-"""What more images would decide, and how this is said."""
+"""The statuses that more images would decide, with the sentence that says so."""
 
 
 @dataclass(frozen=True)
@@ -52,26 +52,26 @@ class RuleOutcome:
     drop: Interval | None = None
     """Points of accuracy lost since the baseline, with the paired interval; None if a cell is missing."""
     p: float | None = None
-    """Two-sided, of no drop; adjusted over all rules."""
+    """Two-sided p-value of no drop, adjusted over all rules."""
     detectable: float | None = None
     """The smallest drop that these images would show four times out of five, points."""
     detectable_worse: float | None = None
-    """The smallest drop that these images would show to be worse than allowed four times out of five, points; None
-    where no drop of 100 points or less is."""
+    """The smallest drop, in points, that these images would show to be worse than allowed four times out of five; None
+    if it exceeds 100 points."""
     images_needed: int | None = None
-    """To show a drop like this one to be worse than allowed four times out of five; only of a drop beyond the
-    tolerance that is not shown to be, and of no more images than the dataset has."""
+    """The number of images that would show this drop to be worse than allowed four times out of five. Only for a drop
+    beyond the tolerance that is not shown to be, and only if the dataset has so many images."""
     reason: str | None = None
     """Why there is no drop to judge, or no number of images needed."""
     adjusted: Interval | None = None
-    """The drop with the interval that holds for all rules at once, which the status is read from: each rule has its
-    share of the error probability (Bonferroni), so that it is wider than ``drop`` where there are several."""
+    """The drop with the interval that holds for all rules at once and decides the status. Each rule has its share of
+    the error probability (Bonferroni), so with several rules it is wider than ``drop``."""
 
     @property
     def is_powerless(self) -> bool:
-        """Whether it is a pass that proves little: what could have been shown is far above the tolerance.
+        """Whether it is a pass that proves little, because its images could show only drops far above the tolerance.
 
-        That is more than twice the tolerance, and a point above it at least.
+        Far means more than twice the tolerance, and at least a point above it.
         """
         allowed = self.rule.max_drop
         shown = self.detectable
@@ -79,33 +79,33 @@ class RuleOutcome:
 
     @property
     def label(self) -> str:
-        """The status, and the mark of a powerless pass."""
+        """The status, with a mark if it is a powerless pass."""
         return f"{self.status} ({POWERLESS})" if self.is_powerless else str(self.status)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All rules, judged together."""
+    """The outcomes of all rules, judged together."""
 
     run: str
     baseline: str
     n: int
     """Images."""
     confidence: float
-    """1 less the probability that chance breaks any of the rules."""
+    """1 minus the probability that chance breaks any of the rules."""
     outcomes: tuple[RuleOutcome, ...]
     strictness: Strictness = DEFAULT
     remarks: tuple[str, ...] = ()
-    """What differs and was allowed to, and what makes the comparison void."""
+    """Allowed differences, and what makes the comparison meaningless."""
 
     @property
     def failed(self) -> tuple[RuleOutcome, ...]:
-        """What makes the verdict a regression."""
+        """The outcomes that make the verdict a regression."""
         return tuple(outcome for outcome in self.outcomes if self.fails(outcome))
 
     @property
     def tolerated(self) -> tuple[RuleOutcome, ...]:
-        """What is no pass and does not make the verdict a regression."""
+        """The outcomes that neither pass nor make the verdict a regression."""
         return tuple(o for o in self.outcomes if o.status is not Status.PASS and not self.fails(o))
 
     @property
@@ -115,7 +115,7 @@ class Verdict:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a pass should not hide: the remarks, the tolerated outcomes, and passes that prove little."""
+        """Facts that a pass should not hide: remarks, tolerated outcomes, and passes that prove little."""
         tolerated = [f"{outcome.rule.name}: {outcome.status}, but tolerated" for outcome in self.tolerated]
         weak = self.powerless if self.strictness.on_powerless is OnPowerless.WARN else ()
         return (*self.remarks, *tolerated, *(f"{outcome.rule.name}: {weakness(outcome)}" for outcome in weak))
@@ -126,7 +126,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing makes it a regression."""
+        """Whether no outcome makes it a regression."""
         return not self.failed
 
     @property
@@ -138,7 +138,7 @@ class Verdict:
     def headline(self) -> str:
         """``FAIL: net.pt against base: of 3 rules 1 worse than allowed; 1 undecided; 1 pass (500 images)``.
 
-        No rule is counted twice; what fails by an option is said to.
+        Each rule is counted once. Outcomes that fail only because of an option say so.
         """
         labels = [label for status in reversed(Status) for label in (status, f"{status} ({POWERLESS})")]
         groups = {label: [outcome for outcome in self.outcomes if outcome.label == label] for label in labels}
@@ -148,12 +148,12 @@ class Verdict:
         return f"{word}: {self.run} against {self.baseline}: of {rules} {'; '.join(counts)} ({self.n:,} images)"
 
     def _fails_by_option(self, group: list[RuleOutcome]) -> str:
-        """``, which fails``, of outcomes that need not."""
+        """``, which fails`` for outcomes that would not fail by default."""
         return ", which fails" if self.fails(group[0]) and not _fails(group[0], DEFAULT) else ""
 
     @property
     def worst(self) -> RuleOutcome:
-        """The first of the outcomes with the worst status; of passes, a powerless one."""
+        """The first outcome with the worst status. A powerless pass is worse than a plain one."""
         order = list(Status)
         return max(self.outcomes, key=lambda outcome: (order.index(outcome.status), outcome.is_powerless))
 
@@ -191,7 +191,7 @@ def _needed(outcome: RuleOutcome) -> str:
 
 
 def weakness(outcome: RuleOutcome) -> str:
-    """What the images of a powerless pass can show, in words."""
+    """Say what the images of a powerless pass can show."""
     worse = outcome.detectable_worse
     found = "no drop" if worse is None else f"only a drop of {decimals(worse, 2)} points or more"
     return f"{POWERLESS}: with these images, {found} would be found worse than allowed four times out of five"

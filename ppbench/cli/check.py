@@ -1,4 +1,4 @@
-"""``ppbench check``: fail a build where a model has become less robust."""
+"""``ppbench check``: fail a build if a model has become less robust."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ppbench.check.verdict import Verdict
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
-"""Where GitHub Actions says which file a step's summary is."""
+"""The environment variable in which GitHub Actions names the file of a step's summary."""
 
 
 @page(
@@ -132,7 +132,7 @@ def check_command(
     for write in writers:
         try:
             write()
-        except PpbenchError as error:  # must not hide the verdict, nor turn 1 into another code
+        except PpbenchError as error:  # must neither hide the verdict nor turn exit code 1 into another
             output.fail(error)
             code = code or error.exit_code
     raise typer.Exit(code)
@@ -141,7 +141,7 @@ def check_command(
 def _refuse_targets(
     run: Path, reference: Path, config: Path | None, junit: Path | None, update_baseline: Path | None
 ) -> None:
-    """Refuse to write over what is read, before anything is judged; a baseline that is renewed is meant to be."""
+    """Refuse to overwrite inputs, before anything is judged. Only the baseline may be renewed."""
     from ppbench.check.baseline import check_target
     from ppbench.run import bits_file
 
@@ -156,7 +156,7 @@ def _refuse_targets(
 
 
 def _is_first(baseline: Path | None, target: Path) -> bool:
-    """Whether there is nothing to check against: no baseline in the config, or one that is about to be written."""
+    """Whether there is nothing to check against: no baseline in the config, or one that is yet to be written."""
     return baseline is None or (not baseline.exists() and is_same_file(baseline, target))
 
 
@@ -169,7 +169,7 @@ def _refuse_without_baseline(options: list[str]) -> None:
 
 
 def _update_if_sure(run: Path, target: Path, verdict: Verdict, by_config: bool) -> None:
-    """Write the baseline unless the run is worse or may be: a drop let pass would be where the next is counted from."""
+    """Write the baseline only after a clear pass. Otherwise a tolerated drop would become the new reference."""
     if verdict.passed and not verdict.tolerated:
         _update(run, target)
         return
@@ -191,7 +191,7 @@ def _judge(
     words: Mapping[str, str | None],
     allow: list[str] | None,
 ) -> Verdict:
-    """Judge by the options, and by the file where they say nothing."""
+    """Judge by the options, or by the file for options that are not given."""
     from ppbench.check.judge import check_files
     from ppbench.check.rules import DEFAULT_RULES, parse_rules
 
@@ -204,7 +204,7 @@ def _judge(
         **words,
         allow=[*settings.allow, *(allow or [])],
     )
-    if not rules:  # said only of what was judged, not before an error
+    if not rules:  # not before an error, when nothing was judged
         texts = " ".join(f"{name}={points:g}" for name, points in DEFAULT_RULES.items())
         output.say(f"no rules given; using --max-drop {texts}")
     return verdict
@@ -213,7 +213,7 @@ def _judge(
 def _words_of_strictness(
     settings: CheckConfig, fail_on: str | None, on_powerless: str | None, on_inconclusive: str | None
 ) -> dict[str, str | None]:
-    """What the options say of what fails, and the file where they say nothing."""
+    """The options about what fails, or the file's values for options that are not given."""
     from ppbench.check.strictness import RENAMED
 
     if fail_on is None and on_inconclusive is None:

@@ -1,4 +1,4 @@
-"""Files that a command reads, and must not write over."""
+"""Files that a command reads and must not overwrite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ppbench.files import is_same_file
 
 
 def run_files(run: Path) -> list[Path]:
-    """A run file, and the file of its bits if it has one; what is wrong with it is for its reader to tell."""
+    """A run file and the file of its bits, if it has one. A damaged run file is left for its reader to report."""
     from ppbench.run import beside, read_run
 
     try:
@@ -21,7 +21,7 @@ def run_files(run: Path) -> list[Path]:
 
 
 def refuse_to_overwrite(option: str, target: Path, inputs: Iterable[Path]) -> None:
-    """Make sure that what is written is none of the files that are read, however the paths are spelled.
+    """Check that an output is not one of the inputs, however their paths are spelled.
 
     Raises:
         UsageError: If it is.

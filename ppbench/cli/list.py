@@ -19,7 +19,7 @@ _Rows = list[tuple[str, ...]]
 
 
 class What(StrEnum):
-    """What can be listed."""
+    """The lists."""
 
     MODELS = "models"
     DATASETS = "datasets"
@@ -30,7 +30,7 @@ class What(StrEnum):
 
 @dataclass(frozen=True)
 class ListReport:
-    """What is printed of a list."""
+    """The report of a list."""
 
     what: str
     title: str
@@ -138,7 +138,7 @@ def _datasets() -> _Listing:
 
 
 def _ways_to_get_datasets() -> list[str]:
-    """Below the table and never wrapped, so that the commands can be copied."""
+    """Lines below the table, which are never wrapped so that their commands can be copied."""
     from ppbench.data.catalog import DATASETS
 
     ways = [(name, DATASETS[name].how_to_get) for name in DATASETS]

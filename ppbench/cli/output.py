@@ -1,4 +1,4 @@
-"""The one sink of the command line: data to stdout, talk and progress to stderr."""
+"""The sink of the command line: data go to stdout, messages and progress to stderr."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How data is printed."""
+    """Format of printed data."""
 
     RICH = "rich"
     JSON = "json"
@@ -34,7 +34,7 @@ class Format(StrEnum):
 def _console(stderr: bool) -> Console:
     from rich.console import Console
 
-    # What is printed may be a stranger's text: no part of it is markup.
+    # Printed texts may come from strangers, so nothing in them counts as markup.
     return Console(stderr=stderr, highlight=False, soft_wrap=stderr, markup=False, emoji=False)
 
 
@@ -55,12 +55,12 @@ def json(content: Any) -> None:
 
 
 def show(report: Report, format: Format, indent: int = 2) -> None:
-    """Print a result to stdout: the one place that knows all formats.
+    """Print a result to stdout. Only this function and `written` know all formats.
 
     Args:
-        report: What a command found.
-        format: As the user wants it.
-        indent: Of JSON.
+        report: The result of a command.
+        format: The format that the user wants.
+        indent: Indentation of JSON.
     """
     if format is not Format.RICH:
         data(written(report, format, indent))
@@ -76,7 +76,7 @@ def show(report: Report, format: Format, indent: int = 2) -> None:
 
 
 def written(report: Report, format: Format, indent: int = 2) -> str:
-    """A result as a document; of ``rich`` there is none, for that depends on the terminal."""
+    """Write a result as a document in any format but ``rich``, which depends on the terminal."""
     if format is Format.JSON:
         return to_json(report.as_dict(), indent)
     if format is Format.CSV:
@@ -96,14 +96,14 @@ def render(*renderables: RenderableType) -> None:
 
 
 def say(line: str) -> None:
-    """Tell the user something, on stderr."""
+    """Print a message to stderr."""
     for part in line.split("\n"):
         _console(stderr=True).print(for_terminal(part))
 
 
 @contextmanager
 def stdout_for_data() -> Iterator[None]:
-    """Send to stderr what is printed meanwhile, in Python or in compiled code: a user's own network may print."""
+    """Redirect stdout to stderr meanwhile, in Python and in compiled code, because a user's network may print."""
     sys.stdout.flush()
     kept = None
     with suppress(OSError):  # one of the two is closed
@@ -116,14 +116,14 @@ def stdout_for_data() -> Iterator[None]:
     finally:
         before.flush()
         if kept is not None:
-            with suppress(OSError, AttributeError, TypeError):  # on Windows there is no such library
-                ctypes.CDLL(None).fflush(None)  # what compiled code printed and still keeps
+            with suppress(OSError, AttributeError, TypeError):  # Windows has no such library
+                ctypes.CDLL(None).fflush(None)  # what compiled code has buffered
             os.dup2(kept, 1)
             os.close(kept)
 
 
 def fail(error: PpbenchError) -> None:
-    """Print an error and what to do about it, on stderr."""
+    """Print an error and its hint to stderr."""
     from rich.text import Text
 
     _console(stderr=True).print(Text.assemble(("error:", "bold red"), f" {for_terminal(error.message)}"))

@@ -11,21 +11,21 @@ from ppbench.metrics.comparable import HASHES, same_classes
 from ppbench.run import Protocol
 
 NEEDED_TO_PAIR = ("n", "ids_sha256")
-"""Which images there are. Others are never paired; what may be allowed is to leave out those that one run lacks."""
+"""Fields that identify the images. Other images are never paired, but images that one run lacks can be left out."""
 IDS = "ids"
-"""The name under which that is allowed."""
+"""The name that allows to leave out images."""
 ON_THE_SAME_IMAGES = "Evaluate both on the same images: same --dataset, --limit and --seed."
 FREE = ("preprocessing", "unreadable")
-"""The first belongs to the model, and may differ as models do. The second says why the images are those they are."""
+"""Fields that may differ: the first belongs to the model, and the second only explains which images there are."""
 FIELDS = tuple(name for name in Protocol.model_fields if name not in FREE)
-"""What must be equal."""
+"""Fields that must be equal."""
 
 
 def check_allowed(fields: Collection[str]) -> None:
-    """Make sure that each may be allowed to differ: a field of the protocol, or ``ids``.
+    """Check that each is a protocol field that may be allowed to differ, or ``ids``.
 
     Raises:
-        UsageError: If it is no field of the protocol, or one that pairing needs.
+        UsageError: If a name is not a protocol field, or pairing needs the field.
     """
     for field in fields:
         if field in NEEDED_TO_PAIR:
@@ -49,20 +49,20 @@ def require_comparable(
     allowed: Collection[str] = (),
     other_images: str = ON_THE_SAME_IMAGES,
 ) -> list[str]:
-    """Make sure that two runs differ only in what is allowed.
+    """Check that two runs differ only in allowed fields.
 
     Args:
         reference: One protocol.
         other: The other.
-        names: What the two runs are called.
+        names: The names of the two runs.
         allowed: Fields that may differ.
-        other_images: What to do about it if they are not of the same images.
+        other_images: Hint for runs on other images.
 
     Returns:
-        What differs and is allowed, in words.
+        The allowed differences, in words.
 
     Raises:
-        NotComparableError: If something else differs; the message has every field with both values.
+        NotComparableError: If another field differs. The message has every such field with both values.
         UsageError: If a field cannot be allowed.
     """
     check_allowed(allowed)
@@ -87,7 +87,7 @@ def _same(field: str, one: Protocol, other: Protocol) -> bool:
         return same_classes(one, other)
     here, there = getattr(one, field), getattr(other, field)
     if field in ("corruptions", "severities"):
-        return set(here) == set(there)  # their order changes no result
+        return set(here) == set(there)  # the order does not change results
     return bool(here == there)
 
 

@@ -1,4 +1,4 @@
-"""What differs between two models on the same images, and how sure that is."""
+"""Differences between two models on the same images, with intervals and tests."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Comparison:
     normalizer: str
     normalizer_is_reference: bool
     normalizer_is_exact: bool
-    """Whether intervals take the errors of a normaliser that was measured as exact."""
+    """Whether the intervals treat the errors of a measured normaliser as exact."""
     differences: tuple[Difference, ...]
     allowed: tuple[str, ...] = ()
-    """What differs between the protocols and was allowed to, in words."""
+    """Allowed differences between the protocols, in words."""
     remarks: tuple[str, ...] = ()
-    """What a reader must know of the images (`ppbench.compare.pairing.Pair`)."""
+    """Remarks on the images (`ppbench.compare.pairing.Pair`)."""
     rough: tuple[str, ...] = ()
     """Notes on ratios whose denominators are near 0 (`ppbench.metrics.covariance.rough_ratios`)."""
 
@@ -51,17 +51,17 @@ class Comparison:
 
     @property
     def alpha(self) -> float:
-        """The probability of a difference where there is none."""
+        """The probability of finding a difference if there is none."""
         return 1 - self.confidence
 
     @property
     def same_weights(self) -> bool:
-        """Whether both are known to be one model."""
+        """Whether both are known to be the same model."""
         return self.reference.run.model.has_weights_of(self.other.run.model.weights_sha256)
 
     @property
     def is_alike(self) -> bool:
-        """Whether both are right on the very same images in all cells that both have."""
+        """Whether both are right on exactly the same images in all cells that both have."""
         keys = {cell.key for cell in self.reference.run.cells} & {cell.key for cell in self.other.run.cells}
         return all(bool((self.reference.bits[key] == self.other.bits[key]).all()) for key in keys)
 
@@ -77,13 +77,13 @@ def compare(
     """Compare two runs of the same images over the cells that both were asked for.
 
     Args:
-        reference: What differences are from.
-        other: What they are to.
-        normalizer: Denominators of CE. Its errors count as estimated from these images (delta method) where it is the
-            reference or another run on the same images with its bits; any others are taken as exact.
-        confidence: Of each interval.
-        allowed: What differs between their protocols, in words.
-        remarks: What a reader must know of the images.
+        reference: The run that is subtracted.
+        other: The run that it is subtracted from.
+        normalizer: Denominators of CE. Its errors count as estimated from these images (delta method) if it is the
+            reference, or another run on the same images with its bits. Otherwise they count as exact.
+        confidence: Confidence of each interval.
+        allowed: Allowed differences between the protocols, in words.
+        remarks: Remarks on the images.
     """
     own = normalizer is reference.cell_errors
     first, second = in_common(reference, other)
@@ -108,7 +108,7 @@ def compare(
 
 @dataclass(frozen=True)
 class _Compared:
-    """A number to compare: a metric over some cells, under the name that it has in tables."""
+    """A number to compare: a metric over some cells, and its name in tables."""
 
     group: str
     name: str
@@ -120,13 +120,13 @@ class _Compared:
 
     @property
     def called(self) -> str:
-        """The name of the metric, which may have another one for a single corruption."""
+        """The name of the metric. It may have another name for a single corruption."""
         of_one = self.group.endswith(("corruption", "cell")) and self.quantity.name_of_one
         return of_one or self.quantity.name
 
 
 def _compared(errors: CellErrors) -> Iterator[_Compared]:
-    """All numbers of one comparison, from means over much to single cells, then ratios to the normaliser."""
+    """All numbers of one comparison: headline metrics, mean errors down to single cells, ratios to the normaliser."""
     names, severities = errors.corruptions, errors.severities
     families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
     for quantity in QUANTITIES.values():
@@ -174,7 +174,7 @@ def _difference(
         )
     except Unavailable as reason:
         return replace(bare, reason=str(reason))
-    # Influences are up to a constant: their mean becomes the difference of the two numbers in the table.
+    # Parts are known up to a constant: shift their mean to the difference of the two numbers in the table.
     points = 100 * (second - first)
     points += after.value - before.value - points.mean()
     largest = quantity.largest_change(cases[0], before.value)
@@ -192,7 +192,7 @@ def _difference(
 
 
 def _reference_images(quantity: Quantity, reference: ComparedRun, normalizer: Normalizer | None) -> PerImage | None:
-    """The bits of whom a metric is set against, if they are of the images that the reference saw."""
+    """The bits of the model that a metric is set against, if they are of the reference's images."""
     if quantity.reference is None:
         return None
     if quantity.reference == "baseline" or normalizer is reference.cell_errors:
@@ -203,13 +203,13 @@ def _reference_images(quantity: Quantity, reference: ComparedRun, normalizer: No
 def _influence(quantity: Quantity, case: Case, images: PerImage, divisor: PerImage | None) -> NDArray[np.float64]:
     """``(n,)``: each image's part in a metric, a fraction, up to a constant."""
     if images is divisor:
-        return np.zeros(images.n)  # against itself a metric is the same whatever the images are
+        return np.zeros(images.n)  # against itself a metric does not depend on the images
     parts = images.weighted(quantity.weights(case))
     return parts if divisor is None else parts + divisor.weighted(quantity.reference_weights(case))
 
 
 def _adjusted(differences: Sequence[Difference]) -> Iterator[Difference]:
-    """The same with the p-values of each group of many tests adjusted."""
+    """Adjust the p-values within each group of many tests."""
     for group, members in groupby(differences, lambda difference: difference.group):
         if not is_adjusted(group):
             yield from members

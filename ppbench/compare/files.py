@@ -23,7 +23,7 @@ def compare_files(
     """Compare all but the first run with the first.
 
     Raises:
-        UsageError: If an option's value is not allowed, there is one run only, or a run is given twice.
+        UsageError: If an option's value is not allowed, there is only one run, or a run is given twice.
         DataError: If a file is missing or damaged, or has no bits.
         NotComparableError: If protocols differ in what is not allowed.
     """

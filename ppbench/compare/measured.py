@@ -1,4 +1,4 @@
-"""Runs as they are compared: by a name of their own, with their errors by cell and by image."""
+"""Runs in a comparison, with distinct names and their errors by cell and by image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ComparedRun(MeasuredRun):
     """A run in a comparison. Its errors are computed once, when they are first asked for."""
 
     name: str = field(kw_only=True)
-    """What it is called in tables: the model's name, or the file's where models have the same."""
+    """Its name in tables: the model's, or the file's if models share a name."""
 
     @cached_property
     def cell_errors(self) -> CellErrors:
@@ -48,13 +48,13 @@ def read_compared(paths: Sequence[Path]) -> list[ComparedRun]:
 
 
 def distinct_names(paths: Sequence[Path], models: Sequence[str]) -> list[str]:
-    """The models' names if no two are the same, else the files' names, else the paths."""
+    """Return the models' names if they are distinct, else the files' names, else the paths."""
     choices = (list(models), [path.stem for path in paths], [str(path) for path in paths])
     return next((names for names in choices if len(set(names)) == len(names)), choices[-1])
 
 
 def in_common(one: ComparedRun, other: ComparedRun) -> tuple[ComparedRun, ComparedRun]:
-    """Both with the corruptions and severities that both were asked for."""
+    """Restrict both to the corruptions and severities that both were asked for."""
     corruptions = in_order(set(one.run.protocol.corruptions) & set(other.run.protocol.corruptions))
     severities = tuple(s for s in one.run.protocol.severities if s in other.run.protocol.severities)
     return one.restricted(corruptions, severities), other.restricted(corruptions, severities)

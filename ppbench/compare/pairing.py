@@ -1,4 +1,4 @@
-"""Pairing two runs: over all their images, or over those that both saw, found by their keys."""
+"""Pairing two runs over all their images, or over the images that both saw, which are found by their keys."""
 
 from __future__ import annotations
 
@@ -30,26 +30,25 @@ class Pair(NamedTuple):
     reference: ComparedRun
     other: ComparedRun
     allowed: tuple[str, ...]
-    """What differs between their protocols and is allowed to, in words."""
+    """Allowed differences between the protocols, in words."""
     remarks: tuple[str, ...]
-    """What a reader must know of these images: that they are not all of both runs', or how their number came about."""
+    """Remarks on the images: that they are only a part of a run's, or that a run stopped early."""
 
 
 def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()) -> Pair:
-    """Make sure that two runs were measured in the same way, and reduce them to the images that both saw.
+    """Check that two runs were measured in the same way, and reduce them to the images that both saw if allowed.
 
     They are reduced if one of them stopped early by its own rule and all its images are among the other's, or if
-    ``ids`` is allowed to differ; all else that differs is for `require_comparable`.
+    ``ids`` may differ. `require_comparable` checks everything else.
 
     Args:
-        reference: What differences are from.
-        other: What they are to.
-        allow: Fields of the protocol that may differ, and ``ids``.
+        reference: The run that differences start from.
+        other: The run that is compared with it.
+        allow: Protocol fields that may differ, and ``ids``.
 
     Raises:
         UsageError: If a field cannot be allowed.
-        NotComparableError: If they differ in what is not allowed, or share fewer than 2 images; the message says how
-            many.
+        NotComparableError: If they differ in another field, or share fewer than 2 images. The message says how many.
     """
     check_allowed(allow)
     fields = [field for field in allow if field != IDS]
@@ -70,7 +69,7 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
 
 
 def _may_reduce(reference: ComparedRun, other: ComparedRun, shared: SharedImages, allow: Collection[str]) -> bool:
-    """Whether the comparison is of the shared images: these are enough, and it was asked for or goes without saying."""
+    """Whether to compare over the shared images: there are enough, and ``ids`` is allowed or a run stopped early."""
     n = len(shared.one)
     return n >= FEWEST and (IDS in allow or any(_stopped_within(run, n) for run in (reference, other)))
 
@@ -81,16 +80,16 @@ def _stopped_within(measured: ComparedRun, shared: int) -> bool:
 
 
 def _stopping(measured: ComparedRun) -> Stopping | None:
-    """How a run stopped before all images that were asked for were done; None if they were."""
+    """How a run stopped before its last image; None if it did not."""
     stopping = measured.run.stopping
     return stopping if stopping is not None and stopping.reached else None
 
 
 def _reduced(reference: ComparedRun, other: ComparedRun, shared: SharedImages) -> tuple[ComparedRun, ComparedRun]:
-    """Both of the shared images alone."""
+    """Reduce both to the shared images."""
     n = len(shared.one)
     whole = [run.run.protocol.ids_sha256 for run in (reference, other) if run.run.protocol.n == n]
-    # The ids of an overlap are not known, only their keys; where one run is all of it, its own hash is theirs.
+    # Only the keys of the shared images are known, not their ids. If they are all of one run, its hash is theirs.
     name = min(whole) if whole else _hash_of(reference, shared.one)
     return reference.of_images(shared.one, name), other.of_images(shared.other, name)
 
@@ -101,7 +100,7 @@ def _hash_of(measured: ComparedRun, places: NDArray[np.int64]) -> str:
 
 
 def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | None, allowed: Collection[str]) -> str:
-    """What to do about runs of other images."""
+    """The hint for runs of other images."""
     if shared is None:
         bare = " and ".join(run.name for run in (reference, other) if run.keys is None)
         return (
@@ -119,7 +118,7 @@ def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | Non
 
 
 def _stopped_remarks(reference: ComparedRun, other: ComparedRun) -> list[str]:
-    """What makes a test for a fixed number of images too sure of itself."""
+    """Remarks on early stopping, which makes intervals for a fixed number of images too narrow."""
     pairs = ((reference, other), (other, reference))
     return [_stopped_remark(run, how, than) for run, than in pairs if (how := _stopping(run)) is not None]
 

@@ -1,4 +1,4 @@
-"""Runs beside published results: a column for every label, so that no two definitions stand in one."""
+"""Runs beside published results, with a column for every label, so that definitions are never mixed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ppbench.tables.rows import rounded
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet, short_name
 
 _OWN = "this run"
-"""What stands for the source of a run's own numbers."""
+"""The source of a run's own numbers."""
 
 _Row = tuple[str, dict[str, Metric], str]
 """Name, metrics by label, source."""
@@ -27,15 +27,15 @@ _Row = tuple[str, dict[str, Metric], str]
 
 @dataclass(frozen=True)
 class PublishedReport:
-    """What is printed of published results with the user's runs."""
+    """The report of published results with the user's runs."""
 
     name: str
     labels: tuple[str, ...]
-    """Columns: the published ones, then those that only runs have."""
+    """Columns: first the published labels, then those that only runs have."""
     models: tuple[_Row, ...]
 
     def sheets(self) -> list[Sheet]:
-        """One table, with a note where a run's numbers stand in columns of their own."""
+        """One table, with a note if a run's numbers have columns of their own."""
         lines = tuple(Line((name, *self._cells(metrics), source)) for name, metrics, source in self.models)
         names = [short_name(label) for label in self.labels]
         # Two definitions have no name in common.
@@ -49,7 +49,7 @@ class PublishedReport:
         return {"published": self.name, "results": self._records()}
 
     def rows(self) -> Rows:
-        """The same records."""
+        """A row for each number."""
         records = self._records()
         return Rows.of_records(records, list(records[0]))
 

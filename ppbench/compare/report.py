@@ -32,20 +32,21 @@ _ADJUSTED = "two-sided, adjusted over the families and over the corruptions (Hol
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """What is printed of comparisons, each of one model with the same reference. JSON and CSV have all of it."""
+    """The report of comparisons of one or more models with the same reference. JSON and CSV are always complete."""
 
     comparisons: Sequence[Comparison]
     cells: bool = False
-    """Whether tables have single cells too."""
+    """Whether tables have rows for single cells."""
     all_metrics: bool = False
     """Whether there are tables of CE and relative CE, and of calibration, by family and corruption."""
     pairs: bool = False
-    """Whether each pair has tables of its own where there are several."""
+    """Whether each of several pairs has its own tables."""
 
     def sheets(self) -> list[Sheet]:
-        """The table of two runs; of more on the same images, one with a column for each run, then each pair's.
+        """The table of two runs. Several runs have one table with a column each, and each pair's table on request.
 
-        Pairs over other images have other figures of the reference: these have a table each, and none in common.
+        If pairs are over different images, the reference has different figures in each. Then there are only the tables
+        of pairs.
         """
         if len(self.comparisons) == 1:
             return self._pair_sheets(self.comparisons[0])
@@ -77,7 +78,7 @@ class ComparisonReport:
         return made
 
     def _more_rows(self, comparisons: Sequence[Comparison]) -> list[tuple[str, list[TableRow]]]:
-        """What stands in tables of its own: the words of its title, and its rows."""
+        """The title words and rows of the further tables."""
         if not self.all_metrics:
             return []
         found = [("CE", ratio_rows(comparisons)), ("Calibration", calibration_rows(comparisons))]
@@ -139,7 +140,7 @@ def _difference_dict(difference: Difference) -> dict[str, Any]:
 
 
 def _conditions(comparison: Comparison) -> list[str]:
-    """What the labels of the table leave out."""
+    """The conditions that the labels of the table leave out."""
     errors, protocol = comparison.reference.cell_errors, comparison.reference.run.protocol
     images = errors.images or f"all {protocol.total}"
     lost = f", {errors.unreadable:,} could not be read" if errors.unreadable else ""
@@ -150,7 +151,7 @@ def _conditions(comparison: Comparison) -> list[str]:
 
 def _pair_sheet(comparison: Comparison, title: str, found: Sequence[TableRow], notes: Sequence[str]) -> Sheet:
     header = ["%", comparison.reference.name, comparison.other.name, "change"]
-    # Of calibration nothing has an interval: columns of n/a would say no more than the note does.
+    # No calibration metric has an interval. Columns full of n/a would add nothing to the note.
     tested = any(difference.points is not None for difference in _differences(found))
     header += [f"{percent(comparison.confidence)} interval", "p", "shows"] if tested else []
     lines = [
@@ -188,7 +189,7 @@ def _common_sheet(
 
 
 def _tones(row: TableRow, comparisons: Sequence[Comparison], first: int) -> dict[int, Tone]:
-    """Of the columns from ``first`` on: which change is shown, and whether it is for the better."""
+    """Colours of the changes that are shown, by column from ``first`` on."""
     tones: dict[int, Tone] = {}
     for place, comparison in enumerate(comparisons, first):
         difference = row.difference and _by_identity(comparison).get(identity(row.difference))
@@ -203,7 +204,7 @@ def _labels(found: Sequence[TableRow]) -> tuple[str, ...]:
 
 
 def _column(comparison: Comparison, found: Sequence[TableRow]) -> list[str]:
-    """``17.55 -1.28* ± 1.05``, the parts below each other where the column is flush right."""
+    """``17.55 -1.28* ± 1.05``, padded so that the parts align in a column that is flush right."""
     known = _by_identity(comparison)
     parts = [_parts(row.difference, known, comparison.alpha) for row in found]
     _, change_width, half_width = (max(map(len, texts), default=0) for texts in zip(*parts, strict=True))
@@ -230,7 +231,7 @@ def _parts(wanted: Difference | None, known: dict[object, Difference], alpha: fl
 
 
 def _digits(difference: Difference) -> int:
-    """A hundredth of a percent, a thousandth of a nat."""
+    """Decimals: hundredths of a percent, thousandths of a nat."""
     return 2 if difference.unit == "%" else 3
 
 
@@ -243,14 +244,14 @@ def _by_identity(comparison: Comparison) -> dict[object, Difference]:
 
 
 def _all_of(comparisons: Sequence[Comparison], found: Sequence[TableRow]) -> list[Difference]:
-    """What all of the comparisons have in these rows."""
+    """The differences of all comparisons in these rows."""
     known = [_by_identity(comparison) for comparison in comparisons]
     wanted = [identity(difference) for difference in _differences(found)]
     return [own[key] for own in known for key in wanted if key in own]
 
 
 def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str]:
-    """Below the table of one pair; the verdict first: it is what one reads."""
+    """The notes below the table of one pair. The verdict, which most readers look for, comes first."""
     columns = (
         f"Change: in points, paired by image; each interval is for its row alone. p: {_ADJUSTED}. "
         f"Shows: the smallest change that these images would reveal four times out of five. {_BETTER}"
@@ -259,7 +260,7 @@ def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str
 
 
 def _common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]) -> list[str]:
-    """Below the table of several runs: a verdict for each."""
+    """The notes below the table of several runs, with a verdict for each."""
     first = comparisons[0]
     columns = (
         f"Beside each value: its change from {first.reference.name} ± half the width of the "
@@ -270,7 +271,7 @@ def _common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]
 
 
 def _remarks(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """What differs on purpose, what is taken as exact, and which runs are not finished; each once."""
+    """Notes on exact normalisers, images, allowed differences, training and unfinished runs, each once."""
     first = comparisons[0]
     if any(comparison.normalizer_is_exact for comparison in comparisons):
         yield f"The intervals of CE treat the errors of {first.normalizer} as exact."
@@ -288,7 +289,7 @@ def _remarks(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 
 def _incomplete(measured: ComparedRun) -> str | None:
-    """``half is incomplete: it lacks 3 of 76 cells (fog s5, …).``; None of a complete run."""
+    """``half is incomplete: it lacks 3 of 76 cells (fog s5, …).``; None for a complete run."""
     if not measured.cell_errors.interrupted:
         return None
     protocol = measured.run.protocol
@@ -306,7 +307,7 @@ def _incomplete(measured: ComparedRun) -> str | None:
 def _reasons(comparisons: Sequence[Comparison], shown: Sequence[Difference]) -> list[str]:
     """Why rows have no difference or no interval."""
     runs = {m.cell_errors.source for c in comparisons for m in (c.reference, c.other) if _incomplete(m)}
-    # A note on incomplete runs has said what they lack.
+    # The note on incomplete runs already names their missing cells.
     said = tuple(f"{name} lacks " for name in runs)
     absent = [d for d in shown if d.group != "cell" and not str(d.reason).startswith(said)]
     return reason_notes((difference.metric, difference.reason) for difference in absent)

@@ -1,4 +1,4 @@
-"""The rows of comparison tables: which differences, in which order, and what they are called there."""
+"""The rows of comparison tables: differences in order, with their names."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ppbench.tables.sheet import LineKind, short_name
 from ppbench.vocabulary import family_of, set_label
 
 REFERENCE = "reference"
-"""What labels call the reference in a table whose title names it."""
+"""The name of the reference in labels of a table whose title names it."""
 
 
 class TableRow(NamedTuple):
-    """A row of a table; without a difference it heads those after it."""
+    """A row of a table. Without a difference it is the heading of the rows after it."""
 
     name: str
     kind: LineKind
     difference: Difference | None = None
     label: str = ""
-    """What the name is short for; empty of what has its full name."""
+    """The label that the name is short for; empty if the name is complete."""
 
 
 def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list[TableRow]:
-    """Headline metrics, then mean errors by family and corruption, and by cell if wanted.
+    """The headline metrics, then mean errors by family and corruption, and by cell on request.
 
     Args:
-        comparisons: With one reference; each difference that any of them has is a row, once.
-        cells: Single cells too.
+        comparisons: Comparisons with one reference. Each difference that any of them has becomes one row.
+        cells: Whether to add single cells.
     """
     differences, first = _union(comparisons), comparisons[0]
     headline = _of(differences, "metric")
@@ -42,7 +42,7 @@ def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list
 
 
 def ratio_rows(comparisons: Sequence[Comparison]) -> list[TableRow]:
-    """CE and relative CE by family and corruption; none without a normaliser."""
+    """CE and relative CE by family and corruption; empty without a normaliser."""
     differences, first = _union(comparisons), comparisons[0]
     given = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one and quantity.name != "mean_error"]
     if first.normalizer == "none":
@@ -64,14 +64,14 @@ def _union(comparisons: Sequence[Comparison]) -> list[Difference]:
 
 
 def identity(difference: Difference) -> tuple[tuple[str, str, str], str]:
-    """What rows of several comparisons are matched by: the same number with the same definition."""
+    """The key that matches rows of several comparisons: the same number with the same definition."""
     return difference.key, difference.label
 
 
 def _named(
     label: str, first: Comparison, difference: Difference | None = None, suffix: str = "", *, is_clear: bool = True
 ) -> TableRow:
-    """A row called by the short name of its metric, unless two definitions would have it in common."""
+    """A row with the short name of its metric, unless two definitions would share it."""
     is_clear = is_clear and " / " not in label
     name = short_name(label) if is_clear else _without_title(label, first)
     kind: LineKind = "group" if difference is None else "plain"
@@ -79,7 +79,7 @@ def _named(
 
 
 def _without_title(label: str, comparison: Comparison) -> str:
-    """A label without what the title of the table says: how many images, and the name of the reference."""
+    """A label without the number of images and the name of the reference, which the title has."""
     errors = comparison.reference.cell_errors
     if errors.subset:
         label = label.replace(f"[{errors.subset}]", "").replace(f",{errors.subset}]", "]")
@@ -91,11 +91,11 @@ def _without_title(label: str, comparison: Comparison) -> str:
 def _section(
     differences: Sequence[Difference], first: Comparison, family: str, corruption: str, *, cells: bool = False
 ) -> Iterator[TableRow]:
-    """A heading with the definition that its rows have in common; families with their corruptions."""
+    """A heading with the common definition of its rows, then families with their corruptions."""
     members = _of(differences, corruption)
     if not members:
         return
-    # In the main table the metric has a row of its own already.
+    # In the main table the metric already has its own row.
     yield _named(_common_label(members[0]), first, suffix=" by family" if family == "family" else "")
     yield from _by_family(differences, family, corruption, cells=cells)
 
@@ -124,7 +124,7 @@ def _calibration(differences: Sequence[Difference], first: Comparison) -> Iterat
 
 
 def _common_label(difference: Difference) -> str:
-    """``CE[alexnet,s1-5]`` from ``CE[alexnet,fog,s1-5]``: of two definitions, each."""
+    """``CE[alexnet,s1-5]`` from ``CE[alexnet,fog,s1-5]``, for each of two definitions."""
     parts = difference.label.split(" / ")
     return " / ".join(part.replace(f"{set_label([difference.name])},", "", 1) for part in parts)
 

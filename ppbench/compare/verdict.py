@@ -9,7 +9,7 @@ from ppbench.tables.numbers import points, signed
 
 
 def verdict_text(comparison: Comparison) -> str:
-    """What differs, what could not be shown to differ, and what these images could have shown."""
+    """Say what differs, what is not shown to differ, and which difference these images could have shown."""
     name = comparison.other.name
     same = [f"{name} and {comparison.reference.name} have the same weights."] if comparison.same_weights else []
     return " ".join([*same, _families(comparison), *_corruptions(comparison), _overall(comparison)])
@@ -30,7 +30,7 @@ def _families(comparison: Comparison) -> str:
 
 
 def _corruptions(comparison: Comparison) -> list[str]:
-    """``Of 15 corruptions, these differ: fog (+2.1), ….``; nothing if none does."""
+    """``Of 15 corruptions, these differ: fog (+2.1), ….``; empty if none does."""
     tested = comparison.group("corruption")
     shown = [f"{d.name} ({signed(d.points.value)})" for d in tested if d.is_shown(comparison.alpha) and d.points]
     if not shown:

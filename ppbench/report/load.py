@@ -1,4 +1,4 @@
-"""Reading what is reported: runs, CSVs, and the models that errors are divided by or compared with."""
+"""Reading the inputs of a report: runs, CSVs, normalisers and baselines."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def load_summary(path: Path, normalizer: str | None, baseline: str | None, confidence: float) -> RunSummary:
-    """Read a run file or a CSV, and compute all that is reported of it.
+    """Read a run file or a CSV and compute its report.
 
     Args:
         path: The file.
-        normalizer: As `load_normalizer` takes it; None for the customary one.
-        baseline: The file of the model that R_net compares with, if there is one.
-        confidence: Of the intervals.
+        normalizer: A value for `load_normalizer`; None for the customary one.
+        baseline: The file of the model that R_net compares with, if any.
+        confidence: Confidence of the intervals.
 
     Raises:
         UsageError: If a value is not allowed.
@@ -41,7 +41,7 @@ def load_summary(path: Path, normalizer: str | None, baseline: str | None, confi
 
 
 def load_results(path: Path) -> Run | CellErrors:
-    """Read a run file, or a CSV as bare errors; which it is, its ending says, else its first character.
+    """Read a run file, or a CSV as bare errors. The ending decides which it is, else the first character.
 
     Raises:
         DataError: If the file cannot be read, or is neither.
@@ -50,7 +50,7 @@ def load_results(path: Path) -> Run | CellErrors:
 
 
 def load_cell_errors(path: Path) -> CellErrors:
-    """The errors of a run file, with its correctness bits if they are beside it, or of a CSV.
+    """Read the errors of a CSV, or of a run file with the correctness bits if they are beside it.
 
     Raises:
         DataError: If the file cannot be read, or is neither.
@@ -60,7 +60,7 @@ def load_cell_errors(path: Path) -> CellErrors:
 
 
 def load_normalizer(value: str) -> Normalizer | None:
-    """The denominators that ``--normalizer`` names, in any case of letters; None for ``none``.
+    """Read the denominators that ``--normalizer`` names, in upper or lower case; None for ``none``.
 
     Raises:
         UsageError: If it is neither a known name nor looks like a file.
@@ -78,7 +78,7 @@ def load_normalizer(value: str) -> Normalizer | None:
 
 
 def customary_normalizer(results: Run | CellErrors, baseline: CellErrors | None) -> Normalizer | None:
-    """The denominators where the user names none: AlexNet for ImageNet's sets and for a CSV, else the baseline."""
+    """The denominators if the user names none: AlexNet for ImageNet's sets and for a CSV, else the baseline."""
     of_imagenet = results.protocol.normalizer == "alexnet" if isinstance(results, Run) else True
     return ALEXNET if of_imagenet else baseline
 
@@ -86,7 +86,7 @@ def customary_normalizer(results: Run | CellErrors, baseline: CellErrors | None)
 def _load_bits(
     path: Path, results: Run | CellErrors
 ) -> tuple[dict[tuple[str, int], NDArray[np.bool_]] | None, str | None]:
-    """The correctness bits of what was read from ``path``, or why there are none: no failure, only no intervals."""
+    """The correctness bits of a file, or why there are none. Without bits there are merely no intervals."""
     if not isinstance(results, Run):
         return None, f"{path.name} is a CSV, which has no correctness bits"
     if not results.cells or results.protocol.n < 2:
@@ -102,10 +102,10 @@ def _load_bits(
 def _is_json(path: Path) -> bool:
     if path.suffix.lower() in (".json", ".csv"):
         return path.suffix.lower() == ".json"
-    if not path.is_file():  # a pipe can be read once
+    if not path.is_file():  # a pipe can be read only once
         return False
     try:
         with path.open("rb") as file:
             return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
     except OSError:
-        return False  # the reader of CSVs says why
+        return False  # the CSV reader reports why

@@ -20,34 +20,34 @@ from ppbench.vocabulary import CLEAN, family_of
 RUN_COLUMNS = (
     "metric", "family", "corruption", "severity", "value", "unit", "label", "reason", "low", "high", "confidence",
 )  # fmt: skip
-"""Of family, corruption and severity those are empty that the value is a mean over; docs/metrics.md explains."""
+"""Family, corruption and severity are empty if the value is a mean over them; docs/metrics.md explains."""
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """What is printed of runs."""
+    """The report of one run or of several side by side."""
 
     runs: Sequence[RunSummary]
-    """One, or several that stand side by side."""
+    """One run, or several side by side."""
     formulas: bool = False
-    """Whether to add the definitions of the metrics, for which CSV has no place."""
+    """Whether to add the definitions of the metrics (not in CSV)."""
     intervals: bool = False
     """Whether the tables of one run give every figure its interval; JSON and CSV always do."""
 
     def sheets(self) -> list[Sheet]:
-        """The tables of one run, or the one that sets several side by side."""
+        """The tables of one run, or one table of several runs side by side."""
         several = len(self.runs) > 1
         tables = [comparison_sheet(self.runs)] if several else run_sheets(self.runs[0], intervals=self.intervals)
         return [*tables, formula_sheet()] if self.formulas else tables
 
     def as_dict(self) -> dict[str, Any]:
-        """One run as `run_dict` has it; several as ``{"runs": [object, …]}``."""
+        """`run_dict` of one run, or ``{"runs": [object, …]}`` for several."""
         formulas = {name: quantity.formula for name, quantity in QUANTITIES.items()}
         objects = [{**run_dict(run), **({"formulas": formulas} if self.formulas else {})} for run in self.runs]
         return objects[0] if len(objects) == 1 else {"runs": objects}
 
     def rows(self) -> Rows:
-        """One tidy table of metrics and accuracies; with several runs a first column has their names."""
+        """One tidy table of metrics and accuracies. With several runs its first column has their names."""
         if len(self.runs) == 1:
             return Rows(RUN_COLUMNS, _tidy_rows(self.runs[0]))
         rows = ((run.cell_errors.source, *row) for run in self.runs for row in _tidy_rows(run))
@@ -55,7 +55,7 @@ class RunReport:
 
 
 def run_dict(summary: RunSummary) -> dict[str, Any]:
-    """One run; accuracies are fractions, errors are in percent."""
+    """The JSON object of one run. Accuracies are fractions, errors are in percent."""
     errors, protocol, worst = summary.cell_errors, summary.cell_errors.protocol, summary.worst_cell
     return {
         "source": errors.source,
@@ -85,7 +85,7 @@ def run_dict(summary: RunSummary) -> dict[str, Any]:
 
 
 def _images(protocol: Protocol) -> dict[str, Any]:
-    """What the images are, with the ids of those that could not be read, if there are any."""
+    """Facts about the images, with the ids of those that could not be read, if any."""
     facts = {key: getattr(protocol, key) for key in ("n", "total", "source", "recipe", "engine")}
     return facts if protocol.unreadable is None else {**facts, "unreadable": list(protocol.unreadable)}
 
@@ -104,9 +104,9 @@ def _row_dict(row: SummaryRow) -> dict[str, Any]:
 
 
 def _bare_numbers(metrics: Mapping[str, Metric], row: SummaryRow | None = None) -> dict[str, Any]:
-    """Metrics as bare numbers, with ``reasons`` for each null and ``intervals`` for each number that has one.
+    """Metrics as bare numbers, with a reason for each null and the intervals that exist.
 
-    In these two, ``s3`` stands for the accuracy at severity 3 of the row.
+    In ``reasons`` and ``intervals``, ``s3`` is the accuracy at severity 3 of the row.
     """
     errors = {f"s{severity}": metric for severity, metric in row.errors.items()} if row else {}
     reasons = {key: m.reason for key, m in {**errors, **metrics}.items() if m.reason is not None}
@@ -124,7 +124,7 @@ def _tidy_rows(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
 
 
 def _rows_without_confidence(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
-    """From means over much to single cells."""
+    """All numbers, from means over many cells to single cells."""
     for metric in (*summary.metrics, *summary.calibration):
         yield _tidy_row(metric)
     for severity, metric in summary.severities.items():
@@ -157,7 +157,7 @@ def _accuracy_rows(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
 
     worst = summary.worst_cell
     if worst is not None:
-        # The worst of many is lower than it will be the next time: no interval is right about it.
+        # The worst of many cells is selected for being low, so no interval for a single cell is valid for it.
         yield row("worst_cell", worst.corruption, worst.severity, worst.accuracy, "", None)
     if summary.cell_errors.clean is not None:
         yield row("accuracy", CLEAN, 0, 1 - summary.cell_errors.clean, "", accuracy_interval(summary.metrics[0]))

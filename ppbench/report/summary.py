@@ -1,4 +1,4 @@
-"""All that is reported of one run, computed once, so that no two formats can disagree."""
+"""The report of one run, computed once so that output formats cannot disagree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ppbench.run import Run, Stopping
 from ppbench.vocabulary import SEVERITIES, family_of, older_set_label, set_label
 
 if TYPE_CHECKING:
-    # Only the bits need numpy: `ppbench show` answers sooner without it.
+    # Only the bits need numpy: `ppbench show` starts faster without it.
     import numpy as np
     from numpy.typing import NDArray
 
@@ -34,7 +34,7 @@ class SummaryRow:
     errors: Mapping[int, Metric]
     """Mean error by severity."""
     metrics: Mapping[str, Metric]
-    """By the name of the quantity: all that are given by corruption."""
+    """The metrics that are given by corruption, by the name of the quantity."""
 
     @property
     def mean_error(self) -> Metric:
@@ -43,29 +43,29 @@ class SummaryRow:
 
     @property
     def accuracies(self) -> dict[int, float | None]:
-        """Mean accuracy by severity, fractions; None where a cell is missing."""
+        """Mean accuracy by severity, fractions; None if a cell is missing."""
         values = {severity: metric.value for severity, metric in self.errors.items()}
         return {severity: None if value is None else 1 - value / 100 for severity, value in values.items()}
 
     @property
     def accuracy_intervals(self) -> dict[int, Interval | None]:
-        """Of these, fractions; None where there is none."""
+        """Intervals of the accuracies, fractions; None if there is none."""
         return {severity: accuracy_interval(metric) for severity, metric in self.errors.items()}
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What is reported of one run."""
+    """All numbers and notes of one run's report."""
 
     cell_errors: CellErrors
     normalizer: str
     """Name, or ``none``."""
     baseline: str | None
     metrics: tuple[Metric, ...]
-    """The headline."""
+    """The headline metrics."""
     corruptions: tuple[SummaryRow, ...]
     families: tuple[SummaryRow, ...]
-    """One for each family of which a corruption is present; ``other`` has those of no published set."""
+    """A row for each family with a corruption in the run; ``other`` has corruptions outside the published sets."""
     overall: SummaryRow
     """Over the headline corruptions."""
     severities: Mapping[int, Metric]
@@ -74,11 +74,11 @@ class RunSummary:
     calibration: tuple[Metric, ...]
     """Empty for a CSV, which has no counts."""
     confidence: float | None
-    """Of the intervals; None if there are none."""
+    """Confidence of the intervals; None if there are none."""
     interval_notes: tuple[str, ...]
-    """What the intervals are, or why there are none."""
+    """Notes that explain the intervals, or why there are none."""
     stopping: Stopping | None
-    """How the evaluation ended, if it was by what it had found."""
+    """How an evaluation that was to stop early ended; None for any other."""
 
     def family(self, name: str) -> list[SummaryRow]:
         """The corruptions of a family."""
@@ -86,7 +86,7 @@ class RunSummary:
 
 
 def accuracy_interval(error: Metric) -> Interval | None:
-    """The interval of the accuracy, a fraction, from that of the error in percent."""
+    """Convert the interval of an error in percent to that of the accuracy, a fraction."""
     if error.interval is None:
         return None
     value, low, high = error.interval
@@ -102,16 +102,16 @@ def summarise(
     confidence: float = 0.95,
     no_bits: str | None = None,
 ) -> RunSummary:
-    """Compute everything that is reported.
+    """Compute the report of a run.
 
     Args:
         results: A run, or errors alone (which have no calibration).
-        normalizer: The denominators of CE; None leaves CE and mCE out.
+        normalizer: The denominators of CE; without one, CE and mCE have no value.
         baseline: The model that R_net compares with.
-        bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals. Those of a normaliser and a baseline
-            come with them (`CellErrors.from_run`).
-        confidence: Of the intervals.
-        no_bits: Why there are none, as a note for readers; None leaves it unsaid.
+        bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals. The normaliser and the baseline hold
+            their own bits (`CellErrors.from_run`).
+        confidence: Confidence of the intervals.
+        no_bits: Why there are no bits, for a note; None for no note.
     """
     errors = CellErrors.from_run(results, bits) if isinstance(results, Run) else results
     intervals = _intervals(errors, normalizer, baseline, confidence)
@@ -129,7 +129,7 @@ def summarise(
         baseline=baseline.source if baseline else None,
         metrics=tuple(figures.of(quantity) for quantity in QUANTITIES.values()),
         corruptions=tuple(figures.row(name, (name,)) for name in names),
-        # In canonical order the members of a family stand together.
+        # groupby works because members of a family are neighbours in canonical order.
         families=tuple(figures.row(family, tuple(members)) for family, members in groupby(names, family_of)),
         overall=figures.row("mean", headline),
         severities={s: figures.mean_error(headline, s) for s in errors.severities},
@@ -144,7 +144,7 @@ def summarise(
 def _intervals(
     errors: CellErrors, normalizer: Normalizer | None, baseline: CellErrors | None, confidence: float
 ) -> RunIntervals | None:
-    """What gives metrics their intervals; None without bits, or with those of a single image."""
+    """The source of intervals; None without bits, or with those of a single image."""
     images = errors.per_image
     if images is None or images.n < 2:
         return None
@@ -168,7 +168,7 @@ def _interval_notes(intervals: RunIntervals | None, case: Case, no_bits: str | N
 
 
 def how_it_ended(stopping: Stopping, n: int, total: int) -> str:
-    """How an evaluation ended that was to stop early, after ``n`` images of ``total``.
+    """Say how an evaluation that was to stop early ended after ``n`` images of ``total``.
 
     ``half-width 0.5 after 512 of 2,000 images``, ``half-width 0.5: not reached with all 500 images``,
     ``decided against max drop 3 after 512 of 2,000 images: pass``
@@ -181,7 +181,7 @@ def how_it_ended(stopping: Stopping, n: int, total: int) -> str:
 
 
 def _stopping_notes(run: Run, confidence: float | None) -> list[str]:
-    """An interval for a fixed number of images is too narrow where the number was chosen by looking at it."""
+    """A note: ordinary intervals are too narrow if the number of images was chosen by looking at the results."""
     stopping = run.stopping
     if stopping is None:
         return []
@@ -196,13 +196,13 @@ def _stopping_notes(run: Run, confidence: float | None) -> list[str]:
 
 
 def _as_labelled_now(stopping: Stopping, headline: Sequence[str]) -> Stopping:
-    """Run files of before have labels that were not of one set alone (`older_set_label`)."""
+    """Replace the label of an older run file, which could stand for more than one set (`older_set_label`)."""
     older, now = (f"{label(headline)},s" for label in (older_set_label, set_label))
     return stopping.model_copy(update={"metric": stopping.metric.replace(older, now)})
 
 
 def _is_of(stopping: Stopping, metric: Metric) -> bool:
-    """Whether an evaluation waited for this metric, whose label has the number of images too."""
+    """Whether an evaluation waited for this metric. Its label may add the number of images."""
     return metric.label == stopping.metric or metric.label.startswith(stopping.metric.removesuffix("]") + ",")
 
 
@@ -223,21 +223,21 @@ class _Figures:
         severities: tuple[int, ...] | None = None,
         name: str | None = None,
     ) -> Metric:
-        """A metric over these cells (None: the headline's), with its interval if it has one."""
+        """A metric over these cells, by default the headline's, with its interval if it has one."""
         case = case_of(self.cell_errors, self.normalizer, self.baseline, corruptions, severities)
         metric = quantity.metric(case, name)
         if self.intervals is None or metric.value is None:
             return metric
         if self.stopping is None or not _is_of(self.stopping, metric):
             return self.intervals.with_interval(quantity, case, metric)
-        # Its interval ended the evaluation: only the one that holds at every look is right, and of a higher confidence
-        # than it was waited for with there is none.
+        # This interval ended the evaluation, so only the one that holds at every look is valid. At a higher confidence
+        # than the evaluation waited for, there is none.
         if self.intervals.confidence > self.stopping.confidence:
             return metric
         return replace(metric, interval=SequenceInterval(metric.value, self.stopping.low, self.stopping.high))
 
     def row(self, name: str, corruptions: tuple[str, ...]) -> SummaryRow:
-        """The row of one corruption, or of several under a name of their own."""
+        """The row of one corruption, or of several under another name."""
         given = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one]
         is_one = corruptions == (name,)
         return SummaryRow(
@@ -253,6 +253,6 @@ class _Figures:
 
 
 def _columns(errors: CellErrors) -> list[int]:
-    """Severities at which any cell stands: the extra corruptions may have more than the headline ones."""
+    """Severities of any cell. Extra corruptions may have more than the headline ones."""
     present = {severity for _, severity in errors.errors} | set(errors.severities)
     return [severity for severity in SEVERITIES if severity in present]
