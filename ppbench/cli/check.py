@@ -27,6 +27,7 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 @page(
+    "Fail if a run is worse than a baseline.",
     first=("--baseline", "--max-drop", "--update-baseline", "--fail-on", "--junit"),
     examples=(
         "ppbench check run.json --update-baseline baseline.json",

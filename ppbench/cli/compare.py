@@ -21,11 +21,12 @@ ConfidenceOption = Annotated[
 
 
 @page(
+    "Compare runs, paired by image.",
     first=("--baseline", "--allow", "--cells", "--pairs", "--format"),
     examples=("ppbench compare old.json new.json", "ppbench compare run.json --published imagenet-c-resnet50"),
 )
 def compare_command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Run files with their bits beside them.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files with their bits beside them.")],
     baseline: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="Run that the others are compared with.", show_default="the first"),

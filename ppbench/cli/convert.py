@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 @page(
+    "Make a push-pull network from a trained plain one.",
     first=("--model", "--push-pull", "--data", "--recipe", "--output"),
     examples=(
         "ppbench convert --model torchvision:resnet50 --push-pull 3 --data train/",

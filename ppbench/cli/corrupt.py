@@ -27,6 +27,7 @@ _MUCH_LARGER = 2
 
 
 @page(
+    "Write corrupted copies of images.",
     first=("--corruption", "--severity", "--size", "--format", "--dry-run"),
     examples=("ppbench corrupt photos/ --severity 3", "ppbench corrupt photos/ out/ -c fog -c noise -s 1-3 --size 224"),
 )

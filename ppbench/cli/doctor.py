@@ -9,7 +9,7 @@ from ppbench.cli.help import page
 from ppbench.errors import DataError
 
 
-@page(examples=("ppbench doctor",))
+@page("Show versions and devices, and test the installation.", examples=("ppbench doctor",))
 def doctor() -> None:
     """Show versions and devices, and test that this installation computes what it should."""
     from rich.table import Table

@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 
 
 @page(
+    "Measure models on clean and corrupted images.",
     first=("--model", "--dataset", "--data", "--limit", "--output"),
     examples=(
         "ppbench eval --model torchvision:resnet50 --dataset imagenet-c --data val/",
-        "ppbench eval --model net.safetensors --dataset imagefolder --data photos/",
+        "ppbench eval --model net.pth --dataset imagefolder --data photos/",
     ),
 )
 def evaluate(
@@ -83,6 +84,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--corruptions",
+            "--corruption",
             "-c",
             help="Names, families or sets; repeatable.",
             show_default="the dataset's",
@@ -90,7 +92,8 @@ def evaluate(
         ),
     ] = None,
     severities: Annotated[
-        list[str] | None, typer.Option("--severities", "-s", help="3 or 1-5; repeatable.", show_default="1-5")
+        list[str] | None,
+        typer.Option("--severities", "--severity", "-s", help="3 or 1-5; repeatable.", show_default="1-5"),
     ] = None,
     classes: Annotated[
         Path | None, typer.Option(help="File with the classes to use, a name (wnid) a line.", show_default="all")

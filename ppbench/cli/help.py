@@ -49,23 +49,28 @@ class Page:
     """What the help of one command has besides its options.
 
     Attributes:
+        summary: One line for the list of commands, at most 60 characters.
         first: The most used options, listed before all groups.
         examples: Whole command lines.
         groups: Groups that only this command has, and options that it groups differently.
     """
 
+    summary: str = ""
     first: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def page(
-    first: tuple[str, ...] = (), examples: tuple[str, ...] = (), groups: dict[str, tuple[str, ...]] | None = None
+    summary: str,
+    first: tuple[str, ...] = (),
+    examples: tuple[str, ...] = (),
+    groups: dict[str, tuple[str, ...]] | None = None,
 ) -> Callable[[Function], Function]:
     """Give a command's function its page of help; see `Page`."""
 
     def give(command: Function) -> Function:
-        vars(command)["page"] = Page(first, examples, groups or {})
+        vars(command)["page"] = Page(summary, first, examples, groups or {})
         return command
 
     return give
@@ -83,6 +88,14 @@ class Helpful(TyperCommand):
     def of(cls, command: Callable[..., object]) -> type[Helpful]:
         """This kind of command, with the page that the function was given."""
         return type(cls.__name__, (cls,), {"page": vars(command)["page"]})
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        return self.page.summary
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """``SRC [DEST]`` for what Typer writes as ``{src} [dest]``."""
+        pieces = super().collect_usage_pieces(ctx)
+        return [pieces[0], *(re.sub(r"[{}]|(?<=\[)\[|\](?=\])", "", piece).upper() for piece in pieces[1:])]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         page = self.page

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 @page(
+    "Show what a network's first layer does.",
     first=("--against", "--corruption", "--severity", "--output", "--format"),
     examples=(
         "ppbench inspect fashion-mnist-resnet8-pp3 --against fashion-mnist-resnet8",
@@ -49,7 +50,7 @@ def inspect(
     images: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[IMAGE …]",
+            metavar="IMAGE",
             help="Image files to show it.",
             show_default="two of the embedded images, if it was trained on such",
         ),
@@ -60,10 +61,14 @@ def inspect(
     corruption: Annotated[
         str,
         typer.Option(
-            "--corruption", "-c", help="Of the images (`ppbench list corruptions`).", autocompletion=complete_corruption
+            "--corruption",
+            "--corruptions",
+            "-c",
+            help="Of the images (`ppbench list corruptions`).",
+            autocompletion=complete_corruption,
         ),
     ] = "gaussian_noise",
-    severity: Annotated[int, typer.Option("--severity", "-s", help="1 to 5.")] = 3,
+    severity: Annotated[int, typer.Option("--severity", "--severities", "-s", help="1 to 5.")] = 3,
     filters: Annotated[
         str | None,
         typer.Option(

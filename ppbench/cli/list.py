@@ -76,7 +76,10 @@ class ModelMatrix(ListReport):
         ]
 
 
-@page(examples=("ppbench list models", "ppbench list corruptions --names"))
+@page(
+    "List models, datasets, corruptions or recipes.",
+    examples=("ppbench list models", "ppbench list corruptions --names"),
+)
 def list_names(
     what: Annotated[What, typer.Argument(help="What to list.")],
     names: Annotated[

@@ -59,8 +59,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich help would take three times as long to appear
     help="How robust is an image classifier to corrupted images?",
-    epilog="Exit codes: 0 done, 1 failure, or a regression found by check, 2 usage, 3 data or weights, "
-    "4 not comparable, 70 internal error in ppbench, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 check found a regression or a training diverged, 2 usage, 3 missing or damaged "
+    "files, 4 not comparable, 70 internal error in ppbench, 130 interrupted.",
 )
 app.command("eval", cls=Launchable.of(evaluate))(evaluate)
 app.command("corrupt", cls=Checked.of(corrupt))(corrupt)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 @page(
+    "Repeat a table of the push-pull paper.",
     first=("--table", "--data", "--rows", "--dry-run", "--work"),
     examples=(
         "ppbench reproduce --table imagenet-resnet50 --list",

@@ -14,6 +14,7 @@ from ppbench.cli.output import Format
 
 
 @page(
+    "Print the tables of a run.",
     first=("--baseline", "--normalizer", "--format", "--intervals", "--formulas"),
     examples=("ppbench show run.json --baseline other.json", "ppbench show accuracies.csv --format markdown"),
 )

@@ -70,3 +70,11 @@ def test_an_unlisted_option_is_shown_under_other() -> None:
         opts = ("--unheard-of",)
 
     assert group_of(Unlisted(), Page()) == OTHER
+
+
+def test_the_list_of_commands_has_whole_lines_and_usage_is_written_as_people_do() -> None:
+    assert all(0 < len(page.summary) <= 60 for page in PAGES.values())
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    assert all(page.summary in shown for page in PAGES.values())
+    assert "[OPTIONS] SRC [DEST]\n" in CliRunner().invoke(app, ["corrupt", "--help"]).stdout
+    assert "[OPTIONS] MODEL [IMAGE]...\n" in CliRunner().invoke(app, ["inspect", "--help"]).stdout
