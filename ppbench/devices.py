@@ -1,4 +1,4 @@
-"""Which device to compute on, and how precisely."""
+"""Devices to compute on, and the precision of the computation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called ``name``; "auto" is the GPU where there is one, else the CPU.
+    """Return the device called ``name``; "auto" is the GPU if there is one, otherwise the CPU.
 
     Raises:
         UsageError: If there is no such device here.
@@ -40,10 +40,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def check_precision(name: str, device: torch.device) -> None:
-    """Make sure that the network can compute as ``name``, one of `PRECISIONS`, says.
+    """Make sure that the device can compute in the precision ``name``, one of `PRECISIONS`.
 
     Raises:
-        UsageError: If there is no such precision, or this device has it not.
+        UsageError: If there is no such precision, or this device does not have it.
     """
     check_name("precision", name, PRECISIONS, "ppbench eval --help")
     if name == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device)[0] < 8):
@@ -54,7 +54,7 @@ def check_precision(name: str, device: torch.device) -> None:
 
 @contextmanager
 def computing(precision: str, device: torch.device) -> Iterator[None]:
-    """Compute a network's layers in a precision; entered around the network alone, since corruptions need float32."""
+    """Compute a network's layers in a precision. Only the network runs in it, since corruptions need float32."""
     if precision in _HALF:
         with torch.autocast(device.type, _HALF[precision]):
             yield
@@ -86,10 +86,11 @@ def describe_device(device: torch.device) -> str:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Compute in float32: by itself torch lets GPUs round convolutions to TF32, 10 bits of mantissa.
+    """Compute in float32. By default torch lets GPUs round convolutions to TF32, which has 10 bits of mantissa.
 
-    torch has old switches and new ones. The new can always be read, but where they contradict the old, whoever reads
-    the old is refused. So both are turned off, the new ones last, since turning off the old makes these inherit.
+    torch has old switches and new ones. The new switches can always be read. The old ones raise an error when read if
+    they contradict the new ones. Therefore both are turned off, and the new ones last: turning off an old switch makes
+    the new ones inherit its setting.
     """
     backends: Any = torch.backends
     cuda, cudnn, cpu = backends.cuda, backends.cudnn, backends.mkldnn
@@ -112,7 +113,7 @@ def full_precision() -> Iterator[None]:
 
 
 def _old_switches() -> tuple[str | None, bool | None]:
-    """The old switches of matrix products and of cuDNN; None where it contradicts the new ones: torch then raises."""
+    """Return the old switches of matrix products and of cuDNN; None for one that contradicts the new ones."""
     matmul, cudnn = None, None
     with suppress(RuntimeError):
         matmul = torch.get_float32_matmul_precision()

@@ -1,4 +1,4 @@
-"""Failures that a user can do something about, with the exit code of each kind."""
+"""Failures that a user can repair, with the exit code of each kind."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ class PpbenchError(Exception):
     """A failure that the user can repair; the command line prints it without a traceback.
 
     Args:
-        message: What is wrong: the value met, and what is allowed.
-        hint: What to do about it, best a command to copy. May have several lines.
+        message: What is wrong: the value found, and what is allowed.
+        hint: How to repair it, preferably a command to copy. It may have several lines.
     """
 
     exit_code = 1

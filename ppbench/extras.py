@@ -1,4 +1,4 @@
-"""Extras: libraries that only some commands need, and how a user installs them."""
+"""Extras: libraries that only some commands need, and how users install them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ppbench.errors import UsageError
 
 
 def how_to_install(extra: str) -> str:
-    """Say how an extra of ``pyproject.toml`` is installed: in ppbench's own environment, or in one of the user's."""
+    """Say how to install an extra of ``pyproject.toml``, in ppbench's environment or in one of the user's."""
     return f"In a clone of ppbench: `uv sync --extra {extra}`, or `pip install '.[{extra}]'`."
 
 
@@ -17,8 +17,8 @@ def import_extra(module: str, extra: str, what: str) -> Any:
     """Import a library that belongs to an extra.
 
     Args:
-        module: Its name for Python.
-        extra: The extra of ``pyproject.toml`` that brings it.
+        module: Name of the library's module.
+        extra: The extra of ``pyproject.toml`` that contains it.
         what: What needs it, as the subject of a sentence: "`ppbench train`".
 
     Raises:
@@ -27,6 +27,6 @@ def import_extra(module: str, extra: str, what: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module:  # the library is there, and something that it needs is not
+        if error.name != module:  # the library is installed, but something that it needs is not
             raise
         raise UsageError(f"{what} needs {module}, which is not installed", how_to_install(extra)) from error

@@ -1,4 +1,4 @@
-"""Reading files whole within bounds, and writing them whole or not at all."""
+"""Files: reading them whole within bounds, writing them whole or not at all, and locking them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ except ModuleNotFoundError:  # Windows
 
 
 LARGEST_TEXT = 64 * 2**20
-"""Bytes of a run file, a table or a recipe; real ones have less than a thousandth."""
+"""Largest size of a run file, a table or a recipe in bytes. Real ones are less than a thousandth as large."""
 
 
 def read_whole(path: Path, most: int = LARGEST_TEXT) -> bytes:
-    """All bytes of a file, or of a pipe that another process is writing to.
+    """Read all bytes of a file, or of a pipe that another process is writing to.
 
     Args:
         path: The file.
-        most: Bytes that it may have.
+        most: Largest allowed size in bytes.
 
     Raises:
-        OSError: If it cannot be read, is a folder or a device, is a pipe with nothing in it, or is too large. Also
-            of a name that no file system has, such as one with a NUL.
+        OSError: If it cannot be read, is a folder, a device or an empty pipe, or is too large; also for a name that no
+            file system allows, such as one with a NUL.
     """
     try:
         # Without O_NONBLOCK, opening a pipe waits for its other end.
@@ -58,7 +58,7 @@ def read_whole(path: Path, most: int = LARGEST_TEXT) -> bytes:
 
 
 def check_regular(path: Path) -> None:
-    """Make sure that ``path``, if it exists, is neither a device nor a pipe, whose opening may never end.
+    """Make sure that ``path`` is not a device or a pipe, which might take forever to open. It need not exist.
 
     Raises:
         DataError: If it is one.
@@ -68,11 +68,11 @@ def check_regular(path: Path) -> None:
 
 
 def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
-    """All of a file as text: UTF-8, with or without a byte order mark.
+    """Read all of a file as text: UTF-8, with or without a byte order mark.
 
     Raises:
         OSError: As `read_whole`.
-        ValueError: If it is not UTF-8; the message says so in one line.
+        ValueError: If it is not UTF-8; the message is one line.
     """
     try:
         return read_whole(path, most).decode("utf-8-sig").replace("\r\n", "\n")
@@ -84,7 +84,7 @@ def open_regular(path: Path, mode: str = "rb", buffering: int = -1) -> BinaryIO:
     """Open a file of bytes, as ``open`` does.
 
     Raises:
-        OSError: If it cannot be opened, or is a pipe, a device or a folder: opening or reading such may never end.
+        OSError: If it cannot be opened, or is a pipe, a device or a folder, which might take forever to open or read.
     """
     return cast(BinaryIO, open(path, mode, buffering, opener=_open_if_regular))
 
@@ -104,8 +104,8 @@ def atomic_write(path: Path, content: bytes | str, option: str = "--output FILE"
 
     Args:
         path: The file.
-        content: Bytes, or text to be written as UTF-8.
-        option: By which the user chose the file; an error says so.
+        content: Bytes, or text, which is written as UTF-8.
+        option: The option by which the user chose the file, for an error message.
 
     Raises:
         DataError: If the folder cannot be written or the disk is full; ``path`` is then as it was.
@@ -123,7 +123,7 @@ def atomic_write(path: Path, content: bytes | str, option: str = "--output FILE"
 
 @contextmanager
 def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
-    """A new file that takes the place of ``path`` when the block ends, whole and flushed to the disk.
+    """Yield a new file that replaces ``path`` when the block ends, whole and flushed to the disk.
 
     If the block raises, ``path`` is as it was. Missing parent folders are made.
 
@@ -138,10 +138,10 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
             yield cast(BinaryIO, file)
             file.flush()
             os.fsync(file.fileno())
-            # A temporary file is made for its owner alone.
+            # By default only its owner may read a temporary file.
             temporary.chmod(0o666 & ~_umask() if mode is None else mode)
             temporary.replace(path)
-        finally:  # also after Ctrl-C; there is nothing left to remove where all went well
+        finally:  # also after Ctrl-C; after success the file no longer exists
             temporary.unlink(missing_ok=True)
 
 
@@ -157,16 +157,16 @@ def append(journal: FileIO, lines: bytes) -> None:
 
 
 def whole_lines(journal: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a journal that were written to their end: a kill may have torn the last one."""
+    """Yield the lines of a journal that are complete: a kill may have cut off the last one."""
     return takewhile(lambda line: line.endswith(b"\n"), journal)
 
 
 def check_writable(path: Path, option: str = "--output FILE") -> None:
-    """Make sure, before hours of work, that ``path`` can be written at their end.
+    """Make sure, before hours of work, that ``path`` can be written afterwards.
 
     Args:
         path: The file.
-        option: By which the user chose it.
+        option: The option by which the user chose it, for an error message.
 
     Raises:
         DataError: If its folder cannot be made or written, or the path is a folder.
@@ -183,7 +183,7 @@ def check_writable(path: Path, option: str = "--output FILE") -> None:
 
 
 def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two paths name the same file, however they are spelled; it need not exist."""
+    """Whether two paths name the same file, however they are spelled. It need not exist."""
     try:
         return one.samefile(other)
     except OSError:
@@ -191,7 +191,7 @@ def is_same_file(one: Path, other: Path) -> bool:
 
 
 def is_special(path: Path) -> bool:
-    """Whether ``path`` is a device or a pipe, such as ``/dev/null``: these are never replaced."""
+    """Whether ``path`` is a device or a pipe, such as ``/dev/null``. These are never replaced."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -200,10 +200,10 @@ def is_special(path: Path) -> bool:
 
 
 def try_lock(file: BinaryIO | FileIO) -> bool:
-    """Lock a file; False if another process has locked it.
+    """Lock a file; return False if another process has locked it.
 
-    The lock ends when the file is closed or when this process ends, however it ends: no lock is ever left behind.
-    Where there are no locks (Windows, some network file systems) the answer is True, and nothing is locked.
+    The lock ends when the file is closed or when this process ends in any way: no lock is ever left behind. If the
+    system has no locks (Windows, some network file systems), return True without locking.
     """
     if fcntl is None:
         return True
@@ -218,7 +218,7 @@ def try_lock(file: BinaryIO | FileIO) -> bool:
 
 @contextmanager
 def locked(path: Path, refusal: PpbenchError) -> Iterator[None]:
-    """Hold the lock file at ``path`` while the block runs. The file stays: removing it would be a race.
+    """Lock the file at ``path`` while the block runs. The file stays, since removing it would be a race.
 
     Raises:
         PpbenchError: The ``refusal``, if another process holds it.

@@ -1,4 +1,4 @@
-"""Environment variables by which a launcher, such as torchrun or srun, tells each process its place. Free of torch."""
+"""Environment variables by which a launcher, such as torchrun or srun, places each process. Free of torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Launch(NamedTuple):
     """One process of several that work together."""
 
     rank: int
-    """0 is the process that talks and writes."""
+    """0 is the process that prints and writes."""
     size: int
-    """Processes, at least 2."""
+    """Number of processes, at least 2."""
     local_rank: int
     """Rank among the processes of its machine."""
     master: str
@@ -22,13 +22,13 @@ class Launch(NamedTuple):
 
 
 def check_environment() -> None:
-    """Clean up the launcher's variables before libraries read them; Lightning does when it is imported.
+    """Clean up the launcher's variables before libraries read them; Lightning reads them when it is imported.
 
-    Empty variables are removed. So are ranks without a WORLD_SIZE, which are left over from something else: Lightning
-    would take the process for another's helper, and such a helper writes nothing.
+    Empty variables are removed. Ranks without a WORLD_SIZE are removed too: they are left over from another program,
+    and Lightning would take this process for a helper, which writes nothing.
 
     Raises:
-        UsageError: If a variable is no whole number.
+        UsageError: If a variable is not a whole number.
     """
     for name in (*_RANKS, *_NUMBERS, "MASTER_ADDR"):
         if not os.environ.get(name, "").strip():
@@ -41,12 +41,12 @@ def check_environment() -> None:
 
 
 def launched() -> Launch | None:
-    """This process's place by RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR; None if it works alone.
+    """Return this process's place by RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR; None if it works alone.
 
-    A process works alone without a RANK, and in a world of 1. An empty variable counts as not set.
+    A process without a RANK or in a world of 1 works alone. An empty variable counts as not set.
 
     Raises:
-        UsageError: If they contradict each other, or one is missing.
+        UsageError: If the variables contradict each other, or one is missing.
     """
     rank, size = environment_number("RANK"), environment_number("WORLD_SIZE")
     if rank is None or size is None or size == 1:
@@ -67,10 +67,10 @@ def launched() -> Launch | None:
 
 
 def environment_number(name: str) -> int | None:
-    """The value of a variable that is a whole number; None if it is not set, or empty.
+    """Return the value of a variable that is a whole number; None if it is not set, or empty.
 
     Raises:
-        UsageError: If it is something else.
+        UsageError: If it is not a whole number.
     """
     text = os.environ.get(name, "").strip()
     if not text:

@@ -22,10 +22,10 @@ def unknown_name(kind: str, name: str, allowed: list[str], see: str, listed: int
 
     Args:
         kind: What the name stands for, in the singular ("model").
-        name: The value met.
-        allowed: All names that would do.
+        name: The unknown name.
+        allowed: All allowed names.
         see: The command that lists them ("ppbench list models").
-        listed: How many it lists; None: as many as would do.
+        listed: How many names it lists; None: as many as are allowed.
     """
     few = listed is None and len(allowed) <= 6
     listing = f"allowed: {', '.join(allowed)} (`{see}`)" if few else f"`{see}` lists all {listed or len(allowed)}."
@@ -36,20 +36,20 @@ def check_name(kind: str, name: str, allowed: Collection[str], see: str) -> None
     """Make sure that ``name`` is one of ``allowed``; the other arguments are those of `unknown_name`.
 
     Raises:
-        UsageError: If it is none; the message has the nearest names.
+        UsageError: If it is not; the message has the nearest names.
     """
     if name not in allowed:
         raise unknown_name(kind, name, list(allowed), see)
 
 
 class NameTable(dict[str, _T]):
-    """Things by the names that users give them: asking for an unknown name is a `UsageError` with the nearest names.
+    """Things by the names that users give them. An unknown name raises a `UsageError` with the nearest names.
 
     Args:
         entries: The things by name.
         kind: What the names stand for, in the singular ("dataset").
         see: The command that lists the names, for the error message.
-        listed: How many it lists; None: as many as there are here.
+        listed: How many names it lists; None: as many as there are entries.
     """
 
     def __init__(self, entries: Mapping[str, _T], kind: str, see: str, listed: int | None = None) -> None:

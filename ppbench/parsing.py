@@ -1,4 +1,4 @@
-"""JSON and TOML from files that anyone may have made, refused if any reader of ppbench could fail on them."""
+"""JSON and TOML from files that anyone may have made, checked so that no later code can fail on them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import tomllib
 from typing import Any
 
 DEEPEST = 24
-"""Lists and objects inside each other; run files have six, cards with recipes some more."""
+"""Levels of nested lists and objects. Run files have six, cards with recipes some more."""
 LARGEST_INTEGER = 2**63 - 1
-"""Larger integers count nothing, and no array can hold them."""
+"""No count is larger, and no array can hold larger integers."""
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -20,9 +20,8 @@ def parse_json(text: str | bytes) -> Any:
         text: The document, or its bytes in UTF-8.
 
     Raises:
-        ValueError: If it is no JSON, nests deeper than `DEEPEST`, has a name twice in one object, a number that is not
-            finite or an integer beyond `LARGEST_INTEGER`, or a text that is half a character. The message is one short
-            line.
+        ValueError: If it is not JSON, nests deeper than `DEEPEST`, has a name twice in one object, a number that is not
+            finite, an integer beyond `LARGEST_INTEGER`, or a text with half a character. The message is one short line.
     """
     try:
         words = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -34,11 +33,11 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Read one TOML document, which has no name twice in one table.
+    """Read one TOML document.
 
     Raises:
-        ValueError: As `parse_json`, if it is no TOML or has what that one refuses. Numbers that are not finite are let
-            through: TOML has them, and the reader can say which key has one. The message is one short line.
+        ValueError: If it is not TOML, or for the reasons of `parse_json`. Numbers that are not finite are allowed: TOML
+            has them, and later code can say which key has one. The message is one short line.
     """
     try:
         content = tomllib.loads(text)

@@ -1,4 +1,4 @@
-"""Worker processes: tasks go in, results come out in the same order. Free of torch."""
+"""Worker processes that return the results of tasks in the tasks' order. Free of torch."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _R = TypeVar("_R")
 def ordered_map(
     start: Callable[[], Callable[[_T], _R]], tasks: Iterable[_T], workers: int, ahead: int = 2
 ) -> Generator[_R, None, None]:
-    """Yield the results of tasks in the tasks' order, worked on a little ahead of what was asked for.
+    """Yield the results of tasks in the tasks' order, computed a little ahead of the consumer.
 
-    Worker processes ignore Ctrl-C: this process gets it and ends them. If this process dies, in whatever way, they end
-    at once, so that none is left behind.
+    Worker processes ignore Ctrl-C: this process receives it and ends them. If this process dies in any way, they end at
+    once, so that none is left behind.
 
     Args:
-        start: Called once in each process that works; returns the function for the tasks. It can be pickled.
-        tasks: They can be pickled, as can the results; taken one by one, so there may be any number of them.
-        workers: Processes; 0: this one does it.
-        ahead: Tasks handed out, per worker, before the first result is waited for.
+        start: Called once in each worker; returns the function for the tasks. It must be picklable.
+        tasks: Picklable tasks with picklable results, taken one by one; there may be any number of them.
+        workers: Number of worker processes; 0: this process does the work.
+        ahead: Tasks per worker that are handed out before the first result is waited for.
 
     Raises:
         PpbenchError: If a worker process is killed, or cannot start.
@@ -44,7 +44,7 @@ def ordered_map(
         yield from map(start(), tasks)
         return
     if _is_starting():
-        os._exit(_NO_GUARD)  # else each would start as many again
+        os._exit(_NO_GUARD)  # otherwise each worker would start as many again
     context = multiprocessing.get_context("spawn")
     watched, held = context.Pipe(duplex=False)
     try:
@@ -71,7 +71,7 @@ def ordered_map(
         pool.shutdown(wait=True)
         raise _why([process.exitcode for process in processes]) from error
     finally:
-        # After an error, after Ctrl-C, or if the reader stopped early, nobody wants what is left here.
+        # Tasks are left after an error, after Ctrl-C, or if the consumer stopped early; nobody needs them.
         if waiting:
             held.close()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -85,7 +85,7 @@ def _is_starting() -> bool:
 
 
 def _why(codes: Collection[int | None]) -> PpbenchError:
-    """The error that explains why a worker process ended, by the exit codes of all."""
+    """Make the error that explains why a worker process ended, from the exit codes of all."""
     if _NO_GUARD in codes:
         return PpbenchError(
             "every worker process reads the script that starts it, and this one starts the work while it is read",
@@ -100,13 +100,13 @@ def _why(codes: Collection[int | None]) -> PpbenchError:
 
 
 def usable_cores() -> int:
-    """Cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Processes started in here ignore Ctrl-C from their first instruction on: the parent ends them."""
+    """Make processes that are started meanwhile ignore Ctrl-C from their first instruction: the parent ends them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -125,7 +125,7 @@ _function: Callable[[Any], Any]
 
 def _start_worker(start: Callable[[], Callable[[Any], Any]], watched: Connection) -> None:
     global _function
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent gets it too, and ends its workers
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent receives it too, and ends its workers
     threading.Thread(target=_end_with_the_parent, args=(watched,), daemon=True).start()
     use_one_thread()
     _function = start()
@@ -136,7 +136,7 @@ def _run(task: Any) -> Any:
 
 
 def _end_with_the_parent(watched: Connection) -> None:
-    """Wait for the other end, which the parent alone holds, to be closed: by it, or by its death."""
+    """Wait until the other end of the pipe closes. Only the parent holds it: it closes it, or dies."""
     try:
         watched.recv_bytes()
     except (EOFError, OSError):

@@ -1,4 +1,4 @@
-"""Versions, of ppbench and of what it runs on; the modules that need them do not import the public names."""
+"""Versions of ppbench and of what it runs on. Modules import them from here, not from the public names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __version__ = "0.1.0"
 
 
 def version_of(name: str) -> str:
-    """The version of ``python``, of ``ppbench`` or of an installed distribution; "unknown" if there is none."""
-    # Imported here, since every command imports this module for `__version__` alone.
+    """Return the version of ``python``, ``ppbench`` or an installed distribution; "unknown" if there is none."""
+    # Imported here, since every command imports this module, and only for `__version__`.
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -20,5 +20,5 @@ def version_of(name: str) -> str:
 
 
 def versions_of(*names: str) -> dict[str, str]:
-    """`version_of` by name."""
+    """Return the versions by name, as `version_of` finds them."""
     return {name: version_of(name) for name in names}

@@ -23,14 +23,14 @@ Cell = tuple[str, int]
 """Corruption and severity; ``("clean", 0)`` is the uncorrupted images."""
 
 CropMode = Literal["center", "squash", "border"]
-"""Which side is resized to make an image square: the shorter one, both whatever the shape was, or the longer one
-with a border around it.
+"""How an image becomes square, as in timm's ``crop_mode``.
 
-As timm's ``crop_mode``.
+"center" resizes the shorter side and crops; "squash" resizes both sides; "border" resizes the longer side and adds a
+border.
 """
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
-"""Pattern of a corruption's whole name: datasets may have corruptions that no published set has."""
+"""Pattern of a corruption's name. Datasets may have corruptions that no published set has."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -39,7 +39,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
     "extra": ("speckle_noise", "gaussian_blur", "spatter", "saturate"),
 }
-"""Corruption names by family, in the order of the paper's tables; "extra" are its validation corruptions."""
+"""Corruption names by family, in the order of the paper's tables. "extra" are its validation corruptions."""
 
 C15 = tuple(name for family in ("noise", "blur", "weather", "digital") for name in FAMILIES[family])
 C4 = FAMILIES["extra"]
@@ -49,13 +49,13 @@ C_BAR = (
     "blue_noise_sample", "brownish_noise", "caustic_refraction", "checkerboard_cutout", "cocentric_sine_waves",
     "inverse_sparkles", "perlin_noise", "plasma_noise", "single_frequency_greyscale", "sparkles",
 )  # fmt: skip
-"""Those of ImageNet-C-bar: Mintun et al., "On Interaction Between Augmentations and Corruptions", NeurIPS 2021."""
+"""ImageNet-C-bar: Mintun et al., "On Interaction Between Augmentations and Corruptions", NeurIPS 2021."""
 
 C_3D = (
     "near_focus", "far_focus", "xy_motion_blur", "z_motion_blur", "flash", "h265_crf", "h265_abr", "bit_error",
     "fog_3d", "iso_noise", "color_quant", "low_light",
 )  # fmt: skip
-"""Those of ImageNet-3DCC: Kar et al., "3D Common Corruptions and Data Augmentation", CVPR 2022."""
+"""ImageNet-3DCC: Kar et al., "3D Common Corruptions and Data Augmentation", CVPR 2022."""
 
 SETS = {"c15": C15, "c4": C4, "c19": C19, "cbar": C_BAR, "3dcc": C_3D}
 
@@ -68,22 +68,22 @@ FAMILIES_3D = {
 ALL_FAMILIES = {**FAMILIES, "c-bar": C_BAR, **FAMILIES_3D}
 
 KNOWN = C19 + C_BAR + C_3D
-"""All names that published sets have, in canonical order."""
+"""All corruptions of published sets, in canonical order."""
 
 _GROUPS = {"c19": C19, **SETS, **ALL_FAMILIES}
-"""Sets before the families that they consist of."""
+"""Groups that labels may name: sets before the families that they consist of."""
 
 FEW_NAMES = 3
-"""A label lists up to so many corruptions by name."""
+"""Number of corruptions up to which a label lists them by name."""
 
 _FAMILY_OF = {name: family for family, names in ALL_FAMILIES.items() for name in names}
 
 FAMILY_OF = {name: _FAMILY_OF[name] for name in C19}
-"""Family of each corruption that ppbench makes."""
+"""Families of the corruptions that ppbench makes."""
 
 
 def family_of(corruption: str) -> str:
-    """The family of a corruption; ``"other"`` for one that no published set has."""
+    """Return the family of a corruption; ``"other"`` if no published set has it."""
     return _FAMILY_OF.get(corruption, "other")
 
 
@@ -94,7 +94,7 @@ def cell_in_words(cell: Cell) -> str:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Corruption names in canonical order, each once; those of no published set last, by name."""
+    """Return corruption names in canonical order, each once. Names of no published set come last, sorted."""
     wanted = set(names)
     return (*(name for name in KNOWN if name in wanted), *sorted(wanted - set(KNOWN)))
 
@@ -103,11 +103,11 @@ def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19) -> tup
     """Turn names, families and sets into corruption names in the canonical order, each once.
 
     Args:
-        values: Any of ``names``, and the families (`ALL_FAMILIES`) and sets (`SETS`) that have some of them.
-        names: The corruptions that there are.
+        values: Any of ``names``, and families (`ALL_FAMILIES`) and sets (`SETS`) with some of them.
+        names: The corruptions to choose from.
 
     Raises:
-        UsageError: For a name that is none of these.
+        UsageError: If a value is none of these.
     """
     groups = {group: members for group, members in (ALL_FAMILIES | SETS).items() if not set(members).isdisjoint(names)}
     wanted: set[str] = set()
@@ -123,7 +123,7 @@ def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19) -> tup
 
 
 def severity_texts(severities: Any) -> list[str]:
-    """One severity or several, as texts or integers of any library, in the form that `expand_severities` takes."""
+    """Turn one severity or several, as texts or integers of any library, into the input of `expand_severities`."""
     several = isinstance(severities, Iterable) and not isinstance(severities, str)
     if not several or getattr(severities, "ndim", None) == 0:
         severities = [severities]
@@ -131,7 +131,7 @@ def severity_texts(severities: Any) -> list[str]:
 
 
 def _as_integer(value: Any) -> int | None:
-    """The value as an integer; None if it is none. True is a mistake and not 1."""
+    """Return the value as an integer, or None if it is not one. True is a mistake and not 1."""
     try:
         return None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -158,11 +158,11 @@ def expand_severities(values: Sequence[str]) -> tuple[int, ...]:
 
 
 def set_label(corruptions: Sequence[str]) -> str:
-    """Name a set of corruptions as a metric label does; no two sets have one name.
+    """Name a set of corruptions for a metric label. No two sets have the same name.
 
-    Whole sets and families by theirs, others by their corruptions where these are few, else their number and a hash:
-    ``c15``, ``blur``, ``noise+weather``, ``c15+spatter``, ``fog+frost``, ``9/15#1f2e3d4c``, ``5 corruptions#1f2e3d4c``.
-    A name that could be taken for others is quoted: ``"a+b"``.
+    Whole sets and families have their own names. Any other set is named by its corruptions if they are few, otherwise
+    by their number and a hash. Examples: ``c15``, ``blur``, ``noise+weather``, ``c15+spatter``, ``fog+frost``,
+    ``9/15#1f2e3d4c``, ``5 corruptions#1f2e3d4c``. An ambiguous name is quoted: ``"a+b"``.
     """
     groups, others = _whole_groups(corruptions)
     # A corruption that only one dataset has may be called like a group, or have a plus in its name.
@@ -174,7 +174,7 @@ def set_label(corruptions: Sequence[str]) -> str:
 
 
 def older_set_label(corruptions: Sequence[str]) -> str:
-    """The label of earlier versions, which did not distinguish all sets: ``11/15``. Their run files have it."""
+    """Return the label of earlier versions, which old run files have. ``11/15`` did not distinguish all sets."""
     names = set(corruptions)
     for label, members in SETS.items():
         if names == set(members):
@@ -183,7 +183,7 @@ def older_set_label(corruptions: Sequence[str]) -> str:
 
 
 def _whole_groups(corruptions: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The sets and families that are complete, the largest first, and the names of the rest, sorted."""
+    """Return the sets and families that are complete, sets first, and the names of the rest, sorted."""
     rest, groups = set(corruptions), []
     for label, members in _GROUPS.items():
         if len(members) > 1 and rest >= set(members):
@@ -193,13 +193,13 @@ def _whole_groups(corruptions: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def _counted(names: set[str]) -> str:
-    """``11/15``, ``5 corruptions``"""
+    """Count corruptions: ``11/15``, ``5 corruptions``."""
     whole = next((len(members) for members in (C15, C19, C_BAR, C_3D) if names <= set(members)), None)
     return f"{len(names)}/{whole}" if whole else f"{len(names)} corruptions"
 
 
 def severity_label(severities: Sequence[int]) -> str:
-    """Name severities as a metric label does: ``s1-5``, ``s3``, ``s1,3,5``."""
+    """Name severities for a metric label: ``s1-5``, ``s3``, ``s1,3,5``."""
     ordered = sorted(set(severities))
     if len(ordered) > 1 and ordered == list(range(ordered[0], ordered[-1] + 1)):
         return f"s{ordered[0]}-{ordered[-1]}"

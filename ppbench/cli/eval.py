@@ -248,7 +248,7 @@ def evaluate(
 
 
 def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
-    """What is asked, from the command's arguments by name; most are called like the request's fields."""
+    """Make the request from the command's arguments by name; most are named like the request's fields."""
     from ppbench.evaluation.request import REQUEST_FIELDS, EvalRequest
 
     corruptions, severities = given["corruptions"], given["severities"]
@@ -265,7 +265,7 @@ def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
 
 
 def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
-    """Run the loop under a progress display; what is finished is written whatever ends it."""
+    """Run the evaluation under a progress display. What is finished is written, whatever ends it."""
     from ppbench.evaluation.api import measure
     from ppbench.report.evaluated import stopping_line
 
@@ -292,7 +292,7 @@ def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
 
 
 def _no_progress(images: int, what: str, *, reused: bool = False) -> None:
-    """In processes but the first."""
+    """Progress in all processes but the first."""
 
 
 def _score_all(request: EvalRequest, *, dry_run: bool) -> list[MeasuredRun]:
@@ -339,7 +339,7 @@ def _check_output(target: Path, models: int) -> None:
 
 
 def _refuse_to_overwrite_baselines(target: Path, *baselines: Path | None) -> None:
-    """Refuse a run file that would take the place of one it is compared with; in folders, places are chosen freely."""
+    """Refuse a run file that would replace one it is compared with. In folders a free name is chosen instead."""
     from ppbench.run import bits_file
 
     if target.suffix != ".json":

@@ -1,4 +1,4 @@
-"""What commands share that load models."""
+"""Progress of downloads, for the commands that load models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ppbench.cli import output
 
 @contextmanager
 def downloading() -> Iterator[Callable[[int, int], None]]:
-    """Yield what shows the progress of downloads, called with the bytes so far and in all."""
+    """Yield a function that shows the progress of a download: call it with the bytes so far and their total."""
     last = -1
 
     def on_download(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""The command line: composes the commands and turns errors into one clear line and an exit code."""
+"""The command line: collects the commands, and turns errors into one clear line and an exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CRASHED = 70
 
 
 class Commands(TyperGroup):
-    """Maps what commands raise to a message on stderr and the documented exit code."""
+    """Turns errors of commands into a message on stderr and the documented exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -95,7 +95,7 @@ def _options(
 def main() -> None:
     """Entry point of the ``ppbench`` command."""
     wait_without_spinning()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what asks to end, ends as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM has the effect of Ctrl-C
     open_streams()
     try:
         try:
@@ -105,7 +105,7 @@ def main() -> None:
     except PpbenchError as error:  # the result cannot be written
         output.fail(error)
         sys.exit(error.exit_code)
-    except Exception:  # what is the user's to repair, `Commands` has caught
+    except Exception:  # `Commands` has caught all errors that the user can repair
         traceback.print_exc()
         output.say("error: internal error in ppbench; please report it with the traceback above")
         sys.exit(CRASHED)

@@ -1,4 +1,4 @@
-"""Standard output and standard error that take whatever is written to them, on every machine."""
+"""Standard output and standard error that accept everything that is written to them, on every machine."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from typing import Any, TextIO
 from ppbench.errors import DataError
 
 REPLACED = "ppbench.replaced"
-"""Name of the error handler of `codecs` that writes something like a character that an encoding lacks."""
+"""Name of the error handler of `codecs` that replaces a character which the encoding lacks by a similar one."""
 
 LIKE = {
     "–": "-", "—": "-", "−": "-", "·": "|", "±": "+-", "×": "x", "…": "...", "→": "->", "←": "<-", "≤": "<=", "≥": ">=",
     "’": "'", "“": '"', "”": '"', "•": "*", "█": "#", "░": ".", "µ": "u", "σ": "sigma", "γ": "gamma",
 }  # fmt: skip
-"""What stands for the characters of ppbench's own texts in ASCII; any other becomes a question mark."""
+"""ASCII for the characters of ppbench's own texts. Any other character becomes a question mark."""
 
 CLOSED = {errno.EPIPE, errno.ESHUTDOWN} | ({errno.EINVAL} if sys.platform == "win32" else set())
-"""What a write to a pipe ends with whose reader has gone, as ``head`` does when it has read enough."""
+"""Errors of a write to a pipe whose reader is gone, such as ``head`` after its last line."""
 
 
 def open_streams() -> None:
-    """Make stdout and stderr such that printing never ends a command.
+    """Change stdout and stderr so that printing never ends a command.
 
-    A character that the encoding lacks is replaced; what is written to a closed pipe is dropped, and the command goes
-    on to its own exit code. A disk that is full is an error for stdout, and none for stderr.
+    A character that the encoding lacks is replaced. Output to a closed pipe is dropped, and the command continues to
+    its own exit code. A full disk is an error for stdout, but not for stderr.
     """
     codecs.register_error(REPLACED, _replaced)
     sys.stdout = _tolerant(sys.stdout, _refuse)
@@ -39,7 +39,7 @@ def open_streams() -> None:
 
 
 def close_streams() -> None:
-    """Write what is still held back.
+    """Write all buffered output.
 
     Raises:
         DataError: If the result cannot be written.
@@ -54,8 +54,8 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
     return "".join(LIKE.get(character, "?") for character in error.object[error.start : error.end]), error.end
 
 
-def _tolerant(stream: TextIO | None, told: Callable[[OSError], None]) -> TextIO:
-    """The same stream, forgiving; a stream that was closed at the start (``>&-``) becomes one to nowhere."""
+def _tolerant(stream: TextIO | None, on_failure: Callable[[OSError], None]) -> TextIO:
+    """Make a stream tolerant. A stream that was closed at the start (``>&-``) becomes one to the null device."""
     if stream is None:
         return Path(os.devnull).open("w", encoding="utf-8", errors=REPLACED)
     if not isinstance(stream, io.TextIOWrapper):
@@ -63,11 +63,11 @@ def _tolerant(stream: TextIO | None, told: Callable[[OSError], None]) -> TextIO:
     stream.reconfigure(errors=REPLACED)
     buffer: Any = stream.buffer
     raw = getattr(buffer, "raw", buffer)
-    if type(raw) is not io.FileIO:  # a console of Windows, or what tests put in place of a stream
+    if type(raw) is not io.FileIO:  # a console of Windows, or a test's replacement
         return stream
-    unfailing = _Unfailing(raw.fileno(), told)
+    unfailing = _Unfailing(raw.fileno(), on_failure)
     return io.TextIOWrapper(
-        # Python's own stream has no buffer where it was asked to have none (`python -u`).
+        # Python's own stream has no buffer under `python -u`.
         unfailing if buffer is raw else io.BufferedWriter(unfailing),
         stream.encoding,
         REPLACED,
@@ -77,19 +77,19 @@ def _tolerant(stream: TextIO | None, told: Callable[[OSError], None]) -> TextIO:
 
 
 class _Unfailing(io.FileIO):
-    """A stream that drops all from its first failure on.
+    """A stream that drops everything after its first failure.
 
     Args:
         file: Descriptor, which stays open.
-        told: Called with the first failure, unless it is a closed pipe.
+        on_failure: Called with the first failure, unless it is a closed pipe.
     """
 
-    def __init__(self, file: int, told: Callable[[OSError], None]) -> None:
+    def __init__(self, file: int, on_failure: Callable[[OSError], None]) -> None:
         super().__init__(file, "w", closefd=False)
-        self._told, self._failed = told, False
+        self._on_failure, self._failed = on_failure, False
 
     def write(self, content: Any, /) -> int:
-        """Write a part of the bytes, as any raw stream; how many."""
+        """Write a part of the bytes and return their number, as any raw stream does."""
         if self._failed:
             return len(content)
         try:
@@ -98,7 +98,7 @@ class _Unfailing(io.FileIO):
         except OSError as error:
             self._failed = True
             if error.errno not in CLOSED:
-                self._told(error)
+                self._on_failure(error)
             return len(content)
         return written
 

@@ -1,20 +1,20 @@
-"""How the threads of a process wait for each other. Free of torch."""
+"""The way in which the threads of a process wait for each other. Free of torch."""
 
 from __future__ import annotations
 
 import os
 
 _SPINNING = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
-"""The first is for GNU's OpenMP, which torch has on Linux: some microseconds, shorter than it takes to fall asleep and
-be woken, as the library itself does where threads are more than cores. The second is for LLVM's and Intel's."""
+"""The first is for GNU's OpenMP, which torch uses on Linux. It means some microseconds of spinning, less than falling
+asleep and waking takes; the library itself does so if there are more threads than cores. The second is for LLVM's and
+Intel's OpenMP."""
 
 
 def wait_without_spinning() -> None:
-    """Let OpenMP's threads sleep where they wait for each other for long; what the user has set stays.
+    """Let OpenMP's threads sleep during long waits for each other. The user's own settings stay.
 
-    By themselves they spin for milliseconds, at every layer of a network. On a machine that has other work, a thread
-    then takes all the time it can get to wait for one that is itself waiting for a core. To be called before torch is
-    imported, which reads this once.
+    By default they spin for milliseconds at every layer of a network. On a busy machine a spinning thread then occupies
+    a core that the thread it waits for needs. Call this before torch is imported, which reads the settings once.
     """
     if not any(name in os.environ for name in ("OMP_WAIT_POLICY", *_SPINNING)):
         os.environ.update(_SPINNING)

@@ -1,4 +1,4 @@
-"""What no option of any command takes, held against all of them before a command begins."""
+"""Values that no option of any command takes. They are refused before a command begins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.launch import check_environment
 
 SIDE = 16_384
-"""Pixels of a side: an image of that size has 800 MB, and a network none of it."""
+"""Largest side in pixels. Such an image has 800 MB, and no network takes images of that size."""
 
 HIGHEST: dict[str, int] = {
     **dict.fromkeys(("workers", "devices"), 1024),
@@ -22,12 +22,12 @@ HIGHEST: dict[str, int] = {
     "batch_size": 2**20,
     "seed": 2**63 - 1,
 }
-"""By option; more processes or pixels than these are a slip, and would take down the machine."""
+"""Largest values by option. More processes or pixels are a typing mistake, and could take down the machine."""
 OTHERWISE = 2**31 - 1
 FURTHEST = 1e9
-"""Of numbers that are not whole: none of them is as large in earnest, and sums stay finite."""
+"""Largest number that is not whole. No option needs a larger one, and sums stay finite."""
 LONGEST_NAME, LONGEST_PATH = 255, 4096
-"""Bytes that file systems allow."""
+"""Largest lengths that file systems allow, in bytes."""
 
 
 class Checked(Helpful):
@@ -41,7 +41,7 @@ class Checked(Helpful):
 
 
 class Launchable(Checked):
-    """A command that a launcher may start in several processes, or that runs code which asks whether one did."""
+    """A command that a launcher may start in several processes, or that runs code which checks for a launcher."""
 
     def invoke(self, ctx: Any) -> Any:
         check_environment()
@@ -49,10 +49,10 @@ class Launchable(Checked):
 
 
 def check_value(option: str, value: object) -> None:
-    """Make sure that a value can be used at all; what it means is for the command to judge.
+    """Make sure that a value can be used at all. The command itself judges what it means.
 
     Raises:
-        UsageError: If it is a number that is not finite or out of any bounds, or a path that cannot be.
+        UsageError: If it is a number that is not finite or far too large, or a path that cannot exist.
     """
     if isinstance(value, float) and not abs(value) <= FURTHEST:
         allowed = f"at most {FURTHEST:g}" if math.isfinite(value) else "a finite number"
@@ -66,7 +66,7 @@ def check_value(option: str, value: object) -> None:
 
 
 def for_a_file(error: OSError) -> PpbenchError | None:
-    """What to tell of an error that a file's name is told with; None of any other."""
+    """Turn the system's error about a named file into one for the user; None for any other error."""
     if error.errno == errno.ENAMETOOLONG:
         return UsageError(f"{_short(error.filename)} is longer than a file name may be", "Give a shorter one.")
     if error.filename is None:
@@ -91,7 +91,7 @@ def _check_text(option: str, text: bytes, *, is_path: bool) -> None:
 
 
 def _without_halves(text: str) -> str:
-    """The same with what is no character of the file system replaced; bytes that are not UTF-8 stay."""
+    """Replace characters that the file system cannot have; bytes that are not UTF-8 stay."""
     try:
         os.fsencode(text)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The one way into an evaluation, for Python and for the command line: request, plan, result."""
+"""The entry points of an evaluation, for Python and for the command line: request, plan, result."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def evaluate(
     Args:
         model: What ``ppbench eval --model`` takes, the result of `load_checkpoint`, or a module.
         dataset: One of ``ppbench list datasets``.
-        predictions: In place of a model: an .npz file of logits or predicted classes per cell.
+        predictions: An .npz file of logits or predicted classes per cell, instead of a model.
         card: How to use ``model``, if it is a module.
         data: Folder of the dataset; not needed for the embedded one.
-        clean: Where the clean images are, of a published set that has none, such as CIFAR-10-C: CIFAR-10's folder, or
-            an .npy file of all in the order of the set.
+        clean: Clean images for a published set that has none, such as CIFAR-10-C: CIFAR-10's folder, or an .npy file
+            with all images in the order of the set.
         corruptions: Names, families ("noise") and sets ("c15"); None: the dataset's own.
         severities: 1 to 5, or ranges ("1-3").
         recipe: One of ``ppbench list recipes``; None: the one that suits the images' size.
@@ -87,34 +87,34 @@ def evaluate(
         seed: Key of the corruptions' draws and of ``limit``.
         limit: Number of images, with equal shares of all classes; None for all.
         classes: File with the names of the classes to use, one a line; None: all.
-        logits: "masked" or "all", where the model has more classes than the images; None: "masked".
-        preset: Usual preprocessing by name, such as "imagenet", where ``model`` is a name or a file.
-        mean: Of each channel, of images in [0, 1]; goes before the preset, as ``std`` and ``input_size`` do.
-        std: Of each channel.
+        logits: "masked" or "all", if the model has more classes than the images; None: "masked".
+        preset: Usual preprocessing by name, such as "imagenet", if ``model`` is a name or a file.
+        mean: Mean of each channel, for images in [0, 1]. It overrides the preset, as ``std`` and ``input_size`` do.
+        std: Standard deviation of each channel.
         input_size: Side in pixels of the images that go into the network.
         test_size: Whether a network of timm's gets images of the size that timm validates it with.
         architecture: Network of a file that is a bare state dict.
-        ema: Whether to take the weights averaged over the training, of a file with both.
+        ema: Whether to take the weights averaged over the training, from a file that has both.
         resize: Side in pixels to which images are resized before they are cut to the model's size; None: not at all.
-        exif: Whether photographs are turned upright as their EXIF data tell, and converted to sRGB by their colour
-            profiles.
+        exif: Whether photographs are turned upright by their EXIF data, and converted to sRGB by their colour profiles.
         precision: "fp32", "tf32", "bf16" or "fp16".
         compiled: Whether the network goes through ``torch.compile``.
         device: "auto", "cpu", "cuda", "cuda:1".
         batch_size: Images per forward pass; None: by size.
         workers: Processes that read images; a script that uses them needs ``if __name__ == "__main__"``.
             None: as many as keep up with the network.
-        force: Whether to go on where the accuracy is under twice chance.
-        until: Half-width in points: stop once the 95 % interval of the metric is as narrow.
+        force: Whether to continue although the accuracy is under twice chance.
+        until: Half-width in points: stop once the 95 % interval of the metric is that narrow.
         until_metric: "mCE", "relative_mCE" or "mean_error", for ``until`` and ``until_decided``; None: the dataset's.
-        until_decided: Run file: stop once it is decided whether the model errs more than that run by ``max_drop``.
-        max_drop: In points, tolerated by ``until_decided``; None: 0.
-        output: Run file to write, with the correctness bits beside it. What an earlier call for the same measurement
-            had finished when it was interrupted is used again.
-        weights_files: Of a network of your own code: files that decide its outputs beside the tensors that torch knows
-            of, such as the ``.onnx`` file of a session that a module holds. They are part of the weights' hash.
-        skip_unreadable: Whether images that cannot be read, at most half of all, are no error. They are left out of
-            every cell, and ``run.protocol.unreadable`` names them.
+        until_decided: Run file: stop once it is decided whether the model's error exceeds that run's by more than
+            ``max_drop``.
+        max_drop: Increase in points that ``until_decided`` tolerates; None: 0.
+        output: Run file to write, with the correctness bits beside it. If an earlier call for the same measurement was
+            interrupted, what it had finished is used again.
+        weights_files: Files that decide the outputs of a network of your own code beside the tensors that torch knows,
+            such as the ``.onnx`` file of a session that a module holds. They are part of the weights' hash.
+        skip_unreadable: Whether unreadable images, at most half of all, are not an error. They are left out of every
+            cell, and ``run.protocol.unreadable`` names them.
         fresh: Whether to start over instead of using what an interrupted evaluation had finished.
         overwrite: Whether ``output`` may be the finished run of another model, or of other images.
 
@@ -126,7 +126,7 @@ def evaluate(
         DataError: If weights or images are missing, damaged or do not fit.
         KeyboardInterrupt: On Ctrl-C. As after any error, what is finished is kept in ``output``.
     """
-    # All arguments, by name: but for these three they are the fields of a request.
+    # `locals` holds the arguments and nothing else yet. All but these three are fields of a request.
     given = {name: value for name, value in locals().items() if name not in ("model", "card", "predictions")}
     if output is not None:
         check_writable(Path(output))
@@ -148,13 +148,13 @@ def measure(
     advance: Advanced = lambda cell, images: None,
     processes: Processes | None = None,
 ) -> EvalResult:
-    """Do what was planned, and write what came out.
+    """Run a planned evaluation and write its run files.
 
     Args:
         plan: Models, images and settings.
         say: Called with lines for people: what is measured, what is used again and what is written.
         advance: Called with progress.
-        processes: Among which the work is shared; None: this one alone.
+        processes: Processes that share the work; None: this one alone.
 
     Raises:
         UsageError: If another process is writing to the same place.

@@ -1,4 +1,4 @@
-"""Scores on their way from the device to pieces of a tally."""
+"""Scores on their way from the device to the pieces of a tally."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _FLUSH = 0.5
 
 
 class _Scored(NamedTuple):
-    """What the scores of a batch are of. The images are left out: they would fill the device's memory."""
+    """The cell and the images of a batch's scores. It holds no pixels, which would fill the device's memory."""
 
     subject: int
     cell: Cell
     places: NDArray[np.int64]
-    """``(n,)`` in the source."""
+    """``(n,)``, in the source."""
     wanted: NDArray[np.bool_]
-    """``(n,)``: the images that count."""
+    """``(n,)``: which images count."""
 
 
 class Arrivals:
     """Scores on their way from the device.
 
-    On a GPU they are fetched one time later than they were asked for, when they have long arrived: so this process
-    never waits for the device while there is more to give it.
+    On a GPU, each call of `fetch` starts a transfer and returns the one before, which has long arrived. This process
+    therefore never waits for the device while there is more to give it.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -50,11 +50,11 @@ class Arrivals:
     def put(
         self, subject: int, cell: Cell, places: NDArray[np.int64], wanted: NDArray[np.bool_], scores: Tensor
     ) -> None:
-        """Add the ``(3, n)`` scores that a model gave to the images of a batch, of which only the wanted ones count."""
+        """Add the ``(3, n)`` scores of a batch. Only the wanted images count."""
         self._waiting.append((_Scored(subject, cell, places, wanted), scores))
 
     def fetch(self, *, last: bool = False) -> list[tuple[int, Piece]]:
-        """What has arrived, in order, each with its subject; at the last time, all of it.
+        """Return the pieces that have arrived, in order, each with its subject. The last call waits for all of them.
 
         Raises:
             DataError: If a network gave a logit that is not a finite number.
@@ -81,7 +81,7 @@ class Arrivals:
 
 
 def _start(waiting: Sequence[tuple[_Scored, Tensor]]) -> tuple[list[_Scored], Tensor, torch.cuda.Event]:
-    """Ask for the scores of some batches, all in one transfer; the event tells when they are there."""
+    """Start one transfer of the scores of some batches; the event marks its end."""
     scores = torch.cat([scores for _, scores in waiting], dim=1).to("cpu", non_blocking=True)
     event = torch.cuda.Event()
     event.record()
@@ -91,7 +91,7 @@ def _start(waiting: Sequence[tuple[_Scored, Tensor]]) -> tuple[list[_Scored], Te
 def _split(
     batches: Sequence[_Scored], scores: Tensor, event: torch.cuda.Event
 ) -> Iterator[tuple[_Scored, NDArray[np.int64]]]:
-    """Wait for a transfer, and hand out each batch with its scores."""
+    """Wait for a transfer, and yield each batch with its scores."""
     event.synchronize()
     start = 0
     for scored in batches:

@@ -1,4 +1,4 @@
-"""Where all that is scored comes together: in the first process, which counts it; the others send theirs there."""
+"""Scores come together in the first process, which counts them. The other processes send it theirs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Pieces = Sequence[tuple[int, Piece]]
 
 
 class _Message(NamedTuple):
-    """From another process to the first."""
+    """A message from another process to the first one."""
 
     pieces: Pieces = ()
     broken: Set[Broken] = frozenset()
@@ -33,20 +33,20 @@ class _Message(NamedTuple):
 
 
 class Keeper(ABC):
-    """What a process does with what it has scored; see `Collector` and `Sender`."""
+    """Receives what a process has scored: a `Collector` in the first process, a `Sender` in the others."""
 
     done: list[NDArray[np.bool_]]
-    """Per subject, ``(cells, n)``: what an earlier, interrupted evaluation had finished."""
+    """``(cells, n)`` per subject: what an earlier, interrupted evaluation had finished."""
 
     def __init__(self, plan: EvalPlan, processes: Processes) -> None:
         self._processes = processes
         self._cells = plan.cells
         self._own = np.zeros((len(plan.subjects), len(plan.cells), 1 + SUMS), np.int64)
-        """What this process has scored itself in this run."""
+        """Counts of what this process has scored itself in this run."""
         self.broken: set[Broken] = set()
         """The images that could not be read, by place and reason."""
         self.error: PpbenchError | None = None
-        """What kept this process from finishing; in the first one, any process."""
+        """Why this process did not finish; in the first process, why any process did not."""
 
     @abstractmethod
     def leave_out(self, broken: Collection[Broken]) -> None:
@@ -64,16 +64,16 @@ class Keeper(ABC):
     def _keep(self, pieces: Pieces) -> None: ...
 
     def end_with(self, reason: PpbenchError) -> None:
-        """End in all processes, because of an error."""
+        """Stop all processes because of an error that the user can repair."""
         self.error = self.error or reason
         self._processes.stop()
 
     def give_up(self, reason: Exception) -> None:
-        """Tell the other processes that this one ends by a mistake in a program: they would wait for it."""
+        """Stop all processes because this one crashes; otherwise they would wait for it."""
         self._processes.stop()
 
     def finish(self) -> NDArray[np.int64] | None:
-        """Wait until all processes are done; returns what they say they have scored, unless one of them failed."""
+        """Wait for all processes; return the sum of what they say they have scored, or None if one of them failed."""
         self._wait()
         self.broken = self._processes.share(self.broken)
         return self._processes.total(self._own) if self._processes.share(self.error is None) else None
@@ -83,11 +83,11 @@ class Keeper(ABC):
 
     @abstractmethod
     def scored(self, stopped_by: KeyboardInterrupt | PpbenchError | None, seconds: float) -> Scored:
-        """All that is known at the end."""
+        """Return all that is known at the end."""
 
 
 class Sender(Keeper):
-    """In the other processes: sends all to the first one."""
+    """Sends everything to the first process."""
 
     def __init__(self, plan: EvalPlan, processes: Processes) -> None:
         super().__init__(plan, processes)
@@ -116,13 +116,13 @@ class Sender(Keeper):
 
 
 class Collector(Keeper):
-    """In the first process: tallies, journals, the look at whether results are plausible, stopping early, progress.
+    """Counts all pieces in the first process, and acts on them: journals, plausibility, early stopping, progress.
 
     Args:
         plan: What is evaluated.
-        processes: Among which the work is shared.
-        advance: Told of progress.
-        journals: One per subject, where finished pieces are written down; none: nowhere.
+        processes: Processes that share the work.
+        advance: Called with progress.
+        journals: One per subject, to which finished pieces are written; empty: no journals.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Collector(Keeper):
             if journal.pieces:
                 advance(None, int(np.count_nonzero(tally.done)))
         self._before = [tally.totals() for tally in self._tallies]
-        # Copies: the tallies go on, and what was done before is asked for all the time.
+        # Copies, since the tallies change while this is asked for all the time.
         self.done = processes.share([tally.done.copy() for tally in self._tallies])
 
     def leave_out(self, broken: Collection[Broken]) -> None:
@@ -153,7 +153,7 @@ class Collector(Keeper):
         self._receive()
 
     def _count(self, pieces: Pieces) -> None:
-        """Count and write down what was found, in whichever process."""
+        """Count pieces of this or another process, and write them down."""
         for subject, tally in enumerate(self._tallies):
             new = [piece for other, piece in pieces if other == subject]
             for piece in new:
@@ -167,7 +167,7 @@ class Collector(Keeper):
             self._advance(piece.cell, len(piece.places))
 
     def _receive(self) -> None:
-        """Take in what the others have found."""
+        """Count what the other processes have sent."""
         for message in self._processes.receive():
             self.broken |= message.broken
             self._running -= message.done
@@ -184,7 +184,7 @@ class Collector(Keeper):
             time.sleep(0.01)
 
     def finish(self) -> NDArray[np.int64] | None:
-        """Wait until all processes are done; what they say they have scored must be what has arrived."""
+        """Wait for all processes, and check that what they say they have scored is what has arrived."""
         if (everywhere := super().finish()) is not None:
             for tally, before, added in zip(self._tallies, self._before, everywhere, strict=True):
                 if not np.array_equal(tally.totals() - before, added):
@@ -192,13 +192,13 @@ class Collector(Keeper):
         return everywhere
 
     def _readable(self) -> NDArray[np.bool_]:
-        """``(n,)``: the images but those that could not be read."""
+        """``(n,)``: which images could be read."""
         readable = np.ones(len(self._plan.source.ids), np.bool_)
         readable[[broken.place for broken in self.broken]] = False
         return readable
 
     def scored(self, stopped_by: KeyboardInterrupt | PpbenchError | None, seconds: float) -> Scored:
-        """The tallies, of the images that were readable and, if it ended early, looked at until then."""
+        """Return the tallies of the readable images; after an early stop, of those that were looked at until then."""
         images, stoppings = self._readable(), None
         if self._rule is not None and stopped_by is None:
             self._rule.is_reached(self._tallies, images)

@@ -1,4 +1,4 @@
-"""Where the runs of an evaluation go: their files, and the journals beside them."""
+"""Destinations of the runs of an evaluation: their files, and the journals beside them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ppbench.run import MeasuredRun, Run, read_run
 
 
 class Output(NamedTuple):
-    """The place of one run."""
+    """The destination of one run."""
 
     path: Path
     journal: Journal
@@ -27,22 +27,22 @@ class Output(NamedTuple):
 def claimed_outputs(
     plan: EvalPlan, identities: Sequence[Identity], processes: Processes, say: Callable[[str], None]
 ) -> Iterator[list[Output]]:
-    """Yield a place for each run, with what is already finished of it; no other process writes there meanwhile.
+    """Yield a destination for each run, locked, with a journal of what is already finished.
 
-    In a folder, another measurement of the same name is left alone and the next free name taken. A file that the user
-    named is written if it is not there, is of the same measurement, is unfinished, or is to be overwritten. Journals
-    stay behind unless they were removed.
+    In a folder, a run of another measurement is left alone and the next free name is taken. A file that the user named
+    is written if it does not exist, if it is of the same measurement or unfinished, or if it may be overwritten.
+    Journals stay behind unless they were removed.
 
-    There is no place in processes but the first, nor where nothing is to be written.
+    The list is empty if nothing is to be written, and in all processes but the first.
 
     Args:
         plan: What is evaluated.
-        identities: Of the runs.
-        processes: All of them end with the error of the first.
-        say: Called with what is used again, and why not.
+        identities: One per run.
+        processes: Processes that share the work. All of them end with the error of the first one.
+        say: Called with what is used again, and with why something is not.
 
     Raises:
-        UsageError: If another process is writing there, or what is there is not to be overwritten.
+        UsageError: If another process is writing there, or the file there must not be overwritten.
         DataError: If nothing can be written there.
     """
     outputs: list[Output] = []
@@ -65,13 +65,13 @@ def claimed_outputs(
 
 
 def save(output: Output, measured: MeasuredRun, say: Callable[[str], None]) -> MeasuredRun:
-    """Write the finished cells, destroying no other result, and say where they are.
+    """Write the finished cells without destroying another result, and say where they are.
 
-    A complete run is never replaced by an interrupted one, nor by one without the images that could not be read. The
-    journal is removed once it has nothing more to tell.
+    A complete run is never replaced by an interrupted one, nor by one that lacks unreadable images. The journal is
+    removed once the run is whole.
 
     Raises:
-        DataError: If they cannot be written; the journal is then kept.
+        DataError: If the run cannot be written; the journal is then kept.
     """
     run = measured.run
     path, journal = output
@@ -86,10 +86,10 @@ def save(output: Output, measured: MeasuredRun, say: Callable[[str], None]) -> M
 
 
 def place(target: Path, identity: Identity, key: JournalKey, *, overwrite: bool = False) -> Path:
-    """Where a run goes: the file that the user named, or the first free one in a folder.
+    """Return the path of a run: the file that the user named, or the first free one in a folder.
 
     Raises:
-        UsageError: If that file is none of this measurement's, is finished, and is not to be overwritten.
+        UsageError: If that file is the finished run of another measurement, or not a run, and must not be overwritten.
     """
     if target.suffix == ".json":
         if not overwrite and target.is_file():
@@ -111,7 +111,7 @@ def _journal(path: Path) -> Path:
 
 
 def _say_reused(output: Output, plan: EvalPlan, say: Callable[[str], None]) -> None:
-    """What is used again of an earlier evaluation, and why not all of it is."""
+    """Say what is used again from an earlier evaluation, and why not all of it is."""
     path, journal = output
     if journal.why is not None:
         kept = f" (what it held is kept as {journal.put_aside.name})" if journal.put_aside else ""
@@ -132,7 +132,7 @@ def _say_reused(output: Output, plan: EvalPlan, say: Callable[[str], None]) -> N
 
 
 def _refuse_another(path: Path, identity: Identity) -> None:
-    """Refuse to replace the finished run of another measurement, or what is no run at all."""
+    """Refuse to replace the finished run of another measurement, or a file that is not a run."""
     try:
         there = read_run(path)
     except PpbenchError:
@@ -154,7 +154,7 @@ def _numbered(path: Path) -> Iterator[Path]:
 
 
 def _is_free(path: Path, identity: Identity, key: JournalKey) -> bool:
-    """Whether nothing is lost if a run takes the place of what is at ``path`` and in its journal."""
+    """Whether nothing is lost if a run replaces the file at ``path`` and its journal."""
     if not is_of(_journal(path), key):
         return False
     if not path.exists():
@@ -165,7 +165,7 @@ def _is_free(path: Path, identity: Identity, key: JournalKey) -> bool:
         return False
     if not there.model.has_weights_of(identity.model.weights_sha256):
         return False
-    # What is not whole has all that it has in the journal beside it, whichever images there were then.
+    # The cells of a run that is not whole are all in the journal beside it, whichever images there were then.
     return there.protocol == identity.protocol or (_wholeness(there) < _WHOLE and _journal(path).exists())
 
 
@@ -173,14 +173,14 @@ _WHOLE = 2
 
 
 def _wholeness(run: Run) -> int:
-    """Of two runs the one with more is not replaced by the one with less; `_WHOLE`: nothing is missing."""
+    """How much a run has, so that one with more is never replaced by one with less; `_WHOLE`: nothing is missing."""
     if run.status != "complete":
         return 0
     return 1 if run.protocol.unreadable else _WHOLE
 
 
 def _wholeness_of(path: Path) -> int:
-    """Of the run file at ``path``; below that of any run if there is none."""
+    """The wholeness of the run file at ``path``; less than any run's if there is none."""
     try:
         return _wholeness(read_run(path))
     except PpbenchError:

@@ -1,4 +1,4 @@
-"""What an evaluation will take, from a short try."""
+"""Estimate of what an evaluation will take, from a short trial."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def estimate_evaluation(plan: EvalPlan, processes: int = 1) -> EvalEstimate:
     """Load, corrupt and classify a few images, and extrapolate.
 
     Args:
-        plan: What is to be evaluated.
-        processes: Among which the work is shared.
+        plan: The evaluation.
+        processes: Processes that share the work.
     """
     subjects, source, settings = plan.subjects, plan.source, plan.settings
     cells = plan.cells
@@ -68,7 +68,7 @@ def estimate_evaluation(plan: EvalPlan, processes: int = 1) -> EvalEstimate:
 def _time_images(
     source: Source, cells: list[Cell], places: np.ndarray, settings: Settings
 ) -> tuple[float, dict[Cell, float]]:
-    """Seconds per image to load one, and to make each cell of it."""
+    """Return the seconds per image to load it, and to make each of its cells."""
     first = (CLEAN, 0) if source.image_major else cells[0]
     clock = time.perf_counter()
     pixels = source.load(*first, places).pixels
@@ -88,7 +88,7 @@ def _time_images(
 
 
 def _time_network(plan: EvalPlan, subject: Subject, places: np.ndarray) -> float:
-    """Seconds per image to classify one."""
+    """Return the seconds per image to classify it."""
     source, settings, request = plan.source, plan.settings, plan.settings.request
     network = Inference(
         subject, settings.device, precision=request.precision, compiled=request.compiled, resize=request.resize
@@ -101,7 +101,7 @@ def _time_network(plan: EvalPlan, subject: Subject, places: np.ndarray) -> float
 
 
 def _seconds(work: Callable[[], object], settings: Settings) -> float:
-    """The shorter of two times."""
+    """Time some work twice, and return the shorter time: the first call may warm up caches."""
     times = []
     for _ in range(2):
         clock = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Feeds the networks: what to compute and in which order, read a little ahead of them and corrupted on their device."""
+"""The images of an evaluation, in the order of computation, read a little ahead and corrupted on the device."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ Missing = NDArray[np.bool_]
 
 
 class ImageBlock(NamedTuple):
-    """Some images in some cells."""
+    """Some images, in some cells each."""
 
     places: NDArray[np.int64]
-    """``(n,)`` in the source."""
+    """``(n,)``, in the source."""
     cells: tuple[int, ...]
     """Places in the list of cells."""
 
 
 def plan_blocks(missing: Missing, size: int, *, image_major: bool, first: Missing | None = None) -> list[ImageBlock]:
-    """Cut all that is missing into blocks of at most ``size`` images.
+    """Divide all that is missing into blocks of at most ``size`` images.
 
     Args:
-        missing: What is to be computed.
-        size: Images of a block.
-        image_major: Whether a block has all the cells its images lack, or one cell.
-        first: Of the missing, what is to be done before the rest.
+        missing: What has to be computed.
+        size: Images per block.
+        image_major: Whether a block has all cells that its images lack, instead of one cell.
+        first: The part of it that is computed before the rest.
     """
     if first is not None:
         return [
@@ -53,12 +53,12 @@ def plan_blocks(missing: Missing, size: int, *, image_major: bool, first: Missin
 
 
 def plan_chunks(missing: Missing, size: int, chunks: Sequence[NDArray[np.int64]]) -> list[ImageBlock]:
-    """Cut all that is missing into blocks, each of images of one chunk, one chunk after another, with all their cells.
+    """Divide all that is missing into blocks, chunk after chunk; a block has images of one chunk, with all their cells.
 
     Args:
-        missing: What is to be computed.
-        size: Images of a block.
-        chunks: Places of images.
+        missing: What has to be computed.
+        size: Images per block.
+        chunks: Places of the images of each chunk.
     """
     return [
         block._replace(places=chunk[block.places])
@@ -68,16 +68,16 @@ def plan_chunks(missing: Missing, size: int, chunks: Sequence[NDArray[np.int64]]
 
 
 def block_size(settings: Settings, source: Source) -> int:
-    """Images that are loaded and corrupted together: of small ones those of several forward passes, to save time."""
+    """Number of images that are loaded and corrupted together; small images of several forward passes, to save time."""
     forward = forward_size(settings.device, source.size)
     several = 4 if settings.device.type == "cpu" and source.size <= SMALL_SIDE else 1
     return settings.request.batch_size or several * forward
 
 
 def share(missing: Missing, rank: int, size: int) -> Missing:
-    """The part of one of ``size`` processes: every ``size``-th of the images that lack a cell.
+    """The part of process ``rank`` of ``size``: every ``size``-th of the images that lack a cell.
 
-    Nothing is padded or left out: the parts are disjoint and make up the whole.
+    The parts are disjoint and together they are the whole: nothing is padded or left out.
     """
     mine = np.zeros(missing.shape[1], np.bool_)
     mine[np.flatnonzero(missing.any(0))[rank::size]] = True
@@ -85,7 +85,7 @@ def share(missing: Missing, rank: int, size: int) -> Missing:
 
 
 def evenly_spread(images: int, count: int) -> NDArray[np.bool_]:
-    """``(images,)``: ``count`` of them, evenly spread over all classes if these follow each other."""
+    """``(images,)``: a choice of ``count`` images, spread evenly over all classes if these follow each other."""
     chosen = np.zeros(images, np.bool_)
     chosen[np.unique(np.linspace(0, images - 1, min(images, count)).round().astype(np.int64))] = True
     return chosen
@@ -97,7 +97,10 @@ def _by_cell(missing: Missing) -> Iterator[tuple[NDArray[np.int64], tuple[int, .
 
 
 def _by_image(missing: Missing) -> Iterator[tuple[NDArray[np.int64], tuple[int, ...]]]:
-    """Images that lack the same cells, in the order of the first: after a kill, a few have a set of their own."""
+    """Yield images that lack the same cells, in the order of the first one.
+
+    After a kill, a few images may lack other cells than the rest.
+    """
     patterns, firsts, group = np.unique(missing, axis=1, return_index=True, return_inverse=True)
     for number in np.argsort(firsts):
         cells = tuple(np.flatnonzero(patterns[:, number]).tolist())
@@ -110,7 +113,7 @@ class Batch(NamedTuple):
 
     cell: Cell
     places: NDArray[np.int64]
-    """``(n,)`` in the source."""
+    """``(n,)``, in the source."""
     images: Tensor
     """``(n, C, H, W)`` uint8 in channels_last; broken images are black."""
     broken: tuple[Broken, ...]
@@ -129,10 +132,10 @@ def stream(
 
     Args:
         source: The images.
-        cells: What the blocks' cells are places in.
-        blocks: What to load.
+        cells: The list that the blocks' cells are places in.
+        blocks: The images to load.
         workers: Processes that read images; 0: this one does it.
-        device: Where the images are wanted.
+        device: Device to bring the images to.
 
     Raises:
         PpbenchError: If a worker process is killed.
@@ -157,7 +160,7 @@ def stream(
 
 
 def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int64]) -> Tensor:
-    """One cell of clean images; in halves, if the device's memory is too small for all of them."""
+    """Make one cell of clean images; in halves, if the device's memory is too small for all of them."""
     try:
         return cast(Tensor, source.corrupt(images, *cell, places))
     except RuntimeError as error:
@@ -175,5 +178,5 @@ def images_to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Bring a tensor to the device without waiting for it: GPUs fetch it from memory that stays where it is."""
+    """Bring a tensor to the device without waiting for it: GPUs copy from pinned memory by themselves."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values

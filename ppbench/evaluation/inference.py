@@ -1,4 +1,4 @@
-"""One model on its device: preprocessing, forward passes and what is kept of each image's logits."""
+"""One model on its device: preprocessing, forward passes, and the scores that are kept of each image's logits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL_SIDE = 64
 """Side in pixels up to which images count as small."""
 
 NOT_FINITE = -1
-"""Rank of the label of an image that has a logit which is not a finite number."""
+"""Rank that stands for an image with a logit that is not finite."""
 
 
 class Inference:
@@ -32,13 +32,13 @@ class Inference:
 
     Args:
         subject: The model, its card and its head. The model itself is moved.
-        device: Where to compute.
+        device: Device to compute on.
         precision: One of `ppbench.devices.PRECISIONS`.
-        compiled: Whether ``torch.compile`` is to make it faster.
+        compiled: Whether the model goes through ``torch.compile``.
         resize: Side in pixels to which the images' shorter side is resized before they are cut to the card's input
             size; None: they go in as they are.
-        batch: Images of a forward pass; None: `forward_size`. It is always the same, fewer images are filled up: by the
-            number of images, libraries choose other kernels, hence other roundings.
+        batch: Images per forward pass; None: `forward_size`. Smaller batches are filled up, since libraries choose
+            kernels, and with them roundings, by the number of images.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Inference:
         self._columns = None if head.columns is None else torch.from_numpy(head.columns).to(device)
         self._masked = head.logits == "masked"
         self.batch = batch or forward_size(device, subject.card.input_size)
-        """Images of a forward pass; fewer once it is known that not all fit into the device's memory."""
+        """Images per forward pass. It becomes smaller if they do not fit into the device's memory."""
 
     def score(self, images: Tensor, labels: Tensor) -> Tensor:
         """Score a batch.
@@ -67,7 +67,7 @@ class Inference:
             ``(3, n)``, see `score`.
 
         Raises:
-            DataError: If the network's outputs are not as many as its card says, or its code calls ``sys.exit()``.
+            DataError: If the network has another number of outputs than its card, or its code calls ``sys.exit()``.
             PpbenchError: If not even one image fits into the device's memory.
         """
         parts = []
@@ -78,12 +78,15 @@ class Inference:
             else:
                 parts.append(part)
                 images = images[len(part) :]
-        # Labels are places among the classes. Logits that are not cut to these have places among all outputs.
+        # Labels are places among the classes. Logits that are not cut to these need places among all outputs.
         targets = labels if self._masked or self._columns is None else self._columns[labels]
         return score(torch.cat(parts), targets)
 
     def _attempt(self, images: Tensor) -> Tensor | None:
-        """The logits; None if they do not fit into memory, all of which is free again when this returns."""
+        """Return the logits, or None if memory is too small. All memory is free again when this returns.
+
+        It returns None instead of handling the error: an exception in flight would keep the tensors alive.
+        """
         try:
             logits = self._logits(images)
             return logits[:, self._columns] if self._masked and self._columns is not None else logits
@@ -93,7 +96,7 @@ class Inference:
         return None
 
     def _logits(self, images: Tensor) -> Tensor:
-        """``(n, outputs)`` of at most `batch` images."""
+        """Return the ``(n, outputs)`` logits of at most `batch` images."""
         count = len(images)
         if count < self.batch:
             filling = images[-1:].expand(self.batch - count, -1, -1, -1)
@@ -110,7 +113,7 @@ class Inference:
         return logits[:count]
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """From uint8 as it comes to float32 as the card wants it, in channels_last."""
+        """Turn uint8 images of the source into the float32 input of the network, in channels_last."""
         card = self.subject.card
         if self.resize is not None:
             images = _cut(images, self.resize, Geometry.of(card))
@@ -154,11 +157,13 @@ def score(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def forward_size(device: torch.device, side: int) -> int:
-    """Images of a forward pass. Measured: on CPUs what stays in the cache is fastest; GPUs want much at once.
+    """Number of images per forward pass.
+
+    By measurement, CPUs are fastest with what stays in the cache, and GPUs with large batches.
 
     Args:
-        device: Where it computes.
-        side: Of the images, in pixels.
+        device: Device that computes.
+        side: Side of the images, in pixels.
     """
     if device.type == "cuda":
         return 1024 if side <= SMALL_SIDE else 256
@@ -166,14 +171,14 @@ def forward_size(device: torch.device, side: int) -> int:
 
 
 def free_memory(device: torch.device) -> None:
-    """Give what torch keeps for later back to the device."""
+    """Give memory that torch caches back to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 @contextmanager
 def _compiling(compiled: bool) -> Iterator[None]:
-    """Tell what kept torch from compiling the network in one line: most often that there is no C++ compiler."""
+    """Turn torch's error about compiling the network into one line; most often there is no C++ compiler."""
     try:
         yield
     except Exception as error:
@@ -190,7 +195,7 @@ _OUT_OF_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch says that the device's memory is full, in whichever library it was noticed."""
+    """Whether an error of torch means that the device's memory is full, whichever library noticed it."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
@@ -214,9 +219,9 @@ _MMAP_THRESHOLD, _TRIM_THRESHOLD, _TOP_PAD = -3, -1, -2
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc's malloc to keep freed memory for the next layer instead of giving it back to the system.
+    """Make glibc's malloc keep freed memory for the next layer instead of returning it to the system.
 
-    By itself it maps and unmaps every activation of more than 32 MB, and the system clears the pages each time: of
+    By default it maps and unmaps every activation of more than 32 MB, and the system clears the pages each time. For
     ResNet-50 on a CPU, in batches of 16, that is a fifth of the time. Other systems' allocators are left as they are.
     """
     if not sys.platform.startswith("linux"):

@@ -1,14 +1,15 @@
-"""The journal of an evaluation: what is finished, so that it need not be done again after a kill. Free of torch.
+"""The journal of an evaluation: what is finished, so that a kill does not undo it. Free of torch.
 
-A text file beside the run file: a first line that says of which measurement it is, then a line for each piece (some
-images of one cell), each with its checksum. Lines are appended and handed to the system at once, so that a killed
-process loses none, and flushed to the disk every other second, so that a loss of power costs seconds.
+It is a text file beside the run file. The first line identifies the measurement. Each further line is a piece (some
+images of one cell). All lines have checksums. Lines are appended and handed to the system at once, so that a killed
+process loses none. They are flushed to the disk every other second, so that a loss of power costs seconds.
 
-A measurement is known by its content (`key`), never by its name. Which images there are is no part of that: before
-the pieces of a set of images stands a line that names these, and where the set is another the next time, what is known
-of the images that stay is used again. An image's result counts only if the file that it came from is as it was.
+A measurement is identified by its content (`key`), never by its name. The set of images is not part of the key: a line
+that names the images precedes their pieces. If the set differs the next time, what is known of the images that remain
+is used again. An image's result counts only if the file that it came from has not changed.
 
-Version 1 had sums over the images of a piece in place of a result for each. It is read: its pieces count as a whole.
+Version 1 had sums over the images of a piece instead of a result for each image. It can still be read: its pieces count
+as a whole.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from ppbench.vocabulary import Cell
 
 _VERSION = 2
 _IMAGES = frozenset({"n", "ids_sha256", "fingerprint"})
-"""Names in the key that tell which images there are: a journal of version 1 is of these alone."""
+"""Names in the key that identify the set of images. A journal of version 1 is of one set alone."""
 _SYNC = 2.0
 """Seconds between two flushes to the disk."""
 
 JournalKey = Mapping[str, Any]
-"""All that tells one measurement from another, JSON values by name."""
+"""All that distinguishes measurements: JSON values by name."""
 
 
 class Images(NamedTuple):
@@ -49,22 +50,22 @@ class Images(NamedTuple):
 
 
 _StampsOf = Callable[[Cell], NDArray[np.uint64]]
-"""Of a cell, ``(n,)``: a number per image that changes when its file does."""
+"""From a cell to ``(n,)``: a number per image that changes when its file does."""
 
 
 class Journal:
-    """What was finished of one measurement, and what is finished from now on.
+    """The finished pieces of one measurement, of earlier evaluations and of this one.
 
     Args:
-        path: Its file; made if missing, with the folder it is in.
-        key: Of the measurement.
-        cells: That are wanted now; what is known of others stays in the file.
-        stamps: Of the images of these cells.
-        images: Which ones they are.
-        fresh: Whether to begin anew whatever the file holds.
+        path: File of the journal; made if missing, with its folder.
+        key: Key of the measurement.
+        cells: Cells that are wanted now. Pieces of other cells stay in the file.
+        stamps: Stamps of the images of a cell.
+        images: The images of the measurement.
+        fresh: Whether to start over, whatever the file holds.
 
     Raises:
-        UsageError: If another process is at work on the same file.
+        UsageError: If another process has locked the file.
         DataError: If the file cannot be written, or is a pipe, a device or a folder.
     """
 
@@ -82,19 +83,19 @@ class Journal:
         self._images = images
         self._place_of = {name: place for place, name in enumerate(images.ids)}
         self._now: NDArray[np.int64] | None = None
-        """Of the images that the last lines read are of, where each is now; -1 of those that are gone."""
+        """While reading: the current place of each image that the last ``images`` line named; -1 if it is gone."""
         self._are_same = False
-        """Whether they are these images, in this order."""
+        """Whether that line named the current images, in this order."""
         self._of = hash_of_images(images.ids)
-        """Of the images that the last lines read are of."""
+        """Hash of the images that that line named."""
         self._known: dict[Cell, NDArray[np.uint64]] = {}
         self._taken: dict[Cell, NDArray[np.bool_]] = {}
         self.pieces: list[Piece] = []
-        """What was finished before, and may be used again."""
+        """Pieces that were finished before and can be used again."""
         self.put_aside: Path | None = None
-        """Where what the file held is now, if it was of another measurement."""
+        """Where the earlier content is now, if it was of another measurement."""
         self.why: str | None = None
-        """Why what the file held is not used; None if all of it is, or it held nothing."""
+        """Why the earlier content is not used, or not all of it; None if all is used, or there was none."""
         self._file = _claim(path)
         self._synced = time.monotonic()
         try:
@@ -114,15 +115,15 @@ class Journal:
             raise _cannot_write(path, error) from error
 
     def add(self, pieces: Iterable[Piece]) -> None:
-        """Write down what is finished.
+        """Append finished pieces.
 
         Raises:
-            DataError: If it cannot be written.
+            DataError: If they cannot be written.
         """
         self._append([as_line(entry_of(piece, self._of, self._short_stamps(piece))) for piece in pieces])
 
     def _put_aside(self) -> None:
-        """Keep another measurement's journal, which may be hours of work, under another name."""
+        """Keep the journal of another measurement, which may be hours of work, under another name."""
         self._file.seek(0)
         content, aside = self._file.read(), self.path.with_name(f"{self.path.name}.old")
         try:
@@ -134,15 +135,15 @@ class Journal:
         self.put_aside = aside
 
     def close(self) -> None:
-        """Flush and let go of the file, which stays for the next time; once more does nothing."""
+        """Flush and close the file, which stays for the next evaluation. A second call does nothing."""
         if self._file.closed:
             return
-        with suppress(OSError):  # of no use to whoever ends
+        with suppress(OSError):  # the evaluation has ended, and nobody can act on it
             os.fsync(self._file.fileno())
         self._file.close()
 
     def remove(self) -> None:
-        """The run file is written: there is nothing left to go on with."""
+        """Delete the file: the run file is written, and nothing is left to resume."""
         self.path.unlink(missing_ok=True)
         self.close()
 
@@ -156,7 +157,7 @@ class Journal:
             raise _cannot_write(self.path, error) from error
 
     def _read(self) -> int:
-        """Take in all whole lines; where the next one begins, or 0 if the file is of another measurement."""
+        """Read all whole lines; return where the next one begins, or 0 if the file is of another measurement."""
         with open_regular(self.path) as file:
             first = file.readline()
             if not first.endswith(b"\n"):  # nothing was finished
@@ -186,7 +187,7 @@ class Journal:
         return end
 
     def _fits(self, piece: Piece, entry: Mapping[str, Any]) -> bool:
-        """Whether a piece is of images that the lines before it name, each once."""
+        """Whether a piece has images that the ``images`` line before it names, each at most once."""
         if "stamp" not in entry and entry.get("of") != self._of:
             return False
         if piece.cell not in self._cells:
@@ -195,31 +196,31 @@ class Journal:
         return bool(((places >= 0) & (places < images)).all()) and len(np.unique(places)) == len(places)
 
     def _take(self, piece: Piece, entry: Mapping[str, Any]) -> int:
-        """Use a line again, if it can be; how many of its images were changed since."""
+        """Use a line again, if possible; return how many of its images have changed since."""
         if piece.cell not in self._cells:
             return 0
         if self._now is not None:
             piece = piece._replace(places=self._now[piece.places])
         there = piece.places >= 0
         same = there & self._are_unchanged(piece, entry)
-        # Files that were changed and then put back make two lines of an image, of which one counts.
+        # An image whose file was changed and later restored has two lines, of which one counts.
         kept = piece.part(same & ~self._taken[piece.cell][piece.places])
         if kept is not None and len(kept.places):
             self._taken[piece.cell][kept.places] = True
             self.pieces.append(kept)
-        if kept is None and not same[there].all():  # the sums of the others are not known
+        if kept is None and not same[there].all():  # the sums over the unchanged images alone are unknown
             return int(np.count_nonzero(there))
         return int(np.count_nonzero(there & ~same))
 
     def _are_unchanged(self, piece: Piece, entry: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """``(n,)``: which images of a piece come from a file that is as it was."""
+        """``(n,)``: which images of a piece come from a file that has not changed."""
         if "stamp" in entry:  # version 1
             same = entry["stamp"] == zlib.crc32(self._stamps_of(piece.cell)[piece.places].tobytes())
             return np.full(len(piece.places), same)
         return unpack(entry["stamps"], np.uint32, len(piece.places)) == self._short_stamps(piece)
 
     def _take_images(self, named: object) -> bool:
-        """Find the images that the next lines are of among those there are now; False if the line names none."""
+        """Find the images that a line names among the current ones; return False if the line is damaged."""
         ids, labels = (named.get("ids"), named.get("labels")) if isinstance(named, dict) else (None, None)
         if not (isinstance(ids, list) and isinstance(labels, list) and len(ids) == len(labels)):
             return False
@@ -240,12 +241,12 @@ class Journal:
         return self._known[cell]
 
     def _short_stamps(self, piece: Piece) -> NDArray[np.uint32]:
-        """``(n,)``: of the stamps of a piece's images, the lower half."""
+        """``(n,)``: the lower halves of the stamps of a piece's images."""
         return self._stamps_of(piece.cell)[piece.places].astype(np.uint32)
 
 
 def _other(head: Mapping[str, Any], key: JournalKey) -> str | None:
-    """What tells the measurement of a journal with this first line from another one, in words."""
+    """Say how the measurement of a journal with this first line differs from another one; None if it does not."""
     version, there = head.get("journal"), head.get("key")
     if version not in (1, _VERSION):
         return "it is of another version of ppbench"
@@ -253,14 +254,14 @@ def _other(head: Mapping[str, Any], key: JournalKey) -> str | None:
         return "it is not known whether it is of the same weights"
     if not isinstance(there, dict):
         return "it is damaged"
-    # Version 1 was of one set of images, which tells their classes too.
+    # Version 1 was of one set of images, which determines their classes too.
     compared = {*there, *key} - ({"class_names"} if version == 1 else _IMAGES)
     names = [name for name in {**there, **key} if name in compared and there.get(name) != key.get(name)]
     return f"it is of another measurement ({', '.join(names)} differ{'s' * (len(names) == 1)})" if names else None
 
 
 def is_of(path: Path, key: JournalKey) -> bool:
-    """Whether a journal is known to be of one measurement, or there is none."""
+    """Whether a journal is known to be of this measurement, or does not exist."""
     try:
         with open_regular(path) as file:
             head = content_of(file.readline())
@@ -285,7 +286,7 @@ def _claim(path: Path) -> FileIO:
             )
         if _is_at(path, file):
             return file
-        file.close()  # whoever had it has just finished and removed it
+        file.close()  # the process that had it has just finished and removed it
 
 
 def _is_at(path: Path, file: FileIO) -> bool:

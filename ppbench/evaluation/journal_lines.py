@@ -22,7 +22,7 @@ def as_line(content: Mapping[str, Any]) -> bytes:
 
 
 def content_of(line: bytes) -> dict[str, Any] | None:
-    """What a line holds; None if it is not whole, as the last one may be after a kill."""
+    """Return the content of a line; None if the line is not whole, as the last one may be after a kill."""
     checksum, _, text = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
         return None
@@ -34,7 +34,7 @@ def content_of(line: bytes) -> dict[str, Any] | None:
 
 
 def piece_of(entry: Mapping[str, Any]) -> Piece | None:
-    """What a line is of; None if it says what no ppbench wrote."""
+    """Return the piece of a line; None if no ppbench can have written the line."""
     try:
         corruption, severity = entry["cell"]
         packed = base64.b64decode(entry["right"], validate=True)
@@ -57,12 +57,12 @@ def piece_of(entry: Mapping[str, Any]) -> Piece | None:
 
 
 def entry_of(piece: Piece, of: int, stamps: NDArray[np.uint32]) -> dict[str, Any]:
-    """What a line says of a piece.
+    """Return the content of a piece's line.
 
     Args:
         piece: Some images of one cell.
-        of: The `hash_of_images` that the piece's places are of.
-        stamps: ``(n,)``, of the piece's images.
+        of: The `hash_of_images` of the images that the piece's places refer to.
+        stamps: ``(n,)``, stamps of the piece's images.
     """
     apart = piece.scores is not None
     return {
@@ -78,15 +78,15 @@ def entry_of(piece: Piece, of: int, stamps: NDArray[np.uint32]) -> dict[str, Any
 
 
 def _pack(values: NDArray[Any]) -> str:
-    """Low byte first, compressed."""
+    """Compress an array, low byte first."""
     return base64.b64encode(zlib.compress(values.astype(values.dtype.newbyteorder("<")).tobytes(), 1)).decode()
 
 
 def unpack(packed: str, kind: type[np.integer], count: int) -> NDArray[Any]:
-    """``(count,)``.
+    """Unpack an array ``(count,)``.
 
     Raises:
-        ValueError: If it holds more, or less.
+        ValueError: If it holds more or fewer numbers.
     """
     size = count * np.dtype(kind).itemsize
     content = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), size + 1)
@@ -96,12 +96,12 @@ def unpack(packed: str, kind: type[np.integer], count: int) -> NDArray[Any]:
 
 
 def hash_of_images(ids: Sequence[str]) -> int:
-    """By which a piece tells the images that its places are of: so that a damaged line never shifts them."""
+    """Identify the images that a piece's places refer to, so that a lost line never shifts the places."""
     return zlib.crc32("\n".join(ids).encode("utf-8", "surrogateescape"))
 
 
 def _pack_places(places: NDArray[np.int64]) -> list[int] | dict[str, int]:
-    """``{"first": …, "step": …, "count": …}`` where they are evenly spaced."""
+    """Return the places, or ``{"first": …, "step": …, "count": …}`` if they are evenly spaced."""
     steps = np.diff(places)
     step = int(steps[0]) if len(steps) else 1
     if (steps == step).all():
@@ -110,7 +110,7 @@ def _pack_places(places: NDArray[np.int64]) -> list[int] | dict[str, int]:
 
 
 def _unpack_places(packed: Sequence[int] | Mapping[str, int], most: int) -> NDArray[np.int64]:
-    """The places, ``most`` at most.
+    """Return the places, at most ``most`` of them.
 
     Raises:
         ValueError: If there are more, or fewer than one.

@@ -1,7 +1,7 @@
-"""How one process learns that another has died: a connection between them, which the system closes with the process.
+"""Connections by which processes notice that another one has died: the system closes them with the process.
 
 A process that is busy for minutes, or stopped, keeps its connection, since the system answers for it. A machine that is
-gone does not answer: the system asks now and then, and gives the connection up.
+gone does not answer: the system asks now and then, and finally gives the connection up.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _TOLD = b"!"
 
 
 class Links:
-    """Connections of the first process with all others, of which each has one with the first.
+    """The connections of this process: the first process has one with each other, the others one with the first.
 
     Args:
-        rank: Of this process.
-        size: Processes.
+        rank: Rank of this process.
+        size: Number of processes.
     """
 
     def __init__(self, rank: int, size: int) -> None:
@@ -35,26 +35,26 @@ class Links:
         self._open: dict[int, socket.socket] = {}
         self._rank = rank
         self.is_told = False
-        """Whether the process that was lost has told the user why it ends."""
+        """Whether the lost process has told the user why it ended."""
 
     def listen(self, master: str) -> tuple[str, int]:
-        """In the first process: be ready for the others.
+        """Wait for connections, in the first process.
 
         Args:
             master: Name of a machine that all processes can reach.
 
         Returns:
-            Where they reach this process: address and port.
+            Address and port of this process.
         """
         family, _, _, _, where = socket.getaddrinfo(master, 1, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect(where)  # sends nothing, but chooses the address of this machine on the way there
+            probe.connect(where)  # sends nothing, but selects the address of this machine on the route to it
             address = probe.getsockname()[0]
         self._server = socket.create_server((address, 0), family=family, backlog=max(self._waited_for, 1))
         return address, self._server.getsockname()[1]
 
     def connect(self, address: str, port: int, timeout: float = 60.0) -> None:
-        """In another process: connect with the first one.
+        """Connect with the first process, in any other one.
 
         Raises:
             OSError: If it cannot be reached.
@@ -64,7 +64,7 @@ class Links:
         self._keep(0, link)
 
     def lost(self) -> int | None:
-        """Rank of a process that ended without a word; None: none has."""
+        """Return the rank of a process that ended unexpectedly; None if none has."""
         self._accept()
         for rank, link in list(self._open.items()):
             if not select.select([link], [], [], 0)[0]:
@@ -81,13 +81,16 @@ class Links:
         return None
 
     def leave(self) -> None:
-        """In the first process, which is about to tell the user why it ends: let the others end in silence."""
+        """In the first process, which will tell the user why it ends: let the others end silently."""
         for link in self._open.values():
             with suppress(OSError):
                 link.sendall(_TOLD)
 
     def close(self) -> None:
-        """Part: what ends from now on is not missed. The first process, which may hold the store, leaves last."""
+        """Close all connections: a process that ends from now on is not lost.
+
+        The first process leaves last, since it may hold the store that the others read from.
+        """
         until = time.monotonic() + SILENCE
         while self._first and self._open and time.monotonic() < until:
             gone = self.lost()
@@ -108,7 +111,7 @@ class Links:
             link, _ = self._server.accept()
             link.settimeout(SILENCE)
             rank = link.recv(_RANK.size, socket.MSG_WAITALL)
-            if len(rank) < _RANK.size:  # it was no process of ours, or one that died at once: the store tells
+            if len(rank) < _RANK.size:  # a stranger, or a process that died at once, which the store notices
                 link.close()
                 continue
             self._waited_for -= 1

@@ -44,15 +44,15 @@ def run(
 ) -> Scored:
     """Measure all models on the same images; every image is loaded and corrupted once for all of them.
 
-    Models are put into eval mode and moved to the device. What the journals hold is not done again. Images that cannot
-    be read in one cell are left out of all, so that every cell is of the same images. Ctrl-C, or logits that are not
-    finite, end the evaluation early. The cells that are finished are kept.
+    Models are put into eval mode and moved to the device. What the journals hold is not computed again. An image that
+    cannot be read in one cell is left out of all cells, so that every cell has the same images. Ctrl-C, or logits that
+    are not finite, end the evaluation early. The finished cells are kept.
 
     Args:
         plan: Models, images and settings.
-        advance: Told of progress.
-        journals: One per model, where finished pieces are written down; none: nowhere.
-        processes: Among which the work is shared; None: this one alone.
+        advance: Called with progress.
+        journals: One per model, to which finished pieces are written; empty: no journals.
+        processes: Processes that share the work; None: this one alone.
     """
     processes = processes or Processes()
     keeper = Collector(plan, processes, advance, journals) if processes.is_first else Sender(plan, processes)
@@ -66,7 +66,7 @@ def run(
 def _run(
     plan: EvalPlan, arrivals: Arrivals, keeper: Keeper, processes: Processes
 ) -> KeyboardInterrupt | PpbenchError | None:
-    """Do all that is missing; returns what kept it from finishing, if anything did."""
+    """Compute all that is missing; return what kept it from finishing, if anything did."""
     try:
         try:
             _compute(plan, arrivals, keeper, processes)
@@ -79,7 +79,7 @@ def _run(
             keeper.give_up(reason)
             raise
         keeper.finish()
-    except (KeyboardInterrupt, LostProcessError) as reason:  # the others are not waited for
+    except (KeyboardInterrupt, LostProcessError) as reason:  # do not wait for the other processes
         with suppress(LostProcessError):
             processes.stop()
         _keep_what_is_scored(arrivals, keeper)
@@ -112,17 +112,17 @@ def _compute(plan: EvalPlan, arrivals: Arrivals, keeper: Keeper, processes: Proc
 
 
 def _keep_what_is_scored(arrivals: Arrivals, keeper: Keeper) -> None:
-    """After an error or Ctrl-C: what is on its way counts, unless it is the error."""
+    """After an error or Ctrl-C, count the scores that are on their way, unless they are what failed."""
     try:
         keeper.take(arrivals.fetch(last=True))
     except LostProcessError:
-        pass  # what can be kept has been; this is what it ends with, or Ctrl-C
+        pass  # nothing more can be sent; the caller already ends with this error or with Ctrl-C
     except PpbenchError as reason:
         keeper.end_with(reason)
 
 
 def _wanted(batch: Batch, done: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """``(n,)``: which images of a batch are to be counted, where ``done`` ``(N,)`` were in an earlier run."""
+    """``(n,)``: which images of a batch count; ``done`` ``(N,)`` are finished from an earlier run."""
     wanted = ~done[batch.places]
     for broken in batch.broken:
         wanted &= batch.places != broken.place
@@ -130,10 +130,10 @@ def _wanted(batch: Batch, done: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _blocks(plan: EvalPlan, missing: Missing) -> list[ImageBlock]:
-    """All that is missing, in the order in which it is done.
+    """Divide all that is missing into blocks, in the order of computation.
 
-    Where it may end early, images come in their random order with all their cells. Else some images of the mildest cell
-    come first: they show early on whether labels and preprocessing are right.
+    With a stopping rule, images come in their random order with all their cells. Otherwise some images of the mildest
+    cell come first: they show early whether labels and preprocessing are right.
     """
     size = block_size(plan.settings, plan.source)
     if plan.rule is not None:
@@ -144,10 +144,9 @@ def _blocks(plan: EvalPlan, missing: Missing) -> list[ImageBlock]:
 
 
 def _networks(plan: EvalPlan) -> list[Inference]:
-    """The models on the device.
+    """Move the models to the device.
 
-    How many images a forward pass has is on a GPU what the user says, whose memory it is; on a CPU it is always the
-    same.
+    On a GPU, whose memory is limited, the user chooses the number of images per forward pass. On a CPU it is fixed.
     """
     settings, request = plan.settings, plan.settings.request
     batch = request.batch_size or (None if plan.rule is None else CHUNK)
@@ -162,10 +161,10 @@ def _networks(plan: EvalPlan) -> list[Inference]:
 
 @contextmanager
 def _threads_to_spare(settings: Settings, size: int) -> Iterator[None]:
-    """One thread for the network where the workers need the cores.
+    """Leave cores to the workers while they are needed.
 
-    With small images, reading them costs as much as classifying them, and OpenMP's threads, which spin while they
-    wait, would take the workers' time: 32 s against 26 s for the embedded run with 250 images on 2 cores.
+    Reading small images costs as much as classifying them, and OpenMP's threads, which spin while they wait, would take
+    the workers' time: 32 s instead of 26 s for the embedded run with 250 images on 2 cores.
     """
     before = torch.get_num_threads()
     if size <= SMALL_SIDE and settings.workers > 0 and settings.device.type == "cpu":

@@ -1,4 +1,4 @@
-"""The run that an evaluation is to be decided against, over the images that both have."""
+"""The baseline that ``--until-decided`` compares with, over the images that both runs have."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SAME_CELLS = "Give the same --corruptions and --severities, or a baseline that h
 
 
 class Opponent(NamedTuple):
-    """What is known of the baseline."""
+    """The baseline of an evaluation that stops once the comparison is decided."""
 
     errors: PerImage
-    """``(k,)`` by cell, of the images that the evaluation has too, in its order."""
+    """``(k,)`` by cell, for the images that the evaluation has too, in its order."""
     seen: NDArray[np.int64]
-    """``(k,)``, ascending: their places in the source. The others cannot be compared, so they need not be visited."""
+    """``(k,)``, ascending: their places in the source. Other images cannot be compared and need not be visited."""
     weights_sha256: str | None
 
     @classmethod
@@ -37,10 +37,10 @@ class Opponent(NamedTuple):
         """Read the run file at ``path``, with what lies beside it.
 
         Args:
-            path: Of the baseline.
+            path: Run file of the baseline.
             source: The images of the evaluation.
-            settings: Of the evaluation.
-            classes: Which outputs compete, of each model that is evaluated, as its run file will say.
+            settings: Settings of the evaluation.
+            classes: For each evaluated model, which outputs compete, as its run file will have it.
 
         Raises:
             DataError: If the run or its bits are missing or damaged.
@@ -88,7 +88,10 @@ def _competing(classes: ClassSubset | None, source: Source) -> int:
 
 
 def _is_of_set(baseline: Run, source: Source, settings: Settings) -> bool:
-    """Whether the baseline's fingerprint is the source's, in the baseline's cells: it is also of what is in these."""
+    """Whether the source, restricted to the baseline's cells, has the baseline's fingerprint.
+
+    A fingerprint covers a sample of the pixels of the cells too.
+    """
     there = baseline.protocol
     if not set(there.corruptions) <= set(source.corruptions):
         return False
@@ -97,7 +100,7 @@ def _is_of_set(baseline: Run, source: Source, settings: Settings) -> bool:
 
 
 def _common(path: Path, baseline: Run, source: Source) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The places, in the source and in the baseline, of the images that both have, in the order of the source."""
+    """Return the places in the source and in the baseline of the images that both have, in the source's order."""
     if baseline.protocol.ids_sha256 == ids_hash(source.ids):
         every = np.arange(len(source.ids))
         return every, every

@@ -1,4 +1,4 @@
-"""From a request to a plan: models and images, opened and checked; nothing has been computed yet."""
+"""From a request to a plan: models and images are opened and checked. Nothing is computed yet."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EvalPlan:
     source: Source
     settings: Settings
     rule: StoppingRule | None = None
-    """When to end before all images are done; None: not before."""
+    """When to stop early; None: never."""
 
     @property
     def cells(self) -> list[Cell]:
@@ -68,11 +68,11 @@ def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None
 
     Args:
         request: What to evaluate.
-        on_download: Called with the bytes that were downloaded so far, and of how many.
+        on_download: Called with the bytes downloaded so far and their total.
 
     Raises:
-        UsageError: If a name or value is not allowed, or the models want images of different sizes.
-        DataError: If weights or images are missing or do not fit; if both are missing, one error says both.
+        UsageError: If a name or value is not allowed, or the models need images of different sizes.
+        DataError: If weights or images are missing or do not fit. If both are missing, one error names both.
     """
     request.check()
     _check_weights_files(request)
@@ -93,11 +93,11 @@ def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None
 
 
 def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[Source, Settings]:
-    """Open the images of a request, and settle what depends on them.
+    """Open the images of a request, and derive the settings that depend on them.
 
     Raises:
-        UsageError: If a name or value is not allowed, or the models want images of different sizes.
-        DataError: If the images are missing or not what they should be.
+        UsageError: If a name or value is not allowed, or the models need images of different sizes.
+        DataError: If the images are missing or not as they should be.
     """
     request.check()
     normalizer = DATASETS[request.dataset].normalizer
@@ -105,7 +105,7 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
     check_precision(request.precision, device)
     severities = expand_severities(request.severities)
     if request.corruptions is not None and request.data is None:
-        expand_corruptions(request.corruptions)  # sooner than the images: a folder may have names of its own
+        expand_corruptions(request.corruptions)  # before images are opened; only folders may have other names
     source = _open_source(request, _common_geometry(models, request.dataset))
     if request.corruptions is None:
         corruptions = default_corruptions(request.dataset, source)
@@ -116,7 +116,7 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
 
 
 def _check_weights_files(request: EvalRequest) -> None:
-    """Refuse files that are said to be of a network whose weights are known, and ones that cannot be read."""
+    """Refuse ``--weights-file`` for a network whose weights are known, and files that cannot be read."""
     if not request.weights_files:
         return
     if len(request.models) != 1:
@@ -146,19 +146,20 @@ def _open_source(request: EvalRequest, geometry: Geometry) -> Source:
 
 
 def _common_geometry(models: Sequence[LoadedModel], dataset: str) -> Geometry:
-    """The one way all models want their images cut (ImageNet's usual one if there is no model)."""
+    """Return the one way in which all models need images cut; without models, ImageNet's usual one."""
     wanted: dict[Geometry, str] = {Geometry.of(model.card): model.name for model in models}
-    if len(wanted) > 1 and dataset == "imagefolder":  # the others have a way of their own
+    if len(wanted) > 1 and dataset == "imagefolder":  # other datasets cut images in their own way
         sizes = ", ".join(f"{name} {g.size} px ({describe_cut(g)})" for g, name in wanted.items())
         raise UsageError(f"the models want images cut differently: {sizes}", "Evaluate them one at a time.")
     return next(iter(wanted), Geometry(224, 256))
 
 
 def _workers(source: Source, device: torch.device) -> int:
-    """Processes that read images: as many as keep up with the network.
+    """Choose the number of processes that read images: as many as keep up with the network.
 
-    On a CPU, reading is a hundredth of the work, and where one reading serves all cells of an image it is nothing: more
-    processes would only take the network's time. Images that the package makes are most of the work.
+    On a CPU, reading is a hundredth of the work, and even less if one reading serves all cells of an image. More
+    processes would only take time from the network. With the imagecorruptions package, making images is most of the
+    work.
     """
     if not source.is_slow or (device.type == "cpu" and source.image_major):
         return 0
@@ -167,7 +168,7 @@ def _workers(source: Source, device: torch.device) -> int:
 
 
 def _stopping_rule(source: Source, settings: Settings, subjects: Sequence[Subject]) -> StoppingRule | None:
-    """When to end before all images are done; None: never. Images that a baseline lacks are taken from the source."""
+    """Return when to stop early; None: never. Images that the baseline lacks are removed from the source."""
     request = settings.request
     if request.until is None and request.until_decided is None:
         return None

@@ -1,4 +1,4 @@
-"""Scoring predictions that any other framework made, without a model."""
+"""Scoring of predictions that another framework made, without a model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ppbench.vocabulary import CLEAN, Cell
 
 _CHUNK = 4096
 _MOST_BYTES = 2**18
-"""Of one image in one cell: 32,768 logits of 64 bits, more than any dataset has classes."""
+"""Per image and cell: 32,768 logits of 64 bits, more than any dataset has classes."""
 
 _T = TypeVar("_T")
 _FORM = (
@@ -47,7 +47,7 @@ class Predictions(NamedTuple):
     identity: Identity
     scored: Scored
     notes: tuple[str, ...] = ()
-    """What is taken for granted and not known, for people."""
+    """Assumptions about the file, for people."""
 
 
 def measure_predictions(
@@ -57,11 +57,11 @@ def measure_predictions(
 
     Args:
         path: See `score_predictions`.
-        request: The dataset, corruptions and severities, and where the run goes.
-        say: Called with lines for people: what is taken for granted of the file.
+        request: The dataset, corruptions and severities, and the output.
+        say: Called with lines for people: assumptions about the file.
 
     Returns:
-        The run, and where it was written.
+        The run, and the path that it was written to.
 
     Raises:
         UsageError: If a name or value is not allowed, or another process is writing to the same place.
@@ -89,8 +89,8 @@ def score_predictions(path: Path, source: Source, settings: Settings) -> Predict
     Args:
         path: ``.npz`` with an array per cell, named ``fog/3`` and ``clean``: float logits ``(n, classes)``, whose
             classes are the dataset's in the sorted order of their names or ImageNet's 1000, or integers ``(n,)``, the
-            classes' places in that order. ``ids`` ``(n,)``, strings, says which images they are of; without it they
-            are taken to be of the evaluated ones, in order, and a note says so.
+            classes' places in that order. ``ids`` ``(n,)``, strings, names their images; without it they are taken to
+            be of the evaluated images in order, and a note says so.
         source: The images' ids and labels.
         settings: Corruptions, severities, seed.
 
@@ -119,7 +119,7 @@ def score_predictions(path: Path, source: Source, settings: Settings) -> Predict
 
 
 class _Arrays:
-    """A file of arrays by name, of which each is read when it is asked for."""
+    """A file of arrays by name, read one by one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -139,10 +139,10 @@ class _Arrays:
         return name in self.files
 
     def read(self, name: str, images: int) -> NDArray[Any]:
-        """An array of no more than so many images.
+        """Read an array.
 
         Raises:
-            DataError: If it is damaged, or larger than predictions of so many images can be.
+            DataError: If it is damaged, or larger than predictions of this many images can be.
         """
         size = self._file.getinfo(f"{name}.npy").file_size
         if size > _MOST_BYTES * max(images, 1) + 2**20:
@@ -158,22 +158,22 @@ class _Arrays:
     def _reading(self, read: Callable[[], _T]) -> _T:
         try:
             return read()
-        except Exception as error:  # whatever the readers of zip files, of DEFLATE and of arrays end with
+        except Exception as error:  # damaged files make the readers of zip, DEFLATE and arrays raise anything
             raise DataError(
                 f"cannot read the predictions {self.path}: {error or type(error).__name__}", _FORM
             ) from error
 
 
 class _Rows(NamedTuple):
-    """Which rows of the arrays are the source's images."""
+    """The rows of the arrays that belong to the source's images."""
 
     places: NDArray[np.int64]
     given: int
-    """Rows that there are."""
+    """Number of rows in the file."""
 
 
 def _rows(path: Path, file: _Arrays, source: Source) -> _Rows | None:
-    """The places of the source's images in the arrays; None if they are the same."""
+    """Find the source's images in the arrays by the file's ids; None if it has no ids."""
     if "ids" not in file:
         return None
     array = file.read("ids", source.total)
@@ -199,7 +199,7 @@ def _find(file: _Arrays, cell: Cell) -> str | None:
 
 
 def _values(path: Path, file: _Arrays, cell: Cell, rows: _Rows | None, source: Source) -> NDArray[Any]:
-    """The predictions of a cell, one per image of the source."""
+    """Read the predictions of a cell, one per image of the source."""
     name = _find(file, cell)
     if name is None:
         there = ", ".join(sorted(file.files)[:6])
@@ -249,7 +249,7 @@ def _pieces(values: NDArray[Any], cell: Cell, source: Source, path: Path, settin
 
 
 def _head(path: Path, outputs: int, source: Source, settings: Settings) -> ClassHead:
-    """The outputs that stand for the classes, by a card that says no more than how many outputs there are."""
+    """Choose the outputs that stand for the classes, by a card that knows the number of outputs alone."""
     card = Card(
         architecture="predictions", num_classes=outputs, input_size=max(8, source.size), mean=(0, 0, 0), std=(1, 1, 1)
     )
@@ -267,7 +267,7 @@ def _identity(path: Path, source: Source, settings: Settings, outputs: int, *, b
     )
     record = protocol(source, settings, "made elsewhere", head.subset, UNKNOWN)
     if source.kind != "published":
-        # Whoever predicted had corrupted images of their own: these here were not looked at.
+        # The images of this source were not looked at: others were corrupted elsewhere, in a way that is unknown.
         record = record.model_copy(update={"source": "generated", "recipe": UNKNOWN, "engine": UNKNOWN})
     return Identity(model, record, competing=head.competing)
 

@@ -1,8 +1,8 @@
-"""The processes of one evaluation, as ``torchrun`` starts them; or the one there is without it.
+"""The processes of one evaluation, as ``torchrun`` starts them; or a single one without it.
 
-Each computes a part of its own. What it finds goes to the first process as messages, through the key-value store that
-torch's processes meet at, so that none waits for another before the end; there integer counts are summed over all of
-them (gloo on CPUs, NCCL on GPUs) and compared with what arrived.
+Each process computes its own part. It sends its results to the first process as messages through torch's key-value
+store, so that no process waits for another before the end. At the end integer counts are summed over all processes
+(gloo on CPUs, NCCL on GPUs) and compared with what arrived.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from ppbench.launch import Launch
 
 _STOP = "stop"
 _PATIENCE = timedelta(days=7)
-"""How long a process waits for what another has to tell: the others may be listing millions of files."""
+"""How long a process waits for another, which may be listing millions of files."""
 
 
 class Processes:
-    """One process among ``size``; alone, there is nothing to send and all calls return at once."""
+    """One process of ``size``. In this class it is the only one: nothing is sent, and all calls return at once."""
 
     rank, size = 0, 1
 
@@ -38,62 +38,62 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that talks and writes."""
+        """Whether this is the process that prints and writes."""
         return self.rank == 0
 
     def share(self, value: Any) -> Any:
-        """The first process's value, in all of them."""
+        """Return the first process's value in all processes."""
         return value
 
     def gather(self, value: Any) -> list[Any]:
-        """The values of all processes, in all of them."""
+        """Return the values of all processes in all processes."""
         return [value]
 
     def send(self, message: Any) -> None:
-        """Hand a message to the first process."""
+        """Send a message to the first process."""
         raise NotImplementedError("there is no other process")
 
     def receive(self) -> list[Any]:
-        """In the first process: what has arrived from the others since the last call."""
+        """In the first process, return the messages that have arrived since the last call."""
         return []
 
     def stop(self) -> None:
-        """Ask all processes to end."""
+        """Ask all processes to stop."""
         self._stopped = True
 
     def is_stopped(self) -> bool:
-        """Whether one has asked."""
+        """Whether a process has asked all to stop."""
         return self._stopped
 
     def total(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The sum over all processes, in all of them."""
+        """Return the sum over all processes in all processes."""
         return counts
 
     def close(self) -> None:
-        """Part."""
+        """Leave the other processes, once all are done."""
 
     def leave(self) -> None:
-        """Part without waiting: the first process tells the user why it ends, and the others need not."""
+        """Leave without waiting: the first process tells the user why it ends, so the others end silently."""
 
 
 class LostProcessError(PpbenchError):
-    """One of several processes ended without a word (exit code 1)."""
+    """One of several processes ended unexpectedly (exit code 1)."""
 
     is_told = False
-    """Whether that process has told the user why it ends."""
+    """Whether that process has told the user why it ended."""
 
 
 class LaunchedProcesses(Processes):
-    """The processes that ``torchrun``, or whoever sets RANK, WORLD_SIZE and MASTER_ADDR, has started.
+    """The processes started by ``torchrun``, or by another launcher that sets RANK, WORLD_SIZE and MASTER_ADDR.
 
-    Whatever waits for another process ends with `LostProcessError` if that one has died.
+    A call that waits for another process raises `LostProcessError` if that process has died.
 
     Args:
-        device: Name of where this process computes.
-        launch: What the launcher says of this process.
+        device: Name of the device of this process.
+        launch: Place of this process, from the launcher.
 
     Raises:
-        LostProcessError: If the others do not come.
+        LostProcessError: If the other processes do not appear.
     """
 
     def __init__(self, device: str, launch: Launch) -> None:
@@ -149,7 +149,7 @@ class LaunchedProcesses(Processes):
                     messages.append(pickle.loads(self._store.get(key)))
                     self._store.delete_key(key)
                     self._received[rank] += 1
-            if not messages:  # what a process sent before it died comes first
+            if not messages:  # only then: messages that a process sent before it died are still read
                 self._check_links()
         return messages
 
@@ -163,7 +163,7 @@ class LaunchedProcesses(Processes):
             return bool(self._store.check([_STOP]))
 
     def total(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        self.gather(None)  # all are there: else the sum would wait for one that is not
+        self.gather(None)  # make sure that all processes are alive: the sum would wait for a dead one
         held = torch.from_numpy(counts.copy()).to(self._device)
         with self._noticing():
             distributed.all_reduce(held)
@@ -173,7 +173,7 @@ class LaunchedProcesses(Processes):
         if self._is_lost:
             self.leave()
             return
-        self.gather(None)  # the first one holds the store: it stays until all have read what they wait for
+        self.gather(None)  # the first process holds the store and stays until all have read from it
         self._links.close()
         distributed.destroy_process_group()
 
@@ -182,7 +182,7 @@ class LaunchedProcesses(Processes):
             self._links.leave()
 
     def _wait_for(self, key: str) -> Any:
-        """The value of a key, which another process sets."""
+        """Return the value of a key that another process sets."""
         pause = 0.001
         while not self._store.check([key]):
             self._check_links()
@@ -203,14 +203,14 @@ class LaunchedProcesses(Processes):
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
-        """What torch says of a process that is gone, in our words."""
+        """Turn torch's error about a process that is gone into one of ours."""
         if not self.is_first:
-            self._check_links()  # sooner than torch, which writes pages to stderr if the store has gone
+            self._check_links()  # before torch notices, which writes pages to stderr if the store is gone
         try:
             yield
         except RuntimeError as error:
             self._is_lost = True
-            time.sleep(0.1)  # the store may be gone a moment before the link
+            time.sleep(0.1)  # the store may close a moment before the link
             self._check_links()
             raise LostProcessError(
                 f"process {self.rank} of {self.size} no longer reaches the others ({str(error).splitlines()[0][:160]})",
@@ -219,7 +219,7 @@ class LaunchedProcesses(Processes):
 
 
 def own_device(name: str, launch: Launch) -> str:
-    """The device of this process: of a machine's GPUs, each process has its own."""
+    """Return the device of this process: each process of a machine has its own GPU."""
     if name in ("auto", "cuda") and torch.cuda.is_available():
         return f"cuda:{launch.local_rank % torch.cuda.device_count()}"
     return name

@@ -1,4 +1,4 @@
-"""From what was measured to its record: protocol, provenance, run; and the key it is known by."""
+"""Records of what was measured: identity and key, protocol, provenance, run."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ from ppbench.vocabulary import Cell
 
 
 class Identity(NamedTuple):
-    """What a measurement is of, known before it begins."""
+    """The identity of a measurement, known before it begins."""
 
     model: ModelRecord
     protocol: Protocol
     fingerprint: str = ""
-    """Of the images, whichever cells are wanted."""
+    """Fingerprint of the images, whichever cells are wanted."""
     class_names: str = ""
     """SHA-256 of the names of the images' classes, in order."""
     code: str = ""
-    """SHA-256 of the user's own code that the network is made of; empty if there is none."""
+    """SHA-256 of the user's own code in the network; empty if there is none."""
     values: str = ""
     """SHA-256 of the plain values that this code holds, such as a factor; empty if there is none."""
     unknown: str | None = None
@@ -59,7 +59,7 @@ class Identity(NamedTuple):
     """Outputs that an image's prediction is chosen from; None if that is not known."""
 
     def key(self, settings: Settings) -> dict[str, Any]:
-        """All that tells its results from another measurement's, by name; which cells are wanted does not."""
+        """All that distinguishes its results from another measurement's, by name; the wanted cells do not."""
         left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint", "unreadable"}
         return {
             "weights": self.model.weights_sha256,
@@ -76,7 +76,7 @@ class Identity(NamedTuple):
 
 
 def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
-    """Say what will be measured."""
+    """Identify what will be measured."""
     head, card = subject.head, subject.card
     weights = _weights(subject, settings)
     model = ModelRecord(
@@ -92,7 +92,7 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
 
 
 def _weights(subject: Subject, settings: Settings) -> WeightsIdentity:
-    """Which weights a model has, unless its own code changes them whenever it is called."""
+    """Identify the weights of a model. They are unknown if its own code changes them when it is called."""
     weights = identify_weights(subject.model, settings.request.weights_files)
     if settings.request.weights_files or weights.sha256 is None or not has_own_code(subject.model):
         return weights
@@ -102,13 +102,13 @@ def _weights(subject: Subject, settings: Settings) -> WeightsIdentity:
 
 
 def _why_unsteady(subject: Subject) -> str | None:
-    """Why a network may be another one after it was called; None if it stays the same. A copy of it is called."""
+    """Why a call may change a network; None if it does not. The test calls a copy."""
     try:
         trial = copy.deepcopy(subject.model).cpu()
     except Exception:  # the user's classes may refuse in any way
         return "its state cannot be copied, to see whether it changes"
     found = []
-    for _ in range(2):  # what is made at the first call, and then kept, is no change
+    for _ in range(2):  # the first call may create state lazily, which is not a change
         count_classes(subject.name, trial, subject.card.in_channels, subject.card.input_size)
         found.append(identify_weights(trial))
     return None if found[0] == found[1] else "its state changes when it is called"
@@ -122,9 +122,9 @@ def protocol(
     Args:
         source: The images.
         settings: How they are evaluated.
-        entering: How they are preprocessed, in words.
-        classes: Which classes compete.
-        precision: Of the model; None: as the settings say.
+        entering: Preprocessing in words.
+        classes: The classes that compete.
+        precision: Precision of the model; None: that of the settings.
     """
     return Protocol(
         dataset=source.dataset,
@@ -146,14 +146,14 @@ def protocol(
 
 
 def fingerprint_of(source: Source, cells: Sequence[Cell]) -> str:
-    """SHA-256 of which images there are, and of a sample of what is in the cells that are read as published."""
+    """SHA-256 of the set of images, and of a sample of the pixels of cells that are read as published."""
     content = source.content(cells)
     whole = source.fingerprint()
     return hashlib.sha256(f"{whole} {content}".encode()).hexdigest() if content else whole
 
 
 def code_hash(model: nn.Module) -> str:
-    """SHA-256 of the source files of the network's classes, but those of libraries; empty if there are none."""
+    """SHA-256 of the source files of the network's classes, without libraries; empty if there are none."""
     modules = {type(module).__module__ for module in model.modules()}
     own = sorted(name for name in modules if name.partition(".")[0] not in LIBRARIES)
     paths = [getattr(sys.modules.get(name), "__file__", None) for name in own]
@@ -162,7 +162,7 @@ def code_hash(model: nn.Module) -> str:
 
 
 def preprocessing(subject: Subject, source: Source, settings: Settings) -> str:
-    """One line for people and for the protocol: how images are cut, and how they enter the network."""
+    """Describe, for people and for the protocol, how images are cut and how they enter the network."""
     card, resize = subject.card, settings.request.resize
     resized = f", then resize {resize} ({card.interpolation}), crop {card.input_size}" if resize else ""
     return f"{source.cut}{resized}{card.normalization()}"
@@ -171,7 +171,7 @@ def preprocessing(subject: Subject, source: Source, settings: Settings) -> str:
 def results(
     identities: list[Identity], scored: Scored, source: Source, settings: Settings, started: datetime, processes: int
 ) -> list[MeasuredRun]:
-    """The runs, with the cells that are finished."""
+    """Make the runs, with their finished cells."""
     provenance = Provenance(
         command=settings.request.command or shlex.join(sys.argv),
         git_commit=_git_commit(),
@@ -197,7 +197,7 @@ def results(
 
 
 def _narrowed(identity: Identity, ids: Sequence[str], unreadable: tuple[str, ...]) -> Identity:
-    """Of some of the images alone."""
+    """Restrict an identity to some of the images."""
     update = {"n": len(ids), "ids_sha256": ids_hash(ids), "unreadable": unreadable or None}
     protocol = identity.protocol.model_copy(update=update)
     return identity._replace(protocol=protocol)
@@ -224,13 +224,13 @@ def _result(
 
 
 def _cell(counts: CellCounts, competing: int | None) -> CellCounts:
-    """Of five outputs or fewer every label is among the five highest, which says nothing."""
+    """Drop the top-5 count of five outputs or fewer: every label is among them."""
     says_nothing = competing is not None and competing <= 5
     return counts.model_copy(update={"top5": None}) if says_nothing else counts
 
 
 def _git_commit() -> str | None:
-    """Commit of the working directory, marked if files under version control differ from it."""
+    """Return the commit of the working directory, marked if tracked files differ from it."""
     try:
         ask = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
         answer = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=False)

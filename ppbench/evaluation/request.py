@@ -1,4 +1,4 @@
-"""What a user asks to be evaluated, from the command line or from Python. Free of torch."""
+"""The request of an evaluation, from the command line or from Python. Free of torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EvalRequest:
 
     models: tuple[str | LoadedModel, ...] = ()
     predictions: tuple[Path, ...] = ()
-    """Files of predictions, in place of models."""
+    """Files of predictions, instead of models."""
     dataset: str = EMBEDDED
     data: Path | None = None
     clean: Path | None = None
@@ -45,7 +45,7 @@ class EvalRequest:
     compiled: bool = False
     card_options: CardOptions | None = None
     weights_files: tuple[Path, ...] = ()
-    """What else decides the outputs of a network of the user's own code."""
+    """Files that decide the outputs of a network of the user's own code beside its tensors."""
     device: str = "auto"
     batch_size: int | None = None
     workers: int | None = 0
@@ -54,7 +54,7 @@ class EvalRequest:
     """Run file, or folder for the run files of several models; None: nothing is written."""
     overwrite: bool = False
     fresh: bool = False
-    """Whether what an earlier, interrupted evaluation has finished is done again."""
+    """Whether to start over instead of using what an interrupted evaluation had finished."""
     force: bool = False
     skip_unreadable: bool = False
     until: float | None = None
@@ -63,7 +63,7 @@ class EvalRequest:
     until_decided: Path | None = None
     """Baseline run against which to decide."""
     max_drop: float | None = None
-    """In points, against the baseline; None: 0."""
+    """Tolerated increase of the error over the baseline's, in points; None: 0."""
     command: str = ""
     """The command line, for the record."""
 
@@ -72,8 +72,8 @@ class EvalRequest:
         """Build a request from values as a Python caller or the command line gives them.
 
         Args:
-            given: Fields by name. A path may be a text, and one value stands for a sequence of one. The options of a
-                model's card (``preset``, ``mean``, …) are given one by one.
+            given: Fields by name. A path may be a string, and a single value stands for a sequence of one. The options
+                of a model's card (``preset``, ``mean``, …) are given one by one.
 
         Raises:
             UsageError: If an option of the card is not allowed.
@@ -95,7 +95,7 @@ class EvalRequest:
         return cls(**given)
 
     def check(self) -> None:
-        """Raise `UsageError` for values that are not allowed whatever the images are."""
+        """Raise `UsageError` for values that are never allowed, whatever the images are."""
         least = (("--batch-size", self.batch_size, 1), ("--workers", self.workers, 0), ("--resize", self.resize, 8))
         for name, value, smallest in least:
             if value is not None and value < smallest:

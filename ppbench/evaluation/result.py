@@ -1,4 +1,4 @@
-"""What an evaluation gives back, and what is said of images that could not be read."""
+"""The result of an evaluation, and the error about images that could not be read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ppbench.evaluation.tally import Scored
 from ppbench.run import MeasuredRun
 
 _NAMED = 20
-"""Unreadable images named one by one."""
+"""Number of unreadable images that are named one by one."""
 _TOLERABLE = 0.5
-"""Share of all images up to which some that cannot be read may be skipped: beyond, the set is damaged, not images."""
+"""Largest share of unreadable images that may be skipped. Beyond it the set is damaged, not single images."""
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,17 @@ class EvalResult:
     """Outcome of an evaluation."""
 
     runs: list[MeasuredRun]
-    """One per model, in an evaluation that was stopped with the finished cells; none in processes but the first."""
+    """One per model, with the finished cells; empty in all processes but the first."""
     stopped_by: BaseException | None = None
     """Why it stopped early, if it did. The runs are saved; the caller raises this."""
     unreadable: DataError | None = None
-    """Names the images that could not be read and are in no cell; None if all could. The caller raises or prints it."""
+    """The error that names the images that could not be read; None if all could. The caller raises or prints it."""
     may_skip: bool = True
-    """Whether the unreadable images are few enough to do without."""
+    """Whether the unreadable images are few enough to be skipped."""
 
     @classmethod
     def of(cls, runs: list[MeasuredRun], scored: Scored, images: int) -> EvalResult:
-        """The result, from what was scored of so many images."""
+        """Make the result, from what was scored of ``images`` images."""
         if not scored.unreadable:
             return cls(runs, scored.stopped_by)
         kept = 0 if scored.images is None else int(scored.images.sum())
@@ -40,18 +40,18 @@ class EvalResult:
         return cls(runs, scored.stopped_by, error, _is_tolerable(number, images))
 
     def refuse_unreadable(self, *, skip: bool) -> None:
-        """Raise the error about unreadable images, unless they are to be skipped and are few enough."""
+        """Raise the error about unreadable images, unless ``skip`` is set and they are few enough."""
         if self.unreadable is not None and not (skip and self.may_skip):
             raise self.unreadable
 
 
 def unreadable_images(broken: Sequence[Broken], images: int, kept: int) -> DataError:
-    """The error that names the images that could not be read.
+    """Make the error that names the images that could not be read.
 
     Args:
-        broken: They, each as often as there are reasons.
-        images: All that were to be evaluated.
-        kept: Those that the result is of.
+        broken: The images, each once per reason.
+        images: Number of images that were requested.
+        kept: Number of images in the result.
     """
     lines = list(dict.fromkeys(f"{reason}. {hint}" for _, reason, hint in broken))
     more = [f"and {len(lines) - _NAMED:,} more"] if len(lines) > _NAMED else []
@@ -67,5 +67,5 @@ def unreadable_images(broken: Sequence[Broken], images: int, kept: int) -> DataE
 
 
 def _is_tolerable(unreadable: int, images: int) -> bool:
-    """Whether so many images may be skipped: at most half of all."""
+    """Whether this many images may be skipped: at most half of all."""
     return unreadable <= _TOLERABLE * images

@@ -1,4 +1,4 @@
-"""Noticing early that labels are permuted or the preprocessing is wrong. Free of torch."""
+"""Early detection of permuted labels and wrong preprocessing. Free of torch."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ppbench.evaluation.tally import Tally
 from ppbench.vocabulary import CLEAN, Cell
 
 PROBE = 256
-"""Images of the mildest cell that are done before all others."""
+"""Images of the mildest cell that are computed before all others."""
 
 _USABLE = 0.1
-"""Accuracy in the mildest cell of any model that is worth measuring, where twice chance is less."""
+"""Accuracy in the mildest cell of any model that is worth measuring, if twice chance is less."""
 _SURE = 1e-3
-"""How improbable so few right answers must be, since they are looked at again and again."""
+"""Probability below which so few right answers are not chance. It is low, since results are checked repeatedly."""
 
 _MILD = (CLEAN, "brightness", "jpeg_compression", "pixelate", "saturate", "color_quant", "flash")
-"""The corruptions that networks mind least, mildest first."""
+"""The corruptions that harm networks least, mildest first."""
 
 
 def mildest(cells: Sequence[Cell]) -> Cell:
-    """The cell in which a good model is surely far better than chance."""
+    """Return the cell in which a good model is surely far better than chance."""
     severity = min(cell[1] for cell in cells)
     return next(((name, severity) for name in _MILD if (name, severity) in cells), cells[0])
 
 
 def doubtful(tally: Tally, classes: int) -> str | None:
-    """A warning about a model that is hardly better than chance in the mildest cell; None if it is better."""
+    """Return a warning about a model that is hardly better than chance in the mildest cell; None if it is better."""
     cell, n, right = _known(tally)
     limit = _limit(classes)
     if classes == 1 or n == 0 or right >= limit * n:
@@ -45,12 +45,12 @@ def doubtful(tally: Tally, classes: int) -> str | None:
 class Plausibility:
     """Stops an evaluation that measures nothing.
 
-    A model that is right on less than twice as many images as guessing would be, in the mildest cell, has most
-    probably labels in another order, or the wrong preprocessing. With few images such a result may be chance: it
-    counts once a usable model would hardly ever give it.
+    If a model is right on less than twice as many images of the mildest cell as a guess, most probably its labels are
+    in another order or its preprocessing is wrong. With few images such a result may be chance: it counts once a
+    usable model would hardly ever give it.
 
     Args:
-        classes: Of the images.
+        classes: Number of classes of the images.
         off: Whether to let everything pass.
     """
 
@@ -58,7 +58,7 @@ class Plausibility:
         self._classes, self._off = classes, off or classes == 1
 
     def check(self, name: str, tally: Tally) -> None:
-        """Look at what is known of a model.
+        """Check what is known of a model.
 
         Raises:
             DataError: If it can hardly be better than twice chance.
@@ -76,19 +76,19 @@ class Plausibility:
 
 
 def _known(tally: Tally) -> tuple[Cell, int, int]:
-    """The mildest cell, its images that are done, and those that are right."""
+    """Return the mildest cell, and how many of its images are done and right."""
     cell = mildest(tally.cells)
     number = tally.cells.index(cell)
     return cell, int(np.count_nonzero(tally.done[number])), int(np.count_nonzero(tally.right[number]))
 
 
 def _limit(classes: int) -> float:
-    """Twice chance; of few classes, whose chance is high, a quarter of the way from chance to certainty."""
+    """Return twice chance. With few classes chance is high: a quarter of the way from chance to certainty is less."""
     return min(2 / classes, (1 + (classes - 1) / 4) / classes)
 
 
 def _at_most(successes: int, trials: int, probability: float) -> float:
-    """Probability of at most so many successes of independent trials."""
+    """Return the probability of at most this many successes of independent trials."""
     return math.fsum(
         math.exp(
             math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)

@@ -1,4 +1,4 @@
-"""How an evaluation is done, once the request has met the images and the device."""
+"""Settings of an evaluation: the request, completed by what depends on the images and on the machine."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ppbench.run import expected_cells
 from ppbench.vocabulary import C15, SEVERITIES, Cell
 
 Advanced = Callable[[Cell | None, int], None]
-"""Called now and then with a cell and how many more of its images went through a model.
+"""Called repeatedly with a cell and how many more of its images went through a model.
 
-Without a cell, these are images of any cells that an earlier, interrupted evaluation had finished.
+Without a cell, the number is of images of any cells that an earlier, interrupted evaluation had finished.
 """
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A request, and what of it depended on the images and on this machine."""
+    """A request, and the values that depend on the images and on this machine."""
 
     request: EvalRequest = field(default_factory=EvalRequest)
     corruptions: Sequence[str] = C15
     severities: Sequence[int] = SEVERITIES
     normalizer: str = "none"
-    """The customary denominators of the dataset's corruption errors: "alexnet" or "none"."""
+    """Customary denominators of the dataset's corruption errors: "alexnet" or "none"."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     workers: int = 0
-    """Processes that read images; 0: none besides this one. Changes no result."""
+    """Processes that read images; 0: this one does it. Changes no result."""
 
     def cells_of(self, source: Source) -> list[Cell]:
         """The cells of an evaluation, in order."""

@@ -1,9 +1,8 @@
-"""Ending an evaluation as soon as it knows enough: images in a random order, all cells of each, looked at as they come.
+"""Sequential stopping: visit images in random order and stop once the estimate is precise enough. Free of torch.
 
-Every look at an interval is a chance to be wrong; those used here hold at all looks at once
-(`ppbench.metrics.confidence_sequence`). That of a metric is of what all images of the dataset would give, of which
-those visited are a random, stratified part; that of a comparison is about images like these.
-Free of torch.
+Every look at an ordinary interval is a chance to be wrong. The intervals used here hold at all looks at once
+(`ppbench.metrics.confidence_sequence`). The interval of a metric covers the value over all images of the dataset, of
+which the visited ones are a random, stratified part. The interval of a comparison is about images like these.
 """
 
 from __future__ import annotations
@@ -30,24 +29,24 @@ from ppbench.tables.numbers import with_interval
 
 CONFIDENCE = 0.95
 CHUNK = 128
-"""Images between two looks, always at the same places of the order: how fast it goes does not change where it ends."""
+"""Images between two looks. The looks are at fixed places of the order, so that speed does not change the result."""
 
 
 class StoppingRule(ABC):
-    """When to end.
+    """A rule for when to stop.
 
     Args:
         source: The images.
-        seed: Of their order.
-        subjects: How many models are evaluated together; it ends when enough is known of each.
-        label: Of the metric.
-        weights: Of an image's errors in it, by cell.
+        seed: Seed of their order.
+        subjects: Number of models evaluated together; the rule is reached once enough is known of each.
+        label: Label of the metric.
+        weights: Weights of an image's errors in the metric, by cell.
     """
 
     def __init__(self, source: Source, seed: int, subjects: int, label: str, weights: Weights) -> None:
         order = stratified_order(source.ids, source.labels, seed)
         self.chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
-        """Places of the images, in the order in which they are visited."""
+        """Places of the images, in the order of visits."""
         self._chunk_of = np.argsort(order) // CHUNK
         self._label, self._weights, self._strata = label, weights, source.labels
         self._looks = 0
@@ -55,15 +54,15 @@ class StoppingRule(ABC):
         self._sequences = [self._sequence(len(order), source.total) for _ in range(subjects)]
 
     def fits(self, piece: Piece) -> bool:
-        """Whether all images of a piece are of one chunk, so that it is counted or not as a whole."""
+        """Whether all images of a piece are in one chunk, so that the piece counts as a whole or not at all."""
         return len(np.unique(self._chunk_of[piece.places])) == 1
 
     def is_reached(self, tallies: Sequence[Tally], readable: NDArray[np.bool_] | None = None) -> bool:
-        """Look at the chunks that are finished since the last time, one by one, and say whether enough is known.
+        """Look at the chunks that have been finished since the last call, one by one; return whether to stop.
 
         Args:
             tallies: One per model.
-            readable: ``(n,)``: the images but those that could not be read, which are not waited for. None: all.
+            readable: ``(n,)``: which images could be read; the others are not waited for. None: all.
         """
         while not self._reached and self._looks < len(self.chunks):
             chunk = self.chunks[self._looks]
@@ -78,44 +77,44 @@ class StoppingRule(ABC):
         return self._reached
 
     def visited(self) -> NDArray[np.bool_]:
-        """``(n,)``: the images looked at."""
+        """``(n,)``: which images were looked at."""
         return self._chunk_of < self._looks
 
     def stoppings(self) -> list[Stopping]:
-        """How it ended, for each model; none where no image could be read, of which nothing can be said."""
+        """Return how it ended, for each model; empty if no image could be read."""
         return [self._stopping(sequence) for sequence in self._sequences if sequence.n]
 
     def describe(self) -> str:
-        """Where it stands, for people."""
+        """Return the current estimates and intervals, for people."""
         return ", ".join(with_interval(s.interval.scaled(100)) for s in self._sequences) if self._has_seen else ""
 
     @property
     def _has_seen(self) -> bool:
-        """Whether any image is known: a chunk of unreadable ones is looked at and tells nothing."""
+        """Whether any image is known: a look at a chunk of unreadable images adds nothing."""
         return all(sequence.n for sequence in self._sequences)
 
     @abstractmethod
     def _sequence(self, available: int, total: int) -> ConfidenceSequence:
-        """A new sequence for ``available`` images of ``total``."""
+        """Make a sequence for ``available`` images of ``total``."""
 
     @abstractmethod
     def _is_enough(self, sequence: ConfidenceSequence) -> bool: ...
 
     @abstractmethod
     def _wanted(self) -> str:
-        """What is waited for, in words."""
+        """Return the goal in words."""
 
     def _of_comparison(self, sequence: ConfidenceSequence) -> dict[str, Any]:
-        """What a run file says of a comparison, by field of `Stopping`."""
+        """Return the fields of `Stopping` about a comparison."""
         return {}
 
     def _values(self, tally: Tally, places: NDArray[np.int64]) -> NDArray[np.float64]:
-        """``(k,)``: the part of each image in the metric."""
+        """``(k,)``: the contribution of each image to the metric."""
         rows = {cell: row for row, cell in enumerate(tally.cells)}
         return PerImage("this model", ~tally.right[:, places], rows).weighted(self._weights)
 
     def _bounds(self) -> tuple[float, float]:
-        """Smallest and largest possible value of an image."""
+        """Return the smallest and largest possible contribution of an image."""
         factors = self._weights.values()
         return sum(min(0.0, weight) for weight in factors), sum(max(0.0, weight) for weight in factors)
 
@@ -134,10 +133,10 @@ class StoppingRule(ABC):
 
 
 class NarrowEnough(StoppingRule):
-    """Ends when the interval of a metric is narrow.
+    """Stops when the interval of a metric is narrow enough.
 
     Args:
-        half_width: In points.
+        half_width: Half-width of the interval, in points.
         more: As for `StoppingRule`.
     """
 
@@ -162,12 +161,12 @@ class NarrowEnough(StoppingRule):
 
 
 class DecidedAgainst(StoppingRule):
-    """Ends when it is decided whether a model errs more than a baseline by more than is tolerated.
+    """Stops when it is decided whether a model's error exceeds a baseline's by more than is tolerated.
 
     Args:
-        max_drop: What is tolerated, in points.
+        max_drop: Tolerated increase, in points.
         baseline: Errors of the baseline on the same images in the same order.
-        weights_sha256: Of the baseline; None: not known.
+        weights_sha256: Hash of the baseline's weights; None: not known.
         more: As for `StoppingRule`.
     """
 
@@ -186,8 +185,9 @@ class DecidedAgainst(StoppingRule):
         super().__init__(source, seed, subjects, f"{label} above the baseline's", weights)
 
     def _sequence(self, available: int, total: int) -> ConfidenceSequence:
-        # Half of what is tolerated tells no drop from one that is not; without tolerance, half a point. Which of two
-        # models errs more is a question about images like these: not even all of this set's decide it for sure.
+        # An interval of half the tolerance separates no drop from too large a drop; without tolerance it is half a
+        # point. The sequence has no total: which of two models is better is a question about images like these, which
+        # not even all images of this set can answer with certainty.
         half_width = (self._max_drop or 1.0) / 200
         return ConfidenceSequence(CONFIDENCE, half_width=half_width, available=available, bounds=self._bounds())
 
@@ -215,14 +215,14 @@ class DecidedAgainst(StoppingRule):
 def metric_weights(
     name: str | None, source: Source, corruptions: Sequence[str], severities: Sequence[int], normalizer: str
 ) -> tuple[str, Weights]:
-    """The label of a metric and an image's weights in it.
+    """Return the label of a metric and an image's weights in it.
 
     Args:
-        name: A metric over corrupted cells that needs no other run; None: mCE where AlexNet's errors are the customary
+        name: A metric over corrupted cells that needs no other run; None: mCE if AlexNet's errors are the customary
             denominators, else the mean error.
         source: The images.
-        corruptions: Of the evaluation.
-        severities: Of the evaluation.
+        corruptions: Corruptions of the evaluation.
+        severities: Severities of the evaluation.
         normalizer: "alexnet" or "none".
 
     Raises:
@@ -230,10 +230,10 @@ def metric_weights(
     """
     name = name or ("mCE" if normalizer == "alexnet" else "mean_error")
     choices = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one]
-    choices.sort(key=lambda quantity: quantity.reference is None)  # those that are divided first
+    choices.sort(key=lambda quantity: quantity.reference is None)  # metrics with denominators first
     check_name("metric", name, [quantity.name for quantity in choices], "ppbench eval --help")
     quantity = QUANTITIES[name]
-    # No error is known yet, and none is needed.
+    # Labels and weights depend on the cells alone: no error is needed.
     model = CellErrors(
         "this model", {}, None, tuple(corruptions), tuple(severities), generated=source.kind != "published"
     )

@@ -1,4 +1,4 @@
-"""A model as it is evaluated: with the outputs that stand for the classes of the images. Free of torch."""
+"""Models as they are evaluated, with the outputs that stand for the classes of the images. Free of torch."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ CHOICES = ("masked", "all")
 
 
 class ClassHead(NamedTuple):
-    """How a model's outputs stand for the classes of the images."""
+    """The outputs of a model that stand for the classes of the images."""
 
     columns: NDArray[np.int64] | None
-    """``(classes,)``: the output of each class; None: they are the same."""
+    """``(classes,)``: the output of each class; None: classes and outputs are the same, in the same order."""
     logits: Logits
-    """Whether the model has no other outputs ("own"), or has, which do not compete ("masked") or do ("all")."""
+    """"own": the model has no other outputs; "masked": its other outputs do not compete; "all": they do."""
     competing: int | None = None
     """Outputs that an image's prediction is chosen from; None if that is not known."""
     subset: ClassSubset | None = None
-    """What the run file says of the classes; None where they are the dataset's and the model's."""
+    """The run file's record of the classes; None if they are all classes of the dataset and of the model."""
 
     def describe(self, classes: int, outputs: int) -> str:
-        """For people, on one line."""
+        """Describe the classes in one line, for people."""
         if self.logits == "own":
             return f"{classes} classes"
         rule = "the other outputs masked" if self.logits == "masked" else "all outputs compete"
@@ -50,7 +50,7 @@ class Subject(NamedTuple):
     """A model that fits the images it is evaluated on."""
 
     name: str
-    """Fit for a file's name."""
+    """Suitable for a file name."""
     model: nn.Module
     card: Card
     head: ClassHead
@@ -59,14 +59,14 @@ class Subject(NamedTuple):
 def fit(
     model: LoadedModel, source: Source, *, logits: str | None = None, chosen: bool = False, resize: int | None = None
 ) -> Subject:
-    """Find out how the model's outputs stand for the images' classes, and check that it takes the images.
+    """Match the model's outputs with the images' classes, and check that the model takes the images.
 
     Args:
         model: The model and its card.
         source: The images.
-        logits: See `choose_head`.
-        chosen: See `choose_head`.
-        resize: Side in pixels to which the images are resized before they are cut to the model's size; None: not.
+        logits: As for `choose_head`.
+        chosen: As for `choose_head`.
+        resize: Side in pixels to which images are resized before they are cut to the model's size; None: no resizing.
 
     Raises:
         UsageError: If ``logits`` is not allowed.
@@ -91,19 +91,19 @@ def fit(
 def choose_head(name: str, card: Card, source: Source, wanted: str | None = None, *, chosen: bool = False) -> ClassHead:
     """Find the outputs that stand for the source's classes.
 
-    Classes are matched by name: the card's, or ImageNet's 1000 WordNet ids for a model of 1000 classes. Where no names
-    are known, as many outputs as classes are taken in the sorted order of the classes.
+    Classes are matched by name: the card's names, or ImageNet's 1000 WordNet ids for a model of 1000 classes. If no
+    names are known, the model must have one output per class, in the sorted order of the classes.
 
     Args:
-        name: Of the model, for messages.
-        card: Of the model.
+        name: Name of the model, for messages.
+        card: Card of the model.
         source: The images.
-        wanted: "masked" or "all", where the model has more outputs than the images have classes; None: "masked".
+        wanted: "masked" or "all", if the model has more outputs than the images have classes; None: "masked".
         chosen: Whether the user chose some of the dataset's classes.
 
     Raises:
         UsageError: If ``wanted`` is neither.
-        DataError: If the model cannot tell these classes apart.
+        DataError: If the model does not have these classes.
     """
     if wanted is not None:
         check_name("value of --logits", wanted, CHOICES, "ppbench eval --help")
@@ -126,10 +126,10 @@ def choose_head(name: str, card: Card, source: Source, wanted: str | None = None
 
 
 def parse_classes(text: str, path: str) -> list[str]:
-    """The class names of a file: the first word of each line, such as a WordNet id; ``#`` begins a comment.
+    """Read the class names of a file: the first word of each line, such as a WordNet id; ``#`` begins a comment.
 
     Raises:
-        UsageError: If there is none, or one stands twice.
+        UsageError: If there are none, or one occurs twice.
     """
     names = [line.split()[0] for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not names:
@@ -142,12 +142,12 @@ def parse_classes(text: str, path: str) -> list[str]:
 
 @cache
 def imagenet_classes() -> tuple[str, ...]:
-    """The WordNet ids of ImageNet's 1000 classes (ILSVRC 2012), sorted, which is the order of all networks' outputs."""
+    """WordNet ids of ImageNet's 1000 classes (ILSVRC 2012), sorted, which is the order of all networks' outputs."""
     return tuple((files("ppbench") / "assets" / "imagenet-classes.txt").read_text().split())
 
 
 def _by_name(card: Card, classes: Sequence[str]) -> NDArray[np.int64] | None:
-    """The outputs of the classes, by their names; None if the names do not tell."""
+    """Find the outputs of the classes by name; None if class names are unknown."""
     for known in (card.class_names, imagenet_classes() if card.num_classes == 1000 else None):
         if known is None or set(known).isdisjoint(classes):
             continue

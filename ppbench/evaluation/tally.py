@@ -1,7 +1,7 @@
-"""What is known of one model so far: which images of which cells, which of them are right, and the sums.
+"""All that is known of one model so far: finished images per cell, which of them are right, and sums over them.
 
-All of it is integers, and pieces of other images only ever add to it: in which order, in which batches and by which
-process they were made leaves no trace. Free of torch.
+Everything is an integer, and a piece only adds to it. The order, the batches and the processes that the pieces came
+from therefore leave no trace. Free of torch.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class Piece(NamedTuple):
 
     cell: Cell
     places: NDArray[np.int64]
-    """``(n,)`` in the source."""
+    """``(n,)``, in the source."""
     right: NDArray[np.bool_]
-    """``(n,)`` whether the label came first."""
+    """``(n,)``: whether the label came first."""
     sums: NDArray[np.int64] | None
     """``(SUMS,)`` over these images; None if only the predicted classes are known."""
     scores: NDArray[np.integer] | None = None
     """``(3, n)`` as `ppbench.evaluation.inference.score` gives them; None if only the sums are known."""
 
     def part(self, keep: NDArray[np.bool_]) -> Piece | None:
-        """Of some of the images ``(n,)`` alone; None if the sums over these are not known."""
+        """Restrict the piece to some of its images ``(n,)``; None if the sums over these are unknown."""
         if keep.all():
             return self
         if self.sums is not None and self.scores is None:
@@ -49,8 +49,8 @@ class Tally:
     """The pieces of one model.
 
     Args:
-        cells: Of the run, in order.
-        images: Per cell.
+        cells: Cells of the run, in order.
+        images: Number of images per cell.
     """
 
     def __init__(self, cells: Sequence[Cell], images: int) -> None:
@@ -63,7 +63,7 @@ class Tally:
         self._number = {cell: number for number, cell in enumerate(self.cells)}
 
     def add(self, piece: Piece) -> None:
-        """Take in a piece of images that are not yet known."""
+        """Add a piece of images that are not yet known."""
         number = self._number[piece.cell]
         if self.done[number, piece.places].any():
             raise RuntimeError(f"images of {piece.cell} are counted twice")
@@ -76,10 +76,10 @@ class Tally:
         self._pieces.append(piece)
 
     def separable(self, images: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The largest part ``(n,)`` of some images that the tally can be `narrowed` to.
+        """Return the largest part ``(n,)`` of some images that the tally can be `narrowed` to.
 
-        It is all of them but where a piece of an old journal, of which the sums alone are known, has images that are
-        not among them: then its others are not either.
+        Usually it is all of them. Of a piece from an old journal only the sums are known: if one of its images is not
+        among them, the piece's other images are left out too.
         """
         whole = images.copy()
         while any(self._cut(piece, whole) for piece in self._pieces):
@@ -89,12 +89,12 @@ class Tally:
         return whole
 
     def _cut(self, piece: Piece, images: NDArray[np.bool_]) -> bool:
-        """Whether a piece whose images cannot be told apart has some of these and some others."""
+        """Whether a piece that cannot be divided has some of these images and some others."""
         inside = images[piece.places]
         return bool(inside.any()) and piece.part(inside) is None
 
     def narrowed(self, images: NDArray[np.bool_]) -> Tally:
-        """The same of some images ``(n,)`` alone, to which it is `separable`."""
+        """Restrict the tally to some images ``(n,)``, to which it must be `separable`."""
         kept = Tally(self.cells, int(images.sum()))
         number = np.cumsum(images) - 1
         for piece in self._pieces:
@@ -114,7 +114,7 @@ class Tally:
         return np.concatenate([self.right.sum(1, keepdims=True), self._sums], axis=1)
 
     def bits(self, cell: Cell) -> NDArray[np.bool_]:
-        """``(n,)`` whether each image of a finished cell is right."""
+        """``(n,)``: which images of a finished cell are right."""
         return self.right[self._number[cell]]
 
     def cell(self, key: Cell) -> CellCounts:
@@ -133,32 +133,32 @@ class Scored(NamedTuple):
     """All that is known at the end of an evaluation."""
 
     tallies: list[Tally]
-    """One per subject; none in a process that is not the first."""
+    """One per subject; empty in all processes but the first."""
     stopped_by: KeyboardInterrupt | PpbenchError | None
     """Why it stopped early, if it did. The caller saves the tallies' finished cells, then raises this."""
     seconds: float
     """From the first image to the last."""
     images: NDArray[np.bool_] | None = None
-    """``(n,)``: those it is of, where some were not visited, because enough was known, or unreadable; None: all."""
+    """``(n,)``: which images are in the tallies, if some were unreadable or not visited; None: all."""
     stoppings: Sequence[Stopping] | None = None
-    """Per subject, how one ended that was to stop as soon as it knew enough; empty if no image could be read."""
+    """How an evaluation with a stopping rule ended, per subject; empty if no image could be read."""
     unreadable: Sequence[Broken] = ()
-    """The images that could not be read, each as often as there are reasons. They are left out of every cell."""
+    """The images that could not be read, each once per reason. They are left out of every cell."""
 
 
 _WORST = 2**40
-"""Millionths of a nat that one image may cost; of 32-bit logits none comes near."""
+"""Largest log loss of an image, in millionths of a nat; 32-bit logits never come near it."""
 
 
 def _counts(sums: NDArray[np.int64]) -> dict[str, Any]:
-    """``(SUMS,)`` as the run file names them."""
+    """Name the sums ``(SUMS,)`` as the run file does."""
     top5, nll, *bins = sums.tolist()
     per_bin = [tuple(bins[start : start + CALIBRATION_BINS]) for start in range(0, len(bins), CALIBRATION_BINS)]
     return dict(zip(PROBABILITY_COUNTS, (top5, nll, *per_bin), strict=True))
 
 
 def adds_up(piece: Piece) -> bool:
-    """Whether the sums can be of these images: what a run file would refuse at the end is no use in between."""
+    """Whether the sums are possible for these images: otherwise the run file would be refused at the end."""
     if piece.sums is None:
         return True
     n, right = len(piece.places), int(piece.right.sum())
@@ -179,8 +179,8 @@ def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> P
     """Count scored images.
 
     Args:
-        cell: Of the images.
-        places: ``(n,)`` in the source.
+        cell: Cell of the images.
+        places: ``(n,)``, in the source.
         scores: ``(3, n)`` as `ppbench.evaluation.inference.score` gives them.
 
     Raises:
@@ -199,7 +199,7 @@ def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> P
 
 
 def sums_of(scores: NDArray[np.integer]) -> NDArray[np.int64]:
-    """``(SUMS,)`` over the images of scores ``(3, n)``."""
+    """Sum scores ``(3, n)`` over the images to ``(SUMS,)``."""
     rank, nll, confidence = scores.astype(np.int64)
     right = rank == 0
     bins = np.clip(-(-confidence * CALIBRATION_BINS // MICRO) - 1, 0, CALIBRATION_BINS - 1)

@@ -1,6 +1,6 @@
-"""The arrays beside a run file, read without trusting anything they say of themselves. Free of torch.
+"""The arrays beside a run file, read without trusting what they claim about themselves. Free of torch.
 
-One array of correctness bits, and behind it in the same file, where it was written with them, one of the images' keys.
+One file holds the array of correctness bits and, in newer files, a second array with the images' keys.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _MAGIC = b"\x93NUMPY"
 _LENGTHS = {1: 2, 2: 4}
-"""Bytes of the length that stands before the header, by format version of ``.npy``."""
+"""Bytes of the header's length, which precedes the header, by format version of ``.npy``."""
 _HEADER = re.compile(
     r"\{'descr': '(?P<type>[<>|][a-zA-Z]\d{1,2})', 'fortran_order': False, 'shape': \((?P<shape>[\d, ]{0,99})\), \}\s*"
 )
-"""The header as NumPy writes it. It is matched as text, since NumPy's own reader evaluates it."""
+"""The header as NumPy writes it. It is matched as text, since NumPy's own reader evaluates it as Python."""
 _RESTORE = "Evaluate again, or restore the file."
 
 
@@ -49,15 +49,15 @@ class _Header(NamedTuple):
 
 
 def beside(run_file: Path, name: str) -> Path:
-    """The file of this name in the folder of a run file; names in run files are UTF-8 whatever the locale."""
+    """Return the file of this name in the folder of a run file. Names in run files are UTF-8 whatever the locale."""
     return run_file.with_name(os.fsdecode(name.encode()))
 
 
 def image_keys(ids: Sequence[str]) -> NDArray[np.uint64] | None:
-    """A key for each image, the same in every run: the first 8 bytes of the id's BLAKE2b hash, low byte first.
+    """Compute a key for each image, the same in every run: the first 8 bytes of the id's BLAKE2b hash, low byte first.
 
     Returns:
-        ``(n,)`` uint64; None if two images have one key, so that keys would not tell them apart.
+        ``(n,)`` uint64; None if two images have the same key, so that keys would not distinguish them.
     """
     import numpy as np
 
@@ -67,32 +67,32 @@ def image_keys(ids: Sequence[str]) -> NDArray[np.uint64] | None:
 
 
 def bits_file(path: Path) -> Path:
-    """The file of the bits that belong to a run file, beside it."""
+    """Return the path of the bits that belong to a run file, beside it."""
     return path.with_name(f"{path.name.removesuffix('.json')}.bits.npy")
 
 
 def read_arrays(path: Path | str, run: Run) -> tuple[dict[Cell, NDArray[np.bool_]], NDArray[np.uint64] | None]:
-    """Read what lies beside the run file at ``path``: the correctness bits, and the images' keys (`image_keys`).
+    """Read the correctness bits and the images' keys (`image_keys`) beside the run file at ``path``.
 
     Returns:
-        ``(n,)`` booleans per cell, and ``(n,)`` keys in the same order; None for the keys if the file was written
-        without them, as all were before there were keys.
+        ``(n,)`` booleans per cell, and ``(n,)`` keys in the same order. The keys are None if the file was written
+        without them, as files of earlier versions were.
 
     Raises:
         DataError: If there are no bits, the file is not the one the run was written with, its bits contradict the run,
-            or what stands for keys is none or has a key twice.
+            or its keys are malformed or contain a key twice.
     """
     arrays = _read_arrays(path, run)
     return _unpacked(arrays, run), _checked_keys(arrays)
 
 
 def read_bits(path: Path | str, run: Run) -> dict[Cell, NDArray[np.bool_]]:
-    """The first of `read_arrays`, whatever the keys are."""
+    """Read the correctness bits as `read_arrays` does, without checking the keys."""
     return _unpacked(_read_arrays(path, run), run)
 
 
 def read_image_keys(path: Path | str, run: Run) -> NDArray[np.uint64] | None:
-    """The second of `read_arrays`, whatever the bits are."""
+    """Read the images' keys as `read_arrays` does, without checking the bits."""
     return _checked_keys(_read_arrays(path, run))
 
 
@@ -136,7 +136,7 @@ def _read_arrays(path: Path | str, run: Run) -> _Arrays:
 
 
 def _check_place(run_file: Path, file: Path) -> None:
-    """Refuse a link that leads out of the folder: a run file from elsewhere would choose what is read."""
+    """Refuse a link that leads out of the folder: a stranger's run file could choose which file is read."""
     if file.is_symlink() and file.resolve().parent not in (run_file.parent.resolve(), run_file.resolve().parent):
         raise DataError(f"{file} is a link that leaves its folder", "Put the file itself beside the run file.")
     try:
@@ -150,7 +150,7 @@ def _check_place(run_file: Path, file: Path) -> None:
 def _take(
     file: Path, content: bytes, start: int, shape: tuple[int, ...], kind: str, found: str
 ) -> tuple[NDArray[Any], int]:
-    """One array and where it ends. No memory is taken for it before its shape and type are known to be right."""
+    """Return one array and where it ends. Its shape and type are checked before memory is allocated."""
     import numpy as np
 
     header, wanted = _header(content, start), np.dtype(kind)
@@ -171,7 +171,7 @@ def _take(
 
 
 def _header(content: bytes, start: int) -> _Header | None:
-    """The header of the array that begins at ``start``; None if there is none, or its format is unknown."""
+    """Read the header of the array that begins at ``start``; None if there is none, or its format is unknown."""
     begin = start + len(_MAGIC) + 2
     if len(content) < begin or content[start : begin - 2] != _MAGIC:
         return None

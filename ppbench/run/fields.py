@@ -20,25 +20,25 @@ Number = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a name can only be that of a file in the same folder: no path, no drive, not too long."""
+    """Whether a name can only be of a file in the same folder: no path, no drive, not too long."""
     return Path(name).name == name not in ("", "..") and "\0" not in name and len(name.encode()) <= 255
 
 
 def as_utf8(name: str) -> str:
-    """A name from the command line or a folder as run files have it; bytes that are not UTF-8 are replaced."""
+    """Convert a name from the command line or a folder for a run file; bytes that are not UTF-8 are replaced."""
     try:
         return os.fsencode(name).decode("utf-8", "replace")
-    except UnicodeEncodeError:  # not from there, or not of this locale
+    except UnicodeEncodeError:  # not from the system, or from another locale
         return name.encode("utf-8", "replace").decode()
 
 
 def as_text(text: Any) -> Any:
-    """`as_utf8` of a text; anything else is left to the validation."""
+    """Apply `as_utf8` to a text; anything else is left to the validation."""
     return as_utf8(text) if isinstance(text, str) else text
 
 
 Text = Annotated[str, BeforeValidator(as_text), Field(max_length=4096)]
-"""A name or a sentence: of any characters, but no longer than a path may be."""
+"""A name or a sentence of any characters, at most as long as a path."""
 Bins = Annotated[tuple[Count, ...], Field(min_length=CALIBRATION_BINS, max_length=CALIBRATION_BINS)]
 
 
@@ -49,7 +49,7 @@ def _named(name: str) -> str:
 
 
 CellName = Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
-"""``clean`` or a corruption, which may be one that only this dataset has."""
+"""``clean`` or a corruption, perhaps one that only this dataset has."""
 Severity = Annotated[int, Field(ge=1, le=5)]
 
 
@@ -60,7 +60,7 @@ class Record(BaseModel):
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first problem that pydantic found, in one line: where, and what."""
+    """Describe the first problem that pydantic found, in one line: where and what."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"])) or "run"
     return f"{where}: {first['msg'].removeprefix('Value error, ')}"

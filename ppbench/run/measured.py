@@ -1,4 +1,4 @@
-"""A run with what lies beside its file: which of its images were right, and which images these are."""
+"""A run with the arrays beside its file: which of its images were right, and which images these are."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class MeasuredRun:
     bits: Mapping[Cell, NDArray[np.bool_]]
     """``(n,)`` by cell: which images were right."""
     keys: NDArray[np.uint64] | None = None
-    """``(n,)``: which images these are (`image_keys`); None if that is not known, as of files older than keys."""
+    """``(n,)``: keys of the images (`image_keys`); None if unknown, as in files older than keys."""
     is_part: bool = False
-    """Whether it has a part of the run's images, of which only the top-1 results are known."""
+    """Whether it has only a part of the run's images, whose top-1 results alone are known."""
 
     def write(self, path: Path, *, compact: bool = False) -> Self:
-        """Write the run file and the file beside it, as `write_run` does; returned with the run as written."""
+        """Write the run file and the file beside it, as `write_run` does; return the run as written."""
         return replace(self, run=write_run(path, self.run, self.bits, self.keys, compact=compact))
 
     def restricted(self, corruptions: Sequence[str], severities: Sequence[int]) -> Self:
-        """The same with these corruptions and severities only; the clean images stay."""
+        """Restrict the run to some corruptions and severities; the clean images stay."""
         protocol = self.run.protocol
         wanted = {
             "corruptions": tuple(name for name in protocol.corruptions if name in corruptions),
@@ -48,11 +48,11 @@ class MeasuredRun:
         return replace(self, run=run)
 
     def of_images(self, places: NDArray[np.int64], ids_sha256: str) -> Self:
-        """The same of some images alone: cells have their top-1 counts, since bits tell no other count.
+        """Restrict the run to some images. Only the top-1 counts remain, since bits determine no others.
 
         Args:
-            places: ``(k,)`` of the images, in the order they shall have.
-            ids_sha256: What tells these images from others.
+            places: ``(k,)``: places of the images, in the order of the result.
+            ids_sha256: Hash that identifies these images.
         """
         bits = {cell: right[places] for cell, right in self.bits.items()}
         n, unknown = len(places), dict.fromkeys(PROBABILITY_COUNTS)

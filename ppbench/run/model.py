@@ -14,13 +14,15 @@ _HASH_OF_NOTHING = hashlib.sha256().hexdigest()
 
 
 def conversion(card: Mapping[str, Any]) -> str | None:
-    """``push not rectified (ppbench convert of resnet50)``: how a model was made of a plain one; None if it was not.
+    """Describe how a model was made from a plain one; None if it was not.
+
+    For example: ``push not rectified (ppbench convert of resnet50)``.
 
     Args:
         card: The model's card, as a dict.
     """
     origin = card.get("origin") or {}
-    converted = bool(origin.keys() - {"initial_weights"})  # which says of training alone what it began with
+    converted = bool(origin.keys() - {"initial_weights"})  # the start of a training alone is not a conversion
     made = f"ppbench convert of {origin.get('name', 'another network')}" if converted else None
     if card.get("rectified_push", True):
         return made

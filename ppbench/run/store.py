@@ -38,10 +38,10 @@ def write_run(
         path: The run file (``….json``).
         run: The record; its ``bits`` entry is filled in here.
         bits: ``(n,)`` booleans per cell of the run, in the order of the images.
-        keys: ``(n,)`` of the same images, in the same order (`image_keys`); None: the file has none, and the run can
-            be paired only with runs of the very same images.
-        compact: Write what a baseline needs and nothing that two runs of equal results differ in: no provenance, no
-            card and no nulls.
+        keys: ``(n,)``, keys of the images (`image_keys`) in the same order. Without them the run can be paired only
+            with runs of exactly the same images.
+        compact: Whether to write only what a baseline needs, so that runs with equal results have equal files: no
+            provenance, no card and no nulls.
 
     Returns:
         The run as written.
@@ -71,7 +71,7 @@ def read_run(path: Path | str) -> Run:
     """Read a run file of this or an earlier version.
 
     Raises:
-        DataError: If the file is missing, is no run file, is of a later version, or contradicts itself.
+        DataError: If the file is missing, is not a run file, is of a later version, or contradicts itself.
     """
     path = Path(path)
     try:
@@ -107,11 +107,11 @@ def _from_version_1(content: dict[str, Any]) -> dict[str, Any]:
 
 
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_version_1}
-"""Functions by the version that they read; each makes the next version."""
+"""Functions by the version that they read. Each returns the content in the next version."""
 
 
 def _compacted(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a baseline: sorted, and without anything that says when and where it was made."""
+    """Return the content of a baseline: sorted, and without when and where it was made."""
     model = {key: value for key, value in content["model"].items() if key != "card"}
     kept = {key: value for key, value in content.items() if key != "provenance"}
     cells = [dict(sorted(cell.items())) for cell in content["cells"]]
@@ -125,7 +125,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _expanded(content: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what `_compacted` left out as unknown. Anything malformed is left to the validation."""
+    """Fill in what `_compacted` left out, as unknown. Malformed content is left to the validation."""
     unknown = Provenance(
         command="", git_commit=None, versions={}, platform="unknown", device="unknown", started="unknown", seconds=0
     )
@@ -139,7 +139,7 @@ def _expanded(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pretty(content: dict[str, Any]) -> str:
-    """JSON with one line per cell: small enough to read, and a diff shows which cell changed."""
+    """Format JSON with one line per cell: it stays readable, and a diff shows which cell changed."""
     rows = ",\n".join(f"    {json.dumps(cell)}" for cell in content["cells"])
     body = json.dumps({**content, "cells": "@"}, indent=2, ensure_ascii=False, sort_keys=True)
     return body.replace('"@"', f"[\n{rows}\n  ]" if content["cells"] else "[]", 1)
