@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,8 @@ from ppbench.tables.escapes import for_terminal
 
 if TYPE_CHECKING:
     from ppbench.copies.api import CopyReport
-    from ppbench.copies.estimate import CopyEstimate
     from ppbench.copies.plan import CopyPlan
+    from ppbench.tables.report import Facts
 
 _NAMED = 20
 """Failures that are listed; the manifest has all."""
@@ -124,14 +125,13 @@ def corrupt(
         batch_size=batch_size,
         overwrite=overwrite,
     )
+    output_format = output.Format.JSON if as_json else output.Format.RICH
     with opened_plan(request, claim=not dry_run) as plan:
         output.say(_describe(plan, chosen=recipe is None))
         for note in _notes(plan):
             output.say(note)
         if dry_run:
-            from ppbench.copies.estimate import estimate_copies
-
-            _print_estimate(estimate_copies(plan), plan, as_json)
+            output.show(_estimate(plan), output_format)
             return
         report = _run(plan)
     if report.outdated:
@@ -139,7 +139,7 @@ def corrupt(
             f"{_count(report.outdated, 'file')} in {for_terminal(str(report.dest))} are kept although their images are "
             "gone or can no longer be read: remove them by hand, or start over with `--overwrite`"
         )
-    _print_report(report, as_json)
+    output.show(_summary(report), output_format)
     if report.failures:
         raise _failed(report)
 
@@ -217,24 +217,23 @@ def _run(plan: CopyPlan) -> CopyReport:
         raise
 
 
-def _print_estimate(estimate: CopyEstimate, plan: CopyPlan, as_json: bool) -> None:
-    if as_json:
-        from dataclasses import asdict
+def _estimate(plan: CopyPlan) -> Facts:
+    """What the job will take."""
+    from ppbench.copies.estimate import estimate_copies
+    from ppbench.tables.report import Facts
 
-        output.json({"dest": str(plan.dest), "recipe": plan.settings.recipe, **asdict(estimate)})
-        return
-    rows = [
-        (
-            "images",
-            f"{estimate.images:,}" + (f", {estimate.missing:,} to do" if estimate.missing != estimate.images else ""),
-        ),
-        ("files", f"{estimate.files:,}"),
-        ("size", _bytes(round(estimate.gigabytes * 1e9))),
-        ("time", f"about {duration(60 * estimate.minutes)} (h:mm:ss) {_workers(estimate.workers)}"),
+    found = estimate_copies(plan)
+    to_do = f", {found.missing:,} to do" if found.missing != found.images else ""
+    lines = [
+        ("images", f"{found.images:,}{to_do}"),
+        ("files", f"{found.files:,}"),
+        ("size", _bytes(round(found.gigabytes * 1e9))),
+        ("time", f"about {duration(60 * found.minutes)} (h:mm:ss) {_workers(found.workers)}"),
         ("recipe", plan.settings.recipe),
         ("to", for_terminal(str(plan.dest))),
     ]
-    output.text("\n".join(f"{name:<8}{value}" for name, value in rows))
+    content = {"dest": str(plan.dest), "recipe": plan.settings.recipe, **asdict(found)}
+    return Facts("What the copies will take", lines, content)
 
 
 def _failed_images(report: CopyReport) -> int:
@@ -243,32 +242,32 @@ def _failed_images(report: CopyReport) -> int:
     return report.images if whole else len({failure.source for failure in report.failures})
 
 
-def _print_report(report: CopyReport, as_json: bool) -> None:
+def _summary(report: CopyReport) -> Facts:
+    """What the job did."""
+    from ppbench.tables.report import Facts
+
     failed = _failed_images(report)
-    if as_json:
-        facts = {
-            "dest": str(report.dest),
-            "recipe": report.recipe,
-            "images": report.images,
-            "written": report.written,
-            "bytes": report.bytes,
-            "kept": report.kept,
-            "outdated": report.outdated,
-            "failed": [failure.entry() for failure in report.failures],
-            "ignored": report.ignored,
-            "left_out": report.left_out,
-            "renamed": report.longer,
-        }
-        output.json(facts)
-        return
-    rows = [
+    lines = [
         ("written", f"{_count(report.written, 'file')}, {_bytes(report.bytes)}"),
         ("kept", _count(report.kept, "file") if report.kept else ""),
         ("failed", _count(failed, "image") if failed else ""),
         ("recipe", report.recipe),
         ("to", for_terminal(str(report.dest))),
     ]
-    output.text("\n".join(f"{name:<8}{value}" for name, value in rows if value))
+    content = {
+        "dest": str(report.dest),
+        "recipe": report.recipe,
+        "images": report.images,
+        "written": report.written,
+        "bytes": report.bytes,
+        "kept": report.kept,
+        "outdated": report.outdated,
+        "failed": [failure.entry() for failure in report.failures],
+        "ignored": report.ignored,
+        "left_out": report.left_out,
+        "renamed": report.longer,
+    }
+    return Facts("Copies", [line for line in lines if line[1]], content)
 
 
 def _failed(report: CopyReport) -> DataError:
