@@ -32,7 +32,7 @@ _MUCH_LARGER = 2
     first=("--corruption", "--severity", "--size", "--format", "--dry-run"),
     examples=("ppbench corrupt photos/ --severity 3", "ppbench corrupt photos/ out/ -c fog -c noise -s 1-3 --size 224"),
 )
-def corrupt(
+def corrupt_command(
     src: Annotated[Path, typer.Argument(help="Folder of images, image file, or .npy file of images.")],
     dest: Annotated[
         Path | None,

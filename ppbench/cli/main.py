@@ -14,7 +14,7 @@ from ppbench.cli import output
 from ppbench.cli.check import check_command
 from ppbench.cli.compare import compare_command
 from ppbench.cli.convert import convert
-from ppbench.cli.corrupt import corrupt
+from ppbench.cli.corrupt import corrupt_command
 from ppbench.cli.doctor import doctor
 from ppbench.cli.eval import evaluate
 from ppbench.cli.inspect import inspect
@@ -63,7 +63,7 @@ app = typer.Typer(
     "files, 4 not comparable, 70 internal error in ppbench, 130 interrupted.",
 )
 app.command("eval", cls=Launchable.of(evaluate))(evaluate)
-app.command("corrupt", cls=Checked.of(corrupt))(corrupt)
+app.command("corrupt", cls=Checked.of(corrupt_command))(corrupt_command)
 app.command("show", cls=Checked.of(show_command))(show_command)
 app.command("compare", cls=Checked.of(compare_command))(compare_command)
 app.command("check", cls=Checked.of(check_command))(check_command)
