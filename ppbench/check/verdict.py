@@ -183,11 +183,8 @@ def outcome_text(outcome: RuleOutcome, confidence: float) -> str:
         return f"{lost}. It is {weakness(outcome)}"
     if outcome.status not in _OPEN:
         return lost
-    return f"{lost}. {_OPEN[outcome.status]}: {outcome.reason or _needed(outcome)}"
-
-
-def _needed(outcome: RuleOutcome) -> str:
-    return f"about {outcome.images_needed:,} images would decide it with a probability of 80 %"
+    needed = outcome.reason or f"about {outcome.images_needed:,} images would decide it with a probability of 80 %"
+    return f"{lost}. {_OPEN[outcome.status]}: {needed}"
 
 
 def weakness(outcome: RuleOutcome) -> str:

@@ -69,17 +69,14 @@ def compare_command(
             "--all-metrics": all_metrics,
             "--pairs": pairs,
         }
-        _refuse_beside_published([option for option, is_given in given.items() if is_given])
+        refused = [option for option, is_given in given.items() if is_given]
+        if refused:
+            raise UsageError(
+                f"{', '.join(refused)} is not allowed with --published",
+                "Published results have no bits to pair, and their normaliser is AlexNet.",
+            )
         output.show(files_beside_published(runs, published), format)
         return
     paths = runs if baseline is None else [baseline, *(path for path in runs if not is_same_file(path, baseline))]
     comparisons = compare_files(paths, normalizer, 0.95 if confidence is None else confidence, allow or [])
     output.show(ComparisonReport(comparisons, cells, all_metrics, pairs), format)
-
-
-def _refuse_beside_published(options: list[str]) -> None:
-    if options:
-        raise UsageError(
-            f"{', '.join(options)} is not allowed with --published",
-            "Published results have no bits to pair, and their normaliser is AlexNet.",
-        )

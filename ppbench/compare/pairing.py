@@ -7,7 +7,6 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ppbench.compare.comparability import (
     IDS,
@@ -71,12 +70,8 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
 def _may_reduce(reference: ComparedRun, other: ComparedRun, shared: SharedImages, allow: Collection[str]) -> bool:
     """Whether to compare over the shared images: there are enough, and ``ids`` is allowed or a run stopped early."""
     n = len(shared.one)
-    return n >= FEWEST and (IDS in allow or any(_stopped_within(run, n) for run in (reference, other)))
-
-
-def _stopped_within(measured: ComparedRun, shared: int) -> bool:
-    """Whether a run stopped early by its own rule, and all its images are among those shared."""
-    return _stopping(measured) is not None and measured.run.protocol.n == shared
+    stopped_within = any(_stopping(run) is not None and run.run.protocol.n == n for run in (reference, other))
+    return n >= FEWEST and (IDS in allow or stopped_within)
 
 
 def _stopping(measured: ComparedRun) -> Stopping | None:
@@ -90,13 +85,9 @@ def _reduced(reference: ComparedRun, other: ComparedRun, shared: SharedImages) -
     n = len(shared.one)
     whole = [run.run.protocol.ids_sha256 for run in (reference, other) if run.run.protocol.n == n]
     # Only the keys of the shared images are known, not their ids. If they are all of one run, its hash is theirs.
-    name = min(whole) if whole else _hash_of(reference, shared.one)
+    keys = np.zeros(0, "<u8") if reference.keys is None else reference.keys[shared.one].astype("<u8")
+    name = min(whole) if whole else hashlib.sha256(keys.tobytes()).hexdigest()
     return reference.of_images(shared.one, name), other.of_images(shared.other, name)
-
-
-def _hash_of(measured: ComparedRun, places: NDArray[np.int64]) -> str:
-    keys = np.zeros(0, "<u8") if measured.keys is None else measured.keys[places].astype("<u8")
-    return hashlib.sha256(keys.tobytes()).hexdigest()
 
 
 def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | None, allowed: Collection[str]) -> str:

@@ -36,13 +36,16 @@ class PublishedReport:
 
     def sheets(self) -> list[Sheet]:
         """One table, with a note if a run's numbers have columns of their own."""
-        lines = tuple(Line((name, *self._cells(metrics), source)) for name, metrics, source in self.models)
+        lines = []
+        for name, metrics, source in self.models:
+            cells = [decimals(metrics[label].value, 1) if label in metrics else MISSING for label in self.labels]
+            lines.append(Line((name, *cells, source)))
         names = [short_name(label) for label in self.labels]
         # Two definitions have no name in common.
         clear = {label for label, name in zip(self.labels, names, strict=True) if names.count(name) == 1}
         header = ("model", *(f"{short_name(label) if label in clear else label} %" for label in self.labels), "source")
         title, labels = f"Published results: {self.name}", tuple(label for label in self.labels if label in clear)
-        return [Sheet(title, header, lines, (0, len(header) - 1), tuple(self._notes()), labels)]
+        return [Sheet(title, header, tuple(lines), (0, len(header) - 1), tuple(self._notes()), labels)]
 
     def as_dict(self) -> dict[str, Any]:
         """A record for each number."""
@@ -60,9 +63,6 @@ class PublishedReport:
             for name, metrics, source in self.models
             for label, m in metrics.items()
         ]  # fmt: skip
-
-    def _cells(self, metrics: dict[str, Metric]) -> list[str]:
-        return [decimals(metrics[label].value, 1) if label in metrics else MISSING for label in self.labels]
 
     def _notes(self) -> Iterator[str]:
         origin = "they come from the READMEs of these GitHub repositories or from the paper"

@@ -175,13 +175,9 @@ def images_needed(deviation: float, difference: float, power: float = 0.8, alpha
     """
     if not difference > 0:
         raise UsageError(f"a difference of {difference:g} is not allowed", "It must be above 0.")
-    return max(2, math.ceil((_reach(power, alpha) * deviation / difference) ** 2))
-
-
-def _reach(power: float, alpha: float) -> float:
-    """Standard errors between no difference and one that is found with this power."""
     for name, value in (("power", power), ("alpha", alpha)):
         if not 0 < value < 1:
             raise UsageError(f"{name} {value:g} is not allowed", "It must be a fraction between 0 and 1.")
     normal = NormalDist()
-    return normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
+    reach = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)  # standard errors
+    return max(2, math.ceil((reach * deviation / difference) ** 2))

@@ -95,7 +95,11 @@ def _interval_sheets(summary: RunSummary) -> list[Sheet]:
     """Two tables, of accuracies and of errors, with the interval of every figure."""
 
     def accuracies(row: SummaryRow) -> list[str]:
-        return [_accuracy(metric) + _cell_margin(metric) for metric in row.errors.values()]
+        cells = []
+        for metric in row.errors.values():
+            interval = accuracy_interval(metric)
+            cells.append(_accuracy(metric) + (f" {margin(interval.scaled(100), 1, '±')}" if interval else ""))
+        return cells
 
     def errors(row: SummaryRow) -> list[str]:
         return [metric_text(row.metrics[name]) for name in ("mean_error", *ratios)]
@@ -257,12 +261,6 @@ def training_notes(results: Sequence[CellErrors]) -> list[str]:
 def _accuracy(error: Metric) -> str:
     """The accuracy of a cell or a mean over cells, ``58.2``."""
     return MISSING if error.value is None else decimals(100 - error.value, 1)
-
-
-def _cell_margin(error: Metric) -> str:
-    """The interval after an accuracy: `` ±4.3`` or `` [97.5, 99.6]``."""
-    accuracy = accuracy_interval(error)
-    return "" if accuracy is None else f" {margin(accuracy.scaled(100), 1, '±')}"
 
 
 def _with_unit(metric: Metric) -> str:

@@ -107,15 +107,12 @@ def paragraph(text: str, width: int) -> str:
 def _column(sheet: Sheet, index: int) -> list[_Text]:
     """The texts of a column, its header first."""
     cells = [line.cells[index] if index < len(line.cells) else "" for line in sheet.lines]
-    header = _header(sheet.header[index])
+    head = sheet.header[index]
+    # A label does not break inside ``s1-5``; any other header is a name.
+    header = _words(head, "") if "[" in head else _Text(tuple(_NAME_PIECES.findall(head)))
     if index not in sheet.text_columns:
         return [header, *(_Text((cell,)) for cell in cells)]
     return [header, *(_words(cell, "  " if index == 0 else "") for cell in cells)]
-
-
-def _header(text: str) -> _Text:
-    """A label does not break inside ``s1-5``; any other header is a name."""
-    return _words(text, "") if "[" in text else _Text(tuple(_NAME_PIECES.findall(text)))
 
 
 def _words(text: str, hanging: str) -> _Text:
