@@ -1,4 +1,4 @@
-"""The one way into the engine: what is asked is checked here, once."""
+"""The entry point of the engine. Arguments are checked here, once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ _SMALLEST = 8
 """Shortest side of an image, in pixels."""
 
 _CHUNK = {"cpu": 2**18, "cuda": 2**25}
-"""Channel values worked on at once: what the cache of a core holds as float32, and what keeps a GPU busy; the most
-memory, of glass_blur, is 56 bytes a value, 1.8 GiB on a GPU."""
+"""Channel values processed at once: what the cache of a CPU core holds as float32, and enough to keep a GPU busy.
+
+glass_blur needs the most memory, 56 bytes a value: 1.8 GiB on a GPU.
+"""
 
 _SHAPES = (
     "torch: (N, 3, H, W) or (N, 1, H, W); numpy: (H, W), (H, W, 3), (N, H, W, 1) or (N, H, W, 3). Grey images "
@@ -41,21 +43,21 @@ def corrupt(
 ) -> _Images:  # fmt: skip
     """Corrupt images.
 
-    The result is a pure function of the pixels and of (seed, name, severity, recipe, id): how images are put into
-    batches, in which order and in which process never changes a pixel. No global random state is read or changed.
+    The result depends only on the pixels and on (seed, name, severity, recipe, id). Batches, order and processes never
+    change a pixel. No global random state is read or changed.
 
     Args:
         images: uint8, RGB or grey; torch ``(N, 3, H, W)`` or ``(N, 1, H, W)`` on any device, or numpy ``(H, W)``,
             ``(H, W, 3)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``. Sides of at least 8 px.
         name: One of the 19 names (``ppbench list corruptions``).
         severity: 1 to 5.
-        recipe: Whose constants and algorithm (``ppbench list recipes``). By default the images' size decides, as on
-            the command line (`ppbench.corruptions.recipes.recipe_for_size`).
-        seed: Key of all draws, an integer.
+        recipe: The constants and algorithms to use (``ppbench list recipes``). By default the images' size decides, as
+            on the command line (`ppbench.corruptions.recipes.recipe_for_size`).
+        seed: Seed of all draws, an integer.
         ids: The images' ids, one each. By default an image's pixels are its id: different images have independent
             draws, and equal images have equal draws. ``ppbench eval`` and ``ppbench corrupt`` use paths or places.
-        draws: Draws to use in place of keyed ones: by name (each corruption's docstring tells them), with the images
-            as first dimension; for a single ``(H, W, …)`` image too.
+        draws: Draws to use in place of keyed ones, by name (see each corruption's docstring). The first dimension is
+            the images, even for a single ``(H, W, …)`` image.
         scale: Factor of the recipe's lengths in pixels, at least 1, for images larger than it was made for; "auto": the
             shorter side in units of the recipe's size (`ppbench.corruptions.scale`).
 
@@ -63,8 +65,8 @@ def corrupt(
         Images of the same kind, shape and type, on the same device.
 
     Raises:
-        UsageError: For an unknown name, severity, recipe or draw, for images or draws of another type or shape, and
-            where a corruption cannot work at the images' size.
+        UsageError: If the name, severity, recipe or a draw is unknown, if images or draws have another type or shape,
+            or if a corruption cannot work at the images' size.
     """
     function = CORRUPTIONS[str(name)]
     batch = _to_batch(images)
@@ -105,7 +107,7 @@ def _severity(value: Any) -> int:
 
 
 def _integer(what: str, value: Any) -> int:
-    """An integer of any library; others would make keys of their own: "True" is not "1"."""
+    """Return an integer of any library as int. Others are refused, because keys hash the text: "True" is not "1"."""
     try:
         if not isinstance(value, bool):
             return operator.index(value)
@@ -134,7 +136,7 @@ def _given(draws: Mapping[str, Any], batch: Tensor) -> dict[str, Tensor]:
 
 
 def _to_batch(images: Tensor | Pixels) -> Tensor:
-    """The images as a contiguous ``(N, H, W, C)`` tensor, the order of files and of networks in channels_last."""
+    """Return the images as a contiguous ``(N, H, W, C)`` tensor, the order of files and of channels_last networks."""
     if not isinstance(images, Tensor | np.ndarray):
         raise UsageError(f"images of type {type(images).__name__}", "Give `numpy.asarray(image)` or a torch tensor.")
     if images.dtype not in (torch.uint8, np.dtype(np.uint8)):
@@ -143,7 +145,7 @@ def _to_batch(images: Tensor | Pixels) -> Tensor:
         batch = images.detach().permute(0, 2, 3, 1) if images.ndim == 4 else images
     else:
         array = np.ascontiguousarray(images)
-        # Arrays that may not be written, as Pillow gives them, make torch warn.
+        # torch warns about arrays that are not writeable, such as Pillow's.
         batch = torch.from_numpy(array if array.flags.writeable else array.copy())
         if batch.ndim == 2:
             batch = batch[..., None]
@@ -157,7 +159,7 @@ def _to_batch(images: Tensor | Pixels) -> Tensor:
 
 
 def _like(images: _Images, batch: Tensor) -> _Images:
-    """``batch`` in the form of ``images``."""
+    """Return ``batch`` in the form of ``images``."""
     if isinstance(images, Tensor):
         nchw = batch.permute(0, 3, 1, 2)
         return nchw if images.is_contiguous(memory_format=torch.channels_last) else nchw.contiguous()

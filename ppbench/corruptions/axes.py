@@ -1,4 +1,4 @@
-"""Which pixels of an axis are read for each place of another: beyond the border, and in an enlargement."""
+"""Which pixels of an axis are read beyond the border, and for each place of an enlargement."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from ppbench.corruptions.types import Floats, Indices
 
 Mode = Literal["nearest", "reflect", "mirror"]
-"""What stands beyond the border, in scipy's words: the edge pixel, or the image mirrored, which repeats the edge pixel
-("reflect") or does not ("mirror")."""
+"""What is beyond the border, named as in scipy: the edge pixel ("nearest"), or the mirrored image with ("reflect") or
+without ("mirror") the edge pixel repeated."""
 
 
 @lru_cache(maxsize=256)
 def margins(side: int, radius: int, mode: Mode) -> Indices:
-    """Which pixel of an axis stands where, from ``-radius`` to ``side + radius - 1``."""
+    """Return the pixels of an axis that are at the places from ``-radius`` to ``side + radius - 1``."""
     places = np.arange(-radius, side + radius)
     if mode == "nearest":
         return np.clip(places, 0, side - 1)
@@ -28,7 +28,7 @@ def margins(side: int, radius: int, mode: Mode) -> Indices:
 
 
 class Places(NamedTuple):
-    """Coordinates along an axis: the pixel before, and how far on towards the next, 0 to 1."""
+    """Coordinates along an axis: the pixel before, and the way from it to the next, 0 to 1."""
 
     before: Indices
     weight: Floats
@@ -36,7 +36,7 @@ class Places(NamedTuple):
 
 @lru_cache(maxsize=256)
 def zoomed_axis(side: int, factor: float, trim: bool) -> Places:
-    """Where an axis of the enlarged middle is read."""
+    """Return the coordinates at which an axis is read to enlarge its middle."""
     crop = math.ceil(side / factor)
     enlarged = round(crop * factor)
     place = np.arange(enlarged) * ((crop - 1) / (enlarged - 1))

@@ -1,4 +1,4 @@
-"""What makes the corrupted images: ppbench's engine, or the package it is compared with. Free of torch until used."""
+"""The backends that corrupt images: ppbench's engine, and the package it is compared with. Free of torch until used."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ppbench.errors import UsageError
 from ppbench.lookup import NameTable
 
 ENGINE = "ppbench corruptions 1"
-"""Name and version of the engine, for records; the version is raised whenever a pixel of any corruption changes."""
+"""Name and version of the engine, for records. The version increases whenever a pixel of any corruption changes."""
 
 Maker = Callable[[Pixels, str, int, str, int, Sequence[str]], Pixels]
 """Images, corruption, severity, recipe, seed, ids -> corrupted images of the same shape.
 
-Images are ``(n, H, W, C)`` uint8: an array, or a tensor where `Backend.on_device`.
+Images are ``(n, H, W, C)`` uint8: an array, or a tensor if `Backend.on_device`.
 """
 
 
@@ -34,12 +34,12 @@ class Backend:
     """The one recipe it has; None: all."""
     corrupt: Maker
     on_device: bool = False
-    """Whether it computes by torch, on images wherever they lie, and at any scale of the recipe's lengths."""
+    """Whether it computes with torch, on the images' device and at any scale of the recipe's lengths."""
     is_slow: bool = False
-    """Whether an image takes it many times as long as a network: worth worker processes of its own."""
+    """Whether it takes many times as long per image as a network, so that worker processes pay off."""
 
     def recipe(self, wanted: str | None, height: int, width: int) -> str:
-        """The recipe to use: the one wanted, else the one that suits images of a size.
+        """Return the name of the recipe to use: the wanted one, else the one that suits images of a size.
 
         Raises:
             UsageError: If there is no such recipe, or the backend does not have it.

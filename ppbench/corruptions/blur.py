@@ -1,7 +1,7 @@
 """Blur: defocus_blur, glass_blur, motion_blur, zoom_blur, gaussian_blur.
 
-All work per channel. Images are ``(n, H, W, C)`` uint8. Sums are of grey levels, 0 to 255, and float32, but float64
-where that decides what is truncated in more than a few pixels.
+All work per channel. Images are ``(n, H, W, C)`` uint8. Sums are of grey levels, 0 to 255. They are float32, or float64
+if the precision decides how more than a few pixels are truncated.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from ppbench.errors import UsageError
 
 
 def gaussian_blur(images: Tensor, k: c.Gaussian, recipe: Recipe, draws: Draws) -> Tensor:
-    """A Gaussian; beyond the border stands the edge's pixel."""
+    """Blur with a Gaussian. Beyond the border the edge pixel is repeated."""
     return gaussian_levels(images, k.sigma, np.float64 if k.sigma <= 1 else np.float32)
 
 
 def gaussian_levels(images: Tensor, sigma: float, dtype: type) -> Tensor:
-    """Gaussian of width ``sigma`` px, cut off at 4 widths; truncated to whole levels.
+    """Blur with a Gaussian of width ``sigma`` px, cut off at 4 widths, and truncate to whole levels.
 
     Args:
         images: ``(n, H, W, C)`` uint8.
-        sigma: In pixels.
-        dtype: What to compute in. float32 cannot tell an area that is flat but for pixels with the last, small weights
-            from one that is flat. With a narrow Gaussian there are many such areas.
+        sigma: Width of the Gaussian, in pixels.
+        dtype: Type to compute in. In float32, an area in which only pixels with the last, small weights differ looks
+            flat. With a narrow Gaussian there are many such areas, which need float64.
     """
     weights: Floats | Doubles = gaussian_weights(sigma, 4).astype(dtype)
     if weights.size == 1:
@@ -56,7 +56,7 @@ def gaussian_levels(images: Tensor, sigma: float, dtype: type) -> Tensor:
 
 @on_cpu(kernels.smooth_levels)
 def smooth_levels(images: Tensor, weights: Floats | Doubles, rows: Indices, columns: Indices, ties: Ties) -> Tensor:
-    """`ppbench.corruptions.filters.smooth` with the same weights along both axes, truncated."""
+    """Truncate the result of `ppbench.corruptions.filters.smooth` with the same weights along both axes."""
     return to_levels(smooth(images.to(_torch(weights)), weights, weights, rows, columns), ties)
 
 
@@ -66,7 +66,7 @@ def _torch(array: Floats | Doubles) -> torch.dtype:
 
 @lru_cache(maxsize=64)
 def _gaussian_ties(sigma: float, dtype: type) -> Ties:
-    """By the reference's arithmetic: scipy's, float64, the centre first and then pairs from the outside in."""
+    """Ties in the reference's arithmetic: scipy's, float64, the centre first and then pairs from the outside in."""
     weights = gaussian_weights(sigma, 4)
     flat = FRACTIONS
     for _ in ("down", "across"):
@@ -78,7 +78,7 @@ def _gaussian_ties(sigma: float, dtype: type) -> Ties:
 
 
 def defocus_blur(images: Tensor, k: c.Defocus, recipe: Recipe, draws: Draws) -> Tensor:
-    """A disk with softened rim; beyond the border the image is mirrored, the edge's pixel not repeated.
+    """Blur with a disk that has a softened rim. Beyond the border the image is mirrored without repeating the edge.
 
     Strong severities brighten by a percent, see `ppbench.corruptions.disks.disk_kernel`.
     """
@@ -99,7 +99,8 @@ def blur_disk(images: Tensor, disk: Disk, rows: Indices, columns: Indices) -> Te
     """
     n, height, width, channels = images.shape
     row, column = torch.from_numpy(rows).to(images.device), torch.from_numpy(columns).to(images.device)
-    # float64: of float32, GPUs may be set to use 10 bits of mantissa, and the order of sums is the library's choice.
+    # float64, because GPUs may be set to use only 10 bits of a float32's mantissa, and libraries choose the order of
+    # sums.
     kernel = torch.from_numpy(disk.kernel).to(images.device).double()
     planes = images.index_select(1, row).index_select(2, column).movedim(3, 1).flatten(0, 1)[:, None].double()
     blurred = torch.conv2d(planes, kernel[None, None])
@@ -107,10 +108,10 @@ def blur_disk(images: Tensor, disk: Disk, rows: Indices, columns: Indices) -> Te
 
 
 def glass_blur(images: Tensor, k: c.Glass, recipe: Recipe, draws: Draws) -> Tensor:
-    """Pixels copied from near ones, between two Gaussians.
+    """Copy pixels from near ones, between two Gaussians.
 
-    Draws: ``shift`` (n, passes, H, W, 2), integers from ``-max_shift`` to ``max_shift - 1``: where each pixel is copied
-    from, to the right and down.
+    Draws: ``shift`` (n, passes, H, W, 2), integers from ``-max_shift`` to ``max_shift - 1``: the steps right and down
+    to the pixel that each pixel is copied from.
     """
     height, width = images.shape[1:3]
     needed = 2 * k.max_shift + 1
@@ -122,13 +123,13 @@ def glass_blur(images: Tensor, k: c.Glass, recipe: Recipe, draws: Draws) -> Tens
         )
     shift = draws.given("shift", (k.passes, height, width, 2), -k.max_shift, k.max_shift - 1)
     words = draws.words("shift", k.passes, height, width) if shift is None else _words_for(shift, k.max_shift)
-    # float64: errors of the first are carried about, and the second meets areas that the first left all but flat.
+    # float64: copies spread the errors of the first Gaussian, and it leaves almost flat areas for the second one.
     blurred = gaussian_levels(images, k.sigma, np.float64)
     return gaussian_levels(shuffle(blurred, words, k.max_shift), k.sigma, np.float64)
 
 
 def _words_for(shift: Tensor, reach: int) -> Tensor:
-    """Words that `shuffle` reads as these shifts."""
+    """Return words that `shuffle` reads as these shifts."""
     halves = ((shift.long() + reach) * 2**16 + 2 * reach - 1) // (2 * reach)
     return (halves[..., 0] << 16 | halves[..., 1]).to(torch.int32)
 
@@ -137,13 +138,13 @@ def _words_for(shift: Tensor, reach: int) -> Tensor:
 def shuffle(images: Tensor, words: Tensor, reach: int) -> Tensor:
     """Copy pixels from near ones, in place and one after the other, so that later copies see earlier ones.
 
-    The original means to swap the two, but its second assignment reads what the first has written. Each pass goes
-    from the last row to the first and from the last column to the first, and leaves margins as they are.
+    The original is meant to swap two pixels, but its second assignment reads what the first has written. Each pass goes
+    from the last row to the first and from the last column to the first, and leaves the margins as they are.
 
     Args:
         images: ``(n, H, W, C)`` uint8.
-        words: ``(n, passes, H, W)`` int32: random bits for each pixel, the upper half for the step to the right from
-            which it is copied, the lower for the step down; uniform on ``-reach`` to ``reach - 1``.
+        words: ``(n, passes, H, W)`` int32: random bits for each pixel. The upper half gives the step to the right to
+            the pixel that is copied, the lower half the step down, both uniform on ``-reach`` to ``reach - 1``.
         reach: The longest step.
     """
     n, height, width, channels = images.shape
@@ -158,7 +159,7 @@ def shuffle(images: Tensor, words: Tensor, reach: int) -> Tensor:
         right, down = ((half * 2 * reach >> 16) - reach for half in (bits >> 16, bits & 0xFFFF))
         y, x = row + down, column + right
         source = torch.where(visited, y * width + x, place)
-        # Copied from the pixel as it is after this pass if that comes sooner in the pass, else as it was before.
+        # A source that this pass visits sooner is copied as it is after the pass, any other as it was before.
         is_new = (source > place) & _between(y, reach, height - reach) & _between(x, reach, width - reach)
         points_to = torch.where(is_new, source, source + size).view(n, size)
         for _ in range(size.bit_length()):  # each round doubles how far along its chain of copies a pixel sees
@@ -173,16 +174,16 @@ def _between(place: Tensor, low: int, high: int) -> Tensor:
 
 
 def motion_blur(images: Tensor, k: c.Motion, recipe: Recipe, draws: Draws) -> Tensor:
-    """Each pixel averaged with those ahead of it, most with the nearest. Draws: ``angle`` (n,), degrees, -45 to 45.
+    """Average each pixel with those ahead of it, the nearest most. Draws: ``angle`` (n,), degrees, -45 to 45.
 
-    The original blurs 16-bit numbers in ImageMagick and truncates what it rounded there; the package truncates.
+    The original blurs 16-bit numbers in ImageMagick, which rounds, and then truncates; the package only truncates.
     """
     offsets = trail_offsets(draws.between("angle", -45, 45), 2 * k.radius + 1)
     counts = trail_counts(offsets, images.shape[1], images.shape[2], recipe.is_package)
     weights = trail_weights(k.radius, k.sigma)
-    if recipe.is_package:  # float64: the last weights are so small that areas are all but flat
+    if recipe.is_package:  # float64: the last weights are so small that areas are almost flat
         return trail_levels(images, offsets, counts, weights, 0.0, _trail_ties(k.radius, k.sigma))
-    # Numbers of 16 bits, 257 to a level, were rounded before they were truncated.
+    # Half of a 16-bit step, of which there are 257 to a level: the original rounds to 16 bits before it truncates.
     return trail_levels(images, offsets, counts, weights.astype(np.float32), 1 / 514, _NO_TIES)
 
 
@@ -191,7 +192,7 @@ _NO_TIES = Ties(np.arange(256, dtype=np.uint8), 0.0)
 
 @lru_cache(maxsize=64)
 def _trail_ties(radius: int, sigma: float) -> Ties:
-    """By the package's arithmetic: float64, one tap after the other."""
+    """Ties in the package's arithmetic: float64, one tap after the other."""
     taps = trail_weights(radius, sigma)[:, None] * np.arange(256)
     return ties_of(np.clip(np.cumsum(taps, axis=0)[-1], 0, 255), np.float64)
 
@@ -200,19 +201,19 @@ def _trail_ties(radius: int, sigma: float) -> Ties:
 def trail_levels(
     images: Tensor, offsets: Indices, counts: Indices, weights: Floats | Doubles, added: float, ties: Ties
 ) -> Tensor:
-    """`ppbench.corruptions.filters.trail`, with something added, truncated."""
+    """Add a number to the result of `ppbench.corruptions.filters.trail`, and truncate."""
     return to_levels(trail(images.to(_torch(weights)), offsets, counts, weights) + added, ties)
 
 
 def zoom_blur(images: Tensor, k: c.Zoom, recipe: Recipe, draws: Draws) -> Tensor:
-    """The mean of the image and of enlargements of its middle, one of them by 1: the image counts twice."""
+    """Average the image and enlargements of its middle. One of these is by 1, so the image counts twice."""
     factors = tuple(np.arange(k.start, k.stop, k.step).tolist())
     return mean_of_zooms(images, factors, not recipe.is_package, _zoom_ties(len(factors)))
 
 
 @lru_cache(maxsize=64)
 def _zoom_ties(layers: int) -> Ties:
-    """By the reference's arithmetic: float32, one layer after the other."""
+    """Ties in the reference's arithmetic: float32, one layer after the other."""
     x = FRACTIONS.astype(np.float32)
     total = np.zeros_like(x)
     for _ in range(layers):
@@ -222,7 +223,7 @@ def _zoom_ties(layers: int) -> Ties:
 
 @on_cpu(kernels.mean_of_zooms)
 def mean_of_zooms(images: Tensor, factors: tuple[float, ...], trim: bool, ties: Ties) -> Tensor:
-    """The mean of images and their `ppbench.corruptions.filters.clipped_zoom` by some factors, truncated."""
+    """Average images and their `ppbench.corruptions.filters.clipped_zoom` by some factors, and truncate."""
     x = images.float()
     total = x.clone()
     for factor in factors:

@@ -24,7 +24,7 @@ _FUNCTIONS: tuple[CorruptionFunction, ...] = (
     noise.speckle_noise, blur.gaussian_blur, spatter.spatter, colour.saturate,
 )  # fmt: skip
 
-# The message on an unknown name counts what the command lists, which is more than the 19 made here.
+# `ppbench list corruptions` lists more than these 19, and the message about an unknown name gives that number.
 CORRUPTIONS = NameTable(
     {function.__name__: function for function in _FUNCTIONS}, "corruption", "ppbench list corruptions", len(KNOWN)
 )

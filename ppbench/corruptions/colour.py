@@ -1,7 +1,8 @@
 """Pointwise changes of colour: brightness, saturate, contrast; and the luma of a colour.
 
-Ties are common here: grey pixels, black, white and round constants give values that are whole numbers but for the
-rounding of float64, and truncation makes a level of it. So all is done in float64, in the references' order.
+Ties are common here: grey pixels, black, white and round constants give values that are whole numbers up to the
+rounding of float64, and truncation turns that rounding into a level. Therefore everything is computed in float64, in
+the references' order.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def brightness(images: Tensor, k: c.Brightness, recipe: Recipe, draws: Draws) ->
 def saturate(images: Tensor, k: c.Saturate, recipe: Recipe, draws: Draws) -> Tensor:
     """Scale the saturation S of HSV and add to it.
 
-    Grey has the hue of red, so adding makes it reddish; of grey images the luma of that is kept.
+    Grey has the hue of red, so adding makes it reddish. Grey images keep the luma of the result.
     """
     return _shift_hsv_or_grey(images, float(k.factor), float(k.added), 0.0)
 
@@ -42,31 +43,31 @@ def _shift_hsv_or_grey(images: Tensor, factor: float, added: float, raised: floa
 
 @lru_cache(maxsize=64)
 def _shifted_greys(factor: float, added: float, raised: float) -> Tensor:
-    """What becomes of the 256 greys in a grey image: ``(256,)`` uint8."""
+    """Return the new level of each of the 256 greys in a grey image: ``(256,)`` uint8."""
     greys = torch.arange(256, dtype=torch.uint8).view(1, 1, 256, 1).repeat(1, 1, 1, 3)
     return luma(shift_hsv(greys, factor, added, raised)).flatten()
 
 
 def luma(images: Tensor) -> Tensor:
-    """Grey versions ``(n, H, W, 1)`` uint8 of ``(n, H, W, 3)`` uint8 by ITU-R 601, rounded."""
+    """Return grey versions ``(n, H, W, 1)`` uint8 of ``(n, H, W, 3)`` uint8 by ITU-R 601, rounded."""
     red, green, blue = images.int().unbind(3)
     return ((299 * red + 587 * green + 114 * blue + 500) // 1000).to(torch.uint8)[..., None]
 
 
 _PLACES = ((0, 1, 2), (1, 0, 2), (2, 0, 1), (2, 1, 0), (1, 2, 0), (0, 2, 1))
-"""By sixth of the colour circle, from red: whether R, G and B are the largest, the middle or the smallest."""
+"""For each sixth of the colour circle, from red: whether R, G and B are the largest, the middle or the smallest."""
 
 
 @on_cpu(kernels.shift_hsv)
 def shift_hsv(images: Tensor, factor: float, added: float, raised: float) -> Tensor:
     """Change saturation and value: ``S * factor + added`` and ``V + raised``, both clipped to 0..1.
 
-    Bit for bit what `skimage.color.rgb2hsv` and `hsv2rgb` give, with truncation at the end.
+    The result is bit-equal to that of `skimage.color.rgb2hsv` and `hsv2rgb`, truncated at the end.
 
     Args:
         images: ``(n, H, W, 3)`` uint8.
-        factor: Of the saturation.
-        added: To the saturation.
+        factor: Factor of the saturation.
+        added: Added to the saturation.
         raised: Added to the value.
     """
     rgb = divide(images.double(), 255)
@@ -97,27 +98,27 @@ def contrast(images: Tensor, k: c.Contrast, recipe: Recipe, draws: Draws) -> Ten
 
 @on_cpu(kernels.scale_around_mean)
 def scale_around_mean(images: Tensor, factor: float) -> Tensor:
-    """``(x - mean) * factor + mean``, with the mean of each channel of each image."""
+    """Compute ``(x - mean) * factor + mean``, with the mean of each channel of each image."""
     mean = _means(images)
     return (((divide(images.double(), 255) - mean) * factor + mean).clamp_(0, 1) * 255).to(torch.uint8)
 
 
 _SMALL = 64 * 64
-"""Pixels up to which the tensor code adds up one after another, at which GPUs are slow."""
+"""Pixels up to which the tensor code adds one after another, which is slow on GPUs."""
 
 
 def _means(images: Tensor) -> Tensor:
-    """Mean of each channel in fractions of white: ``(n, 1, 1, C)`` float64.
+    """Return the mean of each channel in fractions of white: ``(n, 1, 1, C)`` float64.
 
-    The references add up fractions, pixel after pixel, and their mean's last digit decides ties. So does the kernel,
-    always. Here it is done for small images, of which 7 in 2,000 pieces of photographs of 32 x 32 px had ties; of
-    larger ones the mean is exact, but for channels of one level, of which every pixel is a tie.
+    The references add fractions pixel after pixel, and the last digit of their mean decides ties. The kernel always
+    does the same. This function does it only for small images: 7 of 2,000 pieces of photographs of 32 x 32 px had ties.
+    For larger images the mean is exact, except in channels of a single level, in which every pixel is a tie.
     """
     count = images.shape[1] * images.shape[2]
     if count <= _SMALL:
         fractions = divide(images.double(), 255).flatten(1, 2)
         total = torch.zeros_like(fractions[:, 0])
-        for pixels in fractions.unbind(1):  # cumsum adds up in another order on GPUs
+        for pixels in fractions.unbind(1):  # not cumsum, which adds in another order on GPUs
             total += pixels
         return divide(total, count)[:, None, None]
     exact = divide(images.sum((1, 2), keepdim=True).double(), 255 * count)
@@ -127,5 +128,5 @@ def _means(images: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _flat_means(count: int) -> Doubles:
-    """Mean of ``count`` equal fractions v/255, for each v, added up one after another as numpy does it."""
+    """Return the mean of ``count`` equal fractions v/255, for each v, added one after another as numpy does it."""
     return np.broadcast_to(np.arange(256) / 255, (count, 256)).mean(axis=0)

@@ -37,7 +37,7 @@ class Defocus(NamedTuple):
 
 
 class Glass(NamedTuple):
-    """Width of the Gaussian before and after; how far and how often pixels move."""
+    """Width of the Gaussians before and after; how far and how often pixels move."""
 
     sigma: float
     max_shift: int
@@ -66,7 +66,7 @@ class Gaussian(NamedTuple):
 
 
 class Snow(NamedTuple):
-    """Law of the flakes, their enlargement and threshold, the motion blur, and the weight of the image's colours."""
+    """Distribution of the flakes, their enlargement and threshold, the motion blur, and the weight of the image."""
 
     mean: float
     std: float
@@ -85,14 +85,14 @@ class Frost(NamedTuple):
 
 
 class Fog(NamedTuple):
-    """Amount of fog; by what the roughness of its map falls from one scale to the next finer."""
+    """Amount of fog; the factor by which the roughness of its map falls from one scale to the next finer one."""
 
     amount: float
     decay: float
 
 
 class Brightness(NamedTuple):
-    """What is added to the value V of HSV."""
+    """Number added to the value V of HSV."""
 
     added: float
 
@@ -104,7 +104,7 @@ class Contrast(NamedTuple):
 
 
 class Elastic(NamedTuple):
-    """Displacement's scale and smoothness; how far the corners of the affine map move.
+    """Scale and smoothness of the displacement; how far the corners of the affine map move.
 
     For recipe ``imagecorruptions``, sigma is a fraction of each side and there is no affine map.
     """
@@ -121,13 +121,13 @@ class Pixelate(NamedTuple):
 
 
 class Jpeg(NamedTuple):
-    """Quality as libjpeg counts it."""
+    """Quality on libjpeg's scale."""
 
     quality: int
 
 
 class Spatter(NamedTuple):
-    """Law and smoothness of the liquid, its threshold; opacity of water, or smoothness of mud."""
+    """Distribution, smoothness and threshold of the liquid; opacity of water, or smoothness of mud."""
 
     mean: float
     std: float
@@ -138,18 +138,17 @@ class Spatter(NamedTuple):
 
 
 class Saturate(NamedTuple):
-    """Factor of the saturation S of HSV, and what is added to it."""
+    """Factor of the saturation S of HSV, and the number added to it."""
 
     factor: float
     added: float
 
 
 def constants(table: str, corruption: str, severity: int) -> Any:
-    """The constants of a cell, as the named tuple of its corruption.
+    """Return the constants of a cell, as the named tuple of its corruption.
 
     Args:
-        table: One of the names in the table: ``imagenet-c``, ``imagenet-c-299``, ``tiny-imagenet-c``, ``cifar-c``;
-            ``imagecorruptions`` has what differs from ``imagenet-c``.
+        table: Name of a recipe; ``imagecorruptions`` has the constants of ``imagenet-c`` except for a few of its own.
         corruption: One of the 19 names.
         severity: 1 to 5.
     """
@@ -159,7 +158,7 @@ def constants(table: str, corruption: str, severity: int) -> Any:
 
 
 def _each(*values: float) -> tuple[tuple[float], ...]:
-    """One row of one constant per severity."""
+    """Return rows of a single constant, one per severity."""
     return tuple((value,) for value in values)
 
 

@@ -1,7 +1,7 @@
 """Digital: elastic_transform and pixelate.
 
-Images are ``(n, H, W, C)`` uint8. Within elastic_transform they are float32 in grey levels, 0 to 255, so that areas of
-one colour stay exactly that; the result is truncated to whole levels. Pixelate is whole levels throughout.
+Images are ``(n, H, W, C)`` uint8. elastic_transform computes in float32 grey levels, 0 to 255, so that areas of one
+colour stay exactly as they are, and truncates the result. pixelate computes in whole levels throughout.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from ppbench.corruptions.types import Indices
 
 
 def pixelate(images: Tensor, k: c.Pixelate, recipe: Recipe, draws: Draws) -> Tensor:
-    """Fewer, larger pixels: Pillow's BOX down, then BOX (in the package: NEAREST) up again. No draws."""
+    """Make fewer, larger pixels: Pillow's BOX down, then BOX (in the package: NEAREST) up again. No draws."""
     sides = images.shape[1:3]
-    fewer = [max(1, int(side * k.fraction)) for side in sides]  # none is left of a small image at a large scale
+    fewer = [max(1, int(side * k.fraction)) for side in sides]  # a large scale would leave no pixel of a small image
     small = shrink(images, *map(_boxes, sides, fewer))
     rows, columns = (_nearest(few, side, recipe.is_package) for few, side in zip(fewer, sides, strict=True))
     return enlarge(small, rows, columns)
 
 
 class Boxes(NamedTuple):
-    """The pixels of an axis that each pixel of a shorter one is the mean of."""
+    """The pixels of an axis whose mean is each pixel of a shorter axis."""
 
     first: Indices
     number: Indices
@@ -43,7 +43,7 @@ class Boxes(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _boxes(size: int, shorter: int) -> Boxes:
-    """Those whose centres lie in the interval that the pixel covers; its right end is counted in, its left end not."""
+    """Return the pixels whose centres are in the interval that a new pixel covers, with its right end, not its left."""
     ratio = size / shorter
     centre = (np.arange(shorter) + 0.5) * ratio
     first = np.maximum((centre - ratio / 2 + 0.5).astype(np.int64), 0)
@@ -56,7 +56,7 @@ def _boxes(size: int, shorter: int) -> Boxes:
 
 @lru_cache(maxsize=64)
 def _nearest(size: int, longer: int, accumulated: bool) -> Indices:
-    """Which pixel of an axis each pixel of a longer one is; ``accumulated``: with the rounding of a running sum."""
+    """Return which pixel of an axis each pixel of a longer one is; ``accumulated``: with a running sum's rounding."""
     ratio = size / longer
     place = (np.arange(longer) + 0.5) * ratio
     if accumulated:
@@ -66,7 +66,7 @@ def _nearest(size: int, longer: int, accumulated: bool) -> Indices:
 
 @on_cpu(kernels.shrink)
 def shrink(images: Tensor, rows: Boxes, columns: Boxes) -> Tensor:
-    """Means over boxes, across and then down; rounded to whole levels after each, halves up."""
+    """Take means over boxes, across and then down, and round to whole levels after each, halves up."""
     return _shrink_axis(_shrink_axis(images, 2, columns), 1, rows)
 
 
@@ -82,20 +82,20 @@ def _shrink_axis(images: Tensor, axis: int, boxes: Boxes) -> Tensor:
 
 @on_cpu(kernels.enlarge)
 def enlarge(images: Tensor, rows: Indices, columns: Indices) -> Tensor:
-    """Pixels repeated: ``rows[y]`` and ``columns[x]`` are the pixel that stands at (y, x)."""
+    """Repeat pixels: the pixel at (y, x) is the one in row ``rows[y]`` and column ``columns[x]``."""
     down, across = (torch.from_numpy(places).to(images.device) for places in (rows, columns))
     return images.index_select(1, down).index_select(2, across)
 
 
 def elastic_transform(images: Tensor, k: c.Elastic, recipe: Recipe, draws: Draws) -> Tensor:
-    """Stretched and sheared at random (not in the package), then rippled by a smooth random displacement.
+    """Stretch and shear at random (not in the package), then ripple by a smooth random displacement.
 
     Draws, all uniform on [-1, 1): ``dx`` and ``dy`` (n, H, W); not in the package ``jitter`` (n, 3, 2), the moves
     (x, y) of three points.
     """
     height, width = images.shape[1:3]
     if recipe.native_size is None:
-        # The package draws from an interval as wide as the height is, for both directions.
+        # The package scales the displacement by the height, in both directions.
         return _ripple(images, (k.sigma * height, k.sigma * width), k.alpha * 0.005 * height, draws)
     scale = min(height, width) / recipe.native_size
     corners = _corners(height, width)
@@ -107,7 +107,7 @@ def elastic_transform(images: Tensor, k: c.Elastic, recipe: Recipe, draws: Draws
 def _ripple(x: Tensor, sigma: tuple[float, float], alpha: float, draws: Draws) -> Tensor:
     """Displace by noise smoothed by ``sigma`` px and multiplied by ``alpha`` px."""
     if alpha == 0:
-        for name in ("dx", "dy"):  # taken at other severities, so they may be handed in at this one
+        for name in ("dx", "dy"):  # not used here, but callers may give at any severity what others need
             draws.given(name, x.shape[1:3], -1, 1)
         return x.to(torch.uint8)
     fields = torch.cat([draws.between(name, -1, 1, *x.shape[1:3]).float() for name in ("dx", "dy")])
@@ -116,16 +116,16 @@ def _ripple(x: Tensor, sigma: tuple[float, float], alpha: float, draws: Draws) -
 
 
 def _corners(height: int, width: int) -> Tensor:
-    """The three points (x, y) that move, float32 ``(3, 2)``: corners of a square, one opposite the other.
+    """Return the three points (x, y) that move, float32 ``(3, 2)``: corners of a square.
 
-    The scripts take half the height as x; they know squares only.
+    x is half the height, as in the scripts, which only know square images.
     """
     x, y, reach = height // 2, width // 2, min(height, width) // 3
     return torch.tensor([(x + reach, y + reach), (x + reach, y - reach), (x - reach, y - reach)], dtype=torch.float32)
 
 
 def _maps_back(corners: Tensor, moves: Tensor) -> Tensor:
-    """The affine maps from where the points are after their moves ``(n, 3, 2)`` to where they were.
+    """Return the affine maps from where the points are after their moves ``(n, 3, 2)`` to where they were before.
 
     Returns:
         float32 ``(n, 2, 3)``: source x and y as weights of x, y and 1.
@@ -144,7 +144,7 @@ def _maps_back(corners: Tensor, moves: Tensor) -> Tensor:
 
 @on_cpu(kernels.affine)
 def affine(images: Tensor, maps: Tensor) -> Tensor:
-    """Images read where ``maps`` (n, 2, 3) sends their pixels; outside mirrored, without the edge's pixel again.
+    """Read images where ``maps`` (n, 2, 3) sends their pixels; outside they are mirrored without repeating the edge.
 
     Returns:
         float32, ``(n, H, W, C)``.
@@ -158,7 +158,7 @@ def affine(images: Tensor, maps: Tensor) -> Tensor:
 
 @on_cpu(kernels.displace)
 def displace(x: Tensor, right: Tensor, down: Tensor, scale: float) -> Tensor:
-    """Images read ``scale`` times ``right`` and ``down`` (n, H, W) away; outside mirrored, with the edge's pixel again.
+    """Read images ``scale`` times ``right`` and ``down`` (n, H, W) away; outside they are mirrored, edge included.
 
     Returns:
         uint8, truncated.
@@ -170,7 +170,7 @@ def displace(x: Tensor, right: Tensor, down: Tensor, scale: float) -> Tensor:
 
 
 def _mirrored(place: Tensor, size: int) -> Tensor:
-    """Coordinates folded to 0..size - 1 about the first and the last pixel."""
+    """Fold coordinates to 0..size - 1 about the first and the last pixel."""
     last = size - 1
     place = place.abs()
     place = place - 2 * last * torch.floor(place * (1 / (2 * last)))
@@ -178,14 +178,14 @@ def _mirrored(place: Tensor, size: int) -> Tensor:
 
 
 def _reflected(place: Tensor, size: int) -> Tensor:
-    """Coordinates folded to 0..size - 1 about the outer edges of the first and the last pixel."""
+    """Fold coordinates to 0..size - 1 about the outer edges of the first and the last pixel."""
     place = (place + 0.5).abs()
     place = place - 2 * size * torch.floor(place * (1 / (2 * size)))
     return (size - (size - place).abs() - 0.5).clamp(0, size - 1)
 
 
 def _sample(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    """Bilinear values of float32 ``(n, H, W, C)`` at coordinates ``(n, H, W)`` within the images."""
+    """Interpolate float32 ``(n, H, W, C)`` bilinearly at coordinates ``(n, H, W)`` within the images."""
     n, height, width, _ = x.shape
     top, left = down.long().clamp(max=height - 2), across.long().clamp(max=width - 2)
     below, right = (down - top)[..., None], (across - left)[..., None]
@@ -196,5 +196,5 @@ def _sample(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
 
 
 def _between(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """Linear; exactly the one where both are alike."""
+    """Interpolate linearly; the result is exact if both values are equal."""
     return a + (b - a) * weight

@@ -1,4 +1,4 @@
-"""The disks of defocus_blur, as OpenCV makes them, taken apart for running sums."""
+"""The disks of defocus_blur, as OpenCV makes them, split into boxes for running sums."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from ppbench.corruptions.types import Doubles, Floats, Indices
 
 
 class Disk(NamedTuple):
-    """A disk to blur with: as a kernel, and for running sums with each column of the kernel as a sum of boxes."""
+    """A disk to blur with: as a kernel, and with each of its columns as a sum of boxes, for running sums."""
 
     kernel: Floats | Doubles
-    """``(2 r + 1, 2 r + 1)``. float64, like the weights, where float32 cannot tell which sums are whole."""
+    """``(2 r + 1, 2 r + 1)``. float64, like the weights, if float32 cannot tell which sums are whole."""
     first: Indices
     """``(r + 2,)``: columns k and -k have the boxes from ``first[k]`` to ``first[k + 1]``."""
     reaches: Indices
-    """Where each box ends: so many pixels above and below the centre."""
+    """How many pixels each box extends above and below the centre."""
     weights: Floats | Doubles
-    """What is in each box."""
+    """The value in each box."""
     ties: Ties
 
 
 @lru_cache(maxsize=64)
 def disk_of(radius: float, alias_sigma: float) -> Disk:
-    """Everything `blur_disk` needs to know of a disk."""
+    """Return a disk for `ppbench.corruptions.blur.blur_disk`."""
     kernel = _cropped(disk_kernel(radius, alias_sigma).astype(np.float64))
     half = len(kernel) // 2
     steps = -np.diff(kernel[half:, half:].T, axis=1, append=0)
-    # Of the recipes' disks, those left out are float32's rounding and corners too faint to be seen: 1e-5 of a level.
+    # The steps left out of the recipes' disks are float32's rounding, and corners too faint to see: 1e-5 of a level.
     is_step = np.abs(steps) > 1e-7 * kernel.max()
     first = np.concatenate([[0], np.cumsum(is_step.sum(axis=1))])
-    # With a rim so faint, sums are all but multiples of 1 / n, and float32 takes them for the whole levels among these.
-    # Of the recipes' disks one has such a rim, of 4e-6; the next faintest is 0.04.
+    # With such a faint rim, sums are almost multiples of 1 / n, and float32 cannot tell them from whole levels. Of the
+    # recipes' disks, one has a rim of 4e-6; the next faintest is 0.04.
     dtype: type = np.float64 if 0 < kernel[half].min() < 1e-4 * kernel.max() else np.float32
     flat = np.minimum(FRACTIONS * math.fsum(kernel.ravel()), 1) * 255
     reaches, weights = np.nonzero(is_step)[1], steps[is_step].astype(dtype)
@@ -44,11 +44,11 @@ def disk_of(radius: float, alias_sigma: float) -> Disk:
 
 
 def disk_kernel(radius: float, alias_sigma: float) -> Floats:
-    """A flat disk smoothed by a small Gaussian, float32.
+    """Return a flat disk smoothed by a small Gaussian, float32.
 
-    It is not normalised after the smoothing, and smoothed with the kernel's own border mirrored: where the disk
-    touches the border its sum exceeds 1, up to 1.013. In flat areas float32's rounding is seen, hence every operation
-    is as OpenCV's, which fuses multiplications with additions.
+    As in the original, the smoothing mirrors the kernel's own border, and the result is not normalised: if the disk
+    touches the border, its sum exceeds 1, by up to 0.013. Flat areas show float32's rounding, so every operation is as
+    in OpenCV, which fuses multiplications with additions.
     """
     half = 8 if radius <= 8 else int(radius)
     across = np.arange(-half, half + 1)
@@ -74,7 +74,7 @@ def _soften(image: Floats, weights: Floats, order: range) -> Floats:
 
 
 def _cropped(kernel: Doubles) -> Doubles:
-    """Without margins that are nothing: of the recipes' disks, under 2e-11 of the largest value, else over 5e-8."""
+    """Cut off empty margins. In the recipes' disks these are under 2e-11 of the largest value, all others over 5e-8."""
     half = len(kernel) // 2
     reach = int(np.abs(np.argwhere(kernel > 1e-9 * kernel.max()) - half).max())
     return kernel[half - reach : half + reach + 1, half - reach : half + reach + 1]

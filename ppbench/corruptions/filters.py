@@ -19,13 +19,13 @@ from ppbench.corruptions.types import Doubles, Floats, Indices
 
 
 def gaussian_filter(x: Tensor, sigma: tuple[float, float], truncate: float, mode: Mode) -> Tensor:
-    """Gaussian of width ``sigma`` (down, across) px, cut off at ``truncate`` widths: scipy's ``gaussian_filter``.
+    """Smooth by a Gaussian of width ``sigma`` (down, across) px, cut off at ``truncate`` widths.
 
-    An axis whose radius rounds to 0 is left alone; the radius may exceed the image.
+    It is scipy's ``gaussian_filter``. An axis whose radius rounds to 0 is left alone; the radius may exceed the image.
     """
     down, across = (gaussian_weights(s, truncate).astype(np.float32) for s in sigma)
     height, width = x.shape[1:3]
-    if 4 * down.size > height or 4 * across.size > width:  # as many taps as would cost more than a matrix product
+    if 4 * down.size > height or 4 * across.size > width:  # for so many taps a matrix product is cheaper
         matrices = (gaussian_matrix(side, s, truncate, mode) for side, s in zip((height, width), sigma, strict=True))
         return multiply(x, *matrices)
     return smooth(x, down, across, margins(height, down.size - 1, mode), margins(width, across.size - 1, mode))
@@ -33,7 +33,7 @@ def gaussian_filter(x: Tensor, sigma: tuple[float, float], truncate: float, mode
 
 @lru_cache(maxsize=64)
 def gaussian_weights(sigma: float, truncate: float) -> Doubles:
-    """Weights of the centre and of the pixels 1, 2, … away from it; all of them, on both sides, have the sum 1."""
+    """Return the weights of the centre and of the pixels 1, 2, … away. Their sum over both sides is 1."""
     radius = int(truncate * sigma + 0.5)
     if radius == 0:
         return np.ones(1)
@@ -43,7 +43,7 @@ def gaussian_weights(sigma: float, truncate: float) -> Doubles:
 
 @lru_cache(maxsize=4)  # 64 MB each at 4,000 px
 def gaussian_matrix(side: int, sigma: float, truncate: float, mode: Mode) -> Floats:
-    """The Gaussian along an axis of ``side`` pixels, as a matrix ``(side, side)`` to multiply from the left."""
+    """Return the Gaussian along an axis of ``side`` pixels as a matrix ``(side, side)`` to multiply from the left."""
     weights = gaussian_weights(sigma, truncate)
     places = margins(side, weights.size - 1, mode)
     weights = np.concatenate([weights[:0:-1], weights])
@@ -81,7 +81,8 @@ def _smooth_axis(x: Tensor, axis: int, weights: Floats | Doubles, places: Indice
 def multiply(x: Tensor, down: Floats, across: Floats) -> Tensor:
     """Multiply both axes by matrices: ``down`` (H, H), ``across`` (W, W).
 
-    In float64: of float32, GPUs may be set to use 10 bits of mantissa, and the order of sums is the library's choice.
+    It computes in float64, because GPUs may be set to use only 10 bits of a float32's mantissa, and libraries choose
+    the order of sums.
     """
     down_, across_ = (torch.from_numpy(matrix).to(x.device).double() for matrix in (down, across))
     return (down_ @ x.movedim(3, 1).double() @ across_.T).movedim(1, 3).float()
@@ -92,11 +93,11 @@ def motion_filter(x: Tensor, radius: int, sigma: float, angle: Tensor, stop_at_b
 
     Args:
         x: ``(n, H, W, C)``.
-        radius: The trail has ``2 radius + 1`` pixels; they are the nearest to the line, none are interpolated.
+        radius: The trail has ``2 radius + 1`` pixels, the nearest to the line; none are interpolated.
         sigma: Width of the Gaussian, in pixels.
         angle: ``(n,)``: directions in degrees, 0 to the right, 90 down.
-        stop_at_border: Whether the trail ends, its weights lost, where it has left an image of this size from
-            every pixel of it; else the edge's pixels stand there, as they do beyond the border.
+        stop_at_border: Whether the trail ends, and its weights are lost, at the first offset that is as large as the
+            image. Otherwise edge pixels count there, as they do everywhere beyond the border.
     """
     offsets = trail_offsets(angle, 2 * radius + 1)
     counts = trail_counts(offsets, x.shape[1], x.shape[2], stop_at_border)
@@ -104,7 +105,7 @@ def motion_filter(x: Tensor, radius: int, sigma: float, angle: Tensor, stop_at_b
 
 
 def trail_offsets(angle: Tensor, length: int) -> Indices:
-    """Offsets (down, right) of the pixels of trails in ``(n,)`` directions, in degrees: ``(n, length, 2)``."""
+    """Return the offsets (down, right) of the pixels of trails in ``(n,)`` directions (degrees): ``(n, length, 2)``."""
     turns = [math.radians(degrees) for degrees in angle.tolist()]
     step = np.array([(math.sin(turn), math.cos(turn)) for turn in turns]).reshape(-1, 1, 2)
     ahead = step * np.arange(length)[:, None]
@@ -112,7 +113,7 @@ def trail_offsets(angle: Tensor, length: int) -> Indices:
 
 
 def trail_counts(offsets: Indices, height: int, width: int, stop_at_border: bool) -> Indices:
-    """How many taps of each trail are used: all, or those before one that is off by the image's size: ``(n,)``."""
+    """Return how many taps of each trail are used, ``(n,)``: all, or those before an offset as large as the image."""
     if not stop_at_border:
         return np.full(len(offsets), offsets.shape[1])
     outside = (np.abs(offsets) >= np.array([height, width])).any(axis=2)
@@ -121,18 +122,18 @@ def trail_counts(offsets: Indices, height: int, width: int, stop_at_border: bool
 
 @lru_cache(maxsize=64)
 def trail_weights(radius: int, sigma: float) -> Doubles:
-    """Weights of the pixel itself and of the ``2 radius`` ahead, of sum 1."""
+    """Return the weights of the pixel itself and of the ``2 radius`` ahead. Their sum is 1."""
     density = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2)) / (math.sqrt(2 * math.pi) * sigma)
     return density / density.sum()
 
 
 @on_cpu(kernels.trail)
 def trail(x: Tensor, offsets: Indices, counts: Indices, weights: Floats | Doubles) -> Tensor:
-    """Sum of the images moved by offsets; what lies beyond the border is the edge's pixel.
+    """Return the weighted sum of the images moved by offsets. Beyond the border the edge pixel is repeated.
 
     Args:
         x: ``(n, H, W, C)``, of the weights' type.
-        offsets: ``(n, taps, 2)``: where the taps lie, (down, right), less than ``taps`` pixels away.
+        offsets: ``(n, taps, 2)``: offsets of the taps, (down, right), less than ``taps`` pixels.
         counts: ``(n,)``: how many of the taps are used.
         weights: ``(taps,)``.
     """
@@ -157,7 +158,7 @@ def clipped_zoom(x: Tensor, factor: float, trim: bool) -> Tensor:
     Args:
         x: ``(n, H, W, C)``.
         factor: At least 1.
-        trim: Whether what is more than H x W is cut off, from all sides; else the result may be a little larger.
+        trim: Whether to cut the result to H x W on all sides; otherwise it may be a little larger.
     """
     rows, columns = (zoomed_axis(side, factor, trim) for side in x.shape[1:3])
     return resample(x, *rows, *columns)
@@ -165,7 +166,7 @@ def clipped_zoom(x: Tensor, factor: float, trim: bool) -> Tensor:
 
 @on_cpu(kernels.resample)
 def resample(x: Tensor, top: Indices, down: Floats, left: Indices, right: Floats) -> Tensor:
-    """Bilinear values on a grid: between rows ``top`` and the next by ``down``, between columns alike."""
+    """Interpolate bilinearly on a grid: from rows ``top`` towards the next by ``down``, and likewise for columns."""
     rows, columns = torch.from_numpy(top).to(x.device), torch.from_numpy(left).to(x.device)
     across = torch.from_numpy(right).to(x.device)[:, None]
     above, below = x.index_select(1, rows), x.index_select(1, rows + 1)

@@ -1,11 +1,12 @@
 """JPEG compression, without the file.
 
-A JPEG file loses nothing but in the conversion of colours, the halving of chroma and the quantisation of blocks: what
-comes after, the entropy coder, is left out, and so is its inverse. The rest is libjpeg's arithmetic, integer by
-integer, as Pillow uses it: 4:2:0, the "islow" DCT (Loeffler, Ligtenberg & Moschytz, ICASSP 1989, in 13-bit fixed
-point), the "fancy" upsampling. The result is bit-equal to saving and loading with Pillow, at every quality and size.
+A JPEG file loses information in the conversion of colours, the halving of chroma and the quantisation of blocks. The
+entropy coder after these steps is lossless, so it is left out, and so is its inverse. The rest is libjpeg's arithmetic,
+integer by integer, as Pillow uses it: 4:2:0, the "islow" DCT (Loeffler, Ligtenberg & Moschytz, ICASSP 1989, in 13-bit
+fixed point), the "fancy" upsampling. The result is bit-equal to saving and loading with Pillow, at every quality and
+size.
 
-Images are ``(n, H, W, C)`` uint8; within, everything is int32.
+Images are ``(n, H, W, C)`` uint8; intermediate values are int32.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ DCT = np.array(
 )
 """The DCT of 8 values, times sqrt(8) * 2^13: row k for frequency k.
 
-It is what the steps of the fast algorithm amount to, whose constants are rounded one by one: so 2260, but 2259.
+The fast algorithm rounds its constants one by one, and this is the product of its steps: hence both 2260 and 2259.
 """
 
 LUMA = np.array(
@@ -65,18 +66,18 @@ CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66,
 
 
 def jpeg_compression(images: Tensor, k: c.Jpeg, recipe: Recipe, draws: Draws) -> Tensor:
-    """Compressed and decompressed. No draws."""
+    """Compress and decompress. No draws."""
     return compress(images, *steps(k.quality))
 
 
 _AT_ONCE = 2**25
-"""Channel values worked on at once on GPUs, where each takes some 40 bytes."""
+"""Channel values processed at once on GPUs, where each takes some 40 bytes."""
 
 _Images = TypeVar("_Images", Tensor, Pixels)
 
 
 def saved(images: _Images, quality: int) -> _Images:
-    """Images as JPEG files of this quality would keep them.
+    """Return images as JPEG files of this quality would keep them.
 
     Args:
         images: uint8 ``(n, H, W, C)``: numpy, or torch on any device; C is 1 or 3.
@@ -93,7 +94,7 @@ def saved(images: _Images, quality: int) -> _Images:
 
 @lru_cache(maxsize=16)
 def steps(quality: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Quantisation steps ``(8, 8)`` of luma and chroma for a quality of 1 to 100, by rows of frequencies."""
+    """Return the quantisation steps ``(8, 8)`` of luma and chroma for a quality of 1 to 100, by rows of frequencies."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     luma, chroma = (np.clip((table * scale + 50) // 100, 1, 255).astype(np.int32) for table in (LUMA, CHROMA))
     return luma, chroma
@@ -101,7 +102,7 @@ def steps(quality: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 @on_cpu(kernels.compress)
 def compress(images: Tensor, luma: NDArray[np.int32], chroma: NDArray[np.int32]) -> Tensor:
-    """Images as a JPEG file with these quantisation steps would keep them; grey ones as a file of one component."""
+    """Return images as JPEG files with these quantisation steps would keep them; grey files have one component."""
     if images.shape[3] == 1:
         return _coded(images[..., 0].int(), luma)[..., None].to(torch.uint8)
     y, cb, cr = _to_ycc(images)
@@ -111,7 +112,7 @@ def compress(images: Tensor, luma: NDArray[np.int32], chroma: NDArray[np.int32])
 
 
 def _to_ycc(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Luma and chroma ``(n, H, W)``, rounded from 16-bit fixed point; the halves of chroma fall."""
+    """Return luma and chroma ``(n, H, W)``, rounded from 16-bit fixed point; halves of chroma are rounded down."""
     r, g, b = images.int().unbind(3)
     y = (19595 * r + 38470 * g + 7471 * b + (1 << 15)) >> 16
     cb = (-11059 * r - 21709 * g + 32768 * b + (128 << 16) + (1 << 15) - 1) >> 16
@@ -129,7 +130,7 @@ def _to_rgb(y: Tensor, cb: Tensor, cr: Tensor) -> Tensor:
 
 
 def _padded(plane: Tensor, rows: int, columns: int) -> Tensor:
-    """``(n, H, W)`` with the last row and column repeated until the sides are multiples of the two numbers."""
+    """Repeat the last row and column of ``(n, H, W)`` until the sides are multiples of ``rows`` and ``columns``."""
     height, width = plane.shape[1:]
     y = torch.arange(height + -height % rows, device=plane.device).clamp_(max=height - 1)
     x = torch.arange(width + -width % columns, device=plane.device).clamp_(max=width - 1)
@@ -137,16 +138,16 @@ def _padded(plane: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _halved(plane: Tensor) -> Tensor:
-    """Means of 2 x 2, ``(n, ceil(H / 2), 8 ceil(W / 16))``: .5 falls in one column and rises in the next."""
+    """Take means of 2 x 2, ``(n, ceil(H / 2), 8 ceil(W / 16))``. Columns take turns in rounding .5 down and up."""
     plane = _padded(plane, 2, 2 * _BLOCK)
     total = plane[:, 0::2, 0::2] + plane[:, 0::2, 1::2] + plane[:, 1::2, 0::2] + plane[:, 1::2, 1::2]
     return (total + 1 + torch.arange(total.shape[2], device=plane.device, dtype=torch.int32) % 2) >> 2
 
 
 def _doubled(plane: Tensor, height: int, width: int) -> Tensor:
-    """Twice as large by weights of 3/4 and 1/4 along each side, and cut to ``height`` and ``width``.
+    """Double the size with weights of 3/4 and 1/4 along each side, and cut to ``height`` and ``width``.
 
-    ``plane`` may be larger than half of that; what is beyond it has no weight.
+    ``plane`` may be larger than half of that; the rest is ignored.
     """
     plane = plane[:, : (height + 1) // 2, : (width + 1) // 2]
     above = torch.cat((plane[:, :1], plane[:, :-1]), dim=1)
@@ -159,12 +160,12 @@ def _doubled(plane: Tensor, height: int, width: int) -> Tensor:
 
 
 def _coded(plane: Tensor, table: NDArray[np.int32]) -> Tensor:
-    """``(n, H, W)`` after the quantisation of its blocks' frequencies."""
+    """Quantise the frequencies of the blocks of ``(n, H, W)``, and transform them back."""
     height, width = plane.shape[1:]
     matrix = torch.from_numpy(DCT).to(plane.device)
     step = torch.from_numpy(table).to(plane.device)
     blocks = _padded(plane, _BLOCK, _BLOCK).unflatten(2, (-1, _BLOCK)).unflatten(1, (-1, _BLOCK)).transpose(2, 3) - 128
-    # In which order the axes come matters, for each product is rounded: 2 bits are kept after the first.
+    # The order of the axes matters, because each product is rounded: 2 fractional bits are kept after the first.
     there = _product(_product(blocks, matrix, 11).mT, matrix, 15).mT
     quantised = there.sign() * torch.div(there.abs() + 4 * step, 8 * step, rounding_mode="floor")
     back = _product(_product((quantised * step).mT, matrix.T, 11).mT, matrix.T, 18)
@@ -172,7 +173,10 @@ def _coded(plane: Tensor, table: NDArray[np.int32]) -> Tensor:
 
 
 def _product(rows: Tensor, matrix: Tensor, shift: int) -> Tensor:
-    """``rows @ matrix.T / 2^shift``, rounded, for ``(..., 8)`` and ``(8, 8)``; torch on GPUs has no ``@`` of int32."""
+    """Compute ``rows @ matrix.T / 2^shift``, rounded, for ``(..., 8)`` and ``(8, 8)``.
+
+    On GPUs, torch has no ``@`` for int32.
+    """
     total = rows[..., :1] * matrix[:, 0]
     for i in range(1, _BLOCK):
         total += rows[..., i, None] * matrix[:, i]

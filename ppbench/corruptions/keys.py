@@ -1,4 +1,4 @@
-"""Keys: what a random draw depends on, and nothing else. Free of torch."""
+"""Keys: random draws depend on these and on nothing else. Free of torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ppbench.keys import hash64
 
 
 def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
-    """Return 64 bits that depend on the four alone.
+    """Return 64 bits that depend only on the four arguments.
 
     Args:
         seed: The run's seed.
@@ -19,12 +19,12 @@ def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
         severity: 1 to 5.
         image_id: The image's id in its dataset.
     """
-    # File names that are not UTF-8 come as surrogates.
+    # Python gives file names that are not UTF-8 as surrogates.
     return hash64(f"{seed}/{corruption}/{severity}/{image_id}".encode(errors="surrogateescape"))
 
 
 def pixels_id(image: Pixels) -> str:
-    """Return an id made of an image's pixels and shape: for images that have no name.
+    """Return an id made from an image's pixels and shape, for images that have no name.
 
     Args:
         image: ``(H, W, C)`` uint8.

@@ -1,4 +1,4 @@
-"""Grey levels as floating point numbers and back: division and truncation that give the reference's levels."""
+"""Convert grey levels to floating point numbers and back, such that truncation gives the reference's levels."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ FRACTIONS: Doubles = np.arange(256) / 255
 
 
 def divide(x: Tensor, divisor: float) -> Tensor:
-    """``x / divisor``, correctly rounded: by itself torch lets GPUs multiply by the reciprocal of a number."""
+    """Compute ``x / divisor``, correctly rounded. For a plain number, torch multiplies by its reciprocal on GPUs."""
     return x / torch.full((), divisor, dtype=x.dtype, device=x.device)
 
 
 class Ties(NamedTuple):
-    """What becomes of sums that are whole levels but for rounding, as they are in flat areas such as a white sky.
+    """How to truncate sums that are whole levels up to rounding, as in flat areas such as a white sky.
 
-    Truncation makes such rounding visible, over the whole area; so it is decided by the reference's arithmetic.
+    Truncation would make the rounding visible over the whole area, so the reference's arithmetic decides it.
     """
 
     flat: Pixels
-    """``(256,)``: what the reference makes of an area flat at each of the levels; one level less, or the same."""
+    """``(256,)``: what the reference makes of a flat area of each level: the same level, or one less."""
     close: float
-    """How near a whole level, in levels, a sum counts as on it."""
+    """Sums within this distance of a whole level, in levels, count as that level."""
 
 
 _CLOSE: dict[type, float] = {np.float32: 2e-4, np.float64: 2e-12}
-"""Sums were found to err by up to 7.5e-5 and 1.1e-13, measured against longer numbers over all recipes and severities,
-on noise and on flat, striped and speckled images. By chance 0.04 % of values are as near to a level as the first."""
+"""Errors of sums were at most 7.5e-5 and 1.1e-13, measured against longer numbers over all recipes and severities, on
+noise and on flat, striped and speckled images. By chance, 0.04 % of values are within the first distance of a level."""
 
 
 def ties_of(flat: NDArray[np.floating], dtype: type) -> Ties:
-    """Ties of a filter.
+    """Return the ties of a filter.
 
     Args:
-        flat: ``(256,)``: what the reference's arithmetic makes of areas flat at 0 to 255, in levels, not yet truncated.
-        dtype: What sums are computed in here.
+        flat: ``(256,)``: what the reference's arithmetic makes of flat areas of 0 to 255, in levels before truncation.
+        dtype: The type in which ppbench computes the sums.
     """
     close = _CLOSE[dtype]
     below = np.arange(256)
@@ -53,7 +53,7 @@ def ties_of(flat: NDArray[np.floating], dtype: type) -> Ties:
 
 
 def to_levels(x: Tensor, ties: Ties) -> Tensor:
-    """Truncate grey levels, float of any shape, to uint8; they are clipped to 0..255."""
+    """Clip grey levels, float of any shape, to 0..255 and truncate them to uint8."""
     x = x.clamp(0, 255)
     whole = (x + 0.5).int()
     flat = torch.from_numpy(ties.flat).to(x.device)

@@ -1,7 +1,7 @@
 """Noise: gaussian_noise, shot_noise, impulse_noise, speckle_noise.
 
-All work on channel values, each with a draw of its own. Images are ``(n, H, W, C)`` uint8; results are truncated to
-whole levels, not rounded, as everywhere in ImageNet-C.
+Each channel value has a draw of its own. Images are ``(n, H, W, C)`` uint8; results are truncated to whole levels, not
+rounded, as everywhere in ImageNet-C.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from ppbench.errors import UsageError
 
 
 def gaussian_noise(images: Tensor, k: c.Noise, recipe: Recipe, draws: Draws) -> Tensor:
-    """Normal noise of one width. Draws: ``noise`` (n, H, W, C), standard normal."""
+    """Add normal noise of one width. Draws: ``noise`` (n, H, W, C), standard normal."""
     return add_noise(images, draws.normal("noise", *images.shape[1:]), k.std, False)
 
 
 def speckle_noise(images: Tensor, k: c.Noise, recipe: Recipe, draws: Draws) -> Tensor:
-    """Normal noise in proportion to the value. Draws: ``noise`` (n, H, W, C), standard normal."""
+    """Add normal noise in proportion to the value. Draws: ``noise`` (n, H, W, C), standard normal."""
     return add_noise(images, draws.normal("noise", *images.shape[1:]), k.std, True)
 
 
 @on_cpu(kernels.add_noise)
 def add_noise(images: Tensor, noise: Tensor, std: float, relative: bool) -> Tensor:
-    """``x + std * noise``, or ``x + x * std * noise``, clipped to white and black."""
+    """Compute ``x + std * noise``, or ``x + x * std * noise``, clipped to black and white."""
     x = images / 255
     x = x + noise * std * x if relative else x + noise * std
     return (x.clamp_(0, 1) * 255).to(torch.uint8)
 
 
 def impulse_noise(images: Tensor, k: c.Impulse, recipe: Recipe, draws: Draws) -> Tensor:
-    """Values replaced by black or white. Draws: ``flipped`` and ``salted`` (n, H, W, C), boolean."""
+    """Replace values by black or white. Draws: ``flipped`` and ``salted`` (n, H, W, C), boolean."""
     flipped, salted = (draws.given(name, images.shape[1:], 0, 1) for name in ("flipped", "salted"))
     if (flipped is None) != (salted is None):
         raise UsageError("one of the draws 'flipped' and 'salted' is missing", "Hand in both, or none.")
@@ -54,14 +54,14 @@ def impulse_noise(images: Tensor, k: c.Impulse, recipe: Recipe, draws: Draws) ->
 
 @on_cpu(kernels.replace)
 def replace(images: Tensor, words: Tensor, fraction: float) -> Tensor:
-    """Replace a fraction of the values: a word's upper 31 bits decide whether, the lowest by what."""
+    """Replace a fraction of the values. The upper 31 bits of a word decide whether, the lowest bit black or white."""
     bits = words.long() & MASK
     salt = ((bits & 1) * 255).to(torch.uint8)
     return torch.where((bits >> 1) < round(fraction * 2**31), salt, images)
 
 
 def shot_noise(images: Tensor, k: c.Shot, recipe: Recipe, draws: Draws) -> Tensor:
-    """Photons counted instead of light measured. Draws: ``photons`` (n, H, W, C), Poisson counts."""
+    """Count photons instead of measuring light. Draws: ``photons`` (n, H, W, C), Poisson counts."""
     law = _poisson(k.photons)
     photons = draws.given("photons", images.shape[1:], 0)
     if photons is not None:
@@ -70,22 +70,22 @@ def shot_noise(images: Tensor, k: c.Shot, recipe: Recipe, draws: Draws) -> Tenso
 
 
 class _Poisson(NamedTuple):
-    """Tables for drawing counts for the 256 rates by the inverse of the distribution function."""
+    """Tables for drawing Poisson counts with 256 rates, by the inverse of the distribution function."""
 
     thresholds: NDArray[np.uint32]
-    """``(256, n)``: the count is above k where the word is not below entry k."""
+    """``(256, n)``: the count is above k if the word is not below entry k."""
     guide: NDArray[np.uint16]
-    """``(256, 512)``: for the upper 9 bits of the word, the count that a search begins with."""
+    """``(256, 512)``: the count at which a search begins, for the upper 9 bits of the word."""
     levels: Pixels
-    """``(n + 1,)``: what a count looks like."""
+    """``(n + 1,)``: the grey level of each count."""
 
 
 @lru_cache(maxsize=8)
 def _poisson(white: int) -> _Poisson:
-    """The tables for ``white`` photons in white, where counts end: more are white all the same."""
+    """Return the tables for ``white`` photons in white. Counts end there, because higher ones are white too."""
     rates = np.arange(256)[:, None] / 255 * white
     counts = np.arange(1, white)
-    none = np.array([[math.exp(-rate)] for rate in rates[:, 0]])  # numpy's exp is another on other processors
+    none = np.array([[math.exp(-rate)] for rate in rates[:, 0]])  # numpy's exp differs between processors
     steps = np.concatenate([none, np.repeat(rates, white - 1, axis=1) / counts], axis=1)
     below = np.minimum(np.cumsum(np.cumprod(steps, axis=1), axis=1), 1)
     thresholds = np.minimum(np.floor(below * 2**32), 2**32 - 1).astype(np.uint32)
@@ -99,7 +99,10 @@ def _poisson(white: int) -> _Poisson:
 def detect(
     images: Tensor, words: Tensor, thresholds: NDArray[np.uint32], guide: NDArray[np.uint16], levels: Pixels
 ) -> Tensor:
-    """Levels of Poisson counts with the images' values as rates: the least count whose threshold is above the word."""
+    """Draw Poisson counts with the images' values as rates, and return their levels.
+
+    A count is the smallest one whose threshold is above the word.
+    """
     table = _table(thresholds.astype(np.int64), images)
     rows = torch.arange(256, device=images.device)[:, None] << 32
     wanted = (images.long() << 32) | (words.long() & MASK)

@@ -1,8 +1,8 @@
 """Keyed draws: random numbers that depend on (seed, corruption, severity, image id) and on nothing else.
 
-The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a word is a
-function of a key and a counter, so that any number of images can be drawn for at once, in any order, on any device.
-An image's key is a hash of the four; a draw's name picks one of its streams.
+The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). Each word is a
+function of a key and a counter, so there can be draws for any number of images at once, in any order, on any device.
+The key of an image is a hash of the four; the name of a draw selects one of its streams.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ MASK = 0xFFFFFFFF
 
 
 CPU_DRAWS = 64
-"""Draws of so few numbers an image are made on the CPU whatever the device, and stay there: a GPU would take longer to
-start on them, and some are needed on the CPU."""
+"""Draws of at most so many numbers per image are CPU tensors on every device: a GPU would take longer to start than to
+compute them, and some are needed on the CPU."""
 
 
 class Draws:
-    """The random numbers of one cell for some images: keyed, or handed in.
+    """The random numbers of one cell for some images: keyed, or given by the caller.
 
-    Draws of up to `CPU_DRAWS` numbers an image are CPU tensors, larger ones lie on the images' device.
+    Draws of up to `CPU_DRAWS` numbers per image are CPU tensors, larger ones are on the images' device.
 
     Args:
-        keys: One per image, as `ppbench.corruptions.keys.key` makes them.
-        device: Where the images lie.
+        keys: One per image, from `ppbench.corruptions.keys.key`.
+        device: The images' device.
         given: Draws to use in place of keyed ones, by name, each with the images as first dimension.
-        scale: How many pixels make one of those that the recipe was made for: see `ppbench.corruptions.scale`.
+        scale: Pixels of the images per pixel of the recipe's size, see `ppbench.corruptions.scale`.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class Draws:
         self._keys = torch.from_numpy(np.array(keys, "<u8").view("<i4").reshape(-1, 2))
         self._device, self._given = device, given or {}
         self.names: set[str] = set()
-        """Of the draws asked for so far."""
+        """Names of the draws used so far."""
 
     def given(self, name: str, shape: Sequence[int], least: float | None = None, most: float | None = None) -> Any:
-        """The draw handed in under a name, ``(n, *shape)`` of the type it came in, or None.
+        """Return the draw given under a name, ``(n, *shape)`` in its own type, or None.
 
         Raises:
-            UsageError: If its shape is another, or a value is not finite or not between the bounds.
+            UsageError: If it has another shape, or a value that is not finite or not between the bounds.
         """
         self.names.add(name)
         if name not in self._given:
@@ -71,23 +71,23 @@ class Draws:
         return values
 
     def words(self, name: str, *shape: int) -> Tensor:
-        """32 random bits each: int32 ``(n, *shape)``; never handed in."""
+        """Return 32 random bits each: int32 ``(n, *shape)``. They are always keyed."""
         self.names.add(name)
         stream = zlib.crc32(name.encode())
         return philox(self._keys.to(self._device_for(shape)), stream, math.prod(shape)).view(-1, *shape)
 
     def between(self, name: str, low: float, high: float, *shape: int) -> Tensor:
-        """Uniform on [low, high): float32 ``(n, *shape)``."""
+        """Draw uniform numbers on [low, high): float32 ``(n, *shape)``."""
         values = self.given(name, shape, low, high)
         return uniform(self.words(name, *shape), low, high) if values is None else _floating(values)
 
     def normal(self, name: str, *shape: int) -> Tensor:
-        """Standard normal: float32 ``(n, *shape)``."""
+        """Draw standard normal numbers: float32 ``(n, *shape)``."""
         values = self.given(name, shape)
         return normal_quantile(self.words(name, *shape)) if values is None else _floating(values)
 
     def integers(self, name: str, high: int | Tensor) -> Tensor:
-        """Uniform on 0 to high - 1, high up to 2^24 (a number, or one per image ``(n,)``): int64 ``(n,)``."""
+        """Draw uniform integers from 0 to high - 1: int64 ``(n,)``. ``high`` is one number or ``(n,)``, up to 2^24."""
         values = self.given(name, (), 0)
         if values is None:
             return scaled(self.words(name), high)
@@ -105,7 +105,7 @@ def _floating(values: Tensor) -> Tensor:
 
 @on_cpu(kernels.words)
 def philox(keys: Tensor, stream: int, count: int) -> Tensor:
-    """Words ``(n, count)`` int32 of Philox4x32-10 for keys ``(n, 2)`` int32.
+    """Return words ``(n, count)`` int32 of Philox4x32-10 for keys ``(n, 2)`` int32.
 
     Word ``4 i + j`` is output ``j`` for the counter ``(i, stream, 0, 0)``.
     """
@@ -123,12 +123,12 @@ def philox(keys: Tensor, stream: int, count: int) -> Tensor:
 
 @on_cpu(kernels.uniform)
 def uniform(words: Tensor, low: float, high: float) -> Tensor:
-    """Uniform on [low, high) from words of the same shape: their upper 24 bits."""
+    """Turn words into uniform numbers on [low, high), by their upper 24 bits."""
     return ((words.long() & MASK) >> 8).float() * 2.0**-24 * (high - low) + low
 
 
 def scaled(words: Tensor, high: int | Tensor) -> Tensor:
-    """Uniform on 0 to high - 1 from words; no value is more likely than another by more than high / 2^32."""
+    """Turn words into uniform integers from 0 to high - 1. Probabilities differ by at most high / 2^32, relatively."""
     if isinstance(high, Tensor):
         high = high.view(-1, *(1,) * (words.ndim - 1))
     return ((words.long() & MASK) * high) >> 32
@@ -146,10 +146,10 @@ _TAIL = (
 
 @on_cpu(kernels.normal_quantile)
 def normal_quantile(words: Tensor) -> Tensor:
-    """Standard normal from words of the same shape, by the inverse of the distribution function.
+    """Turn words into standard normal numbers, by the inverse of the distribution function.
 
-    The highest bit is the sign, the others the probability of the tail, so that small probabilities keep their
-    digits. Within 1e-5 up to 5 standard deviations.
+    The highest bit is the sign and the others are the probability of the tail, so that small probabilities keep their
+    digits. The error is below 1e-5 up to 5 standard deviations.
     Source: Giles, "Approximating the erfinv function", GPU Computing Gems (2011).
     """
     bits = words.long() & MASK

@@ -1,4 +1,4 @@
-"""The recipes: which constants and which algorithm stand behind the corruptions' names. Free of torch.
+"""The recipes: which constants and which algorithms the names of corruptions stand for. Free of torch.
 
 Sources: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR
 2019; Michaelis et al., "Benchmarking Robustness in Object Detection", arXiv 1907.07484.
@@ -13,14 +13,14 @@ from ppbench.lookup import NameTable
 
 @dataclass(frozen=True)
 class Recipe:
-    """Constants and algorithm behind the corruptions."""
+    """Constants and algorithms of the corruptions."""
 
     name: str
     description: str
     native_size: int | None
-    """Side, in pixels, of the images it was made for; None: made for any size."""
+    """Side, in pixels, of the images it was made for; None: any size."""
     size: str
-    """Sides it was made for, and works at from 8 px on, in words."""
+    """The sizes it was made for and works at, in words. All recipes need sides of at least 8 px."""
     source: str
     frost_scale: float = 1.0
     """Scale of the frost textures."""
@@ -47,10 +47,10 @@ RECIPES = NameTable({recipe.name: recipe for recipe in _RECIPES}, "recipe", "ppb
 
 
 def recipe_for_size(height: int, width: int) -> str:
-    """Name of the recipe whose constants suit images of a size: by the shorter side, in pixels.
+    """Return the name of the recipe whose constants suit images of a size, by the shorter side in pixels.
 
-    The borders lie halfway, by ratio, between the sizes the recipes were made for: 32, 64, 224 px. The constants for
-    299 px are taken for 299 px alone, since ImageNet-C proper is the one of 224 px.
+    The borders are halfway, by ratio, between the sizes the recipes were made for: 32, 64, 224 px. The constants for
+    299 px are used only for 299 x 299 px, since ImageNet-C proper is the set of 224 px.
     """
     side = min(height, width)
     if side < 45:

@@ -1,4 +1,4 @@
-"""The corruptions of the package ``imagecorruptions``, with a seed per image and small and grey images made possible.
+"""The corruptions of the package ``imagecorruptions``, with a seed per image, and also for small and grey images.
 
 Source: Michaelis et al., "Benchmarking Robustness in Object Detection", arXiv 1907.07484; the maintained build
 ``imagecorruptions-imaug``.
@@ -21,23 +21,23 @@ _SMALLEST = 32
 """Below this side, in pixels, the package refuses an image."""
 
 _OWN_GENERATOR = {"impulse_noise", "glass_blur"}
-"""Corruptions that take ``seed=`` and do not listen to numpy's global generator."""
+"""Corruptions that take ``seed=`` and do not use numpy's global generator."""
 
 _LUMA = np.array([299, 587, 114])
-"""ITU-R 601 weights in thousandths, as Pillow's "L" conversion."""
+"""ITU-R 601 weights in thousandths, as in Pillow's "L" conversion."""
 
 
 def engine_version() -> str:
-    """Name and version of the package, for the run file."""
+    """Return the name and version of the package, for the run file."""
     return f"imagecorruptions-imaug {version('imagecorruptions-imaug')}"
 
 
 def corrupt_image(image: Pixels, corruption: str, severity: int, *, seed: int, image_id: str) -> Pixels:
-    """Corrupt one image; the result depends on the arguments alone, and no global state is left changed.
+    """Corrupt one image. The result depends only on the arguments, and no global state is left changed.
 
     Images smaller than 32 px are put in the middle of a canvas of 32 px that repeats their border, corrupted, and cut
-    out again, so that a pixel stays a pixel. Grey images are corrupted as RGB; of noise, which is independent per
-    channel, the first channel is kept (the mean of three would be weaker noise), of anything else the luma.
+    out again; they are not resized. Grey images are corrupted as RGB and made grey again by their luma. Noise is
+    independent per channel, so of noise the first channel is kept: the mean of three would be weaker noise.
 
     Args:
         image: ``(H, W, 3)`` RGB or ``(H, W, 1)`` grey, uint8.

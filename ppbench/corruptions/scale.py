@@ -1,10 +1,14 @@
-"""Corruptions of images larger than a recipe was made for: lengths in pixels times a scale.
+"""Corrupt images larger than a recipe was made for: lengths in pixels are multiplied by a scale.
 
-What scales, so that a large image looks as the recipe's size would: widths and radii of blurs, the shifts of glass,
-flakes and their trails, the blocks of pixelate; the grain of noise and of glass, each number drawn standing for a block
-of pixels; the textures of frost and the liquid of spatter, made at the recipe's size and enlarged. Not: what is in
-proportion to the image already (zoom_blur, fog, elastic_transform), what has no length (brightness, contrast,
-saturate), and jpeg_compression, whose blocks are 8 pixels whatever the image. `docs/corruptions.md` has the table.
+Large images then look like images of the recipe's size. These things scale:
+
+- widths and radii of blurs, the shifts of glass, flakes and their trails, the blocks of pixelate;
+- the grain of noise and of glass: each drawn number is for a block of pixels;
+- the textures of frost and the liquid of spatter, which are made at the recipe's size and enlarged.
+
+These do not: what is already in proportion to the image (zoom_blur, fog, elastic_transform), what has no length
+(brightness, contrast, saturate), and jpeg_compression, whose blocks always have 8 pixels. `docs/corruptions.md` has the
+table.
 """
 
 from __future__ import annotations
@@ -24,17 +28,17 @@ from ppbench.corruptions.types import LARGEST_SCALE, Floats, Indices
 from ppbench.errors import UsageError
 
 _USUAL_SIDE = 224
-"""Of the images that the constants of a recipe for any size are of."""
+"""Side of the images that the constants of a recipe for any size come from."""
 
 _GRAIN = {"noise": 1, "values": 1, "photons": 1, "shift": 2}
-"""Draws that have a number for each pixel of the recipe's size, and which of their axes are the rows."""
+"""Draws with a number for each pixel of the recipe's size, and which of their axes is that of the rows."""
 
 
 def scale_for(scale: Any, recipe: Recipe, height: int, width: int) -> float:
-    """The factor for images of a size.
+    """Return the factor for images of a size.
 
     Raises:
-        UsageError: If it is not allowed.
+        UsageError: If the scale is not allowed.
     """
     if scale == "auto":
         return min(LARGEST_SCALE, max(1.0, min(height, width) / (recipe.native_size or _USUAL_SIDE)))
@@ -48,10 +52,10 @@ def scale_for(scale: Any, recipe: Recipe, height: int, width: int) -> float:
 
 
 def scaled_constants(cell: Any, scale: float) -> Any:
-    """The constants of a cell with their lengths multiplied."""
+    """Return the constants of a cell with their lengths multiplied."""
     if scale == 1:
         return cell
-    if isinstance(cell, c.Defocus):  # its second constant smooths the disk's rim over single pixels
+    if isinstance(cell, c.Defocus):  # its second constant stays: it smooths the disk's rim over single pixels
         return cell._replace(radius=cell.radius * scale)
     if isinstance(cell, c.Glass):
         return cell._replace(sigma=cell.sigma * scale, max_shift=max(1, round(cell.max_shift * scale)))
@@ -67,15 +71,15 @@ def scaled_constants(cell: Any, scale: float) -> Any:
 
 
 def coarse(height: int, width: int, scale: float) -> tuple[int, int]:
-    """Height and width of an image in pixels of the recipe's size."""
+    """Return the height and width of an image in pixels of the recipe's size."""
     return math.ceil(height / scale), math.ceil(width / scale)
 
 
 class ScaledDraws(Draws):
-    """Draws whose grain is of the recipe's pixels: each number stands for a block of an image's pixels."""
+    """Draws with the grain of the recipe's size: each number is for a block of the image's pixels."""
 
     def words(self, name: str, *shape: int) -> Tensor:
-        """32 random bits each: int32 ``(n, *shape)``; of draws with a grain, the same in each block."""
+        """Return 32 random bits each: int32 ``(n, *shape)``. Draws with a grain have the same bits in a whole block."""
         if name not in _GRAIN:
             return super().words(name, *shape)
         axis = _GRAIN[name]
@@ -88,12 +92,12 @@ class ScaledDraws(Draws):
 
 
 def enlarged(x: Tensor, height: int, width: int, scale: float) -> Tensor:
-    """Bilinear values of ``(n, h, w, C)`` at the pixels of a larger image: float32 ``(n, height, width, C)``."""
+    """Interpolate ``(n, h, w, C)`` bilinearly at the pixels of a larger image: float32 ``(n, height, width, C)``."""
     return resample(x.float().contiguous(), *_places(x.shape[1], height, scale), *_places(x.shape[2], width, scale))
 
 
 def _places(size: int, side: int, scale: float) -> tuple[Indices, Floats]:
-    """Where each pixel lies among fewer: the one before, and how far on towards the next."""
+    """Return where each pixel is among fewer pixels: the one before it, and the way from that to the next."""
     place = np.clip((np.arange(side) + 0.5) / scale - 0.5, 0, size - 1)
     before = np.minimum(place.astype(np.int64), size - 2)
     return before, (place - before).astype(np.float32)

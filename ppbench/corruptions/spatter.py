@@ -1,8 +1,8 @@
 """Spatter: drops of water, or splashes of mud.
 
-Images are ``(n, H, W, C)`` uint8, results truncated to whole levels. The liquid is smoothed in float64: its levels
-decide where edges are found, so that a pixel rounded otherwise would show as a whole edge more or less. All else is
-whole numbers, as in OpenCV, or float32.
+Images are ``(n, H, W, C)`` uint8, results truncated to whole levels. The liquid is smoothed in float64, because its
+levels decide where edges are: one pixel rounded differently can add or remove a whole edge. Everything else is in whole
+numbers, as in OpenCV, or in float32.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MUD = np.array([63, 42, 20]) / 255
 
 
 def spatter(images: Tensor, k: c.Spatter, recipe: Recipe, draws: Draws) -> Tensor:
-    """Water on the lens, or mud; where there is none, nothing changes. Draws: ``layer`` (n, H, W), standard normal."""
+    """Put water or mud on the lens; other pixels do not change. Draws: ``layer`` (n, H, W), standard normal."""
     if images.shape[3] == 1:
         return luma(spatter(images.expand(-1, -1, -1, 3).contiguous(), k, recipe, draws))
     height, width = images.shape[1:3]
@@ -50,7 +50,7 @@ def spatter(images: Tensor, k: c.Spatter, recipe: Recipe, draws: Draws) -> Tenso
 
 
 def _gaussian(x: Tensor, sigma: float) -> Tensor:
-    """Float64 ``(n, H, W)`` smoothed by ``sigma`` px, cut off at 4 sigma; beyond the border stands the edge's pixel."""
+    """Smooth float64 ``(n, H, W)`` by ``sigma`` px, cut off at 4 sigma; beyond the border the edge is repeated."""
     weights = gaussian_weights(sigma, 4)
     rows, columns = (margins(side, weights.size - 1, "nearest") for side in x.shape[1:])
     return smooth(x[..., None], weights, weights, rows, columns)[..., 0]
@@ -58,9 +58,9 @@ def _gaussian(x: Tensor, sigma: float) -> Tensor:
 
 @on_cpu(kernels.cover)
 def cover(images: Tensor, thickness: Tensor, colour: Doubles) -> Tensor:
-    """RGB images under ``thickness`` (n, H, W), 0 to 1, of something of a ``colour`` (3,), 0 to 1.
+    """Cover RGB images with something of a ``colour`` (3,), 0 to 1, and of a ``thickness`` (n, H, W), 0 to 1.
 
-    The sum is in float64, as in the references: where image and mud are alike it is whole but for the rounding.
+    The sum is in float64, as in the references: if image and mud are alike, it is a whole level up to rounding.
     """
     opacity = thickness[..., None]
     added = opacity * torch.from_numpy(colour).to(images.device)
@@ -69,9 +69,9 @@ def cover(images: Tensor, thickness: Tensor, colour: Doubles) -> Tensor:
 
 @on_cpu(kernels.brighten)
 def brighten(images: Tensor, levels: Tensor, shine: Tensor, opacity: float, colour: Floats) -> Tensor:
-    """RGB images with light of a ``colour`` (3,) added.
+    """Add light of a ``colour`` (3,) to RGB images.
 
-    It is in proportion to ``levels * shine``, both uint8 ``(n, H, W)``, and ``opacity`` where that is greatest.
+    The light is in proportion to ``levels * shine``, both uint8 ``(n, H, W)``; its maximum is ``opacity``.
     """
     product = levels.float() * shine
     light = product / product.amax((1, 2), keepdim=True).clamp(min=1) * opacity
@@ -81,7 +81,7 @@ def brighten(images: Tensor, levels: Tensor, shine: Tensor, opacity: float, colo
 
 @on_cpu(kernels.shine)
 def shine(levels: Tensor) -> Tensor:
-    """How bright the water's surface is, uint8 ``(n, H, W)``: from the distance of its edges, lit from one side."""
+    """Return the brightness of the water's surface, lit from one side: uint8 ``(n, H, W)``, from distances to edges."""
     distance = _sum_of_nine(distances(edges(levels))) // (9 * STEPS[1])
     at = _around(equalised(distance), 1, "mirror")
     light = 2 * (at(1, 1) - at(-1, -1)) + at(1, 0) + at(0, 1) + at(0, 0) - at(-1, 0) - at(0, -1)
@@ -89,7 +89,7 @@ def shine(levels: Tensor) -> Tensor:
 
 
 def _around(x: Tensor, reach: int, mode: Mode) -> Callable[[int, int], Tensor]:
-    """A function of (down, right) that gives the pixels of ``(n, H, W)`` so far, up to ``reach``, from each."""
+    """Return a function of (down, right), up to ``reach``, that gives the pixels at this offset from each pixel."""
     height, width = x.shape[1:]
     rows, columns = (torch.from_numpy(margins(side, reach, mode)).to(x.device) for side in (height, width))
     return _at(x.index_select(1, rows).index_select(2, columns), reach)
@@ -108,11 +108,11 @@ def _sum_of_nine(x: Tensor) -> Tensor:
 
 
 WEAK, STRONG = 50, 150
-"""Slopes, in levels times 8, above which a ridge is an edge: if it touches one, or by itself."""
+"""Slopes, in levels times 8, above which a ridge is an edge: if it touches another edge, or by itself."""
 
 
 def edges(levels: Tensor) -> Tensor:
-    """Edges as by Canny (PAMI 1986), in OpenCV's whole numbers: bool ``(n, H, W)`` from uint8."""
+    """Find edges by Canny's method (PAMI 1986), in OpenCV's whole numbers: bool ``(n, H, W)`` from uint8."""
     at = _around(levels.int(), 1, "nearest")
     gx = at(-1, 1) + 2 * at(0, 1) + at(1, 1) - at(-1, -1) - 2 * at(0, -1) - at(1, -1)
     gy = at(1, -1) + 2 * at(1, 0) + at(1, 1) - at(-1, -1) - 2 * at(-1, 0) - at(-1, 1)
@@ -122,7 +122,7 @@ def edges(levels: Tensor) -> Tensor:
 
 
 def _ridges(slope: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
-    """Where the slope is greater than at its two neighbours along the gradient, of eight directions the nearest."""
+    """Find where the slope exceeds that of both neighbours along the gradient, in the nearest of eight directions."""
     at = _at(F.pad(slope, (1, 1, 1, 1)), 1)
     tangent = 13573  # of 22.5 degrees, times 2^15
     rise, run = gy.abs() << 15, gx.abs()
@@ -136,10 +136,10 @@ def _ridges(slope: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
 
 
 def _grown(seeds: Tensor, ground: Tensor) -> Tensor:
-    """What of the ``ground`` is connected, by sides or corners, to ``seeds``; all bool ``(n, H, W)``."""
+    """Return the part of the ``ground`` connected, by sides or corners, to ``seeds``; all bool ``(n, H, W)``."""
     while True:
         grown = seeds
-        for _ in range(8):  # to compare after each would make the GPU wait
+        for _ in range(8):  # each comparison makes the CPU wait for the GPU, so compare after several steps
             grown = ground & (F.max_pool2d(grown.float()[:, None], 3, 1, 1)[:, 0] > 0)
         if torch.equal(grown, seeds):
             return seeds
@@ -157,7 +157,7 @@ Borgefors, "Distance transformations in digital images" (1986), with OpenCV's fi
 
 
 def distances(edges: Tensor) -> Tensor:
-    """How far the nearest edge is, int32 ``(n, H, W)`` in 1e-4 px, at most `FARTHEST`, from bool."""
+    """Return the distance of the nearest edge, int32 ``(n, H, W)`` in 1e-4 px, at most `FARTHEST`."""
     limit = FARTHEST * STEPS[1]
     steps = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if y * y + x * x in STEPS]
     distance = torch.where(edges, 0, limit).int()
@@ -169,12 +169,12 @@ def distances(edges: Tensor) -> Tensor:
 
 
 def equalised(levels: Tensor) -> Tensor:
-    """Levels of 0 to `FARTHEST` spread over 0 to 255 by their histogram, per image ``(n, H, W)``; flat ones stay."""
+    """Spread levels of 0 to `FARTHEST` over 0 to 255 by the histogram of each image; flat images stay as they are."""
     pixels = levels[0].numel()
     counts = torch.stack([(levels == level).sum((1, 2)) for level in range(FARTHEST + 1)], dim=1)
     lowest = counts.gather(1, (counts > 0).int().argmax(1, keepdim=True))
     rest = (pixels - lowest).clamp(min=1).float()
-    scale = torch.full_like(rest, 255) / rest  # torch makes 255 / rest a product with the reciprocal
+    scale = torch.full_like(rest, 255) / rest  # torch computes 255 / rest as a product with the reciprocal
     spread = ((counts.cumsum(1) - lowest).float() * scale).round().int().clamp_(min=0)
     table = torch.where(lowest == pixels, torch.arange(FARTHEST + 1, device=levels.device, dtype=torch.int32), spread)
     return table.gather(1, levels.flatten(1).long()).view_as(levels)

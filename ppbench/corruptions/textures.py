@@ -1,4 +1,4 @@
-"""The photographs of ice that frost is made of: read from the package that brings them, and scaled."""
+"""The photographs of ice for frost, read from the package ``imagecorruptions`` and scaled."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from ppbench.corruptions.types import Doubles, Indices, Pixels
 from ppbench.errors import DataError
 
 FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")
-"""In the references' order."""
+"""Names of the pictures, in the references' order."""
 
 _REINSTALL_HINT = "`pip install --force-reinstall --no-deps imagecorruptions-imaug` brings the textures back."
 
 
 KEPT = 2**22
-"""Pixels of pictures that are kept as one; of larger ones, as large images need, only those in use are made."""
+"""Textures of at most so many pixels in all are kept together. Of larger ones only those in use are made."""
 
 
 class Textures(NamedTuple):
-    """Pictures of different sizes in one tensor, so that images with different ones are worked on at once."""
+    """Pictures of different sizes in one tensor, so that images with different pictures are processed at once."""
 
     pixels: Tensor
-    """``(P, 3)`` uint8 RGB: all pixels of the first, row by row, then those of the next; on the images' device."""
+    """``(P, 3)`` uint8 RGB, on the images' device: all pixels of the first picture, row by row, then of the next."""
     first: Tensor
-    """``(k,)`` int64, on the CPU: where each begins; any number for those that are not in use."""
+    """``(k,)`` int64, on the CPU: where each picture begins; any number for pictures that are not in use."""
 
 
 def frost_sizes(recipe: Recipe, height: int, width: int) -> Tensor:
-    """Sizes of the textures that a recipe draws from: larger than images of a size in both directions.
+    """Return the sizes of a recipe's textures, which are larger than images of a size in both directions.
 
     Returns:
         ``(2, k)`` int64: heights and widths, in pixels.
@@ -46,7 +46,7 @@ def frost_sizes(recipe: Recipe, height: int, width: int) -> Tensor:
 
 
 def frost_textures(recipe: Recipe, height: int, width: int, used: Tensor, device: torch.device) -> Textures:
-    """The textures of `frost_sizes`, at least those whose numbers are in ``used``, int64 of any shape."""
+    """Return the textures of `frost_sizes`, at least those whose numbers are in ``used``, int64 of any shape."""
     forms = _forms(recipe, height, width)
     if sum(form.height * form.width for form in forms) <= KEPT:
         return _all(forms, device)
@@ -60,7 +60,7 @@ def frost_textures(recipe: Recipe, height: int, width: int, used: Tensor, device
 
 
 class _Form(NamedTuple):
-    """Size of a texture in use; how it is made: by a factor, bilinear, or (None) to the size, cubic."""
+    """Size of a texture, and how it is made: bilinear by a factor, or (None) cubic to the size."""
 
     height: int
     width: int
@@ -73,9 +73,9 @@ def _forms(recipe: Recipe, height: int, width: int) -> tuple[_Form, ...]:
 
 
 def _form(size: tuple[int, int], recipe: Recipe, height: int, width: int) -> _Form:
-    """The scripts scale by a factor, which does for the images they were written for; the package enlarges always.
+    """Choose a texture's size. The scripts scale by a factor that suits their own images; the package always enlarges.
 
-    Where the factor does not do, the package's rule is applied to the size that it gives.
+    If the factor gives too small a texture, the package's rule is applied to that size.
     """
     if not recipe.is_package:
         size = round(size[0] * recipe.frost_scale), round(size[1] * recipe.frost_scale)
@@ -109,8 +109,8 @@ def _resize(number: int, form: _Form) -> Pixels:
 def enlarge_cubic(picture: Pixels, height: int, width: int) -> Pixels:
     """Resize by cubic interpolation, as OpenCV defines it: a = -0.75, pixel centres aligned, edges repeated.
 
-    OpenCV itself rounds intermediate results, and differently on each kind of processor: up to 6 % of the values of a
-    texture differ by one level. This is the value in exact arithmetic, rounded once, on every machine alike.
+    OpenCV itself rounds intermediate results, differently on each kind of processor: up to 6 % of the values of a
+    texture differ by one level. This function rounds once, with the same result on every machine.
 
     Args:
         picture: ``(h, w, 3)`` uint8.
@@ -121,7 +121,7 @@ def enlarge_cubic(picture: Pixels, height: int, width: int) -> Pixels:
 
 
 def _cubic_taps(size: int, wanted: int) -> tuple[Indices, Doubles]:
-    """For each of ``wanted`` places: the four pixels it is made of and their weights, both ``(wanted, 4)``."""
+    """Return the four pixels that each of ``wanted`` places is made of, and their weights, both ``(wanted, 4)``."""
     centre = (np.arange(wanted) + 0.5) * size / wanted - 0.5
     first = np.floor(centre).astype(np.int64)
     t = (centre - first)[:, None]
@@ -134,7 +134,7 @@ def _cubic_taps(size: int, wanted: int) -> tuple[Indices, Doubles]:
 
 @lru_cache(maxsize=1)
 def _pictures() -> tuple[Pixels, ...]:
-    """All six, ``(h, w, 3)`` uint8 RGB; what is transparent in them counts as opaque."""
+    """Read all six pictures, ``(h, w, 3)`` uint8 RGB. Transparent pixels count as opaque."""
     # The package's folder is found without importing the package, which takes seconds.
     package = find_spec("imagecorruptions")
     folders = package.submodule_search_locations if package else None

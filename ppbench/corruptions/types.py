@@ -1,4 +1,4 @@
-"""Types that the engine, its kernels and its users share. Free of torch."""
+"""Types shared by the engine, its kernels and its users. Free of torch."""
 
 from __future__ import annotations
 

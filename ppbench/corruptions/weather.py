@@ -27,7 +27,7 @@ from ppbench.corruptions.types import Floats
 
 
 def fog(images: Tensor, k: c.Fog, recipe: Recipe, draws: Draws) -> Tensor:
-    """A cloud before the image. Draws: ``map`` (n, S, S), uniform on [-1, 1), S as `cloud_side` tells."""
+    """Put a cloud before the image. Draws: ``map`` (n, S, S), uniform on [-1, 1), with S from `cloud_side`."""
     height, width = images.shape[1:3]
     side = cloud_side(height, width)
     drawn = draws.between("map", -1, 1, side, side).float()
@@ -35,15 +35,16 @@ def fog(images: Tensor, k: c.Fog, recipe: Recipe, draws: Draws) -> Tensor:
 
 
 def cloud_side(height: int, width: int) -> int:
-    """Side of the cloud that covers an image: the next power of two."""
+    """Return the side of the cloud that covers an image: the next power of two."""
     return 1 << (max(height, width) - 1).bit_length()
 
 
 @lru_cache(maxsize=64)
 def _amplitudes(side: int, decay: float) -> Floats:
-    """By what the draws are multiplied, from the coarsest scale to the finest.
+    """Return the factors of the draws, from the coarsest scale to the finest.
 
-    Source: the scripts draw within 100 at first and multiply by 100 once more; both fall by ``decay``.
+    The scripts draw within ±100 at first and multiply by 100 once more; both numbers are divided by ``decay`` from one
+    scale to the next.
     """
     scales = np.arange(side.bit_length() - 1)
     return ((100 / decay**scales) ** 2).astype(np.float32)
@@ -51,14 +52,14 @@ def _amplitudes(side: int, decay: float) -> Floats:
 
 @on_cpu(kernels.cloud)
 def cloud(draws: Tensor, amplitudes: Floats, height: int, width: int) -> Tensor:
-    """A fractal cloud by the diamond-square method, on a torus, scaled to 0..1 over the whole of it.
+    """Make a fractal cloud by the diamond-square method, on a torus, scaled to 0..1 over the whole torus.
 
     Args:
-        draws: ``(n, S, S)`` float32 in [-1, 1), S a power of two: what is added to each cell when it is made; that of
-            cell (0, 0) is not used.
-        amplitudes: ``(log2 S,)``: by what they are multiplied, scale by scale.
-        height: Rows wanted.
-        width: Columns wanted.
+        draws: ``(n, S, S)`` float32 in [-1, 1), S a power of two: the number added to each cell when it is made. The
+            draw of cell (0, 0) is not used.
+        amplitudes: ``(log2 S,)``: factors of the draws, scale by scale.
+        height: Rows to return.
+        width: Columns to return.
 
     Returns:
         ``(n, height, width)`` float32: the upper left part.
@@ -81,12 +82,12 @@ def cloud(draws: Tensor, amplitudes: Floats, height: int, width: int) -> Tensor:
 
 @on_cpu(kernels.add_fog)
 def add_fog(images: Tensor, thickness: Tensor, amount: float) -> Tensor:
-    """Add fog, the same to all channels, and darken so that the image's brightest value stays the limit.
+    """Add fog to all channels alike, and darken so that no value exceeds the image's brightest value.
 
     Args:
         images: ``(n, H, W, C)`` uint8.
         thickness: ``(n, H, W)`` float32, 0 to 1.
-        amount: Fog where it is thickest, in fractions of white.
+        amount: Fog at the thickest place, in fractions of white.
     """
     brightest = divide(images.amax((1, 2, 3)).double(), 255)
     share = (brightest / (brightest + amount)).float().view(-1, 1, 1, 1)
@@ -95,10 +96,10 @@ def add_fog(images: Tensor, thickness: Tensor, amount: float) -> Tensor:
 
 
 def frost(images: Tensor, k: c.Frost, recipe: Recipe, draws: Draws) -> Tensor:
-    """Part of a photograph of ice, added; of grey images the luma of that is kept.
+    """Add a part of a photograph of ice. Grey images keep the luma of the result.
 
-    Draws: ``texture`` (n,), its number, and ``row`` and ``column`` (n,), the part's upper left corner; the last places
-    possible are never drawn.
+    Draws: ``texture`` (n,), the number of the photograph, and ``row`` and ``column`` (n,), the upper left corner of the
+    part. As in the references, the last possible row and column are never drawn.
     """
     height, width = coarse(images.shape[1], images.shape[2], draws.scale)
     texture = draws.integers("texture", recipe.frost_textures)
@@ -117,7 +118,7 @@ def frost(images: Tensor, k: c.Frost, recipe: Recipe, draws: Draws) -> Tensor:
 def _enlarged_parts(
     pixels: Tensor, starts: Tensor, widths: Tensor, images: Tensor, scale: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The parts of textures that cover images, enlarged: pixels, starts and widths as `add_frost` takes them."""
+    """Enlarge the parts of textures that cover images; return pixels, starts and widths for `add_frost`."""
     n, height, width = images.shape[:3]
     rows, columns = (torch.arange(side, device=images.device) for side in coarse(height, width, scale))
     parts = pixels[starts.view(-1, 1, 1) + rows[:, None] * widths.view(-1, 1, 1) + columns]
@@ -129,15 +130,15 @@ def _enlarged_parts(
 def add_frost(
     images: Tensor, pixels: Tensor, starts: Tensor, widths: Tensor, image_weight: float, frost_weight: float
 ) -> Tensor:
-    """Weighted sums of images and parts of textures.
+    """Return weighted sums of images and parts of textures.
 
-    In float64, in the references' order: the weights are decimals, and one sum in a hundred is a whole number.
+    They are in float64, in the references' order: the weights are decimals, and one sum in a hundred is a whole number.
 
     Args:
         images: ``(n, H, W, 3)`` uint8.
         pixels: ``(P, 3)`` uint8: textures, row by row.
-        starts: ``(n,)`` int64: the pixel that comes upon the image's first.
-        widths: ``(n,)`` int64: of the texture that it belongs to.
+        starts: ``(n,)`` int64: the pixel of a texture that is added to the image's first pixel.
+        widths: ``(n,)`` int64: the width of that texture.
         image_weight: Weight of the image.
         frost_weight: Weight of the texture.
     """
@@ -148,9 +149,9 @@ def add_frost(
 
 
 def snow(images: Tensor, k: c.Snow, recipe: Recipe, draws: Draws) -> Tensor:
-    """Flakes that fall, before an image that has become lighter.
+    """Put falling flakes before a lightened image.
 
-    Draws: ``layer`` (n, H, W), standard normal, of which only the middle is used, and drawn if it is not given;
+    Draws: ``layer`` (n, H, W), standard normal; only its middle is used, and only that is drawn if it is not given.
     ``angle`` (n,), degrees.
     """
     height, width, channels = images.shape[1:]
@@ -165,7 +166,7 @@ def snow(images: Tensor, k: c.Snow, recipe: Recipe, draws: Draws) -> Tensor:
 
 
 def enlarge_middle(draws: Draws, height: int, width: int, zoom: float, trim: bool) -> Tensor:
-    """The middle of a field of normals, enlarged: `clipped_zoom` of draw ``layer``, ``(n, H, W)`` or a little more."""
+    """Enlarge the middle of the draw ``layer`` as `clipped_zoom` does: ``(n, H, W)`` or a little more."""
     rows, columns = _middle(height, zoom), _middle(width, zoom)
     whole = draws.given("layer", (height, width))
     if whole is None:
@@ -178,14 +179,14 @@ def enlarge_middle(draws: Draws, height: int, width: int, zoom: float, trim: boo
 
 
 def _middle(side: int, zoom: float) -> slice:
-    """What of an axis fills it when enlarged."""
+    """Return the part of an axis that fills it when enlarged."""
     crop = math.ceil(side / zoom)
     return slice((side - crop) // 2, (side - crop) // 2 + crop)
 
 
 @on_cpu(kernels.cut_flakes)
 def cut_flakes(layer: Tensor, mean: float, std: float, threshold: float, whole: bool) -> Tensor:
-    """Flakes where ``mean + std * layer`` reaches the threshold, in levels 0 to 255, whole ones if wanted: float32."""
+    """Make flakes where ``mean + std * layer`` reaches the threshold: float32, 0 to 255, rounded down if ``whole``."""
     levels = layer * std + mean
     levels = torch.where(levels < threshold, 0, levels).clamp_(0, 1) * 255
     return levels.floor_() if whole else levels
@@ -195,14 +196,14 @@ def cut_flakes(layer: Tensor, mean: float, std: float, threshold: float, whole: 
 def add_snow(images: Tensor, fallen: Tensor, image_weight: float, rounded: bool) -> Tensor:
     """Lighten an image and add a layer of snow twice, the second time rotated by 180 degrees.
 
-    Grey and flat pixels give whole numbers often: sums are made in the references' order, the image's in float32 and
+    Grey and flat pixels often give whole numbers. Sums are therefore in the references' order: the image's in float32,
     the snow's in float64.
 
     Args:
         images: ``(n, H, W, 3)`` uint8.
         fallen: ``(n, H, W)`` float32, levels 0 to 255.
         image_weight: Weight of the image against the larger of itself and its brighter grey version.
-        rounded: Whether the layer is rounded to 8 bits; else it is truncated after having been rounded to 16.
+        rounded: Whether the layer is rounded to 8 bits; otherwise it is rounded to 16 bits, then truncated to 8.
     """
     x = divide(images.float(), 255)
     bright = _grey(x) * 1.5 + 0.5
@@ -213,7 +214,7 @@ def add_snow(images: Tensor, fallen: Tensor, image_weight: float, rounded: bool)
 
 
 def _grey(x: Tensor) -> Tensor:
-    """Luma of ``(..., 3)`` float32 as OpenCV adds it up: green, red, blue, each product unrounded, each sum rounded."""
+    """Compute luma of ``(..., 3)`` float32 as OpenCV does: green, red, blue; products unrounded, each sum rounded."""
     red, green, blue = x.double().unbind(-1)
     grey = (green * kernels.GREEN_SHARE).float()
     grey = (red * kernels.RED_SHARE + grey).float()

@@ -1,7 +1,7 @@
 """Faster kernels for the CPU, compiled by numba, behind the torch functions that define the corruptions.
 
-A kernel does for arrays on the CPU what the torch function it stands behind does on any device; tests hold the two
-together. Kernels are compiled when first used (seconds, once per machine) and kept on disk.
+A kernel computes on CPU arrays what its torch function computes on any device; tests compare the two. Kernels are
+compiled when first used (seconds, once per machine) and kept on disk.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 inlined: Any = partial(njit, inline="always", **_OPTIONS)
-"""For what is called inside such loops, so that they are vectorised as one."""
+"""Decorator for functions called inside loops over pixels, so that the loop is vectorised as a whole."""
 
 
 def compiled(function: Callable[..., None]) -> Any:
-    """For loops over pixels. Without fastmath, so that every machine rounds alike."""
+    """Compile a loop over pixels. There is no fastmath, so that every machine rounds alike."""
     kernel = njit(**_OPTIONS)(function)
-    with suppress(RuntimeError):  # neither the package's folder nor the user's can be written to
+    with suppress(RuntimeError):  # neither the package's folder nor the user's cache is writeable
         kernel._cache = KernelCache(function)
     return kernel
 
@@ -43,7 +43,7 @@ _enabled: ContextVar[bool] = ContextVar("kernels", default=True)
 
 @contextmanager
 def disabled() -> Iterator[None]:
-    """In here the torch functions run on the CPU as they do on a GPU: slower, for tests."""
+    """Run the torch functions on the CPU instead of the kernels within a ``with`` block: slower, for tests."""
     token = _enabled.set(False)
     try:
         yield
@@ -52,10 +52,10 @@ def disabled() -> Iterator[None]:
 
 
 def on_cpu(kernel: Callable[..., Any]) -> Callable[[F], F]:
-    """Let ``kernel`` stand in for the decorated torch function where the tensors lie on the CPU.
+    """Run ``kernel`` in place of the decorated torch function if all tensors are on the CPU.
 
     Args:
-        kernel: Takes the function's arguments, positional, with contiguous numpy arrays in place of tensors, and
+        kernel: Takes the function's arguments by position, with contiguous numpy arrays in place of tensors, and
             returns an array or a tuple of arrays.
     """
 

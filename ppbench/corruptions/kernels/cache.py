@@ -1,4 +1,4 @@
-"""Compiled kernels on disk: a damaged file, or a disk without room, costs a compilation and never an error."""
+"""Compiled kernels on disk. A damaged file or a full disk costs another compilation, but is never an error."""
 
 from __future__ import annotations
 
