@@ -106,6 +106,7 @@ def stdout_for_data() -> Iterator[None]:
     """Redirect stdout to stderr meanwhile, in Python and in compiled code, because a user's network may print."""
     sys.stdout.flush()
     kept = None
+    # Compiled code bypasses sys.stdout, so the file descriptor is redirected too.
     with suppress(OSError):  # one of the two is closed
         kept = os.dup(1)
         os.dup2(2, 1)

@@ -86,6 +86,7 @@ def _reduced(reference: ComparedRun, other: ComparedRun, shared: SharedImages) -
     whole = [run.run.protocol.ids_sha256 for run in (reference, other) if run.run.protocol.n == n]
     # Only the keys of the shared images are known, not their ids. If they are all of one run, its hash is theirs.
     keys = np.zeros(0, "<u8") if reference.keys is None else reference.keys[shared.one].astype("<u8")
+    # min: the same choice whichever run comes first.
     name = min(whole) if whole else hashlib.sha256(keys.tobytes()).hexdigest()
     return reference.of_images(shared.one, name), other.of_images(shared.other, name)
 

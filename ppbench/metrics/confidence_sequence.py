@@ -96,6 +96,7 @@ class ConfidenceSequence:
         self.confidence, self.half_width, self.images = confidence, half_width, images
         self.available, self.total, self.bounds = available, total, bounds
         error = 1 - confidence
+        # Reflection principle: a Brownian motion leaves [-b, b] by time 1 with probability 4 (1 - Phi(b)) at most.
         self._bound = NormalDist().inv_cdf(1 - PLANNED_SHARE * error / 4)
         self._rest = (1 - PLANNED_SHARE) * error
         self._values: list[NDArray[np.float64]] = []
@@ -172,6 +173,7 @@ class ConfidenceSequence:
         if not self._plan_is_over:
             self._rule_out(self.interval.value, self._bound * math.sqrt(planned) / information)
             return
+        # At n images the information reaches the plan if n / (1 - n / total) = planned * spread^2.
         needed = planned * spread**2
         at_plan = math.ceil(needed / (1 + needed / self.total) if self.total else needed)
         self._rule_out(self._mean_of(seen, at_plan), self._bound / math.sqrt(planned))
@@ -189,6 +191,7 @@ class ConfidenceSequence:
     def _look_by_mixture(self, n: int, spread: float) -> None:
         information = self._information(n, spread)
         scale = MIXTURE_SCALE * information / self._planned(spread)
+        # Robbins' boundary; scale is his rho^2 t.
         logarithm = math.log1p(scale) - 2 * math.log(self._rest)
         self._rule_out(self.interval.value, math.sqrt((1 + 1 / scale) * logarithm / information))
 

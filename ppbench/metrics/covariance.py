@@ -60,6 +60,7 @@ class ErrorCovariance:
             factors[first + rows] = list(own.values())
             first += len(model.errors)
         variance = float(factors @ self.covariance @ factors)
+        # If weights cancel, as for a model against itself, only rounding error is left, which may even be negative.
         terms = float(np.abs(factors) @ np.abs(self.covariance) @ np.abs(factors))
         return math.sqrt(variance) if variance > _ROUNDING * terms else 0.0
 

@@ -103,6 +103,7 @@ def smallest_shown(
         looked_at = max(variance, PSEUDO_IMAGES * reach**2 / n) + PSEUDO_IMAGES * slope**2 / n
         return (size - allowed) * math.sqrt(n) >= tested * math.sqrt(looked_at) + missed * math.sqrt(variance)
 
+    # Every large enough size is shown: double until one is, then bisect.
     low, high = 0.0, reach
     while not is_shown(high):
         low, high = high, 2 * high

@@ -37,6 +37,7 @@ class Drawing:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         sheet, width = printable(self.sheet), options.max_width - 2 * MARGIN
+        # Rich would also break labels and tear numbers from their units, so texts come with their line breaks.
         yield Padding(Text(paragraph(sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
         for number, block in enumerate(lay_out(sheet, width)):
             yield Padding(_table(sheet, block), (min(number, 1), MARGIN, 0, MARGIN))

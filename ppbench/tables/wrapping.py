@@ -128,6 +128,7 @@ def _blocks(columns: list[list[_Text]], places: list[int], wordy: Sequence[int],
     available = width - GAP * (len(places) - 1)
     widths = _widths(texts, [place in wordy for place in places], available)
     if widths is None and len(places) > 2:
+        # Each block repeats the first column. This one takes as many others as fit; the rest goes to the next.
         needed = [_shortest(columns[place], place in wordy) for place in places]
         sums = [sum(needed[:count]) + GAP * (count - 1) for count in range(len(places))]
         fitting = max(2, *(count for count, total in enumerate(sums) if total <= width))
