@@ -48,7 +48,8 @@ def check_precision(name: str, device: torch.device) -> None:
     check_name("precision", name, PRECISIONS, "ppbench eval --help")
     if name == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device)[0] < 8):
         raise UsageError(
-            f"--precision tf32 is not for {describe_device(device)}", "It is NVIDIA's, from Ampere on: take fp32."
+            f"--precision tf32 is not for {describe_device(device)}",
+            "It needs an NVIDIA GPU, Ampere or newer: use fp32.",
         )
 
 

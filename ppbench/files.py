@@ -93,7 +93,7 @@ def _open_if_regular(path: str, flags: int) -> int:
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(None, "it is a pipe, a device or a folder, no file")
+        raise OSError(None, "it is a pipe, a device or a folder, not a file")
     return descriptor
 
 

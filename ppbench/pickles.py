@@ -120,7 +120,7 @@ class _Machine:
                 length = lengths[code]
                 method = methods[code]
                 if length is None or method is None:
-                    raise UnpicklingError(f"byte {at:,} is no instruction that data need")
+                    raise UnpicklingError(f"byte {at:,} is not an instruction that data need")
                 begin, end = (at + 1, at + 1 + length) if length >= 0 else self._extent(code, length, at + 1)
                 if end > len(program):
                     raise IndexError
@@ -347,7 +347,7 @@ class _Machine:
         if isinstance(what, Skipped):
             return Skipped()
         if not isinstance(what, Constructor) or not isinstance(arguments, tuple):
-            raise UnpicklingError("it calls what is no name, or without arguments")
+            raise UnpicklingError("it calls something that is not a name, or without arguments")
         # What is copied is paid for: else a list could be copied by every instruction.
         self._charge(sum(len(argument) for argument in arguments if isinstance(argument, list | tuple | dict)))
         made = what.make(*arguments)
@@ -395,13 +395,13 @@ def _extend(target: Any, items: list[Any]) -> None:
     if type(target) is list:
         target.extend(items)
     elif not isinstance(target, Skipped):
-        raise UnpicklingError("it appends to what is no list")
+        raise UnpicklingError("it appends to something that is not a list")
 
 
 def _put(target: Any, items: list[Any]) -> None:
     """Set keys and values, one after another in ``items``."""
     if not isinstance(target, dict) or len(items) % 2:
-        raise UnpicklingError("it sets items of what is no dict, or a key without a value")
+        raise UnpicklingError("it sets items of something that is not a dict, or a key without a value")
     for place in range(0, len(items), 2):
         if type(items[place]) in (str, bytes):
             target[items[place]] = items[place + 1]
@@ -412,9 +412,9 @@ def make_dict(*arguments: Any) -> dict[Any, Any]:
     made: dict[Any, Any] = {}
     for pairs in arguments[:1]:
         if not isinstance(pairs, list):
-            raise UnpicklingError("it makes a dict of what is no list of pairs")
+            raise UnpicklingError("it makes a dict of something that is not a list of pairs")
         for pair in pairs:
             if not isinstance(pair, list | tuple) or len(pair) != 2:
-                raise UnpicklingError("it makes a dict of what is no list of pairs")
+                raise UnpicklingError("it makes a dict of something that is not a list of pairs")
             _put(made, list(pair))
     return made

@@ -88,13 +88,13 @@ def _why(codes: Collection[int | None]) -> PpbenchError:
     """Make the error that explains why a worker process ended, from the exit codes of all."""
     if _NO_GUARD in codes:
         return PpbenchError(
-            "every worker process reads the script that starts it, and this one starts the work while it is read",
+            "worker processes import the script that starts them, and this script starts the work when it is imported",
             'Put the call under `if __name__ == "__main__":`. Or take no workers: `workers=0`.',
         )
     if any(code is not None and code < 0 and code != -signal.SIGTERM for code in codes):
         return PpbenchError("a worker process was killed (out of memory?)", "Try fewer: `--workers 1`.")
     return PpbenchError(
-        "a worker process ended by itself; what it said is above",
+        "a worker process ended unexpectedly; its output is above",
         'Try without: `--workers 0`. A script needs `if __name__ == "__main__":`, and has to be a file.',
     )
 

@@ -65,7 +65,7 @@ except PpbenchError as error:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["script.py"], "told: every worker process reads the script"), (["-"], "told: a worker process ended by itself")],
+    [(["script.py"], "told: worker processes import the script"), (["-"], "told: a worker process ended unexpectedly")],
     ids=["file", "stdin"],
 )
 def test_a_script_without_a_guard_is_told_of_it_not_of_memory(tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -11,7 +11,7 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.completion import complete_corruption, complete_dataset, complete_model, complete_recipe
 from ppbench.cli.help import page
-from ppbench.cli.inputs import refuse_to_overwrite, run_files
+from ppbench.cli.inputs import refuse_to_replace_run
 from ppbench.cli.joined import joined, prepare_in_all
 from ppbench.cli.options import (
     ArchitectureOption,
@@ -56,14 +56,14 @@ def evaluate(
             "--model",
             "-m",
             metavar="NAME|FILE|torchvision:NAME|timm:NAME|pkg.mod:factory",
-            help="What to measure; repeatable.",
+            help="Model to measure; repeatable.",
             show_default="both embedded models",
             autocompletion=complete_model,
         ),
     ] = None,
     predictions: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE.npz", help="Instead of a model: logits or predicted classes per cell; repeatable."),
+        typer.Option(metavar="FILE.npz", help="Logits or predicted classes per cell, instead of a model; repeatable."),
     ] = None,
     dataset: Annotated[
         str, typer.Option(help="Images to evaluate on (`ppbench list datasets`).", autocompletion=complete_dataset)
@@ -76,7 +76,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="DIR|FILE.npy",
-            help="Clean images of a published set that has none, such as CIFAR-10's folder for CIFAR-10-C.",
+            help="Clean images for a published set that has none, such as CIFAR-10's folder for CIFAR-10-C.",
             show_default=False,
         ),
     ] = None,
@@ -96,7 +96,7 @@ def evaluate(
         typer.Option("--severities", "--severity", "-s", help="3 or 1-5; repeatable.", show_default="1-5"),
     ] = None,
     classes: Annotated[
-        Path | None, typer.Option(help="File with the classes to use, a name (wnid) a line.", show_default="all")
+        Path | None, typer.Option(help="File with the classes to use, one name (wnid) per line.", show_default="all")
     ] = None,
     limit: Annotated[
         int | None,
@@ -113,11 +113,16 @@ def evaluate(
     jpeg: Annotated[
         bool, typer.Option(help="Save images made for ImageNet-C as JPEG 85, as the published ones were.")
     ] = True,
-    backend: Annotated[str, typer.Option(help="What makes the images: ppbench or imagecorruptions.")] = "ppbench",
+    backend: Annotated[
+        str, typer.Option(help="Library that makes the images: ppbench or imagecorruptions.")
+    ] = "ppbench",
     exif: Annotated[
-        bool, typer.Option("--exif", help="Turn photographs upright by EXIF, convert their colour profiles to sRGB.")
+        bool,
+        typer.Option(
+            "--exif", help="Turn photographs upright by EXIF, and convert them to sRGB by their colour profiles."
+        ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Key of the corruptions' draws and of --limit.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the corruptions and of --limit.")] = 0,
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,
     output_path: Annotated[
@@ -129,41 +134,45 @@ def evaluate(
         float | None,
         typer.Option(
             metavar="POINTS",
-            help="Stop as soon as the metric is known to ± so many points (95 %, however often looked at).",
+            help="Stop once the metric's 95 % interval is ±POINTS or narrower (valid at every look).",
         ),
     ] = None,
     until_metric: Annotated[
         str | None,
         typer.Option(
             metavar="mCE|relative_mCE|mean_error",
-            help="What --until and --until-decided look at.",
-            show_default="mean_error; of --until mCE where AlexNet is customary",
+            help="Metric of --until and --until-decided.",
+            show_default="mean_error; for --until mCE if AlexNet is customary",
         ),
     ] = None,
     until_decided: Annotated[
         Path | None,
         typer.Option(
             metavar="RUN",
-            help="Stop as soon as it is decided whether the model errs more than this run by --max-drop.",
+            help="Stop once it is decided whether the model's error exceeds this run's by more than --max-drop.",
         ),
     ] = None,
     max_drop: Annotated[
         float | None,
-        typer.Option(metavar="POINTS", help="Tolerated by --until-decided.", show_default="0"),
+        typer.Option(metavar="POINTS", help="Increase of the error that --until-decided tolerates.", show_default="0"),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Do again what an interrupted evaluation had finished.")
+        bool, typer.Option("--fresh", help="Ignore the journal of an interrupted run and start over.")
     ] = False,
     skip_unreadable: Annotated[
         bool,
-        typer.Option("--skip-unreadable", help="Exit 0 where images cannot be read: they are left out of every cell."),
+        typer.Option(
+            "--skip-unreadable", help="Exit 0 although images cannot be read; they are left out of every cell."
+        ),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the finished run of another model that --output names.")
+        bool, typer.Option("--overwrite", help="Let --output replace the finished run of another model.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Go on where the accuracy is under twice chance.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Continue although the accuracy is under twice chance.")
+    ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it will take (passes, GB, minutes), and write nothing.")
+        bool, typer.Option("--dry-run", help="Estimate passes, GB and minutes, and write nothing.")
     ] = False,
     preset: PresetOption = None,
     mean: MeanOption = None,
@@ -183,7 +192,7 @@ def evaluate(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Of your own code: what its weights are in beside torch's tensors (an .onnx); repeatable.",
+            help="File with weights of your own code beside torch's tensors, such as an .onnx; repeatable.",
             show_default="none",
         ),
     ] = None,
@@ -191,13 +200,13 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="masked|all",
-            help="Whether outputs of other classes compete, if the model has more than the images.",
+            help="Whether outputs of other classes compete, if the model has more classes than the images.",
             show_default="masked",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, tf32, bf16 or fp16.")] = "fp32",
-    compiled: Annotated[bool, typer.Option("--compile", help="Let torch.compile make the network faster.")] = False,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Precision: fp32, tf32, bf16 or fp16.")] = "fp32",
+    compiled: Annotated[bool, typer.Option("--compile", help="Speed up the network with torch.compile.")] = False,
     batch_size: Annotated[
         int | None,
         typer.Option(help="Images per forward pass; changes no result.", show_default="by size"),
@@ -212,8 +221,8 @@ def evaluate(
 ) -> None:
     """Measure models on clean and corrupted images, write a run file each, and print the tables.
 
-    Without arguments: both embedded models on the embedded images. After an interruption the same command goes on where
-    it was. Under `torchrun` the work is shared among its processes.
+    Without arguments: both embedded models on the embedded images. After an interruption the same command resumes where
+    it stopped. Under `torchrun` the work is shared among its processes.
     """
     given = locals()  # the arguments by name
     from ppbench.models.embedded import EMBEDDED_MODELS
@@ -226,7 +235,7 @@ def evaluate(
     references = References.load(normalizer, baseline)
     request = _request(given, names)
     request.check()
-    _refuse_to_overwrite_baselines(output_path, until_decided, None if baseline is None else Path(baseline))
+    refuse_to_replace_run(output_path, until_decided, None if baseline is None else Path(baseline))
     if predictions:
         if runs := _score_all(request, dry_run=dry_run):
             output.show(references.report(runs), format)
@@ -286,7 +295,7 @@ def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
             say(line)
     if result.stopped_by is not None:
         if isinstance(result.stopped_by, KeyboardInterrupt):
-            say("what is finished is kept; the same command goes on from there")
+            say("finished results are kept; the same command resumes from there")
         raise result.stopped_by
     return result
 
@@ -336,15 +345,3 @@ def _check_output(target: Path, models: int) -> None:
         raise UsageError(f"--output {target} is one file for {models} models", "Give a folder: `--output runs`.")
     if (target.suffix not in ("", ".json") and not target.is_dir()) or (target.is_file() and target.suffix != ".json"):
         raise UsageError(f"--output {target} is neither a .json file nor a folder", "For example `--output run.json`.")
-
-
-def _refuse_to_overwrite_baselines(target: Path, *baselines: Path | None) -> None:
-    """Refuse a run file that would replace one it is compared with. In folders a free name is chosen instead."""
-    from ppbench.run import bits_file
-
-    if target.suffix != ".json":
-        return
-    for baseline in baselines:
-        if baseline is not None:
-            for written in (target, bits_file(target)):
-                refuse_to_overwrite("--output", written, run_files(baseline))

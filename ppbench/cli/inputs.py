@@ -29,3 +29,19 @@ def refuse_to_overwrite(option: str, target: Path, inputs: Iterable[Path]) -> No
     for file in inputs:
         if is_same_file(target, file):
             raise UsageError(f"{option} {target} would overwrite the input {file}", "Choose another name.")
+
+
+def refuse_to_replace_run(target: Path, *inputs: Path | None) -> None:
+    """Make sure that a run that is written, with its bits, replaces no run that is read.
+
+    In a folder a free name is chosen, so that nothing there can be replaced.
+
+    Raises:
+        UsageError: If it would.
+    """
+    from ppbench.run import bits_file
+
+    for run in inputs if target.suffix == ".json" else ():
+        if run is not None:
+            for written in (target, bits_file(target)):
+                refuse_to_overwrite("--output", written, run_files(run))

@@ -127,7 +127,7 @@ def reproduce(
         failures = _train(wanted, networks, data, device) if train and data is not None else {}
         results = request.measure(asked, failures, confidence, say=output.say, progress=_evaluation_progress)
     except KeyboardInterrupt:
-        output.say("what is finished is kept; the same command goes on from there")
+        output.say("finished results are kept; the same command resumes from there")
         raise
     output.show(TableReport(results), format)
     if failures:

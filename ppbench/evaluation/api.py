@@ -195,8 +195,8 @@ def _announce(plan: EvalPlan, identities: Sequence[Identity], say: Callable[[str
         say(plan.describe(subject, identity))
         if identity.unknown is not None:
             say(
-                f"{subject.name}: which weights it has is not known ({identity.unknown}), so an interrupted evaluation "
-                "starts from the beginning; `--weights-file FILE` names the file that they are in"
+                f"{subject.name}: its weights are unknown ({identity.unknown}), so an interrupted evaluation starts "
+                "from the beginning; `--weights-file FILE` names the file that holds them"
             )
     for note in plan.source.notes:
         say(note)

@@ -115,7 +115,7 @@ def _say_reused(output: Output, plan: EvalPlan, say: Callable[[str], None]) -> N
     path, journal = output
     if journal.why is not None:
         kept = f" (what it held is kept as {journal.put_aside.name})" if journal.put_aside else ""
-        what = "these are done again" if journal.pieces else f"starting anew{kept}"
+        what = "these are computed again" if journal.pieces else f"starting over{kept}"
         say(f"{journal.path}: {journal.why}; {what}")
     if not journal.pieces:
         return
@@ -136,7 +136,7 @@ def _refuse_another(path: Path, identity: Identity) -> None:
     try:
         there = read_run(path)
     except PpbenchError:
-        what = "is there, and is no run file"
+        what = "exists and is not a run file"
     else:
         names = [name for name, own in identity.protocol if getattr(there.protocol, name) != own]
         names += ["weights"] if there.model.weights_sha256 != identity.model.weights_sha256 else []

@@ -181,7 +181,7 @@ class Journal:
                     changed += self._take(piece, entry)
         reasons = [f"{damaged:,} line{'s are' if damaged != 1 else ' is'} damaged"] if damaged else []
         reasons += (
-            [f"the files of {changed:,} image{'s' if changed != 1 else ''} were changed since"] if changed else []
+            [f"the files of {changed:,} image{'s' if changed != 1 else ''} have changed since"] if changed else []
         )
         self.why = " and ".join(reasons) or None
         return end

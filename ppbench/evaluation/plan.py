@@ -150,7 +150,7 @@ def _common_geometry(models: Sequence[LoadedModel], dataset: str) -> Geometry:
     wanted: dict[Geometry, str] = {Geometry.of(model.card): model.name for model in models}
     if len(wanted) > 1 and dataset == "imagefolder":  # other datasets cut images in their own way
         sizes = ", ".join(f"{name} {g.size} px ({describe_cut(g)})" for g, name in wanted.items())
-        raise UsageError(f"the models want images cut differently: {sizes}", "Evaluate them one at a time.")
+        raise UsageError(f"the models need images cut differently: {sizes}", "Evaluate them one at a time.")
     return next(iter(wanted), Geometry(224, 256))
 
 

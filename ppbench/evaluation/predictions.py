@@ -110,7 +110,7 @@ def score_predictions(path: Path, source: Source, settings: Settings) -> Predict
                 for piece in _pieces(values, cell, source, path, settings):
                     tally.add(piece)
         if not settings.request.force and (doubt := doubtful(tally, source.num_classes)) and len(source.ids) >= PROBE:
-            raise DataError(f"{path} {doubt}", "Compare its class order with the dataset's. `--force` goes on.")
+            raise DataError(f"{path} {doubt}", "Compare its class order with the dataset's. `--force` continues.")
     except OSError as error:
         raise DataError(f"cannot read the predictions {path}: {error.strerror or error}", _FORM) from error
     scored = Scored([tally], None, round(time.perf_counter() - clock, 3))
@@ -188,7 +188,7 @@ def _rows(path: Path, file: _Arrays, source: Source) -> _Rows | None:
     if missing:
         raise DataError(
             f"{path} has no prediction for {len(missing):,} of {len(source.ids):,} images, {missing[0]} among them",
-            "Its `ids` are to be the dataset's: `<class>/<file>`; or choose images with --limit or --classes.",
+            "Its `ids` must be the dataset's: `<class>/<file>`; or choose images with --limit or --classes.",
         )
     return _Rows(np.array([number[name] for name in source.ids], np.int64), len(ids))
 

@@ -116,7 +116,7 @@ class LaunchedProcesses(Processes):
             self._link(launch.master)
         except (RuntimeError, OSError) as error:
             raise LostProcessError(
-                f"the {self.size} processes do not come together ({str(error).splitlines()[0][:160]})",
+                f"the {self.size} processes cannot connect ({str(error).splitlines()[0][:160]})",
                 f"Start all of them, with one WORLD_SIZE={self.size}, MASTER_ADDR and MASTER_PORT; or let torchrun.",
             ) from error
 
@@ -195,8 +195,8 @@ class LaunchedProcesses(Processes):
         if lost is not None:
             self._is_lost = True
             error = LostProcessError(
-                f"process {lost} of {self.size} has ended without a word (killed, out of memory?)",
-                "What was measured is kept. Start all processes again: the same command goes on from there.",
+                f"process {lost} of {self.size} ended unexpectedly (killed, out of memory?)",
+                "What was measured is kept. Start all processes again: the same command resumes from there.",
             )
             error.is_told = self._links.is_told
             raise error
@@ -214,7 +214,7 @@ class LaunchedProcesses(Processes):
             self._check_links()
             raise LostProcessError(
                 f"process {self.rank} of {self.size} no longer reaches the others ({str(error).splitlines()[0][:160]})",
-                "Start all processes again: the same command goes on from what is kept.",
+                "Start all processes again: the same command resumes from what is kept.",
             ) from error
 
 

@@ -105,7 +105,7 @@ class EvalRequest:
         if self.max_drop is not None and self.until_decided is None:
             raise UsageError("--max-drop is only for --until-decided", "Add `--until-decided RUN`, or leave it out.")
         if self.until_metric is not None and self.until is None and self.until_decided is None:
-            raise UsageError("--until-metric needs something to wait for", "Add `--until POINTS`, or leave it out.")
+            raise UsageError("--until-metric needs --until or --until-decided", "Add one, or leave it out.")
 
 
 REQUEST_FIELDS = frozenset(field.name for field in fields(EvalRequest)) | {*_CARD_OPTIONS}

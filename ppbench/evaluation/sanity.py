@@ -71,7 +71,7 @@ class Plausibility:
             raise DataError(
                 f"{name} {doubt}",
                 "Compare its class order with the dataset's folders, and --mean, --std and --input-size with its "
-                "training. `--force` goes on.",
+                "training. `--force` continues.",
             )
 
 

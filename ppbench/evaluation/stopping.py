@@ -246,5 +246,5 @@ def metric_weights(
         return quantity.label(case), quantity.weights(case)
     except Unavailable as reason:
         raise UsageError(
-            f"{name} cannot be waited for: {reason}", "Wait for the mean error: `--until-metric mean_error`."
+            f"--until-metric {name} cannot be used here: {reason}", "Use the mean error: `--until-metric mean_error`."
         ) from None

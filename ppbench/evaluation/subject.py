@@ -75,13 +75,15 @@ def fit(
     card = model.card
     head = choose_head(model.name, card, source, logits, chosen=chosen)
     if card.in_channels == 1 and source.channels == 3:
-        raise DataError(f"{model.name} takes grey images, {source.dataset} has colour ones", "Take a model for colour.")
+        raise DataError(
+            f"{model.name} takes grey images, but {source.dataset} has colour images", "Take a model for colour."
+        )
     entering = source.size if resize is None else resize
     pads = resize is not None and card.resize is not None and card.resize < card.input_size
     if (entering < card.input_size and not pads) or (resize is None and entering != card.input_size):
         cut = f"resized to {entering} px" if resize else f"{entering} px"
         raise DataError(
-            f"{model.name} takes images of {card.input_size} px, {source.dataset} has {cut}",
+            f"{model.name} takes images of {card.input_size} px, but {source.dataset} has {cut}",
             f"Corrupted images are not resized unless asked: `--resize {card.resize or card.input_size}`, or take a "
             "model made for their size.",
         )
@@ -111,7 +113,7 @@ def choose_head(name: str, card: Card, source: Source, wanted: str | None = None
     logits: Logits = "own"
     if columns is None and card.num_classes != source.num_classes:
         raise DataError(
-            f"{name} tells {card.num_classes} classes apart, {source.dataset} has {source.num_classes} here",
+            f"{name} has {card.num_classes} outputs, but {source.dataset} has {source.num_classes} classes here",
             _other_classes_hint(card, source),
         )
     if columns is not None and len(columns) != card.num_classes:
@@ -154,7 +156,7 @@ def _by_name(card: Card, classes: Sequence[str]) -> NDArray[np.int64] | None:
         odd = [name for name in classes if name not in set(known)]
         if odd:
             raise DataError(
-                f"the class {odd[0]!r} is none of the model's, as {len(odd) - 1} others; {len(classes) - len(odd)} are",
+                f"the model lacks the class {odd[0]!r} and {len(odd) - 1} others of the {len(classes)} here",
                 "Rename or remove these folders, or choose classes: `--classes FILE`.",
             )
         number = {name: place for place, name in enumerate(known)}

@@ -44,7 +44,7 @@ Bins = Annotated[tuple[Count, ...], Field(min_length=CALIBRATION_BINS, max_lengt
 
 def _named(name: str) -> str:
     if not re.fullmatch(NAME_PATTERN, name):
-        raise ValueError(f"{name!r} is no corruption's name, which matches {NAME_PATTERN}")
+        raise ValueError(f"{name!r} is not a corruption's name, which matches {NAME_PATTERN}")
     return name
 
 

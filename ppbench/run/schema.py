@@ -36,7 +36,7 @@ Decision = Annotated[
 
 def _beside(name: str) -> str:
     if not is_file_name(name):
-        raise ValueError(f"{name!r} is no file name: bits lie beside their run file")
+        raise ValueError(f"{name!r} is not a file name: bits are beside their run file")
     return name
 
 
@@ -194,7 +194,7 @@ class Protocol(Record):
             raise ValueError(f"{CLEAN} is no corruption")
         for values in (self.corruptions, self.severities):
             if len(set(values)) != len(values):
-                raise ValueError("a corruption or a severity stands twice")
+                raise ValueError("a corruption or a severity occurs twice")
         return self
 
 
@@ -247,7 +247,7 @@ class Run(Record):
     def _consistent(self) -> Run:
         keys = [cell.key for cell in self.cells]
         if len(set(keys)) != len(keys):
-            raise ValueError("a cell stands twice")
+            raise ValueError("a cell occurs twice")
         expected = dict.fromkeys(expected_cells(self.protocol.corruptions, self.protocol.severities))
         known = set(keys)
         for cell in self.cells:

@@ -133,7 +133,7 @@ def test_the_finished_run_of_another_measurement_is_not_replaced_without_a_word(
     assert runner.invoke(app, [*call, "-m", str(other), "--overwrite"]).exit_code == 0
     assert read_run(target).model.name == "other"
     target.write_text('{"name": "my-package"}')
-    assert "is there, and is no run file" in " ".join(runner.invoke(app, [*call, "-m", str(other)]).stderr.split())
+    assert "exists and is not a run file" in " ".join(runner.invoke(app, [*call, "-m", str(other)]).stderr.split())
     assert target.read_text() == '{"name": "my-package"}'
 
 
@@ -203,7 +203,7 @@ def test_a_signal_exits_130_and_the_same_command_goes_on(tmp_path: Path, number:
         stdout, stderr = interrupt(process, number)
     assert process.returncode == 130, stderr
     assert b"Traceback" not in stderr, stderr.decode()[-3000:]
-    assert b"the same command goes on from there" in stderr
+    assert b"the same command resumes from there" in stderr
     assert stdout == b""
     assert not output.exists()
     if number == signal.SIGTERM:
@@ -375,7 +375,7 @@ def test_another_measurement_starts_anew_and_says_why(tmp_path: Path) -> None:
     call = broken_off(tmp_path)
     result = runner.invoke(app, [*call, "--precision", "bf16"])
     assert result.exit_code == 0, result.output
-    assert "it is of another measurement (precision differs); starting anew" in result.stderr
+    assert "it is of another measurement (precision differs); starting over" in result.stderr
     assert "reused" not in result.stderr
     assert read_run(tmp_path / "run.json").protocol.precision == "bf16"
 

@@ -153,7 +153,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(net.read_bytes()[:5000])
     assert "damaged safetensors file" in failing(["eval", "--model", str(damaged)], 3)
-    assert "tells 2 classes apart, fashion-mnist-2k has 10" in failing(["eval", "--model", str(net)], 3)
+    assert "net has 2 outputs, but fashion-mnist-2k has 10 classes" in failing(["eval", "--model", str(net)], 3)
 
 
 def folder_call(net: Path, folder: Path, output: Path, dataset: str = "imagefolder") -> list[str]:

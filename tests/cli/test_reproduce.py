@@ -128,7 +128,7 @@ def test_after_ctrl_c_the_same_command_goes_on(copy: Path, monkeypatch: pytest.M
     arguments = ("--rows", "pp3", "--seeds", "0,1,2")
     ended = call(copy, *arguments)
     assert ended.exit_code == 130
-    assert "the same command goes on from there" in ended.stderr
+    assert "the same command resumes from there" in ended.stderr
     assert trained == [1]
     trained.clear()
     monkeypatch.setattr("ppbench.reproduce.training.train", real)

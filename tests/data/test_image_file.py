@@ -165,4 +165,4 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -
         "    except (DataError, OSError) as error: print(getattr(error, 'strerror', None) or error.message)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines() == ["it is a pipe, a device or a folder, no file"] * 2, done.stderr
+    assert done.stdout.splitlines() == ["it is a pipe, a device or a folder, not a file"] * 2, done.stderr

@@ -179,7 +179,7 @@ def test_images_whose_files_were_changed_are_done_again(tmp_path: Path) -> None:
 
     journal = opened(path, stamps=changed)
     assert [r.cell for r in journal.pieces] == [("clean", 0), ("fog", 2)]
-    assert journal.why == "the files of 3 images were changed since"
+    assert journal.why == "the files of 3 images have changed since"
 
 
 def test_other_cells_are_kept_for_later(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_of_a_changed_file_and_another_label_only_these_images_are_done_again(tm
 
     journal = opened(path, stamps=changed, images=IMAGES._replace(labels=labels))
     assert [r.places.tolist() for r in journal.pieces] == [[0, 1, 2], [4, 19]]
-    assert journal.why == "the files of 1 image were changed since"
+    assert journal.why == "the files of 1 image have changed since"
 
 
 def version_1(path: Path) -> Path:

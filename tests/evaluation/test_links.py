@@ -70,7 +70,7 @@ def test_the_other_one_of_two_notices_a_kill(tmp_path: Path, dying: int) -> None
     assert codes[1 - dying] == 1, told
     assert "Traceback" not in told[1 - dying][1]
     assert [line.startswith("error:") for line in left[1].splitlines()].count(True) == 1
-    assert f"error: process {dying} of 2 has ended without a word" in left[1]
+    assert f"error: process {dying} of 2 ended unexpectedly" in left[1]
     if dying == 1:
         assert (tmp_path / "run.json.journal").stat().st_size > 0
     else:

@@ -118,8 +118,8 @@ def test_a_grey_set_is_shown_to_a_colour_model_as_three_equal_channels() -> None
 @pytest.mark.parametrize(
     ("card", "message"),
     [
-        ({"classes": 7}, "tiny tells 7 classes apart, fashion-mnist-2k has 10"),
-        ({"size": 32}, "tiny takes images of 32 px, fashion-mnist-2k has 28 px"),
+        ({"classes": 7}, "tiny has 7 outputs, but fashion-mnist-2k has 10 classes"),
+        ({"size": 32}, "tiny takes images of 32 px, but fashion-mnist-2k has 28 px"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused_before_it_runs(card: dict[str, int], message: str) -> None:
@@ -129,7 +129,7 @@ def test_a_model_that_does_not_fit_is_refused_before_it_runs(card: dict[str, int
 
 def test_a_grey_model_is_refused_for_colour_images(tmp_path: Path) -> None:
     source = open_source("imagefolder", write_class_folders(tmp_path, size=32), Geometry(32, None))
-    with pytest.raises(DataError, match="takes grey images, imagefolder has colour ones"):
+    with pytest.raises(DataError, match="takes grey images, but imagefolder has colour"):
         planned([tiny_subject(size=32, classes=2)], source, SETTINGS)
 
 

@@ -27,11 +27,11 @@ def test_models_that_want_a_folder_cut_differently_are_refused(tmp_path: Path) -
         str(tiny_checkpoint(tmp_path / f"{size}.safetensors", size=size, channels=3, classes=2)) for size in (28, 32)
     )
     folder = write_class_folders(tmp_path / "photos", size=40)
-    with pytest.raises(UsageError, match="the models want images cut differently"):
+    with pytest.raises(UsageError, match="the models need images cut differently"):
         prepare(EvalRequest(paths, dataset="imagefolder", data=folder))
     # Other datasets have a way of their own, which then fits or not.
     grey = tuple(str(tiny_checkpoint(tmp_path / f"grey{size}.safetensors", size=size)) for size in (28, 32))
-    with pytest.raises(DataError, match="grey32 takes images of 32 px, fashion-mnist-2k has 28 px"):
+    with pytest.raises(DataError, match="grey32 takes images of 32 px, but fashion-mnist-2k has 28 px"):
         prepare(EvalRequest(grey))
 
 

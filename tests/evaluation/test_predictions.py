@@ -109,7 +109,7 @@ IDS = source().ids  # of the images that the arrays are of
         ({"fog/2": np.zeros((40, 2, 2)), "snow/2": np.zeros(40, int)}, r"fog/2 has shape \(40, 2, 2\)"),
         ({"fog/2": np.zeros(40), "snow/2": np.zeros(40, int)}, "and type float64"),
         ({"fog/2": np.full((40, 10), np.nan), "snow/2": np.zeros(40, int)}, "values that are not finite at fog/2"),
-        ({"fog/2": np.zeros((40, 3)), "snow/2": np.zeros(40, int)}, "tells 3 classes apart"),
+        ({"fog/2": np.zeros((40, 3)), "snow/2": np.zeros(40, int)}, "has 3 outputs"),
         ({"ids": np.array(["a", "b"]), "fog/2": np.zeros(2, int)}, "no prediction for 40 of 40 images"),
         ({"fog/2": np.array([{}] * 40)}, "cannot read the predictions"),
         ({"fog/2": np.full(40, 500), "snow/2": np.zeros(40, int)}, "predicts the class 500 at fog/2"),

@@ -60,7 +60,7 @@ def test_options_of_the_card_are_texts_or_numbers() -> None:
     [
         ({"until": 1.0, "until_decided": "run.json"}, "--until and --until-decided are given"),
         ({"max_drop": 1.0}, "--max-drop is only for --until-decided"),
-        ({"until_metric": "mCE"}, "--until-metric needs something to wait for"),
+        ({"until_metric": "mCE"}, "--until-metric needs --until or --until-decided"),
         ({"resize": 7}, "--resize 7 is not allowed"),
     ],
 )

@@ -232,12 +232,12 @@ def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: 
     ("options", "message"),
     [
         (["--until", "0"], "--until 0 is not allowed"),
-        (["--until", "1", "--until-metric", "mCE"], "mCE cannot be waited for"),
+        (["--until", "1", "--until-metric", "mCE"], "--until-metric mCE cannot be used here"),
         (["--until", "1", "--until-metric", "ece"], "unknown metric 'ece'"),
         (["--until", "1", "--until-decided", "x.json"], "--until and --until-decided are given"),
         (["--max-drop", "1"], "--max-drop is only for --until-decided"),
         (["--until", "1", "--max-drop", "0"], "--max-drop is only for --until-decided"),
-        (["--until-metric", "mean_error"], "--until-metric needs something to wait for"),
+        (["--until-metric", "mean_error"], "--until-metric needs --until or --until-decided"),
     ],
 )
 def test_mistakes(tmp_path: Path, options: list[str], message: str) -> None:
@@ -266,7 +266,9 @@ def test_mce_can_be_waited_for_at_any_severities(severities: tuple[int, ...]) ->
     assert label == f"mCE[alexnet,c15,{severity_label(severities)}]"
     own = sum(weight * ALEXNET.by_severity[name][severity - 1] for (name, severity), weight in weights.items())
     assert own == pytest.approx(1)  # AlexNet's mCE is 100 %
-    with pytest.raises(UsageError, match="mCE cannot be waited for: alexnet has no published error for speckle_noise"):
+    with pytest.raises(
+        UsageError, match="--until-metric mCE cannot be used here: alexnet has no published error for speckle_noise"
+    ):
         metric_weights("mCE", ImageNet(), C4, severities, "alexnet")  # type: ignore[arg-type]
 
 

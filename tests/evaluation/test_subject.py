@@ -75,7 +75,7 @@ def test_the_cards_names_tell_the_order() -> None:
 
 @pytest.mark.parametrize(("classes", "mend"), [(2, "--classes FILE"), (10, "WordNet")])
 def test_a_model_of_other_classes_is_refused(classes: int, mend: str) -> None:
-    with pytest.raises(DataError, match=rf"net tells {classes} classes apart, some-set has 3 here") as caught:
+    with pytest.raises(DataError, match=rf"net has {classes} outputs, but some-set has 3 classes here") as caught:
         choose_head("net", card(classes), Classes("a", "b", "c"))
     assert mend in caught.value.hint
 

@@ -93,8 +93,8 @@ def test_what_another_model_finished_is_not_reused() -> None:
     write_weights(1)
     resumed, said = measured("run.json")
     assert not any("reused" in line for line in said)
-    assert any("it is not known whether it is of the same weights; starting anew" in line for line in said)
-    assert any("which weights it has is not known" in line and "--weights-file" in line for line in said)
+    assert any("it is not known whether it is of the same weights; starting over" in line for line in said)
+    assert any("its weights are unknown" in line and "--weights-file" in line for line in said)
     assert counts(resumed) == counts(measured("other.json")[0])
     assert resumed.model.weights_sha256 is None
     assert read_run(Path("run.json")) == resumed
@@ -115,7 +115,7 @@ def test_a_file_that_is_named_tells_the_weights() -> None:
     measured("run.json", stop_after=2, weights_files=files)
     write_weights(1)
     other, said = measured("run.json", weights_files=files, overwrite=True)
-    assert any("weights differs); starting anew" in line for line in said)
+    assert any("weights differs); starting over" in line for line in said)
     assert other.model.weights_sha256 != again.model.weights_sha256
 
 
