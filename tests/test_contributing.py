@@ -60,7 +60,7 @@ from ppbench.cli import output
 from ppbench.cli.help import page
 
 
-@page(examples=("ppbench hello",))
+@page("Say hello.", examples=("ppbench hello",))
 def hello() -> None:
     """Say hello."""
     output.text("hello")

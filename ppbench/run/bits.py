@@ -112,7 +112,7 @@ def _checked_keys(arrays: _Arrays) -> NDArray[np.uint64] | None:
     import numpy as np
 
     if arrays.keys is not None and len(np.unique(arrays.keys)) < len(arrays.keys):
-        raise DataError(f"{arrays.file} is damaged: its images' keys contain a key twice", _RESTORE)
+        raise DataError(f"{arrays.file} is damaged: its images' keys have one key twice", _RESTORE)
     return arrays.keys
 
 

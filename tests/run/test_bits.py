@@ -77,7 +77,7 @@ def as_array(values):
         (as_array(np.arange(29, dtype=np.uint64)), r"shape \(29,\) and type uint64, not \(30,\) and uint64"),
         (as_array(np.arange(30, dtype=np.int64)), "type int64, not"),
         (as_array(np.zeros((30, 1), np.uint64)), "shape"),
-        (as_array(np.arange(30, dtype=np.uint64) % 29), "contain a key twice"),
+        (as_array(np.arange(30, dtype=np.uint64) % 29), "one key twice"),
     ],
 )
 def test_what_stands_for_keys_and_is_none_is_damage(written, tail, message):
