@@ -55,38 +55,49 @@ def convert(
         ),
     ],
     push_pull: Annotated[
-        int, typer.Option(metavar="0|3|5", help="Side of the mean filter over the pull response; 0: none.")
+        int,
+        typer.Option(metavar="0|3|5", help="Side of the mean filter over the pull response, in pixels; 0: no filter."),
     ] = 3,
     inhibition: Annotated[float, typer.Option(help="Strength of the pull response.")] = 1.0,
     trainable_inhibition: Annotated[
-        bool, typer.Option("--trainable-inhibition", help="Fine-tune that strength, per output channel.")
+        bool, typer.Option("--trainable-inhibition", help="Fine-tune the strength, per output channel.")
     ] = False,
     rectified_push: Annotated[
         bool,
-        typer.Option("--rectified-push", help="Rectify the push as the paper does: another network at any strength."),
+        typer.Option(
+            "--rectified-push", help="Rectify the push as the paper does; this changes the network at any strength."
+        ),
     ] = False,
     output_file: Annotated[
         Path | None, typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-ppK.safetensors")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an OUTPUT that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
     data: Annotated[Path | None, typer.Option(help="Folder of training images.", show_default=False)] = None,
     dataset: Annotated[
         str, typer.Option(help="fashion-mnist, cifar10, cifar100, imagenet or imagefolder.")
     ] = "imagefolder",
-    images: Annotated[int, typer.Option(help="How many to estimate from, equal shares of all classes.")] = 2000,
-    keep_statistics: Annotated[bool, typer.Option("--keep-statistics", help="Keep the plain network's.")] = False,
+    images: Annotated[
+        int, typer.Option(help="Number of images for the batch-norm statistics, in equal shares of all classes.")
+    ] = 2000,
+    keep_statistics: Annotated[
+        bool, typer.Option("--keep-statistics", help="Keep the batch-norm statistics of the plain network.")
+    ] = False,
     recipe: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE.toml",
-            help="Train on with this recipe, such as finetune.",
+            help="Fine-tune with this recipe, such as finetune.",
             show_default=False,
             autocompletion=complete_training_recipe,
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", show_default=False)] = None,
-    lr: Annotated[float | None, typer.Option(help="Highest, instead of the recipe's.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="Key of the choice of images, and of the fine-tuning.")] = 0,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of fine-tuning, instead of the recipe's.", show_default=False)
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Highest learning rate, instead of the recipe's.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of images and of the fine-tuning.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     preset: PresetOption = None,
     mean: MeanOption = None,
@@ -96,11 +107,11 @@ def convert(
     architecture: ArchitectureOption = None,
     ema: EmaOption = False,
 ) -> None:
-    """Make a push-pull network from a trained plain one.
+    """Convert a trained plain network to push-pull.
 
-    The first convolution becomes push-pull and keeps its kernels; batch norm gets the statistics of a few thousand
-    training images; `--recipe finetune` trains on. The checkpoint's card tells what it was made from. At
-    `--inhibition 0 --keep-statistics` the network gives what it gave.
+    The first convolution becomes push-pull and keeps its kernels. Batch norm gets new statistics from a few thousand
+    training images. `--recipe finetune` trains the network further. The checkpoint's card records the origin. With
+    `--inhibition 0 --keep-statistics`, the outputs do not change.
     """
     from ppbench.models.card_options import parse_card_options
     from ppbench.models.checkpoint import save_checkpoint
@@ -124,7 +135,7 @@ def convert(
     line = f"{target}: {card.architecture}{f' with {card.stem}' if card.stem else ''}"
     if target.is_file() and not overwrite:
         _check_finished(target, card, settings)
-        output.say(f"finished already: {target} was made of this network in this way (`--overwrite` makes it anew)")
+        output.say(f"already finished: {target} was made from this network in this way (`--overwrite` makes it again)")
         output.text(line)
         return
     if chosen is not None:
@@ -135,7 +146,7 @@ def convert(
     if settings is None or data is None:
         save_checkpoint(target, made.model, card)
         if lost:
-            output.say(f"fine-tuning brings it back: {_fine_tuning(target, card, dataset, data)}")
+            output.say(f"fine-tuning recovers it: {_fine_tuning(target, card, dataset, data)}")
         output.text(line)
         return
     from ppbench.devices import choose_device
@@ -162,7 +173,7 @@ def _check_target(model: str, target: Path) -> None:
     from ppbench.files import check_writable, is_same_file
 
     if any(is_same_file(Path(text), target) for text in (model, model.rpartition("@")[2])):
-        raise UsageError(f"{target} is the plain network to convert", "Give another `--output`.")
+        raise UsageError(f"{target} is the network to convert", "Give another `--output`.")
     check_writable(target)
 
 
@@ -182,7 +193,7 @@ def _check_finished(target: Path, card: Card, settings: TrainRecipe | None) -> N
     different += ["origin"] if origin != card.origin else []
     different += ["recipe"] if (there.recipe is None) != (settings is None) else []
     if different:
-        raise refusal(target, f"made in another way ({', '.join(different)})")
+        raise refusal(target, f"was made in another way ({', '.join(different)})")
 
 
 def _convert(model: str, options: CardOptions, push_pull: int, **settings: Any) -> tuple[nn.Module, Checkpoint]:
@@ -231,9 +242,8 @@ def _statistics(
         return None, "kept"
     if data is None:
         raise UsageError(
-            "the statistics of batch norm are those of the plain network",
-            "Give training images to estimate them from: `--data DIR --images 2000`. "
-            "Or keep them: `--keep-statistics`.",
+            "the batch-norm statistics are still those of the plain network",
+            "Estimate new ones from training images: `--data DIR --images 2000`. Or keep them: `--keep-statistics`.",
         )
     chosen = _images(dataset, data, made.card, images, seed)
     return chosen, {"dataset": dataset, "images": len(chosen), "seed": seed}
@@ -251,12 +261,12 @@ def _images(dataset: str, data: Path, card: Card, images: int, seed: int) -> Sta
 def _report_accuracy(plain: nn.Module, made: Checkpoint, images: StatisticsImages | None, device: str) -> bool:
     """Report the accuracy before and after; return whether some is lost, or whether that is not known."""
     if images is None:
-        output.say("how much accuracy is left is not known: no images were given (`--data DIR`)")
+        output.say("the accuracy after the conversion is not known: no images were given (`--data DIR`)")
         return True
     if images.num_classes != made.card.num_classes:
         output.say(
-            f"how much accuracy is left is not known: the images have {images.num_classes} classes, the network "
-            f"{made.card.num_classes}"
+            f"the accuracy after the conversion is not known: the images have {images.num_classes} classes, but the "
+            f"network has {made.card.num_classes}"
         )
         return True
     from ppbench.devices import choose_device
@@ -267,8 +277,8 @@ def _report_accuracy(plain: nn.Module, made: Checkpoint, images: StatisticsImage
     made.model.cpu()
     if before < 2 / images.num_classes:
         output.say(
-            f"how much accuracy is left is not known: the plain network is right on {before:.1%} of these images, "
-            "so that their classes may be others, or in another order"
+            f"the accuracy after the conversion is not known: the plain network is right on only {before:.1%} of these "
+            "images; their classes may be others, or in another order"
         )
         return True
     output.say(f"accuracy on {len(images):,} training images: {100 * before:.1f} -> {100 * after:.1f} %")
@@ -284,7 +294,7 @@ def _fine_tuning(target: Path, card: Card, dataset: str, data: Path | None) -> s
     from ppbench.models.shapes import is_external
 
     if is_external(card.architecture):
-        return "train it on in your own code (`ppbench.with_push_pull`)"
+        return "train it further in your own code (`ppbench.with_push_pull`)"
     words = ["ppbench", "train", "--init", str(target), "--dataset", dataset, "--data", str(data or "DIR")]
     if dataset == "imagefolder" and data is not None and not (data / "train").is_dir():
         words += ["--val-fraction", "0.1"]
@@ -299,4 +309,4 @@ def _estimate(made: Checkpoint, images: StatisticsImages, device: str) -> None:
     where = choose_device(device)
     count = estimate_statistics(made.model.to(where), images.batches(where))
     made.model.cpu()
-    output.say(f"batch-norm statistics of {count:,} images")
+    output.say(f"batch-norm statistics estimated from {count:,} images")

@@ -49,7 +49,7 @@ from ppbench.train.choices import OptimizerName, PrecisionName, ScheduleName
     },
 )
 def train_command(
-    data: Annotated[Path, typer.Option(help="Folder of the dataset's files.")],
+    data: Annotated[Path, typer.Option(help="Folder of the dataset.")],
     model: Annotated[
         str | None,
         typer.Option(
@@ -69,7 +69,7 @@ def train_command(
         str | None,
         typer.Option(
             metavar="NAME|FILE.toml",
-            help="Settings that the options below replace one by one (`ppbench list training-recipes`). "
+            help="Recipe with the settings, which other options override (`ppbench list training-recipes`). "
             "[default: the dataset's]",
             show_default=False,
             autocompletion=complete_training_recipe,
@@ -79,74 +79,85 @@ def train_command(
         Path | None,
         typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-DATASET.safetensors"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an OUTPUT that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
     init: Annotated[
-        Path | None, typer.Option(help="Checkpoint of the same network whose weights are the start.")
+        Path | None, typer.Option(help="Checkpoint of the same network, to start from its weights.")
     ] = None,
-    classes: Annotated[Path | None, typer.Option(help="File of the class names to use, one a line.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="File with the names of the classes to use, one per line.")
+    ] = None,
     fraction: Annotated[
-        float | None, typer.Option(help="Share of the training images, the same of each class.")
+        float | None, typer.Option(help="Share of the training images to use, equal in each class.")
     ] = None,
     val_fraction: Annotated[
-        float | None, typer.Option(help="Share kept for testing, of a folder without train and val.")
+        float | None, typer.Option(help="Share of the images kept for testing, if the folder has no train and val.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step, of all devices together.")] = None,
-    optimizer: Annotated[OptimizerName | None, typer.Option(show_default=False)] = None,
+    optimizer: Annotated[OptimizerName | None, typer.Option(help="Optimizer.", show_default=False)] = None,
     momentum: Annotated[
-        float | None, typer.Option(help="Of SGD; given alone, it is held where the recipe cycles it.")
+        float | None, typer.Option(help="Momentum of SGD. Given alone, it is constant even if the recipe cycles it.")
     ] = None,
     momentum_low: Annotated[
-        float | None, typer.Option(help="Momentum at the highest learning rate of one-cycle; 0: it is held.")
+        float | None, typer.Option(help="Momentum at the highest learning rate of one-cycle; 0: constant momentum.")
     ] = None,
-    nesterov: Annotated[bool | None, typer.Option("--nesterov/--no-nesterov", help="Of SGD.")] = None,
-    weight_decay: Annotated[float | None, typer.Option()] = None,
-    schedule: Annotated[ScheduleName | None, typer.Option(show_default=False)] = None,
+    nesterov: Annotated[
+        bool | None, typer.Option("--nesterov/--no-nesterov", help="Nesterov momentum, for SGD.")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Weight decay of the optimizer.")] = None,
+    schedule: Annotated[ScheduleName | None, typer.Option(help="Learning-rate schedule.", show_default=False)] = None,
     lr: Annotated[
         float | None, typer.Option(help="Highest learning rate; the recipe's start and end change in proportion.")
     ] = None,
-    lr_start: Annotated[float | None, typer.Option(help="Of one-cycle.")] = None,
-    lr_end: Annotated[float | None, typer.Option(help="Of one-cycle and cosine.")] = None,
-    warmup: Annotated[float | None, typer.Option(help="Share of the steps on the way up.")] = None,
-    grad_clip: Annotated[float | None, typer.Option(help="Highest norm of the gradients; 0: any.")] = None,
+    lr_start: Annotated[float | None, typer.Option(help="Learning rate at the start of one-cycle.")] = None,
+    lr_end: Annotated[float | None, typer.Option(help="Learning rate at the end of one-cycle or cosine.")] = None,
+    warmup: Annotated[
+        float | None, typer.Option(help="Share of the steps in which the learning rate of one-cycle rises.")
+    ] = None,
+    grad_clip: Annotated[float | None, typer.Option(help="Largest norm of the gradients; 0: no limit.")] = None,
     ema: Annotated[
         float | None, typer.Option(help="Decay of a moving average of the weights, e.g. 0.999; 0: none.")
     ] = None,
-    resize: Annotated[int | None, typer.Option(help="Shorter side before the crop, pixels; 0: as it is.")] = None,
-    crop_size: Annotated[int | None, typer.Option(help="Random crops, pixels.")] = None,
-    crop_padding: Annotated[int | None, typer.Option(help="Zeros around an image before the crop, pixels.")] = None,
+    resize: Annotated[int | None, typer.Option(help="Shorter side before the crop, in pixels; 0: no resize.")] = None,
+    crop_size: Annotated[int | None, typer.Option(help="Side of the random crops, in pixels.")] = None,
+    crop_padding: Annotated[
+        int | None, typer.Option(help="Border of zeros around an image before the crop, in pixels.")
+    ] = None,
     flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="Mirror half of the images.")] = None,
     test_resize: Annotated[
-        int | None, typer.Option(help="Shorter side of test images before the centre crop; 0: as it is.")
+        int | None, typer.Option(help="Shorter side of test images before the centre crop, in pixels; 0: no resize.")
     ] = None,
     augment: Annotated[
         str | None, typer.Option(help="none, autoaugment, augmix, augmix-strict, randaugment, trivialaugment or prime.")
     ] = None,
     jsd: Annotated[
-        bool | None, typer.Option("--jsd/--no-jsd", help="Jensen-Shannon loss of two augmented views.")
+        bool | None,
+        typer.Option("--jsd/--no-jsd", help="Jensen-Shannon loss between an image and two augmented views."),
     ] = None,
     inhibition: Annotated[float | None, typer.Option(help="Strength of the pull response.")] = None,
     trainable_inhibition: Annotated[
         bool | None,
-        typer.Option("--trainable-inhibition/--fixed-inhibition", help="Train that strength, per output channel."),
+        typer.Option("--trainable-inhibition/--fixed-inhibition", help="Train the strength, per output channel."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Key of weights, order and augmentation. [default: 0]")] = None,
-    precision: Annotated[PrecisionName | None, typer.Option(show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and augmentation. [default: 0]")] = None,
+    precision: Annotated[
+        PrecisionName | None, typer.Option(help="Precision; fp16 needs a GPU.", show_default=False)
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    devices: Annotated[int, typer.Option(help="GPUs, or processes on the CPU.")] = 1,
+    devices: Annotated[int, typer.Option(help="Number of GPUs, or of processes on the CPU.")] = 1,
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that load images, per device. [default: the cores, where it pays]", show_default=False
+            help="Processes per device that load images. [default: by the cores, if it pays]", show_default=False
         ),
     ] = None,
-    validate_every: Annotated[int, typer.Option(help="Epochs between tests; 0: at the end only.")] = 1,
+    validate_every: Annotated[int, typer.Option(help="Epochs between tests; 0: only at the end.")] = 1,
     log_dir: Annotated[Path | None, typer.Option(help="Folder for metrics.csv and TensorBoard's files.")] = None,
 ) -> None:
-    """Train a network and write it with its card.
+    """Train a network and save it with its card.
 
-    A recipe gives the settings; every option replaces one of them. The state is kept after every epoch: the same
-    command, run again after a kill, goes on where it was and ends with the same weights.
+    A recipe gives the settings, and every option overrides one of them. The state is saved after every epoch: after an
+    interruption, the same command resumes and ends with the same weights.
     """
     given = locals()  # the arguments by name
     from ppbench.models.read_card import read_card
@@ -159,7 +170,7 @@ def train_command(
     parse_augmentation(settings.augment)  # raises for unknown names before Lightning is loaded, which takes seconds
     target = output_file or Path(f"{settings.model}-{settings.dataset}.safetensors")
     if init is not None and is_same_file(init, target):
-        raise UsageError(f"{target} is the network to begin with", "Give another `--output`.")
+        raise UsageError(f"{target} is the network given as `--init`", "Give another `--output`.")
     require_lightning()
     from ppbench.devices import choose_device
     from ppbench.train.data import read_class_names

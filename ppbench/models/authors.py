@@ -21,9 +21,9 @@ from ppbench.models.shapes import parse_model_name
 _RIVALS = ("zhang_", "strisciuglio_", "vasconcelos_")
 """Prefixes of the networks that the authors compare with."""
 
-_TWO_STEMS = "it has a push-pull stem and blur pool; ppbench has networks with one of the two"
+_TWO_STEMS = "it has both a push-pull stem and blur pool, and ppbench supports only one of them at a time"
 
-OWN_CODE = "Give the network by your own code, which builds it and loads the file: `--model pkg.mod:factory`."
+OWN_CODE = "Write a function that builds the network and loads the file, and give `--model pkg.mod:factory`."
 
 
 def is_authors(settings: Mapping[str, Any]) -> bool:
@@ -65,7 +65,7 @@ def authors_card(path: Path, settings: Mapping[str, Any], state: Mapping[str, Te
         return _card(path, settings, state)
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise DataError(
-            f"the hyper-parameters in {path} do not describe a network ppbench knows ({_reason(error)})",
+            f"the hyper-parameters in {path} do not describe a network that ppbench knows ({_reason(error)})",
             "Give the card: `--architecture resnet50-pp3 --preset imagenet`; "
             "in Python: `load_checkpoint(path, card=Card(...))`.",
         ) from error
@@ -114,7 +114,7 @@ def _check_known(path: Path, called: str, rival: str, push_pull: bool) -> None:
     if rival == "zhang_" and push_pull:
         missing = _TWO_STEMS
     elif re.match(r"efficientnet|convnext|alexnet|convnet|cct", called):
-        missing = f"ppbench has no {called} under the names of their code"
+        missing = f"ppbench cannot read the names that their code gives to the tensors of a {called}"
     if missing:
         raise DataError(f"{path} holds the push-pull authors' {called}, which cannot be built: {missing}", OWN_CODE)
 
@@ -124,19 +124,19 @@ def _check_filters(path: Path, state: Mapping[str, Tensor], filters: Mapping[str
     missing = None
     if any(re.search(r"conv\d\.1\.filt$", name) for name in filters):
         missing = (
-            "it blurs after every 3x3 convolution of the stages 2 to 4 and after the max pool; "
-            "ppbench's …-blurafter blurs after the strided convolutions alone"
+            "it blurs after every 3x3 convolution of stages 2 to 4 and after the max pool; "
+            "ppbench's …-blurafter blurs only after strided convolutions"
         )
     elif not any(name.startswith(("layer2.0.conv2.0.", "layer2.0.conv3.0.")) for name in filters):
-        missing = "ppbench has blur pool in ResNets only"
+        missing = "ppbench supports blur pool only in ResNets"
     elif "maxpool.1.filt" in filters:
-        missing = "its first convolution keeps its stride (pool_only=True); ppbench's …-blurpool blurs there, too"
+        missing = "its first convolution keeps its stride (pool_only=True); ppbench's …-blurpool blurs there too"
     elif taps != [POOL_SIZE]:
-        missing = f"its blurs have {'/'.join(map(str, taps))} taps; those of ppbench's …-blurpool have {POOL_SIZE}"
+        missing = f"its blurs have {'/'.join(map(str, taps))} taps; ppbench's …-blurpool has {POOL_SIZE}"
     elif any("push_conv" in name for name in state):
         missing = _TWO_STEMS
     if missing:
-        raise DataError(f"{path} holds a network of antialiased-cnns that ppbench has not: {missing}", OWN_CODE)
+        raise DataError(f"{path} holds a network of antialiased-cnns that ppbench cannot build: {missing}", OWN_CODE)
 
 
 def _name(name: str) -> str:

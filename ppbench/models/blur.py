@@ -198,9 +198,9 @@ def with_blur_after(model: nn.Module, size: int = AFTER_SIZE) -> nn.Module:
 
 def _check(model: nn.Module, size: int) -> None:
     if size < 2:
-        raise UsageError(f"a blur of {size} taps is not allowed", "It has at least 2.")
+        raise UsageError(f"a blur of {size} taps is not allowed", "A blur has at least 2.")
     if any(isinstance(module, BlurConv2d | BlurPool2d) for module in model.modules()):
-        raise UsageError("the model blurs already", "Start from the plain model.")
+        raise UsageError("the model already blurs", "Start from the plain model.")
 
 
 def _is_resnet(model: nn.Module) -> bool:
@@ -220,7 +220,7 @@ def _strided(model: nn.Module) -> list[tuple[str, nn.Conv2d]]:
     """Return the strided convolutions with their names; raise `UsageError` if there are none."""
     found = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.stride != (1, 1)]
     if not found:
-        raise UsageError("the model has no strided convolution to blur", "The blur stands before a subsampling.")
+        raise UsageError("the model has no strided convolution to blur", "A blur belongs before a subsampling.")
     return found
 
 
@@ -234,7 +234,7 @@ def _blurred(name: str, conv: nn.Conv2d, size: int, *, blur_first: bool, stride:
 def _blur_stem(model: nn.Module, size: int, what: str) -> nn.Module:
     name, conv, _ = find_first_convolution(model, what)
     if conv.stride == (1, 1):
-        raise UsageError(f"the first convolution, {name!r}, has stride 1", "The blur stands before a subsampling.")
+        raise UsageError(f"the first convolution, {name!r}, has stride 1", "A blur belongs before a subsampling.")
     replace_module(model, name, _blurred(name, conv, size, blur_first=False))
     return model
 

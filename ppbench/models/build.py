@@ -60,7 +60,7 @@ def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
     if not any(tensor.shape[:1] == (card.num_classes,) for tensor in state.values()):
         raise DataError(
             f"the weights in {path} do not fit the network",
-            f"Its card says {card.num_classes} classes, and no tensor in it has as many rows.",
+            f"Its card says {card.num_classes} classes, but no tensor in it has that many rows.",
         )
     try:
         _check_size(path, card, state)
@@ -69,7 +69,7 @@ def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
         raise DataError(f"{path} holds a {card.architecture}: {error.message}", error.hint) from error
     except (RuntimeError, TypeError, ValueError, MemoryError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise DataError(f"the card in {path} describes no network that can be built ({reason})") from error
+        raise DataError(f"the card in {path} does not describe a network that can be built ({reason})") from error
 
 
 _MAKES_WEIGHTS = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn)

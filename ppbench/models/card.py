@@ -165,7 +165,7 @@ def stored_card(path: Path, metadata: Mapping[str, str]) -> Card | None:
         reason = error.message if isinstance(error, UsageError) else first_fault(error)
         raise DataError(
             f"the card in {path} is not valid: {reason}",
-            "Was it written by this version of ppbench?",
+            "It may have been written by a newer version of ppbench.",
         ) from error
     return card
 

@@ -43,8 +43,8 @@ class CardOptions:
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
             raise unknown_name("preset", self.preset, list(PRESETS), "ppbench eval --help")
-        _check_channels("--mean", self.mean, lambda value: 0 <= value <= 1, "in [0, 1], as images are then")
-        _check_channels("--std", self.std, lambda value: 0 < value < math.inf, "above 0, of images in [0, 1]")
+        _check_channels("--mean", self.mean, lambda value: 0 <= value <= 1, "in [0, 1], for images in [0, 1]")
+        _check_channels("--std", self.std, lambda value: 0 < value < math.inf, "above 0, for images in [0, 1]")
         if self.mean and self.std and len(self.mean) != len(self.std):
             raise UsageError("--mean and --std have different numbers of values", f"Give one per channel: {_EXAMPLE}.")
         for name, value in (("--input-size", self.input_size), ("--resize", self.resize)):
@@ -84,7 +84,7 @@ class CardOptions:
         """
         if missing := self._missing():
             raise UsageError(
-                f"the card of {what} is not known: {', '.join(missing)} missing",
+                f"the preprocessing of {what} is not known: {', '.join(missing)} missing",
                 f"Give {self._example(missing)}, or `--preset imagenet`.",
             )
         values = self._values({})
@@ -106,9 +106,9 @@ class CardOptions:
             if values is not None and len(values) != channels:
                 example = values * 3 if len(values) == 1 else usual[:1]
                 raise UsageError(
-                    f"{option} has {_count(len(values), 'value')}, {what} takes images of "
+                    f"{option} has {_count(len(values), 'value')}, but {what} takes images with "
                     f"{_count(channels, 'channel')}",
-                    f"Give one for each channel, such as `{option} {_joined(example)}`.",
+                    f"Give one value per channel, such as `{option} {_joined(example)}`.",
                 )
 
     def _example(self, missing: Sequence[str]) -> str:
@@ -161,7 +161,7 @@ def _numbers(option: str, given: str | Sequence[float] | None) -> tuple[float, .
     try:
         return tuple(float(part) for part in (given.split(",") if isinstance(given, str) else given))
     except (TypeError, ValueError):
-        raise UsageError(f"{option} {given} is not allowed", f"Give numbers with commas between: {_EXAMPLE}.") from None
+        raise UsageError(f"{option} {given} is not allowed", f"Give numbers separated by commas: {_EXAMPLE}.") from None
 
 
 def _check_channels(
@@ -193,4 +193,6 @@ def _valid_card(what: str, values: Mapping[str, Any]) -> Card:
     try:
         return Card(**values)
     except ValidationError as error:
-        raise UsageError(f"the card of {what} is not valid: {first_fault(error)}", f"Such as {_EXAMPLE}.") from error
+        raise UsageError(
+            f"the card of {what} is not valid: {first_fault(error)}", f"Give values such as {_EXAMPLE}."
+        ) from error

@@ -66,7 +66,7 @@ def load_checkpoint(
     if architecture and canonical_name(architecture) != canonical_name(card.architecture):
         raise UsageError(
             f"{path} holds a {card.architecture}, not a {architecture}",
-            "Leave the architecture out: the file says it.",
+            "Leave out the architecture: the file names it.",
         )
     model = build_for(path, card, state)
     load_state(path, model, state)
@@ -125,7 +125,7 @@ def _card_of_state(
             f"{path} is a bare state dict ({name}, {num_classes} classes): its mean, std and input size are not known",
             "Give the card: `--preset cifar10`, or `--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 "
             "--input-size 224`; in Python: `load_checkpoint(path, card=Card(...))`. Checkpoints of `ppbench train` "
-            "carry theirs.",
+            "contain theirs.",
         )
     return options.make(str(path), **known)
 

@@ -154,7 +154,7 @@ def _averaging(model: nn.Module) -> Iterator[None]:
 
 def _check_plain(name: str, model: nn.Module) -> None:
     if any(isinstance(m, PushPullConv2d | PushPull2020Conv2d) for m in model.modules()):
-        raise UsageError(f"{name} has a push-pull convolution already", "Start from the plain model.")
+        raise UsageError(f"{name} already has a push-pull convolution", "Start from the plain model.")
     if any(isinstance(m, BlurConv2d | BlurPool2d) for m in model.modules()):
         raise UsageError(f"{name} blurs before it subsamples", "Start from the plain model.")
 
@@ -173,6 +173,6 @@ def _named(name: str, card: Card, avg_kernel_size: int) -> dict[str, Any]:
     if is_external(card.architecture):
         return {"stem": stem}
     raise UsageError(
-        f"{name} is made by your code, which a checkpoint cannot name: nothing that a file names is run",
+        f"{name} is made by your code, to which a checkpoint cannot refer: ppbench never runs code that a file names",
         "Convert it in Python: `ppbench.with_push_pull(model, rectified_push=False)`.",
     )

@@ -56,7 +56,7 @@ def fetch(
     except OSError as error:
         raise DataError(
             f"cannot store {path.name} in {folder}: {error.strerror or error}",
-            "Make room there, or set another folder: `export TORCH_HOME=DIR`.",
+            "Free some space there, or set another folder: `export TORCH_HOME=DIR`.",
         ) from error
     return path
 
@@ -71,8 +71,8 @@ def verify(path: Path, url: str) -> None:
     found = sha256_of(path)
     if wanted and not found.startswith(wanted):
         raise DataError(
-            f"{path} is not what {url} is: its SHA-256 begins with {found[: len(wanted)]}",
-            f"`rm {path}`, then run again: it is fetched anew.",
+            f"{path} differs from {url}: its SHA-256 begins with {found[: len(wanted)]}",
+            f"Delete it (`rm {path}`) and run again to download it.",
         )
 
 
@@ -132,17 +132,17 @@ def _chunks(url: str, folder: Path) -> Iterator[tuple[bytes, int]]:
                 done += len(chunk)
                 yield chunk, total
     except urllib.error.HTTPError as error:
-        raise DataError(f"{url} answers {error.code} {error.reason}", _by_hand(url, folder)) from error
+        raise DataError(f"{url} answered {error.code} {error.reason}", _by_hand(url, folder)) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise DataError(f"cannot fetch {url}: {reason or type(error).__name__}", _by_hand(url, folder)) from error
     if total and done != total:
-        raise DataError(f"cannot fetch {url}: it broke off after {done:,} of {total:,} bytes", "Run again.")
+        raise DataError(f"cannot fetch {url}: the connection broke off after {done:,} of {total:,} bytes", "Run again.")
 
 
 def _wrong(url: str, folder: Path, reason: str) -> DataError:
-    return DataError(f"{url} did not answer with the file it should: {reason}", _by_hand(url, folder))
+    return DataError(f"{url} did not return the expected file: {reason}", _by_hand(url, folder))
 
 
 def _by_hand(url: str, folder: Path) -> str:
-    return f"On a machine with network: `wget -P DIR {url}`; then copy the file from DIR to {folder} here."
+    return f"On a machine with internet access, run `wget -P DIR {url}`; then copy the file from DIR to {folder} here."

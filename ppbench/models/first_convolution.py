@@ -43,7 +43,7 @@ def padding_of(name: str, conv: nn.Conv2d, what: str) -> Padding:
             f"{what} replaces a plain torch.nn.Conv2d, or timm's Conv2dSame.",
         )
     if conv.padding_mode != "zeros":
-        raise UsageError(f"convolution {name!r} pads with {conv.padding_mode!r}", f"{what} knows zero padding only.")
+        raise UsageError(f"convolution {name!r} pads with {conv.padding_mode!r}", f"{what} supports only zero padding.")
     return conv.padding  # type: ignore[return-value]
 
 
@@ -67,7 +67,7 @@ def replace_first_convolution(
         UsageError: If the model has such a layer already, or for the reasons of `find_first_convolution`.
     """
     if any(type(module) is kind for module in model.modules()):
-        raise UsageError("the model has a push-pull convolution already", "Start from the plain model.")
+        raise UsageError("the model already has a push-pull convolution", "Start from the plain model.")
     name, conv, padding = find_first_convolution(model, what)
     geometry = (conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, padding, conv.dilation, conv.groups)
     own = {"device": conv.weight.device, "dtype": conv.weight.dtype}

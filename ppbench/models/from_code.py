@@ -52,7 +52,7 @@ def load_from_code(spec: str, options: CardOptions) -> tuple[str, Checkpoint]:
     network, card = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(network, nn.Module) or not isinstance(card, Card | None):
         raise UsageError(
-            f"{spec} returns {_kind(made)}", "It has to return an nn.Module, or a pair (nn.Module, ppbench.Card)."
+            f"{spec} returns {_kind(made)}", "It must return an nn.Module, or a pair (nn.Module, ppbench.Card)."
         )
     network = network.cpu().eval()
     card = _make_card(spec, network, options) if card is None else options.override(card, spec)
@@ -86,7 +86,7 @@ def _import(name: str, spec: str) -> ModuleType:
         if absent is not None and f"{name}.".startswith(f"{absent}."):
             raise UsageError(
                 f"--model {spec}: there is no module {absent}",
-                f"Neither {Path.cwd()} nor Python's path has it: go to its folder, or `export PYTHONPATH=FOLDER`.",
+                f"It is neither in {Path.cwd()} nor on Python's path: go to its folder, or `export PYTHONPATH=FOLDER`.",
             ) from error
         raise
 
@@ -103,7 +103,8 @@ def _find(module: ModuleType, name: str, spec: str) -> Callable[[], Any]:
         found = getattr(found, part)
     if not callable(found) or isinstance(found, nn.Module):
         raise UsageError(
-            f"{spec} is {_kind(found)}, no factory", f"Write `def make(): return …`, then `{module.__name__}:make`."
+            f"{spec} is {_kind(found)}, not a function",
+            f"Write `def make(): return …` and give `{module.__name__}:make`.",
         )
     return found
 
@@ -118,7 +119,7 @@ def _run(function: Callable[[], _T], spec: str, what: str) -> _T:
         module, _, factory = spec.partition(":")
         raise DataError(
             f"{what} {in_one_line(error)}",
-            f'`python -c "import {module}; {module}.{factory}()"` shows where.',
+            f'`python -c "import {module}; {module}.{factory}()"` shows where it fails.',
         ) from error
 
 

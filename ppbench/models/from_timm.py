@@ -47,7 +47,7 @@ def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
     name, at, file = reference.partition("@")
     _check_name(timm, name)
     if options.architecture is not None:
-        raise UsageError(f"--architecture is not for timm:{name}", "Leave it out: the model's name says it.")
+        raise UsageError(f"--architecture cannot be used with timm:{name}", "Leave it out: the name already says it.")
     if at:
         return Path(file).stem, _load_file(timm, name, Path(file), options)
     model = _load_pretrained(timm, name)
@@ -71,7 +71,7 @@ def _load_pretrained(timm: Any, name: str) -> Any:
     if not (source.hf_hub_id or source.url):
         raise DataError(f"timm has no weights for {name}", f"Give your own: `--model timm:{name}@FILE`.")
     if source.num_classes == 0:
-        raise UsageError(f"timm:{name} is no classifier: it gives features", "Take one with classes.")
+        raise UsageError(f"timm:{name} is not a classifier: it outputs features", "Choose a model with a classifier.")
     try:
         with _quiet_hub():
             if source.hf_hub_id:
@@ -115,7 +115,10 @@ def _by_hand(name: str, source: Any) -> str:
         f"https://huggingface.co/{source.hf_hub_id}/resolve/main/model.safetensors" if source.hf_hub_id else source.url
     )
     file = url.rsplit("/", 1)[-1]
-    return f"On a machine with network: `wget {url}`; copy the file here, then `--model timm:{name}@{file}`."
+    return (
+        f"On a machine with internet access, run `wget {url}`; copy the file here, then give "
+        f"`--model timm:{name}@{file}`."
+    )
 
 
 def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkpoint:
@@ -162,10 +165,10 @@ def card_of(timm: Any, source: Mapping[str, Any], num_classes: int, *, test_size
     known = data["interpolation"] in get_args(Interpolation) and data["crop_mode"] in get_args(CropMode)
     if height != width or channels not in (1, 3) or not known:
         raise DataError(
-            f"timm:{name} wants {data['interpolation']} images of {channels} x {height} x {width} values, crop mode "
+            f"timm:{name} needs {data['interpolation']} images of {channels} x {height} x {width} values, crop mode "
             f"{data['crop_mode']}",
-            "ppbench can give square ones of 1 or 3 channels, resized with bilinear or bicubic interpolation, "
-            "in the modes center, squash and border.",
+            "ppbench supports square images of 1 or 3 channels, bilinear or bicubic interpolation, "
+            "and the crop modes center, squash and border.",
         )
     is_imagenet = str(source.get("tag")).endswith("in1k") and num_classes == 1000
     return Card(

@@ -59,7 +59,9 @@ def load_torchvision(
     name, at, choice = reference.partition("@")
     check_name("torchvision network", name, torchvision_networks(), LISTING)
     if options.architecture is not None:
-        raise UsageError(f"--architecture is not for torchvision:{name}", "Leave it out: the model's name says it.")
+        raise UsageError(
+            f"--architecture cannot be used with torchvision:{name}", "Leave it out: the name already says it."
+        )
     published = torchvision.models.get_model_weights(name)
     if at and choice not in published.__members__ and names_file(choice):
         path = Path(choice)
@@ -95,7 +97,9 @@ def _choose(name: str, published: Any, choice: str) -> Any:
 def _check_classifies(name: str, weights: Any) -> None:
     """Raise `UsageError` for weights without a classifier: torchvision also has backbones for detection."""
     if weights.meta["categories"] is None:
-        raise UsageError(f"the weights {weights.name} of torchvision's {name} are of no classifier", "Take others.")
+        raise UsageError(
+            f"the weights {weights.name} of torchvision's {name} are not of a classifier", "Choose other weights."
+        )
 
 
 def _recognise(name: str, published: Any, path: Path) -> Any | None:

@@ -17,10 +17,10 @@ def check_header(path: Path) -> None:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(MAX_HEADER, path.stat().st_size - 8):
-            raise ValueError(f"its header claims {length:,} bytes, of at most {MAX_HEADER:,} and the file's size")
+            raise ValueError(f"its header claims {length:,} bytes, more than {MAX_HEADER:,} or the file's size")
         header = json.loads(file.read(length), object_pairs_hook=_without_repeats)
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
-        raise ValueError(f"its header is no object, or lists more than {MAX_TENSORS:,} tensors")
+        raise ValueError(f"its header is not an object, or lists more than {MAX_TENSORS:,} tensors")
     if any(isinstance(entry, dict) and len(entry.get("shape", ())) > MAX_DIMENSIONS for entry in header.values()):
         raise ValueError(f"it has a tensor of more than {MAX_DIMENSIONS} dimensions")
 

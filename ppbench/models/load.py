@@ -53,8 +53,8 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
     kind, _, reference = spec.partition(":")
     if options.test_size and kind != "timm":
         raise UsageError(
-            f"--test-size is not for --model {spec}",
-            "It takes the size that timm validates its own networks with: `--model timm:NAME`. Else: `--input-size N`.",
+            f"--test-size cannot be used with --model {spec}",
+            "It is the size at which timm validates its networks (`--model timm:NAME`). Give `--input-size N`.",
         )
     if is_code(spec):
         return _named(*load_from_code(spec, options))
@@ -111,7 +111,7 @@ def _how_to_get_weights(name: str) -> str:
         return f"none are published; `ppbench train --model {name} --dataset imagenet --data DIR` makes them"
     if architecture.stem == "imagenet":
         url = _torchvision_url(name)
-        return f"`--model torchvision:{name}` fetches them; or `wget {url}`, then `--model {url.rsplit('/', 1)[-1]}`"
+        return f"`--model torchvision:{name}` downloads them; or `wget {url}`, then `--model {url.rsplit('/', 1)[-1]}`"
     data = "--dataset fashion-mnist --data DIR"
     return f"`ppbench train --model {name} {data}`, then `--model {name}-fashion-mnist.safetensors`"
 

@@ -32,9 +32,9 @@ def error_of_kind(path: Path) -> DataError | None:
         return _of_archive(path)
     # A ModelProto begins with field 1 (the version, a number) and field 2 (who wrote it) or field 7 (the graph).
     if path.suffix.lower() == ".onnx" or (head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x3a")):
-        return _error(path, "an ONNX network", "a module that runs a session of onnxruntime and gives its logits")
+        return _error(path, "an ONNX network", "a module that runs a session of onnxruntime and returns its logits")
     found = next((what for magic, (at, what) in _HEADS.items() if head[at : at + len(magic)] == magic), None)
-    return None if found is None else _error(path, found, "a module that runs it and gives its logits")
+    return None if found is None else _error(path, found, "a module that runs it and returns its logits")
 
 
 def _of_archive(path: Path) -> DataError | None:
@@ -63,16 +63,16 @@ def _of_folder(path: Path) -> DataError:
         return _error(
             path,
             "a network of transformers",
-            "a module that holds `AutoModelForImageClassification.from_pretrained(…)` and gives its `.logits`",
+            "a module that holds `AutoModelForImageClassification.from_pretrained(…)` and returns its `.logits`",
             weights=False,
         )
-    return DataError(f"{path} is a folder, and a model is a file", "Name the file of weights in it.")
+    return DataError(f"{path} is a folder, but a model is a file", "Give the file of weights in it.")
 
 
 def _error(path: Path, what: str, returns: str, *, weights: bool = True) -> DataError:
     file = f" --weights-file {path}" if weights else ""
     return DataError(
-        f"{path} is {what}, and no state dict",
-        f"Write a function in mine.py that returns {returns}, then `--model mine:function --preset imagenet{file}` "
+        f"{path} is {what}, not a state dict",
+        f"Write a function in mine.py that returns {returns}, and give `--model mine:function --preset imagenet{file}` "
         "(docs/evaluation.md has examples).",
     )

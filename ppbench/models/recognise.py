@@ -41,8 +41,8 @@ _LOOKS = (
 """Beginnings of tensor names, and the networks that have them."""
 
 _OTHER_NETWORKS = (
-    "`ppbench list models` lists the networks; for others: `--model torchvision:NAME@FILE`, `timm:NAME@FILE`; "
-    "or a function of yours that makes the network and loads the file: `--model pkg.mod:factory`."
+    "`ppbench list models` lists the networks. For others, give `--model torchvision:NAME@FILE`, "
+    "`--model timm:NAME@FILE`, or a function that builds the network and loads the file: `--model pkg.mod:factory`."
 )
 
 
@@ -91,11 +91,12 @@ def _recognise_plain(path: Path, state: Mapping[str, Tensor]) -> str:
     width, per_group = state["layer1.0.conv2.weight"].shape[:2]
     if wide := _WIDE.get((similar[0], width, per_group)):
         raise DataError(
-            f"{path} holds a {wide}, which ppbench has not itself", f"Take `--model torchvision:{wide}@{path}`."
+            f"{path} holds a {wide}, which ppbench loads through torchvision",
+            f"Give `--model torchvision:{wide}@{path}`.",
         )
     network = next((name for name in similar if RESNETS[name].first_kernel == (width, per_group)), None)
     if network is None:
-        raise DataError(f"{path} holds a {similar[0]} of {width} channels in its first block, not 64", OWN_CODE)
+        raise DataError(f"{path} holds a {similar[0]} with {width} channels in its first block, not 64", OWN_CODE)
     return network if state["conv1.weight"].shape[-1] == 7 else f"{network}-cifar"
 
 
@@ -112,4 +113,4 @@ def _unknown_network(path: Path, state: Mapping[str, Tensor]) -> DataError:
     looks = next((whose for pattern, whose in _LOOKS if any(re.match(pattern, name) for name in state)), None)
     hint = _OTHER_NETWORKS if looks is None else f"It looks like one of {looks.replace('FILE', str(path))}"
     keys = f"Its first keys: {', '.join(list(state)[:4])}."
-    return DataError(f"{path} is the state dict of no network ppbench knows", f"{keys} {hint}")
+    return DataError(f"{path} is not the state dict of a network that ppbench knows", f"{keys} {hint}")

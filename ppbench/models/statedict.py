@@ -23,7 +23,7 @@ _ENDINGS = {".safetensors", ".ckpt", ".pth", ".pt", ".bin"}
 _COUNTER = "num_batches_tracked"
 
 _NOT_WEIGHTS = {
-    b"<": "it begins like a web page: the download answered with HTML, not with weights",
+    b"<": "it begins like a web page: the download returned HTML, not weights",
     b"version https://git-lfs": "it is a Git LFS pointer (`git lfs pull` fetches the weights themselves)",
 }
 
@@ -73,7 +73,7 @@ def read_state_file(path: Path, *, ema: bool = False) -> StateFile:
             choice="the averaged copy, not the network" if ema else "the network, not its averaged copy"
         )
     if ema and file.choice is None:
-        raise DataError(f"{path} holds one set of weights, and no averaged one beside it", "Leave --ema out.")
+        raise DataError(f"{path} holds one set of weights, without an averaged copy", "Leave out --ema.")
     return file
 
 
@@ -131,9 +131,9 @@ def _check_readable(path: Path) -> None:
             f"cannot read the checkpoint {path}: {error.strerror}", "Give the path of an existing file."
         ) from error
     if not head:
-        raise DataError(f"{path} is empty", "Delete it and fetch the file again.")
+        raise DataError(f"{path} is empty", "Delete it and download the file again.")
     if reason := why_no_weights(head):
-        raise DataError(f"{path} is not a checkpoint: {reason}", "Delete it and fetch the file again.")
+        raise DataError(f"{path} is not a checkpoint: {reason}", "Delete it and download the file again.")
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -151,16 +151,18 @@ def _read_safetensors(path: Path) -> StateFile:
     except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise DataError(
             f"{path} is a damaged safetensors file ({' '.join(str(error).split())[:160]})",
-            "Fetch or copy it again; compare its size and hash.",
+            "Download or copy it again, and compare its size and hash.",
         ) from error
 
 
 def _read_torch(path: Path, ema: bool) -> StateFile:
     content = read_torch_file(path)
     if not isinstance(content, Mapping):
-        raise DataError(f"{path} holds no state dict but a {type(content).__name__}", "Save `model.state_dict()`.")
+        raise DataError(f"{path} holds a {type(content).__name__}, not a state dict", "Save `model.state_dict()`.")
     if not isinstance(inner := content.get("state_dict", {}), Mapping):
-        raise DataError(f"the state_dict in {path} is a {type(inner).__name__}", "Save `model.state_dict()`.")
+        raise DataError(
+            f"the state_dict in {path} is a {type(inner).__name__}, not a mapping", "Save `model.state_dict()`."
+        )
     try:
         weights = choose_weights(content, ema=ema)
     except NoWeightsError as error:

@@ -65,9 +65,9 @@ def choose_weights(content: Mapping[Any, Any], *, ema: bool = False) -> FoundWei
     plain = {name: tensors for name, tensors in found.items() if name not in averaged}
     if not found:
         keys = ", ".join(_shown(key) for key in list(content)[:8])
-        raise NoWeightsError(f"holds no tensors{f' where weights are; its keys: {keys}' if keys else ''}")
+        raise NoWeightsError(f"holds no tensors{f' where weights usually are; its keys: {keys}' if keys else ''}")
     if ema and not averaged and not any(_is_averaged_name(name) for tensors in plain.values() for name in tensors):
-        raise NoWeightsError(f"holds no averaged weights, for which --ema asks; there are {_list(found)}")
+        raise NoWeightsError(f"holds no averaged weights, as --ema requires; it has {_list(found)}")
     wanted, rest = (averaged, plain) if (ema and averaged) or not plain else (plain, averaged)
     key = _choose(wanted)
     return FoundWeights(wanted[key], key, _choose(rest) if rest else None)

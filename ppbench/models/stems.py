@@ -58,6 +58,6 @@ def check_settings(
 ) -> None:
     """Raise `UsageError` for a setting that ``stem`` (None: plain) does not have."""
     if stem not in (*PUSH_PULL_STEMS, "pp2020") and (inhibition != 1.0 or trainable_inhibition):
-        raise UsageError(f"{what} has no inhibition to set", "Take a push-pull one: …-pp3, …-pp5 or …-pp2020.")
+        raise UsageError(f"{what} has no inhibition to set", "Choose a push-pull network: …-pp3, …-pp5 or …-pp2020.")
     if stem not in PUSH_PULL_STEMS and not rectified_push:
-        raise UsageError(f"{what} always has its push rectified, if any", "Take …-pp3 or …-pp5.")
+        raise UsageError(f"{what} cannot have a push that is not rectified", "Choose …-pp3 or …-pp5.")

@@ -31,7 +31,7 @@ def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:
     if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != 2:
         shape = f" {tuple(logits.shape)}" if isinstance(logits, Tensor) else ""
         raise DataError(
-            f"{what} gives a {type(logits).__name__}{shape} for 2 images instead of logits (2, classes)",
+            f"{what} returns a {type(logits).__name__}{shape} for 2 images instead of logits (2, classes)",
             "Wrap it in a module whose `forward` returns the logits.",
         )
     return logits.shape[1]
@@ -42,7 +42,7 @@ def check_runs(what: str, model: nn.Module, card: Card) -> None:
     classes = count_classes(what, model, card.in_channels, card.input_size)
     if classes != card.num_classes:
         raise DataError(
-            f"{what} has {classes} classes, its card says {card.num_classes}", "Set the card's num_classes."
+            f"{what} has {classes} classes, but its card says {card.num_classes}", "Set the card's num_classes."
         )
 
 

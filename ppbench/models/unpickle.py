@@ -119,7 +119,7 @@ def read_torch_file(path: Path) -> Any:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DataError(
             f"{path} is not a readable checkpoint ({reason})",
-            "It is damaged or something else; fetch or copy it again and compare its size and hash.",
+            "It is damaged or of another kind. Download or copy it again, and compare its size and hash.",
         ) from error
 
 

@@ -86,7 +86,7 @@ def hash_file(path: Path) -> str:
     try:
         check_regular(path)
         if not path.is_file():
-            raise DataError(f"--weights-file {path} is no file", "Name the file that the network's weights are in.")
+            raise DataError(f"--weights-file {path} is not a file", "Give the file that holds the network's weights.")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:

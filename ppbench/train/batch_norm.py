@@ -86,7 +86,9 @@ class StatisticsImages:
 def _in_files(folder: Path, card: Card) -> _Opened:
     root = folder / "train" if "train" in class_folders(folder) else folder
     if card.in_channels == 1:
-        raise DataError(f"{root} holds colour images, and the network takes grey ones", "Give it its own images.")
+        raise DataError(
+            f"{root} holds colour images, but the network takes grey ones", "Give images like those of its training."
+        )
     listing = list_classes(root)
     images = FolderImages(root, Geometry.of(card), listing=listing)
 
@@ -105,8 +107,8 @@ def _in_memory(dataset: str, folder: Path, card: Card) -> _Opened:
     side, channels = pixels.shape[-1], pixels.shape[1]
     if side != card.input_size or channels not in (1, card.in_channels):
         raise DataError(
-            f"the images of {dataset} have {channels} x {side} x {side} values, the network takes "
+            f"the images of {dataset} have {channels} x {side} x {side} values, but the network takes "
             f"{card.in_channels} x {card.input_size} x {card.input_size}",
-            "Give images like those it was trained on: `--dataset imagefolder --data DIR`.",
+            "Give images like those of its training: `--dataset imagefolder --data DIR`.",
         )
     return data.train.ids, data.train.labels, lambda rows: pixels[torch.from_numpy(rows)], data.notes

@@ -63,7 +63,7 @@ def load_training_data(recipe: TrainRecipe, folder: Path, classes: Sequence[str]
     if len(data.class_names) < 2:
         there = ", ".join(data.class_names)
         raise DataError(
-            f"{folder} has one class ({there}): a classifier tells at least two apart",
+            f"{folder} has only one class ({there}): a classifier needs at least two",
             "Expected one folder of images per class: DIR/train/<class>/<image>, DIR/val/<class>/<image>.",
         )
     if recipe.fraction < 1:
@@ -90,7 +90,7 @@ def read_class_names(path: Path) -> list[str]:
         ) from error
     names = [name for line in lines if (name := line.split("#")[0].strip())]
     if not names:
-        raise DataError(f"{path} names no class", "One name of a class folder a line, such as n01440764.")
+        raise DataError(f"{path} names no class", "Write the name of one class folder per line, such as n01440764.")
     return names
 
 
@@ -126,7 +126,7 @@ def _in_memory(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> MemoryIm
 def _no_val_fraction(recipe: TrainRecipe) -> None:
     if recipe.val_fraction is not None:
         raise UsageError(
-            f"--val-fraction {recipe.val_fraction:g} is not for {recipe.dataset}, which has test images of its own",
+            f"--val-fraction {recipe.val_fraction:g} does not apply to {recipe.dataset}, which has its own test images",
             "Leave it out.",
         )
 
@@ -163,8 +163,8 @@ def _labelled(folder: Path) -> tuple[FileImages, tuple[str, ...], tuple[str, ...
     names = class_folders(folder)
     if not names and find_images(folder).names:
         raise DataError(
-            f"the images in {folder} have no labels: they do not lie in class folders",
-            f"{_LAYOUT}\nOf ImageNet's validation images, valprep.sh of soumith/imagenetloader.torch makes folders.",
+            f"the images in {folder} have no labels: they are not in class folders",
+            f"{_LAYOUT}\nFor ImageNet's validation images, valprep.sh of soumith/imagenetloader.torch makes them.",
         )
     listing: LabelledFiles = list_classes(folder)
     counts = np.bincount(listing.labels, minlength=len(names))
@@ -179,7 +179,7 @@ def _check_same_classes(train: Path, names: tuple[str, ...], val: Path, val_name
     first = min(set(names) ^ set(val_names))
     one, other = (train, val) if first in names else (val, train)
     raise DataError(
-        f"{train} has {len(names)} classes, {val} {len(val_names)}: {first} is in {one.name} and not in {other.name}",
+        f"{train} has {len(names)} classes, {val} {len(val_names)}: {first} is in {one.name} but not in {other.name}",
         "Both need the same class folders.",
     )
 
@@ -189,7 +189,7 @@ def _split(whole: FileImages, val_fraction: float, seed: int) -> tuple[FileImage
     order = stratified_order(whole.ids, whole.labels, seed)
     count = max(1, round(val_fraction * len(order)))
     if count >= len(order):
-        raise DataError(f"{whole.root} has {len(order)} images: none is left to train on", "`--val-fraction 0.1`")
+        raise DataError(f"{whole.root} has {len(order)} images: none are left to train on", "`--val-fraction 0.1`")
     return whole.subset(np.sort(order[count:])), whole.subset(np.sort(order[:count]))
 
 
@@ -198,9 +198,9 @@ def _check_all_classes(data: TrainingData, fraction: float) -> None:
     counts = np.bincount(data.train.labels, minlength=len(data.class_names))
     if not counts.all():
         raise UsageError(
-            f"--fraction {fraction:g} is not allowed: of {len(data.class_names)} classes {int((counts == 0).sum())} "
+            f"--fraction {fraction:g} is not allowed: {int((counts == 0).sum())} of {len(data.class_names)} classes "
             f"have no image among the {len(data.train.labels)} left, such as {data.class_names[int(counts.argmin())]}",
-            "Take a larger fraction, or fewer classes: `--classes FILE`.",
+            "Use a larger fraction, or fewer classes: `--classes FILE`.",
         )
 
 

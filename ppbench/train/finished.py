@@ -26,7 +26,7 @@ def card_of_finished(output: Path, recipe: TrainRecipe, initial: str | None) -> 
     card = card_there(output)
     check_trained(output, card, recipe)
     if (card.origin or {}).get("initial_weights") != initial:
-        raise refusal(output, "trained from other weights")
+        raise refusal(output, "was trained from other weights")
     return card
 
 
@@ -39,17 +39,17 @@ def card_there(output: Path) -> Card:
     try:
         return read_card(output)
     except (DataError, UsageError):
-        raise refusal(output, "and is no checkpoint with a card") from None
+        raise refusal(output, "is not a checkpoint with a card") from None
 
 
 def check_trained(output: Path, card: Card, recipe: TrainRecipe) -> None:
     """Raise `UsageError` unless the network was trained with the recipe, to its end."""
     if card.recipe is None or card.clean_accuracy is None:
-        raise refusal(output, "not trained by `ppbench train`")
+        raise refusal(output, "was not trained by `ppbench train`")
     if differing := differing_settings(card.recipe, recipe):
-        raise refusal(output, f"trained with another recipe ({', '.join(setting.name for setting in differing)})")
+        raise refusal(output, f"was trained with another recipe ({', '.join(setting.name for setting in differing)})")
 
 
 def refusal(output: Path, what: str) -> UsageError:
     """Return the error for an output that exists and is something else."""
-    return UsageError(f"{output} exists, {what}", "Give another `--output`, or replace it: `--overwrite`.")
+    return UsageError(f"{output} exists and {what}", "Give another `--output`, or replace it: `--overwrite`.")

@@ -102,8 +102,8 @@ def train(
     say = report if first else (lambda line: None)
     if there is not None:
         if there.class_names != loaded.class_names:
-            raise refusal(output, "trained on other classes")
-        say(f"finished already: {output} was trained with this recipe (`--overwrite` trains it anew)")
+            raise refusal(output, "was trained on other classes")
+        say(f"already finished: {output} was trained with this recipe (`--overwrite` trains it again)")
         assert there.clean_accuracy is not None  # card_of_finished has checked it
         return Trained(output, there.clean_accuracy) if first else None
     for note in loaded.notes:

@@ -110,8 +110,9 @@ class FileImages:
         room = [side + 2 * cut.padding - cut.size for side in (image.height, image.width)]
         if min(room) < 0:
             raise DataError(
-                f"{self.root / self.ids[number]} has {image.width} x {image.height} pixels, crops {cut.size}",
-                f"Resize first, or crop less: `--resize {cut.size}`, `--crop-size {min(image.size)}`.",
+                f"{self.root / self.ids[number]} has {image.width} x {image.height} pixels, too few for crops of "
+                f"{cut.size} x {cut.size}",
+                f"Resize it first, or use smaller crops: `--resize {cut.size}`, `--crop-size {min(image.size)}`.",
             )
         top, left = (begin(float(draws.place[number, axis]), room[axis]) - cut.padding for axis in (0, 1))
         # PIL fills pixels outside of the image with zeros
@@ -145,8 +146,8 @@ def transforms_of(recipe: TrainRecipe, images: ImageSet) -> Transforms:
         for option, value in (("--resize", recipe.resize), ("--test-resize", recipe.test_resize)):
             if value is not None:
                 raise UsageError(
-                    f"{option} {value} is for images in files; those of {recipe.dataset} have {side} x {side} pixels",
-                    f"Leave it out, or `{option} 0` if the recipe says it.",
+                    f"{option} {value} is for images in files; all images of {recipe.dataset} have {side} x {side} px",
+                    f"Leave it out, or `{option} 0` if the recipe sets it.",
                 )
         size = recipe.crop_size or side
         if size > side:
@@ -156,7 +157,7 @@ def transforms_of(recipe: TrainRecipe, images: ImageSet) -> Transforms:
             )
         return Transforms(size, recipe.crop_padding, recipe.flip)
     if recipe.crop_size is None:
-        raise UsageError("images in files need a size to be cropped to", "`--crop-size 224`")
+        raise UsageError("images in files need a crop size", "`--crop-size 224`")
     return Transforms(recipe.crop_size, recipe.crop_padding, recipe.flip, recipe.resize, recipe.test_resize)
 
 

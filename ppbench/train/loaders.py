@@ -80,9 +80,8 @@ def failures_of_workers(workers: int) -> Iterator[None]:
         if workers == 0 or not (no_room or "DataLoader worker" in str(error)):
             raise
         raise PpbenchError(
-            "a process that loads images could not hand them over, or was killed (too little memory in /dev/shm, or "
-            "at all?)",
-            "Load without such processes: `--workers 0`. Or give a container more: `docker run --shm-size 2g`.",
+            "a process that loads images was killed, or could not pass them on (too little memory, maybe in /dev/shm?)",
+            "Load images without such processes: `--workers 0`. Or give a container more: `docker run --shm-size 2g`.",
         ) from error
 
 

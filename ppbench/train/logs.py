@@ -45,7 +45,7 @@ def logs_in(folder: Path | None, report: Callable[[str], None]) -> Logs:
         return Logs()
     check_writable(folder / "metrics.csv")
     if not (find_spec("tensorboard") or find_spec("tensorboardX")):
-        report("TensorBoard is not installed: metrics.csv only (`pip install tensorboard`)")
+        report("TensorBoard is not installed: only metrics.csv is written (`pip install tensorboard`)")
         return Logs((CsvLog(folder / "metrics.csv"),))
     from lightning.pytorch.loggers import TensorBoardLogger
 

@@ -46,25 +46,25 @@ def check_options(
 ) -> None:
     """Raise `UsageError` for a count that is not allowed, or if the device or the processes do not fit the recipe."""
     if workers is not None and workers < 0:
-        raise UsageError(f"--workers {workers} is not allowed", "It is a number of processes; 0: none.")
+        raise UsageError(f"--workers {workers} is not allowed", "Give a number of processes; 0: none.")
     if validate_every < 0:
         raise UsageError(
             f"--validate-every {validate_every} is not allowed",
-            "It is a number of epochs; 0: no test before the end.",
+            "Give a number of epochs; 0: no test before the end.",
         )
     if devices < 1:
-        raise UsageError(f"--devices {devices} is not allowed", "It is the number of processes, at least 1.")
+        raise UsageError(f"--devices {devices} is not allowed", "Give the number of processes, at least 1.")
     if device.type == "cuda" and devices > torch.cuda.device_count():
         raise UsageError(
             f"--devices {devices} is not allowed: this machine has {torch.cuda.device_count()} GPUs",
             f"`--devices {torch.cuda.device_count()}`",
         )
     if recipe.precision == "fp16" and device.type == "cpu":
-        raise UsageError("--precision fp16 is for GPUs", "On the CPU: `--precision bf16`, or fp32.")
+        raise UsageError("--precision fp16 needs a GPU", "On the CPU, use `--precision bf16` or fp32.")
     if recipe.batch_size % devices:
         raise UsageError(
-            f"--batch-size {recipe.batch_size} cannot be shared evenly by {devices} processes",
-            f"It is of all of them together: `--batch-size {devices * max(1, recipe.batch_size // devices)}`.",
+            f"--batch-size {recipe.batch_size} cannot be divided evenly between {devices} processes",
+            f"It counts the images of all processes: `--batch-size {devices * max(1, recipe.batch_size // devices)}`.",
         )
 
 
@@ -94,6 +94,6 @@ def plan_training(
     if plan.steps == 0:
         raise UsageError(
             f"{len(data.train.labels)} training images are fewer than {processes} processes",
-            "Take more images, or fewer `--devices`.",
+            "Use more images, or fewer `--devices`.",
         )
     return plan

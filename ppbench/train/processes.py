@@ -69,7 +69,7 @@ def _check_number(started: int, devices: int) -> None:
     if started != devices:
         raise UsageError(
             f"--devices {devices} is not allowed: the launcher has started {started} process(es)",
-            f"`--devices {started}`; or start one without a launcher, and ppbench starts the others.",
+            f"Give `--devices {started}`; or start one process without a launcher, and ppbench starts the others.",
         )
 
 

@@ -103,15 +103,15 @@ class TrainRecipe(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> TrainRecipe:
         if self.schedule == "one-cycle" and self.lr_start > self.lr:
-            raise ValueError(f"lr_start {self.lr_start:g} is above lr {self.lr:g}, where the cycle goes up to")
+            raise ValueError(f"lr_start {self.lr_start:g} is above lr {self.lr:g}, the top of the cycle")
         if self.momentum_low is not None and self.momentum_low > self.momentum:
             raise ValueError(
-                f"momentum_low {self.momentum_low:g} is above momentum {self.momentum:g}, where the cycle comes from"
+                f"momentum_low {self.momentum_low:g} is above momentum {self.momentum:g}, where the cycle starts"
             )
         if self.jsd and self.augment == "none":
             raise ValueError("jsd compares augmented views: choose an augment, such as augmix")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
-            raise ValueError("nesterov is for sgd with momentum")
+            raise ValueError("nesterov needs sgd with momentum")
         return self
 
 
@@ -171,7 +171,7 @@ def read_recipe(name: str) -> RecipeFile:
     except (OSError, ValueError) as error:
         raise DataError(
             f"cannot read the recipe {name}: {getattr(error, 'strerror', None) or error}",
-            f"`{SEE}` lists those there are.",
+            f"`{SEE}` lists the recipes of ppbench.",
         ) from error
     return _parse(path.stem, text, name)
 
@@ -196,21 +196,21 @@ def make_recipe(base: RecipeFile | None, overrides: Mapping[str, Any], start: Ca
         own = {name: getattr(start, name) for name in ("inhibition", "trainable_inhibition")}
         overrides = {"model": start.architecture, **own, **overrides}
     if base is None:
-        dataset = overrides.get("dataset", "fashion-mnist")
-        base = read_recipe(DEFAULT_RECIPES.get(dataset, "paper-imagenet100-20"))
-        whose = f"the dataset {dataset} is"
-    else:
-        whose = f"the recipe {base.name} is"
+        base = read_recipe(DEFAULT_RECIPES.get(overrides.get("dataset", "fashion-mnist"), "paper-imagenet100-20"))
     held = {"momentum_low": None} if "momentum" in overrides else {}
     values = {**base.values, **_rescaled(base.values, overrides), **held, **overrides}
     if "dataset" not in values:
-        raise UsageError(f"the recipe {base.name} is for any dataset: which one?", "Name it: `--dataset imagefolder`.")
+        raise UsageError(
+            f"neither the recipe {base.name} nor an option names a dataset", "Give one: `--dataset imagefolder`."
+        )
     if values["dataset"] not in CUSTOMARY_TRANSFORMS:
         raise unknown_name(
             "training dataset", str(values["dataset"]), list(CUSTOMARY_TRANSFORMS), "ppbench train --help"
         )
     if "model" not in values:
-        raise UsageError(f"{whose} for any network: which one?", "Name it: `--model resnet50-pp3`.")
+        raise UsageError(
+            f"neither the recipe {base.name} nor an option names a network", "Give one: `--model resnet50-pp3`."
+        )
     try:
         return TrainRecipe(name=base.name, **{**_customary(values, start), **values})
     except ValidationError as error:
@@ -242,7 +242,7 @@ def _parse(name: str, text: str, where: str) -> RecipeFile:
     try:
         values = parse_toml(text)
     except ValueError as error:
-        raise UsageError(f"the recipe {where} is not TOML: {error}", "Its lines are like `epochs = 20`.") from error
+        raise UsageError(f"the recipe {where} is not TOML: {error}", "Write lines such as `epochs = 20`.") from error
     description = str(values.pop("description", ""))
     allowed = [field for field in TrainRecipe.model_fields if field != "name"]
     for key in values:

@@ -41,7 +41,9 @@ def make_network(card: Card, start: Checkpoint | None, report: Callable[[str], N
         return network
     state, same_classes = start.model.state_dict(), start.card.num_classes == card.num_classes
     if not same_classes:
-        report(f"{start.card.num_classes} classes before, {card.num_classes} now: the last layer begins anew")
+        report(
+            f"{card.num_classes} classes instead of {start.card.num_classes}: the last layer starts from random weights"
+        )
         state = {name: value for name, value in state.items() if not name.startswith(_LAST_LAYER)}
     network.load_state_dict(state, strict=same_classes)
     return network
@@ -59,10 +61,10 @@ def load_start(initial: Path | Checkpoint, recipe: TrainRecipe) -> Checkpoint:
         DataError: If they cannot be read.
     """
     start = load_checkpoint(initial) if isinstance(initial, Path) else initial
-    path = initial if isinstance(initial, Path) else "the checkpoint to begin with"
+    path = initial if isinstance(initial, Path) else "the initial checkpoint"
     theirs, wanted = canonical_name(start.card.architecture), canonical_name(recipe.model)
     if theirs != wanted:
-        raise UsageError(f"{path} holds a {theirs}, and a {wanted} is to be trained", f"`--model {theirs}`")
+        raise UsageError(f"{path} holds a {theirs}, but a {wanted} is wanted", f"`--model {theirs}`")
     if start.card.trainable_inhibition != recipe.trainable_inhibition:
         option = "--trainable-inhibition" if start.card.trainable_inhibition else "--fixed-inhibition"
         raise UsageError(f"{path} and the recipe differ in whether the inhibition is trainable", f"`{option}`")
@@ -110,20 +112,20 @@ def change_of_images(before: Card, now: Card) -> str | None:
 
     if (before.input_size, before.resize, before.crop_mode) == (now.input_size, now.resize, now.crop_mode):
         return None
-    return f"the network takes images of {described(now)}; those it begins with, of {described(before)}"
+    return f"the network now takes images of {described(now)}; before, {described(before)}"
 
 
 def _check_start_fits(start: Checkpoint, data: TrainingData) -> None:
     card = start.card
     if card.in_channels != data.channels:
         raise UsageError(
-            f"the network to begin with takes {card.in_channels} channels, the images have {data.channels}",
-            "Take another `--init`, or another dataset.",
+            f"the initial network takes {card.in_channels} channels, but the images have {data.channels}",
+            "Choose another `--init`, or another dataset.",
         )
     if card.num_classes != len(data.class_names) and f"{_LAST_LAYER}weight" not in start.model.state_dict():
         raise UsageError(
-            f"the network to begin with has {card.num_classes} classes, the images have {len(data.class_names)}",
-            "Take images of the same classes.",
+            f"the initial network has {card.num_classes} classes, but the images have {len(data.class_names)}",
+            "Use images of the same classes.",
         )
 
 

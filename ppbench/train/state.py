@@ -80,9 +80,10 @@ class PartFolder:
         except (OSError, ValueError, TypeError, KeyError):
             there = None
         if there != self._run:
-            whose = "the unfinished run of another recipe or other data" if there else "something else"
+            whose = "the unfinished run of another recipe or of other data" if there else "something else"
             raise UsageError(
-                f"{self.path} holds {whose}", f"To start anew, delete it: `rm -r {self.path}`. Or write elsewhere."
+                f"{self.path} holds {whose}",
+                f"To start over, delete it: `rm -r {self.path}`. Or choose another output.",
             )
 
 
@@ -124,7 +125,7 @@ class StateFiles(TorchCheckpointIO):
         except Exception as error:  # a damaged pickle may raise anything
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise DataError(
-                f"cannot go on from {path} ({reason})", f"Delete {Path(path).parent} to start anew."
+                f"cannot resume from {path} ({reason})", f"Delete {Path(path).parent} to start over."
             ) from error
         return state
 

@@ -43,7 +43,7 @@ def test_the_embedded_network_gets_push_pull_and_statistics_and_is_evaluated(tmp
     result = run(*call, "--output", target)
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{target}: resnet8-pp3\n"
-    assert "batch-norm statistics of 192 images" in result.stderr  # three whole batches of 64
+    assert "batch-norm statistics estimated from 192 images" in result.stderr  # three whole batches of 64
     plain, made = load_checkpoint(embedded_path(PLAIN)), load_checkpoint(target)
     assert torch.equal(made.model.conv1.weight, plain.model.conv1.weight)
     assert not torch.equal(made.model.bn1.running_mean, plain.model.bn1.running_mean)
@@ -70,7 +70,7 @@ def test_what_accuracy_is_left_is_said_and_what_brings_it_back(tmp_path: Path, t
     before, after = map(float, found.groups())
     assert before > 85
     assert after < before - 10
-    (command,) = re.findall(r"fine-tuning brings it back: `ppbench (.*)`", said)
+    (command,) = re.findall(r"fine-tuning recovers it: `ppbench (.*)`", said)
     tuned = runner.invoke(app, [*shlex.split(command), "--epochs", "1", "--fraction", "0.2", "--device", "cpu"])
     assert tuned.exit_code == 0, tuned.output
     assert target.with_name("made-tuned.safetensors").is_file()
@@ -81,13 +81,13 @@ def test_what_accuracy_is_left_is_said_and_what_brings_it_back(tmp_path: Path, t
 
 def test_what_is_not_known_of_the_accuracy_is_said(tmp_path: Path, target: Path) -> None:
     result = run("--model", PLAIN, "--keep-statistics", "--output", target)
-    assert "how much accuracy is left is not known: no images were given" in result.stderr
+    assert "the accuracy after the conversion is not known: no images were given" in result.stderr
     assert "--data DIR --recipe finetune" in " ".join(result.stderr.split())
     folder = write_class_folders(tmp_path / "images", classes=2, per_class=3, size=40)
     card = card_of("torchvision:mobilenet_v3_small", input_size=32, resize=36)
     save_checkpoint(tmp_path / "net.safetensors", trained(torchvision.models.mobilenet_v3_small(num_classes=5)), card)
     result = run("--model", tmp_path / "net.safetensors", "--data", folder, "--output", tmp_path / "other.safetensors")
-    assert "the images have 2 classes, the network 5" in " ".join(result.stderr.split())
+    assert "the images have 2 classes, but the network has 5" in " ".join(result.stderr.split())
     assert "train it on in your own code" in " ".join(result.stderr.split())
 
 
@@ -132,7 +132,7 @@ def test_images_in_folders_are_cut_as_the_card_says(tmp_path: Path, target: Path
     call = ("--model", tmp_path / "net.safetensors", "--data", tmp_path / "images", "--output", target)
     result = run(*call)
     assert result.exit_code == 0, result.output
-    assert "batch-norm statistics of 6 images" in result.stderr
+    assert "batch-norm statistics estimated from 6 images" in result.stderr
     assert "1 .jxl" in result.stderr
     assert load_checkpoint(target).card.stem == "pp3"
     (tmp_path / "images" / "train").rename(tmp_path / "images" / "class")
@@ -157,14 +157,14 @@ def test_fine_tuning_starts_from_the_converted_network(tmp_path: Path, target: P
     assert made.card.recipe["name"] == "finetune"
     again = run(*call, "--recipe", "finetune", "--epochs", 1)
     assert again.exit_code == 0, again.output
-    assert "finished already: " in again.stderr
+    assert "already finished: " in again.stderr
     assert "epoch 1/1" not in again.stderr
     other = run(*call, "--recipe", "finetune", "--epochs", 2)
     assert other.exit_code == 2
-    assert "exists, trained with another recipe (epochs)" in other.stderr
+    assert "exists and was trained with another recipe (epochs)" in other.stderr
     plain_statistics = run(*call)
     assert plain_statistics.exit_code == 2
-    assert "exists, made in another way (recipe)" in plain_statistics.stderr
+    assert "exists and was made in another way (recipe)" in plain_statistics.stderr
 
 
 def test_fine_tuning_keeps_the_size_of_the_images(tmp_path: Path, target: Path) -> None:
@@ -176,7 +176,7 @@ def test_fine_tuning_keeps_the_size_of_the_images(tmp_path: Path, target: Path) 
     assert result.exit_code == 0, result.output
     card = load_checkpoint(target).card
     assert (card.input_size, card.resize, card.recipe["resize"]) == (32, 36, 37)
-    assert "the network takes images of" not in result.stderr
+    assert "the network now takes images of" not in result.stderr
 
 
 def test_a_fine_tuning_that_fails_leaves_no_half_made_network(tmp_path: Path, target: Path) -> None:
@@ -195,10 +195,10 @@ def test_a_network_that_is_there_is_taken_or_not_overwritten(tmp_path: Path, tar
     again = run(*call)
     assert (first.exit_code, again.exit_code) == (0, 0), again.output
     assert again.stdout == first.stdout
-    assert "finished already: " in again.stderr
+    assert "already finished: " in again.stderr
     other = run(*call, "--inhibition", 2)
     assert other.exit_code == 2
-    assert "exists, made in another way (inhibition)" in other.stderr
+    assert "exists and was made in another way (inhibition)" in other.stderr
     assert "`--overwrite`" in other.stderr
     assert target.read_bytes() == content
     assert run(*call, "--inhibition", 2, "--overwrite").exit_code == 0
@@ -206,7 +206,7 @@ def test_a_network_that_is_there_is_taken_or_not_overwritten(tmp_path: Path, tar
     target.write_text("precious")
     refused = run(*call)
     assert refused.exit_code == 2
-    assert "exists, and is no checkpoint with a card" in refused.stderr
+    assert "exists and is not a checkpoint with a card" in refused.stderr
     assert target.read_text() == "precious"
 
 
@@ -216,15 +216,15 @@ def test_the_plain_network_is_never_overwritten(tmp_path: Path, spec: str) -> No
     plain.write_bytes(embedded_path(PLAIN).read_bytes())
     result = run("--model", spec.format(plain), "--keep-statistics", "--overwrite", "--output", plain)
     assert result.exit_code == 2
-    assert "is the plain network to convert" in result.stderr
+    assert "is the network to convert" in result.stderr
     assert plain.read_bytes() == embedded_path(PLAIN).read_bytes()
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--model", PLAIN), 2, "Give training images to estimate them from: `--data DIR --images 2000`"),
-        (("--model", f"{PLAIN}-pp3", "--keep-statistics"), 2, "has a push-pull convolution already"),
+        (("--model", PLAIN), 2, "Estimate new ones from training images: `--data DIR --images 2000`"),
+        (("--model", f"{PLAIN}-pp3", "--keep-statistics"), 2, "already has a push-pull convolution"),
         (("--model", PLAIN, "--push-pull", 4, "--keep-statistics"), 2, "--push-pull 4 is not allowed"),
         (("--model", PLAIN, "--inhibition", -1, "--keep-statistics"), 2, "--inhibition -1 is not allowed"),
         (("--model", PLAIN, "--recipe", "finetune"), 2, "--recipe finetune needs images to train on"),

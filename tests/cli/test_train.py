@@ -179,7 +179,7 @@ def test_processes_that_do_not_fit_are_named(tmp_path: Path, environment: dict[s
         (["--fraction", "1e-9"], 2, "--fraction 1e-09 is not allowed"),
         (["--lr", "0"], 2, "--lr 0.0 is not allowed"),
         (["--fraction", "2"], 2, "--fraction 2.0 is not allowed"),
-        (["--precision", "fp16", "--device", "cpu"], 2, "--precision fp16 is for GPUs"),
+        (["--precision", "fp16", "--device", "cpu"], 2, "--precision fp16 needs a GPU"),
         (["--jsd"], 2, "jsd compares augmented views"),
         (["--dataset", "imagefolder", "--model", "resnet18"], 3, "have no labels"),
         (["--classes", "none.txt"], 3, "cannot read none.txt"),
@@ -219,11 +219,11 @@ def test_a_finished_network_is_taken_or_not_overwritten(tmp_path: Path) -> None:
     first, again = runner.invoke(app, call), runner.invoke(app, call)
     assert (first.exit_code, again.exit_code) == (0, 0), again.output
     assert again.stdout == first.stdout
-    assert "finished already: " in again.stderr
+    assert "already finished: " in again.stderr
     assert "epoch 1/1" not in again.stderr
     other = runner.invoke(app, [*call, "--seed", "3"])
     assert other.exit_code == 2
-    assert "exists, trained with another recipe (seed)" in other.stderr
+    assert "exists and was trained with another recipe (seed)" in other.stderr
     assert "`--overwrite`" in other.stderr
     assert load_checkpoint(output).card.seed == 0
     replaced = runner.invoke(app, [*call, "--seed", "3", "--overwrite"])
@@ -231,7 +231,7 @@ def test_a_finished_network_is_taken_or_not_overwritten(tmp_path: Path) -> None:
     assert load_checkpoint(output).card.seed == 3
     onto_itself = runner.invoke(app, [*call, "--init", str(output), "--overwrite"])
     assert onto_itself.exit_code == 2
-    assert "is the network to begin with" in onto_itself.stderr
+    assert "is the network given as `--init`" in onto_itself.stderr
 
 
 def test_recipes_are_listed() -> None:

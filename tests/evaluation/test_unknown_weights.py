@@ -194,7 +194,7 @@ def test_a_decision_against_a_model_that_is_not_known() -> None:
     [
         (["fashion-mnist-resnet8"], UsageError, "--weights-file is not for --model fashion-mnist-resnet8"),
         ([SPEC, SPEC], UsageError, "--weights-file is given for 2 models"),
-        ([SPEC], DataError, "--weights-file none.onnx is no file"),
+        ([SPEC], DataError, "--weights-file none.onnx is not a file"),
     ],
 )
 def test_files_that_are_named_wrongly(models: list[str], error: type[Exception], message: str) -> None:

@@ -52,19 +52,19 @@ def test_antialiased_cnns(tmp_path: Path, blurring: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("changed", "missing"),
     [
-        ({"taps": 3}, "its blurs have 3 taps; those of ppbench's …-blurpool have 4"),
+        ({"taps": 3}, "its blurs have 3 taps; ppbench's …-blurpool has 4"),
         ({"pool_only": True}, r"its first convolution keeps its stride \(pool_only=True\)"),
     ],
 )
 def test_blurs_that_are_others(tmp_path: Path, blurring: nn.Module, changed: dict[str, Any], missing: str) -> None:
     torch.save(zhang(blurring, **changed), tmp_path / "w.pth")
-    with pytest.raises(DataError, match=f"antialiased-cnns that ppbench has not: {missing}"):
+    with pytest.raises(DataError, match=f"antialiased-cnns that ppbench cannot build: {missing}"):
         load_checkpoint(tmp_path / "w.pth")
 
 
 def test_blurs_in_other_networks(tmp_path: Path) -> None:
     torch.save({"features.0.weight": torch.ones(3), "features.1.filt": torch.ones(1, 1, 4, 4)}, tmp_path / "w.pth")
-    with pytest.raises(DataError, match="ppbench has blur pool in ResNets only"):
+    with pytest.raises(DataError, match="ppbench supports blur pool only in ResNets"):
         load_checkpoint(tmp_path / "w.pth")
 
 
@@ -112,7 +112,7 @@ def test_strisciuglio(tmp_path: Path, trainable: bool) -> None:
 def test_vasconcelos(tmp_path: Path) -> None:
     state = {"conv1.0.weight": torch.ones(1), "conv1.1.filt": torch.ones(64, 1, 5, 5)}
     authors_checkpoint(tmp_path / "w.ckpt", state, model="vasconcelos_resnet50", use_push_pull=False)
-    with pytest.raises(DataError, match="it blurs after every 3x3 convolution of the stages 2 to 4"):
+    with pytest.raises(DataError, match="it blurs after every 3x3 convolution of stages 2 to 4"):
         load_checkpoint(tmp_path / "w.ckpt")
 
 

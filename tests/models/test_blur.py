@@ -159,7 +159,7 @@ def test_copies_and_pickles_work() -> None:
 
 @pytest.mark.parametrize("change", [with_blur_pool, with_blur_after])
 def test_refusals(change: object) -> None:
-    with pytest.raises(UsageError, match="the model blurs already"):
+    with pytest.raises(UsageError, match="the model already blurs"):
         change(change(create_model("resnet8", 3)))
     with pytest.raises(UsageError, match="the first convolution, '0', has stride 1"):
         change(nn.Sequential(nn.Conv2d(3, 8, 3)))

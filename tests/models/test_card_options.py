@@ -62,7 +62,7 @@ class TestOptions:
     )
     def test_what_is_missing_is_named(self, options: CardOptions, missing: str, example: str) -> None:
         assert not options.is_complete
-        with pytest.raises(UsageError, match=r"the card of net.pth is not known") as caught:
+        with pytest.raises(UsageError, match=r"the preprocessing of net.pth is not known") as caught:
             options.make("net.pth", architecture="a", num_classes=7)
         assert missing in caught.value.message
         assert example in caught.value.hint

@@ -116,7 +116,7 @@ class TestOwnFormat:
 
     def test_the_architecture_may_be_repeated_but_not_contradicted(self, saved: Path) -> None:
         assert load_checkpoint(saved, architecture="resnet8-pp5").card == CARD
-        with pytest.raises(UsageError, match=r"holds a resnet8-pp5, not a resnet20\nLeave the architecture out"):
+        with pytest.raises(UsageError, match=r"holds a resnet8-pp5, not a resnet20\nLeave out the architecture"):
             load_checkpoint(saved, architecture="resnet20")
         with pytest.raises(UsageError, match="unknown model 'resnet9'"):
             load_checkpoint(saved, architecture="resnet9")
@@ -304,7 +304,7 @@ class TestAuthors:
         authors_checkpoint(tmp_path / "odd.ckpt", {"conv1.bias": torch.zeros(1)}, **settings)
         with pytest.raises(DataError) as caught:
             load_checkpoint(tmp_path / "odd.ckpt")
-        assert "odd.ckpt do not describe a network ppbench knows (" in str(caught.value)
+        assert "odd.ckpt do not describe a network that ppbench knows (" in str(caught.value)
         assert reason in str(caught.value)
         assert "Give the card" in caught.value.hint
 
@@ -396,17 +396,26 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
-            ([1, 2], "holds no state dict but a list"),
-            (torch.zeros(3), "holds no state dict but a Tensor"),
-            ("text", "holds no state dict but a str"),
+            ([1, 2], "holds a list, not a state dict"),
+            (torch.zeros(3), "holds a Tensor, not a state dict"),
+            ("text", "holds a str, not a state dict"),
             ({}, "holds no tensors"),
             ({"state_dict": 3}, "the state_dict in .* is a int"),
             ({"a": 1}, "holds no tensors"),
             (nn.Linear(2, 2), "holds no tensors"),
-            ({"conv1.weight": torch.zeros(3)}, "is the state dict of no network ppbench knows"),
-            ({"features.0.weight": torch.zeros(1)}, "of no network ppbench knows\nIts first keys: features.0.weight"),
-            (torchvision.models.squeezenet1_1(num_classes=2).state_dict(), "of no network ppbench knows"),
-            ({1: torch.zeros(1), "fc.weight": torch.zeros(())}, "of no network ppbench knows"),
+            ({"conv1.weight": torch.zeros(3)}, "is not the state dict of a network that ppbench knows"),
+            (
+                {"features.0.weight": torch.zeros(1)},
+                "is not the state dict of a network that ppbench knows\nIts first keys: features.0.weight",
+            ),
+            (
+                torchvision.models.squeezenet1_1(num_classes=2).state_dict(),
+                "is not the state dict of a network that ppbench knows",
+            ),
+            (
+                {1: torch.zeros(1), "fc.weight": torch.zeros(())},
+                "is not the state dict of a network that ppbench knows",
+            ),
         ],
     )
     def test_torch_files_without_a_known_network(self, tmp_path: Path, content: Any, reason: str) -> None:
@@ -418,7 +427,7 @@ class TestRefusals:
         state = build(CARD).state_dict()
         few = {key: state[key] for key in ("conv1.weight", "fc.weight", "layer1.0.conv2.weight")}
         torch.save(few, tmp_path / "w.pth")
-        assert "is the state dict of no network ppbench knows" in refusal(tmp_path / "w.pth")
+        assert "is not the state dict of a network that ppbench knows" in refusal(tmp_path / "w.pth")
 
     def test_all_that_does_not_fit_is_listed(self, tmp_path: Path) -> None:
         state: dict[str, Tensor] = dict(build(CARD).state_dict())

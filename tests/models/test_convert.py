@@ -123,7 +123,7 @@ def test_a_trainable_inhibition_begins_at_the_given_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["resnet8-pp3", "resnet8-pp2020", "resnet8-blurpool", "resnet8-blurafter"])
 def test_only_plain_networks_are_converted(name: str) -> None:
-    with pytest.raises(UsageError, match=r"net (has a push-pull|blurs before).*\nStart from the plain model"):
+    with pytest.raises(UsageError, match=r"net (already has a push-pull|blurs before).*\nStart from the plain model"):
         convert_to_push_pull("net", Checkpoint(create_model(name, 5), card_of(name)))
 
 
@@ -151,7 +151,7 @@ def test_refusals() -> None:
         ({"stem": "blurpool", "inhibition": 2.0}, "has no inhibition to set"),
         ({"inhibition": 3.0}, "torchvision:mobilenet_v3_small has no inhibition to set"),
         ({"trainable_inhibition": True}, "torchvision:mobilenet_v3_small has no inhibition to set"),
-        ({"rectified_push": False}, "torchvision:mobilenet_v3_small always has its push rectified"),
+        ({"rectified_push": False}, "torchvision:mobilenet_v3_small cannot have a push that is not rectified"),
         ({"architecture": "other:resnet18"}, "is not valid"),
     ],
 )

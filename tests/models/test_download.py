@@ -65,8 +65,8 @@ def test_a_good_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
         (Answer(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"), "is a Git LFS pointer"),
         (Answer(b""), "it is empty"),
         (Answer(BODY[::-1]), "its SHA-256 begins with"),
-        (Answer(b"gone", 404), "answers 404 Not Found"),
-        (Answer(b"<html>", 503), "answers 503"),
+        (Answer(b"gone", 404), "answered 404 Not Found"),
+        (Answer(b"<html>", 503), "answered 503"),
     ],
 )
 def test_a_wrong_answer_leaves_nothing(
@@ -94,7 +94,7 @@ def test_no_network(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/{NAME}"
         error = refusal(url, tmp_path)
     assert error.message.startswith(f"cannot fetch {url}: ")
-    assert "On a machine with network" in error.hint
+    assert "On a machine with internet access" in error.hint
     assert list(tmp_path.iterdir()) == []
 
 
@@ -109,7 +109,7 @@ def test_a_wrong_file_in_the_cache_is_named_and_left(server: Server, tmp_path: P
 
 def test_a_cache_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match=r"cannot store net-.*\nMake room there"):
+    with pytest.raises(DataError, match=r"cannot store net-.*\nFree some space there"):
         fetch(f"{server.base}/{NAME}", tmp_path / "file")
 
 

@@ -120,8 +120,8 @@ class TestCode:
                 "--model pkg_of_mine.nets:pare: pkg_of_mine.nets has no pare",
                 "did you mean 'pair'",
             ),
-            ("pkg_of_mine.nets:constant", NOTHING, "pkg_of_mine.nets:constant is a int, no factory", "def make"),
-            ("pkg_of_mine.nets:net", NOTHING, "pkg_of_mine.nets:net is a Net, no factory", "def make"),
+            ("pkg_of_mine.nets:constant", NOTHING, "pkg_of_mine.nets:constant is a int, not a function", "def make"),
+            ("pkg_of_mine.nets:net", NOTHING, "pkg_of_mine.nets:net is a Net, not a function", "def make"),
             ("pkg_of_mine.nets:number", NOTHING, "pkg_of_mine.nets:number returns a int", "nn.Module"),
             ("pkg_of_mine.nets:nothing", NOTHING, "pkg_of_mine.nets:nothing returns None", "nn.Module"),
             (
@@ -160,7 +160,7 @@ class TestCode:
             load_from_code("pkg_of_mine.nets:explains", NOTHING)
 
     def test_a_network_without_a_card_needs_one(self) -> None:
-        missing = r"the card of pkg_of_mine\.nets:bare is not known: --mean, --std, --input-size missing"
+        missing = r"the preprocessing of pkg_of_mine\.nets:bare is not known: --mean, --std, --input-size missing"
         with pytest.raises(UsageError, match=missing):
             load_from_code("pkg_of_mine.nets:bare", NOTHING)
 
@@ -173,9 +173,13 @@ class TestCode:
                 "pkg_of_mine.nets:bare does not take images of 3 x 32 x 32 values: ",
             ),
             ("Leaves", OPTIONS, "pkg_of_mine.nets:Leaves raised SystemExit: 0 in its forward pass"),
-            ("wrong_card", NOTHING, "pkg_of_mine.nets:wrong_card has 7 classes, its card says 5"),
-            ("Wrapped", OPTIONS, "pkg_of_mine.nets:Wrapped gives a dict for 2 images instead of logits (2, classes)"),
-            ("Flat", OPTIONS, "pkg_of_mine.nets:Flat gives a Tensor (10,) for 2 images instead of logits (2, classes)"),
+            ("wrong_card", NOTHING, "pkg_of_mine.nets:wrong_card has 7 classes, but its card says 5"),
+            ("Wrapped", OPTIONS, "pkg_of_mine.nets:Wrapped returns a dict for 2 images instead of logits (2, classes)"),
+            (
+                "Flat",
+                OPTIONS,
+                "pkg_of_mine.nets:Flat returns a Tensor (10,) for 2 images instead of logits (2, classes)",
+            ),
         ],
     )
     def test_networks_that_do_not_do(self, factory: str, options: CardOptions, message: str) -> None:

@@ -59,7 +59,7 @@ class TestTimm:
     def test_own_weights_with_other_classes_need_a_card(self, timm: Any, tmp_path: Path) -> None:
         theirs = trained(timm.create_model(self.NAME, num_classes=7))
         torch.save(theirs.state_dict(), tmp_path / "mine.pth")
-        with pytest.raises(UsageError, match=r"the card of timm:test_resnet.r160_in1k@.* is not known"):
+        with pytest.raises(UsageError, match=r"the preprocessing of timm:test_resnet.r160_in1k@.* is not known"):
             load_timm(f"{self.NAME}@{tmp_path / 'mine.pth'}", NOTHING)
         model, card = load_timm(f"{self.NAME}@{tmp_path / 'mine.pth'}", CardOptions(preset="cifar10"))[1]
         assert (card.num_classes, card.input_size) == (7, 32)
@@ -137,7 +137,7 @@ class TestTimm:
         [
             ("resnet5", "unknown timm network 'resnet5'", "did you mean"),
             ("resnet50.a1_in2k", "unknown weights of timm 'resnet50.a1_in2k'", "did you mean 'resnet50.a1_in1k'"),
-            ("vit_small_patch14_dinov2", "timm:vit_small_patch14_dinov2 is no classifier", "classes"),
+            ("vit_small_patch14_dinov2", "timm:vit_small_patch14_dinov2 is not a classifier", "classes"),
         ],
     )
     def test_what_there_is_not(self, reference: str, message: str, hint: str) -> None:

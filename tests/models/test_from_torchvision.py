@@ -99,7 +99,7 @@ class TestTorchvision:
         answers.clear()
         assert load_torchvision("resnet18@IMAGENET1K_V1", NOTHING)[1].card == card
         file.write_bytes(body[:-1])
-        with pytest.raises(DataError, match="is not what http") as caught:
+        with pytest.raises(DataError, match="differs from http") as caught:
             load_torchvision("resnet18", NOTHING)
         assert f"rm {file}" in caught.value.hint
 
@@ -144,7 +144,7 @@ class TestTorchvision:
         torch.save(mine.state_dict(), tmp_path / "mine.pth")
         spec = f"squeezenet1_1@{tmp_path / 'mine.pth'}"
         with pytest.raises(
-            UsageError, match=r"the card of torchvision:squeezenet1_1@.*mine.pth is not known"
+            UsageError, match=r"the preprocessing of torchvision:squeezenet1_1@.*mine.pth is not known"
         ) as caught:
             load_torchvision(spec, NOTHING)
         assert "--preset imagenet" in caught.value.hint
@@ -177,7 +177,11 @@ class TestTorchvision:
             ("resnet5", "unknown torchvision network 'resnet5'", "did you mean 'resnet50'"),
             ("fcn_resnet50", "unknown torchvision network 'fcn_resnet50'", "list_models"),
             ("resnet18@IMAGENET1K_V2", "unknown weights or file for torchvision:resnet18 'IMAGENET1K_V2'", "_V1"),
-            ("vgg16@IMAGENET1K_FEATURES", "the weights IMAGENET1K_FEATURES of torchvision's vgg16 are of no", "others"),
+            (
+                "vgg16@IMAGENET1K_FEATURES",
+                "the weights IMAGENET1K_FEATURES of torchvision's vgg16 are not of",
+                "other weights",
+            ),
         ],
     )
     def test_what_there_is_not(self, reference: str, message: str, hint: str) -> None:
@@ -194,7 +198,7 @@ class TestTorchvision:
         path = tmp_path / "resnet18-f37072fd.pth"
         torch.save(resnet18.state_dict(), path)
         with pytest.raises(
-            DataError, match=r"is not what https://download.pytorch.org/models/resnet18-f37072fd.pth is"
+            DataError, match=r"differs from https://download.pytorch.org/models/resnet18-f37072fd.pth: "
         ):
             load_torchvision(f"resnet18@{path}", NOTHING)
 
@@ -203,11 +207,11 @@ class TestTorchvision:
         digits = hashlib.sha256(b"features").hexdigest()[:8]
         weights = get_model_weights("vgg16").IMAGENET1K_FEATURES
         monkeypatch.setattr(weights.value, "url", f"https://host/features-{digits}.pth")
-        with pytest.raises(UsageError, match="are of no classifier"):
+        with pytest.raises(UsageError, match="are not of a classifier"):
             load_torchvision(f"vgg16@{tmp_path / 'features.pth'}", NOTHING)
 
     def test_the_architecture_is_in_the_name(self) -> None:
-        with pytest.raises(UsageError, match="--architecture is not for torchvision:resnet18"):
+        with pytest.raises(UsageError, match="--architecture cannot be used with torchvision:resnet18"):
             load_torchvision("resnet18", CardOptions(architecture="resnet50"))
 
     @pytest.mark.parametrize("name", torchvision_networks())

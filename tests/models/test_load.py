@@ -43,7 +43,7 @@ def test_a_bare_state_dict_needs_a_card(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="its mean, std and input size are not known") as caught:
         resolve_model(str(path))
     assert "`--preset cifar10`" in caught.value.hint
-    with pytest.raises(UsageError, match=r"the card of .*cifar.pth is not known: --std, --input-size missing"):
+    with pytest.raises(UsageError, match=r"the preprocessing of .*cifar.pth is not known: --std, --input-size missing"):
         resolve_model(str(path), parse_card_options(mean="0.5,0.5,0.5"))
     card = resolve_model(str(path), parse_card_options("cifar10")).card
     assert (card.architecture, card.num_classes, card.input_size, card.mean) == ("resnet20", 10, 32, CIFAR_MEAN)

@@ -68,7 +68,7 @@ def test_a_folder_of_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_any_other_folder(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("[" * 100_000)
-    with pytest.raises(DataError, match="is a folder, and a model is a file"):
+    with pytest.raises(DataError, match="is a folder, but a model is a file"):
         resolve_model(str(tmp_path))
 
 
@@ -87,7 +87,7 @@ CARD = Card(architecture="net", num_classes=2, input_size=32, mean=(0.5,) * 3, s
     [("mean", "0.498", "`--mean 0.498,0.498,0.498`"), ("std", "0.25", "`--std 0.25,0.25,0.25`")],
 )
 def test_one_value_for_three_channels(option: str, value: str, hint: str) -> None:
-    with pytest.raises(UsageError, match=f"--{option} has 1 value, net takes images of 3 channels") as caught:
+    with pytest.raises(UsageError, match=f"--{option} has 1 value, but net takes images with 3 channels") as caught:
         parse_card_options(**{option: value}).override(CARD, "net")
     assert hint in caught.value.hint
     assert "--input-size" not in caught.value.hint
@@ -95,7 +95,7 @@ def test_one_value_for_three_channels(option: str, value: str, hint: str) -> Non
 
 def test_three_values_for_a_grey_network() -> None:
     grey = CARD.model_copy(update={"in_channels": 1, "mean": (0.5,), "std": (0.5,)})
-    with pytest.raises(UsageError, match="--mean has 3 values, net takes images of 1 channel") as caught:
+    with pytest.raises(UsageError, match="--mean has 3 values, but net takes images with 1 channel") as caught:
         CardOptions(mean=(0.1, 0.2, 0.3)).override(grey, "net")
     assert "--input-size" not in caught.value.hint
 

@@ -175,5 +175,5 @@ def test_with_push_pull_2020_keeps_the_parameters_themselves() -> None:
     assert (layer.inhibition, layer.training) == (0.5, False)
     x = torch.randn(2, 4, 9, 9, dtype=torch.float64)
     torch.testing.assert_close(layer(x), oracle_of(layer, x, dict(layer.named_parameters()))[0])
-    with pytest.raises(UsageError, match="has a push-pull convolution already"):
+    with pytest.raises(UsageError, match="already has a push-pull convolution"):
         with_push_pull_2020(model)

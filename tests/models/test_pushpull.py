@@ -416,7 +416,7 @@ class TestWithPushPull:
             with_push_pull(nn.Sequential(nn.Linear(2, 2)))
         with pytest.raises(UsageError, match="the model has no Conv2d to replace"):
             with_push_pull(nn.Conv2d(3, 8, 3))  # cannot be replaced in place
-        with pytest.raises(UsageError, match="has a push-pull convolution already"):
+        with pytest.raises(UsageError, match="already has a push-pull convolution"):
             with_push_pull(with_push_pull(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3))))
         with pytest.raises(UsageError, match="convolution '0' pads with 'reflect'"):
             with_push_pull(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, padding_mode="reflect")))

@@ -117,7 +117,7 @@ def test_plain_and_averaged_in_one_state_dict(tmp_path: Path, network: nn.Module
 
 
 def test_averaged_weights_that_are_not_there(tmp_path: Path, network: nn.Module) -> None:
-    with pytest.raises(DataError, match=r"holds no averaged weights, for which --ema asks; there are state_dict"):
+    with pytest.raises(DataError, match=r"holds no averaged weights, as --ema requires; it has state_dict"):
         load(tmp_path, {"state_dict": network.state_dict()}, EMA)
 
 
@@ -181,14 +181,16 @@ def test_wide_resnets_are_pointed_to_torchvision(tmp_path: Path, name: str) -> N
     ],
 )
 def test_other_networks_are_pointed_to_where_they_are(tmp_path: Path, key: str, network: str) -> None:
-    with pytest.raises(DataError, match="is the state dict of no network ppbench knows") as caught:
+    with pytest.raises(DataError, match="is not the state dict of a network that ppbench knows") as caught:
         load(tmp_path, {"model": {key: torch.zeros(1)}})
     assert f"Its first keys: {key}." in caught.value.hint
     assert network in caught.value.hint
 
 
 def test_keys_that_were_found_are_named(tmp_path: Path, network: nn.Module, average: nn.Module) -> None:
-    with pytest.raises(DataError, match=r"holds no tensors where weights are; its keys: epoch, optimizer, it's"):
+    with pytest.raises(
+        DataError, match=r"holds no tensors where weights usually are; its keys: epoch, optimizer, it's"
+    ):
         load(tmp_path, {"epoch": 3, "optimizer": {"a": torch.zeros(1)}, "it's\x1b[31m": 1})
     both = {"generator": network.state_dict(), "discriminator": average.state_dict()}
     with pytest.raises(DataError, match="holds the weights of several networks, under generator, discriminator"):

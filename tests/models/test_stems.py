@@ -73,14 +73,14 @@ def test_inhibition_of_the_rival_of_2020(trainable: bool, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["resnet8", "resnet8-blurpool", "resnet8-blurafter"])
 @pytest.mark.parametrize("setting", [{"inhibition": 2.0}, {"trainable_inhibition": True}])
 def test_networks_without_inhibition_refuse_it(name: str, setting: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=f"{name} has no inhibition to set\nTake a push-pull one"):
+    with pytest.raises(UsageError, match=f"{name} has no inhibition to set\nChoose a push-pull network"):
         create_model(name, **setting)
 
 
 @pytest.mark.parametrize("name", ["resnet8", "resnet8-pp2020", "resnet8-blurpool"])
 def test_only_push_pull_can_leave_its_push_as_it_is(name: str) -> None:
     assert not create_model("resnet8-pp3", rectified_push=False).conv1.rectified_push
-    with pytest.raises(UsageError, match="always has its push rectified"):
+    with pytest.raises(UsageError, match="cannot have a push that is not rectified"):
         create_model(name, rectified_push=False)
 
 

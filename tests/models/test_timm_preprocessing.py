@@ -102,7 +102,7 @@ def test_the_size_of_timms_validation_with_weights_from_a_file(timm: Any, tmp_pa
 
 def test_other_networks_have_no_such_size() -> None:
     for spec in ("fashion-mnist-resnet8", "torchvision:resnet18", "net.pth", "code:make"):
-        with pytest.raises(UsageError, match=f"--test-size is not for --model {spec}"):
+        with pytest.raises(UsageError, match=f"--test-size cannot be used with --model {spec}"):
             resolve_model(spec, CardOptions(test_size=True))
 
 

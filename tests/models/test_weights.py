@@ -213,7 +213,11 @@ def test_files_that_are_named_are_part_of_the_hash(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    for path, message in ((tmp_path / "none.onnx", "is no file"), (tmp_path, "is no file"), (Path("/dev/zero"), "is")):
+    for path, message in (
+        (tmp_path / "none.onnx", "is not a file"),
+        (tmp_path, "is not a file"),
+        (Path("/dev/zero"), "is"),
+    ):
         with pytest.raises(DataError, match=message):
             identify_weights(Net(), [path])
 

@@ -52,7 +52,7 @@ def test_they_are_normalised_and_grey_becomes_colour(tmp_path: Path) -> None:
 
 def test_images_that_do_not_fit_the_network_are_refused(tmp_path: Path) -> None:
     data = write_fashion_mnist(tmp_path / "data")
-    with pytest.raises(DataError, match="have 1 x 28 x 28 values, the network takes 1 x 32 x 32"):
+    with pytest.raises(DataError, match="have 1 x 28 x 28 values, but the network takes 1 x 32 x 32"):
         StatisticsImages("fashion-mnist", data, card_of(size=32), 20)
     with pytest.raises(DataError, match="the network takes grey ones"):
         StatisticsImages("imagefolder", write_class_folders(tmp_path / "images"), card_of(), 20)

@@ -107,7 +107,7 @@ def test_a_fraction_that_leaves_a_class_without_images_is_refused(
     tmp_path: Path, fraction: float, missing: int
 ) -> None:
     root = write_image_folders(tmp_path, train=10)
-    with pytest.raises(UsageError, match=rf"--fraction {fraction:g} is not allowed: of 3 classes {missing} have no"):
+    with pytest.raises(UsageError, match=rf"--fraction {fraction:g} is not allowed: {missing} of 3 classes have no"):
         load(root, "imagefolder", fraction=fraction)
 
 
@@ -147,7 +147,7 @@ def test_files_of_classes_that_say_nothing(tmp_path: Path) -> None:
 
 def test_images_without_labels_are_told(tmp_path: Path) -> None:
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="have no labels: they do not lie in class folders") as caught:
+    with pytest.raises(DataError, match="have no labels: they are not in class folders") as caught:
         load(tmp_path, "imagefolder")
     assert "train/<class>/<image>" in caught.value.hint
 
@@ -163,16 +163,16 @@ def test_unlabelled_validation_images_are_told(tmp_path: Path) -> None:
 
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has one class"):
+    with pytest.raises(DataError, match="has only one class"):
         load(write_image_folders(tmp_path, classes=1), "imagefolder")
-    with pytest.raises(DataError, match="has one class"):
+    with pytest.raises(DataError, match="has only one class"):
         load(write_fashion_mnist(tmp_path / "f"), "fashion-mnist", ["Coat"])
 
 
 def test_splits_with_other_classes_are_told(tmp_path: Path) -> None:
     root = write_image_folders(tmp_path, train=2, val=1)
     (root / "val" / "n00000001").rename(root / "val" / "n99999999")
-    with pytest.raises(DataError, match="n00000001 is in train and not in val"):
+    with pytest.raises(DataError, match="n00000001 is in train but not in val"):
         load(root, "imagefolder")
 
 
@@ -194,7 +194,7 @@ def test_a_split_of_what_is_split_is_refused(tmp_path: Path) -> None:
         ("imagefolder", write_image_folders(tmp_path / "a", train=2, val=1)),
         ("fashion-mnist", write_fashion_mnist(tmp_path / "b")),
     ):
-        with pytest.raises(UsageError, match=r"--val-fraction 0\.5 is not for"):
+        with pytest.raises(UsageError, match=r"--val-fraction 0\.5 does not apply to"):
             load(root, dataset, val_fraction=0.5)
 
 

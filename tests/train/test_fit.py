@@ -263,9 +263,9 @@ def test_the_state_of_another_recipe_or_other_data_is_neither_used_nor_lost(data
     with pytest.raises(RuntimeError, match="killed"):
         run(data, output, RECIPE, Kill())
     state = (tmp_path / "net.safetensors.part" / "last.ckpt").read_bytes()
-    with pytest.raises(UsageError, match="holds the unfinished run of another recipe or other data"):
+    with pytest.raises(UsageError, match="holds the unfinished run of another recipe or of other data"):
         run(data, output, changed(seed=1))
-    with pytest.raises(UsageError, match="holds the unfinished run of another recipe or other data"):
+    with pytest.raises(UsageError, match="holds the unfinished run of another recipe or of other data"):
         run(write_fashion_mnist(tmp_path / "other", train=310), output)
     assert (tmp_path / "net.safetensors.part" / "last.ckpt").read_bytes() == state
 
@@ -291,19 +291,19 @@ class TestAnOutputThatIsThere:
         again = train(changed(epochs=1, name="mine"), data, output, callbacks=(losses,), report=said.append)
         assert again == first
         assert losses.values == []
-        assert said == [f"finished already: {output} was trained with this recipe (`--overwrite` trains it anew)"]
+        assert said == [f"already finished: {output} was trained with this recipe (`--overwrite` trains it again)"]
         assert output.read_bytes() == content
 
     def test_another_network_is_neither_taken_nor_lost(self, data: Path, tmp_path: Path) -> None:
         output = tmp_path / "net.safetensors"
         run(data, output, changed(epochs=1))
         content = output.read_bytes()
-        with pytest.raises(UsageError, match=r"exists, trained with another recipe \(epochs, seed\)") as caught:
+        with pytest.raises(UsageError, match=r"exists and was trained with another recipe \(epochs, seed\)") as caught:
             run(data, output, changed(seed=3))
         assert "`--overwrite`" in caught.value.hint
-        with pytest.raises(UsageError, match="exists, trained on other classes"):
+        with pytest.raises(UsageError, match="exists and was trained on other classes"):
             train(changed(epochs=1), data, output, classes=["Coat", "Bag"], **QUICK)  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match="exists, trained from other weights"):
+        with pytest.raises(UsageError, match="exists and was trained from other weights"):
             train(changed(epochs=1), data, output, initial=output, **QUICK)  # type: ignore[arg-type]
         assert output.read_bytes() == content
         train(changed(seed=3, epochs=1), data, output, overwrite=True, **QUICK)  # type: ignore[arg-type]
@@ -314,10 +314,10 @@ class TestAnOutputThatIsThere:
         output = tmp_path / "net.safetensors"
         model, card = load_checkpoint(embedded_path("fashion-mnist-resnet8"))
         save_checkpoint(output, model, card.model_copy(update={"recipe": None}))
-        with pytest.raises(UsageError, match="exists, not trained by `ppbench train`"):
+        with pytest.raises(UsageError, match="exists and was not trained by `ppbench train`"):
             run(data, output)
         output.write_text("precious")
-        with pytest.raises(UsageError, match="exists, and is no checkpoint with a card"):
+        with pytest.raises(UsageError, match="exists and is not a checkpoint with a card"):
             run(data, output)
         assert output.read_text() == "precious"
 
@@ -342,7 +342,7 @@ def test_a_damaged_state_is_named_and_nothing_it_names_is_run(
     with pytest.raises(RuntimeError, match="killed"):
         run(data, output, RECIPE, Kill())
     (tmp_path / "net.safetensors.part" / "last.ckpt").write_bytes(content)
-    with pytest.raises(DataError, match="cannot go on from") as caught:
+    with pytest.raises(DataError, match="cannot resume from") as caught:
         run(data, output)
     assert "Delete" in caught.value.hint
     assert not (tmp_path / "planted").exists()
@@ -446,16 +446,14 @@ class TestBeginningWithWeights:
             train(recipe, data, output, initial=start, report=said[name].append, **QUICK)  # type: ignore[arg-type]
         assert said == {
             "kept": [],
-            "other": [
-                "the network takes images of 32 px (not resized); those it begins with, of 24 px (resized to 26)"
-            ],
+            "other": ["the network now takes images of 32 px (not resized); before, 24 px (resized to 26)"],
         }
         cards = [load_checkpoint(tmp_path / f"{name}.safetensors").card for name in said]
         assert [(card.input_size, card.resize) for card in cards] == [(24, 26), (32, None)]
 
     def test_another_network_is_refused(self, data: Path, tmp_path: Path) -> None:
         run(data, tmp_path / "a.safetensors", changed(epochs=1))
-        with pytest.raises(UsageError, match=r"a\.safetensors holds a resnet8-pp3, and a resnet8 is to be trained"):
+        with pytest.raises(UsageError, match=r"a\.safetensors holds a resnet8-pp3, but a resnet8 is wanted"):
             train(changed(model="resnet8"), data, tmp_path / "b.safetensors", initial=tmp_path / "a.safetensors")
         with pytest.raises(UsageError, match="differ in whether the inhibition is trainable"):
             train(
@@ -470,7 +468,7 @@ class TestBeginningWithWeights:
             changed(epochs=1), data, tmp_path / "b.safetensors", initial=tmp_path / "a.safetensors",
             classes=["Coat", "Bag", "Sandal"], report=said.append, workers=0,
         )  # fmt: skip
-        assert said == ["10 classes before, 3 now: the last layer begins anew"]
+        assert said == ["3 classes instead of 10: the last layer starts from random weights"]
         card = load_checkpoint(tmp_path / "b.safetensors").card
         assert card.class_names == ("Coat", "Sandal", "Bag")
 
@@ -580,9 +578,9 @@ class TestRunsThatFail:
             ({"model": "resnet9"}, 1, "unknown model 'resnet9'"),
             ({"model": "resnet8", "inhibition": 2.0}, 1, "resnet8 has no inhibition to set"),
             ({"model": "torchvision:mobilenet_v3_small", "inhibition": 3.0}, 1, "small has no inhibition to set"),
-            ({"precision": "fp16"}, 1, "--precision fp16 is for GPUs"),
+            ({"precision": "fp16"}, 1, "--precision fp16 needs a GPU"),
             ({}, 0, "--devices 0 is not allowed"),
-            ({}, 3, "--batch-size 50 cannot be shared evenly by 3 processes"),
+            ({}, 3, "--batch-size 50 cannot be divided evenly between 3 processes"),
         ],
     )
     def test_what_cannot_be(
@@ -625,5 +623,5 @@ class TestLogs:
         train(
             changed(epochs=1), data, tmp_path / "a.safetensors", log_dir=tmp_path / "log", report=said.append, workers=0
         )
-        assert any("TensorBoard is not installed: metrics.csv only" in line for line in said)
+        assert any("TensorBoard is not installed: only metrics.csv" in line for line in said)
         assert [path.name for path in (tmp_path / "log").iterdir()] == ["metrics.csv"]

@@ -93,7 +93,7 @@ def test_files_are_padded_with_zeros(tmp_path: Path) -> None:
 
 def test_images_smaller_than_the_crop_are_named(tmp_path: Path) -> None:
     images = in_files(tmp_path, 1)
-    with pytest.raises(DataError, match=r"0\.png has 60 x 50 pixels, crops 64") as caught:
+    with pytest.raises(DataError, match=r"0\.png has 60 x 50 pixels, too few for crops of 64") as caught:
         images.training(torch.tensor([0]), draw_epoch(0, 0, 1), Transforms(64))
     assert "--crop-size 50" in caught.value.hint
 
@@ -120,5 +120,5 @@ def test_cuts_that_images_in_memory_do_not_have(values: dict[str, int], message:
 
 
 def test_images_in_files_need_a_size(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="need a size"):
+    with pytest.raises(UsageError, match="need a crop size"):
         transforms_of(TrainRecipe(model="resnet18", dataset="imagefolder"), in_files(tmp_path, 1))

@@ -41,7 +41,7 @@ def test_a_batch_that_does_not_come_is_told(killed: bool) -> None:
     batches = DataLoader(
         Batches(killed=killed), batch_size=None, num_workers=2, worker_init_fn=start_loader, timeout=10
     )
-    with pytest.raises(PpbenchError, match="could not hand them over, or was killed") as caught, failures_of_workers(2):
+    with pytest.raises(PpbenchError, match="was killed, or could not pass them on") as caught, failures_of_workers(2):
         list(batches)  # it waited for ever for a batch that Python had dropped
     assert "`--workers 0`" in caught.value.hint
     assert caught.value.exit_code == 1

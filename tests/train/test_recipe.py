@@ -128,7 +128,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("lr = nan", "lr = nan in the recipe mine is not allowed", "finite"),
         ("lr = 0.1\nlr_start = 0.5", "lr_start 0.5 is above lr 0.1", "the recipe mine"),
         ("jsd = true", "jsd compares augmented views", "the recipe mine"),
-        ("nesterov = true\noptimizer = 'adamw'", "nesterov is for sgd", "the recipe mine"),
+        ("nesterov = true\noptimizer = 'adamw'", "nesterov needs sgd", "the recipe mine"),
     ],
 )
 def test_faults_of_a_file_are_named(tmp_path: Path, text: str, message: str, hint: str) -> None:
@@ -148,11 +148,12 @@ def test_unknown_and_missing_recipes(tmp_path: Path) -> None:
 
 
 def test_what_a_recipe_leaves_open_is_asked_for() -> None:
-    with pytest.raises(UsageError, match="finetune is for any dataset"):
+    with pytest.raises(UsageError, match="neither the recipe finetune nor an option names a dataset"):
         make_recipe(read_recipe("finetune"), {"model": "resnet8"})
-    with pytest.raises(UsageError, match="paper-cifar10-30 is for any network"):
+    with pytest.raises(UsageError, match="neither the recipe paper-cifar10-30 nor an option names a network"):
         make_recipe(read_recipe("paper-cifar10-30"), {})
-    with pytest.raises(UsageError, match=r"^the dataset imagefolder is for any network") as caught:
+    neither = "neither the recipe paper-imagenet100-20 nor an option names a network"
+    with pytest.raises(UsageError, match=neither) as caught:
         make_recipe(None, {"dataset": "imagefolder"})
     assert "`--model resnet50-pp3`" in caught.value.hint
 
