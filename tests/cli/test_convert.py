@@ -88,7 +88,7 @@ def test_what_is_not_known_of_the_accuracy_is_said(tmp_path: Path, target: Path)
     save_checkpoint(tmp_path / "net.safetensors", trained(torchvision.models.mobilenet_v3_small(num_classes=5)), card)
     result = run("--model", tmp_path / "net.safetensors", "--data", folder, "--output", tmp_path / "other.safetensors")
     assert "the images have 2 classes, but the network has 5" in " ".join(result.stderr.split())
-    assert "train it on in your own code" in " ".join(result.stderr.split())
+    assert "train it further in your own code" in " ".join(result.stderr.split())
 
 
 def test_at_inhibition_0_with_the_statistics_kept_a_torchvision_network_gives_what_it_gave(

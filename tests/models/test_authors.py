@@ -75,7 +75,7 @@ def test_zhang(tmp_path: Path, blurring: nn.Module) -> None:
     assert (card.architecture, card.stem_bias) == ("resnet18-blurpool", False)
     assert weights_hash(model) == weights_hash(blurring)
     authors_checkpoint(tmp_path / "both.ckpt", authors(zhang(blurring)), **{**settings, "use_push_pull": True})
-    with pytest.raises(DataError, match="it has a push-pull stem and blur pool"):
+    with pytest.raises(DataError, match="it has both a push-pull stem and blur pool"):
         load_checkpoint(tmp_path / "both.ckpt")
 
 

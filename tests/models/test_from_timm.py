@@ -137,7 +137,7 @@ class TestTimm:
         [
             ("resnet5", "unknown timm network 'resnet5'", "did you mean"),
             ("resnet50.a1_in2k", "unknown weights of timm 'resnet50.a1_in2k'", "did you mean 'resnet50.a1_in1k'"),
-            ("vit_small_patch14_dinov2", "timm:vit_small_patch14_dinov2 is not a classifier", "classes"),
+            ("vit_small_patch14_dinov2", "timm:vit_small_patch14_dinov2 is not a classifier", "with a classifier"),
         ],
     )
     def test_what_there_is_not(self, reference: str, message: str, hint: str) -> None:
