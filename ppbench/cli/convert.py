@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @page(
-    "Make a push-pull network from a trained plain one.",
+    "Convert a trained plain network to push-pull.",
     first=("--model", "--push-pull", "--data", "--recipe", "--output"),
     examples=(
         "ppbench convert --model torchvision:resnet50 --push-pull 3 --data train/",

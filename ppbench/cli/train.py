@@ -18,7 +18,7 @@ from ppbench.train.choices import OptimizerName, PrecisionName, ScheduleName
 
 
 @page(
-    "Train a network and write it with its card.",
+    "Train a network and save it with its card.",
     first=("--model", "--dataset", "--data", "--recipe", "--output"),
     examples=(
         "ppbench train --model resnet20-pp --dataset cifar10 --data cifar-10/",
