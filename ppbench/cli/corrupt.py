@@ -92,7 +92,7 @@ def corrupt_command(
         bool, typer.Option("--overwrite", help="Remove what an earlier job made in DEST, and start over.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     workers: Annotated[
         int | None,
         typer.Option(help="Worker processes; 0: none.", show_default="cores, or 0 for a small job"),

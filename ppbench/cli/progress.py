@@ -86,6 +86,7 @@ class Pace:
         self._own += images
         now = self._clock()
         self._recent.append((now, self._own))
+        # One entry older than the window is kept: the rate is over at least the whole window.
         while len(self._recent) > 2 and now - self._recent[1][0] >= _WINDOW:
             self._recent.popleft()
 

@@ -111,6 +111,7 @@ def _fill_chunk(filling: _Filling, corruptor: Corruptor, start: int, stop: int) 
             continue
         path = filling.unfinished(cell)
         try:
+            # Workers write different parts of the file, which has its full size already.
             with path.open("r+b") as file:
                 file.seek(len(_head(layout.shape)) + start * layout.values)
                 file.write(layout.part(made).data)
@@ -137,6 +138,7 @@ def _fill(
             with filling.unfinished(cell).open("wb") as file:
                 file.write(_head(filling.layout.shape))
                 file.truncate(file.tell() + filling.layout.number * filling.layout.values)
+    # Rewritten, so that a damaged or outdated line is not read again after the next interruption.
     path.write_text("".join(f"{line}\n" for line in (head, *map(json.dumps, finished.values()))))
     for chunk in finished.values():
         advance(chunk.stop - chunk.start)

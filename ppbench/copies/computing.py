@@ -66,7 +66,7 @@ def files_at_a_time(images: int, values: int, device: str, workers: int) -> int:
         device: Where they are corrupted.
         workers: Processes.
     """
-    fair = -(-images // (4 * max(1, workers)))
+    fair = -(-images // (4 * max(1, workers)))  # four batches per worker, so that all finish at about the same time
     return max(1, min(64, most_values(device) // values, fair))
 
 

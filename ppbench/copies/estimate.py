@@ -90,7 +90,7 @@ def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[
         output = plan.output(name)
         for cell in cells:
             try:
-                if cell[0] not in warm:
+                if cell[0] not in warm:  # not timed: a corruption's first call loads its kernel
                     corruptor.load(cut)(cell, [name])
                     warm.add(cell[0])
                 start = time.perf_counter()

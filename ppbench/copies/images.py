@@ -78,6 +78,7 @@ def _copy(context: WorkerContext, corruptor: Corruptor, tasks: Sequence[Task]) -
             yield result
             continue
         values = source.pixels.size
+        # Large images of different shapes are not held all at once: those before are written first.
         if decoded and context.most_values is not None and held + values > context.most_values:
             yield from _make_all(context, corruptor, decoded)
             decoded, held = [], 0
@@ -89,7 +90,7 @@ def _copy(context: WorkerContext, corruptor: Corruptor, tasks: Sequence[Task]) -
 def _decode(context: WorkerContext, task: Task, result: SourceResult) -> _Decoded | None:
     """Decode a source. None if no cell is missing, or if it fails; ``result`` then has the failure."""
     try:
-        task.name.encode()
+        task.name.encode()  # other names cannot be written to the manifest
         data = read_regular(context.root / task.name)
         sha256 = hashlib.sha256(data).hexdigest()
         known = known_copies(context, task, sha256)

@@ -89,6 +89,7 @@ def _plan(request: CopyRequest, source: CopySource, dest: Path, cells: tuple[Cel
     # A folder that was begun keeps its recipe and device, unless the request names others.
     before = {} if request.overwrite else records.header.get("settings", {})
     backend = BACKENDS[request.backend]
+    # If no image can be read, any size will do: the job reports them all as failed.
     sizes = [(request.size, request.size)] if request.size else source.sizes() or [(224, 224)]
     height, width = sizes[len(sizes) // 2]
     recipe = backend.recipe(request.recipe, height, width)

@@ -114,11 +114,11 @@ class Records:
         known = {**header, "cells": sorted(self.cells)}
         try:
             self._append = self.journal.open("ab", buffering=0)
-            self._append.truncate(self._journal_end)
+            self._append.truncate(self._journal_end)  # removes a line that a kill cut off
         except OSError as error:
             raise cannot_write(self.journal, error) from error
         self._write(f"#{json.dumps(known, sort_keys=True)}\n")
-        self._files.append(self.journal.open("rb"))
+        self._files.append(self.journal.open("rb"))  # to read again what is added from now on
         self.header = header
 
     def intend(self, outputs: dict[str, str]) -> None:
@@ -157,7 +157,7 @@ class Records:
             with part.open("w", encoding="ascii", newline="\n") as file:
                 file.writelines(self._manifest_lines(failed))
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(file.fileno())  # complete on the disk before it replaces the last manifest
             part.replace(self.manifest)
         except OSError as error:
             raise cannot_write(self.manifest, error) from error

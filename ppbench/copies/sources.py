@@ -137,7 +137,11 @@ def open_copy_source(src: Path, dest: Path, form: ImageFormat, size: int | None)
     if not src.is_file():
         raise DataError(f"{src} is a pipe or a device, not a file", "Give a folder of images, an image or a .npy file.")
     if src.suffix.lower() == ".npy":
-        return _open_array(src, form, size)
+        if form not in (ImageFormat.SAME, ImageFormat.NPY):
+            raise UsageError(f"--format {form} is not for arrays", "An array becomes arrays: leave --format out.")
+        if size is not None:
+            raise UsageError(f"--size {size} is not for arrays", "Their images are used as they are: leave --size out.")
+        return ImageArray(src)
     if ending(src.name) not in endings():
         raise _no_image(src)
     return ImageFiles(src.parent, [src.name], Counter())
@@ -168,14 +172,6 @@ def _open_folder(src: Path, dest: Path) -> ImageFiles:
         there = f": it has {describe_left_out(left_out)}" if left_out else ""
         raise DataError(f"no images in {src}{there}", f"Images are {', '.join(sorted(endings()))} files, at any depth.")
     return ImageFiles(src, names, left_out)
-
-
-def _open_array(src: Path, form: ImageFormat, size: int | None) -> ImageArray:
-    if form not in (ImageFormat.SAME, ImageFormat.NPY):
-        raise UsageError(f"--format {form} is not for arrays", "An array becomes arrays: leave --format out.")
-    if size is not None:
-        raise UsageError(f"--size {size} is not for arrays", "Their images are used as they are: leave --size out.")
-    return ImageArray(src)
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:

@@ -175,6 +175,7 @@ def _as_bytes(value: Any, program: bytes) -> bytes:
     return b"".join(decoder.decode(piece).encode("latin1") for piece in pieces)
 
 
+# All that CIFAR's pickles need. Nothing is imported, and no other name is accepted: a pickle can run any code.
 _NAMES: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): Constructor(_Array, _Array.set_state),
     ("numpy._core.multiarray", "_reconstruct"): Constructor(_Array, _Array.set_state),

@@ -78,6 +78,7 @@ def decode_whole(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
         _check(file)
         file.load()
         mode = _MODES[file.mode]
+        # A palette or a single colour can be transparent too, which Pillow keeps apart from the mode.
         wanted = _WITH_ALPHA.get(mode, mode) if file.has_transparency_data else mode
         image = upright(file.convert(wanted) if file.mode != wanted else file.copy(), orientation(file))
     if size is not None:

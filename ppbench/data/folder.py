@@ -74,6 +74,7 @@ class FolderImages:
         self._cut, self._exif = cut, exif
         self.class_names, self.ids, self._files, self.labels, self.notes = listing or list_classes(root)
         if not exif:
+            # Evenly spread images: classes may come from different cameras.
             note = look_at_photographs(root / name for name in self._files[:: len(self._files) // _PEEKED + 1]).note()
             self.notes += (note,) if note else ()
 

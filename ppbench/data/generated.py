@@ -84,6 +84,7 @@ class GeneratedImages(Source):
         self._set(clean.ids, clean.labels, clean.class_names)
 
     def __getstate__(self) -> dict[str, Any]:
+        # What is kept for reuse stays in its process: it would be sent to every worker.
         return {**self.__dict__, "_last": None, "_stamps": None}
 
     def fingerprint(self) -> str:

@@ -109,7 +109,7 @@ def _published(root: Path, files: list[str]) -> TreeFound | ArraysFound | None:
         for folder in corruptions:
             severities = number_severities(visible(folder)[0])
             here: dict[int, CellFiles] = {number: FolderCell(folder / name) for number, name in severities.items()}
-            cells[folder.name] = here | cells.get(folder.name, {})
+            cells[folder.name] = here | cells.get(folder.name, {})  # what is nearer to the root counts
         clean = place / CLEAN / "0"  # as `ppbench corrupt -c clean` writes it
         if corruptions and clean.is_dir():
             cells[CLEAN] = {0: FolderCell(clean)}
@@ -123,7 +123,7 @@ def _places(root: Path) -> Iterator[tuple[Path, list[Path]]]:
     while waiting:
         folder, depth = waiting.pop(0)
         folders = _without_copies([folder / name for name in _peek(folder)])
-        if len(folders) > _WRAPPERS + len(KNOWN):
+        if len(folders) > _WRAPPERS + len(KNOWN):  # classes: looking into each of them would take long
             folders = []
         corruptions = [inner for inner in folders if _is_corruption(inner)]
         yield folder, corruptions
@@ -192,7 +192,7 @@ def _from_tars(root: Path, tars: list[Path], cells: dict[str, dict[int, CellFile
             there: dict[int, CellFiles] = {
                 severity: severities[called] for severity, called in number_severities(list(severities)).items()
             }
-            cells[corruption] = there | cells.get(corruption, {})
+            cells[corruption] = there | cells.get(corruption, {})  # folders count before archives
     return TreeFound(root, cells) if cells else None
 
 

@@ -41,6 +41,7 @@ class ArrayFile(NamedTuple):
             DataError: If it is not an array, contains Python objects, or ends early.
         """
         try:
+            # Read by numpy's parts, since `np.load` cannot map an array inside an archive.
             with self.path.open("rb") as file:
                 file.seek(self.offset)
                 read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]

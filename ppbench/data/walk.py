@@ -211,6 +211,7 @@ class _Seen:
 
     def __init__(self, root: Path, skip: Path | None, left_out: LeftOut) -> None:
         whole = root.resolve()
+        # A link to one of these leads back to itself.
         self._above = {_identity(folder.stat()) for folder in (whole, *whole.parents)}
         self._skip = {_identity(skip.resolve().stat())} if skip and skip.resolve().is_dir() else set()
         self._read: set[tuple[int, int]] = set()
