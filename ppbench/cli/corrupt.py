@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ppbench.tables.report import Facts
 
 _NAMED = 20
-"""Failures that are listed; the manifest has all."""
+"""Most failures that are listed; the manifest lists all."""
 _MUCH_LARGER = 2
-"""Times the recipe's size, from which on its lengths are hardly seen."""
+"""Ratio of image size to the recipe's from which on its blur and noise are hardly visible."""
 
 
 @page(
@@ -145,7 +145,7 @@ def corrupt_command(
 
 
 def _describe(plan: CopyPlan, *, chosen: bool) -> str:
-    """One line for people: what, how much, where to, how."""
+    """The job in one line: images, place, cells and settings."""
     from ppbench.copies.sources import ImageArray
     from ppbench.corruptions.backends import BACKENDS
     from ppbench.corruptions.recipes import recipe_for_size
@@ -173,7 +173,7 @@ def _describe(plan: CopyPlan, *, chosen: bool) -> str:
 
 
 def _notes(plan: CopyPlan) -> list[str]:
-    """What people should know besides."""
+    """Hints about this job: large images, and names that are taken."""
     from ppbench.corruptions.recipes import RECIPES
 
     notes = []
@@ -218,7 +218,7 @@ def _run(plan: CopyPlan) -> CopyReport:
 
 
 def _estimate(plan: CopyPlan) -> Facts:
-    """What the job will take."""
+    """The estimate, for a dry run."""
     from ppbench.copies.estimate import estimate_copies
     from ppbench.tables.report import Facts
 
@@ -237,13 +237,13 @@ def _estimate(plan: CopyPlan) -> Facts:
 
 
 def _failed_images(report: CopyReport) -> int:
-    """An array that failed as a whole is all its images."""
+    """Number of images that failed; an array that fails as a whole counts as all its images."""
     whole = any(failure.source.endswith(".npy") for failure in report.failures)
     return report.images if whole else len({failure.source for failure in report.failures})
 
 
 def _summary(report: CopyReport) -> Facts:
-    """What the job did."""
+    """The outcome of the job."""
     from ppbench.tables.report import Facts
 
     failed = _failed_images(report)
@@ -271,7 +271,7 @@ def _summary(report: CopyReport) -> Facts:
 
 
 def _failed(report: CopyReport) -> DataError:
-    """The error that names what could not be made, equal reasons of a source together."""
+    """The error that lists what could not be made. Cells of a source that failed for one reason share a line."""
     cells: dict[tuple[str, str, str], list[str]] = {}
     for source, cell, reason, hint in report.failures:
         cells.setdefault((source, reason, hint), []).extend([cell] if cell else [])
@@ -287,7 +287,7 @@ def _failed(report: CopyReport) -> DataError:
 
 
 def _cells(keys: list[str]) -> str:
-    """`` (glass_blur s4-5)``; empty if all cells are meant."""
+    """`` (glass_blur s4-5)``; empty if all cells failed."""
     from ppbench.vocabulary import severity_label
 
     severities: dict[str, list[int]] = {}

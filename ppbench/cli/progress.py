@@ -107,7 +107,7 @@ class Pace:
 
 
 def rate(speed: float) -> str:
-    """Images per second, for people."""
+    """Images per second as text."""
     return f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"
 
 

@@ -58,7 +58,7 @@ def copy_array(plan: CopyPlan, source: ImageArray, advance: Callable[[int], None
     """Make the missing copies of an array.
 
     Args:
-        plan: What to make.
+        plan: The copies to make.
         source: The array.
         advance: Called with the number of images just finished.
 

@@ -63,7 +63,7 @@ def files_at_a_time(images: int, values: int, device: str, workers: int) -> int:
     Args:
         images: Number of all images.
         values: Values per image.
-        device: Where they are corrupted.
+        device: Device that corrupts them.
         workers: Processes.
     """
     fair = -(-images // (4 * max(1, workers)))  # four batches per worker, so that all finish at about the same time

@@ -24,7 +24,7 @@ class Corruptor:
 
     Args:
         settings: The job's settings.
-        device: Where the engine computes, such as "cpu" or "cuda:1".
+        device: Device of the engine, such as "cpu" or "cuda:1".
     """
 
     def __init__(self, settings: PixelSettings, device: str) -> None:

@@ -31,7 +31,7 @@ def copy_images(plan: CopyPlan, advance: Callable[[int], None]) -> Iterator[Sour
     """Make the missing copies of image files, batch by batch.
 
     Args:
-        plan: What to make.
+        plan: The copies to make.
         advance: Called with the number of images just finished.
 
     Raises:

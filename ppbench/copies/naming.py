@@ -29,7 +29,7 @@ def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> d
     renames nothing.
 
     Args:
-        names: Of the sources, relative to their folder.
+        names: Names of the sources, relative to their folder.
         form: Format of the files to write.
         records: The record of the folder that is written to, including other sources.
 

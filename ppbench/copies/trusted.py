@@ -66,7 +66,7 @@ def record(content: Any) -> dict[str, Any]:
     for name, file in _table(known.get("files"), "the files of a source").items():
         cell = "/".join(name.split("/")[:2])
         if not (_CELL.fullmatch(cell) and is_inside(name)):
-            raise ValueError(f"{name!r} is no file in a cell's folder")
+            raise ValueError(f"{name!r} is not a file in a cell's folder")
         if not isinstance(_table(file, "a file").get("bytes"), int) or not isinstance(file.get("sha256"), str):
             raise ValueError(f"{name!r} has no bytes or no sha256")
     return known
@@ -80,7 +80,7 @@ def outputs(content: Any) -> dict[str, str]:
     """
     for name in _table(content, "what was begun").values():
         if not isinstance(name, str) or not is_inside(name):
-            raise ValueError(f"{name!r} is no file in a cell's folder")
+            raise ValueError(f"{name!r} is not a file in a cell's folder")
     return dict(content)
 
 

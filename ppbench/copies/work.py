@@ -1,4 +1,4 @@
-"""What image files and arrays have in common: the context of the workers, their tasks and the outcomes."""
+"""The context of the workers, their tasks and the outcomes, for image files and for arrays."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class CellFiles(ABC):
         """All images, by class and name.
 
         Raises:
-            DataError: If images lie elsewhere than in class folders, or the folder cannot be read.
+            DataError: If images are not in class folders, or the folder cannot be read.
         """
 
     @abstractmethod

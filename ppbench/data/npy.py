@@ -30,9 +30,9 @@ class ArrayFile(NamedTuple):
     where: str
     """The place of the array, for messages."""
     offset: int
-    """Where it begins in ``path``, in bytes."""
+    """Byte in ``path`` at which it begins."""
     length: int
-    """In bytes."""
+    """Its bytes."""
 
     def header(self) -> Header:
         """Read the header, and check that the file has all its data.

@@ -141,7 +141,7 @@ class PublishedImages(Source):
         if counts:
             return max(counts, key=lambda classes: (counts[classes], len(classes) == wanted))
         for cell in (cell for of in self._tree.values() for cell in of.values()):
-            cell.names()  # raises an error for images that lie at the wrong depth
+            cell.names()  # raises the error for images at the wrong depth
         raise DataError(f"no images in {self.root}", f"Unpack the archives again. {_SEVERITY_FOLDERS}")
 
     def _find_cut(self, cell: CellFiles, geometry: Geometry | None) -> AsIs | Geometry:

@@ -250,7 +250,7 @@ def stratified_order(ids: Sequence[str], labels: NDArray[np.int64], seed: int) -
     order = np.lexsort((draw, labels))
     counts = np.bincount(labels)
     rank = np.concatenate([np.arange(count) for count in counts])
-    # Image k (from 0) of a class of n is placed at (k + 0.5) / n, so that classes alternate in proportion to their size.
+    # Image k (from 0) of a class of n gets the share (k + 0.5) / n, so that classes alternate in proportion to size.
     share = (rank + 0.5) / counts[labels[order]]
     # Ties between classes of equal size are broken by the draw, so that no class is favoured.
     return order[np.lexsort((draw[order], share))].astype(np.int64)

@@ -106,7 +106,7 @@ def is_output(folder: Path) -> bool:
 
 
 def is_system(folder: Path) -> bool:
-    """Whether a folder is the system's, such as ``/proc``: its files are no data, and some never end."""
+    """Whether a folder is the system's, such as ``/proc``: its files are not data, and some never end."""
     try:
         status = folder.stat()
     except OSError:
