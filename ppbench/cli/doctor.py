@@ -26,7 +26,7 @@ def doctor() -> None:
     for name, test in _TESTS.items():
         try:
             result, mark = test(), ("ok", "green")
-        except Exception as error:  # whatever is broken here is what the doctor is asked for
+        except Exception as error:  # a broken installation can raise anything, and this command reports it
             result, mark = (str(error).splitlines() or [type(error).__name__])[0], ("failed", "red")
             failed += 1
         output.render(Text.assemble(mark, f"  {name}: {for_terminal(result)}"))
@@ -63,7 +63,7 @@ def _facts() -> list[tuple[str, str]]:
 
 
 def _identity() -> str:
-    """The push-pull layer against its definition with two convolutions."""
+    """Compare the push-pull layer with its definition by two convolutions."""
     import torch
 
     from ppbench.models.pushpull import PushPullConv2d
@@ -77,7 +77,7 @@ def _identity() -> str:
 
 
 def _weights() -> str:
-    """The embedded checkpoints load and are what they say."""
+    """Load the embedded checkpoints and images."""
     from ppbench.data.arrays import embedded_images
     from ppbench.models.embedded import EMBEDDED_MODELS
     from ppbench.models.load import resolve_model
@@ -88,7 +88,7 @@ def _weights() -> str:
 
 
 def _corruptions() -> str:
-    """Every corruption runs, and twice the same."""
+    """Run every corruption twice, with the same result."""
     import numpy as np
 
     from ppbench.corruptions.apply import corrupt

@@ -44,7 +44,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="What to look into, as `ppbench eval --model` takes it: NAME, FILE, torchvision:NAME, timm:NAME, …",
+            help="Network to inspect, as `ppbench eval --model` takes it: NAME, FILE, torchvision:NAME, timm:NAME, …",
         ),
     ],
     images: Annotated[
@@ -56,7 +56,7 @@ def inspect(
         ),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Another network, whose selectivity is compared.")
+        str | None, typer.Option(metavar="MODEL", help="Another network to compare the selectivity with.")
     ] = None,
     corruption: Annotated[
         str,
@@ -64,11 +64,13 @@ def inspect(
             "--corruption",
             "--corruptions",
             "-c",
-            help="Of the images (`ppbench list corruptions`).",
+            help="Corruption of the images (`ppbench list corruptions`).",
             autocompletion=complete_corruption,
         ),
     ] = "gaussian_noise",
-    severity: Annotated[int, typer.Option("--severity", "--severities", "-s", help="1 to 5.")] = 3,
+    severity: Annotated[
+        int, typer.Option("--severity", "--severities", "-s", help="Severity of the corruption, 1 to 5.")
+    ] = 3,
     filters: Annotated[
         str | None,
         typer.Option(
@@ -77,12 +79,12 @@ def inspect(
             show_default="6, those whose weights vary most",
         ),
     ] = None,
-    draws: Annotated[int, typer.Option(help="Of the noise that selectivity is measured against.")] = 256,
-    seed: Annotated[int, typer.Option(help="Key of the noise and of the corruption.")] = 0,
+    draws: Annotated[int, typer.Option(help="Draws of the noise that selectivity is measured against.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the noise and of the corruption.")] = 0,
     output_folder: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to write to.", show_default="inspect-MODEL")
     ] = None,
-    figure: Annotated[str, typer.Option(metavar="png|svg", help="Kind of the pictures.")] = "png",
+    figure: Annotated[str, typer.Option(metavar="png|svg", help="Format of the pictures.")] = "png",
     format: FormatOption = Format.RICH,
     preset: PresetOption = None,
     mean: MeanOption = None,
@@ -114,7 +116,7 @@ def inspect(
             corruption=corruption, severity=severity, filters=chosen, draws=draws, seed=seed,
         )  # fmt: skip
         other = None
-        if against is not None:  # what is said of the preprocessing is said of both
+        if against is not None:  # the preprocessing options are for both networks
             second = resolve_model(against, options)
             other = inspect_model(second.name, second.model, second.card, draws=draws, seed=seed)
     report = InspectionReport(inspection, other)
@@ -151,5 +153,5 @@ def _write(folder: Path, report: InspectionReport, figure: str) -> None:
 
 
 def _file_name(name: str) -> str:
-    """A model's name as that of a file."""
+    """Turn the name of a model into a file name."""
     return "".join(c if c.isalnum() or c in "-_.@" else "-" for c in name)

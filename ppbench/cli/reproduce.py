@@ -58,7 +58,9 @@ def reproduce(
     checkpoint: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ROW=FILE", help="Take this network for a row; again for its next seed.", show_default=False
+            metavar="ROW=FILE",
+            help="Checkpoint to use for a row; repeat it for the row's next seed.",
+            show_default=False,
         ),
     ] = None,
     limit: Annotated[
@@ -73,13 +75,13 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
-    train: Annotated[bool, typer.Option(help="Train what is missing; without it the table of what there is.")] = True,
+    train: Annotated[bool, typer.Option(help="Train missing networks, or print the table of those that exist.")] = True,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is to be done and how many hours it takes, and do nothing.")
+        bool, typer.Option("--dry-run", help="Print the work that is left and its hours, and do nothing.")
     ] = False,
-    list_rows: Annotated[bool, typer.Option("--list", help="List the rows with what is published of them.")] = False,
+    list_rows: Annotated[bool, typer.Option("--list", help="List the rows with their published figures.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="Confidence of the intervals.")] = 0.95,
     format: FormatOption = Format.RICH,
     gpu: Annotated[
         str | None,
@@ -91,21 +93,21 @@ def reproduce(
     images_per_second: Annotated[
         float | None,
         typer.Option(
-            help="At which one device of yours trains the baseline's network.",
+            help="Speed at which one of your devices trains the baseline's network.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Train or take the rows of a table, evaluate them, and print published beside measured.
+    """Train or take the rows of a table, evaluate them, and print published beside measured figures.
 
-    Run again after a kill, it goes on where it was. Several processes may work on different --rows of one --work.
+    After a kill, the same command continues. Several processes may share one --work if their --rows differ.
     """
     from ppbench.metrics.intervals import quantile
     from ppbench.reproduce.costs import choose_machine, make_plan
     from ppbench.reproduce.report import RowList, TableReport
     from ppbench.reproduce.table import load_table
 
-    quantile(confidence)  # refuses what is none
+    quantile(confidence)  # refuses a value that is not a confidence
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
     wanted = load_table(table).with_overrides(_parse_settings(settings or []))
@@ -195,7 +197,7 @@ def _evaluation_request(
         limit=of.limit if limit is None else limit,
         device=device,
         workers=None,
-        force=True,  # how the networks want their images is known: what is bad is bad
+        force=True,  # the preprocessing is known from the cards, so bad accuracies are real
         command=command_line(),
     )
 

@@ -154,7 +154,7 @@ def _to_batch(images: Tensor | Pixels) -> Tensor:
     if batch.ndim != 4 or batch.shape[3] not in (1, 3):
         raise UsageError(f"images of shape {tuple(images.shape)}", _SHAPES)
     if min(batch.shape[1:3]) < _SMALLEST:
-        raise UsageError(f"images of {batch.shape[1]} x {batch.shape[2]} pixels", f"The least is {_SMALLEST} a side.")
+        raise UsageError(f"images of {batch.shape[1]} x {batch.shape[2]} pixels", f"Use at least {_SMALLEST} a side.")
     return batch.contiguous()
 
 

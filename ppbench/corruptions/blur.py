@@ -118,8 +118,8 @@ def glass_blur(images: Tensor, k: c.Glass, recipe: Recipe, draws: Draws) -> Tens
     if min(height, width) < needed:
         raise UsageError(
             f"glass_blur cannot work on images of {height} x {width} pixels",
-            f"At this severity of recipe {recipe.name} it moves pixels by up to {k.max_shift} and leaves margins as "
-            f"wide: the least is {needed} pixels a side. Recipe cifar-c is for small images.",
+            f"At this severity, recipe {recipe.name} moves pixels by up to {k.max_shift} and leaves margins as wide, "
+            f"which takes at least {needed} pixels a side. Recipe cifar-c is for small images.",
         )
     shift = draws.given("shift", (k.passes, height, width, 2), -k.max_shift, k.max_shift - 1)
     words = draws.words("shift", k.passes, height, width) if shift is None else _words_for(shift, k.max_shift)

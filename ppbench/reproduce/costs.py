@@ -169,7 +169,7 @@ class Plan:
         header = (*header, f"hours to evaluate, 1 {device}")
         lines = [Line((step.network.name, *_words(step), *_shown(step.all_hours))) for step in self.steps]
         lines.append(Line(("sum", "", "", "", *_shown(self.sums())), "total"))
-        title = f"{self.table.title}: what is to be done"
+        title = f"{self.table.title}: the work that is left"
         return [Sheet(title, header, tuple(lines), (0, 1, 2), tuple(_notes(self)))]
 
     def as_dict(self) -> dict[str, Any]:
@@ -295,9 +295,9 @@ def _notes(plan: Plan) -> Iterator[str]:
     apart, together = plan.hours_apart(), plan.sums()[1]
     if apart is not None and together:
         yield (
-            f"Training on {DEVICES[1]} {machine.device}s: {_hours(together)} hours with all of them on one network "
-            f"after the other (ppbench train --devices {DEVICES[1]}); {_hours(apart)} hours with a network on each (a "
-            "ppbench reproduce for each row). docs/reproduce.md has the commands."
+            f"Training on {DEVICES[1]} {machine.device}s: {_hours(together)} hours if all work on one network after "
+            f"the other (ppbench train --devices {DEVICES[1]}), {_hours(apart)} hours with one network on each (one "
+            "ppbench reproduce per row). docs/reproduce.md has the commands."
         )
     eight = "" if machine.eight is None else f", {machine.eight:,.0f} on eight"
     yield (
@@ -305,14 +305,14 @@ def _notes(plan: Plan) -> Iterator[str]:
         f"{machine.one:,.0f} images/s on one{eight} ({machine.source})."
     )
     yield (
-        "Other networks by their multiply-accumulates; evaluation has forward passes only, a training step "
-        f"{TRAINING_OVER_FORWARD} of them. Reading, augmenting and corrupting images are taken to keep up, and batches "
-        "to be large; evaluation is in fp32, which is slower than TF32. Give what you measured with "
-        "--images-per-second."
+        "The hours of other networks follow from their multiply-accumulates. A training step costs "
+        f"{TRAINING_OVER_FORWARD} forward passes; evaluation has forward passes only, in fp32, which is slower than "
+        "TF32. The estimate assumes large batches, and that images are read, augmented and corrupted as fast. "
+        "--images-per-second takes your own measurement."
     )
     for step in plan.steps:
         if step.network.given is not None:
             yield f"{step.network.name}: {step.network.given.words}."
     begun = [step.network.name for step in plan.steps if step.network.action == "resume"]
     if begun:
-        yield f"Begun, and counted whole: {', '.join(begun)}."
+        yield f"Begun, but counted in full: {', '.join(begun)}."

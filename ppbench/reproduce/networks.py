@@ -86,7 +86,7 @@ def find_networks(
         if len(paths) > len(seeds):
             raise UsageError(
                 f"--checkpoint is given {len(paths)} times for {name}, with {len(seeds)} seed(s)",
-                f"Say of which seeds they are: `--seeds {','.join(map(str, range(len(paths))))}`.",
+                f"Name their seeds: `--seeds {','.join(map(str, range(len(paths))))}`.",
             )
     return [
         _given(table, row, seed, given[row.id][place])
@@ -113,7 +113,7 @@ def own_network(table: Table, row: Row, seed: int, folder: Path) -> TrainedRow:
         if differing:  # its figures would not be those of the row
             raise UsageError(
                 f"{path} was trained with another recipe than the row's: {', '.join(differing)}",
-                f"Give another --work, or move it away to train anew; to take it as it is: "
+                "Give another --work, or move the file away to train the row again. To use it as it is: "
                 f"`--checkpoint {row.id}={path}`.",
             )
         return TrainedRow(row, seed, path, "take", recipe, card=_plain(card))

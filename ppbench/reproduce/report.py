@@ -131,14 +131,14 @@ def _notes(results: Results, published: bool) -> Iterator[str]:
     if published:
         yield f"Published: {table.source}."
     yield (
-        "All in percent. R_net: error taken off the row it is against, clean and corrupted, in percent of twice its "
-        "clean error."
+        "All figures are in percent. R_net: error taken off the baseline row, clean and corrupted, in percent of twice "
+        "the baseline's clean error."
     )
     if results.run is not None:
         yield (
-            f"± or [low, high]: {percent(results.confidence)} interval over the images, for images like these "
-            f"{results.run.protocol.n:,}, of the mean over the trained networks as they are; what another training "
-            "would give is not in it."
+            f"± or [low, high]: {percent(results.confidence)} interval, for images like these "
+            f"{results.run.protocol.n:,}, of the mean over the trained networks as they are; it does not cover what "
+            "another training would give."
         )
     yield from _seeds_note(results)
     for row in results.rows:
@@ -152,10 +152,7 @@ def _notes(results: Results, published: bool) -> Iterator[str]:
     yield from reason_notes((f.column.label, f.metric.reason) for row in results.rows for f in row.figures)
     yield from _overlaps(results)
     if any(row.clean_from_card for row in results.rows):
-        yield (
-            "The images have no clean ones among them: clean errors are those of the checkpoints' cards, without "
-            "interval."
-        )
+        yield ("There are no clean images: clean errors come from the checkpoints' cards, without an interval.")
     yield from (
         f"Differs from the publication: {sentence}" if published else sentence
         for sentence in table.protocol_differences
@@ -167,11 +164,11 @@ def _seeds_note(results: Results) -> Iterator[str]:
     if not counts:
         return
     if counts == [1]:
-        yield "One training a row: how much a figure would change with another seed is not known."
+        yield "One training per row: how much another seed would change a figure is not known."
         return
     words = " or ".join(map(str, counts))
     yield (
-        f"Means over {words} trainings a row, with different seeds; their range is in the last table, and is no "
+        f"Means over {words} trainings per row, with different seeds. Their range is in the last table; it is not an "
         "interval."
     )
 
@@ -207,9 +204,9 @@ def _against_sheet(results: Results) -> Sheet:
         lines.append(Line((row.row.label, *cells, p)))
     short = short_names(names)
     notes = (
-        "Percentage points, negative: fewer errors. Paired by image; ± as above, each for itself.",
-        f"p: of no difference in {short[overall]}, two-sided, over images like these, adjusted for the number of rows "
-        "(Holm).",
+        "Percentage points; negative means fewer errors. Paired by image; ± as above, for each number by itself.",
+        f"p: two-sided test of no difference in {short[overall]}, for images like these, adjusted for the number of "
+        "rows (Holm).",
     )
     header = ("row", *short.values(), "p")
     return Sheet(f"Against {base}", header, tuple(lines), notes=notes, labels=tuple(names))
@@ -226,8 +223,8 @@ def _seeds_sheet(results: Results) -> Sheet:
         header.append(f"difference in {names[overall]}")
     lines = tuple(Line((row.row.label, *_singles(row, seeds, overall))) for row in results.rows if row.figures)
     note = (
-        "Each network by itself; R_net and difference against the network of the same seed. The range of two or three "
-        "trainings shows the size of what the seed does; it is no interval."
+        "Each network by itself; R_net and difference are against the network with the same seed. The range of two or "
+        "three trainings shows how much the seed matters; it is not an interval."
     )
     title = f"By seed: {', '.join(map(str, seeds))}"
     return Sheet(title, tuple(header), lines, notes=(note,), labels=results.table.metrics)

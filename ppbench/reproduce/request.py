@@ -72,7 +72,7 @@ class ReproduceRequest:
             if data is None:
                 named = ", ".join(network.name for network in missing[:4]) + (", …" if len(missing) > 4 else "")
                 raise DataError(
-                    f"no --data to train {named}", f"{hint}\nOr `--no-train`, for the table of what there is."
+                    f"no --data to train {named}", f"{hint}\nOr `--no-train` for the table of networks that exist."
                 )
             if not data.is_dir():
                 raise DataError(f"there is no folder {data}", hint)

@@ -126,22 +126,22 @@ class Table(_Part):
         ids = [row.id for row in self.rows]
         twice = [name for name in ids if ids.count(name) > 1]
         if twice:
-            raise ValueError(f"the row {twice[0]} stands twice")
+            raise ValueError(f"the row {twice[0]} appears twice")
         if self.baseline not in ids:
-            raise ValueError(f"the baseline {self.baseline} is none of the rows")
+            raise ValueError(f"the baseline {self.baseline} is not one of the rows")
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("a seed stands twice")
+            raise ValueError("a seed appears twice")
         columns = self.columns()
         for label, column in zip(self.metrics, columns, strict=True):
             if label != column.label:
-                raise ValueError(f"the metric {label} is written {column.label}")
+                raise ValueError(f"the metric {label} must be written {column.label}")
             if column.quantity.reference and headline_corruptions(column.corruptions) != column.corruptions:
-                raise ValueError(f"{label}: R_net is over c15, or over corruptions that do not hold all of it")
+                raise ValueError(f"{label}: R_net needs c15 itself, or corruptions that do not include all of c15")
         if any(column.baseline not in (None, self.baseline) for column in columns):
-            raise ValueError(f"R_net is compared with another row than the baseline {self.baseline}")
+            raise ValueError(f"R_net must be compared with the baseline {self.baseline}, not with another row")
         unknown = [label for row in self.rows for label in row.published if label not in self.metrics]
         if unknown:
-            raise ValueError(f"{unknown[0]} is published and none of the metrics")
+            raise ValueError(f"{unknown[0]} has a published figure, but is not one of the metrics")
         return self
 
     def columns(self) -> tuple[Column, ...]:
@@ -159,7 +159,7 @@ class Table(_Part):
         own = [key for key in values if key in ROWS_OWN]
         if own:
             raise UsageError(
-                f"--set {own[0]} is not allowed: rows and seeds differ in it", "Choose `--rows`, `--seeds`."
+                f"--set {own[0]} is not allowed: the rows and seeds set it", "Use `--rows` and `--seeds` instead."
             )
         _check_settings(values)
         listed = ", ".join(f"{key} = {value}" for key, value in values.items())
@@ -245,9 +245,7 @@ def _parse(text: str, what: str) -> Table:
         return Table.model_validate(parse_toml(text))
     except ValidationError as error:
         fault = first_fault(error).replace("Value error, ", "")
-        raise UsageError(
-            f"the table {what} says what cannot be: {fault}", "docs/reproduce.md has an example."
-        ) from error
+        raise UsageError(f"the table {what} is not valid: {fault}", "docs/reproduce.md has an example.") from error
     except ValueError as error:  # after ValidationError, which is a ValueError
         raise UsageError(f"{what} is not TOML: {error}", "docs/reproduce.md has an example.") from error
     except PpbenchError as error:

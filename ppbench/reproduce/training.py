@@ -91,7 +91,7 @@ def _what_to_try(recipe: TrainRecipe) -> str:
     """What helps against divergence, as options of ``ppbench reproduce``."""
     clip = " or `--set grad_clip=1`" if recipe.grad_clip is None else ""
     return (
-        f"In a folder of its own, `--work DIR`, try a lower learning rate (`--set lr={recipe.lr / 4:g}`){clip}: "
+        f"Try a lower learning rate (`--set lr={recipe.lr / 4:g}`){clip}, in another folder (`--work DIR`), because "
         "settings are for all rows."
     )
 

@@ -45,7 +45,7 @@ def test_one_seed_has_no_range_and_says_so() -> None:
     assert results.rows[1].figures[0].range is None
     tables = TableReport(results).sheets()
     assert [table.title for table in tables[1:]] == ["Against ResNet-8"]
-    assert any("One training a row" in note for note in tables[0].notes)
+    assert any("One training per row" in note for note in tables[0].notes)
 
 
 def test_published_figures_stand_beside_the_measured() -> None:

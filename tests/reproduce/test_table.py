@@ -113,16 +113,16 @@ def test_rows_come_in_the_order_of_the_table_once(imagenet: Table) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"baseline": "other"}, "the baseline other is none of the rows"),
-        ({"seeds": [1, 1]}, "a seed stands twice"),
-        ({"metrics": ["R_net[pp3,c15,s1-5]"]}, "another row than the baseline"),
+        ({"baseline": "other"}, "the baseline other is not one of the rows"),
+        ({"seeds": [1, 1]}, "a seed appears twice"),
+        ({"metrics": ["R_net[pp3,c15,s1-5]"]}, "must be compared with the baseline plain, not with another row"),
         ({"metrics": ["R_net[plain,c19,s1-5]"]}, "R_net is over c15"),
-        ({"metrics": ["mean_error[snow+fog,s1-5]"]}, r"is written mean_error\[fog\+snow,s1-5\]"),
-        ({"rows": [{"id": "plain", "label": "", "model": "resnet8"}] * 2}, "the row plain stands twice"),
+        ({"metrics": ["mean_error[snow+fog,s1-5]"]}, r"must be written mean_error\[fog\+snow,s1-5\]"),
+        ({"rows": [{"id": "plain", "label": "", "model": "resnet8"}] * 2}, "the row plain appears twice"),
         ({"rows": [{"id": "../x", "label": "", "model": "resnet8"}]}, "pattern"),
         (
             {"rows": [{"id": "plain", "label": "", "model": "resnet8", "published": {"mCE": 1.0}}]},
-            "mCE is published and none of the metrics",
+            "mCE has a published figure, but is not one of the metrics",
         ),
     ],
 )
