@@ -75,7 +75,7 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
-    train: Annotated[bool, typer.Option(help="Train missing networks, or print the table of those that exist.")] = True,
+    train: Annotated[bool, typer.Option(help="Train missing networks, or use only those that exist.")] = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the work that is left and its hours, and do nothing.")
     ] = False,

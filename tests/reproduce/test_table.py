@@ -60,12 +60,12 @@ def test_the_published_r_net_is_that_of_the_published_errors(name: str) -> None:
 
 
 def test_what_the_papers_code_does_otherwise_is_named() -> None:
-    """The order of augmentation, who wrote AugMix, and the end of the learning rate as torch reckons it."""
+    """The order of augmentation, who wrote AugMix, and the end of the learning rate as torch computes it."""
     told = {
         name: " ".join(load_table(name).protocol_differences) for name in ("imagenet-resnet50", "cifar10-shot-noise")
     }
     assert "applies AutoAugment and AugMix first" in told["imagenet-resnet50"]
-    assert "AugMix is written anew" in told["imagenet-resnet50"]
+    assert "AugMix is reimplemented" in told["imagenet-resnet50"]
     for name, table in told.items():
         recipe = wanted_recipe(load_table(name), load_table(name).rows[0], 0)
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
@@ -79,7 +79,7 @@ def test_what_the_papers_code_does_otherwise_is_named() -> None:
         optimizer.step()
         schedule.step()
         end = optimizer.param_groups[0]["lr"]
-        assert f"gives the learning rate's end as {recipe.lr_end:.0e}".replace("e-0", "e-") in table
+        assert f"gives {recipe.lr_end:.0e} as the final learning rate".replace("e-0", "e-") in table
         assert f"so that its runs end at {end:.3g}.".replace("e-0", "e-") in table
 
 
