@@ -1,60 +1,38 @@
-"""Pickles read as data: nothing in one is imported or run, and no size that it claims is believed.
+"""Pickles read as data: nothing in one is imported or run, and no size that it claims is trusted.
 
-A pickle is a program for a machine with a stack, which may import and call whatever it likes. This machine knows the
-names that its caller allows; any other becomes a `Skipped` object, which only holds data. What a program can cost is
-bounded by rules for all instructions alike, not by a list of attacks:
+A pickle is a program for a machine with a stack, which may import and call anything. This machine knows the names that
+its caller allows; any other name becomes a `Skipped` object, which only holds data. The cost of a program is bounded by
+rules for all instructions alike, not by a list of attacks:
 
-- it has a budget of steps, from which every instruction, and every item of what a constructor copies, is taken;
-- no length that it claims goes beyond the file, and long strings are not read but noted as `Bulk`;
-- dicts keep the entries under strings and bytes alone, whose hashes cannot be forged; sets come as lists;
+- every instruction, and every item that a constructor copies, is taken from a budget of steps;
+- no length may go beyond the file, and long strings are not read but noted as `Bulk`;
+- dicts keep only entries under strings and bytes, whose hashes cannot be forged; sets become lists;
 - only dicts and lists are written into, so that no operator of another class is ever called.
 """
 
 from __future__ import annotations
 
 import codecs
-import pickletools
 import struct
 from collections.abc import Callable
 from mmap import mmap
 from pickle import UnpicklingError
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
+
+from ppbench.opcodes import LENGTHS, METHODS, PREFIXES, STOP, TWO_LINES
+from ppbench.pickled import UNKNOWN_CONSTRUCTOR, Bulk, Constructor, Skipped, extend_list, put_items
 
 MAX_STEPS = 600_000
-"""A ResNet-50, its average and the state of AdamW take 37,000; reading this many takes about half a second."""
+"""Budget of steps. A ResNet-50, its average and the state of AdamW take 37,000; this many take half a second."""
 
 MAX_STRING, MAX_TEXT = 1 << 16, 1 << 24
-"""Bytes of the longest string that is read, and of all that are."""
+"""Largest size of one string, and of all strings, that are read, in bytes."""
 
 MAX_INTEGER = 32
-"""Bytes of the longest integer that is read."""
+"""Largest size of an integer that is read, in bytes."""
 
 Program = bytes | bytearray | mmap
 
-
-class Bulk(NamedTuple):
-    """Stands for a long string or long bytes: where in the program they lie."""
-
-    begin: int
-    end: int
-
-
-class Skipped(dict[Any, Any]):
-    """Stands for an object of a class that is not known here. Its items are kept as data, nothing runs."""
-
-    __slots__ = ()
-
-
-class Constructor(NamedTuple):
-    """A function that a name in a pickle may stand for: it makes a value of its arguments."""
-
-    make: Callable[..., Any]
-    set_state: Callable[[Any, Any], None] | None = None
-    """Called with a value it made and the state that follows it; None: the state is dropped."""
-
-
-UNKNOWN_CONSTRUCTOR = Constructor(lambda *_: Skipped())
-"""Stands for every name that is not allowed."""
 
 Lookup = Callable[[str, str], Any]
 """From a module and a name to a `Constructor`, or to a value that the name stands for."""
@@ -71,31 +49,21 @@ def load_pickle(
     """Run one pickle of ``program``, which begins at the byte ``begin``.
 
     Args:
-        program: What holds it; what follows it is not read.
-        lookup: What names stand for.
+        program: Bytes that contain the pickle. Bytes after its end are not read.
+        lookup: Meaning of names.
         persistent: From what pickle calls a persistent id to its value; None: they are `Skipped`.
-        begin: Where it begins.
+        begin: Place of its first byte.
         strings: Encoding of the strings of Python 2.
 
     Returns:
-        The value, and where the pickle ends.
+        The value, and the place where the pickle ends.
 
     Raises:
-        pickle.UnpicklingError: If it is damaged or over one of the bounds. Other errors are possible: what a program
-            does that was never written by Python may end in any `Exception`.
+        pickle.UnpicklingError: If it is damaged or exceeds a bound. Any other `Exception` is possible too, for a
+            program that Python did not write.
     """
     machine = _Machine(program, lookup, persistent, strings)
     return machine.run(begin)
-
-
-_LENGTHS: list[int | None] = [None] * 256
-"""Length of each instruction's argument in bytes, or pickletools' negative number for its kind; None: unknown."""
-
-_PREFIXES = {-2: struct.Struct("<B"), -3: struct.Struct("<i"), -4: struct.Struct("<I"), -5: struct.Struct("<Q")}
-"""Form of the length that stands before an argument, by pickletools' numbers."""
-
-for _opcode in pickletools.opcodes:
-    _LENGTHS[ord(_opcode.code)] = 0 if _opcode.arg is None else _opcode.arg.n
 
 
 class _Machine:
@@ -112,7 +80,7 @@ class _Machine:
         self._steps, self._text = MAX_STEPS, MAX_TEXT
 
     def run(self, at: int) -> tuple[Any, int]:
-        program, lengths, methods = self._program, _LENGTHS, [getattr(self, name, None) for name in _METHODS]
+        program, lengths, methods = self._program, LENGTHS, [getattr(self, name, None) for name in METHODS]
         try:
             while True:
                 self._charge(1)
@@ -125,7 +93,7 @@ class _Machine:
                 if end > len(program):
                     raise IndexError
                 at = end
-                if code == _STOP:
+                if code == STOP:
                     return self._stack.pop(), at
                 method(begin, end)
         except (IndexError, struct.error) as error:
@@ -137,23 +105,23 @@ class _Machine:
             raise UnpicklingError(f"it takes more than {MAX_STEPS:,} steps to read, as no file of weights does")
 
     def _extent(self, code: int, length: int, at: int) -> tuple[int, int]:
-        """Begin and end of an argument: it follows its own length, or goes up to the end of one line or of two."""
-        if length in _PREFIXES:
-            prefix = _PREFIXES[length]
+        """Return begin and end of an argument: it follows its own length, or extends over one line or two."""
+        if length in PREFIXES:
+            prefix = PREFIXES[length]
             (count,) = prefix.unpack(self._program[at : at + prefix.size])
             begin = at + prefix.size
             if not 0 <= count <= len(self._program) - begin:
                 raise UnpicklingError(f"it claims {count:,} bytes that the file does not have")
             return begin, begin + count
         end = at
-        for _ in range(2 if code in _TWO_LINES else 1):
+        for _ in range(2 if code in TWO_LINES else 1):
             end = self._program.find(b"\n", end) + 1
             if end == 0:
                 raise IndexError
         return at, end
 
     def _take(self, begin: int, end: int) -> bytes | None:
-        """The bytes of a string; None if there are too many."""
+        """Return the bytes of a string; None if there are too many."""
         if end - begin > MAX_STRING:
             return None
         self._text -= end - begin
@@ -269,23 +237,23 @@ class _Machine:
         items = self._pop_mark()
         made: dict[Any, Any] = {}
         self._stack.append(made)
-        _put(made, items)
+        put_items(made, items)
 
     def append(self, begin: int, end: int) -> None:
         item = self._stack.pop()
-        _extend(self._stack[-1], [item])
+        extend_list(self._stack[-1], [item])
 
     def extend(self, begin: int, end: int) -> None:
         items = self._pop_mark()
-        _extend(self._stack[-1], items)
+        extend_list(self._stack[-1], items)
 
     def put_one(self, begin: int, end: int) -> None:
         value, key = self._stack.pop(), self._stack.pop()
-        _put(self._stack[-1], [key, value])
+        put_items(self._stack[-1], [key, value])
 
     def put_all(self, begin: int, end: int) -> None:
         items = self._pop_mark()
-        _put(self._stack[-1], items)
+        put_items(self._stack[-1], items)
 
     # The memo
 
@@ -304,7 +272,7 @@ class _Machine:
         self._memo[int.from_bytes(self._program[begin:end], "little")] = self._stack[-1]
 
     def keep_line(self, begin: int, end: int) -> None:
-        # The number is no more than a name here, and dicts of small integers cannot be made slow.
+        # The number is only a name here, and a dict of small integers cannot be made slow.
         self._memo[int(self._program[begin : min(end, begin + 10)])] = self._stack[-1]
 
     def keep_next(self, begin: int, end: int) -> None:
@@ -348,7 +316,7 @@ class _Machine:
             return Skipped()
         if not isinstance(what, Constructor) or not isinstance(arguments, tuple):
             raise UnpicklingError("it calls something that is not a name, or without arguments")
-        # What is copied is paid for: else a list could be copied by every instruction.
+        # Copies cost steps: otherwise every instruction could copy a long list.
         self._charge(sum(len(argument) for argument in arguments if isinstance(argument, list | tuple | dict)))
         made = what.make(*arguments)
         if what.set_state is not None:
@@ -366,55 +334,4 @@ class _Machine:
         self._stack.append(Skipped() if self._persistent is None else self._persistent(identity))
 
     def nothing(self, begin: int, end: int) -> None:
-        """Frames and the protocol's number are for readers in a hurry."""
-
-    NAMES: ClassVar[dict[str, str]] = {
-        "none": "NONE", "true": "NEWTRUE", "false": "NEWFALSE", "unsigned": "BININT1 BININT2",
-        "signed": "BININT LONG1 LONG4", "decimal": "INT LONG", "decimal_float": "FLOAT", "binary_float": "BINFLOAT",
-        "bytes": "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8", "text": "BINUNICODE SHORT_BINUNICODE BINUNICODE8",
-        "text_of_python2": "BINSTRING SHORT_BINSTRING", "line_of_text": "UNICODE", "quoted_line": "STRING",
-        "mark": "MARK", "pop_mark": "POP_MARK", "pop": "POP", "duplicate": "DUP", "empty_list": "EMPTY_LIST EMPTY_SET",
-        "empty_dict": "EMPTY_DICT", "empty_tuple": "EMPTY_TUPLE", "tuple_of_one": "TUPLE1", "tuple_of_two": "TUPLE2",
-        "tuple_of_three": "TUPLE3", "tuple_of_all": "TUPLE", "list_of_all": "LIST FROZENSET", "dict_of_all": "DICT",
-        "append": "APPEND", "extend": "APPENDS ADDITEMS", "put_one": "SETITEM", "put_all": "SETITEMS",
-        "get": "BINGET LONG_BINGET", "get_line": "GET", "keep": "BINPUT LONG_BINPUT", "keep_line": "PUT",
-        "keep_next": "MEMOIZE", "name_on_lines": "GLOBAL", "name_on_stack": "STACK_GLOBAL", "call": "REDUCE NEWOBJ",
-        "call_with_keywords": "NEWOBJ_EX", "call_of_all": "OBJ", "call_by_lines": "INST", "set_state": "BUILD",
-        "persistent": "BINPERSID", "nothing": "PROTO FRAME STOP",
-    }  # fmt: skip
-    """The instructions, by pickletools' names, of each method. The others, for code and shared memory, are refused."""
-
-
-_CODES = {opcode.name: ord(opcode.code) for opcode in pickletools.opcodes}
-_STOP, _TWO_LINES = _CODES["STOP"], (_CODES["GLOBAL"], _CODES["INST"])
-_OF_CODE = {_CODES[name]: method for method, names in _Machine.NAMES.items() for name in names.split()}
-_METHODS = [_OF_CODE.get(code, "") for code in range(256)]
-
-
-def _extend(target: Any, items: list[Any]) -> None:
-    if type(target) is list:
-        target.extend(items)
-    elif not isinstance(target, Skipped):
-        raise UnpicklingError("it appends to something that is not a list")
-
-
-def _put(target: Any, items: list[Any]) -> None:
-    """Set keys and values, one after another in ``items``."""
-    if not isinstance(target, dict) or len(items) % 2:
-        raise UnpicklingError("it sets items of something that is not a dict, or a key without a value")
-    for place in range(0, len(items), 2):
-        if type(items[place]) in (str, bytes):
-            target[items[place]] = items[place + 1]
-
-
-def make_dict(*arguments: Any) -> dict[Any, Any]:
-    """For ``collections.OrderedDict``, of nothing or of a list of pairs, as Python 2 wrote it."""
-    made: dict[Any, Any] = {}
-    for pairs in arguments[:1]:
-        if not isinstance(pairs, list):
-            raise UnpicklingError("it makes a dict of something that is not a list of pairs")
-        for pair in pairs:
-            if not isinstance(pair, list | tuple) or len(pair) != 2:
-                raise UnpicklingError("it makes a dict of something that is not a list of pairs")
-            _put(made, list(pair))
-    return made
+        """Frames and the protocol's number only help readers to be faster."""

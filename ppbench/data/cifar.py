@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ppbench.data.arrays import ArrayImages, ids_of_test_set
 from ppbench.data.npy import array_file
 from ppbench.errors import DataError
-from ppbench.pickles import Bulk, Constructor, load_pickle
+from ppbench.pickled import Bulk, Constructor
+from ppbench.pickles import load_pickle
 
 CIFAR_ROW = 3 * 32 * 32
 """Bytes per image in the authors' files: a red, a green and a blue plane."""

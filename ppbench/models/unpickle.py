@@ -22,7 +22,8 @@ from torch import Tensor
 
 from ppbench.errors import DataError
 from ppbench.models.limits import MAX_DIMENSIONS, MAX_DIRECTORY, MAX_TENSORS, has_long_directory
-from ppbench.pickles import UNKNOWN_CONSTRUCTOR, Constructor, Skipped, load_pickle, make_dict
+from ppbench.pickled import UNKNOWN_CONSTRUCTOR, Constructor, Skipped, make_dict
+from ppbench.pickles import load_pickle
 
 _DTYPES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,

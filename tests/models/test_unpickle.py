@@ -18,7 +18,7 @@ from torch import Tensor
 from ppbench.errors import DataError
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.unpickle import read_torch_file
-from ppbench.pickles import Skipped
+from ppbench.pickled import Skipped
 
 VICTIM = "a_module_that_must_not_be_imported"
 
