@@ -147,7 +147,7 @@ def test_tables_go_to_stdout_and_talk_to_stderr(
         (["nowhere.safetensors"], 3, "cannot read the checkpoint nowhere.safetensors", "existing file"),
         ([PLAIN, "nowhere.png"], 3, "there is no image nowhere.png", "Name image files after the model, or none"),
         ([PLAIN, "."], 3, "there is no image .", "Name image files after the model, or none"),
-        ([PLAIN, "text.png"], 3, "cannot read the image text.png: it is no image", "Replace or remove"),
+        ([PLAIN, "text.png"], 3, "cannot read the image text.png: it is not an image", "Replace or remove"),
         ([PLAIN, "--figure", "pdf"], 2, "--figure pdf is not allowed", "png or svg"),
         ([PLAIN, "--filters", "0,16"], 2, "--filters 16 is not allowed", "numbered from 0 to 15"),
         ([PLAIN, "--filters", "a"], 2, "--filters a is not allowed", "0,3,7"),

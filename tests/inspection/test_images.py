@@ -33,7 +33,7 @@ def test_images_are_cut_to_the_network_s_size_and_colours(
 
 def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no image")
-    with pytest.raises(DataError, match=r"cannot read the image .*a\.png: it is no image"):
+    with pytest.raises(DataError, match=r"cannot read the image .*a\.png: it is not an image"):
         load_images([tmp_path / "a.png"], card())
     with pytest.raises(DataError, match=r"there is no image .*b\.png"):
         load_images([tmp_path / "b.png"], card())
