@@ -33,5 +33,5 @@ def test_every_bomb_is_refused_in_two_seconds_and_half_a_gigabyte(tmp_path: Path
 def test_cifar_files_that_are_bombs(tmp_path: Path, name: str) -> None:
     """They are pickles as well. What is no array of images is refused, whatever it would have grown to."""
     (tmp_path / "test_batch").write_bytes(PROGRAMS[name])
-    with pytest.raises(DataError, match="test_batch is no CIFAR file"):
+    with pytest.raises(DataError, match="test_batch is not a CIFAR file"):
         cifar_images(find_cifar(tmp_path)[0])
