@@ -312,7 +312,7 @@ def test_the_plan_is_told_without_doing_anything(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert result.stdout.count("augmix+pp3-0") == 1  # in 80 columns
-    assert "with a network on each" in " ".join(result.stdout.split())
+    assert "with one network on each" in " ".join(result.stdout.split())
     assert not (tmp_path / "w").exists()
     arguments = ["reproduce", "--table", "imagenet-resnet50", "--work", str(tmp_path), "--dry-run", "--format", "json"]
     plan = content(runner.invoke(app, arguments))
