@@ -170,9 +170,8 @@ def _check_channels(
     if values is None:
         return
     if len(values) not in (1, 3) or not all(map(allows, values)):
-        met = ",".join(f"{value:g}" for value in values)
         raise UsageError(
-            f"{option} {met} is not allowed",
+            f"{option} {_joined(values)} is not allowed",
             f"Give 3 numbers (1 for a grey network), each {allowed}: {_EXAMPLE}.",
         )
 

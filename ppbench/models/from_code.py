@@ -97,7 +97,7 @@ def _find(module: ModuleType, name: str, spec: str) -> Callable[[], Any]:
         if not hasattr(found, part):
             public = [other for other in dir(found) if not other.startswith("_")]
             raise UsageError(
-                f"--model {spec}: {_name(found)} has no {part}",
+                f"--model {spec}: {getattr(found, '__name__', type(found).__name__)} has no {part}",
                 did_you_mean(part, public) + f"It has: {', '.join(public[:12]) or 'nothing'}.",
             )
         found = getattr(found, part)
@@ -128,10 +128,6 @@ def _make_card(spec: str, network: nn.Module, options: CardOptions) -> Card:
     blank = options.make(spec, architecture=spec, num_classes=1)
     classes = count_classes(spec, network, blank.in_channels, blank.input_size)
     return options.make(spec, architecture=spec, num_classes=classes)
-
-
-def _name(thing: Any) -> str:
-    return getattr(thing, "__name__", type(thing).__name__)
 
 
 def _kind(thing: Any) -> str:

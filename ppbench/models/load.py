@@ -110,7 +110,9 @@ def _how_to_get_weights(name: str) -> str:
     if architecture.stem == "imagenet" and architecture.variant is not None:
         return f"none are published; `ppbench train --model {name} --dataset imagenet --data DIR` makes them"
     if architecture.stem == "imagenet":
-        url = _torchvision_url(name)
+        import torchvision
+
+        url = torchvision.models.get_model_weights(name).IMAGENET1K_V1.url
         return f"`--model torchvision:{name}` downloads them; or `wget {url}`, then `--model {url.rsplit('/', 1)[-1]}`"
     data = "--dataset fashion-mnist --data DIR"
     return f"`ppbench train --model {name} {data}`, then `--model {name}-fashion-mnist.safetensors`"
@@ -123,9 +125,3 @@ def _authors_training(architecture: Architecture) -> str:
         f"--model {architecture.network} --dataset_name imagenet --dataset_dir IMAGENET --logs_dir logs "
         f"--avg_kernel_size {architecture.avg_kernel_size} --no-trainable_pull_inhibition"
     )
-
-
-def _torchvision_url(name: str) -> str:
-    import torchvision
-
-    return str(torchvision.models.get_model_weights(name).IMAGENET1K_V1.url)

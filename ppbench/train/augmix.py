@@ -62,18 +62,6 @@ def _up_to(largest: float) -> Callable[[float, Image.Image], float]:
     return lambda share, image: share * largest
 
 
-def _whole_up_to(largest: float) -> Callable[[float, Image.Image], float]:
-    return lambda share, image: int(share * largest)
-
-
-def _posterize_bits(share: float, image: Image.Image) -> float:
-    return 4 - round(share * 4)
-
-
-def _rotate(image: Image.Image, degrees: float) -> Image.Image:
-    return image.rotate(degrees, Image.Resampling.BILINEAR)
-
-
 PAPER_OPERATIONS = (
     Operation("ShearX", lambda image, m: _affine(image, 1, m, 0, 0, 1, 0), _up_to(0.3), True),
     Operation("ShearY", lambda image, m: _affine(image, 1, 0, 0, m, 1, 0), _up_to(0.3), True),
@@ -91,11 +79,17 @@ PAPER_OPERATIONS = (
         True,
         papers=lambda s, i: int(s * i.height / 3),
     ),
-    Operation("Rotate", _rotate, _up_to(30), True, papers=_whole_up_to(30)),
+    Operation(
+        "Rotate",
+        lambda image, m: image.rotate(m, Image.Resampling.BILINEAR),
+        _up_to(30),
+        True,
+        papers=lambda s, i: int(s * 30),
+    ),
     Operation(
         "Posterize",
         lambda image, m: ImageOps.posterize(image, int(m)),
-        _posterize_bits,
+        lambda s, i: 4 - round(s * 4),
         papers=lambda s, i: 4 - int(s * 4),
     ),
     Operation(

@@ -59,6 +59,7 @@ class TrainingBatches(Dataset[LabelledBatch | PpbenchError]):
             raise IndexError(step)
         whole = self._draws.order[step * self.recipe.batch_size :][: self.recipe.batch_size]
         rank, processes = self.share
+        # Equal numbers of images: gradients are averaged over the processes, whatever the size of their shares.
         index = whole[: len(whole) - len(whole) % processes][rank::processes]
         try:
             return self._views(index), torch.from_numpy(self.images.labels[index.numpy()])

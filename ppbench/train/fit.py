@@ -156,8 +156,8 @@ def _trainer(plan: TrainPlan, part: PartFolder, callbacks: Sequence[Callback], l
         check_val_every_n_epoch=max(plan.validate_every, 1),
         limit_val_batches=None if plan.validate_every else 0,
         num_sanity_val_steps=0,
-        reload_dataloaders_every_n_epochs=1,
-        use_distributed_sampler=False,
+        reload_dataloaders_every_n_epochs=1,  # every epoch has its own draws
+        use_distributed_sampler=False,  # the batches are already divided between the processes
         callbacks=[*callbacks, KeepState(files)],
         plugins=[files, environment_for(plan.processes)],
         logger=logger,

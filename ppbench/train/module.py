@@ -90,7 +90,7 @@ class Classifier(lightning.LightningModule):
         """Update the moving average, check at intervals that the loss is finite, and take its mean at the end."""
         if self.average is not None:
             self.average.update_parameters(self.network)
-        if index % 50 == 49:
+        if index % 50 == 49:  # not at every step, because reading the loss waits for the device
             self.check_finite()
         if self.trainer.is_last_batch:
             mean = self.loss_sum / (self.steps // self.recipe.epochs)

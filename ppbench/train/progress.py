@@ -58,7 +58,10 @@ class TrainingPace:
     def left(self, step: int) -> str:
         """Return the time left after a step, ``h:mm:ss``; "?" if it is not known yet."""
         done = step - self._start
-        return "?" if done <= 0 else _duration((time.monotonic() - self._began) * (self.steps - step) / done)
+        if done <= 0:
+            return "?"
+        whole = round((time.monotonic() - self._began) * (self.steps - step) / done)
+        return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 class _Paced(Callback):
@@ -124,11 +127,6 @@ def _where(trainer: Any, index: int) -> str:
 
 def _accuracy(value: float | None) -> str:
     return "" if value is None else f"  accuracy {value:.2%}"
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 @contextmanager

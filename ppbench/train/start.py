@@ -86,7 +86,13 @@ def make_card(plan: TrainPlan, start: Checkpoint | None, command: str | None) ->
         "clean_accuracy": None,
         "seed": recipe.seed,
         "recipe": recipe.model_dump(),
-        "versions": _versions(),
+        # torch.__version__, unlike the version of the installed package, tells builds for CPU and CUDA apart.
+        "versions": {
+            **versions_of("ppbench"),
+            "torch": torch.__version__,
+            "lightning": lightning.__version__,
+            **versions_of("python"),
+        },
         "command": command,
     }
     if start is not None:
@@ -127,9 +133,3 @@ def _check_start_fits(start: Checkpoint, data: TrainingData) -> None:
             f"the initial network has {card.num_classes} classes, but the images have {len(data.class_names)}",
             "Use images of the same classes.",
         )
-
-
-def _versions() -> dict[str, str]:
-    # torch.__version__, unlike the version of the installed package, tells builds for CPU and CUDA apart.
-    own = {"torch": torch.__version__, "lightning": lightning.__version__}
-    return {**versions_of("ppbench"), **own, **versions_of("python")}

@@ -115,6 +115,7 @@ def mode_deviations(size: int, cut_min: int, cut_max: int) -> Tensor:
     """
     period = 2 * (size - 1)
     frequencies = torch.arange(1, cut_max + 1)
+    # On the pixels, mode i equals mode i + period, and mode period - i is its negative; 0 and size - 1 vanish.
     remainder = frequencies % period
     seen_as = torch.where(remainder < size, remainder, period - remainder)
     frequencies, seen_as = (values[(seen_as > 0) & (seen_as < size - 1)] for values in (frequencies, seen_as))
@@ -125,4 +126,5 @@ def mode_deviations(size: int, cut_min: int, cut_max: int) -> Tensor:
     inside = cut <= cut_max
     table = torch.zeros((cut_max - cut_min + 1) * modes**2)
     table.index_add_(0, place[inside], radius[inside].pow(-2).float())
+    # A cut-off includes all modes below it, so the variances add up over the cut-offs.
     return table.view(-1, modes, modes).cumsum_(0).sqrt_()
