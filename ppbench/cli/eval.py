@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         "ppbench eval --model net.pth --dataset imagefolder --data photos/",
     ),
 )
-def evaluate(
+def eval_command(
     model: Annotated[
         list[str] | None,
         typer.Option(

@@ -16,7 +16,7 @@ from ppbench.cli.compare import compare_command
 from ppbench.cli.convert import convert
 from ppbench.cli.corrupt import corrupt_command
 from ppbench.cli.doctor import doctor
-from ppbench.cli.eval import evaluate
+from ppbench.cli.eval import eval_command
 from ppbench.cli.inspect import inspect
 from ppbench.cli.list import list_names
 from ppbench.cli.reproduce import reproduce
@@ -62,7 +62,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 check found a regression or a training diverged, 2 usage, 3 missing or damaged "
     "files, 4 not comparable, 70 internal error in ppbench, 130 interrupted.",
 )
-app.command("eval", cls=Launchable.of(evaluate))(evaluate)
+app.command("eval", cls=Launchable.of(eval_command))(eval_command)
 app.command("corrupt", cls=Checked.of(corrupt_command))(corrupt_command)
 app.command("show", cls=Checked.of(show_command))(show_command)
 app.command("compare", cls=Checked.of(compare_command))(compare_command)

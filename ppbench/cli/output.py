@@ -35,7 +35,10 @@ def _console(stderr: bool) -> Console:
     from rich.console import Console
 
     # Printed texts may come from strangers, so nothing in them counts as markup.
-    return Console(stderr=stderr, highlight=False, soft_wrap=stderr, markup=False, emoji=False)
+    console = Console(stderr=stderr, highlight=False, soft_wrap=stderr, markup=False, emoji=False)
+    if console.width < 10:  # no terminal is so narrow: some programs set COLUMNS=0 or 1 if they do not know
+        console.width = 80
+    return console
 
 
 def data(text: str) -> None:

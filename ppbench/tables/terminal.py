@@ -23,6 +23,9 @@ _HEAT = ((0.9, ""), (0.75, "#fee8c8"), (0.6, "#fdd49e"), (0.4, "#fdbb84"), (0.2,
 """Smallest share of the best value, and the background of cells from there on."""
 _CHANGES = {"better": "green", "worse": "red"}
 
+NARROWEST = 8
+"""Characters that a table gets however narrow the terminal says it is: below it, no text could be wrapped."""
+
 
 def drawn(sheets: Iterable[Sheet]) -> RenderableType:
     """Sheets below each other, each drawn to the width of the console."""
@@ -36,7 +39,7 @@ class Drawing:
     sheet: Sheet
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        sheet, width = printable(self.sheet), options.max_width - 2 * MARGIN
+        sheet, width = printable(self.sheet), max(options.max_width - 2 * MARGIN, NARROWEST)
         # Rich would also break labels and tear numbers from their units, so texts come with their line breaks.
         yield Padding(Text(paragraph(sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
         for number, block in enumerate(lay_out(sheet, width)):

@@ -56,3 +56,14 @@ def test_what_others_print_meanwhile_is_kept_out_of_the_data(capfd: pytest.Captu
 def test_an_error_and_its_hint_go_to_stderr_without_what_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
     output.fail(DataError("cannot read a\x1b[31m[red].json", "First.\nSecond."))
     assert capsys.readouterr() == ("", "error: cannot read a\\x1b[31m[red].json\n  First.\n  Second.\n")
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "9"])
+def test_a_width_that_no_terminal_has_is_taken_as_unknown(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    output._console.cache_clear()
+    output.show(Result(), Format.RICH)
+    output._console.cache_clear()
+    assert "A result" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 import io
 import re
 
+import pytest
 from rich.console import Console
 
 from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet, short_name
@@ -106,3 +107,10 @@ def test_there_is_no_colour_if_it_is_not_wanted_or_nobody_sees_it(monkeypatch):
     monkeypatch.delenv("NO_COLOR")
     assert re.search(COLOURS, shown(SHEET, color=True))
     assert "\x1b" not in shown(SHEET)
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+def test_a_table_is_drawn_however_narrow_the_console_is(width):
+    console = Console(width=width, file=io.StringIO())
+    console.print(drawn([SHEET]))
+    assert console.file.getvalue().strip()
