@@ -113,4 +113,4 @@ def test_there_is_no_colour_if_it_is_not_wanted_or_nobody_sees_it(monkeypatch):
 def test_a_table_is_drawn_however_narrow_the_console_is(width):
     console = Console(width=width, file=io.StringIO())
     console.print(drawn([SHEET]))
-    assert console.file.getvalue().strip()
+    assert console.file.getvalue(), "it ends, and something is drawn"
