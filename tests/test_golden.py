@@ -137,7 +137,7 @@ LIST = [
     snapshot
     for what in ("models", "datasets", "corruptions", "recipes", "training-recipes")
     for snapshot in (
-        *in_all_widths(f"list/{what}", f"list {what}"),
+        *in_all_formats(f"list/{what}", f"list {what}"),
         Snapshot(f"list/{what}.names.txt", f"list {what} --names"),
     )
 ]
