@@ -33,7 +33,7 @@ def claimed_outputs(
     is written if it does not exist, if it is of the same measurement or unfinished, or if it may be overwritten.
     Journals stay behind unless they were removed.
 
-    The list is empty if nothing is to be written, and in all processes but the first.
+    The list is empty if no file is wanted, and in all processes except the first.
 
     Args:
         plan: What is evaluated.
