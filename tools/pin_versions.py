@@ -16,7 +16,7 @@ TABLE = re.compile(r"\n\[tool\.uv\]\n# Tested versions.*?\n\]\n", re.DOTALL)
 def main() -> None:
     """Replace the table of constraints, or add it at the end."""
     installed = {re.sub(r"[-_.]+", "-", d.name).lower(): d.version for d in distributions()}
-    installed.pop("ppbench", None)
+    installed.pop("pushpull-bench", None)
     pins = "".join(f'    "{name}=={version}",\n' for name, version in sorted(installed.items()))
     table = f"\n[tool.uv]\n# Tested versions, written by tools/pin_versions.py.\nconstraint-dependencies = [\n{pins}]\n"
     text = PROJECT.read_text()
