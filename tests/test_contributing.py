@@ -27,6 +27,7 @@ class MildError(MeanError):
     formula = "mean of E_cs over corruptions c, s the mildest"
     meaning = "top-1 error at the mildest severity"
     rule = "mild"
+    higher_is_better = True
 
     def value(self, case: Case) -> float:
         return super().value(case._replace(severities=case.severities[:1]))
@@ -118,13 +119,27 @@ def test_a_metric(copy: Copy) -> None:
     copy.change("metric", "ppbench/metrics/quantities.py", new=METRIC)
     shown = {metric["name"]: metric for metric in copy.json("show", RUNS / "pp3.json")["metrics"]}
     assert shown["mild_error"]["low"] < shown["mild_error"]["value"] < shown["mild_error"]["high"]
-    assert "mild error" in copy.ppbench("show", RUNS / "pp3.json", "--formulas")
-    compared = copy.json("compare", RUNS / "plain.json", RUNS / "pp3.json")["comparisons"][0]["differences"]
+    tables = copy.ppbench("show", RUNS / "pp3.json", "--formulas", "--format", "markdown")
+    assert "| mild error |" in tables
+    assert "| corruption | s1 | s2 | s3 | s4 | s5 | mean error | ± | mild error |" in tables
+    assert "| mild\\_error | mean of E\\_cs over corruptions c, s the mildest |" in tables
+    compare = ("compare", RUNS / "plain.json", RUNS / "pp3.json", "--all-metrics")
+    compared = copy.json(*compare)["comparisons"][0]["differences"]
     (difference,) = [found for found in compared if (found["group"], found["metric"]) == ("metric", "mild_error")]
     assert difference["difference"] == pytest.approx(difference["value"] - difference["reference"])
-    rules = ("--max-drop", "mild=90")
-    checked = copy.ppbench("check", RUNS / "pp3.json", "--baseline", RUNS / "plain.json", *rules)
-    assert "mild" in checked
+    assert {found["group"] for found in compared if found["metric"] == "mild_error"} == {
+        "metric", "mild_error_family", "mild_error_corruption",
+    }  # fmt: skip
+    in_table = copy.ppbench(*compare, "--format", "markdown")
+    assert "| mild error |" in in_table
+    assert "except for R\\_net and mild\\_error, where higher is better" in in_table
+    (rule,) = copy.json("check", RUNS / "pp3.json", "--baseline", RUNS / "plain.json", "--max-drop", "mild=90")["rules"]
+    assert rule["rule"] == "mild"
+    assert rule["drop"] == pytest.approx(difference["difference"])
+    listed = "mCE, relative_mCE, mean_error, mild_error"
+    code = "from ppbench.evaluation.stopping import metric_weights; metric_weights('mild', *[None] * 4)"
+    asked = copy.python(f"try:\n    {code}\nexcept Exception as error:\n    print(error)")
+    assert listed in asked
 
 
 def test_a_corruption(copy: Copy) -> None:

@@ -17,7 +17,7 @@ from ppbench.metrics.covariance import paired_images, rough_ratios
 from ppbench.metrics.metric import Unavailable
 from ppbench.metrics.paired import cell_test, holm, paired_interval, paired_test, smallest_shown
 from ppbench.metrics.per_image import FEWEST, PerImage
-from ppbench.metrics.quantities import QUANTITIES, Case, Quantity, case_of
+from ppbench.metrics.quantities import QUANTITIES, Case, Quantity, Role, case_of
 from ppbench.metrics.references import Normalizer
 from ppbench.vocabulary import family_of
 
@@ -89,7 +89,7 @@ def compare(
     first, second = in_common(reference, other)
     divisor = first.cell_errors if own else normalizer
     found = [_difference(what, first, second, divisor, confidence) for what in _compared(first.cell_errors)]
-    dividing = _reference_images(QUANTITIES["mCE"], first, divisor)
+    dividing = _reference_images("normalizer", first, divisor)
     of_sums = calibration_differences(first, second)
     found += (replace(difference, reason=PART_OF_RUN) for difference in of_sums) if first.is_part else of_sums
     return Comparison(
@@ -139,7 +139,7 @@ def _compared(errors: CellErrors) -> Iterator[_Compared]:
             yield _Compared(of_families, family, quantity, members, severities)
         for corruption in names:
             yield _Compared(of_corruptions, corruption, quantity, (corruption,), severities)
-        if quantity.name == "mean_error":
+        if quantity.is_plain:
             for corruption, severity in product(names, severities):
                 yield _Compared("cell", f"{corruption}/{severity}", quantity, (corruption,), (severity,), True)
 
@@ -166,7 +166,7 @@ def _difference(
         return bare
     if reference.images.n < FEWEST:
         return replace(bare, reason=f"{reference.images.n} image has no interval")
-    divisor = _reference_images(quantity, reference, normalizer)
+    divisor = _reference_images(quantity.reference, reference, normalizer)
     try:
         first, second = (
             _influence(quantity, case, measured.images, divisor)
@@ -191,11 +191,11 @@ def _difference(
     )
 
 
-def _reference_images(quantity: Quantity, reference: ComparedRun, normalizer: Normalizer | None) -> PerImage | None:
+def _reference_images(role: Role | None, reference: ComparedRun, normalizer: Normalizer | None) -> PerImage | None:
     """The bits of the model that a metric is set against, if they are of the reference's images."""
-    if quantity.reference is None:
+    if role is None:
         return None
-    if quantity.reference == "baseline" or normalizer is reference.cell_errors:
+    if role == "baseline" or normalizer is reference.cell_errors:
         return reference.images
     return paired_images(reference.cell_errors, normalizer)
 

@@ -10,7 +10,7 @@ from ppbench.metrics.quantities import Quantity
 
 def groups_of(quantity: Quantity) -> tuple[str, str]:
     """The names of a metric's groups by family and by corruption; the mean error's have no prefix."""
-    prefix = "" if quantity.name == "mean_error" else f"{quantity.name_of_one}_".lower()
+    prefix = "" if quantity.is_plain else f"{quantity.name_of_one}_".lower()
     return f"{prefix}family", f"{prefix}corruption"
 
 

@@ -11,7 +11,7 @@ from ppbench.compare.difference import Difference
 from ppbench.compare.measured import ComparedRun
 from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
 from ppbench.compare.verdict import verdict_text
-from ppbench.metrics.quantities import HIGHER_IS_BETTER
+from ppbench.metrics.quantities import QUANTITIES, quantity_called
 from ppbench.report.sheets import training_notes
 from ppbench.run import expected_cells
 from ppbench.tables.numbers import decimals, ends, p_value, percent, reason_notes, signed
@@ -25,8 +25,6 @@ _COLUMNS = (
 )  # fmt: skip
 """Values are in percent and differences in points, or both in nats."""
 
-_EXCEPT = f", except for {' and '.join(HIGHER_IS_BETTER)}, where higher is better" if HIGHER_IS_BETTER else ""
-_BETTER = f"Lower is better{_EXCEPT}."
 _ADJUSTED = "two-sided, adjusted over the families and over the corruptions (Holm)"
 
 
@@ -194,7 +192,8 @@ def _tones(row: TableRow, comparisons: Sequence[Comparison], first: int) -> dict
     for place, comparison in enumerate(comparisons, first):
         difference = row.difference and _by_identity(comparison).get(identity(row.difference))
         if difference and difference.is_shown(comparison.alpha) and difference.change:
-            higher_is_better = difference.metric in HIGHER_IS_BETTER
+            quantity = quantity_called(difference.metric)
+            higher_is_better = quantity is not None and quantity.higher_is_better
             tones[place] = "better" if (difference.change > 0) is higher_is_better else "worse"
     return tones
 
@@ -254,7 +253,7 @@ def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str
     """The notes below the table of one pair. The verdict, which most readers look for, comes first."""
     columns = (
         f"Change: in points, paired by image; each interval is for its row alone. p: {_ADJUSTED}. "
-        f"Shows: the smallest change that these images would reveal four times out of five. {_BETTER}"
+        f"Shows: the smallest change that these images would reveal four times out of five. {_which_is_better()}"
     )
     return [verdict_text(comparison), columns, *_remarks([comparison]), *_reasons([comparison], shown)]
 
@@ -265,9 +264,15 @@ def _common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]
     columns = (
         f"Beside each value: its change from {first.reference.name} ± half the width of the "
         f"{percent(first.confidence)} interval, in points, paired by image. *: a difference is shown "
-        f"(p < {first.alpha:.3g}, {_ADJUSTED}, separately for each run). {_BETTER}"
+        f"(p < {first.alpha:.3g}, {_ADJUSTED}, separately for each run). {_which_is_better()}"
     )
     return [*map(verdict_text, comparisons), columns, *_remarks(comparisons), *_reasons(comparisons, shown)]
+
+
+def _which_is_better() -> str:
+    names = [quantity.name for quantity in QUANTITIES.values() if quantity.higher_is_better]
+    exceptions = f", except for {' and '.join(names)}, where higher is better" if names else ""
+    return f"Lower is better{exceptions}."
 
 
 def _remarks(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference, groups_of
 from ppbench.metrics.calibration import MEASURES
-from ppbench.metrics.quantities import QUANTITIES
+from ppbench.metrics.quantities import QUANTITIES, quantity_called
 from ppbench.tables.sheet import LineKind, short_name
 from ppbench.vocabulary import family_of, set_label
 
@@ -44,7 +44,7 @@ def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list
 def ratio_rows(comparisons: Sequence[Comparison]) -> list[TableRow]:
     """CE and relative CE by family and corruption; empty without a normaliser."""
     differences, first = _union(comparisons), comparisons[0]
-    given = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one and quantity.name != "mean_error"]
+    given = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one and not quantity.is_plain]
     if first.normalizer == "none":
         given = [quantity for quantity in given if quantity.reference != "normalizer"]
     return [row for quantity in given for row in _section(differences, first, *groups_of(quantity))]
@@ -83,7 +83,8 @@ def _without_title(label: str, comparison: Comparison) -> str:
     errors = comparison.reference.cell_errors
     if errors.subset:
         label = label.replace(f"[{errors.subset}]", "").replace(f",{errors.subset}]", "]")
-    if comparison.normalizer_is_reference or label.startswith("R_net"):
+    quantity = quantity_called(label.partition("[")[0])
+    if comparison.normalizer_is_reference or (quantity and quantity.reference == "baseline"):
         label = label.replace(f"[{errors.source},", f"[{REFERENCE},")
     return label
 

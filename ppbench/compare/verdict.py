@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ppbench.compare.comparison import Comparison, Difference
+from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.tables.numbers import points, signed
 
 
@@ -45,7 +46,7 @@ def _listed(differences: Sequence[Difference], comparison: Comparison) -> str:
 
 def _overall(comparison: Comparison) -> str:
     """The difference in the mean error, which needs no normaliser."""
-    mean = comparison.metric("mean_error")
+    mean = comparison.metric(MEAN_ERROR.name)
     if mean.points is None or mean.detectable is None:
         return f"Overall: n/a: {mean.reason}."
     interval = points(mean.points, comparison.confidence)

@@ -22,6 +22,7 @@ from ppbench.evaluation.stopping import DecidedAgainst, NarrowEnough, StoppingRu
 from ppbench.evaluation.subject import Subject, fit, parse_classes
 from ppbench.files import read_text
 from ppbench.launch import environment_number
+from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.models.load import LoadedModel, is_code, resolve_model
 from ppbench.models.weights import hash_file
 from ppbench.pool import usable_cores
@@ -172,7 +173,7 @@ def _stopping_rule(source: Source, settings: Settings, subjects: Sequence[Subjec
     request = settings.request
     if request.until is None and request.until_decided is None:
         return None
-    wanted = request.until_metric or (None if request.until_decided is None else "mean_error")
+    wanted = request.until_metric or (None if request.until_decided is None else MEAN_ERROR.name)
     label, weights = metric_weights(wanted, source, settings.corruptions, settings.severities, settings.normalizer)
     if request.until_decided is None:
         return NarrowEnough(request.until or 0.0, source, request.seed, len(subjects), label, weights)

@@ -22,7 +22,7 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
 from ppbench.metrics.metric import Unavailable, Weights
 from ppbench.metrics.per_image import PerImage
-from ppbench.metrics.quantities import QUANTITIES, case_of
+from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES, case_of, customary_metric
 from ppbench.metrics.references import ALEXNET
 from ppbench.run import Stopping
 from ppbench.tables.numbers import with_interval
@@ -228,7 +228,7 @@ def metric_weights(
     Raises:
         UsageError: If there is no such metric, or these images do not have it.
     """
-    name = name or ("mCE" if normalizer == "alexnet" else "mean_error")
+    name = name or customary_metric(with_normalizer=normalizer == "alexnet").name
     choices = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one]
     choices.sort(key=lambda quantity: quantity.reference is None)  # metrics with denominators first
     check_name("metric", name, [quantity.name for quantity in choices], "ppbench eval --help")
@@ -246,5 +246,6 @@ def metric_weights(
         return quantity.label(case), quantity.weights(case)
     except Unavailable as reason:
         raise UsageError(
-            f"--until-metric {name} cannot be used here: {reason}", "Use the mean error: `--until-metric mean_error`."
+            f"--until-metric {name} cannot be used here: {reason}",
+            f"Use the mean error: `--until-metric {MEAN_ERROR.name}`.",
         ) from None

@@ -21,6 +21,9 @@ from ppbench.metrics.metric import Metric, Unavailable, Weights, metric
 from ppbench.metrics.references import Normalizer, PublishedErrors
 from ppbench.vocabulary import CLEAN, Cell
 
+Role = Literal["normalizer", "baseline"]
+"""The roles of another model in a metric."""
+
 NEAR_ZERO = 1e-3
 """Denominators below a tenth of a percentage point are noise: 50,000 images have a standard error of 0.2."""
 
@@ -64,7 +67,7 @@ class Quantity(ABC):
     """Its name for a single corruption; None if it is given only for the headline corruptions."""
     rule: str | None = None
     """The rule of ``ppbench check`` that watches it, if any; only a mean over cells has one."""
-    reference: Literal["normalizer", "baseline"] | None = None
+    reference: Role | None = None
     """The role of the other model that it is set against."""
     over_cells: bool = True
     """Whether it is a mean over corrupted cells."""
@@ -118,6 +121,11 @@ class Quantity(ABC):
     def _label_parts(self, case: Case) -> list[str]:
         """The parts of a label before the cells."""
         return []
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the mean error itself, which tables have first and comparisons give down to single cells."""
+        return self is MEAN_ERROR
 
     def metric(self, case: Case, name: str | None = None) -> Metric:
         """The value with its label, or the reason why there is none."""
@@ -280,22 +288,30 @@ class NetRobustness(Quantity):
         return 1 / (2 * _known(case.baseline).clean_error())
 
     def _both(self, case: Case) -> dict[Cell, float]:
-        return {**MeanError().weights(case), (CLEAN, 0): 1.0}
+        return {**MEAN_ERROR.weights(case), (CLEAN, 0): 1.0}
 
     def _label_parts(self, case: Case) -> list[str]:
         return [_name_of(case.baseline)]
 
 
+MEAN_ERROR = MeanError()
+
 QUANTITIES: dict[str, Quantity] = {
     quantity.name: quantity
-    for quantity in (CleanError(), MeanError(), CorruptionError(), RelativeCorruptionError(), NetRobustness())
+    for quantity in (CleanError(), MEAN_ERROR, CorruptionError(), RelativeCorruptionError(), NetRobustness())
 }
 """The metrics by name, in the order of reports."""
 
-HIGHER_IS_BETTER = tuple(
-    name for q in QUANTITIES.values() if q.higher_is_better for name in (q.name, q.name_of_one) if name
-)
-"""The names of the metrics that a better model has more of; all others are errors or ratios of errors."""
+
+def quantity_called(name: str) -> Quantity | None:
+    """The metric of this name, or of this name for a single corruption; None if there is none."""
+    return next((quantity for quantity in QUANTITIES.values() if name in (quantity.name, quantity.name_of_one)), None)
+
+
+def customary_metric(*, with_normalizer: bool) -> Quantity:
+    """The first metric over cells that needs a normaliser, or the first that needs no other model."""
+    wanted = "normalizer" if with_normalizer else None
+    return next(quantity for quantity in QUANTITIES.values() if quantity.name_of_one and quantity.reference == wanted)
 
 
 def over_corruptions(

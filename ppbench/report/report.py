@@ -76,7 +76,7 @@ def run_dict(summary: RunSummary) -> dict[str, Any]:
             {"family": row.name, "corruptions": list(row.corruptions), **_row_dict(row)} for row in summary.families
         ],
         "severities": [
-            {"severity": severity, **_bare_numbers({"mean_error": metric})}
+            {"severity": severity, **_bare_numbers({metric.name: metric})}
             for severity, metric in summary.severities.items()
         ],
         "worst_cell": worst and {**worst._asdict(), "accuracy": rounded(worst.accuracy)},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import QUANTITIES
+from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
 from ppbench.run import UNKNOWN, Protocol
 from ppbench.tables.numbers import decimals, margin, metric_text, reason_notes
@@ -102,7 +102,7 @@ def _interval_sheets(summary: RunSummary) -> list[Sheet]:
         return cells
 
     def errors(row: SummaryRow) -> list[str]:
-        return [metric_text(row.metrics[name]) for name in ("mean_error", *ratios)]
+        return [metric_text(row.metrics[name]) for name in (MEAN_ERROR.name, *ratios)]
 
     ratios = _ratios(summary)
     titles = ("Accuracy by severity (s1 mild … s5 severe), %", "Errors over severities, %")
@@ -123,7 +123,7 @@ def _ratios(summary: RunSummary) -> dict[str, str]:
     return {
         name: short_name(str(QUANTITIES[name].name_of_one))
         for name in summary.overall.metrics
-        if name != "mean_error" and QUANTITIES[name].reference in known
+        if not QUANTITIES[name].is_plain and QUANTITIES[name].reference in known
     }
 
 

@@ -11,7 +11,7 @@ from ppbench.metrics.calibration import calibration_metrics
 from ppbench.metrics.cell_errors import CellErrors, WorstCell
 from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import QUANTITIES, Case, Quantity, case_of
+from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
 from ppbench.run import Run, Stopping
 from ppbench.vocabulary import SEVERITIES, family_of, older_set_label, set_label
@@ -39,7 +39,7 @@ class SummaryRow:
     @property
     def mean_error(self) -> Metric:
         """Mean error over corruptions and severities."""
-        return self.metrics["mean_error"]
+        return self.metrics[MEAN_ERROR.name]
 
     @property
     def accuracies(self) -> dict[int, float | None]:
@@ -249,7 +249,7 @@ class _Figures:
 
     def mean_error(self, corruptions: tuple[str, ...], severity: int) -> Metric:
         """The mean error over corruptions at one severity."""
-        return self.of(QUANTITIES["mean_error"], corruptions, (severity,))
+        return self.of(MEAN_ERROR, corruptions, (severity,))
 
 
 def _columns(errors: CellErrors) -> list[int]:

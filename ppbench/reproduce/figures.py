@@ -22,7 +22,7 @@ from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric, Weights
 from ppbench.metrics.paired import holm, paired_interval, paired_test
 from ppbench.metrics.per_image import FEWEST, PerImage
-from ppbench.metrics.quantities import QUANTITIES, Case, case_of
+from ppbench.metrics.quantities import MEAN_ERROR, Case, case_of
 from ppbench.reproduce.columns import Column
 from ppbench.reproduce.networks import Given
 from ppbench.reproduce.table import Row, Table
@@ -276,9 +276,8 @@ def _against(columns: Sequence[Column], own: Seeds, base: Seeds, confidence: flo
     names = headline_corruptions(own.errors.corruptions)
     families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
     if len(families) > 1:
-        mean_error = QUANTITIES["mean_error"]
         compared += [
-            (family, mean_error.weights(case_of(own.errors, corruptions=members))) for family, members in families
+            (family, MEAN_ERROR.weights(case_of(own.errors, corruptions=members))) for family, members in families
         ]
     return [_difference(name, weights, own, base, confidence) for name, weights in compared]
 

@@ -193,7 +193,7 @@ def _against_sheet(results: Results) -> Sheet:
     """Differences from the baseline: a column for each error, then for each family of corruptions."""
     base = results.table.row(results.table.baseline).label
     names = list(dict.fromkeys(a.name for row in results.rows for a in row.against))
-    overall = next((name for name in names if name.startswith("mean_error")), names[0])
+    overall = next((label for label in _mean_errors(results) if label in names), names[0])
     lines = []
     for row in results.rows:
         if not row.against:
@@ -215,7 +215,7 @@ def _against_sheet(results: Results) -> Sheet:
 def _seeds_sheet(results: Results) -> Sheet:
     """The figures of each network, their range, and the difference from the baseline with the same seed."""
     seeds = sorted({seed for row in results.rows for seed in row.seeds})
-    overall = next((name for name in results.table.metrics if name.startswith("mean_error")), None)
+    overall = next(_mean_errors(results), None)
     names, header = short_names(results.table.metrics), ["row"]
     for label in results.table.metrics:
         header += [names[label], "range"]
@@ -228,6 +228,11 @@ def _seeds_sheet(results: Results) -> Sheet:
     )
     title = f"By seed: {', '.join(map(str, seeds))}"
     return Sheet(title, tuple(header), lines, notes=(note,), labels=results.table.metrics)
+
+
+def _mean_errors(results: Results) -> Iterator[str]:
+    """The labels of the columns of mean errors."""
+    return (column.label for column in results.table.columns() if column.quantity.is_plain)
 
 
 def _singles(row: RowFigures, seeds: Sequence[int], overall: str | None) -> Iterator[str]:

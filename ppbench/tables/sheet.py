@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -53,8 +54,8 @@ class Sheet:
 
 def short_name(label: str) -> str:
     """The name of a metric in tables: ``relative mCE`` for ``relative_mCE[alexnet,c15,s1-5]``."""
-    name = label.partition("[")[0]
-    return name if name == "R_net" else name.replace("_", " ")
+    # A symbol of one letter keeps its index: R_net.
+    return re.sub("(?<=..)_", " ", label.partition("[")[0])
 
 
 def short_names(labels: Sequence[str]) -> dict[str, str]:
