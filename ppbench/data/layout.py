@@ -113,7 +113,9 @@ def _published(root: Path, files: list[str]) -> TreeFound | ArraysFound | None:
         clean = place / CLEAN / "0"  # as `ppbench corrupt -c clean` writes it
         if corruptions and clean.is_dir():
             cells[CLEAN] = {0: FolderCell(clean)}
-    tars = [root / name for name in files if _is_tar(root / name) and not _is_unpacked(name[:-4], cells)]
+    tars = [root / name for name in files if _is_tar(root / name)]
+    # Reading the headers of an archive takes long, and all its corruptions may be in folders already.
+    tars = [tar for tar in tars if not set(FAMILIES.get(tar.name[:-4], (tar.name[:-4],))) <= set(cells)]
     return _from_tars(root, tars, cells)
 
 
@@ -122,22 +124,16 @@ def _places(root: Path) -> Iterator[tuple[Path, list[Path]]]:
     waiting = [(root, 0)]
     while waiting:
         folder, depth = waiting.pop(0)
-        folders = _without_copies([folder / name for name in _peek(folder)])
+        folders = [folder / name for name in _peek(folder)]
+        # `ppbench corrupt` writes copies of a single image beside its class folder. That makes the clean images no
+        # published set, so its folders count only if there are no others.
+        folders = [inner for inner in folders if not is_output(inner)] or folders
         if len(folders) > _WRAPPERS + len(KNOWN):  # classes: looking into each of them would take long
             folders = []
         corruptions = [inner for inner in folders if _is_corruption(inner)]
         yield folder, corruptions
         if depth < 2 and len(folders) - len(corruptions) <= _WRAPPERS:
             waiting += [(inner, depth + 1) for inner in folders if inner not in corruptions]
-
-
-def _without_copies(folders: list[Path]) -> list[Path]:
-    """Leave out folders that ``ppbench corrupt`` wrote, unless it wrote all of them.
-
-    Copies of a single image are written beside its class folder; that makes the clean images no published set.
-    """
-    others = [folder for folder in folders if not is_output(folder)]
-    return others or folders
 
 
 def _is_corruption(folder: Path) -> bool:
@@ -156,11 +152,6 @@ def _peek(folder: Path) -> list[str]:
         return visible(folder)[0]
     except DataError:
         return []
-
-
-def _is_unpacked(archive: str, cells: dict[str, dict[int, CellFiles]]) -> bool:
-    """Whether the content of an archive of this name is also in folders. Then its headers need not be read."""
-    return set(FAMILIES.get(archive, (archive,))) <= set(cells)
 
 
 def _arrays_in(folder: Path) -> ArraysFound | None:

@@ -83,7 +83,12 @@ def _recognise_plain(path: Path, state: Mapping[str, Tensor]) -> str:
     counts = tuple(map(len, blocks if blocks[3] else blocks[:3]))
     small = next((name for name, shape in SMALL_RESNETS.items() if shape.blocks == counts), None)
     if small is not None:
-        return _small(path, state, small)
+        if "layer2.0.downsample.0.weight" not in state:
+            raise DataError(
+                f"{path} holds a {small} whose shortcuts have no weights (option A of He et al.)",
+                f"ppbench's {small} has 1x1 convolutions there (option B). {OWN_CODE}",
+            )
+        return small
     bottleneck = "layer1.0.conv3.weight" in state
     similar = [name for name, shape in RESNETS.items() if (shape.blocks, shape.bottleneck) == (counts, bottleneck)]
     if not similar:
@@ -98,15 +103,6 @@ def _recognise_plain(path: Path, state: Mapping[str, Tensor]) -> str:
     if network is None:
         raise DataError(f"{path} holds a {similar[0]} with {width} channels in its first block, not 64", OWN_CODE)
     return network if state["conv1.weight"].shape[-1] == 7 else f"{network}-cifar"
-
-
-def _small(path: Path, state: Mapping[str, Tensor], name: str) -> str:
-    if "layer2.0.downsample.0.weight" not in state:
-        raise DataError(
-            f"{path} holds a {name} whose shortcuts have no weights (option A of He et al.)",
-            f"ppbench's {name} has 1x1 convolutions there (option B). {OWN_CODE}",
-        )
-    return name
 
 
 def _unknown_network(path: Path, state: Mapping[str, Tensor]) -> DataError:

@@ -129,7 +129,7 @@ def _read_zip(file: BinaryIO) -> Any:
         raise UnpicklingError(f"its directory is larger than {MAX_DIRECTORY >> 20} MB")
     with zipfile.ZipFile(file) as archive:
         # torch does not compress, so entries that unpack to more than the file's size are a bomb.
-        if sum(entry.file_size for entry in archive.infolist()) > _size(file):
+        if sum(entry.file_size for entry in archive.infolist()) > os.fstat(file.fileno()).st_size:
             raise UnpicklingError("its entries are larger than the file")
         # Other methods of compression may need gigabytes to unpack one byte.
         if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in archive.infolist()):
@@ -143,7 +143,9 @@ def _read_zip(file: BinaryIO) -> Any:
             raise UnpicklingError("its numbers are big-endian")
 
         def read_storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
-            return _flat_tensor(_read_entry(archive, f"{folder}data/{key}"), dtype)
+            data = _read_entry(archive, f"{folder}data/{key}")
+            # `torch.frombuffer` refuses an empty buffer.
+            return torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
 
         return load_pickle(_read_entry(archive, index), _Names(), _storages(read_storage))[0]
 
@@ -209,11 +211,3 @@ def _fill_storage(flat: Tensor, program: mmap.mmap, at: int) -> int:
     if flat.nbytes:
         flat.view(torch.uint8).numpy()[:] = np.frombuffer(program, np.uint8, flat.nbytes, begin)
     return end
-
-
-def _size(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size
-
-
-def _flat_tensor(data: bytearray, dtype: torch.dtype) -> Tensor:
-    return torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
