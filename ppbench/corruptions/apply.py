@@ -85,6 +85,7 @@ def _corrupted(
     how = RECIPES[recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe)]
     factor = scale_for(scale, how, *batch.shape[1:3])
     cell = scaled_constants(constants(how.name, name, _severity(severity)), factor)
+    # Keys hash the severity as text, and 3.0 is an allowed severity, but another text than 3.
     keys = [key(_integer("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, batch)]
     given = _given(draws, batch)
     out, names = torch.empty_like(batch), set[str]()
@@ -93,6 +94,7 @@ def _corrupted(
         drawn = (Draws if factor == 1 else ScaledDraws)(keys[part], batch.device, given_here, factor)
         out[part] = function(batch[part], cell, how, drawn)
         names |= drawn.names
+    # Which draws a function takes is known only after it ran; without images it never does.
     unknown = sorted(set(given) - names) if len(batch) else []
     if unknown:
         known = f"It takes {', '.join(sorted(names))}." if names else "It is not random."
@@ -161,6 +163,7 @@ def _to_batch(images: Tensor | Pixels) -> Tensor:
 def _like(images: _Images, batch: Tensor) -> _Images:
     """Return ``batch`` in the form of ``images``."""
     if isinstance(images, Tensor):
+        # A channels_last tensor lies in memory as `batch` does, so only other layouts are copied.
         nchw = batch.permute(0, 3, 1, 2)
         return nchw if images.is_contiguous(memory_format=torch.channels_last) else nchw.contiguous()
     return batch.numpy().reshape(images.shape)

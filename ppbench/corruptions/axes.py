@@ -38,9 +38,11 @@ class Places(NamedTuple):
 def zoomed_axis(side: int, factor: float, trim: bool) -> Places:
     """Return the coordinates at which an axis is read to enlarge its middle."""
     crop = math.ceil(side / factor)
+    # scipy's `zoom` rounds the new length in the same way, halves to even.
     enlarged = round(crop * factor)
     place = np.arange(enlarged) * ((crop - 1) / (enlarged - 1))
     if trim:
         place = place[(enlarged - side) // 2 :][:side]
+    # The last place is the end of the interval before it.
     before = np.minimum(np.floor(place).astype(np.int64), crop - 2)
     return Places(before + (side - crop) // 2, (place - before).astype(np.float32))

@@ -54,6 +54,7 @@ class Backend:
 
 
 def _by_engine(images: Pixels, corruption: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Pixels:
+    # Importing torch takes seconds, and choosing a backend needs none of it.
     from ppbench.corruptions.apply import corrupt, corrupt_batch
 
     if isinstance(images, np.ndarray):
@@ -64,6 +65,7 @@ def _by_engine(images: Pixels, corruption: str, severity: int, recipe: str, seed
 def _by_package(images: Pixels, corruption: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Pixels:
     pairs = zip(images, ids, strict=True)
     made = [corrupt_image(image, corruption, severity, seed=seed, image_id=name) for image, name in pairs]
+    # `np.stack` refuses an empty list.
     return np.stack(made) if made else images
 
 

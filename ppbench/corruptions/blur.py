@@ -130,6 +130,7 @@ def glass_blur(images: Tensor, k: c.Glass, recipe: Recipe, draws: Draws) -> Tens
 
 def _words_for(shift: Tensor, reach: int) -> Tensor:
     """Return words that `shuffle` reads as these shifts."""
+    # The smallest half from which `shuffle` computes the shift: it rounds down, so this division rounds up.
     halves = ((shift.long() + reach) * 2**16 + 2 * reach - 1) // (2 * reach)
     return (halves[..., 0] << 16 | halves[..., 1]).to(torch.int32)
 
@@ -153,6 +154,7 @@ def shuffle(images: Tensor, words: Tensor, reach: int) -> Tensor:
     visited = _between(row, reach, height - reach) & _between(column, reach, width - reach)
     place = row * width + column
     pixels = images.view(n, size, channels)
+    # Places from `size` on are the pixels before the pass. They point to themselves: there a chain of copies ends.
     old = torch.arange(size, 2 * size, device=images.device).expand(n, size)
     for step in range(words.shape[1]):
         bits = words[:, step].long() & MASK
@@ -187,6 +189,7 @@ def motion_blur(images: Tensor, k: c.Motion, recipe: Recipe, draws: Draws) -> Te
     return trail_levels(images, offsets, counts, weights.astype(np.float32), 1 / 514, _NO_TIES)
 
 
+# With half a step added, a flat area lies above its whole level, and rounding cannot push it below.
 _NO_TIES = Ties(np.arange(256, dtype=np.uint8), 0.0)
 
 
@@ -207,6 +210,8 @@ def trail_levels(
 
 def zoom_blur(images: Tensor, k: c.Zoom, recipe: Recipe, draws: Draws) -> Tensor:
     """Average the image and enlargements of its middle. One of these is by 1, so the image counts twice."""
+    # The rounding of `np.arange` decides how many layers there are: up to 1.11 it has 12, up to 1.16 it has 16. The
+    # published sets were made with these.
     factors = tuple(np.arange(k.start, k.stop, k.step).tolist())
     return mean_of_zooms(images, factors, not recipe.is_package, _zoom_ties(len(factors)))
 
@@ -227,5 +232,6 @@ def mean_of_zooms(images: Tensor, factors: tuple[float, ...], trim: bool, ties: 
     x = images.float()
     total = x.clone()
     for factor in factors:
+        # Untrimmed enlargements may be a pixel larger; the package keeps their upper left part.
         total += clipped_zoom(x, factor, trim)[:, : x.shape[1], : x.shape[2]]
     return to_levels(total / (len(factors) + 1), ties)

@@ -74,6 +74,8 @@ def shift_hsv(images: Tensor, factor: float, added: float, raised: float) -> Ten
     red, green, blue = rgb.unbind(3)
     value = rgb.amax(3)
     spread = value - rgb.amin(3)
+    # The order of scikit-image: where two channels are the largest, the later assignment counts. Grey gives 0 / 0 here
+    # and is replaced at the end.
     hue = (green - blue) / spread
     hue = torch.where(green == value, 2 + (blue - red) / spread, hue)
     hue = torch.where(blue == value, 4 + (red - green) / spread, hue)

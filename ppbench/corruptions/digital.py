@@ -48,9 +48,12 @@ def _boxes(size: int, shorter: int) -> Boxes:
     centre = (np.arange(shorter) + 0.5) * ratio
     first = np.maximum((centre - ratio / 2 + 0.5).astype(np.int64), 0)
     last = np.minimum((centre + ratio / 2 + 0.5).astype(np.int64), size) - 1
+    # The bounds so far are those of Pillow's loop. Its filter then drops pixels at the ends, by the distance of their
+    # centre.
     first += (first - centre + 0.5) * (1 / ratio) <= -0.5
     last -= (last - centre + 0.5) * (1 / ratio) > 0.5
     number = last - first + 1
+    # Pillow keeps weights with 22 binary digits (PRECISION_BITS in Resample.c).
     return Boxes(first, number, (0.5 + 1 / number * 2**22).astype(np.int32))
 
 
@@ -75,6 +78,7 @@ def _shrink_axis(images: Tensor, axis: int, boxes: Boxes) -> Tensor:
     shape = [-1 if i == axis else 1 for i in range(4)]
     total = images.index_select(axis, first).int()
     for k in range(1, int(boxes.number.max())):
+        # Pixels beyond the end of a shorter box, or of the image, are read but count zero times.
         place = (first + k).clamp(max=images.shape[axis] - 1)
         total += images.index_select(axis, place) * (number > k).int().view(shape)
     return ((total * weight.view(shape) + (1 << 21)) >> 22).to(torch.uint8)
@@ -187,6 +191,7 @@ def _reflected(place: Tensor, size: int) -> Tensor:
 def _sample(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
     """Interpolate float32 ``(n, H, W, C)`` bilinearly at coordinates ``(n, H, W)`` within the images."""
     n, height, width, _ = x.shape
+    # The last pixel is the end of the interval before it; it has none of its own.
     top, left = down.long().clamp(max=height - 2), across.long().clamp(max=width - 2)
     below, right = (down - top)[..., None], (across - left)[..., None]
     image = torch.arange(n, device=x.device)[:, None, None]

@@ -49,6 +49,7 @@ def gaussian_matrix(side: int, sigma: float, truncate: float, mode: Mode) -> Flo
     weights = np.concatenate([weights[:0:-1], weights])
     matrix = np.empty((side, side), np.float32)
     for i, row in enumerate(matrix):
+        # Beyond the border several taps may read the same pixel; their weights add up.
         row[:] = np.bincount(places[i : i + weights.size], weights, minlength=side)
     return matrix
 
@@ -106,9 +107,12 @@ def motion_filter(x: Tensor, radius: int, sigma: float, angle: Tensor, stop_at_b
 
 def trail_offsets(angle: Tensor, length: int) -> Indices:
     """Return the offsets (down, right) of the pixels of trails in ``(n,)`` directions (degrees): ``(n, length, 2)``."""
+    # Python's sine, and not that of numpy or a GPU: these may differ in the last digit, which `ceil` can turn into a
+    # pixel.
     turns = [math.radians(degrees) for degrees in angle.tolist()]
     step = np.array([(math.sin(turn), math.cos(turn)) for turn in turns]).reshape(-1, 1, 2)
     ahead = step * np.arange(length)[:, None]
+    # Both references round so: halves go down.
     return np.ceil(ahead - 0.5).astype(np.int64)
 
 

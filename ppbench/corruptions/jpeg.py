@@ -114,6 +114,7 @@ def compress(images: Tensor, luma: NDArray[np.int32], chroma: NDArray[np.int32])
 def _to_ycc(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return luma and chroma ``(n, H, W)``, rounded from 16-bit fixed point; halves of chroma are rounded down."""
     r, g, b = images.int().unbind(3)
+    # Weights of libjpeg (jccolor.c), times 2^16: luma is 0.299 R + 0.587 G + 0.114 B.
     y = (19595 * r + 38470 * g + 7471 * b + (1 << 15)) >> 16
     cb = (-11059 * r - 21709 * g + 32768 * b + (128 << 16) + (1 << 15) - 1) >> 16
     cr = (32768 * r - 27439 * g - 5329 * b + (128 << 16) + (1 << 15) - 1) >> 16
@@ -123,6 +124,7 @@ def _to_ycc(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _to_rgb(y: Tensor, cb: Tensor, cr: Tensor) -> Tensor:
     cb, cr = cb - 128, cr - 128
     half = 1 << 15
+    # Weights of libjpeg (jdcolor.c), times 2^16: 1.402, 0.34414, 0.71414 and 1.772.
     r = y + ((91881 * cr + half) >> 16)
     g = y + ((-22554 * cb - 46802 * cr + half) >> 16)
     b = y + ((116130 * cb + half) >> 16)
@@ -139,6 +141,7 @@ def _padded(plane: Tensor, rows: int, columns: int) -> Tensor:
 
 def _halved(plane: Tensor) -> Tensor:
     """Take means of 2 x 2, ``(n, ceil(H / 2), 8 ceil(W / 16))``. Columns take turns in rounding .5 down and up."""
+    # Columns are repeated up to whole blocks before the means are taken, rows only up to a pair: the order of libjpeg.
     plane = _padded(plane, 2, 2 * _BLOCK)
     total = plane[:, 0::2, 0::2] + plane[:, 0::2, 1::2] + plane[:, 1::2, 0::2] + plane[:, 1::2, 1::2]
     return (total + 1 + torch.arange(total.shape[2], device=plane.device, dtype=torch.int32) % 2) >> 2
@@ -167,6 +170,7 @@ def _coded(plane: Tensor, table: NDArray[np.int32]) -> Tensor:
     blocks = _padded(plane, _BLOCK, _BLOCK).unflatten(2, (-1, _BLOCK)).unflatten(1, (-1, _BLOCK)).transpose(2, 3) - 128
     # The order of the axes matters, because each product is rounded: 2 fractional bits are kept after the first.
     there = _product(_product(blocks, matrix, 11).mT, matrix, 15).mT
+    # Halves go away from zero. The factor 8 is in the frequencies, because this DCT is not normalised.
     quantised = there.sign() * torch.div(there.abs() + 4 * step, 8 * step, rounding_mode="floor")
     back = _product(_product((quantised * step).mT, matrix.T, 11).mT, matrix.T, 18)
     return (back + 128).clamp_(0, 255).transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :height, :width]

@@ -44,6 +44,7 @@ def add_noise(images: Tensor, noise: Tensor, std: float, relative: bool) -> Tens
 
 def impulse_noise(images: Tensor, k: c.Impulse, recipe: Recipe, draws: Draws) -> Tensor:
     """Replace values by black or white. Draws: ``flipped`` and ``salted`` (n, H, W, C), boolean."""
+    # Two fields, as scikit-image draws them: which values are replaced, and which of these become white.
     flipped, salted = (draws.given(name, images.shape[1:], 0, 1) for name in ("flipped", "salted"))
     if (flipped is None) != (salted is None):
         raise UsageError("one of the draws 'flipped' and 'salted' is missing", "Hand in both, or none.")
@@ -86,6 +87,7 @@ def _poisson(white: int) -> _Poisson:
     rates = np.arange(256)[:, None] / 255 * white
     counts = np.arange(1, white)
     none = np.array([[math.exp(-rate)] for rate in rates[:, 0]])  # numpy's exp differs between processors
+    # P(k) is P(k - 1) * rate / k: products of these steps are the probabilities, their sums the distribution function.
     steps = np.concatenate([none, np.repeat(rates, white - 1, axis=1) / counts], axis=1)
     below = np.minimum(np.cumsum(np.cumprod(steps, axis=1), axis=1), 1)
     thresholds = np.minimum(np.floor(below * 2**32), 2**32 - 1).astype(np.uint32)
@@ -104,6 +106,7 @@ def detect(
     A count is the smallest one whose threshold is above the word.
     """
     table = _table(thresholds.astype(np.int64), images)
+    # One sorted table for all 256 rates: 2^32 times the value keeps their rows apart.
     rows = torch.arange(256, device=images.device)[:, None] << 32
     wanted = (images.long() << 32) | (words.long() & MASK)
     places = torch.searchsorted((table + rows).flatten(), wanted, right=True)

@@ -55,6 +55,7 @@ class Draws:
         Raises:
             UsageError: If it has another shape, or a value that is not finite or not between the bounds.
         """
+        # Noted even if it is not given, so that the error for an unknown draw can list the known ones.
         self.names.add(name)
         if name not in self._given:
             return None
@@ -73,6 +74,7 @@ class Draws:
     def words(self, name: str, *shape: int) -> Tensor:
         """Return 32 random bits each: int32 ``(n, *shape)``. They are always keyed."""
         self.names.add(name)
+        # Not `hash`, which differs from one Python process to the next.
         stream = zlib.crc32(name.encode())
         return philox(self._keys.to(self._device_for(shape)), stream, math.prod(shape)).view(-1, *shape)
 
@@ -114,6 +116,7 @@ def philox(keys: Tensor, stream: int, count: int) -> Tensor:
     zero = torch.zeros_like(block)
     c0, c1, c2, c3 = block, zero + stream, zero, zero
     a, b = unsigned[:, :1], unsigned[:, 1:]
+    # The constants are those of the paper: two multipliers, and for the key the golden ratio and sqrt(3) - 1.
     for _ in range(10):
         p, q = c0 * 0xD2511F53, c2 * 0xCD9E8D57  # wraps in 64 bits, which keeps all bits
         c0, c1, c2, c3 = (q >> 32) & MASK ^ c1 ^ a, q & MASK, (p >> 32) & MASK ^ c3 ^ b, p & MASK
@@ -124,6 +127,7 @@ def philox(keys: Tensor, stream: int, count: int) -> Tensor:
 @on_cpu(kernels.uniform)
 def uniform(words: Tensor, low: float, high: float) -> Tensor:
     """Turn words into uniform numbers on [low, high), by their upper 24 bits."""
+    # float32 has 24 binary digits. With more bits, the largest words could round up to `high` itself.
     return ((words.long() & MASK) >> 8).float() * 2.0**-24 * (high - low) + low
 
 
@@ -153,7 +157,9 @@ def normal_quantile(words: Tensor) -> Tensor:
     Source: Giles, "Approximating the erfinv function", GPU Computing Gems (2011).
     """
     bits = words.long() & MASK
+    # The half keeps the probability above 0, whose logarithm is infinite.
     tail = ((bits & 0x7FFFFFFF).float() + 0.5) * 2.0**-32
+    # -log(1 - x^2) for x = 1 - 2 tail, without the cancellation of 1 - x^2 near x = 1.
     w = -torch.log(4 * tail * (1 - tail))
     value = torch.where(w < 5, _polynomial(_CENTRE, w - 2.5), _polynomial(_TAIL, w.sqrt() - 3))
     value = value * (1 - 2 * tail) * 2**0.5

@@ -54,6 +54,7 @@ def corrupt_image(image: Pixels, corruption: str, severity: int, *, seed: int, i
     bottom, right = (max(0, _SMALLEST - side) - before for side, before in ((height, top), (width, left)))
     canvas = np.pad(image, ((top, bottom), (left, right), (0, 0)), mode="edge")
     colour = np.repeat(canvas, 3, axis=2) if channels == 1 else canvas
+    # numpy takes seeds of 32 bits only.
     corrupted = _call_package(colour, corruption, severity, key(seed, corruption, severity, image_id) & 0xFFFFFFFF)
     corrupted = corrupted[top : top + height, left : left + width]
     return _to_grey(corrupted, corruption) if channels == 1 else corrupted

@@ -98,6 +98,7 @@ def enlarged(x: Tensor, height: int, width: int, scale: float) -> Tensor:
 
 def _places(size: int, side: int, scale: float) -> tuple[Indices, Floats]:
     """Return where each pixel is among fewer pixels: the one before it, and the way from that to the next."""
+    # Centres of pixels are aligned, and the edge pixel is repeated beyond the border.
     place = np.clip((np.arange(side) + 0.5) / scale - 0.5, 0, size - 1)
     before = np.minimum(place.astype(np.int64), size - 2)
     return before, (place - before).astype(np.float32)

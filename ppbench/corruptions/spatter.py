@@ -74,6 +74,7 @@ def brighten(images: Tensor, levels: Tensor, shine: Tensor, opacity: float, colo
     The light is in proportion to ``levels * shine``, both uint8 ``(n, H, W)``; its maximum is ``opacity``.
     """
     product = levels.float() * shine
+    # The clamp is for images without a drop, where the scripts would divide 0 by 0.
     light = product / product.amax((1, 2), keepdim=True).clamp(min=1) * opacity
     added = light[..., None] * torch.from_numpy(colour).to(images.device)
     return ((divide(images.float(), 255) + added).clamp(max=1) * 255).to(torch.uint8)
@@ -113,6 +114,7 @@ WEAK, STRONG = 50, 150
 
 def edges(levels: Tensor) -> Tensor:
     """Find edges by Canny's method (PAMI 1986), in OpenCV's whole numbers: bool ``(n, H, W)`` from uint8."""
+    # Only here OpenCV repeats the edge pixel; its other filters mirror the image.
     at = _around(levels.int(), 1, "nearest")
     gx = at(-1, 1) + 2 * at(0, 1) + at(1, 1) - at(-1, -1) - 2 * at(0, -1) - at(1, -1)
     gy = at(1, -1) + 2 * at(1, 0) + at(1, 1) - at(-1, -1) - 2 * at(-1, 0) - at(-1, 1)
@@ -126,10 +128,13 @@ def _ridges(slope: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
     at = _at(F.pad(slope, (1, 1, 1, 1)), 1)
     tangent = 13573  # of 22.5 degrees, times 2^15
     rise, run = gy.abs() << 15, gx.abs()
+    # `>` on one side and `>=` on the other keep one of two equal neighbours. OpenCV compares diagonals with `>` on both
+    # sides.
     across = (slope > at(0, -1)) & (slope >= at(0, 1))
     down = (slope > at(-1, 0)) & (slope >= at(1, 0))
     falling = (slope > at(-1, -1)) & (slope > at(1, 1))
     rising = (slope > at(-1, 1)) & (slope > at(1, -1))
+    # `^` of two whole numbers is negative if their signs differ.
     oblique = torch.where((gx ^ gy) < 0, rising, falling)
     steep = rise > run * (tangent + (1 << 16))
     return torch.where(rise < run * tangent, across, torch.where(steep, down, oblique))

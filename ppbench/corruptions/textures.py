@@ -146,6 +146,7 @@ def _pictures() -> tuple[Pixels, ...]:
 def _read(path: Path) -> Pixels:
     import cv2
 
+    # Not `cv2.imread`, which on Windows fails for paths with characters outside the code page.
     picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.is_file() else None
     if picture is None:
         raise DataError(f"the frost texture {path} is missing or unreadable", _REINSTALL_HINT)

@@ -162,6 +162,7 @@ def snow(images: Tensor, k: c.Snow, recipe: Recipe, draws: Draws) -> Tensor:
     fallen = motion_filter(flakes[..., None], int(k.radius), float(k.sigma), angle, recipe.is_package)
     fallen = fallen[:, :height, :width, 0]
     snowed = add_snow(images.expand(-1, -1, -1, 3), fallen, float(k.image_weight), recipe.is_package)
+    # The channels of a grey image stay equal: its luma, the flakes and all weights are the same for each.
     return snowed if channels == 3 else snowed[..., :1].contiguous()
 
 

@@ -24,6 +24,8 @@ f32, f64 = np.float32, np.float64
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# numpy's error model: a division by zero gives inf or nan. Python's would test every divisor, and no loop would be
+# vectorised.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 inlined: Any = partial(njit, inline="always", **_OPTIONS)

@@ -161,6 +161,7 @@ def _blur_disk(
             for k in range(radius + 1):
                 begin, end = first[k], first[k + 1]
                 sum_lines(boxes, reaches[begin:end], weights[begin:end], column)
+                # The middle column is its own mirror image, and `add_two` adds it twice.
                 share = f32(1) if k else f32(0.5)
                 add_two(total, column[(radius - k) * channels :], column[(radius + k) * channels :], share)
             to_levels(total, flat, close, near, out[n, h])

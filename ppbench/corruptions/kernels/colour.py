@@ -26,6 +26,7 @@ def _shift(red: Any, green: Any, blue: Any, factor: Any, added: Any, raised: Any
         value = max(max(r, g), b)
         spread = value - min(min(r, g), b)
         coloured = spread > f64(0)
+        # Blue before green before red: where two channels are the largest, scikit-image lets the later one count.
         start = f64(4) if b == value else (f64(2) if g == value else f64(0))
         lead = r - g if b == value else (b - r if g == value else g - b)
         hue = (start + lead / spread) / f64(6)

@@ -33,6 +33,8 @@ def _shrink_rows(image: Any, channels: Any, first: Any, count: Any, weight: Any,
         factor[i] = weight[x]
     picked = np.empty(place.size, u16)
     for y in range(len(image)):
+        # Sums of every length from every pixel on, of which a few are picked below: both loops are vectorised, one that
+        # jumps from box to box would not be.
         for pixels in range(least, most + 1):
             _sums(image[y], pixels, channels, sums[(pixels - least) * size : (pixels - least + 1) * size])
         for i in range(place.size):
@@ -140,6 +142,7 @@ def _sample_row(image: Any, channels: Any, across: Any, down: Any, place: Any, l
         left, top = min(i32(across[x]), i32(width - 2)), min(i32(down[x]), i32(height - 2))
         across[x] -= f32(left)
         down[x] -= f32(top)
+        # Unsigned, because numba lets signed indices count from the end and tests each of them for it.
         place[x] = np.uint32(top * stride + left * channels)
     flat, wide = image.ravel(), np.uint32(stride)
     if channels == 3:

@@ -24,6 +24,7 @@ def _forward(d: Any, shift: Any) -> Any:
     s0, s1, s2, s3 = i32(d[0] + d[7]), i32(d[1] + d[6]), i32(d[2] + d[5]), i32(d[3] + d[4])
     t0, t1, t2, t3 = i32(d[3] - d[4]), i32(d[2] - d[5]), i32(d[1] - d[6]), i32(d[0] - d[7])
     a0, a1, a2, a3 = i32(s0 + s3), i32(s1 + s2), i32(s1 - s2), i32(s0 - s3)
+    # libjpeg's constants (jfdctint.c), times 2^13: 4433 is 0.541196100, 6270 is 0.765366865, 15137 is 1.847759065.
     z = i32((a2 + a3) * i32(4433) + half)
     e0 = i32((a0 + a1) * i32(8192) + half) >> shift
     e4 = i32((a0 - a1) * i32(8192) + half) >> shift
@@ -209,6 +210,7 @@ def _split(image: Any, y: Any, u: Any, v: Any) -> None:
     cb, cr = np.empty((2, y.shape[1]), u8), np.empty((2, y.shape[1]), u8)
     last = image.shape[0] - 1
     for row in range(len(u)):
+        # In an image of odd height the last row is its own partner.
         lower = min(2 * row + 1, last)
         _split_row(image[2 * row], y[2 * row], cb[0], cr[0])
         _split_row(image[lower], y[lower], cb[lower - 2 * row], cr[lower - 2 * row])
