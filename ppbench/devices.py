@@ -30,7 +30,9 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda"):
             raise RuntimeError("ppbench computes on cpu and cuda")
+        # A device may have a name and still be missing; only using it shows that.
         torch.empty(1, device=device)
+    # An AssertionError is what torch raises if it was built without CUDA.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(
             f"--device {name} cannot be used here ({str(error).splitlines()[0]})",

@@ -47,8 +47,10 @@ def read_whole(path: Path, most: int = LARGEST_TEXT) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise OSError(errno.EINVAL, "it is a device, not a file; a regular file is needed", str(path))
+        # Only opening must not wait. Reading must: a pipe may be empty at first.
         if hasattr(os, "set_blocking"):
             os.set_blocking(descriptor, True)
+        # One byte more than allowed shows that there are more.
         content = file.read(most + 1)
     if not content and stat.S_ISFIFO(mode):
         raise OSError(errno.EINVAL, "it is a pipe with nothing in it; a regular file is needed", str(path))
@@ -132,11 +134,13 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
         mode: Its permissions; None: those of any new file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, because a rename cannot cross file systems.
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
         temporary = Path(file.name)
         try:
             yield cast(BinaryIO, file)
             file.flush()
+            # Before the rename: after a power failure, the name could otherwise lead to an empty file.
             os.fsync(file.fileno())
             # By default only its owner may read a temporary file.
             temporary.chmod(0o666 & ~_umask() if mode is None else mode)
@@ -235,6 +239,7 @@ def _cannot_write(path: Path, error: OSError, option: str) -> DataError:
 
 
 def _umask() -> int:
+    # The mask can only be read by setting another one.
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -27,6 +27,7 @@ def parse_json(text: str | bytes) -> Any:
         words = text.decode("utf-8") if isinstance(text, bytes) else text
         content = json.loads(words, object_pairs_hook=_object, parse_constant=_refused, parse_int=_integer)
         _check(content, DEEPEST)
+    # The parser itself gives up before `_check` can count the levels.
     except RecursionError:
         raise _too_deep() from None
     return content
@@ -49,6 +50,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
+    # By default Python takes the last of two equal names and says nothing.
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
         raise ValueError(f"it has {next(name for name in names if names.count(name) > 1)!r} twice")
@@ -60,6 +62,7 @@ def _refused(name: str) -> Any:
 
 
 def _integer(digits: str) -> int:
+    # The length first: `int` is slow for very many digits, and has a limit with an error of its own.
     if len(digits) > 20 or not -LARGEST_INTEGER <= int(digits) <= LARGEST_INTEGER:
         raise ValueError(f"it has the number {digits[:20]}…, which is too large")
     return int(digits)
@@ -78,6 +81,7 @@ def _check(value: Any, depth: int, *, finite: bool = True) -> None:
             _check(inner, depth - 1, finite=finite)
     elif finite and isinstance(value, float) and not math.isfinite(value):
         raise ValueError("it has a number that is not finite")
+    # Only for TOML: integers of JSON were checked by `_integer`.
     elif isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         raise ValueError("it has a number that is too large")
     elif isinstance(value, str) and not _is_whole(value):

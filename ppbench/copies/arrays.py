@@ -102,6 +102,7 @@ def start_filling(filling: _Filling) -> Callable[[tuple[int, int]], _Chunk]:
 def _fill_chunk(filling: _Filling, corruptor: Corruptor, start: int, stop: int) -> _Chunk:
     layout, failed = filling.layout, {}
     make = corruptor.load(layout.images(map_array(filling.path), start, stop))
+    # The id of an image is its place, so that the draws do not depend on the size of the batches.
     ids = [str(place) for place in range(start, stop)]
     for cell in filling.missing:
         try:
@@ -146,6 +147,7 @@ def _fill(
     start_worker = partial(start_filling, filling)
     with path.open("a") as journal, closing(ordered_map(start_worker, tasks, min(workers, len(tasks)))) as chunks:
         for chunk in chunks:
+            # The data of a listed chunk are on the disk already: its worker flushed them.
             journal.write(json.dumps(chunk) + "\n")
             _to_disk(journal)
             finished[chunk.start] = chunk

@@ -54,6 +54,7 @@ def workers_for(pixels: int, backend: str, device: str) -> int:
 
 def most_values(device: str) -> int:
     """Most values of images that are corrupted in one call: a batch of mixed sizes is split if it has more."""
+    # As much as the engine takes at once (`ppbench.corruptions.apply`), which would split a larger batch.
     return 2 ** (18 if device == "cpu" else 25)
 
 
@@ -72,4 +73,5 @@ def files_at_a_time(images: int, values: int, device: str, workers: int) -> int:
 
 def array_images_at_a_time(images: int, values: int, device: str) -> int:
     """Images of an array in a batch: a sixteenth of all at most, so that an interruption loses little."""
+    # Larger batches than of files on the CPU, since each is flushed to the disk at its end.
     return max(1, min(2 ** (21 if device == "cpu" else 25) // values, -(-images // 16)))

@@ -62,6 +62,7 @@ class Corruptor:
         from ppbench.corruptions.apply import corrupt
 
         settings = self.settings
+        # A copy, because torch warns about arrays that are not writeable, such as mapped ones.
         loaded = torch.from_numpy(images.copy()).to(self.device).permute(0, 3, 1, 2)
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:

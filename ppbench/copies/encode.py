@@ -51,6 +51,7 @@ def check_format_fits(shape: tuple[int, ...], name: str) -> None:
     if PurePosixPath(name).suffix.lower() in _ENDINGS[ImageFormat.JPEG]:
         if shape[2] in (2, 4):
             raise DataError("has an alpha channel, which JPEG cannot keep", "Write PNG: `--format png`.")
+        # libjpeg has this limit (JPEG_MAX_DIMENSION), a little below that of the format.
         if max(shape[:2]) > 65_500:
             raise DataError("more than 65,500 pixels a side, the most JPEG can have", "Write PNG: `--format png`.")
 

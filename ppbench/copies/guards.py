@@ -27,6 +27,7 @@ def check_free(dest: Path, cells: Sequence[Cell], records: Records) -> None:
     """Refuse to write among files that are not in the record."""
     known = {cell.partition("/")[0] for cell in records.cells}
     for cell in cells:
+        # The whole folder of a corruption belongs to someone else if the record has none of its severities.
         path = dest / cell_key(cell) if cell[0] in known else dest / cell[0]
         if cell_key(cell) not in records.cells and path.exists():
             raise UsageError(
@@ -56,6 +57,7 @@ def claimed_folder(dest: Path) -> Iterator[None]:
             stack.enter_context(locked(scratch / "lock", refusal))
         except OSError as error:
             raise cannot_write(dest, error) from error
+        # Left by a killed job. This process has the lock, so no other one is writing them.
         for torn in scratch.glob("*.part"):
             torn.unlink()
         try:

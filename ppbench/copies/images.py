@@ -93,6 +93,7 @@ def _decode(context: WorkerContext, task: Task, result: SourceResult) -> _Decode
         task.name.encode()  # other names cannot be written to the manifest
         data = read_regular(context.root / task.name)
         sha256 = hashlib.sha256(data).hexdigest()
+        # Before decoding, which is not needed if all copies exist.
         known = known_copies(context, task, sha256)
         result.kept = known.kept
         if not known.missing:
@@ -159,11 +160,13 @@ def write_whole(path: Path, data: bytes, scratch: Path) -> None:
     Raises:
         DataError: If the disk is full, or the folder cannot be written.
     """
+    # One name per process is enough: each writes one file at a time.
     part = scratch / f"{os.getpid()}.part"
     try:
         part.write_bytes(data)
         try:
             part.replace(path)
+        # Only the first file of a folder gets here: testing for the folder each time would cost more.
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
             part.replace(path)

@@ -36,6 +36,7 @@ class ArrayLayout(NamedTuple):
 
     def images(self, array: NDArray[Any], start: int, stop: int) -> Pixels:
         """Images ``start`` to ``stop`` (exclusive) of the array as ``(n, H, W, C)``."""
+        # A single image may have no first axis to take it from.
         part = array if self.number == 1 else array[start:stop]
         if self.is_cifar:
             return rows_to_images(part)

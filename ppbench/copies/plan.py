@@ -110,6 +110,7 @@ def _plan(request: CopyRequest, source: CopySource, dest: Path, cells: tuple[Cel
         batch = files_at_a_time(len(source), height * width * 3, device, workers)
     elif batch is None:
         batch = array_images_at_a_time(len(source), height * width * 3, device)
+    # A batch size that the user gives counts as it is, whatever memory it needs.
     plan = CopyPlan(
         source, dest, cells, settings, backend.version(), device, workers, batch,
         None if request.batch_size else most_values(device), sizes, records, longer,

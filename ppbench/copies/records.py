@@ -162,6 +162,7 @@ class Records:
         except OSError as error:
             raise cannot_write(self.manifest, error) from error
         self.close()
+        # Last, because until the manifest is in its place the journal is the only record.
         self.journal.unlink()
 
     def forget(self) -> None:
@@ -225,6 +226,7 @@ class Records:
     def _manifest_lines(self, failed: list[dict[str, str | None]]) -> Iterator[str]:
         head = {**self.header, "cells": sorted(self.cells), "failed": failed, "manifest": _VERSION, "sources": {}}
         lines = json.dumps(head, indent=2, sort_keys=True).splitlines(keepends=True)
+        # All lines but `"sources": {}` and the last brace, between which the sources are written one by one.
         yield from (*lines[:-2], f"{_SOURCES}\n")
         comma = ""
         for source in sorted(self._places):
@@ -250,6 +252,7 @@ class Records:
                 text = file.readline().decode("ascii")
                 if not text.startswith('    "'):
                     break
+                # Only the name is parsed; the record stays on the disk until someone needs it.
                 self._places[_DECODER.raw_decode(text, 4)[0]] = _Place(number, offset)
             if text + file.read().decode("ascii") != "  }\n}\n":
                 raise ValueError("it does not end as it should")

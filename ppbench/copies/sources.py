@@ -114,6 +114,7 @@ class ImageArray(CopySource):
         """Some images, each as if it were an array of its own."""
         array = map_array(self.path)
         for place in _spread(range(self.layout.number), count):
+            # The name has no meaning here; its ending says how to encode.
             yield "0.npy", self.layout.images(array, place, place + 1)[0]
 
 

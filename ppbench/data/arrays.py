@@ -41,6 +41,7 @@ class ArrayImages:
 
     def fingerprint(self) -> str:
         """SHA-256 of shape, pixels and labels."""
+        # With the shape: the same bytes could be images of other sides.
         digest = hashlib.sha256(f"{self.images.shape}".encode())
         digest.update(self.images.tobytes())
         digest.update(self.labels.tobytes())

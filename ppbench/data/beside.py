@@ -96,6 +96,7 @@ def _rows_of(corrupted: Source, clean: CleanImages, where: Path) -> NDArray[np.i
             f"Its first is {clean.ids[0]}. Give the images that the set was made of.",
         )
     rows = np.array([row_of[name] for name in corrupted.ids], np.int64)
+    # Names and not numbers, because the two may number their classes differently.
     named = np.array(corrupted.class_names)[corrupted.labels] == np.array(clean.class_names)[clean.labels[rows]]
     if not named.all():
         first = int(np.flatnonzero(~named)[0])

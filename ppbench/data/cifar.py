@@ -179,6 +179,7 @@ def _as_bytes(value: Any, program: bytes) -> bytes:
 # All that CIFAR's pickles need. Nothing is imported, and no other name is accepted: a pickle can run any code.
 _NAMES: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): Constructor(_Array, _Array.set_state),
+    # The name of the same module since numpy 2.
     ("numpy._core.multiarray", "_reconstruct"): Constructor(_Array, _Array.set_state),
     ("numpy", "ndarray"): None,
     ("numpy", "dtype"): Constructor(lambda kind, *_: kind),
@@ -199,6 +200,7 @@ def _unpickle(path: Path, label_name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     try:
         program = path.read_bytes()
         content, _ = load_pickle(program, _look_up, strings="latin1")
+        # The keys are text or bytes, depending on the version of Python that wrote the file.
         data, labels = (content.get(name, content.get(name.encode())) for name in ("data", label_name))
         return data.read(program), labels.read(program) if isinstance(labels, _Array) else np.array(labels)
     except Exception as error:  # a damaged pickle can raise anything

@@ -59,6 +59,7 @@ def open_rgb(file: Path | BinaryIO, name: str, *, exif: bool = False) -> Image.I
                 return upright(to_srgb(opened), orientation(opened)) if exif else opened.convert("RGB")
     except DataError as error:
         raise DataError(f"cannot read the image {name}: {error.message}", error.hint) from error
+    # Raised only here: inside the block it would be reported as an image that cannot be read.
     raise DataError(f"{name} has more than 8 bits per channel ({mode})", "Convert it to 8 bits first.")
 
 

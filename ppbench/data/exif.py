@@ -58,6 +58,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     from PIL import ImageCms
 
+    # Colour management knows these modes only; a palette, for example, is turned into colours first.
     plain = image if image.mode in ("RGB", "CMYK", "L") else image.convert("RGB")
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))

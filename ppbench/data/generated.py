@@ -111,6 +111,7 @@ class GeneratedImages(Source):
         if corruption == CLEAN:
             return clean
         pixels = self.corrupt(clean.pixels, corruption, severity, places)
+        # Some corruptions turn black into something else; broken images stay black, as `Loaded` says.
         if clean.broken:
             pixels[np.isin(places, [one.place for one in clean.broken])] = 0
         return Loaded(pixels, clean.broken)
@@ -143,6 +144,7 @@ class GeneratedImages(Source):
 
     def limit(self, places: NDArray[np.int64]) -> None:
         super().limit(places)
+        # Both are by place, and the places now are of other images.
         self._last = self._stamps = None
 
 

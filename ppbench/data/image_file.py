@@ -76,6 +76,7 @@ def open_image(file: Path | BinaryIO) -> Iterator[Image.Image]:
             Image.open(content, formats=formats()) as image,
         ):
             yield image
+    # Raised by the caller's block, which has said what is wrong.
     except DataError:
         raise
     except UnidentifiedImageError as error:

@@ -72,6 +72,7 @@ def look(root: Path) -> Found:
         return _from_tars(root, [root], {}) or _nothing_in([root])
     _refuse_special(root)
     folders, files = visible(root)
+    # Before anything is searched, because severities and classes of a part look like class folders.
     _refuse_parts(root, folders)
     found = _published(root, files)
     if found is not None:
@@ -83,6 +84,7 @@ def look(root: Path) -> Found:
 
 
 def _clean(root: Path, folders: list[str], files: list[str]) -> FolderFound:
+    # The folders of ImageNet and Tiny-ImageNet as unpacked, of which only val is for evaluation: test has no labels.
     if "val" in folders and set(folders) <= {"train", "val", "test"}:
         root = root / "val"
         folders, files = visible(root)

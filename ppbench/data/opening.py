@@ -62,6 +62,7 @@ def open_source(
         raise DataError(f"--dataset {name} needs its images", f"images: {dataset.how_to_get}")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
+    # The files of Fashion-MNIST are in a format of their own, which `look` does not know.
     found = None if folder is None or name == "fashion-mnist" else look(folder)
     source: Source
     if exif and not isinstance(found, FolderFound):
@@ -86,6 +87,7 @@ def open_source(
     else:
         images = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif)
         source = GeneratedImages(name, images, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
+    # Classes before the limit, which then counts images of these classes only.
     if classes is not None:
         source.keep_classes(classes)
     if limit is not None:
@@ -132,7 +134,9 @@ def _with_clean(dataset: Dataset, source: Source, place: Path, geometry: Geometr
         raise DataError(
             f"{place} contains a corrupted set, not clean images", "Give the folder of the clean images: `--clean DIR`."
         )
+    # Here the recipe only decides the cut, which gives the clean images the size of the set.
     recipe = "imagenet-c-299" if source.size == 299 else None
+    # No corruptions are made from these clean images, so any dataset can have them.
     known = dataset if dataset.clean else replace(dataset, clean=True)
     return WithClean(source, _open_clean(known, place, found, geometry, recipe, exif=False), place)
 

@@ -109,6 +109,8 @@ class PublishedImages(Source):
         """Raise `DataError` for cells that are missing, or have other classes, images or image sizes."""
         cells = [(CLEAN, 0)] if self.has_clean else []
         cells += [(name, severity) for name in corruptions for severity in severities]
+        # A missing cell is the most common mistake, and found without listing a single folder: so all cells are tested
+        # for it before any is listed.
         for name, severity in cells:
             self._check_there(name, severity)
         for name, severity in cells:

@@ -125,6 +125,7 @@ def _members(path: Path) -> Iterator[tuple[str, int, int]]:
                 if member.isreg() and member.offset_data + member.size <= length:
                     yield member.name, member.offset_data, member.size
     except tarfile.ReadError as error:
+        # An interrupted download ends here too. What it has is read; only what never was a tar is refused.
         if length < 2 * _BLOCK or not _starts_as_tar(path):
             raise DataError(
                 f"{path} is not an uncompressed tar archive ({error})",
@@ -178,6 +179,7 @@ class _Packer:
 
     def _shared(self, ids: list[str]) -> Names:
         """Reuse an equal list, if there is one."""
+        # Whole lists are compared only if their lengths and last names agree.
         alike = self._lists.setdefault((len(ids), hash(ids[-1])), [])
         names = next((names for names in alike if names.ids == ids), None)
         if names is None:

@@ -99,6 +99,7 @@ def is_output(folder: Path) -> bool:
         if not manifest.is_file():
             return False
         with manifest.open("rb") as file:
+            # Read line by line up to one key and not parsed: a manifest has a line for every image.
             lines = iter(lambda: file.readline(1000), b"")
             return next(lines, b"") == b"{\n" and any(line.startswith(b'  "manifest": ') for line in lines)
     except OSError:
@@ -145,6 +146,7 @@ def kind_of(name: str) -> str:
 @cache
 def _system_devices() -> frozenset[int]:
     """Device numbers of the system's virtual file systems."""
+    # Where `/dev` is a plain folder, as in some containers, its device is that of all other files.
     ordinary = _device(Path("/"))
     return frozenset(_device(Path(name)) for name in ("/proc", "/sys", "/dev")) - {ordinary, -1}
 
