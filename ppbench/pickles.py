@@ -155,6 +155,7 @@ class _Machine:
     def decimal(self, begin: int, end: int) -> None:
         if end - begin > 3 * MAX_INTEGER:
             raise UnpicklingError(f"it has an integer of {end - begin:,} digits")
+        # In the oldest protocol, False and True are the integers 00 and 01.
         line = self._program[begin : end - 1]
         self._stack.append(line == b"01" if line in (b"00", b"01") else int(line.removesuffix(b"L")))
 
@@ -320,6 +321,7 @@ class _Machine:
         self._charge(sum(len(argument) for argument in arguments if isinstance(argument, list | tuple | dict)))
         made = what.make(*arguments)
         if what.set_state is not None:
+            # With the value itself, so that no other object gets its identity.
             self._made[id(made)] = made, what.set_state
         return made
 

@@ -45,6 +45,7 @@ def ordered_map(
         return
     if _is_starting():
         os._exit(_NO_GUARD)  # otherwise each worker would start as many again
+    # Not fork: it copies locks that other threads hold at that moment, and CUDA does not survive it.
     context = multiprocessing.get_context("spawn")
     watched, held = context.Pipe(duplex=False)
     try:
@@ -60,6 +61,7 @@ def ordered_map(
         for task in tasks:
             with _interrupts_ignored():  # any submission may start a process
                 waiting.append(pool.submit(_run, task))
+            # The pool starts its processes one by one, and forgets them when one dies; their exit codes say why it did.
             if len(processes) < workers:
                 processes.update(multiprocessing.active_children())
             if len(waiting) > ahead * workers:
@@ -107,6 +109,7 @@ def usable_cores() -> int:
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
     """Make processes that are started meanwhile ignore Ctrl-C from their first instruction: the parent ends them."""
+    # Python lets only the main thread set handlers of signals.
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -115,6 +115,7 @@ def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19) -> tup
         name = value.strip().lower()
         if name in groups:
             wanted.update(groups[name])
+        # Published names are in lower case; names of other datasets are as their folders are called.
         elif name in names or value.strip() in names:
             wanted.add(name if name in names else value.strip())
         else:

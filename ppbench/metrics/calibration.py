@@ -29,6 +29,7 @@ def expected_calibration_error(cell: CellCounts) -> float:
     if cell.bin_top1 is None or cell.bin_confidence is None:
         raise Unavailable(NO_PROBABILITIES)
     pairs = zip(cell.bin_top1, cell.bin_confidence, strict=True)
+    # Not divided by the images of each bin: its weight is their number, which cancels.
     return sum(abs(right - confidence / MICRO) for right, confidence in pairs) / cell.n
 
 

@@ -192,6 +192,7 @@ class CellErrors:
 
     def worst_cell(self) -> WorstCell | None:
         """The cell with the highest error, the first of equals; None if there are no corrupted cells."""
+        # All severities, because extra corruptions may have more of them than the headline ones.
         grid = [(corruption, severity) for corruption in self.corruptions for severity in SEVERITIES]
         present = [key for key in grid if key in self.errors]
         if not present:

@@ -185,6 +185,7 @@ class ConfidenceSequence:
         """
         newest = self._values[-1]
         before = seen[: len(seen) - len(newest)]
+        # The end of the plan is estimated by the spread of this look, so it may seem to be outside the latest chunk.
         images = min(len(seen), max(FIRST_LOOK, len(before), images))
         return float(before.sum() + (images - len(before)) * newest.mean()) / images
 

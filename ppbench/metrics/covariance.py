@@ -76,6 +76,7 @@ class ErrorCovariance:
         spread = self.deviation(*weights)
         if (quantity.lowest, quantity.highest) == (0.0, 100.0):
             found = fraction_interval(value / 100, spread, self.n, confidence)
+            # The value as it was given: dividing and multiplying by 100 changes its last bits.
             return found.scaled(100)._replace(value=value)
         reach = 100 * quantile(confidence) * spread / self.n**0.5
         return Interval(value, max(quantity.lowest, value - reach), min(quantity.highest, value + reach))

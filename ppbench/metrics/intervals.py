@@ -186,6 +186,7 @@ def _collapsed(strata: NDArray[np.int64]) -> NDArray[np.int64]:
     _, groups, counts = np.unique(strata, return_inverse=True, return_counts=True)
     alone = counts[groups] == 1
     if alone.sum() == 1 and len(strata) > 1:
+        # There is no other to join, so it goes to the largest class, whose deviation it changes least.
         groups[alone] = np.argmax(counts)
     elif alone.any():
         groups[alone] = groups[alone][0]

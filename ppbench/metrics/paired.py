@@ -155,6 +155,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """P-values of many tests at once, adjusted to keep the family-wise error (Holm, Scand. J. Statist. 1979)."""
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        # The order of the p-values is kept: none is adjusted to less than a smaller one.
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
         adjusted[place] = largest
     return adjusted

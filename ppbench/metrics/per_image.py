@@ -56,6 +56,7 @@ class PerImage:
         """
         factors = np.zeros(len(self.errors))
         factors[self.rows(weights)] = list(weights.values())
+        # Only the cells with a weight are converted, which takes eight times their memory.
         used = np.flatnonzero(factors)
         starts = range(0, self.n, BLOCK)
         parts = [factors[used] @ self.errors[used, start : start + BLOCK].astype(np.float64) for start in starts]

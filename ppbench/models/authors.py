@@ -93,6 +93,7 @@ def _card(path: Path, settings: Mapping[str, Any], state: Mapping[str, Tensor]) 
         mean=mean,
         std=std,
         stem_bias="conv1.bias" in state,
+        # A trained strength is among the tensors, and the card has the default.
         inhibition=1.0 if trainable or not has_inhibition else float(settings["pull_inhibition_strength"]),
         trainable_inhibition=trainable,
         trained_on=dataset,

@@ -109,6 +109,7 @@ class BlurConv2d(nn.Conv2d):
             conv.bias is not None,
             device="meta",
         )
+        # The parameters made above are on the meta device and take no memory.
         self.weight, self.bias = conv.weight, conv.bias
         self.blur_size, self.blur_stride, self.blur_first = size, stride, blur_first
         # A 1x1 kernel mixes channels and the blur mixes places: they commute, and subsampled first it is less work.

@@ -95,6 +95,7 @@ def _make_card(
         try:
             return options.override(authors_card(path, settings, state), str(path))
         except DataError:
+            # Hyper-parameters that cannot be read do not matter if the user says what they would have said.
             if not (architecture and options.is_complete):
                 raise
     return _card_of_state(path, file.tensors, state, architecture or recognise(path, file.tensors, state), options)
@@ -134,6 +135,7 @@ def _normalization(tensors: Mapping[str, Tensor]) -> dict[str, tuple[float, ...]
     """Return mean and std of the normalising layer that the package robustness puts before its networks."""
     ends = {"mean": "normalizer.new_mean", "std": "normalizer.new_std"}
     found = {
+        # Rounded, because float32 has 0.485 as 0.48500001.
         field: tuple(round(float(value), 6) for value in tensor.flatten())
         for field, end in ends.items()
         for name, tensor in tensors.items()

@@ -67,6 +67,7 @@ def convert_to_push_pull(
         rectified_push=rectified_push,
     )
     if trainable_inhibition:
+        # The layer draws trainable strengths at random; a conversion begins with the given one.
         layer = next(m for m in model.modules() if isinstance(m, PushPullConv2d))
         with torch.no_grad():
             layer.get_parameter("inhibition").fill_(inhibition)

@@ -114,6 +114,7 @@ def _download(
         on_download(done, total)
     if done == 0:
         raise _wrong(url, folder, "it is empty")
+    # torchvision publishes sizes with three decimals.
     if megabytes is not None and abs(done / 2**20 - megabytes) > 0.01:
         raise _wrong(url, folder, f"it has {done / 2**20:.3f} MB instead of {megabytes:.3f}")
     wanted = hash_in(url)

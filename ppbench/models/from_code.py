@@ -70,6 +70,7 @@ def _working_directory_first() -> Iterator[None]:
     """
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
+    # Python may remember that a module written a moment ago did not exist.
     importlib.invalidate_caches()
     try:
         yield
@@ -83,6 +84,7 @@ def _import(name: str, spec: str) -> ModuleType:
         return _run(lambda: importlib.import_module(name), spec, f"importing {name} raised")
     except DataError as error:
         absent = error.__cause__.name if isinstance(error.__cause__, ModuleNotFoundError) else None
+        # The module, or a package that it is in, is missing. Otherwise it exists and imports one that is missing.
         if absent is not None and f"{name}.".startswith(f"{absent}."):
             raise UsageError(
                 f"--model {spec}: there is no module {absent}",
@@ -115,6 +117,7 @@ def _run(function: Callable[[], _T], spec: str, what: str) -> _T:
         return function()
     except PpbenchError:
         raise
+    # A script without a main guard may end the process when it is imported.
     except (Exception, SystemExit) as error:
         module, _, factory = spec.partition(":")
         raise DataError(

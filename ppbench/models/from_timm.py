@@ -176,6 +176,7 @@ def card_of(timm: Any, source: Mapping[str, Any], num_classes: int, *, test_size
         num_classes=num_classes,
         in_channels=channels,
         input_size=height,
+        # Rounded down, as in timm.
         resize=math.floor(height / data["crop_pct"]),
         crop_mode=data["crop_mode"],
         interpolation=data["interpolation"],

@@ -177,6 +177,8 @@ def _names_of_today(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     renamed = {}
     for name, tensor in state.items():
         if not name.startswith(_ONLY_FOR_TRAINING):
+            # The renamings that torchvision itself does when it loads such weights: in DenseNets and in vision
+            # transformers.
             name = re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", name)
             name = re.sub(r"\.mlp\.linear_1\.", ".mlp.0.", name)
             name = re.sub(r"\.mlp\.linear_2\.", ".mlp.3.", name)

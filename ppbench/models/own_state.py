@@ -161,6 +161,7 @@ class OwnState:
     @_take_in.register(set)
     @_take_in.register(frozenset)
     def _(self, value: Any, where: str) -> None:
+        # Sets have no order that is the same in every process.
         self._see_all(sorted(value, key=repr), where)
 
     @_take_in.register(types.ModuleType)
@@ -203,6 +204,7 @@ class OwnState:
         for name in _OF_MODULES:
             if "hooks" in name and attributes.get(name):
                 self._see(attributes[name], f"{where}.{name}")
+        # `torch.compile` sets this attribute too, and its code is not the user's.
         if "forward" in attributes and not type(module).__module__.startswith("torch._dynamo"):
             self._see(attributes["forward"], f"{where}.forward")
         if type(module).__module__.partition(".")[0] in LIBRARIES:

@@ -26,6 +26,7 @@ def read_card(path: Path) -> Card:
             check_header(path)
             with safetensors.safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}
+    # Whatever is wrong with it, `load_checkpoint` says so.
     except (OSError, ValueError, RecursionError, safetensors.SafetensorError):
         pass
     card = stored_card(path, metadata)

@@ -141,6 +141,7 @@ def _replace_stem(model: nn.Module, architecture: Architecture, in_channels: int
     stem = cast(nn.Conv2d, model.conv1)
     size, stride, padding = (7, 2, 3) if architecture.stem == "imagenet" else (3, 1, 1)
     if stem.kernel_size != (size, size):
+        # The stem for small images does not subsample, neither by its stride nor by a pool.
         model.maxpool = nn.Identity()
     elif in_channels == stem.in_channels and not bias:
         return

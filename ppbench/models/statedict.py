@@ -67,6 +67,7 @@ def read_state_file(path: Path, *, ema: bool = False) -> StateFile:
     try:
         file = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path, ema)
     except DataError as error:
+        # What the file is says more than what is wrong with its bytes.
         raise error_of_kind(path) or error from error
     if has_averaged(file.tensors):
         return file._replace(

@@ -19,6 +19,7 @@ def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:
         DataError: If it fails on them, or returns anything but logits ``(2, classes)``.
     """
     try:
+        # Two images, because with one the axis of the images might be mistaken for another.
         with torch.inference_mode(), no_exit(what):
             logits = model.eval()(torch.zeros(2, channels, size, size))
     except PpbenchError:

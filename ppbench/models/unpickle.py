@@ -179,6 +179,7 @@ def _read_pickles(program: mmap.mmap) -> Any:
 
     def make_storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
         nonlocal left
+        # Before any memory is taken: a small file may claim storages of gigabytes.
         left -= count * dtype.itemsize
         if count < 0 or left < 0:
             raise UnpicklingError("its storages are larger than the file")
