@@ -57,7 +57,7 @@ COVERED_BY = {
     "ppbench/corruptions/kernels/random.py": "tests/corruptions/test_random.py",
     "ppbench/corruptions/kernels/spatter.py": "tests/corruptions/test_spatter.py",
     "ppbench/corruptions/kernels/weather.py": "tests/corruptions/test_weather.py",
-    "ppbench/evaluation/destinations.py": "tests/cli/test_eval.py",
+    "ppbench/evaluation/run_files.py": "tests/cli/test_eval.py",
     "ppbench/evaluation/estimate.py": "tests/cli/test_eval.py",
     "ppbench/evaluation/journal_lines.py": "tests/evaluation/test_journal.py",
     "ppbench/models/first_convolution.py": "tests/models/test_stems.py",

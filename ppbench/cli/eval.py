@@ -275,7 +275,7 @@ def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
 
 def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
     """Run the evaluation under a progress display. What is finished is written, whatever ends it."""
-    from ppbench.evaluation.api import measure
+    from ppbench.evaluation.loop import measure
     from ppbench.report.evaluated import stopping_line
 
     total = len(plan.subjects) * len(plan.cells) * len(plan.source.ids)

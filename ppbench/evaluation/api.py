@@ -1,25 +1,18 @@
-"""The entry points of an evaluation, for Python and for the command line: request, plan, result."""
+"""The entry point of an evaluation for Python."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
 
 from ppbench.data.catalog import EMBEDDED
-from ppbench.errors import DataError, UsageError
-from ppbench.evaluation import loop
-from ppbench.evaluation.destinations import claimed_outputs, save
-from ppbench.evaluation.plan import EvalPlan, prepare
+from ppbench.errors import UsageError
+from ppbench.evaluation.loop import measure
+from ppbench.evaluation.plan import prepare
 from ppbench.evaluation.predictions import measure_predictions
-from ppbench.evaluation.processes import Processes
-from ppbench.evaluation.record import Identity, identify, results
 from ppbench.evaluation.request import EvalRequest
-from ppbench.evaluation.result import EvalResult
-from ppbench.evaluation.sanity import doubtful
-from ppbench.evaluation.settings import Advanced
 from ppbench.files import check_writable
 from ppbench.models.card import Card
 from ppbench.models.load import LoadedModel
@@ -139,67 +132,6 @@ def evaluate(
         raise result.stopped_by
     result.refuse_unreadable(skip=skip_unreadable)
     return result.runs[0].run
-
-
-def measure(
-    plan: EvalPlan,
-    *,
-    say: Callable[[str], None] = lambda line: None,
-    advance: Advanced = lambda cell, images: None,
-    processes: Processes | None = None,
-) -> EvalResult:
-    """Run a planned evaluation and write its run files.
-
-    Args:
-        plan: Models, images and settings.
-        say: Called with lines for people: what is measured, what is used again and what is written.
-        advance: Called with progress.
-        processes: Processes that share the work; None: this one alone.
-
-    Raises:
-        UsageError: If another process is writing to the same place.
-        DataError: If nothing can be written there.
-    """
-    processes = processes or Processes()
-    identities = [identify(subject, plan.source, plan.settings) for subject in plan.subjects]
-    _check_identities(identities, processes)
-    _announce(plan, identities, say)
-    with claimed_outputs(plan, identities, processes, say) as outputs:
-        started = datetime.now(UTC)
-        scored = loop.run(plan, advance, [output.journal for output in outputs], processes)
-        if not processes.is_first:
-            return EvalResult.of([], scored, len(plan.source.ids))
-        runs = results(identities, scored, plan.source, plan.settings, started, processes.size)
-        if outputs:
-            runs = [save(output, run, say) for output, run in zip(outputs, runs, strict=True)]
-    for identity, tally in zip(identities, scored.tallies, strict=True):
-        if scored.stopped_by is None and (doubt := doubtful(tally, plan.source.num_classes)):
-            say(f"warning: {identity.model.name} {doubt}")
-    return EvalResult.of(runs, scored, len(plan.source.ids))
-
-
-def _check_identities(identities: Sequence[Identity], processes: Processes) -> None:
-    """Refuse a model that is given twice, and processes that have different files."""
-    known = [identity.model for identity in identities if identity.unknown is None]
-    if len({(model.name, model.weights_sha256) for model in known}) < len(known):
-        raise UsageError("the same model is given twice", "Give each once: `--model`.")
-    if any(other != identities for other in processes.gather(identities)):
-        raise DataError(
-            "the processes see different weights or images", "Give all machines the same files, at the same paths."
-        )
-
-
-def _announce(plan: EvalPlan, identities: Sequence[Identity], say: Callable[[str], None]) -> None:
-    """Say what will be measured."""
-    for subject, identity in zip(plan.subjects, identities, strict=True):
-        say(plan.describe(subject, identity))
-        if identity.unknown is not None:
-            say(
-                f"{subject.name}: its weights are unknown ({identity.unknown}), so an interrupted evaluation starts "
-                "from the beginning; `--weights-file FILE` names the file that holds them"
-            )
-    for note in plan.source.notes:
-        say(note)
 
 
 _WITH_CARD = (

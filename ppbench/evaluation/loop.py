@@ -1,19 +1,19 @@
-"""The evaluation loop: every image of every cell through every model, once."""
+"""An evaluation from its plan to its result, and its loop: every image of every cell through every model, once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ppbench.devices import full_precision
-from ppbench.errors import PpbenchError
-from ppbench.evaluation.arrivals import Arrivals
-from ppbench.evaluation.collector import Collector, Keeper, Sender
+from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.evaluation.collector import Arrivals, Collector, Keeper, Sender
 from ppbench.evaluation.feed import (
     Batch,
     ImageBlock,
@@ -26,14 +26,78 @@ from ppbench.evaluation.feed import (
     stream,
     to_device,
 )
+from ppbench.evaluation.identity import Identity, identify
 from ppbench.evaluation.inference import SMALL_SIDE, Inference
 from ppbench.evaluation.journal import Journal
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import LostProcessError, Processes
-from ppbench.evaluation.sanity import PROBE, mildest
+from ppbench.evaluation.result import EvalResult
+from ppbench.evaluation.run_files import claimed_outputs, results, save
+from ppbench.evaluation.sanity import PROBE, doubtful, mildest
 from ppbench.evaluation.settings import Advanced, Settings
 from ppbench.evaluation.stopping import CHUNK
 from ppbench.evaluation.tally import Scored
+
+
+def measure(
+    plan: EvalPlan,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    advance: Advanced = lambda cell, images: None,
+    processes: Processes | None = None,
+) -> EvalResult:
+    """Run a planned evaluation and write its run files.
+
+    Args:
+        plan: Models, images and settings.
+        say: Called with lines for people: what is measured, what is used again and what is written.
+        advance: Called with progress.
+        processes: Processes that share the work; None: this one alone.
+
+    Raises:
+        UsageError: If another process is writing to the same place.
+        DataError: If nothing can be written there.
+    """
+    processes = processes or Processes()
+    identities = [identify(subject, plan.source, plan.settings) for subject in plan.subjects]
+    _check_identities(identities, processes)
+    _announce(plan, identities, say)
+    with claimed_outputs(plan, identities, processes, say) as outputs:
+        started = datetime.now(UTC)
+        scored = run(plan, advance, [output.journal for output in outputs], processes)
+        if not processes.is_first:
+            return EvalResult.of([], scored, len(plan.source.ids))
+        runs = results(identities, scored, plan.source, plan.settings, started, processes.size)
+        if outputs:
+            runs = [save(output, run, say) for output, run in zip(outputs, runs, strict=True)]
+    for identity, tally in zip(identities, scored.tallies, strict=True):
+        if scored.stopped_by is None and (doubt := doubtful(tally, plan.source.num_classes)):
+            say(f"warning: {identity.model.name} {doubt}")
+    return EvalResult.of(runs, scored, len(plan.source.ids))
+
+
+def _check_identities(identities: Sequence[Identity], processes: Processes) -> None:
+    """Refuse a model that is given twice, and processes that have different files."""
+    known = [identity.model for identity in identities if identity.unknown is None]
+    if len({(model.name, model.weights_sha256) for model in known}) < len(known):
+        raise UsageError("the same model is given twice", "Give each once: `--model`.")
+    if any(other != identities for other in processes.gather(identities)):
+        raise DataError(
+            "the processes see different weights or images", "Give all machines the same files, at the same paths."
+        )
+
+
+def _announce(plan: EvalPlan, identities: Sequence[Identity], say: Callable[[str], None]) -> None:
+    """Say what will be measured."""
+    for subject, identity in zip(plan.subjects, identities, strict=True):
+        say(plan.describe(subject, identity))
+        if identity.unknown is not None:
+            say(
+                f"{subject.name}: its weights are unknown ({identity.unknown}), so an interrupted evaluation starts "
+                "from the beginning; `--weights-file FILE` names the file that holds them"
+            )
+    for note in plan.source.notes:
+        say(note)
 
 
 def run(

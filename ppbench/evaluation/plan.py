@@ -14,8 +14,8 @@ from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.devices import check_precision, choose_device, describe_device
 from ppbench.errors import DataError, UsageError
+from ppbench.evaluation.identity import Identity, preprocessing
 from ppbench.evaluation.opponent import Opponent
-from ppbench.evaluation.record import Identity, preprocessing
 from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.stopping import DecidedAgainst, NarrowEnough, StoppingRule, metric_weights

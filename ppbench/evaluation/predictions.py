@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Source
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.destinations import place
+from ppbench.evaluation.identity import Identity, protocol
 from ppbench.evaluation.inference import score
 from ppbench.evaluation.plan import open_images
-from ppbench.evaluation.record import Identity, protocol, results
 from ppbench.evaluation.request import EvalRequest
+from ppbench.evaluation.run_files import place, results
 from ppbench.evaluation.sanity import PROBE, doubtful
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import ClassHead, choose_head

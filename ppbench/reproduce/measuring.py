@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ppbench.errors import PpbenchError
-from ppbench.evaluation.api import measure
+from ppbench.evaluation.identity import Identity, identify
+from ppbench.evaluation.loop import measure
 from ppbench.evaluation.plan import EvalPlan, prepare
-from ppbench.evaluation.record import Identity, identify
 from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.settings import Advanced
 from ppbench.models.checkpoint import load_checkpoint

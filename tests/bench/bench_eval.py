@@ -37,8 +37,8 @@ sys.path.insert(0, str(ROOT))
 
 import ppbench  # noqa: E402
 from ppbench.devices import computing, full_precision  # noqa: E402
-from ppbench.evaluation.api import measure  # noqa: E402
 from ppbench.evaluation.inference import keep_freed_memory  # noqa: E402
+from ppbench.evaluation.loop import measure  # noqa: E402
 from ppbench.evaluation.plan import prepare  # noqa: E402
 from ppbench.evaluation.request import EvalRequest  # noqa: E402
 from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD, Card  # noqa: E402

@@ -83,7 +83,7 @@ def test_differences_are_those_of_compare(done: Path) -> None:
 
 def test_what_is_done_is_not_done_again(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "train", None)
-    monkeypatch.setattr("ppbench.evaluation.api.measure", None)
+    monkeypatch.setattr("ppbench.evaluation.loop.measure", None)
     result = call(done, "--rows", "plain,pp3", "--format", "markdown", data=False)
     assert result.exit_code == 0, result.output
     assert "measured before: plain-0, pp3-0" in result.stderr
@@ -143,9 +143,11 @@ def test_after_ctrl_c_the_same_command_goes_on(copy: Path, monkeypatch: pytest.M
 
 def test_the_evaluation_goes_on_where_it_was(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(copy / "work" / "runs")
-    from ppbench.evaluation import arrivals, journal
+    from ppbench.evaluation import journal
 
-    monkeypatch.setattr(arrivals, "_FLUSH", -1.0)  # every batch is written down, however fast the machine is
+    monkeypatch.setattr(
+        "ppbench.evaluation.collector._FLUSH", -1.0
+    )  # every batch is written down, however fast the machine is
     real = journal.Journal.add
 
     def once(self: Any, records: Any) -> None:

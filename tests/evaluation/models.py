@@ -12,9 +12,10 @@ from torch import nn
 
 from ppbench.data.source import Source
 from ppbench.evaluation import loop
+from ppbench.evaluation.identity import identify
 from ppbench.evaluation.plan import EvalPlan
-from ppbench.evaluation.record import identify, results
 from ppbench.evaluation.request import EvalRequest
+from ppbench.evaluation.run_files import results
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.stopping import StoppingRule
 from ppbench.evaluation.subject import ClassHead, Subject, fit

@@ -13,7 +13,8 @@ from PIL import Image
 import ppbench
 from ppbench.devices import available_devices, choose_device
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.api import evaluate, measure
+from ppbench.evaluation.api import evaluate
+from ppbench.evaluation.loop import measure
 from ppbench.evaluation.plan import prepare
 from ppbench.evaluation.request import EvalRequest
 from ppbench.models.embedded import EMBEDDED_MODELS

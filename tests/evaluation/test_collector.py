@@ -1,4 +1,4 @@
-"""What is counted, left out and looked at while an evaluation runs."""
+"""Scores on their way from the device; and what is counted, left out and looked at while an evaluation runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,60 @@ from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source, ids_hash
 from ppbench.errors import DataError
 from ppbench.evaluation import loop
-from ppbench.evaluation.record import identify, results
+from ppbench.evaluation.collector import Arrivals
+from ppbench.evaluation.identity import identify
+from ppbench.evaluation.inference import NOT_FINITE, score
+from ppbench.evaluation.run_files import results
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.stopping import NarrowEnough
 from ppbench.models.load import LoadedModel
 from ppbench.run import MeasuredRun, image_keys
 from tests.evaluation.models import make_settings, measured, planned, tiny_subject
 from tests.trees import write_class_folders, write_published
+
+CPU = torch.device("cpu")
+FOG, SNOW = ("fog", 3), ("snow", 1)
+
+
+def scores(*ranks: int) -> torch.Tensor:
+    return torch.tensor([ranks, [10] * len(ranks), [500_000] * len(ranks)])
+
+
+def test_pieces_come_in_order_with_the_images_that_are_wanted() -> None:
+    coming = Arrivals(CPU)
+    coming.put(0, FOG, np.array([4, 7, 9]), np.array([True, False, True]), scores(0, 0, 2))
+    coming.put(1, SNOW, np.array([1]), np.array([True]), scores(0))
+    (first, fog), (second, snow) = coming.fetch()
+    assert (first, fog.cell, fog.places.tolist(), fog.right.tolist()) == (0, FOG, [4, 9], [True, False])
+    assert (second, snow.cell, snow.places.tolist(), snow.right.tolist()) == (1, SNOW, [1], [True])
+    assert coming.fetch(last=True) == []
+
+
+def test_they_are_due_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    coming = Arrivals(CPU)
+    assert not coming.are_due
+    monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", -1.0)
+    assert coming.are_due
+
+
+def test_logits_that_are_not_finite_are_an_error_when_they_arrive() -> None:
+    logits = torch.tensor([[1.0, float("nan")]])
+    given = score(logits, torch.tensor([0]))
+    assert given[0].tolist() == [NOT_FINITE]
+    coming = Arrivals(CPU)
+    coming.put(0, FOG, np.array([0]), np.array([True]), given)
+    with pytest.raises(DataError, match="1 outputs that are not finite at fog/3"):
+        coming.fetch()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_they_arrive_one_time_later() -> None:
+    coming = Arrivals(torch.device("cuda"))
+    coming.put(0, FOG, np.array([4, 7]), np.array([True, True]), scores(0, 1).cuda())
+    assert coming.fetch() == []
+    coming.put(0, SNOW, np.array([4]), np.array([True]), scores(0).cuda())
+    assert [piece.cell for _, piece in coming.fetch()] == [FOG]
+    assert [piece.cell for _, piece in coming.fetch(last=True)] == [SNOW]
 
 
 def run(subject: LoadedModel, source: Source, settings: Settings) -> MeasuredRun:

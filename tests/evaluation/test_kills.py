@@ -20,12 +20,12 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 import torch
-from ppbench.evaluation import arrivals
+from ppbench.evaluation import collector
 from ppbench.evaluation.api import evaluate
 from tests.kills import kill_often
 
 torch.set_num_threads(1)
-arrivals._FLUSH = -1.0  # write down every batch, so that there is much to be torn
+collector._FLUSH = -1.0  # write down every batch, so that there is much to be torn
 options, output, kills = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 evaluate(**options, output=output + "-first.json")  # loads all that is needed, so that children start at once
 

@@ -17,7 +17,7 @@ SCRIPT = """
 import os, signal, sys, time
 import torch
 import ppbench.cli.main
-import ppbench.evaluation.arrivals as arrivals, ppbench.evaluation.loop as loop
+import ppbench.evaluation.collector as collector, ppbench.evaluation.loop as loop
 
 torch.set_num_threads(1)
 sys.argv = ["ppbench", *sys.argv[1:]]
@@ -30,7 +30,7 @@ def batches(*arguments):
             print(time.monotonic(), file=sys.stderr, flush=True)
             os.kill(os.getpid(), int(os.environ["SIGNAL"]))
         yield batch
-        arrivals._FLUSH = 0.0
+        collector._FLUSH = 0.0
 
 loop.stream = batches
 ppbench.cli.main.main()

@@ -16,7 +16,6 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError
-from ppbench.evaluation import arrivals
 from ppbench.evaluation.settings import Settings
 from ppbench.models.load import LoadedModel
 from ppbench.models.weights import weights_hash
@@ -137,7 +136,7 @@ def test_a_grey_model_is_refused_for_colour_images(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_the_finished_cells_and_ends_the_workers(
     tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrivals, "_FLUSH", -1.0)  # after every batch
+    monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", -1.0)  # after every batch
     tree = write_published(tmp_path, ("snow", "fog"), (1, 2))
     subject = tiny_subject(size=32, channels=3, classes=2)
     seen = 0

@@ -16,7 +16,6 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
 from ppbench.errors import UsageError
-from ppbench.evaluation import arrivals
 from ppbench.evaluation.stopping import CHUNK, DecidedAgainst, metric_weights
 from ppbench.evaluation.tally import Piece, Tally
 from ppbench.metrics.intervals import SequenceInterval
@@ -102,7 +101,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_how_fast_it_goes_does_not_change_where_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual: Run, batch: str, flush: float
 ) -> None:
-    monkeypatch.setattr(arrivals, "_FLUSH", flush)
+    monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", flush)
     invoke(*FAST, "--batch-size", batch, "-o", tmp_path / "run.json")
     run = read_run(tmp_path / "run.json")
     assert (run.cells, run.stopping, run.protocol) == (usual.cells, usual.stopping, usual.protocol)
@@ -208,7 +207,7 @@ def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: 
     from ppbench.errors import DataError
     from ppbench.evaluation.inference import Inference
 
-    monkeypatch.setattr(arrivals, "_FLUSH", -1.0)
+    monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", -1.0)
     options = ("--until", "1.5", "--batch-size", "32")
     evaluated(tmp_path / "whole.json", *options)
     score, calls = Inference.score, 0

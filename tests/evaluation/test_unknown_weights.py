@@ -16,7 +16,8 @@ from ppbench.check.judge import check_files
 from ppbench.compare.comparison import compare
 from ppbench.compare.measured import read_compared
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.api import evaluate, measure
+from ppbench.evaluation.api import evaluate
+from ppbench.evaluation.loop import measure
 from ppbench.evaluation.plan import prepare
 from ppbench.evaluation.request import EvalRequest
 from ppbench.models.card import Card
@@ -56,7 +57,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     Path("code_of_mine.py").write_text(CODE)
     write_weights(0)
-    monkeypatch.setattr("ppbench.evaluation.arrivals._FLUSH", -1.0)  # every batch is written down at once
+    monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", -1.0)  # every batch is written down at once
     yield
     sys.modules.pop("code_of_mine", None)
 

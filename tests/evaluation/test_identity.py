@@ -1,4 +1,4 @@
-"""What a run file says of an evaluation."""
+"""What a run file says of what was measured, and with what."""
 
 from __future__ import annotations
 

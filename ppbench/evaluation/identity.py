@@ -1,47 +1,33 @@
-"""Records of what was measured: identity and key, protocol, provenance, run."""
+"""The identity of a measurement, known before it begins: model, protocol, and the key of its journal."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
-import platform
-import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from ppbench.data.source import Source, ids_hash
-from ppbench.devices import describe_device
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import Subject
-from ppbench.evaluation.tally import Scored, Tally
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
 from ppbench.models.weights import WeightsIdentity, has_own_code, identify_weights
 from ppbench.run import (
-    CellCounts,
     ClassSubset,
-    MeasuredRun,
     ModelRecord,
     Protocol,
-    Provenance,
-    Run,
-    Stopping,
-    image_keys,
 )
 from ppbench.versions import versions_of
 from ppbench.vocabulary import Cell
 
 
 class Identity(NamedTuple):
-    """The identity of a measurement, known before it begins."""
+    """The identity of a measurement."""
 
     model: ModelRecord
     protocol: Protocol
@@ -166,74 +152,3 @@ def preprocessing(subject: Subject, source: Source, settings: Settings) -> str:
     card, resize = subject.card, settings.request.resize
     resized = f", then resize {resize} ({card.interpolation}), crop {card.input_size}" if resize else ""
     return f"{source.cut}{resized}{card.normalization()}"
-
-
-def results(
-    identities: list[Identity], scored: Scored, source: Source, settings: Settings, started: datetime, processes: int
-) -> list[MeasuredRun]:
-    """Make the runs, with their finished cells."""
-    provenance = Provenance(
-        command=settings.request.command or shlex.join(sys.argv),
-        git_commit=_git_commit(),
-        versions=versions_of("python", "ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug"),
-        platform=platform.platform(),
-        device=describe_device(settings.device),
-        started=started.astimezone(UTC).isoformat(timespec="seconds"),
-        seconds=scored.seconds,
-        processes=processes,
-        compiled=settings.request.compiled,
-    )
-    stoppings: Sequence[Stopping | None] = scored.stoppings or [None] * len(identities)
-    ids = source.ids
-    if scored.images is not None and scored.images.any():
-        ids = [name for name, is_in in zip(source.ids, scored.images, strict=True) if is_in]
-        unreadable = tuple(source.ids[place] for place in sorted({broken.place for broken in scored.unreadable}))
-        identities = [_narrowed(identity, ids, unreadable) for identity in identities]
-    keys = image_keys(ids)
-    return [
-        _result(identity, tally, keys, provenance, stopping)
-        for identity, tally, stopping in zip(identities, scored.tallies, stoppings, strict=True)
-    ]
-
-
-def _narrowed(identity: Identity, ids: Sequence[str], unreadable: tuple[str, ...]) -> Identity:
-    """Restrict an identity to some of the images."""
-    update = {"n": len(ids), "ids_sha256": ids_hash(ids), "unreadable": unreadable or None}
-    protocol = identity.protocol.model_copy(update=update)
-    return identity._replace(protocol=protocol)
-
-
-def _result(
-    identity: Identity,
-    tally: Tally,
-    keys: NDArray[np.uint64] | None,
-    provenance: Provenance,
-    stopping: Stopping | None,
-) -> MeasuredRun:
-    finished = tally.finished()
-    status: Literal["complete", "interrupted"] = "complete" if len(finished) == len(tally.cells) else "interrupted"
-    run = Run(
-        status=status,
-        model=identity.model,
-        protocol=identity.protocol,
-        cells=tuple(_cell(tally.cell(cell), identity.competing) for cell in finished),
-        stopping=stopping,
-        provenance=provenance,
-    )
-    return MeasuredRun(run, {cell: tally.bits(cell) for cell in finished}, keys)
-
-
-def _cell(counts: CellCounts, competing: int | None) -> CellCounts:
-    """Drop the top-5 count of five outputs or fewer: every label is among them."""
-    says_nothing = competing is not None and competing <= 5
-    return counts.model_copy(update={"top5": None}) if says_nothing else counts
-
-
-def _git_commit() -> str | None:
-    """Return the commit of the working directory, marked if tracked files differ from it."""
-    try:
-        ask = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-        answer = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() or None
