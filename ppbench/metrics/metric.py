@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from ppbench.metrics.intervals import Interval
@@ -52,3 +52,16 @@ def metric(name: str, label: str, unit: str, compute: Callable[[], float]) -> Me
         return Metric(name, label, compute(), unit)
     except Unavailable as reason:
         return Metric(name, label, None, unit, str(reason))
+
+
+def require_cells(present: Container[Cell], cells: Sequence[Cell], source: str = "the run") -> None:
+    """Check that all cells of a mean are present.
+
+    Raises:
+        Unavailable: If one is missing, or there are none; the message names the first of them.
+    """
+    if not cells:
+        raise Unavailable(f"{source} has no corrupted cells")
+    missing = [cell for cell in cells if cell not in present]
+    if missing:
+        raise Unavailable.for_cells(source, missing, len(cells))
