@@ -160,7 +160,8 @@ def added_confusions(
     Raises:
         Unavailable: If one of the cells, or the clean images, are missing.
     """
-    require_cells(classes, [*cells, (CLEAN, 0)] if cells else [])
+    require_cells(classes, cells)
+    require_cells(classes, [(CLEAN, 0)])
     width = max(n_classes, *(int(classes[cell].max(initial=0)) + 1 for cell in (*cells, (CLEAN, 0))))
     sizes = np.bincount(labels, minlength=n_classes)
     pairs, weights = _pair_counts(labels, classes, cells, width)

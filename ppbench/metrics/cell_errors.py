@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ppbench.metrics.csv_file import read_csv
-from ppbench.metrics.metric import Unavailable
+from ppbench.metrics.metric import Unavailable, require_cells
 from ppbench.run import Protocol, Run
 from ppbench.vocabulary import C15, CLEAN, SEVERITIES, Cell, in_order, set_label, severity_label
 
@@ -173,11 +173,7 @@ class CellErrors:
             Unavailable: If a cell is missing, because the mean of the others would be another metric.
         """
         keys = [(corruption, severity) for corruption in corruptions for severity in severities]
-        if not keys:
-            raise Unavailable(f"{self.source} has no corrupted cells")
-        missing = [key for key in keys if key not in self.errors]
-        if missing:
-            raise Unavailable.for_cells(self.source, missing, len(keys))
+        require_cells(self.errors, keys, self.source)
         return mean(self.errors[key] for key in keys)
 
     def clean_error(self) -> float:

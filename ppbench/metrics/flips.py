@@ -51,7 +51,8 @@ def first_flips(bits: Mapping[Cell, NDArray[np.bool_]], corruption: str, severit
         Unavailable: If one of the cells, or the clean images, are missing.
     """
     levels = sorted(severities)
-    require_cells(bits, [(CLEAN, 0), *((corruption, severity) for severity in levels)])
+    require_cells(bits, [(CLEAN, 0)])
+    require_cells(bits, [(corruption, severity) for severity in levels])
     wrong = np.stack([~bits[corruption, severity] for severity in levels])
     first = np.where(wrong.any(axis=0), np.array(levels)[wrong.argmax(axis=0)], UNFLIPPED)
     return np.where(bits[CLEAN, 0], first, WRONG_FROM_START).astype(np.int8)

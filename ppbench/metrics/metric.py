@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from ppbench.metrics.intervals import Interval
-from ppbench.vocabulary import Cell
+from ppbench.vocabulary import CLEAN, Cell
 
 Weights = Mapping[Cell, float]
 """Weights of cells by (corruption, severity); ``("clean", 0)`` is the uncorrupted images.
@@ -24,7 +24,7 @@ class Unavailable(Exception):  # noqa: N818 - no failure: it becomes the reason 
         """The reason for a mean over cells of which some are missing: ``net lacks 2 of 75 cells: fog s1, fog s2``."""
         named = ", ".join(f"{corruption} s{severity}" for corruption, severity in missing[:3])
         if wanted == 1:
-            return cls(f"{source} lacks the cell {named}")
+            return cls(f"{source} lacks {'the clean images' if missing[0][0] == CLEAN else f'the cell {named}'}")
         return cls(f"{source} lacks {len(missing)} of {wanted} cells: {named}{', …' if len(missing) > 3 else ''}")
 
 

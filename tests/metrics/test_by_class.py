@@ -118,7 +118,7 @@ def test_a_missing_cell_is_said():
     with pytest.raises(Unavailable, match="no corrupted cells"):
         class_errors(labels, bits, [])
     del predicted[CLEAN_CELL]
-    with pytest.raises(Unavailable, match="clean s0"):
+    with pytest.raises(Unavailable, match="the run lacks the clean images"):
         added_confusions(labels, predicted, CELLS, 4)
 
 

@@ -82,5 +82,5 @@ def test_what_is_missing_is_said():
     with pytest.raises(Unavailable, match="1 image is right without corruption"):
         flip_shares(bits, ["fog"], LEVELS)
     del bits[CLEAN, 0]
-    with pytest.raises(Unavailable, match="the run lacks the cell clean"):
+    with pytest.raises(Unavailable, match="the run lacks the clean images"):
         flip_shares(bits, ["fog"], LEVELS)

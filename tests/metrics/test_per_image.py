@@ -69,7 +69,7 @@ def test_missing_cells_have_no_values():
     images = PerImage.from_run(run, make_bits(run))
     with pytest.raises(Unavailable, match="net lacks 1 of 75 cells: fog s3"):
         mean_error(images, *GRID)
-    with pytest.raises(Unavailable, match="net lacks the cell clean s0"):
+    with pytest.raises(Unavailable, match="net lacks the clean images"):
         parts("clean_error", images, *GRID)
     with pytest.raises(Unavailable, match="no corrupted cells"):
         mean_error(images, ("fog",), ())
