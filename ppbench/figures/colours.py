@@ -181,7 +181,7 @@ _RULES: dict[str, str | Sequence[str]] = {
     ".fig-heat th": "font-weight:400;text-align:left;padding:2px 4px 2px 0;overflow-wrap:anywhere",
     ".fig-heat thead th": "font-weight:600;text-align:right;padding:2px 4px;overflow-wrap:normal;width:11%",
     ".fig-heat thead th:first-child": "text-align:left;padding-left:0;width:auto",
-    ".fig-heat tbody th": "padding-left:10px;min-width:6em",
+    ".fig-heat tbody th": "padding-left:10px;min-width:6.8em",
     ".fig-heat .fig-family th,.fig-heat .fig-mean th": "font-weight:600;padding-left:0",
     ".fig-heat .fig-family td,.fig-heat .fig-mean td": "font-weight:600",
     ".fig-heat td": "text-align:right;padding:2px 4px;border-radius:2px;white-space:nowrap",

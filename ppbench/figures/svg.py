@@ -31,7 +31,7 @@ from ppbench.figures.markup import (
 )
 from ppbench.figures.scales import tick_text, ticks
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import HIGHER_IS_BETTER
+from ppbench.metrics.quantities import QUANTITIES
 from ppbench.tables.numbers import percent, signed
 from ppbench.tables.sheet import NOT_AVAILABLE
 
@@ -160,7 +160,7 @@ def forest_svg(content: Forest, key: str) -> str:
         parts += drawn
         y += _HEADING + _ROW * len(section.rows) + _AXIS
         words += [f"{row.name} {_row_words(row)}" for row in section.rows]
-    better = "".join(f" (of {name}: right of 0)" for name in HIGHER_IS_BETTER)
+    better = "".join(f" (of {name}: right of 0)" for name, q in QUANTITIES.items() if q.higher_is_better)
     note = (
         f"Points left of 0{better}: {content.other} makes fewer errors. Lines: {percent(content.confidence)} "
         "intervals. * and a filled point: a test finds the difference (Holm over families and over corruptions)."
