@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.completion import complete_corruption, complete_recipe
+from ppbench.cli.completion import complete_corruption
 from ppbench.cli.help import page
-from ppbench.cli.options import split_values
+from ppbench.cli.options import RecipeOption, split_values
 from ppbench.cli.progress import duration, progress
 from ppbench.errors import DataError
 from ppbench.tables.escapes import for_terminal
@@ -55,14 +55,7 @@ def corrupt_command(
             "--severity", "--severities", "-s", help="Severity or range: 3, 1-5; repeatable.", show_default="1-5"
         ),
     ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="Constants of the corruptions (`ppbench list recipes`).",
-            show_default="by image size",
-            autocompletion=complete_recipe,
-        ),
-    ] = None,
+    recipe: RecipeOption = None,
     backend: Annotated[str, typer.Option(help="Library that corrupts: ppbench or imagecorruptions.")] = "ppbench",
     seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
     format: Annotated[

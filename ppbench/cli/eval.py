@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.completion import complete_corruption, complete_dataset, complete_model, complete_recipe
+from ppbench.cli.completion import complete_corruption, complete_dataset, complete_model
 from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_replace_run
 from ppbench.cli.joined import joined, prepare_in_all
@@ -22,6 +22,7 @@ from ppbench.cli.options import (
     MeanOption,
     NormalizerOption,
     PresetOption,
+    RecipeOption,
     StdOption,
     TestSizeOption,
     command_line,
@@ -102,14 +103,7 @@ def eval_command(
         int | None,
         typer.Option(help="Use N images: seeded, equal shares of all classes.", show_default="all"),
     ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="Constants of the corruptions (`ppbench list recipes`).",
-            show_default="by image size",
-            autocompletion=complete_recipe,
-        ),
-    ] = None,
+    recipe: RecipeOption = None,
     jpeg: Annotated[
         bool, typer.Option(help="Save images made for ImageNet-C as JPEG 85, as the published ones were.")
     ] = True,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ppbench.cli.completion import complete_recipe
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 
@@ -27,6 +28,15 @@ BaselineOption = Annotated[
     str | None,
     typer.Option(
         "--baseline", metavar="RUN|CSV", help="Run of the model that R_net compares with.", show_default=False
+    ),
+]
+
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Constants of the corruptions (`ppbench list recipes`).",
+        show_default="by image size",
+        autocompletion=complete_recipe,
     ),
 ]
 
