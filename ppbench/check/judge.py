@@ -185,6 +185,7 @@ def _needed(
 ) -> tuple[int | None, str | None]:
     """The number of images that would show this drop to exceed the tolerance, or why there is none."""
     needed = images_needed(floored_deviation(drop), float(drop.mean()) - allowed, POWER, alpha)
+    # More than there are: with these the drop was not decided.
     needed = max(needed, len(drop) + 1)
     if total is None or needed <= total:
         return needed, None

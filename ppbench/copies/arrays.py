@@ -145,6 +145,7 @@ def _fill(
         advance(chunk.stop - chunk.start)
     tasks = [(start, min(start + size, filling.layout.number)) for start in starts if start not in finished]
     start_worker = partial(start_filling, filling)
+    # Closed at once if anything fails here, which ends the workers.
     with path.open("a") as journal, closing(ordered_map(start_worker, tasks, min(workers, len(tasks)))) as chunks:
         for chunk in chunks:
             # The data of a listed chunk are on the disk already: its worker flushed them.

@@ -75,6 +75,7 @@ class Records:
         self._files: list[BinaryIO] = []
         self._append: FileIO | None = None
         self._journal_end = 0
+        # The journal after the manifest: its lines are newer, and the later line counts.
         for path, read in ((self.manifest, self._read_manifest), (self.journal, self._read_journal)):
             if path.exists():
                 self._files.append(path.open("rb"))
@@ -281,6 +282,7 @@ class Records:
                     ((source, record),) = parse_json("{" + text + "}").items()
                     self._settle(source, trusted.record(record))
                     self._places[source] = _Place(number, self._journal_end)
+            # Nothing after a damaged line can be trusted. `begin` cuts the journal off where this line begins.
             except (ValueError, KeyError, TypeError, AttributeError):
                 return
             self._journal_end += len(line)

@@ -90,6 +90,7 @@ def add_fog(images: Tensor, thickness: Tensor, amount: float) -> Tensor:
         amount: Fog at the thickest place, in fractions of white.
     """
     brightest = divide(images.amax((1, 2, 3)).double(), 255)
+    # (x + amount * thickness) * brightest / (brightest + amount), with one division per image.
     share = (brightest / (brightest + amount)).float().view(-1, 1, 1, 1)
     veil = thickness[..., None] * (share * (255 * amount))
     return (images * share + veil).clamp_(0, 255).to(torch.uint8)

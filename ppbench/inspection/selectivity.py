@@ -230,6 +230,7 @@ def _selectivity(
     """Sort out responses ``(colours, orientations, frequencies, phases, filters)``, where ``best`` has flat indices."""
     colour, orientation, frequency, phase = torch.unravel_index(best, responses.shape[:4])
     filters = torch.arange(len(best))
+    # Half a period on, a grating has the opposite contrast.
     opposite = (phase + PHASES // 2) % PHASES
     places = zip(colour.tolist(), orientation.tolist(), frequency.tolist(), phase.tolist(), strict=True)
     return Selectivity(

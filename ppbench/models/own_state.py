@@ -86,6 +86,7 @@ class OwnState:
 
     def _see(self, value: Any, where: str) -> None:
         """Add a value and everything it holds, unless that was done before."""
+        # Before the test for what was seen: Python shares small numbers and texts between places.
         if isinstance(value, _PLAIN):
             self._values.update(f"{where} {type(value).__name__} {value!r}\n".encode(errors="backslashreplace"))
             return

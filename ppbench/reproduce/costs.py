@@ -55,6 +55,7 @@ class Machine(NamedTuple):
         images = self.one if devices == 1 else self.eight
         if images is None:
             return None
+        # Images of 28 px are those of Fashion-MNIST, which are grey.
         channels = 1 if self.size == 28 else 3
         return forward_macs / (images * macs(self.model, self.size, in_channels=channels))
 
@@ -204,6 +205,7 @@ class Plan:
             return None
         ends = [0.0] * DEVICES[1]
         for one in sorted((step.hours.training[0] or 0 for step in self.steps), reverse=True):
+            # To the device that is free first.
             ends[0] += one
             ends.sort()
         return ends[-1]

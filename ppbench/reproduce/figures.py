@@ -189,6 +189,7 @@ def mean_errors(name: str, networks: Sequence[SeedRun]) -> CellErrors:
     cells = [key for key in first.errors if all(key in network.errors.errors for network in networks)]
     errors = {key: mean(network.errors.errors[key] for network in networks) for key in cells}
     clean = [network.clean for network in networks if network.clean is not None]
+    # The mean over some of the networks would be another figure.
     whole = mean(clean) if len(clean) == len(networks) else None
     return replace(first, source=name, errors=errors, clean=whole, per_image=None)
 

@@ -31,6 +31,7 @@ def macs(model: str, size: int, *, in_channels: int = 3, num_classes: int = 1000
     inputs = channels
     for blocks, width in zip(shape.blocks, shape.channels, strict=True):
         for number in range(blocks):
+            # Every stage but the first halves the image in its first block.
             halved = number == 0 and width != channels
             after = _half(side) if halved else side
             cost, outputs = _block(shape, inputs, width, side, after)

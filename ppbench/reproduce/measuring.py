@@ -70,6 +70,7 @@ def evaluate_networks(
 def _measured_before(folder: Path, network: TrainedRow, identity: Identity) -> SeedRun | None:
     """The complete run of these weights on these images, if there is one."""
     for path in sorted(folder.glob(f"{network.name}--*.json")):
+        # Files that cannot be read are no runs of this table; they are left alone.
         with suppress(PpbenchError):
             run = read_run(path)
             if (

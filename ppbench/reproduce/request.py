@@ -65,6 +65,7 @@ class ReproduceRequest:
         """
         from ppbench.evaluation.plan import open_images
 
+        # Raises if a network of the baseline was trained with another recipe.
         self.baseline()
         if missing:
             dataset = self.table.training.dataset
@@ -121,6 +122,7 @@ class ReproduceRequest:
             self.table,
             [row for row in self.table.rows if row.id in shown],
             measured,
+            # Names are ROW-SEED, and the id of a row may have dashes itself.
             {row.id: {n: e for n, e in failures.items() if n.rpartition("-")[0] == row.id} for row in self.rows},
             confidence,
             given,

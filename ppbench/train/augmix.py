@@ -94,6 +94,7 @@ PAPER_OPERATIONS = (
     ),
     Operation(
         "Solarize",
+        # PIL inverts values from a whole threshold on: those from the fraction on are the same ones.
         lambda image, m: ImageOps.solarize(image, math.ceil(m)),
         lambda s, i: 255 * (1 - s),
         papers=lambda s, i: 256 - int(s * 256),
@@ -136,6 +137,7 @@ class AugMix:
         """Augment an image ``(C, H, W)`` uint8, C 1 or 3, by draws that depend on the key alone."""
         random, picture = Random(key), to_pil(image)
         share = random.random()
+        # Exponential draws, divided by their sum, follow Dirichlet(1, 1, 1).
         weights = [random.expovariate(1) for _ in range(CHAINS)]
         mixed = (1 - share) * np.asarray(picture, np.float32)
         for weight in weights:

@@ -32,6 +32,7 @@ def draw_epoch(seed: int, epoch: int, count: int) -> EpochDraws:
         count: Number of training images.
     """
     generator = torch.Generator().manual_seed(key_of("epoch", seed, epoch))
+    # The order of these draws is part of every recipe: in another order, all trainings would change.
     return EpochDraws(
         torch.randperm(count, generator=generator),
         torch.rand((count, 2), generator=generator),

@@ -120,6 +120,7 @@ def train(
         return None
     clean = _clean_accuracy(module.trained, card, plan)
     save_checkpoint(output, module.trained, card.model_copy(update={"clean_accuracy": clean}))
+    # Only now: until the checkpoint is written, the state is all there is of the training.
     part.remove()
     return Trained(output, clean)
 

@@ -182,6 +182,7 @@ def crop_and_mirror(images: Tensor, place: Tensor, mirrored: Tensor, size: int, 
     count, _, height, width = images.shape
     padded = F.pad(images, (padding,) * 4)
     room = torch.tensor([height, width]) + 2 * padding - size
+    # In float32 the product may round up to room + 1.
     top, left = torch.minimum((place * (room + 1)).long(), room).T[:, :, None]
     columns = torch.arange(size).expand(count, size)
     columns = torch.where(mirrored[:, None], size - 1 - columns, columns) + left

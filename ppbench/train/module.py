@@ -166,6 +166,7 @@ class Classifier(lightning.LightningModule):
             return x
         generator = torch.Generator(self.device)
         generator.manual_seed(key_of("batch", self.recipe.seed, self.global_step, self.global_rank))
+        # In float32, also where the network computes in half precision.
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             made = [self.augmentation(x, generator) for _ in range(2 if self.recipe.jsd else 1)]
         return torch.cat([x, *made] if self.recipe.jsd else made)
@@ -191,6 +192,7 @@ class Classifier(lightning.LightningModule):
         """
         self._keep_error(error)
         self.first_bad = self.first_bad.clamp(max=self.trainer.global_step)
+        # Of all parameters, because the processes wait for the gradient of each.
         return 0 * torch.stack([parameter.sum() for parameter in self.network.parameters()]).sum()
 
     def _keep_error(self, error: PpbenchError) -> None:

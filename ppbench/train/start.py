@@ -35,6 +35,7 @@ def make_network(card: Card, start: Checkpoint | None, report: Callable[[str], N
         UsageError: If there is no such network.
     """
     with torch.random.fork_rng(devices=[]):
+        # Not `torch.manual_seed`, which would also reseed the GPUs.
         torch.default_generator.manual_seed(card.seed or 0)
         network = build(card)
     if start is None:

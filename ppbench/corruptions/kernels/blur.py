@@ -73,6 +73,7 @@ def _smooth_levels(
     for n in range(images.shape[0]):
         for h in range(images.shape[1]):
             to_floats(images[n, h], values[h])
+        # Each row goes through all steps at once, so that its lines stay in the cache.
         for h in range(images.shape[1]):
             smooth_down(values, rows, h, weights, line)
             pad_line(line, columns, channels, padded)

@@ -84,6 +84,7 @@ def _shrink(
 ) -> None:
     lines = np.empty((images.shape[1], out.shape[2]), u8)
     for n in range(len(images)):
+        # Across first, rounded to bytes, then down: the order of Pillow.
         _shrink_rows(images[n], channels, left, wide, weights, lines)
         _shrink_columns(lines, first, count, weight, out[n])
 

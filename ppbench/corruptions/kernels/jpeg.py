@@ -116,6 +116,7 @@ def _code(groups: Any, steps: Any, inverses: Any) -> None:
         for row in range(8):
             for lane in range(LANES):
                 p = row * 8 * LANES + lane
+                # The shifts are those of libjpeg: after the first pass, 2 fractional bits are kept.
                 _put(work, p, LANES, _forward(_get(work, p, LANES), i32(11)))
         for column in range(8):
             step, inverse = _get(steps, column, 8), _get(inverses, column, 8)

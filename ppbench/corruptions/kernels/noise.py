@@ -46,6 +46,7 @@ def _detect(image: Any, words: Any, thresholds: Any, guide: Any, levels: Any, ou
     last = thresholds.shape[1]
     for i in range(image.size):
         row, word = i64(image[i]), words[i]
+        # The guide spares the search from the first count on: a few steps are left.
         count = i64(guide[row, i64(word >> u32(23))])
         while count < last and word >= thresholds[row, count]:
             count += 1

@@ -105,6 +105,7 @@ def _mean_distances(edges: Any, work: Any, out: Any) -> None:
             line[x + 2] = i32(0) if marks[x] else _LIMIT
         _step_down(line, work[y + 1], work[y])
         _step_across(line)
+    # The second pass finds the paths that come from below and from the right.
     for y in range(height - 1, -1, -1):
         line = work[y + 2]
         _step_down(line, work[y + 3], work[y + 4])

@@ -74,10 +74,12 @@ def _cloud(draws: Any, amplitudes: Any, grids: Any, quarters: Any, lines: Any, o
         grids[0, 0] = f32(0)
         for scale in range(amplitudes.size):
             m = 1 << scale
+            # Two buffers in turn: the cells of one scale are the coarse ones of the next.
             coarse = grids[scale % 2, : m * m].reshape(m, m)
             fine = grids[1 - scale % 2, : 4 * m * m].reshape(2 * m, 2 * m)
             middles = quarters[0, : m * m].reshape(m, m)
             drawn = draws[n]
+            # The draws of coarse scales are far apart; side by side, they are read as vectors.
             if 2 * m < side:
                 drawn = quarters[1, : 4 * m * m].reshape(2 * m, 2 * m)
                 _every(draws[n], side // (2 * m), drawn)
