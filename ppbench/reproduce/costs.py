@@ -193,7 +193,9 @@ class Plan:
 
     def sums(self) -> list[float | None]:
         """`Step.all_hours`, summed over networks; None if those of one network are unknown."""
-        return [_sum(column) for column in zip(*(step.all_hours for step in self.steps), strict=True)]
+        columns = zip(*(step.all_hours for step in self.steps), strict=True)
+        # Some of the hours would look like all of them.
+        return [None if None in column else sum(one for one in column if one is not None) for column in columns]
 
     def hours_apart(self) -> float | None:
         """Hours of training with one network at a time on each of the eight devices; None: unknown.
@@ -277,11 +279,6 @@ def _words(step: Step) -> tuple[str, ...]:
 def _shown(values: Sequence[float | None]) -> list[str]:
     """Hours to train on one device and, if known, on eight; to evaluate on one, as `ppbench reproduce` uses no more."""
     return [_hours(values[0]), *([] if values[1] is None else [_hours(values[1])]), _hours(values[2])]
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
 
 
 def _hours(value: float | None) -> str:

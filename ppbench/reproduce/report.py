@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
 from ppbench.reproduce.figures import Against, Figure, Results, RowFigures
 from ppbench.reproduce.table import Row, Table
@@ -199,7 +198,8 @@ def _against_sheet(results: Results) -> Sheet:
         if not row.against:
             continue
         found = {against.name: against for against in row.against}
-        cells = [_points(found[name].points) if name in found else MISSING for name in names]
+        points = [found[name].points if name in found else None for name in names]
+        cells = [MISSING if one is None else f"{signed(one.value, 2)} {margin(one)}" for one in points]
         p = p_value(found[overall].p) if overall in found else MISSING
         lines.append(Line((row.row.label, *cells, p)))
     short = short_names(names)
@@ -255,11 +255,6 @@ def _with_margin(metric: Metric) -> str:
     if metric.value is None:
         return NOT_AVAILABLE
     return decimals(metric.value, 2) if metric.interval is None else with_interval(metric.interval)
-
-
-def _points(interval: Interval) -> str:
-    """``-1.60 ± 0.55``."""
-    return f"{signed(interval.value, 2)} {margin(interval)}"
 
 
 def _row_dict(row: RowFigures) -> dict[str, Any]:

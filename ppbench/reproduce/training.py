@@ -55,7 +55,9 @@ def train_missing(
             failures[network.name] = TrainingDivergedError(error.message, _what_to_try(network.recipe))
             say(f"{network.name} failed: {error.message}")
         except (PpbenchError, torch.OutOfMemoryError) as error:
-            failures[network.name] = error if isinstance(error, PpbenchError) else _out_of_memory(error)
+            reason = " ".join(str(error).split())[:160]
+            full = DataError(f"the device's memory is full ({reason})", "Use a GPU with more memory.")
+            failures[network.name] = error if isinstance(error, PpbenchError) else full
             say(f"{network.name} failed: {failures[network.name].message}")
     return failures
 
@@ -94,8 +96,3 @@ def _what_to_try(recipe: TrainRecipe) -> str:
         f"Try a lower learning rate (`--set lr={recipe.lr / 4:g}`){clip}, in another folder (`--work DIR`), because "
         "settings are for all rows."
     )
-
-
-def _out_of_memory(error: Exception) -> DataError:
-    reason = " ".join(str(error).split())[:160]
-    return DataError(f"the device's memory is full ({reason})", "Use a GPU with more memory.")

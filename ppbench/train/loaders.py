@@ -59,11 +59,7 @@ def start_loader(number: int) -> None:
     """Set up a loader's worker process: it leaves signals to its parent, and exits if it cannot hand over a batch."""
     ignore_interrupts()
     # By default Python drops an object that it cannot send, and the parent would wait for it forever.
-    Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
-
-
-def _end(error: Exception, batch: object) -> None:
-    os._exit(1)
+    Queue._on_queue_feeder_error = staticmethod(lambda error, batch: os._exit(1))  # type: ignore[attr-defined]
 
 
 @contextmanager
