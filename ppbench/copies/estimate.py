@@ -79,6 +79,7 @@ def estimate_copies(plan: CopyPlan) -> CopyEstimate:
 def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[float]) -> None:
     """Time cells until the time is up: all corruptions of severity 3 first, then of the other severities."""
     corruptor = Corruptor(_settings(plan), plan.device)
+    # Severity 3 is in the middle, so one measurement of it stands for all five if the time is up.
     cells = sorted(plan.cells, key=lambda cell: (cell[1] != 3, cell[1], [CLEAN, *FAMILY_OF].index(cell[0])))
     warm: set[str] = set()
     arrays = isinstance(plan.source, ImageArray)
@@ -86,6 +87,7 @@ def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[
     for name, pixels, took in _timed(plan.source.samples(_SAMPLES, plan.settings.size)):
         decoding.append(took)
         cut = pixels[None, :_LARGEST, :_LARGEST]
+        # Time and size grow with the number of pixels.
         scale = pixels.size / cut.size
         output = plan.output(name)
         for cell in cells:

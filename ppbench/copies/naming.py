@@ -49,6 +49,7 @@ def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> d
         for name in sources:
             if name != owner:
                 free = name + (ending := PurePosixPath(output).suffix)
+                # The longer name may be the name of yet another source.
                 while free in taken:
                     free += ending
                 longer[name] = known[name] or free

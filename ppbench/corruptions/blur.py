@@ -82,6 +82,7 @@ def defocus_blur(images: Tensor, k: c.Defocus, recipe: Recipe, draws: Draws) -> 
 
     Strong severities brighten by a percent, see `ppbench.corruptions.disks.disk_kernel`.
     """
+    # OpenCV mirrors without the edge pixel by default (BORDER_REFLECT_101), and the scripts leave it so.
     disk = disk_of(k.radius, k.alias_sigma)
     rows, columns = (margins(side, len(disk.kernel) // 2, "mirror") for side in images.shape[1:3])
     return blur_disk(images, disk, rows, columns)
@@ -151,6 +152,7 @@ def shuffle(images: Tensor, words: Tensor, reach: int) -> Tensor:
     n, height, width, channels = images.shape
     size = height * width
     row, column = torch.arange(height, device=images.device)[:, None], torch.arange(width, device=images.device)
+    # As `range(height - d, d, -1)` in the scripts: row `height - d` is visited, row d is not.
     visited = _between(row, reach, height - reach) & _between(column, reach, width - reach)
     place = row * width + column
     pixels = images.view(n, size, channels)

@@ -100,6 +100,7 @@ def elastic_transform(images: Tensor, k: c.Elastic, recipe: Recipe, draws: Draws
     height, width = images.shape[1:3]
     if recipe.native_size is None:
         # The package scales the displacement by the height, in both directions.
+        # The package draws displacements within half a percent of the height, where the scripts draw within 1.
         return _ripple(images, (k.sigma * height, k.sigma * width), k.alpha * 0.005 * height, draws)
     scale = min(height, width) / recipe.native_size
     corners = _corners(height, width)

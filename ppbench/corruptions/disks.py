@@ -50,10 +50,12 @@ def disk_kernel(radius: float, alias_sigma: float) -> Floats:
     touches the border, its sum exceeds 1, by up to 0.013. Flat areas show float32's rounding, so every operation is as
     in OpenCV, which fuses multiplications with additions.
     """
+    # The scripts use a grid of 17 x 17 for all radii up to 8.
     half = 8 if radius <= 8 else int(radius)
     across = np.arange(-half, half + 1)
     disk = (across**2 + across[:, None] ** 2 <= radius**2).astype(np.float32)
     disk /= disk.sum()
+    # The blur that softens the rim has 3 x 3 pixels, or 5 x 5 for large disks.
     reach = 1 if radius <= 8 else 2
     weights = np.array([math.exp(-(x**2) / (2 * alias_sigma**2)) for x in range(reach + 1)])
     weights = (weights / (weights[0] + 2 * weights[1:].sum())).astype(np.float32)

@@ -100,6 +100,7 @@ def motion_filter(x: Tensor, radius: int, sigma: float, angle: Tensor, stop_at_b
         stop_at_border: Whether the trail ends, and its weights are lost, at the first offset that is as large as the
             image. Otherwise edge pixels count there, as they do everywhere beyond the border.
     """
+    # The trail extends to one side only, although the scripts call its half the radius.
     offsets = trail_offsets(angle, 2 * radius + 1)
     counts = trail_counts(offsets, x.shape[1], x.shape[2], stop_at_border)
     return trail(x, offsets, counts, trail_weights(radius, sigma).astype(np.float32))

@@ -95,6 +95,7 @@ def saved(images: _Images, quality: int) -> _Images:
 @lru_cache(maxsize=16)
 def steps(quality: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the quantisation steps ``(8, 8)`` of luma and chroma for a quality of 1 to 100, by rows of frequencies."""
+    # libjpeg's rule (jpeg_quality_scaling): quality 50 is the table itself.
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     luma, chroma = (np.clip((table * scale + 50) // 100, 1, 255).astype(np.int32) for table in (LUMA, CHROMA))
     return luma, chroma
@@ -158,6 +159,7 @@ def _doubled(plane: Tensor, height: int, width: int) -> Tensor:
     rows = torch.stack((3 * plane + above, 3 * plane + below), dim=2).flatten(1, 2)
     left = torch.cat((rows[:, :, :1], rows[:, :, :-1]), dim=2)
     right = torch.cat((rows[:, :, 1:], rows[:, :, -1:]), dim=2)
+    # libjpeg's fancy upsampling rounds left values with 8 and right ones with 7, so that neither direction is favoured.
     both = torch.stack((3 * rows + left + 8, 3 * rows + right + 7), dim=3).flatten(2, 3)
     return both[:, :height, :width] >> 4
 

@@ -98,6 +98,7 @@ class Draws:
         return values.long()
 
     def _device_for(self, shape: Sequence[int]) -> torch.device:
+        # By the size of the draw alone, so that the device never depends on the number of images.
         return torch.device("cpu") if math.prod(shape) <= CPU_DRAWS else self._device
 
 

@@ -63,6 +63,7 @@ def scaled_constants(cell: Any, scale: float) -> Any:
         return cell._replace(radius=round(cell.radius * scale), sigma=cell.sigma * scale)
     if isinstance(cell, c.Gaussian):
         return cell._replace(sigma=cell.sigma * scale)
+    # The zoom enlarges the drawn flakes, so their size follows from it.
     if isinstance(cell, c.Snow):
         return cell._replace(zoom=cell.zoom * scale, radius=round(cell.radius * scale), sigma=cell.sigma * scale)
     if isinstance(cell, c.Pixelate):

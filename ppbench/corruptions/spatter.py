@@ -43,7 +43,9 @@ def spatter(images: Tensor, k: c.Spatter, recipe: Recipe, draws: Draws) -> Tenso
 
     if k.is_mud:
         thickness = grown(_gaussian((liquid > k.threshold).double(), k.last).float())
+        # The scripts drop mud thinner than 0.8.
         return cover(images, torch.where(thickness < 0.8, 0, thickness), MUD)
+    # The scripts convert to uint8 without clipping. Of layers of 64 px, a third has values above 255 at severity 3.
     levels = torch.where(liquid < k.threshold, 0, liquid * 255).to(torch.int32).to(torch.uint8)  # wraps around at 256
     water, light = (grown(x).round().to(torch.uint8) for x in (levels, shine(levels)))
     return brighten(images, water, light, k.last, WATER)

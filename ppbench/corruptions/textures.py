@@ -81,6 +81,7 @@ def _form(size: tuple[int, int], recipe: Recipe, height: int, width: int) -> _Fo
         size = round(size[0] * recipe.frost_scale), round(size[1] * recipe.frost_scale)
         if size[0] > height and size[1] > width:
             return _Form(*size, recipe.frost_scale)
+    # The package's factor 1.1 leaves room to draw the corner from.
     needed = max(1.0, height / size[0], width / size[1]) * 1.1
     return _Form(math.ceil(size[0] * needed), math.ceil(size[1] * needed), None)
 

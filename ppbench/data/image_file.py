@@ -99,6 +99,7 @@ def read_regular(path: Path) -> bytes:
 
 def too_large() -> DataError:
     """The error for an image of too many pixels."""
+    # The limit may be switched off by whoever uses ppbench as a library.
     most = f"{Image.MAX_IMAGE_PIXELS:,}" if Image.MAX_IMAGE_PIXELS else "?"
     return DataError(
         f"more than {most} pixels, the limit against decompression bombs", "Make it smaller, or remove it."

@@ -68,6 +68,7 @@ class ArrayFile(NamedTuple):
         header = _header_once(self)
         if self.path.stat().st_size < header.begin + math.prod(header.shape) * header.dtype.itemsize:
             self.header()  # the file became shorter: raise the error that says so
+        # `np.array` copies the rows, so nothing refers to the mapping afterwards.
         mapped = np.memmap(self.path, header.dtype, "r", header.begin, header.shape)
         return np.array(mapped if rows is None else mapped[rows])
 

@@ -62,6 +62,7 @@ class TarCell(CellFiles):
         if place is None:
             return FileNotFoundError("it is not in the archive")
         try:
+            # `pread` needs no seek between two images, and one descriptor serves all.
             return os.pread(file, int(self._sizes[place]), int(self._offsets[place]))
         except OSError as error:
             return error
@@ -162,6 +163,7 @@ class _Packer:
     def add(self, found: dict[str, dict[str, tuple[int, int]]]) -> None:
         """Pack cells, or parts of them, and empty ``found``."""
         for cell, files in found.items():
+            # The images of a cell may be in several places of an archive; the later of two equal names counts.
             if cell in self._cells:
                 files = self._unpacked(self._cells[cell]) | files
             ids = sorted(files, key=lambda name: name.split("/"))
