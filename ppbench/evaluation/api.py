@@ -121,6 +121,7 @@ def evaluate(
     """
     # `locals` holds the arguments and nothing else yet. All but these three are fields of a request.
     given = {name: value for name, value in locals().items() if name not in ("model", "card", "predictions")}
+    # Before models and images are opened, which may take minutes.
     if output is not None:
         check_writable(Path(output))
     if predictions is not None:

@@ -79,6 +79,7 @@ class Arrivals:
             for scored, scores in waiting:
                 yield scored, scores.numpy()
             return
+        # One transfer is always on its way; the one before it has had a whole interval to arrive.
         before = self._coming
         self._coming = _start(waiting) if waiting else None
         for coming in (before, self._coming) if last else (before,):
@@ -181,6 +182,7 @@ class Sender(Keeper):
     def __init__(self, plan: EvalPlan, processes: Processes) -> None:
         super().__init__(plan, processes)
         self._unsent: set[Broken] = set()
+        # The first process's list; what the others give here is ignored.
         self.done = processes.share(None)
 
     def leave_out(self, broken: Collection[Broken]) -> None:
@@ -194,6 +196,7 @@ class Sender(Keeper):
 
     def give_up(self, reason: Exception) -> None:
         super().give_up(reason)
+        # The text alone, because not every exception can be sent.
         error = PpbenchError(f"process {self._processes.rank} failed: {type(reason).__name__}: {reason}")
         self._processes.send(_Message(error=error, done=True))
 
@@ -226,6 +229,7 @@ class Collector(Keeper):
         self._tallies = [Tally(self._cells, len(plan.source.ids)) for _ in plan.subjects]
         for tally, journal in zip(self._tallies, journals, strict=False):
             for piece in journal.pieces:
+                # A piece of sums alone cannot be divided, so it must not extend over two looks.
                 if self._rule is None or piece.scores is not None or self._rule.fits(piece):
                     tally.add(piece)
             if journal.pieces:
@@ -295,6 +299,7 @@ class Collector(Keeper):
         if images.all():
             return Scored(self._tallies, stopped_by, seconds, None, stoppings)
         for tally in self._tallies:
+            # All models keep the same images, so each may leave out some that the others have.
             images = tally.separable(images)
         tallies = [tally.narrowed(images) for tally in self._tallies]
         return Scored(tallies, stopped_by, seconds, images, stoppings, sorted(self.broken))

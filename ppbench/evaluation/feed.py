@@ -140,6 +140,7 @@ def stream(
     Raises:
         PpbenchError: If a worker process is killed.
     """
+    # In the order in which the loop below takes them, since results come in the order of the tasks.
     tasks = (
         (*cell, block.places)
         for block in blocks

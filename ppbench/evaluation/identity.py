@@ -46,6 +46,8 @@ class Identity(NamedTuple):
 
     def key(self, settings: Settings) -> dict[str, Any]:
         """All that distinguishes its results from another measurement's, by name; the wanted cells do not."""
+        # What depends on the wanted cells is left out, so that an evaluation of more cells resumes. The fingerprint is
+        # replaced by that of all images.
         left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint", "unreadable"}
         return {
             "weights": self.model.weights_sha256,

@@ -144,11 +144,13 @@ def score(logits: Tensor, labels: Tensor) -> Tensor:
         classes; -1 if a logit is not finite), its negative log probability and the highest probability, both in
         millionths.
     """
+    # Softmax over many classes needs more digits than half precision has.
     logits = logits.float()
     own = logits.gather(1, labels[:, None])
     classes = torch.arange(logits.shape[1], device=logits.device)
     before = (logits > own) | ((logits == own) & (classes < labels[:, None]))
     finite = logits.isfinite().all(1)
+    # Rows that are not finite count as flat here: a NaN has no integer to be rounded to. Their rank says what they are.
     log_probability = torch.log_softmax(logits.where(finite[:, None], torch.zeros_like(logits)), 1).double()
     nll = -log_probability.gather(1, labels[:, None])[:, 0]
     confidence = log_probability.amax(1).exp()
@@ -191,6 +193,7 @@ def _compiling(compiled: bool) -> Iterator[None]:
         ) from error
 
 
+# From torch's allocator on CPUs, from cuDNN and cuBLAS, and from CUDA.
 _OUT_OF_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
 
@@ -203,6 +206,7 @@ def _cut(images: Tensor, resize: int, wanted: Geometry) -> Tensor:
     """Resize square images, antialiased as Pillow does, and crop the centre, padded where it is larger; uint8."""
     size, sides = wanted.size, (resize, resize)
     resized = F.interpolate(images.float(), sides, mode=wanted.interpolation, antialias=True, align_corners=False)
+    # Bicubic interpolation overshoots at edges.
     cut = resized.round_().clamp_(0, 255).to(torch.uint8)
     if resize < size:
         before = (size - resize) // 2

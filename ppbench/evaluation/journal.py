@@ -100,6 +100,7 @@ class Journal:
         self._synced = time.monotonic()
         try:
             end = 0 if fresh else self._read()
+            # It is of no use here, but may be hours of work. With `fresh`, nothing was read, and nothing is kept.
             if self.why is not None and end == 0:
                 self._put_aside()
             self._file.truncate(end)
@@ -144,6 +145,7 @@ class Journal:
 
     def remove(self) -> None:
         """Delete the file: the run file is written, and nothing is left to resume."""
+        # While the lock is held. After it, another process could have begun to write into the file.
         self.path.unlink(missing_ok=True)
         self.close()
 
@@ -167,6 +169,7 @@ class Journal:
             if head is None or self.why is not None:
                 return 0
             end, changed, damaged = file.tell(), 0, 0
+            # Version 1 names no images: its key says which set it is of.
             self._are_same = head["journal"] == 1
             for line in whole_lines(file):
                 end = file.tell()
@@ -188,6 +191,7 @@ class Journal:
 
     def _fits(self, piece: Piece, entry: Mapping[str, Any]) -> bool:
         """Whether a piece has images that the ``images`` line before it names, each at most once."""
+        # The line that names its images was damaged: its places would be of other images.
         if "stamp" not in entry and entry.get("of") != self._of:
             return False
         if piece.cell not in self._cells:
@@ -267,6 +271,7 @@ def is_of(path: Path, key: JournalKey) -> bool:
             head = content_of(file.readline())
     except OSError:
         return True
+    # One with a damaged first line may be taken, because its content is then put aside.
     return head is None or _other(head, key) is None
 
 

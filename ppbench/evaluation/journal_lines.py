@@ -89,6 +89,7 @@ def unpack(packed: str, kind: type[np.integer], count: int) -> NDArray[Any]:
         ValueError: If it holds more or fewer numbers.
     """
     size = count * np.dtype(kind).itemsize
+    # One byte more than allowed shows that there are more, without unpacking what may be gigabytes.
     content = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), size + 1)
     if len(content) != size:
         raise ValueError(f"it does not hold {count} numbers")

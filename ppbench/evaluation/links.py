@@ -92,6 +92,7 @@ class Links:
         The first process leaves last, since it may hold the store that the others read from.
         """
         until = time.monotonic() + SILENCE
+        # A lost process must not keep the first one from ending.
         while self._first and self._open and time.monotonic() < until:
             gone = self.lost()
             if gone is None:

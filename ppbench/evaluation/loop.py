@@ -81,6 +81,7 @@ def _check_identities(identities: Sequence[Identity], processes: Processes) -> N
     known = [identity.model for identity in identities if identity.unknown is None]
     if len({(model.name, model.weights_sha256) for model in known}) < len(known):
         raise UsageError("the same model is given twice", "Give each once: `--model`.")
+    # A different file on one machine would mix two measurements in one run.
     if any(other != identities for other in processes.gather(identities)):
         raise DataError(
             "the processes see different weights or images", "Give all machines the same files, at the same paths."
@@ -154,6 +155,7 @@ def _run(
 def _compute(plan: EvalPlan, arrivals: Arrivals, keeper: Keeper, processes: Processes) -> None:
     """Put this process's share of the missing images through all networks."""
     source, settings = plan.source, plan.settings
+    # An image that any model lacks goes through all that lack it, so that it is loaded and corrupted once.
     missing = share(~np.logical_and.reduce(keeper.done), processes.rank, processes.size)
     if not missing.any():
         return

@@ -118,5 +118,6 @@ def _common(path: Path, baseline: Run, source: Source) -> tuple[NDArray[np.int64
             f"{'is' if len(seen) == 1 else 'are'} among the {len(source.ids):,} of this evaluation",
             SAME_WAY,
         )
+    # They come in the order of the keys.
     order = np.argsort(seen)
     return seen[order], places[order]

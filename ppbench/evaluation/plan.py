@@ -83,6 +83,7 @@ def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None
         return resolve_model(model, request.card_options, on_download) if isinstance(model, str) else model
 
     models = [model for given in request.models if (model := _attempt(problems, open_model, given)) is not None]
+    # Also if a model could not be opened: one error then names everything that is missing.
     opened = _attempt(problems, open_images, request, models)
     if problems or opened is None:
         raise DataError("; ".join(p.message for p in problems), "\n".join(p.hint for p in problems))

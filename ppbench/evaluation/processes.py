@@ -187,6 +187,7 @@ class LaunchedProcesses(Processes):
         while not self._store.check([key]):
             self._check_links()
             time.sleep(pause)
+            # Short at first, because most values are there at once; longer later, to leave the store alone.
             pause = min(2 * pause, 0.1)
         return pickle.loads(self._store.get(key))
 

@@ -93,6 +93,7 @@ def _cell(counts: CellCounts, competing: int | None) -> CellCounts:
 def _git_commit() -> str | None:
     """Return the commit of the working directory, marked if tracked files differ from it."""
     try:
+        # No tag is allowed, so the answer is the commit itself.
         ask = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
         answer = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -140,6 +141,7 @@ def claimed_outputs(
                     _say_reused(outputs[-1], plan, say)
         except PpbenchError as error:
             refused = error
+        # All other processes wait here. They get the error of the first one before it raises it.
         if (refused := processes.share(refused)) is not None:
             raise refused
         yield outputs
@@ -160,6 +162,7 @@ def save(output: Output, measured: MeasuredRun, say: Callable[[str], None]) -> M
     run = measured.run
     path, journal = output
     if run.cells:
+        # The file there has more, so the new run goes beside it.
         if _wholeness(run) < _wholeness_of(path):
             path = path.with_name(f"{path.stem}.{'partial' if run.status == 'complete' else 'interrupted'}.json")
         measured = measured.write(path)

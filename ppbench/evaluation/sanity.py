@@ -89,6 +89,7 @@ def _limit(classes: int) -> float:
 
 def _at_most(successes: int, trials: int, probability: float) -> float:
     """Return the probability of at most this many successes of independent trials."""
+    # By logarithms: the binomial coefficients of thousands of images exceed floating point numbers.
     return math.fsum(
         math.exp(
             math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)

@@ -47,6 +47,7 @@ class StoppingRule(ABC):
         order = stratified_order(source.ids, source.labels, seed)
         self.chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
         """Places of the images, in the order of visits."""
+        # The inverse of the order: where in it each image is.
         self._chunk_of = np.argsort(order) // CHUNK
         self._label, self._weights, self._strata = label, weights, source.labels
         self._looks = 0

@@ -194,6 +194,7 @@ def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> P
             f"the network gave {np.count_nonzero(useless)} outputs that are {what} at {cell[0]}/{cell[1]}",
             "Its weights are damaged, the preprocessing is not the one it was trained with, or --precision is too low.",
         )
+    # Scores of all images and cells are kept, so half the size matters; only a huge log loss needs 64 bits.
     compact = scores.astype(np.int32) if scores.max(initial=0) <= np.iinfo(np.int32).max else scores
     return Piece(cell, places, rank == 0, sums_of(scores), compact)
 
@@ -202,6 +203,7 @@ def sums_of(scores: NDArray[np.integer]) -> NDArray[np.int64]:
     """Sum scores ``(3, n)`` over the images to ``(SUMS,)``."""
     rank, nll, confidence = scores.astype(np.int64)
     right = rank == 0
+    # ceil(15 p) - 1 in whole numbers. A probability that rounds to 0 goes into the first bin.
     bins = np.clip(-(-confidence * CALIBRATION_BINS // MICRO) - 1, 0, CALIBRATION_BINS - 1)
     per_bin = [
         np.bincount(bins, minlength=CALIBRATION_BINS),

@@ -124,6 +124,7 @@ def _read_arrays(path: Path | str, run: Run) -> _Arrays:
     images, shape = run.protocol.n, (len(run.cells), -(-run.protocol.n // 8))
     _check_place(run_file, file)
     try:
+        # The run says how large the file can be; twice that leaves room for the headers.
         content = read_whole(file, most=2 * (shape[0] * shape[1] + 8 * images) + 2**20)
     except OSError as error:
         raise DataError(f"cannot read {file}: {error.strerror}", f"It belongs beside {run_file}.") from error
@@ -160,9 +161,11 @@ def _take(
         dtype = np.dtype(header.type)
     except TypeError:
         raise DataError(f"{file} is damaged: {found} the type {header.type}", _RESTORE) from None
+    # Either order of bytes is allowed: numpy reads both.
     if header.shape != shape or dtype.newbyteorder("=") != wanted.newbyteorder("="):
         found = f"{found} {header.words(dtype)}, not {shape} and {wanted}"
         raise DataError(f"{file} is damaged: {found}", _RESTORE)
+    # In Python's integers: a product of crafted sides could overflow 64 bits and seem small.
     count = int(np.prod(shape, dtype=object))
     end = header.begin + count * dtype.itemsize
     if end > len(content):

@@ -57,6 +57,7 @@ def write_run(
         np.save(buffer, packed, allow_pickle=False)
         if keys is not None:
             np.save(buffer, keys.astype("<u8"), allow_pickle=False)
+        # Before the run file, which then never names bits that are not there.
         beside, content = bits_file(path), buffer.getvalue()
         atomic_write(beside, content)
         run = run.model_copy(
@@ -142,4 +143,5 @@ def _pretty(content: dict[str, Any]) -> str:
     """Format JSON with one line per cell: it stays readable, and a diff shows which cell changed."""
     rows = ",\n".join(f"    {json.dumps(cell)}" for cell in content["cells"])
     body = json.dumps({**content, "cells": "@"}, indent=2, ensure_ascii=False, sort_keys=True)
+    # Of all texts, only the name of the bits file is written before the cells, and it never is "@".
     return body.replace('"@"', f"[\n{rows}\n  ]" if content["cells"] else "[]", 1)
