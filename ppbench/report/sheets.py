@@ -10,11 +10,13 @@ from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
 from ppbench.run import UNKNOWN, Protocol
 from ppbench.tables.numbers import decimals, margin, metric_text, reason_notes
-from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, LineKind, Sheet, short_name
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Curves, Line, LineKind, Sheet, short_name
 from ppbench.vocabulary import SEVERITIES, set_label
 
 _PRECISIONS = {"fp32": None, "unknown": "predictions made elsewhere"}
 """Precisions whose text in headings is not their name."""
+
+_CURVES = Curves("curve", "Curve: error on the clean images, then by severity")
 
 
 def heading(summary: RunSummary) -> str:
@@ -88,7 +90,7 @@ def _corruption_sheet(summary: RunSummary) -> Sheet:
     margin_column = ("±",) if summary.confidence else ()
     header = ("corruption", *_severity_columns(summary), "mean error", *margin_column, *names)
     title = "Accuracy by severity (s1 mild … s5 severe) and errors over severities, %"
-    return Sheet(title, header, _lines(summary, cells), notes=_notes(summary))
+    return Sheet(title, header, _lines(summary, cells), notes=_notes(summary), curves=_CURVES)
 
 
 def _interval_sheets(summary: RunSummary) -> list[Sheet]:
@@ -106,10 +108,10 @@ def _interval_sheets(summary: RunSummary) -> list[Sheet]:
 
     ratios = _ratios(summary)
     titles = ("Accuracy by severity (s1 mild … s5 severe), %", "Errors over severities, %")
-    header = ("corruption", *_severity_columns(summary))
+    headers = ("corruption", *_severity_columns(summary)), ("corruption", "mean error", *ratios.values())
     return [
-        Sheet(titles[0], header, _lines(summary, accuracies), notes=_notes(summary)),
-        Sheet(titles[1], ("corruption", "mean error", *ratios.values()), _lines(summary, errors, mark_worst=False)),
+        Sheet(titles[0], headers[0], _lines(summary, accuracies), notes=_notes(summary)),
+        Sheet(titles[1], headers[1], _lines(summary, errors, mark_worst=False), curves=_CURVES),
     ]
 
 
@@ -148,7 +150,8 @@ def _lines(
         kept = {
             place: share / (best or 1.0) for place, share in enumerate(row.accuracies.values(), 1) if share is not None
         }
-        return Line((name, *cells(row)), kind, worst, kept if mark_worst else {})
+        curve = (summary.cell_errors.clean, *(None if m.value is None else m.value / 100 for m in row.errors.values()))
+        return Line((name, *cells(row)), kind, worst, kept if mark_worst else {}, curve)
 
     lines = []
     for family in summary.families:

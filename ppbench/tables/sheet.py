@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 MISSING = "–"
 """Text of a cell whose number does not exist."""
@@ -29,6 +29,16 @@ class Line:
     """Column of the worst cell, if it is in this line."""
     tones: Mapping[int, Tone] = field(default_factory=dict)
     """Colours by column. Only terminals have them, so the text of the cell must say the same."""
+    curve: tuple[float | None, ...] = ()
+    """Fractions for a small curve at the end of the line, if the sheet has curves; None for a missing value."""
+
+
+class Curves(NamedTuple):
+    """The column of small curves that a wide terminal adds to a table."""
+
+    header: str
+    meaning: str
+    """What a curve shows, in words; the note below the table begins with it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class Sheet:
     """Sentences below the table."""
     labels: tuple[str, ...] = ()
     """Full labels of the metrics that the table calls by short names."""
+    curves: Curves | None = None
+    """The column for the lines' curves. Only wide terminals have it, so that the cells must say the same."""
 
     @property
     def in_full(self) -> str:

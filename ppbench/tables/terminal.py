@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ppbench.tables.curves import WIDE_ENOUGH, with_curves
 from ppbench.tables.escapes import for_terminal
 from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet
 from ppbench.tables.wrapping import GAP, ColumnBlock, lay_out, paragraph
@@ -40,6 +41,10 @@ class Drawing:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         sheet, width = printable(self.sheet), max(options.max_width - 2 * MARGIN, NARROWEST)
+        if options.max_width >= WIDE_ENOUGH:
+            wider = with_curves(sheet, ascii_only=options.ascii_only)
+            # A table that has no room for its curves does without them.
+            sheet = wider if len(lay_out(wider, width)) == len(lay_out(sheet, width)) else sheet
         # Rich would also break labels and tear numbers from their units, so texts come with their line breaks.
         yield Padding(Text(paragraph(sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
         for number, block in enumerate(lay_out(sheet, width)):

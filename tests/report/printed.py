@@ -7,6 +7,7 @@ from rich.console import Console
 from ppbench.cli.output import Format, written
 from ppbench.report.report import RunReport
 from ppbench.report.summary import summarise
+from ppbench.tables.curves import BLOCKS
 from ppbench.tables.terminal import drawn
 from tests.builders import make_bits, make_errors, make_run
 
@@ -26,9 +27,10 @@ def render(*documents, width=100, formulas=False, intervals=False):
 
 
 def line_of(text, name):
-    """The words of the line that starts with these words."""
+    """The words of the line that starts with these words, without its curve."""
     words = name.split()
-    return next(line.split() for line in text.splitlines() if line.split()[: len(words)] == words)
+    found = next(line.split() for line in text.splitlines() if line.split()[: len(words)] == words)
+    return [word for word in found if word != "curve" and not set(word) <= {*BLOCKS, "·"}]
 
 
 def with_bits(seed, normalizer=None, **fields):

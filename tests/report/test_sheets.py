@@ -355,3 +355,15 @@ def test_without_bits_or_side_by_side_intervals_change_nothing():
     assert sheets([document], intervals=True) == sheets([document])
     pair = [with_bits(i, name=f"net{i}") for i in (0, 1)]
     assert sheets(pair, intervals=True) == sheets(pair)
+
+
+def test_a_wide_terminal_ends_with_a_curve_for_each_row_from_clean_to_severe():
+    errors = {(CLEAN, 0): 0.05, ("fog", 1): 0.2, ("fog", 2): 0.5, ("frost", 1): 1.0}
+    document = summarise(make_run(errors, corruptions=("frost", "fog"), severities=(1, 2)))
+    lines = [line.split() for line in render(document, width=100).splitlines()]
+    curves = {words[0]: words[-1] for words in lines if words and set(words[-1]) <= set("▁▂▃▄▅▆▇█·")}
+    assert curves == {"weather": "▁▅·", "frost": "▁█·", "fog": "▁▂▅", "mean": "▁▅·"}
+    assert "Curve: error on the clean images, then by severity, from ▁" in render(document, width=100)
+    with_bits_of = with_bits(0)
+    assert render(with_bits_of, width=130, intervals=True).count("Curve: ") == 1, "in the table of errors"
+    assert "▁" not in render(document, width=99)
