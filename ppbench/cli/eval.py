@@ -229,6 +229,7 @@ def eval_command(
     references = References.load(normalizer, baseline)
     request = _request(given, names)
     request.check()
+    # Now, because the run is written only at the end, perhaps after hours.
     refuse_to_replace_run(output_path, until_decided, None if baseline is None else Path(baseline))
     if predictions:
         if runs := _score_all(request, dry_run=dry_run):

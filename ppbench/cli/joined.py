@@ -38,6 +38,7 @@ def joined(request: EvalRequest) -> Iterator[tuple[Processes, EvalRequest]]:
     try:
         yield processes, mine
     except PpbenchError as error:
+        # Whether the others can still be reached changes nothing about this error.
         with suppress(LostProcessError):
             processes.close()
         if processes.is_first or (isinstance(error, LostProcessError) and not error.is_told):

@@ -15,6 +15,7 @@ def downloading() -> Iterator[Callable[[int, int], None]]:
 
     def on_download(done: int, total: int) -> None:
         nonlocal last
+        # A line for every tenth part, so that logs stay short.
         if total and 10 * done // total > last:
             last = 10 * done // total
             output.say(f"downloading weights: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")

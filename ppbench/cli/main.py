@@ -94,6 +94,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the ``ppbench`` command."""
+    # First of all, because torch reads these settings when it is imported.
     wait_without_spinning()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM has the effect of Ctrl-C
     open_streams()

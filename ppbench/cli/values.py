@@ -54,6 +54,7 @@ def check_value(option: str, value: object) -> None:
     Raises:
         UsageError: If it is a number that is not finite or far too large, or a path that cannot exist.
     """
+    # Not `abs(value) > FURTHEST`, which is false for NaN.
     if isinstance(value, float) and not abs(value) <= FURTHEST:
         allowed = f"at most {FURTHEST:g}" if math.isfinite(value) else "a finite number"
         raise UsageError(f"{option} {value:g} is not allowed", f"It is {allowed}.")

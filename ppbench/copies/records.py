@@ -222,6 +222,7 @@ class Records:
         place = self._places[source]
         file = self._files[place.file]
         file.seek(place.offset)
+        # Lines of the manifest end in a comma, those of the journal do not.
         return file.readline().decode("ascii").strip().removesuffix(",")
 
     def _manifest_lines(self, failed: list[dict[str, str | None]]) -> Iterator[str]:

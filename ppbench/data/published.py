@@ -75,6 +75,7 @@ class PublishedImages(Source):
         self._first: Cell = next(cell for cell, found in classes.items() if found == self._classes)
         first = self._cell(*self._first)
         names = sorted(self._classes)
+        # Ids and class names go into run files, which are UTF-8.
         odd = next((name for name in (*names, *first.names()) if not is_utf8(name)), None)
         if odd is not None:
             raise DataError(f"{first.where} has a name that is not UTF-8: {os.fsencode(odd)!r}", "Rename it.")
@@ -200,6 +201,7 @@ class PublishedImages(Source):
             raise DataError(f"{cell.where} lacks {len(lost)} class folders, the first is {lost[0]}", cell.hint)
 
     def _check_images(self, cell: CellFiles, names: list[str]) -> None:
+        # The usual case, found without making sets of all names.
         if names == self._all:
             return
         there, all_ids, in_use = set(names), set(self._all), set(self.class_names)

@@ -146,6 +146,7 @@ def stream(
         for block in blocks
         for cell in ([(CLEAN, 0)] if source.image_major else [cells[number] for number in block.cells])
     )
+    # Closed when the consumer stops early too, which ends the workers.
     with closing(ordered_map(source.reader, tasks, workers)) as loaded:
         for block in blocks:
             if source.image_major:

@@ -109,6 +109,7 @@ class LaunchedProcesses(Processes):
                 backend, store=distributed.PrefixStore("group", store), rank=self.rank, world_size=self.size
             )
             self._store = distributed.PrefixStore("ppbench", store)
+            # torch's own limit of some minutes is too short for listing large sets.
             self._store.set_timeout(_PATIENCE)
             self._calls, self._sent = 0, 0
             self._received = [0] * self.size

@@ -107,6 +107,7 @@ class Tally:
 
     def finished(self) -> list[Cell]:
         """The cells all of whose images are known, in order."""
+        # Without images no cell is finished, although `all` of nothing is true.
         return [cell for cell, done in zip(self.cells, self.done, strict=True) if len(done) and done.all()]
 
     def totals(self) -> NDArray[np.int64]:

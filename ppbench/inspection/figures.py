@@ -90,6 +90,7 @@ def responses(inspection: Inspection, picture: ImageResponses) -> Figure:
     names = ("push", "pull", "output") if picture.responses.pull is not None else ("output",)
     chosen = list(inspection.filters)
     values = {name: getattr(picture.responses, name)[:, chosen].numpy() for name in names}
+    # Not the maximum: a few extreme values would make all others pale.
     limit = float(np.quantile(np.abs(np.concatenate([v.ravel() for v in values.values()])), 0.998)) or 1.0
     kinds = [(label, which, name) for which, label in enumerate(("clean", "corrupted")) for name in names]
     figure = new_figure(ACROSS, 0.55 + 0.9 * ACROSS * (len(kinds) + 0.4) / (len(chosen) + len(kinds) / 2 * 0.9 + 0.9))

@@ -227,6 +227,7 @@ def _first_of(name: str, calls: list[tuple[str, nn.Module, Any, Any]], image: Te
         )
     # A push-pull layer may hold a convolution, which then comes first in `calls`: hooks run when a module returns.
     label, module, _, output = next((call for call in entered if is_push_pull(call[1])), entered[0])
+    # The very same tensor, since others may have equal values.
     norm = next((c for c in calls if isinstance(c[1], nn.BatchNorm2d) and c[2] is output), None)
     return FirstLayer(label, module, None if norm is None else _norm(norm[0], norm[1]))
 

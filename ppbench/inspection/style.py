@@ -69,6 +69,7 @@ def new_figure(width: float, height: float) -> Figure:
 def write(figure: Figure, form: str) -> bytes:
     """Return the figure as ``png`` (180 dots per inch) or ``svg``. The same figure always gives the same bytes."""
     file = io.BytesIO()
+    # Otherwise the bytes would depend on the version of matplotlib and on the day.
     metadata = {"Software": None} if form == "png" else {"Date": None, "Creator": None}
     with house_style():
         figure.savefig(file, format=form, dpi=180, metadata=metadata)

@@ -43,6 +43,7 @@ def blur_and_subsample(x: Tensor, size: int, stride: PerAxis) -> Tensor:
     if stride == (1, 1):
         return x
     taps = tuple(1 if s == 1 else size + 2 * (s - 2) for s in stride)
+    # `F.pad` takes the last axis first.
     pads = [part for n in reversed(taps) for part in ((n - 1) // 2, n // 2)]
     mode = "reflect" if min(x.shape[-2:]) > max(pads) else "replicate"
     kernel = _binomial(x.shape[1], taps, x.device, x.dtype)

@@ -69,6 +69,7 @@ def pad_same(x: Tensor, kernel_size: PerAxis, stride: PerAxis, dilation: PerAxis
         dilation: Dilation of the convolution, down and across.
     """
     pads: list[int] = []
+    # `F.pad` takes the last axis first.
     for size, k, s, d in reversed(list(zip(x.shape[-2:], kernel_size, stride, dilation, strict=True))):
         total = max(0, (math.ceil(size / s) - 1) * s + d * (k - 1) + 1 - size)
         pads += [total // 2, total - total // 2]

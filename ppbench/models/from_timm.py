@@ -131,6 +131,7 @@ def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkp
     load_state(path, model, state)
     card = card_of(timm, model.pretrained_cfg, classes, test_size=options.test_size)
     card = card.model_copy(update={"source": None, "trained_on": None})
+    # With other classes, the weights are not timm's, and their preprocessing is not known.
     if classes == source.num_classes:
         card = options.override(card, what)
     else:

@@ -81,6 +81,7 @@ def without_wrappers(state: Mapping[str, Tensor], *, ema: bool = False) -> dict[
         ema: Whether to take the averaged copy, if there is one beside the network.
     """
     names = {name: name for name in state}
+    # Wrappers may be nested, such as DistributedDataParallel around a compiled network.
     while True:
         names = _without_one(names, ema)
         holders = {inner.partition(".")[0] for inner in names.values() if "." in inner}

@@ -35,6 +35,7 @@ def weights_hash(model: nn.Module) -> str:
     for name, tensor in sorted(model.state_dict().items()):
         plain = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
+        # As bytes, because numpy has no bfloat16.
         digest.update(plain.view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 

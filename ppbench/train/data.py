@@ -97,6 +97,7 @@ def read_class_names(path: Path) -> list[str]:
 def _fashion_mnist(folder: Path, recipe: TrainRecipe) -> TrainingData:
     _no_val_fraction(recipe)
     train, test = (
+        # A copy, because torch warns about arrays that are not writeable.
         MemoryImages(torch.from_numpy(images.copy()).permute(0, 3, 1, 2), labels)
         for images, labels in (fashion_mnist.read_fashion_mnist(folder, split) for split in ("train", "test"))
     )

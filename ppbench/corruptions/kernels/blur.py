@@ -154,6 +154,7 @@ def _blur_disk(
     for n in range(images.shape[0]):
         add_up(images[n], channels, rows, columns, padded, sums)
         for h in range(images.shape[1]):
+            # Each box is summed once a row, for all columns of the disk that have it.
             for reach in range(radius + 1):
                 box, a, b = boxes[reach], sums[h + radius + reach + 1], sums[h + radius - reach]
                 for i in range(box.size):

@@ -93,6 +93,7 @@ def _scale_around_mean(images: Any, factor: Any, fractions: Any, totals: Any, ta
         _totals(image, fractions, totals)
         for ch in range(channels):
             mean = totals[ch] / count
+            # A channel has 256 levels, so a small table gives the new level of every pixel.
             for v in range(256):
                 table[ch, v] = u8(_level((fractions[v] - mean) * factor + mean))
         for i in range(count):

@@ -109,6 +109,7 @@ def enlarge(images: Pixels, rows: Indices, columns: Indices) -> Pixels:
 def _mirrored(place: Any, size: Any) -> Any:
     last = f32(size - 1)
     place = abs(place)
+    # By the reciprocal, as in the torch function, so that both round alike.
     place = place - f32(2) * last * np.floor(place * f32(1 / (2 * (size - 1))))
     return min(max(last - abs(last - place), f32(0)), last)
 

@@ -167,6 +167,7 @@ def _split_row(pixels: Any, y: Any, cb: Any, cr: Any) -> None:
     for x in range(width):
         r, g, b = i32(pixels[3 * x]), i32(pixels[3 * x + 1]), i32(pixels[3 * x + 2])
         y[x] = u8(i32(i32(19595) * r + i32(38470) * g + i32(7471) * b + i32(32768)) >> i32(16))
+        # 8421375 is 128.5 in 16-bit fixed point less one unit, so that halves are rounded down.
         cb[x] = u8(i32(i32(32768) * b - i32(11059) * r - i32(21709) * g + i32(8421375)) >> i32(16))
         cr[x] = u8(i32(i32(32768) * r - i32(27439) * g - i32(5329) * b + i32(8421375)) >> i32(16))
     for plane in (y, cb, cr):
