@@ -198,7 +198,8 @@ def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
     If the label of a metric differs between runs, for example by the baseline, its row has all labels as its name.
     """
     metrics = list(zip(*(summary.metrics for summary in summaries), strict=True))
-    labels = [_labels(of) for of in metrics]
+    # Runs in which a metric has no value may lack what its label names.
+    labels = [_each_once(one.label for one in of if one.value is not None) or [of[0].label] for of in metrics]
     # Two definitions have no name in common.
     names = [short_name(of[0]) if len(of) == 1 else " / ".join(of) for of in labels]
     lines = [Line((name, *map(metric_text, of))) for name, of in zip(names, metrics, strict=True)]
@@ -218,11 +219,6 @@ def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
     shortened = tuple(of[0] for of in labels if len(of) == 1)
     title = " · ".join(["Side by side", *common])
     return Sheet(title, ("%", *runs), tuple(lines), notes=tuple(notes), labels=shortened)
-
-
-def _labels(metrics: Sequence[Metric]) -> list[str]:
-    """The labels of one metric in those runs that have a value, each once."""
-    return _each_once(metric.label for metric in metrics if metric.value is not None) or [metrics[0].label]
 
 
 def _family_lines(summaries: Sequence[RunSummary]) -> Iterator[Line]:
