@@ -162,6 +162,7 @@ _RULES: dict[str, str | Sequence[str]] = {
     ".fig-better": "stroke:var(--fig-better);fill:var(--fig-better)",
     ".fig-worse": "stroke:var(--fig-worse);fill:var(--fig-worse)",
     ".fig-undecided": "stroke:var(--fig-undecided);fill:var(--fig-ground)",
+    ".fig-whisker": "fill:none;stroke-width:1.4",
     ".fig-bar": "fill:var(--fig-line-0);fill-opacity:.75",
     ".fig-count": "fill:var(--fig-grid);stroke:var(--fig-axis);stroke-width:.5",
     ".fig-panels": "display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:8px",
@@ -170,6 +171,7 @@ _RULES: dict[str, str | Sequence[str]] = {
     ".fig-legend li": "display:flex;align-items:center;gap:6px;min-width:0;overflow-wrap:anywhere",
     ".fig-legend svg": "width:36px;height:14px;flex:none",
     ".fig-forest,.fig-scatter": "max-width:860px",
+    ".fig-scatter svg[role]": "max-width:460px",
     ".fig-note": "font-size:12px;color:var(--fig-faint);margin:6px 0 0",
     ".fig-steps": "display:flex;flex-wrap:wrap;align-items:center;gap:4px 8px;font-size:12px;margin:6px 0 0;"
     "color:var(--fig-faint)",

@@ -10,7 +10,7 @@ from ppbench.compare.difference import Difference
 from ppbench.figures.content import as_metric
 from ppbench.figures.scales import ticks
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import QUANTITIES
+from ppbench.metrics.quantities import quantity_called
 from ppbench.tables.sheet import short_name
 from ppbench.vocabulary import family_of
 
@@ -38,7 +38,7 @@ class ForestRow:
         change = self.difference.change
         if not self.is_shown or not change:
             return "undecided"
-        quantity = QUANTITIES.get(self.difference.metric)
+        quantity = quantity_called(self.difference.metric)
         higher_is_better = quantity is not None and quantity.higher_is_better
         return "better" if (change > 0) is higher_is_better else "worse"
 

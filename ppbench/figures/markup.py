@@ -169,15 +169,29 @@ def marker(shape: str, x: float, y: float, size: float, more: str, inner: str = 
     return f'<path d="M{coordinate(x)} {coordinate(y)}m{moves}"{more}>{inner}</path>'
 
 
-def legend(runs: Sequence[str], references: Sequence[str], *, has_lines: bool = True, note: str = "") -> str:
-    """A list of the runs with their lines and markers, the references in grey, and a note."""
+def legend(
+    runs: Sequence[str],
+    references: Sequence[str],
+    *,
+    styles: Sequence[tuple[int, str]] | None = None,
+    note: str = "",
+) -> str:
+    """A list of the runs with their lines and markers, and of references in grey.
+
+    Args:
+        runs: Names of runs.
+        references: Names of what is grey.
+        styles: Number of the colour, and marker, by run; None for those of lines.
+        note: A last item.
+    """
     items = []
     for number, name in enumerate(runs):
-        line = f'<path d="M1 7h34" class="fig-line fig-line-{number}"/>' if has_lines else ""
-        mark = marker(LINE_STYLES[number].marker, 18, 7, 3.2, f' class="fig-mark-{number}"')
+        line = "" if styles else f'<path d="M1 7h34" class="fig-line fig-line-{number}"/>'
+        colour, shape = styles[number] if styles else (number, LINE_STYLES[number].marker)
+        mark = marker(shape, 18, 7, 3.2, f' class="fig-mark-{colour}"')
         items.append((line + mark, name))
     for name in references:
-        line = '<path d="M1 7h34" class="fig-reference"/>' if has_lines else ""
+        line = "" if styles else '<path d="M1 7h34" class="fig-reference"/>'
         items.append((line + marker("circle", 18, 7, 2.6, ' class="fig-reference-mark"'), name))
     shown = "".join(
         f'<li><svg viewBox="0 0 36 14" aria-hidden="true">{sample}</svg><bdi>{escaped(name)}</bdi></li>'

@@ -10,14 +10,19 @@ from ppbench.figures.colours import MOST_LINES
 from ppbench.report.summary import RunSummary
 
 
-def distinct(summaries: Sequence[RunSummary], names: Sequence[str] | None = None) -> list[str]:
+def distinct(summaries: Sequence[RunSummary], names: Sequence[str] | None = None, most: int = MOST_LINES) -> list[str]:
     """The names of runs, by default those of their models; a name that is not the first of its kind gets a number.
+
+    Args:
+        summaries: The runs.
+        names: Their names, if not the models'.
+        most: How many runs the figure can tell apart.
 
     Raises:
         UsageError: If there are no runs, or more than a figure can tell apart.
     """
-    if not 1 <= len(summaries) <= MOST_LINES:
-        raise UsageError(f"{len(summaries)} runs in one figure are not allowed", f"It can have 1 to {MOST_LINES}.")
+    if not 1 <= len(summaries) <= most:
+        raise UsageError(f"{len(summaries)} runs in one figure are not allowed", f"It can have 1 to {most}.")
     wanted = [summary.cell_errors.source for summary in summaries] if names is None else list(names)
     found: list[str] = []
     for name in wanted:

@@ -11,6 +11,7 @@ from ppbench.compare.comparison import Comparison, compare
 from ppbench.compare.measured import ComparedRun
 from ppbench.metrics.references import ALEXNET
 from ppbench.report.summary import RunSummary, summarise
+from ppbench.run import CALIBRATION_BINS, MICRO, CellCounts, Run
 from ppbench.vocabulary import CLEAN, Cell
 from tests.builders import make_errors
 from tests.compare.runs import make_measured, shifted
@@ -48,6 +49,25 @@ def with_gaps() -> ComparedRun:
     """The same images, without three cells."""
     errors = {cell.key: cell.error for cell in plain().run.cells if cell.key not in MISSING}
     return make_measured(errors, name="gaps", n=400, corruptions=CORRUPTIONS, seed=2, weights="2")
+
+
+def calibrated() -> Run:
+    """`plain` with probabilities that get too sure with severity: twenty images in each of several bins."""
+    run = plain().run
+    cells = []
+    for cell in run.cells:
+        share = (cell.severity + 1) / 8
+        places = [place for place in range(CALIBRATION_BINS) if place >= 10 * (1 - share)]
+        bin_n = [cell.n // len(places) if place in places else 0 for place in range(CALIBRATION_BINS)]
+        bin_n[-1] += cell.n - sum(bin_n)
+        left, bin_top1 = cell.top1, []
+        for n in reversed(bin_n):
+            bin_top1.insert(0, min(left, n))
+            left -= bin_top1[0]
+        sure = [round(n * (place + 0.6) / CALIBRATION_BINS * MICRO) for place, n in enumerate(bin_n)]
+        counts = {"bin_n": tuple(bin_n), "bin_top1": tuple(bin_top1), "bin_confidence": tuple(sure)}
+        cells.append(CellCounts.model_validate({**cell.model_dump(), **counts}))
+    return run.model_copy(update={"cells": tuple(cells)})
 
 
 def summary_of(measured: ComparedRun, *, has_bits: bool = True) -> RunSummary:
