@@ -35,7 +35,7 @@ def _without_values(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_everything_stays_on_the_images_device(name: str, recipe: str) -> None:
     for severity in range(1, 6):
         for channels in (1, 3):
-            size = (2, channels, 64, 48)
+            size = (2, channels, 40, 36)
             corrupt(
                 torch.zeros(size, dtype=torch.uint8), name, severity, recipe=recipe, ids=IDS
             )  # real tables for the caches
