@@ -97,7 +97,8 @@ class Helpful(TyperCommand):
         pieces = super().collect_usage_pieces(ctx)
         return [pieces[0], *(re.sub(r"[{}]|(?<=\[)\[|\](?=\])", "", piece).upper() for piece in pieces[1:])]
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def grouped(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+        """Options and what they do, by group, in the order of the help. A group may be empty."""
         page = self.page
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": [], MOST_USED: []}
         groups |= {name: [] for name in (*page.groups, *GROUPS, OTHER)}
@@ -106,7 +107,10 @@ class Helpful(TyperCommand):
             record = parameter.get_help_record(ctx)
             if record is not None:
                 groups[group_of(parameter, page)].append(_plain(record))
-        for name, records in groups.items():
+        return groups
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        for name, records in self.grouped(ctx).items():
             if records:
                 with formatter.section(name):
                     formatter.write_dl(records)
