@@ -174,13 +174,23 @@ def train_command(
     require_lightning()
     from ppbench.devices import choose_device
     from ppbench.train.data import read_class_names
-    from ppbench.train.fit import train
+    from ppbench.train.fit import run_training
+    from ppbench.train.request import TrainRequest
 
-    names = None if classes is None else read_class_names(classes)
+    request = TrainRequest(
+        settings,
+        data,
+        target,
+        initial=init,
+        classes=None if classes is None else read_class_names(classes),
+        overwrite=overwrite,
+        devices=devices,
+        workers=workers,
+        validate_every=validate_every,
+        log_dir=log_dir,
+        command=command_line(),
+        device=choose_device(device),
+    )
     with training_shown() as callbacks:
-        trained = train(
-            settings, data, target, initial=init, overwrite=overwrite, classes=names, devices=devices, workers=workers,
-            validate_every=validate_every, log_dir=log_dir, command=command_line(), report=output.say,
-            callbacks=callbacks, device=choose_device(device),
-        )  # fmt: skip
-    print_trained(trained)
+        result = run_training(request, output.say, callbacks)
+    print_trained(result)

@@ -10,7 +10,7 @@ from ppbench.cli import output
 from ppbench.extras import import_extra
 
 if TYPE_CHECKING:
-    from ppbench.train.fit import Trained
+    from ppbench.train.plan import TrainResult
 
 
 def require_lightning(what: str = "`ppbench train`") -> None:
@@ -27,7 +27,7 @@ def training_shown() -> Iterator[tuple[Any, ...]]:
         yield (callback,)
 
 
-def print_trained(trained: Trained | None) -> None:
+def print_trained(result: TrainResult | None) -> None:
     """Print path and accuracy of the checkpoint, in the process that wrote it."""
-    if trained is not None:
-        output.text(f"{trained.path}: {trained.clean_accuracy:.2%} of the clean test images right")
+    if result is not None:
+        output.text(f"{result.path}: {result.clean_accuracy:.2%} of the clean test images right")

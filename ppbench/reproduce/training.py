@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,12 +11,10 @@ from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.files import check_writable, locked
 from ppbench.reproduce.networks import TrainedRow, own_network
 from ppbench.reproduce.table import Table
-from ppbench.train.fit import train
+from ppbench.train.fit import run_training
 from ppbench.train.module import TrainingDivergedError
 from ppbench.train.recipe import TrainRecipe
-
-TrainingProgress = Callable[[], AbstractContextManager[tuple[Any, ...]]]
-"""Opens a progress display; yields the Lightning callbacks that feed it."""
+from ppbench.train.request import TrainingProgress, TrainRequest
 
 Failures = dict[str, PpbenchError]
 """Errors of the trainings that failed, by network."""
@@ -80,13 +76,13 @@ def _train(
         if own_network(table, network.row, network.seed, network.path.parent).action == "take":
             say(f"{network.name} was trained by another process")
             return
+        request = TrainRequest(
+            network.recipe, data, network.path, validate_every=0, command=command, device=device
+        )  # fmt: skip
         with progress() as callbacks:
-            trained = train(
-                network.recipe, data, network.path, validate_every=0, command=command, report=say, callbacks=callbacks,
-                device=device,
-            )  # fmt: skip
-        assert trained is not None  # only further processes of a distributed training return None
-        say(f"{network.path}: {trained.clean_accuracy:.2%} of the clean test images right")
+            result = run_training(request, say, callbacks)
+        assert result is not None  # only further processes of a distributed training return None
+        say(f"{network.path}: {result.clean_accuracy:.2%} of the clean test images right")
 
 
 def _what_to_try(recipe: TrainRecipe) -> str:

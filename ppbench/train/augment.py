@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from ppbench.lookup import unknown_name
+from ppbench.train.choices import LARGEST_SMALL_SIZE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,11 +31,6 @@ The AugMix paper leaves out the four of torchvision for this reason. Sharpness b
 """
 
 ALL_FOUR = ("brightness", "contrast", "saturate", "gaussian_blur")
-LARGEST_SMALL_SIZE = 64
-"""Largest side, in pixels, at which augmentations are as for CIFAR-10; larger images get the settings for ImageNet.
-
-This concerns AutoAugment's policy and the severity of "augmix-strict".
-"""
 
 
 @dataclass(frozen=True)

@@ -5,43 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
-from ppbench.files import check_writable
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import save_checkpoint
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.normalise import mean_and_std, normalise
-from ppbench.models.shapes import canonical_name
-from ppbench.models.weights import weights_hash
-from ppbench.train.augment import parse_augmentation
 from ppbench.train.batches import ValidationBatches
-from ppbench.train.data import load_training_data
-from ppbench.train.finished import card_of_finished, refusal
 from ppbench.train.loaders import Loaders, failures_of_workers, loader, validation_batch_size
 from ppbench.train.logs import logs_in
 from ppbench.train.module import Classifier
-from ppbench.train.plan import TrainPlan, check_options, plan_training
+from ppbench.train.plan import TrainPlan, TrainResult, plan_training
 from ppbench.train.processes import Interrupts, environment_for, own_rank
 from ppbench.train.recipe import TrainRecipe
-from ppbench.train.start import change_of_images, load_start, make_card, make_network
+from ppbench.train.request import TrainRequest
+from ppbench.train.start import make_network
 from ppbench.train.state import KeepState, PartFolder, StateFiles
 
 _Log = Callable[[str], None]
 
 _PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-
-
-class Trained(NamedTuple):
-    """Result of a training: the checkpoint, and the top-1 accuracy on the clean test images, a fraction."""
-
-    path: Path
-    clean_accuracy: float
 
 
 def train(
@@ -50,7 +38,7 @@ def train(
     validate_every: int = 1, log_dir: Path | None = None, command: str | None = None,
     report: _Log = lambda line: None, callbacks: tuple[Callback, ...] = (),
     device: torch.device | None = None,
-) -> Trained | None:  # fmt: skip
+) -> TrainResult | None:  # fmt: skip
     """Train a network and write it, with its card, to ``output``.
 
     After every epoch the state is written to the folder ``<output>.part``. If such a folder of a run with the same
@@ -87,42 +75,38 @@ def train(
         KeyboardInterrupt: On Ctrl-C; the finished epochs are kept.
         SystemExit: In processes other than the first, if the run fails while they train together.
     """
-    device = device or torch.device("cpu")
-    # Refuse unknown names and impossible options before anything is read.
-    canonical_name(recipe.model)
-    parse_augmentation(recipe.augment)
-    check_options(recipe, device, devices, workers, validate_every)
-    environment_for(devices)  # raises if a launcher has started another number of processes
-    check_writable(output)
-    start = None if initial is None else load_start(initial, recipe)
-    began_with = start and weights_hash(start.model)
-    there = None if overwrite else card_of_finished(output, recipe, began_with)
-    loaded = load_training_data(recipe, data, classes)
+    request = TrainRequest(
+        recipe, data, output, initial=initial, classes=classes, overwrite=overwrite, devices=devices, workers=workers,
+        validate_every=validate_every, log_dir=log_dir, command=command, device=device or torch.device("cpu"),
+    )  # fmt: skip
+    return run_training(request, report, callbacks)
+
+
+def run_training(
+    request: TrainRequest, report: _Log = lambda line: None, callbacks: Sequence[Callback] = ()
+) -> TrainResult | None:
+    """Plan a training and carry it out; `train` explains what it does, returns and raises."""
     first = own_rank() == 0
     say = report if first else (lambda line: None)
-    if there is not None:
-        if there.class_names != loaded.class_names:
-            raise refusal(output, "was trained on other classes")
-        say(f"already finished: {output} was trained with this recipe (`--overwrite` trains it again)")
-        assert there.clean_accuracy is not None  # card_of_finished has checked it
-        return Trained(output, there.clean_accuracy) if first else None
-    for note in loaded.notes:
-        say(note)
-    plan = plan_training(recipe, loaded, start and start.card, device, devices, workers, validate_every)
-    card = make_card(plan, start, command)
-    if start is not None and (change := change_of_images(start.card, card)):
-        say(change)
-    module = Classifier(make_network(card, start, say), recipe, card, plan.steps)
-    logs = logs_in(log_dir, say)
-    part = PartFolder(output, recipe, loaded.fingerprint(), began_with)
+    plan = plan_training(request, say)
+    result = plan if isinstance(plan, TrainResult) else _carry_out(plan, say, callbacks, first=first)
+    return result if first else None
+
+
+def _carry_out(plan: TrainPlan, say: _Log, callbacks: Sequence[Callback], *, first: bool) -> TrainResult | None:
+    """Train to the end. The first process tests the network and writes the checkpoint; the others return None."""
+    output, recipe = plan.request.output, plan.recipe
+    module = Classifier(make_network(plan.card, plan.start, say), recipe, plan.card, plan.steps)
+    logs = logs_in(plan.request.log_dir, say)
+    part = PartFolder(output, recipe, plan.data.fingerprint(), plan.began_with)
     _fit(plan, module, part, (*logs.callbacks, *callbacks), logs.logger, part.resume_point(first=first), say)
     if not first:
         return None
-    clean = _clean_accuracy(module.trained, card, plan)
-    save_checkpoint(output, module.trained, card.model_copy(update={"clean_accuracy": clean}))
+    clean = _clean_accuracy(module.trained, plan.card, plan)
+    save_checkpoint(output, module.trained, plan.card.model_copy(update={"clean_accuracy": clean}))
     # Only now: until the checkpoint is written, the state is all there is of the training.
     part.remove()
-    return Trained(output, clean)
+    return TrainResult(output, clean)
 
 
 def _fit(
@@ -154,8 +138,8 @@ def _trainer(plan: TrainPlan, part: PartFolder, callbacks: Sequence[Callback], l
         precision=_PRECISIONS[plan.recipe.precision],
         max_epochs=plan.recipe.epochs,
         gradient_clip_val=plan.recipe.grad_clip,
-        check_val_every_n_epoch=max(plan.validate_every, 1),
-        limit_val_batches=None if plan.validate_every else 0,
+        check_val_every_n_epoch=max(plan.request.validate_every, 1),
+        limit_val_batches=None if plan.request.validate_every else 0,
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,  # every epoch has its own draws
         use_distributed_sampler=False,  # the batches are already divided between the processes

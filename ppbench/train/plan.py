@@ -1,34 +1,69 @@
-"""The plan of a training run: what is trained on which images, where, and by how many processes."""
+"""From a request to a plan: weights and images are opened and checked. Nothing is trained yet."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from ppbench.errors import UsageError
+from ppbench.files import check_writable
 from ppbench.models.card import Card
+from ppbench.models.loaded import Checkpoint
+from ppbench.models.shapes import canonical_name
+from ppbench.models.weights import weights_hash
 from ppbench.pool import usable_cores
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.batches import steps_per_epoch
-from ppbench.train.data import TrainingData
+from ppbench.train.data import TrainingData, load_training_data
+from ppbench.train.finished import card_of_finished, refusal
 from ppbench.train.images import FileImages, Transforms, transforms_of
+from ppbench.train.processes import environment_for
 from ppbench.train.recipe import TrainRecipe
+from ppbench.train.request import TrainRequest
+from ppbench.train.start import change_of_images, load_start, make_card
 
 
-class TrainPlan(NamedTuple):
+@dataclass(frozen=True)
+class TrainResult:
+    """Result of a training: the checkpoint, and the top-1 accuracy on the clean test images, a fraction."""
+
+    path: Path
+    clean_accuracy: float
+
+
+@dataclass(frozen=True)
+class TrainPlan:
     """A training run whose settings have been checked."""
 
-    recipe: TrainRecipe
+    request: TrainRequest
     data: TrainingData
     cut: Transforms
-    device: torch.device
-    processes: int
-    """Processes that train together."""
     workers: int
-    """Processes that load images, for each of them."""
-    validate_every: int
-    """Epochs between two tests; 0: none before the end."""
+    """Processes that load images, for each process that trains."""
+    start: Checkpoint | None
+    """The network that the run starts from; None: random weights."""
+    began_with: str | None
+    """Hash of the weights of ``start``."""
+    card: Card
+    """Card of the network to train, complete except for its accuracy."""
+
+    @property
+    def recipe(self) -> TrainRecipe:
+        """The settings of the training."""
+        return self.request.recipe
+
+    @property
+    def device(self) -> torch.device:
+        """The device to train on."""
+        return self.request.device
+
+    @property
+    def processes(self) -> int:
+        """Processes that train together."""
+        return self.request.devices
 
     @property
     def steps_per_epoch(self) -> int:
@@ -41,59 +76,60 @@ class TrainPlan(NamedTuple):
         return self.recipe.epochs * self.steps_per_epoch
 
 
-def check_options(
-    recipe: TrainRecipe, device: torch.device, devices: int, workers: int | None, validate_every: int
-) -> None:
-    """Raise `UsageError` for a count that is not allowed, or if the device or the processes do not fit the recipe."""
-    if workers is not None and workers < 0:
-        raise UsageError(f"--workers {workers} is not allowed", "Give a number of processes; 0: none.")
-    if validate_every < 0:
-        raise UsageError(
-            f"--validate-every {validate_every} is not allowed",
-            "Give a number of epochs; 0: no test before the end.",
-        )
-    if devices < 1:
-        raise UsageError(f"--devices {devices} is not allowed", "Give the number of processes, at least 1.")
-    if device.type == "cuda" and devices > torch.cuda.device_count():
-        raise UsageError(
-            f"--devices {devices} is not allowed: this machine has {torch.cuda.device_count()} GPUs",
-            f"`--devices {torch.cuda.device_count()}`",
-        )
-    if recipe.precision == "fp16" and device.type == "cpu":
-        raise UsageError("--precision fp16 needs a GPU", "On the CPU, use `--precision bf16` or fp32.")
-    if recipe.batch_size % devices:
-        raise UsageError(
-            f"--batch-size {recipe.batch_size} cannot be divided evenly between {devices} processes",
-            f"It counts the images of all processes: `--batch-size {devices * max(1, recipe.batch_size // devices)}`.",
-        )
+def plan_training(request: TrainRequest, report: Callable[[str], None]) -> TrainPlan | TrainResult:
+    """Open the weights and the images of a request and check that they fit each other.
 
+    Args:
+        request: What to train.
+        report: Called with lines for people.
 
-def plan_training(
-    recipe: TrainRecipe,
-    data: TrainingData,
-    start: Card | None,
-    device: torch.device,
-    processes: int,
-    workers: int | None,
-    validate_every: int,
-) -> TrainPlan:
-    """Plan a run on ``data``; ``start`` is the card of the network that it starts from, if any.
+    Returns:
+        The plan; or the result, if the output is the network that this training makes.
 
     Raises:
-        UsageError: If the recipe cannot crop these images, or an epoch has no step.
+        UsageError: If a name or value is not allowed, or the output exists and is something else.
+        DataError: If weights or images are missing or damaged, or the output cannot be written.
     """
+    # Refuse unknown names and impossible options before anything is read.
+    recipe = request.recipe
+    canonical_name(recipe.model)
+    parse_augmentation(recipe.augment)
+    request.check()
+    environment_for(request.devices)  # raises if a launcher has started another number of processes
+    check_writable(request.output)
+    start = None if request.initial is None else load_start(request.initial, recipe)
+    began_with = start and weights_hash(start.model)
+    there = None if request.overwrite else card_of_finished(request.output, recipe, began_with)
+    data = load_training_data(recipe, request.data, request.classes)
+    if there is not None:
+        if there.class_names != data.class_names:
+            raise refusal(request.output, "was trained on other classes")
+        report(f"already finished: {request.output} was trained with this recipe (`--overwrite` trains it again)")
+        assert there.clean_accuracy is not None  # card_of_finished has checked it
+        return TrainResult(request.output, there.clean_accuracy)
+    for note in data.notes:
+        report(note)
     cut = transforms_of(recipe, data.train)
     if start is not None:
-        cut = cut._replace(interpolation=start.interpolation)
-    if workers is None:
-        # Workers pay off only if images are decoded or augmented one by one: handing over a batch costs more than
-        # indexing it in memory.
-        pays = isinstance(data.train, FileImages) or parse_augmentation(recipe.augment).where == "image"
-        workers = max(usable_cores() // processes - 1, 0) if pays else 0
-    plan = TrainPlan(recipe, data, cut, device, processes, workers, validate_every)
-    if plan.steps == 0:
+        cut = cut._replace(interpolation=start.card.interpolation)
+    if recipe.epochs * steps_per_epoch(len(data.train.labels), recipe.batch_size, request.devices) == 0:
         raise UsageError(
-            f"{len(data.train.labels)} training images are fewer than {processes} processes",
+            f"{len(data.train.labels)} training images are fewer than {request.devices} processes",
             "Use more images, or fewer `--devices`.",
         )
-    return plan
+    card = make_card(recipe, data, cut, start, request.command)
+    if start is not None and (change := change_of_images(start.card, card)):
+        report(change)
+    return TrainPlan(request, data, cut, _workers(request, data), start, began_with, card)
+
+
+def _workers(request: TrainRequest, data: TrainingData) -> int:
+    """Choose how many processes load images, unless the request says it.
+
+    They pay off only if images are decoded or augmented one by one: handing over a batch costs more than indexing it in
+    memory.
+    """
+    if request.workers is not None:
+        return request.workers
+    pays = isinstance(data.train, FileImages) or parse_augmentation(request.recipe.augment).where == "image"
+    return max(usable_cores() // request.devices - 1, 0) if pays else 0

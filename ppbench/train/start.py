@@ -18,7 +18,7 @@ from ppbench.models.shapes import canonical_name
 from ppbench.models.weights import weights_hash
 from ppbench.train.augment import parse_augmentation
 from ppbench.train.data import TrainingData
-from ppbench.train.plan import TrainPlan
+from ppbench.train.images import Transforms
 from ppbench.train.recipe import TrainRecipe
 from ppbench.versions import versions_of
 
@@ -72,9 +72,10 @@ def load_start(initial: Path | Checkpoint, recipe: TrainRecipe) -> Checkpoint:
     return start
 
 
-def make_card(plan: TrainPlan, start: Checkpoint | None, command: str | None) -> Card:
-    """Make the card of the network to train, complete except for its accuracy, based on that of ``start`` if given."""
-    recipe, data, cut = plan.recipe, plan.data, plan.cut
+def make_card(
+    recipe: TrainRecipe, data: TrainingData, cut: Transforms, start: Checkpoint | None, command: str | None
+) -> Card:
+    """Make the card of the network to train, complete except for its accuracy; the card of ``start`` is its basis."""
     of_run = {
         "num_classes": len(data.class_names),
         "input_size": cut.size,

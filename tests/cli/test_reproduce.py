@@ -16,6 +16,7 @@ from ppbench.cli.main import app
 from ppbench.models.build import build
 from ppbench.models.checkpoint import load_checkpoint, save_checkpoint
 from ppbench.train import fit
+from ppbench.train.request import TrainRequest
 from tests.reproduce.miniature import write_mini
 from tests.trees import write_fashion_mnist
 
@@ -116,22 +117,22 @@ def test_a_baseline_that_was_not_asked_for_is_used_if_it_was_measured(done: Path
 
 def test_after_ctrl_c_the_same_command_goes_on(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = []
-    real = fit.train
+    real = fit.run_training
 
-    def stopped(recipe: Any, *arguments: Any, **options: Any) -> Any:
+    def stopped(request: TrainRequest, *arguments: Any) -> Any:
         if len(trained) == 1:
             raise KeyboardInterrupt
-        trained.append(recipe.seed)
-        return real(recipe, *arguments, **options)
+        trained.append(request.recipe.seed)
+        return real(request, *arguments)
 
-    monkeypatch.setattr("ppbench.reproduce.training.train", stopped)
+    monkeypatch.setattr("ppbench.reproduce.training.run_training", stopped)
     arguments = ("--rows", "pp3", "--seeds", "0,1,2")
     ended = call(copy, *arguments)
     assert ended.exit_code == 130
     assert "the same command resumes from there" in ended.stderr
     assert trained == [1]
     trained.clear()
-    monkeypatch.setattr("ppbench.reproduce.training.train", real)
+    monkeypatch.setattr("ppbench.reproduce.training.run_training", real)
     plan = content(call(copy, *arguments, "--dry-run", "--format", "json", data=False))
     assert [network["training"] for network in plan["networks"]] == ["take", "take", "train"]
     assert [network["evaluation"] for network in plan["networks"]] == ["take", "evaluate", "evaluate"]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ppbench.train.choices import LARGEST_SMALL_SIZE
 from ppbench.train.prime.colour import ColourTransform
 from ppbench.train.prime.spatial import SpatialTransform
 from ppbench.train.prime.spectral import SpectralTransform
@@ -32,13 +33,11 @@ CIFAR = PrimeSettings(3, 4.0, 2, 100, 100, 0.01, None)
 """The authors' settings for 32 pixels: config/cifar10_cfg.py."""
 IMAGENET = PrimeSettings(3, 4.0, 2, 500, 500, 0.05, 20)
 """The authors' settings for 224 pixels: config/imagenet_cfg.py."""
-_LARGEST_SMALL_SIZE = 64
-"""Largest side, in pixels, with the CIFAR settings (our choice: the authors trained on 32 and 224 pixels only)."""
 
 
 def settings_for(size: int) -> PrimeSettings:
-    """Return the settings for images of ``size`` x ``size`` pixels."""
-    return CIFAR if size <= _LARGEST_SMALL_SIZE else IMAGENET
+    """Return the settings for images of ``size`` x ``size`` pixels; the authors trained on 32 and 224 only."""
+    return CIFAR if size <= LARGEST_SMALL_SIZE else IMAGENET
 
 
 class Prime(nn.Module):
