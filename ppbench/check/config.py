@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ppbench.check.rules import parse_points
-from ppbench.errors import UsageError
+from ppbench.errors import DataError, UsageError
 from ppbench.files import read_text
 from ppbench.lookup import check_name
 from ppbench.parsing import parse_toml
@@ -39,15 +39,19 @@ def read_config(path: Path | None) -> CheckConfig:
     """Read the table from a file, or from the pyproject.toml of the working directory if there is one.
 
     Raises:
-        UsageError: If the file cannot be read, is not TOML, or has keys or values that are not allowed.
+        DataError: If the file cannot be read.
+        UsageError: If it is not TOML, or has keys or values that are not allowed.
     """
     if path is None and not DEFAULT_FILE.exists():
         return CheckConfig()
     where = path or DEFAULT_FILE
     try:
-        content = parse_toml(read_text(where))
-    except OSError as error:
-        raise UsageError(f"cannot read {where}: {error.strerror}", "`--config FILE` takes a pyproject.toml.") from error
+        text = read_text(where)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read {where}: {reason}", "`--config FILE` takes a pyproject.toml.") from error
+    try:
+        content = parse_toml(text)
     except ValueError as error:
         raise UsageError(
             f"{where} is not TOML: {error}", "Repair it, or give the rules as `--max-drop NAME=POINTS`."

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from ppbench.cli.help import Helpful
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.launch import check_environment
@@ -33,10 +35,19 @@ LONGEST_NAME, LONGEST_PATH = 255, 4096
 class Checked(Helpful):
     """A command whose options are numbers in bounds and paths that a file system can have."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        has_nul = any("\0" in word for word in args)  # parsing uses the list up
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if has_nul and error.param is not None:  # a path: Typer has looked for it, and failed in its own words
+                _check_text(_option(error.param), b"\0", is_path=True)
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         for parameter in self.params:
             for value in _each(ctx.params.get(parameter.name or "")):
-                check_value(parameter.opts[-1] if parameter.opts[0].startswith("-") else str(parameter.name), value)
+                check_value(_option(parameter), value)
         return super().invoke(ctx)
 
 
@@ -73,6 +84,11 @@ def for_a_file(error: OSError) -> PpbenchError | None:
     if error.filename is None:
         return None
     return DataError(f"{error.filename}: {error.strerror}", "Is the path right, and may it be read and written?")
+
+
+def _option(parameter: Any) -> str:
+    """The name of an option or argument for people."""
+    return parameter.opts[-1] if parameter.opts[0].startswith("-") else str(parameter.name)
 
 
 def _each(value: object) -> Iterator[object]:

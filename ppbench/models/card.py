@@ -173,5 +173,5 @@ def stored_card(path: Path, metadata: Mapping[str, str]) -> Card | None:
 def first_fault(error: ValidationError) -> str:
     """Return pydantic's first finding, in one line."""
     first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    where, reason = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+    return f"{where}: {reason}" if where else reason

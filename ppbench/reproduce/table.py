@@ -206,7 +206,9 @@ def _check_settings(values: Mapping[str, Any]) -> None:
         for fault in error.errors():
             # Only faults of a single value count: the rest of the recipe here is made up.
             if fault["loc"] and (key := str(fault["loc"][0])) in values:
-                raise UsageError(f"--set {key}={values[key]} is not allowed", f"{fault['msg']}.") from error
+                raise UsageError(
+                    f"--set {key}={values[key]} is not allowed", f"{fault['msg'].removeprefix('Value error, ')}."
+                ) from error
 
 
 def table_names() -> list[str]:
@@ -244,7 +246,7 @@ def _parse(text: str, what: str) -> Table:
     try:
         return Table.model_validate(parse_toml(text))
     except ValidationError as error:
-        fault = first_fault(error).replace("Value error, ", "")
+        fault = first_fault(error)
         raise UsageError(f"the table {what} is not valid: {fault}", "docs/reproduce.md has an example.") from error
     except ValueError as error:  # after ValidationError, which is a ValueError
         raise UsageError(f"{what} is not TOML: {error}", "docs/reproduce.md has an example.") from error

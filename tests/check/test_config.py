@@ -1,7 +1,7 @@
 import pytest
 
 from ppbench.check.config import read_config
-from ppbench.errors import UsageError
+from ppbench.errors import DataError, UsageError
 
 
 def test_the_table_of_a_file(tmp_path):
@@ -48,7 +48,6 @@ def test_the_file_of_the_working_directory_is_found_and_may_say_nothing(tmp_path
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot read"),
         ("[tool", "is not TOML"),
         ("[tool.ppbench]\ncheck = 1", "is not a table"),
         ("[tool.ppbench.check]\nmax_drop = {}", "did you mean 'max-drop'"),
@@ -59,7 +58,15 @@ def test_the_file_of_the_working_directory_is_found_and_may_say_nothing(tmp_path
 )
 def test_a_file_that_will_not_do(tmp_path, content, message):
     path = tmp_path / "ppbench.toml"
-    if content is not None:
-        path.write_text(content)
+    path.write_text(content)
     with pytest.raises(UsageError, match=message):
+        read_config(path)
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    path = tmp_path / "ppbench.toml"
+    with pytest.raises(DataError, match=r"cannot read .*: No such file or directory"):
+        read_config(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(DataError, match=r"cannot read .*: it is not UTF-8"):
         read_config(path)
