@@ -68,6 +68,8 @@ COVERED_BY = {
     "ppbench/pickles.py": "tests/models/test_unpickle.py",
     "ppbench/pytest_plugin.py": "tests/check/test_plugin.py",
     "ppbench/reproduce/measuring.py": "tests/cli/test_reproduce.py",
+    "ppbench/reproduce/api.py": "tests/cli/test_reproduce.py",
+    "ppbench/reproduce/plan.py": "tests/cli/test_reproduce.py",
     "ppbench/reproduce/request.py": "tests/cli/test_reproduce.py",
     "ppbench/reproduce/training.py": "tests/cli/test_reproduce.py",
     "ppbench/train/augmix.py": "tests/train/test_augment.py",

@@ -13,14 +13,13 @@ from ppbench.cli import output
 from ppbench.cli.help import page
 from ppbench.cli.options import FormatOption, command_line
 from ppbench.cli.output import Format
+from ppbench.cli.training import training_shown
 from ppbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from ppbench.evaluation.request import EvalRequest
-    from ppbench.reproduce.networks import TrainedRow
-    from ppbench.reproduce.request import ReproduceRequest
-    from ppbench.reproduce.table import Row, Table
-    from ppbench.reproduce.training import Failures
+    from ppbench.reproduce.costs import WorkLeft
+    from ppbench.reproduce.plan import ReproducePlan
+    from ppbench.reproduce.report import ReproduceReport
 
 
 @page(
@@ -102,54 +101,66 @@ def reproduce(
 
     After a kill, the same command continues. Several processes may share one --work if their --rows differ.
     """
-    from ppbench.metrics.intervals import quantile
-    from ppbench.reproduce.costs import choose_machine, make_plan
-    from ppbench.reproduce.report import RowList, TableReport
+    from ppbench.reproduce.networks import parse_given
+    from ppbench.reproduce.plan import plan_table
+    from ppbench.reproduce.report import RowList
+    from ppbench.reproduce.request import ReproduceRequest
     from ppbench.reproduce.table import load_table
 
-    quantile(confidence)  # refuses a value that is not a confidence
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
     wanted = load_table(table).with_overrides(_parse_settings(settings or []))
     chosen = wanted.select(None if rows is None else _split("--rows", rows))
+    given = parse_given(wanted, checkpoint or [])
+    request = ReproduceRequest(
+        wanted,
+        # A checkpoint that was given is wanted, whatever --rows says.
+        tuple(row for row in wanted.rows if row in chosen or row.id in given),
+        wanted.seeds if seeds is None else _parse_seeds(seeds),
+        work or Path(f"reproduce-{wanted.name}"),
+        given,
+        data=data,
+        evaluation_data=evaluation_data,
+        limit=limit,
+        train=train,
+        device=device,
+        confidence=confidence,
+        command=command_line(),
+    )
+    request.check()
     if list_rows:
         output.show(RowList(wanted, chosen), format)
         return
-    request = _request(wanted, chosen, seeds, work, checkpoint or [])
-    networks = request.networks()
+    plan = plan_table(request)
     if dry_run:
-        machine = choose_machine(
-            gpu or wanted.gpu, images_per_second, wanted.row(wanted.baseline).model, wanted.training.size
-        )
-        output.show(make_plan(wanted, networks, limit, request.runs, machine), format)
+        output.show(_estimate(plan, gpu, images_per_second), format)
         return
-    asked = _evaluation_request(wanted, data, evaluation_data, limit, device)
-    request.check(data, asked, [network for network in networks if train and network.action != "take"])
+    report = _carry_out(plan)
+    output.show(report, format)
+    if report.failures:
+        raise DataError(
+            f"{len(report.failures)} of {len(plan.networks)} networks failed: {', '.join(report.failures)}",
+            "\n".join(f"{name}: {error.hint or error.message}" for name, error in report.failures.items()),
+        )
+
+
+def _estimate(plan: ReproducePlan, gpu: str | None, images_per_second: float | None) -> WorkLeft:
+    from ppbench.reproduce.costs import choose_machine, estimate_work
+
+    table = plan.request.table
+    model = table.row(table.baseline).model
+    return estimate_work(plan, choose_machine(gpu or table.gpu, images_per_second, model, table.training.size))
+
+
+def _carry_out(plan: ReproducePlan) -> ReproduceReport:
+    """Train and evaluate under progress displays; after Ctrl-C, say how to resume."""
+    from ppbench.reproduce.api import reproduce_table
+
     try:
-        failures = _train(wanted, networks, data, device) if train and data is not None else {}
-        results = request.measure(asked, failures, confidence, say=output.say, progress=_evaluation_progress)
+        return reproduce_table(
+            plan, say=output.say, training_progress=training_shown, evaluation_progress=_evaluation_progress
+        )
     except KeyboardInterrupt:
         output.say("finished results are kept; the same command resumes from there")
         raise
-    output.show(TableReport(results), format)
-    if failures:
-        raise DataError(
-            f"{len(failures)} of {len(networks)} networks failed: {', '.join(failures)}",
-            "\n".join(f"{name}: {error.hint or error.message}" for name, error in failures.items()),
-        )
-
-
-def _request(
-    table: Table, rows: tuple[Row, ...], seeds: str | None, work: Path | None, checkpoints: list[str]
-) -> ReproduceRequest:
-    from ppbench.reproduce.networks import parse_given
-    from ppbench.reproduce.request import ReproduceRequest
-
-    given = parse_given(table, checkpoints)
-    # A checkpoint that was given is wanted, whatever --rows says.
-    wanted = tuple(row for row in table.rows if row in rows or row.id in given)
-    numbers = table.seeds if seeds is None else _parse_seeds(seeds)
-    return ReproduceRequest(table, wanted, numbers, work or Path(f"reproduce-{table.name}"), given)
 
 
 def _split(option: str, values: list[str]) -> list[str]:
@@ -181,50 +192,6 @@ def _parse_seeds(text: str) -> tuple[int, ...]:
     if not words or len(numbers) < len(words) or len(set(numbers)) < len(numbers):
         raise UsageError(f"--seeds {text} is not allowed", "Give different whole numbers from 0: `--seeds 0,1`.")
     return tuple(numbers)
-
-
-def _evaluation_request(
-    table: Table, data: Path | None, evaluation_data: Path | None, limit: int | None, device: str
-) -> EvalRequest:
-    from ppbench.evaluation.request import EvalRequest
-
-    of = table.evaluation
-    beside = None if of.data is None or data is None else data / of.data
-    return EvalRequest(
-        dataset=of.dataset,
-        data=evaluation_data or beside,
-        corruptions=of.corruptions,
-        limit=of.limit if limit is None else limit,
-        device=device,
-        workers=None,
-        force=True,  # the preprocessing is known from the cards, so bad accuracies are real
-        command=command_line(),
-    )
-
-
-def _train(table: Table, networks: list[TrainedRow], data: Path, device: str) -> Failures:
-    from ppbench.devices import choose_device
-    from ppbench.reproduce.training import train_missing
-    from ppbench.train.progress import quiet_lightning
-
-    with quiet_lightning():
-        return train_missing(
-            table,
-            networks,
-            data,
-            command=command_line(),
-            say=output.say,
-            progress=_training_progress,
-            device=choose_device(device),
-        )
-
-
-@contextmanager
-def _training_progress() -> Iterator[tuple[Any, ...]]:
-    from ppbench.train.progress import training_progress
-
-    with training_progress(output.progress_console(), output.say) as callback:
-        yield (callback,)
 
 
 def _evaluation_progress(total: int) -> AbstractContextManager[Any]:

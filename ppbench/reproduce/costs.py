@@ -18,6 +18,7 @@ from ppbench.errors import PpbenchError, UsageError
 from ppbench.lookup import check_name
 from ppbench.reproduce.macs import macs
 from ppbench.reproduce.networks import TrainedRow
+from ppbench.reproduce.plan import ReproducePlan
 from ppbench.reproduce.table import Table
 from ppbench.run import read_run
 from ppbench.tables.report import Rows
@@ -140,7 +141,7 @@ def _both(machine: Machine, forward_macs: float) -> tuple[float | None, float | 
 
 
 class Step(NamedTuple):
-    """One network of a plan."""
+    """One network, and the work that it still needs."""
 
     network: TrainedRow
     evaluated: bool
@@ -155,8 +156,8 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The work that reproducing a table takes, network by network."""
+class WorkLeft:
+    """The work that reproducing a table still takes, network by network."""
 
     table: Table
     steps: tuple[Step, ...]
@@ -213,17 +214,11 @@ class Plan:
         return ends[-1]
 
 
-def make_plan(table: Table, networks: Sequence[TrainedRow], limit: int | None, runs: Path, machine: Machine) -> Plan:
-    """Estimate the work that is left.
-
-    Args:
-        table: The table.
-        networks: Networks of the table.
-        limit: Images to evaluate; None: as many as the table says.
-        runs: Folder of the run files.
-        machine: The machine that does the work.
-    """
-    return Plan(table, tuple(_step(table, network, limit, runs, machine) for network in networks), machine)
+def estimate_work(plan: ReproducePlan, machine: Machine) -> WorkLeft:
+    """Estimate the work that is left of a plan, on a machine."""
+    request = plan.request
+    steps = (_step(request.table, network, request.limit, request.runs, machine) for network in plan.networks)
+    return WorkLeft(request.table, tuple(steps), machine)
 
 
 def _step(table: Table, network: TrainedRow, limit: int | None, runs: Path, machine: Machine) -> Step:
@@ -289,9 +284,9 @@ def _hours(value: float | None) -> str:
     return "0" if value == 0 else f"{value:.{2 if value < 1 else 1 if value < 10 else 0}f}"
 
 
-def _notes(plan: Plan) -> Iterator[str]:
-    machine = plan.machine
-    apart, together = plan.hours_apart(), plan.sums()[1]
+def _notes(work: WorkLeft) -> Iterator[str]:
+    machine = work.machine
+    apart, together = work.hours_apart(), work.sums()[1]
     if apart is not None and together:
         yield (
             f"Training on {DEVICES[1]} {machine.device}s: {_hours(together)} hours if all work on one network after "
@@ -309,9 +304,9 @@ def _notes(plan: Plan) -> Iterator[str]:
         "TF32. The estimate assumes large batches, and that images are read, augmented and corrupted as fast. "
         "--images-per-second takes your own measurement."
     )
-    for step in plan.steps:
+    for step in work.steps:
         if step.network.given is not None:
             yield f"{step.network.name}: {step.network.given.words}."
-    begun = [step.network.name for step in plan.steps if step.network.action == "resume"]
+    begun = [step.network.name for step in work.steps if step.network.action == "resume"]
     if begun:
         yield f"Begun, but counted in full: {', '.join(begun)}."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from ppbench.errors import PpbenchError
 from ppbench.metrics.metric import Metric
 from ppbench.reproduce.figures import Against, Figure, Results, RowFigures
 from ppbench.reproduce.table import Row, Table
@@ -19,10 +20,12 @@ _ROW_COLUMNS = ("row", "label", "model", "augment")
 
 
 @dataclass(frozen=True)
-class TableReport:
+class ReproduceReport:
     """The measured figures of a table, beside the published ones."""
 
     results: Results
+    failures: Mapping[str, PpbenchError] = field(default_factory=dict)
+    """Errors of the trainings that failed, by network."""
 
     def sheets(self) -> list[Sheet]:
         """The table itself, the differences from the baseline, and each network if a row has several."""

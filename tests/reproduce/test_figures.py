@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ppbench.reproduce.figures import Results, SeedRun, compute
-from ppbench.reproduce.report import TableReport
+from ppbench.reproduce.report import ReproduceReport
 from ppbench.vocabulary import C15, CLEAN, SEVERITIES
 from tests.oracles.bootstrap import standard_error
 from tests.oracles.corruption_error import net_robustness
@@ -117,4 +117,4 @@ def test_a_clean_error_that_only_the_card_has_is_used_without_interval() -> None
     assert error.interval is None
     assert r_net.interval is None
     assert results.rows[1].against[0].name == "mean_error[c15,s1-5]"
-    assert any("checkpoints' cards" in note for note in TableReport(results).sheets()[0].notes)
+    assert any("checkpoints' cards" in note for note in ReproduceReport(results).sheets()[0].notes)

@@ -7,7 +7,7 @@ import pytest
 from ppbench.cli.output import Format, written
 from ppbench.errors import DataError
 from ppbench.reproduce.figures import Results, compute
-from ppbench.reproduce.report import TableReport
+from ppbench.reproduce.report import ReproduceReport
 from tests.reproduce.miniature import make_table
 from tests.reproduce.synthetic import OTHER, PLAIN, TABLE, make_results, measured
 
@@ -18,7 +18,7 @@ def results() -> Results:
 
 
 def test_the_seeds_stand_beside_each_other(results: Results) -> None:
-    sheet = TableReport(results).sheets()[-1]
+    sheet = ReproduceReport(results).sheets()[-1]
     assert sheet.title == "By seed: 0, 1"
     values = [figure.by_seed for figure in results.rows[1].figures]
     assert sheet.lines[1].cells[1] == f"{values[0][0]:.2f} / {values[0][1]:.2f}"
@@ -31,19 +31,21 @@ def test_the_seeds_stand_beside_each_other(results: Results) -> None:
 def test_a_table_that_is_not_finished_says_what_is_missing() -> None:
     failures = {"plain": {"plain-0": DataError("the loss is not finite")}}
     nothing = compute(TABLE, TABLE.rows, {}, failures)
-    (table,) = TableReport(nothing).sheets()
+    (table,) = ReproduceReport(nothing).sheets()
     assert [line.cells[1:] for line in table.lines] == [("–", "–", "–")] * 2
     assert "ResNet-8: plain-0 failed (the loss is not finite)." in table.notes
     assert any("not trained or not measured yet: + PP3" in note for note in table.notes)
     without = compute(TABLE, TABLE.rows, {"pp3": [measured(0, OTHER[0])]}, {})
     assert without.rows[1].figures[2].metric.reason == "the row plain is not measured"
-    assert any("n/a: R_net: the row plain is not measured." in note for note in TableReport(without).sheets()[0].notes)
+    assert any(
+        "n/a: R_net: the row plain is not measured." in note for note in ReproduceReport(without).sheets()[0].notes
+    )
 
 
 def test_one_seed_has_no_range_and_says_so() -> None:
     results = compute(TABLE, TABLE.rows, {"plain": [measured(0, PLAIN[0])], "pp3": [measured(0, OTHER[0])]}, {})
     assert results.rows[1].figures[0].range is None
-    tables = TableReport(results).sheets()
+    tables = ReproduceReport(results).sheets()
     assert [table.title for table in tables[1:]] == ["Against ResNet-8"]
     assert any("One training per row" in note for note in tables[0].notes)
 
@@ -53,14 +55,14 @@ def test_published_figures_stand_beside_the_measured() -> None:
     rows = [TABLE.rows[0], TABLE.rows[1].model_copy(update={"published": published})]
     table = make_table(rows=rows, protocol_differences=["Other images."])
     results = compute(table, table.rows, {"plain": [measured(0, PLAIN[0])], "pp3": [measured(0, OTHER[0])]}, {})
-    sheet = TableReport(results).sheets()[0]
+    sheet = ReproduceReport(results).sheets()[0]
     assert sheet.header[1:3] == ("clean error published", "clean error measured")
     assert [sheet.lines[1].cells[place] for place in (1, 3, 5)] == ["26.90", "–", "1.67"]
     assert "Differs from the publication: Other images." in sheet.notes
 
 
 def test_all_formats_tell_the_same(results: Results) -> None:
-    report = TableReport(results)
+    report = ReproduceReport(results)
     content = report.as_dict()
     value = results.rows[1].figures[1].metric.value
     assert value is not None
