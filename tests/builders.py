@@ -15,6 +15,7 @@ from ppbench.run import (
     CellCounts,
     ClassSubset,
     ModelRecord,
+    Predictions,
     Protocol,
     Provenance,
     Run,
@@ -133,6 +134,19 @@ def make_bits(run: Run, seed: int = 0) -> dict[Key, NDArray[np.bool_]]:
     """Correctness bits that agree with a run's counts: at random places."""
     random = np.random.default_rng(seed)
     return {cell.key: random.permutation(np.arange(cell.n) < cell.top1) for cell in run.cells}
+
+
+def make_predictions(bits: Mapping[Key, NDArray[np.bool_]], classes: int = 10, seed: int = 0) -> Predictions:
+    """Predictions that agree with correctness bits: each wrong image gets one of the other classes."""
+    random = np.random.default_rng(seed)
+    images = len(next(iter(bits.values())))
+    labels = (np.arange(images) % classes).astype(np.uint16)
+    predicted, confidences = {}, {}
+    for cell, right in bits.items():
+        other = (labels + random.integers(1, classes, images)) % classes
+        predicted[cell] = np.where(right, labels, other).astype(np.uint16)
+        confidences[cell] = random.integers(30, 256, images).astype(np.uint8)
+    return Predictions(labels, predicted, confidences, tuple(f"class {number}" for number in range(classes)))
 
 
 def make_errors(

@@ -20,7 +20,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 
 
 def test_the_schema_in_the_docs_is_that_of_the_code() -> None:
-    stored = json.loads((ROOT / "docs" / "run-v2.schema.json").read_text())
+    stored = json.loads((ROOT / "docs" / "run-v3.schema.json").read_text())
     assert stored == json_schema(), "write it again: see docs/run-file.md"
 
 

@@ -162,6 +162,12 @@ def eval_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let --output replace the finished run of another model.")
     ] = False,
+    no_predictions: Annotated[
+        bool,
+        typer.Option(
+            "--no-predictions", help="Keep only which images are right, not which class each image was given."
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Continue although the accuracy is under twice chance.")
     ] = False,
@@ -262,6 +268,7 @@ def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
         "severities": split_values("--severities", ["1-5"] if severities is None else severities, "1-5"),
         "weights_files": given["weights_file"],
         "output": None if given["dry_run"] else given["output_path"],
+        "keep_predictions": not given["no_predictions"],
         "command": command_line(),
     }
     same = {name: value for name, value in given.items() if name in REQUEST_FIELDS}

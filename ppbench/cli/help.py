@@ -33,8 +33,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Stopping": ("--until", "--until-metric", "--until-decided", "--max-drop", "--fail-on", "--on-powerless"),
     "Output": (
         "--output", "--format", "--json", "--formulas", "--cells", "--all-metrics", "--pairs", "--published", "--junit",
-        "--github-summary", "--update-baseline", "--overwrite", "--figure", "--filters", "--log-dir", "--names",
-        "--work",
+        "--github-summary", "--update-baseline", "--overwrite", "--no-predictions", "--figure", "--filters",
+        "--log-dir", "--names", "--work",
     ),
     "Computing": (
         "--device", "--devices", "--precision", "--compile", "--batch-size", "--workers", "--fresh", "--force",

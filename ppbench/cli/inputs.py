@@ -10,14 +10,16 @@ from ppbench.files import is_same_file
 
 
 def run_files(run: Path) -> list[Path]:
-    """A run file and the file of its bits, if it has one. A damaged run file is left for its reader to report."""
-    from ppbench.run import beside, read_run
+    """A run file and the files that belong to it. A damaged run file is left for its reader to report."""
+    from ppbench.run import beside, is_page, read_run
 
     try:
-        bits = read_run(run).bits
+        read = read_run(run)
     except DataError:
         return [run]
-    return [run] if bits is None else [run, beside(run, bits.file)]
+    if is_page(run):
+        return [run]
+    return [run, *(beside(run, part.file) for part in (read.bits, read.predictions) if part is not None)]
 
 
 def refuse_to_overwrite(option: str, target: Path, inputs: Iterable[Path]) -> None:
@@ -32,16 +34,16 @@ def refuse_to_overwrite(option: str, target: Path, inputs: Iterable[Path]) -> No
 
 
 def refuse_to_replace_run(target: Path, *inputs: Path | None) -> None:
-    """Make sure that a run that is written, with its bits, replaces no run that is read.
+    """Make sure that a run that is written, with the files beside it, replaces no run that is read.
 
     In a folder a free name is chosen, so that nothing there can be replaced.
 
     Raises:
         UsageError: If it would.
     """
-    from ppbench.run import bits_file
+    from ppbench.run import bits_file, predictions_file
 
     for run in inputs if target.suffix == ".json" else ():
         if run is not None:
-            for written in (target, bits_file(target)):
+            for written in (target, bits_file(target), predictions_file(target)):
                 refuse_to_overwrite("--output", written, run_files(run))

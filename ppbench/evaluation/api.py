@@ -61,6 +61,7 @@ def evaluate(
     skip_unreadable: bool = False,
     fresh: bool = False,
     overwrite: bool = False,
+    keep_predictions: bool = True,
 ) -> Run:
     """Measure one model on one dataset.
 
@@ -102,14 +103,16 @@ def evaluate(
         until_decided: Run file: stop once it is decided whether the model's error exceeds that run's by more than
             ``max_drop``.
         max_drop: Increase in points that ``until_decided`` tolerates; None: 0.
-        output: Run file to write, with the correctness bits beside it. If an earlier call for the same measurement was
-            interrupted, what it had finished is used again.
+        output: Run file to write, with the results image by image beside it. If an earlier call for the same
+            measurement was interrupted, what it had finished is used again.
         weights_files: Files that decide the outputs of a network of your own code beside the tensors that torch knows,
             such as the ``.onnx`` file of a session that a module holds. They are part of the weights' hash.
         skip_unreadable: Whether unreadable images, at most half of all, are not an error. They are left out of every
             cell, and ``run.protocol.unreadable`` names them.
         fresh: Whether to start over instead of using what an interrupted evaluation had finished.
         overwrite: Whether ``output`` may be the finished run of another model, or of other images.
+        keep_predictions: Whether the class that comes first is kept beside the run file for each image and cell, with
+            its probability.
 
     Returns:
         The run, complete.

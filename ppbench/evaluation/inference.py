@@ -53,6 +53,8 @@ class Inference:
         head = subject.head
         self._columns = None if head.columns is None else torch.from_numpy(head.columns).to(device)
         self._masked = head.logits == "masked"
+        numbers = head.class_numbers()
+        self._numbers = None if numbers is None else torch.from_numpy(numbers).to(device)
         self.batch = batch or forward_size(device, subject.card.input_size)
         """Images per forward pass. It becomes smaller if they do not fit into the device's memory."""
 
@@ -64,7 +66,7 @@ class Inference:
             labels: ``(n,)`` int64 places in the source's classes, on the device.
 
         Returns:
-            ``(3, n)``, see `score`.
+            ``(4, n)``, see `score`; the last row numbers classes as `ClassHead.class_numbers` does.
 
         Raises:
             DataError: If the network has another number of outputs than its card, or its code calls ``sys.exit()``.
@@ -80,7 +82,10 @@ class Inference:
                 images = images[len(part) :]
         # Labels are places among the classes. Logits that are not cut to these need places among all outputs.
         targets = labels if self._masked or self._columns is None else self._columns[labels]
-        return score(torch.cat(parts), targets)
+        scores = score(torch.cat(parts), targets)
+        if self._numbers is not None:
+            scores[3] = self._numbers[scores[3]]
+        return scores
 
     def _attempt(self, images: Tensor) -> Tensor | None:
         """Return the logits, or None if memory is too small. All memory is free again when this returns.
@@ -140,9 +145,9 @@ def score(logits: Tensor, labels: Tensor) -> Tensor:
         labels: ``(n,)`` int64, on the same device.
 
     Returns:
-        ``(3, n)`` int64: the rank of the label (classes with a higher logit; equal ones rank in the order of the
+        ``(4, n)`` int64: the rank of the label (classes with a higher logit; equal ones rank in the order of the
         classes; -1 if a logit is not finite), its negative log probability and the highest probability, both in
-        millionths.
+        millionths, and the class of rank 0.
     """
     # Softmax over many classes needs more digits than half precision has.
     logits = logits.float()
@@ -155,7 +160,8 @@ def score(logits: Tensor, labels: Tensor) -> Tensor:
     nll = -log_probability.gather(1, labels[:, None])[:, 0]
     confidence = log_probability.amax(1).exp()
     rank = before.sum(1).where(finite, NOT_FINITE)
-    return torch.stack((rank, (nll * MICRO).round().long(), (confidence * MICRO).round().long()))
+    # Of equal logits, argmax returns the first, as the rank does. Log probabilities may be equal where logits are not.
+    return torch.stack((rank, (nll * MICRO).round().long(), (confidence * MICRO).round().long(), logits.argmax(1)))
 
 
 def forward_size(device: torch.device, side: int) -> int:

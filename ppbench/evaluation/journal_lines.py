@@ -46,13 +46,16 @@ def piece_of(entry: Mapping[str, Any]) -> Piece | None:
             kind = np.int64 if entry["long"] else np.int32
             scores = unpack(entry["scores"], kind, 3 * len(places)).reshape(3, -1)
             right, sums = scores[0] == 0, sums_of(scores)
+        predicted = None
+        if entry.get("predicted") is not None:
+            predicted = unpack(entry["predicted"], np.uint16, len(places))
         if "stamp" not in entry:
             unpack(entry["stamps"], np.uint32, len(places))
     except (KeyError, TypeError, ValueError, OverflowError, zlib.error):
         return None
     if not (isinstance(corruption, str) and isinstance(severity, int)) or (sums is not None and sums.shape != (SUMS,)):
         return None
-    piece = Piece((corruption, severity), places, right, sums, scores)
+    piece = Piece((corruption, severity), places, right, sums, scores, predicted)
     return piece if adds_up(piece) else None
 
 
@@ -72,6 +75,7 @@ def entry_of(piece: Piece, of: int, stamps: NDArray[np.uint32]) -> dict[str, Any
         "right": base64.b64encode(np.packbits(piece.right).tobytes()).decode(),
         "sums": None if piece.sums is None or apart else piece.sums.tolist(),
         "scores": _pack(piece.scores) if piece.scores is not None else None,
+        "predicted": None if piece.predicted is None else _pack(piece.predicted),
         "long": piece.scores is not None and piece.scores.dtype == np.int64,
         "stamps": _pack(stamps),
     }

@@ -27,7 +27,7 @@ from ppbench.evaluation.subject import ClassHead, choose_head
 from ppbench.evaluation.tally import Piece, Scored, Tally, count
 from ppbench.files import check_regular
 from ppbench.models.card import Card
-from ppbench.run import UNKNOWN, MeasuredRun, ModelRecord
+from ppbench.run import MOST_CLASSES, UNKNOWN, MeasuredRun, ModelRecord
 from ppbench.vocabulary import CLEAN, Cell
 
 _CHUNK = 4096
@@ -41,7 +41,7 @@ _FORM = (
 )
 
 
-class Predictions(NamedTuple):
+class ScoredPredictions(NamedTuple):
     """Scored predictions: what they are of, and the outcome."""
 
     identity: Identity
@@ -83,7 +83,7 @@ def measure_predictions(
     return measured.write(where), where
 
 
-def score_predictions(path: Path, source: Source, settings: Settings) -> Predictions:
+def score_predictions(path: Path, source: Source, settings: Settings) -> ScoredPredictions:
     """Score a file of predictions against a dataset's labels.
 
     Args:
@@ -115,7 +115,7 @@ def score_predictions(path: Path, source: Source, settings: Settings) -> Predict
         raise DataError(f"cannot read the predictions {path}: {error.strerror or error}", _FORM) from error
     scored = Scored([tally], None, round(time.perf_counter() - clock, 3))
     identity = _identity(path, source, settings, outputs or source.num_classes, by_order=rows is None)
-    return Predictions(identity, scored, _notes(path, source, by_order=rows is None))
+    return ScoredPredictions(identity, scored, _notes(path, source, by_order=rows is None))
 
 
 class _Arrays:
@@ -233,7 +233,8 @@ def _pieces(values: NDArray[Any], cell: Cell, source: Source, path: Path, settin
                 f"{cell[0]}/{cell[1]}; {source.dataset} has 0 to {source.num_classes - 1} here",
                 "Classes are numbered in the sorted order of their names; give logits for a model of more classes.",
             )
-        return [Piece(cell, places, values == source.labels, None)]
+        predicted = values.astype(np.uint16) if source.num_classes <= MOST_CLASSES else None
+        return [Piece(cell, places, values == source.labels, None, predicted=predicted)]
     if not np.isfinite(values).all():
         raise DataError(f"{path} has values that are not finite at {cell[0]}/{cell[1]}", "Predict these images again.")
     head = _head(path, values.shape[1], source, settings)
@@ -244,7 +245,10 @@ def _pieces(values: NDArray[Any], cell: Cell, source: Source, path: Path, settin
         if head.columns is not None:
             columns = torch.from_numpy(head.columns)
             logits, labels = (logits[:, columns], labels) if head.logits == "masked" else (logits, columns[labels])
-        pieces.append(count(cell, places[part], score(logits, labels).numpy()))
+        scores = score(logits, labels).numpy()
+        if (numbers := head.class_numbers()) is not None:
+            scores[3] = numbers[scores[3]]
+        pieces.append(count(cell, places[part], scores))
     return pieces
 
 

@@ -64,6 +64,8 @@ class EvalRequest:
     """Baseline run against which to decide."""
     max_drop: float | None = None
     """Tolerated increase of the error over the baseline's, in points; None: 0."""
+    keep_predictions: bool = True
+    """Whether the class that comes first is kept for each image and cell, with its probability."""
     command: str = ""
     """The command line, for the record."""
 

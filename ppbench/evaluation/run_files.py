@@ -13,9 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ppbench.data.source import Source, ids_hash
 from ppbench.devices import describe_device
 from ppbench.errors import PpbenchError, UsageError
@@ -51,8 +48,14 @@ def results(
         unreadable = tuple(source.ids[place] for place in sorted({broken.place for broken in scored.unreadable}))
         identities = [_narrowed(identity, ids, unreadable) for identity in identities]
     keys = image_keys(ids)
+    labels = source.labels if scored.images is None else source.labels[scored.images]
     return [
-        _result(identity, tally, keys, provenance, stopping)
+        MeasuredRun(
+            _run(identity, tally, provenance, stopping),
+            {cell: tally.bits(cell) for cell in tally.finished()},
+            keys,
+            tally.predictions(labels, source.class_names) if settings.request.keep_predictions else None,
+        )
         for identity, tally, stopping in zip(identities, scored.tallies, stoppings, strict=True)
     ]
 
@@ -64,16 +67,10 @@ def _narrowed(identity: Identity, ids: Sequence[str], unreadable: tuple[str, ...
     return identity._replace(protocol=protocol)
 
 
-def _result(
-    identity: Identity,
-    tally: Tally,
-    keys: NDArray[np.uint64] | None,
-    provenance: Provenance,
-    stopping: Stopping | None,
-) -> MeasuredRun:
+def _run(identity: Identity, tally: Tally, provenance: Provenance, stopping: Stopping | None) -> Run:
     finished = tally.finished()
     status: Literal["complete", "interrupted"] = "complete" if len(finished) == len(tally.cells) else "interrupted"
-    run = Run(
+    return Run(
         status=status,
         model=identity.model,
         protocol=identity.protocol,
@@ -81,7 +78,6 @@ def _result(
         stopping=stopping,
         provenance=provenance,
     )
-    return MeasuredRun(run, {cell: tally.bits(cell) for cell in finished}, keys)
 
 
 def _cell(counts: CellCounts, competing: int | None) -> CellCounts:
@@ -216,6 +212,11 @@ def _say_reused(output: Output, plan: EvalPlan, say: Callable[[str], None]) -> N
         f"reused {known:,} of {cells * images:,} image evaluations, {100 * known / (cells * images):.0f} % "
         f"({whole} of {cells} cells are finished), for {path}"
     )
+    if plan.settings.request.keep_predictions and any(piece.predicted is None for piece in journal.pieces):
+        say(
+            f"{path} will have no predictions: the journal of an earlier version, which lacks them, is used again "
+            "(`--fresh` starts over)"
+        )
 
 
 def _refuse_another(path: Path, identity: Identity) -> None:

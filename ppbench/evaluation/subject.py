@@ -38,6 +38,19 @@ class ClassHead(NamedTuple):
     subset: ClassSubset | None = None
     """The run file's record of the classes; None if they are all classes of the dataset and of the model."""
 
+    def class_numbers(self) -> NDArray[np.int64] | None:
+        """Number the competing outputs as `ppbench.run.Predictions` numbers classes.
+
+        Returns:
+            ``(competing,)``: an output of one of the images' classes has the place of the class; any other output has
+            its own place after all of these. None if the competing outputs are the classes, in order.
+        """
+        if self.columns is None or self.logits != "all" or self.subset is None:
+            return None
+        numbers = len(self.columns) + np.arange(self.subset.outputs)
+        numbers[self.columns] = np.arange(len(self.columns))
+        return numbers
+
     def describe(self, classes: int, outputs: int) -> str:
         """Describe the classes in one line, for people."""
         if self.logits == "own":

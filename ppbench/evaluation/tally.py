@@ -7,14 +7,23 @@ from therefore leave no trace. Free of torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.source import Broken
 from ppbench.errors import DataError, PpbenchError
-from ppbench.run import CALIBRATION_BINS, MICRO, PROBABILITY_COUNTS, CellCounts, Stopping
+from ppbench.run import (
+    CALIBRATION_BINS,
+    CONFIDENCE_STEPS,
+    MICRO,
+    MOST_CLASSES,
+    PROBABILITY_COUNTS,
+    CellCounts,
+    Predictions,
+    Stopping,
+)
 from ppbench.vocabulary import Cell
 
 SUMS = 2 + 3 * CALIBRATION_BINS
@@ -32,7 +41,9 @@ class Piece(NamedTuple):
     sums: NDArray[np.int64] | None
     """``(SUMS,)`` over these images; None if only the predicted classes are known."""
     scores: NDArray[np.integer] | None = None
-    """``(3, n)`` as `ppbench.evaluation.inference.score` gives them; None if only the sums are known."""
+    """``(3, n)``: the first rows of `ppbench.evaluation.inference.score`; None if only the sums are known."""
+    predicted: NDArray[np.uint16] | None = None
+    """``(n,)``: numbers of the predicted classes (`ppbench.run.Predictions`); None if they are unknown."""
 
     def part(self, keep: NDArray[np.bool_]) -> Piece | None:
         """Restrict the piece to some of its images ``(n,)``; None if the sums over these are unknown."""
@@ -42,7 +53,8 @@ class Piece(NamedTuple):
             return None
         scores = None if self.scores is None else self.scores[:, keep]
         sums = None if scores is None else sums_of(scores)
-        return Piece(self.cell, self.places[keep], self.right[keep], sums, scores)
+        predicted = None if self.predicted is None else self.predicted[keep]
+        return Piece(self.cell, self.places[keep], self.right[keep], sums, scores, predicted)
 
 
 class Tally:
@@ -118,6 +130,28 @@ class Tally:
         """``(n,)``: which images of a finished cell are right."""
         return self.right[self._number[cell]]
 
+    def predictions(self, labels: NDArray[np.int64], class_names: Sequence[str]) -> Predictions | None:
+        """The predictions of the finished cells; None if some are unknown.
+
+        Args:
+            labels: ``(n,)``: places of the true classes in ``class_names``.
+            class_names: Names of the dataset's classes.
+        """
+        finished = set(self.finished())
+        pieces = [piece for piece in self._pieces if piece.cell in finished]
+        if not pieces or len(class_names) > MOST_CLASSES or any(piece.predicted is None for piece in pieces):
+            return None
+        classes = {cell: np.zeros(len(labels), np.uint16) for cell in self.finished()}
+        confidences = {cell: np.zeros(len(labels), np.uint8) for cell in classes}
+        for piece in pieces:
+            classes[piece.cell][piece.places] = cast(NDArray[np.uint16], piece.predicted)
+            if piece.scores is not None:
+                # A probability that is 1 but for rounding may be a millionth more.
+                steps = (piece.scores[2].astype(np.int64) * CONFIDENCE_STEPS + MICRO // 2) // MICRO
+                confidences[piece.cell][piece.places] = np.minimum(steps, CONFIDENCE_STEPS)
+        known = all(piece.scores is not None for piece in pieces)
+        return Predictions(labels.astype(np.uint16), classes, confidences if known else None, tuple(class_names))
+
     def cell(self, key: Cell) -> CellCounts:
         """The counts of a finished cell."""
         number = self._number[key]
@@ -182,12 +216,12 @@ def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> P
     Args:
         cell: Cell of the images.
         places: ``(n,)``, in the source.
-        scores: ``(3, n)`` as `ppbench.evaluation.inference.score` gives them.
+        scores: ``(4, n)`` as `ppbench.evaluation.inference.score` gives them.
 
     Raises:
         DataError: If the network gave a logit that is not a finite number.
     """
-    rank, nll, _ = scores
+    rank, nll, _, predicted = scores
     useless = (rank < 0) | (nll < 0) | (nll > _WORST)
     if useless.any():
         what = "not finite" if (rank < 0).any() else "too large to tell their probabilities"
@@ -195,9 +229,11 @@ def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> P
             f"the network gave {np.count_nonzero(useless)} outputs that are {what} at {cell[0]}/{cell[1]}",
             "Its weights are damaged, the preprocessing is not the one it was trained with, or --precision is too low.",
         )
+    kept = scores[:3]
     # Scores of all images and cells are kept, so half the size matters; only a huge log loss needs 64 bits.
-    compact = scores.astype(np.int32) if scores.max(initial=0) <= np.iinfo(np.int32).max else scores
-    return Piece(cell, places, rank == 0, sums_of(scores), compact)
+    compact = kept.astype(np.int32) if kept.max(initial=0) <= np.iinfo(np.int32).max else kept
+    numbers = predicted.astype(np.uint16) if predicted.max(initial=0) < MOST_CLASSES else None
+    return Piece(cell, places, rank == 0, sums_of(kept), compact, numbers)
 
 
 def sums_of(scores: NDArray[np.integer]) -> NDArray[np.int64]:

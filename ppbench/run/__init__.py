@@ -3,10 +3,12 @@
 Importing it imports neither torch nor numpy.
 """
 
-from ppbench.run.bits import beside, bits_file, image_keys, read_arrays, read_bits, read_image_keys
+from ppbench.run.attached import beside, data_blocks, is_page
+from ppbench.run.bits import bits_file, image_keys, read_arrays, read_bits, read_image_keys
 from ppbench.run.fields import CALIBRATION_BINS
 from ppbench.run.measured import MeasuredRun
 from ppbench.run.model import CardNotes, ModelRecord, conversion
+from ppbench.run.predictions import CONFIDENCE_STEPS, MOST_CLASSES, Predictions, predictions_file, read_predictions
 from ppbench.run.schema import (
     MICRO,
     PROBABILITY_COUNTS,
@@ -16,6 +18,7 @@ from ppbench.run.schema import (
     CellCounts,
     ClassSubset,
     Decision,
+    PredictionsFile,
     Protocol,
     Provenance,
     Run,
@@ -23,11 +26,13 @@ from ppbench.run.schema import (
     expected_cells,
     json_schema,
 )
-from ppbench.run.store import read_run, write_run
+from ppbench.run.store import read_run, with_files, write_run
 
 __all__ = [
     "CALIBRATION_BINS",
+    "CONFIDENCE_STEPS",
     "MICRO",
+    "MOST_CLASSES",
     "PROBABILITY_COUNTS",
     "UNKNOWN",
     "VERSION",
@@ -38,6 +43,8 @@ __all__ = [
     "Decision",
     "MeasuredRun",
     "ModelRecord",
+    "Predictions",
+    "PredictionsFile",
     "Protocol",
     "Provenance",
     "Run",
@@ -45,12 +52,17 @@ __all__ = [
     "beside",
     "bits_file",
     "conversion",
+    "data_blocks",
     "expected_cells",
     "image_keys",
+    "is_page",
     "json_schema",
+    "predictions_file",
     "read_arrays",
     "read_bits",
     "read_image_keys",
+    "read_predictions",
     "read_run",
+    "with_files",
     "write_run",
 ]

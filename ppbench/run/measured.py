@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from ppbench.run.predictions import Predictions
 from ppbench.run.schema import PROBABILITY_COUNTS, CellCounts, Run
 from ppbench.run.store import write_run
 from ppbench.vocabulary import CLEAN, Cell
@@ -25,12 +26,15 @@ class MeasuredRun:
     """``(n,)`` by cell: which images were right."""
     keys: NDArray[np.uint64] | None = None
     """``(n,)``: keys of the images (`image_keys`); None if unknown, as in files older than keys."""
+    predictions: Predictions | None = None
+    """The predicted classes in the same order; None if they are not kept."""
     is_part: bool = False
     """Whether it has only a part of the run's images, whose top-1 results alone are known."""
 
     def write(self, path: Path, *, compact: bool = False) -> Self:
-        """Write the run file and the file beside it, as `write_run` does; return the run as written."""
-        return replace(self, run=write_run(path, self.run, self.bits, self.keys, compact=compact))
+        """Write the run file and the files beside it, as `write_run` does; return the run as written."""
+        written = write_run(path, self.run, self.bits, self.keys, self.predictions, compact=compact)
+        return replace(self, run=written)
 
     def restricted(self, corruptions: Sequence[str], severities: Sequence[int]) -> Self:
         """Restrict the run to some corruptions and severities; the clean images stay."""
@@ -65,4 +69,5 @@ class MeasuredRun:
         protocol = self.run.protocol.model_copy(update={"n": n, "ids_sha256": ids_sha256})
         run = self.run.model_copy(update={"protocol": protocol, "cells": cells})
         keys = None if self.keys is None else self.keys[places]
-        return replace(self, run=run, bits=bits, keys=keys, is_part=True)
+        predictions = self.predictions and self.predictions.of_images(places)
+        return replace(self, run=run, bits=bits, keys=keys, predictions=predictions, is_part=True)

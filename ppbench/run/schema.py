@@ -14,12 +14,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_
 
 from ppbench.run.fields import Bins, CellName, Count, Number, Record, Severity, Text, as_text, is_file_name
 from ppbench.run.model import ModelRecord
+from ppbench.run.predictions import MOST_CLASSES
 from ppbench.vocabulary import CLEAN, Cell, cell_in_words
 
 if TYPE_CHECKING:
     import pandas as pd  # only `to_frame` needs it: `ppbench show` answers sooner without
 
-VERSION: Literal[2] = 2
+VERSION: Literal[3] = 3
 UNKNOWN = "unknown"
 """The recipe, engine and precision of what was made elsewhere."""
 MICRO = 1_000_000
@@ -36,7 +37,7 @@ Decision = Annotated[
 
 def _beside(name: str) -> str:
     if not is_file_name(name):
-        raise ValueError(f"{name!r} is not a file name: bits are beside their run file")
+        raise ValueError(f"{name!r} is not a file name: what belongs to a run file is beside it")
     return name
 
 
@@ -228,10 +229,20 @@ class Bits(Record):
     sha256: str
 
 
+class PredictionsFile(Record):
+    """The file of predictions beside the run file: compressed arrays (`predictions_content`)."""
+
+    file: Annotated[str, AfterValidator(_beside)]
+    """A file name, and no path: what is not beside the run file is not read."""
+    sha256: str
+    class_names: tuple[Text, ...] = Field(max_length=MOST_CLASSES)
+    """Names of the dataset's classes, in the order of their numbers in the file."""
+
+
 class Run(Record):
     """One model on one dataset."""
 
-    version: Literal[2] = VERSION
+    version: Literal[3] = VERSION
     status: Literal["complete", "interrupted"]
     """"interrupted": only finished cells are in the file."""
     model: ModelRecord
@@ -239,6 +250,8 @@ class Run(Record):
     cells: tuple[CellCounts, ...]
     """Clean first, then in the order of the protocol; cells that were not finished are absent."""
     bits: Bits | None = None
+    predictions: PredictionsFile | None = None
+    """None if they were not kept, as in files of earlier versions."""
     stopping: Stopping | None = None
     """How an evaluation with a stopping rule ended; its protocol's n is the images it visited."""
     provenance: Provenance

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,9 +13,11 @@ from pydantic import ValidationError
 from ppbench.errors import DataError
 from ppbench.files import atomic_write, read_text
 from ppbench.parsing import parse_json
-from ppbench.run.bits import bits_file
+from ppbench.run.attached import is_page, run_in_page
+from ppbench.run.bits import bits_content, bits_file
 from ppbench.run.fields import as_utf8, first_problem
-from ppbench.run.schema import PROBABILITY_COUNTS, VERSION, Bits, Provenance, Run
+from ppbench.run.predictions import Predictions, predictions_content, predictions_file
+from ppbench.run.schema import PROBABILITY_COUNTS, VERSION, Bits, PredictionsFile, Provenance, Run
 from ppbench.vocabulary import Cell
 
 if TYPE_CHECKING:
@@ -29,19 +30,21 @@ def write_run(
     run: Run,
     bits: Mapping[Cell, NDArray[np.bool_]] | None = None,
     keys: NDArray[np.uint64] | None = None,
+    predictions: Predictions | None = None,
     *,
     compact: bool = False,
 ) -> Run:
-    """Write ``run`` and, beside it, the correctness bits; each file appears whole or not at all.
+    """Write ``run`` and, beside it, the results image by image; each file appears whole or not at all.
 
     Args:
         path: The run file (``….json``).
-        run: The record; its ``bits`` entry is filled in here.
+        run: The record; its ``bits`` and ``predictions`` entries are filled in here.
         bits: ``(n,)`` booleans per cell of the run, in the order of the images.
         keys: ``(n,)``, keys of the images (`image_keys`) in the same order. Without them the run can be paired only
             with runs of exactly the same images.
+        predictions: The predictions in the same order, if they are kept. A baseline never keeps them.
         compact: Whether to write only what a baseline needs, so that runs with equal results have equal files: no
-            provenance, no card and no nulls.
+            provenance, no card, no predictions and no nulls.
 
     Returns:
         The run as written.
@@ -49,40 +52,52 @@ def write_run(
     Raises:
         DataError: If the folder cannot be written.
     """
-    if bits is not None:
-        import numpy as np
-
-        packed = np.stack([np.packbits(bits[cell.key]) for cell in run.cells])
-        buffer = io.BytesIO()
-        np.save(buffer, packed, allow_pickle=False)
-        if keys is not None:
-            np.save(buffer, keys.astype("<u8"), allow_pickle=False)
-        # Before the run file, which then never names bits that are not there.
-        beside, content = bits_file(path), buffer.getvalue()
-        atomic_write(beside, content)
-        run = run.model_copy(
-            update={"bits": Bits(file=as_utf8(beside.name), sha256=hashlib.sha256(content).hexdigest())}
-        )
+    run, files = with_files(path, run, bits, keys, None if compact else predictions)
+    # Before the run file, which then never names a file that is not there.
+    for name, content in files.items():
+        atomic_write(path.with_name(name), content)
     record = run.model_dump(mode="json")
     atomic_write(path, _pretty(_compacted(record) if compact else record) + "\n")
     return run
 
 
+def with_files(
+    path: Path,
+    run: Run,
+    bits: Mapping[Cell, NDArray[np.bool_]] | None = None,
+    keys: NDArray[np.uint64] | None = None,
+    predictions: Predictions | None = None,
+) -> tuple[Run, dict[str, bytes]]:
+    """Return a run that names the files beside it, and these files by name; see `write_run` for the arguments."""
+    files: dict[str, bytes] = {}
+    entries: dict[str, Any] = {"predictions": None}
+    if bits is not None:
+        name, content = bits_file(path).name, bits_content(run, bits, keys)
+        files[name] = content
+        entries["bits"] = Bits(file=as_utf8(name), sha256=hashlib.sha256(content).hexdigest())
+    if predictions is not None and run.cells:
+        name, content = predictions_file(path).name, predictions_content(run, predictions)
+        files[name] = content
+        entries["predictions"] = PredictionsFile(
+            file=as_utf8(name), sha256=hashlib.sha256(content).hexdigest(), class_names=predictions.class_names
+        )
+    return run.model_copy(update=entries), files
+
+
 def read_run(path: Path | str) -> Run:
-    """Read a run file of this or an earlier version.
+    """Read a run file of this or an earlier version, or the run inside a page of ``ppbench report``.
 
     Raises:
         DataError: If the file is missing, is not a run file, is of a later version, or contradicts itself.
     """
     path = Path(path)
     try:
-        content = parse_json(read_text(path))
+        content = run_in_page(path) if is_page(path) else parse_json(read_text(path))
     except OSError as error:
         raise DataError(f"cannot read the run {path}: {error.strerror}", "`ppbench eval` writes run files.") from error
     except ValueError as error:
-        raise DataError(
-            f"{path} is not a run file: it is not JSON ({error})", "`ppbench eval` writes run files."
-        ) from error
+        fault = error if is_page(path) else f"it is not JSON ({error})"
+        raise DataError(f"{path} is not a run file: {fault}", "`ppbench eval` writes run files.") from error
     version = content.get("version") if isinstance(content, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
         raise DataError(f"{path} is not a run file: it has no version", "`ppbench eval` writes run files.")
@@ -107,7 +122,15 @@ def _from_version_1(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "version": 2}
 
 
-_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_version_1}
+def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 only added the predictions, which version 2 lacks."""
+    return {**content, "version": 3}
+
+
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _from_version_1,
+    2: _from_version_2,
+}
 """Functions by the version that they read. Each returns the content in the next version."""
 
 
@@ -141,7 +164,13 @@ def _expanded(content: dict[str, Any]) -> dict[str, Any]:
 
 def _pretty(content: dict[str, Any]) -> str:
     """Format JSON with one line per cell: it stays readable, and a diff shows which cell changed."""
-    rows = ",\n".join(f"    {json.dumps(cell)}" for cell in content["cells"])
-    body = json.dumps({**content, "cells": "@"}, indent=2, ensure_ascii=False, sort_keys=True)
-    # Of all texts, only the name of the bits file is written before the cells, and it never is "@".
-    return body.replace('"@"', f"[\n{rows}\n  ]" if content["cells"] else "[]", 1)
+    entries = (f"  {json.dumps(name)}: {_entry(name, content[name])}" for name in sorted(content))
+    return "{\n" + ",\n".join(entries) + "\n}"
+
+
+def _entry(name: str, value: Any) -> str:
+    if name == "cells" and value:
+        return "[\n" + ",\n".join(f"    {json.dumps(cell)}" for cell in value) + "\n  ]"
+    # A thousand class names are one line, not a thousand.
+    indent = None if name == "predictions" else 2
+    return json.dumps(value, indent=indent, ensure_ascii=False, sort_keys=True).replace("\n", "\n  ")

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from ppbench.cli.main import app
 from ppbench.data.generated import GeneratedImages
 from ppbench.errors import DataError
+from ppbench.evaluation.journal_lines import as_line, content_of
 from ppbench.files import try_lock
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run, write_run
@@ -378,6 +379,23 @@ def test_another_measurement_starts_anew_and_says_why(tmp_path: Path) -> None:
     assert "it is of another measurement (precision differs); starting over" in result.stderr
     assert "reused" not in result.stderr
     assert read_run(tmp_path / "run.json").protocol.precision == "bf16"
+
+
+def test_a_journal_without_predictions_is_used_again_and_that_is_said(tmp_path: Path) -> None:
+    call = broken_off(tmp_path)
+    journal = tmp_path / "run.json.journal"
+    first, *lines = journal.read_bytes().splitlines(keepends=True)
+    entries = [content_of(line) or {} for line in lines]
+    assert sum("predicted" in entry for entry in entries) > 1
+    older = [as_line({name: entry[name] for name in entry if name != "predicted"}) for entry in entries]
+    journal.write_bytes(first + b"".join(older))
+    result = runner.invoke(app, call)
+    assert result.exit_code == 0, result.output
+    assert "run.json will have no predictions: the journal of an earlier version, which lacks them" in result.stderr
+    assert "reused 23 of 24" in result.stderr
+    assert read_run(tmp_path / "run.json").predictions is None
+    result = runner.invoke(app, [*call, "--fresh"])
+    assert read_run(tmp_path / "run.json").predictions is not None
 
 
 def test_fresh_does_everything_again(tmp_path: Path) -> None:

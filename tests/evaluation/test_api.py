@@ -19,7 +19,7 @@ from ppbench.evaluation.plan import prepare
 from ppbench.evaluation.request import EvalRequest
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.models.load import resolve_model
-from ppbench.run import read_bits, read_run
+from ppbench.run import read_bits, read_predictions, read_run
 from ppbench.vocabulary import Cell
 from tests.evaluation.models import tiny_checkpoint, tiny_subject
 from tests.trees import write_class_folders
@@ -47,6 +47,37 @@ def test_the_run_is_written_with_its_bits(tmp_path: Path) -> None:
     assert [int(np.count_nonzero(bits[cell.key])) for cell in run.cells] == [cell.top1 for cell in run.cells]
 
 
+def test_the_predictions_are_those_of_the_network(tmp_path: Path) -> None:
+    _, model, card = tiny_subject()
+    output = tmp_path / "run.json"
+    run = evaluate(model, card=card, output=output, **FEW)
+    predictions = read_predictions(output, run)
+    source = prepare(EvalRequest.of(models=["fashion-mnist-resnet8"], **FEW)).source
+    with torch.inference_mode():
+        images = torch.from_numpy(source.load("clean", 0, np.arange(20)).pixels).permute(0, 3, 1, 2) / 255
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (card.mean, card.std))
+        found = model((images - mean) / std).softmax(1).max(1)
+    assert predictions.labels.tolist() == source.labels.tolist()
+    assert predictions.class_names == source.class_names
+    assert predictions.classes["clean", 0].tolist() == found.indices.tolist()
+    assert predictions.confidences is not None
+    assert np.abs(predictions.confidences["clean", 0] / 255 - found.values.numpy()).max() < 0.51 / 255
+
+
+def test_predictions_are_kept_unless_they_are_not_wanted(tmp_path: Path) -> None:
+    net = str(tiny_checkpoint(tmp_path / "net.safetensors"))
+    run = evaluate(net, output=tmp_path / "run.json", **FEW)
+    bare = evaluate(net, output=tmp_path / "bare.json", keep_predictions=False, **FEW)
+    assert run.predictions is not None
+    assert bare.predictions is None
+    assert bare.cells == run.cells
+    assert sorted(path.name for path in tmp_path.glob("*.npy*")) == [
+        "bare.bits.npy",
+        "run.bits.npy",
+        "run.predictions.npy.gz",
+    ]
+
+
 def test_measure_does_what_was_planned_and_reports_on_the_way(tmp_path: Path) -> None:
     path, output = tiny_checkpoint(tmp_path / "net.safetensors"), tmp_path / "run.json"
     said: list[str] = []
@@ -72,6 +103,9 @@ def test_predictions_take_the_place_of_a_model(tmp_path: Path) -> None:
     assert [(cell.key, cell.n, cell.top1) for cell in run.cells] == [(("clean", 0), 20, 2), (("fog", 1), 20, 2)]
     assert (run.model.name, run.cells[0].nll_micronats) == ("jax", None)
     assert read_run(output) == run
+    predictions = read_predictions(output, run)
+    assert predictions.classes["fog", 1].tolist() == [1] * 20
+    assert predictions.confidences is None
     with pytest.raises(UsageError, match="model and predictions are given"):
         evaluate("fashion-mnist-resnet8", predictions=path, **FEW)
 

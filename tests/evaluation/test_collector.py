@@ -29,7 +29,7 @@ FOG, SNOW = ("fog", 3), ("snow", 1)
 
 
 def scores(*ranks: int) -> torch.Tensor:
-    return torch.tensor([ranks, [10] * len(ranks), [500_000] * len(ranks)])
+    return torch.tensor([ranks, [10] * len(ranks), [500_000] * len(ranks), [7] * len(ranks)])
 
 
 def test_pieces_come_in_order_with_the_images_that_are_wanted() -> None:
@@ -39,6 +39,7 @@ def test_pieces_come_in_order_with_the_images_that_are_wanted() -> None:
     (first, fog), (second, snow) = coming.fetch()
     assert (first, fog.cell, fog.places.tolist(), fog.right.tolist()) == (0, FOG, [4, 9], [True, False])
     assert (second, snow.cell, snow.places.tolist(), snow.right.tolist()) == (1, SNOW, [1], [True])
+    assert (fog.predicted.tolist(), snow.predicted.tolist()) == ([7, 7], [7])  # type: ignore[union-attr]
     assert coming.fetch(last=True) == []
 
 

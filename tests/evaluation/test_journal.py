@@ -33,7 +33,7 @@ def stamps(cell: tuple[str, int]) -> NDArray[np.uint64]:
 
 def record(cell: tuple[str, int], places: list[int], seed: int = 0) -> Piece:
     random = np.random.default_rng(seed)
-    scores = random.integers(0, 10**6, (3, len(places))) % [[7], [10**6], [10**6]]
+    scores = random.integers(0, 10**6, (4, len(places))) % [[7], [10**6], [10**6], [1000]]
     return count(cell, np.array(places), scores)._replace(scores=None)
 
 
@@ -308,7 +308,7 @@ journal.close()
 def scored(cell: tuple[str, int], places: list[int], seed: int = 0) -> Piece:
     """A record as evaluations write it, with a result for each image."""
     random = np.random.default_rng(seed)
-    return count(cell, np.array(places), random.integers(0, 10**6, (3, len(places))) % [[7], [10**6], [10**6]])
+    return count(cell, np.array(places), random.integers(0, 10**6, (4, len(places))) % [[7], [10**6], [10**6], [1000]])
 
 
 SCORED = [scored(("clean", 0), [0, 1, 2, 3]), scored(("fog", 1), [5, 4, 19], 1)]

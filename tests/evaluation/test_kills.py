@@ -39,7 +39,8 @@ kill_often(work, Path(output + ".journal"), kills, 8, 0.01)
 def without_provenance(path: Path) -> dict[str, Any]:
     content = json.loads(path.read_text())
     del content["provenance"]
-    content["bits"].pop("file")
+    for part in ("bits", "predictions"):
+        content[part].pop("file")
     return content
 
 

@@ -49,7 +49,12 @@ def test_some_of_imagenet_is_found_by_wnid_and_masked_unless_told() -> None:
     assert head.columns is not None
     assert (head.columns.tolist(), head.logits) == ([1, 207, 999], "masked")
     assert head.describe(3, 1000) == "3 of 1000 classes, the other outputs masked"
-    assert choose_head("net", card(1000), source, "all").logits == "all"
+    assert head.class_numbers() is None
+    every = choose_head("net", card(1000), source, "all")
+    assert every.logits == "all"
+    numbers = every.class_numbers()
+    assert numbers is not None
+    assert [int(numbers[output]) for output in (1, 207, 999, 0, 998)] == [0, 1, 2, 3, 3 + 998]
     subset = head.subset
     assert subset is not None
     assert (subset.n, subset.outputs, subset.logits) == (3, 1000, "masked")

@@ -84,6 +84,29 @@ def test_top1_is_what_argmax_says() -> None:
     assert np.array_equal(right, (logits.numpy().argmax(1) == labels.numpy()))
 
 
+def test_predictions_are_argmax_and_its_probability_in_255ths() -> None:
+    logits, labels = random_batch(4, 300, 6)
+    predictions = tally_of(logits, labels, 5).predictions(labels.numpy(), "abcdef")
+    assert predictions is not None
+    assert predictions.confidences is not None
+    assert np.array_equal(predictions.classes[KEY], logits.numpy().argmax(1))
+    steps = logits.double().softmax(1).amax(1).numpy() * 255
+    assert np.abs(predictions.confidences[KEY] - steps).max() <= 0.5 + 1e-3
+    right = predictions.classes[KEY] == predictions.labels
+    assert np.array_equal(right, tally_of(logits, labels, 1).bits(KEY))
+
+
+def test_there_are_no_predictions_if_a_part_of_them_is_unknown() -> None:
+    logits, labels = random_batch(4, 30, 6)
+    tally = Tally([KEY], 30)
+    piece = count(KEY, np.arange(30), score(logits, labels).numpy())
+    tally.add(piece.part(np.arange(30) < 20))  # type: ignore[arg-type]
+    rest = piece.part(np.arange(30) >= 20)
+    assert rest is not None
+    tally.add(rest._replace(predicted=None))
+    assert tally.predictions(labels.numpy(), "abcdef") is None
+
+
 def test_fewer_than_five_classes_are_all_in_the_top_five() -> None:
     logits, labels = random_batch(0, 30, 3)
     assert cell_of(logits, labels, 1).top5 == 30

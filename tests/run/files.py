@@ -1,4 +1,4 @@
-"""The run file. ``tests/runs/v1.json`` and ``v2.json`` and their bits were written once, by these versions.
+"""The run file. ``tests/runs/v1.json`` to ``v3.json`` and the files beside them were written once, by these versions.
 
 Version 1::
 
@@ -21,13 +21,21 @@ Version 2, with the new fields in use::
     run = run.model_copy(update={"cells": cells, "provenance": provenance})
     write_run(Path("tests/runs/v2.json"), run, make_bits(run))
 
+Version 3, with predictions::
+
+    grid = {"corruptions": ("fog", "frost"), "severities": (1, 3)}
+    run = make_run(make_errors(3, **grid), n=50, total=200, **grid)
+    bits = make_bits(run)
+    keys = image_keys([f"{place}.png" for place in range(50)])
+    write_run(Path("tests/runs/v3.json"), run, bits, keys, make_predictions(bits))
+
 They stay as they are: every later version must read them.
 """
 
 import json
 from pathlib import Path
 
-V1, V2 = (Path(__file__).parents[1] / "runs" / f"v{version}.json" for version in (1, 2))
+V1, V2, V3 = (Path(__file__).parents[1] / "runs" / f"v{version}.json" for version in (1, 2, 3))
 
 
 def damage(path, change):

@@ -22,5 +22,5 @@ def test_bits_are_looked_for_only_beside_the_run(written, tmp_path):
     path.with_name("run.bits.npy").rename(elsewhere / "run.bits.npy")
     for name in ("elsewhere/run.bits.npy", "/etc/passwd", "../../x", "", ".", "..", "a\x00b", "a" * 300):
         damage(path, lambda content, name=name: content["bits"].update(file=name))
-        with pytest.raises(DataError, match=r"bits.file: .* is not a file name: bits are beside their run file"):
+        with pytest.raises(DataError, match=r"bits.file: .* is not a file name: what belongs to a run"):
             read_run(path)

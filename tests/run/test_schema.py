@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ppbench.run import CellCounts, Run, expected_cells, json_schema, read_run, write_run
 from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN
 from tests.builders import make_cell, make_classes, make_run, without_probabilities
-from tests.run.files import V2
+from tests.run.files import V3
 
 
 @settings(deadline=None)
@@ -74,9 +74,9 @@ def test_the_schema_is_valid_and_fits_what_is_written(written):
     schema = json_schema()
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
-    for path in (written[0], V2):
+    for path in (written[0], V3):
         validator.validate(json.loads(path.read_text()))
-    content = json.loads(V2.read_text())
+    content = json.loads(V3.read_text())
     del content["model"]
     assert not validator.is_valid(content)
 

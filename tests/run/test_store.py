@@ -52,7 +52,7 @@ def test_version_2_is_read_with_all_that_it_added():
 @pytest.mark.parametrize("path", [V1, V2], ids=["v1", "v2"])
 def test_a_run_of_any_version_is_written_as_the_present_one(path, tmp_path):
     run = read_run(path)
-    assert run.version == VERSION == 2
+    assert run.version == VERSION == 3
     write_run(tmp_path / "again.json", run)
     assert read_run(tmp_path / "again.json") == run
 
@@ -95,7 +95,7 @@ def test_an_interrupted_run_keeps_what_is_finished(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.update(version=3), "version 3; this ppbench reads up to 2"),
+        (lambda content: content.update(version=4), "version 4; this ppbench reads up to 3"),
         (lambda content: content.pop("version"), "it has no version"),
         (lambda content: content.update(version="1"), "it has no version"),
         (lambda content: content.update(version=0), "damaged: version"),
