@@ -436,7 +436,7 @@ TOLD = (
     (re.compile(r'"minutes": [\d.e-]+'), '"minutes": <minutes>'),
     (re.compile(r'"seconds": [\d.e-]+'), '"seconds": <seconds>'),
     # Builds of zlib compress differently.
-    (re.compile(r'(predictions\.npy\.gz", "sha256": )"[0-9a-f]{64}"'), r'\1<hash>'),
+    (re.compile(r'(predictions\.npy\.gz", "sha256": )"[0-9a-f]{64}"'), r"\1<hash>"),
     (re.compile(r'"started": "[^"]*"'), '"started": <time>'),
     (re.compile(r'"platform": "[^"]*"'), '"platform": <platform>'),
     (re.compile(r'"device": "cpu, [^"]*"'), '"device": <device>'),
