@@ -5,10 +5,10 @@ Importing it imports neither torch nor numpy.
 
 from ppbench.run.attached import beside, data_blocks, is_page
 from ppbench.run.bits import bits_file, image_keys, read_arrays, read_bits, read_image_keys
-from ppbench.run.fields import CALIBRATION_BINS
+from ppbench.run.fields import CALIBRATION_BINS, MOST_CLASSES
 from ppbench.run.measured import MeasuredRun
 from ppbench.run.model import CardNotes, ModelRecord, conversion
-from ppbench.run.predictions import CONFIDENCE_STEPS, MOST_CLASSES, Predictions, predictions_file, read_predictions
+from ppbench.run.predictions import CONFIDENCE_STEPS, Predictions, predictions_file, read_predictions
 from ppbench.run.schema import (
     MICRO,
     PROBABILITY_COUNTS,

@@ -15,6 +15,9 @@ from ppbench.vocabulary import NAME_PATTERN
 CALIBRATION_BINS = 15
 """Equal-width bins of the top-1 probability, as in Guo et al., ICML 2017."""
 
+MOST_CLASSES = 2**16
+"""Classes that 16 bits can number, as predictions do."""
+
 Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Number = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from ppbench.run.schema import Run
 
-MOST_CLASSES = 2**16
-"""Classes that 16 bits can number."""
 CONFIDENCE_STEPS = 255
 """Probabilities are kept as multiples of 1/255."""
 

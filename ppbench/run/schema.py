@@ -12,9 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
-from ppbench.run.fields import Bins, CellName, Count, Number, Record, Severity, Text, as_text, is_file_name
+from ppbench.run.fields import (
+    MOST_CLASSES,
+    Bins,
+    CellName,
+    Count,
+    Number,
+    Record,
+    Severity,
+    Text,
+    as_text,
+    is_file_name,
+)
 from ppbench.run.model import ModelRecord
-from ppbench.run.predictions import MOST_CLASSES
 from ppbench.vocabulary import CLEAN, Cell, cell_in_words
 
 if TYPE_CHECKING:
