@@ -148,7 +148,7 @@ def expand_severities(values: Sequence[str]) -> tuple[int, ...]:
     wanted: set[int] = set()
     for value in values:
         first, dash, last = value.strip().partition("-")
-        ends = [int(part) for part in ((first, last) if dash else (first,)) if part.isdigit()]
+        ends = [int(part) for part in ((first, last) if dash else (first,)) if part.isdecimal()]
         if len(ends) != 1 + bool(dash) or not 1 <= ends[0] <= ends[-1] <= 5:
             raise UsageError(
                 f"severity {value!r} is not allowed",

@@ -124,7 +124,7 @@ def test_severities_expand(values, severities):
     assert expand_severities(values) == severities
 
 
-@pytest.mark.parametrize("value", ["0", "6", "3-1", "0-5", "1-6", "", "-", "1-", "x", "1.5", "-1", "1-2-3"])
+@pytest.mark.parametrize("value", ["²", "1-³", "0", "6", "3-1", "0-5", "1-6", "", "-", "1-", "x", "1.5", "-1", "1-2-3"])
 def test_severities_outside_1_to_5_are_refused(value):
     with pytest.raises(UsageError, match="not allowed") as caught:
         expand_severities([value])
