@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,12 +15,6 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ppbench.errors import DataError, PpbenchError
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 
 LARGEST_TEXT = 64 * 2**20
 """Largest size of a run file, a table or a recipe in bytes. Real ones are less than a thousandth as large."""
@@ -209,15 +204,16 @@ def try_lock(file: BinaryIO | FileIO) -> bool:
     The lock ends when the file is closed or when this process ends in any way: no lock is ever left behind. If the
     system has no locks (Windows, some network file systems), return True without locking.
     """
-    if fcntl is None:
+    if sys.platform == "win32":  # a lock there also keeps its own process from reading through another handle
         return True
+    from filelock import lock_descriptor
+
+    # A lock of the descriptor, never one of `filelock.FileLock`: where a file system has no locks, that falls back to
+    # a file whose mere existence is the lock, and which a killed process leaves behind.
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return lock_descriptor(file.fileno(), blocking=False)
     except OSError:
         return True
-    return True
 
 
 @contextmanager
