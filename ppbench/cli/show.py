@@ -15,7 +15,7 @@ from ppbench.cli.output import Format
 
 @page(
     "Print the tables of a run.",
-    first=("--baseline", "--normalizer", "--format", "--intervals", "--formulas"),
+    first=("--baseline", "--normalizer", "--format", "--intervals", "--classes"),
     examples=("ppbench show run.json --baseline other.json", "ppbench show accuracies.csv --format markdown"),
 )
 def show_command(
@@ -34,14 +34,24 @@ def show_command(
             "--intervals", help="Print the intervals of single cells and of CE too (JSON and CSV always have them)."
         ),
     ] = False,
+    classes: Annotated[
+        bool,
+        typer.Option(
+            "--classes",
+            help="Print the worst classes, the confusions that corruptions add, and where images flip, too.",
+        ),
+    ] = False,
     format: FormatOption = Format.RICH,
     formulas: Annotated[
         bool, typer.Option("--formulas", help="Print the definitions of the metrics too (not in CSV).")
     ] = False,
 ) -> None:
     """Show how robust a model is: mCE and related metrics, and accuracy by corruption and severity."""
-    from ppbench.report.load import load_summary
+    from ppbench.report.load import load_summary, load_with_images
     from ppbench.report.report import RunReport
 
-    summary = load_summary(run, normalizer, baseline, confidence)
-    output.show(RunReport([summary], formulas=formulas, intervals=intervals), format)
+    if classes:
+        summary, by_image = load_with_images(run, normalizer, baseline, confidence)
+    else:
+        summary, by_image = load_summary(run, normalizer, baseline, confidence), None
+    output.show(RunReport([summary], formulas=formulas, intervals=intervals, by_image=by_image), format)

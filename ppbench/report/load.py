@@ -11,12 +11,18 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.intervals import quantile
 from ppbench.metrics.references import ALEXNET, Normalizer
 from ppbench.report.summary import RunSummary, summarise
-from ppbench.run import Run, read_bits, read_run
+from ppbench.run import Run, read_bits, read_predictions, read_run
 
 if TYPE_CHECKING:
     # `ppbench show` of a CSV answers sooner without numpy.
     import numpy as np
     from numpy.typing import NDArray
+
+    from ppbench.report.by_image import ByImage
+    from ppbench.run import Predictions
+    from ppbench.vocabulary import Cell
+
+    _Bits = dict[Cell, NDArray[np.bool_]]
 
 
 def load_summary(path: Path, normalizer: str | None, baseline: str | None, confidence: float) -> RunSummary:
@@ -32,12 +38,34 @@ def load_summary(path: Path, normalizer: str | None, baseline: str | None, confi
         UsageError: If a value is not allowed.
         DataError: If a file is missing or damaged.
     """
+    return _load(path, normalizer, baseline, confidence)[0]
+
+
+def load_with_images(
+    path: Path, normalizer: str | None, baseline: str | None, confidence: float
+) -> tuple[RunSummary, ByImage]:
+    """Do as `load_summary`, and compute what is known by class and image."""
+    from ppbench.report.by_image import PARTS, ByImage, by_image
+
+    summary, results, bits, no_bits = _load(path, normalizer, baseline, confidence)
+    if not isinstance(results, Run):
+        reason = f"{path.name} is a CSV, which has results of cells alone"
+        return summary, ByImage(results, confidence, reasons=dict.fromkeys(PARTS, reason))
+    predictions, no_predictions = _load_predictions(path, results)
+    return summary, by_image(results, bits, predictions, confidence, no_bits, no_predictions)
+
+
+def _load(
+    path: Path, normalizer: str | None, baseline: str | None, confidence: float
+) -> tuple[RunSummary, Run | CellErrors, _Bits | None, str | None]:
+    """Read a file once: its report, its results, its bits, and why it has none."""
     quantile(confidence)  # refuses what is none before files are read
     results = load_results(path)
     bits, no_bits = _load_bits(path, results)
     reference = load_cell_errors(Path(baseline)) if baseline else None
     divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
-    return summarise(results, divisor, reference, bits=bits, confidence=confidence, no_bits=no_bits)
+    summary = summarise(results, divisor, reference, bits=bits, confidence=confidence, no_bits=no_bits)
+    return summary, results, bits, no_bits
 
 
 def load_results(path: Path) -> Run | CellErrors:
@@ -83,9 +111,15 @@ def customary_normalizer(results: Run | CellErrors, baseline: CellErrors | None)
     return ALEXNET if of_imagenet else baseline
 
 
-def _load_bits(
-    path: Path, results: Run | CellErrors
-) -> tuple[dict[tuple[str, int], NDArray[np.bool_]] | None, str | None]:
+def _load_predictions(path: Path, run: Run) -> tuple[Predictions | None, str | None]:
+    """The predictions of a run, or why there are none."""
+    try:
+        return read_predictions(path, run), None
+    except DataError as error:
+        return None, f"{error.message}. {error.hint}"
+
+
+def _load_bits(path: Path, results: Run | CellErrors) -> tuple[_Bits | None, str | None]:
     """The correctness bits of a file, or why there are none. Without bits there are merely no intervals."""
     if not isinstance(results, Run):
         return None, f"{path.name} is a CSV, which has no correctness bits"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
@@ -16,6 +17,9 @@ from ppbench.tables.report import Rows
 from ppbench.tables.rows import low_and_high, rounded
 from ppbench.tables.sheet import Sheet
 from ppbench.vocabulary import CLEAN, family_of
+
+if TYPE_CHECKING:
+    from ppbench.report.by_image import ByImage
 
 RUN_COLUMNS = (
     "metric", "family", "corruption", "severity", "value", "unit", "label", "reason", "low", "high", "confidence",
@@ -33,21 +37,41 @@ class RunReport:
     """Whether to add the definitions of the metrics (not in CSV)."""
     intervals: bool = False
     """Whether the tables of one run give every figure its interval; JSON and CSV always do."""
+    by_image: ByImage | None = None
+    """What is known by class and image of the only run; None if it was not asked for."""
 
     def sheets(self) -> list[Sheet]:
         """The tables of one run, or one table of several runs side by side."""
         several = len(self.runs) > 1
         tables = [comparison_sheet(self.runs)] if several else run_sheets(self.runs[0], intervals=self.intervals)
+        if self.by_image is not None:
+            # Computing by image needs numpy: `ppbench show` starts faster without it.
+            from ppbench.report.by_image_sheets import by_image_sheets
+
+            tables += by_image_sheets(self.by_image, intervals=self.intervals)
         return [*tables, formula_sheet()] if self.formulas else tables
 
     def as_dict(self) -> dict[str, Any]:
         """`run_dict` of one run, or ``{"runs": [object, …]}`` for several."""
-        formulas = {name: quantity.formula for name, quantity in QUANTITIES.items()}
-        objects = [{**run_dict(run), **({"formulas": formulas} if self.formulas else {})} for run in self.runs]
+        more: dict[str, Any] = {}
+        if self.formulas:
+            more["formulas"] = {name: quantity.formula for name, quantity in QUANTITIES.items()}
+        if self.by_image is not None:
+            from ppbench.report.by_image_data import by_image_dict
+
+            more["by_image"] = by_image_dict(self.by_image)
+        objects = [{**run_dict(run), **more} for run in self.runs]
         return objects[0] if len(objects) == 1 else {"runs": objects}
 
     def rows(self) -> Rows:
         """One tidy table of metrics and accuracies. With several runs its first column has their names."""
+        if self.by_image is not None:
+            from ppbench.report.by_image_data import BY_IMAGE_COLUMNS, by_image_records
+
+            columns = (*RUN_COLUMNS, *BY_IMAGE_COLUMNS)
+            own = ((*row, *[""] * len(BY_IMAGE_COLUMNS)) for row in _tidy_rows(self.runs[0]))
+            records = ([record.get(column, "") for column in columns] for record in by_image_records(self.by_image))
+            return Rows(columns, chain(own, records))
         if len(self.runs) == 1:
             return Rows(RUN_COLUMNS, _tidy_rows(self.runs[0]))
         rows = ((run.cell_errors.source, *row) for run in self.runs for row in _tidy_rows(run))

@@ -14,6 +14,7 @@ from ppbench.metrics.intervals import wilson
 from ppbench.run import write_run
 from ppbench.vocabulary import C15, C_3D, C_BAR, SEVERITIES
 from tests.builders import make_bits, make_errors, make_run, write_csv, write_resnet50
+from tests.report import images
 
 
 def invoke(*arguments):
@@ -351,3 +352,42 @@ def test_data_formats_have_all_intervals_without_asking(with_bits):
     for form in ("json", "csv"):
         options = (with_bits, "--format", form)
         assert invoke(*options, "--intervals").stdout == invoke(*options).stdout
+
+
+def test_classes_flips_and_confusions_on_request(tmp_path):
+    path = tmp_path / "run.json"
+    write_run(path, images.run(), images.bits(), predictions=images.predictions())
+    plain, asked = invoke(path), invoke(path, "--classes")
+    assert asked.exit_code == 0, asked.output
+    assert asked.stdout.startswith(plain.stdout.rstrip())
+    for title in ("Worst classes", "Confusions that corruptions add", "First flips"):
+        assert title in asked.stdout
+        assert title not in plain.stdout
+    assert "not available" not in asked.stdout
+    content = json.loads(invoke(path, "--classes", "--format", "json", "--confidence", "0.8").stdout)
+    assert content["by_image"]["class_errors"][0]["class"] == "cat"
+    assert content["by_image"]["confidence"] == 0.8
+    for form in ("csv", "markdown", "latex"):
+        assert "owl" in invoke(path, "--classes", "--format", form).stdout
+
+
+def test_classes_of_a_run_without_predictions_say_how_to_get_them(tmp_path, resnet50):
+    path = tmp_path / "run.json"
+    write_run(path, images.run(), images.bits())
+    text = " ".join(invoke(path, "--classes").stdout.split())
+    assert "First flips" in text
+    assert "Worst classes" not in text
+    assert "without --no-predictions" in text
+    write_run(path, images.run())
+    assert "was written without correctness bits" in " ".join(invoke(path, "--classes").stdout.split())
+    assert invoke(resnet50, "--classes").exit_code == 0
+    assert json.loads(invoke(resnet50, "--classes", "--format", "json").stdout)["by_image"]["first_flips"] is None
+
+
+def test_classes_of_a_run_whose_predictions_are_damaged_say_so(tmp_path):
+    path = tmp_path / "run.json"
+    write_run(path, images.run(), images.bits(), predictions=images.predictions())
+    (tmp_path / "run.predictions.npy.gz").write_bytes(b"nothing")
+    result = invoke(path, "--classes")
+    assert result.exit_code == 0
+    assert "is not the file" in " ".join(result.stdout.split())
