@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ppbench.compare.comparison import Comparison
+from ppbench.compare.consistency import consistency_dict, consistency_records, consistency_sheet
 from ppbench.compare.difference import Difference
 from ppbench.compare.measured import ComparedRun
 from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
@@ -61,7 +62,7 @@ class ComparisonReport:
         for words, found in self._more_rows([comparison]):
             notes = _reasons([comparison], _differences(found))
             made.append(_pair_sheet(comparison, f"{words}: {names}", found, notes))
-        return made
+        return [*made, consistency_sheet([comparison])] if self.all_metrics else made
 
     def _common_sheets(self) -> list[Sheet]:
         """Several runs side by side: a column for each."""
@@ -73,7 +74,7 @@ class ComparisonReport:
         for words, found in self._more_rows(several):
             notes = _reasons(several, _all_of(several, found))
             made.append(_common_sheet(several, f"{words}: s{names}", found, notes))
-        return made
+        return [*made, consistency_sheet(several)] if self.all_metrics else made
 
     def _more_rows(self, comparisons: Sequence[Comparison]) -> list[tuple[str, list[TableRow]]]:
         """The title words and rows of the further tables."""
@@ -87,17 +88,16 @@ class ComparisonReport:
         return {"comparisons": [_comparison_dict(comparison) for comparison in self.comparisons]}
 
     def rows(self) -> Rows:
-        """A row for each difference."""
-        records = (
-            {
+        """A row for each difference, then one for each error consistency."""
+        records = []
+        for comparison in self.comparisons:
+            of = {
                 "reference_run": comparison.reference.name,
                 "run": comparison.other.name,
                 "confidence": comparison.confidence,
-                **_difference_dict(difference),
             }
-            for comparison in self.comparisons
-            for difference in comparison.differences
-        )
+            found = [*map(_difference_dict, comparison.differences), *consistency_records(comparison)]
+            records += [{**dict.fromkeys(_COLUMNS), **of, **record} for record in found]
         return Rows.of_records(records, _COLUMNS)
 
 
@@ -117,6 +117,7 @@ def _comparison_dict(comparison: Comparison) -> dict[str, Any]:
         "same_weights": comparison.same_weights,
         "verdict": verdict_text(comparison),
         "differences": [_difference_dict(difference) for difference in comparison.differences],
+        "error_consistency": consistency_dict(comparison),
     }
 
 

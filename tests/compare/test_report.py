@@ -25,8 +25,9 @@ def test_the_formats_say_the_same():
     found = [compare(OLD, NOISY, None), compare(OLD, EQUAL, None)]
     content = json.loads(export(found, "json"))["comparisons"]
     rows = list(csv.DictReader(io.StringIO(export(found, "csv"))))
-    assert len(rows) == sum(len(c["differences"]) for c in content)
-    assert [float(r["value"]) for r in rows if r["value"]] == [
+    differences = [row for row in rows if row["group"] != "error_consistency"]
+    assert len(differences) == sum(len(c["differences"]) for c in content)
+    assert [float(r["value"]) for r in differences if r["value"]] == [
         d["value"] for c in content for d in c["differences"] if d["value"] is not None
     ]
     assert content[0]["verdict"] == verdict_text(found[0])
@@ -38,7 +39,8 @@ def test_the_formats_say_the_same():
 
 def test_more_metrics_are_in_tables_of_their_own_if_wanted():
     found = compare(OLD, NOISY, ALEXNET)
-    main, ratios, calibration = sheets([found], all_metrics=True)
+    main, ratios, calibration, consistency = sheets([found], all_metrics=True)
+    assert consistency.header == ("", "kappa", "observed", "expected")
     assert main == sheets([found])[0]
     names = [line.cells[0] for line in ratios.lines]
     assert names[:3] == ["CE", "noise", "  gaussian_noise"]
@@ -47,7 +49,7 @@ def test_more_metrics_are_in_tables_of_their_own_if_wanted():
     assert calibration.header == ("%", "old", "new", "change")
     assert "log loss, nats" in [line.cells[0] for line in calibration.lines]
     assert any(NO_INTERVAL in note for note in calibration.notes)
-    assert len(sheets([compare(OLD, NOISY, None)], all_metrics=True)) == 2  # without a normaliser there is no CE
+    assert len(sheets([compare(OLD, NOISY, None)], all_metrics=True)) == 3  # without a normaliser there is no CE
 
 
 def test_three_runs_stand_side_by_side_with_marks_where_a_change_is_shown():
