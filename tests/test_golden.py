@@ -96,6 +96,8 @@ SHOW = [
     *in_all_formats("show/plain", "show plain.json"),
     *in_all_formats("show/against-a-baseline", "show pp3.json --baseline plain.json --intervals --formulas"),
     *briefly("show/normalizer-and-confidence", "show pp3.json --normalizer plain.json --confidence 0.9"),
+    *in_all_formats("show/classes", "show v3.json --classes"),
+    *briefly("show/classes-without-predictions", "show interrupted.json --classes --intervals"),
     *briefly("show/csv", "show accuracies.csv"),
     *briefly("show/imagenet", "show imagenet-resnet50.json"),
     *briefly("show/imagenet-of-200-classes", "show imagenet-200-classes.json"),
