@@ -11,6 +11,11 @@ from ppbench.errors import UsageError
 _T = TypeVar("_T")
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """``1 rule``, ``2 rules``, ``1,000 images``; ``several`` is the plural if it is not ``one`` with an s."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def did_you_mean(name: str, allowed: list[str]) -> str:
     """Return ``"did you mean 'x' or 'y'? "`` for the names closest to ``name``, or an empty string."""
     close = get_close_matches(name.lower(), allowed, n=3, cutoff=0.6)

@@ -1,7 +1,7 @@
 import pytest
 
 from ppbench.errors import UsageError
-from ppbench.lookup import NameTable, check_name, did_you_mean
+from ppbench.lookup import NameTable, check_name, counted, did_you_mean
 
 ANIMALS = NameTable({"cat": 1, "caterpillar": 7}, "animal", "ppbench list animals")
 
@@ -43,3 +43,9 @@ def test_many_names_are_counted_and_not_listed():
 def test_did_you_mean_is_empty_where_nothing_is_near():
     assert did_you_mean("zebra", ["cat"]) == ""
     assert did_you_mean("CAT", ["cat", "rat"]) == "did you mean 'cat' or 'rat'? "
+
+
+def test_one_thing_is_in_the_singular():
+    assert counted(1, "corruption") == "1 corruption"
+    assert counted(2, "severity", "severities") == "2 severities"
+    assert counted(1000, "image") == "1,000 images"

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ppbench.check.rules import Rule
 from ppbench.check.strictness import DEFAULT, FailOn, OnPowerless, Strictness
+from ppbench.lookup import counted
 from ppbench.metrics.intervals import Interval
 from ppbench.tables.numbers import decimals, points
 
@@ -71,11 +72,14 @@ class RuleOutcome:
     def is_powerless(self) -> bool:
         """Whether it is a pass that proves little, because its images could show only drops far above the tolerance.
 
-        Far means more than twice the tolerance, and at least a point above it.
+        Far means more than twice the tolerance, and at least a point above it. If the whole interval is within the
+        tolerance, the pass is proved.
         """
         allowed = self.rule.max_drop
         shown = self.detectable
-        return self.status is Status.PASS and shown is not None and shown > max(2 * allowed, allowed + 1)
+        if self.status is not Status.PASS or shown is None or self.adjusted is None:
+            return False
+        return self.adjusted.high > allowed and shown > max(2 * allowed, allowed + 1)
 
     @property
     def label(self) -> str:
@@ -143,7 +147,7 @@ class Verdict:
         labels = [label for status in reversed(Status) for label in (status, f"{status} ({POWERLESS})")]
         groups = {label: [outcome for outcome in self.outcomes if outcome.label == label] for label in labels}
         counts = [f"{len(group)} {label}{self._fails_by_option(group)}" for label, group in groups.items() if group]
-        rules = "1 rule" if len(self.outcomes) == 1 else f"{len(self.outcomes)} rules"
+        rules = counted(len(self.outcomes), "rule")
         word = "PASS" if self.passed else "FAIL"
         return f"{word}: {self.run} against {self.baseline}: of {rules} {'; '.join(counts)} ({self.n:,} images)"
 

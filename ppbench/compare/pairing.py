@@ -17,6 +17,7 @@ from ppbench.compare.comparability import (
     require_comparable,
 )
 from ppbench.compare.measured import ComparedRun
+from ppbench.lookup import counted
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.per_image import FEWEST, SharedImages, shared_images
 from ppbench.run import Stopping
@@ -101,8 +102,7 @@ def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | Non
         )
     n = len(shared.one)
     if n < FEWEST:
-        images = "1 image" if n == 1 else f"{n} images"
-        return f"They share {images}, but comparing them takes at least {FEWEST}. {ON_THE_SAME_IMAGES}"
+        return f"They share {counted(n, 'image')}, but comparing them takes at least {FEWEST}. {ON_THE_SAME_IMAGES}"
     refused = [field for field in differing(reference.run.protocol, other.run.protocol) if field not in allowed]
     options = [IDS, *(field for field in refused if field not in NEEDED_TO_PAIR)]
     option = " ".join(f"--allow {field}" for field in options)

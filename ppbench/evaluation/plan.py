@@ -22,6 +22,7 @@ from ppbench.evaluation.stopping import DecidedAgainst, NarrowEnough, StoppingRu
 from ppbench.evaluation.subject import Subject, fit, parse_classes
 from ppbench.files import read_text
 from ppbench.launch import environment_number
+from ppbench.lookup import counted
 from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.models.load import LoadedModel, is_code, resolve_model
 from ppbench.models.weights import hash_file
@@ -53,7 +54,8 @@ class EvalPlan:
         weights = "weights not known" if sha256 is None else f"weights {sha256[:12]}"
         images = f"{total:,} images" if n == total else f"{n:,} of {total:,} images"
         classes = subject.head.describe(source.num_classes, subject.card.num_classes)
-        cells = f"{len(settings.corruptions)} corruptions x {len(settings.severities)} severities"
+        corruptions = counted(len(settings.corruptions), "corruption")
+        cells = f"{corruptions} x {counted(len(settings.severities), 'severity', 'severities')}"
         made = "as published" if source.kind == "published" else f"made by {source.engine}, recipe {source.recipe}"
         jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
         computing = describe_device(settings.device) + (", compiled" if settings.request.compiled else "")

@@ -181,7 +181,9 @@ class CorruptionError(Quantity):
     def value(self, case: Case) -> float:
         model, normalizer = case.model, case.normalizer
         if normalizer is None:
-            raise Unavailable("no normaliser (--normalizer alexnet, or a run or CSV)")
+            # AlexNet's errors are of ImageNet's images; the images of a CSV are not known.
+            alexnet = "alexnet, or " if not model.protocol or model.protocol.normalizer == "alexnet" else ""
+            raise Unavailable(f"no normaliser (--normalizer {alexnet}a run or CSV)")
         if isinstance(normalizer, CellErrors):
             require_same_task(model, normalizer)
         if isinstance(normalizer, PublishedErrors) and model.classes:
