@@ -49,6 +49,14 @@ def test_far_above_the_tolerance_is_twice_it_and_a_point_more(error, allowed, po
     assert judged(lost(-0.1, error), allowed).outcomes[0].is_powerless is powerless
 
 
+def test_a_pass_whose_whole_interval_is_within_the_tolerance_is_a_plain_one():
+    """These images, too, would have shown only a drop of 4.2 points, but the gain is certain."""
+    (outcome,) = judged(lost(-5.0, 1.5), 0.5).outcomes
+    assert outcome.detectable > 4
+    assert outcome.adjusted.high < 0.5
+    assert outcome.label == "pass"
+
+
 def test_a_drop_that_no_model_can_have_is_not_promised_to_be_found():
     (outcome,) = judged(lost(0.0, 1.5), 99.0).outcomes
     assert outcome.detectable_worse is None
