@@ -41,7 +41,7 @@ def compare_command(
         bool,
         typer.Option(
             "--all-metrics",
-            help="Print CE, relative CE and calibration by corruption too (JSON and CSV always have them).",
+            help="Print CE, relative CE, calibration and error consistency too (JSON and CSV always have them).",
         ),
     ] = False,
     pairs: Annotated[
