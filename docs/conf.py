@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "written_pages",
+    "accessible",
 ]
 exclude_patterns = ["_ext"]
 html_theme = "furo"

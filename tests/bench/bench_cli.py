@@ -30,8 +30,12 @@ def main() -> None:
     """Time both commands in turns, after one unmeasured round, and print medians with quartiles."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=10)
-    repeats = parser.parse_args().repeats
     sys.path.insert(0, str(ROOT))
+    from tests.bench import record
+
+    record.add_json_option(parser)
+    options = parser.parse_args()
+    repeats = options.repeats
     from ppbench.run import write_run
     from tests.builders import make_run
 
@@ -45,6 +49,16 @@ def main() -> None:
     for name, goal in GOALS.items():
         low, median, high = statistics.quantiles([r[name] for r in rounds], n=4)
         print(f"ppbench {name:8} {median:.3f} s (quartiles {low:.3f} to {high:.3f}), goal {goal} s")
+    rows = [
+        {
+            "name": f"`ppbench {name}`",
+            "time": record.figure([r[name] for r in rounds]),
+            "goal": {"of": "time", "at_most": goal},
+        }
+        for name, goal in GOALS.items()
+    ]
+    columns = [record.column("time", "time", 2, "s")]
+    record.save(options.json, __file__, "fresh processes", columns, rows, n=repeats, first_column="command")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 KEEP_MEMORY = {
@@ -95,9 +96,10 @@ def one_pass(side: str, names: Sequence[str], size: int, repeats: int) -> dict[s
     return json.loads(done.stdout)
 
 
-def compare(names: Sequence[str], size: int, passes: int, repeats: int) -> None:
-    """Print the table of both sides."""
+def compare(names: Sequence[str], size: int, passes: int, repeats: int) -> list[dict[str, Any]]:
+    """Print the table of both sides, and return it as rows of the record."""
     from ppbench.vocabulary import C15
+    from tests.bench import record
 
     times: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for _ in range(passes):
@@ -117,6 +119,18 @@ def compare(names: Sequence[str], size: int, passes: int, repeats: int) -> None:
     print(f"{'geometric mean':20} {'':9} {'':9} {statistics.geometric_mean(ratios):7.2f}  (goal: 5)")
     slowest = min(names, key=lambda name: theirs[name] / ours[name])
     print(f"{'smallest ratio':20} {slowest:>19} {theirs[slowest] / ours[slowest]:7.2f}  (goal: 1)")
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        found = {side: [each[name] for each in times[side]] for side in ("ppbench", "package")}
+        pairs = [b / a for a, b in zip(found["ppbench"], found["package"], strict=True)]
+        sides = {side: record.figure(values) for side, values in found.items()}
+        rows.append({"name": name, **sides, "ratio": record.figure(pairs), "goal": {"of": "ratio", "at_least": 1}})
+    both = {"ppbench": record.single(sums[0]), "package": record.single(sums[1])}
+    total = {"ratio": record.single(sums[1] / sums[0]), "goal": {"of": "ratio", "at_least": 8}}
+    mean = {"ratio": record.single(statistics.geometric_mean(ratios)), "goal": {"of": "ratio", "at_least": 5}}
+    rows.append({"name": f"**sum of the {len(common)}**", **both, **total})
+    rows.append({"name": f"**geometric mean of the {len(common)}**", "ppbench": None, "package": None, **mean})
+    return rows
 
 
 def time_on_gpu(names: Sequence[str], size: int, batch: int, repeats: int, device: str) -> None:
@@ -156,6 +170,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--batch", type=int, default=256, help="images at once on a GPU")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.bench import record
+
+    record.add_json_option(parser)
     options = parser.parse_args()
     if options.side:
         print(json.dumps(SIDES[options.side](options.names, options.size, options.repeats)))
@@ -165,7 +183,11 @@ def main() -> None:
     if options.device == "cuda":
         time_on_gpu(options.names, options.size, options.batch, options.repeats, options.device)
     else:
-        compare(options.names, options.size, options.passes, options.repeats)
+        rows = compare(options.names, options.size, options.passes, options.repeats)
+        columns = [record.column(side, side, 2, "ms") for side in ("ppbench", "package")]
+        columns.append(record.column("ratio", "ratio", 1))
+        settings = f"one thread, one {options.size} px photograph at a time, recipe imagenet-c, mean of five severities"
+        record.save(options.json, __file__, settings, columns, rows, n=options.passes, first_column="corruption")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ from ppbench.models.card import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_S
 from ppbench.models.load import LoadedModel  # noqa: E402
 from ppbench.models.resnet import create_model  # noqa: E402
 from ppbench.vocabulary import C15  # noqa: E402
+from tests.bench import record  # noqa: E402
 
 ALL_IMAGES = 50_000 * 75
 """Corrupted images of ImageNet-C."""
@@ -147,6 +148,10 @@ def forwards(
     return works
 
 
+ROWS: list[dict[str, Any]] = []
+"""Comparisons so far, for the record."""
+
+
 def report(name: str, times: dict[str, list[float]], images: int, goal: str, base: str | None = None) -> None:
     """One comparison: ppbench over the faster layout, or ``base`` over ppbench."""
     medians = {side: statistics.median(values) for side, values in times.items()}
@@ -159,6 +164,16 @@ def report(name: str, times: dict[str, list[float]], images: int, goal: str, bas
         f"{name:<12} {top}/{bottom} {statistics.median(ratios):.3f} "
         f"[{min(ratios):.3f}, {max(ratios):.3f}] (goal {goal}); {rates}",
         flush=True,
+    )
+    other = bottom if base is None else base
+    sides = {"ours": record.single(images / medians["ppbench"]), "other": record.single(images / medians[other])}
+    ROWS.append(
+        {
+            "name": f"{name}: {top} / {bottom}",
+            "ratio": record.figure(ratios),
+            **sides,
+            "goal": record.wanted("ratio", goal),
+        }
     )
 
 
@@ -216,6 +231,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=None, help="images per forward pass (default: ppbench's)")
     parser.add_argument("--precision", default=None, help="fp32 on a CPU, bf16 on a GPU")
     parser.add_argument("--only", default=None, help="on-the-fly, arrays, usual or published")
+    record.add_json_option(parser)
     options = parser.parse_args()
     gpu = options.device == "cuda"
     options.precision = options.precision or ("bf16" if gpu else "fp32")
@@ -234,6 +250,10 @@ def main() -> None:
             usual(folder, images, options)
         if options.only in (None, "published") and not gpu:
             published(folder, images, options)
+    columns = [record.column("ratio", "ratio", 3)]
+    columns += [record.column(key, name, 1, "images/s") for key, name in (("ours", "ppbench"), ("other", "other side"))]
+    settings = f"{options.device}, {options.precision}, {images} photographs"
+    record.save(options.json, __file__, settings, columns, ROWS, n=options.rounds, first_column="comparison")
 
 
 def request_for(options: argparse.Namespace, dataset: str, data: Path, **more: Any) -> EvalRequest:

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from ppbench.vocabulary import expand_corruptions  # noqa: E402
+from tests.bench import record  # noqa: E402
 
 GOAL = 5.0
 MORE = 8
@@ -137,6 +138,7 @@ def main() -> None:
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--cores", type=int, action="append", help="cores to use; repeatable (default: 1 and all)")
+    record.add_json_option(parser)
     options = parser.parse_args()
     corruptions = expand_corruptions(options.corruption or ["c15"])
     if options.side:
@@ -149,6 +151,7 @@ def main() -> None:
     where = options.folder or (memory if memory.is_dir() else Path(tempfile.gettempdir()))
     print(f"{options.images} images, {5 * len(corruptions)} cells, JPEG, {options.rounds} rounds, in {where}")
     print("cores  ppbench images/s  plain images/s  ratio [lowest, highest]  goal")
+    rows = []
     with tempfile.TemporaryDirectory(dir=where) as folder:
         roots = {side: Path(folder) / side for side in SIDES}
         for side, root in roots.items():
@@ -177,6 +180,14 @@ def main() -> None:
                 f"{cores:>5}  {statistics.median(ours):>16.2f}  {statistics.median(theirs):>14.2f}  "
                 f"{statistics.median(ratios):>5.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]{'':>9}{GOAL}"
             )
+            sides = {"ours": record.figure(ours), "loop": record.figure(theirs), "ratio": record.figure(ratios)}
+            rows.append({"name": str(cores), **sides, "goal": {"of": "ratio", "at_least": GOAL}})
+    columns = [record.column("ours", "ppbench", 2, "images/s"), record.column("loop", "plain loop", 2, "images/s")]
+    columns.append(record.column("ratio", "ratio", 1))
+    settings = (
+        f"{5 * len(corruptions)} cells and JPEG for 224 px photographs; {options.images} images in the plain loop"
+    )
+    record.save(options.json, __file__, settings, columns, rows, n=options.rounds, first_column="cores")
 
 
 if __name__ == "__main__":

@@ -59,6 +59,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--images", type=int, default=50_000)
+    sys.path.insert(0, str(ROOT))
+    from tests.bench import record
+
+    record.add_json_option(parser)
     options = parser.parse_args()
     ppbench = str(Path(sys.executable).with_name("ppbench"))
     with tempfile.TemporaryDirectory() as folder:
@@ -81,6 +85,19 @@ def main() -> None:
         seconds, cpu = (statistics.median(values) for values in ([c.seconds for c in costs], [c.cpu for c in costs]))
         slowest, memory = max(c.seconds for c in costs), max(c.memory for c in costs)
         print(f"| `{name}` | {seconds:.2f} s | {slowest:.2f} s | {cpu:.2f} s | {memory:.0f} MiB |")
+    rows = []
+    for name in commands:
+        costs = [found[name] for found in rounds[1:]]
+        memory = record.single(max(c.memory for c in costs))
+        times = {"time": record.figure([c.seconds for c in costs]), "processor": record.figure([c.cpu for c in costs])}
+        rows.append({"name": f"`ppbench {name}`", **times, "memory": memory, "goal": {"of": "time", "at_most": GOAL}})
+    columns = [
+        record.column("time", "time", 2, "s"),
+        record.column("processor", "processor time", 2, "s"),
+        record.column("memory", "peak memory", 0, "MiB"),
+    ]
+    settings = f"{options.images:,} images in 76 cells; fresh processes, the commands in turns"
+    record.save(options.json, __file__, settings, columns, rows, n=options.repeats, first_column="command")
 
 
 if __name__ == "__main__":

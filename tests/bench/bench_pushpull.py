@@ -10,14 +10,21 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
 from torch import nn
 
 from ppbench.models.resnet import create_model
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.bench import record
 
 GOALS = {"forward": 1.04, "training step": 1.10}
 
@@ -72,8 +79,9 @@ def paired(
     return pairs[2:]
 
 
-def measure(device: str, batch: int, repeats: int) -> None:
-    """Print one line for each kind of work."""
+def measure(device: str, batch: int, repeats: int) -> list[dict[str, Any]]:
+    """Print one line for each kind of work, and return it as a row of the record."""
+    rows = []
     models = [create_model(name).to(device, memory_format=torch.channels_last) for name in ("resnet50", "resnet50-pp3")]
     images = torch.randn(batch, 3, 224, 224, device=device).to(memory_format=torch.channels_last)
     labels = torch.randint(1000, (batch,), device=device)
@@ -86,6 +94,11 @@ def measure(device: str, batch: int, repeats: int) -> None:
             f"{device:<6} {kind:<14} {times[0]:>11.1f} {times[1]:>15.1f} "
             f"{middle:>7.3f} [{low:.3f}, {high:.3f}]  {GOALS[kind]:.2f}"
         )
+        plain_ms, push_pull_ms = ([1000 * value for value in column] for column in zip(*pairs, strict=True))
+        sides = {"plain": record.figure(plain_ms), "push_pull": record.figure(push_pull_ms)}
+        ratio = {"ratio": record.figure([b / a for a, b in pairs])}
+        rows.append({"name": f"{kind}, {device}", **sides, **ratio, "goal": {"of": "ratio", "at_most": GOALS[kind]}})
+    return rows
 
 
 def main() -> None:
@@ -93,6 +106,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8, help="images in a batch")
     parser.add_argument("--repeats", type=int, default=20, help="pairs measured, at least 2")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads (default: torch's choice)")
+    record.add_json_option(parser)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -101,9 +115,17 @@ def main() -> None:
     if torch.cuda.is_available():
         print(torch.cuda.get_device_name())
     print("device work           resnet50 ms resnet50-pp3 ms   ratio [quartiles]      goal")
+    rows = []
     for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
         torch.manual_seed(0)
-        measure(device, options.batch, options.repeats)
+        rows += measure(device, options.batch, options.repeats)
+    columns = [
+        record.column("plain", "resnet50", 0, "ms"),
+        record.column("push_pull", "resnet50-pp3", 0, "ms"),
+        record.column("ratio", "ratio", 3),
+    ]
+    settings = f"224 px, channels_last, float32, batch {options.batch}, {torch.get_num_threads()} threads; pairs"
+    record.save(options.json, __file__, settings, columns, rows, n=options.repeats, first_column="work")
 
 
 if __name__ == "__main__":

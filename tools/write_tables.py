@@ -1,0 +1,119 @@
+"""Write the tables of docs/validation.md and docs/benchmarks.md from the JSON files of measurements.
+
+``python -m tools.write_tables`` replaces what stands in a page between ``<!-- table: NAME -->`` and
+``<!-- end of the table -->``. A test checks that pages and files agree. A figure that a file has not is "not recorded".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ppbench.files import atomic_write
+from tools.benchmark_tables import benchmark_table
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = ("validation.md", "benchmarks.md")
+TABLE = re.compile(r"<!-- table: (\S+) -->\n.*?<!-- end of the table -->", re.DOTALL)
+
+Rows = list[list[str]]
+
+
+def markdown(columns: list[str], rows: Rows, numbers: int = 0) -> str:
+    """A table, whose last ``numbers`` columns are aligned to the right."""
+    words = len(columns) - numbers
+    lines = [columns, [*["---"] * words, *["---:"] * numbers], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def read(name: str) -> dict[str, Any]:
+    """A file of measurements in docs/validation."""
+    return json.loads((DOCS / "validation" / f"{name}.json").read_text())  # type: ignore[no-any-return]
+
+
+def small(value: float) -> str:
+    """A deviation: two digits, or that there is none."""
+    return f"{value:.1e}" if value else "equal"
+
+
+def corruptions() -> str:
+    """Per corruption: the references, how many values, the largest deviation of each kind."""
+    rows = []
+    for name, references in read("corruptions")["corruptions"].items():
+        package = references["the package"]
+        others = [found for key, found in references.items() if key not in ("the package", "tensor code")]
+        rows.append([name])
+        for found in (others, [package], [references["tensor code"]]):
+            values = sum(each["values"] for each in found)
+            largest, fraction = (max(each[key] for each in found) for key in ("largest", "fraction"))
+            levels = f"{largest} level in {fraction * 100:.2g} %" if largest else "equal"
+            rows[-1] += [f"{values:,}", levels]
+    columns = ["corruption", "values, scripts", "scripts", "values, package", "package", "values, devices", "devices"]
+    return markdown(columns, rows)
+
+
+def metrics() -> str:
+    """Per metric: the reference, the cases, the largest relative deviation."""
+    columns = ["metric", "reference", "cases", "largest relative deviation"]
+    found = read("metrics")["against_references"]
+    rows = [[f"`{r['metric']}`", r["reference"], f"{r['cases']:,}", small(r["relative"])] for r in found]
+    return markdown(columns, rows, 2)
+
+
+def published() -> str:
+    """Published figures beside what their inputs give here."""
+    found = read("metrics")["published"]
+    rows = [[r["input"], f"`{r['label']}`", f"{r['published']:.2f}", f"{r['here']:.2f}"] for r in found]
+    return markdown(["input", "label", "published", "here"], rows, 2)
+
+
+def layers() -> str:
+    """Per layer: the reference, how many random layers, the largest relative error of the output."""
+    found = read("layers")["layers"]
+    rows = [
+        [f"`{r['layer']}`", r["reference"], str(r["layers"]), small(r["float32"]), small(r["float64"])] for r in found
+    ]
+    return markdown(["layer", "reference", "random layers", "float32", "float64"], rows, 3)
+
+
+def models() -> str:
+    """Per source of models: the reference, what was compared, the largest difference."""
+    found = read("models")["models"]
+    rows = [[r["source"], r["reference"], r["checked"], small(r["largest"])] for r in found]
+    return markdown(["source", "reference", "what was compared", "largest difference"], rows, 1)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "corruptions": corruptions,
+    "metrics": metrics,
+    "published": published,
+    "layers": layers,
+    "models": models,
+}
+
+
+def table(name: str) -> str:
+    """The table of a marker's name; ``benchmarks/NAME`` is of docs/benchmarks/NAME.json."""
+    folder, _, stem = name.rpartition("/")
+    return benchmark_table(DOCS / folder / f"{stem}.json") if folder else TABLES[name]()
+
+
+def with_tables(page: str) -> str:
+    """The page with every table as its file has it."""
+    return TABLE.sub(
+        lambda found: f"<!-- table: {found[1]} -->\n\n{table(found[1])}\n\n<!-- end of the table -->", page
+    )
+
+
+def main() -> None:
+    """Write the tables of all pages."""
+    for name in PAGES:
+        page = DOCS / name
+        atomic_write(page, with_tables(page.read_text()))
+
+
+if __name__ == "__main__":
+    main()
