@@ -105,3 +105,16 @@ def test_the_workflow_and_contributing_build_the_site_with_one_command() -> None
     assert command in steps
     assert command in (ROOT / "CONTRIBUTING.md").read_text()
     assert set(workflow["jobs"]) == {"build", "publish"}
+
+
+def test_pages_are_reached_by_the_keyboard_and_lists_are_named() -> None:
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        from accessible import improved
+    finally:
+        sys.path.pop(0)
+    assert improved('<pre id="a">x</pre>') == '<pre tabindex="0" id="a">x</pre>'
+    assert improved('<p role="heading">x</p>') == '<p role="heading" aria-level="2">x</p>'
+    assert improved("(\n<dl>\n<dd>a,</dd>\n</dl>\n)") == '(\n<span class="parameter">a,</span>\n\n)'
+    once = improved('<pre>x</pre><div class="table-wrapper docutils"><aside class="sidebar-drawer">')
+    assert improved(once) == once

@@ -53,8 +53,8 @@ def provenance(record: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     times = UNKNOWN if record["n"] is None else str(record["n"])
     return (
-        f"*Medians, unless the column says otherwise; {spread(record)}. Repeats: {times}; {record['settings']}. {where}. {versions}. "
-        f"Commit: {record['commit'] or UNKNOWN}.*"
+        f"*Medians, unless the column says otherwise; {spread(record)}. Repeats: {times}; {record['settings']}. "
+        f"{where}. {versions}. Commit: {record['commit'] or UNKNOWN}.*"
     )
 
 

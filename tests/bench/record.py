@@ -18,8 +18,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ppbench.versions import __version__
+
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("ppbench", "torch", "torchvision", "numpy", "numba", "opencv-python", "imagecorruptions-imaug")
+PACKAGES = ("torch", "torchvision", "numpy", "numba", "opencv-python", "imagecorruptions-imaug")
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +85,7 @@ def commit() -> str | None:
 
 def versions() -> dict[str, str]:
     """Of Python and of the packages that matter, as far as they are installed."""
-    found = {"Python": platform.python_version()}
+    found = {"Python": platform.python_version(), "ppbench": __version__}
     for name in PACKAGES:
         try:
             found[name] = version(name)
