@@ -3,6 +3,7 @@ import io
 import json
 
 import pytest
+from rich.console import Console
 
 from ppbench.cli.output import Format, written
 from ppbench.metrics.by_class import ClassError
@@ -10,6 +11,7 @@ from ppbench.report.by_image import by_image
 from ppbench.report.by_image_sheets import by_image_sheets
 from ppbench.report.report import RunReport
 from ppbench.report.summary import summarise
+from ppbench.tables.terminal import drawn
 from ppbench.tables.text import to_latex, to_markdown
 from tests.report import images
 
@@ -97,6 +99,15 @@ def test_names_of_classes_are_data_in_every_format(form):
         assert '\'=1+1|"x"' in names
     if form == "json":
         assert {one["class"] for one in json.loads(text)["by_image"]["class_errors"]} == set(HOSTILE)
+
+
+def test_names_of_classes_are_data_in_a_terminal():
+    found = by_image(images.run(), images.bits(), images.predictions(HOSTILE))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(drawn(by_image_sheets(found)))
+    text = console.file.getvalue()
+    assert not set(text) & {"\x1b", "\u202e"}
+    assert r"\x1b[2J<script>" in text
 
 
 def test_markdown_and_latex_have_the_tables():
