@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ppbench.notebooks import offer
 from ppbench.versions import __version__
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ppbench.errors import PpbenchError as PpbenchError
     from ppbench.errors import UsageError as UsageError
     from ppbench.evaluation.api import evaluate as evaluate
+    from ppbench.figures.notebook import plot as plot
     from ppbench.models.blur import with_blur_after as with_blur_after
     from ppbench.models.blur import with_blur_pool as with_blur_pool
     from ppbench.models.card import Card as Card
@@ -46,12 +48,16 @@ _PUBLIC = {
     "load_checkpoint": "ppbench.models.checkpoint:load_checkpoint",
     "load_run": "ppbench.run:read_run",
     "metrics": "ppbench.metrics",
+    "plot": "ppbench.figures.notebook:plot",
     "save_checkpoint": "ppbench.models.checkpoint:save_checkpoint",
     "with_blur_after": "ppbench.models.blur:with_blur_after",
     "with_blur_pool": "ppbench.models.blur:with_blur_pool",
     "with_push_pull": "ppbench.models.pushpull:with_push_pull",
     "with_push_pull_2020": "ppbench.models.push_pull_2020:with_push_pull_2020",
 }
+
+# Layers below figures cannot import them, yet a run draws itself.
+offer(plot=_PUBLIC["plot"], table="ppbench.figures.notebook:run_table")
 
 __all__ = [*_PUBLIC, "__version__"]
 

@@ -65,7 +65,7 @@ def help_of(command: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_pages_use_options_that_exist(page: Path) -> None:
-    commands = "eval|corrupt|show|compare|check|train|reproduce|inspect|convert|list|doctor"
+    commands = "eval|corrupt|show|compare|check|train|reproduce|inspect|convert|list|plot|doctor"
     for command, rest in re.findall(rf"ppbench ({commands})\b([^\n`#]*)", page.read_text()):
         helped = help_of(command)
         for option in re.findall(r"(?<=\s)--[a-z-]+", rest):

@@ -84,7 +84,7 @@ def in_all_widths(name: str, command: str, exit_code: int = 0) -> list[Snapshot]
 
 
 COMMANDS = (
-    "eval", "corrupt", "show", "compare", "check", "convert", "train", "reproduce", "inspect", "list", "doctor",
+    "eval", "corrupt", "show", "compare", "check", "convert", "train", "reproduce", "inspect", "list", "doctor", "plot",
 )  # fmt: skip
 
 HELP = [

@@ -60,6 +60,8 @@ COVERED_BY = {
     "ppbench/evaluation/run_files.py": "tests/cli/test_eval.py",
     "ppbench/evaluation/estimate.py": "tests/cli/test_eval.py",
     "ppbench/evaluation/journal_lines.py": "tests/evaluation/test_journal.py",
+    "ppbench/figures/paper_plots.py": "tests/figures/test_paper.py",
+    "ppbench/figures/paper_tables.py": "tests/figures/test_paper.py",
     "ppbench/models/first_convolution.py": "tests/models/test_stems.py",
     "ppbench/models/own_state.py": "tests/models/test_weights.py",
     "ppbench/models/statedict.py": "tests/models/test_checkpoint.py",

@@ -19,6 +19,7 @@ from ppbench.cli.doctor import doctor
 from ppbench.cli.eval import eval_command
 from ppbench.cli.inspect import inspect
 from ppbench.cli.list import list_names
+from ppbench.cli.plot import plot_command
 from ppbench.cli.reproduce import reproduce
 from ppbench.cli.show import show_command
 from ppbench.cli.streams import close_streams, open_streams
@@ -67,6 +68,7 @@ app.command("corrupt", cls=Checked.of(corrupt_command))(corrupt_command)
 app.command("show", cls=Checked.of(show_command))(show_command)
 app.command("compare", cls=Checked.of(compare_command))(compare_command)
 app.command("check", cls=Checked.of(check_command))(check_command)
+app.command("plot", cls=Checked.of(plot_command))(plot_command)
 app.command("convert", cls=Launchable.of(convert))(convert)
 app.command("train", cls=Launchable.of(train_command))(train_command)
 app.command("reproduce", cls=Launchable.of(reproduce))(reproduce)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ppbench.figures.colours import LINE_STYLES, MOST_LINES
 from ppbench.figures.scales import ticks
@@ -51,7 +50,7 @@ class Scatter:
         cls,
         summaries: Sequence[RunSummary],
         names: Sequence[str] | None = None,
-        quantity: Literal["mCE", "mean_error"] | None = None,
+        quantity: str | None = None,
         allow: Sequence[str] = (),
     ) -> Scatter:
         """Make a point of each run.
@@ -59,8 +58,8 @@ class Scatter:
         Args:
             summaries: Runs of one protocol.
             names: Their names, if not the models'.
-            quantity: What is on the y axis: by default mCE where all runs have it with one normaliser, else the mean
-                error.
+            quantity: What is on the y axis, ``mCE`` or ``mean_error``; None: mCE where all runs have it with one
+                normaliser, else the mean error.
             allow: Fields of the protocol that may differ.
 
         Raises:

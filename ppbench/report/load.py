@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     _Bits = dict[Cell, NDArray[np.bool_]]
 
 
-def load_summary(path: Path, normalizer: str | None, baseline: str | None, confidence: float) -> RunSummary:
+def load_summary(source: Path | Run, normalizer: str | None, baseline: str | None, confidence: float) -> RunSummary:
     """Read a run file or a CSV and compute its report.
 
     Args:
-        path: The file.
+        source: The file, or a run in memory, whose bits are beside the file that it came from.
         normalizer: A value for `load_normalizer`; None for the customary one.
         baseline: The file of the model that R_net compares with, if any.
         confidence: Confidence of the intervals.
@@ -38,7 +38,7 @@ def load_summary(path: Path, normalizer: str | None, baseline: str | None, confi
         UsageError: If a value is not allowed.
         DataError: If a file is missing or damaged.
     """
-    return _load(path, normalizer, baseline, confidence)[0]
+    return _load(source, normalizer, baseline, confidence)[0]
 
 
 def load_with_images(
@@ -56,12 +56,12 @@ def load_with_images(
 
 
 def _load(
-    path: Path, normalizer: str | None, baseline: str | None, confidence: float
+    source: Path | Run, normalizer: str | None, baseline: str | None, confidence: float
 ) -> tuple[RunSummary, Run | CellErrors, _Bits | None, str | None]:
-    """Read a file once: its report, its results, its bits, and why it has none."""
+    """Read a file once, or take a run: its report, its results, its bits, and why it has none."""
     quantile(confidence)  # refuses what is none before files are read
-    results = load_results(path)
-    bits, no_bits = _load_bits(path, results)
+    results = source if isinstance(source, Run) else load_results(source)
+    bits, no_bits = _load_bits(source.path if isinstance(source, Run) else source, results)
     reference = load_cell_errors(Path(baseline)) if baseline else None
     divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
     summary = summarise(results, divisor, reference, bits=bits, confidence=confidence, no_bits=no_bits)
@@ -119,8 +119,10 @@ def _load_predictions(path: Path, run: Run) -> tuple[Predictions | None, str | N
         return None, f"{error.message}. {error.hint}"
 
 
-def _load_bits(path: Path, results: Run | CellErrors) -> tuple[_Bits | None, str | None]:
+def _load_bits(path: Path | None, results: Run | CellErrors) -> tuple[_Bits | None, str | None]:
     """The correctness bits of a file, or why there are none. Without bits there are merely no intervals."""
+    if path is None:
+        return None, "the run is in no file"
     if not isinstance(results, Run):
         return None, f"{path.name} is a CSV, which has no correctness bits"
     if not results.cells or results.protocol.n < 2:

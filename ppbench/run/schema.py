@@ -24,6 +24,7 @@ from ppbench.run.fields import (
     as_text,
     is_file_name,
 )
+from ppbench.run.in_notebooks import ShownInNotebooks
 from ppbench.run.model import ModelRecord
 from ppbench.vocabulary import CLEAN, Cell, cell_in_words
 
@@ -249,7 +250,7 @@ class PredictionsFile(Record):
     """Names of the dataset's classes, in the order of their numbers in the file."""
 
 
-class Run(Record):
+class Run(ShownInNotebooks, Record):
     """One model on one dataset."""
 
     version: Literal[3] = VERSION

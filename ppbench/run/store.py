@@ -58,7 +58,7 @@ def write_run(
         atomic_write(path.with_name(name), content)
     record = run.model_dump(mode="json")
     atomic_write(path, _pretty(_compacted(record) if compact else record) + "\n")
-    return run
+    return _of_file(run, path)
 
 
 def with_files(
@@ -112,9 +112,15 @@ def read_run(path: Path | str) -> Run:
     if content.pop("compact", False):
         content = _expanded(content)
     try:
-        return Run.model_validate(content)
+        return _of_file(Run.model_validate(content), path)
     except ValidationError as error:
         raise DataError(f"{path} is damaged: {first_problem(error)}", "Evaluate again, or restore the file.") from error
+
+
+def _of_file(run: Run, path: Path) -> Run:
+    """The run, which now knows its file. It stays equal to the same run from elsewhere."""
+    vars(run)["path"] = path.absolute()
+    return run
 
 
 def _from_version_1(content: dict[str, Any]) -> dict[str, Any]:
