@@ -196,6 +196,13 @@ def ids_hash(ids: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(ids).encode()).hexdigest()
 
 
+def fingerprint_of(source: Source, cells: Sequence[Cell]) -> str:
+    """SHA-256 of the set of images, and of a sample of the pixels of cells that are read as published."""
+    content = source.content(cells)
+    whole = source.fingerprint()
+    return hashlib.sha256(f"{whole} {content}".encode()).hexdigest() if content else whole
+
+
 def stratified_subset(ids: Sequence[str], labels: NDArray[np.int64], limit: int, seed: int) -> NDArray[np.int64]:
     """Choose ``limit`` images with equal shares of all classes. A smaller subset is part of every larger one.
 

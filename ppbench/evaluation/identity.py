@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import hashlib
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import nn
 
-from ppbench.data.source import Source, ids_hash
+from ppbench.data.source import Source, fingerprint_of, ids_hash
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import Subject
 from ppbench.models.own_state import LIBRARIES
@@ -23,7 +22,6 @@ from ppbench.run import (
     Protocol,
 )
 from ppbench.versions import versions_of
-from ppbench.vocabulary import Cell
 
 
 class Identity(NamedTuple):
@@ -131,13 +129,6 @@ def protocol(
         normalizer=settings.normalizer,
         classes=classes,
     )
-
-
-def fingerprint_of(source: Source, cells: Sequence[Cell]) -> str:
-    """SHA-256 of the set of images, and of a sample of the pixels of cells that are read as published."""
-    content = source.content(cells)
-    whole = source.fingerprint()
-    return hashlib.sha256(f"{whole} {content}".encode()).hexdigest() if content else whole
 
 
 def code_hash(model: nn.Module) -> str:

@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.data.source import Source, ids_hash
+from ppbench.data.source import Source, fingerprint_of, ids_hash
 from ppbench.errors import NotComparableError
-from ppbench.evaluation.identity import fingerprint_of
 from ppbench.evaluation.settings import Settings
 from ppbench.metrics.per_image import FEWEST, PerImage, shared_images
 from ppbench.run import ClassSubset, Run, image_keys, read_bits, read_image_keys, read_run

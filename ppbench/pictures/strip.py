@@ -1,0 +1,166 @@
+"""The strip of pictures of a run: the images are chosen, made again, and captioned with what the model said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.errors import PpbenchError
+from ppbench.keys import hash64
+from ppbench.metrics.flips import UNFLIPPED, WRONG_FROM_START, first_flips
+from ppbench.page.pictures import Picture, PictureRow, PictureStrip
+from ppbench.pictures.reopened import Reopened, is_embedded, reopen
+from ppbench.pictures.thumbnails import SIZES, Thumbnails
+from ppbench.run import CONFIDENCE_STEPS, MeasuredRun
+from ppbench.vocabulary import CLEAN, Cell
+
+STRIP_BYTES = 600_000
+"""Most characters of all pictures of a strip: a report is to stay below 2 MB."""
+
+
+def picture_strip(measured: MeasuredRun, data: Path | None, most: int = STRIP_BYTES) -> PictureStrip:
+    """Make the images of a run again, a few for each corruption, with the predictions.
+
+    Without a folder there are pictures of the embedded images only; for other runs, and for embedded images that
+    today's corruptions would make differently, the strip says why it is empty.
+
+    Args:
+        measured: The run with its bits, keys and, if they were kept, predictions.
+        data: Folder or tar of the images, as for ``ppbench eval``; None: none was given.
+        most: Most characters of all pictures.
+
+    Raises:
+        DataError: If a folder is given that does not hold the images that were evaluated.
+    """
+    if not measured.bits:
+        return PictureStrip(reason="The run has no results image by image. Evaluate again to get them.")
+    if data is None and not is_embedded(measured.run):
+        return PictureStrip(reason="The images are not in the run. `ppbench report RUN --data DIR` makes them again.")
+    try:
+        reopened = reopen(measured, data)
+    except PpbenchError as error:
+        if data is not None:
+            raise
+        return PictureStrip(reason=f"{error.message[0].upper()}{error.message[1:]}.")
+    return _fitting(measured, reopened, most)
+
+
+def _fitting(measured: MeasuredRun, reopened: Reopened, most: int) -> PictureStrip:
+    """The largest and most pictures that fit."""
+    chosen = chosen_images(measured, per_corruption=2)
+    thumbnails = Thumbnails(reopened.source, _cells_of(measured, chosen, reopened))
+    rows: list[PictureRow] = []
+    for per_corruption, size in SIZES:
+        few = {name: places[:per_corruption] for name, places in chosen.items()}
+        rows = [_row(measured, reopened, thumbnails, (name, int(p)), size) for name, of in few.items() for p in of]
+        if sum(map(_length, rows)) <= most:
+            break
+    total, kept = np.cumsum([_length(row) for row in rows]), rows
+    if len(rows) and total[-1] > most:
+        kept = rows[: int(np.searchsorted(total, most, side="right"))]
+    side = thumbnails.side(size)
+    return PictureStrip(tuple(kept), side, thumbnails.is_small, _notes(measured, rows, kept))
+
+
+def _length(row: PictureRow) -> int:
+    return sum(len(one.uri) for one in row.pictures)
+
+
+def _cells_of(
+    measured: MeasuredRun, chosen: Mapping[str, Sequence[int]], reopened: Reopened
+) -> dict[Cell, NDArray[np.int64]]:
+    """The images of each cell that are shown, as places in the source."""
+    cells: dict[Cell, NDArray[np.int64]] = {}
+    for name, of in chosen.items():
+        for level in _levels(measured, name):
+            cells[name, level] = reopened.places[list(of)]
+    if (CLEAN, 0) in measured.bits:
+        shown = sorted({place for of in chosen.values() for place in of})
+        cells[CLEAN, 0] = reopened.places[shown]
+    return cells
+
+
+def _levels(measured: MeasuredRun, corruption: str) -> list[int]:
+    """The severities of a corruption that were measured."""
+    return sorted(severity for name, severity in measured.bits if name == corruption)
+
+
+def chosen_images(measured: MeasuredRun, per_corruption: int) -> dict[str, list[int]]:
+    """Choose images that flip at a middle severity, of different classes if possible.
+
+    Where no image does, one that flips as near as possible to the middle is taken, then one that never flips, then
+    one that is wrong from the start. Among equals the images' keys decide, not their order.
+
+    Returns:
+        Places in the run by corruption, in the order of the run; corruptions without a finished cell are left out.
+    """
+    n = measured.run.protocol.n
+    keys = np.arange(n, dtype=np.uint64) if measured.keys is None else measured.keys
+    labels = np.arange(n) if measured.predictions is None else measured.predictions.labels
+    found: dict[str, list[int]] = {}
+    for name in measured.run.protocol.corruptions:
+        levels = _levels(measured, name)
+        if not levels:
+            continue
+        # Without clean images, only the corrupted ones can tell where it goes wrong.
+        bits = {(CLEAN, 0): np.ones(n, bool), **measured.bits}
+        flips = first_flips(bits, name, levels)
+        middle = sorted(levels, key=lambda level: (abs(level - levels[len(levels) // 2]), level))
+        rank = {level: place for place, level in enumerate([*middle, UNFLIPPED, WRONG_FROM_START])}
+        preference = np.array([rank[int(flip)] for flip in flips])
+        order = np.lexsort((keys ^ np.uint64(hash64(name.encode())), preference))
+        best = order[preference[order] == preference[order[0]]]
+        others = best[labels[best] != labels[best[0]]]
+        ordered = dict.fromkeys([int(best[0]), *map(int, others[:1]), *map(int, order[: per_corruption + 1])])
+        found[name] = list(ordered)[:per_corruption]
+    return found
+
+
+def _row(
+    measured: MeasuredRun, reopened: Reopened, thumbnails: Thumbnails, image: tuple[str, int], size: tuple[int, int]
+) -> PictureRow:
+    corruption, place = image
+    source, predictions = reopened.source, measured.predictions
+    there = int(reopened.places[place])
+    label = source.class_names[source.labels[there]]
+    was_right = (CLEAN, 0) in measured.bits
+    pictures = []
+    cells = [(CLEAN, 0)] if was_right else []
+    for cell in [*cells, *((corruption, level) for level in _levels(measured, corruption))]:
+        is_right = bool(measured.bits[cell][place])
+        predicted = None if predictions is None else predictions.class_name(int(predictions.classes[cell][place]))
+        sure = None if predictions is None else predictions.confidences
+        probability = None if sure is None else float(sure[cell][place]) / CONFIDENCE_STEPS
+        flips = was_right and not is_right and cell[0] != CLEAN
+        picture = Picture(cell[1], thumbnails.uri(cell, there, size), predicted, probability, is_right, flips, "")
+        was_right = was_right and is_right
+        pictures.append(_with_words(picture, corruption, label))
+    return PictureRow(corruption, source.ids[there], label, tuple(pictures))
+
+
+def _with_words(picture: Picture, corruption: str, label: str) -> Picture:
+    where = "without corruption" if picture.severity == 0 else f"{corruption}, severity {picture.severity}"
+    said = f"the model is {picture.caption}" if picture.predicted is None else f"predicted {picture.caption}"
+    flips = "; the prediction flips here" if picture.is_first_flip else ""
+    right = "" if picture.predicted is None else f", {'right' if picture.is_right else 'wrong'}"
+    return replace(picture, alt=f"{label} {where}: {said}{right}{flips}")
+
+
+def _notes(measured: MeasuredRun, rows: Sequence[PictureRow], kept: Sequence[PictureRow]) -> tuple[str, ...]:
+    notes = [
+        "The images are not a sample: of each corruption, those are shown that flip at a middle severity, if there are "
+        "any, of different classes."
+    ]
+    if measured.run.protocol.source != "published":
+        notes.append("They are made again from the clean images with the seed of the run.")
+    if measured.predictions is None:
+        notes.append("The run has no predictions, only whether each image is right. Evaluate again to keep them.")
+    lost = {row.corruption for row in rows} - {row.corruption for row in kept}
+    if lost:
+        some = "1 corruption is" if len(lost) == 1 else f"{len(lost)} corruptions are"
+        notes.append(f"{some} left out, so that the page stays small.")
+    return tuple(notes)
