@@ -23,15 +23,15 @@ from ppbench.errors import UsageError
 MASK = 0xFFFFFFFF
 
 
-CPU_DRAWS = 64
-"""Draws of at most so many numbers per image are CPU tensors on every device: a GPU would take longer to start than to
-compute them, and some are needed on the CPU."""
+CPU_DRAWS = frozenset({"angle", "column", "jitter", "row", "texture"})
+"""These draws, a few numbers per image whatever its size, are CPU tensors on every device: the CPU computes with them,
+and a GPU would take longer to start than to draw them. All others have a number for each place and meet the pixels."""
 
 
 class Draws:
     """The random numbers of one cell for some images: keyed, or given by the caller.
 
-    Draws of up to `CPU_DRAWS` numbers per image are CPU tensors, larger ones are on the images' device.
+    The draws in `CPU_DRAWS` are CPU tensors, all others are on the images' device.
 
     Args:
         keys: One per image, from `ppbench.corruptions.keys.key`.
@@ -59,7 +59,7 @@ class Draws:
         self.names.add(name)
         if name not in self._given:
             return None
-        values = self._given[name].detach().to(self._device_for(shape)).contiguous()
+        values = self._given[name].detach().to(self._device_for(name)).contiguous()
         if tuple(values.shape) != (len(self._keys), *shape):
             raise UsageError(
                 f"draw {name!r} has shape {tuple(values.shape)}",
@@ -76,7 +76,7 @@ class Draws:
         self.names.add(name)
         # Not `hash`, which differs from one Python process to the next.
         stream = zlib.crc32(name.encode())
-        return philox(self._keys.to(self._device_for(shape)), stream, math.prod(shape)).view(-1, *shape)
+        return philox(self._keys.to(self._device_for(name)), stream, math.prod(shape)).view(-1, *shape)
 
     def between(self, name: str, low: float, high: float, *shape: int) -> Tensor:
         """Draw uniform numbers on [low, high): float32 ``(n, *shape)``."""
@@ -97,9 +97,8 @@ class Draws:
             raise UsageError(f"draw {name!r} has values that are not allowed", f"They are below {high}.")
         return values.long()
 
-    def _device_for(self, shape: Sequence[int]) -> torch.device:
-        # By the size of the draw alone, so that the device never depends on the number of images.
-        return torch.device("cpu") if math.prod(shape) <= CPU_DRAWS else self._device
+    def _device_for(self, name: str) -> torch.device:
+        return torch.device("cpu") if name in CPU_DRAWS else self._device
 
 
 def _floating(values: Tensor) -> Tensor:

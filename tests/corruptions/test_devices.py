@@ -13,7 +13,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ppbench.corruptions import blur, filters
 from ppbench.corruptions.apply import corrupt
+from ppbench.corruptions.constants import constants
 from ppbench.corruptions.kernels import disabled
+from ppbench.corruptions.recipes import RECIPES
 from ppbench.vocabulary import C19
 
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
@@ -30,19 +32,33 @@ def _without_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "equal", lambda one, other: one.device == other.device)
 
 
+def stays(name: str, severity: int, size: tuple[int, ...], recipe: str, scale: float = 1) -> None:
+    def corrupted(images: torch.Tensor) -> torch.Tensor:
+        return corrupt(images, name, severity, recipe=recipe, ids=IDS, scale=scale)
+
+    corrupted(torch.zeros(size, dtype=torch.uint8))  # real tables for the caches
+    with MODE, disabled():  # small draws are made on the CPU, of fake tensors by tensor code
+        images = torch.empty(size, dtype=torch.uint8, device="cuda")
+        got = corrupted(images)
+        assert (got.device.type, got.dtype, got.shape) == ("cuda", torch.uint8, images.shape)
+
+
 @pytest.mark.parametrize("recipe", ["imagenet-c", "imagecorruptions"])
 @pytest.mark.parametrize("name", C19)
 def test_everything_stays_on_the_images_device(name: str, recipe: str) -> None:
     for severity in range(1, 6):
         for channels in (1, 3):
-            size = (2, channels, 40, 36)
-            corrupt(
-                torch.zeros(size, dtype=torch.uint8), name, severity, recipe=recipe, ids=IDS
-            )  # real tables for the caches
-            with MODE, disabled():  # small draws are made on the CPU, of fake tensors by tensor code
-                images = torch.empty(size, dtype=torch.uint8, device="cuda")
-                got = corrupt(images, name, severity, recipe=recipe, ids=IDS)
-                assert (got.device.type, got.dtype, got.shape) == ("cuda", torch.uint8, images.shape)
+            stays(name, severity, (2, channels, 40, 36), recipe)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", C19)
+def test_the_draws_of_small_images_are_on_their_device(name: str, recipe: str) -> None:
+    for severity in (1, 4):  # spatter is water, then mud
+        # glass_blur refuses images in which it has nothing to move.
+        side = max(8, 2 * constants(recipe, name, severity).max_shift + 1 if name == "glass_blur" else 0)
+        stays(name, severity, (2, 1, side, side), recipe)
+    stays(name, 2, (2, 1, 30, 30), recipe, scale=4)  # its grain is coarser than its pixels
 
 
 def test_a_tensor_left_on_another_device_would_be_found() -> None:
