@@ -89,7 +89,7 @@ def _steps(content: HeatMap) -> str:
         if content.quantity == "difference"
         else ""
     )
-    margins = f"±: half of the {percent(content.confidence)} interval." if content.confidence else ""
+    margins = f"±: half of the {percent(content.confidence)} interval; [ ]: its ends." if content.confidence else ""
     return (
         f'<p class="fig-steps"><span>{low}{words[0]}</span>'
         f'<svg viewBox="0 0 160 12" aria-hidden="true" preserveAspectRatio="none">{boxes}</svg>'

@@ -123,6 +123,9 @@ def _draw_reliability(upper: Axes, lower: Axes, panel: ReliabilityPanel, *, is_f
     upper.tick_params(labelbottom=False, labelleft=is_first)
     lower.tick_params(labelbottom=True)
     lower.set_yticks([])
+    first, _, last = lower.get_xticklabels()
+    first.set_horizontalalignment("left")  # so that the numbers of neighbours stay apart
+    last.set_horizontalalignment("right")
     lower.invert_yaxis()
     without_frame(lower)
     if is_first:

@@ -50,10 +50,20 @@ def draw_heat_map(content: HeatMap, width: float) -> PaperFigure:
     without_frame(table)
     add_title(figure, content.title)
     _draw_scale(scale, content)
-    notes = [f"±: half of the {percent(content.confidence)} interval"] if content.confidence else []
-    notes += ["*: a test finds it (Holm)"] if content.quantity == "difference" else []
-    figure.supxlabel("; ".join(notes), fontsize=5.5)
+    figure.supxlabel(_heat_note(content), fontsize=5.5)
     return figure
+
+
+def _heat_note(content: HeatMap) -> str:
+    """What the small numbers and the stars are."""
+    margins = "".join(short_margin(cell) for row in content.rows for cell in row.cells if cell)
+    notes = []
+    if content.confidence is not None and margins:
+        half = f"±: half of the {percent(content.confidence)} interval"
+        notes.append(f"{half}; two numbers: its ends" if "[" in margins else half)
+    if content.quantity == "difference":
+        notes.append("*: a test finds it (Holm)")
+    return "; ".join(notes)
 
 
 def _draw_cell(
@@ -71,10 +81,10 @@ def _draw_cell(
         number = signed(cell.value) if content.quantity == "difference" else decimals(cell.value, 1)
         number += "*" if is_shown else ""
         margin = short_margin(cell)
-        # Both ends of a lopsided interval need a smaller type.
-        size = 4.6 if len(margin) < 8 else 3.6
+        # Both ends of a lopsided interval need a smaller type in a narrow cell.
+        ends, size = margin.strip("[]"), 4.2 if margin.startswith("[") else 4.6
         beside = [(0.5, f"{number} {margin}".strip(), 6.0)]
-        lines = [(0.34, number, 6.0), (0.76, margin, size)] if is_narrow and margin else beside
+        lines = [(0.34, number, 6.0), (0.76, ends, size)] if is_narrow and margin else beside
     for down, words, size in lines:
         text = axes.text(x + 0.5, y + down, words, ha="center", va="center", fontsize=size, color=text_on(colour))
         text.set_in_layout(False)  # it is within its cell, and measuring hundreds of texts takes seconds
