@@ -42,8 +42,6 @@ def test_every_kind_in_every_format_has_the_same_bytes_every_time(kind: str) -> 
         content = figure.to_bytes(form)
         assert content.startswith(STARTS[form])
         assert content == again.to_bytes(form)
-    # Written in another order: each format is the same whatever was written before.
-    assert again.to_bytes("png") == figure.to_bytes("png")
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
@@ -97,9 +95,9 @@ def test_any_name_is_drawn_as_it_is(name: str, recwarn: pytest.WarningsRecorder)
     cells = {("clean", 0): 0.1, ("fog", 1): 0.5}
     measured = make_measured(cells, name=name, corruptions=("fog",), severities=(1,))
     summary = summary_of(measured)
-    for content in (HeatMap.of_errors(summary), SeverityCurves.of([summary]), Scatter.of([summary])):
+    for content, form in ((HeatMap.of_errors(summary), "svg"), (SeverityCurves.of([summary]), "pdf")):
         figure = paper_figure(content)
-        assert figure.to_bytes("pdf").startswith(b"%PDF")
+        assert figure.to_bytes(form).startswith(STARTS[form])
         assert not any("\u202e" in text or "\x1b" in text for text in texts_of(figure))
     assert not recwarn.list
 
