@@ -48,5 +48,12 @@ def complete_training_recipe(incomplete: str) -> list[str]:
     return _beginning(incomplete, recipe_names())
 
 
+def complete_metric(incomplete: str) -> list[str]:
+    """Metrics that an evaluation may wait for."""
+    from ppbench.metrics.quantities import metrics_over_cells
+
+    return _beginning(incomplete, [quantity.name for quantity in metrics_over_cells()])
+
+
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.completion import complete_corruption, complete_dataset, complete_model
+from ppbench.cli.completion import complete_corruption, complete_dataset, complete_metric, complete_model
 from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_replace_run
 from ppbench.cli.joined import joined, prepare_in_all
@@ -25,12 +25,14 @@ from ppbench.cli.options import (
     RecipeOption,
     StdOption,
     TestSizeOption,
+    UntilMetricOption,
     command_line,
     split_values,
 )
 from ppbench.cli.output import Format
 from ppbench.cli.progress import duration, progress
 from ppbench.errors import UsageError
+from ppbench.lookup import counted
 
 if TYPE_CHECKING:
     from ppbench.evaluation.plan import EvalPlan
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         "ppbench eval --model torchvision:resnet50 --dataset imagenet-c --data val/",
         "ppbench eval --model net.pth --dataset imagefolder --data photos/",
     ),
+    values={"--until-metric": complete_metric},
 )
 def eval_command(
     model: Annotated[
@@ -131,14 +134,7 @@ def eval_command(
             help="Stop once the metric's 95 % interval is ±POINTS or narrower (valid at every look).",
         ),
     ] = None,
-    until_metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="mCE|relative_mCE|mean_error",
-            help="Metric of --until and --until-decided.",
-            show_default="mean_error; for --until mCE if AlexNet is customary",
-        ),
-    ] = None,
+    until_metric: UntilMetricOption = None,
     until_decided: Annotated[
         Path | None,
         typer.Option(
@@ -333,11 +329,12 @@ def _estimate(plan: EvalPlan, processes: Processes) -> Facts:
         output.say(note)
     with output.stdout_for_data():
         found = estimate_evaluation(plan, processes.size)
+    processes_used = counted(found.processes, "process", "processes")
     lines = [
-        ("images", f"{found.images:,} in {found.cells} cells"),
-        ("passes", f"{found.passes:,} images through {len(plan.subjects)} network(s)"),
+        ("images", f"{found.images:,} in {counted(found.cells, 'cell')}"),
+        ("passes", f"{counted(found.passes, 'image')} through {counted(len(plan.subjects), 'network')}"),
         ("read", f"{found.gigabytes:,.2g} GB"),
-        ("time", f"about {duration(60 * found.minutes)} (h:mm:ss) in {found.processes} process(es)"),
+        ("time", f"about {duration(60 * found.minutes)} (h:mm:ss) in {processes_used}"),
     ]
     return Facts("What the evaluation will take", lines, found._asdict())
 

@@ -53,12 +53,14 @@ class Page:
         first: The most used options, listed before all groups.
         examples: Whole command lines.
         groups: Groups that only this command has, and options that it groups differently.
+        values: The completion of options that take a few names. They are imported only when the help lists them.
     """
 
     summary: str = ""
     first: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    values: dict[str, Callable[[str], list[str]]] = field(default_factory=dict)
 
 
 def page(
@@ -66,11 +68,12 @@ def page(
     first: tuple[str, ...] = (),
     examples: tuple[str, ...] = (),
     groups: dict[str, tuple[str, ...]] | None = None,
+    values: dict[str, Callable[[str], list[str]]] | None = None,
 ) -> Callable[[Function], Function]:
     """Give a command's function its page of help; see `Page`."""
 
     def give(command: Function) -> Function:
-        vars(command)["page"] = Page(summary, first, examples, groups or {})
+        vars(command)["page"] = Page(summary, first, examples, groups or {}, values or {})
         return command
 
     return give
@@ -104,6 +107,8 @@ class Helpful(TyperCommand):
         groups |= {name: [] for name in (*page.groups, *GROUPS, OTHER)}
         order = {option: place for place, option in enumerate(page.first)}
         for parameter in sorted(self.get_params(ctx), key=lambda given: order.get(_longest(given), len(order))):
+            if (names := page.values.get(_longest(parameter))) is not None:
+                parameter.metavar = "|".join(names(""))
             record = parameter.get_help_record(ctx)
             if record is not None:
                 groups[group_of(parameter, page)].append(_plain(record))

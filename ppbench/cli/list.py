@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from ppbench.cli import output
 from ppbench.cli.help import page
 from ppbench.cli.options import FormatOption
 from ppbench.cli.output import Format
+from ppbench.lookup import counted
 from ppbench.tables.report import Rows
 from ppbench.tables.sheet import MISSING, Line, Sheet
 
@@ -71,9 +73,42 @@ class ModelMatrix(ListReport):
             *(f"{stem}: {words}." for stem, words in STEMS.items()),
         )
         return [
-            Sheet("Checkpoints", ("name", "made for", "what it is"), checkpoints, (0, 1, 2)),
-            Sheet("Networks by stem", ("network", "px", "plain", *STEMS), lines, notes=notes),
+            Sheet(counted(len(checkpoints), "checkpoint"), ("name", "made for", "what it is"), checkpoints, (0, 1, 2)),
+            Sheet(f"{counted(len(names), 'network')}, by stem", ("network", "px", "plain", *STEMS), lines, notes=notes),
         ]
+
+
+class DatasetList(ListReport):
+    """The datasets. In a terminal the commands that download them stand below the table."""
+
+    def terminal_sheets(self) -> list[Sheet]:
+        """The table without normalisers, which almost all datasets lack, so that the descriptions have room."""
+        header = ("name", "what it is", "classes", "px", "set")
+        customary = [f"{name}: {normalizer}" for name, *_, normalizer in self.entries if normalizer != "none"]
+        notes = (
+            "Set: the corruptions that are evaluated by default (`ppbench list corruptions`).",
+            f"Normaliser: none, except for {', '.join(customary)}.",
+        )
+        lines = tuple(Line(entry[: len(header)]) for entry in self.entries)
+        return [Sheet(self.title, header, lines, tuple(range(len(header))), notes)]
+
+    def text_below(self) -> str:
+        """How to get each dataset."""
+        from ppbench.data.catalog import DATASETS
+
+        ways = [f"  {name}: {way}" for name, *_ in self.entries if (way := DATASETS[name].how_to_get)]
+        return "\n".join(["", "How to get them", *map(_broken, ways)])
+
+
+def _broken(way: str, width: int = 80) -> str:
+    """Break a line with commands in backticks; a break in a command gets the backslash with which a shell reads on."""
+    lines, line, ticks = [], "", 0
+    for piece in re.findall(r"\s*(?:`?(?:wget|gunzip|--data) \S+|\S+)", way):
+        if line.strip() and len(line + piece) > width - len(" \\"):
+            lines.append(line + (" \\" if ticks % 2 else ""))
+            line, piece = "    ", piece.lstrip()
+        line, ticks = line + piece, ticks + piece.count("`")
+    return "\n".join([*lines, line])
 
 
 @page(
@@ -103,10 +138,8 @@ def list_names(
 
         output.data("\n".join(C19 if what is What.CORRUPTIONS else (entry[0] for entry in entries)))
         return
-    kind = ModelMatrix if what is What.MODELS else ListReport
+    kind = {What.MODELS: ModelMatrix, What.DATASETS: DatasetList}.get(what, ListReport)
     output.show(kind(what, title, columns, entries), format)
-    if what is What.DATASETS and format is Format.RICH:
-        output.data("\n".join(_ways_to_get_datasets()))
 
 
 _Listing = tuple[str, tuple[str, ...], _Rows]
@@ -138,14 +171,6 @@ def _datasets() -> _Listing:
         d = DATASETS[name]
         rows.append((name, d.description, d.classes, d.size, set_label(d.corruptions), d.normalizer))
     return "Datasets", ("name", "what it is", "classes", "px", "corruptions", "normaliser"), rows
-
-
-def _ways_to_get_datasets() -> list[str]:
-    """Lines below the table, which are never wrapped so that their commands can be copied."""
-    from ppbench.data.catalog import DATASETS
-
-    ways = [(name, DATASETS[name].how_to_get) for name in DATASETS]
-    return ["", "How to get them", *(f"  {name}: {way}" for name, way in ways if way)]
 
 
 def _corruptions() -> _Listing:

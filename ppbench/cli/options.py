@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ppbench.cli.completion import complete_recipe
+from ppbench.cli.completion import complete_metric, complete_recipe
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 
@@ -80,6 +80,15 @@ TestSizeOption = Annotated[
 
 ArchitectureOption = Annotated[
     str | None, typer.Option(help="Name of the network in a bare state dict (`ppbench list models`).")
+]
+
+UntilMetricOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Metric of --until and --until-decided.",
+        show_default="mean_error; for --until mCE if AlexNet is customary",
+        autocompletion=complete_metric,
+    ),
 ]
 
 EmaOption = Annotated[

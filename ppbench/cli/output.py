@@ -68,7 +68,7 @@ def show(report: Report, format: Format, indent: int = 2) -> None:
     if format is not Format.RICH:
         data(written(report, format, indent))
         return
-    from ppbench.tables.report import Facts, TerminalReport
+    from ppbench.tables.report import Facts, TerminalReport, TextBelow
 
     if isinstance(report, Facts):
         text(report.text())
@@ -76,6 +76,8 @@ def show(report: Report, format: Format, indent: int = 2) -> None:
     from ppbench.tables.terminal import drawn
 
     render(drawn(report.terminal_sheets() if isinstance(report, TerminalReport) else report.sheets()))
+    if isinstance(report, TextBelow):
+        text(report.text_below())
 
 
 def written(report: Report, format: Format, indent: int = 2) -> str:

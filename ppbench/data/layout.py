@@ -14,6 +14,7 @@ from ppbench.data.tar import read_tar
 from ppbench.data.tiny_imagenet import ANNOTATIONS
 from ppbench.data.walk import is_output, is_system
 from ppbench.errors import DataError
+from ppbench.lookup import counted
 from ppbench.vocabulary import CLEAN, FAMILIES, KNOWN
 
 _WRAPPERS = 20
@@ -250,7 +251,7 @@ def _refuse_flat(root: Path, files: list[str]) -> None:
             "https://raw.githubusercontent.com/soumith/imagenetloader.torch/master/valprep.sh | bash`.",
         )
     raise DataError(
-        f"{root} contains {len(images):,} images without class folders", f"Expected {root}/<class>/<image>."
+        f"{root} contains {counted(len(images), 'image')} without class folders", f"Expected {root}/<class>/<image>."
     )
 
 

@@ -16,6 +16,7 @@ from ppbench.data.source import Geometry
 from ppbench.devices import computing
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.subject import Subject
+from ppbench.lookup import counted
 from ppbench.models.normalise import mean_and_std
 from ppbench.models.trial import no_exit
 from ppbench.run import MICRO
@@ -111,8 +112,8 @@ class Inference:
             logits = cast(Tensor, self._model(x))
         if logits.shape != (self.batch, self.subject.card.num_classes):
             raise DataError(
-                f"{self.subject.name} gave outputs of shape {tuple(logits.shape)} for {self.batch} images; its card "
-                f"says {self.subject.card.num_classes} classes",
+                f"{self.subject.name} gave outputs of shape {tuple(logits.shape)} for {counted(self.batch, 'image')}; "
+                f"its card says {self.subject.card.num_classes} classes",
                 "It has to map (N, C, H, W) to logits (N, classes).",
             )
         return logits[:count]

@@ -52,7 +52,7 @@ class EvalPlan:
         source, settings = self.source, self.settings
         n, total, sha256 = len(source.ids), source.total, identity.model.weights_sha256
         weights = "weights not known" if sha256 is None else f"weights {sha256[:12]}"
-        images = f"{total:,} images" if n == total else f"{n:,} of {total:,} images"
+        images = counted(total, "image") if n == total else f"{n:,} of {total:,} images"
         classes = subject.head.describe(source.num_classes, subject.card.num_classes)
         corruptions = counted(len(settings.corruptions), "corruption")
         cells = f"{corruptions} x {counted(len(settings.severities), 'severity', 'severities')}"

@@ -26,6 +26,7 @@ from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import ClassHead, choose_head
 from ppbench.evaluation.tally import Piece, Scored, Tally, count
 from ppbench.files import check_regular
+from ppbench.lookup import counted
 from ppbench.models.card import Card
 from ppbench.run import MOST_CLASSES, UNKNOWN, MeasuredRun, ModelRecord
 from ppbench.vocabulary import CLEAN, Cell
@@ -147,7 +148,8 @@ class _Arrays:
         size = self._file.getinfo(f"{name}.npy").file_size
         if size > _MOST_BYTES * max(images, 1) + 2**20:
             raise DataError(
-                f"{self.path}: {name} has {size:,} bytes, too many for {images:,} images", f"Is it damaged? {_FORM}"
+                f"{self.path}: {name} has {size:,} bytes, too many for {counted(images, 'image')}",
+                f"Is it damaged? {_FORM}",
             )
         return self._reading(lambda: self._array(name))
 
@@ -222,7 +224,7 @@ def _pieces(values: NDArray[Any], cell: Cell, source: Source, path: Path, settin
     images = len(source.ids)
     if len(values) != images:
         raise DataError(
-            f"{path} has {len(values):,} predictions at {cell[0]}/{cell[1]} for {images:,} images",
+            f"{path} has {counted(len(values), 'prediction')} at {cell[0]}/{cell[1]} for {counted(images, 'image')}",
             "Add `ids`, so that it is known which images they are of.",
         )
     places = np.arange(images)

@@ -22,7 +22,7 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
 from ppbench.metrics.metric import Unavailable, Weights
 from ppbench.metrics.per_image import PerImage
-from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES, case_of, customary_metric
+from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES, case_of, metrics_over_cells
 from ppbench.metrics.references import ALEXNET
 from ppbench.run import Stopping
 from ppbench.tables.numbers import with_interval
@@ -229,9 +229,9 @@ def metric_weights(
     Raises:
         UsageError: If there is no such metric, or these images do not have it.
     """
-    name = name or customary_metric(with_normalizer=normalizer == "alexnet").name
-    choices = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one]
-    choices.sort(key=lambda quantity: quantity.reference is None)  # metrics with denominators first
+    choices = metrics_over_cells()
+    wanted = "normalizer" if normalizer == "alexnet" else None
+    name = name or next(quantity.name for quantity in choices if quantity.reference == wanted)
     check_name("metric", name, [quantity.name for quantity in choices], "ppbench eval --help")
     quantity = QUANTITIES[name]
     # Labels and weights depend on the cells alone: no error is needed.

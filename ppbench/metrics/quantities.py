@@ -310,10 +310,10 @@ def quantity_called(name: str) -> Quantity | None:
     return next((quantity for quantity in QUANTITIES.values() if name in (quantity.name, quantity.name_of_one)), None)
 
 
-def customary_metric(*, with_normalizer: bool) -> Quantity:
-    """The first metric over cells that needs a normaliser, or the first that needs no other model."""
-    wanted = "normalizer" if with_normalizer else None
-    return next(quantity for quantity in QUANTITIES.values() if quantity.name_of_one and quantity.reference == wanted)
+def metrics_over_cells() -> list[Quantity]:
+    """The metrics that an evaluation may wait for, those with a normaliser first: means over the corrupted cells."""
+    means = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one]
+    return sorted(means, key=lambda quantity: quantity.reference is None)
 
 
 def over_corruptions(

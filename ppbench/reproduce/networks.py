@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ppbench.errors import UsageError
+from ppbench.lookup import counted
 from ppbench.models.card import Card
 from ppbench.models.read_card import read_card
 from ppbench.models.shapes import parse_model_name
@@ -85,7 +86,7 @@ def find_networks(
     for name, paths in given.items():
         if len(paths) > len(seeds):
             raise UsageError(
-                f"--checkpoint is given {len(paths)} times for {name}, with {len(seeds)} seed(s)",
+                f"--checkpoint is given {len(paths)} times for {name}, with {counted(len(seeds), 'seed')}",
                 f"Name their seeds: `--seeds {','.join(map(str, range(len(paths))))}`.",
             )
     return [

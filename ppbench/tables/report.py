@@ -42,6 +42,14 @@ class TerminalReport(Report, Protocol):
         """Tables of text, for the terminal."""
 
 
+@runtime_checkable
+class TextBelow(Report, Protocol):
+    """A result that in a terminal has a text below its tables, which is never wrapped: its commands can be copied."""
+
+    def text_below(self) -> str:
+        """The text, with its line breaks."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """A result of a few single facts, such as an estimate. In a terminal each is a line."""

@@ -48,7 +48,10 @@ class Drawing:
         # Rich would also break labels and tear numbers from their units, so texts come with their line breaks.
         yield Padding(Text(paragraph(sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
         for number, block in enumerate(lay_out(sheet, width)):
-            yield Padding(_table(sheet, block), (min(number, 1), MARGIN, 0, MARGIN))
+            if number:
+                words = paragraph(f"{sheet.title.partition(' · ')[0]} (continued)", width)
+                yield Padding(Text(words, "bold"), (1, MARGIN, 1, MARGIN))
+            yield Padding(_table(sheet, block), (0, MARGIN, 0, MARGIN))
         for number, note in enumerate((*sheet.notes, sheet.in_full) if sheet.in_full else sheet.notes):
             yield Padding(Text(paragraph(note, width), "dim"), (0 if number else 1, MARGIN, 0, MARGIN))
 

@@ -16,6 +16,7 @@ from ppbench.devices import choose_device
 from ppbench.errors import UsageError
 from ppbench.extras import import_extra
 from ppbench.files import check_writable, is_same_file
+from ppbench.lookup import counted
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.checkpoint import save_checkpoint
@@ -176,7 +177,7 @@ def convert_network(plan: ConvertPlan, say: _Log, progress: TrainingProgress) ->
     if images is not None:
         count = estimate_statistics(plan.made.model.to(plan.device), images.batches(plan.device))
         plan.made.model.cpu()
-        say(f"batch-norm statistics estimated from {count:,} images")
+        say(f"batch-norm statistics estimated from {counted(count, 'image')}")
     elif request.data is not None:
         images = _images(request.data, card, request, say)
     lost = _report_accuracy(plan, images, say)

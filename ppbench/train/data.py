@@ -19,7 +19,7 @@ from ppbench.data.source import renumbered, stratified_order, stratified_subset
 from ppbench.data.walk import find_images
 from ppbench.errors import DataError, UsageError
 from ppbench.files import read_text
-from ppbench.lookup import NameTable
+from ppbench.lookup import NameTable, counted
 from ppbench.models.card import IMAGENET_MEAN, IMAGENET_STD, PRESETS
 from ppbench.train.images import FileImages, ImageSet, MemoryImages
 from ppbench.train.recipe import TrainRecipe
@@ -190,7 +190,9 @@ def _split(whole: FileImages, val_fraction: float, seed: int) -> tuple[FileImage
     order = stratified_order(whole.ids, whole.labels, seed)
     count = max(1, round(val_fraction * len(order)))
     if count >= len(order):
-        raise DataError(f"{whole.root} has {len(order)} images: none are left to train on", "`--val-fraction 0.1`")
+        raise DataError(
+            f"{whole.root} has {counted(len(order), 'image')}: none are left to train on", "`--val-fraction 0.1`"
+        )
     return whole.subset(np.sort(order[count:])), whole.subset(np.sort(order[:count]))
 
 

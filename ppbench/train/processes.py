@@ -17,6 +17,7 @@ from torch import distributed
 
 from ppbench.errors import PpbenchError, UsageError
 from ppbench.launch import Launch, environment_number, launched
+from ppbench.lookup import counted
 
 
 def environment_for(devices: int) -> ClusterEnvironment:
@@ -68,7 +69,7 @@ def _tasks_of_srun() -> int:
 def _check_number(started: int, devices: int) -> None:
     if started != devices:
         raise UsageError(
-            f"--devices {devices} is not allowed: the launcher has started {started} process(es)",
+            f"--devices {devices} is not allowed: the launcher has started {counted(started, 'process', 'processes')}",
             f"Give `--devices {started}`; or start one process without a launcher, and ppbench starts the others.",
         )
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ppbench.errors import UsageError
+from ppbench.lookup import counted
 from ppbench.models.build import build
 from ppbench.models.card import Card
 from ppbench.models.checkpoint import load_checkpoint
@@ -127,7 +128,7 @@ def _check_start_fits(start: Checkpoint, data: TrainingData) -> None:
     card = start.card
     if card.in_channels != data.channels:
         raise UsageError(
-            f"the initial network takes {card.in_channels} channels, but the images have {data.channels}",
+            f"the initial network takes {counted(card.in_channels, 'channel')}, but the images have {data.channels}",
             "Choose another `--init`, or another dataset.",
         )
     if card.num_classes != len(data.class_names) and f"{_LAST_LAYER}weight" not in start.model.state_dict():

@@ -35,6 +35,7 @@ def completed(line: str, code: str = "from ppbench.cli.main import main; main()"
         ("ppbench inspect net.safetensors --corruption impulse", ["impulse_noise"]),
         ("ppbench train --model resnet8-pp5", ["resnet8-pp5"]),
         ("ppbench train --recipe fine", ["finetune"]),
+        ("ppbench eval --until-metric m", ["mCE", "mean_error"]),
     ],
 )
 def test_the_shell_completes(line: str, expected: list[str]) -> None:

@@ -44,6 +44,29 @@ def test_models_are_networks_by_stems_in_the_terminal() -> None:
     assert text.count("•") == len(model_names()) + 1, "and one in the note"
 
 
+def test_titles_of_the_models_count_them() -> None:
+    text = runner.invoke(app, ["list", "models"]).stdout
+    assert f" {len(EMBEDDED_MODELS)} checkpoints " in text
+    assert f" {len(model_names())} networks, by stem " in text
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "120"])
+def test_commands_below_the_datasets_are_broken_so_that_a_shell_reads_them_as_before(columns: str) -> None:
+    text = runner.invoke(app, ["list", "datasets"], env={"COLUMNS": columns}).stdout.partition("How to get them\n")[2]
+    assert max(map(len, text.splitlines())) <= 80
+    joined = " ".join(text.replace("\\\n", " ").split())
+    ways = [f"{name}: {dataset.how_to_get}" for name, dataset in DATASETS.items() if dataset.how_to_get]
+    assert joined == " ".join(ways)
+    inside = text.split("`")[1::2]
+    assert [part for part in inside if "\n" in part.replace("\\\n", "")] == []
+
+
+def test_descriptions_of_datasets_have_room() -> None:
+    text = runner.invoke(app, ["list", "datasets"], env={"COLUMNS": "80"}).stdout
+    assert "ImageNet-C as published, or made on" in text
+    assert "Normaliser: none, except for imagenet-c: alexnet." in text
+
+
 @pytest.mark.parametrize("what", ["models", "datasets", "corruptions", "recipes", "training-recipes"])
 def test_lists_are_data_in_the_other_formats(what: str) -> None:
     entries = json.loads(runner.invoke(app, ["list", what, "--format", "json"]).stdout)[what]

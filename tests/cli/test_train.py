@@ -149,9 +149,9 @@ def test_a_rank_that_is_no_number_is_named_by_every_command_that_a_launcher_may_
         ({"RANK": "0", "WORLD_SIZE": "2"}, "WORLD_SIZE=2 is set, MASTER_ADDR and MASTER_PORT not"),
         (
             {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29999"},
-            "--devices 1 is not allowed: the launcher has started 2 process(es)",
+            "--devices 1 is not allowed: the launcher has started 2 processes",
         ),
-        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "1"}, "the launcher has started 4 process(es)"),
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "1"}, "the launcher has started 4 processes"),
         ({"RANK": "x"}, "RANK=x is not a whole number"),
     ],
 )

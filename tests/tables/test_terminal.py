@@ -56,6 +56,13 @@ def test_several_sheets_are_drawn_in_their_order():
     assert text.index("A title") < text.index("Second")
 
 
+def test_a_table_in_several_parts_repeats_its_title():
+    wide = Sheet("Errors · imagenet-c", ("name", *("x" * 12 for _ in range(6))), (Line(("a", *"123456")),))
+    assert "Errors · imagenet-c" in shown(wide)
+    assert shown(wide).count(" Errors (continued) ") == 1
+    assert "(continued)" not in shown(wide, width=120)
+
+
 def test_labels_in_full_stand_once_below_the_notes_and_in_captions():
     label = "mCE[a-very-long-name-of-a-model,c15,s1-5,200 classes masked,500 of 2000]"
     sheet = Sheet(
