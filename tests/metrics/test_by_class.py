@@ -172,3 +172,43 @@ def test_without_more_confusions_the_list_is_empty():
     labels, predicted = drawn(3)
     same = dict.fromkeys([CLEAN_CELL, *CELLS], predicted[CLEAN_CELL])
     assert added_confusions(labels, same, CELLS, 4) == []
+
+
+def test_pairs_of_equal_rate_stand_by_class_and_a_class_of_one_image_has_none():
+    labels = np.array([0, 0, 1, 1, 2])
+    predicted = dict.fromkeys((CLEAN_CELL, *CELLS), labels)
+    predicted["fog", 1] = np.array([2, 1, 0, 2, 0])
+    found = added_confusions(labels, predicted, CELLS, 3)
+    assert [(one.label, one.predicted) for one in found] == [(0, 1), (0, 2), (1, 0), (1, 2)]
+    assert len({one.added.value for one in found}) == 1
+
+
+def test_where_most_images_are_alike_four_more_count_at_the_slope():
+    """By hand: 20 images, 18 without an error, one with half of its cells wrong and one with all."""
+    values = np.array([0.0] * 18 + [0.5, 1.0])
+    mean, centred = values.mean(), values - values.mean()
+    slope = (centred**3).sum() / (centred**2).sum()
+    variance = values.var(ddof=1) + 4 * slope**2 / 20
+    effective = max(20, 20 * mean * (1 - mean) / variance * (1.959964 / stats.t.ppf(0.975, 19)) ** 2)
+    assert effective == 20, "few images with errors are worth no more than themselves"
+    half = np.array([0.0] * 10 + [0.2, 0.4] * 5)
+    mean, centred = half.mean(), half - half.mean()
+    slope = (centred**3).sum() / (centred**2).sum()
+    variance = half.var(ddof=1) + 4 * slope**2 / 20
+    effective = 20 * mean * (1 - mean) / variance * (1.959964 / stats.t.ppf(0.975, 19)) ** 2
+    assert effective > 60
+    assert tuple(mean_of_few(half)) == pytest.approx(tuple(wilson(mean * effective, effective)), rel=1e-6)
+
+
+def test_the_p_value_knows_that_an_image_of_many_cells_is_worth_several():
+    random = np.random.default_rng(5)
+    cells = [("fog", severity) for severity in range(1, 11)]
+    labels = np.repeat([0, 1], 200)
+    bits = {cell: random.random(400) < np.where(labels == 0, 0.72, 0.70) for cell in cells}
+    wrong = np.mean([~bits[cell] for cell in cells], axis=0)
+    # The cells do not depend on each other: 2,000 answers of each class.
+    z = abs(wrong[:200].mean() - wrong[200:].mean()) / np.sqrt(wrong.mean() * (1 - wrong.mean()) * 2 / 2000)
+    first, second = class_errors(labels, bits, cells)
+    assert 0.5 < z < 3
+    expected = min(1, 2 * 2 * stats.t.sf(z, 199))
+    assert (first.p, second.p) == pytest.approx((expected, expected), rel=0.35)

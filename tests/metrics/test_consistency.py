@@ -107,3 +107,14 @@ def test_a_missing_cell_is_said():
     one[CELLS[1]] = one[CELLS[0]]
     with pytest.raises(Unavailable, match="the second run lacks 1 of 2 cells"):
         error_consistency(one, other, CELLS)
+
+
+def test_few_errors_still_have_a_kappa_and_common_ones_may_have_been_missed():
+    found = error_consistency(*of_table(97, 1, 1, 1), CELLS[:1])
+    assert found.kappa == pytest.approx(oracle.kappa([True] * 98 + [False] * 2, [True] * 97 + [False, True, False]))
+    # Three errors of each model in 200 images, none of them common: independent models, or related ones by chance.
+    none = error_consistency(*of_table(194, 3, 3, 0), CELLS[:1])
+    assert none.kappa == pytest.approx(-0.015, abs=1e-3)
+    assert none.interval.high > 0.5
+    related = error_consistency(*of_table(19_400, 300, 300, 0), CELLS[:1])
+    assert related.interval.high < 0.05, "with many images it would have shown"
