@@ -84,7 +84,8 @@ def in_all_widths(name: str, command: str, exit_code: int = 0) -> list[Snapshot]
 
 
 COMMANDS = (
-    "eval", "corrupt", "show", "compare", "check", "convert", "train", "reproduce", "inspect", "list", "doctor", "plot",
+    "eval", "corrupt", "show", "compare", "report", "check", "convert", "train", "reproduce", "inspect", "list",
+    "doctor", "plot",
 )  # fmt: skip
 
 HELP = [
@@ -117,6 +118,12 @@ COMPARE = [
     *in_all_formats("compare/published", "compare imagenet-resnet50.json --published imagenet-c-resnet50"),
     *briefly("compare/published-of-200-classes", "compare imagenet-200-classes.json --published imagenet-c-resnet50"),
     Snapshot("compare/other-protocols.txt", "compare old.json other-recipe.json", 4),
+]
+
+REPORT = [
+    Snapshot("report/a-pair.txt", "report pp3.json --baseline plain.json", messages=True),
+    Snapshot("report/other-protocols.txt", "report old.json other-recipe.json", 4, messages=True),
+    Snapshot("report/over-an-input.txt", "report old.json -o old.json", 2, messages=True),
 ]
 
 WORSE = "check worse.json --baseline old.json --max-drop noise=1"
@@ -222,7 +229,7 @@ EXAMINED = in_all_widths("doctor/healthy", "doctor")
 INSPECTED = in_all_formats("inspect/two-networks", "inspect")
 """Printed of a recorded inspection: the command itself computes on images, and draws pictures, which takes long."""
 
-SNAPSHOTS = [*HELP, *SHOW, *COMPARE, *CHECK, *LIST, *REPRODUCE, *MADE, *EVAL, *CONVERTED, *TRAINED]
+SNAPSHOTS = [*HELP, *SHOW, *COMPARE, *REPORT, *CHECK, *LIST, *REPRODUCE, *MADE, *EVAL, *CONVERTED, *TRAINED]
 
 
 def rewritten(name: str) -> str:

@@ -20,6 +20,7 @@ from ppbench.cli.eval import eval_command
 from ppbench.cli.inspect import inspect
 from ppbench.cli.list import list_names
 from ppbench.cli.plot import plot_command
+from ppbench.cli.report import report_command
 from ppbench.cli.reproduce import reproduce
 from ppbench.cli.show import show_command
 from ppbench.cli.streams import close_streams, open_streams
@@ -67,6 +68,7 @@ app.command("eval", cls=Launchable.of(eval_command))(eval_command)
 app.command("corrupt", cls=Checked.of(corrupt_command))(corrupt_command)
 app.command("show", cls=Checked.of(show_command))(show_command)
 app.command("compare", cls=Checked.of(compare_command))(compare_command)
+app.command("report", cls=Checked.of(report_command))(report_command)
 app.command("check", cls=Checked.of(check_command))(check_command)
 app.command("plot", cls=Checked.of(plot_command))(plot_command)
 app.command("convert", cls=Launchable.of(convert))(convert)

@@ -11,9 +11,14 @@ from ppbench.tables.numbers import points, signed
 
 def verdict_text(comparison: Comparison) -> str:
     """Say what differs, what is not shown to differ, and which difference these images could have shown."""
+    return f"{parts_text(comparison)} {_overall(comparison)}"
+
+
+def parts_text(comparison: Comparison) -> str:
+    """Say in which families and corruptions two models differ, and whether they are the same model."""
     name = comparison.other.name
     same = [f"{name} and {comparison.reference.name} have the same weights."] if comparison.same_weights else []
-    return " ".join([*same, _families(comparison), *_corruptions(comparison), _overall(comparison)])
+    return " ".join([*same, _families(comparison), *_corruptions(comparison)])
 
 
 def _families(comparison: Comparison) -> str:

@@ -11,7 +11,7 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.intervals import quantile
 from ppbench.metrics.references import ALEXNET, Normalizer
 from ppbench.report.summary import RunSummary, summarise
-from ppbench.run import Run, read_bits, read_predictions, read_run
+from ppbench.run import Run, is_page, read_bits, read_predictions, read_run
 
 if TYPE_CHECKING:
     # `ppbench show` of a CSV answers sooner without numpy.
@@ -74,7 +74,7 @@ def load_results(path: Path) -> Run | CellErrors:
     Raises:
         DataError: If the file cannot be read, or is neither.
     """
-    return read_run(path) if _is_json(path) else CellErrors.from_csv(path)
+    return read_run(path) if _is_run(path) else CellErrors.from_csv(path)
 
 
 def load_cell_errors(path: Path) -> CellErrors:
@@ -135,9 +135,11 @@ def _load_bits(path: Path | None, results: Run | CellErrors) -> tuple[_Bits | No
         return None, error.message
 
 
-def _is_json(path: Path) -> bool:
+def _is_run(path: Path) -> bool:
     if path.suffix.lower() in (".json", ".csv"):
         return path.suffix.lower() == ".json"
+    if is_page(path):
+        return True
     if not path.is_file():  # a pipe can be read only once
         return False
     try:

@@ -1,0 +1,141 @@
+"""What was measured, in words: the protocol of the runs, and of each run its model, its hashes and its command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ppbench.page.inputs import PageInputs, PageRun
+from ppbench.run import UNKNOWN, Protocol, expected_cells
+from ppbench.vocabulary import cell_in_words, set_label
+
+_SOURCES = {
+    "published": "read from the published set",
+    "generated": "made from the clean images",
+    "generated-jpeg85": "made from the clean images and saved as JPEG 85, as the published set was",
+}
+
+
+class Condition(NamedTuple):
+    """One fact."""
+
+    name: str
+    value: str
+    is_code: bool = False
+    """Whether it is a hash or a command, which people copy."""
+
+
+def protocol_conditions(inputs: PageInputs) -> list[Condition]:
+    """What all runs have in common; it comes from the first of them."""
+    run = inputs.runs[0]
+    protocol, errors = run.run.protocol, run.summary.cell_errors
+    lost = f", {errors.unreadable:,} of them could not be read" if protocol.unreadable else ""
+    severities = ", ".join(map(str, protocol.severities))
+    found = [
+        Condition("dataset", protocol.dataset),
+        Condition("images", f"{protocol.n:,} of {protocol.total:,}{lost}"),
+        Condition("corruptions", _corruptions(protocol)),
+        Condition("severities", severities),
+        Condition("corrupted images", _origin(protocol)),
+        Condition("precision", protocol.precision),
+        Condition("normaliser of CE", run.summary.normalizer),
+        Condition("intervals", _intervals(inputs)),
+        Condition("dataset fingerprint", protocol.fingerprint, is_code=True),
+        Condition("hash of the images' ids", protocol.ids_sha256, is_code=True),
+    ]
+    if protocol.classes is not None:
+        classes = protocol.classes
+        used = {"own": "the model has just these", "masked": "only these compete", "all": "all outputs compete"}
+        words = f"{classes.n:,} of {classes.outputs:,} outputs: {used[classes.logits]}"
+        found.insert(2, Condition("classes", words))
+    allowed = dict.fromkeys(words for one in inputs.comparisons for words in one.allowed)
+    return [*found, *(Condition("allowed to differ", words) for words in allowed)]
+
+
+def _corruptions(protocol: Protocol) -> str:
+    names = ", ".join(protocol.corruptions)
+    return f"{set_label(protocol.corruptions)}: {names}" if len(protocol.corruptions) > 1 else names
+
+
+def _origin(protocol: Protocol) -> str:
+    words = _SOURCES[protocol.source]
+    if protocol.source == "published":
+        return words
+    if protocol.engine == UNKNOWN:
+        return "corrupted elsewhere by unknown software"
+    return f"{words} by {protocol.engine}, recipe {protocol.recipe}, seed {protocol.seed}"
+
+
+def _intervals(inputs: PageInputs) -> str:
+    notes = dict.fromkeys(note for run in inputs.runs for note in run.summary.interval_notes)
+    return " ".join(notes)
+
+
+def run_conditions(run: PageRun) -> list[Condition]:
+    """The model of a run, where and how it was run, and the command that repeats it."""
+    record, made = run.run.model, run.run.provenance
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
+    where = " · ".join(part for part in (made.device, made.platform) if part and part != UNKNOWN)
+    found = [
+        Condition("model", record.name),
+        Condition("parameters", f"{record.parameters:,}" if record.parameters else ""),
+        Condition("weights", record.weights_sha256 or "", is_code=True),
+        Condition("preprocessing", run.run.protocol.preprocessing),
+        Condition("missing cells", _missing_cells(run)),
+        Condition("run on", where),
+        Condition("versions", versions),
+        Condition("commit", made.git_commit or "", is_code=True),
+        Condition("started", "" if made.started == UNKNOWN else f"{made.started}, took {made.seconds:,.0f} s"),
+        Condition("repeat with", made.command, is_code=True),
+    ]
+    return [one for one in found if one.value]
+
+
+def missing_cells(run: PageRun) -> list[tuple[str, int]]:
+    """The cells that were asked for and are not in the run."""
+    protocol = run.run.protocol
+    present = {cell.key for cell in run.run.cells}
+    return [key for key in expected_cells(protocol.corruptions, protocol.severities) if key not in present]
+
+
+def _missing_cells(run: PageRun) -> str:
+    missing = missing_cells(run)
+    if not missing:
+        return ""
+    named = ", ".join(cell_in_words(key) for key in missing[:6]) + (", …" if len(missing) > 6 else "")
+    total = len(expected_cells(run.run.protocol.corruptions, run.run.protocol.severities))
+    return f"{len(missing)} of {total}: {named}"
+
+
+class Lack(NamedTuple):
+    """Something that a report could show and its runs do not have."""
+
+    what: str
+    why: str
+    command: str
+    """What gets it."""
+
+
+def lacks(inputs: PageInputs) -> Iterator[Lack]:
+    """What is missing in the runs, and how to get it."""
+    for run in (*inputs.runs, *([inputs.baseline] if inputs.baseline else [])):
+        again = _again(run)
+        if run.run.bits is None:
+            what = f"{run.name}: intervals, paired differences, first flips, error consistency"
+            yield Lack(what, f"{run.path.name} was written without correctness bits", again)
+        if run.run.predictions is None and run is not inputs.baseline:
+            what = f"{run.name}: worst classes, added confusions, predictions under the pictures"
+            yield Lack(what, f"{run.path.name} has no predictions", again)
+        if any(cell.bin_n is None for cell in run.run.cells) and run is not inputs.baseline:
+            yield Lack(f"{run.name}: reliability diagrams", "its predictions came without probabilities", again)
+        if missing := missing_cells(run):
+            why = f"{len(missing)} cells are missing: {cell_in_words(missing[0])}{', …' if len(missing) > 1 else ''}"
+            yield Lack(f"{run.name}: means over all corruptions", why, again)
+
+
+def _again(run: PageRun) -> str:
+    """The command of the run, without the option that leaves predictions out."""
+    command = run.run.provenance.command.strip()
+    if not command:
+        return f"ppbench eval --model MODEL --dataset {run.run.protocol.dataset}"
+    return command.replace(" --no-predictions", "")

@@ -1,0 +1,238 @@
+"""The report of runs as one page: every number is computed before a template sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from ppbench.compare.consistency import consistency_sheet
+from ppbench.figures.content import HeatMap, SeverityCurves
+from ppbench.figures.forest import Forest
+from ppbench.figures.heat_table import heat_table
+from ppbench.figures.reliability import Reliability
+from ppbench.figures.svg import curves_svg, forest_svg
+from ppbench.figures.svg_diagrams import reliability_svg
+from ppbench.metrics.metric import Metric
+from ppbench.page.conditions import Condition, Lack, lacks, protocol_conditions, run_conditions
+from ppbench.page.embedded import HeldRun, held_run
+from ppbench.page.html_table import (
+    FamilyRow,
+    HtmlTable,
+    curve_table,
+    families_table,
+    forest_table,
+    metric_data,
+    reliability_table,
+    sheet_table,
+)
+from ppbench.page.inputs import PageInputs, PageRun
+from ppbench.page.rendering import page_of
+from ppbench.page.verdict import PageVerdict, pair_verdict, run_verdict, unpaired_verdict
+from ppbench.report.by_image_sheets import by_image_sheets
+from ppbench.tables.numbers import decimals, margin
+from ppbench.tables.sheet import short_name
+from ppbench.versions import __version__
+
+LARGEST_PAGE = 2_000_000
+"""Bytes."""
+
+_NOTES = 2_000
+"""Bytes kept free for the note on what does not fit."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One headline number."""
+
+    name: str
+    value: str
+    margin: str
+    label: str
+    data: Markup
+
+
+@dataclass(frozen=True)
+class View:
+    """One of the drawings of a figure that a switch chooses from."""
+
+    name: str
+    drawing: Markup
+
+
+@dataclass(frozen=True)
+class RunPart:
+    """What a page says of one run alone."""
+
+    name: str
+    tiles: tuple[Tile, ...]
+    conditions: tuple[Condition, ...]
+    heat: tuple[View, ...]
+    reliability: Markup | None
+    reliability_table: HtmlTable
+    no_reliability: str
+    by_image: tuple[HtmlTable, ...]
+
+
+@dataclass(frozen=True)
+class PairPart:
+    """What a page says of two runs."""
+
+    name: str
+    forest: Markup
+    table: HtmlTable
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """All content of a report, but for the run that it holds."""
+
+    title: str
+    subject: str
+    verdicts: tuple[PageVerdict, ...]
+    conditions: tuple[Condition, ...]
+    runs: tuple[RunPart, ...]
+    curves: Markup
+    curve_table: HtmlTable
+    pairs: tuple[PairPart, ...]
+    no_pairs: str
+    families: HtmlTable
+    consistency: HtmlTable | None
+    pictures: Markup | None
+    no_pictures: str
+    lacks: tuple[Lack, ...]
+    held_name: str
+    version: str = __version__
+
+    @property
+    def sections(self) -> list[tuple[str, str]]:
+        """Anchor and name of each section, in order."""
+        found = [
+            ("measured", "What was measured"),
+            ("heat", "Heat map"),
+            ("severity", "Severity curves"),
+            ("differences", "Differences" if self.pairs or self.no_pairs else ""),
+            ("families", "Families"),
+            ("reliability", "Confidence"),
+            ("classes", "Classes"),
+            ("pictures", "Pictures"),
+            ("consistency", "Error consistency" if self.consistency else ""),
+            ("data", "The run inside"),
+        ]
+        return [(anchor, name) for anchor, name in found if name]
+
+
+def report_page(inputs: PageInputs, pictures: Markup | None = None, no_pictures: str = "") -> ReportPage:
+    """Gather the content of a report.
+
+    Args:
+        inputs: The runs.
+        pictures: The strip of pictures (`ppbench.page.pictures`), if there is one.
+        no_pictures: Why there is none.
+    """
+    names = [run.name for run in inputs.runs]
+    curves = SeverityCurves.of(
+        [run.summary for run in inputs.runs],
+        names,
+        inputs.drawn_baseline.summary if inputs.drawn_baseline else None,
+        inputs.allow,
+    )
+    first = inputs.runs[0].run.protocol
+    against = f" against {inputs.baseline.name}" if inputs.baseline else ""
+    consistency = sheet_table(consistency_sheet(inputs.comparisons)) if inputs.comparisons else None
+    return ReportPage(
+        title=f"{', '.join(names)}{against} on {first.dataset}",
+        subject=first.dataset,
+        verdicts=tuple(_verdicts(inputs)),
+        conditions=tuple(protocol_conditions(inputs)),
+        runs=tuple(_run_part(inputs, run, f"r{place}") for place, run in enumerate(inputs.runs)),
+        curves=Markup(curves_svg(curves, "curves")),
+        curve_table=curve_table(curves),
+        pairs=tuple(_pairs(inputs)),
+        no_pairs=inputs.no_comparison or "",
+        families=_families(inputs),
+        consistency=consistency,
+        pictures=pictures,
+        no_pictures=no_pictures,
+        lacks=tuple(lacks(inputs)),
+        held_name=names[0],
+    )
+
+
+def report_html(inputs: PageInputs, page: ReportPage) -> tuple[str, HeldRun]:
+    """Write a report as HTML, with as much of its first run inside as fits.
+
+    Returns:
+        The page, and what it holds of the run.
+    """
+    nothing = HeldRun(Markup(), (), ())
+    bare = page_of("report.html.j2", page=page, held=nothing)
+    first = inputs.runs[0]
+    held = held_run(first.path, first.run, LARGEST_PAGE - len(bare.encode()) - _NOTES)
+    return page_of("report.html.j2", page=page, held=held), held
+
+
+def _verdicts(inputs: PageInputs) -> list[PageVerdict]:
+    found = [pair_verdict(comparison) for comparison in inputs.comparisons]
+    reference = inputs.reference
+    if inputs.no_comparison and reference is not None:
+        others = [run for run in inputs.runs if run is not reference]
+        found += [unpaired_verdict(run.name, run.summary, reference.summary, inputs.no_comparison) for run in others]
+    return [*found, *(run_verdict(run.name, run.summary) for run in inputs.runs)]
+
+
+def _run_part(inputs: PageInputs, run: PageRun, key: str) -> RunPart:
+    reliability = Reliability.of(run.run, run.name, inputs.confidence)
+    return RunPart(
+        name=run.name,
+        tiles=tuple(_tile(metric) for metric in run.summary.metrics if metric.value is not None),
+        conditions=tuple(run_conditions(run)),
+        heat=tuple(_heat(inputs, run, key)),
+        reliability=Markup(reliability_svg(reliability, f"{key}-rel")) if reliability.has_values else None,
+        reliability_table=reliability_table(reliability),
+        no_reliability=" ".join(f"{reason}." for reason in reliability.reasons),
+        by_image=tuple(map(sheet_table, by_image_sheets(run.by_image))) if run.by_image else (),
+    )
+
+
+def _tile(metric: Metric) -> Tile:
+    digits = 2 if metric.unit == "%" else 3
+    text = f"{decimals(metric.value, digits)} {metric.unit}".strip()
+    return Tile(
+        short_name(metric.label),
+        text,
+        margin(metric.interval, digits) if metric.interval else "",
+        metric.label,
+        metric_data(metric),
+    )
+
+
+def _heat(inputs: PageInputs, run: PageRun, key: str) -> list[View]:
+    views = [View("error", Markup(heat_table(HeatMap.of_errors(run.summary), f"{key}-error")))]
+    ratios = HeatMap.of_ratios(run.summary)
+    if ratios.has_values:
+        views.append(View("CE", Markup(heat_table(ratios, f"{key}-ce"))))
+    for comparison in inputs.comparisons:
+        if comparison.other.name == run.name:
+            views.append(View("difference", Markup(heat_table(HeatMap.of_differences(comparison), f"{key}-diff"))))
+    return views
+
+
+def _pairs(inputs: PageInputs) -> list[PairPart]:
+    found = []
+    for place, comparison in enumerate(inputs.comparisons):
+        forest = Forest.of(comparison)
+        name = f"{comparison.other.name} against {comparison.reference.name}"
+        found.append(PairPart(name, Markup(forest_svg(forest, f"pair{place}")), forest_table(forest)))
+    return found
+
+
+def _families(inputs: PageInputs) -> HtmlTable:
+    shown: Sequence[PageRun] = (*([inputs.drawn_baseline] if inputs.drawn_baseline else []), *inputs.runs)
+    members = {row.name: ", ".join(row.corruptions) for run in shown for row in run.summary.families}
+    rows = []
+    for family, words in members.items():
+        found = [next((row for row in run.summary.families if row.name == family), None) for run in shown]
+        rows.append(FamilyRow(family, words, tuple(row.mean_error if row else None for row in found)))
+    return families_table(inputs.comparisons, [run.name for run in shown], rows)

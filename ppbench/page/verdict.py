@@ -1,0 +1,131 @@
+"""The first sentence of a report: what was found, how sure that is, and what would decide it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+from ppbench.compare.comparison import Comparison
+from ppbench.compare.difference import Difference
+from ppbench.compare.verdict import parts_text
+from ppbench.figures.content import as_metric
+from ppbench.metrics.intervals import Interval, quantile
+from ppbench.metrics.metric import Metric
+from ppbench.metrics.paired import POWER, images_needed
+from ppbench.metrics.quantities import MEAN_ERROR
+from ppbench.page.html_table import metric_data
+from ppbench.report.summary import RunSummary
+from ppbench.tables.numbers import decimals, ends, percent
+from ppbench.tables.sheet import short_name
+
+Finding = Literal["better", "worse", "undecided", "result"]
+
+
+@dataclass(frozen=True)
+class PageVerdict:
+    """One finding in words."""
+
+    finding: Finding
+    sentence: str
+    details: tuple[str, ...] = ()
+    metric: Metric | None = None
+    """The number that the sentence is about."""
+
+    @property
+    def data(self) -> Markup:
+        """The number, as attributes."""
+        return metric_data(self.metric)
+
+
+def run_verdict(name: str, summary: RunSummary) -> PageVerdict:
+    """How many corrupted images a run gets wrong, and its mCE if it has one."""
+    found = {metric.name: metric for metric in summary.metrics}
+    mean, clean, mce = found[MEAN_ERROR.name], found["clean_error"], found["mCE"]
+    if mean.value is None:
+        return PageVerdict("undecided", f"The mean error of {name} is not known: {mean.reason}.", metric=mean)
+    of_clean = "" if clean.value is None else f", and {decimals(clean.value, 1)} % of the clean ones"
+    sentence = f"{name} gets {_sure(mean, summary.confidence, '%')} of the corrupted images wrong{of_clean}."
+    details = [f"{short_name(mce.label)}: {_sure(mce, summary.confidence, '%')}, {mce.label}."] if mce.value else []
+    hardest = max((row for row in summary.families if row.mean_error.value is not None),
+                  key=lambda row: row.mean_error.value or 0.0, default=None)  # fmt: skip
+    if hardest is not None and len(summary.families) > 1:
+        hard = _sure(hardest.mean_error, summary.confidence, "%")
+        details.append(f"The hardest family of corruptions is {hardest.name}: {hard} of its images are wrong.")
+    return PageVerdict("result", sentence, tuple(details), mean)
+
+
+def _sure(metric: Metric, confidence: float | None, unit: str) -> str:
+    """``41.2 % (95 % interval 40.3 to 42.1)``."""
+    text = f"{decimals(metric.value, 1)} {unit}"
+    if metric.interval is None or confidence is None:
+        return text
+    low, high = (decimals(end, 1) for end in (metric.interval.low, metric.interval.high))
+    return f"{text} ({percent(confidence)} interval {low} to {high})"
+
+
+def pair_verdict(comparison: Comparison) -> PageVerdict:
+    """Whether a run is better or worse than its reference, or how many images would decide that."""
+    mean = comparison.metric(MEAN_ERROR.name)
+    name, reference = comparison.other.name, comparison.reference.name
+    details = (parts_text(comparison), *(f"{remark[0].upper()}{remark[1:]}." for remark in comparison.remarks))
+    metric = as_metric(mean)
+    if mean.points is None:
+        sentence = f"Nobody can say whether {name} is better or worse than {reference}: {mean.reason}."
+        return PageVerdict("undecided", sentence, details, metric)
+    if comparison.is_alike:
+        sentence = f"{name} and {reference} are right on exactly the same images."
+        return PageVerdict("undecided", sentence, details, metric)
+    interval = f"{percent(comparison.confidence)} interval {ends(mean.points)}"
+    size = decimals(abs(mean.points.value), 1)
+    if mean.is_shown(comparison.alpha):
+        fewer = mean.points.value < 0
+        sentence = (
+            f"{name} is {'better' if fewer else 'worse'} than {reference}: it gets {size} points "
+            f"{'fewer' if fewer else 'more'} of the corrupted images wrong ({interval})."
+        )
+        return PageVerdict("better" if fewer else "worse", sentence, details, metric)
+    sentence = (
+        f"Whether {name} is better or worse than {reference} cannot be told from these images. Its mean "
+        f"error differs by {decimals(mean.points.value, 1)} points ({interval})."
+    )
+    return PageVerdict("undecided", sentence, (_would_decide(comparison, mean, mean.points), *details), metric)
+
+
+def _would_decide(comparison: Comparison, mean: Difference, points: Interval) -> str:
+    """How many images would find a difference of the size that was seen."""
+    protocol = comparison.reference.run.protocol
+    shown = f"These {protocol.n:,} images could have shown a difference of {decimals(mean.detectable, 1)} points."
+    deviation = points.margin * math.sqrt(protocol.n) / quantile(comparison.confidence)
+    if abs(points.value) < 0.005:
+        return f"{shown} No number of images decides between models that differ by nothing."
+    needed = max(images_needed(deviation, abs(points.value), POWER, comparison.alpha), protocol.n + 1)
+    has = "" if needed <= protocol.total else f", more than the {protocol.total:,} that the dataset has"
+    return (
+        f"About {_two_figures(needed):,} images would decide a difference as small as this one "
+        f"four times out of five{has}. {shown}"
+    )
+
+
+def _two_figures(number: int) -> int:
+    """Round up to two figures: the number is an estimate."""
+    step = 10 ** max(0, len(str(number)) - 2)
+    return -(-number // step) * step
+
+
+def unpaired_verdict(name: str, summary: RunSummary, reference: RunSummary, reason: str) -> PageVerdict:
+    """What two means alone say: a difference of which nobody knows whether it is chance."""
+    ours, theirs = summary.overall.mean_error, reference.overall.mean_error
+    of = reference.cell_errors.source
+    if ours.value is None or theirs.value is None:
+        sentence = f"Nobody can say whether {name} is better or worse than {of}: {ours.reason or theirs.reason}."
+        return PageVerdict("undecided", sentence, (reason,))
+    change = ours.value - theirs.value
+    word = "fewer" if change < 0 else "more"
+    sentence = (
+        f"{name} gets {decimals(abs(change), 1)} points {word} of the corrupted images wrong than {of}, but "
+        "nobody can tell from these files whether that is chance."
+    )
+    return PageVerdict("undecided", sentence, (reason,), ours)
