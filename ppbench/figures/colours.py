@@ -148,7 +148,8 @@ def _rules(rules: Mapping[str, str | Sequence[str]]) -> str:
 _FONT = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 
 _RULES: dict[str, str | Sequence[str]] = {
-    ".fig": f"{_FONT};color:var(--fig-ink);margin:0;max-width:100%;font-variant-numeric:tabular-nums",
+    ".fig": f"{_FONT};color:var(--fig-ink);margin:0;max-width:100%;overflow-wrap:anywhere;"
+    "font-variant-numeric:tabular-nums",
     ".fig svg": "display:block;width:100%;height:auto;overflow:hidden",
     ".fig svg text": "fill:var(--fig-ink);font-size:11px;stroke:none;unicode-bidi:isolate",
     ".fig svg .fig-small": "fill:var(--fig-faint)",
@@ -186,7 +187,7 @@ _RULES: dict[str, str | Sequence[str]] = {
     ".fig-heat tbody th": "padding-left:10px;min-width:6.8em",
     ".fig-heat .fig-family th,.fig-heat .fig-mean th": "font-weight:600;padding-left:0",
     ".fig-heat .fig-family td,.fig-heat .fig-mean td": "font-weight:600",
-    ".fig-heat td": "text-align:right;padding:2px 4px;border-radius:2px;white-space:nowrap",
+    ".fig-heat td": "text-align:right;padding:2px 4px;border-radius:2px;white-space:nowrap;overflow-wrap:normal",
     ".fig-heat .fig-margin": "display:block;white-space:normal;font-size:11px;font-weight:400",
     ".fig-heat .fig-missing": "color:var(--fig-faint)",
     "@media (max-width:480px)": ".fig-heat{font-size:11px}.fig-heat td,.fig-heat thead th{padding:2px 1px}"

@@ -39,21 +39,32 @@ def shortened(name: str, most: int) -> str:
 
     Args:
         name: The name.
-        most: The largest width in columns, at least 3; East Asian wide characters take two.
+        most: The largest width, at least 3: the number of letters of usual width. W is wider, and East Asian wide
+            characters are twice as wide.
     """
     shown = for_xml(name)
     if _width(shown) <= most:
         return shown
-    head = _within(shown, (most - 1) * 3 // 5)
+    head = _within(shown, (most - 1) * 0.6)
     tail = _within(shown[::-1], most - 1 - _width(head))[::-1]
     return f"{head}{ELLIPSIS}{tail}"
 
 
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+def _width(text: str) -> float:
+    """The width in usual letters, at least as large as in common fonts without serifs."""
+    return sum(
+        2.0
+        if unicodedata.east_asian_width(character) in "WF"
+        else 1.6
+        if character in "WM@%mw"
+        else 1.2
+        if character.isupper()
+        else 1.0
+        for character in text
+    )
 
 
-def _within(text: str, most: int) -> str:
+def _within(text: str, most: float) -> str:
     """The longest beginning that is not too wide."""
     end = 0
     while end < len(text) and _width(text[: end + 1]) <= most:

@@ -36,7 +36,7 @@ from ppbench.tables.numbers import percent, signed
 from ppbench.tables.sheet import NOT_AVAILABLE
 
 _WIDTH, _HEIGHT = 150.0, 116.0
-_LEFT, _RIGHT, _UPPER, _LOWER = 24.0, 144.0, 20.0, 96.0
+_LEFT, _RIGHT, _UPPER, _LOWER = 28.0, 146.0, 20.0, 96.0
 """A panel of severity curves and its axes. On a phone of 360 px two panels stand side by side, at their full size."""
 
 
@@ -58,7 +58,7 @@ def curves_svg(content: SeverityCurves, key: str) -> str:
 
 def _panel(content: SeverityCurves, panel: CurvePanel, key: str) -> str:
     name = panel.name or "mean"
-    parts = [text_element("0", 11, shortened(name, 24), kind="fig-strong", full=name), *_panel_axes(content)]
+    parts = [text_element("0", 11, shortened(name, 20), kind="fig-strong", full=name), *_panel_axes(content)]
     # References come first and have no number of their own.
     references = len(panel.curves) - len(content.runs)
     for number, curve in enumerate(panel.curves, -references):

@@ -26,7 +26,7 @@ from ppbench.metrics.metric import Metric
 from ppbench.tables.numbers import decimals, percent
 from ppbench.tables.sheet import NOT_AVAILABLE
 
-_LEFT, _RIGHT, _UPPER, _LOWER = 28.0, 146.0, 34.0, 134.0
+_LEFT, _RIGHT, _UPPER, _LOWER = 30.0, 146.0, 34.0, 134.0
 _COUNTS = 22.0
 """Height of the counts below the axes."""
 _BOX = (150.0, 176.0)

@@ -49,7 +49,7 @@ def test_a_shortened_name_fits_and_keeps_both_ends(name: str, most: int) -> None
 
 def test_names_are_shortened_in_the_middle() -> None:
     assert shortened("fog", 10) == "fog"
-    assert shortened("fashion-mnist-resnet8-pp3", 16) == "fashion-m…t8-pp3"
+    assert shortened("fashion-mnist-resnet8-pp3", 16) == "fashion-…et8-pp3"
     assert shortened("畫像分類模型第一號", 9) == "畫像…一號"
 
 
