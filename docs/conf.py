@@ -35,6 +35,8 @@ html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 # Links such as page.md#a-heading are GitHub's, and work on both.
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]  # only pages that are written while the site is built use it
+# What GitHub takes for text is text here too: a line that begins with %, say, is no comment.
+myst_disable_syntax = ["myst_line_comment", "myst_block_break", "myst_target", "myst_role"]
 # Blocks without a language are commands and what they print, which no lexer should guess at.
 highlight_language = "text"
 copybutton_prompt_text = "$ "
