@@ -14,7 +14,8 @@ def entry(path: str) -> str:
     module, _, name = path.rpartition(".")
     value = getattr(import_module(module), name)
     if inspect.isclass(value):
-        members = "\n   :members:\n   :exclude-members: model_config, extra_repr" if not issubclass(value, Exception) else ""
+        shown = "\n   :members:\n   :exclude-members: model_config, extra_repr"
+        members = "" if issubclass(value, Exception) else shown
         return f".. autoclass:: {path}{members}\n   :show-inheritance:\n"
     kind = "autofunction" if callable(value) else "autodata"
     options = "\n   :no-value:" if kind == "autodata" else ""
