@@ -87,6 +87,13 @@ PYTHON_NOT_RUN = {
 """Python blocks that are only compiled, by page and a word in them."""
 
 
+VARIABLES = {
+    "$A": "runs/fashion-mnist-resnet8--fashion-mnist-2k.json",
+    "$B": "runs/fashion-mnist-resnet8-pp3--fashion-mnist-2k.json",
+}
+"""What a page's shell variables stand for."""
+
+
 def reason_not_to_run(command: str) -> str | None:
     return next((reason for pattern, reason in NOT_RUN.items() if re.match(pattern, command)), None)
 
@@ -96,6 +103,8 @@ def shortened(command: str) -> list[str]:
     command = re.sub(r"--limit \d+", "--limit 20", command)
     command = re.sub(r"--draws \d+", "--draws 16", command)
     command = command.replace("/usr/share/datasets/", "")
+    for name, run in VARIABLES.items():
+        command = command.replace(name, run)
     arguments = shlex.split(command)[1:]
     if arguments[0] == "train":
         arguments += ["--epochs", "1"]
@@ -119,6 +128,8 @@ def copy_run(name: str, to: Path) -> None:
 RUNS = {
     "runs/fashion-mnist-resnet8--fashion-mnist-2k.json": "plain",
     "runs/fashion-mnist-resnet8-pp3--fashion-mnist-2k.json": "pp3",
+    "runs/old.json": "old",
+    "runs/new.json": "like",
     "OLD.json": "old",
     "NEW.json": "like",
     "OTHER.json": "worse",
