@@ -99,31 +99,25 @@ def inspect(
     Writes pictures, and all numbers as numbers.json, into a folder. docs/inspect.md explains them.
     """
     _check_figure(figure)
-    from ppbench.inspection.api import inspect_model
-    from ppbench.inspection.images import example_images, load_images
-    from ppbench.inspection.report import InspectionReport
+    from ppbench.inspection.request import InspectionRequest, inspect_networks
     from ppbench.models.card_options import parse_card_options
-    from ppbench.models.load import resolve_model
 
-    options = parse_card_options(preset, mean, std, input_size, architecture, ema, test_size)
-    chosen = _filters(filters)
-    with output.stdout_for_data():
-        subject = resolve_model(model, options)
-    shown = load_images(images, subject.card) if images else example_images(subject.card)
-    with output.stdout_for_data():
-        inspection = inspect_model(
-            subject.name, subject.model, subject.card, shown,
-            corruption=corruption, severity=severity, filters=chosen, draws=draws, seed=seed,
-        )  # fmt: skip
-        other = None
-        if against is not None:  # the preprocessing options are for both networks
-            second = resolve_model(against, options)
-            other = inspect_model(second.name, second.model, second.card, draws=draws, seed=seed)
-    report = InspectionReport(inspection, other)
-    folder = output_folder or Path(f"inspect-{_file_name(subject.name)}")
+    request = InspectionRequest(
+        model=model,
+        images=tuple(images or ()),
+        against=against,
+        corruption=corruption,
+        severity=severity,
+        card_options=parse_card_options(preset, mean, std, input_size, architecture, ema, test_size),
+        filters=_filters(filters),
+        draws=draws,
+        seed=seed,
+    )
+    report = inspect_networks(request, output.stdout_for_data)
+    folder = output_folder or Path(f"inspect-{_file_name(report.inspection.name)}")
     _write(folder, report, figure)
     output.show(report, format, indent=1)
-    if not shown:
+    if not report.inspection.images:
         output.say("no responses are drawn: name image files after the model")
     output.say(f"pictures and numbers.json are in {folder}")
 
@@ -134,11 +128,11 @@ def _check_figure(figure: str) -> None:
     import_extra("matplotlib", "plots", "`ppbench inspect`")
 
 
-def _filters(text: str | None) -> list[int] | None:
+def _filters(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        return [int(part) for part in text.split(",")]
+        return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"--filters {text} is not allowed", "Give numbers with commas between: 0,3,7.") from None
 
