@@ -32,8 +32,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Statistics": ("--baseline", "--normalizer", "--confidence", "--intervals", "--allow", "--draws"),
     "Stopping": ("--until", "--until-metric", "--until-decided", "--max-drop", "--fail-on", "--on-powerless"),
     "Output": (
-        "--output", "--format", "--json", "--formulas", "--cells", "--all-metrics", "--pairs", "--published", "--junit",
-        "--github-summary", "--update-baseline", "--overwrite", "--no-predictions", "--figure", "--filters",
+        "--output", "--format", "--json", "--open", "--formulas", "--cells", "--all-metrics", "--pairs", "--published",
+        "--junit", "--github-summary", "--update-baseline", "--overwrite", "--no-predictions", "--figure", "--filters",
         "--log-dir", "--names", "--work",
     ),
     "Computing": (

@@ -41,6 +41,9 @@ def show_command(
             help="Print the worst classes, the confusions that corruptions add, and where images flip, too.",
         ),
     ] = False,
+    open_report: Annotated[
+        bool, typer.Option("--open", help="Open the page of `ppbench report` in the browser too.")
+    ] = False,
     format: FormatOption = Format.RICH,
     formulas: Annotated[
         bool, typer.Option("--formulas", help="Print the definitions of the metrics too (not in CSV).")
@@ -55,3 +58,22 @@ def show_command(
     else:
         summary, by_image = load_summary(run, normalizer, baseline, confidence), None
     output.show(RunReport([summary], formulas=formulas, intervals=intervals, by_image=by_image), format)
+    if open_report:
+        from ppbench.cli.browser import open_in_browser
+
+        open_in_browser(_page_of(run, normalizer, baseline, confidence))
+
+
+def _page_of(run: Path, normalizer: str | None, baseline: str | None, confidence: float) -> Path:
+    """Write the report of a run into a new folder for temporary files, where the browser finds it later."""
+    from tempfile import mkdtemp
+
+    from ppbench.files import atomic_write
+    from ppbench.page.document import report_html, report_page
+    from ppbench.page.inputs import read_inputs
+
+    inputs = read_inputs([run], Path(baseline) if baseline else None, normalizer, confidence)
+    html, _ = report_html(inputs, report_page(inputs))
+    path = Path(mkdtemp(prefix="ppbench-")) / "report.html"
+    atomic_write(path, html)
+    return path

@@ -391,3 +391,37 @@ def test_classes_of_a_run_whose_predictions_are_damaged_say_so(tmp_path):
     result = invoke(path, "--classes")
     assert result.exit_code == 0
     assert "is not the file" in " ".join(result.stdout.split())
+
+
+def test_open_writes_the_report_for_the_browser(tmp_path, monkeypatch):
+    path, opened = tmp_path / "run.json", []
+    write_run(path, images.run(), images.bits(), predictions=images.predictions())
+    monkeypatch.setattr("ppbench.cli.browser.open_in_browser", opened.append)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    plain, asked = invoke(path), invoke(path, "--open")
+    assert (asked.exit_code, asked.stdout) == (0, plain.stdout)
+    (page,) = opened
+    assert page.parent.parent == tmp_path
+    assert [
+        row["class"]
+        for row in json.loads(invoke(page, "--classes", "--format", "json").stdout)["by_image"]["class_errors"]
+    ]
+    assert invoke(page).stdout == plain.stdout, "the page holds the run"
+
+
+def test_open_without_a_display_says_where_the_report_is(tmp_path, monkeypatch):
+    path = tmp_path / "run.json"
+    write_run(path, images.run())
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("BROWSER", raising=False)
+    monkeypatch.setenv("SSH_TTY", "/dev/pts/0")
+    result = invoke(path, "--open", "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["source"] == "net"
+    assert "report.html" in result.stderr.replace("\n", "")
+
+
+def test_a_csv_has_no_report_to_open(resnet50):
+    result = invoke(resnet50, "--open")
+    assert result.exit_code == 3
+    assert "is not a run file" in result.stderr
