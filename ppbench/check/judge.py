@@ -1,4 +1,4 @@
-"""Judging rules: a rule is broken only if the drop is certainly larger than the tolerance."""
+"""Judging rules: a rule is broken only if the drop is certainly larger than allowed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ppbench.metrics.per_image import FEWEST
 from ppbench.vocabulary import CLEAN, Cell
 
 _ROUNDING = 1e-9
-"""Points. A drop that exceeds the tolerance only by rounding is within it."""
+"""Points. A drop that is larger than allowed only by rounding is allowed."""
 
 
 def check_files(
@@ -52,7 +52,7 @@ def check_files(
         rules: Points by name (`ppbench.check.rules`).
         confidence: 1 minus the probability that chance breaks any rule.
         fail_on: The mildest verdict that fails: ``worse`` (the default), ``perhaps`` or ``undecided``.
-        on_powerless: Effect of a pass that proves little: ``pass``, ``warn`` (the default) or ``fail``.
+        on_powerless: Effect of an underpowered pass, which proves little: ``pass``, ``warn`` (the default) or ``fail``.
         on_inconclusive: The older name of ``fail_on``: ``pass`` for ``worse``, ``fail`` for ``undecided``.
         allow: Protocol fields that may differ. ``ids`` judges the images that both saw.
 
@@ -183,7 +183,7 @@ def _status(lost: Interval, allowed: float, *, is_drop: bool) -> Status:
 def _needed(
     drop: NDArray[np.float64], allowed: float, alpha: float, total: int | None
 ) -> tuple[int | None, str | None]:
-    """The number of images that would show this drop to exceed the tolerance, or why there is none."""
+    """The number of images that would show this drop to be larger than allowed, or why there is none."""
     needed = images_needed(floored_deviation(drop), float(drop.mean()) - allowed, POWER, alpha)
     # More than there are: with these the drop was not decided.
     needed = max(needed, len(drop) + 1)

@@ -21,7 +21,7 @@ class CheckReport:
     def sheets(self) -> list[Sheet]:
         """A line for each rule, and a note on each that does not pass."""
         verdict = self.verdict
-        header = ("rule", "verdict", "drop", "allowed", f"{percent(verdict.confidence)} interval", "shows")
+        header = ("rule", "verdict", "drop", "allowed", f"{percent(verdict.confidence)} interval", "detects")
         notes = [
             f"{outcome.rule.name}: {outcome_text(outcome, verdict.confidence)}."
             for outcome in verdict.outcomes
@@ -30,8 +30,8 @@ class CheckReport:
         notes += [f"Warning: {warning}." for warning in verdict.warnings]
         notes.append(
             "Drop: points of accuracy lost since the baseline, paired by image. The verdict follows from its interval, "
-            "which holds for all rules at once. Shows: the smallest drop that these images would reveal four times out "
-            "of five."
+            "which holds for all rules at once. Detects: the smallest drop that these images would reveal four times "
+            "out of five."
         )
         lines = tuple(_line(outcome, fails=verdict.fails(outcome)) for outcome in verdict.outcomes)
         return [Sheet(verdict.headline, header, lines, (0, 1), tuple(notes))]

@@ -63,7 +63,7 @@ def parse_rules(texts: Iterable[str]) -> dict[str, float]:
 
 
 def parse_points(name: str, value: object) -> float:
-    """Parse a tolerance in points from a number or a text such as ``0.5``.
+    """Parse the points that are allowed, from a number or a text such as ``0.5``.
 
     Raises:
         UsageError: If it is not a number from 0 to 100.

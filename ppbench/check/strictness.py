@@ -15,9 +15,9 @@ class FailOn(StrEnum):
     WORSE = "worse"
     """Certainly worse than allowed: a build whose true drop is allowed fails by chance in at most 5 %."""
     PERHAPS = "perhaps"
-    """Also drops that are certain, but perhaps within the allowance."""
+    """Also drops that are certain, but perhaps allowed."""
     UNDECIDED = "undecided"
-    """Also undecided drops: every drop beyond the allowance, chance or not."""
+    """Also undecided drops: every drop larger than allowed, chance or not."""
 
 
 class OnPowerless(StrEnum):
@@ -39,7 +39,7 @@ _OLDER = {"pass": FailOn.WORSE, "fail": FailOn.UNDECIDED}
 
 @dataclass(frozen=True)
 class Strictness:
-    """Which verdicts fail a build, and what a powerless pass does."""
+    """Which verdicts fail a build, and what an underpowered pass does."""
 
     fail_on: FailOn = FailOn.WORSE
     on_powerless: OnPowerless = OnPowerless.WARN

@@ -14,23 +14,29 @@ from ppbench.tables.numbers import decimals, points
 PASSED, REGRESSED = 0, 1
 """Exit codes. Errors have 2 to 4 (`ppbench.errors`)."""
 
-POWERLESS = "powerless"
-"""The mark of a pass whose images could have shown only a drop far above the tolerance."""
+UNDERPOWERED = "underpowered"
+"""The mark of a pass whose images could have shown only a drop far larger than allowed. Options and JSON, which scripts
+read, still call it powerless."""
 
 
 class Status(StrEnum):
-    """The result of a rule, the worst last. Every output uses these words."""
+    """The result of a rule, the worst last. JSON and CSV have these values; people read the `words`."""
 
     PASS = "pass"
-    """The drop is within the tolerance."""
+    """The drop is allowed."""
     UNDECIDED = "undecided"
-    """The drop is beyond the tolerance, but may be chance."""
+    """The drop is larger than allowed, but may be chance."""
     PERHAPS = "worse, perhaps within the allowance"
-    """There certainly is a drop, and it is beyond the tolerance, but its interval reaches into the tolerance."""
+    """There certainly is a drop, and it is larger than allowed, but its interval reaches into what is allowed."""
     WORSE = "worse than allowed"
-    """The whole interval is beyond the tolerance."""
+    """The whole interval is larger than allowed."""
     MISSING = "a cell is missing"
     """The run lacks a cell of the rule."""
+
+    @property
+    def words(self) -> str:
+        """The status as tables and messages call it."""
+        return "worse, perhaps allowed" if self is Status.PERHAPS else str(self)
 
 
 _FAILING = {
@@ -40,7 +46,7 @@ _FAILING = {
 }
 
 
-_OPEN = {Status.UNDECIDED: "This may be chance", Status.PERHAPS: "This may be within the allowance"}
+_OPEN = {Status.UNDECIDED: "This may be chance", Status.PERHAPS: "This may be allowed"}
 """The statuses that more images would decide, with the sentence that says so."""
 
 
@@ -61,7 +67,7 @@ class RuleOutcome:
     if it exceeds 100 points."""
     images_needed: int | None = None
     """The number of images that would show this drop to be worse than allowed four times out of five. Only for a drop
-    beyond the tolerance that is not shown to be, and only if the dataset has so many images."""
+    larger than allowed that is not shown to be, and only if the dataset has so many images."""
     reason: str | None = None
     """Why there is no drop to judge, or no number of images needed."""
     adjusted: Interval | None = None
@@ -70,10 +76,10 @@ class RuleOutcome:
 
     @property
     def is_powerless(self) -> bool:
-        """Whether it is a pass that proves little, because its images could show only drops far above the tolerance.
+        """Whether it is a pass that proves little, because its images could show only drops far larger than allowed.
 
-        Far means more than twice the tolerance, and at least a point above it. If the whole interval is within the
-        tolerance, the pass is proved.
+        Far means more than twice as large, and at least a point larger. If the whole interval is allowed, the pass is
+        proved.
         """
         allowed = self.rule.max_drop
         shown = self.detectable
@@ -83,8 +89,8 @@ class RuleOutcome:
 
     @property
     def label(self) -> str:
-        """The status, with a mark if it is a powerless pass."""
-        return f"{self.status} ({POWERLESS})" if self.is_powerless else str(self.status)
+        """The status in words, with a mark if it is an underpowered pass."""
+        return f"{self.status.words} ({UNDERPOWERED})" if self.is_powerless else self.status.words
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ class Verdict:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Facts that a pass should not hide: remarks, tolerated outcomes, and passes that prove little."""
-        tolerated = [f"{outcome.rule.name}: {outcome.status}, but tolerated" for outcome in self.tolerated]
+        tolerated = [f"{outcome.rule.name}: {outcome.label}, but tolerated" for outcome in self.tolerated]
         weak = self.powerless if self.strictness.on_powerless is OnPowerless.WARN else ()
         return (*self.remarks, *tolerated, *(f"{outcome.rule.name}: {weakness(outcome)}" for outcome in weak))
 
@@ -144,7 +150,7 @@ class Verdict:
 
         Each rule is counted once. Outcomes that fail only because of an option say so.
         """
-        labels = [label for status in reversed(Status) for label in (status, f"{status} ({POWERLESS})")]
+        labels = [label for status in reversed(Status) for label in (status.words, f"{status.words} ({UNDERPOWERED})")]
         groups = {label: [outcome for outcome in self.outcomes if outcome.label == label] for label in labels}
         counts = [f"{len(group)} {label}{self._fails_by_option(group)}" for label, group in groups.items() if group]
         rules = counted(len(self.outcomes), "rule")
@@ -157,7 +163,7 @@ class Verdict:
 
     @property
     def worst(self) -> RuleOutcome:
-        """The first outcome with the worst status. A powerless pass is worse than a plain one."""
+        """The first outcome with the worst status. An underpowered pass is worse than a plain one."""
         order = list(Status)
         return max(self.outcomes, key=lambda outcome: (order.index(outcome.status), outcome.is_powerless))
 
@@ -192,7 +198,7 @@ def outcome_text(outcome: RuleOutcome, confidence: float) -> str:
 
 
 def weakness(outcome: RuleOutcome) -> str:
-    """Say what the images of a powerless pass can show."""
+    """Say what the images of an underpowered pass can show."""
     worse = outcome.detectable_worse
     found = "no drop" if worse is None else f"only a drop of {decimals(worse, 2)} points or more"
-    return f"{POWERLESS}: with these images, {found} would be found worse than allowed four times out of five"
+    return f"{UNDERPOWERED}: with these images, {found} would be found worse than allowed four times out of five"

@@ -61,7 +61,7 @@ def check_command(
         str | None,
         typer.Option(
             metavar="worse|perhaps|undecided",
-            help="Mildest verdict that fails: worse than allowed; worse, perhaps within the allowance; undecided.",
+            help="Mildest verdict that fails: worse than allowed; worse, perhaps allowed; undecided.",
             show_default="worse",
         ),
     ] = None,
@@ -69,7 +69,7 @@ def check_command(
         str | None,
         typer.Option(
             metavar="pass|warn|fail",
-            help="What to do about a pass if the images could reveal only a drop far above the tolerance.",
+            help="What to do about an underpowered pass: its images could reveal only a drop far larger than allowed.",
             show_default="warn",
         ),
     ] = None,
@@ -233,11 +233,12 @@ def _warn(verdict: Verdict) -> None:
     from ppbench.check.strictness import OnPowerless
 
     for outcome in verdict.tolerated:
-        output.say(f"warning: {outcome.rule.name}: {outcome.status}, but tolerated (see --fail-on)")
+        output.say(f"warning: {outcome.rule.name}: {outcome.label}, but tolerated (see --fail-on)")
     if verdict.powerless and verdict.strictness.on_powerless is OnPowerless.WARN:
         names = ", ".join(outcome.rule.name for outcome in verdict.powerless)
         output.say(
-            f"warning: {names}: powerless: too few images to show a drop near the tolerance (see --on-powerless)"
+            f"warning: {names}: underpowered: too few images to show a drop a little larger than allowed "
+            "(see --on-powerless)"
         )
 
 

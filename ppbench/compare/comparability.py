@@ -62,7 +62,7 @@ def require_comparable(
         The allowed differences, in words.
 
     Raises:
-        NotComparableError: If another field differs. The message has every such field with both values.
+        NotComparableError: If another field differs. The message and its hint name every such field with both values.
         UsageError: If a field cannot be allowed.
     """
     check_allowed(allowed)
@@ -70,8 +70,11 @@ def require_comparable(
     words = {field: f"{field} {_words(field, other)}, {names[0]} {_words(field, reference)}" for field in fields}
     refused = [field for field in fields if field not in allowed]
     if refused:
-        what = "; ".join(words[field] for field in refused)
-        raise NotComparableError(f"{names[1]} was not measured like {names[0]}: {what}", _hint(refused, other_images))
+        one, several = len(refused) == 1, [words[field] for field in refused]
+        what = words[refused[0]] if one else f"{', '.join(refused)} differ"
+        # Several fields have a line each.
+        hint = "\n".join([*([] if one else several), _hint(refused, other_images)])
+        raise NotComparableError(f"{names[1]} was not measured like {names[0]}: {what}", hint)
     return list(words.values())
 
 

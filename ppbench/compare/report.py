@@ -152,7 +152,7 @@ def _pair_sheet(comparison: Comparison, title: str, found: Sequence[TableRow], n
     header = ["%", comparison.reference.name, comparison.other.name, "change"]
     # No calibration metric has an interval. Columns full of n/a would add nothing to the note.
     tested = any(difference.points is not None for difference in _differences(found))
-    header += [f"{percent(comparison.confidence)} interval", "p", "shows"] if tested else []
+    header += [f"{percent(comparison.confidence)} interval", "p", "detects"] if tested else []
     lines = [
         Line((row.name, *_pair_cells(row.difference)[: len(header) - 1]), row.kind, tones=_tones(row, [comparison], 3))
         for row in found
@@ -254,7 +254,7 @@ def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str
     """The notes below the table of one pair. The verdict, which most readers look for, comes first."""
     columns = (
         f"Change: in points, paired by image; each interval is for its row alone. p: {_ADJUSTED}. "
-        f"Shows: the smallest change that these images would reveal four times out of five. {_which_is_better()}"
+        f"Detects: the smallest change that these images would reveal four times out of five. {_which_is_better()}"
     )
     return [verdict_text(comparison), columns, *_remarks([comparison]), *_reasons([comparison], shown)]
 

@@ -9,7 +9,7 @@ from ppbench.metrics.metric import Metric
 from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
 from ppbench.run import UNKNOWN, Protocol
-from ppbench.tables.numbers import decimals, margin, metric_text, reason_notes
+from ppbench.tables.numbers import decimals, longer_half, margin, metric_text, percent, reason_notes
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Curves, Line, LineKind, Sheet, short_name
 from ppbench.vocabulary import SEVERITIES, set_label
 
@@ -81,7 +81,7 @@ def _corruption_sheet(summary: RunSummary) -> Sheet:
 
     def cells(row: SummaryRow) -> list[str]:
         interval = row.mean_error.interval
-        margins = [MISSING if interval is None else margin(interval, sign="")] if summary.confidence else []
+        margins = [MISSING if interval is None else longer_half(interval)] if summary.confidence else []
         values = [decimals(row.metrics[name].value, 2) for name in ratios]
         return [*map(_accuracy, row.errors.values()), decimals(row.mean_error.value, 2), *margins, *values]
 
@@ -90,7 +90,11 @@ def _corruption_sheet(summary: RunSummary) -> Sheet:
     margin_column = ("±",) if summary.confidence else ()
     header = ("corruption", *_severity_columns(summary), "mean error", *margin_column, *names)
     title = "Accuracy by severity (s1 mild … s5 severe) and errors over severities, %"
-    return Sheet(title, header, _lines(summary, cells), notes=_notes(summary), curves=_CURVES)
+    lines, notes = _lines(summary, cells), _notes(summary)
+    if summary.confidence and any(cell.startswith("≤") for line in lines for cell in line.cells):
+        longer = f"±: half of the {percent(summary.confidence)} interval; ≤: the longer half of a lopsided one"
+        notes = (*notes, f"{longer}, whose ends `--intervals` prints.")
+    return Sheet(title, header, lines, notes=notes, curves=_CURVES)
 
 
 def _interval_sheets(summary: RunSummary) -> list[Sheet]:
@@ -182,14 +186,19 @@ def _worst_cell(summary: RunSummary) -> str:
 
 
 def _calibration_note(metrics: Sequence[Metric]) -> str:
-    """``Calibration, clean → c15,s1-5: log loss 0.31 nats → 1.22 nats, …`` from metrics in pairs."""
+    """``From clean to corrupted (c15,s1-5): log loss 0.31 → 1.22 nats; …`` from metrics in pairs."""
     reasons = {metric.reason for metric in metrics}
     if len(reasons) == 1 and None not in reasons:
         return f"Calibration: {NOT_AVAILABLE}: {reasons.pop()}."
     pairs = list(zip(metrics[::2], metrics[1::2], strict=True))
-    definitions = " → ".join(metric.label.partition("[")[2].removesuffix("]") for metric in pairs[0])
-    values = [f"{a.name.replace('_', ' ')} {_with_unit(a)} → {_with_unit(b)}" for a, b in pairs]
-    return f"Calibration, {definitions}: {', '.join(values)}."
+    clean, corrupted = (metric.label.partition("[")[2].removesuffix("]").split(",") for metric in pairs[0])
+    cells = ",".join(part for part in corrupted if part not in clean)
+    # Both have one unit, which stands once unless the second value is missing.
+    values = [
+        f"{short_name(a.name)} {_with_unit(a) if b.value is None else metric_text(a)} → {_with_unit(b)}"
+        for a, b in pairs
+    ]
+    return f"From clean to corrupted ({cells}): {'; '.join(values)}."
 
 
 def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:

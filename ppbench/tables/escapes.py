@@ -36,6 +36,7 @@ LATEX_ESCAPES = {
     ">": "$>$",
     "→": r"$\to$",
     "±": r"$\pm$",
+    "≤": r"$\leq$",
 }
 
 NEGATIVE = re.compile(r"(?<![\w$-])-(?=\d)")

@@ -29,13 +29,18 @@ def with_interval(interval: Interval, digits: int = 2) -> str:
     return f"{decimals(interval.value, _digits(interval, digits))} {margin(interval, digits)}"
 
 
+def longer_half(interval: Interval, digits: int = 2) -> str:
+    """The text in a column that is headed ±: ``0.38``, or ``≤4.72`` if the other half is shorter."""
+    return f"{'' if interval.is_even(10.0**-digits) else '≤'}{decimals(interval.margin, digits)}"
+
+
 def margin(interval: Interval, digits: int = 2, sign: str = "± ") -> str:
-    """The text after the value or in a column of its own: ``± 0.38`` or ``[2.0, 43.5]``.
+    """The text after the value: ``± 0.38`` or ``[2.0, 43.5]``.
 
     Args:
         interval: As in `with_interval`.
         digits: As in `with_interval`.
-        sign: Text before a margin; empty if the column's header has the sign.
+        sign: Text before a margin.
     """
     if interval.is_even(10.0**-digits):
         return f"{sign}{decimals(interval.margin, digits)}"

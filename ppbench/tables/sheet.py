@@ -67,7 +67,7 @@ class Sheet:
 def short_name(label: str) -> str:
     """The name of a metric in tables: ``relative mCE`` for ``relative_mCE[alexnet,c15,s1-5]``."""
     # A symbol of one letter keeps its index: R_net.
-    return re.sub("(?<=..)_", " ", label.partition("[")[0])
+    return re.sub("(?<=..)_", " ", label.partition("[")[0]).replace("top5", "top-5")
 
 
 def short_names(labels: Sequence[str]) -> dict[str, str]:

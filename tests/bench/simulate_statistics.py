@@ -186,7 +186,14 @@ def print_alarms(runs: int) -> None:
 def print_verdicts(runs: int) -> None:
     """Checks with 2 points allowed, of models that are worse by less and by more."""
     statuses = (Status.PASS, Status.UNDECIDED, Status.PERHAPS, Status.WORSE)
-    names = ("rules", "images", "true drop", "pass", "of these powerless", *statuses[1:])
+    names = (
+        "rules",
+        "images",
+        "true drop",
+        "pass",
+        "of these underpowered",
+        *(status.words for status in statuses[1:]),
+    )
     print(f"\n{runs} runs\n\n| {' | '.join(names)} |\n{'| --- ' * len(names)}|")
     for rules in ({"mean": 2.0}, dict.fromkeys(RULES, 2.0)):
         for images in (200, 500, 2000):

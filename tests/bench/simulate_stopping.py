@@ -115,7 +115,7 @@ def _print_once(runs: int) -> None:
         "interval covers",
         "none of the rare drawn",
         "covers if one is drawn",
-        "shows if none is",
+        "detects if none is",
     )
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for name, (images, simulate) in ONCE.items():

@@ -85,7 +85,7 @@ def test_a_powerless_pass_can_fail_and_the_older_name_is_said(folder):
     assert "on-inconclusive is the older name of fail-on" in allowed.stdout
     strict = run_pytest(folder, test.format(", on_powerless='fail'"))
     assert strict.returncode == 1
-    assert "clean: pass (powerless)" in strict.stdout
+    assert "clean: pass (underpowered)" in strict.stdout
 
 
 def test_no_rules_are_a_warning(folder):

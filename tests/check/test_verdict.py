@@ -23,7 +23,7 @@ def test_a_drop_of_three_where_one_is_allowed_says_how_many_images_tell_whether_
     (outcome,) = judged(lost(3.0, 1.2), 1.0).outcomes
     assert outcome.status is Status.PERHAPS
     assert outcome.images_needed == images_needed(1.2 * 20, 2.0)
-    assert "This may be within the allowance: about" in outcome_text(outcome, 0.95)
+    assert "This may be allowed: about" in outcome_text(outcome, 0.95)
 
 
 @pytest.mark.parametrize(
@@ -33,15 +33,15 @@ def test_a_pass_whose_images_could_only_have_shown_far_more_is_powerless(on_powe
     """With a standard error of 1.5 points 80 % of the drops found are above 4.2, and 0.5 is allowed."""
     verdict = judged(lost(0.1, 1.5), 0.5, strictness=Strictness(on_powerless=OnPowerless(on_powerless)))
     (outcome,) = verdict.outcomes
-    assert (outcome.status, outcome.is_powerless, outcome.label) == (Status.PASS, True, "pass (powerless)")
+    assert (outcome.status, outcome.is_powerless, outcome.label) == (Status.PASS, True, "pass (underpowered)")
     assert outcome.detectable == pytest.approx(4.2, abs=0.05)
     assert outcome.detectable_worse == pytest.approx(4.7, abs=0.05)
     assert (verdict.exit_code, bool(verdict.warnings)) == (code, warned)
     assert as_dict(verdict)["rules"][0]["powerless"] is True
-    assert verdict.headline.endswith(f"of 1 rule 1 pass (powerless){', which fails' if code else ''} (400 images)")
+    assert verdict.headline.endswith(f"of 1 rule 1 pass (underpowered){', which fails' if code else ''} (400 images)")
     suite = ElementTree.fromstring(to_junit(verdict)).find("testsuite")
     assert int(suite.get("failures")) == code
-    assert "pass (powerless)" in export(verdict, "markdown")
+    assert "pass (underpowered)" in export(verdict, "markdown")
 
 
 @pytest.mark.parametrize(("error", "allowed", "powerless"), [(0.3, 0.0, False), (0.4, 0.0, True), (0.7, 1.0, False)])

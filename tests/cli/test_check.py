@@ -127,8 +127,10 @@ def test_a_pass_without_power_is_marked_warned_of_and_may_fail(tmp_path):
     rule = ("--baseline", old, "--max-drop", "clean=0.5")
     result = invoke(new, *rule)
     assert result.exit_code == 0
-    assert "pass (powerless)" in result.stdout
-    assert "warning: clean: powerless: too few images to show a drop near the tolerance" in words(result.stderr)
+    assert "pass (underpowered)" in result.stdout
+    assert "warning: clean: underpowered: too few images to show a drop a little larger than allowed" in words(
+        result.stderr
+    )
     quiet = invoke(new, *rule, "--on-powerless", "pass")
     assert (quiet.exit_code, quiet.stderr) == (0, "")
     assert invoke(new, *rule, "--on-powerless", "fail").exit_code == 1

@@ -84,7 +84,7 @@ def long_names(tmp_path):
 @pytest.mark.parametrize("width", [80, 120])
 def test_long_names_leave_the_table_of_a_pair_in_one_block(long_names, width, monkeypatch):
     text = drawn(monkeypatch, width, *long_names[:2], "--normalizer", long_names[0])
-    assert sum("shows" in line and "interval" in line for line in text.splitlines()) == 1
+    assert sum("detects" in line and "interval" in line for line in text.splitlines()) == 1
     assert text.count("gaussian_noise") == 1
     assert f"mCE[{LONG[0]}," in text
 

@@ -69,6 +69,8 @@ def test_preprocessing_and_order_are_free():
 
 def test_all_that_differs_is_named_at_once():
     other = ONE.model_copy(update={"seed": 7, "precision": "bf16"})
-    with pytest.raises(NotComparableError, match=r"seed 7, old 0; precision bf16, old fp32") as caught:
+    with pytest.raises(
+        NotComparableError, match=r": seed, precision differ\nseed 7, old 0\nprecision bf16, old fp32\n"
+    ) as caught:
         require_comparable(ONE, other, ("old", "new"), ())
     assert "`--allow seed --allow precision`" in caught.value.hint

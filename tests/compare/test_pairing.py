@@ -188,7 +188,7 @@ def test_a_baseline_that_stopped_is_one_too_and_keeps_its_keys_when_committed(ru
 def test_other_images_are_refused_and_what_would_work_is_said(runs: Runs) -> None:
     for arguments in (("compare", runs.whole, runs.hundred), ("check", runs.hundred, "--baseline", runs.whole)):
         text = words(invoke(*arguments, code=4).stderr)
-        assert f"{NEW} was not measured like {OLD}: n 100, {OLD} 320; ids_sha256" in text
+        assert f"{NEW} was not measured like {OLD}: n, ids_sha256 differ n 100, {OLD} 320 ids_sha256" in text
         assert "Or compare them over the 100 images that both saw: `--allow ids`." in text
     assert invoke("check", runs.hundred, "--baseline", runs.whole, "--allow", "ids", "--max-drop", "mean=50")
 

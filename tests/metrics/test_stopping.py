@@ -66,7 +66,7 @@ def test_a_small_error_is_found_a_little_low_where_it_stops():
 
 @pytest.mark.parametrize("kind", ["difference: 0.5 % break", "error: 0.5 % wrong"])
 def test_intervals_for_a_fixed_number_do_not_reckon_with_breakage_that_was_not_drawn(kind):
-    """Docs say so, and that the column "shows" is no warning; with ten rare images the interval of either covers."""
+    """Docs say so, and that the column "detects" is no warning; with ten rare images the interval of either covers."""
     ((images, simulate),) = (found for name, found in ONCE.items() if name.startswith(kind))
     few, many = (simulate(images, count, RUNS) for count in (200, 2000))
     assert few.none_drawn == pytest.approx(0.995**200, abs=0.08)
