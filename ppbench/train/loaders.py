@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.queues import Queue
@@ -45,7 +46,7 @@ class Loaders(lightning.LightningDataModule):
 
 def loader(batches: Any, plan: TrainPlan) -> DataLoader[Any]:
     """Return a loader of whole batches, in their order, with the plan's worker processes."""
-    return DataLoader(
+    return _Loader(
         batches,
         batch_size=None,
         num_workers=plan.workers,
@@ -55,9 +56,28 @@ def loader(batches: Any, plan: TrainPlan) -> DataLoader[Any]:
     )
 
 
+class _Loader(DataLoader[Any]):
+    """A loader whose worker processes are safe from SIGTERM from their first instruction.
+
+    It would end a worker that has no handler yet, and torch would raise an error for that wherever this process is:
+    where Python can only print and ignore it, too. `start_loader` lets the signal through once there is a handler.
+    """
+
+    def __iter__(self) -> Any:
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            return super().__iter__()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def start_loader(number: int) -> None:
     """Set up a loader's worker process: it leaves signals to its parent, and exits if it cannot hand over a batch."""
     ignore_interrupts()
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     # By default Python drops an object that it cannot send, and the parent would wait for it forever.
     Queue._on_queue_feeder_error = staticmethod(lambda error, batch: os._exit(1))  # type: ignore[attr-defined]
 
