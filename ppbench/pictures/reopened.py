@@ -31,11 +31,6 @@ class Reopened(NamedTuple):
     """``(n,)``: places in the source, in the order of the run."""
 
 
-def is_embedded(run: Run) -> bool:
-    """Whether the images of a run come with ppbench, so that no folder is needed."""
-    return run.protocol.dataset == EMBEDDED
-
-
 def reopen(measured: MeasuredRun, data: Path | None) -> Reopened:
     """Open the images of a run as ``ppbench eval`` did, and check that they are the same ones.
 
@@ -49,7 +44,7 @@ def reopen(measured: MeasuredRun, data: Path | None) -> Reopened:
     run, protocol = measured.run, measured.run.protocol
     if protocol.dataset not in DATASETS:
         raise DataError(f"the images of {protocol.dataset} cannot be opened again", "Leave --data out.")
-    if data is not None and is_embedded(run):
+    if data is not None and protocol.dataset == EMBEDDED:
         raise DataError(f"the images of {EMBEDDED} come with ppbench", "Leave --data out.")
     try:
         source = _opened(run, data)

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.data.catalog import EMBEDDED
 from ppbench.errors import PpbenchError
 from ppbench.keys import hash64
 from ppbench.metrics.flips import UNFLIPPED, WRONG_FROM_START, first_flips
 from ppbench.page.pictures import Picture, PictureRow, PictureStrip
-from ppbench.pictures.reopened import Reopened, is_embedded, reopen
-from ppbench.pictures.thumbnails import SIZES, Thumbnails
 from ppbench.run import CONFIDENCE_STEPS, MeasuredRun
 from ppbench.vocabulary import CLEAN, Cell
 
-STRIP_BYTES = 600_000
+if TYPE_CHECKING:
+    # A report without pictures opens no images, and is faster without what does.
+    from ppbench.pictures.reopened import Reopened
+    from ppbench.pictures.thumbnails import Thumbnails
+
+STRIP_BYTES = 500_000
 """Most characters of all pictures of a strip: a report is to stay below 2 MB."""
 
 
@@ -38,8 +43,10 @@ def picture_strip(measured: MeasuredRun, data: Path | None, most: int = STRIP_BY
     """
     if not measured.bits:
         return PictureStrip(reason="The run has no results image by image. Evaluate again to get them.")
-    if data is None and not is_embedded(measured.run):
-        return PictureStrip(reason="The images are not in the run. `ppbench report RUN --data DIR` makes them again.")
+    if data is None and measured.run.protocol.dataset != EMBEDDED:
+        return PictureStrip(reason="The images are not in the run. To see them: ppbench report RUN --data DIR")
+    from ppbench.pictures.reopened import reopen
+
     try:
         reopened = reopen(measured, data)
     except PpbenchError as error:
@@ -51,6 +58,8 @@ def picture_strip(measured: MeasuredRun, data: Path | None, most: int = STRIP_BY
 
 def _fitting(measured: MeasuredRun, reopened: Reopened, most: int) -> PictureStrip:
     """The largest and most pictures that fit."""
+    from ppbench.pictures.thumbnails import SIZES, Thumbnails
+
     chosen = chosen_images(measured, per_corruption=2)
     thumbnails = Thumbnails(reopened.source, _cells_of(measured, chosen, reopened))
     rows: list[PictureRow] = []

@@ -126,7 +126,7 @@ def test_a_strip_says_why_embedded_images_are_not_those_evaluated(fields, why):
 
 def test_a_strip_says_that_a_folder_is_needed():
     strip = picture_strip(embedded_run(dataset="fashion-mnist"), None)
-    assert strip.reason == "The images are not in the run. `ppbench report RUN --data DIR` makes them again."
+    assert strip.reason == "The images are not in the run. To see them: ppbench report RUN --data DIR"
     without = picture_strip(replace(embedded_run(), bits={}), None)
     assert without.reason == "The run has no results image by image. Evaluate again to get them."
 

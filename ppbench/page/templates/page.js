@@ -56,6 +56,21 @@
     tip.style.top = box.bottom + 6 + window.scrollY + "px";
   });
   document.addEventListener("keydown", function (event) { if (event.key === "Escape") tip.hidden = true; });
+  // Leaderboards: a field that hides the models whose name has other letters.
+  document.querySelectorAll("[data-filter]").forEach(function (place) {
+    var label = document.createElement("label");
+    var field = document.createElement("input");
+    field.type = "search";
+    label.className = "filter";
+    label.append(place.getAttribute("data-filter") + " ", field);
+    place.appendChild(label);
+    field.addEventListener("input", function () {
+      var wanted = field.value.trim().toLowerCase();
+      document.querySelectorAll("tr[data-model]").forEach(function (row) {
+        row.hidden = row.getAttribute("data-model").toLowerCase().indexOf(wanted) < 0;
+      });
+    });
+  });
   // On paper there is nothing to unfold.
   window.addEventListener("beforeprint", function () {
     document.querySelectorAll("details").forEach(function (one) { one.open = true; });
