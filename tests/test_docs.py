@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
@@ -29,6 +30,12 @@ def test_links_to_other_files_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_listed_once_on_the_first_page() -> None:
+    """The site's navigation is made from these lists."""
+    listed = re.findall(r"^- \[[^\]]+\]\(([\w/-]+)\.md\)", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted({page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"})
 
 
 def prose_of(page: Path) -> list[tuple[int, str]]:
@@ -65,7 +72,7 @@ def help_of(command: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_pages_use_options_that_exist(page: Path) -> None:
-    commands = "eval|corrupt|show|compare|check|train|reproduce|inspect|convert|list|plot|doctor"
+    commands = "|".join(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     for command, rest in re.findall(rf"ppbench ({commands})\b([^\n`#]*)", page.read_text()):
         helped = help_of(command)
         for option in re.findall(r"(?<=\s)--[a-z-]+", rest):
