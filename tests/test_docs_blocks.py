@@ -30,6 +30,7 @@ from tests.blocks import (
     copy_run,
     make_small_network,
     make_workspace,
+    provide_runs,
     reason_not_to_run,
     shortened,
 )
@@ -60,9 +61,6 @@ def prepare(page: str, folder: Path) -> None:
     copy_run("imagenet-resnet50" if page == "compare.md" else "plain", folder / "RUN.json")
     if page == "README.md":
         copy_run("pp3", folder / "OTHER.json")
-        for name in ("OLD", "NEW"):
-            copy_run("old", folder / f"{name}.json")
-        copy_run("like", folder / "NEW.json")
 
 
 @pytest.mark.parametrize("page", [name for name, lines in RUN_HERE.items() if lines])
@@ -70,6 +68,7 @@ def test_command_lines_run(page: str, workspace: Path) -> None:
     prepare(page, workspace)
     for command in RUN_HERE[page]:
         start_afresh(command, workspace)
+        provide_runs(command, workspace)
         with fitting_network(command, workspace):
             done = CliRunner().invoke(app, shortened(command))
         assert done.exit_code == 0, f"{command}\n{done.output}\n{done.exception!r}"
@@ -147,6 +146,8 @@ def test_python_blocks_run(block: Block, workspace: Path, monkeypatch: pytest.Mo
         assert CliRunner().invoke(app, ["corrupt", "photos", "-c", "fog", "-s", "1"]).exit_code == 0
     if "sys.argv" in text:
         monkeypatch.setattr(sys, "argv", ["damage.py", "0.1"])
+    if "load_run" in text:
+        provide_runs(text, workspace)
     names = namespace(block)
     exec(code, names)
     if "def net()" in text:
