@@ -95,7 +95,8 @@ def consistency_sheet(comparisons: Sequence[Comparison]) -> Sheet:
         *reason_notes((one.label, one.reason) for own in columns for one in own.values()),
     ]
     header = ("", "kappa", "observed", "expected") if is_pair else ("kappa", *names)
-    return Sheet(f"Error consistency of {of}", header, tuple(lines), notes=tuple(notes), labels=(rows[1].label,))
+    title, models = f"Error consistency of {of}", () if is_pair else tuple(range(1, len(header)))
+    return Sheet(title, header, tuple(lines), notes=tuple(notes), labels=(rows[1].label,), names=models)
 
 
 def _kappa(one: Consistency | None) -> str:

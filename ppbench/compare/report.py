@@ -157,7 +157,7 @@ def _pair_sheet(comparison: Comparison, title: str, found: Sequence[TableRow], n
         Line((row.name, *_pair_cells(row.difference)[: len(header) - 1]), row.kind, tones=_tones(row, [comparison], 3))
         for row in found
     ]
-    return Sheet(title, tuple(header), tuple(lines), notes=tuple(notes), labels=_labels(found))
+    return Sheet(title, tuple(header), tuple(lines), notes=tuple(notes), labels=_labels(found), names=(1, 2))
 
 
 def _pair_cells(difference: Difference | None) -> list[str]:
@@ -184,7 +184,8 @@ def _common_sheet(
         for row, *cells in zip(found, references, *columns, strict=True)
     ]
     header = ("%", first, *(comparison.other.name for comparison in comparisons))
-    return Sheet(title, header, tuple(lines), notes=tuple(notes), labels=_labels(found))
+    names = tuple(range(1, len(header)))
+    return Sheet(title, header, tuple(lines), notes=tuple(notes), labels=_labels(found), names=names)
 
 
 def _tones(row: TableRow, comparisons: Sequence[Comparison], first: int) -> dict[int, Tone]:

@@ -54,6 +54,8 @@ class Sheet:
     """Sentences below the table."""
     labels: tuple[str, ...] = ()
     """Full labels of the metrics that the table calls by short names."""
+    names: tuple[int, ...] = ()
+    """Columns headed by a model's name. A narrow terminal calls them A, B, … and lists the names."""
     curves: Curves | None = None
     """The column for the lines' curves. Only wide terminals have it, so that the cells must say the same."""
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ppbench.tables.curves import WIDE_ENOUGH, with_curves
 from ppbench.tables.escapes import for_terminal
+from ppbench.tables.letters import with_letters
 from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet
 from ppbench.tables.wrapping import GAP, ColumnBlock, lay_out, paragraph
 
@@ -45,8 +46,12 @@ class Drawing:
             wider = with_curves(sheet, ascii_only=options.ascii_only)
             # A table that has no room for its curves does without them.
             sheet = wider if len(lay_out(wider, width)) == len(lay_out(sheet, width)) else sheet
+        sheet, legend = with_letters(sheet, width)
         # Rich would also break labels and tear numbers from their units, so texts come with their line breaks.
         yield Padding(Text(paragraph(sheet.title, width), "bold"), (1, MARGIN, 1, MARGIN))
+        if legend:
+            words = "\n".join(paragraph(line, width) for line in legend)
+            yield Padding(Text(words), (0, MARGIN, 1, MARGIN))
         for number, block in enumerate(lay_out(sheet, width)):
             if number:
                 words = paragraph(f"{sheet.title.partition(' · ')[0]} (continued)", width)
