@@ -15,7 +15,7 @@ from ppbench.cli.options import AllowOption, NormalizerOption
 
 @page(
     "Write a page for the browser.",
-    first=("--output", "--baseline", "--allow"),
+    first=("--output", "--baseline", "--data"),
     examples=("ppbench report run.json --baseline old.json", "ppbench report a.json b.json c.json -o models.html"),
 )
 def report_command(
@@ -34,6 +34,12 @@ def report_command(
             show_default="the first of several",
         ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", metavar="DIR", help="The images, for pictures; embedded ones need none.", show_default=False
+        ),
+    ] = None,
     normalizer: NormalizerOption = None,
     confidence: Annotated[
         float, typer.Option(help="Confidence of the intervals; p below 1 minus it is a difference.")
@@ -43,14 +49,18 @@ def report_command(
     """Write runs as one HTML file: verdict, heat map, severity curves, differences, classes; it needs no network."""
     from ppbench.files import atomic_write, check_writable
     from ppbench.page.document import report_html, report_page
+    from ppbench.page.embedded import measured_run
     from ppbench.page.inputs import read_inputs
+    from ppbench.pictures.strip import picture_strip
 
     for run in (*runs, *([baseline] if baseline else [])):
         refuse_to_overwrite("--output", output_file, run_files(run))
     check_writable(output_file)
     inputs = read_inputs(runs, baseline, normalizer, confidence, allow or [])
-    content = report_page(inputs)
-    html, held = report_html(inputs, content)
+    first = inputs.runs[0]
+    measured = measured_run(first.path, first.run)
+    content = report_page(inputs, picture_strip(measured, data))
+    html, held = report_html(content, measured, first.path.name)
     atomic_write(output_file, html)
     if held.note:
         output.say(held.note)

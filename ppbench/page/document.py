@@ -28,9 +28,11 @@ from ppbench.page.html_table import (
     sheet_table,
 )
 from ppbench.page.inputs import PageInputs, PageRun
+from ppbench.page.pictures import PictureStrip
 from ppbench.page.rendering import page_of
 from ppbench.page.verdict import PageVerdict, pair_verdict, run_verdict, unpaired_verdict
 from ppbench.report.by_image_sheets import by_image_sheets
+from ppbench.run import MeasuredRun
 from ppbench.tables.numbers import decimals, margin
 from ppbench.tables.sheet import short_name
 from ppbench.versions import __version__
@@ -99,8 +101,8 @@ class ReportPage:
     no_pairs: str
     families: HtmlTable
     consistency: HtmlTable | None
-    pictures: Markup | None
-    no_pictures: str
+    pictures: PictureStrip
+    """Of the first run."""
     lacks: tuple[Lack, ...]
     held_name: str
     version: str = __version__
@@ -123,14 +125,8 @@ class ReportPage:
         return [(anchor, name) for anchor, name in found if name]
 
 
-def report_page(inputs: PageInputs, pictures: Markup | None = None, no_pictures: str = "") -> ReportPage:
-    """Gather the content of a report.
-
-    Args:
-        inputs: The runs.
-        pictures: The strip of pictures (`ppbench.page.pictures`), if there is one.
-        no_pictures: Why there is none.
-    """
+def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
+    """Gather the content of a report; ``pictures`` are of the first run (`ppbench.pictures.strip`)."""
     names = [run.name for run in inputs.runs]
     curves = SeverityCurves.of(
         [run.summary for run in inputs.runs],
@@ -154,22 +150,25 @@ def report_page(inputs: PageInputs, pictures: Markup | None = None, no_pictures:
         families=_families(inputs),
         consistency=consistency,
         pictures=pictures,
-        no_pictures=no_pictures,
         lacks=tuple(lacks(inputs)),
         held_name=names[0],
     )
 
 
-def report_html(inputs: PageInputs, page: ReportPage) -> tuple[str, HeldRun]:
+def report_html(page: ReportPage, measured: MeasuredRun, name: str) -> tuple[str, HeldRun]:
     """Write a report as HTML, with as much of its first run inside as fits.
+
+    Args:
+        page: The content.
+        measured: The first run.
+        name: The name of its file.
 
     Returns:
         The page, and what it holds of the run.
     """
     nothing = HeldRun(Markup(), (), ())
     bare = page_of("report.html.j2", page=page, held=nothing)
-    first = inputs.runs[0]
-    held = held_run(first.path, first.run, LARGEST_PAGE - len(bare.encode()) - _NOTES)
+    held = held_run(measured, name, LARGEST_PAGE - len(bare.encode()) - _NOTES)
     return page_of("report.html.j2", page=page, held=held), held
 
 

@@ -52,7 +52,7 @@ class HtmlTable:
     @property
     def is_sortable(self) -> bool:
         """Whether its rows mean the same in any order: none belongs below another."""
-        return len(self.rows) > 2 and all(row.kind != "group" for row in self.rows)
+        return len(self.rows) > 1 and all(row.kind != "group" for row in self.rows)
 
     @property
     def groups(self) -> list[list[HtmlRow]]:
@@ -157,15 +157,15 @@ class FamilyRow:
 
 def families_table(comparisons: Sequence[Comparison], names: Sequence[str], rows: Sequence[FamilyRow]) -> HtmlTable:
     """Mean errors by family: a column for each run, then the changes against the first one."""
-    header = ("family", "corruptions", *names, *(f"{c.other.name}: change" for c in comparisons))
+    header = ("family", *names, *(f"{c.other.name}: change" for c in comparisons), "corruptions")
     found = []
     for row in rows:
         changes = [_change(comparison, row.name) for comparison in comparisons]
-        cells = (HtmlCell(row.name), HtmlCell(row.members), *(metric_cell(one, 2) for one in row.errors), *changes)
+        cells = (HtmlCell(row.name), *(metric_cell(one, 2) for one in row.errors), *changes, HtmlCell(row.members))
         found.append(HtmlRow(cells))
     notes = ["Mean top-1 error over the corruptions of the family, %."]
     notes += ["Change: points, paired by image; *: a test finds it (Holm over families)."] if comparisons else []
-    return HtmlTable("Mean error by family", header, tuple(found), (0, 1), tuple(notes))
+    return HtmlTable("Mean error by family", header, tuple(found), (0, len(header) - 1), tuple(notes))
 
 
 def _change(comparison: Comparison, family: str) -> HtmlCell:

@@ -28,9 +28,9 @@ def page_of(template: str, **values: Any) -> str:
         values: What it shows. One that is used and not given is an error.
     """
     script = _asset("page.js")
-    return _environment().get_template(template).render(
-        policy=content_policy(script), style=Markup(figure_css() + _asset("page.css")), script=Markup(script), **values
-    )  # fmt: skip
+    style = figure_css() + _asset("page.css") + _asset("strip.css")
+    values |= {"policy": content_policy(script), "style": Markup(style), "script": Markup(script)}
+    return _environment().get_template(template).render(values)
 
 
 def content_policy(script: str) -> str:

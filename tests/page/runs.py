@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ppbench.page.document import report_html, report_page
+from ppbench.page.embedded import measured_run
 from ppbench.page.inputs import read_inputs
+from ppbench.page.pictures import PictureStrip
 from ppbench.run import image_keys, write_run
 from tests.builders import make_predictions
 from tests.compare.runs import make_measured
@@ -29,7 +31,9 @@ def write_pages_run(path: Path, kind: str = "plain", *, predictions: bool = True
 def html_of(*paths: Path, baseline: Path | None = None, **options: Any) -> str:
     """The page of these runs."""
     inputs = read_inputs(paths, baseline, **options)
-    return report_html(inputs, report_page(inputs))[0]
+    pictures = PictureStrip(reason="No pictures here.")
+    first = inputs.runs[0]
+    return report_html(report_page(inputs, pictures), measured_run(first.path, first.run), first.path.name)[0]
 
 
 class Elements(HTMLParser):
