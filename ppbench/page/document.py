@@ -12,8 +12,9 @@ from ppbench.figures.content import HeatMap, SeverityCurves
 from ppbench.figures.forest import Forest
 from ppbench.figures.heat_table import heat_table
 from ppbench.figures.reliability import Reliability
+from ppbench.figures.scatter import Scatter
 from ppbench.figures.svg import curves_svg, forest_svg
-from ppbench.figures.svg_diagrams import reliability_svg
+from ppbench.figures.svg_diagrams import reliability_svg, scatter_svg
 from ppbench.metrics.metric import Metric
 from ppbench.page.conditions import Condition, Lack, lacks, protocol_conditions, run_conditions
 from ppbench.page.embedded import HeldRun, held_run
@@ -25,6 +26,7 @@ from ppbench.page.html_table import (
     forest_table,
     metric_data,
     reliability_table,
+    scatter_table,
     sheet_table,
 )
 from ppbench.page.inputs import PageInputs, PageRun
@@ -97,6 +99,9 @@ class ReportPage:
     runs: tuple[RunPart, ...]
     curves: Markup
     curve_table: HtmlTable
+    scatter: Markup | None
+    """Clean error against error on corrupted images, if there is more than one point."""
+    scatter_table: HtmlTable
     pairs: tuple[PairPart, ...]
     no_pairs: str
     families: HtmlTable
@@ -134,6 +139,7 @@ def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
         inputs.drawn_baseline.summary if inputs.drawn_baseline else None,
         inputs.allow,
     )
+    scatter = _scatter(inputs)
     first = inputs.runs[0].run.protocol
     against = f" against {inputs.baseline.name}" if inputs.baseline else ""
     consistency = sheet_table(consistency_sheet(inputs.comparisons)) if inputs.comparisons else None
@@ -145,6 +151,8 @@ def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
         runs=tuple(_run_part(inputs, run, f"r{place}") for place, run in enumerate(inputs.runs)),
         curves=Markup(curves_svg(curves, "curves")),
         curve_table=curve_table(curves),
+        scatter=Markup(scatter_svg(scatter, "scatter")) if len(scatter.runs) + len(scatter.published) > 1 else None,
+        scatter_table=scatter_table(scatter),
         pairs=tuple(_pairs(inputs)),
         no_pairs=inputs.no_comparison or "",
         families=_families(inputs),
@@ -170,6 +178,11 @@ def report_html(page: ReportPage, measured: MeasuredRun, name: str) -> tuple[str
     bare = page_of("report.html.j2", page=page, held=nothing)
     held = held_run(measured, name, LARGEST_PAGE - len(bare.encode()) - _NOTES)
     return page_of("report.html.j2", page=page, held=held), held
+
+
+def _scatter(inputs: PageInputs) -> Scatter:
+    shown = [*inputs.runs, *([inputs.drawn_baseline] if inputs.drawn_baseline else [])]
+    return Scatter.of([run.summary for run in shown], [run.name for run in shown], allow=inputs.allow)
 
 
 def _verdicts(inputs: PageInputs) -> list[PageVerdict]:

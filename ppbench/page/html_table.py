@@ -13,6 +13,7 @@ from ppbench.figures.content import SeverityCurves, as_metric, severity_name
 from ppbench.figures.forest import Forest
 from ppbench.figures.markup import attributes, metric_attributes, short_margin
 from ppbench.figures.reliability import Reliability
+from ppbench.figures.scatter import Scatter
 from ppbench.metrics.metric import Metric
 from ppbench.tables.numbers import decimals, ends, p_value, percent, signed
 from ppbench.tables.rows import rounded
@@ -125,6 +126,17 @@ def _difference_cells(difference: Difference, is_shown: bool) -> list[HtmlCell]:
         HtmlCell(MISSING) if difference.detectable is None
         else HtmlCell(decimals(difference.detectable, 2), _number(difference.detectable)),
     ]  # fmt: skip
+
+
+def scatter_table(content: Scatter) -> HtmlTable:
+    """Runs, then published results with their sources."""
+    rows = [
+        HtmlRow(
+            (HtmlCell(one.name), metric_cell(one.x, 2), metric_cell(one.y, 2), HtmlCell(one.source or "this report"))
+        )
+        for one in (*content.runs, *content.published)
+    ]
+    return HtmlTable(content.title, ("model", content.x_label, content.y_label, "source"), tuple(rows), (0, 3))
 
 
 def reliability_table(content: Reliability) -> HtmlTable:

@@ -1,4 +1,4 @@
-"""``show``, ``compare`` and ``check`` of a synthetic pair of full ImageNet-C runs: 50,000 images x 76 cells.
+"""``show``, ``compare``, ``report`` and ``check`` of a synthetic pair of full ImageNet-C runs: 50,000 images x 76 cells.
 
 python tests/bench/bench_full_size.py
 
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 GOAL = 3.0
-"""Seconds."""
+"""Seconds; of a report, which has all figures of both runs, 5."""
 
 
 class Cost(NamedTuple):
@@ -73,6 +73,7 @@ def main() -> None:
             "show RUN --baseline RUN": ["show", new, "--baseline", old],
             "compare RUN RUN": ["compare", old, new],
             "compare RUN RUN --cells": ["compare", old, new, "--cells"],
+            "report RUN --baseline RUN": ["report", new, "--baseline", old, "-o", f"{folder}/report.html"],
             "check RUN --baseline RUN, 3 rules": ["check", new, "--baseline", old, *rules],
         }
         rounds = [

@@ -1,7 +1,15 @@
 from ppbench.figures.content import SeverityCurves
 from ppbench.figures.forest import Forest
 from ppbench.figures.reliability import Reliability
-from ppbench.page.html_table import curve_table, forest_table, metric_cell, reliability_table, sheet_table
+from ppbench.figures.scatter import Scatter
+from ppbench.page.html_table import (
+    curve_table,
+    forest_table,
+    metric_cell,
+    reliability_table,
+    scatter_table,
+    sheet_table,
+)
 from ppbench.tables.sheet import Line, Sheet
 from tests.figures.runs import better, calibrated, difference, plain, summary_of, with_gaps
 
@@ -28,6 +36,14 @@ def test_a_row_for_each_difference():
     assert of_noise.cells[3].text == f"{change.points.value:+.2f}*"
     assert of_noise.cells[4].text == f"{change.points.low:+.2f} to {change.points.high:+.2f}"
     assert [len(group) for group in table.groups][-2:] == [3, 3], "a family with its corruptions"
+
+
+def test_runs_and_published_results_are_told_apart():
+    content = Scatter.of([summary_of(better()), summary_of(plain())])
+    table = scatter_table(content)
+    assert [row.cells[0].text for row in table.rows] == ["better", "plain"]
+    assert {row.cells[3].text for row in table.rows} == {"this report"}
+    assert table.header[1:3] == (content.x_label, content.y_label)
 
 
 def test_bins_with_images_are_listed():
