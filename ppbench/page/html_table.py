@@ -130,12 +130,10 @@ def _difference_cells(difference: Difference, is_shown: bool) -> list[HtmlCell]:
 
 def scatter_table(content: Scatter) -> HtmlTable:
     """Runs, then published results with their sources."""
-    rows = [
-        HtmlRow(
-            (HtmlCell(one.name), metric_cell(one.x, 2), metric_cell(one.y, 2), HtmlCell(one.source or "this report"))
-        )
-        for one in (*content.runs, *content.published)
-    ]
+    rows = []
+    for one in (*content.runs, *content.published):
+        numbers = (metric_cell(one.x, 2), metric_cell(one.y, 2))
+        rows.append(HtmlRow((HtmlCell(one.name), *numbers, HtmlCell(one.source or "this report"))))
     return HtmlTable(content.title, ("model", content.x_label, content.y_label, "source"), tuple(rows), (0, 3))
 
 

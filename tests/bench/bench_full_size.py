@@ -1,4 +1,4 @@
-"""``show``, ``compare``, ``report`` and ``check`` of a synthetic pair of full ImageNet-C runs: 50,000 images x 76 cells.
+"""``show``, ``compare``, ``report`` and ``check`` of a synthetic pair of ImageNet-C runs: 50,000 images x 76 cells.
 
 python tests/bench/bench_full_size.py
 
