@@ -47,20 +47,15 @@ def report_command(
     allow: AllowOption = None,
 ) -> None:
     """Write runs as one HTML file: verdict, heat map, severity curves, differences, classes; it needs no network."""
+    from ppbench.cli.pages import page_with_pictures
     from ppbench.files import atomic_write, check_writable
-    from ppbench.page.document import report_html, report_page
-    from ppbench.page.embedded import measured_run
     from ppbench.page.inputs import read_inputs
-    from ppbench.pictures.strip import picture_strip
 
     for run in (*runs, *([baseline] if baseline else [])):
         refuse_to_overwrite("--output", output_file, run_files(run))
     check_writable(output_file)
     inputs = read_inputs(runs, baseline, normalizer, confidence, allow or [])
-    first = inputs.runs[0]
-    measured = measured_run(first.path, first.run)
-    content = report_page(inputs, picture_strip(measured, data))
-    html, held = report_html(content, measured, first.path.name)
+    html, held = page_with_pictures(inputs, data)
     atomic_write(output_file, html)
     if held.note:
         output.say(held.note)

@@ -68,12 +68,12 @@ def _page_of(run: Path, normalizer: str | None, baseline: str | None, confidence
     """Write the report of a run into a new folder for temporary files, where the browser finds it later."""
     from tempfile import mkdtemp
 
+    from ppbench.cli.pages import page_with_pictures
     from ppbench.files import atomic_write
-    from ppbench.page.document import report_html, report_page
     from ppbench.page.inputs import read_inputs
 
     inputs = read_inputs([run], Path(baseline) if baseline else None, normalizer, confidence)
-    html, _ = report_html(inputs, report_page(inputs))
+    html, _ = page_with_pictures(inputs)
     path = Path(mkdtemp(prefix="ppbench-")) / "report.html"
     atomic_write(path, html)
     return path
