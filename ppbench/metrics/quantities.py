@@ -182,8 +182,8 @@ class CorruptionError(Quantity):
         model, normalizer = case.model, case.normalizer
         if normalizer is None:
             # AlexNet's errors are of ImageNet's images; the images of a CSV are not known.
-            alexnet = "alexnet, or " if not model.protocol or model.protocol.normalizer == "alexnet" else ""
-            raise Unavailable(f"no normaliser (--normalizer {alexnet}a run or CSV)")
+            alexnet = "alexnet, " if not model.protocol or model.protocol.normalizer == "alexnet" else ""
+            raise Unavailable(f"no normaliser (--normalizer {alexnet}RUN or CSV)")
         if isinstance(normalizer, CellErrors):
             require_same_task(model, normalizer)
         if isinstance(normalizer, PublishedErrors) and model.classes:

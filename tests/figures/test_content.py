@@ -63,7 +63,7 @@ def test_the_map_of_ratios_has_ce_or_the_reason_why_there_is_none() -> None:
             ]  # fmt: skip
     without = HeatMap.of_ratios(summarise(plain().run))
     assert not without.has_values
-    assert without.reasons == ("no normaliser (--normalizer a run or CSV)",)
+    assert without.reasons == ("no normaliser (--normalizer RUN or CSV)",)
     assert "mCE" not in [column.key for column in HeatMap.of_errors(summarise(plain().run)).columns]
 
 
