@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,20 +12,29 @@ from ppbench.cli import output
 from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_overwrite, run_files
 from ppbench.cli.options import AllowOption, NormalizerOption
+from ppbench.errors import UsageError
 
 
 @page(
     "Write a page for the browser.",
-    first=("--output", "--baseline", "--data"),
-    examples=("ppbench report run.json --baseline old.json", "ppbench report a.json b.json c.json -o models.html"),
+    first=("--output", "--baseline", "--data", "--index"),
+    examples=("ppbench report run.json --baseline old.json", "ppbench report runs/ --index -o site/"),
 )
 def report_command(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN", help="Run files, or pages that hold a run; six at most.")
+        list[Path],
+        typer.Argument(metavar="RUN", help="Run files, or pages that hold a run, six at most; a folder with --index."),
     ],
-    output_file: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page.")] = Path(
-        "report.html"
-    ),
+    output_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR",
+            help="The page, or the folder of a leaderboard.",
+            show_default="report.html, or site with --index",
+        ),
+    ] = None,
     baseline: Annotated[
         Path | None,
         typer.Option(
@@ -40,6 +50,9 @@ def report_command(
             "--data", metavar="DIR", help="The images, for pictures; embedded ones need none.", show_default=False
         ),
     ] = None,
+    index: Annotated[
+        bool, typer.Option("--index", help="Write a leaderboard of all runs in a folder, with a report of each.")
+    ] = False,
     normalizer: NormalizerOption = None,
     confidence: Annotated[
         float, typer.Option(help="Confidence of the intervals; p below 1 minus it is a difference.")
@@ -51,12 +64,43 @@ def report_command(
     from ppbench.files import atomic_write, check_writable
     from ppbench.page.inputs import read_inputs
 
+    if index:
+        given = {
+            "--baseline": baseline is not None,
+            "--data": data is not None,
+            "--normalizer": normalizer is not None,
+            "--confidence": confidence != 0.95,
+            "--allow": bool(allow),
+        }
+        _write_index(runs, output_path or Path("site"), [option for option, is_given in given.items() if is_given])
+        return
+    target = output_path or Path("report.html")
     for run in (*runs, *([baseline] if baseline else [])):
-        refuse_to_overwrite("--output", output_file, run_files(run))
-    check_writable(output_file)
-    inputs = read_inputs(runs, baseline, normalizer, confidence, allow or [])
-    html, held = page_with_pictures(inputs, data)
-    atomic_write(output_file, html)
+        refuse_to_overwrite("--output", target, run_files(run))
+    check_writable(target)
+    html, held = page_with_pictures(read_inputs(runs, baseline, normalizer, confidence, allow or []), data)
+    atomic_write(target, html)
     if held.note:
         output.say(held.note)
-    output.say(f"wrote {output_file}")
+    output.say(f"wrote {target}")
+
+
+def _write_index(folders: Sequence[Path], site: Path, refused: Sequence[str]) -> None:
+    """Write a leaderboard of the runs in a folder."""
+    from ppbench.cli.pages import page_with_pictures
+    from ppbench.page.inputs import read_inputs
+    from ppbench.page.leaderboard import write_leaderboard
+
+    if refused:
+        raise UsageError(
+            f"{', '.join(refused)} is not for --index", "A leaderboard shows each run by itself: leave it out."
+        )
+    if len(folders) != 1:
+        raise UsageError(
+            f"--index takes one folder, not {len(folders)} paths", "For example: `ppbench report runs/ --index`."
+        )
+    board = write_leaderboard(folders[0], site, lambda run: page_with_pictures(read_inputs([run]))[0])
+    for one in board.unreadable:
+        output.say(f"left out {one.file}: {one.reason}")
+    runs, tables = board.runs, len(board.rankings)
+    output.say(f"wrote {site / 'index.html'}: {runs} run{'s' * (runs != 1)} in {tables} table{'s' * (tables != 1)}")

@@ -112,3 +112,41 @@ def test_imagenet_stands_beside_published_results_of_its_label(tmp_path: Path) -
     assert 'data-published="' in page
     shown = json.loads(CliRunner().invoke(app, ["show", str(tmp_path / "page.html"), "--format", "json"]).stdout)
     assert shown["dataset"] == "imagenet-c"
+
+
+def test_the_leaderboard_of_a_folder(pair: Path) -> None:
+    (pair / "odd.json").write_text("{}")
+    done = report(pair, "--index", "-o", "site")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "left out odd.json: odd.json is not a run file: it has no version",
+        "wrote site/index.html: 2 runs in 1 table",
+    ]
+    content = json.loads(Path("site/index.json").read_text())
+    pages = [run["page"] for run in content["rankings"][0]["runs"]]
+    assert [read_run(Path("site") / page).model.name for page in pages] == ["better", "plain"]
+    assert report(pair, "--index").exit_code == 0
+    assert Path("site/index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--index", "--baseline", "old.json"], "--baseline is not for --index"),
+        (["--index", "--data", ".", "--allow", "seed"], "--data, --allow is not for --index"),
+        (["old.json", "--index"], "--index takes one folder, not 2 paths"),
+        (["--index", "-o", "."], "is where the runs are, or above them"),
+    ],
+)
+def test_what_a_leaderboard_cannot_take_is_refused(pair: Path, arguments: list[str], why: str) -> None:
+    done = report(pair, *arguments)
+    assert done.exit_code == 2
+    assert why in " ".join(done.stderr.split())
+    assert not Path("site").exists()
+
+
+def test_a_folder_without_runs_ends_with_3(tmp_path: Path) -> None:
+    assert report(tmp_path, "--index").exit_code == 3
+    assert report(tmp_path / "none", "--index", "-o", tmp_path / "site").exit_code == 3
+    assert not (tmp_path / "site").exists()
