@@ -19,7 +19,6 @@ from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.page.html_table import metric_data
 from ppbench.report.summary import RunSummary
 from ppbench.tables.numbers import decimals, ends, percent
-from ppbench.tables.sheet import short_name
 
 Finding = Literal["better", "worse", "undecided", "result"]
 
@@ -48,7 +47,10 @@ def run_verdict(name: str, summary: RunSummary) -> PageVerdict:
         return PageVerdict("undecided", f"The mean error of {name} is not known: {mean.reason}.", metric=mean)
     of_clean = "" if clean.value is None else f", and {decimals(clean.value, 1)} % of the clean ones"
     sentence = f"{name} gets {_sure(mean, summary.confidence, '%')} of the corrupted images wrong{of_clean}."
-    details = [f"{short_name(mce.label)}: {_sure(mce, summary.confidence, '%')}, {mce.label}."] if mce.value else []
+    details = []
+    # Against its own errors a model has an mCE of 100, which says nothing.
+    if mce.value is not None and summary.normalizer != summary.cell_errors.source:
+        details.append(f"{mce.label}: {_sure(mce, summary.confidence, '%')}.")
     hardest = max((row for row in summary.families if row.mean_error.value is not None),
                   key=lambda row: row.mean_error.value or 0.0, default=None)  # fmt: skip
     if hardest is not None and len(summary.families) > 1:
