@@ -1,4 +1,4 @@
-"""Take the picture of a report for the README: the top of the page of the two embedded networks.
+"""Take the picture of a report for the README: the verdict and the heat map of the two embedded networks.
 
 ``uv run python tools/picture.py docs/report.png`` evaluates the two networks (`ppbench eval`), writes their report
 (`ppbench report`), and photographs it with Chromium. ``--runs DIR`` takes runs that are there already.
@@ -19,15 +19,17 @@ from PIL import Image
 from ppbench.files import atomic_write
 
 NEW, OLD = "fashion-mnist-resnet8-pp3--fashion-mnist-2k.json", "fashion-mnist-resnet8--fashion-mnist-2k.json"
-WIDTH, HEIGHT = 1120, 1330
-"""Of the picture, in CSS pixels."""
+WIDTH = 1120
+"""Of the picture, in CSS pixels; its height is that of what is shown."""
+SHOWN = ("top", "heat")
+"""What of the page is shown: its head, and one section. What was measured lies between the two."""
 COLOURS = 128
 LARGEST = 250_000
 """Bytes that a page on the web may take for it."""
 
 
 def photograph(page: Path) -> Image.Image:
-    """The top of a page, light, as ``(HEIGHT, WIDTH)`` RGB."""
+    """The head of a page and its heat map, light, RGB."""
     from playwright.sync_api import sync_playwright
 
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -36,9 +38,13 @@ def photograph(page: Path) -> Image.Image:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:
-            view = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+            view = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
             view.goto(page.as_uri())
-            content = view.screenshot()
+            view.evaluate("""shown => {
+                document.querySelectorAll(".contents, .bottom").forEach(one => one.remove());
+                document.querySelectorAll("main > section").forEach(one => shown.includes(one.id) || one.remove());
+            }""", SHOWN)  # fmt: skip
+            content = view.screenshot(full_page=True)
         finally:
             browser.close()
     return Image.open(io.BytesIO(content)).convert("RGB")
