@@ -4,7 +4,7 @@ import json
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -14,12 +14,16 @@ from tests.builders import make_cell, make_classes, make_run, without_probabilit
 from tests.run.files import V3
 
 
-@settings(deadline=None)
+@pytest.fixture(scope="module")
+def validator():
+    return jsonschema.Draft202012Validator(json_schema())
+
+
 @given(st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: name != CLEAN))
-def test_a_corruption_may_have_a_name_of_the_dataset_s_own(name):
+def test_a_corruption_may_have_a_name_of_the_dataset_s_own(validator, name):
     run = make_run(corruptions=(name,), severities=(2,), n=10)
     assert Run.model_validate_json(run.model_dump_json()).cell(name, 2) == run.cells[1]
-    jsonschema.validate(run.model_dump(mode="json"), json_schema())
+    validator.validate(run.model_dump(mode="json"))
 
 
 NO_PROBABILITIES = {"nll_micronats": None, "bin_n": None, "bin_top1": None, "bin_confidence": None}
@@ -70,10 +74,8 @@ def test_outputs_that_compete(logits, outputs, competing):
     assert make_classes(outputs=outputs, logits=logits).competing == competing
 
 
-def test_the_schema_is_valid_and_fits_what_is_written(written):
-    schema = json_schema()
-    validator = jsonschema.Draft202012Validator(schema)
-    validator.check_schema(schema)
+def test_the_schema_is_valid_and_fits_what_is_written(validator, written):
+    validator.check_schema(validator.schema)
     for path in (written[0], V3):
         validator.validate(json.loads(path.read_text()))
     content = json.loads(V3.read_text())
