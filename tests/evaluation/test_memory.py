@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.evaluation.models import tiny_checkpoint
@@ -29,14 +31,21 @@ for data in folders:
 """
 
 
+def png_of(pixels: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
 def write_images(root: Path, count: int, dataset: str) -> Path:
     """``count`` images, in class folders or as CIFAR-10-C's arrays."""
     cuts = np.stack(photographs(32, 8))
     if dataset == "imagefolder":
+        files = [png_of(cut) for cut in cuts]
         for number in range(count):
             path = root / f"n{number % 10:08d}" / f"{number:05d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(cuts[number % 8]).save(path, compress_level=1)
+            path.write_bytes(files[number % 8])
         return root
     root.mkdir()
     rows = cuts[np.arange(count) % 8]

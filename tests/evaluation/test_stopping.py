@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -43,9 +43,28 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_stops_when_the_interval_is_narrow_and_is_a_part_of_the_whole(tmp_path: Path, whole: Path) -> None:
-    result = evaluated(tmp_path / "run.json", "--until", "1.5", "--batch-size", "32")
-    run, all_images = read_run(tmp_path / "run.json"), read_run(whole)
+UNTIL = ("--until", "1.5", "--batch-size", "32")
+
+
+class Stopped(NamedTuple):
+    """The run with the options `UNTIL`, and what was printed."""
+
+    path: Path
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
+    path = tmp_path_factory.mktemp("stopped") / "run.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ppbench.cli.progress._EVERY", 0.0)  # a line each time, however fast the machine is
+        result = evaluated(path, *UNTIL)
+    return Stopped(path, result.stdout, result.stderr)
+
+
+def test_it_stops_when_the_interval_is_narrow_and_is_a_part_of_the_whole(stopped: Stopped, whole: Path) -> None:
+    run, all_images = read_run(stopped.path), read_run(whole)
     assert run.status == "complete"
     assert run.stopping is not None
     assert (run.stopping.metric, run.stopping.wanted, run.stopping.reached) == (
@@ -62,12 +81,12 @@ def test_it_stops_when_the_interval_is_narrow_and_is_a_part_of_the_whole(tmp_pat
     source = open_source(EMBEDDED, None, Geometry(28, None))
     first = np.sort(stratified_order(source.ids, source.labels, 0)[: run.protocol.n])
     assert run.protocol.ids_sha256 == ids_hash([source.ids[place] for place in first])
-    bits, all_bits = read_bits(tmp_path / "run.json", run), read_bits(whole, all_images)
+    bits, all_bits = read_bits(stopped.path, run), read_bits(whole, all_images)
     assert all(np.array_equal(bits[key], all_bits[key][first]) for key in bits)
-    assert f"half-width 1.5 after {run.protocol.n} of 2,000 images" in result.stderr
-    label = next(m["label"] for m in json.loads(result.stdout)["metrics"] if m["name"] == "mean_error")
+    assert f"half-width 1.5 after {run.protocol.n} of 2,000 images" in stopped.stderr
+    label = next(m["label"] for m in json.loads(stopped.stdout)["metrics"] if m["name"] == "mean_error")
     assert f"{run.protocol.n} of 2000" in label
-    assert not list(tmp_path.glob("*.journal"))
+    assert not list(stopped.path.parent.glob("*.journal"))
 
 
 def test_narrower_takes_more_images_and_what_cannot_be_reached_takes_all(tmp_path: Path, whole: Path) -> None:
@@ -203,13 +222,13 @@ def test_images_that_the_baseline_lacks_are_not_visited(tmp_path: Path) -> None:
     assert run.stopping.value == 0
 
 
-def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_one_goes_on_and_ends_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: Stopped
+) -> None:
     from ppbench.errors import DataError
     from ppbench.evaluation.inference import Inference
 
     monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", -1.0)
-    options = ("--until", "1.5", "--batch-size", "32")
-    evaluated(tmp_path / "whole.json", *options)
     score, calls = Inference.score, 0
 
     def fail_at_last(self: Inference, *arguments: Any) -> Any:
@@ -220,10 +239,10 @@ def test_an_interrupted_one_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: 
         return score(self, *arguments)
 
     monkeypatch.setattr(Inference, "score", fail_at_last)
-    evaluated(tmp_path / "run.json", *options, code=3)
+    evaluated(tmp_path / "run.json", *UNTIL, code=3)
     monkeypatch.setattr(Inference, "score", score)
-    evaluated(tmp_path / "run.json", *options)
-    first, second = read_run(tmp_path / "whole.json"), read_run(tmp_path / "run.json")
+    evaluated(tmp_path / "run.json", *UNTIL)
+    first, second = read_run(stopped.path), read_run(tmp_path / "run.json")
     assert (first.cells, first.stopping, first.protocol) == (second.cells, second.stopping, second.protocol)
 
 
@@ -283,19 +302,15 @@ def test_an_images_part_in_mce_adds_up_to_mce() -> None:
         metric_weights("relative_mCE", ImageNet(), C15, (1, 2, 3, 4, 5), "alexnet")  # type: ignore[arg-type]
 
 
-def test_the_progress_shows_the_estimate_and_its_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ppbench.cli.progress._EVERY", 0.0)  # a line each time, however fast the machine is
+def test_the_progress_shows_the_estimate_and_its_interval(stopped: Stopped) -> None:
     # It stops before the last image: when that is counted, the line has no estimate, and the one before may be of an
     # earlier look, depending on how many pieces come at once.
-    options = ["--until", "1.5", "--batch-size", "32"]
-    shown = re.findall(
-        r"\d+\.\d+ (?:± \d+\.\d\d|\[\d+\.\d+, \d+\.\d+\])", evaluated(tmp_path / "run.json", *options).stderr
-    )
+    shown = re.findall(r"\d+\.\d+ (?:± \d+\.\d\d|\[\d+\.\d+, \d+\.\d+\])", stopped.stderr)
     assert len(set(shown)) > 1  # it changes as images come
     # The last look has the interval that the table has: one interval for one number.
-    table = runner.invoke(app, ["show", str(tmp_path / "run.json")]).stdout
+    table = runner.invoke(app, ["show", str(stopped.path)]).stdout
     assert f"{shown[-1]} %" in table
-    stopping = read_run(tmp_path / "run.json").stopping
+    stopping = read_run(stopped.path).stopping
     assert stopping is not None
     assert stopping.reached
     ends = SequenceInterval(stopping.value, stopping.low, stopping.high)
