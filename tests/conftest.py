@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
+import pytest
 import typer.testing
 from hypothesis import HealthCheck, settings
 
@@ -18,3 +19,23 @@ typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[a
 # On a busy machine, limits of time would fail tests at random.
 settings.register_profile("any_load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_load")
+
+SLOWEST_FIRST = (
+    "tests/copies/test_kills.py",
+    "tests/copies/test_computing.py",
+    "tests/evaluation/test_kills.py",
+    "tests/evaluation/test_memory.py",
+    "tests/evaluation/test_stopping.py",
+    "tests/metrics/test_simulations.py",
+    "tests/check/test_false_alarms.py",
+    "tests/cli/test_inspect.py",
+    "tests/corruptions/test_apply.py",
+    "tests/test_site.py",
+    "tests/test_notebook.py",
+)
+"""Files with a test of several seconds."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put whole files first, so that no worker is left with a slow test when the others have none."""
+    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in SLOWEST_FIRST)
