@@ -156,7 +156,7 @@ def test_python_blocks_run(block: Block, workspace: Path, monkeypatch: pytest.Mo
         (workspace / "run.json").unlink()
         assert CliRunner().invoke(app, ["eval", "-m", "net.safetensors", "--limit", "4", "-o", "b.json"]).exit_code == 0
         assert CliRunner().invoke(app, ["check", "b.json", "--update-baseline", "baseline.json"]).exit_code == 0
-        with pytest.warns(UserWarning, match="powerless"):
+        with pytest.warns(UserWarning, match="underpowered"):
             names["test_robustness"](pytest_plugin._check, workspace)
 
 
