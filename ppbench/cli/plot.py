@@ -67,7 +67,7 @@ def plot_command(
     if form not in ("png", "svg", "pdf"):
         raise UsageError(f"--output {file} is not allowed", "The name ends in .png, .svg or .pdf, which is the format.")
     import_extra("matplotlib", "plots", "`ppbench plot`")
-    sources = [*runs, *([baseline] if baseline else [])]
+    sources = [*runs, *([baseline] if baseline else []), *([Path(normalizer)] if normalizer else [])]
     refuse_to_overwrite("--output", file, (one for run in sources for one in run_files(run)))
     request = PlotRequest(kind, tuple(runs), baseline, normalizer, confidence, tuple(allow or ()), quantity)
     content = request.content()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ppbench.metrics.flips import FlipShares
 from ppbench.metrics.intervals import Interval
+from ppbench.metrics.per_image import FEWEST
 from ppbench.report.by_image import CLASSES, CONFUSIONS, FLIPS, PARTS, ByImage
 from ppbench.tables.numbers import decimals, p_value, percent, with_interval
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, LineKind, Sheet
@@ -83,6 +84,8 @@ def _confusion_sheet(found: ByImage) -> Sheet:
     ]
     if not lines:
         notes = ["No class is taken for another one more often than without corruption."]
+    if any(one.n < FEWEST for one in found.classes):
+        notes.append("Classes of a single image are left out.")
     header = ("class", "predicted as", "clean", "corrupted", "added", "p")
     return Sheet(title, header, tuple(lines), text_columns=(0, 1), notes=tuple(notes))
 

@@ -58,12 +58,14 @@ def run_in_page(path: Path) -> Any:
 
     Raises:
         OSError: If the page cannot be read.
-        ValueError: If it holds no run, or something that is not JSON.
+        ValueError: If it holds no run, several, or something that is not JSON.
     """
-    found = _RUN.search(read_text(path))
-    if found is None:
+    found = _RUN.findall(read_text(path))
+    if not found:
         raise ValueError("the page holds no run; `ppbench report` writes pages that do")
-    return parse_json(found[1])
+    if len(found) > 1:
+        raise ValueError(f"the page holds {len(found)} runs; those of `ppbench report` hold one")
+    return parse_json(found[0])
 
 
 def read_attached(run_file: Path, name: str, sha256: str, most: int) -> tuple[Path, bytes]:

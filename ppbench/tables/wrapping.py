@@ -173,9 +173,9 @@ def _height(columns: list[list[_Text]], widths: list[int]) -> tuple[int, int]:
 def _shortest(column: list[_Text], words: bool) -> int:
     """The smallest width of a column: that of its widest number or word, unless a word is very long."""
     header, *cells = column
-    numbers = [0] if words else [text.longest for text in cells]
+    numbers = [] if words else [text.longest for text in cells]
     pieces = [text.shortest for text in ([header, *cells] if words else [header])]
-    return max(*numbers, min(max(pieces), LONGEST_PIECE))
+    return max(min(max(pieces), LONGEST_PIECE), *numbers, 0)
 
 
 def _longest(column: list[_Text]) -> int:

@@ -78,3 +78,14 @@ def test_without_matplotlib_the_extra_is_named(
     assert result.exit_code == 2
     assert "`ppbench plot` needs matplotlib, which is not installed" in result.stderr
     assert "--extra plots" in result.stderr
+
+
+def test_no_input_is_overwritten(files: tuple[Path, Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
+    csv = tmp_path / "denominators.svg"
+    csv.write_text("corruption,severity,accuracy\nfog,1,0.5\n")
+    before = csv.read_bytes()
+    result = run(files[0], "--normalizer", csv, "-o", csv)
+    assert result.exit_code == 2
+    assert "would overwrite the input" in result.stderr
+    assert csv.read_bytes() == before

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -60,6 +61,13 @@ def test_without_added_confusions_the_table_says_so():
     sheet = by_image_sheets(by_image(images.run(), None, same))[1]
     assert sheet.lines == ()
     assert sheet.notes == ("No class is taken for another one more often than without corruption.",)
+
+
+def test_classes_of_a_single_image_are_said_to_be_left_out_of_confusions():
+    classes = (*FOUND.classes, ClassError(9, 1, None, 0.5, None, None))
+    found = replace(FOUND, classes=classes, names={**FOUND.names, 9: "emu"}, confusions=())
+    assert by_image_sheets(found)[1].notes[-1] == "Classes of a single image are left out."
+    assert not any("single image" in note for note in by_image_sheets(FOUND)[1].notes)
 
 
 def test_flips_stand_under_their_families_above_the_mean():

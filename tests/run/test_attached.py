@@ -91,3 +91,12 @@ def test_without_keys_the_bits_have_another_hash(page):
     assert bare.bits.sha256 != run.bits.sha256
     assert len(files) == 1
     assert np.load(io.BytesIO(next(iter(files.values())))).shape == (5, 4)
+
+
+def test_a_page_with_two_runs_is_refused(page):
+    path, *_ = page
+    text = path.read_text()
+    block = next(line for line in text.splitlines() if 'id="ppbench-run"' in line)
+    path.write_text(f"{block}\n{text}")
+    with pytest.raises(DataError, match=r"report\.html is not a run file: the page holds 2 runs"):
+        read_run(path)

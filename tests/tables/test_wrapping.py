@@ -102,3 +102,12 @@ def test_a_very_long_name_breaks_between_its_parts():
     name = "a_name_of_the_dataset_s_own_with_forty_letters"
     (block,) = lay_out(sheet_of((name, "50.0"), header=("corruption", "s1"), text_columns=(0,)), 40)
     assert block.rows[0][0] == "a_name_of_the_dataset_s_own_with_\n  forty_letters"
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_a_table_without_rows_is_its_header(width):
+    header = ("class", "predicted as", "added")
+    blocks = lay_out(Sheet("title", header, (), text_columns=(0, 1)), width)
+    assert [text for block in blocks for text in map(letters, block.header)][:1] == ["class"]
+    assert {place for block in blocks for place in block.columns} == {0, 1, 2}
+    assert all(block.rows == () for block in blocks)
