@@ -3,6 +3,7 @@ import pytest
 
 from ppbench.page.embedded import held_run, measured_run
 from ppbench.run import read_arrays, read_predictions, read_run
+from ppbench.run.predictions import predictions_content
 from tests.page.runs import write_pages_run
 
 
@@ -43,6 +44,19 @@ def test_what_is_held_is_read_back(path, room, tmp_path):
         assert (keys is not None) == ("keys" in held.held)
     if "predictions" in held.held:
         assert np.array_equal(read_predictions(page, read).labels, read_predictions(path, run).labels)
+
+
+@pytest.mark.parametrize("room", [0, 22_000, 10**6])
+def test_predictions_are_compressed_once_whatever_fits(path, room, monkeypatch):
+    written = []
+
+    def counted(run, predictions):
+        written.append(run)
+        return predictions_content(run, predictions)
+
+    monkeypatch.setattr("ppbench.run.store.predictions_content", counted)
+    held_of(path, room)
+    assert len(written) == 1
 
 
 def test_the_note_says_what_is_lost(path):
