@@ -6,7 +6,7 @@ uv sync --upgrade --all-extras && uv run pytest -n auto && uv run python tools/p
 from __future__ import annotations
 
 import re
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
@@ -15,12 +15,18 @@ TABLE = re.compile(r"\n\[tool\.uv\]\n# Tested versions.*?\n\]\n", re.DOTALL)
 
 def main() -> None:
     """Replace the table of constraints, or add it at the end."""
-    installed = {re.sub(r"[-_.]+", "-", d.name).lower(): d.version for d in distributions()}
-    installed.pop("pushpull-bench", None)
-    pins = "".join(f'    "{name}=={version}",\n' for name, version in sorted(installed.items()))
+    pinned = {re.sub(r"[-_.]+", "-", found.name).lower(): _pin(found) for found in distributions()}
+    pinned.pop("pushpull-bench", None)
+    pins = "".join(f'    "{name}{pin}",\n' for name, pin in sorted(pinned.items()))
     table = f"\n[tool.uv]\n# Tested versions, written by tools/pin_versions.py.\nconstraint-dependencies = [\n{pins}]\n"
     text = PROJECT.read_text()
     PROJECT.write_text(TABLE.sub(lambda _: table, text) if TABLE.search(text) else text + table)
+
+
+def _pin(found: Distribution) -> str:
+    """Pin a version, only for those Pythons that it supports: the project supports all of 3.11."""
+    lowest = re.search(r">=\s*(3\.11\.\d+)", found.metadata["Requires-Python"] or "")
+    return f"=={found.version}" + (f" ; python_full_version >= '{lowest[1]}'" if lowest else "")
 
 
 if __name__ == "__main__":
