@@ -75,7 +75,7 @@ def report_command(
         _write_index(runs, output_path or Path("site"), [option for option, is_given in given.items() if is_given])
         return
     target = output_path or Path("report.html")
-    for run in (*runs, *([baseline] if baseline else [])):
+    for run in (*runs, *(Path(file) for file in (baseline, normalizer) if file)):
         refuse_to_overwrite("--output", target, run_files(run))
     check_writable(target)
     html, held = page_with_pictures(read_inputs(runs, baseline, normalizer, confidence, allow or []), data)

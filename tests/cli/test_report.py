@@ -49,6 +49,15 @@ def test_an_input_is_never_overwritten(pair: Path, name: str, suffix: str) -> No
     assert file.read_bytes() == before
 
 
+def test_a_normaliser_is_never_overwritten(pair: Path) -> None:
+    csv = pair / "denominators.csv"
+    csv.write_text("corruption,severity,accuracy\nfog,1,0.5\n")
+    done = report("new.json", "--normalizer", "denominators.csv", "-o", "./denominators.csv")
+    assert done.exit_code == 2
+    assert "would overwrite the input" in done.stderr
+    assert csv.read_text().startswith("corruption")
+
+
 def test_other_protocols_end_with_4_and_write_nothing(pair: Path) -> None:
     tiny(pair / "other.json", "other", recipe="cifar-c")
     done = report("new.json", "--baseline", "other.json")
