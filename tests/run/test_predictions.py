@@ -60,6 +60,21 @@ def test_any_tool_reads_the_arrays_one_after_the_other(predicted):
     assert confidences.dtype == np.uint8
 
 
+def test_even_predictions_that_cannot_be_compressed_stay_small(tmp_path):
+    """At most 12 MB for 50,000 images in 76 cells, as documented: here a hundredth of these images."""
+    run = make_run(make_errors(0), n=500)
+    rng = np.random.default_rng(0)
+    noise = Predictions(
+        rng.integers(0, 1000, 500).astype(np.uint16),
+        {cell.key: rng.integers(0, 2**16, 500).astype(np.uint16) for cell in run.cells},
+        {cell.key: rng.integers(0, 2**8, 500).astype(np.uint8) for cell in run.cells},
+        tuple(map(str, range(1000))),
+    )
+    assert len(run.cells) == 76
+    write_run(tmp_path / "run.json", run, predictions=noise)
+    assert (tmp_path / "run.predictions.npy.gz").stat().st_size <= 12_000_000 / 100
+
+
 def test_probabilities_may_be_unknown(tmp_path):
     run = make_run(make_errors(0, **GRID), n=30, **GRID)
     predictions = make_predictions(make_bits(run))
