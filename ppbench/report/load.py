@@ -12,6 +12,7 @@ from ppbench.metrics.intervals import quantile
 from ppbench.metrics.references import ALEXNET, Normalizer
 from ppbench.report.summary import RunSummary, summarise
 from ppbench.run import Run, is_page, read_bits, read_predictions, read_run
+from ppbench.vocabulary import cell_in_words
 
 if TYPE_CHECKING:
     # `ppbench show` of a CSV answers sooner without numpy.
@@ -51,7 +52,7 @@ def load_with_images(
     if not isinstance(results, Run):
         reason = f"{path.name} is a CSV, which has results of cells alone"
         return summary, ByImage(results, confidence, reasons=dict.fromkeys(PARTS, reason))
-    predictions, no_predictions = _load_predictions(path, results)
+    predictions, no_predictions = _load_predictions(path, results, bits)
     return summary, by_image(results, bits, predictions, confidence, no_bits, no_predictions)
 
 
@@ -111,12 +112,16 @@ def customary_normalizer(results: Run | CellErrors, baseline: CellErrors | None)
     return ALEXNET if of_imagenet else baseline
 
 
-def _load_predictions(path: Path, run: Run) -> tuple[Predictions | None, str | None]:
-    """The predictions of a run, or why there are none."""
+def _load_predictions(path: Path, run: Run, bits: _Bits | None) -> tuple[Predictions | None, str | None]:
+    """The predictions of a run, or why there are none that can be used."""
     try:
-        return read_predictions(path, run), None
+        predictions = read_predictions(path, run)
     except DataError as error:
         return None, f"{error.message}. {error.hint}"
+    # The counts of each cell are checked on reading. Only here are both known image by image.
+    if bits is not None and (cell := predictions.contradicted(bits)) is not None:
+        return None, f"its predictions of {cell_in_words(cell)} contradict its correctness bits. Evaluate again."
+    return predictions, None
 
 
 def _load_bits(path: Path | None, results: Run | CellErrors) -> tuple[_Bits | None, str | None]:

@@ -43,6 +43,12 @@ class Predictions:
         others = number - len(self.class_names)
         return self.class_names[number] if others < 0 else f"output {others}"
 
+    def contradicted(self, bits: Mapping[Cell, NDArray[np.bool_]]) -> Cell | None:
+        """Find the first cell in which other images are right than by the correctness bits; None if there is none."""
+        return next(
+            (cell for cell, right in bits.items() if ((self.classes[cell] == self.labels) != right).any()), None
+        )
+
     def of_images(self, places: NDArray[np.int64]) -> Self:
         """Restrict the predictions to the images at these places ``(k,)``, in this order."""
         return type(self)(

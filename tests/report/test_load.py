@@ -9,9 +9,10 @@ from ppbench.report.load import (
     load_normalizer,
     load_results,
     load_summary,
+    load_with_images,
 )
 from ppbench.run import Run, write_run
-from tests.builders import make_bits, make_errors, make_run, write_resnet50
+from tests.builders import make_bits, make_errors, make_predictions, make_run, write_resnet50
 
 
 @pytest.fixture
@@ -67,3 +68,14 @@ def test_a_summary_has_intervals_or_says_why_not(tmp_path, run_file, resnet50):
     assert "without correctness bits" in load_summary(tmp_path / "bare.json", None, None, 0.95).interval_notes[0]
     with pytest.raises(UsageError):
         load_summary(tmp_path / "none.json", None, None, 95)
+
+
+def test_predictions_that_contradict_the_bits_image_by_image_are_not_used(tmp_path):
+    run = make_run(make_errors(0), n=40)
+    bits, others = make_bits(run, 0), make_bits(run, 1)  # equal counts in every cell, other images
+    write_run(tmp_path / "good.json", run, bits, predictions=make_predictions(bits))
+    write_run(tmp_path / "bad.json", run, bits, predictions=make_predictions(others))
+    assert not load_with_images(tmp_path / "good.json", None, None, 0.95)[1].reasons
+    reasons = load_with_images(tmp_path / "bad.json", None, None, 0.95)[1].reasons
+    assert reasons
+    assert all("its predictions of clean contradict its correctness bits" in text for text in reasons.values())
