@@ -165,6 +165,7 @@ _RULES: dict[str, str | Sequence[str]] = {
     ".fig-undecided": "stroke:var(--fig-undecided);fill:var(--fig-ground)",
     ".fig-whisker": "fill:none;stroke-width:1.4",
     ".fig-bar": "fill:var(--fig-line-0);fill-opacity:.75",
+    ".fig-bar.fig-few": "fill-opacity:.2;stroke:var(--fig-line-0);stroke-width:.5;stroke-dasharray:2 2",
     ".fig-count": "fill:var(--fig-grid);stroke:var(--fig-axis);stroke-width:.5",
     ".fig-panels": "display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:8px",
     ".fig-panels>*": "min-width:0",
@@ -184,6 +185,9 @@ _RULES: dict[str, str | Sequence[str]] = {
     ".fig-heat th": "font-weight:400;text-align:left;padding:2px 4px 2px 0;overflow-wrap:anywhere",
     ".fig-heat thead th": "font-weight:600;text-align:right;padding:2px 4px;overflow-wrap:normal;width:11%",
     ".fig-heat thead th:first-child": "text-align:left;padding-left:0;width:auto",
+    # Its few columns would stand far from the names.
+    ".fig-heat[data-quantity=CE]": "width:auto",
+    ".fig-heat[data-quantity=CE] thead th:not(:first-child)": "width:auto;padding-left:20px",
     ".fig-heat tbody th": "padding-left:10px;min-width:6.8em",
     ".fig-heat .fig-family th,.fig-heat .fig-mean th": "font-weight:600;padding-left:0",
     ".fig-heat .fig-family td,.fig-heat .fig-mean td": "font-weight:600",

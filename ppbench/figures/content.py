@@ -63,6 +63,8 @@ class HeatMap:
     """``%`` or ``points``."""
     confidence: float | None
     """Confidence of the intervals; None if there are none."""
+    lines: tuple[str, ...]
+    """The title in lines for a narrow place: what is shown, and the names, which may be shortened."""
 
     @property
     def has_values(self) -> bool:
@@ -90,8 +92,10 @@ class HeatMap:
             HeatRow(name, kind, family, cells(row), (False,) * len(columns))
             for name, kind, family, row in _rows_of(summary)
         )
-        title = f"Top-1 error of {summary.cell_errors.source} by corruption and severity, %"
-        return cls("error", title, tuple(columns), rows, ColourScale(), "%", summary.confidence)
+        name = summary.cell_errors.source
+        title = f"Top-1 error of {name} by corruption and severity, %"
+        lines = ("Top-1 error by corruption and severity, %", name)
+        return cls("error", title, tuple(columns), rows, ColourScale(), "%", summary.confidence, lines)
 
     @classmethod
     def of_ratios(cls, summary: RunSummary) -> HeatMap:
@@ -106,8 +110,9 @@ class HeatMap:
             for name, kind, family, row in _rows_of(summary)
         )
         values = [cell.value for row in rows for cell in row.cells if cell and cell.value is not None]
-        title = f"Errors of {summary.cell_errors.source} in percent of those of {summary.normalizer}"
-        return cls("CE", title, columns, rows, ColourScale.around(100.0, values), "%", summary.confidence)
+        lines = (f"Errors of {summary.cell_errors.source}", f"in percent of those of {summary.normalizer}")
+        scale = ColourScale.around(100.0, values)
+        return cls("CE", " ".join(lines), columns, rows, scale, "%", summary.confidence, lines)
 
     @classmethod
     def of_differences(cls, comparison: Comparison) -> HeatMap:
@@ -134,9 +139,11 @@ class HeatMap:
             rows += [row("corruption", name) for name in of_family]
         rows.append(row("mean", ""))
         values = [cell.value for one in rows for cell in one.cells if cell and cell.value is not None]
-        title = f"Error of {comparison.other.name} minus error of {comparison.reference.name}, points"
+        names = comparison.other.name, comparison.reference.name
+        title = f"Error of {names[0]} minus error of {names[1]}, points"
+        lines = ("Difference of top-1 errors, points", names[0], f"minus {names[1]}")
         scale = ColourScale.around(0.0, values)
-        return cls("difference", title, tuple(columns), tuple(rows), scale, "points", comparison.confidence)
+        return cls("difference", title, tuple(columns), tuple(rows), scale, "points", comparison.confidence, lines)
 
 
 def as_metric(difference: Difference | None) -> Metric | None:

@@ -85,7 +85,8 @@ def _steps(content: HeatMap) -> str:
         "difference": (" (better)", " (worse)"),
     }[content.quantity]
     note = (
-        "* a test finds this difference (Holm, by family, corruption and cell)."
+        "The colour is the size of a difference, the star is its proof, so a pale cell can have one. "
+        "*: a test finds this difference (Holm, by family, corruption and cell)."
         if content.quantity == "difference"
         else ""
     )

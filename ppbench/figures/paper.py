@@ -6,9 +6,11 @@ Figures belong to no window and no global state. The same figure gives the same 
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -75,23 +77,36 @@ _PAPER_STYLE: dict[Any, Any] = {
 }
 
 
+_METADATA: Mapping[str, Mapping[str, None]] = MappingProxyType(
+    {
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }
+)
+"""What files do not say, so that they have the same bytes every time, by format."""
+
+
 class PaperFigure(Figure):
     """A matplotlib figure that is written in the style that it was drawn in, and shows itself in notebooks."""
 
     def to_bytes(self, form: str) -> bytes:
         """The content of a file: ``png`` with 300 dots per inch, ``svg`` or ``pdf``."""
         file = io.BytesIO()
-        metadata = {
-            "png": {"Software": None},
-            "svg": {"Date": None, "Creator": None},
-            "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-        }[form]
-        with paper_style(), warnings.catch_warnings():
-            # A name may have letters that the font lacks. They are drawn as boxes.
-            warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-            self.freeze()
-            self.savefig(file, format=form, metadata=metadata)
+        self.savefig(file, format=form)
         return file.getvalue()
+
+    def savefig(self, fname: Any, *, transparent: bool | None = None, **kwargs: Any) -> None:
+        """Write a file as `ppbench plot` does: with the same style, and without a date.
+
+        Args:
+            fname: Path or file.
+            transparent: As in matplotlib.
+            kwargs: As in matplotlib; what ``metadata`` says comes on top.
+        """
+        # The resolution is read from the settings before the canvas draws.
+        with paper_style():
+            super().savefig(fname, transparent=transparent, **kwargs)
 
     def freeze(self) -> None:
         """Lay the axes out once: the layout moves a little each time, and with the resolution of the format."""
@@ -101,6 +116,24 @@ class PaperFigure(Figure):
 
     def _repr_png_(self) -> bytes:
         return self.to_bytes("png")
+
+
+class _PaperCanvas(FigureCanvasAgg):
+    """A canvas that writes in the style of papers, whoever calls it: notebooks call it past the figure."""
+
+    def print_figure(self, filename: Any, *args: Any, **kwargs: Any) -> Any:
+        form = kwargs.get("format")
+        if form is None and isinstance(filename, (str, os.PathLike)):
+            form = Path(filename).suffix.removeprefix(".")
+        absent = _METADATA.get((form or self.get_default_filetype()).lower())
+        if absent is not None:
+            kwargs["metadata"] = {**absent, **(kwargs.get("metadata") or {})}
+        with paper_style(), warnings.catch_warnings():
+            # A name may have letters that the font lacks. They are drawn as boxes.
+            warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+            if isinstance(self.figure, PaperFigure):
+                self.figure.freeze()
+            return super().print_figure(filename, *args, **kwargs)
 
 
 @contextmanager
@@ -113,7 +146,7 @@ def paper_style() -> Iterator[None]:
 def blank_figure(width: float, height: float) -> PaperFigure:
     """A figure of a size in inches, without axes."""
     figure = PaperFigure(figsize=(width, height), dpi=_DPI)
-    FigureCanvasAgg(figure)
+    _PaperCanvas(figure)
     return figure
 
 
@@ -156,11 +189,12 @@ def add_legend(figure: Figure, names: Sequence[str], looks: Sequence[dict[str, A
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=3.2, borderpad=0.1)
 
 
-def add_title(figure: Figure, title: str) -> None:
-    """A title at the left edge of a figure, shortened to its width."""
+def add_title(figure: Figure, lines: Sequence[str]) -> None:
+    """A title at the left edge of a figure. Each line is shortened to its width alone."""
     # A letter of this size is about .052 inches wide.
-    shown = shortened(title, int(figure.get_figwidth() / 0.052) - 3)
-    figure.suptitle(shown, fontsize=6.5, x=0.01, ha="left")
+    most = int(figure.get_figwidth() / 0.052) - 3
+    figure.set_figheight(figure.get_figheight() + 0.11 * (len(lines) - 1))
+    figure.suptitle("\n".join(shortened(line, most) for line in lines), fontsize=6.5, x=0.01, ha="left")
 
 
 def without_frame(axes: Axes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -18,9 +19,10 @@ from ppbench.figures.paper import (
     blank_figure,
     line_of,
     mark_of,
+    shown_name,
     without_frame,
 )
-from ppbench.figures.reliability import Reliability, ReliabilityPanel
+from ppbench.figures.reliability import FEW_IMAGES, Reliability, ReliabilityPanel
 from ppbench.figures.scales import ticks
 from ppbench.figures.scatter import Scatter, point_style
 from ppbench.tables.numbers import decimals, percent
@@ -100,8 +102,8 @@ def draw_reliability(content: Reliability, width: float) -> PaperFigure:
         else:
             upper.axis("off")
             lower.axis("off")
-    add_title(figure, content.title)
-    figure.supxlabel("confidence, %; bars below: images", fontsize=6.5)
+    add_title(figure, ("Confidence and accuracy", content.run))
+    figure.supxlabel(f"confidence, %; bars below: images; faded: fewer than {FEW_IMAGES} images", fontsize=6.5)
     return figure
 
 
@@ -113,7 +115,8 @@ def _draw_reliability(upper: Axes, lower: Axes, panel: ReliabilityPanel, *, is_f
         if one.accuracy.value is None:
             continue
         x, wide = 100 * one.low, 100 * (one.high - one.low)
-        upper.bar(x, one.accuracy.value, wide, align="edge", color=LINE_STYLES[0].light, alpha=0.75, edgecolor="white")
+        look: dict[str, Any] = {"alpha": 0.2 if one.is_faded else 0.75, "edgecolor": "white"}
+        upper.bar(x, one.accuracy.value, wide, align="edge", color=LINE_STYLES[0].light, **look)
         lower.bar(x, one.n, wide, align="edge", color=ink("grid"), edgecolor=ink("axis"), linewidth=0.3)
         if one.accuracy.interval is not None:
             ends = [one.accuracy.interval.low, one.accuracy.interval.high]
@@ -142,7 +145,9 @@ def draw_scatter(content: Scatter, width: float) -> PaperFigure:
     across = 1 if width < 5 else 2
     count = len(content.runs) + bool(content.published)
     figure = blank_figure(width, 0.75 * width if width < 5 else 0.55 * width)
-    height = figure.get_figheight() + 0.13 * -(-count // across)
+    # A letter of this size is about .045 inches wide.
+    in_full = wrap(content.axes_in_full, int(width / 0.045) - 3)
+    height = figure.get_figheight() + 0.13 * -(-count // across) + 0.09 * len(in_full)
     figure.set_figheight(height)
     axes = figure.subplots()
     axes.set(xlim=_ends(content.x_ticks), ylim=_ends(content.y_ticks))
@@ -167,8 +172,9 @@ def draw_scatter(content: Scatter, width: float) -> PaperFigure:
         looks.append({**REFERENCE_LINE, "linestyle": "none"})
     add_legend(figure, names, looks, across)
     intervals = f"; lines: {percent(content.confidence)} intervals" if content.confidence else ""
-    axes.set_xlabel(shortened(f"{content.x_label}, %{intervals}", 64))
-    axes.set_ylabel(shortened(f"{content.y_label}, %", 44))
+    axes.set_xlabel(f"{content.x_name}{intervals}")
+    axes.set_ylabel(content.y_name)
+    figure.supxlabel("\n".join(map(shown_name, in_full)), fontsize=5.5)
     return figure
 
 

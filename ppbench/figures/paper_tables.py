@@ -16,6 +16,7 @@ from ppbench.figures.markup import short_margin, shortened
 from ppbench.figures.paper import PaperFigure, add_legend, add_title, blank_figure, line_of, without_frame
 from ppbench.figures.scales import tick_text
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.quantities import QUANTITIES
 from ppbench.tables.numbers import decimals, percent, signed
 from ppbench.tables.sheet import MISSING
 
@@ -48,7 +49,7 @@ def draw_heat_map(content: HeatMap, width: float) -> PaperFigure:
     for label, row in zip(table.get_yticklabels(), content.rows, strict=True):
         label.set_fontweight("normal" if row.kind == "corruption" else "bold")
     without_frame(table)
-    add_title(figure, content.title)
+    add_title(figure, content.lines)
     _draw_scale(scale, content)
     figure.supxlabel(_heat_note(content), fontsize=5.5)
     return figure
@@ -62,8 +63,8 @@ def _heat_note(content: HeatMap) -> str:
         half = f"±: half of the {percent(content.confidence)} interval"
         notes.append(f"{half}; two numbers: its ends" if "[" in margins else half)
     if content.quantity == "difference":
-        notes.append("*: a test finds it (Holm)")
-    return "; ".join(notes)
+        notes.append("colour: size; *: proof, a test finds it (Holm)")
+    return "\n".join(notes)
 
 
 def _draw_cell(
@@ -122,17 +123,31 @@ def draw_forest(contents: Sequence[Forest], width: float) -> PaperFigure:
     all_axes = figure.subplots(len(counts), 1, height_ratios=counts, squeeze=False)[:, 0]
     for place, axes in enumerate(all_axes):
         _draw_section(axes, contents, place)
-    note = f"change in points, {percent(first.confidence)} intervals; filled: a test finds it (Holm)"
+    notes = _forest_notes(first, several=several)
     if several:
-        note = shortened(f"from {first.reference}: {note}", int(width / 0.045))
+        notes.insert(0, shortened(f"from {first.reference}", int(width / 0.045)))
     else:
-        add_title(figure, first.title.partition(": ")[0])
-    figure.supxlabel(note, fontsize=5.5)
+        add_title(figure, (first.other, f"against {first.reference}"))
+    figure.set_figheight(figure.get_figheight() + 0.09 * (len(notes) - 1))
+    figure.supxlabel("\n".join(notes), fontsize=5.5)
     if several:
         names = [content.other for content in contents]
         looks = [{**line_of(number), "linestyle": "-"} for number in range(len(contents))]
         add_legend(figure, [shortened(name, 46) for name in names], looks, 1)
     return figure
+
+
+def _forest_notes(content: Forest, *, several: bool) -> list[str]:
+    """Which side is better, and what the lines and marks say."""
+    measured = {row.difference.metric for section in content.sections for row in section.rows}
+    right = [name for name, q in QUANTITIES.items() if q.higher_is_better and name in measured]
+    better = "".join(f" (of {name}: right)" for name in right)
+    mark = "filled" if several else "filled and *"
+    return [
+        f"change in points; left of 0 is better{better}",
+        f"lines: {percent(content.confidence)} intervals, each for its row alone",
+        f"{mark}: a test finds it, after the correction for many tests (Holm)",
+    ]
 
 
 def _draw_section(axes: Axes, contents: Sequence[Forest], place: int) -> None:

@@ -19,6 +19,10 @@ from ppbench.vocabulary import CLEAN
 _ERROR = "expected_calibration_error"
 
 
+FEW_IMAGES = 10
+"""A bin with fewer images is drawn faded: its accuracy is mostly chance."""
+
+
 @dataclass(frozen=True)
 class ReliabilityBin:
     """The images whose highest probability is above ``low`` and at most ``high``."""
@@ -32,6 +36,11 @@ class ReliabilityBin:
     """Mean of their highest probabilities, a fraction; None without images."""
     accuracy: Metric
     """Percent. It has an interval only in a single cell: the images of several are the same ones, several times."""
+
+    @property
+    def is_faded(self) -> bool:
+        """Whether it has too few images to say much."""
+        return self.n < FEW_IMAGES
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from ppbench.figures.together import distinct, require_drawn_together
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.references import PUBLISHED
 from ppbench.report.summary import RunSummary
+from ppbench.tables.sheet import short_name
 
 MOST_POINTS_OF_RUNS = MOST_LINES**2
 """The most runs in a scatter plot: each has its own pair of a colour and a marker."""
@@ -84,6 +85,21 @@ class Scatter:
             published=tuple(_published(summaries, runs)),
             confidence=next((one.confidence for one in summaries if one.confidence is not None), None),
         )
+
+    @property
+    def x_name(self) -> str:
+        """The x axis in short, with its unit."""
+        return f"{short_name(self.x_label.partition('[')[0])}, %"
+
+    @property
+    def y_name(self) -> str:
+        """The y axis in short, with its unit."""
+        return f"{short_name(self.y_label.partition('[')[0])}, %"
+
+    @property
+    def axes_in_full(self) -> str:
+        """The full labels of both axes, for a caption."""
+        return f"Across: {self.x_label}. Up: {self.y_label}"
 
     @property
     def x_ticks(self) -> list[float]:

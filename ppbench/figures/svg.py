@@ -35,8 +35,8 @@ from ppbench.metrics.quantities import QUANTITIES
 from ppbench.tables.numbers import percent, signed
 from ppbench.tables.sheet import NOT_AVAILABLE
 
-_WIDTH, _HEIGHT = 150.0, 116.0
-_LEFT, _RIGHT, _UPPER, _LOWER = 28.0, 146.0, 20.0, 96.0
+_WIDTH, _HEIGHT = 150.0, 124.0
+_LEFT, _RIGHT, _UPPER, _LOWER = 28.0, 146.0, 28.0, 104.0
 """A panel of severity curves and its axes. On a phone of 360 px two panels stand side by side, at their full size."""
 
 
@@ -48,7 +48,8 @@ def curves_svg(content: SeverityCurves, key: str) -> str:
         key: Prefix of the ids, unique in the page.
     """
     key = checked_key(key)
-    note = f"band: {percent(content.confidence)} interval" if content.confidence else ""
+    note = "error, %, by severity (0: clean)"
+    note += f"; band: {percent(content.confidence)} interval" if content.confidence else ""
     panels = "".join(_panel(content, panel, f"{key}-{number}") for number, panel in enumerate(content.panels))
     return (
         f'<div class="fig" id="{key}-curves">{legend(content.runs, content.references, note=note)}'
@@ -163,7 +164,8 @@ def forest_svg(content: Forest, key: str) -> str:
     better = "".join(f" (of {name}: right of 0)" for name, q in QUANTITIES.items() if q.higher_is_better)
     note = (
         f"Points left of 0{better}: {content.other} makes fewer errors. Lines: {percent(content.confidence)} "
-        "intervals. * and a filled point: a test finds the difference (Holm over families and over corruptions)."
+        "intervals, each for its row alone. * and a filled point: a test finds the difference, after the correction "
+        "for many tests (Holm over families and over corruptions)."
     )
     return (
         f'<div class="fig fig-forest" id="{key}-forest">'

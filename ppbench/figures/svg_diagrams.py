@@ -19,7 +19,7 @@ from ppbench.figures.markup import (
     svg,
     text_element,
 )
-from ppbench.figures.reliability import Reliability, ReliabilityPanel
+from ppbench.figures.reliability import FEW_IMAGES, Reliability, ReliabilityPanel
 from ppbench.figures.scales import tick_text
 from ppbench.figures.scatter import Scatter, ScatterPoint, point_style
 from ppbench.metrics.metric import Metric
@@ -43,7 +43,8 @@ def reliability_svg(content: Reliability, key: str) -> str:
     panels = "".join(_reliability(panel, f"{key}-{place}") for place, panel in enumerate(content.panels))
     note = (
         "Bar: accuracy of the images of each confidence; the line is perfect calibration: bars below it are too sure. "
-        "Below: how many images each bin has. ECE: expected calibration error, mean over the corruptions."
+        f"Below: how many images each bin has; a bin with fewer than {FEW_IMAGES} is faded. "
+        "ECE: expected calibration error, mean over the corruptions."
     )
     return (
         f'<div class="fig" id="{key}-reliability"><div class="fig-panels">{panels}</div>'
@@ -70,10 +71,11 @@ def _reliability(panel: ReliabilityPanel, key: str) -> str:
             )
             top = _accuracy_place(one.accuracy.value)
             count = _COUNTS * one.n / most
+            bar = "fig-bar fig-few" if one.is_faded else "fig-bar"
             yes = f"<title>{escaped(title)}</title>"
             parts += [
                 f'<rect x="{coordinate(left + 0.5)}" y="{coordinate(top)}" width="{coordinate(width - 1)}" '
-                f'height="{coordinate(_LOWER - top)}" class="fig-bar"{data}>{yes}</rect>',
+                f'height="{coordinate(_LOWER - top)}" class="{bar}"{data}>{yes}</rect>',
                 f'<rect x="{coordinate(left + 0.5)}" y="{coordinate(_LOWER + 4)}" width="{coordinate(width - 1)}" '
                 f'height="{coordinate(count)}" class="fig-count">{yes}</rect>',
                 *_error_bar(one.accuracy, left + width / 2),
@@ -131,14 +133,15 @@ def scatter_svg(content: Scatter, key: str) -> str:
         parts += _published_point(content, point, side)
     for number, point in enumerate(content.runs):
         parts += _run_point(content, point, number)
-    words = ". ".join(_point_words(point) for point in (*content.runs, *content.published))
+    words = ". ".join([content.axes_in_full, *map(_point_words, (*content.runs, *content.published))])
     styles = [point_style(number) for number in range(len(content.runs))]
     note = f"lines: {percent(content.confidence)} intervals" if content.confidence else ""
     published = ["published results"] if content.published else []
     names = [point.name for point in content.runs]
     return (
         f'<div class="fig fig-scatter" id="{key}-scatter">{legend(names, published, styles=styles, note=note)}'
-        f"{svg(key, _SCATTER, content.title, words, parts)}{_absent(content)}</div>"
+        f"{svg(key, _SCATTER, content.title, words, parts)}"
+        f'<p class="fig-note">{escaped(content.axes_in_full)}.</p>{_absent(content)}</div>'
     )
 
 
@@ -151,10 +154,9 @@ def _scatter_axes(content: Scatter) -> Iterator[str]:
         y = _between(content.y_ticks, tick, _Y)
         yield f'<path d="M{coordinate(_X[0])} {coordinate(y)}H{coordinate(_X[1])}" class="fig-grid"/>'
         yield text_element(coordinate(_X[0] - 4), y + 4, tick_text(tick), anchor="end", kind="fig-small")
-    across, up = (f"{label} %" for label in (content.x_label, content.y_label))
     middle = coordinate(sum(_X) / 2)
-    yield text_element(middle, _Y[0] + 32, f"→ {shortened(across, 46)}", anchor="middle", full=f"→ {across}")
-    yield text_element("0", 11, f"↑ {shortened(up, 46)}", full=f"↑ {up}")
+    yield text_element(middle, _Y[0] + 32, f"→ {content.x_name}", anchor="middle", full=content.x_label)
+    yield text_element("0", 11, f"↑ {content.y_name}", full=content.y_label)
 
 
 def _absent(content: Scatter) -> str:

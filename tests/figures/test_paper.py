@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 import zlib
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +75,50 @@ def test_files_carry_no_time_and_embed_their_fonts() -> None:
     assert b"/FontFile2" in pdf
     assert b"dc:date" not in drawn
     assert b"<text" not in drawn
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_savefig_and_a_notebook_write_what_the_command_writes(form: str, tmp_path: Path) -> None:
+    content = paper_figure(CONTENTS["forest"]).to_bytes(form)
+    paper_figure(CONTENTS["forest"]).savefig(tmp_path / f"figure.{form}")
+    assert (tmp_path / f"figure.{form}").read_bytes() == content
+    shown = BytesIO()
+    paper_figure(CONTENTS["forest"]).canvas.print_figure(shown, format=form, dpi=300)
+    assert shown.getvalue() == content
+    assert not any(one in content for one in (b"/Type3", b"CreationDate", b"dc:date"))
+
+
+def test_metadata_that_is_asked_for_is_written(tmp_path: Path) -> None:
+    paper_figure(CONTENTS["scatter"]).savefig(tmp_path / "figure.svg", metadata={"Title": "mine"})
+    drawn = (tmp_path / "figure.svg").read_text()
+    assert "<dc:title>mine</dc:title>" in drawn
+    assert "dc:date" not in drawn
+
+
+def test_a_long_name_is_shortened_alone() -> None:
+    cells = {("clean", 0): 0.1, ("fog", 1): 0.5}
+    name = f"{'very-' * 20}long-pp3"
+    summary = summary_of(make_measured(cells, name=name, corruptions=("fog",), severities=(1,)))
+    title = next(text for text in texts_of(paper_figure(HeatMap.of_errors(summary))) if "Top-1" in text)
+    fixed, shown = title.split("\n")
+    assert fixed == "Top-1 error by corruption and severity, %"
+    assert shown.startswith("very-")
+    assert shown.endswith("long-pp3")
+    assert "…" in shown
+
+
+def test_a_forest_says_what_its_marks_are() -> None:
+    (note,) = (text for text in texts_of(paper_figure(CONTENTS["forest"])) if "left of 0" in text)
+    assert "each for its row alone" in note
+    assert "filled and *: a test finds it, after the correction for many tests (Holm)" in note
+
+
+def test_axes_of_a_scatter_are_short_and_its_note_is_in_full() -> None:
+    scatter = CONTENTS["scatter"]
+    assert isinstance(scatter, Scatter)
+    texts = texts_of(paper_figure(scatter))
+    assert scatter.y_name in texts
+    assert any(scatter.axes_in_full in text.replace("\n", " ") for text in texts)
 
 
 def test_settings_of_matplotlib_are_left_alone() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ppbench.figures.reliability import Reliability
@@ -22,6 +24,28 @@ def test_bars_read_back_are_the_counts_of_the_run() -> None:
     assert [float(bar.attrib["data-value"]) for bar in bars] == pytest.approx(right)
     (error,) = (one for one in having(tree, severity="0") if one.attrib["data-metric"] == "expected_calibration_error")
     assert float(error.attrib["data-value"]) == run_dict(summarise(calibrated()))["calibration"][0]["value"]
+
+
+def test_bins_with_few_images_are_faded_and_the_note_says_so() -> None:
+    content = Reliability.of(calibrated())
+    panel = content.panels[0]
+    full = [one for one in panel.bins if one.n]
+    bins = (replace(full[0], n=9), replace(full[1], n=10))
+    drawn = reliability_svg(replace(content, panels=(replace(panel, bins=bins),)), "r")
+    bars = [bar for bar in having(parsed(drawn), severity="0") if "data-n" in bar.attrib]
+    assert [bar.attrib["class"] for bar in bars] == ["fig-bar fig-few", "fig-bar"]
+    assert "fewer than 10 is faded" in drawn
+
+
+def test_axes_are_short_and_the_full_labels_are_in_the_note_and_description() -> None:
+    content = Scatter.of([summary_of(plain()), summary_of(better())])
+    tree = parsed(scatter_svg(content, "s"))
+    texts = [text.text or "" for text in tree.iter("text")] + ["".join(text.itertext()) for text in tree.iter("text")]
+    assert any(text.endswith("↑ mCE, %") for text in texts)
+    assert not any("…" in text for text in texts)
+    for tag in ("p", "desc"):
+        (found,) = tree.iter(tag)
+        assert content.y_label in "".join(found.itertext())
 
 
 def test_each_panel_is_a_picture_with_ids_of_its_own() -> None:
@@ -63,7 +87,8 @@ def test_a_run_without_a_place_is_named_below() -> None:
     tree = parsed(scatter_svg(Scatter.of([summary_of(plain()), summary_of(with_gaps())]), "s"))
     (point,) = having(tree, run="gaps")
     assert (point.tag, list(point)) == ("g", [])
-    (note,) = tree.iter("p")
+    in_full, note = tree.iter("p")
+    assert "".join(in_full.itertext()) == "Across: clean_error. Up: mean_error[4/15#8e43f95b,s1-5]."
     assert "gaps lacks 3 of 20 cells" in str(note.text)
 
 
