@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ppbench.cli import output
 
 if TYPE_CHECKING:
     from ppbench.page.embedded import HeldRun
     from ppbench.page.inputs import PageInputs
 
 
-def page_with_pictures(inputs: PageInputs, data: Path | None = None) -> tuple[str, HeldRun]:
+MAKING = "making the pictures; the first time compiles the corruptions, which takes a minute or two"
+
+
+def page_with_pictures(
+    inputs: PageInputs, data: Path | None = None, tell: Callable[[str], None] = output.say
+) -> tuple[str, HeldRun]:
     """Write the report of runs as HTML.
 
     Args:
         inputs: The runs.
         data: The folder of the first run's images; the embedded ones need none.
+        tell: Takes a line for whoever waits, before pictures are made.
 
     Returns:
         The page, and what it holds of its first run.
@@ -23,11 +32,14 @@ def page_with_pictures(inputs: PageInputs, data: Path | None = None) -> tuple[st
     Raises:
         DataError: If the folder does not hold the images.
     """
+    from ppbench.data.catalog import EMBEDDED
     from ppbench.page.document import report_html, report_page
     from ppbench.page.embedded import measured_run
     from ppbench.pictures.strip import picture_strip
 
     first = inputs.runs[0]
     measured = measured_run(first.path, first.run)
+    if measured.bits and (data is not None or first.run.protocol.dataset == EMBEDDED):
+        tell(MAKING)
     page = report_page(inputs, picture_strip(measured, data))
     return report_html(page, measured, first.path.name)

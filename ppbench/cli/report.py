@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -99,7 +100,8 @@ def _write_index(folders: Sequence[Path], site: Path, refused: Sequence[str]) ->
         raise UsageError(
             f"--index takes one folder, not {len(folders)} paths", "For example: `ppbench report runs/ --index`."
         )
-    board = write_leaderboard(folders[0], site, lambda run: page_with_pictures(read_inputs([run]))[0])
+    say_once = cache(output.say)
+    board = write_leaderboard(folders[0], site, lambda run: page_with_pictures(read_inputs([run]), tell=say_once)[0])
     for one in board.unreadable:
         output.say(f"left out {one.file}: {one.reason}")
     runs, tables = board.runs, len(board.rankings)

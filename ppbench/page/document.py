@@ -241,7 +241,7 @@ def _pairs(inputs: PageInputs) -> list[PairPart]:
 
 
 def _families(inputs: PageInputs) -> HtmlTable:
-    shown: Sequence[PageRun] = (*([inputs.drawn_baseline] if inputs.drawn_baseline else []), *inputs.runs)
+    shown: Sequence[PageRun] = (*inputs.runs, *([inputs.drawn_baseline] if inputs.drawn_baseline else []))
     members = {row.name: ", ".join(row.corruptions) for run in shown for row in run.summary.families}
     rows = []
     for family, words in members.items():

@@ -15,6 +15,7 @@ from ppbench.figures.markup import attributes, metric_attributes, short_margin
 from ppbench.figures.reliability import Reliability
 from ppbench.figures.scatter import Scatter
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.paired import POWER
 from ppbench.tables.numbers import decimals, ends, p_value, percent, signed
 from ppbench.tables.rows import rounded
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, LineKind, Sheet
@@ -106,7 +107,7 @@ def forest_table(content: Forest) -> HtmlTable:
     notes = (
         f"Change: {content.other} minus {content.reference}, points, paired by image. p: two-sided; by family and by "
         "corruption adjusted for many tests (Holm). *: a test finds the difference. Shows: the smallest change that "
-        "these images would reveal four times out of five.",
+        f"these images would reveal with {percent(POWER)} probability.",
     )
     return HtmlTable(content.title, header, tuple(rows), notes=notes)
 
@@ -166,7 +167,7 @@ class FamilyRow:
 
 
 def families_table(comparisons: Sequence[Comparison], names: Sequence[str], rows: Sequence[FamilyRow]) -> HtmlTable:
-    """Mean errors by family: a column for each run, then the changes against the first one."""
+    """Mean errors by family: a column for each run, the baseline last, then the changes."""
     header = ("family", *names, *(f"{c.other.name}: change" for c in comparisons), "corruptions")
     found = []
     for row in rows:

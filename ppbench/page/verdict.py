@@ -18,7 +18,11 @@ from ppbench.metrics.paired import POWER, images_needed
 from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.page.html_table import metric_data
 from ppbench.report.summary import RunSummary
-from ppbench.tables.numbers import decimals, ends, percent
+from ppbench.tables.numbers import decimals, ends, percent, signed
+from ppbench.vocabulary import cell_in_words
+
+MOST_CELLS = 3
+"""Most single cells that a verdict names."""
 
 Finding = Literal["better", "worse", "undecided", "result"]
 
@@ -72,7 +76,11 @@ def pair_verdict(comparison: Comparison) -> PageVerdict:
     """Whether a run is better or worse than its reference, or how many images would decide that."""
     mean = comparison.metric(MEAN_ERROR.name)
     name, reference = comparison.other.name, comparison.reference.name
-    details = (parts_text(comparison), *(f"{remark[0].upper()}{remark[1:]}." for remark in comparison.remarks))
+    details = (
+        parts_text(comparison),
+        *_cells(comparison),
+        *(f"{remark[0].upper()}{remark[1:]}." for remark in comparison.remarks),
+    )
     metric = as_metric(mean)
     if mean.points is None:
         sentence = f"Nobody can say whether {name} is better or worse than {reference}: {mean.reason}."
@@ -91,9 +99,35 @@ def pair_verdict(comparison: Comparison) -> PageVerdict:
         return PageVerdict("better" if fewer else "worse", sentence, details, metric)
     sentence = (
         f"Whether {name} is better or worse than {reference} cannot be told from these images. Its mean "
-        f"error differs by {decimals(mean.points.value, 1)} points ({interval})."
+        f"error is {_direction(mean.points.value)} ({interval}), which chance can explain."
     )
     return PageVerdict("undecided", sentence, (_would_decide(comparison, mean, mean.points), *details), metric)
+
+
+def _direction(change: float) -> str:
+    """``0.5 points higher``; a change that reads 0.0 has a second decimal."""
+    size = decimals(abs(change), 1 if abs(change) >= 0.05 else 2)
+    if float(size) == 0:
+        return "the same"
+    return f"{size} points {'lower' if change < 0 else 'higher'}"
+
+
+def _cells(comparison: Comparison) -> list[str]:
+    """The largest differences in single cells that a test finds, in one sentence; empty if it finds none."""
+    tested = comparison.group("cell")
+    shown = [(cell.points.value, cell.name) for cell in tested if cell.is_shown(comparison.alpha) and cell.points]
+    if not shown:
+        return []
+    largest = sorted(shown, key=lambda one: -abs(one[0]))[:MOST_CELLS]
+    named = []
+    for change, name in largest:
+        corruption, _, severity = name.rpartition("/")
+        named.append(f"{cell_in_words((corruption, int(severity)))} ({signed(change)} points)")
+    few = len(shown) > len(largest)
+    return [
+        f"Of {len(tested)} pairs of corruption and severity, a test finds a difference in {len(shown)} "
+        f"(Holm){'; the largest are' if few else ''}: {', '.join(named)}."
+    ]
 
 
 def _would_decide(comparison: Comparison, mean: Difference, points: Interval) -> str:
@@ -107,7 +141,7 @@ def _would_decide(comparison: Comparison, mean: Difference, points: Interval) ->
     has = "" if needed <= protocol.total else f", more than the {protocol.total:,} that the dataset has"
     return (
         f"About {_two_figures(needed):,} images would decide a difference as small as this one "
-        f"four times out of five{has}. {shown}"
+        f"with {percent(POWER)} probability{has}. {shown}"
     )
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from ppbench.compare.comparison import compare
 from ppbench.metrics.paired import images_needed
-from ppbench.page.verdict import pair_verdict, run_verdict, unpaired_verdict
+from ppbench.page.verdict import MOST_CELLS, pair_verdict, run_verdict, unpaired_verdict
 from tests.compare.runs import ERRORS, NOISY, OLD, make_measured, shifted
 from tests.figures.runs import summary_of, with_gaps
 
@@ -31,8 +31,10 @@ def test_more_errors_are_worse():
 def test_undecided_says_how_many_images_would_decide():
     verdict = against_old(moved(0.02))
     assert verdict.finding == "undecided"
-    assert "Its mean error differs by 0.0 points" in verdict.sentence
+    assert "Its mean error is 0.02 points higher (95 % interval" in verdict.sentence
+    assert "which chance can explain" in verdict.sentence
     assert "images would decide" in verdict.details[0]
+    assert "with 80 % probability" in verdict.details[0]
     assert "more than the 2,000 that the dataset has" in verdict.details[0]
 
 
@@ -44,6 +46,21 @@ def test_the_number_of_images_is_that_of_the_test():
     exact = images_needed(deviation, abs(mean.points.value))
     (number,) = [word for word in pair_verdict(comparison).details[0].split() if "," in word][:1]
     assert int(number.replace(",", "")) == pytest.approx(exact, rel=0.1)
+
+
+def test_the_largest_differences_of_single_cells_are_named():
+    comparison = compare(OLD, moved(-12, n=2000), None)
+    cells = [d for d in comparison.group("cell") if d.is_shown(comparison.alpha)]
+    assert len(cells) > MOST_CELLS
+    largest = max(cells, key=lambda cell: abs(cell.change))
+    corruption, _, severity = largest.name.rpartition("/")
+    (words,) = [words for words in pair_verdict(comparison).details if "pairs of corruption and severity" in words]
+    assert f"a test finds a difference in {len(cells)} (Holm)" in words
+    assert f"the largest are: {corruption} at severity {severity} ({largest.change:+.1f} points)" in words
+
+
+def test_no_cell_is_named_where_no_test_finds_one():
+    assert not any("pairs of corruption" in words for words in against_old(moved(0.02)).details)
 
 
 def test_the_same_results_are_alike():
