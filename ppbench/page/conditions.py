@@ -72,7 +72,7 @@ def _intervals(inputs: PageInputs) -> str:
 
 
 def run_conditions(run: PageRun) -> list[Condition]:
-    """The model of a run, where and how it was run, and the command that repeats it."""
+    """The model of a run, where and how it was run, and the command as it was recorded."""
     record, made = run.run.model, run.run.provenance
     versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
     where = " · ".join(part for part in (made.device, made.platform) if part and part != UNKNOWN)
@@ -86,7 +86,7 @@ def run_conditions(run: PageRun) -> list[Condition]:
         Condition("versions", versions),
         Condition("commit", made.git_commit or "", is_code=True),
         Condition("started", "" if made.started == UNKNOWN else f"{made.started}, took {made.seconds:,.0f} s"),
-        Condition("repeat with", made.command, is_code=True),
+        Condition("command, as recorded", made.command, is_code=True),
     ]
     return [one for one in found if one.value]
 

@@ -18,6 +18,7 @@ from ppbench.figures.svg_diagrams import reliability_svg, scatter_svg
 from ppbench.metrics.metric import Metric
 from ppbench.page.conditions import Condition, Lack, lacks, protocol_conditions, run_conditions
 from ppbench.page.embedded import HeldRun, held_run
+from ppbench.page.explained import compare_command_line, definitions_table, show_command_line
 from ppbench.page.html_table import (
     FamilyRow,
     HtmlTable,
@@ -97,6 +98,10 @@ class ReportPage:
     verdicts: tuple[PageVerdict, ...]
     conditions: tuple[Condition, ...]
     runs: tuple[RunPart, ...]
+    baseline: tuple[Condition, ...]
+    """How the baseline was measured; empty without one."""
+    baseline_name: str
+    definitions: HtmlTable
     curves: Markup
     curve_table: HtmlTable
     scatter: Markup | None
@@ -110,6 +115,8 @@ class ReportPage:
     """Of the first run."""
     lacks: tuple[Lack, ...]
     held_name: str
+    show_command: str
+    compare_command: str
     version: str = __version__
 
     @property
@@ -149,6 +156,9 @@ def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
         verdicts=tuple(_verdicts(inputs)),
         conditions=tuple(protocol_conditions(inputs)),
         runs=tuple(_run_part(inputs, run, f"r{place}") for place, run in enumerate(inputs.runs)),
+        baseline=tuple(run_conditions(inputs.baseline)) if inputs.baseline else (),
+        baseline_name=inputs.baseline.name if inputs.baseline else "",
+        definitions=definitions_table(),
         curves=Markup(curves_svg(curves, "curves")),
         curve_table=curve_table(curves),
         scatter=Markup(scatter_svg(scatter, "scatter")) if len(scatter.runs) + len(scatter.published) > 1 else None,
@@ -160,6 +170,8 @@ def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
         pictures=pictures,
         lacks=tuple(lacks(inputs)),
         held_name=names[0],
+        show_command=show_command_line(inputs),
+        compare_command=compare_command_line(inputs),
     )
 
 

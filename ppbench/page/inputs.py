@@ -50,6 +50,8 @@ class PageInputs:
     confidence: float
     allow: tuple[str, ...]
     """Fields of the protocol that may differ."""
+    normalizer: str | None = None
+    """As it was given; None for the customary one."""
 
     @property
     def drawn_baseline(self) -> PageRun | None:
@@ -115,7 +117,7 @@ def read_inputs(
             made.append(PageRun(path, name, run, *load_with_images(path, normalizer, against, confidence)))
     comparisons, reason = _compared(made, normalizer, confidence, allow)
     first = made.pop(0) if baseline else None
-    return PageInputs(tuple(made), first, tuple(comparisons), reason, confidence, tuple(allow))
+    return PageInputs(tuple(made), first, tuple(comparisons), reason, confidence, tuple(allow), normalizer)
 
 
 def _compared(

@@ -33,14 +33,14 @@ def test_missing_cells_are_counted_and_named(inputs):
     assert missing_cells(run) == [("fog", 3), ("snow", 4), ("snow", 5)]
     said = {one.name: one.value for one in run_conditions(run)}
     assert said["missing cells"].startswith("3 of 21: fog at severity 3")
-    assert said["repeat with"] == "ppbench eval"
+    assert said["command, as recorded"] == "ppbench eval"
 
 
 def test_nothing_is_said_of_what_is_unknown(inputs):
     (run,) = inputs.runs
     provenance = run.run.provenance.model_copy(update={"command": "", "started": "unknown", "versions": {}})
     bare = replace(run, run=run.run.model_copy(update={"provenance": provenance}))
-    assert not {"repeat with", "started", "versions"} & {one.name for one in run_conditions(bare)}
+    assert not {"command, as recorded", "started", "versions"} & {one.name for one in run_conditions(bare)}
 
 
 def test_the_command_that_gets_what_is_missing(tmp_path):

@@ -1,13 +1,17 @@
 """The report as a page: every number is that of ``show`` and ``compare``, and every name is only a name."""
 
+import html
 import json
 import re
+import shlex
 
 import pytest
+from markupsafe import escape
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
 from ppbench.errors import NotComparableError, UsageError
+from ppbench.metrics.quantities import QUANTITIES
 from ppbench.page.document import LARGEST_PAGE
 from ppbench.run import read_arrays, read_predictions, read_run
 from tests.figures.runs import HOSTILE
@@ -96,6 +100,37 @@ def test_what_was_measured_is_said(pair, elements):
     run = read_run(pair[1])
     for words in (run.protocol.fingerprint, run.protocol.ids_sha256, run.model.weights_sha256, "ppbench eval"):
         assert words in elements.text
+
+
+def test_the_baseline_is_described_as_each_run_is(pair, page):
+    measured = page.partition('id="measured"')[2].partition("</section>")[0]
+    assert "Baseline: <bdi>plain</bdi>" in measured
+    for run in map(read_run, pair):
+        assert run.model.weights_sha256 in measured
+    assert measured.count("command, as recorded") == 2
+
+
+def test_the_metrics_are_defined_below_the_tiles(page):
+    head = page.partition("<main")[0]
+    assert "What these numbers are" in head
+    for name, quantity in QUANTITIES.items():
+        assert name in head
+        assert str(escape(quantity.meaning)) in head
+        assert str(escape(quantity.formula)) in head
+    assert "except for R_net, where more is better" in head
+
+
+def test_the_page_names_the_commands_that_print_its_numbers(pair, page, elements, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "report.html").write_text(page)
+    inside = html.unescape(page.partition('id="data"')[2].partition("</section>")[0])
+    show, compare = re.findall("<code>ppbench ((?:show|compare) .*report.html.*)</code>", inside)
+    shown = {one["name"]: one for one in printed(*shlex.split(show))["metrics"]}
+    tiles = [one for tag, one in elements.found if tag == "li" and "data-metric" in one]
+    assert {"mCE", "R_net"} <= {one["data-metric"] for one in tiles}
+    for tile in tiles:
+        assert float(tile["data-value"]) == shown[tile["data-metric"]]["value"]
+    assert printed(*shlex.split(compare)) == printed("compare", *pair)
 
 
 def test_a_page_is_read_as_a_run(pair, page, folder):

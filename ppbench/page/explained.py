@@ -1,0 +1,56 @@
+"""What a reader of a page asks next: what its numbers are, and how to get them from the page again."""
+
+from __future__ import annotations
+
+import shlex
+
+from ppbench.metrics.quantities import QUANTITIES
+from ppbench.page.html_table import HtmlCell, HtmlRow, HtmlTable
+from ppbench.page.inputs import PageInputs
+
+PAGE_FILE = "report.html"
+"""The name that commands give the page. It does not know its own."""
+
+
+def definitions_table() -> HtmlTable:
+    """Name, meaning and formula of every headline metric, and how a label is read."""
+    rows = [
+        HtmlRow((HtmlCell(name), HtmlCell(quantity.meaning), HtmlCell(quantity.formula)))
+        for name, quantity in QUANTITIES.items()
+    ]
+    more = " and ".join(name for name, quantity in QUANTITIES.items() if quantity.higher_is_better)
+    notes = (
+        f"Less is better, except for {more}, where more is better. E_cs is the share of images that the model gets "
+        "wrong under corruption c at severity s. All are given in percent.",
+        "A label says over what a number is: name[normaliser or baseline, generated, corruptions, severities, classes, "
+        "n of N]. For example mCE[alexnet,generated,c15,s1-5] is mCE against the published errors of AlexNet, on "
+        "images corrupted by software (generated), over the 15 common corruptions (c15) and the severities 1 to 5. "
+        "Classes and n of N are there only where some classes or images were left out.",
+    )
+    return HtmlTable("The headline metrics", ("name", "meaning", "formula"), tuple(rows), (0, 1, 2), notes)
+
+
+def show_command_line(inputs: PageInputs) -> str:
+    """The command that prints the numbers of the first run as the page has them."""
+    words = ["ppbench", "show", PAGE_FILE]
+    if inputs.baseline:
+        words += ["--baseline", inputs.baseline.path.name]
+    elif len(inputs.runs) > 1:  # of several runs the first is the reference, also of itself
+        words += ["--baseline", PAGE_FILE]
+    return shlex.join([*words, *_options(inputs)])
+
+
+def compare_command_line(inputs: PageInputs) -> str:
+    """The command that prints the differences of the page; the first file is the reference."""
+    others = [run.path.name for run in inputs.runs[1:]]
+    before = [inputs.baseline.path.name] if inputs.baseline else []
+    files = [*before, PAGE_FILE, *others]
+    if len(files) == 1:
+        files.append("OTHER.json")
+    allowed = [word for field in inputs.allow for word in ("--allow", field)]
+    return shlex.join(["ppbench", "compare", *files, *_options(inputs), *allowed])
+
+
+def _options(inputs: PageInputs) -> list[str]:
+    found = ["--normalizer", inputs.normalizer] if inputs.normalizer else []
+    return [*found, *(["--confidence", f"{inputs.confidence:g}"] if inputs.confidence != 0.95 else [])]
