@@ -8,6 +8,20 @@ from importlib import import_module
 RETURNED = ("ppbench.run.Run",)
 """Classes that public functions return, and that have members of use to a caller."""
 
+MODULES = {
+    "ppbench.run": ("read_run", "read_bits", "read_predictions", "Predictions"),
+    "ppbench.metrics.by_class": (
+        "class_errors",
+        "worst_classes",
+        "ClassError",
+        "added_confusions",
+        "AddedConfusion",
+        "mean_of_few",
+    ),
+    "ppbench.metrics.flips": ("first_flips", "flip_shares", "FlipShares"),
+}
+"""Public names of other modules: those that the pages and the notebook use."""
+
 
 def entry(path: str) -> str:
     """The directive for one name; classes of ppbench come with their public members."""
@@ -35,4 +49,5 @@ def python_page() -> str:
     names = [f"ppbench.{name}" for name in ppbench.__all__ if name not in ("metrics", "__version__")]
     measures = [f"ppbench.metrics.{name}" for name in metrics.__all__]
     sections = {"ppbench": names, "What they return": list(RETURNED), "ppbench.metrics": measures}
+    sections |= {module: [f"{module}.{name}" for name in names] for module, names in MODULES.items()}
     return "\n\n".join(f"## {heading}\n\n{block(paths)}" for heading, paths in sections.items())

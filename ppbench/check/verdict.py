@@ -7,12 +7,14 @@ from enum import StrEnum
 
 from ppbench.check.rules import Rule
 from ppbench.check.strictness import DEFAULT, FailOn, OnPowerless, Strictness
-from ppbench.lookup import counted
 from ppbench.metrics.intervals import Interval
 from ppbench.tables.numbers import decimals, points
 
 PASSED, REGRESSED = 0, 1
 """Exit codes. Errors have 2 to 4 (`ppbench.errors`)."""
+
+NOT_DECIDED = "NOT DECIDED (not failed)"
+"""The first words of a headline if no rule fails, but not every rule passes."""
 
 UNDERPOWERED = "underpowered"
 """The mark of a pass whose images could have shown only a drop far larger than allowed. Options and JSON, which scripts
@@ -148,14 +150,24 @@ class Verdict:
     def headline(self) -> str:
         """``FAIL: net.pt against base: of 3 rules 1 worse than allowed; 1 undecided; 1 pass (500 images)``.
 
-        Each rule is counted once. Outcomes that fail only because of an option say so.
+        Each rule is counted once. Outcomes that fail only because of an option say so. A verdict that is not a
+        regression is called a pass only if every rule passes, although the exit code is the same.
         """
+        word = "FAIL" if self.failed else NOT_DECIDED if self.tolerated else "PASS"
+        return f"{word}: {self.run} against {self.baseline}: {self._counts} ({self.n:,} images)"
+
+    @property
+    def _counts(self) -> str:
+        """``of 3 rules 1 undecided; 2 pass``, ``all 3 rules pass``, or ``1 rule, passed``."""
         labels = [label for status in reversed(Status) for label in (status.words, f"{status.words} ({UNDERPOWERED})")]
         groups = {label: [outcome for outcome in self.outcomes if outcome.label == label] for label in labels}
-        counts = [f"{len(group)} {label}{self._fails_by_option(group)}" for label, group in groups.items() if group]
-        rules = counted(len(self.outcomes), "rule")
-        word = "PASS" if self.passed else "FAIL"
-        return f"{word}: {self.run} against {self.baseline}: of {rules} {'; '.join(counts)} ({self.n:,} images)"
+        found = [(len(group), f"{label}{self._fails_by_option(group)}") for label, group in groups.items() if group]
+        (_, words), *others = found
+        if others:
+            return f"of {len(self.outcomes)} rules {'; '.join(f'{count} {label}' for count, label in found)}"
+        if len(self.outcomes) > 1:
+            return f"all {len(self.outcomes)} rules {words}"
+        return f"1 rule, passed{words.removeprefix('pass')}" if words.startswith("pass") else f"1 rule, {words}"
 
     def _fails_by_option(self, group: list[RuleOutcome]) -> str:
         """``, which fails`` for outcomes that would not fail by default."""

@@ -117,6 +117,7 @@ def check_command(
             "there is no baseline",
             "Give `--baseline RUN`, or write one with `ppbench check RUN --update-baseline baseline.json`.",
         )
+    _refuse_missing(run, reference)
     _refuse_targets(run, reference, settings.file, junit, update_baseline)
     words = _words_of_strictness(settings, fail_on, on_powerless, on_inconclusive)
     verdict = _judge(run, reference, max_drop or [], settings, confidence, words, allow)
@@ -137,6 +138,19 @@ def check_command(
             output.fail(error)
             code = code or error.exit_code
     raise typer.Exit(code)
+
+
+def _refuse_missing(run: Path, baseline: Path) -> None:
+    """Say how a baseline that is not there is written. The text for other run files would tell to evaluate again."""
+    from ppbench.errors import DataError
+    from ppbench.run import bits_file
+
+    if baseline.suffix == ".json" and not baseline.exists():
+        raise DataError(
+            f"there is no baseline {baseline}",
+            f"Write it once from a run that you trust, `ppbench check {run} --update-baseline {baseline}`, "
+            f"and commit {baseline} and {bits_file(baseline)}.",
+        )
 
 
 def _refuse_targets(

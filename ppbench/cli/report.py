@@ -75,6 +75,7 @@ def report_command(
         }
         _write_index(runs, output_path or Path("site"), [option for option, is_given in given.items() if is_given])
         return
+    _refuse_folders(runs)
     target = output_path or Path("report.html")
     for run in (*runs, *(Path(file) for file in (baseline, normalizer) if file)):
         refuse_to_overwrite("--output", target, run_files(run))
@@ -84,6 +85,15 @@ def report_command(
     if held.note:
         output.say(held.note)
     output.say(f"wrote {target}")
+
+
+def _refuse_folders(runs: Sequence[Path]) -> None:
+    folder = next((run for run in runs if run.is_dir()), None)
+    if folder is not None:
+        raise UsageError(
+            f"{folder} is a folder, and a report is made of run files",
+            f"For a leaderboard of its runs: `ppbench report {folder} --index -o site/`.",
+        )
 
 
 def _write_index(folders: Sequence[Path], site: Path, refused: Sequence[str]) -> None:
@@ -104,5 +114,7 @@ def _write_index(folders: Sequence[Path], site: Path, refused: Sequence[str]) ->
     board = write_leaderboard(folders[0], site, lambda run: page_with_pictures(read_inputs([run]), tell=say_once)[0])
     for one in board.unreadable:
         output.say(f"left out {one.file}: {one.reason}")
+    if board.others:
+        output.say(f"left out, because they are not run files: {', '.join(board.others)}")
     runs, tables = board.runs, len(board.rankings)
     output.say(f"wrote {site / 'index.html'}: {runs} run{'s' * (runs != 1)} in {tables} table{'s' * (tables != 1)}")

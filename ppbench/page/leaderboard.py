@@ -14,10 +14,10 @@ from typing import Any
 from markupsafe import Markup
 
 from ppbench.errors import DataError, PpbenchError, UsageError
-from ppbench.files import atomic_write
+from ppbench.files import atomic_write, read_text
 from ppbench.metrics.metric import Metric
 from ppbench.page.html_table import metric_data
-from ppbench.page.ranking import Entry, Place, Ranking, rankings
+from ppbench.page.ranking import RANKED_BY, Entry, Place, Ranking, rankings
 from ppbench.page.rendering import page_of
 from ppbench.report.load import load_summary
 from ppbench.report.report import run_dict
@@ -47,6 +47,8 @@ class Leaderboard:
 
     rankings: tuple[Ranking, ...]
     unreadable: tuple[Unreadable, ...]
+    others: tuple[str, ...] = ()
+    """JSON files that have nothing to do with runs. The site counts them, because their names may be private."""
 
     @property
     def runs(self) -> int:
@@ -59,6 +61,7 @@ class Leaderboard:
             "version": INDEX_VERSION,
             "rankings": [_ranking_dict(ranking) for ranking in self.rankings],
             "unreadable": [{"file": one.file, "reason": one.reason} for one in self.unreadable],
+            "other_json_files": len(self.others),
         }
 
 
@@ -116,6 +119,7 @@ def read_folder(folder: Path, without: Path | None = None) -> Leaderboard:
         raise DataError(f"there is no folder {folder}", "Give the folder of the runs: `ppbench report DIR --index`.")
     entries: dict[str, Entry] = {}
     unreadable = []
+    others = []
     for path in _files(folder, without):
         file = path.relative_to(folder).as_posix()
         try:
@@ -124,11 +128,31 @@ def read_folder(folder: Path, without: Path | None = None) -> Leaderboard:
             same = _identity(run)
             entries[same] = _richer(entries[same], new) if same in entries else new
         except PpbenchError as error:
-            # The folder's own place is left out, so that the site does not depend on it.
-            unreadable.append(Unreadable(file, error.message.replace(str(path), file)))
+            if _is_other_json(path):
+                others.append(file)
+            else:
+                unreadable.append(Unreadable(file, _reason(error, path, file)))
     if not entries:
         raise DataError(f"{folder} has no runs in it", "`ppbench eval --output DIR/` writes run files.")
-    return Leaderboard(tuple(rankings(list(entries.values()))), tuple(unreadable))
+    return Leaderboard(tuple(rankings(list(entries.values()))), tuple(unreadable), tuple(others))
+
+
+def _is_other_json(path: Path) -> bool:
+    """Whether a file is whole JSON without the version that every run file has."""
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        content = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return not (isinstance(content, dict) and "version" in content)
+
+
+def _reason(error: PpbenchError, path: Path, file: str) -> str:
+    """The reason without the folder's own place, on which the site must not depend, and without the file's name."""
+    reason = error.message.replace(str(path), file)
+    start = next((start for start in (f"{file} is ", f"{file}: ", f"{file} ") if reason.startswith(start)), "")
+    return reason.removeprefix(start)
 
 
 def _files(folder: Path, without: Path | None) -> Iterator[Path]:
@@ -220,8 +244,14 @@ class BoardTable:
 
     ranking: Ranking
     header: tuple[tuple[str, str], ...]
-    """The metrics: short name, and full label."""
+    """The metrics, that of the ranking first: short name, and full label."""
     rows: tuple[BoardRow, ...]
+
+    @property
+    def images(self) -> str:
+        """``40 of 2,000 images``, by which tables of one dataset differ most."""
+        protocol = self.ranking.entries[0].run.protocol
+        return f"{'all ' if protocol.n == protocol.total else f'{protocol.n:,} of '}{protocol.total:,} images"
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -245,13 +275,14 @@ def leaderboard_html(board: Leaderboard) -> str:
 
 
 def board_table(ranking: Ranking) -> BoardTable:
-    """The table of a ranking: all headline metrics that any of its runs has."""
+    """The table of a ranking: its metric, and all other headline metrics that any of its runs has."""
     entries = ranking.entries
     names = [
         metric.name
         for metric in entries[0].summary.metrics
-        if any(_metric(entry, metric.name).value is not None for entry in entries)
+        if metric.name != RANKED_BY and any(_metric(entry, metric.name).value is not None for entry in entries)
     ]
+    names.insert(0, RANKED_BY)  # beside the model, where a phone shows it
     labels = tuple((short_name(m.label), m.label) for m in (_metric(entries[0], name) for name in names))
     places = {place.entry.file: place for place in ranking.places}
     rows = tuple(

@@ -109,6 +109,14 @@ def test_a_comment_that_is_there_is_changed(runner: Runner) -> None:
     assert changed["arguments"][:4] == ["api", "--method", "PATCH", "repos/owner/models/issues/comments/7"]
 
 
+def test_the_title_of_a_comment_calls_only_a_pass_of_every_rule_a_pass(runner: Runner) -> None:
+    runner.comment("### NOT DECIDED (not failed): a against b: 1 rule, undecided (9 images)")
+    runner.comment("### PASS: NOT DECIDED against b: 1 rule, passed (9 images)")
+    titles = [re.search(r"### ppbench: .*", str(one))[0] for one in runner.written]
+    assert titles[0].startswith("### ppbench: not decided (not failed)")
+    assert titles[1].startswith("### ppbench: pass")
+
+
 def test_a_comment_on_a_later_page_is_found(runner: Runner) -> None:
     runner.comments(*((number, "somebody", "hello") for number in range(100)))
     runner.comments((700, BOT, f"{MARKER}\nold"), page=2)

@@ -14,9 +14,11 @@ def test_an_undecided_rule_is_counted_once_and_is_a_warning():
     assert verdict.warnings == ("gaussian_noise/3: undecided, but tolerated",)
     assert as_dict(verdict)["warnings"] == list(verdict.warnings)
     assert "3: undecided, but tolerated" in export(verdict, "markdown")
+    assert verdict.headline == "NOT DECIDED (not failed): new against old: 1 rule, undecided (500 images)"
+    assert (verdict.exit_code, as_dict(verdict)["verdict"]) == (0, "pass")
     strict = verdict_of(newer(0.4), {"gaussian_noise/3": 0.0}, strict=Strictness(FailOn.UNDECIDED))
     assert (strict.exit_code, strict.warnings) == (1, ())
-    assert strict.headline == "FAIL: new against old: of 1 rule 1 undecided, which fails (500 images)"
+    assert strict.headline == "FAIL: new against old: 1 rule, undecided, which fails (500 images)"
 
 
 def test_a_drop_of_three_where_one_is_allowed_says_how_many_images_tell_whether_it_is():
@@ -38,7 +40,7 @@ def test_a_pass_whose_images_could_only_have_shown_far_more_is_powerless(on_powe
     assert outcome.detectable_worse == pytest.approx(4.7, abs=0.05)
     assert (verdict.exit_code, bool(verdict.warnings)) == (code, warned)
     assert as_dict(verdict)["rules"][0]["powerless"] is True
-    assert verdict.headline.endswith(f"of 1 rule 1 pass (underpowered){', which fails' if code else ''} (400 images)")
+    assert verdict.headline.endswith(f"1 rule, passed (underpowered){', which fails' if code else ''} (400 images)")
     suite = ElementTree.fromstring(to_junit(verdict)).find("testsuite")
     assert int(suite.get("failures")) == code
     assert "pass (underpowered)" in export(verdict, "markdown")

@@ -53,6 +53,13 @@ def test_other_protocols_end_with_4(tmp_path, new):
     assert invoke(new, "--baseline", path, "--allow", "recipe", "--max-drop", "noise=9").exit_code == 0
 
 
+def test_a_baseline_that_is_not_there_says_how_one_is_written(new):
+    result = invoke(new, "--baseline", "absent.json")
+    assert result.exit_code == 3
+    assert "--update-baseline absent.json" in words(result.stderr)
+    assert "commit absent.json and absent.bits.npy" in words(result.stderr)
+
+
 def test_without_bits_the_mend_is_told(tmp_path, old):
     write_run(tmp_path / "bare.json", make_measured(ERRORS, n=500).run)
     result = invoke(tmp_path / "bare.json", "--baseline", old)

@@ -88,9 +88,15 @@ def test_what_is_no_run_is_listed_with_the_reason(folder: Path, tmp_path: Path) 
     (folder / "old.json").write_text("{")
     (folder / "notes.txt").write_text("not looked at")
     content = written(folder, tmp_path / "site")
-    assert [one["file"] for one in content["unreadable"]] == ["old.json", "package.json", "deep/page.html"]
-    assert content["unreadable"][1]["reason"] == "package.json is not a run file: it has no version"
-    assert "package.json is not a run file" in (tmp_path / "site" / "index.html").read_text()
+    (folder / "late.json").write_text('{"version": 99}')
+    content = written(folder, tmp_path / "site")
+    assert [one["file"] for one in content["unreadable"]] == ["late.json", "old.json", "deep/page.html"]
+    assert content["unreadable"][1]["reason"].startswith("not a run file: ")
+    text = (tmp_path / "site" / "index.html").read_text()
+    assert "<code>old.json</code>: not a run file: " in text
+    assert "<p>1 other JSON file is not a run file.</p>" in text
+    assert content["other_json_files"] == 1
+    assert "package.json" not in text + json.dumps(content), "names of other files stay private"
     assert str(folder) not in (tmp_path / "site" / "index.json").read_text()
 
 
@@ -177,3 +183,15 @@ def test_protocols_are_chosen_without_a_script(folder: Path, tmp_path: Path) -> 
         assert f'<a href="#{one["id"]}">' in text
         assert f'<section id="{one["id"]}"' in text
     assert "body:has(.board>section:target) .board>section:not(:target){display:none}" in text
+
+
+def test_headings_tell_tables_of_one_dataset_apart(tmp_path: Path) -> None:
+    for n in (40, 60):
+        measured = make_measured(ERRORS, name=f"net{n}", n=n, corruptions=CORRUPTIONS)
+        write_measured(tmp_path / "runs" / f"{n}.json", measured)
+    written(tmp_path / "runs", tmp_path / "site")
+    text = (tmp_path / "site" / "index.html").read_text()
+    headings = re.findall(r"<h2 [^>]*><bdi>[^<]*</bdi>, ([^<]*) images</h2>", text)
+    assert len(set(headings)) == 2
+    assert all(re.fullmatch(r"40 of [\d,]+|60 of [\d,]+|all 40|all 60", one) for one in headings)
+    assert "ranges overlap" not in text, "there is one run in each table"

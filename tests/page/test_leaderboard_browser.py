@@ -42,6 +42,15 @@ def test_it_fits_and_a_link_shows_one_protocol(browser, board, width, scheme, ha
         assert [one.is_visible() for one in sections.all()] == [True, True, True]
 
 
+def test_a_phone_shows_the_error_beside_the_model(browser, board):
+    with opened(browser, board, 360) as page:
+        for table in page.locator(".board table").all():
+            box = table.locator("tbody tr").first.locator("[data-metric=mean_error]").bounding_box()
+            assert box["x"] + box["width"] <= 360
+            caption = table.locator("caption span").bounding_box()
+            assert caption["x"] + caption["width"] <= 360
+
+
 def test_models_are_searched_and_columns_sorted(browser, board):
     with opened(browser, board) as page:
         rows = page.locator("tr[data-model]")
