@@ -117,7 +117,6 @@ def check_command(
             "there is no baseline",
             "Give `--baseline RUN`, or write one with `ppbench check RUN --update-baseline baseline.json`.",
         )
-    _refuse_missing(run, reference)
     _refuse_targets(run, reference, settings.file, junit, update_baseline)
     words = _words_of_strictness(settings, fail_on, on_powerless, on_inconclusive)
     verdict = _judge(run, reference, max_drop or [], settings, confidence, words, allow)
@@ -156,10 +155,11 @@ def _refuse_missing(run: Path, baseline: Path) -> None:
 def _refuse_targets(
     run: Path, reference: Path, config: Path | None, junit: Path | None, update_baseline: Path | None
 ) -> None:
-    """Refuse to overwrite inputs, before anything is judged. Only the baseline may be renewed."""
+    """Refuse a missing baseline, and to overwrite inputs, before anything is judged. Only the baseline may be renewed."""
     from ppbench.check.baseline import check_target
     from ppbench.run import bits_file
 
+    _refuse_missing(run, reference)
     inputs = [*run_files(run), *run_files(reference)]
     if update_baseline is not None:
         check_target(run, update_baseline)
