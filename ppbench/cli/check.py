@@ -155,7 +155,7 @@ def _refuse_missing(run: Path, baseline: Path) -> None:
 def _refuse_targets(
     run: Path, reference: Path, config: Path | None, junit: Path | None, update_baseline: Path | None
 ) -> None:
-    """Refuse a missing baseline, and to overwrite inputs, before anything is judged. Only the baseline may be renewed."""
+    """Refuse a missing baseline and overwritten inputs before anything is judged. Only the baseline may be renewed."""
     from ppbench.check.baseline import check_target
     from ppbench.run import bits_file
 
