@@ -62,8 +62,9 @@ def report_command(
 ) -> None:
     """Write runs as one HTML file: verdict, heat map, severity curves, differences, classes; it needs no network."""
     from ppbench.cli.pages import page_with_pictures
-    from ppbench.files import atomic_write, check_writable
+    from ppbench.files import atomic_write, check_writable, is_special
     from ppbench.page.inputs import read_inputs
+    from ppbench.run import is_page
 
     if index:
         given = {
@@ -80,6 +81,11 @@ def report_command(
     for run in (*runs, *(Path(file) for file in (baseline, normalizer) if file)):
         refuse_to_overwrite("--output", target, run_files(run))
     check_writable(target)
+    if not is_page(target) and not is_special(target):
+        raise UsageError(
+            f"--output {target} does not end in .html",
+            f"Other commands read a page as a run by this ending: `--output {target}.html`.",
+        )
     html, held = page_with_pictures(read_inputs(runs, baseline, normalizer, confidence, allow or []), data)
     atomic_write(target, html)
     if held.note:

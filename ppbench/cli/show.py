@@ -57,11 +57,13 @@ def show_command(
         summary, by_image = load_with_images(run, normalizer, baseline, confidence)
     else:
         summary, by_image = load_summary(run, normalizer, baseline, confidence), None
+    # Before anything is printed: a CSV, for example, has no page.
+    page = _page_of(run, normalizer, baseline, confidence) if open_report else None
     output.show(RunReport([summary], formulas=formulas, intervals=intervals, by_image=by_image), format)
-    if open_report:
+    if page is not None:
         from ppbench.cli.browser import open_in_browser
 
-        open_in_browser(_page_of(run, normalizer, baseline, confidence))
+        open_in_browser(page)
 
 
 def _page_of(run: Path, normalizer: str | None, baseline: str | None, confidence: float) -> Path:

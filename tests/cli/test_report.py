@@ -74,6 +74,14 @@ def test_a_missing_or_damaged_file_ends_with_3(pair: Path) -> None:
     assert "the page holds no run" in done.stderr
 
 
+def test_a_page_that_no_command_would_read_is_refused(pair: Path) -> None:
+    for name in ("page.txt", "page.json", "page"):
+        done = report("new.json", "-o", name)
+        assert done.exit_code == 2
+        assert f"--output {name} does not end in .html" in done.stderr
+        assert not (pair / name).exists()
+
+
 def test_where_nothing_can_be_written_nothing_is(pair: Path) -> None:
     (pair / "folder").mkdir()
     for place in ("folder", "old.json/page.html"):
