@@ -81,6 +81,7 @@ NOT_RUN = {
 """Command lines that are not run, by a pattern of what they start with. Their options are checked all the same."""
 
 PYTHON_NOT_RUN = {
+    ("coming-from.md", "robustbench"): "robustbench is not installed, and would load weights",
     ("evaluation.md", "onnxruntime"): "onnxruntime and transformers are not installed",
     ("training.md", "paper-cifar10-30"): "trains for 30 epochs on CIFAR-10",
 }

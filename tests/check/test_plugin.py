@@ -115,7 +115,7 @@ def test_pytest_finds_the_fixture_by_its_entry_point_alone(folder):
     test = "def test_it(ppbench_check): ppbench_check('new.json', 'old.json', noise=1)"
     result = run_pytest(folder, test, by_entry_point=True)
     assert result.returncode == 1
-    assert "FAIL: new against old: of 1 rule 1 worse than allowed (500 images)" in result.stdout
+    assert "FAIL: new against old: 1 rule, worse than allowed (500 images)" in result.stdout
 
 
 def test_the_entry_point_is_declared():
