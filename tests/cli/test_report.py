@@ -137,7 +137,7 @@ def test_the_leaderboard_of_a_folder(pair: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "left out odd.json: odd.json is not a run file: it has no version",
+        "left out, because they are not run files: odd.json",
         "wrote site/index.html: 2 runs in 1 table",
     ]
     content = json.loads(Path("site/index.json").read_text())
@@ -167,3 +167,9 @@ def test_a_folder_without_runs_ends_with_3(tmp_path: Path) -> None:
     assert report(tmp_path, "--index").exit_code == 3
     assert report(tmp_path / "none", "--index", "-o", tmp_path / "site").exit_code == 3
     assert not (tmp_path / "site").exists()
+
+
+def test_a_folder_without_index_says_how_to_make_a_leaderboard(tmp_path):
+    result = CliRunner().invoke(app, ["report", str(tmp_path), "-o", "q.html"])
+    assert result.exit_code == 2
+    assert "--index -o site/" in " ".join(result.stderr.split())

@@ -64,9 +64,9 @@ def test_its_intervals_are_those_of_the_paired_differences(runs):
 
 @pytest.mark.parametrize(
     ("rule", "code", "word", "verdict"),
-    [("noise=1", 0, "PASS", "pass"), ("brightness/1=1", 1, "FAIL", "worse than allowed")],
+    [("noise=1", 0, "PASS", "passed"), ("brightness/1=1", 1, "FAIL", "worse than allowed")],
 )
 def test_check_lets_the_better_pass_and_not_the_worse(runs, rule, code, word, verdict):
     result = invoke("check", runs[1], "--baseline", runs[0], "--max-drop", rule)
     assert result.exit_code == code
-    assert f"{word}: {PUSH_PULL} against {PLAIN}: of 1 rule 1 {verdict}" in " ".join(result.stdout.split())
+    assert f"{word}: {PUSH_PULL} against {PLAIN}: 1 rule, {verdict}" in " ".join(result.stdout.split())
