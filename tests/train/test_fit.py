@@ -475,7 +475,7 @@ class TestBeginningWithWeights:
     def test_images_with_other_channels_are_refused(self, data: Path, tmp_path: Path) -> None:
         run(data, tmp_path / "a.safetensors", changed(epochs=1))
         recipe = make_recipe(None, {"dataset": "cifar10", "model": "resnet8-pp3"})
-        with pytest.raises(UsageError, match="takes 1 channels, but the images have 3"):
+        with pytest.raises(UsageError, match="takes 1 channel, but the images have 3"):
             train(
                 recipe, write_cifar(tmp_path / "data", count=10), tmp_path / "b.safetensors",
                 initial=tmp_path / "a.safetensors",
