@@ -319,7 +319,7 @@ def test_journals_of_evaluations(folder: Path) -> None:
     random = np.random.default_rng(0)
     written = opened()
     for cell in cells:
-        scores = random.integers(0, 10**6, (3, 8)) % [[7], [10**6], [10**6]]
+        scores = random.integers(0, 10**6, (4, 8)) % [[7], [10**6], [10**6], [10]]
         written.add([count(cell, np.arange(8), scores)])
     written.close()
     whole = [line.split(b" ", 1)[1] for line in path.read_bytes().splitlines()]

@@ -13,7 +13,7 @@ from ppbench.cli import output
 from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_overwrite, run_files
 from ppbench.cli.options import AllowOption, NormalizerOption
-from ppbench.errors import UsageError
+from ppbench.errors import DataError, UsageError
 
 
 @page(
@@ -96,7 +96,7 @@ def report_command(
 def _refuse_folders(runs: Sequence[Path]) -> None:
     folder = next((run for run in runs if run.is_dir()), None)
     if folder is not None:
-        raise UsageError(
+        raise DataError(
             f"{folder} is a folder, and a report is made of run files",
             f"For a leaderboard of its runs: `ppbench report {folder} --index -o site/`.",
         )

@@ -19,7 +19,8 @@ import torch
 from ppbench.evaluation.inference import score
 from ppbench.evaluation.journal_lines import _pack
 from ppbench.run.predictions import predictions_content
-from tests.bench.record import add_json_option, column, figure, save, single
+from tests.bench import record
+from tests.bench.record import column, figure, single
 from tests.builders import make_bits, make_errors, make_predictions, make_run
 
 PASSES = 9
@@ -75,7 +76,7 @@ def rows() -> list[dict[str, object]]:
 def main() -> None:
     """Measure, print and perhaps write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_json_option(parser)
+    record.add_json_option(parser)
     given = parser.parse_args()
     torch.set_num_threads(1)
     measured = rows()
@@ -88,7 +89,7 @@ def main() -> None:
             column("size", "size", 1, "MB"),
         ]
         settings = "one thread, processor time"
-        save(given.json, __file__, settings, columns, measured, n=PASSES, first_column="what")
+        record.save(given.json, __file__, settings, columns, measured, n=PASSES, first_column="what")
 
 
 if __name__ == "__main__":

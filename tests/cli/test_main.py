@@ -124,6 +124,7 @@ def test_an_internal_error_is_not_taken_for_a_regression(
     monkeypatch.setattr("ppbench.check.judge.check_files", broken)
     monkeypatch.setattr(sys, "argv", ["ppbench", "check", "run.json", "--baseline", "base.json"])
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.json").write_text("{}")
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 70

@@ -171,5 +171,5 @@ def test_a_folder_without_runs_ends_with_3(tmp_path: Path) -> None:
 
 def test_a_folder_without_index_says_how_to_make_a_leaderboard(tmp_path):
     result = CliRunner().invoke(app, ["report", str(tmp_path), "-o", "q.html"])
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert "--index -o site/" in " ".join(result.stderr.split())

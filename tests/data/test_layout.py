@@ -54,7 +54,7 @@ def test_imagenets_validation_images_without_folders_are_named(tmp_path: Path) -
 
 def test_other_images_without_folders_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    with pytest.raises(DataError, match=r"1 images without class folders\n.*<class>/<image>"):
+    with pytest.raises(DataError, match=r"1 image without class folders\n.*<class>/<image>"):
         look(tmp_path)
 
 

@@ -21,7 +21,7 @@ def parameters(function: object) -> dict[str, object]:
 def test_python_reaches_all_that_the_command_line_does() -> None:
     python, line = set(parameters(evaluate)), set(parameters(command.eval_command))
     of_the_command = {"normalizer", "baseline", "format", "dry_run"}
-    called_otherwise = {"output_path": "output", "weights_file": "weights_files"}
+    called_otherwise = {"output_path": "output", "weights_file": "weights_files", "no_predictions": "keep_predictions"}
     assert {called_otherwise.get(name, name) for name in line} - of_the_command == python - {"card"}
 
 
