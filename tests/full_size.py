@@ -7,14 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from ppbench.run import image_keys, write_run
-from tests.builders import make_run
+from tests.builders import make_predictions, make_run
 from tests.metrics.synthetic import draw, truth
 
 IMAGES = 50_000
 
 
-def write_pair(folder: Path, images: int = IMAGES) -> tuple[Path, Path]:
-    """Write ``old.json`` and ``new.json``, the second one point better in every cell, with bits and keys."""
+def write_pair(folder: Path, images: int = IMAGES, *, predicted: bool = False) -> tuple[Path, Path]:
+    """Write ``old.json`` and ``new.json``, the second one point better in every cell, with bits and keys.
+
+    Args:
+        folder: Where to write them.
+        images: Images of each cell.
+        predicted: Whether to add predictions of 1,000 classes, whose wrong ones are at random.
+    """
     old = truth()
     new = {key: error - 0.01 for key, error in old.items()}
     drawn = draw(np.random.default_rng(0), [old, new], images)
@@ -28,5 +34,6 @@ def write_pair(folder: Path, images: int = IMAGES) -> tuple[Path, Path]:
             recipe="imagenet-c", normalizer="alexnet", preprocessing="224 px",
         )  # fmt: skip
         model = run.model.model_copy(update={"weights_sha256": weights * 64})
-        write_run(path, run.model_copy(update={"model": model}), right, keys)
+        predictions = make_predictions(right, 1000) if predicted else None
+        write_run(path, run.model_copy(update={"model": model}), right, keys, predictions)
     return paths

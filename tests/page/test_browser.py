@@ -3,7 +3,10 @@
 import itertools
 
 import pytest
+from typer.testing import CliRunner
 
+from ppbench.cli.main import app
+from ppbench.evaluation.api import evaluate
 from tests.full_size import write_pair
 from tests.page.browser import SHAKEN, chromium, opened, serious_faults
 from tests.page.runs import html_of, tiny, write_pages_run
@@ -54,6 +57,19 @@ def test_a_pair(browser, pair_page):
     looked_at(browser, pair_page, WAYS, judged=((360, "dark"), (1400, "light")))
 
 
+def test_the_embedded_pair_with_pictures_of_what_it_saw(browser, tmp_path):
+    names = ("fashion-mnist-resnet8", "fashion-mnist-resnet8-pp3")
+    runs = [tmp_path / f"{name}.json" for name in names]
+    for name, run in zip(names, runs, strict=True):
+        evaluate(name, limit=40, output=run)
+    page = tmp_path / "embedded.html"
+    result = CliRunner().invoke(app, ["report", str(runs[1]), "--baseline", str(runs[0]), "-o", str(page)])
+    assert result.exit_code == 0, result.output
+    with opened(browser, page) as found:
+        assert found.locator("#pictures img").count() > 60
+    looked_at(browser, page, WAYS, judged=((360, "light"), (1400, "dark")))
+
+
 def test_a_run_with_missing_cells(browser, tmp_path):
     gaps = write_pages_run(tmp_path / "gaps.json", "gaps")
     (tmp_path / "gaps.html").write_text(html_of(gaps, baseline=write_pages_run(tmp_path / "plain.json")))
@@ -61,7 +77,7 @@ def test_a_run_with_missing_cells(browser, tmp_path):
 
 
 def test_a_pair_of_full_size(browser, tmp_path):
-    old, new = write_pair(tmp_path)
+    old, new = write_pair(tmp_path, predicted=True)
     (tmp_path / "full.html").write_text(html_of(new, baseline=old))
     looked_at(browser, tmp_path / "full.html")
 
