@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,9 @@ from ppbench.figures.reliability import Reliability
 from ppbench.figures.scatter import Scatter
 from ppbench.figures.svg import curves_svg, forest_svg
 from ppbench.figures.svg_diagrams import reliability_svg, scatter_svg
+from tests.browser import chromium
 from tests.compare.runs import make_measured
 from tests.figures.runs import HOSTILE, better, calibrated, difference, plain, summary_of, with_gaps
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group dev")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium")
 
 LONG = ("W" * 64, "x_" * 32, "fog")
 """Names of corruptions as long as a run file allows, in the widest letters and with many breaks."""
@@ -71,10 +67,8 @@ def drawn(hostile: bool) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("hostile", [False, True], ids=["usual", "hostile"])

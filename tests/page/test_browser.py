@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from ppbench.cli.main import app
 from ppbench.evaluation.api import evaluate
+from tests.browser import SHAKEN, chromium, opened, serious_faults
 from tests.full_size import write_pair
-from tests.page.browser import SHAKEN, chromium, opened, serious_faults
 from tests.page.runs import html_of, tiny, write_pages_run
 
 WAYS = list(itertools.product((360, 1400), ("light", "dark"), (True, False)))

@@ -7,7 +7,7 @@ import pytest
 from ppbench.page.leaderboard import write_leaderboard
 from ppbench.page.rendering import page_of
 from ppbench.pictures.strip import picture_strip
-from tests.page.browser import SHAKEN, chromium, opened, serious_faults
+from tests.browser import SHAKEN, chromium, opened, serious_faults
 from tests.page.runs import tiny
 from tests.pictures.runs import embedded_run
 
