@@ -42,6 +42,8 @@ class Checked(Helpful):
         except typer.BadParameter as error:
             if has_nul and error.param is not None:  # a path: Typer has looked for it, and failed in its own words
                 _check_text(_option(error.param), b"\0", is_path=True)
+            # Typer puts the words of the library that it checks values with before its own.
+            error.message = error.message.removeprefix("Value error, ")
             raise
 
     def invoke(self, ctx: Any) -> Any:

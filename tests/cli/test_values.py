@@ -136,6 +136,14 @@ def test_what_no_command_can_use_is_refused_at_the_door(option: str, value: obje
     assert len(caught.value.message) < 130
 
 
+@pytest.mark.parametrize("call", [["show", "run.json"], ["compare", "a.json", "b.json"], ["eval"], ["list", "models"]])
+def test_a_format_that_there_is_not_is_refused_in_plain_words(call: list[str]) -> None:
+    done = CliRunner().invoke(app, [*call, "--format", "xml"])
+    assert done.exit_code == 2
+    assert "'xml' is not one of 'rich', 'json'" in done.stderr
+    assert "Value error" not in done.stderr
+
+
 def test_a_confidence_that_is_1_but_for_the_last_bit_is_told_as_it_is() -> None:
     done = ended(["show", "run.json", "--confidence", "0.9999999999999999"])
     assert done.exit_code == 2
