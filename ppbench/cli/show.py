@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from ppbench.cli import output
+from ppbench.cli.completion import complete_corruption
 from ppbench.cli.help import page
-from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption
+from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption, split_values
 from ppbench.cli.output import Format
+from ppbench.errors import UsageError
 
 
 @page(
@@ -41,6 +43,23 @@ def show_command(
             help="Print the worst classes, the confusions that corruptions add, and where images flip, too.",
         ),
     ] = False,
+    corruptions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--corruptions",
+            "--corruption",
+            "-c",
+            help="Corruptions, families or sets to use; repeatable.",
+            show_default="all of the run",
+            autocompletion=complete_corruption,
+        ),
+    ] = None,
+    severities: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--severities", "--severity", "-s", help="Severities to use: 3 or 1-5.", show_default="all of the run"
+        ),
+    ] = None,
     open_report: Annotated[
         bool, typer.Option("--open", help="Open the page of `ppbench report` in the browser too.")
     ] = False,
@@ -51,12 +70,19 @@ def show_command(
 ) -> None:
     """Show how robust a model is: mCE and related metrics, and accuracy by corruption and severity."""
     from ppbench.report.load import load_summary, load_with_images
+    from ppbench.report.part import WHOLE, Part
     from ppbench.report.report import RunReport
 
+    part = Part(
+        corruptions and split_values("--corruptions", corruptions, "all of the run"),
+        severities and split_values("--severities", severities, "all of the run"),
+    )
+    if open_report and part != WHOLE:
+        raise UsageError("--open is not allowed with --corruptions or --severities", "The page shows the whole run.")
     if classes:
-        summary, by_image = load_with_images(run, normalizer, baseline, confidence)
+        summary, by_image = load_with_images(run, normalizer, baseline, confidence, part)
     else:
-        summary, by_image = load_summary(run, normalizer, baseline, confidence), None
+        summary, by_image = load_summary(run, normalizer, baseline, confidence, part), None
     # Before anything is printed: a CSV, for example, has no page.
     page = _page_of(run, normalizer, baseline, confidence) if open_report else None
     output.show(RunReport([summary], formulas=formulas, intervals=intervals, by_image=by_image), format)
