@@ -178,7 +178,7 @@ def main() -> None:
     if options.side:
         print(json.dumps(SIDES[options.side](options.names, options.size, options.repeats)))
         return
-    packages = ("ppbench", "imagecorruptions-imaug", "torch", "numpy", "numba", "opencv-python")
+    packages = ("pushpull-bench", "imagecorruptions-imaug", "torch", "numpy", "numba", "opencv-python")
     print(", ".join(f"{name} {version(name)}" for name in packages), f"Python {platform.python_version()}")
     if options.device == "cuda":
         time_on_gpu(options.names, options.size, options.batch, options.repeats, options.device)
