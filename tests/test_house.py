@@ -66,6 +66,7 @@ COVERED_BY = {
     "ppbench/models/own_state.py": "tests/models/test_weights.py",
     "ppbench/models/statedict.py": "tests/models/test_checkpoint.py",
     "ppbench/models/trial.py": "tests/models/test_from_code.py",
+    "ppbench/own_code.py": "tests/models/test_from_code.py",
     "ppbench/page/pictures.py": "tests/pictures/test_strip.py",
     "ppbench/pickled.py": "tests/models/test_unpickle.py",
     "ppbench/pickles.py": "tests/models/test_unpickle.py",

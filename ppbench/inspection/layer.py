@@ -18,7 +18,7 @@ from ppbench.models.card import Card
 from ppbench.models.convolution import PerAxis
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
-from ppbench.models.trial import in_one_line
+from ppbench.own_code import in_one_line
 
 
 class Responses(NamedTuple):

@@ -20,7 +20,8 @@ from ppbench.models.card_options import CardOptions
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, read_state_file
 from ppbench.models.states import without_wrappers
-from ppbench.models.trial import check_runs, in_one_line
+from ppbench.models.trial import check_runs
+from ppbench.own_code import in_one_line
 from ppbench.vocabulary import CropMode
 
 _LIST = 'python -c "import timm; print(*timm.list_models())"'

@@ -15,12 +15,13 @@ from ppbench.models.card_options import CardOptions
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.download import OnDownload
 from ppbench.models.embedded import EMBEDDED_MODELS, embedded_path
-from ppbench.models.from_code import load_from_code, names_factory
+from ppbench.models.from_code import load_from_code
 from ppbench.models.from_timm import load_timm
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.other_kinds import error_of_kind
 from ppbench.models.shapes import Architecture, model_names, parse_model_name
 from ppbench.models.statedict import names_file
+from ppbench.own_code import names_factory
 
 _AUTHORS = "https://github.com/bgswaroop/pushpull-conv"
 

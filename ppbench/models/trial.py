@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ppbench.errors import DataError, PpbenchError
 from ppbench.models.card import Card
+from ppbench.own_code import in_one_line
 
 
 def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:
@@ -61,9 +62,3 @@ def no_exit(what: str) -> Iterator[None]:
             f"{what} raised {in_one_line(error)} in its forward pass",
             "Take `sys.exit()` out of the network's code, or raise an error that says what is wrong.",
         ) from error
-
-
-def in_one_line(error: BaseException) -> str:
-    """Return the type and message of an exception, in one line."""
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__

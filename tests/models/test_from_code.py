@@ -11,7 +11,8 @@ import pytest
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
-from ppbench.models.from_code import load_from_code, names_factory
+from ppbench.models.from_code import load_from_code
+from ppbench.own_code import names_factory
 
 NOTHING = CardOptions()
 
