@@ -63,12 +63,12 @@ class RuleOutcome:
     p: float | None = None
     """Two-sided p-value of no drop, adjusted over all rules."""
     detectable: float | None = None
-    """The smallest drop that these images would show four times out of five, points."""
+    """The smallest drop that these images would show with 80 % probability, points."""
     detectable_worse: float | None = None
-    """The smallest drop, in points, that these images would show to be worse than allowed four times out of five; None
+    """The smallest drop, in points, that these images would show to be worse than allowed with 80 % probability; None
     if it exceeds 100 points."""
     images_needed: int | None = None
-    """The number of images that would show this drop to be worse than allowed four times out of five. Only for a drop
+    """The number of images that would show this drop to be worse than allowed with 80 % probability. Only for a drop
     larger than allowed that is not shown to be, and only if the dataset has so many images."""
     reason: str | None = None
     """Why there is no drop to judge, or no number of images needed."""
@@ -213,4 +213,4 @@ def weakness(outcome: RuleOutcome) -> str:
     """Say what the images of an underpowered pass can show."""
     worse = outcome.detectable_worse
     found = "no drop" if worse is None else f"only a drop of {decimals(worse, 2)} points or more"
-    return f"{UNDERPOWERED}: with these images, {found} would be found worse than allowed four times out of five"
+    return f"{UNDERPOWERED}: with these images, {found} would be found worse than allowed with 80 % probability"

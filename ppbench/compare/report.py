@@ -255,7 +255,7 @@ def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str
     """The notes below the table of one pair. The verdict, which most readers look for, comes first."""
     columns = (
         f"Change: in points, paired by image; each interval is for its row alone. p: {_ADJUSTED}. "
-        f"Detects: the smallest change that these images would reveal four times out of five. {_which_is_better()}"
+        f"Detects: the smallest change that these images would reveal with 80 % probability. {_which_is_better()}"
     )
     return [verdict_text(comparison), columns, *_remarks([comparison]), *_reasons([comparison], shown)]
 
