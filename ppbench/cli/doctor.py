@@ -3,41 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from ppbench.cli import output
 from ppbench.cli.help import page
+from ppbench.cli.options import FormatOption
+from ppbench.cli.output import Format
 from ppbench.errors import DataError
+from ppbench.tables.report import Rows
+from ppbench.tables.sheet import Line, Sheet
+
+_PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pydantic", "safetensors", "imagecorruptions-imaug")
+_OF_EXTRAS = (
+    "lightning", "timm", "matplotlib", "pillow-heif", "onnxruntime", "transformers", "open-clip-torch", "pyarrow",
+)  # fmt: skip
 
 
-@page("Show versions and devices, and test the installation.", examples=("ppbench doctor",))
-def doctor() -> None:
+class SelfTest(NamedTuple):
+    """The outcome of a test of the installation."""
+
+    name: str
+    passed: bool
+    finding: str
+    """One line: what was found, or what went wrong."""
+
+
+@dataclass(frozen=True)
+class DoctorReport:
+    """Versions, devices and self-tests of an installation."""
+
+    facts: tuple[tuple[str, str], ...]
+    tests: tuple[SelfTest, ...]
+
+    @property
+    def failed(self) -> int:
+        """The number of self-tests that failed."""
+        return sum(not test.passed for test in self.tests)
+
+    def sheets(self) -> list[Sheet]:
+        """One table of the machine, one of the tests."""
+        machine = Sheet("This installation", ("what", "version"), tuple(map(Line, self.facts)), (0, 1))
+        lines = tuple(
+            Line((test.name, _mark(test), test.finding), tones={1: "better" if test.passed else "worse"})
+            for test in self.tests
+        )
+        return [machine, Sheet("Self-tests", ("test", "result", "finding"), lines, (0, 1, 2))]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The facts by name, and an object for each test."""
+        return {"installation": dict(self.facts), "tests": [test._asdict() for test in self.tests]}
+
+    def rows(self) -> Rows:
+        """A row for each fact, then for each test."""
+        facts = [(name, "", value) for name, value in self.facts]
+        return Rows(
+            ("name", "result", "finding"), [*facts, *((one.name, _mark(one), one.finding) for one in self.tests)]
+        )
+
+
+def _mark(test: SelfTest) -> str:
+    return "ok" if test.passed else "failed"
+
+
+@page(
+    "Show versions and devices, and test the installation.",
+    examples=("ppbench doctor", "ppbench doctor --format json > doctor.json"),
+)
+def doctor(format: FormatOption = Format.RICH) -> None:
     """Show versions and devices, and test that this installation computes what it should."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from ppbench.tables.escapes import for_terminal
-
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    for name, value in _facts():
-        table.add_row(name, value)
-    output.render(table)
-    failed = 0
-    for name, test in _TESTS.items():
-        try:
-            result, mark = test(), ("ok", "green")
-        except Exception as error:  # a broken installation can raise anything, and this command reports it
-            result, mark = (str(error).splitlines() or [type(error).__name__])[0], ("failed", "red")
-            failed += 1
-        output.render(Text.assemble(mark, f"  {name}: {for_terminal(result)}"))
-    if failed:
+    report = DoctorReport(_facts(), tuple(_tried(name, test) for name, test in _TESTS.items()))
+    output.show(report, format)
+    if report.failed:
         raise DataError(
-            f"{failed} of {len(_TESTS)} self-tests failed",
+            f"{report.failed} of {len(report.tests)} self-tests failed",
             "Reinstall ppbench in a fresh environment (docs/quickstart.md).",
         )
 
 
-def _facts() -> list[tuple[str, str]]:
+def _tried(name: str, test: Callable[[], str]) -> SelfTest:
+    try:
+        return SelfTest(name, True, test())
+    except Exception as error:  # a broken installation can raise anything, and this command reports it
+        return SelfTest(name, False, (str(error).splitlines() or [type(error).__name__])[0])
+
+
+def _facts() -> tuple[tuple[str, str], ...]:
     import platform
 
     import torch
@@ -45,21 +96,13 @@ def _facts() -> list[tuple[str, str]]:
     from ppbench.devices import available_devices, describe_device
     from ppbench.versions import version_of, versions_of
 
-    packages = (
-        "torch",
-        "torchvision",
-        "numpy",
-        "pillow",
-        "pydantic",
-        "safetensors",
-        "imagecorruptions-imaug",
-    )
     devices = "; ".join(f"{name} ({describe_device(torch.device(name))})" for name in available_devices())
-    return [
+    return (
         ("python", f"{version_of('python')} on {platform.platform()}"),
-        *versions_of("ppbench", *packages).items(),
+        *versions_of("ppbench", *_PACKAGES).items(),
+        *((name, version) for name, version in versions_of(*_OF_EXTRAS).items() if version != "unknown"),
         ("devices", devices),
-    ]
+    )
 
 
 def _identity() -> str:
