@@ -68,7 +68,7 @@ def _mark(test: SelfTest) -> str:
 
 @page(
     "Show versions and devices, and test the installation.",
-    examples=("ppbench doctor", "ppbench doctor --format json > doctor.json"),
+    examples=("ppbench doctor", "ppbench doctor --format json"),
 )
 def doctor(format: FormatOption = Format.RICH) -> None:
     """Show versions and devices, and test that this installation computes what it should."""
