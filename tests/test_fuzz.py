@@ -140,6 +140,9 @@ def a_call_with_a_run(random: Random, file: Path) -> list[object]:
             ["check", file, "--baseline", "old.json", "--junit", "out.xml", *form],
             ["check", "old.json", "--baseline", file, "--allow", "ids", *form],
             ["check", file, "--update-baseline", "made.json"],
+            ["report", file, "-o", "page.html"],
+            ["report", "old.json", file, "-o", "page.html"],
+            ["report", file, "--baseline", "old.json", "-o", "page.html"],
         ]
     )
 

@@ -141,10 +141,9 @@ def _difference_dict(difference: Difference) -> dict[str, Any]:
 def _conditions(comparison: Comparison) -> list[str]:
     """The conditions that the labels of the table leave out."""
     errors, protocol = comparison.reference.cell_errors, comparison.reference.run.protocol
-    images = errors.images or f"all {protocol.total}"
     lost = f", {errors.unreadable:,} could not be read" if errors.unreadable else ""
     normalizer = f"the {REFERENCE}" if comparison.normalizer_is_reference else comparison.normalizer
-    parts = [protocol.dataset, errors.classes, f"{images} images{lost}", f"normaliser {normalizer}"]
+    parts = [protocol.dataset, errors.classes, f"{protocol.images_in_words}{lost}", f"normaliser {normalizer}"]
     return [part for part in parts if part]
 
 

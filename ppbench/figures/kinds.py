@@ -88,11 +88,17 @@ class PlotRequest:
 
     def _curves(self) -> SeverityCurves:
         baseline = None if self.baseline is None else self._summary(self.baseline)
-        runs = self._others()
+        runs = self._others() or self.runs
         return SeverityCurves.of([self._summary(run) for run in runs], _names(runs), baseline, self.allow)
 
     def _forests(self) -> tuple[Forest, ...]:
-        runs = self.runs if self.baseline is None else (self.baseline, *self._others())
+        others = self._others()
+        runs = self.runs if self.baseline is None else (self.baseline, *others)
+        if self.baseline is not None and not others:
+            raise UsageError(
+                f"--baseline {_file_of(self.baseline)} is the run itself",
+                "Give the run that it is compared with: `--baseline OTHER.json`.",
+            )
         if len(runs) < 2:
             raise UsageError("a forest plot needs two runs", "Add `--baseline RUN`, or name the reference first.")
         return tuple(map(Forest.of, self._comparisons(runs)))

@@ -95,9 +95,22 @@ def write_leaderboard(folder: Path, site: Path, page_of_run: Callable[[Path], st
             atomic_write(site / entry.page, content, "--output DIR")
             made[entry.file] = entry
     board = replace(found, rankings=tuple(_with_pages(ranking, made) for ranking in found.rankings))
+    earlier = _pages_of(site / "index.json")
     atomic_write(site / "index.json", json.dumps(board.as_dict(), indent=1, sort_keys=True) + "\n", "--output DIR")
     atomic_write(site / "index.html", leaderboard_html(board), "--output DIR")
+    # Only now, because until then the earlier index led to them.
+    for page in earlier - {entry.page for entry in made.values()}:
+        (site / page).unlink(missing_ok=True)
     return board
+
+
+def _pages_of(index: Path) -> set[str]:
+    """The reports that an earlier leaderboard wrote. A file that anyone changed names no others than such pages."""
+    try:
+        text = read_text(index)
+    except (OSError, ValueError):
+        return set()
+    return set(re.findall(rf'"page": "({_PAGES}/[A-Za-z0-9._-]+-[0-9a-f]{{8}}\.html)"', text))
 
 
 def _with_pages(ranking: Ranking, made: dict[str, Entry]) -> Ranking:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 STRIP_BYTES = 500_000
 """Most characters of all pictures of a strip: a report is to stay below 2 MB."""
 
+LONGEST_NAME = 60
+"""Most characters of a class name in a caption."""
+
 
 def picture_strip(measured: MeasuredRun, data: Path | None, most: int = STRIP_BYTES) -> PictureStrip:
     """Make the images of a run again, a few for each corruption, with the predictions.
@@ -135,13 +138,15 @@ def _row(
     corruption, place = image
     source, predictions = reopened.source, measured.predictions
     there = int(reopened.places[place])
-    label = source.class_names[source.labels[there]]
+    label = _short(source.class_names[source.labels[there]])
     was_right = (CLEAN, 0) in measured.bits
     pictures = []
     cells = [(CLEAN, 0)] if was_right else []
     for cell in [*cells, *((corruption, level) for level in _levels(measured, corruption))]:
         is_right = bool(measured.bits[cell][place])
-        predicted = None if predictions is None else predictions.class_name(int(predictions.classes[cell][place]))
+        predicted = (
+            None if predictions is None else _short(predictions.class_name(int(predictions.classes[cell][place])))
+        )
         sure = None if predictions is None else predictions.confidences
         probability = None if sure is None else float(sure[cell][place]) / CONFIDENCE_STEPS
         flips = was_right and not is_right and cell[0] != CLEAN
@@ -149,6 +154,11 @@ def _row(
         was_right = was_right and is_right
         pictures.append(_with_words(picture, corruption, label))
     return PictureRow(corruption, source.ids[there], label, tuple(pictures))
+
+
+def _short(name: str) -> str:
+    """A class name as a caption has room for it. A strip repeats names hundreds of times."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _with_words(picture: Picture, corruption: str, label: str) -> Picture:

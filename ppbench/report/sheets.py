@@ -30,7 +30,7 @@ def _conditions(summary: RunSummary) -> list[str]:
     parts: list[str | None] = []
     if protocol is not None:
         lost = f", {errors.unreadable:,} could not be read" if protocol.unreadable else ""
-        images = f"{errors.images or f'all {protocol.total}'} images{lost}"
+        images = f"{protocol.images_in_words}{lost}"
         precision = _PRECISIONS.get(protocol.precision, protocol.precision)
         parts += [protocol.dataset, errors.classes, images, _origin(protocol), precision]
     parts.append(f"normaliser {summary.normalizer}")

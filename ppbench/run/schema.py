@@ -209,6 +209,13 @@ class Protocol(Record):
                 raise ValueError("a corruption or a severity occurs twice")
         return self
 
+    @property
+    def images_in_words(self) -> str:
+        """``all 2000 images``, ``500 of 2000 images``, ``the only image``."""
+        if self.n < self.total:
+            return f"{self.n} of {self.total} images"
+        return f"all {self.total} images" if self.total > 1 else "the only image"
+
 
 class Provenance(Record):
     """Where, when and with what the run was made; no two runs need agree in it."""

@@ -71,6 +71,8 @@ def test_what_is_not_allowed_is_refused_with_what_is(files: tuple[Path, Path]) -
             PlotRequest(kind, files).content()
     with pytest.raises(UsageError, match="a forest plot needs two runs"):
         PlotRequest("forest", files[:1]).content()
+    with pytest.raises(UsageError, match="is the run itself"):
+        PlotRequest("forest", files[:1], files[0]).content()
     with pytest.raises(UsageError, match="confidence of 95"):
         PlotRequest("heatmap", files[:1], confidence=95).content()
     assert set(KINDS) == {"heatmap", "severity", "forest", "reliability", "scatter"}

@@ -195,3 +195,27 @@ def test_headings_tell_tables_of_one_dataset_apart(tmp_path: Path) -> None:
     assert len(set(headings)) == 2
     assert all(re.fullmatch(r"40 of [\d,]+|60 of [\d,]+|all 40|all 60", one) for one in headings)
     assert "ranges overlap" not in text, "there is one run in each table"
+
+
+def test_reports_of_runs_that_are_gone_are_removed(folder: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    written(folder, site)
+    (site / "runs" / "mine.html").write_text("of the user")
+    (folder / "a.json").unlink()
+    content = written(folder, site)
+    pages = {run["page"] for one in content["rankings"] for run in one["runs"]}
+    assert {f"runs/{path.name}" for path in (site / "runs").iterdir()} == {*pages, "runs/mine.html"}
+
+
+def test_an_index_that_was_changed_removes_nothing_else(folder: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    kept = [tmp_path / "kept-00000000.html", site / "other-00000000.html"]
+    site.mkdir()
+    for path in kept:
+        path.write_text("of the user")
+    names = ("../kept-00000000.html", "runs/../../kept-00000000.html", "other-00000000.html", str(kept[0]))
+    (site / "index.json").write_text(json.dumps({"runs": [{"page": name} for name in names]}))
+    written(folder, site)
+    assert all(path.exists() for path in kept)
+    (site / "index.json").write_bytes(b"\xff\xfe no json")
+    assert written(folder, site)["rankings"]

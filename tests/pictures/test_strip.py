@@ -12,7 +12,7 @@ from PIL import Image
 import ppbench
 from ppbench.data.arrays import embedded_images
 from ppbench.errors import DataError
-from ppbench.pictures.strip import chosen_images, picture_strip
+from ppbench.pictures.strip import LONGEST_NAME, chosen_images, picture_strip
 from ppbench.vocabulary import CLEAN
 from tests.pictures.runs import CORRUPTIONS, embedded_run
 
@@ -75,6 +75,15 @@ def test_without_predictions_pictures_say_right_or_wrong():
     assert [one.caption for one in strip.rows[0].pictures] == ["right"] * 3 + ["wrong"] * 3
     assert strip.rows[0].pictures[5].alt.endswith("severity 5: the model is wrong")
     assert any("no predictions" in note for note in strip.notes)
+
+
+def test_long_class_names_are_cut_in_captions():
+    run = embedded_run()
+    names = tuple(f"{number} {'long ' * 800}" for number in range(10))
+    strip = picture_strip(replace(run, predictions=replace(run.predictions, class_names=names)), None)
+    captions = [one.caption for row in strip.rows for one in row.pictures]
+    assert max(map(len, captions)) <= LONGEST_NAME + len(" 100 %")
+    assert all("…" in caption for caption in captions)
 
 
 def test_images_that_flip_nearest_to_the_middle_are_chosen():

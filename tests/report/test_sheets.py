@@ -369,3 +369,11 @@ def test_a_wide_terminal_ends_with_a_curve_for_each_row_from_clean_to_severe():
     with_bits_of = with_bits(0)
     assert render(with_bits_of, width=130, intervals=True).count("Curve: ") == 1, "in the table of errors"
     assert "▁" not in render(document, width=99)
+
+
+@pytest.mark.parametrize(
+    ("n", "total", "words"), [(500, 2000, "500 of 2000 images"), (2, 2, "all 2 images"), (1, 1, "the only image")]
+)
+def test_the_heading_counts_images_in_words(n, total, words):
+    run = make_run(make_errors(0), n=n, total=total)
+    assert f" · {words} · " in heading(summarise(run, None, None))
