@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STRIP_BYTES = 500_000
 """Most characters of all pictures of a strip: a report is to stay below 2 MB."""
 
-LONGEST_NAME = 60
+LONGEST_CAPTION_NAME = 60
 """Most characters of a class name in a caption."""
 
 
@@ -158,7 +158,7 @@ def _row(
 
 def _short(name: str) -> str:
     """A class name as a caption has room for it. A strip repeats names hundreds of times."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return name if len(name) <= LONGEST_CAPTION_NAME else f"{name[: LONGEST_CAPTION_NAME - 1]}…"
 
 
 def _with_words(picture: Picture, corruption: str, label: str) -> Picture:

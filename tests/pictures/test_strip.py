@@ -12,7 +12,7 @@ from PIL import Image
 import ppbench
 from ppbench.data.arrays import embedded_images
 from ppbench.errors import DataError
-from ppbench.pictures.strip import LONGEST_NAME, chosen_images, picture_strip
+from ppbench.pictures.strip import LONGEST_CAPTION_NAME, chosen_images, picture_strip
 from ppbench.vocabulary import CLEAN
 from tests.pictures.runs import CORRUPTIONS, embedded_run
 
@@ -82,7 +82,7 @@ def test_long_class_names_are_cut_in_captions():
     names = tuple(f"{number} {'long ' * 800}" for number in range(10))
     strip = picture_strip(replace(run, predictions=replace(run.predictions, class_names=names)), None)
     captions = [one.caption for row in strip.rows for one in row.pictures]
-    assert max(map(len, captions)) <= LONGEST_NAME + len(" 100 %")
+    assert max(map(len, captions)) <= LONGEST_CAPTION_NAME + len(" 100 %")
     assert all("…" in caption for caption in captions)
 
 
