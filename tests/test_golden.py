@@ -456,7 +456,6 @@ TOLD = (
     (re.compile(r'("images/[^"]*|"(?:a/)?\w+\.png": \{.*), "sha256": "\w+"'), r'\1, "sha256": <hash>'),
     (re.compile(r'("gigabytes|"bytes)": [\d.e-]+'), r'\1": <size>'),
     (re.compile(r"\d[\d.]* kB|\d+ bytes"), "<size>"),
-    (re.compile(r"definition within \de[-+]\d+"), "definition within <rounding>"),
     (re.compile(r"\d+\.\d+% of the clean test images"), "<accuracy> of the clean test images"),
     (re.compile(r"\d+\.\d -> \d+\.\d %"), "<accuracy> -> <accuracy> %"),
     (re.compile(r"loss \d+\.\d+(  accuracy \d+\.\d+%)?  \d+:\d\d:\d\d left"), "loss <loss> <accuracy> <time> left"),
