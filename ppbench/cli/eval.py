@@ -16,6 +16,7 @@ from ppbench.cli.joined import joined, prepare_in_all
 from ppbench.cli.options import (
     ArchitectureOption,
     BaselineOption,
+    ClassNamesOption,
     EmaOption,
     FormatOption,
     InputSizeOption,
@@ -24,7 +25,9 @@ from ppbench.cli.options import (
     PresetOption,
     RecipeOption,
     StdOption,
+    TemplatesOption,
     TestSizeOption,
+    TrustRemoteCodeOption,
     UntilMetricOption,
     command_line,
     split_values,
@@ -59,7 +62,7 @@ def eval_command(
         typer.Option(
             "--model",
             "-m",
-            metavar="NAME|FILE|torchvision:NAME|timm:NAME|pkg.mod:factory",
+            metavar="NAME|FILE|torchvision:NAME|timm:NAME|hf:NAME|clip:NAME|pkg.mod:factory",
             help="Model to measure; repeatable.",
             show_default="both embedded models",
             autocompletion=complete_model,
@@ -184,6 +187,9 @@ def eval_command(
     test_size: TestSizeOption = False,
     architecture: ArchitectureOption = None,
     ema: EmaOption = False,
+    class_names: ClassNamesOption = None,
+    templates: TemplatesOption = None,
+    trust_remote_code: TrustRemoteCodeOption = False,
     weights_file: Annotated[
         list[Path] | None,
         typer.Option(

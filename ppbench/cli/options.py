@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -94,6 +95,33 @@ UntilMetricOption = Annotated[
 EmaOption = Annotated[
     bool,
     typer.Option("--ema", help="Use the averaged (EMA) weights of a file that has both."),
+]
+
+
+ClassNamesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Classes of a zero-shot model, one text per line; or folder, tab, text.",
+        show_default="the images' classes",
+    ),
+]
+
+TemplatesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Prompts of a zero-shot model, one per line, with {} for the class.",
+        show_default="a photo of a {}.",
+    ),
+]
+
+TrustRemoteCodeOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Run the Python code of a Hugging Face repository. Read it first; the run file records it.",
+    ),
 ]
 
 

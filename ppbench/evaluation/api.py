@@ -44,6 +44,9 @@ def evaluate(
     test_size: bool = False,
     architecture: str | None = None,
     ema: bool = False,
+    class_names: str | Path | Sequence[str] | None = None,
+    templates: str | Path | Sequence[str] | None = None,
+    trust_remote_code: bool = False,
     resize: int | None = None,
     exif: bool = False,
     precision: str = "fp32",
@@ -89,6 +92,11 @@ def evaluate(
         test_size: Whether a network of timm's gets images of the size that timm validates it with.
         architecture: Network of a file that is a bare state dict.
         ema: Whether to take the weights averaged over the training, from a file that has both.
+        class_names: Classes of a zero-shot model (``clip:NAME``): a file with one a line, or the lines; a line is the
+            text, or the folder's name, a tab and the text. None: the classes of the images.
+        templates: Prompts of a zero-shot model, with ``{}`` for the class: a file with one a line, or the lines.
+            None: "a photo of a {}."
+        trust_remote_code: Whether Python code of a repository (``hf:ORG/NAME``) may be run. The run says so.
         resize: Side in pixels to which images are resized before they are cut to the model's size; None: not at all.
         exif: Whether photographs are turned upright by their EXIF data, and converted to sRGB by their colour profiles.
         precision: "fp32", "tf32", "bf16" or "fp16".

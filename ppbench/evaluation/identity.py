@@ -41,6 +41,8 @@ class Identity(NamedTuple):
     """Why it is not known which weights the model has; None if it is."""
     competing: int | None = None
     """Outputs that an image's prediction is chosen from; None if that is not known."""
+    libraries: tuple[str, ...] = ()
+    """Distributions besides torch's that have modules of the network, whose versions the run records."""
 
     def key(self, settings: Settings) -> dict[str, Any]:
         """All that distinguishes its results from another measurement's, by name; the wanted cells do not."""
@@ -57,7 +59,7 @@ class Identity(NamedTuple):
             **({"values": self.values} if self.values else {}),
             "device": settings.device.type,
             "compiled": settings.request.compiled,
-            **versions_of("torch", "torchvision", "pillow"),
+            **versions_of("torch", "torchvision", "pillow", *self.libraries),
         }
 
 
@@ -74,7 +76,19 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
     measured = protocol(source, settings, preprocessing(subject, source, settings), head.subset)
     names, code = ids_hash(source.class_names), code_hash(subject.model)
     fingerprint = source.fingerprint()
-    return Identity(model, measured, fingerprint, names, code, weights.values, weights.unknown, head.competing)
+    return Identity(
+        model, measured, fingerprint, names, code, weights.values, weights.unknown, head.competing,
+        libraries_of(subject.model),
+    )  # fmt: skip
+
+
+_DISTRIBUTIONS = {"open_clip": "open-clip-torch", "transformers": "transformers"}
+
+
+def libraries_of(model: nn.Module) -> tuple[str, ...]:
+    """Return the distributions of Hugging Face and open_clip that have modules of ``model``, sorted."""
+    packages = {type(module).__module__.partition(".")[0] for module in model.modules()}
+    return tuple(_DISTRIBUTIONS[package] for package in sorted(packages & _DISTRIBUTIONS.keys()))
 
 
 def _weights(subject: Subject, settings: Settings) -> WeightsIdentity:

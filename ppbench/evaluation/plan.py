@@ -20,6 +20,7 @@ from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.stopping import DecidedAgainst, NarrowEnough, StoppingRule, metric_weights
 from ppbench.evaluation.subject import Subject, fit, parse_classes
+from ppbench.evaluation.wording import with_classes
 from ppbench.files import read_text
 from ppbench.launch import environment_number
 from ppbench.lookup import counted
@@ -90,6 +91,7 @@ def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None
     if problems or opened is None:
         raise DataError("; ".join(p.message for p in problems), "\n".join(p.hint for p in problems))
     source, settings = opened
+    models = [with_classes(model, source, settings.device) for model in models]
     chosen = request.classes is not None
     subjects = [fit(model, source, logits=request.logits, chosen=chosen, resize=request.resize) for model in models]
     source.check(settings.corruptions, settings.severities)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 _PATHS = ("data", "clean", "classes", "output", "until_decided")
 _SEVERAL = ("models", "predictions", "corruptions", "weights_files")
-_CARD_OPTIONS = ("preset", "mean", "std", "input_size", "architecture", "ema", "test_size")
+_CARD_OPTIONS = (
+    *("preset", "mean", "std", "input_size", "architecture", "ema", "test_size"),
+    *("class_names", "templates", "trust_remote_code"),
+)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,10 @@ from ppbench.run import CellCounts, MeasuredRun, Provenance, Run, Stopping, imag
 from ppbench.versions import versions_of
 
 
+_RECORDED = ("python", "ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug")
+"""Whose versions every run records."""
+
+
 def results(
     identities: list[Identity], scored: Scored, source: Source, settings: Settings, started: datetime, processes: int
 ) -> list[MeasuredRun]:
@@ -33,7 +37,7 @@ def results(
     provenance = Provenance(
         command=settings.request.command or shlex.join(sys.argv),
         git_commit=_git_commit(),
-        versions=versions_of("python", "ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug"),
+        versions=versions_of(*_RECORDED, *sorted({name for identity in identities for name in identity.libraries})),
         platform=platform.platform(),
         device=describe_device(settings.device),
         started=started.astimezone(UTC).isoformat(timespec="seconds"),

@@ -93,6 +93,10 @@ class Card(BaseModel):
     """Where weights that ppbench did not train come from."""
     weights: str | None = None
     """Which weights of a file that has several: ``state_dict, not state_dict_ema``."""
+    prompts: dict[str, tuple[str, ...]] | None = None
+    """Of a zero-shot model: ``classes``, the text of each class, and ``templates``, the sentences around it."""
+    remote_code: dict[str, str] | None = None
+    """Python files of a model's repository that were run because they were trusted, each with its SHA-256."""
     origin: dict[str, Any] | None = None
     """Of a converted network: what it was made from (``name``, ``architecture``, ``weights``: SHA-256), and how. Of one
     whose training began with given weights: ``initial_weights``, their SHA-256."""

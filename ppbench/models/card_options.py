@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from ppbench.errors import UsageError
 from ppbench.lookup import unknown_name
 from ppbench.models.card import IMAGENET_MEAN, IMAGENET_STD, PRESETS, Card, Interpolation, first_fault
+from ppbench.models.prompts import PromptClass, prompt_classes, prompt_templates
 
 _EXAMPLE = "`--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --input-size 224`"
 
@@ -39,6 +41,12 @@ class CardOptions:
     """Whether to take the weights that were averaged over the training, if a file has both kinds."""
     test_size: bool = False
     """Whether a network of timm gets images of the size that timm validates it with."""
+    class_names: tuple[PromptClass, ...] | None = None
+    """Classes of a zero-shot model."""
+    templates: tuple[str, ...] | None = None
+    """Templates of a zero-shot model's prompts."""
+    trust_remote_code: bool = False
+    """Whether Python code of a model's repository may be run."""
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
@@ -137,14 +145,24 @@ def parse_card_options(
     architecture: str | None = None,
     ema: bool = False,
     test_size: bool = False,
+    class_names: str | Path | Sequence[str] | None = None,
+    templates: str | Path | Sequence[str] | None = None,
+    trust_remote_code: bool = False,
 ) -> CardOptions:
     """Read the options of the command line or of Python; ``mean`` and ``std`` as text are comma-separated numbers.
 
+    ``class_names`` and ``templates`` are files, which are read, or their lines.
+
     Raises:
+        DataError: If a file cannot be read.
         UsageError: If a value is not allowed.
     """
-    numbers = (_numbers("--mean", mean), _numbers("--std", std))
-    return CardOptions(preset, *numbers, input_size=input_size, architecture=architecture, ema=ema, test_size=test_size)
+    return CardOptions(
+        preset, _numbers("--mean", mean), _numbers("--std", std), input_size=input_size, architecture=architecture,
+        ema=ema, test_size=test_size, trust_remote_code=trust_remote_code,
+        class_names=None if class_names is None else prompt_classes(class_names),
+        templates=None if templates is None else prompt_templates(templates),
+    )  # fmt: skip
 
 
 def _joined(values: Sequence[float]) -> str:

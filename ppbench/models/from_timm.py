@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +16,7 @@ from ppbench.extras import import_extra
 from ppbench.lookup import unknown_name
 from ppbench.models.card import Card, Interpolation
 from ppbench.models.card_options import CardOptions
+from ppbench.models.hub import TIMEOUT, quiet_hub
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, read_state_file
 from ppbench.models.states import without_wrappers
@@ -25,9 +25,6 @@ from ppbench.own_code import in_one_line
 from ppbench.vocabulary import CropMode
 
 _LIST = 'python -c "import timm; print(*timm.list_models())"'
-
-_TIMEOUT = 10
-"""Seconds after which the hub counts as unreachable."""
 
 
 def load_timm(reference: str, options: CardOptions) -> tuple[str, Checkpoint]:
@@ -74,7 +71,7 @@ def _load_pretrained(timm: Any, name: str) -> Any:
     if source.num_classes == 0:
         raise UsageError(f"timm:{name} is not a classifier: it outputs features", "Choose a model with a classifier.")
     try:
-        with _quiet_hub():
+        with quiet_hub():
             if source.hf_hub_id:
                 _reach_hub(source)
             return timm.create_model(name, pretrained=True)
@@ -82,18 +79,6 @@ def _load_pretrained(timm: Any, name: str) -> Any:
         raise DataError(
             f"timm cannot load the weights of {name}: {in_one_line(error)}", _by_hand(name, source)
         ) from error
-
-
-@contextmanager
-def _quiet_hub() -> Iterator[None]:
-    """Silence huggingface_hub's log of every attempt; ppbench reports its last error."""
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _reach_hub(source: Any) -> None:
@@ -108,7 +93,7 @@ def _reach_hub(source: Any) -> None:
         return
     # Any response shows that the hub is reachable; timm reports errors of HTTP itself when it downloads.
     with suppress(HfHubHTTPError):
-        get_hf_file_metadata(hf_hub_url(repository, names[0], revision=revision or None), timeout=_TIMEOUT)
+        get_hf_file_metadata(hf_hub_url(repository, names[0], revision=revision or None), timeout=TIMEOUT)
 
 
 def _by_hand(name: str, source: Any) -> str:

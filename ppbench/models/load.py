@@ -15,7 +15,9 @@ from ppbench.models.card_options import CardOptions
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.download import OnDownload
 from ppbench.models.embedded import EMBEDDED_MODELS, embedded_path
+from ppbench.models.from_clip import load_clip
 from ppbench.models.from_code import load_from_code
+from ppbench.models.from_hf import load_hf
 from ppbench.models.from_timm import load_timm
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.other_kinds import error_of_kind
@@ -23,6 +25,7 @@ from ppbench.models.shapes import Architecture, model_names, parse_model_name
 from ppbench.models.statedict import names_file
 from ppbench.own_code import names_factory
 
+_ABOUT_TEST_SIZE = "It is the size at which timm validates its networks (`--model timm:NAME`). Give `--input-size N`."
 _AUTHORS = "https://github.com/bgswaroop/pushpull-conv"
 
 
@@ -40,7 +43,8 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
 
     Args:
         spec: An embedded checkpoint's name; ``torchvision:NAME``, ``torchvision:NAME@WEIGHTS`` or
-            ``torchvision:NAME@FILE``; ``timm:NAME`` or ``timm:NAME@FILE``; a file; or ``pkg.mod:factory``, the
+            ``torchvision:NAME@FILE``; ``timm:NAME`` or ``timm:NAME@FILE``; ``hf:ORG/NAME`` or ``hf:DIR``;
+            ``clip:NAME@TAG``, ``clip:NAME@FILE`` or ``clip:DIR``; a file; or ``pkg.mod:factory``, the
             user's own code, which is run.
         options: Values that replace those of the model's card, or make a card for a model without one.
         on_download: Called with the bytes received, and the bytes expected (0: not known).
@@ -52,11 +56,7 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
     """
     options = options or CardOptions()
     kind, _, reference = spec.partition(":")
-    if options.test_size and kind != "timm":
-        raise UsageError(
-            f"--test-size cannot be used with --model {spec}",
-            "It is the size at which timm validates its networks (`--model timm:NAME`). Give `--input-size N`.",
-        )
+    _check_fits_source(spec, kind, options)
     if is_code(spec):
         return _named(*load_from_code(spec, options))
     if spec in EMBEDDED_MODELS:
@@ -74,6 +74,19 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
     if spec in torchvision_networks():
         raise UsageError(f"unknown model {spec!r}", f"did you mean 'torchvision:{spec}'?")
     raise unknown_name("model", spec, [*EMBEDDED_MODELS, *model_names()], "ppbench list models")
+
+
+def _check_fits_source(spec: str, kind: str, options: CardOptions) -> None:
+    """Raise `UsageError` for options that only another source of models has."""
+    texts = "It is for zero-shot models, whose classes are texts (`--model clip:NAME`)."
+    for option, given, source, hint in (
+        ("--test-size", options.test_size, "timm", _ABOUT_TEST_SIZE),
+        ("--class-names", options.class_names, "clip", texts),
+        ("--templates", options.templates, "clip", texts),
+        ("--trust-remote-code", options.trust_remote_code, "hf", "It is for `--model hf:ORG/NAME`. Leave it out."),
+    ):
+        if given and kind != source:
+            raise UsageError(f"{option} cannot be used with --model {spec}", hint)
 
 
 def is_code(spec: str) -> bool:
@@ -96,6 +109,8 @@ the network with its card."""
 MODEL_SOURCES: dict[str, ModelSource] = {
     "torchvision": _from_torchvision,
     "timm": lambda reference, options, on_download: load_timm(reference, options),
+    "hf": load_hf,
+    "clip": load_clip,
 }
 """Sources by prefix: ``--model PREFIX:NAME``."""
 

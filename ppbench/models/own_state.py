@@ -1,6 +1,6 @@
 """Find what decides a network's outputs besides its state dict: values, arrays and objects that its own code holds.
 
-A network of torch, torchvision, timm or ppbench has everything in its state dict and its card. The user's own code may
+A network of torch, torchvision, timm, transformers, open_clip or ppbench has everything in its state dict and its card. The user's own code may
 keep weights anywhere. This module searches the attributes, hooks, closures and defaults of its modules, and the globals
 that its methods name. The content of compiled objects, such as a session of ONNX Runtime, cannot be seen; it is
 reported as hidden.
@@ -27,8 +27,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-LIBRARIES = {"torch", "torchvision", "timm", "ppbench"}
-"""Packages whose modules are determined by their state dict and the version of the package."""
+LIBRARIES = {"torch", "torchvision", "timm", "transformers", "open_clip", "ppbench"}
+"""Packages whose modules are determined by their state dict and the version of the package. What else decides the
+outputs of a network of transformers or open_clip, `SettingsText` adds to the state dict."""
 
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(...), type(NotImplemented)),

@@ -74,7 +74,7 @@ def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIde
 
 
 def has_own_code(model: nn.Module) -> bool:
-    """Whether the class of any of the network's modules is not from torch, torchvision, timm or ppbench."""
+    """Whether the class of any of the network's modules is not from one of `LIBRARIES`."""
     return any(type(module).__module__.partition(".")[0] not in LIBRARIES for module in model.modules())
 
 
