@@ -25,7 +25,6 @@ from ppbench.evaluation.tally import Scored, Tally
 from ppbench.run import CellCounts, MeasuredRun, Provenance, Run, Stopping, image_keys, read_run
 from ppbench.versions import versions_of
 
-
 _RECORDED = ("python", "ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug")
 """Whose versions every run records."""
 

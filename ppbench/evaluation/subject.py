@@ -165,17 +165,46 @@ def imagenet_classes() -> tuple[str, ...]:
 def _by_name(card: Card, classes: Sequence[str]) -> NDArray[np.int64] | None:
     """Find the outputs of the classes by name; None if class names are unknown."""
     for known in (card.class_names, imagenet_classes() if card.num_classes == 1000 else None):
-        if known is None or set(known).isdisjoint(classes):
-            continue
-        odd = [name for name in classes if name not in set(known)]
-        if odd:
-            raise DataError(
-                f"the model lacks the class {odd[0]!r} and {len(odd) - 1} others of the {len(classes)} here",
-                "Rename or remove these folders, or choose classes: `--classes FILE`.",
-            )
-        number = {name: place for place, name in enumerate(known)}
-        return np.array([number[name] for name in classes], np.int64)
+        if known is not None and (found := _matched(known, classes)) is not None:
+            return found
     return None
+
+
+def _matched(known: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64] | None:
+    """Find ``classes`` among the names of a model's outputs, exactly or but for case, blanks, ``_`` and ``-``.
+
+    Returns:
+        The outputs; None if not one class is among them.
+
+    Raises:
+        DataError: If only some are, or two outputs have the name of one.
+    """
+    found: dict[str, list[int]] = {}
+    for spelling in (str, _folded):
+        found = {}
+        for place, name in enumerate(known):
+            found.setdefault(spelling(name), []).append(place)
+        wanted = [spelling(name) for name in classes]
+        if found.keys() >= set(wanted) and len(set(wanted)) == len(wanted):
+            twice = next((name for name in wanted if len(found[name]) > 1), None)
+            if twice is not None:
+                raise DataError(
+                    f"the model has {len(found[twice])} classes called {twice!r}",
+                    "Which of them this folder is cannot be known: leave it out with `--classes FILE`.",
+                )
+            return np.array([found[name][0] for name in wanted], np.int64)
+    odd = [name for name in classes if _folded(name) not in found]
+    if len(odd) == len(classes):
+        return None
+    first, others = (odd or classes)[0], max(len(odd) - 1, 0)
+    raise DataError(
+        f"the model lacks the class {first!r} and {others} others of the {len(classes)} here",
+        "Rename or remove these folders, or choose classes: `--classes FILE`.",
+    )
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def _other_classes_hint(card: Card, source: Source) -> str:

@@ -24,8 +24,8 @@ from ppbench.models.loaded import Checkpoint
 from ppbench.models.prompts import USUAL_TEMPLATES
 from ppbench.models.statedict import load_state, names_file, read_state_file
 from ppbench.models.states import without_wrappers
-from ppbench.own_code import in_one_line
 from ppbench.models.zero_shot import Towers, WantedTexts, ZeroShot
+from ppbench.own_code import in_one_line
 from ppbench.vocabulary import CropMode
 
 _LIST = 'python -c "import open_clip; print(*open_clip.list_pretrained())"'
@@ -99,7 +99,7 @@ def load_clip(reference: str, options: CardOptions, on_download: OnDownload | No
         loaded = _load(open_clip, reference, options, on_download)
     # open_clip's own, which a folder's configuration, a tag or the architecture sets.
     fields = _card_fields(open_clip.get_model_preprocess_cfg(loaded.network), what)
-    known = {
+    known: dict[str, Any] = {
         "architecture": f"clip:{loaded.settings.get('name', type(loaded.network).__name__)}",
         "num_classes": 1,
         "source": loaded.source,
@@ -166,8 +166,8 @@ def _load_tag(open_clip: Any, architecture: str, tag: str, on_download: OnDownlo
     except Exception as error:
         raise DataError(
             f"open_clip cannot load {architecture}@{tag}: {in_one_line(error)}",
-            f"Without a network connection, fetch {source} on another machine, copy the file of weights here, then give "
-            f"`--model clip:{architecture}@FILE`.",
+            f"Without a network connection, fetch {source} on another machine, copy the file of weights here, then "
+            f"give `--model clip:{architecture}@FILE`.",
         ) from error
     settings = {"name": architecture, "quick_gelu": bool(published.get("quick_gelu"))}
     return _Loaded(network, tokenizer, settings, f"{architecture}@{tag}", source)

@@ -94,7 +94,7 @@ def load_hf(reference: str, options: CardOptions, on_download: OnDownload | None
     with _quiet(transformers):
         network = _load_network(transformers, found.folder, what, options)
         fields = _processor_fields(transformers, found.folder, what, options)
-    known = {
+    known: dict[str, Any] = {
         "architecture": f"hf:{type(network).__name__}",
         "num_classes": int(network.config.num_labels),
         "class_names": class_names_of(network.config.id2label),

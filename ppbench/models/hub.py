@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,26 +92,19 @@ def _sizes(repository: str, revision: str | None) -> dict[str, int] | None:
         info = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=TIMEOUT)
     except HfHubHTTPError:
         raise
-    except (OSError, RuntimeError, *_errors_of_http()):
+    except Exception as error:
+        # The HTTP client, whose errors these are, is another library in each version of huggingface_hub.
+        if isinstance(error, ValueError):
+            raise
         return None
     return {file.rfilename: file.size or 0 for file in info.siblings or ()}
-
-
-def _errors_of_http() -> tuple[type[Exception], ...]:
-    """The base classes of the errors of the HTTP clients that huggingface_hub has used."""
-    found: list[type[Exception]] = []
-    for name in ("httpx2", "httpx", "requests"):
-        with suppress(ImportError, AttributeError):
-            client = __import__(name)
-            found.append(client.HTTPError if name != "requests" else client.RequestException)
-    return tuple(found)
 
 
 def _reporting_bar(total: int, on_download: OnDownload | None) -> Any:
     """Return a class of progress bars that draw nothing, and report received bytes to ``on_download``."""
     from huggingface_hub.utils import tqdm
 
-    class Bar(tqdm):  # type: ignore[misc]
+    class Bar(tqdm):
         def __init__(self, *args: Any, **settings: Any) -> None:
             super().__init__(*args, **{**settings, "file": io.StringIO(), "disable": False})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,8 +97,10 @@ def _sides(processor: Any, name: str) -> dict[str, int]:
     held = getattr(processor, name, None)
     if isinstance(held, int):
         return {"height": held, "width": held}
-    pairs = held.items() if hasattr(held, "items") else vars(held or object).items() if held else ()
-    return {key: int(value) for key, value in pairs if value is not None}
+    if held is None:
+        return {}
+    pairs: dict[str, Any] = dict(held) if isinstance(held, Mapping) else vars(held)
+    return {key: int(value) for key, value in pairs.items() if value is not None}
 
 
 def _does(processor: Any, name: str) -> bool:

@@ -1,8 +1,8 @@
 """Find what decides a network's outputs besides its state dict: values, arrays and objects that its own code holds.
 
-A network of torch, torchvision, timm, transformers, open_clip or ppbench has everything in its state dict and its card. The user's own code may
-keep weights anywhere. This module searches the attributes, hooks, closures and defaults of its modules, and the globals
-that its methods name. The content of compiled objects, such as a session of ONNX Runtime, cannot be seen; it is
+A network of one of `LIBRARIES` has everything in its state dict and its card. The user's own code may keep weights
+anywhere. This module searches the attributes, hooks, closures and defaults of its modules, and the globals that its
+methods name. The content of compiled objects, such as a session of ONNX Runtime, cannot be seen; it is
 reported as hidden.
 """
 

@@ -1,4 +1,4 @@
-"""The texts of a zero-shot model: names of classes and templates of prompts, from files or from Python. Free of torch."""
+"""The texts of a zero-shot model: names of classes and templates of prompts. Free of torch."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def prompt_classes(given: str | Path | Sequence[str]) -> tuple[PromptClass, ...]
     lines, where = _lines(given, "--class-names")
     classes = []
     for line in lines:
-        name, tab, text = (part.strip() for part in line.partition("\t"))
-        classes.append(PromptClass(name, text) if tab and name and text else PromptClass(name or text, name or text))
+        name, text = (part.strip() for part in (*line.split("\t", 1), "")[:2])
+        classes.append(PromptClass(name or text, text or name))
     if not classes:
         raise UsageError(f"{where} has no class names", "Give one a line, such as `golden retriever`.")
     _check_once(where, "class", (one.name for one in classes))
