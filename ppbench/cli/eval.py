@@ -29,6 +29,7 @@ from ppbench.cli.options import (
     TestSizeOption,
     TrustRemoteCodeOption,
     UntilMetricOption,
+    WeightsFileOption,
     command_line,
     split_values,
 )
@@ -190,14 +191,7 @@ def eval_command(
     class_names: ClassNamesOption = None,
     templates: TemplatesOption = None,
     trust_remote_code: TrustRemoteCodeOption = False,
-    weights_file: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="File with weights of your own code beside torch's tensors, such as an .onnx; repeatable.",
-            show_default="none",
-        ),
-    ] = None,
+    weights_file: WeightsFileOption = None,
     logits: Annotated[
         str | None,
         typer.Option(

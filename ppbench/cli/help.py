@@ -19,8 +19,8 @@ MOST_USED, OTHER = "Most used", "Other"
 GROUPS: dict[str, tuple[str, ...]] = {
     "Model": (
         "--model", "--predictions", "--weights-file", "--preset", "--mean", "--std", "--input-size", "--test-size",
-        "--resize", "--logits", "--architecture", "--ema", "--init", "--inhibition", "--trainable-inhibition",
-        "--rectified-push", "--push-pull", "--against", "--checkpoint",
+        "--class-names", "--templates", "--trust-remote-code", "--resize", "--logits", "--architecture",
+        "--ema", "--init", "--inhibition", "--trainable-inhibition", "--rectified-push", "--push-pull", "--against", "--checkpoint",
     ),
     "Images": (
         "--dataset", "--data", "--clean", "--evaluation-data", "--classes", "--limit", "--exif", "--images", "--size",

@@ -98,6 +98,15 @@ EmaOption = Annotated[
 ]
 
 
+WeightsFileOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="File with weights of your own code beside torch's tensors, such as an .onnx; repeatable.",
+        show_default="none",
+    ),
+]
+
 ClassNamesOption = Annotated[
     Path | None,
     typer.Option(

@@ -113,8 +113,9 @@ class Card(BaseModel):
         values: dict[str, Any] = serialize(self)
         if values.get("crop_mode") == "center":
             del values["crop_mode"]
-        if values.get("weights") is None:
-            values.pop("weights", None)  # already absent with exclude_none
+        for name in ("weights", "prompts", "remote_code"):
+            if values.get(name) is None:
+                values.pop(name, None)  # already absent with exclude_none
         return values
 
     @classmethod

@@ -60,19 +60,15 @@ def _of_folder(path: Path) -> DataError:
     except (OSError, ValueError, RecursionError):
         found = None
     if isinstance(found, dict) and ("model_type" in found or "architectures" in found):
-        return _error(
-            path,
-            "a network of transformers",
-            "a module that holds `AutoModelForImageClassification.from_pretrained(…)` and returns its `.logits`",
-            weights=False,
-        )
+        return DataError(f"{path} is a folder of transformers, not a file of weights", f"Give `--model hf:{path}`.")
+    if (path / "open_clip_config.json").is_file():
+        return DataError(f"{path} is a folder of open_clip, not a file of weights", f"Give `--model clip:{path}`.")
     return DataError(f"{path} is a folder, but a model is a file", "Give the file of weights in it.")
 
 
-def _error(path: Path, what: str, returns: str, *, weights: bool = True) -> DataError:
-    file = f" --weights-file {path}" if weights else ""
+def _error(path: Path, what: str, returns: str) -> DataError:
     return DataError(
         f"{path} is {what}, not a state dict",
-        f"Write a function in mine.py that returns {returns}, and give `--model mine:function --preset imagenet{file}` "
+        f"Write a function in mine.py that returns {returns}, and give `--model mine:function --preset imagenet --weights-file {path}` "
         "(docs/evaluation.md has examples).",
     )

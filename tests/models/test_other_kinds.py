@@ -61,9 +61,16 @@ def test_a_folder_of_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     Path("hf").mkdir()
     Path("hf/config.json").write_text(json.dumps({"model_type": "resnet"}))
-    with pytest.raises(DataError, match="hf is a network of transformers") as caught:
+    with pytest.raises(DataError, match="hf is a folder of transformers") as caught:
         resolve_model(spec.format(tmp_path))
-    assert "AutoModelForImageClassification" in caught.value.hint
+    assert f"--model hf:{Path(spec.format(tmp_path))}`" in caught.value.hint
+
+
+def test_a_folder_of_open_clip(tmp_path: Path) -> None:
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    with pytest.raises(DataError, match="is a folder of open_clip") as caught:
+        resolve_model(str(tmp_path))
+    assert f"--model clip:{tmp_path}`" in caught.value.hint
 
 
 def test_any_other_folder(tmp_path: Path) -> None:
