@@ -20,7 +20,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Model": (
         "--model", "--predictions", "--weights-file", "--preset", "--mean", "--std", "--input-size", "--test-size",
         "--class-names", "--templates", "--trust-remote-code", "--resize", "--logits", "--architecture",
-        "--ema", "--init", "--inhibition", "--trainable-inhibition", "--rectified-push", "--push-pull", "--against", "--checkpoint",
+        "--ema", "--init", "--inhibition", "--trainable-inhibition", "--rectified-push",
+        "--push-pull", "--against", "--checkpoint",
     ),
     "Images": (
         "--dataset", "--data", "--clean", "--evaluation-data", "--classes", "--limit", "--exif", "--images", "--size",

@@ -69,6 +69,6 @@ def _of_folder(path: Path) -> DataError:
 def _error(path: Path, what: str, returns: str) -> DataError:
     return DataError(
         f"{path} is {what}, not a state dict",
-        f"Write a function in mine.py that returns {returns}, and give `--model mine:function --preset imagenet --weights-file {path}` "
-        "(docs/evaluation.md has examples).",
+        f"Write a function in mine.py that returns {returns}, and give `--model mine:function --preset imagenet "
+        f"--weights-file {path}` (docs/evaluation.md has examples).",
     )
