@@ -14,7 +14,9 @@ from ppbench.versions import __version__
 if TYPE_CHECKING:
     from ppbench import metrics as metrics
     from ppbench.copies.api import corrupt_folder as corrupt_folder
+    from ppbench.copies.transform import Corruption as Corruption
     from ppbench.corruptions.apply import corrupt as corrupt
+    from ppbench.corruptions.own import corruption as corruption
     from ppbench.errors import DataError as DataError
     from ppbench.errors import NotComparableError as NotComparableError
     from ppbench.errors import PpbenchError as PpbenchError
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Card": "ppbench.models.card:Card",
+    "Corruption": "ppbench.copies.transform:Corruption",
     "DataError": "ppbench.errors:DataError",
     "NotComparableError": "ppbench.errors:NotComparableError",
     "PpbenchError": "ppbench.errors:PpbenchError",
@@ -43,6 +46,7 @@ _PUBLIC = {
     "UsageError": "ppbench.errors:UsageError",
     "corrupt": "ppbench.corruptions.apply:corrupt",
     "corrupt_folder": "ppbench.copies.api:corrupt_folder",
+    "corruption": "ppbench.corruptions.own:corruption",
     "create_model": "ppbench.models.resnet:create_model",
     "evaluate": "ppbench.evaluation.api:evaluate",
     "load_checkpoint": "ppbench.models.checkpoint:load_checkpoint",

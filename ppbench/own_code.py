@@ -40,12 +40,13 @@ def working_directory_first() -> Iterator[None]:
             sys.path.remove(folder)
 
 
-def find_own(spec: str, option: str) -> Callable[..., Any]:
+def find_own(spec: str, option: str, example: str = "def make(): return …") -> Callable[..., Any]:
     """Import the module of ``pkg.mod:function`` and return the function. The module's code runs.
 
     Args:
         spec: ``pkg.mod:function``; call this within `working_directory_first`.
         option: The option that names it, for messages: ``--model``.
+        example: Such a function, for the message about something that is none.
 
     Raises:
         UsageError: If there is no such module or name, or the name is not callable.
@@ -63,15 +64,15 @@ def find_own(spec: str, option: str) -> Callable[..., Any]:
             )
         found = getattr(found, part)
     if not callable(found):
-        raise not_a_function(found, spec)
+        raise not_a_function(found, spec, example)
     return found
 
 
-def not_a_function(found: object, spec: str) -> UsageError:
+def not_a_function(found: object, spec: str, example: str = "def make(): return …") -> UsageError:
     """The error for a name that stands for something else than a function."""
     return UsageError(
         f"{spec} is {kind_of_thing(found)}, not a function",
-        f"Write `def make(): return …` and give `{spec.partition(':')[0]}:make`.",
+        f"Write `{example}` and give `{spec.partition(':')[0]}:{example.partition('(')[0].removeprefix('def ')}`.",
     )
 
 

@@ -70,6 +70,9 @@ ALL_FAMILIES = {**FAMILIES, "c-bar": C_BAR, **FAMILIES_3D}
 KNOWN = C19 + C_BAR + C_3D
 """All corruptions of published sets, in canonical order."""
 
+OWN = "own"
+"""The family of corruptions that no published set has: the user's own functions, and those of a dataset alone."""
+
 _GROUPS = {"c19": C19, **SETS, **ALL_FAMILIES}
 """Groups that labels may name: sets before the families that they consist of."""
 
@@ -83,8 +86,8 @@ FAMILY_OF = {name: _FAMILY_OF[name] for name in C19}
 
 
 def family_of(corruption: str) -> str:
-    """Return the family of a corruption; ``"other"`` if no published set has it."""
-    return _FAMILY_OF.get(corruption, "other")
+    """Return the family of a corruption; ``"own"`` if no published set has it."""
+    return _FAMILY_OF.get(corruption, OWN)
 
 
 def cell_in_words(cell: Cell) -> str:

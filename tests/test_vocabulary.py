@@ -49,8 +49,8 @@ def test_every_published_corruption_has_one_name_and_one_family_in_canonical_ord
     assert {name: family_of(name) for name in C19} == FAMILY_OF
 
 
-def test_what_no_published_set_has_is_of_the_family_other():
-    assert family_of("mist-2.0") == "other"
+def test_what_no_published_set_has_is_of_the_family_own():
+    assert family_of("mist-2.0") == "own"
     assert "other" not in ALL_FAMILIES
 
 

@@ -12,7 +12,7 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Unavailable, Weights
 from ppbench.metrics.quantities import QUANTITIES, case_of
 from ppbench.run import Protocol
-from ppbench.vocabulary import Cell, family_of, in_order
+from ppbench.vocabulary import OWN, Cell, family_of, in_order
 
 _MEAN = "mean"
 """The rule over all headline cells, which watches the mean error."""
@@ -98,6 +98,7 @@ def _weights(name: str, protocol: Protocol) -> Weights:
     corruptions, severities = in_order(protocol.corruptions), tuple(sorted(protocol.severities))
     watched = {quantity.rule: quantity for quantity in QUANTITIES.values() if quantity.rule is not None}
     families = list(dict.fromkeys(map(family_of, corruptions)))
+    name = OWN if name == "other" and OWN in families else name  # what the family was called before
     corruption, _, severity = name.partition("/")
     members, levels = None, severities
     if severity and corruption in corruptions:

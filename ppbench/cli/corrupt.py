@@ -44,7 +44,7 @@ def corrupt_command(
             "--corruption",
             "--corruptions",
             "-c",
-            help="Corruption, family, set, or clean; repeatable.",
+            help="Corruption, family, set, clean, or your own: pkg.mod:function; repeatable.",
             show_default="c15",
             autocompletion=complete_corruption,
         ),

@@ -94,7 +94,7 @@ def eval_command(
             "--corruptions",
             "--corruption",
             "-c",
-            help="Names, families or sets; repeatable.",
+            help="Names, families or sets, or your own: pkg.mod:function; repeatable.",
             show_default="the dataset's",
             autocompletion=complete_corruption,
         ),

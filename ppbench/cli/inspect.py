@@ -64,7 +64,7 @@ def inspect(
             "--corruption",
             "--corruptions",
             "-c",
-            help="Corruption of the images (`ppbench list corruptions`).",
+            help="Corruption of the images (`ppbench list corruptions`), or your own: pkg.mod:function.",
             autocompletion=complete_corruption,
         ),
     ] = "gaussian_noise",

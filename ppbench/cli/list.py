@@ -174,7 +174,8 @@ def _datasets() -> _Listing:
 
 
 def _corruptions() -> _Listing:
-    from ppbench.vocabulary import FAMILY_OF, KNOWN, SETS, family_of
+    from ppbench.corruptions.own import installed
+    from ppbench.vocabulary import FAMILY_OF, KNOWN, OWN, SETS, family_of
 
     rows: _Rows = [
         (
@@ -185,6 +186,8 @@ def _corruptions() -> _Listing:
         )
         for name in KNOWN
     ]
+    for name, point in installed().items():
+        rows.append((name, OWN, "", f"yes, by {point.dist.name}" if point.dist else "yes"))
     return "Corruptions, each at severities 1 to 5", ("name", "family", "sets", "made by ppbench"), rows
 
 

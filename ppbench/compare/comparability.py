@@ -7,7 +7,7 @@ from typing import Any
 
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.lookup import unknown_name
-from ppbench.metrics.comparable import HASHES, same_classes
+from ppbench.metrics.comparable import HASHES, differing_own, same_classes
 from ppbench.run import Protocol
 
 NEEDED_TO_PAIR = ("n", "ids_sha256")
@@ -88,6 +88,8 @@ def _hint(refused: list[str], other_images: str) -> str:
 def _same(field: str, one: Protocol, other: Protocol) -> bool:
     if field == "classes":
         return same_classes(one, other)
+    if field == "own_corruptions":
+        return not differing_own(one, other)
     here, there = getattr(one, field), getattr(other, field)
     if field in ("corruptions", "severities"):
         return set(here) == set(there)  # the order does not change results
@@ -99,6 +101,8 @@ def _words(field: str, protocol: Protocol) -> str:
     value: Any = getattr(protocol, field)
     if field in HASHES:
         return str(value)[:12]
+    if field == "own_corruptions":
+        return ", ".join(f"{name} {sha256[:12]}" for name, sha256 in (value or {}).items()) or "none"
     if field == "classes":
         return "all" if value is None else f"{value.n} of {value.outputs} ({value.logits}, {value.names_sha256[:12]})"
     if field in ("corruptions", "severities"):

@@ -121,8 +121,8 @@ def corrupt_folder(
     Args:
         src: A folder of any depth, an image file, or a ``.npy`` file of images.
         dest: Folder to write to; by default ``src``, or the folder of an image, with ``-c`` at its end.
-        corruptions: Names, families ("noise") and sets ("c15"); "clean": the images themselves, cut to ``size``, as
-            ``clean/0``.
+        corruptions: Names, families ("noise") and sets ("c15"), and your own functions as "pkg.mod:function"; "clean":
+            the images themselves, cut to ``size``, as ``clean/0``.
         severities: 1 to 5, or ranges ("1-3").
         recipe: One of ``ppbench list recipes``; None: chosen by image size.
         backend: "ppbench", or "imagecorruptions" for the package of that name.

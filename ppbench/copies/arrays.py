@@ -22,7 +22,7 @@ from ppbench.copies.records import Failure, cannot_write
 from ppbench.copies.sources import ImageArray
 from ppbench.copies.work import SourceResult, WorkerContext, begin_sources, has_size, known_copies
 from ppbench.data.npy import map_array
-from ppbench.errors import UsageError
+from ppbench.errors import DataError, UsageError
 from ppbench.files import whole_lines
 from ppbench.parsing import parse_json
 from ppbench.pool import ordered_map
@@ -107,7 +107,7 @@ def _fill_chunk(filling: _Filling, corruptor: Corruptor, start: int, stop: int) 
     for cell in filling.missing:
         try:
             made = make(cell, ids)
-        except UsageError as error:
+        except (UsageError, DataError) as error:
             failed[cell_key(cell)] = (error.message, error.hint)
             continue
         path = filling.unfinished(cell)

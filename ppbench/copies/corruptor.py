@@ -10,8 +10,8 @@ import numpy as np
 from ppbench.copies.settings import PixelSettings
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.types import Pixels
-from ppbench.errors import PpbenchError
-from ppbench.vocabulary import CLEAN, Cell
+from ppbench.errors import PpbenchError, UsageError
+from ppbench.vocabulary import CLEAN, FAMILY_OF, Cell
 
 _SMALLER = "Use smaller batches or fewer processes: `--batch-size 8 --workers 2`."
 
@@ -29,6 +29,7 @@ class Corruptor:
 
     def __init__(self, settings: PixelSettings, device: str) -> None:
         self.settings, self.device = settings, device
+        self._own = {own.name: own for own in settings.own}
 
     def load(self, images: Pixels) -> OneCell:
         """Bring images ``(n, H, W, C)`` to the device once; return the function that makes their cells.
@@ -39,7 +40,16 @@ class Corruptor:
             colour, alpha = self.load(np.ascontiguousarray(images[..., :-1])), images[..., -1:]
             return lambda cell, ids: np.concatenate([colour(cell, ids), alpha], axis=3)
         make = self._on_device(images) if self.device != "cpu" else self._here(images)
-        return lambda cell, ids: images if cell[0] == CLEAN else make(cell, ids)
+
+        def one_cell(cell: Cell, ids: Sequence[str]) -> Pixels:
+            name, severity = cell
+            if name in self._own:
+                return self._own[name].make(images, severity, self.settings.seed, ids)
+            if name not in FAMILY_OF and name != CLEAN:  # in the record of an earlier job, of an image that has changed
+                raise UsageError(f"{name} is none of ppbench's corruptions", f"Name it again: `-c pkg.mod:{name}`.")
+            return images if name == CLEAN else make(cell, ids)
+
+        return one_cell
 
     def _here(self, images: Pixels) -> OneCell:
         settings, maker = self.settings, BACKENDS[self.settings.backend]

@@ -14,7 +14,7 @@ from ppbench.copies.plan import CopyPlan
 from ppbench.copies.settings import PixelSettings
 from ppbench.copies.sources import ImageArray
 from ppbench.corruptions.types import Pixels
-from ppbench.errors import UsageError
+from ppbench.errors import DataError, UsageError
 from ppbench.vocabulary import CLEAN, FAMILY_OF
 
 _SECONDS = 4.0
@@ -80,7 +80,8 @@ def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[
     """Time cells until the time is up: all corruptions of severity 3 first, then of the other severities."""
     corruptor = Corruptor(_settings(plan), plan.device)
     # Severity 3 is in the middle, so one measurement of it stands for all five if the time is up.
-    cells = sorted(plan.cells, key=lambda cell: (cell[1] != 3, cell[1], [CLEAN, *FAMILY_OF].index(cell[0])))
+    order = [CLEAN, *FAMILY_OF, *(own.name for own in plan.settings.own)]
+    cells = sorted(plan.cells, key=lambda cell: (cell[1] != 3, cell[1], order.index(cell[0])))
     warm: set[str] = set()
     arrays = isinstance(plan.source, ImageArray)
     spent = 0.0
@@ -97,7 +98,7 @@ def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[
                     warm.add(cell[0])
                 start = time.perf_counter()
                 made = corruptor.load(cut)(cell, [name])[0]
-            except UsageError:  # the job will say so
+            except (UsageError, DataError):  # the job will say so
                 continue
             data = encode(made, output)
             took = time.perf_counter() - start

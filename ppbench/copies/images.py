@@ -125,7 +125,7 @@ def _make(context: WorkerContext, corruptor: Corruptor, sources: list[_Decoded])
     for cell in sources[0].known.missing:
         try:
             made = make(cell, ids)
-        except UsageError as error:  # a corruption that cannot work at this size: the others can
+        except (UsageError, DataError) as error:  # a corruption that cannot work at this size: the others can
             for source in sources:
                 failure = Failure(source.result.name, cell_key(cell), error.message, error.hint)
                 source.result.failures.append(failure)

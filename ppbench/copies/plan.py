@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ppbench.copies.computing import array_images_at_a_time, device_for, files_at_a_time, most_values, workers_for
 from ppbench.copies.guards import check_apart, check_free, claimed_folder
 from ppbench.copies.naming import cell_key, longer_names
 from ppbench.copies.records import Records
 from ppbench.copies.request import CopyRequest
-from ppbench.copies.settings import PixelSettings, check_same, made_with
+from ppbench.copies.settings import PixelSettings, check_same, check_same_own, made_with
 from ppbench.copies.sources import CopySource, ImageFiles, open_copy_source
 from ppbench.corruptions.backends import BACKENDS
+from ppbench.corruptions.own import OwnCorruption
+from ppbench.corruptions.trial import check_own
 from ppbench.data.walk import SCRATCH
 from ppbench.vocabulary import Cell
 
@@ -50,9 +53,16 @@ class CopyPlan:
         return self.sizes[len(self.sizes) // 2]
 
     @property
-    def header(self) -> dict[str, dict[str, object]]:
+    def header(self) -> dict[str, dict[str, Any]]:
         """The part of the record that says how files are made."""
-        return {"settings": self.settings.record(), "made_with": dict(made_with(self.engine))}
+        own = {**self.records.header.get("own", {}), **self.own_hashes}
+        parts = {"settings": self.settings.record(), "made_with": dict(made_with(self.engine))}
+        return {**parts, "own": own} if own else parts
+
+    @property
+    def own_hashes(self) -> dict[str, str]:
+        """SHA-256 of the source of each corruption of the user's own, by name."""
+        return {own.name: own.source_hash() for own in self.settings.own}
 
     def output(self, name: str) -> str:
         """File name of a source's copies in each cell."""
@@ -76,16 +86,19 @@ def opened_plan(request: CopyRequest, *, claim: bool = True) -> Iterator[CopyPla
         DataError: If there are no images, or the folder cannot be written.
     """
     request.check_numbers()
-    cells, form, dest = request.cells(), request.image_format(), request.folder()
+    cells, own, form, dest = request.cells(), request.own(), request.image_format(), request.folder()
     check_apart(request.src, dest, cells)
     source = open_copy_source(request.src, dest, form, request.size)
     with claimed_folder(dest) if claim else nullcontext(), closing(Records(dest, dest / SCRATCH)) as records:
         if request.overwrite:
             records.forget() if claim else records.ignore()
-        yield _plan(request, source, dest, cells, records)
+        yield _plan(request, source, dest, cells, own, records)
 
 
-def _plan(request: CopyRequest, source: CopySource, dest: Path, cells: tuple[Cell, ...], records: Records) -> CopyPlan:
+def _plan(
+    request: CopyRequest, source: CopySource, dest: Path, cells: tuple[Cell, ...], own: tuple[OwnCorruption, ...],
+    records: Records,
+) -> CopyPlan:  # fmt: skip
     # A folder that was begun keeps its recipe and device, unless the request names others.
     before = {} if request.overwrite else records.header.get("settings", {})
     backend = BACKENDS[request.backend]
@@ -98,7 +111,7 @@ def _plan(request: CopyRequest, source: CopySource, dest: Path, cells: tuple[Cel
     device = device_for(request.device, backend.name, before.get("device"))
     form = request.image_format()
     settings = PixelSettings(
-        recipe, backend.name, request.seed, form, request.size, device.partition(":")[0], request.factor()
+        recipe, backend.name, request.seed, form, request.size, device.partition(":")[0], request.factor(), own
     )
     longer = longer_names(source.names, form, records) if isinstance(source, ImageFiles) else {}
     workers = request.workers
@@ -117,6 +130,9 @@ def _plan(request: CopyRequest, source: CopySource, dest: Path, cells: tuple[Cel
     )  # fmt: skip
     if before:
         check_same(records.header, plan.header, str(dest))
+        check_same_own(records.header.get("own", {}), plan.own_hashes, str(dest))
+    for one in own:
+        check_own(one, sorted({severity for name, severity in cells if name == one.name}), height, width, 3)
     if not request.overwrite:
         check_free(dest, cells, records)
     return plan

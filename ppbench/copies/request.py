@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ppbench.copies.encode import ImageFormat
 from ppbench.corruptions.backends import BACKENDS
+from ppbench.corruptions.own import OwnCorruption, split_own
 from ppbench.corruptions.types import LARGEST_SCALE, Scale
 from ppbench.data.image_file import endings
 from ppbench.data.walk import ending
 from ppbench.errors import UsageError
-from ppbench.vocabulary import CLEAN, Cell, expand_corruptions, expand_severities, severity_texts
+from ppbench.vocabulary import CLEAN, Cell, expand_corruptions, expand_severities, in_order, severity_texts
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,22 @@ class CopyRequest:
         """The cells to make: clean images first, then corruptions in the order of their table."""
         names = [self.corruptions] if isinstance(self.corruptions, str) else self.corruptions
         wanted = [name for name in names if name.strip().lower() != CLEAN]
-        corruptions, severities = expand_corruptions(wanted), expand_severities(severity_texts(self.severities))
+        published, own = split_own(wanted)
+        severities = expand_severities(severity_texts(self.severities))
+        corruptions = in_order((*expand_corruptions(published), *(one.name for one in own)))
         clean = ((CLEAN, 0),) if len(wanted) < len(names) else ()
         return (*clean, *((corruption, severity) for corruption in corruptions for severity in severities))
+
+    def own(self) -> tuple[OwnCorruption, ...]:
+        """The corruptions of the user's own among those to make.
+
+        Raises:
+            UsageError: If the backend does not make them.
+        """
+        names = [self.corruptions] if isinstance(self.corruptions, str) else self.corruptions
+        own = split_own(names)[1]
+        BACKENDS[self.backend].check_makes(own)
+        return own
 
     def image_format(self) -> ImageFormat:
         """The format of the files to write."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from PIL import features
 
 from ppbench.copies.encode import ImageFormat
+from ppbench.corruptions.own import OwnCorruption
 from ppbench.corruptions.types import Scale
 from ppbench.data.generated import JPEG_QUALITY
 from ppbench.errors import UsageError
@@ -28,10 +30,14 @@ class PixelSettings:
     """"cpu" or "cuda", without a number: between the two, pixels may differ by one grey level."""
     scale: Scale | None = None
     """Factor of the recipe's lengths; None: 1."""
+    own: tuple[OwnCorruption, ...] = ()
+    """Corruptions of the user's own; `check_same_own` compares them, one by one."""
 
     def record(self) -> dict[str, Any]:
         """The settings for the manifest, without a scale of None: manifests of earlier versions have no scale."""
-        settings = {**asdict(self), "format": str(self.format), "jpeg_quality": JPEG_QUALITY}
+        plain = asdict(replace(self, own=()))
+        del plain["own"]
+        settings = {**plain, "format": str(self.format), "jpeg_quality": JPEG_QUALITY}
         return settings if self.scale is not None else {k: v for k, v in settings.items() if k != "scale"}
 
 
@@ -62,6 +68,25 @@ def check_same(header: dict[str, Any], now: dict[str, Any], dest: str) -> None:
                     f"{_shown(part, name, after.get(name))}",
                     "Use the same setting or another folder, or start over with `--overwrite`.",
                 )
+
+
+def check_same_own(before: Mapping[str, str], own: Mapping[str, str], dest: str) -> None:
+    """Make sure that a corruption of the user's own is still the function that began its copies.
+
+    Args:
+        before: SHA-256 of the sources in the record of the folder, by name.
+        own: Those of this job.
+        dest: The folder, for the message.
+
+    Raises:
+        UsageError: If the source of one differs.
+    """
+    for name in sorted(before.keys() & own.keys()):
+        if before[name] != own[name]:
+            raise UsageError(
+                f"{dest} has copies of another version of {name} ({before[name][:12]}, now {own[name][:12]})",
+                "Take another folder, or start over with `--overwrite`.",
+            )
 
 
 def _shown(part: str, name: str, value: object) -> str:

@@ -12,12 +12,16 @@ _CELL = re.compile(rf"{CLEAN}/0|(?!{CLEAN}/){NAME_PATTERN}/[1-5]")
 
 
 def header(content: Any) -> dict[str, Any]:
-    """``settings`` and ``made_with`` of a job.
+    """``settings`` and ``made_with`` of a job, and ``own`` if it has corruptions of the user's own.
 
     Raises:
         ValueError: If they are not tables of single values.
     """
-    parts = {name: _table(content[name], name) for name in ("settings", "made_with")}
+    parts = {
+        name: _table(content[name], name)
+        for name in ("settings", "made_with", "own")
+        if name != "own" or name in content
+    }
     for values in parts.values():
         for name, value in values.items():
             if not isinstance(value, str | int | float | None):

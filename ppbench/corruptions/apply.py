@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from ppbench.corruptions.catalog import CORRUPTIONS, CorruptionFunction
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.keys import key, pixels_id
+from ppbench.corruptions.own import OwnCorruption, find_corruption
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES, recipe_for_size
 from ppbench.corruptions.scale import ScaledDraws, scale_for, scaled_constants
@@ -38,8 +39,8 @@ _Images = TypeVar("_Images", Tensor, Pixels)
 
 
 def corrupt(
-    images: _Images, name: str, severity: int, *, recipe: str | None = None, seed: int = 0,
-    ids: Sequence[str] | None = None, draws: Mapping[str, Any] | None = None, scale: Scale = 1,
+    images: _Images, name: str | Callable[..., Any] | OwnCorruption, severity: int, *, recipe: str | None = None,
+    seed: int = 0, ids: Sequence[str] | None = None, draws: Mapping[str, Any] | None = None, scale: Scale = 1,
 ) -> _Images:  # fmt: skip
     """Corrupt images.
 
@@ -49,7 +50,9 @@ def corrupt(
     Args:
         images: uint8, RGB or grey; torch ``(N, 3, H, W)`` or ``(N, 1, H, W)`` on any device, or numpy ``(H, W)``,
             ``(H, W, 3)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``. Sides of at least 8 px.
-        name: One of the 19 names (``ppbench list corruptions``).
+        name: One of the 19 names (``ppbench list corruptions``); or a corruption of your own, as
+            ``"pkg.mod:function"``, by the name under which a package offers it, or as a function
+            (docs/own-corruptions.md). Recipe and scale do not change the latter.
         severity: 1 to 5.
         recipe: The constants and algorithms to use (``ppbench list recipes``). By default the images' size decides, as
             on the command line (`ppbench.corruptions.recipes.recipe_for_size`).
@@ -67,26 +70,34 @@ def corrupt(
     Raises:
         UsageError: If the name, severity, recipe or a draw is unknown, if images or draws have another type or shape,
             or if a corruption cannot work at the images' size.
+        DataError: If a corruption of your own raises, or returns anything but images of the same shape.
     """
-    function = CORRUPTIONS[str(name)]
+    function = find_corruption(name) or CORRUPTIONS[str(name)]
     batch = _to_batch(images)
-    return _like(images, _corrupted(batch, function, name, severity, recipe, seed, ids, draws or {}, scale))
+    return _like(images, _corrupted(batch, function, str(name), severity, recipe, seed, ids, draws or {}, scale))
 
 
-def corrupt_batch(batch: Tensor, name: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Tensor:
+def corrupt_batch(
+    batch: Tensor, name: str | OwnCorruption, severity: int, recipe: str, seed: int, ids: Sequence[str]
+) -> Tensor:
     """`corrupt` for a contiguous uint8 tensor in the engine's own order of axes, ``(N, H, W, C)``."""
-    return _corrupted(batch, CORRUPTIONS[name], name, severity, recipe, seed, ids, {}, 1)
+    function = name if isinstance(name, OwnCorruption) else CORRUPTIONS[name]
+    return _corrupted(batch, function, str(name), severity, recipe, seed, ids, {}, 1)
 
 
 def _corrupted(
-    batch: Tensor, function: CorruptionFunction, name: str, severity: int, recipe: str | None, seed: int,
-    ids: Sequence[str] | None, draws: Mapping[str, Any], scale: Scale,
+    batch: Tensor, function: CorruptionFunction | OwnCorruption, name: str, severity: int, recipe: str | None,
+    seed: int, ids: Sequence[str] | None, draws: Mapping[str, Any], scale: Scale,
 ) -> Tensor:  # fmt: skip
     how = RECIPES[recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe)]
     factor = scale_for(scale, how, *batch.shape[1:3])
-    cell = scaled_constants(constants(how.name, name, _severity(severity)), factor)
+    if isinstance(function, OwnCorruption):
+        if draws:
+            raise UsageError(f"{function.spec} takes no draws", "Its generators are keyed: give another `seed`.")
+        return _made_by(function, batch, severity_of(severity), integer_of("seed", seed), _ids(ids, batch))
+    cell = scaled_constants(constants(how.name, name, severity_of(severity)), factor)
     # Keys hash the severity as text, and 3.0 is an allowed severity, but another text than 3.
-    keys = [key(_integer("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, batch)]
+    keys = [key(integer_of("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, batch)]
     given = _given(draws, batch)
     out, names = torch.empty_like(batch), set[str]()
     for part in _chunks(batch):
@@ -102,13 +113,23 @@ def _corrupted(
     return out
 
 
-def _severity(value: Any) -> int:
+def _made_by(own: OwnCorruption, batch: Tensor, severity: int, seed: int, ids: Sequence[str]) -> Tensor:
+    """Corrupt a batch with the user's function, which computes with numpy, on the CPU."""
+    pixels = batch.cpu().numpy()
+    out = np.empty_like(pixels)
+    for part in _chunks(torch.from_numpy(out)):
+        out[part] = own.make(pixels[part], severity, seed, ids[part])
+    return torch.from_numpy(out).to(batch.device)
+
+
+def severity_of(value: Any) -> int:
+    """Return a severity as int; raise `UsageError` if it is none."""
     if isinstance(value, bool) or value not in SEVERITIES:
         raise UsageError(f"severity {value!r} is not allowed", "Severities are 1 to 5.")
     return int(value)
 
 
-def _integer(what: str, value: Any) -> int:
+def integer_of(what: str, value: Any) -> int:
     """Return an integer of any library as int. Others are refused, because keys hash the text: "True" is not "1"."""
     try:
         if not isinstance(value, bool):

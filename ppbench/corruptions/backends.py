@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppbench.corruptions.own import OwnCorruption
 from ppbench.corruptions.recipes import RECIPES, recipe_for_size
 from ppbench.corruptions.reference import corrupt_image, engine_version
 from ppbench.corruptions.types import Pixels
@@ -16,10 +17,11 @@ from ppbench.lookup import NameTable
 ENGINE = "ppbench corruptions 1"
 """Name and version of the engine, for records. The version increases whenever a pixel of any corruption changes."""
 
-Maker = Callable[[Pixels, str, int, str, int, Sequence[str]], Pixels]
+Maker = Callable[[Pixels, str | OwnCorruption, int, str, int, Sequence[str]], Pixels]
 """Images, corruption, severity, recipe, seed, ids -> corrupted images of the same shape.
 
-Images are ``(n, H, W, C)`` uint8: an array, or a tensor if `Backend.on_device`.
+Images are ``(n, H, W, C)`` uint8: an array, or a tensor if `Backend.on_device`. Only such a backend takes the user's own
+corruptions.
 """
 
 
@@ -52,8 +54,15 @@ class Backend:
             )
         return name
 
+    def check_makes(self, own: Sequence[OwnCorruption]) -> None:
+        """Raise `UsageError` if there are corruptions of the user's own, and the backend is a package with its own."""
+        if own and not self.on_device:
+            raise UsageError(f"{own[0].spec} is not what --backend {self.name} makes", "Leave one of the two out.")
 
-def _by_engine(images: Pixels, corruption: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Pixels:
+
+def _by_engine(
+    images: Pixels, corruption: str | OwnCorruption, severity: int, recipe: str, seed: int, ids: Sequence[str]
+) -> Pixels:
     # Importing torch takes seconds, and choosing a backend needs none of it.
     from ppbench.corruptions.apply import corrupt, corrupt_batch
 
@@ -62,7 +71,10 @@ def _by_engine(images: Pixels, corruption: str, severity: int, recipe: str, seed
     return corrupt_batch(images, corruption, severity, recipe, seed, ids)
 
 
-def _by_package(images: Pixels, corruption: str, severity: int, recipe: str, seed: int, ids: Sequence[str]) -> Pixels:
+def _by_package(
+    images: Pixels, corruption: str | OwnCorruption, severity: int, recipe: str, seed: int, ids: Sequence[str]
+) -> Pixels:
+    assert isinstance(corruption, str)
     pairs = zip(images, ids, strict=True)
     made = [corrupt_image(image, corruption, severity, seed=seed, image_id=name) for image, name in pairs]
     # `np.stack` refuses an empty list.

@@ -24,7 +24,7 @@ from ppbench.corruptions import constants as c
 from ppbench.corruptions.filters import resample
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
-from ppbench.corruptions.types import LARGEST_SCALE, Floats, Indices
+from ppbench.corruptions.types import LARGEST_SCALE, Floats, Indices, Scale
 from ppbench.errors import UsageError
 
 _USUAL_SIDE = 224
@@ -40,8 +40,15 @@ def scale_for(scale: Any, recipe: Recipe, height: int, width: int) -> float:
     Raises:
         UsageError: If the scale is not allowed.
     """
-    if scale == "auto":
+    if check_scale(scale) == "auto":
         return min(LARGEST_SCALE, max(1.0, min(height, width) / (recipe.native_size or _USUAL_SIDE)))
+    return float(scale)
+
+
+def check_scale(scale: Any) -> Scale:
+    """Return a scale; raise `UsageError` if it is neither a number from 1 to `LARGEST_SCALE` nor "auto"."""
+    if scale == "auto":
+        return "auto"
     try:
         factor = float(scale)
     except (TypeError, ValueError):

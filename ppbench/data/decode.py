@@ -76,16 +76,25 @@ def decode_whole(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
             space or several frames. The message does not name the file.
     """
     with open_image(io.BytesIO(data)) as file:
-        _check(file)
-        file.load()
-        mode = _MODES[file.mode]
-        # A palette or a single colour can be transparent too, which Pillow keeps apart from the mode.
-        wanted = _WITH_ALPHA.get(mode, mode) if file.has_transparency_data else mode
-        image = upright(file.convert(wanted) if file.mode != wanted else file.copy(), orientation(file))
+        image = upright(as_copied(file), orientation(file))
     if size is not None:
         image = centre_crop(resize_shorter(image, round(size * 256 / 224)), size)
     pixels = np.asarray(image)
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def as_copied(image: Image.Image) -> Image.Image:
+    """Convert an image, perhaps not yet decoded, to the mode of corrupted copies: L or RGB, with A if it has alpha.
+
+    Raises:
+        DataError: If it is too large, or has more than 8 bits per channel, another colour space or several frames.
+    """
+    _check(image)
+    image.load()
+    mode = _MODES[image.mode]
+    # A palette or a single colour can be transparent too, which Pillow keeps apart from the mode.
+    wanted = _WITH_ALPHA.get(mode, mode) if image.has_transparency_data else mode
+    return image.convert(wanted) if image.mode != wanted else image.copy()
 
 
 def image_size(file: Path | BinaryIO) -> tuple[int, int] | None:

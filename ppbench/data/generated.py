@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.corruptions.backends import BACKENDS
+from ppbench.corruptions.own import OwnCorruption
+from ppbench.corruptions.trial import check_own
 from ppbench.data.source import Loaded, Source, SourceKind
 from ppbench.data.stamps import FileStamps
 from ppbench.vocabulary import C19, CLEAN, Cell
@@ -78,14 +80,16 @@ class GeneratedImages(Source):
         # The package imagecorruptions is so slow that its images are made in the worker processes, cell by cell.
         self.image_major = not maker.is_slow
         self.is_slow = clean.is_slow or not self.image_major
+        self._own: dict[str, OwnCorruption] = {}
         self._clean, self._fingerprint = clean, clean.fingerprint()
         self._last: tuple[bytes, Loaded] | None = None
         self._stamps: FileStamps | None = None
         self._set(clean.ids, clean.labels, clean.class_names)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is kept for reuse stays in its process: it would be sent to every worker.
-        return {**self.__dict__, "_last": None, "_stamps": None}
+        # What is kept for reuse stays in its process: it would be sent to every worker. Workers corrupt only by the
+        # package imagecorruptions, which has none of the user's own.
+        return {**self.__dict__, "_last": None, "_stamps": None, "_own": {}}
 
     def fingerprint(self) -> str:
         """The fingerprint of the whole clean set."""
@@ -100,8 +104,23 @@ class GeneratedImages(Source):
             self._stamps = self._clean.stamps(self.rows)
         return self._stamps
 
+    def include(self, own: Sequence[OwnCorruption]) -> None:
+        """Add corruptions of the user's own.
+
+        Raises:
+            UsageError: If the backend is a package, which has only its own.
+            DataError: If the source of a function cannot be told.
+        """
+        BACKENDS[self.backend].check_makes(own)
+        self._own = {one.name: one for one in own}
+        self.own = {one.name: one.source_hash() for one in own}
+        self.corruptions = (*C19, *sorted(self._own))
+
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
-        """Try glass_blur on a blank image if images are small: it is the only corruption that needs a least size."""
+        """Try the user's own corruptions on test images, and glass_blur if images are small: it needs a least size."""
+        for name in corruptions:
+            if name in self._own:
+                check_own(self._own[name], severities, self.size, self.size, self.channels)
         blank = np.zeros((1, self.size, self.size, self.channels), np.uint8)
         for severity in severities if "glass_blur" in corruptions and self.size < SMALLEST_PX else ():
             BACKENDS[self.backend].corrupt(blank, "glass_blur", severity, self.recipe, self.seed, [""])
@@ -130,7 +149,8 @@ class GeneratedImages(Source):
             The same kind as ``images``.
         """
         ids = [self.ids[place] for place in places]
-        made = BACKENDS[self.backend].corrupt(images, corruption, severity, self.recipe, self.seed, ids)
+        what = self._own.get(corruption, corruption)
+        made = BACKENDS[self.backend].corrupt(images, what, severity, self.recipe, self.seed, ids)
         return saved_as_jpeg(made) if self.kind == "generated-jpeg85" else made
 
     def _load_clean(self, places: NDArray[np.int64]) -> Loaded:

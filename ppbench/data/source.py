@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -110,6 +111,8 @@ class Source(ABC):
     """``(N,)`` indices of the images in the whole dataset."""
     total: int
     """Images of these classes in the dataset; more than ``len(ids)`` if a subset was taken."""
+    own: Mapping[str, str] = MappingProxyType({})
+    """SHA-256 of the source of each corruption of the user's own, by name."""
     notes: tuple[str, ...] = ()
     """Notes for the user before the start, such as skipped files; one line each."""
 
@@ -163,6 +166,18 @@ class Source(ABC):
     @abstractmethod
     def mean_bytes(self) -> float:
         """Approximate bytes read from disk per image, for estimates; 0 for images in memory."""
+
+    def include(self, own: Sequence[Any]) -> None:
+        """Add corruptions of the user's own (`ppbench.corruptions.own.OwnCorruption`).
+
+        Raises:
+            UsageError: If the corrupted images of this source are published.
+        """
+        if own:
+            raise UsageError(
+                f"{own[0].spec} is made from clean images, but these are corrupted already",
+                "Give clean images with `--data DIR`, or leave it out.",
+            )
 
     @abstractmethod
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:

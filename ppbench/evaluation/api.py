@@ -76,7 +76,8 @@ def evaluate(
         data: Folder of the dataset; not needed for the embedded one.
         clean: Clean images for a published set that has none, such as CIFAR-10-C: CIFAR-10's folder, or an .npy file
             with all images in the order of the set.
-        corruptions: Names, families ("noise") and sets ("c15"); None: the dataset's own.
+        corruptions: Names, families ("noise") and sets ("c15"), and your own functions as "pkg.mod:function"; None: the
+            dataset's own.
         severities: 1 to 5, or ranges ("1-3").
         recipe: One of ``ppbench list recipes``; None: the one that suits the images' size.
         backend: What makes corrupted images: "ppbench", or "imagecorruptions" for the package of that name.

@@ -57,6 +57,8 @@ class Identity(NamedTuple):
             "class_names": self.class_names,
             "code": self.code,
             **({"values": self.values} if self.values else {}),
+            # The user's own corruptions draw from numpy, whose generators may change with its version.
+            **(versions_of("numpy") if self.protocol.own_corruptions else {}),
             "device": settings.device.type,
             "compiled": settings.request.compiled,
             **versions_of("torch", "torchvision", "pillow", *self.libraries),
@@ -142,6 +144,7 @@ def protocol(
         precision=precision or settings.request.precision,  # type: ignore[arg-type]
         normalizer=settings.normalizer,
         classes=classes,
+        own_corruptions={name: source.own[name] for name in settings.corruptions if name in source.own} or None,
     )
 
 

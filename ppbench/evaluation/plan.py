@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from ppbench.corruptions.own import split_own
 from ppbench.data.catalog import DATASETS, default_corruptions
 from ppbench.data.cut import describe_cut
 from ppbench.data.opening import open_source
@@ -110,13 +111,15 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
     device = choose_device(request.device)
     check_precision(request.precision, device)
     severities = expand_severities(request.severities)
-    if request.corruptions is not None and request.data is None:
-        expand_corruptions(request.corruptions)  # before images are opened; only folders may have other names
+    names, own = split_own(request.corruptions or ())
+    if request.data is None:
+        expand_corruptions(names)  # before images are opened; only folders may have other names
     source = _open_source(request, _common_geometry(models, request.dataset))
+    source.include(own)
     if request.corruptions is None:
         corruptions = default_corruptions(request.dataset, source)
     else:
-        corruptions = expand_corruptions(request.corruptions, in_order({*C19, *source.corruptions}))
+        corruptions = expand_corruptions([*names, *(one.name for one in own)], in_order({*C19, *source.corruptions}))
     workers = request.workers if request.workers is not None else _workers(source, device)
     return source, Settings(request, corruptions, severities, normalizer, device, workers)
 

@@ -73,7 +73,7 @@ def inspect_model(
         model: The network, on the CPU. It is put into eval mode.
         card: The card of the network.
         images: Name and pixels ``(H, W, C)`` uint8 of the images to show it.
-        corruption: Corruption of those images, one of the 19 names.
+        corruption: Corruption of those images: one of the 19 names, or one of your own as "pkg.mod:function".
         severity: 1 to 5.
         filters: Filters whose responses to the images are drawn; None: the `SHOWN` filters whose weights vary most.
         draws: Number of draws of the noise that selectivity is measured against, at least 16.

@@ -23,6 +23,10 @@ def require_same_pixels(errors: CellErrors, other: CellErrors) -> None:
     """
     require_same_task(errors, other)
     _require_same(errors, other, SAME_PIXELS)
+    if errors.protocol is None or other.protocol is None:
+        return
+    if names := differing_own(errors.protocol, other.protocol):
+        raise Unavailable(f"{other.source} was measured with another version of {', '.join(names)}")
 
 
 def require_same_task(errors: CellErrors, other: CellErrors) -> None:
@@ -40,6 +44,13 @@ def require_same_task(errors: CellErrors, other: CellErrors) -> None:
         there, here = (one.classes or "all classes" for one in (other, errors))
         differ = "" if there != here else " (not the same ones)"
         raise Unavailable(f"{other.source} was measured on other classes: {there}, here {here}{differ}")
+
+
+def differing_own(one: Protocol, other: Protocol) -> list[str]:
+    """The corruptions of both runs that are not the same function in both, sorted."""
+    here, there = one.own_corruptions or {}, other.own_corruptions or {}
+    both = set(one.corruptions) & set(other.corruptions)
+    return sorted(name for name in both if here.get(name) != there.get(name))
 
 
 def _require_same(errors: CellErrors, other: CellErrors, fields: Sequence[str]) -> None:

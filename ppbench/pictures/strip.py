@@ -108,13 +108,16 @@ def chosen_images(measured: MeasuredRun, per_corruption: int) -> dict[str, list[
     one that is wrong from the start. Among equals the images' keys decide, not their order.
 
     Returns:
-        Places in the run by corruption, in the order of the run; corruptions without a finished cell are left out.
+        Places in the run by corruption, in the order of the run. Corruptions without a finished cell are left out, and
+        the user's own.
     """
     n = measured.run.protocol.n
     keys = np.arange(n, dtype=np.uint64) if measured.keys is None else measured.keys
     labels = np.arange(n) if measured.predictions is None else measured.predictions.labels
     found: dict[str, list[int]] = {}
     for name in measured.run.protocol.corruptions:
+        if name in (measured.run.protocol.own_corruptions or {}):  # a report never runs code that a file names
+            continue
         levels = _levels(measured, name)
         if not levels:
             continue
@@ -178,6 +181,8 @@ def _notes(measured: MeasuredRun, rows: Sequence[PictureRow], kept: Sequence[Pic
         notes.append("They are made again from the clean images with the seed of the run.")
     if measured.predictions is None:
         notes.append("The run has no predictions, only whether each image is right. Evaluate again to keep them.")
+    if own := measured.run.protocol.own_corruptions:
+        notes.append(f"{', '.join(own)}: made by your own code, which a report does not run.")
     lost = {row.corruption for row in rows} - {row.corruption for row in kept}
     if lost:
         some = "1 corruption is" if len(lost) == 1 else f"{len(lost)} corruptions are"

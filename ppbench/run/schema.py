@@ -10,7 +10,15 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from ppbench.run.fields import (
     MOST_CLASSES,
@@ -197,6 +205,13 @@ class Protocol(Record):
     """None: all classes of the dataset, and the model's whole head."""
     unreadable: tuple[str, ...] | None = None
     """Ids of the images that were asked for and could not be read, and are in no cell; None if there are none."""
+    own_corruptions: dict[CellName, Text] | None = None
+    """SHA-256 of the source of each corruption of the user's own, by name; None, and not written, without any."""
+
+    @model_serializer(mode="wrap")
+    def _without_own(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        record: dict[str, Any] = handler(self)
+        return record if self.own_corruptions else {k: v for k, v in record.items() if k != "own_corruptions"}
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:

@@ -214,7 +214,7 @@ def beyond():
 
 def test_json_has_the_families_of_every_set_the_classes_and_the_precision(beyond):
     content = json.loads(export([beyond], "json"))
-    assert [row["family"] for row in content["families"]] == ["c-bar", *FAMILIES_3D, "other"]
+    assert [row["family"] for row in content["families"]] == ["c-bar", *FAMILIES_3D, "own"]
     assert {row["corruption"]: row["family"] for row in content["corruptions"]} == {n: family_of(n) for n in BEYOND}
     assert content["classes"] == {"n": 200, "outputs": 1000, "names_sha256": "3" * 64, "logits": "masked"}
     assert content["precision"] == "unknown"
@@ -236,7 +236,7 @@ def test_csv_has_the_families_of_every_set(beyond):
 
 def test_markdown_and_latex_have_the_families_of_every_set(beyond):
     markdown, latex = export([beyond], "markdown"), export([beyond], "latex")
-    for family in ("c-bar", *FAMILIES_3D, "other"):
+    for family in ("c-bar", *FAMILIES_3D, "own"):
         assert f"| **{family}** |" in markdown
         assert rf"\textbf{{{family}}} &" in latex
     assert r"| single\_frequency\_greyscale |" in markdown

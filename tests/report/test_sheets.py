@@ -215,9 +215,9 @@ def test_at_80_columns_only_the_longest_name_is_broken_and_only_beside_ce():
 def test_families_of_every_set_stand_in_order_and_other_last():
     names = ("mist", *C_3D, "fog", "sparkles", "haze")
     document = summarise(make_run(make_errors(0, names), corruptions=names))
-    assert [row.name for row in document.families] == ["weather", "c-bar", *FAMILIES_3D, "other"]
+    assert [row.name for row in document.families] == ["weather", "c-bar", *FAMILIES_3D, "own"]
     assert document.families[-1].corruptions == ("haze", "mist")
-    assert [row.name for row in document.family("other")] == ["haze", "mist"]
+    assert [row.name for row in document.family("own")] == ["haze", "mist"]
     text = render(document)
     assert len(line_of(text, "depth of field")) == 3 + 6
     assert len(line_of(text, "3d noise")) == 2 + 6
