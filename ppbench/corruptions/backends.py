@@ -20,8 +20,8 @@ ENGINE = "ppbench corruptions 1"
 Maker = Callable[[Pixels, str | OwnCorruption, int, str, int, Sequence[str]], Pixels]
 """Images, corruption, severity, recipe, seed, ids -> corrupted images of the same shape.
 
-Images are ``(n, H, W, C)`` uint8: an array, or a tensor if `Backend.on_device`. Only such a backend takes the user's own
-corruptions.
+Images are ``(n, H, W, C)`` uint8: an array, or a tensor if `Backend.on_device`. Only such a backend takes corruptions
+of the user's own.
 """
 
 
