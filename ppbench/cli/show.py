@@ -70,14 +70,16 @@ def show_command(
 ) -> None:
     """Show how robust a model is: mCE and related metrics, and accuracy by corruption and severity."""
     from ppbench.report.load import load_summary, load_with_images
-    from ppbench.report.part import WHOLE, Part
+    from ppbench.report.part import Part
     from ppbench.report.report import RunReport
 
-    part = Part(
-        corruptions and split_values("--corruptions", corruptions, "all of the run"),
-        severities and split_values("--severities", severities, "all of the run"),
-    )
-    if open_report and part != WHOLE:
+    part = None
+    if corruptions is not None or severities is not None:
+        part = Part(
+            corruptions and split_values("--corruptions", corruptions, "all of the run"),
+            severities and split_values("--severities", severities, "all of the run"),
+        )
+    if open_report and part is not None:
         raise UsageError("--open is not allowed with --corruptions or --severities", "The page shows the whole run.")
     if classes:
         summary, by_image = load_with_images(run, normalizer, baseline, confidence, part)

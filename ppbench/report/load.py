@@ -10,7 +10,7 @@ from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.intervals import quantile
 from ppbench.metrics.references import ALEXNET, Normalizer
-from ppbench.report.part import WHOLE, Part
+from ppbench.report.part import Part
 from ppbench.report.summary import RunSummary, summarise
 from ppbench.run import Run, is_page, read_bits, read_predictions, read_run
 from ppbench.vocabulary import cell_in_words
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def load_summary(
-    source: Path | Run, normalizer: str | None, baseline: str | None, confidence: float, part: Part = WHOLE
+    source: Path | Run, normalizer: str | None, baseline: str | None, confidence: float, part: Part | None = None
 ) -> RunSummary:
     """Read a run file or a CSV and compute its report.
 
@@ -37,7 +37,7 @@ def load_summary(
         normalizer: A value for `load_normalizer`; None for the customary one.
         baseline: The file of the model that R_net compares with, if any.
         confidence: Confidence of the intervals.
-        part: The corruptions and severities to use.
+        part: The corruptions and severities to use; None: all.
 
     Raises:
         UsageError: If a value is not allowed.
@@ -47,21 +47,22 @@ def load_summary(
 
 
 def load_with_images(
-    path: Path, normalizer: str | None, baseline: str | None, confidence: float, part: Part = WHOLE
+    path: Path, normalizer: str | None, baseline: str | None, confidence: float, part: Part | None = None
 ) -> tuple[RunSummary, ByImage]:
     """Do as `load_summary`, and compute what is known by class and image."""
     from ppbench.report.by_image import PARTS, ByImage, by_image
 
-    summary, results, bits, no_bits = _load(path, normalizer, baseline, confidence, part)
-    if not isinstance(results, Run):
+    summary, whole, bits, no_bits = _load(path, normalizer, baseline, confidence, part)
+    results = whole if part is None else part.of(whole)
+    if not isinstance(whole, Run) or not isinstance(results, Run):
         reason = f"{path.name} is a CSV, which has results of cells alone"
-        return summary, ByImage(part.of(results), confidence, reasons=dict.fromkeys(PARTS, reason))
-    predictions, no_predictions = _load_predictions(path, results, bits)
-    return summary, by_image(part.of(results), bits, predictions, confidence, no_bits, no_predictions)
+        return summary, ByImage(results, confidence, reasons=dict.fromkeys(PARTS, reason))
+    predictions, no_predictions = _load_predictions(path, whole, bits)
+    return summary, by_image(results, bits, predictions, confidence, no_bits, no_predictions)
 
 
 def _load(
-    source: Path | Run, normalizer: str | None, baseline: str | None, confidence: float, part: Part
+    source: Path | Run, normalizer: str | None, baseline: str | None, confidence: float, part: Part | None
 ) -> tuple[RunSummary, Run | CellErrors, _Bits | None, str | None]:
     """Read a file once, or take a run: the report of a part, all its results, its bits, and why it has none."""
     quantile(confidence)  # refuses what is none before files are read
@@ -69,7 +70,14 @@ def _load(
     bits, no_bits = _load_bits(source.path if isinstance(source, Run) else source, results)
     reference = load_cell_errors(Path(baseline)) if baseline else None
     divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
-    summary = summarise(part.of(results), divisor, reference, bits=bits, confidence=confidence, no_bits=no_bits)
+    summary = summarise(
+        results if part is None else part.of(results),
+        divisor,
+        reference,
+        bits=bits,
+        confidence=confidence,
+        no_bits=no_bits,
+    )
     return summary, results, bits, no_bits
 
 

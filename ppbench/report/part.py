@@ -42,9 +42,6 @@ class Part:
         return replace(results, errors=errors, corruptions=corruptions, severities=severities)
 
 
-WHOLE = Part()
-
-
 def _is_in(cell: Cell, corruptions: Collection[str], severities: Collection[int]) -> bool:
     return cell == (CLEAN, 0) or (cell[0] in corruptions and cell[1] in severities)
 

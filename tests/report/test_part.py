@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from ppbench.cli.main import app
 from ppbench.errors import UsageError
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.report.part import WHOLE, Part
+from ppbench.report.part import Part
 from ppbench.run import expected_cells, write_run
 from tests.builders import make_bits, make_errors, make_predictions, make_run, write_resnet50
 
@@ -31,7 +31,7 @@ def test_a_part_of_a_run_is_the_run_that_evaluates_only_that(whole):
     assert part.cells == alone.cells
     assert [cell.key for cell in part.cells] == expected_cells(NAMES, LEVELS)
     assert part.model_validate(part.model_dump()) == part
-    assert WHOLE.of(whole) == whole
+    assert Part().of(whole) == whole
 
 
 def test_all_that_is_shown_of_a_part_is_that_of_the_run_alone(tmp_path, whole):
