@@ -54,7 +54,7 @@ def load_with_images(
 
     summary, whole, bits, no_bits = _load(path, normalizer, baseline, confidence, part)
     results = whole if part is None else part.of(whole)
-    if not isinstance(whole, Run) or not isinstance(results, Run):
+    if isinstance(results, CellErrors) or isinstance(whole, CellErrors):
         reason = f"{path.name} is a CSV, which has results of cells alone"
         return summary, ByImage(results, confidence, reasons=dict.fromkeys(PARTS, reason))
     predictions, no_predictions = _load_predictions(path, whole, bits)
