@@ -53,12 +53,13 @@ def load_with_images(
     from ppbench.report.by_image import PARTS, ByImage, by_image
 
     summary, whole, bits, no_bits = _load(path, normalizer, baseline, confidence, part)
-    results = whole if part is None else part.of(whole)
-    if isinstance(results, CellErrors) or isinstance(whole, CellErrors):
+    if isinstance(whole, CellErrors):
         reason = f"{path.name} is a CSV, which has results of cells alone"
-        return summary, ByImage(results, confidence, reasons=dict.fromkeys(PARTS, reason))
+        errors = whole if part is None else part.of(whole)
+        return summary, ByImage(errors, confidence, reasons=dict.fromkeys(PARTS, reason))
     predictions, no_predictions = _load_predictions(path, whole, bits)
-    return summary, by_image(results, bits, predictions, confidence, no_bits, no_predictions)
+    run = whole if part is None else part.of(whole)
+    return summary, by_image(run, bits, predictions, confidence, no_bits, no_predictions)
 
 
 def _load(
