@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.completion import complete_corruption, complete_dataset, complete_metric, complete_model
+from ppbench.cli.completion import complete_corruption, complete_metric, complete_model
 from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_replace_run
 from ppbench.cli.joined import joined, prepare_in_all
@@ -17,6 +17,8 @@ from ppbench.cli.options import (
     ArchitectureOption,
     BaselineOption,
     ClassNamesOption,
+    DataOption,
+    DatasetOption,
     EmaOption,
     FormatOption,
     InputSizeOption,
@@ -73,13 +75,8 @@ def eval_command(
         list[Path] | None,
         typer.Option(metavar="FILE.npz", help="Logits or predicted classes per cell, instead of a model; repeatable."),
     ] = None,
-    dataset: Annotated[
-        str, typer.Option(help="Images to evaluate on (`ppbench list datasets`).", autocompletion=complete_dataset)
-    ] = "fashion-mnist-2k",
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder or .tar: a published corrupted set, or clean images.", show_default=False),
-    ] = None,
+    dataset: DatasetOption = "fashion-mnist-2k",
+    data: DataOption = None,
     clean: Annotated[
         Path | None,
         typer.Option(

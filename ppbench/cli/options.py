@@ -9,11 +9,28 @@ from typing import Annotated
 
 import typer
 
-from ppbench.cli.completion import complete_metric, complete_recipe
+from ppbench.cli.completion import complete_dataset, complete_metric, complete_recipe
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 
 FormatOption = Annotated[Format, typer.Option("--format", help="Format of the result on stdout.")]
+
+DatasetOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|pkg.mod:factory|hf:ORG/NAME",
+        help="Images to evaluate on (`ppbench list datasets`).",
+        autocompletion=complete_dataset,
+    ),
+]
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A published corrupted set, or clean images: a folder, .tar, .parquet, or a pattern of such files.",
+        show_default=False,
+    ),
+]
 
 NormalizerOption = Annotated[
     str | None,

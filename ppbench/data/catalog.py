@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from ppbench.data.source import Source
 from ppbench.lookup import NameTable
 from ppbench.vocabulary import C15, C19, C_3D, C_BAR, in_order
+
+if TYPE_CHECKING:
+    from ppbench.data.own_images import ImagesGiven
 
 EMBEDDED = "fashion-mnist-2k"
 
@@ -32,8 +35,8 @@ class Dataset:
     """None: any number."""
     sides: tuple[int, ...] = ()
     """Sides of its published images, in pixels; empty: any."""
-    form: Literal["files", "arrays", "any"] = "any"
-    """The form of its published images."""
+    form: Literal["files", "arrays", "any", "own"] = "any"
+    """The form of its published images; "own": the user's code or the hub gives clean images."""
     clean: bool = True
     """Whether corrupted images can be made from its clean ones."""
     jpeg: bool = False
@@ -139,24 +142,40 @@ _ENTRIES = (
     ),
     Dataset(
         name="imagefolder",
-        description="any <class>/<image> folders, corrupted on the fly; or any set laid out as a published one",
+        description="class folders, Parquet or WebDataset shards, corrupted on the fly; or any set laid out as a "
+        "published one",
         classes="any",
         size="any",
         normalizer="none",
-        how_to_get="`--data DIR`, with one folder of images per class in DIR",
+        how_to_get="`--data DIR`, with one folder of images per class, or Parquet or WebDataset shards",
     ),
 )
+
+_OWN = "imagefolder"
+"""The dataset that any images are: of any classes and size, cut as the model needs them."""
 
 DATASETS = NameTable({dataset.name: dataset for dataset in _ENTRIES}, "dataset", "ppbench list datasets")
 
 
-def default_corruptions(dataset_name: str, source: Source) -> tuple[str, ...]:
+def dataset_of(dataset: str | ImagesGiven) -> Dataset:
+    """The description of one of `DATASETS`, or of ``hf:ORG/NAME``, ``pkg.mod:factory`` or images from Python.
+
+    Raises:
+        UsageError: If the name is unknown.
+    """
+    name = dataset if isinstance(dataset, str) else dataset.name
+    if not isinstance(dataset, str) or ":" in name:
+        return replace(DATASETS[_OWN], name=name, how_to_get="", form="own")
+    return DATASETS[name]
+
+
+def default_corruptions(name: str | ImagesGiven, source: Source) -> tuple[str, ...]:
     """The corruptions that are evaluated by default: the dataset's customary set.
 
     ImageNet-3DCC, which has one archive per corruption, and folders of unknown origin may lack some of the set. Then
     its available corruptions are used or, if there are none, all available corruptions.
     """
-    dataset = DATASETS[dataset_name]
+    dataset = dataset_of(name)
     if source.kind != "published" or (dataset.num_classes is not None and dataset.name != "imagenet-3dcc"):
         return dataset.corruptions
     return in_order(set(dataset.corruptions) & set(source.corruptions)) or source.corruptions

@@ -98,11 +98,12 @@ def _resize(image: Image.Image, cut: Geometry, side: int) -> Image.Image:
 
 
 def _pad(image: Image.Image, size: int, fill: tuple[int, int, int]) -> Image.Image:
-    """Pad an RGB image to at least ``size x size`` pixels; an odd pixel is added at the right or the bottom."""
+    """Pad a grey or RGB image to at least ``size x size`` pixels; an odd pixel is added at the right or the bottom."""
     width, height = image.size
     if min(width, height) >= size:
         return image
-    canvas = Image.new("RGB", (max(width, size), max(height, size)), fill)
+    colour = fill if image.mode == "RGB" else fill[0]
+    canvas = Image.new(image.mode, (max(width, size), max(height, size)), colour)
     canvas.paste(image, (max(0, size - width) // 2, max(0, size - height) // 2))
     return canvas
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -89,12 +89,12 @@ class Photographs(NamedTuple):
         )
 
 
-def look_at_photographs(paths: Iterable[Path]) -> Photographs:
-    """Read the headers of files; unreadable files are skipped."""
+def look_at_photographs(files: Iterable[Path | BinaryIO]) -> Photographs:
+    """Read the headers of files, or of opened content; what is unreadable is skipped."""
     seen = turned = profiles = 0
-    for path in paths:
+    for file in files:
         try:
-            with open_image(path) as image:
+            with open_image(file) as image:
                 turned += orientation(image) != 1
                 profiles += has_other_profile(image)
                 seen += 1

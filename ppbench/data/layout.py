@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal
 
 from ppbench.data.cells import CellFiles, FolderCell, is_image, is_number, number_severities, visible
 from ppbench.data.cifar import CifarFile, find_cifar
 from ppbench.data.npy import ArrayFile, array_file
+from ppbench.data.shards import is_pattern, matching
+from ppbench.data.splits import find_parquet, is_parquet
 from ppbench.data.tar import read_tar
 from ppbench.data.tiny_imagenet import ANNOTATIONS
 from ppbench.data.walk import is_output, is_system
+from ppbench.data.webdataset import has_samples, no_samples
 from ppbench.errors import DataError
 from ppbench.lookup import counted
 from ppbench.vocabulary import CLEAN, FAMILIES, KNOWN
@@ -57,20 +60,32 @@ class FolderFound:
     annotated: bool
 
 
-Found = TreeFound | ArraysFound | CifarFound | FolderFound
+@dataclass(frozen=True)
+class ShardsFound:
+    """Clean images in files that each hold many: Parquet, or WebDataset's tars."""
+
+    root: Path
+    form: Literal["parquet", "tar"]
+    files: list[Path]
+
+
+Found = TreeFound | ArraysFound | CifarFound | FolderFound | ShardsFound
 
 
 def look(root: Path) -> Found:
     """Recognize the dataset at ``root``.
 
     Published sets are found below a wrapping folder, below the archives' group folders (noise, blur, …) and in
-    uncompressed tars. If a cell is in a folder and in an archive, the folder counts.
+    uncompressed tars. If a cell is in a folder and in an archive, the folder counts. Clean images are also found in
+    Parquet files and in WebDataset's tars. A path that is no file or folder may be a pattern of names of such files.
 
     Raises:
         DataError: If there is nothing to evaluate; the message says why.
     """
+    if is_pattern(root):
+        return _in_files(root, matching(root))
     if root.is_file():
-        return _from_tars(root, [root], {}) or _nothing_in([root])
+        return _in_files(root, [root])
     _refuse_special(root)
     folders, files = visible(root)
     # Before anything is searched, because severities and classes of a part look like class folders.
@@ -84,7 +99,7 @@ def look(root: Path) -> Found:
     return _clean(root, folders, files)
 
 
-def _clean(root: Path, folders: list[str], files: list[str]) -> FolderFound:
+def _clean(root: Path, folders: list[str], files: list[str]) -> FolderFound | ShardsFound:
     # The folders of ImageNet and Tiny-ImageNet as unpacked, of which only val is for evaluation: test has no labels.
     if "val" in folders and set(folders) <= {"train", "val", "test"}:
         root = root / "val"
@@ -93,13 +108,31 @@ def _clean(root: Path, folders: list[str], files: list[str]) -> FolderFound:
         _refuse_splits(root, folders)
     if ANNOTATIONS in files:
         return FolderFound(root, annotated=True)
+    if parquet := find_parquet(root, folders, files):
+        return ShardsFound(root, "parquet", parquet)
     if not folders:
         _refuse_flat(root, files)
         _refuse_compressed(root, files)
         tars = [root / name for name in files if _is_tar(root / name)]
         if tars:
-            _nothing_in(tars)
+            return _samples_in(root, tars)
     return FolderFound(root, annotated=False)
+
+
+def _in_files(root: Path, files: list[Path]) -> TreeFound | ArraysFound | ShardsFound:
+    """What files that the user named hold; ``root`` is the file, or the pattern that names them."""
+    tables = [file for file in files if is_parquet(file)]
+    if len(tables) == len(files):
+        return ShardsFound(root, "parquet", files)
+    if tables:
+        raise DataError(f"{root} names Parquet files and others", "Give files of one kind.")
+    return _from_tars(root, files, {}) or _samples_in(root, files)
+
+
+def _samples_in(root: Path, tars: list[Path]) -> ShardsFound:
+    if not has_samples(tars[0]):
+        raise no_samples(tars)
+    return ShardsFound(root, "tar", tars)
 
 
 def _published(root: Path, files: list[str]) -> TreeFound | ArraysFound | None:
@@ -188,13 +221,6 @@ def _from_tars(root: Path, tars: list[Path], cells: dict[str, dict[int, CellFile
             }
             cells[corruption] = there | cells.get(corruption, {})  # folders count before archives
     return TreeFound(root, cells) if cells else None
-
-
-def _nothing_in(tars: list[Path]) -> NoReturn:
-    raise DataError(
-        f"no corrupted set in {', '.join(map(str, tars))}",
-        "Expected members like fog/3/<class>/<image>. Unpack other archives, and give the folder.",
-    )
 
 
 def _is_tar(path: Path) -> bool:

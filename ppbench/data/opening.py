@@ -11,17 +11,20 @@ import numpy as np
 
 from ppbench.data.arrays import ArrayImages, embedded_images, fashion_mnist_images
 from ppbench.data.beside import WithClean
-from ppbench.data.catalog import DATASETS, EMBEDDED, Dataset
+from ppbench.data.catalog import DATASETS, EMBEDDED, Dataset, dataset_of
 from ppbench.data.cifar import cifar_images
 from ppbench.data.cifar_c import PublishedArrays
 from ppbench.data.cut import AsIs, CentralPart, Cut
 from ppbench.data.folder import FolderImages
 from ppbench.data.generated import CleanImages, GeneratedImages
-from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, Found, TreeFound, look
+from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, Found, ShardsFound, TreeFound, look
 from ppbench.data.npy import array_file
+from ppbench.data.own_images import ImagesGiven
+from ppbench.data.own_opening import is_hub, open_own, open_shards
 from ppbench.data.published import PublishedImages
 from ppbench.data.source import Geometry, Source, stratified_subset
 from ppbench.data.tiny_imagenet import list_tiny_imagenet
+from ppbench.data.uncut import CutImages
 from ppbench.errors import DataError, UsageError
 
 _PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "imagefolder": "unknown"}
@@ -29,14 +32,15 @@ _PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "imagefol
 
 
 def open_source(
-    name: str, folder: Path | None, geometry: Geometry, *, recipe: str | None = None, seed: int = 0,
+    name: str | ImagesGiven, folder: Path | None, geometry: Geometry, *, recipe: str | None = None, seed: int = 0,
     limit: int | None = None, backend: str = "ppbench", jpeg: bool = True, classes: Sequence[str] | None = None,
-    exif: bool = False, clean: Path | None = None,
+    exif: bool = False, clean: Path | None = None, outputs: Sequence[str] | None = None,
 ) -> Source:  # fmt: skip
     """Open a dataset for evaluation.
 
     Args:
-        name: One of `DATASETS`.
+        name: One of `DATASETS`, ``hf:ORG/NAME``, ``pkg.mod:factory`` (the user's code, which runs), or images from
+            Python.
         folder: Folder or tar of the images (``--data``); None for the embedded set. Its content decides whether it is a
             published corrupted set or clean images.
         geometry: Cut that the model expects, used for ``imagefolder``. Other datasets define their own.
@@ -49,23 +53,21 @@ def open_source(
         exif: Whether EXIF orientation and colour profiles of clean images in files are applied.
         clean: Clean images for a published set that has none: a folder as for clean images in ``folder``, or an array
             ``(N, S, S, 3)`` in an .npy file, in the order of the set.
+        outputs: Names of the models' outputs, which are the classes of images whose classes have no names.
 
     Raises:
         UsageError: If a name, recipe, backend or class is unknown, a limit is below 1, or an option is for other images
             than these.
         DataError: If the folder is not given, is missing, or does not hold the dataset.
     """
-    dataset = DATASETS[name]
-    if not dataset.how_to_get and folder is not None:
-        raise UsageError(f"--dataset {name} takes no --data", "For your images: `--dataset imagefolder --data DIR`.")
-    if dataset.how_to_get and folder is None:
-        raise DataError(f"--dataset {name} needs its images", f"images: {dataset.how_to_get}")
+    dataset = dataset_of(name)
+    _check_data(dataset, folder)
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
     # The files of Fashion-MNIST are in a format of their own, which `look` does not know.
     found = None if folder is None or name == "fashion-mnist" else look(folder)
     source: Source
-    if exif and not isinstance(found, FolderFound):
+    if exif and not isinstance(found, FolderFound | ShardsFound) and not is_hub(name):
         raise UsageError(
             "--exif is for clean images in files",
             "Images of published sets and of arrays have no EXIF data: leave it out.",
@@ -85,14 +87,27 @@ def open_source(
             "--clean is for published corrupted sets", "The images of --data are clean already: leave it out."
         )
     else:
-        images = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif)
-        source = GeneratedImages(name, images, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
+        if dataset.form == "own":
+            images: CleanImages = CutImages(open_own(name, exif=exif), geometry, outputs)
+        else:
+            images = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif, outputs)
+        source = GeneratedImages(dataset.name, images, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
     # Classes before the limit, which then counts images of these classes only.
     if classes is not None:
         source.keep_classes(classes)
     if limit is not None:
         source.limit(stratified_subset(source.ids, source.labels, limit, seed))
     return source
+
+
+def _check_data(dataset: Dataset, folder: Path | None) -> None:
+    """Refuse a folder where none is needed, and the lack of one where it is."""
+    if not dataset.how_to_get and folder is not None:
+        raise UsageError(
+            f"--dataset {dataset.name} takes no --data", "For your images: `--dataset imagefolder --data DIR`."
+        )
+    if dataset.how_to_get and folder is None:
+        raise DataError(f"--dataset {dataset.name} needs its images", f"images: {dataset.how_to_get}")
 
 
 def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: str | None, geometry: Geometry) -> Source:
@@ -190,8 +205,9 @@ def _has_shape(dataset: Dataset, source: Source) -> bool:
 
 
 def _open_clean(
-    dataset: Dataset, folder: Path, found: Found | None, geometry: Geometry, recipe: str | None, exif: bool
-) -> CleanImages:
+    dataset: Dataset, folder: Path, found: Found | None, geometry: Geometry, recipe: str | None, exif: bool,
+    outputs: Sequence[str] | None = None,
+) -> CleanImages:  # fmt: skip
     if found is None:
         return embedded_images() if dataset.name == EMBEDDED else fashion_mnist_images(folder)
     if not dataset.clean:
@@ -201,6 +217,9 @@ def _open_clean(
         )
     if isinstance(found, CifarFound):
         return _open_cifar(dataset, found)
+    if isinstance(found, ShardsFound):
+        _refuse_no_arrays(dataset, found)
+        return CutImages(open_shards(found, exif=exif), _cut(dataset, geometry, recipe), outputs)
     assert isinstance(found, FolderFound)
     return _open_folder(dataset, found, _cut(dataset, geometry, recipe), exif)
 
@@ -217,11 +236,7 @@ def _open_cifar(dataset: Dataset, found: CifarFound) -> CleanImages:
 
 
 def _open_folder(dataset: Dataset, found: FolderFound, cut: Cut, exif: bool) -> CleanImages:
-    if dataset.form == "arrays":
-        raise DataError(
-            f"{found.root} contains neither CIFAR's arrays nor its test images",
-            f"{dataset.how_to_get}; or give the unpacked cifar-{dataset.num_classes}-… folder of clean images.",
-        )
+    _refuse_no_arrays(dataset, found)
     if dataset.name == "imagenet-c" and found.annotated:
         raise DataError(f"{found.root} contains Tiny-ImageNet, not ImageNet", "Use `--dataset tiny-imagenet-c`.")
     tiny = dataset.name == "tiny-imagenet-c" or found.annotated
@@ -229,6 +244,15 @@ def _open_folder(dataset: Dataset, found: FolderFound, cut: Cut, exif: bool) -> 
     if dataset.name == "tiny-imagenet-c" and len(images.class_names) == 1000:
         raise DataError(f"{found.root} has 1000 classes, Tiny-ImageNet has 200", "Use `--dataset imagenet-c`.")
     return images
+
+
+def _refuse_no_arrays(dataset: Dataset, found: FolderFound | ShardsFound) -> None:
+    """Refuse image files for a dataset of arrays."""
+    if dataset.form == "arrays":
+        raise DataError(
+            f"{found.root} contains neither CIFAR's arrays nor its test images",
+            f"{dataset.how_to_get}; or give the unpacked cifar-{dataset.num_classes}-… folder of clean images.",
+        )
 
 
 def _cut(dataset: Dataset, geometry: Geometry, recipe: str | None) -> Cut:

@@ -100,7 +100,7 @@ def read_tar(path: Path) -> TarContent:
     packed = _Packer(path)
     arrays: dict[str, ArrayFile] = {}
     last = ""
-    for name, offset, size in _members(path):
+    for name, offset, size in members(path):
         parts = [path.stem, *(part for part in name.split("/") if part not in ("", "."))]
         if parts[-1].startswith("."):
             continue
@@ -116,7 +116,7 @@ def read_tar(path: Path) -> TarContent:
     return TarContent(packed.cells(), arrays)
 
 
-def _members(path: Path) -> Iterator[tuple[str, int, int]]:
+def members(path: Path) -> Iterator[tuple[str, int, int]]:
     """Yield name, offset and size of every file, except one that is cut off by the end of the archive."""
     length = path.stat().st_size
     try:
@@ -144,7 +144,7 @@ def _starts_as_tar(path: Path) -> bool:
     return True
 
 
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether an archive is complete: it ends with two blocks of zeros."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 2 * _BLOCK))
@@ -156,7 +156,7 @@ class _Packer:
 
     def __init__(self, tar: Path) -> None:
         self._tar = tar
-        self._whole = _is_whole(tar)
+        self._whole = is_whole(tar)
         self._cells: dict[str, TarCell] = {}
         self._lists: dict[tuple[int, int], list[Names]] = {}
 

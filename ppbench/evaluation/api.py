@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from ppbench.data.catalog import EMBEDDED
+from ppbench.data.own_images import ImagesGiven
 from ppbench.errors import UsageError
 from ppbench.evaluation.loop import measure
 from ppbench.evaluation.plan import prepare
@@ -22,8 +24,11 @@ from ppbench.run import Run
 
 def evaluate(
     model: str | Checkpoint | nn.Module | None = None,
-    dataset: str = EMBEDDED,
+    dataset: Any = EMBEDDED,
+    labels: Any = None,
     *,
+    ids: Sequence[str] | None = None,
+    label_names: Sequence[str] | None = None,
     predictions: str | Path | None = None,
     card: Card | None = None,
     data: str | Path | None = None,
@@ -70,7 +75,15 @@ def evaluate(
 
     Args:
         model: What ``ppbench eval --model`` takes, the result of `load_checkpoint`, or a module.
-        dataset: One of ``ppbench list datasets``.
+        dataset: One of ``ppbench list datasets``, ``hf:ORG/NAME`` or ``pkg.mod:factory``; or images: uint8 of numpy or
+            torch, ``(N, H, W, C)``, ``(N, C, H, W)`` or ``(N, H, W)``; a list of Pillow's images; or a map-style
+            Dataset of pairs (image, label). Images of any size are cut as the model's card says.
+        labels: Labels of images given as ``dataset``, ``(N,)``: numbers of classes from 0, or their names. A Dataset
+            has its own.
+        ids: One text for each of these images, by which the draws of its corruptions are keyed; None: a Dataset's
+            files, or hashes of the pixels.
+        label_names: Names of the classes that labels 0, 1, … stand for, by which they are matched with the model's;
+            None: a Dataset's own, or those of the model's outputs.
         predictions: An .npz file of logits or predicted classes per cell, instead of a model.
         card: How to use ``model``, if it is a module.
         data: Folder of the dataset; not needed for the embedded one.
@@ -131,8 +144,9 @@ def evaluate(
         DataError: If weights or images are missing, damaged or do not fit.
         KeyboardInterrupt: On Ctrl-C. As after any error, what is finished is kept in ``output``.
     """
-    # `locals` holds the arguments and nothing else yet. All but these three are fields of a request.
-    given = {name: value for name, value in locals().items() if name not in ("model", "card", "predictions")}
+    # `locals` holds the arguments and nothing else yet. All but these are fields of a request.
+    given = {name: value for name, value in locals().items() if name not in _NO_FIELDS}
+    given["dataset"] = _dataset(dataset, labels, ids, label_names)
     # Before models and images are opened, which may take minutes.
     if output is not None:
         check_writable(Path(output))
@@ -145,6 +159,24 @@ def evaluate(
         raise result.stopped_by
     result.refuse_unreadable(skip=skip_unreadable)
     return result.runs[0].run
+
+
+_NO_FIELDS = ("model", "card", "predictions", "dataset", "labels", "ids", "label_names")
+
+
+def _dataset(dataset: Any, labels: Any, ids: Any, label_names: Any) -> str | ImagesGiven:
+    """A name, or images."""
+    if isinstance(dataset, Path):
+        raise UsageError(
+            f"dataset is the path {dataset}",
+            f"Give the folder as data: `evaluate(…, 'imagefolder', data='{dataset}')`.",
+        )
+    if not isinstance(dataset, str):
+        return ImagesGiven.of(dataset, labels, ids, label_names)
+    for name, value in (("labels", labels), ("ids", ids), ("label_names", label_names)):
+        if value is not None:
+            raise UsageError(f"{name} are given, and the dataset {dataset!r} has its own", f"Leave {name} out.")
+    return dataset
 
 
 _WITH_CARD = (

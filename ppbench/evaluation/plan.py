@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from ppbench.corruptions.own import split_own
-from ppbench.data.catalog import DATASETS, default_corruptions
+from ppbench.data.catalog import dataset_of, default_corruptions
 from ppbench.data.cut import describe_cut
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
@@ -28,6 +28,7 @@ from ppbench.lookup import counted
 from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.models.load import LoadedModel, is_code, resolve_model
 from ppbench.models.weights import hash_file
+from ppbench.models.zero_shot import ZeroShot
 from ppbench.pool import usable_cores
 from ppbench.vocabulary import C19, Cell, expand_corruptions, expand_severities, in_order
 
@@ -107,21 +108,22 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
         DataError: If the images are missing or not as they should be.
     """
     request.check()
-    normalizer = DATASETS[request.dataset].normalizer
+    dataset = dataset_of(request.dataset)
     device = choose_device(request.device)
     check_precision(request.precision, device)
     severities = expand_severities(request.severities)
     names, own = split_own(request.corruptions or ())
     if request.data is None:
         expand_corruptions(names)  # before images are opened; only folders may have other names
-    source = _open_source(request, _common_geometry(models, request.dataset))
+    cut_by_model = dataset.name == "imagefolder" or dataset.form == "own"
+    source = _open_source(request, _common_geometry(models, cut_by_model), _outputs(models))
     source.include(own)
     if request.corruptions is None:
         corruptions = default_corruptions(request.dataset, source)
     else:
         corruptions = expand_corruptions([*names, *(one.name for one in own)], in_order({*C19, *source.corruptions}))
     workers = request.workers if request.workers is not None else _workers(source, device)
-    return source, Settings(request, corruptions, severities, normalizer, device, workers)
+    return source, Settings(request, corruptions, severities, dataset.normalizer, device, workers)
 
 
 def _check_weights_files(request: EvalRequest) -> None:
@@ -140,7 +142,7 @@ def _check_weights_files(request: EvalRequest) -> None:
         hash_file(path)
 
 
-def _open_source(request: EvalRequest, geometry: Geometry) -> Source:
+def _open_source(request: EvalRequest, geometry: Geometry, outputs: Sequence[str] | None) -> Source:
     classes = None
     if (path := request.classes) is not None:
         try:
@@ -151,13 +153,29 @@ def _open_source(request: EvalRequest, geometry: Geometry) -> Source:
     return open_source(
         request.dataset, request.data, geometry, recipe=request.recipe, seed=request.seed, limit=request.limit,
         backend=request.backend, jpeg=request.jpeg, classes=classes, exif=request.exif, clean=request.clean,
+        outputs=outputs,
     )  # fmt: skip
 
 
-def _common_geometry(models: Sequence[LoadedModel], dataset: str) -> Geometry:
+def _outputs(models: Sequence[LoadedModel]) -> Sequence[str] | None:
+    """Return the names of the outputs that all models have: their cards' or numbers; None if they differ."""
+    known = {_outputs_of(model) for model in models}
+    if len({None if names is None else len(names) for names in known}) != 1:
+        return None
+    first = next(iter(known))
+    return first if first is None or len(known) == 1 else [str(number) for number in range(len(first))]
+
+
+def _outputs_of(model: LoadedModel) -> tuple[str, ...] | None:
+    if isinstance(model.model, ZeroShot):
+        return tuple(one.name for one in model.model.texts.classes or ()) or None
+    return model.card.class_names or tuple(str(number) for number in range(model.card.num_classes))
+
+
+def _common_geometry(models: Sequence[LoadedModel], cut_by_model: bool) -> Geometry:
     """Return the one way in which all models need images cut; without models, ImageNet's usual one."""
     wanted: dict[Geometry, str] = {Geometry.of(model.card): model.name for model in models}
-    if len(wanted) > 1 and dataset == "imagefolder":  # other datasets cut images in their own way
+    if len(wanted) > 1 and cut_by_model:  # other datasets cut images in their own way
         sizes = ", ".join(f"{name} {g.size} px ({describe_cut(g)})" for g, name in wanted.items())
         raise UsageError(f"the models need images cut differently: {sizes}", "Evaluate them one at a time.")
     return next(iter(wanted), Geometry(224, 256))

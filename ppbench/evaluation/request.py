@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppbench.data.catalog import EMBEDDED
+from ppbench.data.own_images import ImagesGiven
 from ppbench.errors import UsageError
 from ppbench.models.card_options import CardOptions, parse_card_options
 from ppbench.vocabulary import severity_texts
@@ -30,7 +31,8 @@ class EvalRequest:
     models: tuple[str | LoadedModel, ...] = ()
     predictions: tuple[Path, ...] = ()
     """Files of predictions, instead of models."""
-    dataset: str = EMBEDDED
+    dataset: str | ImagesGiven = EMBEDDED
+    """A name, or images from Python."""
     data: Path | None = None
     clean: Path | None = None
     corruptions: Sequence[str] | None = None

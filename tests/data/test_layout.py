@@ -68,9 +68,11 @@ def test_a_part_of_a_set_is_no_set_of_clean_images(tmp_path: Path) -> None:
 
 
 def test_archives_of_something_else(tmp_path: Path) -> None:
-    tar = pack(write_class_folders(tmp_path / "clean"), tmp_path / "tars" / "val.tar")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").touch()
+    tar = pack(tmp_path / "notes", tmp_path / "tars" / "val.tar")
     for root in (tar, tar.parent):
-        with pytest.raises(DataError, match=r"no corrupted set in .*val\.tar"):
+        with pytest.raises(DataError, match=r"no corrupted set and no samples in .*val\.tar"):
             look(root)
     write_class_folders(tar.parent)
     assert isinstance(look(tar.parent), FolderFound)

@@ -13,6 +13,11 @@ from ppbench.errors import UsageError
 from ppbench.evaluation.api import evaluate
 from ppbench.evaluation.request import REQUEST_FIELDS, EvalRequest
 
+OF_REQUEST = {"models", "card_options", "command"}
+
+WITH_IMAGES = {"labels", "ids", "label_names"}
+"""What belongs to images that are given as arrays or as a Dataset."""
+
 
 def parameters(function: object) -> dict[str, object]:
     return {name: p.default for name, p in inspect.signature(function).parameters.items()}  # type: ignore[arg-type]
@@ -22,11 +27,15 @@ def test_python_reaches_all_that_the_command_line_does() -> None:
     python, line = set(parameters(evaluate)), set(parameters(command.eval_command))
     of_the_command = {"normalizer", "baseline", "format", "dry_run"}
     called_otherwise = {"output_path": "output", "weights_file": "weights_files", "no_predictions": "keep_predictions"}
-    assert {called_otherwise.get(name, name) for name in line} - of_the_command == python - {"card"}
+    assert {called_otherwise.get(name, name) for name in line} - of_the_command == python - {"card", *WITH_IMAGES}
 
 
 def test_python_has_an_argument_for_each_field() -> None:
-    assert set(parameters(evaluate)) - {"model", "card"} == REQUEST_FIELDS - {"models", "card_options", "command"}
+    assert set(parameters(evaluate)) - {"model", "card", *WITH_IMAGES} == REQUEST_FIELDS - {
+        "models",
+        "card_options",
+        "command",
+    }
 
 
 def test_defaults_are_the_same_everywhere() -> None:
