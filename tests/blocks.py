@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import torchvision
 from PIL import Image
@@ -18,6 +19,7 @@ from ppbench.models.card import Card
 from ppbench.models.checkpoint import save_checkpoint
 from ppbench.models.embedded import embedded_path
 from ppbench.models.resnet import create_model
+from tests.models.hugging_face import save_clip, save_resnet
 from tests.models.test_checkpoint import authors_checkpoint
 from tests.trees import class_names, photographs, write_class_folders, write_fashion_mnist
 
@@ -176,3 +178,11 @@ def make_small_network(path: Path) -> None:
     """A checkpoint for photographs of two classes, for the page that evaluates a folder."""
     torch.manual_seed(0)
     save_checkpoint(path, create_model("resnet8", num_classes=2), Card.cifar10("resnet8", 2))
+
+
+def make_library_models(folder: Path) -> None:
+    """Folders as transformers and open_clip write them, and the texts of a zero-shot model."""
+    save_resnet(folder / "resnet-50", pytest.importorskip("transformers"), num_labels=2)
+    save_clip(folder / "my-clip", pytest.importorskip("open_clip"))
+    (folder / "names.txt").write_text("n01440764\ta tench\nn01443537\ta goldfish\n")
+    (folder / "templates.txt").write_text("a photo of a {}.\na blurry photo of a {}.\n")

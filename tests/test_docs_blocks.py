@@ -28,6 +28,7 @@ from tests.blocks import (
     blocks_of,
     command_lines,
     copy_run,
+    make_library_models,
     make_small_network,
     make_workspace,
     provide_runs,
@@ -61,6 +62,8 @@ def prepare(page: str, folder: Path) -> None:
     copy_run("imagenet-resnet50" if page == "compare.md" else "plain", folder / "RUN.json")
     if page == "README.md":
         copy_run("pp3", folder / "OTHER.json")
+    if page == "models-anywhere.md":
+        make_library_models(folder)
 
 
 @pytest.mark.parametrize("page", [name for name, lines in RUN_HERE.items() if lines])

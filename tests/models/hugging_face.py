@@ -30,8 +30,8 @@ def photograph(width: int, height: int, seed: int = 0) -> Image.Image:
 
 def save_resnet(folder: Path, transformers: Any, **config: Any) -> Any:
     """Save a ResNet for images of 32 px, whose image processor resizes to 36 and crops, and return it."""
-    settings: dict[str, Any] = {"hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic", "num_labels": 3}
-    settings.update(embedding_size=8, **config)
+    settings: dict[str, Any] = {"hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic", "embedding_size": 8}
+    settings.update({"num_labels": 3} | config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = transformers.ResNetForImageClassification(transformers.ResNetConfig(**settings))
