@@ -14,6 +14,7 @@ from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_replace_run
 from ppbench.cli.joined import joined, prepare_in_all
 from ppbench.cli.options import (
+    AdaptOption,
     ArchitectureOption,
     BaselineOption,
     ClassNamesOption,
@@ -197,6 +198,7 @@ def eval_command(
             show_default="masked",
         ),
     ] = None,
+    adapt: AdaptOption = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
     precision: Annotated[str, typer.Option(help="Precision: fp32, tf32, bf16 or fp16.")] = "fp32",
     compiled: Annotated[bool, typer.Option("--compile", help="Speed up the network with torch.compile.")] = False,

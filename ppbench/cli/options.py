@@ -100,6 +100,15 @@ ArchitectureOption = Annotated[
     str | None, typer.Option(help="Name of the network in a bare state dict (`ppbench list models`).")
 ]
 
+AdaptOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="batchnorm[:N]",
+        help="Estimate batch-norm statistics from each cell's images; :N mixes in the network's own as N images.",
+        show_default="never",
+    ),
+]
+
 UntilMetricOption = Annotated[
     str | None,
     typer.Option(

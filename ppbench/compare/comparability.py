@@ -107,4 +107,4 @@ def _words(field: str, protocol: Protocol) -> str:
         return "all" if value is None else f"{value.n} of {value.outputs} ({value.logits}, {value.names_sha256[:12]})"
     if field in ("corruptions", "severities"):
         return "+".join(map(str, value)) if len(value) <= 5 else f"{len(value)} of them"
-    return str(value)
+    return "none" if value is None else str(value)

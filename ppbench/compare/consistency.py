@@ -46,8 +46,8 @@ class Consistency:
 def consistencies(comparison: Comparison) -> Iterator[Consistency]:
     """On the clean images, over the headline corruptions, then by family and corruption."""
     errors = comparison.reference.cell_errors
-    subset = f",{errors.subset}" if errors.subset else ""
-    yield _of(comparison, CLEAN, "plain", f"{NAME}[{CLEAN}{subset}]", ())
+    conditions = f",{errors.conditions}" if errors.conditions else ""
+    yield _of(comparison, CLEAN, "plain", f"{NAME}[{CLEAN}{conditions}]", ())
     parts: list[tuple[str, LineKind, tuple[str, ...]]] = [("mean", "plain", errors.headline)]
     for family, members in groupby(errors.corruptions, family_of):
         names = tuple(members)

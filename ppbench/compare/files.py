@@ -50,5 +50,5 @@ def compare_files(
 def files_beside_published(paths: Sequence[Path], name: str) -> PublishedReport:
     """Set runs beside the published results of this name; see `beside_published`."""
     runs = [read_run(path) for path in paths]
-    names = distinct_names(paths, [run.model.name for run in runs])
+    names = distinct_names(paths, [run.called for run in runs])
     return beside_published(list(zip(names, runs, strict=True)), name)

@@ -41,7 +41,7 @@ def read_compared(paths: Sequence[Path]) -> list[ComparedRun]:
         DataError: If a run or its bits are missing or damaged; the message says which.
     """
     runs = [read_run(path) for path in paths]
-    names = distinct_names(paths, [run.model.name for run in runs])
+    names = distinct_names(paths, [run.called for run in runs])
     return [
         ComparedRun(run, *read_arrays(path, run), name=name) for name, run, path in zip(names, runs, paths, strict=True)
     ]

@@ -83,6 +83,7 @@ def _without_title(label: str, comparison: Comparison) -> str:
     errors = comparison.reference.cell_errors
     if errors.subset:
         label = label.replace(f"[{errors.subset}]", "").replace(f",{errors.subset}]", "]")
+        label = label.replace(f"[{errors.subset},", "[").replace(f",{errors.subset},", ",")
     quantity = quantity_called(label.partition("[")[0])
     if comparison.normalizer_is_reference or (quantity and quantity.reference == "baseline"):
         label = label.replace(f"[{errors.source},", f"[{REFERENCE},")

@@ -18,7 +18,17 @@ def parts_text(comparison: Comparison) -> str:
     """Say in which families and corruptions two models differ, and whether they are the same model."""
     name = comparison.other.name
     same = [f"{name} and {comparison.reference.name} have the same weights."] if comparison.same_weights else []
-    return " ".join([*same, _families(comparison), *_corruptions(comparison)])
+    return " ".join([*same, *_adaptations(comparison), _families(comparison), *_corruptions(comparison)])
+
+
+def _adaptations(comparison: Comparison) -> list[str]:
+    """Say which of two runs that were adapted differently saw the images of a cell before they were scored on it."""
+    pair = (comparison.other, comparison.reference)
+    of = [run.run.protocol.adaptation for run in pair]
+    if of[0] == of[1]:
+        return []
+    adapted = [f"{run.name} ({how})" for run, how in zip(pair, of, strict=True) if how is not None]
+    return [f"The protocols differ by adaptation: to the images of each cell was adapted {' and '.join(adapted)}."]
 
 
 def _families(comparison: Comparison) -> str:

@@ -54,6 +54,7 @@ def evaluate(
     trust_remote_code: bool = False,
     resize: int | None = None,
     exif: bool = False,
+    adapt: str | None = None,
     precision: str = "fp32",
     compiled: bool = False,
     device: str = "auto",
@@ -113,6 +114,9 @@ def evaluate(
         trust_remote_code: Whether Python code of a repository (``hf:ORG/NAME``) may be run. The run says so.
         resize: Side in pixels to which images are resized before they are cut to the model's size; None: not at all.
         exif: Whether photographs are turned upright by their EXIF data, and converted to sRGB by their colour profiles.
+        adapt: "batchnorm" estimates the statistics of the network's batch norms again for each cell, from the cell's
+            images without their labels (the clean cell too); "batchnorm:16" mixes them with the network's own, which
+            then count as 16 images; None: the network is used as it is.
         precision: "fp32", "tf32", "bf16" or "fp16".
         compiled: Whether the network goes through ``torch.compile``.
         device: "auto", "cpu", "cuda", "cuda:1".

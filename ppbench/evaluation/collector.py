@@ -142,6 +142,10 @@ class Keeper(ABC):
     def leave_out(self, broken: Collection[Broken]) -> None:
         """Note images that this process could not read."""
 
+    @abstractmethod
+    def begin(self, cell: Cell) -> None:
+        """Note that there is work on a cell that brings no scores yet."""
+
     def take(self, pieces: Pieces) -> None:
         """Keep what this process has scored."""
         for subject, piece in pieces:
@@ -189,6 +193,9 @@ class Sender(Keeper):
         self._unsent |= {*broken} - self.broken
         self.broken |= self._unsent
 
+    def begin(self, cell: Cell) -> None:
+        """Only the first process shows progress."""
+
     def _keep(self, pieces: Pieces) -> None:
         if pieces or self._unsent:
             self._processes.send(_Message(pieces, self._unsent))
@@ -205,6 +212,12 @@ class Sender(Keeper):
 
     def scored(self, stopped_by: KeyboardInterrupt | PpbenchError | None, seconds: float) -> Scored:
         return Scored([], stopped_by, seconds, unreadable=sorted(self.broken))
+
+
+def _whole_cells(tally: Tally, new: Sequence[Piece]) -> list[Piece]:
+    """Return the cells that are now finished, as one piece each: parts of an adapted cell are of no use later."""
+    finished = set(tally.finished())
+    return [tally.merged(cell) for cell in dict.fromkeys(piece.cell for piece in new) if cell in finished]
 
 
 class Collector(Keeper):
@@ -241,6 +254,9 @@ class Collector(Keeper):
     def leave_out(self, broken: Collection[Broken]) -> None:
         self.broken |= {*broken}
 
+    def begin(self, cell: Cell) -> None:
+        self._advance(cell, 0)
+
     def _keep(self, pieces: Pieces) -> None:
         self._count(pieces)
         self._receive()
@@ -252,7 +268,7 @@ class Collector(Keeper):
             for piece in new:
                 tally.add(piece)
             if self._journals and new:
-                self._journals[subject].add(new)
+                self._journals[subject].add(new if self._plan.adaptation is None else _whole_cells(tally, new))
             self._plausible.check(self._plan.subjects[subject].name, tally)
         if self._rule is not None and pieces and self._rule.is_reached(self._tallies, self._readable()):
             self._processes.stop()

@@ -12,6 +12,7 @@ import torch
 
 from ppbench.data.source import Source
 from ppbench.devices import full_precision
+from ppbench.evaluation.adaptation import ROUND
 from ppbench.evaluation.feed import block_size, evenly_spread, images_to_device, to_device
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.plan import EvalPlan
@@ -29,7 +30,7 @@ class EvalEstimate(NamedTuple):
     images: int
     cells: int
     passes: int
-    """Images through a network: images x cells x models."""
+    """Images through a network: images x cells x models, twice with ``--adapt``."""
     gigabytes: float
     """Read from files or arrays."""
     minutes: float
@@ -50,15 +51,18 @@ def estimate_evaluation(plan: EvalPlan, processes: int = 1) -> EvalEstimate:
     with full_precision(), torch.inference_mode():
         loading, making = _time_images(source, cells, places, settings)
         forward = sum(_time_network(plan, subject, places) for subject in subjects)
-    images = len(source.ids)
+    images, several = len(source.ids), 1
     reads = images if source.image_major else images * len(cells)
+    if plan.adaptation is not None:  # two passes, over some cells at a time
+        several = 2
+        reads = 2 * (images * -(-len(cells) // ROUND) if source.image_major else reads)
     loaded = reads * loading / max(1, settings.workers)
-    made = images * sum(making.values())
-    seconds = max(loaded, 0.0) + made + images * len(cells) * forward
+    made = several * images * sum(making.values())
+    seconds = max(loaded, 0.0) + made + several * images * len(cells) * forward
     return EvalEstimate(
         images=images,
         cells=len(cells),
-        passes=images * len(cells) * len(subjects),
+        passes=several * images * len(cells) * len(subjects),
         gigabytes=reads * source.mean_bytes() / 1e9,
         minutes=(seconds / processes + _START) / 60,
         processes=processes,

@@ -119,6 +119,14 @@ class Batch(NamedTuple):
     broken: tuple[Broken, ...]
 
 
+def still_wanted(batch: Batch, done: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """``(n,)``: which images of a batch count; ``done`` ``(N,)`` are finished from an earlier run."""
+    wanted = ~done[batch.places]
+    for broken in batch.broken:
+        wanted &= batch.places != broken.place
+    return wanted
+
+
 def stream(
     source: Source, cells: Sequence[Cell], blocks: Sequence[ImageBlock], workers: int, device: torch.device
 ) -> Iterator[Batch]:

@@ -145,6 +145,7 @@ def protocol(
         normalizer=settings.normalizer,
         classes=classes,
         own_corruptions={name: source.own[name] for name in settings.corruptions if name in source.own} or None,
+        adaptation=settings.request.adaptation,
     )
 
 

@@ -88,6 +88,24 @@ class Inference:
             scores[3] = self._numbers[scores[3]]
         return scores
 
+    def observe(self, images: Tensor) -> None:
+        """Put images ``(n, C, H, W)`` uint8 through the network in one pass, for the sake of what hooks see.
+
+        Raises:
+            PpbenchError: If they do not fit into the device's memory.
+        """
+        try:
+            with computing(self.precision, self.device), no_exit(self.subject.name):
+                self.subject.model(self.preprocess(images))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise PpbenchError(
+                f"{self.device} has too little memory for {counted(len(images), 'image')} at once through "
+                f"{self.subject.name}, as --adapt needs",
+                "Take another device (`--device cpu`), or a lower precision (`--precision bf16`).",
+            ) from error
+
     def _attempt(self, images: Tensor) -> Tensor | None:
         """Return the logits, or None if memory is too small. All memory is free again when this returns.
 

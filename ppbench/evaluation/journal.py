@@ -63,6 +63,8 @@ class Journal:
         stamps: Stamps of the images of a cell.
         images: The images of the measurement.
         fresh: Whether to start over, whatever the file holds.
+        whole: Whether a result depends on all images of its cell: a piece is used again only if it has exactly the
+            images of the measurement, and none of them has changed.
 
     Raises:
         UsageError: If another process has locked the file.
@@ -78,9 +80,10 @@ class Journal:
         images: Images,
         *,
         fresh: bool = False,
+        whole: bool = False,
     ) -> None:
         self.path, self._key, self._cells, self._stamps = path, dict(key), set(cells), stamps
-        self._images = images
+        self._images, self._whole = images, whole
         self._place_of = {name: place for place, name in enumerate(images.ids)}
         self._now: NDArray[np.int64] | None = None
         """While reading: the current place of each image that the last ``images`` line named; -1 if it is gone."""
@@ -207,6 +210,8 @@ class Journal:
             piece = piece._replace(places=self._now[piece.places])
         there = piece.places >= 0
         same = there & self._are_unchanged(piece, entry)
+        if self._whole and not (len(piece.places) == len(self._place_of) and same.all()):
+            return int(np.count_nonzero(there & ~same))
         # An image whose file was changed and later restored has two lines, of which one counts.
         kept = piece.part(same & ~self._taken[piece.cell][piece.places])
         if kept is not None and len(kept.places):

@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ppbench.devices import full_precision
 from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.evaluation.adaptation import compute_adapted
 from ppbench.evaluation.collector import Arrivals, Collector, Keeper, Sender
 from ppbench.evaluation.feed import (
-    Batch,
     ImageBlock,
     Missing,
     block_size,
@@ -23,6 +22,7 @@ from ppbench.evaluation.feed import (
     plan_blocks,
     plan_chunks,
     share,
+    still_wanted,
     stream,
     to_device,
 )
@@ -155,6 +155,9 @@ def _run(
 def _compute(plan: EvalPlan, arrivals: Arrivals, keeper: Keeper, processes: Processes) -> None:
     """Put this process's share of the missing images through all networks."""
     source, settings = plan.source, plan.settings
+    if plan.adaptation is not None:
+        compute_adapted(plan, plan.adaptation, _networks(plan), arrivals, keeper, processes)
+        return
     # An image that any model lacks goes through all that lack it, so that it is loaded and corrupted once.
     missing = share(~np.logical_and.reduce(keeper.done), processes.rank, processes.size)
     if not missing.any():
@@ -166,7 +169,7 @@ def _compute(plan: EvalPlan, arrivals: Arrivals, keeper: Keeper, processes: Proc
             keeper.leave_out(batch.broken)
             labels = to_device(torch.from_numpy(source.labels[batch.places]), settings.device)
             for subject, network in enumerate(networks):
-                wanted = _wanted(batch, keeper.done[subject][plan.cells.index(batch.cell)])
+                wanted = still_wanted(batch, keeper.done[subject][plan.cells.index(batch.cell)])
                 if wanted.any():
                     scores = network.score(batch.images, labels)
                     arrivals.put(subject, batch.cell, batch.places, wanted, scores)
@@ -185,14 +188,6 @@ def _keep_what_is_scored(arrivals: Arrivals, keeper: Keeper) -> None:
         pass  # nothing more can be sent; the caller already ends with this error or with Ctrl-C
     except PpbenchError as reason:
         keeper.end_with(reason)
-
-
-def _wanted(batch: Batch, done: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """``(n,)``: which images of a batch count; ``done`` ``(N,)`` are finished from an earlier run."""
-    wanted = ~done[batch.places]
-    for broken in batch.broken:
-        wanted &= batch.places != broken.place
-    return wanted
 
 
 def _blocks(plan: EvalPlan, missing: Missing) -> list[ImageBlock]:

@@ -16,7 +16,7 @@ from ppbench.evaluation.settings import Settings
 from ppbench.metrics.per_image import FEWEST, PerImage, shared_images
 from ppbench.run import ClassSubset, Run, image_keys, read_bits, read_image_keys, read_run
 
-SAME_WAY = "Give a baseline run of the same images: same --limit, --seed, --recipe, --precision, --logits."
+SAME_WAY = "Give a baseline run of the same images: same --limit, --seed, --recipe, --precision, --adapt, --logits."
 SAME_CELLS = "Give the same --corruptions and --severities, or a baseline that has them."
 
 
@@ -62,6 +62,7 @@ def _check_made_alike(
     here = {
         "dataset": source.dataset, "source": source.kind, "recipe": source.recipe, "engine": source.engine,
         "seed": settings.request.seed, "total": source.total, "precision": settings.request.precision,
+        "adaptation": settings.request.adaptation,
     }  # fmt: skip
     differing = [name for name, value in here.items() if getattr(there, name) != value]
     if not (differing or lacking or _is_of_set(baseline, source, settings)):

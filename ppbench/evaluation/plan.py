@@ -26,10 +26,12 @@ from ppbench.files import read_text
 from ppbench.launch import environment_number
 from ppbench.lookup import counted
 from ppbench.metrics.quantities import MEAN_ERROR
+from ppbench.models.batch_norms import check_adaptable
 from ppbench.models.load import LoadedModel, is_code, resolve_model
 from ppbench.models.weights import hash_file
 from ppbench.models.zero_shot import ZeroShot
 from ppbench.pool import usable_cores
+from ppbench.run import Adaptation
 from ppbench.vocabulary import C19, Cell, expand_corruptions, expand_severities, in_order
 
 _T = TypeVar("_T")
@@ -44,6 +46,11 @@ class EvalPlan:
     settings: Settings
     rule: StoppingRule | None = None
     """When to stop early; None: never."""
+
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """How the networks are adapted to each cell; None: not at all."""
+        return self.settings.request.adaptation
 
     @property
     def cells(self) -> list[Cell]:
@@ -61,11 +68,12 @@ class EvalPlan:
         cells = f"{corruptions} x {counted(len(settings.severities), 'severity', 'severities')}"
         made = "as published" if source.kind == "published" else f"made by {source.engine}, recipe {source.recipe}"
         jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
+        adapted = "" if self.adaptation is None else f"{self.adaptation.label} to each cell | "
         computing = describe_device(settings.device) + (", compiled" if settings.request.compiled else "")
         return (
             f"{subject.name}: {subject.card.architecture}, {weights} | "
             f"{images} of {source.dataset}, {classes} | {cells}, {made}{jpeg} | "
-            f"{preprocessing(subject, source, settings)} | {settings.request.precision} on {computing}"
+            f"{preprocessing(subject, source, settings)} | {adapted}{settings.request.precision} on {computing}"
         )
 
 
@@ -95,6 +103,9 @@ def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None
     source, settings = opened
     models = [with_classes(model, source, settings.device) for model in models]
     chosen = request.classes is not None
+    if (adaptation := request.adaptation) is not None:
+        for model in models:
+            check_adaptable(model.name, model.model, adaptation, len(source.ids))
     subjects = [fit(model, source, logits=request.logits, chosen=chosen, resize=request.resize) for model in models]
     source.check(settings.corruptions, settings.severities)
     return EvalPlan(subjects, source, settings, _stopping_rule(source, settings, subjects))

@@ -72,6 +72,8 @@ def measure_predictions(
         raise UsageError("--weights-file is not for --predictions", "Leave it out: the file itself is hashed.")
     if request.until is not None or request.until_decided is not None:
         raise UsageError("--until is not for --predictions", "They are of all images already: leave it out.")
+    if request.adapt is not None:
+        raise UsageError("--adapt is for networks, and --predictions are given", "Leave --adapt out.")
     source, settings = open_images(request, [])
     started = datetime.now(UTC)
     identity, scored, notes = score_predictions(path, source, settings)

@@ -11,6 +11,7 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.own_images import ImagesGiven
 from ppbench.errors import UsageError
 from ppbench.models.card_options import CardOptions, parse_card_options
+from ppbench.run import Adaptation, parse_adaptation
 from ppbench.vocabulary import severity_texts
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class EvalRequest:
     logits: str | None = None
     resize: int | None = None
     exif: bool = False
+    adapt: str | None = None
+    """``batchnorm`` or ``batchnorm:N``; None: networks are used as they are."""
     precision: str = "fp32"
     compiled: bool = False
     card_options: CardOptions | None = None
@@ -101,18 +104,33 @@ class EvalRequest:
             given["severities"] = tuple(severity_texts(given["severities"]))
         return cls(**given)
 
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """How networks are adapted to each cell; None: not at all. It raises `UsageError` for a wrong value."""
+        return None if self.adapt is None else parse_adaptation(self.adapt)
+
     def check(self) -> None:
         """Raise `UsageError` for values that are never allowed, whatever the images are."""
         least = (("--batch-size", self.batch_size, 1), ("--workers", self.workers, 0), ("--resize", self.resize, 8))
         for name, value, smallest in least:
             if value is not None and value < smallest:
                 raise UsageError(f"{name} {value} is not allowed", f"It is at least {smallest}.")
+        if self.adaptation is not None:
+            self._check_adaptation()
         if self.until is not None and self.until_decided is not None:
             raise UsageError("--until and --until-decided are given", "Give one of the two.")
         if self.max_drop is not None and self.until_decided is None:
             raise UsageError("--max-drop is only for --until-decided", "Add `--until-decided RUN`, or leave it out.")
         if self.until_metric is not None and self.until is None and self.until_decided is None:
             raise UsageError("--until-metric needs --until or --until-decided", "Add one, or leave it out.")
+
+    def _check_adaptation(self) -> None:
+        if self.until is not None or self.until_decided is not None:
+            until = "--until" if self.until is not None else "--until-decided"
+            raise UsageError(
+                f"{until} is given with --adapt, whose statistics need all images of a cell",
+                f"Leave {until} out; `--limit N` takes fewer images.",
+            )
 
 
 REQUEST_FIELDS = frozenset(field.name for field in fields(EvalRequest)) | {*_CARD_OPTIONS}

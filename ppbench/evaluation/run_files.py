@@ -181,7 +181,9 @@ def place(target: Path, identity: Identity, key: JournalKey, *, overwrite: bool 
         if not overwrite and target.is_file():
             _refuse_another(target, identity)
         return target
-    first = target / f"{_file_name(identity.model.name)}--{identity.protocol.dataset}.json"
+    adaptation = identity.protocol.adaptation
+    adapted = "" if adaptation is None else f"--{_file_name(adaptation.label)}"
+    first = target / f"{_file_name(identity.model.name)}--{identity.protocol.dataset}{adapted}.json"
     return next(free for free in _numbered(first) if _is_free(free, identity, key))
 
 
@@ -189,7 +191,9 @@ def _claim(target: Path, identity: Identity, plan: EvalPlan) -> Output:
     request, key = plan.settings.request, identity.key(plan.settings)
     path = place(target, identity, key, overwrite=request.overwrite)
     images = Images(plan.source.ids, plan.source.labels.tolist())
-    return Output(path, Journal(_journal(path), key, plan.cells, plan.source.stamps, images, fresh=request.fresh))
+    # Results of an adapted network depend on all images of their cell.
+    whole, stamps = plan.adaptation is not None, plan.source.stamps
+    return Output(path, Journal(_journal(path), key, plan.cells, stamps, images, fresh=request.fresh, whole=whole))
 
 
 def _journal(path: Path) -> Path:

@@ -152,6 +152,16 @@ class Tally:
         known = all(piece.scores is not None for piece in pieces)
         return Predictions(labels.astype(np.uint16), classes, confidences if known else None, tuple(class_names))
 
+    def merged(self, key: Cell) -> Piece:
+        """All pieces of a cell as one, in the order of the source. Each of them has its images' scores."""
+        pieces = [piece for piece in self._pieces if piece.cell == key]
+        places = np.concatenate([piece.places for piece in pieces])
+        order = np.argsort(places)
+        scores = np.concatenate([cast(NDArray[np.integer], piece.scores) for piece in pieces], axis=1)[:, order]
+        known = [piece.predicted for piece in pieces if piece.predicted is not None]
+        predicted = np.concatenate(known)[order] if len(known) == len(pieces) else None
+        return Piece(key, places[order], scores[0] == 0, sums_of(scores), scores, predicted)
+
     def cell(self, key: Cell) -> CellCounts:
         """The counts of a finished cell."""
         number = self._number[key]

@@ -140,7 +140,7 @@ def _names(sources: Sequence[RunOrFile]) -> list[str]:
     models = []
     for source in sources:
         results = source if isinstance(source, Run) else load_results(source)
-        models.append(results.model.name if isinstance(results, Run) else results.source)
+        models.append(results.called if isinstance(results, Run) else results.source)
     files = [source if isinstance(source, Path) else source.path or Path(source.model.name) for source in sources]
     return distinct_names(files, models)
 

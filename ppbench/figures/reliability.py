@@ -89,7 +89,7 @@ class Reliability:
             name: Its name, if not the model's.
             confidence: Confidence of the intervals of a single cell's bins.
         """
-        called = run.model.name if name is None else name
+        called = run.called if name is None else name
         headline = CellErrors.from_run(run).headline
         severities = sorted(run.protocol.severities)
         panels = [_panel(run, [(CLEAN, 0)], calibration_metrics(run)[0:2], confidence)]

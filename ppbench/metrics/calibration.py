@@ -68,11 +68,11 @@ def calibration_metrics(run: Run) -> tuple[Metric, ...]:
     errors = CellErrors.from_run(run)
     grid = [(name, severity) for name in errors.headline for severity in errors.severities]
     label = partial(errors.label, corruptions=errors.headline, severities=errors.severities)
-    subset = f",{errors.subset}" if errors.subset else ""
+    conditions = f",{errors.conditions}" if errors.conditions else ""
     metrics = []
     for name, (unit, measure) in MEASURES.items():
         metrics += [
-            metric(name, f"{name}[{CLEAN}{subset}]", unit, partial(_mean_over, run, [(CLEAN, 0)], measure)),
+            metric(name, f"{name}[{CLEAN}{conditions}]", unit, partial(_mean_over, run, [(CLEAN, 0)], measure)),
             metric(name, label(name), unit, partial(_mean_over, run, grid, measure)),
         ]
     return tuple(metrics)

@@ -96,7 +96,7 @@ class CellErrors:
 
             images = PerImage.from_run(run, bits)
         return cls(
-            run.model.name,
+            run.called,
             errors,
             clean,
             corruptions,
@@ -161,10 +161,21 @@ class CellErrors:
         images = f"{self.images} images" if self.unreadable else self.images
         return ",".join(filter(None, [self.classes, images])) or None
 
+    @property
+    def adaptation(self) -> str | None:
+        """``"batchnorm-adapted"`` if the network was adapted to each cell, else None."""
+        adaptation = self.protocol and self.protocol.adaptation
+        return adaptation.label if adaptation else None
+
+    @property
+    def conditions(self) -> str | None:
+        """The end of every label: `subset`, then `adaptation`; None without either."""
+        return ",".join(filter(None, [self.subset, self.adaptation])) or None
+
     def label(self, name: str, *parts: str, corruptions: Sequence[str], severities: Sequence[int]) -> str:
         """``name[part,…,corruptions,severities,subset]``, the grammar of docs/metrics.md."""
         grid = (set_label(corruptions), severity_label(severities)) if corruptions else ("no corruptions",)
-        return f"{name}[{','.join([*parts, *grid, *filter(None, [self.subset])])}]"
+        return f"{name}[{','.join([*parts, *grid, *filter(None, [self.conditions])])}]"
 
     def mean_error(self, corruptions: Sequence[str], severities: Sequence[int]) -> float:
         """Mean error over all of these cells, a fraction.

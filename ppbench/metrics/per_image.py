@@ -41,7 +41,7 @@ class PerImage:
         keys = [cell.key for cell in run.cells]
         rows = [~bits[key] for key in keys]
         errors = np.stack(rows) if rows else np.zeros((0, run.protocol.n), bool)
-        return cls(run.model.name, errors, {key: row for row, key in enumerate(keys)})
+        return cls(run.called, errors, {key: row for row, key in enumerate(keys)})
 
     @property
     def n(self) -> int:

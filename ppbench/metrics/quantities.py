@@ -149,8 +149,8 @@ class CleanError(Quantity):
         return {(CLEAN, 0): 1.0}
 
     def label(self, case: Case, name: str | None = None) -> str:
-        subset = case.model.subset
-        return f"{self.name}[{subset}]" if subset else self.name
+        conditions = case.model.conditions
+        return f"{self.name}[{conditions}]" if conditions else self.name
 
 
 class MeanError(Quantity):

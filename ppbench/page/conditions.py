@@ -48,6 +48,8 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
         used = {"own": "the model has just these", "masked": "only these compete", "all": "all outputs compete"}
         words = f"{classes.n:,} of {classes.outputs:,} outputs: {used[classes.logits]}"
         found.insert(2, Condition("classes", words))
+    if protocol.adaptation is not None:
+        found.insert(2, Condition("adapted to each cell", str(protocol.adaptation)))
     allowed = dict.fromkeys(words for one in inputs.comparisons for words in one.allowed)
     return [*found, *(Condition("allowed to differ", words) for words in allowed)]
 

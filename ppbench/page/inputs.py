@@ -107,7 +107,7 @@ def read_inputs(
         if any(is_same_file(path, earlier) for earlier in all_paths[:place]):
             raise UsageError(f"{path} is given twice: a run does not differ from itself", "Give each run once.")
     runs = [read_run(path) for path in all_paths]
-    names = distinct_names(all_paths, [run.model.name for run in runs])
+    names = distinct_names(all_paths, [run.called for run in runs])
     against = str(all_paths[0]) if len(all_paths) > 1 else None
     made = []
     for path, name, run in zip(all_paths, names, runs, strict=True):

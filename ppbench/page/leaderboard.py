@@ -276,6 +276,7 @@ class BoardTable:
             ("corrupted images", f"{protocol.source}, recipe {protocol.recipe}, {protocol.engine}"),
             ("seed", str(protocol.seed)),
             ("precision", protocol.precision),
+            *([("adapted to each cell", str(protocol.adaptation))] if protocol.adaptation else []),
             ("ranked by", self.ranking.label),
         ]
 

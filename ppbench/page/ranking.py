@@ -102,7 +102,9 @@ def _belong_together(one: Entry, other: Entry) -> bool:
 def _ranking(group: Sequence[Entry]) -> Ranking:
     first = group[0]
     protocol = first.run.protocol.model_dump(mode="json")
-    named = json.dumps([first.ranked_by.label, {name: protocol[name] for name in FIELDS}], sort_keys=True)
+    named = json.dumps(
+        [first.ranked_by.label, {name: protocol[name] for name in FIELDS if name in protocol}], sort_keys=True
+    )
     key = f"protocol-{hashlib.sha256(named.encode()).hexdigest()[:12]}"
     with_value = [entry for entry in group if entry.ranked_by.value is not None]
     without = tuple(entry for entry in group if entry.ranked_by.value is None)

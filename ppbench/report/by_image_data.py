@@ -99,11 +99,11 @@ _ON_CLEAN_IMAGES = {"class_clean_error", "confusion_clean"}
 
 def _record(found: ByImage, name: str, share: Interval | float, **columns: Any) -> dict[str, Any]:
     errors = found.cell_errors
-    subset = f"[{errors.subset}]" if errors.subset else ""
+    conditions = f"[{errors.conditions}]" if errors.conditions else ""
     return {
         "metric": name,
         "unit": "%",
-        "label": f"{name}{subset}" if name in _ON_CLEAN_IMAGES else found.label(name),
+        "label": f"{name}{conditions}" if name in _ON_CLEAN_IMAGES else found.label(name),
         **_percent_dict(share),
         "confidence": found.confidence if isinstance(share, Interval) else None,
         **columns,

@@ -59,7 +59,7 @@ def stopping_line(run: Run) -> str:
     if stopping is None:
         return ""
     return (
-        f"{run.model.name}: {how_it_ended(stopping, protocol.n, protocol.total)}; {stopping.metric} "
+        f"{run.called}: {how_it_ended(stopping, protocol.n, protocol.total)}; {stopping.metric} "
         f"{stopping.value:.2f}, {100 * stopping.confidence:g} % interval {stopping.low:.2f} to {stopping.high:.2f}, "
         "valid at every look"
     )

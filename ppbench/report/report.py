@@ -87,6 +87,7 @@ def run_dict(summary: RunSummary) -> dict[str, Any]:
         "images": protocol and _images(protocol),
         "classes": protocol and protocol.classes and protocol.classes.model_dump(),
         "precision": protocol and protocol.precision,
+        **({"adaptation": protocol.adaptation.model_dump()} if protocol and protocol.adaptation else {}),
         "interrupted": errors.interrupted,
         "normalizer": summary.normalizer,
         "baseline": summary.baseline,

@@ -3,6 +3,7 @@
 Importing it imports neither torch nor numpy.
 """
 
+from ppbench.run.adaptation import Adaptation, parse_adaptation
 from ppbench.run.attached import beside, data_blocks, is_page
 from ppbench.run.bits import bits_file, image_keys, read_arrays, read_bits, read_image_keys
 from ppbench.run.fields import CALIBRATION_BINS, MOST_CLASSES
@@ -36,6 +37,7 @@ __all__ = [
     "PROBABILITY_COUNTS",
     "UNKNOWN",
     "VERSION",
+    "Adaptation",
     "Bits",
     "CardNotes",
     "CellCounts",
@@ -57,6 +59,7 @@ __all__ = [
     "image_keys",
     "is_page",
     "json_schema",
+    "parse_adaptation",
     "predictions_file",
     "read_arrays",
     "read_bits",

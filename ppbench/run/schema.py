@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from ppbench.run.adaptation import Adaptation
 from ppbench.run.fields import (
     MOST_CLASSES,
     Bins,
@@ -175,6 +176,10 @@ class Stopping(Record):
         return self
 
 
+_LATER = frozenset({"own_corruptions", "adaptation"})
+"""Fields of the protocol that files have only where they are not None."""
+
+
 class Protocol(Record):
     """All that must be equal for two runs to be comparable."""
 
@@ -207,11 +212,8 @@ class Protocol(Record):
     """Ids of the images that were asked for and could not be read, and are in no cell; None if there are none."""
     own_corruptions: dict[CellName, Text] | None = None
     """SHA-256 of the source of each corruption of the user's own, by name; None, and not written, without any."""
-
-    @model_serializer(mode="wrap")
-    def _without_own(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        record: dict[str, Any] = handler(self)
-        return record if self.own_corruptions else {k: v for k, v in record.items() if k != "own_corruptions"}
+    adaptation: Adaptation | None = None
+    """How the network was adapted to each cell, the clean one too; None, and not written: it was used as it is."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
@@ -230,6 +232,12 @@ class Protocol(Record):
         if self.n < self.total:
             return f"{self.n} of {self.total} images"
         return f"all {self.total} images" if self.total > 1 else "the only image"
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out fields of later versions that say nothing, so that other runs have the files they always had."""
+        content = handler(self)
+        return {name: value for name, value in content.items() if value is not None or name not in _LATER}
 
 
 class Provenance(Record):
@@ -306,6 +314,12 @@ class Run(ShownInNotebooks, Record):
         if missing and self.status == "complete":
             raise ValueError(f"the run is complete, yet {cell_in_words(missing[0])} is missing")
         return self
+
+    @property
+    def called(self) -> str:
+        """The model's name in tables, with its adaptation: ``resnet50 (batchnorm-adapted)``."""
+        adaptation = self.protocol.adaptation
+        return self.model.name if adaptation is None else f"{self.model.name} ({adaptation.label})"
 
     def cell(self, corruption: str, severity: int) -> CellCounts | None:
         """The cell, or None if it was not measured."""
