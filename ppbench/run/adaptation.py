@@ -7,7 +7,7 @@ from typing import Literal
 from ppbench.errors import UsageError
 from ppbench.run.fields import Count, Number, Record
 
-BATCH = 128
+TOGETHER = 128
 """Images that are normalised together while statistics are estimated. Part of the protocol, unlike ``--batch-size``."""
 
 
@@ -21,7 +21,7 @@ class Adaptation(Record):
     method: Literal["batchnorm"] = "batchnorm"
     source_images: Count = 0
     """Images that the network's own statistics count as in the mixture; 0: the cell's images alone count."""
-    batch: Number = BATCH
+    batch: Number = TOGETHER
     """Most images that were normalised together while the statistics were estimated."""
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@ import pytest
 
 from ppbench.compare.comparability import FIELDS, NEEDED_TO_PAIR, check_allowed, differing, require_comparable
 from ppbench.errors import NotComparableError, UsageError
+from ppbench.run import Adaptation
 from tests.builders import make_classes, make_run
 
 OTHER = {
@@ -19,6 +20,7 @@ OTHER = {
     "precision": "bf16",
     "normalizer": "alexnet",
     "classes": make_classes(logits="all"),
+    "adaptation": Adaptation(),
 }
 ONE = make_run().protocol
 
