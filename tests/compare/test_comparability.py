@@ -20,6 +20,7 @@ OTHER = {
     "precision": "bf16",
     "normalizer": "alexnet",
     "classes": make_classes(logits="all"),
+    "own_corruptions": {"fog": "5" * 64},
     "adaptation": Adaptation(),
 }
 ONE = make_run().protocol
