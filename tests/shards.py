@@ -40,6 +40,7 @@ def labels_in(root: Path) -> list[int]:
 def write_table(
     path: Path, images: Sequence[Any], labels: Sequence[Any] | None, *, names: Sequence[str] | None = None,
     groups: int = 3, columns: tuple[str, str] = ("image", "label"), extra: Mapping[str, Sequence[Any]] | None = None,
+    described: bool = True,
 ) -> Path:  # fmt: skip
     """A Parquet file as Hugging Face's library writes it; returns ``path``.
 
@@ -51,6 +52,7 @@ def write_table(
         groups: Rows of a row group.
         columns: Names of the two columns.
         extra: Further columns.
+        described: Whether it has Hugging Face's metadata.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     content: dict[str, Any] = {columns[0]: list(images)}
@@ -60,8 +62,8 @@ def write_table(
     if names is not None:
         features[columns[1]] = {"names": list(names), "_type": "ClassLabel"}
     table = pa.table({**content, **{name: list(values) for name, values in (extra or {}).items()}})
-    described = json.dumps({"info": {"features": features}})
-    pq.write_table(table.replace_schema_metadata({"huggingface": described}), path, row_group_size=groups)
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})} if described else None
+    pq.write_table(table.replace_schema_metadata(metadata), path, row_group_size=groups)
     return path
 
 

@@ -212,7 +212,9 @@ def _from_tars(root: Path, tars: list[Path], cells: dict[str, dict[int, CellFile
     for tar in tars:
         _refuse_compressed(tar.parent, [tar.name])
         content = read_tar(tar)
-        arrays = _as_arrays(root, content.arrays)
+        # WebDataset's samples may have arrays beside their images, such as features.
+        has_features = "labels" not in content.arrays and not content.cells and has_samples(tar)
+        arrays = None if has_features else _as_arrays(root, content.arrays)
         if arrays is not None and not content.cells:
             return arrays
         for corruption, severities in content.cells.items():

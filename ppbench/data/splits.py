@@ -12,6 +12,8 @@ from ppbench.errors import DataError
 _NUMBERED = re.compile(r"-\d{3,}-of-\d{3,}(-[0-9a-f]+)?$")
 """Ending of a shard's name, as Hugging Face's libraries write it: ``test-00000-of-00005-1a2b…``."""
 
+_TO_TRAIN = ("train", "training")
+
 _TO_EVALUATE = ("test", "validation", "valid", "val", "dev")
 """Splits in the order in which they are taken if none is chosen."""
 
@@ -29,7 +31,7 @@ def splits(names: Iterable[str]) -> dict[str, list[str]]:
         folders = [part for part in path.parts[:-1] if part != "data"]
         stem = _NUMBERED.sub("", path.stem)
         # Numbers alone: the folder is named like the split.
-        parts = folders if stem.isdigit() and folders else [*folders, stem]
+        parts = folders if stem.isdigit() else [*folders, stem]
         found.setdefault("/".join(parts), []).append(name)
     return found
 
@@ -110,7 +112,8 @@ def find_parquet(root: Path, folders: list[str], files: list[str]) -> list[Path]
         if depth < 3 and len(inner) <= _FOLDERS:
             waiting += [(f"{folder}/{name}", depth + 1) for name in inner]
     found = splits(names)
-    if len(found) < 2:
+    last = {name.rpartition("/")[2] for name in found}
+    if len(found) < 2 or last.isdisjoint((*_TO_EVALUATE, *_TO_TRAIN)):
         return [root / name for name in sorted(names)]
     usual = [name for split in _TO_EVALUATE for name in found if name.rpartition("/")[2] == split]
     raise DataError(

@@ -22,7 +22,17 @@ from ppbench.evaluation.plan import prepare
 from ppbench.evaluation.request import EvalRequest
 from tests.evaluation.models import tiny_checkpoint
 from tests.evaluation.test_processes import processes_of
-from tests.shards import as_array, files_in, ids_in, labels_in, write_mixed_folders, write_parquet, write_webdataset
+from tests.shards import (
+    as_array,
+    as_structs,
+    files_in,
+    ids_in,
+    labels_in,
+    write_mixed_folders,
+    write_parquet,
+    write_table,
+    write_webdataset,
+)
 
 OPTIONS: dict[str, Any] = {"corruptions": ["gaussian_noise", "fog"], "severities": "1-2", "force": True}
 LINE = ["-c", "gaussian_noise,fog", "-s", "1-2", "--force"]
@@ -133,6 +143,21 @@ def test_two_processes(home: Path, tmp_path: Path, own_code: str, given: str) ->
     done = processes_of(2, "-m", str(home / "net.safetensors"), *where, "-o", str(tmp_path / "run.json"), *LINE)
     assert done.returncode == 0, done.stderr
     assert counted(tmp_path / "run.json") == counted(home / "folders.json")
+
+
+def test_broken_bytes_in_one_row(home: Path, tmp_path: Path) -> None:
+    structs = as_structs(files_in(home / "folders"))
+    structs[2]["bytes"] = structs[2]["bytes"][:100]
+    table = write_table(tmp_path / "a.parquet", structs, labels_in(home / "folders"))
+    call = ["eval", "-m", str(home / "net.safetensors"), "--dataset", "imagefolder", "--data", str(table), *LINE]
+    call += ["-o", str(tmp_path / "run.json"), "--format", "json"]
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 3
+    assert f"{table}: img002.png" in done.stderr or f"{table}: img004.png" in done.stderr
+    assert CliRunner().invoke(app, [*call, "--skip-unreadable"]).exit_code == 0
+    content = json.loads((tmp_path / "run.json").read_text())
+    assert {cell["n"] for cell in content["cells"]} == {7}
+    assert len(content["protocol"]["unreadable"]) == 1
 
 
 @pytest.mark.parametrize("form", ["Parquet", "WebDataset", "a Dataset with files", "a list"])
