@@ -100,7 +100,8 @@ def convert(
 
     The first convolution becomes push-pull and keeps its kernels. Batch norm gets new statistics from a few thousand
     training images. `--recipe finetune` trains the network further. The checkpoint's card records the origin. With
-    `--inhibition 0 --keep-statistics`, the outputs do not change.
+    `--inhibition 0 --keep-statistics`, the outputs do not change. Not for ONNX files and functions, whose layers torch
+    does not see.
     """
     from ppbench.cli.loading import downloading
     from ppbench.models.card_options import parse_card_options

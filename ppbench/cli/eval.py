@@ -66,7 +66,7 @@ def eval_command(
         typer.Option(
             "--model",
             "-m",
-            metavar="NAME|FILE|torchvision:NAME|timm:NAME|hf:NAME|clip:NAME|pkg.mod:factory",
+            metavar="NAME|FILE|FILE.onnx|torchvision:NAME|timm:NAME|hf:NAME|clip:NAME|pkg.mod:factory",
             help="Model to measure; repeatable.",
             show_default="both embedded models",
             autocompletion=complete_model,

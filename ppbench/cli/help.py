@@ -21,7 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "--model", "--predictions", "--weights-file", "--preset", "--mean", "--std", "--input-size", "--test-size",
         "--class-names", "--templates", "--trust-remote-code", "--resize", "--logits", "--adapt", "--architecture",
         "--ema", "--init", "--inhibition", "--trainable-inhibition", "--rectified-push",
-        "--push-pull", "--against", "--checkpoint",
+        "--push-pull", "--against", "--checkpoint", "--pixels", "--opset",
     ),
     "Images": (
         "--dataset", "--data", "--clean", "--evaluation-data", "--classes", "--limit", "--exif", "--images", "--size",

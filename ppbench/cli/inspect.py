@@ -96,7 +96,8 @@ def inspect(
 ) -> None:
     """Show what a network's first layer does: kernels, spectra, responses, and selectivity for gratings.
 
-    Writes pictures, and all numbers as numbers.json, into a folder. docs/inspect.md explains them.
+    Writes pictures, and all numbers as numbers.json, into a folder. docs/inspect.md explains them. Not for ONNX files
+    and functions, whose layers torch does not see.
     """
     _check_figure(figure)
     from ppbench.inspection.request import InspectionRequest, inspect_networks

@@ -17,6 +17,7 @@ from ppbench.cli.convert import convert
 from ppbench.cli.corrupt import corrupt_command
 from ppbench.cli.doctor import doctor
 from ppbench.cli.eval import eval_command
+from ppbench.cli.export import export_command
 from ppbench.cli.inspect import inspect
 from ppbench.cli.list import list_names
 from ppbench.cli.plot import plot_command
@@ -74,6 +75,7 @@ app.command("plot", cls=Checked.of(plot_command))(plot_command)
 app.command("convert", cls=Launchable.of(convert))(convert)
 app.command("train", cls=Launchable.of(train_command))(train_command)
 app.command("reproduce", cls=Launchable.of(reproduce))(reproduce)
+app.command("export", cls=Launchable.of(export_command))(export_command)
 app.command("inspect", cls=Launchable.of(inspect))(inspect)
 app.command("list", cls=Checked.of(list_names))(list_names)
 app.command("doctor", cls=Checked.of(doctor))(doctor)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from ppbench.data.catalog import EMBEDDED
@@ -17,13 +19,14 @@ from ppbench.evaluation.predictions import measure_predictions
 from ppbench.evaluation.request import EvalRequest
 from ppbench.files import check_writable
 from ppbench.models.card import Card
+from ppbench.models.from_callable import as_network
 from ppbench.models.load import LoadedModel
 from ppbench.models.loaded import Checkpoint
 from ppbench.run import Run
 
 
 def evaluate(
-    model: str | Checkpoint | nn.Module | None = None,
+    model: str | Checkpoint | nn.Module | Callable[[NDArray[np.float32]], Any] | None = None,
     dataset: Any = EMBEDDED,
     labels: Any = None,
     *,
@@ -75,7 +78,9 @@ def evaluate(
     """Measure one model on one dataset.
 
     Args:
-        model: What ``ppbench eval --model`` takes, the result of `load_checkpoint`, or a module.
+        model: What ``ppbench eval --model`` takes, the result of `load_checkpoint`, a module, or a function that maps
+            a numpy array ``(N, C, H, W)``, float32, normalised as the card says, to logits ``(N, classes)`` and does
+            not change the array.
         dataset: One of ``ppbench list datasets``, ``hf:ORG/NAME`` or ``pkg.mod:factory``; or images: uint8 of numpy or
             torch, ``(N, H, W, C)``, ``(N, C, H, W)`` or ``(N, H, W)``; a list of Pillow's images; or a map-style
             Dataset of pairs (image, label). Images of any size are cut as the model's card says.
@@ -86,7 +91,7 @@ def evaluate(
         label_names: Names of the classes that labels 0, 1, … stand for, by which they are matched with the model's;
             None: a Dataset's own, or those of the model's outputs.
         predictions: An .npz file of logits or predicted classes per cell, instead of a model.
-        card: How to use ``model``, if it is a module.
+        card: How to use ``model``, if it is a module or a function.
         data: Folder of the dataset; not needed for the embedded one.
         clean: Clean images for a published set that has none, such as CIFAR-10-C: CIFAR-10's folder, or an .npy file
             with all images in the order of the set.
@@ -189,7 +194,7 @@ _WITH_CARD = (
 )
 
 
-def _loaded(model: str | Checkpoint | nn.Module | None, card: Card | None) -> str | LoadedModel:
+def _loaded(model: object, card: Card | None) -> str | LoadedModel:
     """What `prepare` takes."""
     if card is not None and not isinstance(card, Card):
         raise UsageError(f"card is {card!r}, of type {type(card).__name__}; it must be a ppbench.Card", _WITH_CARD)
@@ -197,11 +202,13 @@ def _loaded(model: str | Checkpoint | nn.Module | None, card: Card | None) -> st
         return LoadedModel(model.card.architecture, *model)
     if isinstance(model, str):
         return model
-    if not isinstance(model, nn.Module):
+    network = as_network(model, getattr(model, "__name__", type(model).__name__))
+    if not isinstance(network, nn.Module):
         raise UsageError(
             f"model is of type {type(model).__name__}",
-            "Give a name as of `ppbench eval --model`, what `ppbench.load_checkpoint` returns, or a torch module.",
+            "Give a name as of `ppbench eval --model`, what `ppbench.load_checkpoint` returns, a torch module, or a "
+            "function from images to logits.",
         )
     if card is None:
-        raise UsageError("a module needs its card", _WITH_CARD)
-    return LoadedModel(card.architecture, model, card)
+        raise UsageError(f"a {'module' if network is model else 'function'} needs its card", _WITH_CARD)
+    return LoadedModel(card.architecture, network, card)

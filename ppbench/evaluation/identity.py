@@ -13,9 +13,10 @@ from torch import nn
 from ppbench.data.source import Source, fingerprint_of, ids_hash
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import Subject
+from ppbench.models.foreign import ForeignNetwork
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
-from ppbench.models.weights import WeightsIdentity, has_own_code, identify_weights
+from ppbench.models.weights import WeightsIdentity, code_modules, has_own_code, identify_weights
 from ppbench.run import (
     ClassSubset,
     ModelRecord,
@@ -59,6 +60,7 @@ class Identity(NamedTuple):
             **({"values": self.values} if self.values else {}),
             # The user's own corruptions draw from numpy, whose generators may change with its version.
             **(versions_of("numpy") if self.protocol.own_corruptions else {}),
+            **({"runtime": self.model.runtime} if self.model.runtime else {}),
             "device": settings.device.type,
             "compiled": settings.request.compiled,
             **versions_of("torch", "torchvision", "pillow", *self.libraries),
@@ -69,11 +71,13 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
     """Identify what will be measured."""
     head, card = subject.head, subject.card
     weights = _weights(subject, settings)
+    foreign = subject.model if isinstance(subject.model, ForeignNetwork) else None
     model = ModelRecord(
         name=subject.name,
         weights_sha256=weights.sha256,
-        parameters=sum(p.numel() for p in subject.model.parameters()),
+        parameters=foreign.parameter_count if foreign else sum(p.numel() for p in subject.model.parameters()),
         card=card.model_dump(mode="json", exclude_none=True),
+        runtime=foreign.runtime_on(settings.device) if foreign else None,
     )
     measured = protocol(source, settings, preprocessing(subject, source, settings), head.subset)
     names, code = ids_hash(source.class_names), code_hash(subject.model)
@@ -150,9 +154,8 @@ def protocol(
 
 
 def code_hash(model: nn.Module) -> str:
-    """SHA-256 of the source files of the network's classes, without libraries; empty if there are none."""
-    modules = {type(module).__module__ for module in model.modules()}
-    own = sorted(name for name in modules if name.partition(".")[0] not in LIBRARIES)
+    """SHA-256 of the source files of the network's classes or function, without libraries; empty if none."""
+    own = sorted(name for name in code_modules(model) if name.partition(".")[0] not in LIBRARIES)
     paths = [getattr(sys.modules.get(name), "__file__", None) for name in own]
     texts = [Path(path).read_bytes() for path in paths if path is not None and Path(path).is_file()]
     return hashlib.sha256(b"\n".join(texts)).hexdigest() if texts else ""

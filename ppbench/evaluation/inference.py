@@ -17,6 +17,7 @@ from ppbench.devices import computing
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.subject import Subject
 from ppbench.lookup import counted
+from ppbench.models.foreign import takes_pixels
 from ppbench.models.normalise import mean_and_std
 from ppbench.models.trial import no_exit
 from ppbench.run import MICRO
@@ -137,12 +138,14 @@ class Inference:
         return logits[:count]
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """Turn uint8 images of the source into the float32 input of the network, in channels_last."""
+        """Turn uint8 images of the source into the input of the network, in channels_last; most often float32."""
         card = self.subject.card
         if self.resize is not None:
             images = _cut(images, self.resize, Geometry.of(card))
         if card.in_channels == 3 and images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
+        if takes_pixels(self.subject.model):
+            return images
         x = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
         return x.sub_(self._mean).div_(self._std)
 

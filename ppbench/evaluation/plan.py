@@ -27,6 +27,7 @@ from ppbench.launch import environment_number
 from ppbench.lookup import counted
 from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.models.batch_norms import check_adaptable
+from ppbench.models.foreign import check_foreign
 from ppbench.models.load import LoadedModel, is_code, resolve_model
 from ppbench.models.weights import hash_file
 from ppbench.models.zero_shot import ZeroShot
@@ -70,6 +71,7 @@ class EvalPlan:
         jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
         adapted = "" if self.adaptation is None else f"{self.adaptation.label} to each cell | "
         computing = describe_device(settings.device) + (", compiled" if settings.request.compiled else "")
+        computing += f", {runtime}" if (runtime := identity.model.runtime) else ""
         return (
             f"{subject.name}: {subject.card.architecture}, {weights} | "
             f"{images} of {source.dataset}, {classes} | {cells}, {made}{jpeg} | "
@@ -96,6 +98,8 @@ def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None
         return resolve_model(model, request.card_options, on_download) if isinstance(model, str) else model
 
     models = [model for given in request.models if (model := _attempt(problems, open_model, given)) is not None]
+    for model in models:
+        check_foreign(model.model, request.precision, compiled=request.compiled)
     # Also if a model could not be opened: one error then names everything that is missing.
     opened = _attempt(problems, open_images, request, models)
     if problems or opened is None:

@@ -12,7 +12,8 @@ from ppbench.inspection.images import example_images, load_images
 from ppbench.inspection.report import InspectionReport
 from ppbench.inspection.selectivity import DRAWS
 from ppbench.models.card_options import CardOptions
-from ppbench.models.load import resolve_model
+from ppbench.models.foreign import refuse_foreign
+from ppbench.models.load import LoadedModel, resolve_model
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def inspect_networks(
         UsageError: If a value is not allowed, or a network needs a card.
     """
     with running():
-        subject = resolve_model(request.model, request.card_options)
+        subject = _resolved(request.model, request)
     shown = load_images(request.images, subject.card) if request.images else example_images(subject.card)
     with running():
         inspection = inspect_model(
@@ -59,6 +60,13 @@ def inspect_networks(
         )  # fmt: skip
         other = None
         if request.against is not None:
-            second = resolve_model(request.against, request.card_options)
+            second = _resolved(request.against, request)
             other = inspect_model(second.name, second.model, second.card, draws=request.draws, seed=request.seed)
     return InspectionReport(inspection, other)
+
+
+def _resolved(model: str, request: InspectionRequest) -> LoadedModel:
+    found = resolve_model(model, request.card_options)
+    instead = "Inspect the torch network that it was made from."
+    refuse_foreign(found.model, "ppbench inspect", "reads the first convolution", instead)
+    return found

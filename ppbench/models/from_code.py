@@ -1,4 +1,4 @@
-"""Load networks that the user's own code makes: ``pkg.mod:factory``."""
+"""Load what the user's own code makes, networks and plain functions: ``pkg.mod:factory``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import nn
 from ppbench.errors import UsageError
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
+from ppbench.models.from_callable import as_network
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.trial import check_runs, count_classes
 from ppbench.own_code import find_own, kind_of_thing, not_a_function, run_own, working_directory_first
@@ -17,7 +18,8 @@ def load_from_code(spec: str, options: CardOptions) -> tuple[str, Checkpoint]:
 
     Args:
         spec: ``pkg.mod:factory``. The module is also searched in the working directory. The factory returns an
-            ``nn.Module``, for which ``options`` have to give the card, or a pair of an ``nn.Module`` and a `Card`.
+            ``nn.Module``, or a plain function that gets a numpy array and returns logits (`CallableNetwork`); for
+            either, ``options`` have to give the card. Or it returns a pair of one of these and a `Card`.
         options: Values of the card, or replacements for them.
 
     Returns:
@@ -34,9 +36,12 @@ def load_from_code(spec: str, options: CardOptions) -> tuple[str, Checkpoint]:
             raise not_a_function(factory, spec)
         made = run_own(factory, spec, f"{spec} raised")
     network, card = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    network = as_network(network, spec)
     if not isinstance(network, nn.Module) or not isinstance(card, Card | None):
         raise UsageError(
-            f"{spec} returns {kind_of_thing(made)}", "It must return an nn.Module, or a pair (nn.Module, ppbench.Card)."
+            f"{spec} returns {kind_of_thing(made)}",
+            "It must return an nn.Module, a function from images to logits, or a pair of one of these and a "
+            "ppbench.Card.",
         )
     network = network.cpu().eval()
     card = _make_card(spec, network, options) if card is None else options.override(card, spec)

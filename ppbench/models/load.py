@@ -18,6 +18,7 @@ from ppbench.models.embedded import EMBEDDED_MODELS, embedded_path
 from ppbench.models.from_clip import load_clip
 from ppbench.models.from_code import load_from_code
 from ppbench.models.from_hf import load_hf
+from ppbench.models.from_onnx import load_onnx, names_onnx
 from ppbench.models.from_timm import load_timm
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.other_kinds import error_of_kind
@@ -44,8 +45,8 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
     Args:
         spec: An embedded checkpoint's name; ``torchvision:NAME``, ``torchvision:NAME@WEIGHTS`` or
             ``torchvision:NAME@FILE``; ``timm:NAME`` or ``timm:NAME@FILE``; ``hf:ORG/NAME`` or ``hf:DIR``;
-            ``clip:NAME@TAG``, ``clip:NAME@FILE`` or ``clip:DIR``; a file; or ``pkg.mod:factory``, the
-            user's own code, which is run.
+            ``clip:NAME@TAG``, ``clip:NAME@FILE`` or ``clip:DIR``; ``FILE.onnx`` or ``onnx:FILE``, both also with
+            ``@OUTPUT``; another file; or ``pkg.mod:factory``, the user's own code, which is run.
         options: Values that replace those of the model's card, or make a card for a model without one.
         on_download: Called with the bytes received, and the bytes expected (0: not known).
 
@@ -63,6 +64,8 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
         return LoadedModel(spec, *load_checkpoint(embedded_path(spec), options=options))
     if kind in MODEL_SOURCES and reference:
         return _named(*MODEL_SOURCES[kind](reference, options, on_download))
+    if names_onnx(spec):
+        return _named(*load_onnx(spec, options))
     if spec and Path(spec).is_dir() and (error := error_of_kind(Path(spec))):
         raise error
     if names_file(spec):
@@ -111,6 +114,7 @@ MODEL_SOURCES: dict[str, ModelSource] = {
     "timm": lambda reference, options, on_download: load_timm(reference, options),
     "hf": load_hf,
     "clip": load_clip,
+    "onnx": lambda reference, options, on_download: load_onnx(reference, options),
 }
 """Sources by prefix: ``--model PREFIX:NAME``."""
 

@@ -27,6 +27,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ppbench.models.foreign import ForeignNetwork
+
 LIBRARIES = {"torch", "torchvision", "timm", "transformers", "open_clip", "ppbench"}
 """Packages whose modules are determined by their state dict and the version of the package. What else decides the
 outputs of a network of transformers or open_clip, `SettingsText` adds to the state dict."""
@@ -209,6 +211,8 @@ class OwnState:
         # `torch.compile` sets this attribute too, and its code is not the user's.
         if "forward" in attributes and not type(module).__module__.startswith("torch._dynamo"):
             self._see(attributes["forward"], f"{where}.forward")
+        if isinstance(module, ForeignNetwork) and module.function is not None:
+            self._see(module.function, where)
         if type(module).__module__.partition(".")[0] in LIBRARIES:
             return
         for name in module._non_persistent_buffers_set:

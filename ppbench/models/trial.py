@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ppbench.errors import DataError, PpbenchError
 from ppbench.models.card import Card
+from ppbench.models.foreign import takes_pixels
 from ppbench.own_code import in_one_line
 
 
@@ -19,10 +20,11 @@ def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:
     Raises:
         DataError: If it fails on them, or returns anything but logits ``(2, classes)``.
     """
+    dtype = torch.uint8 if takes_pixels(model) else torch.float32
     try:
         # Two images, because with one the axis of the images might be mistaken for another.
         with torch.inference_mode(), no_exit(what):
-            logits = model.eval()(torch.zeros(2, channels, size, size))
+            logits = model.eval()(torch.zeros(2, channels, size, size, dtype=dtype))
     except PpbenchError:
         raise
     except Exception as error:  # a network from elsewhere can raise anything at all
@@ -34,7 +36,7 @@ def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:
         shape = f" {tuple(logits.shape)}" if isinstance(logits, Tensor) else ""
         raise DataError(
             f"{what} returns a {type(logits).__name__}{shape} for 2 images instead of logits (2, classes)",
-            "Wrap it in a module whose `forward` returns the logits.",
+            "Choose the output with the logits, or wrap it in a module whose `forward` returns them.",
         )
     return logits.shape[1]
 

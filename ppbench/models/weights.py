@@ -12,6 +12,7 @@ from torch import nn
 
 from ppbench.errors import DataError
 from ppbench.files import check_regular
+from ppbench.models.foreign import ForeignNetwork
 from ppbench.models.own_state import LIBRARIES, OwnState
 
 
@@ -44,7 +45,8 @@ def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIde
     """Identify the weights of a network.
 
     They are known if the network computes only with its state dict and with arrays that its code holds. They are not
-    known if it has neither, or holds an object of compiled code, such as a session of ONNX Runtime.
+    known if it has neither, or holds an object of compiled code, such as a session of ONNX Runtime. Those of a network
+    that is read from files, such as an ONNX file, are the content of the files: of one file, its SHA-256.
 
     Args:
         model: The network.
@@ -53,6 +55,9 @@ def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIde
     Raises:
         DataError: If a file cannot be read.
     """
+    if isinstance(model, ForeignNetwork) and model.weights_files:
+        hashes = [hash_file(path) for path in model.weights_files]
+        return WeightsIdentity(_joined(hashes, whole=len(hashes) == 1), None, "")
     try:
         covered, own = weights_hash(model), OwnState(model)
         unknown = own.hidden
@@ -69,13 +74,25 @@ def identify_weights(model: nn.Module, files: Sequence[Path] = ()) -> WeightsIde
     if unknown is not None and not files:
         return WeightsIdentity(None, unknown, values)
     parts += map(hash_file, files)
-    whole = len(parts) == 1 and not files
-    return WeightsIdentity(parts[0] if whole else hashlib.sha256("\n".join(parts).encode()).hexdigest(), None, values)
+    return WeightsIdentity(_joined(parts, whole=len(parts) == 1 and not files), None, values)
+
+
+def _joined(hashes: Sequence[str], *, whole: bool) -> str:
+    """Return the hash of several hashes, or the only one if it covers the whole."""
+    return hashes[0] if whole else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def has_own_code(model: nn.Module) -> bool:
     """Whether the class of any of the network's modules is not from one of `LIBRARIES`."""
-    return any(type(module).__module__.partition(".")[0] not in LIBRARIES for module in model.modules())
+    return any(name.partition(".")[0] not in LIBRARIES for name in code_modules(model))
+
+
+def code_modules(model: nn.Module) -> set[str]:
+    """Names of the Python modules that the network's classes, or the user's function, are written in."""
+    found: list[object] = [type(module) for module in model.modules()]
+    foreign = (module for module in model.modules() if isinstance(module, ForeignNetwork))
+    found += [module.function for module in foreign if module.function is not None]
+    return {str(getattr(one, "__module__", None) or type(one).__module__) for one in found}
 
 
 def hash_file(path: Path) -> str:

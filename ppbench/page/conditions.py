@@ -82,6 +82,7 @@ def run_conditions(run: PageRun) -> list[Condition]:
         Condition("model", record.name),
         Condition("parameters", f"{record.parameters:,}" if record.parameters else ""),
         Condition("weights", record.weights_sha256 or "", is_code=True),
+        Condition("run by", record.runtime or ""),
         Condition("preprocessing", run.run.protocol.preprocessing),
         Condition("missing cells", _missing_cells(run)),
         Condition("run on", where),

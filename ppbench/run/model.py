@@ -6,7 +6,16 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ppbench.run.fields import Count, Record, Text, first_problem
 
@@ -59,6 +68,8 @@ class ModelRecord(Record):
     what else the weights are in (`ppbench.models.weights`); None: which weights it has is not known."""
     parameters: Count
     card: dict[str, Any]
+    runtime: Text | None = None
+    """What ran a network that torch does not run: ``onnxruntime 1.32.0, CPUExecutionProvider``."""
 
     @model_validator(mode="after")
     def _has_a_card(self) -> ModelRecord:
@@ -67,6 +78,14 @@ class ModelRecord(Record):
         except ValidationError as error:
             raise ValueError(f"card.{first_problem(error)}") from error
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the runtime of torch's networks: their files stay as they were before the field existed."""
+        values: dict[str, Any] = serialize(self)
+        if values.get("runtime") is None:
+            values.pop("runtime", None)  # already absent with exclude_none
+        return values
 
     @field_validator("weights_sha256")
     @classmethod

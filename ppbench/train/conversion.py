@@ -21,6 +21,7 @@ from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.checkpoint import save_checkpoint
 from ppbench.models.convert import convert_to_push_pull, estimate_statistics, has_batch_norm, share_right
+from ppbench.models.foreign import refuse_foreign
 from ppbench.models.load import resolve_model
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.shapes import is_external
@@ -142,6 +143,8 @@ def plan_conversion(
     """
     request.check()
     subject = resolve_model(request.model, request.card_options, on_download)
+    instead = "Convert the torch network that it was made from, then `ppbench export` the result."
+    refuse_foreign(subject.model, "ppbench convert", "replaces the first convolution", instead)
     plain = deepcopy(subject.model)  # the conversion changes the network in place
     made = convert_to_push_pull(
         subject.name, Checkpoint(subject.model, subject.card), request.push_pull, inhibition=request.inhibition,

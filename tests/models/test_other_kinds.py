@@ -20,8 +20,7 @@ ONNX = b"\x08\x08\x12\x07pytorch\x1a\x032.1:\x10\x12\x0emain_graph_abcd"
 
 
 def make(folder: Path) -> dict[str, Path]:
-    paths = {name: folder / name for name in ("net.onnx", "net.bin", "ts.pt", "ep.pt2", "keras.h5", "lite.tflite")}
-    paths["net.onnx"].write_bytes(ONNX)
+    paths = {name: folder / name for name in ("net.bin", "ts.pt", "ep.pt2", "keras.h5", "lite.tflite")}
     paths["net.bin"].write_bytes(ONNX)
     torch.jit.script(nn.Linear(3, 2)).save(paths["ts.pt"])
     with zipfile.ZipFile(paths["ep.pt2"], "w") as archive:
@@ -34,7 +33,6 @@ def make(folder: Path) -> dict[str, Path]:
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
 def test_each_is_told_what_it_is(tmp_path: Path) -> None:
     words = {
-        "net.onnx": "an ONNX network",
         "net.bin": "an ONNX network",
         "ts.pt": "a TorchScript network",
         "ep.pt2": "a network of torch.export",
@@ -46,7 +44,7 @@ def test_each_is_told_what_it_is(tmp_path: Path) -> None:
             resolve_model(str(path))
         assert caught.value.message.startswith(f"{path} is {words[name]}")
         assert "damaged" not in str(caught.value)
-        assert f"--weights-file {path}" in caught.value.hint
+        assert (f"--model onnx:{path}" if name == "net.bin" else f"--weights-file {path}") in caught.value.hint
 
 
 def test_what_is_damaged_stays_so(tmp_path: Path) -> None:
