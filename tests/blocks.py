@@ -15,11 +15,12 @@ import torch
 import torchvision
 from PIL import Image
 
-from ppbench.models.card import Card
+from ppbench.models.card import METADATA_KEY, Card
 from ppbench.models.checkpoint import save_checkpoint
 from ppbench.models.embedded import embedded_path
 from ppbench.models.resnet import create_model
 from tests.models.hugging_face import save_clip, save_resnet
+from tests.models.onnx_networks import write_linear
 from tests.models.test_checkpoint import authors_checkpoint
 from tests.trees import class_names, photographs, write_class_folders, write_fashion_mnist
 
@@ -84,7 +85,7 @@ NOT_RUN = {
 
 PYTHON_NOT_RUN = {
     ("coming-from.md", "robustbench"): "robustbench is not installed, and would load weights",
-    ("evaluation.md", "onnxruntime"): "onnxruntime and transformers are not installed",
+    ("evaluation.md", "torch.jit.load"): "needs a network of transformers' and one of TorchScript",
     ("training.md", "paper-cifar10-30"): "trains for 30 epochs on CIFAR-10",
 }
 """Python blocks that are only compiled, by page and a word in them."""
@@ -171,6 +172,8 @@ def make_workspace(folder: Path) -> None:
         state = {name + key[len(ours) :] if key.startswith(ours) else key: value for key, value in state.items()}
     for name in ("net.ckpt", "last.ckpt"):
         authors_checkpoint(folder / name, state)
+    card = Card(architecture="linear", num_classes=10, in_channels=1, input_size=28, mean=(0.5,), std=(0.5,))
+    write_linear(folder / "net.onnx", metadata={METADATA_KEY: card.model_dump_json(exclude_none=True)})
     write_fashion_mnist(folder / "fashion-mnist")
 
 

@@ -70,7 +70,7 @@ class ModelMatrix(ListReport):
         )
         notes = (
             "•: a model, named by network and stem, such as resnet50-pp3. It needs a checkpoint to be evaluated.",
-            "Not listed: files, also ONNX (`ppbench eval` alone takes these), torchvision:NAME, timm:NAME, your own code.",
+            "Not listed: files (ONNX: for `ppbench eval` only), torchvision:NAME, timm:NAME, your own code.",
             *(f"{stem}: {words}." for stem, words in STEMS.items()),
         )
         return [

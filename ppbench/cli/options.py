@@ -128,7 +128,7 @@ WeightsFileOption = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="FILE",
-        help="File with weights of your own code beside torch's tensors, such as an .onnx; repeatable.",
+        help="File with weights of your own code beside torch's tensors; repeatable.",
         show_default="none",
     ),
 ]

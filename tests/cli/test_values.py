@@ -33,6 +33,7 @@ CALLS: dict[str, list[str]] = {
     "convert": ["convert", "--model", "nothing.safetensors", "--data", "nothing"],
     "reproduce": ["reproduce", "--table", "fashion-mnist", "--list"],
     "inspect": ["inspect", "nothing.safetensors"],
+    "export": ["export", "nothing.safetensors", "-o", "made/net.onnx"],
     "list": ["list", "recipes"],
 }
 """Of each command a call that is right, or ends soon for want of a file."""
