@@ -68,7 +68,7 @@ COVERED_BY = {
     "ppbench/figures/paper_plots.py": "tests/figures/test_paper.py",
     "ppbench/figures/paper_tables.py": "tests/figures/test_paper.py",
     "ppbench/models/first_convolution.py": "tests/models/test_stems.py",
-    "ppbench/models/hub.py": "tests/models/test_from_hf.py",
+    "ppbench/models/hf_towers.py": "tests/models/test_from_hf.py",
     "ppbench/models/image_processor.py": "tests/models/test_from_hf.py",
     "ppbench/models/own_state.py": "tests/models/test_weights.py",
     "ppbench/models/statedict.py": "tests/models/test_checkpoint.py",

@@ -17,11 +17,14 @@ from ppbench.extras import import_extra
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.download import OnDownload, sha256_of
+from ppbench.models.hf_towers import ZERO_SHOT_KINDS, TransformersTowers, load_tokenizer
 from ppbench.models.hub import Snapshot, fetch_repository, quiet_hub
 from ppbench.models.image_processor import processor_fields
 from ppbench.models.loaded import Checkpoint
+from ppbench.models.prompts import USUAL_TEMPLATES
 from ppbench.models.settings_text import SettingsText
 from ppbench.models.trial import check_runs
+from ppbench.models.zero_shot import WantedTexts, ZeroShot
 from ppbench.own_code import in_one_line
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -50,8 +53,7 @@ class HuggingFaceClassifier(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
-        config = {key: value for key, value in network.config.to_dict().items() if key not in _DECIDE_NOTHING}
-        self.settings = SettingsText(json.dumps(config, sort_keys=True, default=str))
+        self.settings = SettingsText(_settings_of(network))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits ``(n, classes)`` of normalised images ``(n, C, H, W)``."""
@@ -62,8 +64,9 @@ class HuggingFaceClassifier(nn.Module):
 def load_hf(reference: str, options: CardOptions, on_download: OnDownload | None = None) -> tuple[str, Checkpoint]:
     """Load the classifier of a folder as ``save_pretrained`` writes it, or of a repository of the hub.
 
-    The card is made from the image processor's settings, and the names of the classes from the configuration. Code of
-    the repository is run only with ``options.trust_remote_code``; the card then names its files.
+    The card is made from the image processor's settings, and the names of the classes from the configuration. A network
+    of CLIP's or SigLIP's kind becomes a zero-shot model, whose classes `name_classes` gives it. Code of the repository
+    is run only with ``options.trust_remote_code``; the card then names its files.
 
     Args:
         reference: A folder, ``ORG/NAME`` or ``ORG/NAME@REVISION``.
@@ -89,22 +92,36 @@ def load_hf(reference: str, options: CardOptions, on_download: OnDownload | None
         else fetch_repository(reference, door="hf", code=options.trust_remote_code, on_download=on_download)
     )
     config = _read_config(found.folder, what)
+    is_zero_shot = config.get("model_type") in ZERO_SHOT_KINDS and "vision_config" in config
     _check_code(transformers, config, what, options)
-    _check_kind(transformers, config, what, options)
+    if not is_zero_shot:
+        _check_kind(transformers, config, what, options)
     with _quiet(transformers):
-        network = _load_network(transformers, found.folder, what, options)
+        network = _load_network(transformers, found.folder, what, options, is_zero_shot=is_zero_shot)
         fields = _processor_fields(transformers, found.folder, what, options)
+        tokenizer = load_tokenizer(transformers, found.folder, what) if is_zero_shot else None
     known: dict[str, Any] = {
         "architecture": f"hf:{type(network).__name__}",
-        "num_classes": int(network.config.num_labels),
-        "class_names": class_names_of(network.config.id2label),
+        "num_classes": 1 if is_zero_shot else int(network.config.num_labels),
+        "class_names": None if is_zero_shot else class_names_of(network.config.id2label),
         "source": found.source,
         "remote_code": _code_of(found.folder, config) if options.trust_remote_code else None,
     }
     card = options.make(what, **known) if fields is None else options.override(Card(**known, **fields), what)
+    name = _short_name(reference, is_folder=is_folder)
+    if is_zero_shot:
+        texts = WantedTexts(options.class_names, options.templates or USUAL_TEMPLATES)
+        towers = TransformersTowers(network, tokenizer)
+        return name, Checkpoint(ZeroShot(what, towers, texts, _settings_of(network)).eval(), card)
     model = HuggingFaceClassifier(network).eval()
     check_runs(what, model, card)
-    return _short_name(reference, is_folder=is_folder), Checkpoint(model, card)
+    return name, Checkpoint(model, card)
+
+
+def _settings_of(network: Any) -> str:
+    """Return the entries of a network's configuration that decide its outputs, as text."""
+    config = {key: value for key, value in network.config.to_dict().items() if key not in _DECIDE_NOTHING}
+    return json.dumps(config, sort_keys=True, default=str)
 
 
 def class_names_of(labels: Mapping[Any, str]) -> tuple[str, ...] | None:
@@ -150,6 +167,8 @@ def _check_code(transformers: Any, config: Mapping[str, Any], what: str, options
 def _check_kind(transformers: Any, config: Mapping[str, Any], what: str, options: CardOptions) -> None:
     """Refuse a network that is not an image classifier, as far as its configuration tells."""
     kind, classes = config.get("model_type"), config.get("architectures") or []
+    if options.class_names or options.templates:
+        raise UsageError(f"{what} has classes of its own, and no prompts", "Leave --class-names and --templates out.")
     if options.trust_remote_code and config.get("auto_map"):
         return
     if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
@@ -166,13 +185,18 @@ def _check_kind(transformers: Any, config: Mapping[str, Any], what: str, options
         )
 
 
-def _load_network(transformers: Any, folder: Path, what: str, options: CardOptions) -> Any:
+def _load_network(transformers: Any, folder: Path, what: str, options: CardOptions, *, is_zero_shot: bool) -> Any:
+    loader = (
+        transformers.AutoModelForZeroShotImageClassification
+        if is_zero_shot
+        else transformers.AutoModelForImageClassification
+    )
     if not any((folder / name).is_file() for name in _WEIGHTS):
         raise DataError(f"{what} has no weights", f"It lacks {_WEIGHTS[0]}; copy the whole folder, or fetch it again.")
     try:
         # Random values of missing weights, which are refused below, come from torch's generator.
         with torch.random.fork_rng(devices=[]):
-            network, loading = transformers.AutoModelForImageClassification.from_pretrained(
+            network, loading = loader.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=options.trust_remote_code, dtype=torch.float32,
                 output_loading_info=True, ignore_mismatched_sizes=True,
             )  # fmt: skip

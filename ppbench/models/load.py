@@ -82,13 +82,13 @@ def resolve_model(spec: str, options: CardOptions | None = None, on_download: On
 def _check_fits_source(spec: str, kind: str, options: CardOptions) -> None:
     """Raise `UsageError` for options that only another source of models has."""
     texts = "It is for zero-shot models, whose classes are texts (`--model clip:NAME`)."
-    for option, given, source, hint in (
-        ("--test-size", options.test_size, "timm", _ABOUT_TEST_SIZE),
-        ("--class-names", options.class_names, "clip", texts),
-        ("--templates", options.templates, "clip", texts),
-        ("--trust-remote-code", options.trust_remote_code, "hf", "It is for `--model hf:ORG/NAME`. Leave it out."),
+    for option, given, sources, hint in (
+        ("--test-size", options.test_size, ("timm",), _ABOUT_TEST_SIZE),
+        ("--class-names", options.class_names, ("clip", "hf"), texts),
+        ("--templates", options.templates, ("clip", "hf"), texts),
+        ("--trust-remote-code", options.trust_remote_code, ("hf",), "It is for `--model hf:ORG/NAME`. Leave it out."),
     ):
-        if given and kind != source:
+        if given and kind not in sources:
             raise UsageError(f"{option} cannot be used with --model {spec}", hint)
 
 

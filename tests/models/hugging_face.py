@@ -54,6 +54,33 @@ def save_vit(folder: Path, transformers: Any) -> Any:
     return network.eval()
 
 
+def save_zero_shot(folder: Path, transformers: Any, kind: str) -> Any:
+    """Save a CLIP or SigLIP of transformers for images of 32 px, with a tokenizer of letters, and return it."""
+    body = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    letters = [*map(chr, range(ord("a"), ord("z") + 1)), ".", ","]
+    vocabulary = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    text = body | {"vocab_size": len(vocabulary), "max_position_embeddings": 64, "projection_dim": 16}
+    text |= {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    vision = body | {"image_size": 32, "patch_size": 8, "projection_dim": 16}
+    config, network = {
+        "clip": (transformers.CLIPConfig, transformers.CLIPModel),
+        "siglip": (transformers.SiglipConfig, transformers.SiglipModel),
+    }[kind]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = network(config(text_config=text, vision_config=vision, projection_dim=16))
+        model.logit_scale.data += 0.5
+    model.save_pretrained(folder)
+    size = {"shortest_edge": 32} if kind == "clip" else {"height": 32, "width": 32}
+    transformers.CLIPImageProcessor(
+        size=size, crop_size={"height": 32, "width": 32}, do_center_crop=kind == "clip"
+    ).save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps({name: place for place, name in enumerate(vocabulary)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "CLIPTokenizer"}))
+    return model.eval()
+
+
 def save_clip(folder: Path, open_clip: Any) -> Any:
     """Save a CLIP for images of 32 px as a folder of open_clip, and return it."""
     import safetensors.torch

@@ -24,8 +24,10 @@ from ppbench.models.from_hf import class_names_of, load_hf
 from ppbench.models.image_processor import processor_fields
 from ppbench.models.load import resolve_model
 from ppbench.models.normalise import mean_and_std, normalise
+from ppbench.models.prompts import in_words
 from ppbench.models.weights import identify_weights
-from tests.models.hugging_face import photograph, save_resnet, save_vit
+from ppbench.models.zero_shot import ZeroShot, name_classes
+from tests.models.hugging_face import photograph, save_resnet, save_vit, save_zero_shot
 
 NOTHING = CardOptions()
 
@@ -262,6 +264,33 @@ def test_code_of_a_repository_runs_only_if_it_is_trusted(
     assert model(torch.ones(1, 3, 32, 32)).tolist() == [[1, 1, 1]]
     assert card.remote_code is not None
     assert list(card.remote_code) == ["tiny.py"]
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_zero_shot_networks(transformers: Any, tmp_path: Path, kind: str) -> None:
+    """Logits are those of the network called with image and texts together, as its documentation does."""
+    theirs = save_zero_shot(tmp_path / kind, transformers, kind)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / kind)
+    texts = ["a photo of a red fox.", "a photo of a cat."]
+    model, card = load_hf(str(tmp_path / kind), NOTHING)[1]
+    assert isinstance(model, ZeroShot)
+    card = name_classes(model, card, [in_words("red_fox"), in_words("cat")], torch.device("cpu"))
+    image = entering(photograph(32, 32), card)
+    tokens = tokenizer(texts, padding="max_length", max_length=64, return_tensors="pt")
+    assert not torch.equal(*tokens["input_ids"])
+    with torch.inference_mode():
+        expected = theirs(pixel_values=image, **tokens).logits_per_image
+        torch.testing.assert_close(model(image), expected, rtol=1e-5, atol=1e-5)
+    assert (card.architecture, card.num_classes) == (f"hf:{type(theirs).__name__}", 2)
+    assert identify_weights(model).unknown is None
+    (tmp_path / kind / "vocab.json").unlink()
+    with pytest.raises(DataError, match="transformers cannot load the tokenizer"):
+        load_hf(str(tmp_path / kind), NOTHING)
+
+
+def test_prompts_for_a_classifier(resnet: Path) -> None:
+    with pytest.raises(UsageError, match="has classes of its own, and no prompts"):
+        load_hf(str(resnet), CardOptions(templates=("a {}",)))
 
 
 @pytest.mark.parametrize("options", [{"trust_remote_code": True}, {"templates": ["a {}"]}, {"class_names": ["a", "b"]}])
