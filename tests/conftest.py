@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -19,6 +20,18 @@ typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[a
 # On a busy machine, limits of time would fail tests at random.
 settings.register_profile("any_load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_load")
+
+
+@pytest.fixture(scope="module")
+def _small_forwards() -> Iterator[None]:
+    """Forward passes of few images. On a CPU they have 64, and what tests evaluate would be filled up to that."""
+    from ppbench.evaluation import feed, inference
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (feed, inference):
+            patch.setattr(module, "forward_size", lambda device, side: 16 if side <= inference.SMALL_SIDE else 4)
+        yield
+
 
 SLOWEST_FIRST = (
     "tests/copies/test_kills.py",

@@ -37,6 +37,8 @@ from tests.blocks import (
 )
 from tests.trees import photographs
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 COMMANDS = {page.name: list(dict.fromkeys(command_lines(page))) for page in PAGES}
 RUN_HERE = {name: [line for line in lines if not reason_not_to_run(line)] for name, lines in COMMANDS.items()}
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]

@@ -32,6 +32,8 @@ from tests.trees import (
     write_tiny_imagenet_c,
 )
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 FEW = ("gaussian_noise", "glass_blur", "frost", "contrast")
 BAR = ("perlin_noise", "single_frequency_greyscale")
 THREE_D = ("near_focus", "z_motion_blur", "fog_3d")
