@@ -175,6 +175,10 @@ def make_workspace(folder: Path) -> None:
     card = Card(architecture="linear", num_classes=10, in_channels=1, input_size=28, mean=(0.5,), std=(0.5,))
     write_linear(folder / "net.onnx", metadata={METADATA_KEY: card.model_dump_json(exclude_none=True)})
     write_fashion_mnist(folder / "fashion-mnist")
+    for page in PAGES:
+        for block in blocks_of(page):
+            if file := re.match(r"# (\w+\.py)\n", block.text):  # a block that is a file of the user's
+                (folder / file[1]).write_text(block.text)
 
 
 def make_small_network(path: Path) -> None:

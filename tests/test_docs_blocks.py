@@ -61,6 +61,7 @@ def workspace(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def prepare(page: str, folder: Path) -> None:
     """What one page means by a name that others use too."""
+    sys.modules.pop("flare", None)  # of another copy of the data
     copy_run("imagenet-resnet50" if page == "compare.md" else "plain", folder / "RUN.json")
     if page == "README.md":
         copy_run("pp3", folder / "OTHER.json")

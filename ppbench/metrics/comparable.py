@@ -15,24 +15,21 @@ HASHES = ("fingerprint", "ids_sha256")
 """The fields among these that are hashes. Messages show their first twelve characters."""
 
 
-def require_same_pixels(errors: CellErrors, other: CellErrors) -> None:
-    """Check that two runs were shown the same images of one task.
+def require_same_pixels(errors: CellErrors, other: CellErrors, corruptions: Sequence[str]) -> None:
+    """Check that two runs were shown the same images of one task, in the cells of some corruptions.
 
     Raises:
         Unavailable: If they were not.
     """
-    require_same_task(errors, other)
+    require_same_task(errors, other, corruptions)
     _require_same(errors, other, SAME_PIXELS)
-    if errors.protocol is None or other.protocol is None:
-        return
-    if names := differing_own(errors.protocol, other.protocol):
-        raise Unavailable(f"{other.source} was measured with another version of {', '.join(names)}")
 
 
-def require_same_task(errors: CellErrors, other: CellErrors) -> None:
+def require_same_task(errors: CellErrors, other: CellErrors, corruptions: Sequence[str]) -> None:
     """Check that two runs used one dataset and chose each prediction from the same classes.
 
-    With fewer competing classes there are fewer errors. A CSV has no protocol and passes.
+    Of some corruptions, those of the user's own must be the same functions in both. With fewer competing classes there
+    are fewer errors. A CSV has no protocol and passes.
 
     Raises:
         Unavailable: If they did not.
@@ -44,6 +41,8 @@ def require_same_task(errors: CellErrors, other: CellErrors) -> None:
         there, here = (one.classes or "all classes" for one in (other, errors))
         differ = "" if there != here else " (not the same ones)"
         raise Unavailable(f"{other.source} was measured on other classes: {there}, here {here}{differ}")
+    if names := [name for name in differing_own(errors.protocol, other.protocol) if name in corruptions]:
+        raise Unavailable(f"{other.source} was measured with another version of {', '.join(names)}")
 
 
 def differing_own(one: Protocol, other: Protocol) -> list[str]:

@@ -185,7 +185,7 @@ class CorruptionError(Quantity):
             alexnet = "alexnet, " if not model.protocol or model.protocol.normalizer == "alexnet" else ""
             raise Unavailable(f"no normaliser (--normalizer {alexnet}RUN or CSV)")
         if isinstance(normalizer, CellErrors):
-            require_same_task(model, normalizer)
+            require_same_task(model, normalizer, case.corruptions)
         if isinstance(normalizer, PublishedErrors) and model.classes:
             whole = f"all {normalizer.classes} classes"
             raise Unavailable(f"{normalizer.source} is published only over {whole}, not for {model.classes}")
@@ -262,7 +262,7 @@ class NetRobustness(Quantity):
         model, baseline = case.model, case.baseline
         if baseline is None:
             raise Unavailable("no baseline given (--baseline RUN)")
-        require_same_pixels(model, baseline)
+        require_same_pixels(model, baseline, case.corruptions)
         saved = baseline.clean_error() - model.clean_error()
         saved += baseline.mean_error(case.corruptions, case.severities) - model.mean_error(*case[1:3])
         _require_not_near_zero(baseline.clean_error(), f"the clean error of {baseline.source}")

@@ -60,6 +60,19 @@ def test_other_images_are_never_paired_but_those_of_both_may_be(field):
         require_comparable(ONE, changed(field), ("old", "new"), ["ids"])  # pairing has left none that differ
 
 
+def test_own_corruptions_are_compared_where_both_runs_have_them():
+    one = ONE.model_copy(update={"corruptions": ("fog", "haze"), "own_corruptions": {"haze": "1" * 64}})
+    other = ONE.model_copy(update={"corruptions": ("fog", "mist"), "own_corruptions": {"mist": "2" * 64}})
+    assert differing(one, other) == ["corruptions"]
+    edited = one.model_copy(update={"own_corruptions": {"haze": "3" * 64}})
+    message = "own_corruptions haze 333333333333, old haze 111111111111"
+    with pytest.raises(NotComparableError, match=message):
+        require_comparable(one, edited, ("old", "new"))
+    dataset_has_it = one.model_copy(update={"own_corruptions": None})
+    with pytest.raises(NotComparableError, match="own_corruptions none, old haze 111111111111"):
+        require_comparable(one, dataset_has_it, ("old", "new"))
+
+
 def test_an_unknown_field_is_told_with_the_nearest():
     with pytest.raises(UsageError, match="did you mean 'precision'"):
         require_comparable(ONE, ONE, ("old", "new"), ["precison"])

@@ -237,7 +237,7 @@ def test_side_by_side_a_family_of_different_corruptions_names_them():
         for e, name, own in zip(errors, ("one", "two"), ("mist", "haze"), strict=True)
     ]
     text = render(*documents)
-    assert line_of(text, "other (mist / haze)")
+    assert line_of(text, "own (mist / haze)")
     assert len(line_of(text, "weather")) == 3
 
 
