@@ -22,6 +22,7 @@ from ppbench.models.resnet import create_model
 from tests.models.hugging_face import save_clip, save_resnet
 from tests.models.onnx_networks import write_linear
 from tests.models.test_checkpoint import authors_checkpoint
+from tests.shards import write_parquet, write_webdataset
 from tests.trees import class_names, photographs, write_class_folders, write_fashion_mnist
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +80,7 @@ NOT_RUN = {
     "ppbench train .*--epochs 30": "30 epochs; the quickstart's training is run",
     "ppbench reproduce --table fashion-mnist": "16 trainings; tests/cli/test_reproduce.py runs smaller tables",
     "ppbench inspect reproduce-fashion-mnist": GONE_ON,
+    r"ppbench eval .*--dataset hf:": "downloads images; tests/data/test_hub.py reads small ones",
     "ppbench doctor": "tests the whole installation; tests/cli/test_doctor.py runs it",
 }
 """Command lines that are not run, by a pattern of what they start with. Their options are checked all the same."""
@@ -160,6 +162,8 @@ def make_workspace(folder: Path) -> None:
         (folder / "photos" / name).rename(folder / "photos" / wnid)
     torch.save(torchvision.models.resnet18().state_dict(), folder / "net.pth")
     write_class_folders(folder / "val", size=40)
+    write_parquet(folder / "photos", folder / "parquet")
+    write_webdataset(folder / "photos", folder / "tars")
     Image.fromarray(photographs(40, 1)[0]).save(folder / "photos" / "cat.jpg")
     Image.fromarray(photographs(40, 1)[0]).save(folder / "photo.jpg")
     np.save(folder / "cifar10.npy", np.stack(photographs(32, 4)))
