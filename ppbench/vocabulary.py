@@ -17,6 +17,9 @@ from ppbench.lookup import unknown_name
 CLEAN = "clean"
 """The name of the uncorrupted images, as a cell of severity 0."""
 
+PREDICTED: Literal["predicted"] = "predicted"
+"""The labels of images without labels: each model's own predictions of the uncorrupted images."""
+
 SEVERITIES = (1, 2, 3, 4, 5)
 
 Cell = tuple[str, int]

@@ -27,7 +27,9 @@ def update_baseline(run_file: Path, target: Path) -> Run:
             f"{run_file} was interrupted, and its missing cells would fail every check", "Finish the evaluation first."
         )
     bits, keys = read_arrays(run_file, run)
-    cells = tuple(cell.model_copy(update=dict.fromkeys(PROBABILITY_COUNTS)) for cell in run.cells)
+    cells = tuple(
+        cell.model_copy(update=dict.fromkeys((*PROBABILITY_COUNTS, "label_confidence"))) for cell in run.cells
+    )
     check_writable(target, OPTION)
     return write_run(target, run.model_copy(update={"cells": cells}), bits, keys, compact=True)
 

@@ -27,6 +27,7 @@ from ppbench.metrics.paired import (
     smallest_shown,
 )
 from ppbench.metrics.per_image import FEWEST
+from ppbench.metrics.without_labels import wording
 from ppbench.vocabulary import CLEAN, Cell
 
 _ROUNDING = 1e-9
@@ -92,7 +93,8 @@ def check(
     remarks = [*notes, *(f"allowed to differ: {words}" for words in allowed)]
     if run.run.model.has_weights_of(baseline.run.model.weights_sha256):
         remarks.append("the run and the baseline have the same weights: this compares a model with itself")
-    return Verdict(run.name, baseline.name, protocol.n, confidence, tuple(outcomes), strict, tuple(remarks))
+    kept = wording(protocol).kept
+    return Verdict(run.name, baseline.name, protocol.n, confidence, tuple(outcomes), strict, tuple(remarks), kept)
 
 
 def _resolved(

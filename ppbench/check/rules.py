@@ -1,4 +1,4 @@
-"""Rules: the points by which the accuracy over some cells may drop."""
+"""Rules: the points by which the accuracy over some cells, or the agreement without labels, may drop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ppbench.errors import UsageError
 from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Unavailable, Weights
-from ppbench.metrics.quantities import QUANTITIES, case_of
+from ppbench.metrics.quantities import case_of
+from ppbench.metrics.without_labels import FLIP_RATE, has_labels, quantities_of
 from ppbench.run import Protocol
 from ppbench.vocabulary import OWN, Cell, family_of, in_order
 
@@ -32,7 +33,7 @@ class Rule:
     """A limit on how much an accuracy may drop."""
 
     name: str
-    """``mean``, ``clean``, a family, a corruption, or ``fog/3``."""
+    """``mean``, ``clean``, a family, a corruption, or ``fog/3``; without labels ``flip_rate`` too, and no ``clean``."""
     max_drop: float
     """Percentage points, not negative."""
     weights: Weights
@@ -96,7 +97,9 @@ def resolve(rules: Mapping[str, float], protocol: Protocol) -> list[Rule]:
 def _weights(name: str, protocol: Protocol) -> Weights:
     """The weights of the cells of one rule; empty if the baseline has no such cells."""
     corruptions, severities = in_order(protocol.corruptions), tuple(sorted(protocol.severities))
-    watched = {quantity.rule: quantity for quantity in QUANTITIES.values() if quantity.rule is not None}
+    watched = {quantity.rule: quantity for quantity in quantities_of(protocol).values() if quantity.rule is not None}
+    if not has_labels(protocol):
+        watched[FLIP_RATE.name] = FLIP_RATE
     families = list(dict.fromkeys(map(family_of, corruptions)))
     name = OWN if name == "other" and OWN in families else name  # what the family was called before
     corruption, _, severity = name.partition("/")

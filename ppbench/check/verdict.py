@@ -109,6 +109,8 @@ class Verdict:
     strictness: Strictness = DEFAULT
     remarks: tuple[str, ...] = ()
     """Allowed differences, and what makes the comparison meaningless."""
+    kept: str = "accuracy"
+    """What drops: accuracy, or agreement with the clean prediction."""
 
     @property
     def failed(self) -> tuple[RuleOutcome, ...]:

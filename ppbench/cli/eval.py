@@ -23,6 +23,7 @@ from ppbench.cli.options import (
     EmaOption,
     FormatOption,
     InputSizeOption,
+    LabelsOption,
     MeanOption,
     NormalizerOption,
     PresetOption,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     first=("--model", "--dataset", "--data", "--limit", "--output"),
     examples=(
         "ppbench eval --model torchvision:resnet50 --dataset imagenet-c --data val/",
-        "ppbench eval --model net.pth --dataset imagefolder --data photos/",
+        "ppbench eval --model net.pth --data photos/ --labels predicted",
     ),
     values={"--until-metric": complete_metric},
 )
@@ -76,7 +77,7 @@ def eval_command(
         list[Path] | None,
         typer.Option(metavar="FILE.npz", help="Logits or predicted classes per cell, instead of a model; repeatable."),
     ] = None,
-    dataset: DatasetOption = "fashion-mnist-2k",
+    dataset: DatasetOption = None,
     data: DataOption = None,
     clean: Annotated[
         Path | None,
@@ -104,6 +105,7 @@ def eval_command(
     classes: Annotated[
         Path | None, typer.Option(help="File with the classes to use, one name (wnid) per line.", show_default="all")
     ] = None,
+    labels: LabelsOption = None,
     limit: Annotated[
         int | None,
         typer.Option(help="Use N images: seeded, equal shares of all classes.", show_default="all"),

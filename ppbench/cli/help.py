@@ -24,8 +24,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "--push-pull", "--against", "--checkpoint", "--pixels", "--opset",
     ),
     "Images": (
-        "--dataset", "--data", "--clean", "--evaluation-data", "--classes", "--limit", "--exif", "--images", "--size",
-        "--skip-unreadable", "--seed", "--fraction", "--val-fraction",
+        "--dataset", "--data", "--clean", "--evaluation-data", "--classes", "--labels", "--limit", "--exif", "--images",
+        "--size", "--skip-unreadable", "--seed", "--fraction", "--val-fraction",
     ),
     "Corruptions": (
         "--corruptions", "--corruption", "--severities", "--severity", "--recipe", "--backend", "--jpeg", "--scale",

@@ -16,10 +16,11 @@ from ppbench.errors import UsageError
 FormatOption = Annotated[Format, typer.Option("--format", help="Format of the result on stdout.")]
 
 DatasetOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME|pkg.mod:factory|hf:ORG/NAME",
         help="Images to evaluate on (`ppbench list datasets`).",
+        show_default="imagefolder with --data, else fashion-mnist-2k",
         autocompletion=complete_dataset,
     ),
 ]
@@ -156,6 +157,15 @@ TrustRemoteCodeOption = Annotated[
     typer.Option(
         "--trust-remote-code",
         help="Run the Python code of a Hugging Face repository. Read it first; the run file records it.",
+    ),
+]
+
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="predicted|FILE.csv",
+        help="For photographs without labels, the model's own clean predictions; or a file of path,label.",
+        show_default="the class folders",
     ),
 ]
 

@@ -15,6 +15,8 @@ NEEDED_TO_PAIR = ("n", "ids_sha256")
 IDS = "ids"
 """The name that allows to leave out images."""
 ON_THE_SAME_IMAGES = "Evaluate both on the same images: same --dataset, --limit and --seed."
+LABELS = "labels"
+"""The field whose difference is never allowed: the bits of two runs would not be about the same question."""
 FREE = ("preprocessing", "unreadable")
 """Fields that may differ: the first belongs to the model, and the second only explains which images there are."""
 FIELDS = tuple(name for name in Protocol.model_fields if name not in FREE)
@@ -32,6 +34,11 @@ def check_allowed(fields: Collection[str]) -> None:
             raise UsageError(
                 f"--allow {field} is not allowed: models are compared image by image",
                 f"`--allow {IDS}` compares them over the images that both saw.",
+            )
+        if field == LABELS:
+            raise UsageError(
+                "--allow labels is not allowed: agreement with a model's own prediction is not accuracy",
+                "Evaluate both with the same --labels.",
             )
         if field not in (IDS, *FIELDS):
             raise unknown_name("field of the protocol", field, [IDS, *FIELDS], "docs/run-file.md")
@@ -67,7 +74,7 @@ def require_comparable(
     """
     check_allowed(allowed)
     fields = differing(reference, other)
-    words = {field: f"{field} {_words(field, other)}, {names[0]} {_words(field, reference)}" for field in fields}
+    words = {field: f"{_named(field, other)}, {names[0]} {_words(field, reference)}" for field in fields}
     refused = [field for field in fields if field not in allowed]
     if refused:
         one, several = len(refused) == 1, [words[field] for field in refused]
@@ -81,6 +88,8 @@ def require_comparable(
 def _hint(refused: list[str], other_images: str) -> str:
     if set(refused) & set(NEEDED_TO_PAIR):
         return other_images
+    if LABELS in refused:
+        return "Evaluate both with the same --labels: clean predictions and true labels answer different questions."
     options = " ".join(f"--allow {field}" for field in refused)
     return f"Evaluate both in the same way, or allow the difference if it is intended: `{options}`."
 
@@ -96,6 +105,11 @@ def _same(field: str, one: Protocol, other: Protocol) -> bool:
     return bool(here == there)
 
 
+def _named(field: str, protocol: Protocol) -> str:
+    words = _words(field, protocol)
+    return words if field == LABELS else f"{field} {words}"
+
+
 def _words(field: str, protocol: Protocol) -> str:
     """A value of the protocol, short enough for a message."""
     value: Any = getattr(protocol, field)
@@ -103,6 +117,8 @@ def _words(field: str, protocol: Protocol) -> str:
         return str(value)[:12]
     if field == "own_corruptions":
         return ", ".join(f"{name} {sha256[:12]}" for name, sha256 in (value or {}).items()) or "none"
+    if field == LABELS:
+        return "labels of the dataset" if value is None else "labels predicted"
     if field == "classes":
         return "all" if value is None else f"{value.n} of {value.outputs} ({value.logits}, {value.names_sha256[:12]})"
     if field in ("corruptions", "severities"):

@@ -17,8 +17,9 @@ from ppbench.metrics.covariance import paired_images, rough_ratios
 from ppbench.metrics.metric import Unavailable
 from ppbench.metrics.paired import cell_test, holm, paired_interval, paired_test, smallest_shown
 from ppbench.metrics.per_image import FEWEST, PerImage
-from ppbench.metrics.quantities import QUANTITIES, Case, Quantity, Role, case_of
+from ppbench.metrics.quantities import Case, Quantity, Role, case_of
 from ppbench.metrics.references import Normalizer
+from ppbench.metrics.without_labels import has_labels, plain_of, quantities_of
 from ppbench.vocabulary import family_of
 
 
@@ -48,6 +49,11 @@ class Comparison:
     def metric(self, name: str) -> Difference:
         """A headline metric."""
         return next(difference for difference in self.group("metric") if difference.name == name)
+
+    @property
+    def plain(self) -> Difference:
+        """The difference in the mean error, or in the flip rate, which need no normaliser."""
+        return self.metric(plain_of(self.reference.run.protocol).name)
 
     @property
     def alpha(self) -> float:
@@ -90,7 +96,7 @@ def compare(
     divisor = first.cell_errors if own else normalizer
     found = [_difference(what, first, second, divisor, confidence) for what in _compared(first.cell_errors)]
     dividing = _reference_images("normalizer", first, divisor)
-    of_sums = calibration_differences(first, second)
+    of_sums = calibration_differences(first, second) if has_labels(first.run.protocol) else ()
     found += (replace(difference, reason=PART_OF_RUN) for difference in of_sums) if first.is_part else of_sums
     return Comparison(
         first,
@@ -127,11 +133,11 @@ class _Compared:
 
 def _compared(errors: CellErrors) -> Iterator[_Compared]:
     """All numbers of one comparison: headline metrics, mean errors down to single cells, ratios to the normaliser."""
-    names, severities = errors.corruptions, errors.severities
+    names, severities, of = errors.corruptions, errors.severities, quantities_of(errors.protocol).values()
     families = [(family, tuple(members)) for family, members in groupby(names, family_of)]
-    for quantity in QUANTITIES.values():
+    for quantity in of:
         yield _Compared("metric", quantity.name, quantity, errors.headline, severities, not quantity.over_cells)
-    for quantity in QUANTITIES.values():
+    for quantity in of:
         if quantity.name_of_one is None:
             continue
         of_families, of_corruptions = groups_of(quantity)
@@ -169,7 +175,7 @@ def _difference(
     divisor = _reference_images(quantity.reference, reference, normalizer)
     try:
         first, second = (
-            _influence(quantity, case, measured.images, divisor)
+            _influence(quantity, case, _images_of(quantity, measured), divisor)
             for case, measured in zip(cases, (reference, other), strict=True)
         )
     except Unavailable as reason:
@@ -198,6 +204,19 @@ def _reference_images(role: Role | None, reference: ComparedRun, normalizer: Nor
     if role == "baseline" or normalizer is reference.cell_errors:
         return reference.images
     return paired_images(reference.cell_errors, normalizer)
+
+
+def _images_of(quantity: Quantity, measured: ComparedRun) -> PerImage:
+    """What a metric is a mean of, image by image.
+
+    Raises:
+        Unavailable: If it is the confidence lost, and the run has no predictions.
+    """
+    if not quantity.of_confidence:
+        return measured.images
+    if measured.cell_errors.lost_by_image is None:
+        raise Unavailable(f"{measured.name} has no predictions, whose probabilities image by image it takes")
+    return measured.cell_errors.lost_by_image
 
 
 def _influence(quantity: Quantity, case: Case, images: PerImage, divisor: PerImage | None) -> NDArray[np.float64]:

@@ -13,7 +13,8 @@ from ppbench.compare.published import PublishedReport, beside_published
 from ppbench.errors import UsageError
 from ppbench.files import is_same_file
 from ppbench.metrics.intervals import quantile
-from ppbench.report.load import customary_normalizer, load_normalizer
+from ppbench.metrics.without_labels import has_labels
+from ppbench.report.load import customary_normalizer, load_normalizer, refuse_normalizer
 from ppbench.run import read_run
 
 
@@ -35,7 +36,10 @@ def compare_files(
         if any(is_same_file(path, earlier) for earlier in paths[:place]):
             raise UsageError(f"{path} is given twice: a run does not differ from itself", "Give each run once.")
     reference, *others = read_compared(paths)
-    if normalizer is None:
+    if not has_labels(reference.run.protocol):
+        refuse_normalizer(normalizer)
+        divisor = None
+    elif normalizer is None:
         divisor = customary_normalizer(reference.run, reference.cell_errors)
     else:
         divisor = reference.cell_errors if is_same_file(Path(normalizer), paths[0]) else load_normalizer(normalizer)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.per_image import PerImage
-from ppbench.run import MeasuredRun, read_arrays, read_run
+from ppbench.run import MeasuredRun, Predictions, Run, read_arrays, read_predictions, read_run
 from ppbench.vocabulary import in_order
 
 PART_OF_RUN = "run files hold only sums over all images of a run, not over the images that both runs saw"
@@ -26,7 +26,7 @@ class ComparedRun(MeasuredRun):
     @cached_property
     def cell_errors(self) -> CellErrors:
         """Its errors by cell."""
-        return CellErrors.from_run(self.run)
+        return CellErrors.from_run(self.run, predictions=self.predictions if self.run.protocol.labels else None)
 
     @cached_property
     def images(self) -> PerImage:
@@ -43,8 +43,14 @@ def read_compared(paths: Sequence[Path]) -> list[ComparedRun]:
     runs = [read_run(path) for path in paths]
     names = distinct_names(paths, [run.called for run in runs])
     return [
-        ComparedRun(run, *read_arrays(path, run), name=name) for name, run, path in zip(names, runs, paths, strict=True)
+        ComparedRun(run, *read_arrays(path, run), _predictions(path, run), name=name)
+        for name, run, path in zip(names, runs, paths, strict=True)
     ]
+
+
+def _predictions(path: Path, run: Run) -> Predictions | None:
+    """The predictions of a run without labels, for the confidence lost; other comparisons do not need them."""
+    return None if run.protocol.labels is None or run.predictions is None else read_predictions(path, run)
 
 
 def distinct_names(paths: Sequence[Path], models: Sequence[str]) -> list[str]:

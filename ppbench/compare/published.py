@@ -12,6 +12,7 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.quantities import QUANTITIES, case_of
 from ppbench.metrics.references import ALEXNET, MCE, PUBLISHED
+from ppbench.metrics.without_labels import NO_LABELS, has_labels
 from ppbench.run import Run
 from ppbench.tables.numbers import decimals
 from ppbench.tables.report import Rows
@@ -100,6 +101,10 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedRep
             raise NotComparableError(
                 f"{called} was measured on {run.protocol.dataset}, but {name} is for {dataset}",
                 f"Evaluate on {dataset}: `ppbench eval --dataset {dataset}`.",
+            )
+        if not has_labels(run.protocol):
+            raise NotComparableError(
+                f"{called} has no errors to set beside published ones: {NO_LABELS}", "Evaluate with the true labels."
             )
         case = case_of(CellErrors.from_run(run), ALEXNET)
         own = [QUANTITIES[metric.name].metric(case) for metric in rows[0][1].values()]

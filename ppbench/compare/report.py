@@ -12,7 +12,7 @@ from ppbench.compare.difference import Difference
 from ppbench.compare.measured import ComparedRun
 from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
 from ppbench.compare.verdict import verdict_text
-from ppbench.metrics.quantities import QUANTITIES, quantity_called
+from ppbench.metrics.without_labels import has_labels, quantities_of, quantity_called
 from ppbench.report.sheets import training_notes
 from ppbench.run import expected_cells
 from ppbench.tables.numbers import decimals, ends, p_value, percent, reason_notes, signed
@@ -62,7 +62,7 @@ class ComparisonReport:
         for words, found in self._more_rows([comparison]):
             notes = _reasons([comparison], _differences(found))
             made.append(_pair_sheet(comparison, f"{words}: {names}", found, notes))
-        return [*made, consistency_sheet([comparison])] if self.all_metrics else made
+        return [*made, consistency_sheet([comparison])] if self._has_consistency else made
 
     def _common_sheets(self) -> list[Sheet]:
         """Several runs side by side: a column for each."""
@@ -74,13 +74,18 @@ class ComparisonReport:
         for words, found in self._more_rows(several):
             notes = _reasons(several, _all_of(several, found))
             made.append(_common_sheet(several, f"{words}: s{names}", found, notes))
-        return [*made, consistency_sheet(several)] if self.all_metrics else made
+        return [*made, consistency_sheet(several)] if self._has_consistency else made
+
+    @property
+    def _has_consistency(self) -> bool:
+        return self.all_metrics and _have_labels(self.comparisons[0])
 
     def _more_rows(self, comparisons: Sequence[Comparison]) -> list[tuple[str, list[TableRow]]]:
         """The title words and rows of the further tables."""
         if not self.all_metrics:
             return []
-        found = [("CE", ratio_rows(comparisons)), ("Calibration", calibration_rows(comparisons))]
+        ratios = "CE" if _have_labels(comparisons[0]) else "Confidence lost"
+        found = [(ratios, ratio_rows(comparisons)), ("Calibration", calibration_rows(comparisons))]
         return [(words, rows) for words, rows in found if rows]
 
     def as_dict(self) -> dict[str, Any]:
@@ -96,7 +101,8 @@ class ComparisonReport:
                 "run": comparison.other.name,
                 "confidence": comparison.confidence,
             }
-            found = [*map(_difference_dict, comparison.differences), *consistency_records(comparison)]
+            more = consistency_records(comparison) if _have_labels(comparison) else ()
+            found = [*map(_difference_dict, comparison.differences), *more]
             records += [{**dict.fromkeys(_COLUMNS), **of, **record} for record in found]
         return Rows.of_records(records, _COLUMNS)
 
@@ -117,8 +123,12 @@ def _comparison_dict(comparison: Comparison) -> dict[str, Any]:
         "same_weights": comparison.same_weights,
         "verdict": verdict_text(comparison),
         "differences": [_difference_dict(difference) for difference in comparison.differences],
-        "error_consistency": consistency_dict(comparison),
+        "error_consistency": consistency_dict(comparison) if _have_labels(comparison) else None,
     }
+
+
+def _have_labels(comparison: Comparison) -> bool:
+    return has_labels(comparison.reference.run.protocol)
 
 
 def _difference_dict(difference: Difference) -> dict[str, Any]:
@@ -143,7 +153,8 @@ def _conditions(comparison: Comparison) -> list[str]:
     errors, protocol = comparison.reference.cell_errors, comparison.reference.run.protocol
     lost = f", {errors.unreadable:,} could not be read" if errors.unreadable else ""
     normalizer = f"the {REFERENCE}" if comparison.normalizer_is_reference else comparison.normalizer
-    parts = [protocol.dataset, errors.classes, f"{protocol.images_in_words}{lost}", f"normaliser {normalizer}"]
+    last = f"normaliser {normalizer}" if _have_labels(comparison) else "labels: each model's own clean predictions"
+    parts = [protocol.dataset, errors.classes, f"{protocol.images_in_words}{lost}", last]
     return [part for part in parts if part]
 
 
@@ -254,7 +265,8 @@ def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str
     """The notes below the table of one pair. The verdict, which most readers look for, comes first."""
     columns = (
         f"Change: in points, paired by image; each interval is for its row alone. p: {_ADJUSTED}. "
-        f"Detects: the smallest change that these images would reveal with 80 % probability. {_which_is_better()}"
+        "Detects: the smallest change that these images would reveal with 80 % probability. "
+        f"{_which_is_better(comparison)}"
     )
     return [verdict_text(comparison), columns, *_remarks([comparison]), *_reasons([comparison], shown)]
 
@@ -265,13 +277,14 @@ def _common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]
     columns = (
         f"Beside each value: its change from {first.reference.name} ± half the width of the "
         f"{percent(first.confidence)} interval, in points, paired by image. *: a difference is shown "
-        f"(p < {first.alpha:.3g}, {_ADJUSTED}, separately for each run). {_which_is_better()}"
+        f"(p < {first.alpha:.3g}, {_ADJUSTED}, separately for each run). {_which_is_better(first)}"
     )
     return [*map(verdict_text, comparisons), columns, *_remarks(comparisons), *_reasons(comparisons, shown)]
 
 
-def _which_is_better() -> str:
-    names = [quantity.name for quantity in QUANTITIES.values() if quantity.higher_is_better]
+def _which_is_better(comparison: Comparison) -> str:
+    of = quantities_of(comparison.reference.run.protocol)
+    names = [quantity.name for quantity in of.values() if quantity.higher_is_better]
     exceptions = f", except for {' and '.join(names)}, where higher is better" if names else ""
     return f"Lower is better{exceptions}."
 

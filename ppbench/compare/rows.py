@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference, groups_of
 from ppbench.metrics.calibration import MEASURES
-from ppbench.metrics.quantities import QUANTITIES, quantity_called
+from ppbench.metrics.without_labels import quantities_of, quantity_called
 from ppbench.tables.sheet import LineKind, short_name
 from ppbench.vocabulary import family_of, set_label
 
@@ -44,7 +44,8 @@ def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list
 def ratio_rows(comparisons: Sequence[Comparison]) -> list[TableRow]:
     """CE and relative CE by family and corruption; empty without a normaliser."""
     differences, first = _union(comparisons), comparisons[0]
-    given = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one and not quantity.is_plain]
+    of = quantities_of(first.reference.run.protocol)
+    given = [quantity for quantity in of.values() if quantity.name_of_one and not quantity.is_plain]
     if first.normalizer == "none":
         given = [quantity for quantity in given if quantity.reference != "normalizer"]
     return [row for quantity in given for row in _section(differences, first, *groups_of(quantity))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ppbench.compare.comparison import Comparison, Difference
-from ppbench.metrics.quantities import MEAN_ERROR
+from ppbench.metrics.without_labels import has_labels
 from ppbench.tables.numbers import points, signed
 
 
@@ -39,10 +39,12 @@ def _families(comparison: Comparison) -> str:
     name = comparison.other.name
     if not shown:
         return f"No family of corruptions shows a difference between {name} and {comparison.reference.name}."
+    are_errors = has_labels(comparison.reference.run.protocol)
+    verb, what = ("makes", "errors") if are_errors else ("changes", "predictions")
     parts = [
-        f"{word} errors on {_listed(group, comparison)}" for word, group in (("fewer", fewer), ("more", more)) if group
+        f"{word} {what} on {_listed(group, comparison)}" for word, group in (("fewer", fewer), ("more", more)) if group
     ]
-    return f"{name} makes {' and '.join(parts)} than {comparison.reference.name}."
+    return f"{name} {verb} {' and '.join(parts)} than {comparison.reference.name}."
 
 
 def _corruptions(comparison: Comparison) -> list[str]:
@@ -60,16 +62,17 @@ def _listed(differences: Sequence[Difference], comparison: Comparison) -> str:
 
 
 def _overall(comparison: Comparison) -> str:
-    """The difference in the mean error, which needs no normaliser."""
-    mean = comparison.metric(MEAN_ERROR.name)
+    """The difference in the mean error, or in the flip rate."""
+    mean, are_errors = comparison.plain, has_labels(comparison.reference.run.protocol)
     if mean.points is None or mean.detectable is None:
         return f"Overall: n/a: {mean.reason}."
     interval = points(mean.points, comparison.confidence)
     if comparison.is_alike:
-        return "Overall both are right on exactly the same images."
+        same = "are right on exactly the same images" if are_errors else "change exactly the same predictions"
+        return f"Overall both {same}."
     if mean.is_shown(comparison.alpha):
         word = "fewer" if mean.points.value < 0 else "more"
-        return f"Overall it makes {word} errors ({interval})."
+        return f"Overall it {f'makes {word} errors' if are_errors else f'changes {word} predictions'} ({interval})."
     n = comparison.reference.run.protocol.n
     return (
         f"Overall no difference is shown ({interval}); "

@@ -50,6 +50,10 @@ class WithClean(Source):
         self._corrupted.limit(places)
         self._take()
 
+    def forget_labels(self) -> None:
+        self._corrupted.forget_labels()
+        self._take()
+
     def keep_classes(self, names: Collection[str]) -> None:
         self._corrupted.keep_classes(names)
         self._take()

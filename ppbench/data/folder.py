@@ -41,7 +41,7 @@ EXIF_APPLIED = "EXIF orientation and colour profile applied, "
 
 
 class LabelledFiles(NamedTuple):
-    """Labelled image files."""
+    """Labelled image files. Without labels there are no classes, and all labels are 0."""
 
     class_names: tuple[str, ...]
     ids: list[str]
@@ -51,6 +51,8 @@ class LabelledFiles(NamedTuple):
     """``(N,)`` indices into ``class_names``."""
     notes: tuple[str, ...] = ()
     """Notes for the user, one line each: files left out, empty classes."""
+    are_numbered: bool = False
+    """Whether the names of the classes are places among a model's outputs."""
 
 
 class FolderImages:
@@ -72,7 +74,8 @@ class FolderImages:
     def __init__(self, root: Path, cut: Cut, listing: LabelledFiles | None = None, *, exif: bool = False) -> None:
         self.root, self.size, self.cut = root, cut.size, EXIF_APPLIED * exif + describe_cut(cut)
         self._cut, self._exif = cut, exif
-        self.class_names, self.ids, self._files, self.labels, self.notes = listing or list_classes(root)
+        found = listing or list_classes(root)
+        self.class_names, self.ids, self._files, self.labels, self.notes, self.are_numbered = found
         if not exif:
             # Evenly spread images: classes may come from different cameras.
             note = look_at_photographs(root / name for name in self._files[:: len(self._files) // _PEEKED + 1]).note()

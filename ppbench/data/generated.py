@@ -85,6 +85,7 @@ class GeneratedImages(Source):
         self._last: tuple[bytes, Loaded] | None = None
         self._stamps: FileStamps | None = None
         self._set(clean.ids, clean.labels, clean.class_names)
+        self.are_numbered = getattr(clean, "are_numbered", False)
 
     def __getstate__(self) -> dict[str, Any]:
         # What is kept for reuse stays in its process: it would be sent to every worker. Workers corrupt only by the

@@ -72,12 +72,17 @@ class ShardsFound:
 Found = TreeFound | ArraysFound | CifarFound | FolderFound | ShardsFound
 
 
-def look(root: Path) -> Found:
+def look(root: Path, *, any_folders: bool = False) -> Found:
     """Recognize the dataset at ``root``.
 
     Published sets are found below a wrapping folder, below the archives' group folders (noise, blur, …) and in
     uncompressed tars. If a cell is in a folder and in an archive, the folder counts. Clean images are also found in
     Parquet files and in WebDataset's tars. A path that is no file or folder may be a pattern of names of such files.
+
+    Args:
+        root: A folder or a tar.
+        any_folders: Whether folders of clean images need not be classes, because labels come from elsewhere. Then a
+            published set has corruptions of known names: photographs may be in folders by year, month and day.
 
     Raises:
         DataError: If there is nothing to evaluate; the message says why.
@@ -90,27 +95,29 @@ def look(root: Path) -> Found:
     folders, files = visible(root)
     # Before anything is searched, because severities and classes of a part look like class folders.
     _refuse_parts(root, folders)
-    found = _published(root, files)
+    found = _published(root, files, any_folders=any_folders)
     if found is not None:
         return found
     cifar = find_cifar(root)
     if cifar:
         return CifarFound(root, cifar)
-    return _clean(root, folders, files)
+    return _clean(root, folders, files, any_folders=any_folders)
 
 
-def _clean(root: Path, folders: list[str], files: list[str]) -> FolderFound | ShardsFound:
+def _clean(root: Path, folders: list[str], files: list[str], *, any_folders: bool) -> FolderFound | ShardsFound:
     # The folders of ImageNet and Tiny-ImageNet as unpacked, of which only val is for evaluation: test has no labels.
     if "val" in folders and set(folders) <= {"train", "val", "test"}:
         root = root / "val"
         folders, files = visible(root)
-    else:
+    elif not any_folders:
         _refuse_splits(root, folders)
     if ANNOTATIONS in files:
         return FolderFound(root, annotated=True)
     if parquet := find_parquet(root, folders, files):
         return ShardsFound(root, "parquet", parquet)
     if not folders:
+        if any_folders and any(map(is_image, files)):
+            return FolderFound(root, annotated=False)
         _refuse_flat(root, files)
         _refuse_compressed(root, files)
         tars = [root / name for name in files if _is_tar(root / name)]
@@ -135,7 +142,7 @@ def _samples_in(root: Path, tars: list[Path]) -> ShardsFound:
     return ShardsFound(root, "tar", tars)
 
 
-def _published(root: Path, files: list[str]) -> TreeFound | ArraysFound | None:
+def _published(root: Path, files: list[str], *, any_folders: bool) -> TreeFound | ArraysFound | None:
     """A published set in folders, arrays or archives; None if there is none."""
     cells: dict[str, dict[int, CellFiles]] = {}
     for place, corruptions in _places(root):
@@ -143,6 +150,8 @@ def _published(root: Path, files: list[str]) -> TreeFound | ArraysFound | None:
         if arrays is not None:
             return arrays
         for folder in corruptions:
+            if any_folders and folder.name not in KNOWN:
+                continue
             severities = number_severities(visible(folder)[0])
             here: dict[int, CellFiles] = {number: FolderCell(folder / name) for number, name in severities.items()}
             cells[folder.name] = here | cells.get(folder.name, {})  # what is nearer to the root counts
@@ -279,7 +288,9 @@ def _refuse_flat(root: Path, files: list[str]) -> None:
             "https://raw.githubusercontent.com/soumith/imagenetloader.torch/master/valprep.sh | bash`.",
         )
     raise DataError(
-        f"{root} contains {counted(len(images), 'image')} without class folders", f"Expected {root}/<class>/<image>."
+        f"{root} contains {counted(len(images), 'image')} without class folders",
+        f"Expected {root}/<class>/<image>. Labels may also come from a file, `--labels FILE.csv`, or from the model's "
+        "own predictions, `--labels predicted`.",
     )
 
 

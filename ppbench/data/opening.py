@@ -17,6 +17,7 @@ from ppbench.data.cifar_c import PublishedArrays
 from ppbench.data.cut import AsIs, CentralPart, Cut
 from ppbench.data.folder import FolderImages
 from ppbench.data.generated import CleanImages, GeneratedImages
+from ppbench.data.labels import list_labelled, list_photographs
 from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, Found, ShardsFound, TreeFound, look
 from ppbench.data.npy import array_file
 from ppbench.data.own_images import ImagesGiven
@@ -24,8 +25,9 @@ from ppbench.data.own_opening import is_hub, open_own, open_shards
 from ppbench.data.published import PublishedImages
 from ppbench.data.source import Geometry, Source, stratified_subset
 from ppbench.data.tiny_imagenet import list_tiny_imagenet
-from ppbench.data.uncut import CutImages
+from ppbench.data.uncut import CutImages, UncutImages
 from ppbench.errors import DataError, UsageError
+from ppbench.vocabulary import PREDICTED
 
 _PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "imagefolder": "unknown"}
 """Recipes of published sets that have another name than their dataset."""
@@ -34,7 +36,7 @@ _PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "imagefol
 def open_source(
     name: str | ImagesGiven, folder: Path | None, geometry: Geometry, *, recipe: str | None = None, seed: int = 0,
     limit: int | None = None, backend: str = "ppbench", jpeg: bool = True, classes: Sequence[str] | None = None,
-    exif: bool = False, clean: Path | None = None, outputs: Sequence[str] | None = None,
+    exif: bool = False, clean: Path | None = None, outputs: Sequence[str] | None = None, labels: str | None = None,
 ) -> Source:  # fmt: skip
     """Open a dataset for evaluation.
 
@@ -54,6 +56,8 @@ def open_source(
         clean: Clean images for a published set that has none: a folder as for clean images in ``folder``, or an array
             ``(N, S, S, 3)`` in an .npy file, in the order of the set.
         outputs: Names of the models' outputs, which are the classes of images whose classes have no names.
+        labels: "predicted" for images without labels, or labels they have that are not used; or a CSV of the labels of
+            clean images in files (`ppbench.data.labels`). None: as the dataset has them.
 
     Raises:
         UsageError: If a name, recipe, backend or class is unknown, a limit is below 1, or an option is for other images
@@ -65,7 +69,8 @@ def open_source(
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
     # The files of Fashion-MNIST are in a format of their own, which `look` does not know.
-    found = None if folder is None or name == "fashion-mnist" else look(folder)
+    found = None if folder is None or name == "fashion-mnist" else look(folder, any_folders=labels is not None)
+    _check_labels_option(labels, found, classes)
     source: Source
     if exif and not isinstance(found, FolderFound | ShardsFound) and not is_hub(name):
         raise UsageError(
@@ -88,16 +93,29 @@ def open_source(
         )
     else:
         if dataset.form == "own":
-            images: CleanImages = CutImages(open_own(name, exif=exif), geometry, outputs)
+            images: CleanImages = CutImages(_used(open_own(name, exif=exif), labels), geometry, outputs)
         else:
-            images = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif, outputs)
+            images = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif, outputs, labels)
         source = GeneratedImages(dataset.name, images, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
+    if labels == PREDICTED:
+        if not source.has_clean:
+            raise DataError(
+                f"--labels predicted needs clean images, and {folder} has none", "Give them: `--clean DIR|FILE.npy`."
+            )
+        source.forget_labels()
     # Classes before the limit, which then counts images of these classes only.
     if classes is not None:
         source.keep_classes(classes)
     if limit is not None:
         source.limit(stratified_subset(source.ids, source.labels, limit, seed))
     return source
+
+
+def _used(images: UncutImages, labels: str | None) -> UncutImages:
+    """Images with labels that fit no class, such as -1 for none, if their labels are not used."""
+    if labels == PREDICTED:
+        images.labels, images.class_names = np.zeros(len(images.ids), np.int64), ("image",)
+    return images
 
 
 def _check_data(dataset: Dataset, folder: Path | None) -> None:
@@ -108,6 +126,20 @@ def _check_data(dataset: Dataset, folder: Path | None) -> None:
         )
     if dataset.how_to_get and folder is None:
         raise DataError(f"--dataset {dataset.name} needs its images", f"images: {dataset.how_to_get}")
+
+
+def _check_labels_option(labels: str | None, found: Found | None, classes: Sequence[str] | None) -> None:
+    """Raise `UsageError` if labels are given for images that have their own, or classes for images without labels."""
+    if labels is None:
+        return
+    if labels == PREDICTED:
+        if classes is not None:
+            raise UsageError("--classes is for images with labels", "Leave it out, or leave --labels predicted out.")
+    elif not isinstance(found, FolderFound) or found.annotated:
+        raise UsageError(
+            "--labels FILE.csv is for clean images in files",
+            "These images have their own labels: leave it out, or give `--labels predicted`.",
+        )
 
 
 def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: str | None, geometry: Geometry) -> Source:
@@ -206,7 +238,7 @@ def _has_shape(dataset: Dataset, source: Source) -> bool:
 
 def _open_clean(
     dataset: Dataset, folder: Path, found: Found | None, geometry: Geometry, recipe: str | None, exif: bool,
-    outputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None, labels: str | None = None,
 ) -> CleanImages:  # fmt: skip
     if found is None:
         return embedded_images() if dataset.name == EMBEDDED else fashion_mnist_images(folder)
@@ -219,9 +251,9 @@ def _open_clean(
         return _open_cifar(dataset, found)
     if isinstance(found, ShardsFound):
         _refuse_no_arrays(dataset, found)
-        return CutImages(open_shards(found, exif=exif), _cut(dataset, geometry, recipe), outputs)
+        return CutImages(_used(open_shards(found, exif=exif), labels), _cut(dataset, geometry, recipe), outputs)
     assert isinstance(found, FolderFound)
-    return _open_folder(dataset, found, _cut(dataset, geometry, recipe), exif)
+    return _open_folder(dataset, found, _cut(dataset, geometry, recipe), exif, labels)
 
 
 def _open_cifar(dataset: Dataset, found: CifarFound) -> CleanImages:
@@ -235,11 +267,14 @@ def _open_cifar(dataset: Dataset, found: CifarFound) -> CleanImages:
     return cifar_images(fitting[0], dataset.num_classes)
 
 
-def _open_folder(dataset: Dataset, found: FolderFound, cut: Cut, exif: bool) -> CleanImages:
+def _open_folder(dataset: Dataset, found: FolderFound, cut: Cut, exif: bool, labels: str | None) -> CleanImages:
     _refuse_no_arrays(dataset, found)
     if dataset.name == "imagenet-c" and found.annotated:
         raise DataError(f"{found.root} contains Tiny-ImageNet, not ImageNet", "Use `--dataset tiny-imagenet-c`.")
     tiny = dataset.name == "tiny-imagenet-c" or found.annotated
+    if labels is not None and not tiny:
+        listing = list_photographs(found.root) if labels == PREDICTED else list_labelled(found.root, Path(labels))
+        return FolderImages(found.root, cut, listing, exif=exif)
     images = FolderImages(found.root, cut, list_tiny_imagenet(found.root) if tiny else None, exif=exif)
     if dataset.name == "tiny-imagenet-c" and len(images.class_names) == 1000:
         raise DataError(f"{found.root} has 1000 classes, Tiny-ImageNet has 200", "Use `--dataset imagenet-c`.")

@@ -89,6 +89,11 @@ class PublishedImages(Source):
         self._cut = self._find_cut(first, geometry)
         self.size, self.cut = self._cut.size, describe_cut(self._cut)
 
+    @property
+    def _in_use(self) -> set[str]:
+        """The class folders in use: all of them if the labels are not used."""
+        return set(self.class_names or self._classes)
+
     def fingerprint(self) -> str:
         """SHA-256 of the ids and labels, whichever cells exist."""
         return self._fingerprint
@@ -190,7 +195,7 @@ class PublishedImages(Source):
 
     def _check_classes(self, corruption: str, cell: CellFiles) -> None:
         found = cell.classes()
-        others, lost = sorted(found - self._classes), sorted(set(self.class_names) - found)
+        others, lost = sorted(found - self._classes), sorted(self._in_use - found)
         if others:
             raise DataError(
                 f"{cell.where} has {len(found)} class folders, most cells have {len(self._classes)}: "
@@ -204,7 +209,7 @@ class PublishedImages(Source):
         # The usual case, found without making sets of all names.
         if names == self._all:
             return
-        there, all_ids, in_use = set(names), set(self._all), set(self.class_names)
+        there, all_ids, in_use = set(names), set(self._all), self._in_use
         lost = [name for name in self.ids if name not in there]
         if lost:
             raise DataError(f"{cell.where} lacks {_count(len(lost))}: {lost[0]} is missing", cell.hint)

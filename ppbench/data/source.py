@@ -104,9 +104,11 @@ class Source(ABC):
     ids: list[str]
     """One per image, the same in every cell."""
     labels: NDArray[np.int64]
-    """``(N,)`` indices into ``class_names``."""
+    """``(N,)`` indices into ``class_names``; 0 for images without labels."""
     class_names: tuple[str, ...]
-    """Names of the classes in use, in the order of their labels."""
+    """Names of the classes in use, in the order of their labels; empty if the images have no labels."""
+    are_numbered: bool = False
+    """Whether the names of the classes are places among a model's outputs."""
     rows: NDArray[np.int64]
     """``(N,)`` indices of the images in the whole dataset."""
     total: int
@@ -125,6 +127,10 @@ class Source(ABC):
         """Keep only the images at ``places``."""
         self.ids = [self.ids[place] for place in places]
         self.labels, self.rows = self.labels[places], self.rows[places]
+
+    def forget_labels(self) -> None:
+        """Use the images without labels: all labels become 0, and there are no classes."""
+        self.labels, self.class_names, self.are_numbered = np.zeros(len(self.ids), np.int64), (), False
 
     def keep_classes(self, names: Collection[str]) -> None:
         """Keep only the images of these classes, and number the classes in the order of their names.

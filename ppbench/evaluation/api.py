@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ppbench.data.catalog import EMBEDDED
+from ppbench.data.from_python import is_array
 from ppbench.data.own_images import ImagesGiven
 from ppbench.errors import UsageError
 from ppbench.evaluation.loop import measure
@@ -27,7 +27,7 @@ from ppbench.run import Run
 
 def evaluate(
     model: str | Checkpoint | nn.Module | Callable[[NDArray[np.float32]], Any] | None = None,
-    dataset: Any = EMBEDDED,
+    dataset: Any = None,
     labels: Any = None,
     *,
     ids: Sequence[str] | None = None,
@@ -83,9 +83,11 @@ def evaluate(
             not change the array.
         dataset: One of ``ppbench list datasets``, ``hf:ORG/NAME`` or ``pkg.mod:factory``; or images: uint8 of numpy or
             torch, ``(N, H, W, C)``, ``(N, C, H, W)`` or ``(N, H, W)``; a list of Pillow's images; or a map-style
-            Dataset of pairs (image, label). Images of any size are cut as the model's card says.
+            Dataset of pairs (image, label). Images of any size are cut as the model's card says. None: "imagefolder" if
+            ``data`` is given, else the embedded images.
         labels: Labels of images given as ``dataset``, ``(N,)``: numbers of classes from 0, or their names. A Dataset
-            has its own.
+            has its own. For any images "predicted": the label of each is the model's own prediction of it without
+            corruption. For a folder in ``data`` the path of a CSV of ``path,label``.
         ids: One text for each of these images, by which the draws of its corruptions are keyed; None: a Dataset's
             files, or hashes of the pixels.
         label_names: Names of the classes that labels 0, 1, … stand for, by which they are matched with the model's;
@@ -155,6 +157,8 @@ def evaluate(
     """
     # `locals` holds the arguments and nothing else yet. All but these are fields of a request.
     given = {name: value for name, value in locals().items() if name not in _NO_FIELDS}
+    if isinstance(labels, str | Path):
+        given["labels"], labels = str(labels), _no_labels(dataset)
     given["dataset"] = _dataset(dataset, labels, ids, label_names)
     # Before models and images are opened, which may take minutes.
     if output is not None:
@@ -173,14 +177,19 @@ def evaluate(
 _NO_FIELDS = ("model", "card", "predictions", "dataset", "labels", "ids", "label_names")
 
 
-def _dataset(dataset: Any, labels: Any, ids: Any, label_names: Any) -> str | ImagesGiven:
+def _no_labels(images: Any) -> Any:
+    """What stands for the labels of an array or a list whose labels are the predictions; a Dataset has its own."""
+    return np.zeros(len(images), np.int64) if is_array(images) or isinstance(images, list | tuple) else None
+
+
+def _dataset(dataset: Any, labels: Any, ids: Any, label_names: Any) -> str | ImagesGiven | None:
     """A name, or images."""
     if isinstance(dataset, Path):
         raise UsageError(
             f"dataset is the path {dataset}",
             f"Give the folder as data: `evaluate(…, 'imagefolder', data='{dataset}')`.",
         )
-    if not isinstance(dataset, str):
+    if dataset is not None and not isinstance(dataset, str):
         return ImagesGiven.of(dataset, labels, ids, label_names)
     for name, value in (("labels", labels), ("ids", ids), ("label_names", label_names)):
         if value is not None:

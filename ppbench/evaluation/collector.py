@@ -127,6 +127,9 @@ class Keeper(ABC):
 
     done: list[NDArray[np.bool_]]
     """``(cells, n)`` per subject: what an earlier, interrupted evaluation had finished."""
+    predicted: list[NDArray[np.int64]] | None = None
+    """``(n,)`` per subject: the predictions of the clean images that it had finished, -1 for the others. They are the
+    labels; None if the dataset has labels."""
 
     def __init__(self, plan: EvalPlan, processes: Processes) -> None:
         self._processes = processes
@@ -187,7 +190,7 @@ class Sender(Keeper):
         super().__init__(plan, processes)
         self._unsent: set[Broken] = set()
         # The first process's list; what the others give here is ignored.
-        self.done = processes.share(None)
+        self.done, self.predicted = processes.share(None)
 
     def leave_out(self, broken: Collection[Broken]) -> None:
         self._unsent |= {*broken} - self.broken
@@ -249,7 +252,9 @@ class Collector(Keeper):
                 advance(None, int(np.count_nonzero(tally.done)))
         self._before = [tally.totals() for tally in self._tallies]
         # Copies, since the tallies change while this is asked for all the time.
-        self.done = processes.share([tally.done.copy() for tally in self._tallies])
+        done = [tally.done.copy() for tally in self._tallies]
+        labels = [tally.clean_predictions() for tally in self._tallies] if plan.settings.are_predicted else None
+        self.done, self.predicted = processes.share((done, labels))
 
     def leave_out(self, broken: Collection[Broken]) -> None:
         self.broken |= {*broken}

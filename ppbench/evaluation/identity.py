@@ -12,7 +12,7 @@ from torch import nn
 
 from ppbench.data.source import Source, fingerprint_of, ids_hash
 from ppbench.evaluation.settings import Settings
-from ppbench.evaluation.subject import Subject
+from ppbench.evaluation.subject import Subject, output_names
 from ppbench.models.foreign import ForeignNetwork
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
@@ -23,6 +23,7 @@ from ppbench.run import (
     Protocol,
 )
 from ppbench.versions import versions_of
+from ppbench.vocabulary import PREDICTED
 
 
 class Identity(NamedTuple):
@@ -44,6 +45,8 @@ class Identity(NamedTuple):
     """Outputs that an image's prediction is chosen from; None if that is not known."""
     libraries: tuple[str, ...] = ()
     """Distributions besides torch's that have modules of the network, whose versions the run records."""
+    outputs: tuple[str, ...] = ()
+    """Names of the network's outputs if its clean predictions are the labels; empty if the images have labels."""
 
     def key(self, settings: Settings) -> dict[str, Any]:
         """All that distinguishes its results from another measurement's, by name; the wanted cells do not."""
@@ -82,9 +85,10 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
     measured = protocol(source, settings, preprocessing(subject, source, settings), head.subset)
     names, code = ids_hash(source.class_names), code_hash(subject.model)
     fingerprint = source.fingerprint()
+    outputs = output_names(card) if settings.are_predicted else ()
     return Identity(
         model, measured, fingerprint, names, code, weights.values, weights.unknown, head.competing,
-        libraries_of(subject.model),
+        libraries_of(subject.model), outputs,
     )  # fmt: skip
 
 
@@ -150,6 +154,7 @@ def protocol(
         classes=classes,
         own_corruptions={name: source.own[name] for name in settings.corruptions if name in source.own} or None,
         adaptation=settings.request.adaptation,
+        labels=PREDICTED if settings.are_predicted else None,
     )
 
 

@@ -60,12 +60,12 @@ class Inference:
         self.batch = batch or forward_size(device, subject.card.input_size)
         """Images per forward pass. It becomes smaller if they do not fit into the device's memory."""
 
-    def score(self, images: Tensor, labels: Tensor) -> Tensor:
+    def score(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Score a batch.
 
         Args:
             images: ``(n, C, H, W)`` uint8 in channels_last, on the device.
-            labels: ``(n,)`` int64 places in the source's classes, on the device.
+            labels: ``(n,)`` int64 places in the source's classes, on the device; None: the predictions themselves.
 
         Returns:
             ``(4, n)``, see `score`; the last row numbers classes as `ClassHead.class_numbers` does.
@@ -82,9 +82,14 @@ class Inference:
             else:
                 parts.append(part)
                 images = images[len(part) :]
-        # Labels are places among the classes. Logits that are not cut to these need places among all outputs.
-        targets = labels if self._masked or self._columns is None else self._columns[labels]
-        scores = score(torch.cat(parts), targets)
+        logits = torch.cat(parts)
+        if labels is None:
+            # In float32, as `score` compares them.
+            targets = logits.float().argmax(1)
+        else:
+            # Labels are places among the classes. Logits that are not cut to these need places among all outputs.
+            targets = labels if self._masked or self._columns is None else self._columns[labels]
+        scores = score(logits, targets)
         if self._numbers is not None:
             scores[3] = self._numbers[scores[3]]
         return scores

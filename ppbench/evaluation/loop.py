@@ -24,11 +24,11 @@ from ppbench.evaluation.feed import (
     share,
     still_wanted,
     stream,
-    to_device,
 )
 from ppbench.evaluation.identity import Identity, identify
 from ppbench.evaluation.inference import SMALL_SIDE, Inference
 from ppbench.evaluation.journal import Journal
+from ppbench.evaluation.labels import GivenLabels, PredictedLabels
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import LostProcessError, Processes
 from ppbench.evaluation.result import EvalResult
@@ -164,14 +164,20 @@ def _compute(plan: EvalPlan, arrivals: Arrivals, keeper: Keeper, processes: Proc
         return
     blocks = _blocks(plan, missing)
     networks = _networks(plan)
+    labels = (
+        GivenLabels(source.labels, settings.device)
+        if keeper.predicted is None
+        else PredictedLabels(keeper.predicted, settings.device)
+    )
     with torch.inference_mode():
         for batch in stream(source, plan.cells, blocks, settings.workers, settings.device):
             keeper.leave_out(batch.broken)
-            labels = to_device(torch.from_numpy(source.labels[batch.places]), settings.device)
             for subject, network in enumerate(networks):
                 wanted = still_wanted(batch, keeper.done[subject][plan.cells.index(batch.cell)])
+                wanted &= labels.are_known(subject, batch)
                 if wanted.any():
-                    scores = network.score(batch.images, labels)
+                    scores = network.score(batch.images, labels.of(subject, batch))
+                    labels.learn(subject, batch, wanted, scores)
                     arrivals.put(subject, batch.cell, batch.places, wanted, scores)
             if arrivals.are_due:
                 keeper.take(arrivals.fetch())

@@ -15,8 +15,11 @@ from ppbench.errors import NotComparableError
 from ppbench.evaluation.settings import Settings
 from ppbench.metrics.per_image import FEWEST, PerImage, shared_images
 from ppbench.run import ClassSubset, Run, image_keys, read_bits, read_image_keys, read_run
+from ppbench.vocabulary import PREDICTED
 
-SAME_WAY = "Give a baseline run of the same images: same --limit, --seed, --recipe, --precision, --adapt, --logits."
+SAME_WAY = (
+    "Give a baseline run of the same images: same --limit, --seed, --recipe, --precision, --adapt, --labels, --logits."
+)
 SAME_CELLS = "Give the same --corruptions and --severities, or a baseline that has them."
 
 
@@ -63,6 +66,7 @@ def _check_made_alike(
         "dataset": source.dataset, "source": source.kind, "recipe": source.recipe, "engine": source.engine,
         "seed": settings.request.seed, "total": source.total, "precision": settings.request.precision,
         "adaptation": settings.request.adaptation,
+        "labels": PREDICTED if settings.are_predicted else None,
     }  # fmt: skip
     differing = [name for name, value in here.items() if getattr(there, name) != value]
     if not (differing or lacking or _is_of_set(baseline, source, settings)):
@@ -73,7 +77,7 @@ def _check_made_alike(
     if lacking and not differing:
         raise NotComparableError(f"{path} lacks cells of this evaluation: {', '.join(lacking)}", SAME_CELLS)
     if differing:
-        verb = "differs" if len(differing) == 1 and differing != ["logits"] else "differ"
+        verb = "differs" if len(differing) == 1 and differing[0] not in ("logits", "labels") else "differ"
         raise NotComparableError(f"{path} was measured in another way: {_in_words(differing)} {verb}", SAME_WAY)
 
 

@@ -33,7 +33,7 @@ from ppbench.models.weights import hash_file
 from ppbench.models.zero_shot import ZeroShot
 from ppbench.pool import usable_cores
 from ppbench.run import Adaptation
-from ppbench.vocabulary import C19, Cell, expand_corruptions, expand_severities, in_order
+from ppbench.vocabulary import C19, PREDICTED, Cell, expand_corruptions, expand_severities, in_order
 
 _T = TypeVar("_T")
 
@@ -138,7 +138,8 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
     else:
         corruptions = expand_corruptions([*names, *(one.name for one in own)], in_order({*C19, *source.corruptions}))
     workers = request.workers if request.workers is not None else _workers(source, device)
-    return source, Settings(request, corruptions, severities, dataset.normalizer, device, workers)
+    normalizer = "none" if request.labels == PREDICTED else dataset.normalizer
+    return source, Settings(request, corruptions, severities, normalizer, device, workers)
 
 
 def _check_weights_files(request: EvalRequest) -> None:
@@ -168,7 +169,7 @@ def _open_source(request: EvalRequest, geometry: Geometry, outputs: Sequence[str
     return open_source(
         request.dataset, request.data, geometry, recipe=request.recipe, seed=request.seed, limit=request.limit,
         backend=request.backend, jpeg=request.jpeg, classes=classes, exif=request.exif, clean=request.clean,
-        outputs=outputs,
+        outputs=outputs, labels=request.labels,
     )  # fmt: skip
 
 
@@ -214,7 +215,8 @@ def _stopping_rule(source: Source, settings: Settings, subjects: Sequence[Subjec
     request = settings.request
     if request.until is None and request.until_decided is None:
         return None
-    wanted = request.until_metric or (None if request.until_decided is None else MEAN_ERROR.name)
+    mean_error = None if request.until_decided is None or settings.are_predicted else MEAN_ERROR.name
+    wanted = request.until_metric or mean_error
     label, weights = metric_weights(wanted, source, settings.corruptions, settings.severities, settings.normalizer)
     if request.until_decided is None:
         return NarrowEnough(request.until or 0.0, source, request.seed, len(subjects), label, weights)

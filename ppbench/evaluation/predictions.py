@@ -29,7 +29,7 @@ from ppbench.files import check_regular
 from ppbench.lookup import counted
 from ppbench.models.card import Card
 from ppbench.run import MOST_CLASSES, UNKNOWN, MeasuredRun, ModelRecord
-from ppbench.vocabulary import CLEAN, Cell
+from ppbench.vocabulary import CLEAN, PREDICTED, Cell
 
 _CHUNK = 4096
 _MOST_BYTES = 2**18
@@ -74,6 +74,8 @@ def measure_predictions(
         raise UsageError("--until is not for --predictions", "They are of all images already: leave it out.")
     if request.adapt is not None:
         raise UsageError("--adapt is for networks, and --predictions are given", "Leave --adapt out.")
+    if request.labels == PREDICTED:
+        raise UsageError("--labels predicted is not for --predictions", "Give labels: `--labels FILE.csv`.")
     source, settings = open_images(request, [])
     started = datetime.now(UTC)
     identity, scored, notes = score_predictions(path, source, settings)

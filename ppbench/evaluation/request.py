@@ -12,7 +12,7 @@ from ppbench.data.own_images import ImagesGiven
 from ppbench.errors import UsageError
 from ppbench.models.card_options import CardOptions, parse_card_options
 from ppbench.run import Adaptation, parse_adaptation
-from ppbench.vocabulary import severity_texts
+from ppbench.vocabulary import PREDICTED, severity_texts
 
 if TYPE_CHECKING:
     from ppbench.models.load import LoadedModel
@@ -44,6 +44,8 @@ class EvalRequest:
     seed: int = 0
     limit: int | None = None
     classes: Path | None = None
+    labels: str | None = None
+    """"predicted", or the path of a CSV; None: the dataset's."""
     logits: str | None = None
     resize: int | None = None
     exif: bool = False
@@ -91,6 +93,10 @@ class EvalRequest:
         card = {name: value for name in _CARD_OPTIONS if (value := given.pop(name, None)) not in (None, False)}
         if card:
             given["card_options"] = parse_card_options(**card)
+        if given.get("dataset") is None:
+            given["dataset"] = EMBEDDED if given.get("data") is None else "imagefolder"
+        if given.get("labels") is not None:
+            given["labels"] = str(given["labels"])
         for name in _PATHS:
             if given.get(name) is not None:
                 given[name] = Path(given[name])
@@ -125,6 +131,8 @@ class EvalRequest:
             raise UsageError("--until-metric needs --until or --until-decided", "Add one, or leave it out.")
 
     def _check_adaptation(self) -> None:
+        if self.labels == PREDICTED:
+            raise UsageError("--labels predicted and --adapt are given", "Give one of the two.")
         if self.until is not None or self.until_decided is not None:
             until = "--until" if self.until is not None else "--until-decided"
             raise UsageError(

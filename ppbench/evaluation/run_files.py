@@ -13,6 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ppbench.data.source import Source, ids_hash
 from ppbench.devices import describe_device
 from ppbench.errors import PpbenchError, UsageError
@@ -24,6 +27,10 @@ from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.tally import Scored, Tally
 from ppbench.run import CellCounts, MeasuredRun, Provenance, Run, Stopping, image_keys, read_run
 from ppbench.versions import versions_of
+from ppbench.vocabulary import CLEAN, PREDICTED, Cell
+
+_ODD = 0x9E3779B97F4A7C15
+"""An odd factor without a pattern, so that the changes of two files do not cancel."""
 
 _RECORDED = ("python", "ppbench", "torch", "torchvision", "numpy", "pillow", "imagecorruptions-imaug")
 """Whose versions every run records."""
@@ -52,12 +59,15 @@ def results(
         identities = [_narrowed(identity, ids, unreadable) for identity in identities]
     keys = image_keys(ids)
     labels = source.labels if scored.images is None else source.labels[scored.images]
+    known = None if settings.are_predicted else labels
     return [
         MeasuredRun(
             _run(identity, tally, provenance, stopping),
             {cell: tally.bits(cell) for cell in tally.finished()},
             keys,
-            tally.predictions(labels, source.class_names) if settings.request.keep_predictions else None,
+            tally.predictions(known, identity.outputs or source.class_names)
+            if settings.request.keep_predictions
+            else None,
         )
         for identity, tally, stopping in zip(identities, scored.tallies, stoppings, strict=True)
     ]
@@ -77,10 +87,14 @@ def _run(identity: Identity, tally: Tally, provenance: Provenance, stopping: Sto
         status=status,
         model=identity.model,
         protocol=identity.protocol,
-        cells=tuple(_cell(tally.cell(cell), identity.competing) for cell in finished),
+        cells=tuple(_cell(_counts(identity, tally, cell), identity.competing) for cell in finished),
         stopping=stopping,
         provenance=provenance,
     )
+
+
+def _counts(identity: Identity, tally: Tally, cell: Cell) -> CellCounts:
+    return tally.cell(cell, label_confidence=identity.protocol.labels == PREDICTED)
 
 
 def _cell(counts: CellCounts, competing: int | None) -> CellCounts:
@@ -192,8 +206,24 @@ def _claim(target: Path, identity: Identity, plan: EvalPlan) -> Output:
     path = place(target, identity, key, overwrite=request.overwrite)
     images = Images(plan.source.ids, plan.source.labels.tolist())
     # Results of an adapted network depend on all images of their cell.
-    whole, stamps = plan.adaptation is not None, plan.source.stamps
+    whole, stamps = plan.adaptation is not None, _stamps(plan)
     return Output(path, Journal(_journal(path), key, plan.cells, stamps, images, fresh=request.fresh, whole=whole))
+
+
+def _stamps(plan: EvalPlan) -> Callable[[Cell], NDArray[np.uint64]]:
+    """The stamps by which a journal knows whether an image's file has changed since its result was written down.
+
+    If clean predictions are the labels, a result of a corrupted image is of two files.
+    """
+    source = plan.source
+    if not plan.settings.are_predicted:
+        return source.stamps
+
+    def of_both(cell: Cell) -> NDArray[np.uint64]:
+        own = source.stamps(cell)
+        return own if cell[0] == CLEAN else own + np.uint64(_ODD) * source.stamps((CLEAN, 0))
+
+    return of_both
 
 
 def _journal(path: Path) -> Path:

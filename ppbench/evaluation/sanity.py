@@ -32,8 +32,7 @@ def mildest(cells: Sequence[Cell]) -> Cell:
 def doubtful(tally: Tally, classes: int) -> str | None:
     """Return a warning about a model that is hardly better than chance in the mildest cell; None if it is better."""
     cell, n, right = _known(tally)
-    limit = _limit(classes)
-    if classes == 1 or n == 0 or right >= limit * n:
+    if classes <= 1 or n == 0 or right >= (limit := _limit(classes)) * n:
         return None
     images = f"images of {cell[0]} at severity {cell[1]}" if cell[1] else f"{cell[0]} images"
     return (
@@ -55,7 +54,7 @@ class Plausibility:
     """
 
     def __init__(self, classes: int, *, off: bool) -> None:
-        self._classes, self._off = classes, off or classes == 1
+        self._classes, self._off = classes, off or classes <= 1
 
     def check(self, name: str, tally: Tally) -> None:
         """Check what is known of a model.

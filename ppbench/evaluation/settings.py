@@ -10,7 +10,7 @@ import torch
 from ppbench.data.source import Source
 from ppbench.evaluation.request import EvalRequest
 from ppbench.run import expected_cells
-from ppbench.vocabulary import C15, SEVERITIES, Cell
+from ppbench.vocabulary import C15, PREDICTED, SEVERITIES, Cell
 
 Advanced = Callable[[Cell | None, int], None]
 """Called repeatedly with a cell and how many more of its images went through a model.
@@ -31,6 +31,11 @@ class Settings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     workers: int = 0
     """Processes that read images; 0: this one does it. Changes no result."""
+
+    @property
+    def are_predicted(self) -> bool:
+        """Whether the labels are each network's own predictions of the clean images."""
+        return self.request.labels == PREDICTED
 
     def cells_of(self, source: Source) -> list[Cell]:
         """The cells of an evaluation, in order."""

@@ -24,6 +24,7 @@ from ppbench.metrics.metric import Unavailable, Weights
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES, case_of, metrics_over_cells
 from ppbench.metrics.references import ALEXNET
+from ppbench.metrics.without_labels import FLIP_RATE
 from ppbench.run import Stopping
 from ppbench.tables.numbers import with_interval
 
@@ -229,6 +230,8 @@ def metric_weights(
     Raises:
         UsageError: If there is no such metric, or these images do not have it.
     """
+    if not source.class_names:
+        return _flip_rate_weights(name, source, corruptions, severities)
     choices = metrics_over_cells()
     wanted = "normalizer" if normalizer == "alexnet" else None
     name = name or next(quantity.name for quantity in choices if quantity.reference == wanted)
@@ -250,3 +253,17 @@ def metric_weights(
             f"--until-metric {name} cannot be used here: {reason}",
             f"Use the mean error: `--until-metric {MEAN_ERROR.name}`.",
         ) from None
+
+
+def _flip_rate_weights(
+    name: str | None, source: Source, corruptions: Sequence[str], severities: Sequence[int]
+) -> tuple[str, Weights]:
+    """The label and the weights of the only metric that can be waited for without labels."""
+    if name not in (None, FLIP_RATE.name):
+        raise UsageError(
+            f"--until-metric {name} cannot be used without labels", f"Leave it out: it is {FLIP_RATE.name}."
+        )
+    generated = source.kind != "published"
+    model = CellErrors("this model", {}, None, tuple(corruptions), tuple(severities), generated=generated)
+    case = case_of(model)
+    return FLIP_RATE.label(case), FLIP_RATE.weights(case)

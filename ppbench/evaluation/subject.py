@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Source
 from ppbench.errors import DataError, UsageError
-from ppbench.lookup import check_name
+from ppbench.lookup import check_name, counted
 from ppbench.models.card import Card
-from ppbench.run import ClassSubset
+from ppbench.run import MOST_CLASSES, ClassSubset
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +52,9 @@ class ClassHead(NamedTuple):
         return numbers
 
     def describe(self, classes: int, outputs: int) -> str:
-        """Describe the classes in one line, for people."""
+        """Describe the classes in one line, for people; 0 classes: the images have no labels."""
+        if not classes:
+            return f"labels: its clean predictions, of {outputs} outputs"
         if self.logits == "own":
             return f"{classes} classes"
         rule = "the other outputs masked" if self.logits == "masked" else "all outputs compete"
@@ -103,6 +105,12 @@ def fit(
     return Subject(*model, head)
 
 
+def output_names(card: Card) -> tuple[str, ...]:
+    """Names of a model's outputs: the card's, ImageNet's WordNet ids for 1000 outputs, else ``output 17``."""
+    known = card.class_names or (imagenet_classes() if card.num_classes == 1000 else None)
+    return known or tuple(f"output {number}" for number in range(card.num_classes))
+
+
 def choose_head(name: str, card: Card, source: Source, wanted: str | None = None, *, chosen: bool = False) -> ClassHead:
     """Find the outputs that stand for the source's classes.
 
@@ -122,7 +130,9 @@ def choose_head(name: str, card: Card, source: Source, wanted: str | None = None
     """
     if wanted is not None:
         check_name("value of --logits", wanted, CHOICES, "ppbench eval --help")
-    columns = _by_name(card, source.class_names)
+    if not source.class_names:
+        return _own_head(name, card)
+    columns = _by_name(card, source)
     logits: Logits = "own"
     if columns is None and card.num_classes != source.num_classes:
         raise DataError(
@@ -139,6 +149,16 @@ def choose_head(name: str, card: Card, source: Source, wanted: str | None = None
         names = hashlib.sha256("\n".join(source.class_names).encode()).hexdigest()
         subset = ClassSubset(n=source.num_classes, outputs=card.num_classes, names_sha256=names, logits=logits)
     return ClassHead(columns, logits, source.num_classes if logits == "masked" else card.num_classes, subset)
+
+
+def _own_head(name: str, card: Card) -> ClassHead:
+    """The head of a model whose clean predictions are the labels: all its outputs compete."""
+    if not 2 <= card.num_classes <= MOST_CLASSES:
+        raise DataError(
+            f"{name} has {counted(card.num_classes, 'output')}; without labels it takes 2 to {MOST_CLASSES:,}",
+            "Give labels: `--labels FILE.csv`.",
+        )
+    return ClassHead(None, "own", card.num_classes)
 
 
 def parse_classes(text: str, path: str) -> list[str]:
@@ -162,12 +182,25 @@ def imagenet_classes() -> tuple[str, ...]:
     return tuple((files("ppbench") / "assets" / "imagenet-classes.txt").read_text().split())
 
 
-def _by_name(card: Card, classes: Sequence[str]) -> NDArray[np.int64] | None:
-    """Find the outputs of the classes by name; None if class names are unknown."""
+def _by_name(card: Card, source: Source) -> NDArray[np.int64] | None:
+    """Find the outputs of the classes by name, or by the number that is their name; None if names are unknown."""
+    classes = source.class_names
+    if source.are_numbered:
+        return _by_number(card, classes)
     for known in (card.class_names, imagenet_classes() if card.num_classes == 1000 else None):
         if known is not None and (found := _matched(known, classes)) is not None:
             return found
     return None
+
+
+def _by_number(card: Card, classes: Sequence[str]) -> NDArray[np.int64]:
+    numbers = np.array([int(name) for name in classes], np.int64)
+    if numbers.max() >= card.num_classes:
+        raise DataError(
+            f"--labels has the class {numbers.max()}, but the model's outputs are 0 to {card.num_classes - 1}",
+            "Numbers are places among the model's outputs, from 0.",
+        )
+    return numbers
 
 
 def _matched(known: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64] | None:

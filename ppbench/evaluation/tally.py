@@ -24,7 +24,7 @@ from ppbench.run import (
     Predictions,
     Stopping,
 )
-from ppbench.vocabulary import Cell
+from ppbench.vocabulary import CLEAN, Cell
 
 SUMS = 2 + 3 * CALIBRATION_BINS
 """top5, nll, then n, top1 and confidence by bin."""
@@ -130,27 +130,48 @@ class Tally:
         """``(n,)``: which images of a finished cell are right."""
         return self.right[self._number[cell]]
 
-    def predictions(self, labels: NDArray[np.int64], class_names: Sequence[str]) -> Predictions | None:
+    def clean_predictions(self) -> NDArray[np.int64]:
+        """``(n,)``: numbers of the classes predicted on the clean images; -1 where they are not known yet."""
+        found = np.full(self.done.shape[1], -1, np.int64)
+        for piece in self._pieces:
+            if piece.cell[0] == CLEAN and piece.predicted is not None:
+                found[piece.places] = piece.predicted
+        return found
+
+    def predictions(self, labels: NDArray[np.int64] | None, class_names: Sequence[str]) -> Predictions | None:
         """The predictions of the finished cells; None if some are unknown.
 
         Args:
-            labels: ``(n,)``: places of the true classes in ``class_names``.
-            class_names: Names of the dataset's classes.
+            labels: ``(n,)``: places of the true classes in ``class_names``; None: they are the clean predictions.
+            class_names: Names of the dataset's classes; of the network's outputs if the labels are predictions.
         """
+        are_predicted = labels is None
+        labels = self.clean_predictions() if labels is None else labels
         finished = set(self.finished())
         pieces = [piece for piece in self._pieces if piece.cell in finished]
         if not pieces or len(class_names) > MOST_CLASSES or any(piece.predicted is None for piece in pieces):
             return None
+        if are_predicted and (CLEAN, 0) not in finished:
+            return None
         classes = {cell: np.zeros(len(labels), np.uint16) for cell in self.finished()}
         confidences = {cell: np.zeros(len(labels), np.uint8) for cell in classes}
+        of_labels = {cell: np.zeros(len(labels), np.uint8) for cell in classes} if are_predicted else None
         for piece in pieces:
             classes[piece.cell][piece.places] = cast(NDArray[np.uint16], piece.predicted)
             if piece.scores is not None:
                 # A probability that is 1 but for rounding may be a millionth more.
                 steps = (piece.scores[2].astype(np.int64) * CONFIDENCE_STEPS + MICRO // 2) // MICRO
                 confidences[piece.cell][piece.places] = np.minimum(steps, CONFIDENCE_STEPS)
+                if of_labels is not None:
+                    of_labels[piece.cell][piece.places] = np.rint(CONFIDENCE_STEPS * _label_probability(piece.scores))
         known = all(piece.scores is not None for piece in pieces)
-        return Predictions(labels.astype(np.uint16), classes, confidences if known else None, tuple(class_names))
+        return Predictions(
+            labels.astype(np.uint16),
+            classes,
+            confidences if known else None,
+            tuple(class_names),
+            of_labels if known else None,
+        )
 
     def merged(self, key: Cell) -> Piece:
         """All pieces of a cell as one, in the order of the source. Each of them has its images' scores."""
@@ -162,14 +183,19 @@ class Tally:
         predicted = np.concatenate(known)[order] if len(known) == len(pieces) else None
         return Piece(key, places[order], scores[0] == 0, sums_of(scores), scores, predicted)
 
-    def cell(self, key: Cell) -> CellCounts:
-        """The counts of a finished cell."""
+    def cell(self, key: Cell, *, label_confidence: bool = False) -> CellCounts:
+        """The counts of a finished cell, with the sum of the labels' probabilities if it is wanted and known."""
         number = self._number[key]
+        pieces = [piece for piece in self._pieces if piece.cell == key] if label_confidence else []
+        sums = [
+            int(np.rint(MICRO * _label_probability(piece.scores)).sum()) for piece in pieces if piece.scores is not None
+        ]
         return CellCounts(
             corruption=key[0],
             severity=key[1],
             n=self.done.shape[1],
             top1=int(self.right[number].sum()),
+            label_confidence=sum(sums) if sums and len(sums) == len(pieces) else None,
             **(_counts(self._sums[number]) if self._counted else dict.fromkeys(PROBABILITY_COUNTS)),
         )
 
@@ -189,6 +215,11 @@ class Scored(NamedTuple):
     """How an evaluation with a stopping rule ended, per subject; empty if no image could be read."""
     unreadable: Sequence[Broken] = ()
     """The images that could not be read, each once per reason. They are left out of every cell."""
+
+
+def _label_probability(scores: NDArray[np.integer]) -> NDArray[np.float64]:
+    """``(n,)``: the probabilities of the labels, from scores ``(3, n)``."""
+    return np.exp(scores[1].astype(np.float64) / -MICRO)
 
 
 _WORST = 2**40

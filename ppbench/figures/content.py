@@ -17,6 +17,7 @@ from ppbench.figures.together import distinct, require_drawn_together
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.quantities import QUANTITIES
 from ppbench.metrics.references import ALEXNET
+from ppbench.metrics.without_labels import Wording, capital, has_labels, plain_of, wording
 from ppbench.report.summary import RunSummary, SummaryRow
 from ppbench.tables.sheet import short_name
 from ppbench.vocabulary import CLEAN, family_of
@@ -53,7 +54,7 @@ class HeatRow:
 class HeatMap:
     """Corruptions by severity, grouped by family."""
 
-    quantity: Literal["error", "CE", "difference"]
+    quantity: Literal["error", "flip_rate", "CE", "difference"]
     title: str
     columns: tuple[HeatColumn, ...]
     rows: tuple[HeatRow, ...]
@@ -79,10 +80,12 @@ class HeatMap:
 
     @classmethod
     def of_errors(cls, summary: RunSummary) -> HeatMap:
-        """Top-1 errors in percent, their means over severities, and CE if there is a normaliser."""
+        """Top-1 errors or flip rates in percent, their means over severities, and CE if there is a normaliser."""
         columns = [HeatColumn(f"s{severity}", f"s{severity}") for severity in summary.overall.errors]
-        columns.append(HeatColumn("mean_error", "mean"))
-        has_ratios = any(row.metrics["mCE"].value is not None for row in (*summary.corruptions, summary.overall))
+        protocol = summary.cell_errors.protocol
+        columns.append(HeatColumn(plain_of(protocol).name, "mean"))
+        ratios = [row.metrics["mCE"] for row in (*summary.corruptions, summary.overall) if "mCE" in row.metrics]
+        has_ratios = any(ratio.value is not None for ratio in ratios)
         columns += [HeatColumn("mCE", "CE", is_coloured=False)] if has_ratios else []
 
         def cells(row: SummaryRow) -> tuple[Metric | None, ...]:
@@ -93,15 +96,25 @@ class HeatMap:
             for name, kind, family, row in _rows_of(summary)
         )
         name = summary.cell_errors.source
-        title = f"Top-1 error of {name} by corruption and severity, %"
-        lines = ("Top-1 error by corruption and severity, %", name)
-        return cls("error", title, tuple(columns), rows, ColourScale(), "%", summary.confidence, lines)
+        what = capital(wording(protocol).of_cell)
+        title = f"{what} of {name} by corruption and severity, %"
+        lines = (f"{what} by corruption and severity, %", name)
+        return cls(
+            "error" if has_labels(protocol) else "flip_rate",
+            title,
+            tuple(columns),
+            rows,
+            ColourScale(),
+            "%",
+            summary.confidence,
+            lines,
+        )
 
     @classmethod
     def of_ratios(cls, summary: RunSummary) -> HeatMap:
         """CE and relative CE in percent of the normaliser's errors; 100 has no colour.
 
-        Without a normaliser there are no values, and `reasons` says so.
+        Without a normaliser there are no values, and `reasons` says so. Runs without labels have no CE.
         """
         names = [q.name for q in QUANTITIES.values() if q.reference == "normalizer" and q.name_of_one]
         columns = tuple(HeatColumn(name, short_name(str(QUANTITIES[name].name_of_one))) for name in names)
@@ -119,13 +132,14 @@ class HeatMap:
         """Differences of errors in points; a negative number is a better model."""
         errors = comparison.reference.cell_errors
         columns = [HeatColumn(f"s{severity}", f"s{severity}") for severity in errors.severities]
-        columns.append(HeatColumn("mean_error", "mean"))
-        found = {(d.group, d.name): d for d in comparison.differences if d.metric == "mean_error"}
+        plain = plain_of(errors.protocol).name
+        columns.append(HeatColumn(plain, "mean"))
+        found = {(d.group, d.name): d for d in comparison.differences if d.metric == plain}
 
         def row(kind: RowKind, name: str) -> HeatRow:
             of_cells = [found.get(("cell", f"{name}/{s}")) if kind == "corruption" else None for s in errors.severities]
             group = "metric" if kind == "mean" else kind
-            whole = found.get((group, "mean_error" if kind == "mean" else name))
+            whole = found.get((group, plain if kind == "mean" else name))
             all_of_it = (*of_cells, whole)
             shown = tuple(d is not None and d.is_shown(comparison.alpha) for d in all_of_it)
             called = f"mean of {len(errors.headline)}" if kind == "mean" else name
@@ -140,8 +154,9 @@ class HeatMap:
         rows.append(row("mean", ""))
         values = [cell.value for one in rows for cell in one.cells if cell and cell.value is not None]
         names = comparison.other.name, comparison.reference.name
-        title = f"Error of {names[0]} minus error of {names[1]}, points"
-        lines = ("Difference of top-1 errors, points", names[0], f"minus {names[1]}")
+        words = wording(errors.protocol)
+        title = f"{capital(words.lost)} of {names[0]} minus {words.lost} of {names[1]}, points"
+        lines = (f"Difference of {words.of_cell}s, points", names[0], f"minus {names[1]}")
         scale = ColourScale.around(0.0, values)
         return cls("difference", title, tuple(columns), tuple(rows), scale, "points", comparison.confidence, lines)
 
@@ -188,7 +203,10 @@ class CurvePanel:
 
 @dataclass(frozen=True)
 class SeverityCurves:
-    """The error by severity of one or more runs: a panel for the mean and one for each corruption."""
+    """The error by severity of one or more runs: a panel for the mean and one for each corruption.
+
+    Runs without labels have flip rates, which have no clean value.
+    """
 
     title: str
     runs: tuple[str, ...]
@@ -200,6 +218,8 @@ class SeverityCurves:
     """Confidence of the bands; None if no run has any."""
     top: float
     """The upper end of all axes, percent."""
+    words: Wording
+    """What the errors are called."""
 
     @classmethod
     def of(
@@ -236,14 +256,16 @@ class SeverityCurves:
         ]  # fmt: skip
         curves = [curve for panel in panels for curve in panel.curves]
         severities = sorted({severity for curve in curves for severity in curve.errors})
+        words = wording(summaries[0].cell_errors.protocol)
         return cls(
-            title="Top-1 error by severity, %",
+            title=f"{capital(words.of_cell)} by severity, %",
             runs=tuple(called),
             references=tuple(dict.fromkeys(curve.name for curve in curves if curve.is_reference)),
             severities=tuple(severities),
             panels=tuple(panels),
             confidence=next((one.confidence for one in summaries if one.confidence is not None), None),
             top=ticks(0, max([10.0, *_highest(curves)]), 4)[-1],
+            words=words,
         )
 
 
@@ -251,8 +273,8 @@ def _curve(name: str, summary: RunSummary, corruption: str, *, is_reference: boo
     """The curve of a corruption, or of the mean for an empty name."""
     row = next((row for row in summary.corruptions if row.name == corruption), None)
     errors = summary.severities if not corruption else row.errors if row else {}
-    clean = next(metric for metric in summary.metrics if metric.name == "clean_error")
-    return Curve(name, {0: clean, **errors}, is_reference)
+    clean = next((metric for metric in summary.metrics if metric.name == "clean_error"), None)
+    return Curve(name, dict(errors) if clean is None else {0: clean, **errors}, is_reference)
 
 
 def _published(corruption: str, summaries: Sequence[RunSummary]) -> list[Curve]:

@@ -10,7 +10,7 @@ from ppbench.compare.difference import Difference
 from ppbench.figures.content import as_metric
 from ppbench.figures.scales import ticks
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import quantity_called
+from ppbench.metrics.without_labels import has_labels, quantities_of, quantity_called, wording
 from ppbench.tables.sheet import short_name
 from ppbench.vocabulary import family_of
 
@@ -69,6 +69,10 @@ class Forest:
     confidence: float
     sections: tuple[ForestSection, ...]
     """Headline metrics, then the mean error by family and corruption: each has its own axis."""
+    higher_is_better: tuple[str, ...]
+    """The metrics of such runs of which a better model has more."""
+    fewer: str
+    """What the better model does, such as ``makes fewer errors``."""
 
     @classmethod
     def of(cls, comparison: Comparison) -> Forest:
@@ -84,10 +88,14 @@ class Forest:
             members = [d for d in comparison.group("corruption") if family_of(d.name) == family.name]
             by_family += [row(member, "corruption", member.name) for member in members]
         metrics = tuple(row(d, "metric", short_name(d.name)) for d in headline)
+        mean = wording(comparison.reference.run.protocol).mean
         sections = [
             ForestSection("headline metrics", metrics),
-            ForestSection("mean error by family and corruption", tuple(by_family)),
+            ForestSection(f"{mean} by family and corruption", tuple(by_family)),
         ]
         names = comparison.other.name, comparison.reference.name
         title = f"{names[0]} against {names[1]}: change in points, paired by image"
-        return cls(title, names[1], names[0], comparison.confidence, tuple(one for one in sections if one.rows))
+        shown, protocol = tuple(one for one in sections if one.rows), comparison.reference.run.protocol
+        more = tuple(name for name, quantity in quantities_of(protocol).items() if quantity.higher_is_better)
+        fewer = "makes fewer errors" if has_labels(protocol) else "changes fewer predictions"
+        return cls(title, names[1], names[0], comparison.confidence, shown, more, fewer)

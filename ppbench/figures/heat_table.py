@@ -19,7 +19,7 @@ def heat_table(content: HeatMap, key: str) -> str:
     """Draw a heat map.
 
     Each cell has ``data-value``, ``data-low`` and ``data-high`` as JSON has them; errors by severity have
-    ``data-accuracy`` too, the fraction in the JSON of `ppbench show`.
+    ``data-accuracy`` too, the fraction in the JSON of `ppbench show`; flip rates have ``data-agreement``.
 
     Args:
         content: What to draw.
@@ -54,9 +54,11 @@ def _row(content: HeatMap, row: HeatRow) -> str:
 def _cell(content: HeatMap, row: HeatRow, column: HeatColumn, cell: Metric | None, is_shown: bool) -> str:
     if cell is None:
         return "<td></td>"
-    is_error = content.quantity == "error" and column.key.startswith("s") and cell.value is not None
-    accuracy = rounded(1 - cell.value / 100) if is_error and cell.value is not None else None
-    more = metric_attributes(cell, accuracy=accuracy, shown="" if is_shown else None)
+    kept = {"error": "accuracy", "flip_rate": "agreement"}.get(content.quantity)
+    share: dict[str, float | None] = {}
+    if kept and column.key.startswith("s") and cell.value is not None:
+        share[kept] = rounded(1 - cell.value / 100)
+    more = metric_attributes(cell, **share, shown="" if is_shown else None)
     title = attributes({"title": f"{row.name} {column.heading}: {metric_words(cell)}"})
     if cell.value is None:
         text = MISSING if column.key.startswith("s") else NOT_AVAILABLE
@@ -81,6 +83,7 @@ def _steps(content: HeatMap) -> str:
     low, high = (f"{tick_text(end)} {content.unit}" for end in scale.ends)
     words = {
         "error": ("", ""),
+        "flip_rate": ("", ""),
         "CE": (" (fewer errors)", " (more errors)"),
         "difference": (" (better)", " (worse)"),
     }[content.quantity]

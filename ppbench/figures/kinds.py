@@ -16,6 +16,7 @@ from ppbench.figures.reliability import Reliability
 from ppbench.figures.scatter import Scatter
 from ppbench.files import is_same_file
 from ppbench.lookup import check_name
+from ppbench.metrics.without_labels import NO_LABELS, has_labels
 from ppbench.report.load import load_results, load_summary
 from ppbench.report.summary import RunSummary
 from ppbench.run import Run, read_run
@@ -79,6 +80,8 @@ class PlotRequest:
 
     def _heat_map(self) -> HeatMap:
         only = self._only_run()
+        if self.quantity in ("error", "CE"):
+            self._require_labels([self._summary(only)], f"--quantity {self.quantity}")
         if self.quantity != "difference":
             made = HeatMap.of_ratios if self.quantity == "CE" else HeatMap.of_errors
             return made(self._summary(only))
@@ -108,12 +111,24 @@ class PlotRequest:
         run = only if isinstance(only, Run) else load_results(only)
         if not isinstance(run, Run):
             raise DataError(f"{only} is a CSV, which has no probabilities", "Give a run file of `ppbench eval`.")
+        self._require_labels([self._summary(run)], "a reliability diagram")
         return Reliability.of(run, confidence=self.confidence)
 
     def _scatter(self) -> Scatter:
         runs = self.runs if self.baseline is None else (self.baseline, *self._others())
         summaries = [self._summary(run) for run in runs]
+        self._require_labels(summaries, "a scatter plot of errors")
         return Scatter.of(summaries, _names(runs), self.quantity, self.allow)
+
+    @staticmethod
+    def _require_labels(summaries: Sequence[RunSummary], what: str) -> None:
+        """Raise `UsageError` for a figure of errors or accuracies of a run without labels."""
+        for summary in summaries:
+            if not has_labels(summary.cell_errors.protocol):
+                raise UsageError(
+                    f"{what} of {summary.cell_errors.source} cannot be drawn: {NO_LABELS}",
+                    "Draw `--kind heatmap`, `severity` or `forest`, without --quantity.",
+                )
 
     def _only_run(self) -> RunOrFile:
         if len(self.runs) != 1:

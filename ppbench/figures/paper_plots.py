@@ -55,8 +55,9 @@ def draw_curves(content: SeverityCurves, width: float) -> PaperFigure:
     looks = [line_of(number) for number in range(len(content.runs))] + [REFERENCE_LINE] * len(content.references)
     add_legend(figure, [shortened(name, 58) for name in names], looks, across)
     band = f"; bands: {percent(content.confidence)} intervals" if content.confidence else ""
-    figure.supxlabel(f"severity (0: clean){band}", fontsize=6.5)
-    figure.supylabel("top-1 error, %", fontsize=6.5)
+    clean = " (0: clean)" if 0 in content.severities else ""
+    figure.supxlabel(f"severity{clean}{band}", fontsize=6.5)
+    figure.supylabel(f"{content.words.of_cell}, %", fontsize=6.5)
     return figure
 
 

@@ -16,7 +16,6 @@ from ppbench.figures.markup import short_margin, shortened
 from ppbench.figures.paper import PaperFigure, add_legend, add_title, blank_figure, line_of, without_frame
 from ppbench.figures.scales import tick_text
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import QUANTITIES
 from ppbench.tables.numbers import decimals, percent, signed
 from ppbench.tables.sheet import MISSING
 
@@ -140,8 +139,7 @@ def draw_forest(contents: Sequence[Forest], width: float) -> PaperFigure:
 def _forest_notes(content: Forest, *, several: bool) -> list[str]:
     """Which side is better, and what the lines and marks say."""
     measured = {row.difference.metric for section in content.sections for row in section.rows}
-    right = [name for name, q in QUANTITIES.items() if q.higher_is_better and name in measured]
-    better = "".join(f" (of {name}: right)" for name in right)
+    better = "".join(f" (of {name}: right)" for name in content.higher_is_better if name in measured)
     mark = "filled" if several else "filled and *"
     return [
         f"change in points; left of 0 is better{better}",

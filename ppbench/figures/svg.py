@@ -31,7 +31,6 @@ from ppbench.figures.markup import (
 )
 from ppbench.figures.scales import tick_text, ticks
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import QUANTITIES
 from ppbench.tables.numbers import percent, signed
 from ppbench.tables.sheet import NOT_AVAILABLE
 
@@ -48,7 +47,7 @@ def curves_svg(content: SeverityCurves, key: str) -> str:
         key: Prefix of the ids, unique in the page.
     """
     key = checked_key(key)
-    note = "error, %, by severity (0: clean)"
+    note = f"{content.words.lost}, %, by severity{' (0: clean)' if 0 in content.severities else ''}"
     note += f"; band: {percent(content.confidence)} interval" if content.confidence else ""
     panels = "".join(_panel(content, panel, f"{key}-{number}") for number, panel in enumerate(content.panels))
     return (
@@ -161,9 +160,9 @@ def forest_svg(content: Forest, key: str) -> str:
         parts += drawn
         y += _HEADING + _ROW * len(section.rows) + _AXIS
         words += [f"{row.name} {_row_words(row)}" for row in section.rows]
-    better = "".join(f" (of {name}: right of 0)" for name, q in QUANTITIES.items() if q.higher_is_better)
+    better = "".join(f" (of {name}: right of 0)" for name in content.higher_is_better)
     note = (
-        f"Points left of 0{better}: {content.other} makes fewer errors. Lines: {percent(content.confidence)} "
+        f"Points left of 0{better}: {content.other} {content.fewer}. Lines: {percent(content.confidence)} "
         "intervals, each for its row alone. * and a filled point: a test finds the difference, after the correction "
         "for many tests (Holm over families and over corruptions)."
     )

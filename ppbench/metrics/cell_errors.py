@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ppbench.metrics.csv_file import read_csv
 from ppbench.metrics.metric import Unavailable, require_cells
-from ppbench.run import Protocol, Run
+from ppbench.run import MICRO, Protocol, Run
 from ppbench.vocabulary import C15, CLEAN, SEVERITIES, Cell, in_order, set_label, severity_label
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ppbench.metrics.per_image import PerImage
+    from ppbench.run import Predictions
 
 
 class WorstCell(NamedTuple):
@@ -39,6 +40,15 @@ def headline_corruptions(present: Iterable[str]) -> tuple[str, ...]:
     """The corruptions of headline metrics: c15 if all of it is present, else everything that is present."""
     names = in_order(present)
     return C15 if set(names) >= set(C15) else names
+
+
+def _lost(run: Run) -> dict[Cell, float] | None:
+    """Mean confidence lost by cell, fractions; None if the run has labels, or lacks the probabilities of a cell."""
+    sums = {cell.key: cell.label_confidence for cell in run.cells}
+    clean = sums.pop((CLEAN, 0), None)
+    if clean is None or None in sums.values():
+        return None
+    return {cell: (clean - known) / MICRO / run.protocol.n for cell, known in sums.items() if known is not None}
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,10 @@ class CellErrors:
     """The corruptions that resemble augmentations used in training."""
     conversion: str | None = None
     """How the model was converted from a plain network, in words; None if it was not."""
+    lost: Mapping[Cell, float] | None = field(default=None, compare=False, repr=False)
+    """Mean confidence lost, a fraction, by cell, where the labels are clean predictions; None if it is not known."""
+    lost_by_image: PerImage | None = field(default=None, compare=False, repr=False)
+    """The same for each image, ``(cells, n)``; None if it is not known."""
     generated: bool = False
     """Whether the corrupted images are known to differ from the published set."""
 
@@ -77,24 +91,30 @@ class CellErrors:
         return cls(source, dict(errors), clean, corruptions, severities)
 
     @classmethod
-    def from_run(cls, run: Run, bits: Mapping[Cell, NDArray[np.bool_]] | None = None) -> CellErrors:
+    def from_run(
+        cls, run: Run, bits: Mapping[Cell, NDArray[np.bool_]] | None = None, predictions: Predictions | None = None
+    ) -> CellErrors:
         """Take the errors of a run. Metrics over a cell that the run lacks are unavailable.
 
         Args:
             run: The counts.
             bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals.
+            predictions: The run's predictions, for intervals of the confidence lost, where labels are predictions.
         """
         errors = {cell.key: cell.error for cell in run.cells}
         clean = errors.pop((CLEAN, 0), None)
         protocol = run.protocol
+        if protocol.labels is not None:
+            clean = None  # no image differs from itself, which is no result
         corruptions = in_order(protocol.corruptions)
         severities = tuple(sorted(protocol.severities))
-        images = None
-        if bits is not None:
+        images = lost = None
+        if bits is not None or predictions is not None:
             # Only the bits need numpy: `ppbench show` answers sooner without it.
             from ppbench.metrics.per_image import PerImage
 
-            images = PerImage.from_run(run, bits)
+            images = None if bits is None else PerImage.from_run(run, bits)
+            lost = None if predictions is None else PerImage.of_confidence(run, predictions)
         return cls(
             run.called,
             errors,
@@ -105,6 +125,8 @@ class CellErrors:
             generated=protocol.source != "published",
             interrupted=run.status == "interrupted",
             per_image=images,
+            lost=_lost(run),
+            lost_by_image=lost,
             trained_on=tuple(name for name in corruptions if name in run.model.trained_on_corruptions),
             conversion=run.model.conversion,
         )

@@ -115,6 +115,8 @@ class RunIntervals:
         # one of the two models would be far too narrow.
         if metric.value is None or (quantity.reference == "baseline" and other is None):
             return metric
+        if quantity.of_confidence:
+            return _with_interval_of_confidence(quantity, case, metric, self.confidence)
         weights: list[dict[Cell, float]] = [{} for _ in self._models]
         weights[0].update(quantity.weights(case))
         if other is not None:
@@ -122,6 +124,16 @@ class RunIntervals:
             for cell, weight in quantity.reference_weights(case).items():
                 own[cell] = own.get(cell, 0.0) + weight
         return replace(metric, interval=self._covariance.interval(quantity, metric.value, weights, self.confidence))
+
+
+def _with_interval_of_confidence(quantity: Quantity, case: Case, metric: Metric, confidence: float) -> Metric:
+    """Add the normal interval of a mean over images of the confidence that each lost."""
+    images = case.model.lost_by_image
+    if images is None or images.n < FEWEST or metric.value is None:
+        return metric
+    reach = 100 * quantile(confidence) * deviation(images.weighted(quantity.weights(case))) / images.n**0.5
+    ends = max(quantity.lowest, metric.value - reach), min(quantity.highest, metric.value + reach)
+    return replace(metric, interval=Interval(metric.value, *ends))
 
 
 def paired_images(model: CellErrors, other: Normalizer | None) -> PerImage | None:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.metrics.metric import Unavailable, Weights
-from ppbench.run import Run
-from ppbench.vocabulary import Cell
+from ppbench.run import CONFIDENCE_STEPS, Predictions, Run
+from ppbench.vocabulary import CLEAN, Cell
 
 BLOCK = 8192
 """The number of images converted to floating point at once; it bounds the memory needed."""
@@ -30,8 +30,8 @@ class PerImage:
 
     source: str
     """The model's name."""
-    errors: NDArray[np.bool_]
-    """``(cells, n)``, True where the model is wrong."""
+    errors: NDArray[np.bool_] | NDArray[np.float32]
+    """``(cells, n)``, True where the model is wrong; or another number of each image, such as the confidence lost."""
     cells: Mapping[Cell, int]
     """Row of ``errors`` by (corruption, severity)."""
 
@@ -42,6 +42,21 @@ class PerImage:
         rows = [~bits[key] for key in keys]
         errors = np.stack(rows) if rows else np.zeros((0, run.protocol.n), bool)
         return cls(run.called, errors, {key: row for row, key in enumerate(keys)})
+
+    @classmethod
+    def of_confidence(cls, run: Run, predictions: Predictions) -> PerImage | None:
+        """The confidence lost in each cell, a fraction: the clean prediction's probability before minus after.
+
+        Returns:
+            Values in place of errors, float32; None if there are no probabilities of the labels.
+        """
+        known = predictions.label_confidences
+        if known is None or (CLEAN, 0) not in known:
+            return None
+        keys = [cell.key for cell in run.cells]
+        clean = known[CLEAN, 0].astype(np.float32)
+        values = (np.stack([clean - known[key] for key in keys]) / CONFIDENCE_STEPS).astype(np.float32)
+        return cls(run.model.name, values, {key: row for row, key in enumerate(keys)})
 
     @property
     def n(self) -> int:

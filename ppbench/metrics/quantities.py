@@ -74,6 +74,10 @@ class Quantity(ABC):
     needs_clean: bool = False
     """Whether the error on uncorrupted images is a part of it."""
     higher_is_better: bool = False
+    is_plain: bool = False
+    """Whether it is the mean error itself, which tables have first and comparisons give down to single cells."""
+    of_confidence: bool = False
+    """Whether it is over the confidence that images lost (`CellErrors.lost`) instead of over errors."""
     lowest: float = -math.inf
     highest: float = math.inf
     """Bounds of the value, percent. Intervals end there; with bounds 0 and 100 they are intervals of a proportion."""
@@ -122,11 +126,6 @@ class Quantity(ABC):
         """The parts of a label before the cells."""
         return []
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is the mean error itself, which tables have first and comparisons give down to single cells."""
-        return self is MEAN_ERROR
-
     def metric(self, case: Case, name: str | None = None) -> Metric:
         """The value with its label, or the reason why there is none."""
         return metric(name or self.name, self.label(case, name), "%", lambda: self.value(case))
@@ -160,6 +159,7 @@ class MeanError(Quantity):
     formula = "M = mean of E_cs over corruptions c and severities s"
     meaning = "top-1 error, mean over all corruptions and severities"
     rule = "mean"
+    is_plain = True
     lowest, highest = 0.0, 100.0
 
     def value(self, case: Case) -> float:
@@ -303,11 +303,6 @@ QUANTITIES: dict[str, Quantity] = {
     for quantity in (CleanError(), MEAN_ERROR, CorruptionError(), RelativeCorruptionError(), NetRobustness())
 }
 """The metrics by name, in the order of reports."""
-
-
-def quantity_called(name: str) -> Quantity | None:
-    """The metric of this name, or of this name for a single corruption; None if there is none."""
-    return next((quantity for quantity in QUANTITIES.values() if name in (quantity.name, quantity.name_of_one)), None)
 
 
 def metrics_over_cells() -> list[Quantity]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ppbench.metrics.without_labels import has_labels
 from ppbench.page.inputs import PageInputs, PageRun
 from ppbench.run import UNKNOWN, Protocol, expected_cells
 from ppbench.vocabulary import cell_in_words, set_label
@@ -38,7 +39,9 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
         Condition("severities", severities),
         Condition("corrupted images", _origin(protocol)),
         Condition("precision", protocol.precision),
-        Condition("normaliser of CE", run.summary.normalizer),
+        Condition("normaliser of CE", run.summary.normalizer)
+        if has_labels(protocol)
+        else Condition("labels", "each model's own predictions of the clean images"),
         Condition("intervals", _intervals(inputs)),
         Condition("dataset fingerprint", protocol.fingerprint, is_code=True),
         Condition("hash of the images' ids", protocol.ids_sha256, is_code=True),
@@ -124,12 +127,17 @@ def lacks(inputs: PageInputs) -> Iterator[Lack]:
     for run in (*inputs.runs, *([inputs.baseline] if inputs.baseline else [])):
         again = _again(run)
         if run.run.bits is None:
-            what = f"{run.name}: intervals, paired differences, first flips, error consistency"
+            with_labels = has_labels(run.run.protocol)
+            what = f"{run.name}: intervals, paired differences, first flips{', error consistency' * with_labels}"
             yield Lack(what, f"{run.path.name} was written without correctness bits", again)
         if run.run.predictions is None and run is not inputs.baseline:
-            what = f"{run.name}: worst classes, added confusions, predictions under the pictures"
+            parts = (
+                "worst classes, added confusions" if has_labels(run.run.protocol) else "intervals of confidence lost"
+            )
+            what = f"{run.name}: {parts}, predictions under the pictures"
             yield Lack(what, f"{run.path.name} has no predictions", again)
-        if any(cell.bin_n is None for cell in run.run.cells) and run is not inputs.baseline:
+        bare = has_labels(run.run.protocol) and any(cell.bin_n is None for cell in run.run.cells)
+        if bare and run is not inputs.baseline:
             yield Lack(f"{run.name}: reliability diagrams", "its predictions came without probabilities", again)
         if missing := missing_cells(run):
             why = f"{len(missing)} cells are missing: {cell_in_words(missing[0])}{', …' if len(missing) > 1 else ''}"

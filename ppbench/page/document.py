@@ -16,6 +16,7 @@ from ppbench.figures.scatter import Scatter
 from ppbench.figures.svg import curves_svg, forest_svg
 from ppbench.figures.svg_diagrams import reliability_svg, scatter_svg
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.without_labels import Wording, has_labels, wording
 from ppbench.page.conditions import Condition, Lack, lacks, protocol_conditions, run_conditions
 from ppbench.page.embedded import HeldRun, held_run
 from ppbench.page.explained import compare_command_line, definitions_table, show_command_line
@@ -102,11 +103,15 @@ class ReportPage:
     """How the baseline was measured; empty without one."""
     baseline_name: str
     definitions: HtmlTable
+    words: Wording
+    """What the numbers are called."""
+    has_labels: bool
+    """Whether there are errors and accuracies; otherwise there are flip rates and agreement."""
     curves: Markup
     curve_table: HtmlTable
     scatter: Markup | None
     """Clean error against error on corrupted images, if there is more than one point."""
-    scatter_table: HtmlTable
+    scatter_table: HtmlTable | None
     pairs: tuple[PairPart, ...]
     no_pairs: str
     families: HtmlTable
@@ -128,8 +133,8 @@ class ReportPage:
             ("severity", "Severity curves"),
             ("differences", "Differences" if self.pairs or self.no_pairs else ""),
             ("families", "Families"),
-            ("reliability", "Confidence"),
-            ("classes", "Classes"),
+            ("reliability", "Confidence" if self.has_labels else ""),
+            ("classes", "Classes" if self.has_labels else "First flips"),
             ("pictures", "Pictures"),
             ("consistency", "Error consistency" if self.consistency else ""),
             ("data", "The run inside"),
@@ -146,10 +151,13 @@ def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
         inputs.drawn_baseline.summary if inputs.drawn_baseline else None,
         inputs.allow,
     )
-    scatter = _scatter(inputs)
     first = inputs.runs[0].run.protocol
+    with_labels = has_labels(first)
+    scatter = _scatter(inputs) if with_labels else None
+    has_points = scatter is not None and len(scatter.runs) + len(scatter.published) > 1
     against = f" against {inputs.baseline.name}" if inputs.baseline else ""
-    consistency = sheet_table(consistency_sheet(inputs.comparisons)) if inputs.comparisons else None
+    paired = inputs.comparisons if with_labels else ()
+    consistency = sheet_table(consistency_sheet(paired)) if paired else None
     return ReportPage(
         title=f"{', '.join(names)}{against} on {first.dataset}",
         subject=first.dataset,
@@ -158,11 +166,13 @@ def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
         runs=tuple(_run_part(inputs, run, f"r{place}") for place, run in enumerate(inputs.runs)),
         baseline=tuple(run_conditions(inputs.baseline)) if inputs.baseline else (),
         baseline_name=inputs.baseline.name if inputs.baseline else "",
-        definitions=definitions_table(),
+        definitions=definitions_table(first),
+        words=wording(first),
+        has_labels=with_labels,
         curves=Markup(curves_svg(curves, "curves")),
         curve_table=curve_table(curves),
-        scatter=Markup(scatter_svg(scatter, "scatter")) if len(scatter.runs) + len(scatter.published) > 1 else None,
-        scatter_table=scatter_table(scatter),
+        scatter=Markup(scatter_svg(scatter, "scatter")) if scatter is not None and has_points else None,
+        scatter_table=scatter_table(scatter) if scatter is not None else None,
         pairs=tuple(_pairs(inputs)),
         no_pairs=inputs.no_comparison or "",
         families=_families(inputs),
@@ -233,9 +243,10 @@ def _tile(metric: Metric) -> Tile:
 
 
 def _heat(inputs: PageInputs, run: PageRun, key: str) -> list[View]:
-    views = [View("error", Markup(heat_table(HeatMap.of_errors(run.summary), f"{key}-error")))]
-    ratios = HeatMap.of_ratios(run.summary)
-    if ratios.has_values:
+    protocol = run.run.protocol
+    views = [View(wording(protocol).lost, Markup(heat_table(HeatMap.of_errors(run.summary), f"{key}-error")))]
+    ratios = HeatMap.of_ratios(run.summary) if has_labels(protocol) else None
+    if ratios is not None and ratios.has_values:
         views.append(View("CE", Markup(heat_table(ratios, f"{key}-ce"))))
     for comparison in inputs.comparisons:
         if comparison.other.name == run.name:
@@ -259,4 +270,4 @@ def _families(inputs: PageInputs) -> HtmlTable:
     for family, words in members.items():
         found = [next((row for row in run.summary.families if row.name == family), None) for run in shown]
         rows.append(FamilyRow(family, words, tuple(row.mean_error if row else None for row in found)))
-    return families_table(inputs.comparisons, [run.name for run in shown], rows)
+    return families_table(inputs.comparisons, [run.name for run in shown], rows, wording(shown[0].run.protocol))

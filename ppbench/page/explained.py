@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import shlex
 
-from ppbench.metrics.quantities import QUANTITIES
+from ppbench.metrics.without_labels import has_labels, quantities_of
 from ppbench.page.html_table import HtmlCell, HtmlRow, HtmlTable
 from ppbench.page.inputs import PageInputs
+from ppbench.run import Protocol
 
 PAGE_FILE = "report.html"
 """The name that commands give the page. It does not know its own."""
 
 
-def definitions_table() -> HtmlTable:
-    """Name, meaning and formula of every headline metric, and how a label is read."""
+def definitions_table(protocol: Protocol) -> HtmlTable:
+    """Name, meaning and formula of every headline metric of runs with this protocol, and how a label is read."""
+    of = quantities_of(protocol)
     rows = [
         HtmlRow((HtmlCell(name), HtmlCell(quantity.meaning), HtmlCell(quantity.formula)))
-        for name, quantity in QUANTITIES.items()
+        for name, quantity in of.items()
     ]
-    more = " and ".join(name for name, quantity in QUANTITIES.items() if quantity.higher_is_better)
+    columns = ("name", "meaning", "formula")
+    if not has_labels(protocol):
+        return HtmlTable("The headline metrics", columns, tuple(rows), (0, 1, 2), _NOTES_WITHOUT_LABELS)
+    more = " and ".join(name for name, quantity in of.items() if quantity.higher_is_better)
     notes = (
         f"Less is better, except for {more}, where more is better. E_cs is the share of images that the model gets "
         "wrong under corruption c at severity s. All are given in percent.",
@@ -27,7 +32,17 @@ def definitions_table() -> HtmlTable:
         "images corrupted by software (generated), over the 15 common corruptions (c15) and the severities 1 to 5. "
         "Classes and n of N are there only where some classes or images were left out.",
     )
-    return HtmlTable("The headline metrics", ("name", "meaning", "formula"), tuple(rows), (0, 1, 2), notes)
+    return HtmlTable("The headline metrics", columns, tuple(rows), (0, 1, 2), notes)
+
+
+_NOTES_WITHOUT_LABELS = (
+    "Less is better. The images have no labels: each model is compared with its own predictions of the clean images. A "
+    "model that always says the same has a flip rate of 0, so these numbers do not say how good a model is. All are "
+    "given in percent.",
+    "A label says over what a number is: name[corruptions, severities, n of N]. For example flip_rate[c15,s1-5] is "
+    "over the 15 common corruptions (c15) and the severities 1 to 5. n of N is there only where some images were left "
+    "out.",
+)
 
 
 def show_command_line(inputs: PageInputs) -> str:

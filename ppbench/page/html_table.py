@@ -16,6 +16,7 @@ from ppbench.figures.reliability import Reliability
 from ppbench.figures.scatter import Scatter
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.paired import POWER
+from ppbench.metrics.without_labels import Wording, capital
 from ppbench.tables.numbers import decimals, ends, p_value, percent, signed
 from ppbench.tables.rows import rounded
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, LineKind, Sheet
@@ -166,7 +167,9 @@ class FamilyRow:
     """By run."""
 
 
-def families_table(comparisons: Sequence[Comparison], names: Sequence[str], rows: Sequence[FamilyRow]) -> HtmlTable:
+def families_table(
+    comparisons: Sequence[Comparison], names: Sequence[str], rows: Sequence[FamilyRow], words: Wording
+) -> HtmlTable:
     """Mean errors by family: a column for each run, the baseline last, then the changes."""
     header = ("family", *names, *(f"{c.other.name}: change" for c in comparisons), "corruptions")
     found = []
@@ -174,9 +177,9 @@ def families_table(comparisons: Sequence[Comparison], names: Sequence[str], rows
         changes = [_change(comparison, row.name) for comparison in comparisons]
         cells = (HtmlCell(row.name), *(metric_cell(one, 2) for one in row.errors), *changes, HtmlCell(row.members))
         found.append(HtmlRow(cells))
-    notes = ["Mean top-1 error over the corruptions of the family, %."]
+    notes = [f"Mean {words.of_cell} over the corruptions of the family, %."]
     notes += ["Change: points, paired by image; *: a test finds it (Holm over families)."] if comparisons else []
-    return HtmlTable("Mean error by family", header, tuple(found), (0, len(header) - 1), tuple(notes))
+    return HtmlTable(f"{capital(words.mean)} by family", header, tuple(found), (0, len(header) - 1), tuple(notes))
 
 
 def _change(comparison: Comparison, family: str) -> HtmlCell:

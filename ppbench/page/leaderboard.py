@@ -16,6 +16,7 @@ from markupsafe import Markup
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.files import atomic_write, read_text
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.without_labels import wording
 from ppbench.page.html_table import metric_data
 from ppbench.page.ranking import RANKED_BY, Entry, Place, Ranking, rankings
 from ppbench.page.rendering import page_of
@@ -267,6 +268,11 @@ class BoardTable:
         return f"{'all ' if protocol.n == protocol.total else f'{protocol.n:,} of '}{protocol.total:,} images"
 
     @property
+    def lower(self) -> str:
+        """What is better if it is lower."""
+        return f"{wording(self.ranking.entries[0].run.protocol).lost}s"
+
+    @property
     def facts(self) -> list[tuple[str, str]]:
         """What the runs have in common."""
         protocol = self.ranking.entries[0].run.protocol
@@ -277,6 +283,7 @@ class BoardTable:
             ("seed", str(protocol.seed)),
             ("precision", protocol.precision),
             *([("adapted to each cell", str(protocol.adaptation))] if protocol.adaptation else []),
+            *([("labels", "each model's own clean predictions")] if protocol.labels else []),
             ("ranked by", self.ranking.label),
         ]
 
@@ -294,9 +301,9 @@ def board_table(ranking: Ranking) -> BoardTable:
     names = [
         metric.name
         for metric in entries[0].summary.metrics
-        if metric.name != RANKED_BY and any(_metric(entry, metric.name).value is not None for entry in entries)
+        if metric.name not in RANKED_BY and any(_metric(entry, metric.name).value is not None for entry in entries)
     ]
-    names.insert(0, RANKED_BY)  # beside the model, where a phone shows it
+    names.insert(0, entries[0].ranked_by.name)  # beside the model, where a phone shows it
     labels = tuple((short_name(m.label), m.label) for m in (_metric(entries[0], name) for name in names))
     places = {place.entry.file: place for place in ranking.places}
     rows = tuple(

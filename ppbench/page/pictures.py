@@ -25,12 +25,21 @@ class Picture:
     """Whether it is wrong here and right at all lower severities."""
     alt: str
     """The picture in words."""
+    has_label: bool = True
+    """Whether right is the true class; otherwise it is the prediction without corruption."""
+
+    @property
+    def mark(self) -> str:
+        """A sign for right or wrong, or for the same prediction or another one."""
+        same, other = "✓✗" if self.has_label else "=≠"
+        return same if self.is_right else other
 
     @property
     def caption(self) -> str:
         """``Sneaker 93 %``, or ``wrong`` where predictions were not kept."""
         if self.predicted is None:
-            return "right" if self.is_right else "wrong"
+            same, other = ("right", "wrong") if self.has_label else ("unchanged", "changed")
+            return same if self.is_right else other
         sure = "" if self.probability is None else f" {100 * self.probability:.0f} %"
         return f"{self.predicted}{sure}"
 

@@ -11,12 +11,13 @@ from ppbench.compare.comparability import FIELDS, differing
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.quantities import MEAN_ERROR
+from ppbench.metrics.without_labels import FLIP_RATE
 from ppbench.report.summary import RunSummary
 from ppbench.run import Run
 from ppbench.tables.rows import rounded
 
-RANKED_BY = MEAN_ERROR.name
-"""The metric of every ranking: it needs no normaliser, so every run has it."""
+RANKED_BY = (MEAN_ERROR.name, FLIP_RATE.name)
+"""The metrics of rankings, of which every run has one: they need no normaliser."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Entry:
     @property
     def ranked_by(self) -> Metric:
         """The metric of the ranking."""
-        return next(metric for metric in self.summary.metrics if metric.name == RANKED_BY)
+        return next(metric for metric in self.summary.metrics if metric.name in RANKED_BY)
 
 
 @dataclass(frozen=True)

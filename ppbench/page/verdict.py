@@ -16,6 +16,7 @@ from ppbench.metrics.intervals import Interval, quantile
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.paired import POWER, images_needed
 from ppbench.metrics.quantities import MEAN_ERROR
+from ppbench.metrics.without_labels import FLIP_RATE, has_labels, wording
 from ppbench.page.html_table import metric_data
 from ppbench.report.summary import RunSummary
 from ppbench.tables.numbers import decimals, ends, percent, signed
@@ -46,6 +47,8 @@ class PageVerdict:
 def run_verdict(name: str, summary: RunSummary) -> PageVerdict:
     """How many corrupted images a run gets wrong, and its mCE if it has one."""
     found = {metric.name: metric for metric in summary.metrics}
+    if not has_labels(summary.cell_errors.protocol):
+        return _flip_verdict(name, summary, found[FLIP_RATE.name], found["confidence_lost"])
     mean, clean, mce = found[MEAN_ERROR.name], found["clean_error"], found["mCE"]
     if mean.value is None:
         return PageVerdict("undecided", f"The mean error of {name} is not known: {mean.reason}.", metric=mean)
@@ -55,12 +58,33 @@ def run_verdict(name: str, summary: RunSummary) -> PageVerdict:
     # Against its own errors a model has an mCE of 100, which says nothing.
     if mce.value is not None and summary.normalizer != summary.cell_errors.source:
         details.append(f"{mce.label}: {_sure(mce, summary.confidence, '%')}.")
+    details += _hardest(summary, "of its images are wrong")
+    return PageVerdict("result", sentence, tuple(details), mean)
+
+
+def _flip_verdict(name: str, summary: RunSummary, rate: Metric, lost: Metric) -> PageVerdict:
+    """On how many corrupted images a run without labels changes its prediction, and how much confidence it loses."""
+    if rate.value is None:
+        return PageVerdict("undecided", f"The flip rate of {name} is not known: {rate.reason}.", metric=rate)
+    sentence = f"{name} changes its prediction on {_sure(rate, summary.confidence, '%')} of the corrupted images."
+    details = []
+    if lost.value is not None:
+        word = "more" if lost.value < 0 else "less"
+        points = _sure(lost, summary.confidence, "points")
+        details.append(f"It gives its clean predictions {word} probability on corrupted images: {points} are lost.")
+    details += _hardest(summary, "of its images get another prediction")
+    details.append("The images have no labels, so this says how steady the model is and not how good.")
+    return PageVerdict("result", sentence, tuple(details), rate)
+
+
+def _hardest(summary: RunSummary, are: str) -> list[str]:
+    """The family with the highest mean error or flip rate; empty for a single family."""
     hardest = max((row for row in summary.families if row.mean_error.value is not None),
                   key=lambda row: row.mean_error.value or 0.0, default=None)  # fmt: skip
-    if hardest is not None and len(summary.families) > 1:
-        hard = _sure(hardest.mean_error, summary.confidence, "%")
-        details.append(f"The hardest family of corruptions is {hardest.name}: {hard} of its images are wrong.")
-    return PageVerdict("result", sentence, tuple(details), mean)
+    if hardest is None or len(summary.families) < 2:
+        return []
+    hard = _sure(hardest.mean_error, summary.confidence, "%")
+    return [f"The hardest family of corruptions is {hardest.name}: {hard} {are}."]
 
 
 def _sure(metric: Metric, confidence: float | None, unit: str) -> str:
@@ -74,7 +98,7 @@ def _sure(metric: Metric, confidence: float | None, unit: str) -> str:
 
 def pair_verdict(comparison: Comparison) -> PageVerdict:
     """Whether a run is better or worse than its reference, or how many images would decide that."""
-    mean = comparison.metric(MEAN_ERROR.name)
+    mean, are_errors = comparison.plain, has_labels(comparison.reference.run.protocol)
     name, reference = comparison.other.name, comparison.reference.name
     details = (
         parts_text(comparison),
@@ -86,20 +110,27 @@ def pair_verdict(comparison: Comparison) -> PageVerdict:
         sentence = f"Nobody can say whether {name} is better or worse than {reference}: {mean.reason}."
         return PageVerdict("undecided", sentence, details, metric)
     if comparison.is_alike:
-        sentence = f"{name} and {reference} are right on exactly the same images."
+        same = "are right on exactly the same images" if are_errors else "change exactly the same predictions"
+        sentence = f"{name} and {reference} {same}."
         return PageVerdict("undecided", sentence, details, metric)
     interval = f"{percent(comparison.confidence)} interval {ends(mean.points)}"
     size = decimals(abs(mean.points.value), 1)
     if mean.is_shown(comparison.alpha):
         fewer = mean.points.value < 0
+        word = "fewer" if fewer else "more"
         sentence = (
-            f"{name} is {'better' if fewer else 'worse'} than {reference}: it gets {size} points "
-            f"{'fewer' if fewer else 'more'} of the corrupted images wrong ({interval})."
+            f"{name} is {'better' if fewer else 'worse'} than {reference}: it gets {size} points {word} of the "
+            f"corrupted images wrong ({interval})."
+            if are_errors
+            else f"{name} is {'steadier' if fewer else 'less steady'} than {reference}: it changes its prediction on "
+            f"{size} points {word} of the corrupted images ({interval})."
         )
         return PageVerdict("better" if fewer else "worse", sentence, details, metric)
+    what = "better or worse" if are_errors else "steadier or less steady"
     sentence = (
-        f"Whether {name} is better or worse than {reference} cannot be told from these images. Its mean "
-        f"error is {_direction(mean.points.value)} ({interval}), which chance can explain."
+        f"Whether {name} is {what} than {reference} cannot be told from these images. Its "
+        f"{wording(comparison.reference.run.protocol).mean} is {_direction(mean.points.value)} ({interval}), which "
+        "chance can explain."
     )
     return PageVerdict("undecided", sentence, (_would_decide(comparison, mean, mean.points), *details), metric)
 
@@ -160,8 +191,8 @@ def unpaired_verdict(name: str, summary: RunSummary, reference: RunSummary, reas
         return PageVerdict("undecided", sentence, (reason,))
     change = ours.value - theirs.value
     word = "fewer" if change < 0 else "more"
-    sentence = (
-        f"{name} gets {decimals(abs(change), 1)} points {word} of the corrupted images wrong than {of}, but "
-        "nobody can tell from these files whether that is chance."
-    )
+    points = f"{decimals(abs(change), 1)} points {word} of the corrupted images"
+    are_errors = has_labels(summary.cell_errors.protocol)
+    done = f"gets {points} wrong" if are_errors else f"changes its prediction on {points}"
+    sentence = f"{name} {done} than {of}, but nobody can tell from these files whether that is chance."
     return PageVerdict("undecided", sentence, (reason,), ours)

@@ -72,6 +72,7 @@ def _opened(run: Run, data: Path | None) -> Source:
         backend="imagecorruptions" if is_made and protocol.engine.startswith("imagecorruptions") else "ppbench",
         jpeg=protocol.source != "generated",
         exif=protocol.preprocessing.startswith(EXIF_APPLIED),
+        labels=protocol.labels,
     )
 
 

@@ -14,6 +14,7 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.errors import PpbenchError
 from ppbench.keys import hash64
 from ppbench.metrics.flips import UNFLIPPED, WRONG_FROM_START, first_flips
+from ppbench.metrics.without_labels import has_labels
 from ppbench.page.pictures import Picture, PictureRow, PictureStrip
 from ppbench.run import CONFIDENCE_STEPS, MeasuredRun
 from ppbench.vocabulary import CLEAN, Cell
@@ -141,7 +142,7 @@ def _row(
     corruption, place = image
     source, predictions = reopened.source, measured.predictions
     there = int(reopened.places[place])
-    label = _short(source.class_names[source.labels[there]])
+    label = _short(source.class_names[source.labels[there]] if source.class_names else _clean_class(measured, place))
     was_right = (CLEAN, 0) in measured.bits
     pictures = []
     cells = [(CLEAN, 0)] if was_right else []
@@ -153,7 +154,8 @@ def _row(
         sure = None if predictions is None else predictions.confidences
         probability = None if sure is None else float(sure[cell][place]) / CONFIDENCE_STEPS
         flips = was_right and not is_right and cell[0] != CLEAN
-        picture = Picture(cell[1], thumbnails.uri(cell, there, size), predicted, probability, is_right, flips, "")
+        uri, has_label = thumbnails.uri(cell, there, size), bool(source.class_names)
+        picture = Picture(cell[1], uri, predicted, probability, is_right, flips, "", has_label)
         was_right = was_right and is_right
         pictures.append(_with_words(picture, corruption, label))
     return PictureRow(corruption, source.ids[there], label, tuple(pictures))
@@ -164,11 +166,18 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST_CAPTION_NAME else f"{name[: LONGEST_CAPTION_NAME - 1]}…"
 
 
+def _clean_class(measured: MeasuredRun, place: int) -> str:
+    """The label of an image that has none."""
+    predictions = measured.predictions
+    return "image" if predictions is None else predictions.class_name(int(predictions.labels[place]))
+
+
 def _with_words(picture: Picture, corruption: str, label: str) -> Picture:
     where = "without corruption" if picture.severity == 0 else f"{corruption}, severity {picture.severity}"
     said = f"the model is {picture.caption}" if picture.predicted is None else f"predicted {picture.caption}"
     flips = "; the prediction flips here" if picture.is_first_flip else ""
-    right = "" if picture.predicted is None else f", {'right' if picture.is_right else 'wrong'}"
+    words = ("right", "wrong") if picture.has_label else ("as without corruption", "changed")
+    right = "" if picture.predicted is None else f", {words[0] if picture.is_right else words[1]}"
     return replace(picture, alt=f"{label} {where}: {said}{right}{flips}")
 
 
@@ -180,7 +189,8 @@ def _notes(measured: MeasuredRun, rows: Sequence[PictureRow], kept: Sequence[Pic
     if measured.run.protocol.source != "published":
         notes.append("They are made again from the clean images with the seed of the run.")
     if measured.predictions is None:
-        notes.append("The run has no predictions, only whether each image is right. Evaluate again to keep them.")
+        known = "each image is right" if has_labels(measured.run.protocol) else "the prediction of each image changes"
+        notes.append(f"The run has no predictions, only whether {known}. Evaluate again to keep them.")
     if own := measured.run.protocol.own_corruptions:
         notes.append(f"{', '.join(own)}: made by your own code, which a report does not run.")
     lost = {row.corruption for row in rows} - {row.corruption for row in kept}

@@ -11,6 +11,7 @@ from ppbench.metrics.by_class import AddedConfusion, ClassError, added_confusion
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.flips import FlipShares, flip_shares
 from ppbench.metrics.metric import Unavailable
+from ppbench.metrics.without_labels import NO_LABELS, has_labels
 from ppbench.run import Run
 from ppbench.vocabulary import Cell, family_of
 
@@ -85,7 +86,9 @@ def by_image(
     errors = CellErrors.from_run(run)
     reasons: dict[str, str] = {}
     found: dict[str, Any] = {"reasons": reasons}
-    if predictions is not None:
+    if not has_labels(run.protocol):
+        reasons |= dict.fromkeys((CLASSES, CONFUSIONS), NO_LABELS)
+    elif predictions is not None:
         found |= _of_classes(errors, predictions, confidence, reasons)
     else:
         reasons |= dict.fromkeys((CLASSES, CONFUSIONS), no_predictions or "the run has no predictions")

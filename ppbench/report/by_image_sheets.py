@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ppbench.metrics.flips import FlipShares
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.per_image import FEWEST
+from ppbench.metrics.without_labels import has_labels
 from ppbench.report.by_image import CLASSES, CONFUSIONS, FLIPS, PARTS, ByImage
 from ppbench.tables.numbers import decimals, p_value, percent, with_interval
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, LineKind, Sheet
@@ -90,6 +91,15 @@ def _confusion_sheet(found: ByImage) -> Sheet:
     return Sheet(title, header, tuple(lines), text_columns=(0, 1), notes=tuple(notes))
 
 
+_FLIP_WORDS = (
+    "an image is wrong. Never: right at all of them. Returned: wrong at one severity and right again at a higher one."
+)
+_FLIP_WORDS_WITHOUT_LABELS = (
+    "an image gets another prediction than without corruption. Never: the same at all of them. Returned: another one "
+    "at one severity and the same again at a higher one."
+)
+
+
 def _flip_sheet(found: ByImage, intervals: bool) -> Sheet:
     text: Callable[[Interval], str] = _text if intervals else lambda share: decimals(100 * share.value, 1)
     levels = found.cell_errors.severities
@@ -108,13 +118,14 @@ def _flip_sheet(found: ByImage, intervals: bool) -> Sheet:
             lines.append(line(family, flips, "group"))
     lines.append(line(f"mean of {len(found.cell_errors.headline)}", found.overall, "total"))
     n = next(flips.n for _, _, flips in found.flip_rows)
+    with_labels = has_labels(found.cell_errors.protocol)
+    words = _FLIP_WORDS if with_labels else _FLIP_WORDS_WITHOUT_LABELS
     return Sheet(
-        f"{_TITLES[FLIPS]}, % of the {n} images that are right without corruption",
+        f"{_TITLES[FLIPS]}, % of the {n} images{' that are right without corruption' if with_labels else ''}",
         ("corruption", *(f"s{severity}" for severity in levels), "never", "returned"),
         tuple(lines),
         notes=(
-            f"{severity_label(levels)}: the first severity at which an image is wrong. Never: right at all of them. "
-            "Returned: wrong at one severity and right again at a higher one. "
+            f"{severity_label(levels)}: the first severity at which {words} "
             f"± or [low, high]: {percent(found.confidence)} interval, for images like these.",
         ),
     )

@@ -50,7 +50,10 @@ class References:
         own = CellErrors.from_run(first.run, first.bits) if len(results) > 1 and self.baseline is None else None
         baseline = self.baseline or own
         normalizer = customary_normalizer(first.run, baseline) if self.is_customary else self.normalizer
-        return EvalReport([summarise(result.run, normalizer, baseline, bits=result.bits) for result in results])
+        return EvalReport([
+            summarise(result.run, normalizer, baseline, bits=result.bits, predictions=result.predictions)
+            for result in results
+        ])  # fmt: skip
 
 
 def stopping_line(run: Run) -> str:

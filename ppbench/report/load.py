@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ppbench.errors import DataError
+from ppbench.errors import DataError, UsageError
 from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.intervals import quantile
 from ppbench.metrics.references import ALEXNET, Normalizer
+from ppbench.metrics.without_labels import NO_LABELS, has_labels
 from ppbench.report.part import Part
 from ppbench.report.summary import RunSummary, summarise
 from ppbench.run import Run, is_page, read_bits, read_predictions, read_run
@@ -69,6 +70,12 @@ def _load(
     quantile(confidence)  # refuses what is none before files are read
     results = source if isinstance(source, Run) else load_results(source)
     bits, no_bits = _load_bits(source.path if isinstance(source, Run) else source, results)
+    if isinstance(results, Run) and not has_labels(results.protocol):
+        refuse_normalizer(normalizer)
+        predictions = None if results.path is None else _load_predictions(results.path, results, bits)[0]
+        shown = results if part is None else part.of(results)
+        found = summarise(shown, bits=bits, predictions=predictions, confidence=confidence, no_bits=no_bits)
+        return found, results, bits, no_bits
     reference = load_cell_errors(Path(baseline)) if baseline else None
     divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
     summary = summarise(
@@ -80,6 +87,12 @@ def _load(
         no_bits=no_bits,
     )
     return summary, results, bits, no_bits
+
+
+def refuse_normalizer(normalizer: str | None) -> None:
+    """Raise `UsageError` if a run without labels is to be divided by a normaliser's errors."""
+    if normalizer is not None and normalizer.lower() != "none":
+        raise UsageError(f"--normalizer {normalizer} divides errors, and {NO_LABELS}", "Leave it out.")
 
 
 def load_results(path: Path) -> Run | CellErrors:
@@ -121,6 +134,8 @@ def load_normalizer(value: str) -> Normalizer | None:
 
 def customary_normalizer(results: Run | CellErrors, baseline: CellErrors | None) -> Normalizer | None:
     """The denominators if the user names none: AlexNet for ImageNet's sets and for a CSV, else the baseline."""
+    if isinstance(results, Run) and not has_labels(results.protocol):
+        return None
     of_imagenet = results.protocol.normalizer == "alexnet" if isinstance(results, Run) else True
     return ALEXNET if of_imagenet else baseline
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import QUANTITIES
+from ppbench.metrics.without_labels import quantities_of, wording
 from ppbench.report.sheets import comparison_sheet, formula_sheet, run_sheets
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
 from ppbench.run import Protocol
@@ -49,13 +49,14 @@ class RunReport:
             from ppbench.report.by_image_sheets import by_image_sheets
 
             tables += by_image_sheets(self.by_image, intervals=self.intervals)
-        return [*tables, formula_sheet()] if self.formulas else tables
+        return [*tables, formula_sheet(self.runs)] if self.formulas else tables
 
     def as_dict(self) -> dict[str, Any]:
         """`run_dict` of one run, or ``{"runs": [object, …]}`` for several."""
         more: dict[str, Any] = {}
         if self.formulas:
-            more["formulas"] = {name: quantity.formula for name, quantity in QUANTITIES.items()}
+            of = quantities_of(self.runs[0].cell_errors.protocol)
+            more["formulas"] = {name: quantity.formula for name, quantity in of.items()}
         if self.by_image is not None:
             from ppbench.report.by_image_data import by_image_dict
 
@@ -79,11 +80,13 @@ class RunReport:
 
 
 def run_dict(summary: RunSummary) -> dict[str, Any]:
-    """The JSON object of one run. Accuracies are fractions, errors are in percent."""
+    """The JSON object of one run. Accuracies and agreement are fractions, errors and flip rates are in percent."""
     errors, protocol, worst = summary.cell_errors, summary.cell_errors.protocol, summary.worst_cell
+    labels = {"labels": protocol.labels} if protocol and protocol.labels else {}
     return {
         "source": errors.source,
         "dataset": protocol.dataset if protocol else None,
+        **labels,
         "images": protocol and _images(protocol),
         "classes": protocol and protocol.classes and protocol.classes.model_dump(),
         "precision": protocol and protocol.precision,
@@ -104,7 +107,12 @@ def run_dict(summary: RunSummary) -> dict[str, Any]:
             {"severity": severity, **_bare_numbers({metric.name: metric})}
             for severity, metric in summary.severities.items()
         ],
-        "worst_cell": worst and {**worst._asdict(), "accuracy": rounded(worst.accuracy)},
+        "worst_cell": worst
+        and {
+            "corruption": worst.corruption,
+            "severity": worst.severity,
+            wording(protocol).kept: rounded(worst.accuracy),
+        },
         "calibration": [_metric_dict(metric) for metric in summary.calibration] or None,
     }
 
@@ -184,9 +192,10 @@ def _accuracy_rows(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
     if worst is not None:
         # The worst of many cells is selected for being low, so no interval for a single cell is valid for it.
         yield row("worst_cell", worst.corruption, worst.severity, worst.accuracy, "", None)
+    kept = wording(summary.cell_errors.protocol).kept
     if summary.cell_errors.clean is not None:
-        yield row("accuracy", CLEAN, 0, 1 - summary.cell_errors.clean, "", accuracy_interval(summary.metrics[0]))
+        yield row(kept, CLEAN, 0, 1 - summary.cell_errors.clean, "", accuracy_interval(summary.metrics[0]))
     for of in summary.corruptions:
         intervals = of.accuracy_intervals
         for severity, accuracy in of.accuracies.items():
-            yield row("accuracy", of.name, severity, accuracy, of.errors[severity].reason or "", intervals[severity])
+            yield row(kept, of.name, severity, accuracy, of.errors[severity].reason or "", intervals[severity])

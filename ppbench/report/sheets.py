@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES
+from ppbench.metrics.quantities import Quantity
+from ppbench.metrics.without_labels import capital, has_labels, plain_of, quantities_of, wording
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
 from ppbench.run import UNKNOWN, Protocol
 from ppbench.tables.numbers import decimals, longer_half, margin, metric_text, percent, reason_notes
@@ -17,6 +18,7 @@ _PRECISIONS = {"fp32": None, "unknown": "predictions made elsewhere"}
 """Precisions whose text in headings is not their name."""
 
 _CURVES = Curves("curve", "Curve: error on the clean images, then by severity")
+_CURVES_WITHOUT_LABELS = Curves("curve", "Curve: flip rate by severity")
 
 
 def heading(summary: RunSummary) -> str:
@@ -33,7 +35,7 @@ def _conditions(summary: RunSummary) -> list[str]:
         images = f"{protocol.images_in_words}{lost}"
         precision = _PRECISIONS.get(protocol.precision, protocol.precision)
         parts += [protocol.dataset, errors.classes, images, _origin(protocol), precision]
-    parts.append(f"normaliser {summary.normalizer}")
+    parts.append(f"normaliser {summary.normalizer}" if has_labels(protocol) else "labels: its own clean predictions")
     if summary.baseline is not None:
         parts.append(f"baseline {summary.baseline}")
     if errors.interrupted:
@@ -61,7 +63,8 @@ def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
         intervals: Give every figure of the corruptions its interval, in two tables instead of one.
     """
     header = ("metric", "value", "what it is")
-    lines = tuple(Line((short_name(m.name), _with_unit(m), QUANTITIES[m.name].meaning)) for m in summary.metrics)
+    of = _quantities(summary)
+    lines = tuple(Line((short_name(m.name), _with_unit(m), of[m.name].meaning)) for m in summary.metrics)
     labels = tuple(metric.label for metric in summary.metrics)
     notes = (*_reasons([summary]), *summary.interval_notes, *training_notes([summary.cell_errors]))
     headline = Sheet(heading(summary), header, lines, text_columns=(0, 2), notes=notes, labels=labels)
@@ -69,9 +72,14 @@ def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
     return [headline, *(_interval_sheets(summary) if with_intervals else [_corruption_sheet(summary)])]
 
 
-def formula_sheet() -> Sheet:
-    """The definitions of all metrics."""
-    lines = tuple(Line((name, quantity.formula)) for name, quantity in QUANTITIES.items())
+def _quantities(summary: RunSummary) -> Mapping[str, Quantity]:
+    return quantities_of(summary.cell_errors.protocol)
+
+
+def formula_sheet(summaries: Sequence[RunSummary]) -> Sheet:
+    """The definitions of all metrics that these runs have."""
+    found = {name: quantity for summary in summaries for name, quantity in _quantities(summary).items()}
+    lines = tuple(Line((name, quantity.formula)) for name, quantity in found.items())
     return Sheet("Definitions", ("metric", "formula"), lines, text_columns=(0, 1))
 
 
@@ -88,13 +96,14 @@ def _corruption_sheet(summary: RunSummary) -> Sheet:
     # Beside a column of margins the long header would break the names of corruptions at 80 columns.
     names = [name.replace("relative", "rel.") if summary.confidence else name for name in ratios.values()]
     margin_column = ("±",) if summary.confidence else ()
-    header = ("corruption", *_severity_columns(summary), "mean error", *margin_column, *names)
-    title = "Accuracy by severity (s1 mild … s5 severe) and errors over severities, %"
+    words = wording(summary.cell_errors.protocol)
+    header = ("corruption", *_severity_columns(summary), words.mean, *margin_column, *names)
+    title = f"{capital(words.kept)} by severity (s1 mild … s5 severe) and {words.lost}s over severities, %"
     lines, notes = _lines(summary, cells), _notes(summary)
     if summary.confidence and any(cell.startswith("≤") for line in lines for cell in line.cells):
         longer = f"±: half of the {percent(summary.confidence)} interval; ≤: the longer half of a lopsided one"
         notes = (*notes, f"{longer}, whose ends `--intervals` prints.")
-    return Sheet(title, header, lines, notes=notes, curves=_CURVES)
+    return Sheet(title, header, lines, notes=notes, curves=_curves(summary))
 
 
 def _interval_sheets(summary: RunSummary) -> list[Sheet]:
@@ -108,15 +117,22 @@ def _interval_sheets(summary: RunSummary) -> list[Sheet]:
         return cells
 
     def errors(row: SummaryRow) -> list[str]:
-        return [metric_text(row.metrics[name]) for name in (MEAN_ERROR.name, *ratios)]
+        return [metric_text(row.metrics[name]) for name in (plain_of(summary.cell_errors.protocol).name, *ratios)]
 
-    ratios = _ratios(summary)
-    titles = ("Accuracy by severity (s1 mild … s5 severe), %", "Errors over severities, %")
-    headers = ("corruption", *_severity_columns(summary)), ("corruption", "mean error", *ratios.values())
+    ratios, words = _ratios(summary), wording(summary.cell_errors.protocol)
+    titles = (
+        f"{capital(words.kept)} by severity (s1 mild … s5 severe), %",
+        f"{capital(words.lost)}s over severities, %",
+    )
+    headers = ("corruption", *_severity_columns(summary)), ("corruption", words.mean, *ratios.values())
     return [
         Sheet(titles[0], headers[0], _lines(summary, accuracies), notes=_notes(summary)),
-        Sheet(titles[1], headers[1], _lines(summary, errors, mark_worst=False), curves=_CURVES),
+        Sheet(titles[1], headers[1], _lines(summary, errors, mark_worst=False), curves=_curves(summary)),
     ]
+
+
+def _curves(summary: RunSummary) -> Curves:
+    return _CURVES if has_labels(summary.cell_errors.protocol) else _CURVES_WITHOUT_LABELS
 
 
 def _ratios(summary: RunSummary) -> dict[str, str]:
@@ -124,12 +140,12 @@ def _ratios(summary: RunSummary) -> dict[str, str]:
 
     Those that are set against one model are left out together if none of them has a value.
     """
-    rows = (*summary.corruptions, summary.overall)
-    known = {QUANTITIES[name].reference for row in rows for name, one in row.metrics.items() if one.value is not None}
+    rows, of = (*summary.corruptions, summary.overall), _quantities(summary)
+    known = {of[name].reference for row in rows for name, one in row.metrics.items() if one.value is not None}
     return {
-        name: short_name(str(QUANTITIES[name].name_of_one))
+        name: short_name(str(of[name].name_of_one))
         for name in summary.overall.metrics
-        if not QUANTITIES[name].is_plain and QUANTITIES[name].reference in known
+        if not of[name].is_plain and of[name].reference in known
     }
 
 
@@ -154,7 +170,8 @@ def _lines(
         kept = {
             place: share / (best or 1.0) for place, share in enumerate(row.accuracies.values(), 1) if share is not None
         }
-        curve = (summary.cell_errors.clean, *(None if m.value is None else m.value / 100 for m in row.errors.values()))
+        errors = tuple(None if m.value is None else m.value / 100 for m in row.errors.values())
+        curve = (summary.cell_errors.clean, *errors) if has_labels(summary.cell_errors.protocol) else errors
         return Line((name, *cells(row)), kind, worst, kept if mark_worst else {}, curve)
 
     lines = []
@@ -169,8 +186,8 @@ def _lines(
 
 
 def _notes(summary: RunSummary) -> tuple[str, ...]:
-    clean = summary.metrics[0].value
-    notes = [] if clean is None else [f"Clean accuracy: {decimals(100 - clean, 2)} %."]
+    clean = summary.cell_errors.clean
+    notes = [] if clean is None else [f"Clean accuracy: {decimals(100 - 100 * clean, 2)} %."]
     if summary.worst_cell is not None:
         notes.append(f"Worst cell: {_worst_cell(summary)}.")
     if summary.calibration:
@@ -182,7 +199,8 @@ def _worst_cell(summary: RunSummary) -> str:
     if summary.worst_cell is None:
         return NOT_AVAILABLE
     corruption, severity, accuracy = summary.worst_cell
-    return f"{corruption} at severity {severity}, accuracy {decimals(100 * accuracy, 1)} %"
+    kept = wording(summary.cell_errors.protocol).kept
+    return f"{corruption} at severity {severity}, {kept} {decimals(100 * accuracy, 1)} %"
 
 
 def _calibration_note(metrics: Sequence[Metric]) -> str:
@@ -212,9 +230,10 @@ def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
     # Two definitions have no name in common.
     names = [short_name(of[0]) if len(of) == 1 else " / ".join(of) for of in labels]
     lines = [Line((name, *map(metric_text, of))) for name, of in zip(names, metrics, strict=True)]
-    lines.append(Line(("mean error by family",), "group"))
+    mean = wording(summaries[0].cell_errors.protocol).mean
+    lines.append(Line((f"{mean} by family",), "group"))
     lines += _family_lines(summaries)
-    lines.append(Line(("mean error by severity",), "group"))
+    lines.append(Line((f"{mean} by severity",), "group"))
     for severity in (s for s in SEVERITIES if any(s in summary.severities for summary in summaries)):
         lines.append(Line((f"  s{severity}", *(metric_text(one.severities.get(severity)) for one in summaries))))
     runs = [summary.cell_errors.source for summary in summaries]

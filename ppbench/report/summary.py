@@ -11,8 +11,9 @@ from ppbench.metrics.calibration import calibration_metrics
 from ppbench.metrics.cell_errors import CellErrors, WorstCell
 from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES, Case, Quantity, case_of
+from ppbench.metrics.quantities import MEAN_ERROR, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
+from ppbench.metrics.without_labels import FLIP_RATE, has_labels, plain_of, quantities_of
 from ppbench.run import Run, Stopping
 from ppbench.vocabulary import SEVERITIES, family_of, older_set_label, set_label
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ppbench.metrics.covariance import RunIntervals
+    from ppbench.run import Predictions
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,12 @@ class SummaryRow:
 
     @property
     def mean_error(self) -> Metric:
-        """Mean error over corruptions and severities."""
-        return self.metrics[MEAN_ERROR.name]
+        """Mean error over corruptions and severities; the flip rate of images without labels."""
+        return self.metrics[MEAN_ERROR.name if MEAN_ERROR.name in self.metrics else FLIP_RATE.name]
 
     @property
     def accuracies(self) -> dict[int, float | None]:
-        """Mean accuracy by severity, fractions; None if a cell is missing."""
+        """Mean accuracy, or agreement, by severity, fractions; None if a cell is missing."""
         values = {severity: metric.value for severity, metric in self.errors.items()}
         return {severity: None if value is None else 1 - value / 100 for severity, value in values.items()}
 
@@ -72,7 +74,7 @@ class RunSummary:
     """Mean error over the headline corruptions by severity."""
     worst_cell: WorstCell | None
     calibration: tuple[Metric, ...]
-    """Empty for a CSV, which has no counts."""
+    """Empty for a CSV, which has no counts, and without labels."""
     confidence: float | None
     """Confidence of the intervals; None if there are none."""
     interval_notes: tuple[str, ...]
@@ -99,6 +101,7 @@ def summarise(
     baseline: CellErrors | None = None,
     *,
     bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None,
+    predictions: Predictions | None = None,
     confidence: float = 0.95,
     no_bits: str | None = None,
 ) -> RunSummary:
@@ -110,10 +113,13 @@ def summarise(
         baseline: The model that R_net compares with.
         bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals. The normaliser and the baseline hold
             their own bits (`CellErrors.from_run`).
+        predictions: The run's predictions, for intervals of the confidence lost by images without labels.
         confidence: Confidence of the intervals.
         no_bits: Why there are no bits, for a note; None for no note.
     """
-    errors = CellErrors.from_run(results, bits) if isinstance(results, Run) else results
+    errors = CellErrors.from_run(results, bits, predictions) if isinstance(results, Run) else results
+    if not has_labels(errors.protocol):
+        normalizer = baseline = None
     intervals = _intervals(errors, normalizer, baseline, confidence)
     if isinstance(results, Run) and results.stopping is not None:
         results = results.model_copy(update={"stopping": _as_labelled_now(results.stopping, errors.headline)})
@@ -127,18 +133,23 @@ def summarise(
         cell_errors=errors,
         normalizer=normalizer.source if normalizer else "none",
         baseline=baseline.source if baseline else None,
-        metrics=tuple(figures.of(quantity) for quantity in QUANTITIES.values()),
+        metrics=tuple(figures.of(quantity) for quantity in quantities_of(errors.protocol).values()),
         corruptions=tuple(figures.row(name, (name,)) for name in names),
         # groupby works because members of a family are neighbours in canonical order.
         families=tuple(figures.row(family, tuple(members)) for family, members in groupby(names, family_of)),
         overall=figures.row("mean", headline),
         severities={s: figures.mean_error(headline, s) for s in errors.severities},
         worst_cell=errors.worst_cell(),
-        calibration=calibration_metrics(results) if isinstance(results, Run) else (),
+        calibration=_calibration(results),
         confidence=known,
         interval_notes=tuple(notes),
         stopping=stopping,
     )
+
+
+def _calibration(results: CellErrors | Run) -> tuple[Metric, ...]:
+    """The calibration of a run whose images have labels."""
+    return calibration_metrics(results) if isinstance(results, Run) and has_labels(results.protocol) else ()
 
 
 def _intervals(
@@ -238,7 +249,8 @@ class _Figures:
 
     def row(self, name: str, corruptions: tuple[str, ...]) -> SummaryRow:
         """The row of one corruption, or of several under another name."""
-        given = [quantity for quantity in QUANTITIES.values() if quantity.name_of_one]
+        of = quantities_of(self.cell_errors.protocol)
+        given = [quantity for quantity in of.values() if quantity.name_of_one]
         is_one = corruptions == (name,)
         return SummaryRow(
             name=name,
@@ -248,8 +260,8 @@ class _Figures:
         )
 
     def mean_error(self, corruptions: tuple[str, ...], severity: int) -> Metric:
-        """The mean error over corruptions at one severity."""
-        return self.of(MEAN_ERROR, corruptions, (severity,))
+        """The mean error, or flip rate, over corruptions at one severity."""
+        return self.of(plain_of(self.cell_errors.protocol), corruptions, (severity,))
 
 
 def _columns(errors: CellErrors) -> list[int]:

@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from ppbench.parsing import LARGEST_INTEGER
 from ppbench.vocabulary import NAME_PATTERN
@@ -60,6 +69,17 @@ class Record(BaseModel):
     """A part of a run file: it cannot be changed, and has no fields that this version does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    absent_if_none: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are not written if they are None, so that files without them stay as they were."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = write(self)
+        for name in self.absent_if_none:
+            if content.get(name, 0) is None:
+                del content[name]
+        return content
 
 
 def first_problem(error: ValidationError) -> str:

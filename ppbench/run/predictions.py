@@ -36,7 +36,9 @@ class Predictions:
     confidences: Mapping[Cell, NDArray[np.uint8]] | None
     """``(n,)`` by cell: probabilities of the predicted classes in 255ths; None if they are unknown."""
     class_names: tuple[str, ...]
-    """Names of the dataset's classes."""
+    """Names of the dataset's classes; of the model's outputs where the labels are clean predictions."""
+    label_confidences: Mapping[Cell, NDArray[np.uint8]] | None = None
+    """``(n,)`` by cell: probabilities of the labels in 255ths; kept only where these are clean predictions."""
 
     def class_name(self, number: int) -> str:
         """Return the name of a predicted class."""
@@ -56,6 +58,7 @@ class Predictions:
             {cell: classes[places] for cell, classes in self.classes.items()},
             self.confidences and {cell: values[places] for cell, values in self.confidences.items()},
             self.class_names,
+            self.label_confidences and {cell: values[places] for cell, values in self.label_confidences.items()},
         )
 
 
@@ -67,8 +70,9 @@ def predictions_file(path: Path) -> Path:
 def predictions_content(run: Run, predictions: Predictions) -> bytes:
     """Return the content of the file of predictions, which any tool can read: arrays of ``.npy`` in one gzip stream.
 
-    These are labels ``(n,)`` uint16, classes ``(n, cells)`` uint16, and probabilities ``(n, cells)`` uint8 unless
-    they are unknown. The predictions of one image are neighbours, because they are alike and compress well so.
+    These are labels ``(n,)`` uint16, classes ``(n, cells)`` uint16, probabilities ``(n, cells)`` uint8 unless they are
+    unknown, and the same of the labels' probabilities where these are kept. The predictions of one image are
+    neighbours, because they are alike and compress well so.
     """
     import numpy as np
 
@@ -76,9 +80,10 @@ def predictions_content(run: Run, predictions: Predictions) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, predictions.labels.astype("<u2"), allow_pickle=False)
     np.save(buffer, np.stack([predictions.classes[key] for key in keys], axis=1).astype("<u2"), allow_pickle=False)
-    if predictions.confidences is not None:
-        values = np.stack([predictions.confidences[key] for key in keys], axis=1)
-        np.save(buffer, values.astype(np.uint8), allow_pickle=False)
+    for kept in (predictions.confidences, predictions.label_confidences):
+        if kept is not None:
+            values = np.stack([kept[key] for key in keys], axis=1)
+            np.save(buffer, values.astype(np.uint8), allow_pickle=False)
     # zlib writes no time and no name into the header, so that equal predictions are equal files.
     packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
     return packer.compress(buffer.getvalue()) + packer.flush()
@@ -99,7 +104,7 @@ def read_predictions(path: Path | str, run: Run) -> Predictions:
             f"{path} has no predictions", "Evaluate again to get them, with this ppbench and without --no-predictions."
         )
     images, cells = run.protocol.n, len(run.cells)
-    most = 2 * images + 3 * images * cells + 2**16
+    most = 2 * images + 4 * images * cells + 2**16
     file, packed = read_attached(Path(path), run.predictions.file, run.predictions.sha256, most + 2**20)
     try:
         content = zlib.decompressobj(_GZIP).decompress(packed, most)
@@ -107,16 +112,16 @@ def read_predictions(path: Path | str, run: Run) -> Predictions:
         raise DataError(f"{file} is damaged: it is not a gzip stream ({error})", RESTORE) from error
     labels, end = take_array(file, content, 0, (images,), "<u2", "its labels have")
     classes, end = take_array(file, content, end, (images, cells), "<u2", "its classes have")
-    confidences = None
-    if end < len(content):
-        confidences = take_array(file, content, end, (images, cells), "|u1", "its probabilities have")[0]
+    kept: list[NDArray[Any]] = []
+    while end < len(content) and len(kept) < 2:
+        values, end = take_array(file, content, end, (images, cells), "|u1", "its probabilities have")
+        kept.append(values)
     _check(file, run, labels, classes)
     keys = [cell.key for cell in run.cells]
+    by_cell = [dict(zip(keys, values.T, strict=True)) for values in kept]
+    confidences, label_confidences = [*by_cell, None, None][:2]
     return Predictions(
-        labels,
-        dict(zip(keys, classes.T, strict=True)),
-        None if confidences is None else dict(zip(keys, confidences.T, strict=True)),
-        run.predictions.class_names,
+        labels, dict(zip(keys, classes.T, strict=True)), confidences, run.predictions.class_names, label_confidences
     )
 
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
     FiniteFloat,
-    SerializerFunctionWrapHandler,
-    model_serializer,
     model_validator,
 )
 
@@ -64,8 +62,11 @@ def _beside(name: str) -> str:
 class CellCounts(Record):
     """The counts of one corruption at one severity; ``clean`` at severity 0 is the uncorrupted images.
 
-    Predictions that were given as labels have no probabilities: what is counted of these is None.
+    Predictions that were given as labels have no probabilities: what is counted of these is None. Where the labels are
+    the clean predictions (`Protocol.labels`), right means the same prediction as without corruption.
     """
+
+    absent_if_none: ClassVar[frozenset[str]] = frozenset({"label_confidence"})
 
     corruption: CellName
     severity: int = Field(ge=0, le=5)
@@ -83,6 +84,8 @@ class CellCounts(Record):
     """Those of them that are right."""
     bin_confidence: Bins | None
     """Sum of their highest probabilities, in millionths."""
+    label_confidence: Count | None = None
+    """Sum over images of the probability of the label, in millionths; only where the labels are clean predictions."""
 
     @model_validator(mode="after")
     def _consistent(self) -> CellCounts:
@@ -100,6 +103,8 @@ class CellCounts(Record):
             # A probability that is 1 but for rounding may count as a millionth more.
             if any(right > n or confidence > n * (MICRO + 1) for n, right, confidence in bins):
                 raise ValueError("a calibration bin has more right images, or probability, than images")
+        if self.label_confidence is not None and self.label_confidence > self.n * (MICRO + 1):
+            raise ValueError("label_confidence has more probability than images")
         if (self.corruption == CLEAN) != (self.severity == 0):
             raise ValueError("severity 0 is for clean images, and only for them")
         return self
@@ -176,12 +181,10 @@ class Stopping(Record):
         return self
 
 
-_LATER = frozenset({"own_corruptions", "adaptation"})
-"""Fields of the protocol that files have only where they are not None."""
-
-
 class Protocol(Record):
     """All that must be equal for two runs to be comparable."""
+
+    absent_if_none: ClassVar[frozenset[str]] = frozenset({"own_corruptions", "adaptation", "labels"})
 
     dataset: Text
     fingerprint: Text
@@ -214,6 +217,8 @@ class Protocol(Record):
     """SHA-256 of the source of each corruption of the user's own, by name; None, and not written, without any."""
     adaptation: Adaptation | None = None
     """How the network was adapted to each cell, the clean one too; None, and not written: it was used as it is."""
+    labels: Literal["predicted"] | None = None
+    """"predicted": the label of each image is the model's own prediction without corruption; None: the dataset's."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
@@ -232,12 +237,6 @@ class Protocol(Record):
         if self.n < self.total:
             return f"{self.n} of {self.total} images"
         return f"all {self.total} images" if self.total > 1 else "the only image"
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out fields of later versions that say nothing, so that other runs have the files they always had."""
-        content = handler(self)
-        return {name: value for name, value in content.items() if value is not None or name not in _LATER}
 
 
 class Provenance(Record):
@@ -328,13 +327,14 @@ class Run(ShownInNotebooks, Record):
     def to_frame(self) -> pd.DataFrame:
         """The cells as a pandas frame with columns corruption, severity, n, top1, top5, accuracy, error.
 
-        An unknown top5 is NaN.
+        An unknown top5 is NaN. Where the labels are clean predictions, the last two are agreement and flip_rate.
         """
         import pandas as pd
 
         unknown = float("nan")
         rows = [(*c.key, c.n, c.top1, unknown if c.top5 is None else c.top5, c.top1 / c.n, c.error) for c in self.cells]
-        return pd.DataFrame(rows, columns=["corruption", "severity", "n", "top1", "top5", "accuracy", "error"])
+        shares = ["accuracy", "error"] if self.protocol.labels is None else ["agreement", "flip_rate"]
+        return pd.DataFrame(rows, columns=["corruption", "severity", "n", "top1", "top5", *shares])
 
 
 def expected_cells(corruptions: Iterable[str], severities: Iterable[int]) -> list[Cell]:

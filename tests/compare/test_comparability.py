@@ -1,6 +1,6 @@
 import pytest
 
-from ppbench.compare.comparability import FIELDS, NEEDED_TO_PAIR, check_allowed, differing, require_comparable
+from ppbench.compare.comparability import FIELDS, LABELS, NEEDED_TO_PAIR, check_allowed, differing, require_comparable
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.run import Adaptation
 from tests.builders import make_classes, make_run
@@ -22,6 +22,7 @@ OTHER = {
     "classes": make_classes(logits="all"),
     "own_corruptions": {"fog": "5" * 64},
     "adaptation": Adaptation(),
+    "labels": "predicted",
 }
 ONE = make_run().protocol
 
@@ -40,10 +41,11 @@ def test_every_field_of_the_protocol_is_compared_and_named(field):
         require_comparable(ONE, changed(field), ("old", "new"))
     assert caught.value.exit_code == 4
     wanted = "same images" if field in NEEDED_TO_PAIR else f"--allow {field}"
+    wanted = "same --labels" if field == LABELS else wanted
     assert wanted in caught.value.hint
 
 
-@pytest.mark.parametrize("field", [field for field in FIELDS if field not in NEEDED_TO_PAIR])
+@pytest.mark.parametrize("field", [field for field in FIELDS if field not in (*NEEDED_TO_PAIR, LABELS)])
 def test_what_is_meant_can_be_allowed(field):
     words = require_comparable(ONE, changed(field), ("old", "new"), [field])
     assert len(words) == 1

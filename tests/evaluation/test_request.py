@@ -15,7 +15,7 @@ from ppbench.evaluation.request import REQUEST_FIELDS, EvalRequest
 
 OF_REQUEST = {"models", "card_options", "command"}
 
-WITH_IMAGES = {"labels", "ids", "label_names"}
+WITH_IMAGES = {"ids", "label_names"}
 """What belongs to images that are given as arrays or as a Dataset."""
 
 

@@ -1,0 +1,107 @@
+"""The metrics of images without labels, where the label of each image is the model's own clean prediction.
+
+An error is then a prediction that differs from the clean one, so the mean error is the flip rate: the same weights of
+the cells, the same intervals, the same tests. What needs true classes (clean error, CE, calibration) does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ppbench.metrics.cell_errors import mean
+from ppbench.metrics.metric import Unavailable, Weights, require_cells
+from ppbench.metrics.quantities import MEAN_ERROR, MOST_POINTS, QUANTITIES, Case, MeanError, Quantity
+from ppbench.run import Protocol
+from ppbench.vocabulary import PREDICTED
+
+
+class FlipRate(MeanError):  # noqa: N818 - its base is an error rate, no exception
+    """Mean share of the images whose prediction differs from the one without corruption."""
+
+    name = name_of_one = "flip_rate"
+    formula = "F = mean of F_cs over corruptions c and severities s,  F_cs = images with another prediction / all"
+    meaning = "share of images whose prediction differs from the clean one"
+
+
+class ConfidenceLost(Quantity):
+    """Mean loss of the probability that the model gives to its clean prediction."""
+
+    name = name_of_one = "confidence_lost"
+    formula = "mean over c and s of P_0 - P_cs,  P = mean probability of the clean prediction"
+    meaning = "probability of the clean prediction: on the clean image minus on the corrupted one"
+    of_confidence = True
+    lowest, highest = -100.0, 100.0
+
+    def value(self, case: Case) -> float:
+        model = case.model
+        if model.lost is None:
+            raise Unavailable(f"{model.source} has no probabilities of the clean predictions, as a baseline has none")
+        cells = [(name, severity) for name in case.corruptions for severity in case.severities]
+        require_cells(model.lost, cells, model.source)
+        return 100 * mean(model.lost[cell] for cell in cells)
+
+    def weights(self, case: Case) -> Weights:
+        return MEAN_ERROR.weights(case)
+
+    def largest_change(self, case: Case, value: float) -> float:
+        """A probability that goes from 0 to 1 in one model and from 1 to 0 in the other."""
+        return 2 * MOST_POINTS
+
+
+FLIP_RATE = FlipRate()
+
+WITHOUT_LABELS: dict[str, Quantity] = {quantity.name: quantity for quantity in (FLIP_RATE, ConfidenceLost())}
+"""The metrics by name, in the order of reports."""
+
+
+def quantities_of(protocol: Protocol | None) -> Mapping[str, Quantity]:
+    """The metrics that a run has, by name; those of images with labels for a CSV, which has no protocol."""
+    return QUANTITIES if protocol is None or protocol.labels != PREDICTED else WITHOUT_LABELS
+
+
+def plain_of(protocol: Protocol | None) -> Quantity:
+    """The metric that tables have first: the mean error, or the flip rate."""
+    return next(quantity for quantity in quantities_of(protocol).values() if quantity.is_plain)
+
+
+def quantity_called(name: str) -> Quantity | None:
+    """The metric of this name, or of this name for a single corruption; None if there is none."""
+    every = (*QUANTITIES.values(), *WITHOUT_LABELS.values())
+    return next((quantity for quantity in every if name in (quantity.name, quantity.name_of_one)), None)
+
+
+def has_labels(protocol: Protocol | None) -> bool:
+    """Whether errors are errors; otherwise they are predictions that differ from the clean one."""
+    return quantities_of(protocol) is QUANTITIES
+
+
+class Wording(NamedTuple):
+    """What the numbers of a run are called."""
+
+    kept: str
+    """The share of a cell's images that count as right."""
+    lost: str
+    """The share of those that do not."""
+    mean: str
+    """The mean of these shares over cells."""
+    of_cell: str
+    """The share in a single cell, as titles of figures have it."""
+
+
+_WITH = Wording("accuracy", "error", "mean error", "top-1 error")
+_WITHOUT = Wording("agreement", "flip rate", "flip rate", "flip rate")
+
+
+def wording(protocol: Protocol | None) -> Wording:
+    """The words for a run with this protocol; those of images with labels for a CSV."""
+    return _WITH if has_labels(protocol) else _WITHOUT
+
+
+def capital(words: str) -> str:
+    """The words at the beginning of a sentence."""
+    return f"{words[:1].upper()}{words[1:]}"
+
+
+NO_LABELS = "the images have no labels (--labels predicted)"
+"""Why something that needs true classes is not there."""
