@@ -135,9 +135,8 @@ def list_names(
         What.TRAINING_RECIPES: _training_recipes,
     }[what]()
     if names:
-        from ppbench.vocabulary import C19
-
-        output.data("\n".join(C19 if what is What.CORRUPTIONS else (entry[0] for entry in entries)))
+        made = [entry[0] for entry in entries if what is not What.CORRUPTIONS or entry[-1].startswith("yes")]
+        output.data("\n".join(made))
         return
     kind = {What.MODELS: ModelMatrix, What.DATASETS: DatasetList}.get(what, ListReport)
     output.show(kind(what, title, columns, entries), format)

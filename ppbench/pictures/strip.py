@@ -47,7 +47,10 @@ def picture_strip(measured: MeasuredRun, data: Path | None, most: int = STRIP_BY
     """
     if not measured.bits:
         return PictureStrip(reason="The run has no results image by image. Evaluate again to get them.")
-    if data is None and measured.run.protocol.dataset != EMBEDDED:
+    protocol = measured.run.protocol
+    if set(protocol.corruptions) <= set(protocol.own_corruptions or {}):
+        return PictureStrip(reason="Your own code makes the corrupted images, and a report does not run it.")
+    if data is None and protocol.dataset != EMBEDDED:
         return PictureStrip(reason="The images are not in the run. To see them: ppbench report RUN --data DIR")
     from ppbench.pictures.reopened import reopen
 

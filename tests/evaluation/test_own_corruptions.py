@@ -28,6 +28,7 @@ from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.result import EvalResult
 from ppbench.pictures.strip import picture_strip
 from ppbench.run import read_run
+from ppbench.vocabulary import C19
 from tests.evaluation.models import tiny_checkpoint
 from tests.evaluation.test_kills import without_provenance
 from tests.evaluation.test_processes import processes_of
@@ -172,6 +173,8 @@ def test_tables_and_the_metric_that_it_has_not(net: str) -> None:
     strip = picture_strip(measured, None)
     assert {row.corruption for row in strip.rows} == {"brightness"}
     assert any(note.startswith("dead_pixels: made by your own code") for note in strip.notes)
+    alone = measured.restricted(["dead_pixels"], [2, 3])
+    assert "a report does not run it" in (picture_strip(alone, None).reason or "")
     assert "mine_to_measure" not in sys.modules
 
 
@@ -200,4 +203,5 @@ def test_installed_ones_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_module, "entry_points", lambda group: [point])
     listed = CliRunner().invoke(app, ["list", "corruptions", "--format", "csv"]).output
     assert "dead_pixels,own,,yes" in listed
+    assert CliRunner().invoke(app, ["list", "corruptions", "--names"]).output.split() == [*C19, "dead_pixels"]
     assert "mine_to_measure" not in sys.modules
