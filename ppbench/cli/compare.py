@@ -50,7 +50,9 @@ def compare_command(
     published: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Show beside published results instead: imagenet-c-resnet50.", show_default=False
+            metavar="NAME",
+            help="Show beside published results instead: imagenet-c-resnet50 or imagenet-c-resnet50-batchnorm.",
+            show_default=False,
         ),
     ] = None,
     format: FormatOption = Format.RICH,

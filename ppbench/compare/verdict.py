@@ -22,13 +22,13 @@ def parts_text(comparison: Comparison) -> str:
 
 
 def _adaptations(comparison: Comparison) -> list[str]:
-    """Say which of two runs that were adapted differently saw the images of a cell before they were scored on it."""
+    """Say which of two runs that were not adapted alike have statistics of the images that they are scored on."""
     pair = (comparison.other, comparison.reference)
     of = [run.run.protocol.adaptation for run in pair]
     if of[0] == of[1]:
         return []
-    adapted = [f"{run.name} ({how})" for run, how in zip(pair, of, strict=True) if how is not None]
-    return [f"The protocols differ by adaptation: to the images of each cell was adapted {' and '.join(adapted)}."]
+    adapted = [f"{run.name} normalised by the images of each cell" for run in pair if run.run.protocol.adaptation]
+    return [f"The protocols differ by adaptation: {' and '.join(adapted)}."]
 
 
 def _families(comparison: Comparison) -> str:

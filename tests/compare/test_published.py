@@ -3,7 +3,8 @@ import pytest
 from ppbench.cli.output import Format, written
 from ppbench.compare.published import beside_published
 from ppbench.errors import NotComparableError, UsageError
-from ppbench.metrics.references import MCE, PUBLISHED
+from ppbench.metrics.references import ADAPTED_MCE, MCE, PUBLISHED
+from ppbench.run import Adaptation
 from ppbench.vocabulary import SEVERITIES
 from tests.builders import make_classes, make_errors, make_run
 
@@ -19,10 +20,13 @@ def row_of(run):
     return beside_published([("mine", run)], NAME).sheets()[0].lines[-1].cells
 
 
+ADAPTED = f"{NAME}-batchnorm"
+
+
 def test_every_published_figure_has_a_source_and_the_label_it_was_computed_by():
-    for _, rows in PUBLISHED.values():
+    for name, (_, rows) in PUBLISHED.items():
         for row in rows:
-            assert set(row.values) == {MCE, "clean_error"}
+            assert set(row.values) == {MCE, ADAPTED_MCE if name == ADAPTED else "clean_error"}
             assert row.source
     assert PUBLISHED[NAME][1][-1].values == {MCE: 76.7, "clean_error": 23.9}
 
@@ -51,6 +55,24 @@ def test_a_run_of_another_label_never_stands_in_the_published_column(protocol, w
     assert own
     assert all(line.cells[place] == "–" for line in beside.lines[:-1] for place in own)
     assert any("do not rank the two" in note for note in beside.notes)
+
+
+def test_adapted_runs_stand_beside_plain_ones_and_never_in_their_column():
+    adapted = imagenet_run(adaptation=Adaptation())
+    (sheet,) = beside_published([("plain", imagenet_run()), ("mine", adapted)], ADAPTED).sheets()
+    own = "mCE[alexnet,c15,s1-5,batchnorm-adapted]"
+    assert sheet.header == ("model", f"{MCE} %", f"{ADAPTED_MCE} %", f"{own} %", "source")
+    assert sheet.lines[-3].cells[:3] == ("Standard", "76.7", "62.2")
+    plain, mine = (line.cells for line in sheet.lines[-2:])
+    assert plain[1] == mine[3] != "–"
+    assert (plain[2], plain[3], mine[1], mine[2]) == ("–",) * 4
+    assert any(own in note and "do not rank the two" in note for note in sheet.notes)
+
+
+def test_the_plain_figures_of_both_tables_agree():
+    plain = {row.name: row.values[MCE] for row in PUBLISHED[NAME][1]}
+    assert all(row.values[MCE] == plain[row.name] for row in PUBLISHED[ADAPTED][1])
+    assert all(row.values[ADAPTED_MCE] < row.values[MCE] for row in PUBLISHED[ADAPTED][1])
 
 
 def test_another_dataset_is_refused():

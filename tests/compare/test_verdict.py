@@ -1,8 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
 from ppbench.compare.comparison import compare
+from ppbench.compare.pairing import pair
 from ppbench.compare.report import ComparisonReport
 from ppbench.compare.verdict import verdict_text
+from ppbench.errors import NotComparableError
+from ppbench.run import Adaptation
 from tests.compare.runs import ERRORS, NOISY, OLD, make_measured
 
 EQUAL = make_measured(ERRORS, name="equal", seed=2, n=2000, weights="2")
@@ -32,3 +37,20 @@ def test_all_right_against_all_wrong_is_a_difference():
     words = verdict_text(compare(right, wrong, None))
     assert "Overall it makes more errors (+100.0 points" in words
     assert "exactly the same images" not in words
+
+
+def test_an_adapted_network_is_compared_with_the_plain_one_only_if_that_is_meant():
+    plain = make_measured(ERRORS, name="net", n=2000)
+    adapted = replace(make_measured(ERRORS, seed=2, n=2000, adaptation=Adaptation()), name="net (batchnorm-adapted)")
+    with pytest.raises(
+        NotComparableError, match=r"net \(batchnorm-adapted\) was not measured like net: adaptation"
+    ) as caught:
+        pair(plain, adapted)
+    assert "`--allow adaptation`" in caught.value.hint
+    first, second, allowed, _ = pair(plain, adapted, ["adaptation"])
+    assert allowed == ("adaptation batchnorm, net none",)
+    words = verdict_text(compare(first, second, None, allowed=allowed))
+    assert words.startswith(
+        "net (batchnorm-adapted) and net have the same weights. The protocols differ by adaptation: "
+        "net (batchnorm-adapted) normalised by the images of each cell. "
+    )

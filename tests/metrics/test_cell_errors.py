@@ -2,6 +2,8 @@ import pytest
 
 from ppbench.metrics.cell_errors import CellErrors, headline_corruptions
 from ppbench.metrics.metric import Unavailable
+from ppbench.metrics.quantities import CleanError, case_of
+from ppbench.run import Adaptation
 from ppbench.vocabulary import C15, C19, C_3D, C_BAR, CLEAN
 from tests.builders import make_classes, make_errors, make_run, write_csv
 
@@ -96,3 +98,16 @@ def test_labels_say_which_classes_compete(classes, words):
     label = part.label("mean_error", corruptions=C15, severities=(1, 2, 3, 4, 5))
     assert label == f"mean_error[c15,s1-5,{words},500 of 10000]"
     assert CellErrors.from_run(make_run()).subset is None
+
+
+def test_labels_of_adapted_networks_say_so_at_the_end():
+    one = CellErrors.from_run(make_run(make_errors(0), adaptation=Adaptation()))
+    part = CellErrors.from_run(make_run(make_errors(0), adaptation=Adaptation(source_images=16), total=2000))
+    labels = [one_of.label("M", "alexnet", corruptions=C15, severities=(1, 2)) for one_of in (one, part)]
+    assert labels == [
+        "M[alexnet,c15,s1-2,batchnorm-adapted]",
+        "M[alexnet,c15,s1-2,1000 of 2000,batchnorm:16-adapted]",
+    ]
+    assert CleanError().label(case_of(one)) == "clean_error[batchnorm-adapted]"
+    assert part.subset == "1000 of 2000"  # titles have it
+    assert one.source == "net (batchnorm-adapted)"
