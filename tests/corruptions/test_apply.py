@@ -220,7 +220,8 @@ def test_every_recipe_and_severity_runs_on_large_images(name: str) -> None:
     image = np.ascontiguousarray(np.tile(batch(270, 480, 1)[0], (4, 4, 1)))
     assert image.shape == (1080, 1920, 3)
     for recipe in RECIPES:
-        for severity in range(1, 6):
+        # Recipes differ in their constants alone, and the highest severity has the largest.
+        for severity in range(1 if recipe == "imagenet-c" else 5, 6):
             got = corrupt(image, name, severity, recipe=recipe, ids=["0"])
             assert got.shape == image.shape
             small = corrupt(image[:270, :480], name, severity, recipe=recipe, ids=["0"])  # the same draws
