@@ -81,6 +81,7 @@ NOT_RUN = {
     "ppbench reproduce --table fashion-mnist": "16 trainings; tests/cli/test_reproduce.py runs smaller tables",
     "ppbench inspect reproduce-fashion-mnist": GONE_ON,
     r"ppbench eval .*--dataset hf:": "downloads images; tests/data/test_hub.py reads small ones",
+    r"ppbench eval --model examples\.lite0:network --data photos": "takes minutes; tests/test_examples.py loads it",
     "ppbench doctor": "tests the whole installation; tests/cli/test_doctor.py runs it",
 }
 """Command lines that are not run, by a pattern of what they start with. Their options are checked all the same."""
@@ -114,9 +115,10 @@ def shortened(command: str) -> list[str]:
     arguments = shlex.split(command)[1:]
     if arguments[0] == "train":
         arguments += ["--epochs", "1"]
-    if arguments[0] == "eval" and "--limit" not in arguments and "imagefolder" not in arguments:
+    of_folder = "imagefolder" in arguments or "--labels" in arguments
+    if arguments[0] == "eval" and "--limit" not in arguments and not of_folder:
         arguments += ["--limit", "20"]
-    if arguments[0] == "eval" and "imagefolder" in arguments:
+    if arguments[0] == "eval" and of_folder:
         arguments += ["-c", "fog", "-s", "1", "--force"]  # a network that was not trained
     if arguments[0] == "inspect":
         arguments += ["--draws", "16"] if "--draws" not in arguments else []
@@ -166,6 +168,8 @@ def make_workspace(folder: Path) -> None:
     write_webdataset(folder / "photos", folder / "tars")
     Image.fromarray(photographs(40, 1)[0]).save(folder / "photos" / "cat.jpg")
     Image.fromarray(photographs(40, 1)[0]).save(folder / "photo.jpg")
+    names = sorted(path.relative_to(folder / "photos") for path in (folder / "photos").glob("*/*.png"))
+    (folder / "labels.csv").write_text("".join(f"{name},{name.parent}\n" for name in names))
     np.save(folder / "cifar10.npy", np.stack(photographs(32, 4)))
     shutil.copy(embedded_path("fashion-mnist-resnet8"), folder / "net.safetensors")
     torch.save(torchvision.models.resnet18(num_classes=10).state_dict(), folder / "mine.pth")
