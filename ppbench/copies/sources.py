@@ -156,9 +156,11 @@ def _no_image(src: Path) -> DataError:
         "CIFAR's own batches are pickles, which may run code; save their images as an array: "
         '`np.save("cifar.npy", batch[b"data"])`.'
     )
+    shards = "`ppbench eval --dataset imagefolder --data FILE` reads it in place. To write copies, unpack it first."
+    other = shards if src.suffix in (".parquet", ".tar") else "Convert it, for example to PNG, if it is an image."
     return DataError(
         f"{src} is not a folder, an image file ({', '.join(sorted(endings()))}) or a .npy file",
-        pickles if _CIFAR.fullmatch(src.name) else "Convert it, for example to PNG, if it is an image.",
+        pickles if _CIFAR.fullmatch(src.name) else other,
     )
 
 

@@ -18,12 +18,13 @@ _REVISIONS = ("main", "refs/convert/parquet")
 """Where Parquet files are: in the dataset itself, or in the copy that the hub makes of it."""
 
 
-def hub_images(name: str, *, exif: bool = False) -> ParquetImages:
+def hub_images(name: str, *, exif: bool = False, labelled: bool = True) -> ParquetImages:
     """Download a dataset's split, unless it was downloaded before, and open it.
 
     Args:
         name: ``hf:ORG/NAME``, ``hf:ORG/NAME@SPLIT`` or ``hf:ORG/NAME@CONFIGURATION/SPLIT``.
         exif: Whether EXIF orientation and colour profiles are applied.
+        labelled: Whether labels are needed.
 
     Raises:
         UsageError: If the name is not of this form, or huggingface_hub or pyarrow is not installed.
@@ -42,7 +43,7 @@ def hub_images(name: str, *, exif: bool = False) -> ParquetImages:
         if root is None:
             raise _unreachable(name, error) from error
         found = splits(files)
-        return _opened(root, found[choose_split(found, wanted, name, how)], name, exif)
+        return _opened(root, found[choose_split(found, wanted, name, how)], name, exif=exif, labelled=labelled)
     if not files:
         raise DataError(
             f"{name} has no Parquet files on the hub",
@@ -54,11 +55,11 @@ def hub_images(name: str, *, exif: bool = False) -> ParquetImages:
         root = Path(hub.snapshot_download(repository, repo_type="dataset", revision=revision, allow_patterns=chosen))
     except Exception as error:
         raise _unreachable(name, error) from error
-    return _opened(root, chosen, name, exif)
+    return _opened(root, chosen, name, exif=exif, labelled=labelled)
 
 
-def _opened(root: Path, files: list[str], name: str, exif: bool) -> ParquetImages:
-    images = ParquetImages([root / file for file in files], name, exif=exif)
+def _opened(root: Path, files: list[str], name: str, *, exif: bool, labelled: bool) -> ParquetImages:
+    images = ParquetImages([root / file for file in files], name, exif=exif, labelled=labelled)
     part = next(iter(splits(files)))
     images.notes = (f"{name}: the part {part}, {counted(len(files), 'file')} in {root}", *images.notes)
     return images

@@ -93,7 +93,7 @@ def open_source(
         )
     else:
         if dataset.form == "own":
-            images: CleanImages = CutImages(_used(open_own(name, exif=exif), labels), geometry, outputs)
+            images: CleanImages = CutImages(_open_own(name, exif, labels), geometry, outputs)
         else:
             images = _open_clean(dataset, folder or Path(), found, geometry, recipe, exif, outputs, labels)
         source = GeneratedImages(dataset.name, images, recipe, seed, backend, jpeg=jpeg and dataset.jpeg)
@@ -109,6 +109,10 @@ def open_source(
     if limit is not None:
         source.limit(stratified_subset(source.ids, source.labels, limit, seed))
     return source
+
+
+def _open_own(name: str | ImagesGiven, exif: bool, labels: str | None) -> UncutImages:
+    return _used(open_own(name, exif=exif, labelled=labels != PREDICTED), labels)
 
 
 def _used(images: UncutImages, labels: str | None) -> UncutImages:
@@ -251,7 +255,8 @@ def _open_clean(
         return _open_cifar(dataset, found)
     if isinstance(found, ShardsFound):
         _refuse_no_arrays(dataset, found)
-        return CutImages(_used(open_shards(found, exif=exif), labels), _cut(dataset, geometry, recipe), outputs)
+        shards = open_shards(found, exif=exif, labelled=labels != PREDICTED)
+        return CutImages(_used(shards, labels), _cut(dataset, geometry, recipe), outputs)
     assert isinstance(found, FolderFound)
     return _open_folder(dataset, found, _cut(dataset, geometry, recipe), exif, labels)
 

@@ -93,6 +93,7 @@ class OwnImages:
 
     Args:
         given: What the caller gave.
+        labelled: Whether labels are needed. If not, a Dataset's are not looked at, and labels not given are 0.
 
     Raises:
         UsageError: If it is no array, list or map-style Dataset, or ids or labels are given that it has itself.
@@ -102,7 +103,7 @@ class OwnImages:
     exif = False
     notes: tuple[str, ...] = ()
 
-    def __init__(self, given: ImagesGiven) -> None:
+    def __init__(self, given: ImagesGiven, *, labelled: bool = True) -> None:
         self.where = given.name
         refuse_no_dataset(given.images, self.where)
         self._items, self._in_memory = _items(given.images, self.where)
@@ -110,11 +111,14 @@ class OwnImages:
         count = len(self._items)
         if not count:
             raise DataError(f"{self.where} has no images", "Give at least one.")
+        if given.labels is None and not labelled:
+            given = given._replace(labels=np.zeros(count, np.int64))
         self._labelled = given.labels is not None
         if self._in_memory and not self._labelled:
             raise DataError(
                 f"{self.where}: {counted(count, 'image')} without labels",
-                "Give their labels too: `evaluate(model, images, labels)`; a factory returns (images, labels).",
+                "Give their labels too: `evaluate(model, images, labels)`; a factory returns (images, labels). Or "
+                "take the model's own predictions: `--labels predicted`.",
             )
         beside = as_labels(given.labels, count, self.where) if self._labelled else None
         self._digests, labels, grey = self._look(count)

@@ -44,6 +44,7 @@ class ParquetImages:
         files: The files, in order. All have the same columns.
         where: What was given for them, for messages.
         exif: Whether EXIF orientation and colour profiles are applied.
+        labelled: Whether labels are needed. If not, and one is missing, all labels are 0.
 
     Raises:
         UsageError: If pyarrow is not installed.
@@ -53,12 +54,12 @@ class ParquetImages:
     channels: Literal[1, 3] = 3
     is_slow = True
 
-    def __init__(self, files: Sequence[Path], where: Path | str, *, exif: bool = False) -> None:
+    def __init__(self, files: Sequence[Path], where: Path | str, *, exif: bool = False, labelled: bool = True) -> None:
         self.where, self.exif, self._files = str(where), exif, list(files)
         opened = [_open(path) for path in files]
-        self._columns = find_columns(opened[0].schema_arrow, files[0])
+        self._columns = find_columns(opened[0].schema_arrow, files[0], labelled=labelled)
         for file, path in zip(opened[1:], files[1:], strict=True):
-            if find_columns(file.schema_arrow, path) != self._columns:
+            if find_columns(file.schema_arrow, path, labelled=labelled) != self._columns:
                 raise DataError(
                     f"{path} has other columns or classes than {files[0]}", "Give the files of one set: one split."
                 )
@@ -66,8 +67,10 @@ class ParquetImages:
         self._starts = starts_of([sum(sizes) for sizes in groups])
         self._group_starts = [starts_of(sizes) for sizes in groups]
         self._cursor: _Cursor | None = None
-        paths, labels = self._list(opened)
+        paths, labels = self._list(opened, labelled=labelled)
         self.class_names = self._columns.class_names
+        if None in labels:
+            labels, self.class_names = [0] * len(labels), None
         kind = in_one_kind(labels, self.where)
         if isinstance(kind, list):
             self.labels, self.class_names = numbered(kind)
@@ -78,20 +81,24 @@ class ParquetImages:
             raise DataError(f"{self.where} has no rows", "Give a file with images.")
         self.notes = () if exif else self._look()
 
-    def _list(self, opened: Sequence[Any]) -> tuple[list[str], list[Any]]:
-        """Names of the images' files, or their numbers if they have none; and labels."""
+    def _list(self, opened: Sequence[Any], *, labelled: bool) -> tuple[list[str], list[Any]]:
+        """Names of the images' files, or their numbers if they have none; and labels, None where there is none."""
         columns = self._columns
-        wanted = [columns.label, *([f"{columns.image}.path"] if columns.has_paths else [])]
+        wanted = [
+            *([columns.label] if columns.label else []),
+            *([f"{columns.image}.path"] if columns.has_paths else []),
+        ]
         paths: list[str] = []
         labels: list[Any] = []
         for file, path in zip(opened, self._files, strict=True):
             try:
                 table = file.read(columns=wanted, use_threads=False)
-                here = table.column(columns.label).to_pylist()
-                named = table.column(columns.image).to_pylist() if columns.has_paths else [None] * len(here)
+                rows = file.metadata.num_rows
+                here = table.column(columns.label).to_pylist() if columns.label else [None] * rows
+                named = table.column(columns.image).to_pylist() if columns.has_paths else [None] * rows
             except Exception as error:  # damaged data can raise anything
                 raise DataError(f"cannot read the labels in {path}: {in_one_line(error)}", _AGAIN) from error
-            if None in here:
+            if labelled and None in here:
                 raise DataError(
                     f"{path}: row {here.index(None)} has no label in the column {columns.label}",
                     "Take a split that has labels, or leave the row out.",

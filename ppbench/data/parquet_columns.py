@@ -19,7 +19,8 @@ class Columns(NamedTuple):
     """Whether it is a struct with ``bytes``, or else the bytes themselves."""
     has_paths: bool
     """Whether that struct has the path of each image's file."""
-    label: str
+    label: str | None
+    """None: there are no labels."""
     class_names: tuple[str, ...] | None
     """Names of the classes, from Hugging Face's metadata; None: not there."""
 
@@ -29,20 +30,27 @@ class Columns(NamedTuple):
         return f"{self.image}.bytes" if self.is_struct else self.image
 
 
-def find_columns(schema: Any, path: Path) -> Columns:
+def find_columns(schema: Any, path: Path, *, labelled: bool = True) -> Columns:
     """Find the columns by their names, Hugging Face's metadata and their types.
 
+    Args:
+        schema: The file's schema.
+        path: The file, for messages.
+        labelled: Whether labels are needed.
+
     Raises:
-        DataError: If there is no image column, no label column, or more than one that may be meant.
+        DataError: If there is no image column, no label column although it is needed, or more than one that may be
+            meant.
     """
     features = _features(schema)
     image = _choose(_image_columns(schema, features), IMAGE_NAMES, schema, path, "image")
     labels = [field.name for field in schema if _is_label(field.type) and field.name != image]
     classes = [name for name in labels if _feature(features, name).get("_type") == "ClassLabel"]
-    label = _choose(classes or [n for n in labels if n in LABEL_NAMES], LABEL_NAMES, schema, path, "label")
+    fit = classes or [name for name in labels if name in LABEL_NAMES]
+    label = _choose(fit, LABEL_NAMES, schema, path, "label") if labelled or fit else None
     kind = schema.field(image).type
     fields = [kind.field(place).name for place in range(kind.num_fields)]
-    names = _feature(features, label).get("names")
+    names = _feature(features, label).get("names") if label is not None else None
     known = tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
     return Columns(image, bool(fields), "path" in fields, label, known or None)
 

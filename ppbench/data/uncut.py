@@ -110,7 +110,8 @@ def _class_names(images: UncutImages, outputs: Sequence[str] | None) -> tuple[st
         raise DataError(
             f"{images.where}: {images.ids[first]} has the label {labels[first]}; allowed are 0 to {len(names) - 1}, "
             f"the {len(names):,} {of}{more}",
-            "Correct the labels, or take the part of the dataset that has labels: -1 often stands for none.",
+            "Correct the labels, or take the part of the dataset that has labels: -1 often stands for none. Without: "
+            "`--labels predicted`.",
         )
     return tuple(names)
 

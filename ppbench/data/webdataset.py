@@ -65,6 +65,7 @@ class TarImages:
         tars: The archives, in order.
         where: What was given for them, for messages.
         exif: Whether EXIF orientation and colour profiles are applied.
+        labelled: Whether labels are needed. If not, and one is missing, all labels are 0.
 
     Raises:
         DataError: If an archive is damaged, or has no images or no labels.
@@ -74,7 +75,7 @@ class TarImages:
     is_slow = True
     class_names: tuple[str, ...] | None = None
 
-    def __init__(self, tars: Sequence[Path], where: Path | str, *, exif: bool = False) -> None:
+    def __init__(self, tars: Sequence[Path], where: Path | str, *, exif: bool = False, labelled: bool = True) -> None:
         self.where, self.exif, self._tars = str(where), exif, list(tars)
         names: list[str] = []
         places: list[tuple[int, int]] = []
@@ -85,14 +86,15 @@ class TarImages:
             without += others
             names += [sample.image.name for sample in samples]
             places += [(sample.image.offset, sample.image.size) for sample in samples]
-            labels += _read_labels(tar, samples)
+            if labelled or all(sample.label is not None for sample in samples):
+                labels += _read_labels(tar, samples)
             counts.append(len(samples))
         if not names:
             raise no_samples(tars)
         self._starts = starts_of(counts)
         # 16 bytes for an image: a million of them stay small.
         self._offsets, self._sizes = np.array(places, np.int64).T.copy()
-        kind = in_one_kind(labels, self.where)
+        kind = in_one_kind(labels if len(labels) == len(names) else [0] * len(names), self.where)
         if isinstance(kind, list):
             self.labels, self.class_names = numbered(kind)
         else:
@@ -222,7 +224,7 @@ def _read_labels(tar: Path, samples: Sequence[_Sample]) -> list[int | str]:
         raise DataError(
             f"{tar}: {few} have no label: {lacking[0].image.name} first",
             "A label is beside its image, with the same name: a number or a class name in .cls or .txt, or `label` in "
-            ".json.",
+            ".json. Without labels: `--labels predicted`.",
         )
     labels = []
     with closing(_OpenTar([tar])) as opened:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ppbench.data.from_python import is_array
 from ppbench.data.own_images import ImagesGiven
 from ppbench.errors import UsageError
 from ppbench.evaluation.loop import measure
@@ -158,7 +157,7 @@ def evaluate(
     # `locals` holds the arguments and nothing else yet. All but these are fields of a request.
     given = {name: value for name, value in locals().items() if name not in _NO_FIELDS}
     if isinstance(labels, str | Path):
-        given["labels"], labels = str(labels), _no_labels(dataset)
+        given["labels"], labels = str(labels), None
     given["dataset"] = _dataset(dataset, labels, ids, label_names)
     # Before models and images are opened, which may take minutes.
     if output is not None:
@@ -175,11 +174,6 @@ def evaluate(
 
 
 _NO_FIELDS = ("model", "card", "predictions", "dataset", "labels", "ids", "label_names")
-
-
-def _no_labels(images: Any) -> Any:
-    """What stands for the labels of an array or a list whose labels are the predictions; a Dataset has its own."""
-    return np.zeros(len(images), np.int64) if is_array(images) or isinstance(images, list | tuple) else None
 
 
 def _dataset(dataset: Any, labels: Any, ids: Any, label_names: Any) -> str | ImagesGiven | None:

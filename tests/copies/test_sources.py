@@ -27,12 +27,14 @@ def test_wrong_sources_are_told_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").touch()
     (tmp_path / "data_batch_1").touch()
+    (tmp_path / "shard.tar").touch()
     for src, message in (
         ("empty", "no images in .*empty"),
         ("missing", "there is no .*missing"),
         ("notes.txt", r"notes\.txt is not a folder, an image file .* or a \.npy file"),
+        ("shard.tar", r"shard\.tar is not a folder, an image file .*\n.*ppbench eval --dataset imagefolder"),
         ("data_batch_1", "data_batch_1 is not a folder"),
     ):
         with pytest.raises(DataError, match=message):
             corrupt_folder(tmp_path / src)
-    assert {path.name for path in tmp_path.iterdir()} == {"empty", "notes.txt", "data_batch_1"}
+    assert {path.name for path in tmp_path.iterdir()} == {"empty", "notes.txt", "data_batch_1", "shard.tar"}

@@ -126,6 +126,13 @@ def test_ids_and_names_are_those_of_the_dataset_or_of_the_caller() -> None:
     assert given(IMAGES, ["dog", "cat", "cat", "dog"], label_names=["dog", "cat"]).labels.tolist() == LABELS
 
 
+def test_labels_that_are_not_needed_may_be_missing() -> None:
+    for form in (IMAGES, list(IMAGES), Own([image for image, _ in pairs()]), Own(pairs([None] * 4))):
+        images = OwnImages(ImagesGiven.of(form), labelled=False)
+        assert (images.ids, images.labels.tolist()) == (FORMS[0]().ids, [0] * 4)
+        assert np.array_equal(cut(images), IMAGES)
+
+
 def test_equal_images_have_different_ids() -> None:
     ids = given(IMAGES[[0, 0, 1, 0]], LABELS).ids
     assert ids[1:] == [f"{ids[0]}#2", ids[2], f"{ids[0]}#3"]

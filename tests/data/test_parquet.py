@@ -108,6 +108,15 @@ def test_labels_that_are_none(
         opened(path, outputs=["0", "1"])
 
 
+@pytest.mark.parametrize("labels", [None, [0, None] * 4, [0, -1] * 4])
+def test_labels_that_are_not_needed_may_be_missing(folders: Path, tmp_path: Path, labels: list[Any] | None) -> None:
+    path = write_table(tmp_path / "a.parquet", as_structs(files_in(folders)), labels)
+    images = ParquetImages([path], path, labelled=False)
+    assert images.ids == [file.name for file in files_in(folders)]
+    assert images.labels.tolist() == ([0, -1] * 4 if labels == [0, -1] * 4 else [0] * 8)
+    assert not any(isinstance(one, DataError) for one in images.read(np.arange(8)))
+
+
 def test_files_that_are_no_images(folders: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no column of images; its columns are text \(string\), label \(int64\)"):
         opened(write_table(tmp_path / "text.parquet", ["a", "b"], [0, 1], columns=("text", "label")))

@@ -12,6 +12,7 @@ import pytest
 from ppbench.data.decode import decode_rgb
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
+from ppbench.data.webdataset import TarImages
 from ppbench.errors import DataError
 from tests.shards import files_in, ids_in, labels_in, write_mixed_folders, write_tar, write_webdataset
 
@@ -95,6 +96,12 @@ def test_archives_that_are_refused(png: bytes, tmp_path: Path, members: dict[str
     )
     with pytest.raises(DataError, match=message):
         opened(path)
+
+
+def test_labels_that_are_not_needed_may_be_missing(png: bytes, tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "a.tar", [("0.png", png), ("0.cls", b"cat"), ("1.png", png)])
+    images = TarImages([path], path, labelled=False)
+    assert (images.ids, images.labels.tolist(), images.class_names) == (["0.png", "1.png"], [0, 0], None)
 
 
 def test_an_archive_that_ends_early_is_not_half_a_set(folders: Path, tmp_path: Path) -> None:

@@ -145,6 +145,21 @@ def test_two_processes(home: Path, tmp_path: Path, own_code: str, given: str) ->
     assert counted(tmp_path / "run.json") == counted(home / "folders.json")
 
 
+def test_without_labels(home: Path, tmp_path: Path) -> None:
+    """A table without labels is a folder of photographs: the paths are the ids of both."""
+    net, options = str(home / "net.safetensors"), {"labels": "predicted", "corruptions": "fog", "severities": 1}
+    structs = [
+        {**one, "path": name}
+        for one, name in zip(as_structs(files_in(home / "folders")), ids_in(home / "folders"), strict=True)
+    ]
+    table = write_table(tmp_path / "a.parquet", structs, None)
+    evaluate(net, "imagefolder", data=home / "folders", output=tmp_path / "folders.json", **options)
+    evaluate(net, "imagefolder", data=table, output=tmp_path / "table.json", **options)
+    evaluate(net, pillows(home), ids=ids_in(home / "folders"), output=tmp_path / "list.json", **options)
+    assert counted(tmp_path / "table.json") == counted(tmp_path / "folders.json")
+    assert counted(tmp_path / "list.json") == counted(tmp_path / "folders.json")
+
+
 def test_broken_bytes_in_one_row(home: Path, tmp_path: Path) -> None:
     structs = as_structs(files_in(home / "folders"))
     structs[2]["bytes"] = structs[2]["bytes"][:100]
@@ -160,7 +175,7 @@ def test_broken_bytes_in_one_row(home: Path, tmp_path: Path) -> None:
     assert len(content["protocol"]["unreadable"]) == 1
 
 
-@pytest.mark.parametrize("form", ["Parquet", "WebDataset", "a Dataset with files", "a list"])
+@pytest.mark.parametrize("form", ["Parquet", "WebDataset", "a Dataset with files"])
 def test_interrupted_and_resumed(home: Path, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", -1.0)  # after every batch
     given, seen = GIVEN[form](home), 0
