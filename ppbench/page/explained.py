@@ -13,8 +13,8 @@ PAGE_FILE = "report.html"
 """The name that commands give the page. It does not know its own."""
 
 
-def definitions_table(protocol: Protocol) -> HtmlTable:
-    """Name, meaning and formula of every headline metric of runs with this protocol, and how a label is read."""
+def definitions_table(protocol: Protocol | None = None) -> HtmlTable:
+    """Name, meaning and formula of every headline metric, and how a label is read; None: of images with labels."""
     of = quantities_of(protocol)
     rows = [
         HtmlRow((HtmlCell(name), HtmlCell(quantity.meaning), HtmlCell(quantity.formula)))
