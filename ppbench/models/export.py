@@ -24,6 +24,7 @@ from ppbench.models.foreign import refuse_foreign
 from ppbench.models.from_onnx import open_session
 from ppbench.models.load import LoadedModel, resolve_model
 from ppbench.models.normalise import mean_and_std
+from ppbench.models.trial import no_exit
 from ppbench.own_code import in_one_line
 
 _LARGEST = 2_000_000_000
@@ -111,8 +112,11 @@ def export_network(request: ExportRequest, on_download: OnDownload | None = None
     check_writable(path)
     if path.exists() and not request.overwrite:
         raise UsageError(f"{path} exists", "Give another `--output`, or `--overwrite`.")
+    pixels = _images(subject.card, request.batch_size or _CHECKED)
+    # Before the export: a network that fails says why in its own words.
+    wanted = _logits(subject, pixels)
     content, opset = _exported(subject, request)
-    difference = _check_agrees(content, subject, request)
+    difference = _check_agrees(content, subject, request, pixels, wanted)
     atomic_write(path, content)
     return ExportReport(path, subject.card, opset, difference)
 
@@ -127,7 +131,8 @@ def _exported(subject: LoadedModel, request: ExportRequest) -> tuple[bytes, int]
         )
     network = _OnPixels(model, card).eval() if request.pixels else model
     # Two images: torch takes a batch of one for a constant.
-    example = _images(card, request.batch_size or 2, pixels=request.pixels)
+    example = _images(card, request.batch_size or 2)
+    example = example if request.pixels else _normalised(example, card)
     free: Any = None if request.batch_size else ({0: torch.export.Dim("N")},)
     try:
         with _quiet():
@@ -147,34 +152,40 @@ def _exported(subject: LoadedModel, request: ExportRequest) -> tuple[bytes, int]
     return proto.SerializeToString(), max(one.version for one in proto.opset_import if not one.domain)
 
 
-def _check_agrees(content: bytes, subject: LoadedModel, request: ExportRequest) -> float:
+def _check_agrees(
+    content: bytes, subject: LoadedModel, request: ExportRequest, pixels: Tensor, wanted: Tensor
+) -> float:
     """Return the largest difference from torch's logits; raise `DataError` if it is not from rounding alone."""
     session = open_session(content, torch.device("cpu"), f"the file of {subject.name}")
-    count = request.batch_size or _CHECKED
-    pixels = _images(subject.card, count, pixels=True)
-    mean, std = mean_and_std(subject.card, white=255)
-    images = (pixels.permute(0, 3, 1, 2).float() - mean) / std
-    with torch.inference_mode():
-        wanted = subject.model(images)
-    given = pixels if request.pixels else images.contiguous()
+    given = pixels if request.pixels else _normalised(pixels, subject.card)
     found = torch.from_numpy(session.run(None, {"images": given.numpy()})[0])
     difference = float((found - wanted).abs().max()) if found.shape == wanted.shape else float("nan")
     # Not `>`: a difference that is not a number does not agree either.
     if not difference <= _TOLERANCE * max(1.0, float(wanted.abs().max())):
         raise DataError(
-            f"the ONNX file of {subject.name} does not give torch's logits for {counted(count, 'image')}: they differ "
-            f"by up to {difference:.3g}",
+            f"the ONNX file of {subject.name} does not give torch's logits for {counted(len(pixels), 'image')}: they "
+            f"differ by up to {difference:.3g}",
             "It is not kept. Another `--opset` may help; `ppbench eval` measures the torch network itself.",
         )
     return difference
 
 
-def _images(card: Card, count: int, *, pixels: bool) -> Tensor:
-    """Return images of random values, always the same: uint8 ``(count, H, W, C)``, or float32 ``(count, C, H, W)``."""
+def _logits(subject: LoadedModel, pixels: Tensor) -> Tensor:
+    with torch.inference_mode(), no_exit(subject.name):
+        return cast(Tensor, subject.model.eval()(_normalised(pixels, subject.card)))
+
+
+def _images(card: Card, count: int) -> Tensor:
+    """Return images of random values, always the same: uint8 ``(count, H, W, C)``."""
     generator = torch.Generator().manual_seed(0)
     shape = (count, card.input_size, card.input_size, card.in_channels)
-    images = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
-    return images if pixels else images.permute(0, 3, 1, 2).float().div(255).contiguous()
+    return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+
+
+def _normalised(pixels: Tensor, card: Card) -> Tensor:
+    """Return pixels ``(n, H, W, C)`` as the card's network takes them: float32 ``(n, C, H, W)``."""
+    mean, std = mean_and_std(card, white=255)
+    return ((pixels.permute(0, 3, 1, 2).float() - mean) / std).contiguous()
 
 
 @contextlib.contextmanager

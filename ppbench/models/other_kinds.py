@@ -32,7 +32,9 @@ def error_of_kind(path: Path) -> DataError | None:
         return _of_archive(path)
     # A ModelProto begins with field 1 (the version, a number) and field 2 (who wrote it) or field 7 (the graph).
     if path.suffix.lower() == ".onnx" or (head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x3a")):
-        return DataError(f"{path} is an ONNX network, not a state dict", f"Give it as `--model onnx:{path}`.")
+        return DataError(
+            f"{path} is an ONNX network, not a state dict", f"`ppbench eval --model onnx:{path}` measures it."
+        )
     found = next((what for magic, (at, what) in _HEADS.items() if head[at : at + len(magic)] == magic), None)
     return None if found is None else _error(path, found, "a module that runs it and returns its logits")
 

@@ -44,7 +44,9 @@ def test_each_is_told_what_it_is(tmp_path: Path) -> None:
             resolve_model(str(path))
         assert caught.value.message.startswith(f"{path} is {words[name]}")
         assert "damaged" not in str(caught.value)
-        assert (f"--model onnx:{path}" if name == "net.bin" else f"--weights-file {path}") in caught.value.hint
+        assert (
+            f"`ppbench eval --model onnx:{path}`" if name == "net.bin" else f"--weights-file {path}"
+        ) in caught.value.hint
 
 
 def test_what_is_damaged_stays_so(tmp_path: Path) -> None:
