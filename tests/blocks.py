@@ -82,6 +82,7 @@ NOT_RUN = {
     "ppbench inspect reproduce-fashion-mnist": GONE_ON,
     r"ppbench eval .*--dataset hf:": "downloads images; tests/data/test_hub.py reads small ones",
     r"ppbench eval --model examples\.lite0:network --data photos": "takes minutes; tests/test_examples.py loads it",
+    "ppbench [a-z]+ .*lite0": "a network of full size; tests/test_examples.py loads it, and smaller ones go this way",
     "ppbench doctor": "tests the whole installation; tests/cli/test_doctor.py runs it",
 }
 """Command lines that are not run, by a pattern of what they start with. Their options are checked all the same."""
