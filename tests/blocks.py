@@ -80,6 +80,7 @@ NOT_RUN = {
     "ppbench train .*--epochs 30": "30 epochs; the quickstart's training is run",
     "ppbench reproduce --table fashion-mnist": "16 trainings; tests/cli/test_reproduce.py runs smaller tables",
     "ppbench inspect reproduce-fashion-mnist": GONE_ON,
+    r"ppbench eval --model hf:\w+/": "needs weights of the hub; tests/models/test_from_hf.py loads small networks",
     r"ppbench eval .*--dataset hf:": "downloads images; tests/data/test_hub.py reads small ones",
     r"ppbench eval --model examples\.lite0:network --data photos": "takes minutes; tests/test_examples.py loads it",
     "ppbench [a-z]+ .*lite0": "a network of full size; tests/test_examples.py loads it, and smaller ones go this way",
