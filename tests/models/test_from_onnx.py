@@ -15,7 +15,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
-from onnxruntime.quantization import quantize_dynamic
+from onnxruntime.quantization import CalibrationDataReader, quantize_dynamic, quantize_static
 from torch import Tensor
 
 from ppbench.errors import DataError, UsageError
@@ -196,6 +196,30 @@ def test_dynamic_quantisation_gets_images_one_by_one(tmp_path: Path) -> None:
     assert network.runtime_on(CPU).endswith("CPUExecutionProvider, one image at a time")
     assert torch.equal(network(x), torch.cat([network(one[None]) for one in x]))
     assert torch.allclose(network(x[:3]), x[:3].flatten(1) @ torch.from_numpy(weights()), atol=0.05)
+
+
+class Calibration(CalibrationDataReader):  # type: ignore[misc]
+    """Images whose values set the scales of a static quantisation."""
+
+    def __init__(self) -> None:
+        self.left = iter(images())
+
+    def get_next(self) -> dict[str, Any] | None:
+        image = next(self.left, None)
+        return None if image is None else {"images": image[None].numpy()}
+
+
+def test_static_quantisation_is_near_and_gets_images_together(tmp_path: Path) -> None:
+    path = write_linear(tmp_path / "net.onnx")
+    quantize_static(path, tmp_path / "int8.onnx", Calibration())
+    network = load_onnx(str(tmp_path / "int8.onnx"), OPTIONS)[1].model
+    x = images()
+    assert isinstance(network, OnnxNetwork)
+    assert network.runtime_on(CPU).endswith("CPUExecutionProvider")
+    assert torch.equal(network(x), torch.cat([network(one[None]) for one in x]))
+    exact = x.flatten(1) @ torch.from_numpy(weights())
+    assert torch.allclose(network(x), exact, atol=0.05)
+    assert not torch.allclose(network(x), exact, atol=1e-5)  # it does compute with 8 bits
 
 
 def test_the_weights_are_the_content_of_the_files(tmp_path: Path) -> None:
