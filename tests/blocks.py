@@ -90,7 +90,7 @@ NOT_RUN = {
 
 PYTHON_NOT_RUN = {
     ("coming-from.md", "robustbench"): "robustbench is not installed, and would load weights",
-    ("evaluation.md", "torch.jit.load"): "needs a network of transformers' and one of TorchScript",
+    ("evaluation.md", "torch.jit.load"): "needs a network of TorchScript",
     ("training.md", "paper-cifar10-30"): "trains for 30 epochs on CIFAR-10",
 }
 """Python blocks that are only compiled, by page and a word in them."""

@@ -21,7 +21,7 @@ from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.stopping import DecidedAgainst, NarrowEnough, StoppingRule, metric_weights
 from ppbench.evaluation.subject import Subject, fit, parse_classes
-from ppbench.evaluation.wording import with_classes
+from ppbench.evaluation.zero_shot_classes import with_classes
 from ppbench.files import read_text
 from ppbench.launch import environment_number
 from ppbench.lookup import counted

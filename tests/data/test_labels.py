@@ -53,6 +53,22 @@ def test_a_folder_of_photographs_is_opened_by_the_way(photos: Path) -> None:
     assert source.load("clean", 0, np.arange(4)).pixels.shape == (4, 32, 32, 3)
 
 
+def test_photographs_on_their_side_are_turned_if_that_is_wanted(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    ramp = np.linspace(0, 255, 40 * 60).astype(np.uint8).reshape(40, 60, 1).repeat(3, 2)
+    Image.fromarray(ramp).save(tmp_path / "a.png", exif=exif)
+    lying, upright = (
+        open_source("imagefolder", tmp_path, Geometry(32, 36), labels="predicted", exif=wanted)
+        for wanted in (False, True)
+    )
+    assert any("--exif" in note for note in lying.notes)
+    assert not any("--exif" in note for note in upright.notes)
+    before, after = (source.load("clean", 0, np.array([0])).pixels[0].astype(int) for source in (lying, upright))
+    assert np.abs(np.rot90(before, -1) - after).max() <= 1
+    assert np.abs(before - after).max() > 50
+
+
 def test_class_folders_have_the_same_images_with_and_without_labels(tmp_path: Path) -> None:
     root = write_class_folders(tmp_path, classes=3)
     with_labels = open_source("imagefolder", root, Geometry(32, None), limit=4)

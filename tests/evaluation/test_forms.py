@@ -175,7 +175,7 @@ def test_broken_bytes_in_one_row(home: Path, tmp_path: Path) -> None:
     assert len(content["protocol"]["unreadable"]) == 1
 
 
-@pytest.mark.parametrize("form", ["Parquet", "WebDataset", "a Dataset with files"])
+@pytest.mark.parametrize("form", ["Parquet", "WebDataset", "a Dataset with files", "a list"])
 def test_interrupted_and_resumed(home: Path, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", -1.0)  # after every batch
     given, seen = GIVEN[form](home), 0

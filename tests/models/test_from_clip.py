@@ -17,7 +17,7 @@ import ppbench
 from ppbench.data.cut import cut_image
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.wording import classes_in_words
+from ppbench.evaluation.zero_shot_classes import classes_in_words
 from ppbench.models.card_options import CardOptions, parse_card_options
 from ppbench.models.from_clip import load_clip
 from ppbench.models.normalise import mean_and_std, normalise
