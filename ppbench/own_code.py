@@ -91,10 +91,10 @@ def run_own(function: Callable[[], _T], spec: str, what: str) -> _T:
     # A script without a main guard may end the process when it is imported.
     except (Exception, SystemExit) as error:
         module, _, factory = spec.partition(":")
-        raise DataError(
-            f"{what} {in_one_line(error)}",
-            f'`python -c "import {module}; {module}.{factory}()"` shows where it fails.',
-        ) from error
+        hint = f'`python -c "import {module}; {module}.{factory}()"` shows where it fails.'
+        if isinstance(error, TypeError) and "required positional argument" in str(error):
+            hint = f"ppbench calls {factory}() without arguments. Name a function that returns what it should use."
+        raise DataError(f"{what} {in_one_line(error)}", hint) from error
 
 
 def kind_of_thing(thing: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ from ppbench.vocabulary import family_of, set_label
 
 REFERENCE = "reference"
 """The name of the reference in labels of a table whose title names it."""
+
+
+_ADAPTED = re.compile(r",?[^,\[\]]+-adapted")
 
 
 class TableRow(NamedTuple):
@@ -73,10 +77,15 @@ def _named(
     label: str, first: Comparison, difference: Difference | None = None, suffix: str = "", *, is_clear: bool = True
 ) -> TableRow:
     """A row with the short name of its metric, unless two definitions would share it."""
-    is_clear = is_clear and " / " not in label
-    name = short_name(label) if is_clear else _without_title(label, first)
+    is_clear = is_clear and _has_one_definition(label)
+    name = short_name(label.partition(" / ")[0]) if is_clear else _without_title(label, first)
     kind: LineKind = "group" if difference is None else "plain"
     return TableRow(f"{name}{suffix}", kind, difference, label if is_clear else "")
+
+
+def _has_one_definition(label: str) -> bool:
+    """Whether both runs have one definition; an adaptation does not count, for it is in the heading of its column."""
+    return len({_ADAPTED.sub("", part).replace("[]", "") for part in label.split(" / ")}) == 1
 
 
 def _without_title(label: str, comparison: Comparison) -> str:

@@ -51,7 +51,7 @@ def _corruptions(comparison: Comparison) -> list[str]:
     """``Of 15 corruptions, these differ: fog (+2.1), ….``; empty if none does."""
     tested = comparison.group("corruption")
     shown = [f"{d.name} ({signed(d.points.value)})" for d in tested if d.is_shown(comparison.alpha) and d.points]
-    if not shown:
+    if not shown or len(tested) == 1:  # of one alone its family says the same
         return []
     return [f"Of {len(tested)} corruptions, these differ: {', '.join(shown)}."]
 

@@ -125,7 +125,7 @@ class Corruption:
         if isinstance(images, np.ndarray):
             _check(images, images.dtype == np.uint8)
             return self._made(_as_batch(images)).reshape(images.shape)
-        raise UsageError(f"a {type(images).__name__} is no image", f"Give {_KINDS}")
+        raise UsageError(f"an object of class {type(images).__name__} is no image", f"Give {_KINDS}")
 
     def _of_pil(self, image: Image.Image) -> Image.Image:
         pixels = np.asarray(as_copied(image))

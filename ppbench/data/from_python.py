@@ -192,7 +192,9 @@ def refuse_no_dataset(images: Any, where: str) -> None:
     """Raise `UsageError` for what is no array, list or map-style Dataset."""
     names = {kind.__name__ for kind in type(images).__mro__}
     if "DataLoader" in names:
-        raise UsageError(f"{where} is a DataLoader", "Give its dataset, `loader.dataset`: ppbench makes the batches.")
+        raise UsageError(
+            "a DataLoader was given instead of a Dataset", "Give `loader.dataset`: ppbench makes the batches itself."
+        )
     # torch's IterableDataset inherits a `__getitem__` that only raises.
     if not all(hasattr(images, name) for name in ("__len__", "__getitem__")) or "IterableDataset" in names:
         iterable = "IterableDataset" in names or hasattr(images, "__iter__") or hasattr(images, "__next__")

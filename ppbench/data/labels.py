@@ -23,6 +23,9 @@ _HEADERS = frozenset({"path", "file", "filename", "file_name", "image", "id", "n
 _NUMBER = re.compile(r"[0-9]{1,5}")
 
 _FORM = "Each line is `path,label`: a path below --data, and the name or the number of a class."
+_VALUES = (
+    "`--labels predicted` takes the model's own predictions, `--labels FILE.csv` an existing file of `path,label`."
+)
 
 
 def list_photographs(root: Path) -> LabelledFiles:
@@ -116,7 +119,7 @@ def _rows(file: Path, images: set[str]) -> Iterator[_Row]:
         reader = csv.reader(read_text(file).splitlines(), strict=True)
         rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except OSError as error:
-        raise DataError(f"cannot read the labels {file}: {error.strerror}", "`--labels FILE.csv`.") from error
+        raise DataError(f"cannot read the labels {file}: {error.strerror}", _VALUES) from error
     except (ValueError, csv.Error) as error:
         raise DataError(f"{file} is not a table of labels: {error}", _FORM) from error
     rows = [(line, cells) for line, cells in rows if any(cells)]

@@ -133,6 +133,10 @@ def _in_files(root: Path, files: list[Path]) -> TreeFound | ArraysFound | Shards
         return ShardsFound(root, "parquet", files)
     if tables:
         raise DataError(f"{root} names Parquet files and others", "Give files of one kind.")
+    if is_image(files[0].name):
+        raise DataError(
+            f"{root} names {counted(len(files), 'image')}, not a folder", f"Give the folder: `--data {root.parent}`."
+        )
     return _from_tars(root, files, {}) or _samples_in(root, files)
 
 

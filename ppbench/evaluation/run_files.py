@@ -197,7 +197,7 @@ def place(target: Path, identity: Identity, key: JournalKey, *, overwrite: bool 
         return target
     adaptation = identity.protocol.adaptation
     adapted = "" if adaptation is None else f"--{_file_name(adaptation.label)}"
-    first = target / f"{_file_name(identity.model.name)}--{identity.protocol.dataset}{adapted}.json"
+    first = target / f"{_file_name(identity.model.name)}--{_file_name(identity.protocol.dataset)}{adapted}.json"
     return next(free for free in _numbered(first) if _is_free(free, identity, key))
 
 

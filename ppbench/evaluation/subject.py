@@ -91,7 +91,8 @@ def fit(
     head = choose_head(model.name, card, source, logits, chosen=chosen)
     if card.in_channels == 1 and source.channels == 3:
         raise DataError(
-            f"{model.name} takes grey images, but {source.dataset} has colour images", "Take a model for colour."
+            f"{model.name} takes grey images, but {source.dataset} has colour images",
+            "Give a model for colour images: `--model …`.",
         )
     entering = source.size if resize is None else resize
     pads = resize is not None and card.resize is not None and card.resize < card.input_size
@@ -135,8 +136,9 @@ def choose_head(name: str, card: Card, source: Source, wanted: str | None = None
     columns = _by_name(card, source)
     logits: Logits = "own"
     if columns is None and card.num_classes != source.num_classes:
+        classes = counted(source.num_classes, "class", "classes")
         raise DataError(
-            f"{name} has {card.num_classes} outputs, but {source.dataset} has {source.num_classes} classes here",
+            f"{name} has {card.num_classes} outputs, but {source.dataset} has {classes} here",
             _other_classes_hint(card, source),
         )
     if columns is not None and len(columns) != card.num_classes:
@@ -245,6 +247,11 @@ def _other_classes_hint(card: Card, source: Source) -> str:
         return (
             f"Take a model trained for this dataset, or choose the {card.num_classes} classes it was trained for: "
             "`--classes FILE`, one name a line."
+        )
+    if card.class_names is None and card.num_classes != 1000:
+        return (
+            "The names of the model's classes are not known, so the images' classes cannot be found among them. Give "
+            "numbers of outputs as labels (`--labels FILE.csv`), a card with `class_names`, or images of all classes."
         )
     return (
         "Take a model trained for this dataset, or a dataset with the model's classes; class folders named by WordNet "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,15 +147,15 @@ def _row(
     corruption, place = image
     source, predictions = reopened.source, measured.predictions
     there = int(reopened.places[place])
-    label = _short(source.class_names[source.labels[there]] if source.class_names else _clean_class(measured, place))
+    label = class_on_picture(
+        source.class_names[source.labels[there]] if source.class_names else _clean_class(measured, place)
+    )
     was_right = (CLEAN, 0) in measured.bits
     pictures = []
     cells = [(CLEAN, 0)] if was_right else []
     for cell in [*cells, *((corruption, level) for level in _levels(measured, corruption))]:
         is_right = bool(measured.bits[cell][place])
-        predicted = (
-            None if predictions is None else _short(predictions.class_name(int(predictions.classes[cell][place])))
-        )
+        predicted = predictions and class_on_picture(predictions.class_name(int(predictions.classes[cell][place])))
         sure = None if predictions is None else predictions.confidences
         probability = None if sure is None else float(sure[cell][place]) / CONFIDENCE_STEPS
         flips = was_right and not is_right and cell[0] != CLEAN
@@ -164,9 +166,20 @@ def _row(
     return PictureRow(corruption, source.ids[there], label, tuple(pictures))
 
 
-def _short(name: str) -> str:
-    """A class name as a caption has room for it. A strip repeats names hundreds of times."""
+def class_on_picture(name: str) -> str:
+    """A class name as a caption has room for it, ImageNet's in words. A strip repeats names hundreds of times."""
+    name = _imagenet_words().get(name, name) if re.fullmatch(r"n[0-9]{8}", name) else name
     return name if len(name) <= LONGEST_CAPTION_NAME else f"{name[: LONGEST_CAPTION_NAME - 1]}…"
+
+
+@cache
+def _imagenet_words() -> Mapping[str, str]:
+    """torchvision's names of ImageNet's classes, by WordNet id."""
+    from torchvision.models import ResNet50_Weights
+
+    from ppbench.evaluation.subject import imagenet_classes
+
+    return dict(zip(imagenet_classes(), ResNet50_Weights.IMAGENET1K_V1.meta["categories"], strict=True))
 
 
 def _clean_class(measured: MeasuredRun, place: int) -> str:

@@ -101,6 +101,10 @@ def load_results(path: Path) -> Run | CellErrors:
     Raises:
         DataError: If the file cannot be read, or is neither.
     """
+    if path.is_dir():
+        runs = sorted(path.glob("*.json"))
+        hint = f"Give a run file in it, such as {runs[0]}." if runs else "Give a run file or a CSV."
+        raise DataError(f"{path} is a folder, not a run file", hint)
     return read_run(path) if _is_run(path) else CellErrors.from_csv(path)
 
 

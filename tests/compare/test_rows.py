@@ -3,6 +3,7 @@ from dataclasses import replace
 from ppbench.compare.comparison import compare
 from ppbench.compare.report import ComparisonReport
 from ppbench.metrics.references import ALEXNET
+from ppbench.run import Adaptation
 from tests.compare.runs import ERRORS, NOISY, OLD, make_measured
 
 
@@ -33,3 +34,12 @@ def test_two_definitions_of_a_metric_have_no_short_name():
     names = [line.cells[0] for line in made.lines]
     assert {"mCE[alexnet,generated,c15,s1-5]", "mCE[alexnet,generated,c15,s1-5,masked]"} <= set(names)
     assert "mCE" not in names
+
+
+def test_an_adapted_run_has_the_short_names_of_a_plain_one():
+    plain = make_measured(ERRORS, name="net", n=500)
+    adapted = make_measured(ERRORS, name="adapted", n=500, seed=1, adaptation=Adaptation())
+    (made,) = sheets([compare(plain, adapted, plain.cell_errors)])
+    names = [line.cells[0] for line in made.lines[:6]]
+    assert names == ["clean error", "mean error", "mCE", "relative mCE", "R_net", "mean error by family"]
+    assert made.labels[0] == "clean_error / clean_error[batchnorm-adapted]"

@@ -91,7 +91,7 @@ def test_what_a_photograph_says_of_itself_stays() -> None:
         (torch.zeros(32, 32, dtype=torch.uint8), "a tensor of shape (32, 32)"),
         (np.zeros((2, 32, 32, 5), np.uint8), "an array of shape (2, 32, 32, 5)"),
         (np.zeros((4, 4, 3), np.uint8), "images of 4 x 4 pixels"),
-        ("photo.jpg", "a str is no image"),
+        ("photo.jpg", "an object of class str is no image"),
         ((1, "a"), "no image among 2 values (int, str)"),
     ],
 )

@@ -78,6 +78,14 @@ def test_archives_of_something_else(tmp_path: Path) -> None:
     assert isinstance(look(tar.parent), FolderFound)
 
 
+def test_an_image_in_place_of_its_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    for root in (tmp_path / "a.png", tmp_path / "*.png"):
+        with pytest.raises(DataError, match="names 1 image, not a folder") as caught:
+            look(root)
+        assert f"--data {tmp_path}" in caught.value.hint
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read .*nowhere: No such file"):
         look(tmp_path / "nowhere")

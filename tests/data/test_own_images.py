@@ -176,7 +176,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: given(Stream()), r"Stream is iterable only \(Stream\)"),
     (lambda: given(iter(pairs())), "is iterable only"),
     (lambda: given(3), "is no set of images"),
-    (lambda: given(DataLoader(Own(pairs()))), r"is a DataLoader\n.*loader\.dataset"),
+    (lambda: given(DataLoader(Own(pairs()))), r"a DataLoader was given instead of a Dataset\n.*loader\.dataset"),
 ]
 
 

@@ -78,7 +78,9 @@ def test_the_cards_names_tell_the_order() -> None:
     assert (part.columns.tolist(), part.logits) == ([2, 0], "masked")
 
 
-@pytest.mark.parametrize(("classes", "mend"), [(2, "--classes FILE"), (10, "WordNet")])
+@pytest.mark.parametrize(
+    ("classes", "mend"), [(2, "--classes FILE"), (10, "numbers of outputs as labels"), (1000, "WordNet")]
+)
 def test_a_model_of_other_classes_is_refused(classes: int, mend: str) -> None:
     with pytest.raises(DataError, match=rf"net has {classes} outputs, but some-set has 3 classes here") as caught:
         choose_head("net", card(classes), Classes("a", "b", "c"))

@@ -12,7 +12,7 @@ from PIL import Image
 import ppbench
 from ppbench.data.arrays import embedded_images
 from ppbench.errors import DataError
-from ppbench.pictures.strip import LONGEST_CAPTION_NAME, chosen_images, picture_strip
+from ppbench.pictures.strip import LONGEST_CAPTION_NAME, chosen_images, class_on_picture, picture_strip
 from ppbench.vocabulary import CLEAN
 from tests.pictures.runs import CORRUPTIONS, embedded_run
 
@@ -105,6 +105,11 @@ def test_cells_that_are_missing_have_no_picture():
     strip = picture_strip(replace(run, run=source, bits=bits), None)
     assert [one.severity for one in strip.rows[-1].pictures] == [1, 2, 3, 4]
     assert not any(one.is_first_flip for row in strip.rows for one in row.pictures)
+
+
+def test_imagenets_classes_are_named_in_words():
+    names = ("n02123045", "n02124075", "n00000001", "fog")
+    assert [class_on_picture(name) for name in names] == ["tabby", "Egyptian cat", "n00000001", "fog"]
 
 
 def test_too_many_pictures_become_fewer():

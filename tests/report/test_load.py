@@ -35,6 +35,8 @@ def test_a_run_and_a_csv_are_told_apart_by_ending_or_content(tmp_path, run_file,
         assert isinstance(load_results(bare), kind)
     with pytest.raises(DataError, match="cannot read"):
         load_results(tmp_path / "none")
+    with pytest.raises(DataError, match=r"is a folder, not a run file\nGive a run file in it, such as .*run\.json"):
+        load_results(tmp_path)
 
 
 def test_errors_have_their_bits_where_these_lie_beside_them(run_file, resnet50):
