@@ -155,7 +155,8 @@ def _row(
     cells = [(CLEAN, 0)] if was_right else []
     for cell in [*cells, *((corruption, level) for level in _levels(measured, corruption))]:
         is_right = bool(measured.bits[cell][place])
-        predicted = predictions and class_on_picture(predictions.class_name(int(predictions.classes[cell][place])))
+        known = None if predictions is None else predictions.class_name(int(predictions.classes[cell][place]))
+        predicted = None if known is None else class_on_picture(known)
         sure = None if predictions is None else predictions.confidences
         probability = None if sure is None else float(sure[cell][place]) / CONFIDENCE_STEPS
         flips = was_right and not is_right and cell[0] != CLEAN
