@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
 from ppbench.data.source import Source
@@ -179,3 +182,10 @@ def default_corruptions(name: str | ImagesGiven, source: Source) -> tuple[str, .
     if source.kind != "published" or (dataset.num_classes is not None and dataset.name != "imagenet-3dcc"):
         return dataset.corruptions
     return in_order(set(dataset.corruptions) & set(source.corruptions)) or source.corruptions
+
+
+@cache
+def imagenet_words() -> Mapping[str, str]:
+    """The names of ImageNet's 1000 classes by WordNet id, as torchvision has them."""
+    lines = (files("ppbench") / "assets" / "imagenet-words.txt").read_text("utf-8").splitlines()
+    return {wnid: words for wnid, _, words in (line.partition("\t") for line in lines)}

@@ -231,9 +231,10 @@ def _matched(known: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64] 
     odd = [name for name in classes if _folded(name) not in found]
     if len(odd) == len(classes):
         return None
-    first, others = (odd or classes)[0], max(len(odd) - 1, 0)
+    first, others = (odd or classes)[0], len(odd) - 1
+    more = f" and {counted(others, 'other')}" if others > 0 else ""
     raise DataError(
-        f"the model lacks the class {first!r} and {others} others of the {len(classes)} here",
+        f"the model lacks the class {first!r}{more} of the {len(classes)} here",
         "Rename or remove these folders, or choose classes: `--classes FILE`.",
     )
 

@@ -27,11 +27,16 @@ def with_classes(model: LoadedModel, source: Source, device: torch.device) -> Lo
 
     Raises:
         DataError: If the prompts cannot be encoded, or the model does not run.
-        UsageError: If the classes of the images are no words.
+        UsageError: If the images have no classes, or these are no words.
     """
     network = model.model
     if not isinstance(network, ZeroShot):
         return model
+    if not network.texts.classes and not source.class_names:
+        raise UsageError(
+            f"{model.name} compares images with words, and images without labels have no names of classes",
+            "Give the words: `--class-names FILE`, one class a line.",
+        )
     classes = network.texts.classes or classes_in_words(source.class_names)
     return model._replace(card=name_classes(network, model.card, classes, device))
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.data.catalog import EMBEDDED
+from ppbench.data.catalog import EMBEDDED, imagenet_words
 from ppbench.errors import PpbenchError
 from ppbench.keys import hash64
 from ppbench.metrics.flips import UNFLIPPED, WRONG_FROM_START, first_flips
@@ -169,18 +167,8 @@ def _row(
 
 def class_on_picture(name: str) -> str:
     """A class name as a caption has room for it, ImageNet's in words. A strip repeats names hundreds of times."""
-    name = _imagenet_words().get(name, name) if re.fullmatch(r"n[0-9]{8}", name) else name
+    name = imagenet_words().get(name, name)
     return name if len(name) <= LONGEST_CAPTION_NAME else f"{name[: LONGEST_CAPTION_NAME - 1]}…"
-
-
-@cache
-def _imagenet_words() -> Mapping[str, str]:
-    """torchvision's names of ImageNet's classes, by WordNet id."""
-    from torchvision.models import ResNet50_Weights
-
-    from ppbench.evaluation.subject import imagenet_classes
-
-    return dict(zip(imagenet_classes(), ResNet50_Weights.IMAGENET1K_V1.meta["categories"], strict=True))
 
 
 def _clean_class(measured: MeasuredRun, place: int) -> str:

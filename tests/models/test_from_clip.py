@@ -133,6 +133,9 @@ def test_evaluation(saved: tuple[Path, Any], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the class 'n02' of the images is no word") as caught:
         ppbench.evaluate(f"clip:{saved[0]}", "imagefolder", **settings)
     assert "--class-names FILE" in caught.value.hint
+    with pytest.raises(UsageError, match="images without labels have no names of classes") as caught:
+        ppbench.evaluate(f"clip:{saved[0]}", "imagefolder", labels="predicted", **settings)
+    assert "--class-names FILE" in caught.value.hint
     run = ppbench.evaluate(
         f"clip:{saved[0]}", "imagefolder", class_names=tmp_path / "names.txt", templates=["a {}"], **settings
     )
