@@ -138,7 +138,7 @@ ClassNamesOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Classes of a zero-shot model, one text per line; or folder, tab, text.",
+        help="Classes of a zero-shot model, one per line: the text, or the folder's name, a tab and the text.",
         show_default="the images' classes",
     ),
 ]

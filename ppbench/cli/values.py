@@ -31,6 +31,9 @@ FURTHEST = 1e9
 LONGEST_NAME, LONGEST_PATH = 255, 4096
 """Largest lengths that file systems allow, in bytes."""
 
+_USAGE: Any = typer.BadParameter.__bases__[0]
+"""What Typer raises for a command line that it does not understand; newer versions have a class of their own."""
+
 
 class Checked(Helpful):
     """A command whose options are numbers in bounds and paths that a file system can have."""
@@ -44,6 +47,10 @@ class Checked(Helpful):
                 _check_text(_option(error.param), b"\0", is_path=True)
             # Typer puts the words of the library that it checks values with before its own.
             error.message = error.message.removeprefix("Value error, ")
+            raise
+        except _USAGE as error:
+            if self.name == "eval" and "extra argument" in error.message:
+                error.message += ". A model is given by an option: `--model NAME|FILE`"
             raise
 
     def invoke(self, ctx: Any) -> Any:

@@ -80,6 +80,7 @@ def failing(arguments: list[str], code: int) -> str:
         (["eval", "--model", "resnet5O"], 2, "unknown model 'resnet5O'", "or 'resnet50'"),
         (["eval", "--dataset", "imagenet_c"], 2, "unknown dataset 'imagenet_c'", "did you mean 'imagenet-c'"),
         (["eval", "-c", "gaussian_nose"], 2, "unknown corruption 'gaussian_nose'", "did you mean 'gaussian_noise'"),
+        (["eval", "net.onnx"], 2, "unexpected extra argument(s) (net.onnx)", "--model NAME|FILE"),
         (["eval", "-s", "0"], 2, "severity '0' is not allowed", "1 to 5"),
         (["eval", "-s", "6"], 2, "severity '6' is not allowed", "1 to 5"),
         (["eval", "-c", ","], 2, "--corruptions has no value", "c15"),
