@@ -18,7 +18,7 @@ def counted(number: int, one: str, several: str | None = None) -> str:
 
 def did_you_mean(name: str, allowed: list[str]) -> str:
     """Return ``"did you mean 'x' or 'y'? "`` for the names closest to ``name``, or an empty string."""
-    close = get_close_matches(name.lower(), allowed, n=3, cutoff=0.6)
+    close = get_close_matches(str(name).lower(), allowed, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(map(repr, close))}? " if close else ""
 
 

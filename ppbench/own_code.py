@@ -104,7 +104,10 @@ def kind_of_thing(thing: object) -> str:
 
 def in_one_line(error: BaseException) -> str:
     """Return the type and message of an exception, in one line."""
-    message = " ".join(str(error).split())
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # a class of the user's own
+        message = ""
     return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__
 
 

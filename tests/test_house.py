@@ -65,6 +65,7 @@ COVERED_BY = {
     "ppbench/data/splits.py": "tests/data/test_shards.py",
     "ppbench/data/uncut.py": "tests/data/test_own_images.py",
     "ppbench/evaluation/journal_lines.py": "tests/evaluation/test_journal.py",
+    "ppbench/evaluation/zero_shot_classes.py": "tests/models/test_from_clip.py",
     "ppbench/figures/paper_plots.py": "tests/figures/test_paper.py",
     "ppbench/figures/paper_tables.py": "tests/figures/test_paper.py",
     "ppbench/models/first_convolution.py": "tests/models/test_stems.py",

@@ -51,6 +51,13 @@ class Commands(TyperGroup):
                 raise
             output.fail(told)
             raise typer.Exit(told.exit_code) from None
+        except MemoryError as error:
+            too_large = PpbenchError(
+                "this machine has too little memory for it" + (f": {error}" if str(error) else ""),
+                "Give smaller images or fewer at once: `--input-size`, `--batch-size`, `--workers`.",
+            )
+            output.fail(too_large)
+            raise typer.Exit(CRASHED) from None
         except KeyboardInterrupt:
             output.say("interrupted")
             raise typer.Exit(INTERRUPTED) from None

@@ -63,7 +63,8 @@ class Corruption:
 
     @classmethod
     def random(
-        cls, names: str | Sequence[str] = "c15", severities: str | int | Sequence[str | int] = "1-5", *,
+        cls, names: str | Sequence[str | Callable[..., Any]] = "c15",
+        severities: str | int | Sequence[str | int] = "1-5", *,
         recipe: str | None = None, seed: int = 0, scale: Scale = 1,
     ) -> Corruption:  # fmt: skip
         """Corrupt each image by one of several corruptions at one of several severities.
@@ -81,8 +82,8 @@ class Corruption:
         Raises:
             UsageError: If a value is not allowed, or there is nothing to choose from.
         """
-        given = [names] if isinstance(names, str) else list(names)
-        wanted = [name for name in given if name.strip().lower() != CLEAN]
+        given = list(names) if isinstance(names, Sequence) and not isinstance(names, str) else [names]
+        wanted = [name for name in given if not isinstance(name, str) or name.strip().lower() != CLEAN]
         published, own = split_own(wanted)
         chosen = in_order((*expand_corruptions(published), *(one.name for one in own)))
         levels = expand_severities(severity_texts(severities))
@@ -93,7 +94,8 @@ class Corruption:
             raise UsageError("there is no corruption to choose from", "Give names, families or sets, such as 'c15'.")
         self = cls.__new__(cls)
         self._begin(cells, own, recipe, seed, scale)
-        self._shown = f"Corruption.random({names!r}, {severities!r}"
+        shown = _shown(names) if isinstance(names, str) else f"[{', '.join(map(_shown, given))}]"
+        self._shown = f"Corruption.random({shown}, {severities!r}"
         return self
 
     def _begin(
@@ -136,6 +138,9 @@ class Corruption:
 
     def _of_tensor(self, images: Tensor) -> Tensor:
         _check(images, images.dtype == torch.uint8)
+        if images.layout != torch.strided or images.is_meta:
+            kind = "without data" if images.is_meta else "with a sparse layout"
+            raise UsageError(f"a tensor {kind} is no image", f"Give {_KINDS}")
         if images.ndim not in (3, 4) or images.shape[-3] not in (1, 2, 3, 4):
             raise UsageError(f"a tensor of shape {tuple(images.shape)}", f"Give {_KINDS}")
         plain = images.as_subclass(Tensor)

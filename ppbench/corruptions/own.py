@@ -60,7 +60,11 @@ def corruption(severities: Sequence[Any]) -> Callable[[_F], _F]:
             f"severities {severities!r} are not allowed", "Give five constants: `@ppbench.corruption([1, 2, 3, 4, 5])`."
         )
     for constant in constants:
-        if not _is_plain(constant):
+        try:
+            is_plain = _is_plain(constant)
+        except RecursionError:  # it holds itself
+            is_plain = False
+        if not is_plain:
             raise UsageError(
                 f"a severity's constant is {kind_of_thing(constant)}",
                 "It is a number, a text, or a tuple, list or dict of these: other values have no text of their own.",
@@ -258,10 +262,10 @@ def find_corruption(name: Any) -> OwnCorruption | None:
     return own
 
 
-def split_own(values: Sequence[str]) -> tuple[list[str], tuple[OwnCorruption, ...]]:
+def split_own(values: Sequence[Any]) -> tuple[list[str], tuple[OwnCorruption, ...]]:
     """Separate corruptions of one's own from names, families and sets that `expand_corruptions` knows.
 
-    "own" stands for all installed ones.
+    "own" stands for all installed ones. A function stands for itself.
 
     Raises:
         UsageError: If two functions have one name, or one cannot be used as a corruption.
@@ -271,7 +275,7 @@ def split_own(values: Sequence[str]) -> tuple[list[str], tuple[OwnCorruption, ..
     found: dict[str, OwnCorruption] = {}
     for value in _with_installed(values):
         if (own := find_corruption(value)) is None:
-            rest.append(value)
+            rest.append(str(value))
         elif found.setdefault(own.name, own).spec != own.spec:
             raise UsageError(
                 f"{found[own.name].spec} and {own.spec} have the same name, {own.name}", "Rename one of the functions."
@@ -279,10 +283,10 @@ def split_own(values: Sequence[str]) -> tuple[list[str], tuple[OwnCorruption, ..
     return rest, tuple(found.values())
 
 
-def _with_installed(values: Sequence[str]) -> list[str]:
-    given: list[str] = []
+def _with_installed(values: Sequence[Any]) -> list[Any]:
+    given: list[Any] = []
     for value in values:
-        if value.strip().lower() != OWN:
+        if callable(value) or str(value).strip().lower() != OWN:
             given.append(value)
         elif not (names := list(installed())):
             raise UsageError(

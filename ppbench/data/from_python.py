@@ -16,7 +16,7 @@ from PIL import Image
 
 from ppbench.errors import DataError, UsageError
 from ppbench.lookup import counted
-from ppbench.own_code import kind_of_thing
+from ppbench.own_code import in_one_line, kind_of_thing
 
 IMAGE_NAMES = ("image", "img", "images")
 LABEL_NAMES = ("label", "labels", "fine_label", "cls", "class", "target")
@@ -80,9 +80,25 @@ def _of_8_bits(value: Any, what: str) -> NDArray[np.uint8]:
         raise DataError(
             f"{what}: pixels are {name}, not uint8", _NO_FLOATS if floats else f"{_BEFORE}Convert them: 0 to 255."
         )
-    # A tensor may be on a GPU, or need gradients.
-    plain = value.detach().cpu() if hasattr(value, "detach") else value
-    return np.asarray(plain)
+    pixels = _in_numpy(value, f"{what}: pixels")
+    if pixels.dtype != np.uint8:
+        raise DataError(f"{what}: pixels are {pixels.dtype}, not uint8", f"{_BEFORE}Convert them: 0 to 255.")
+    return pixels
+
+
+def _in_numpy(value: Any, what: str) -> NDArray[Any]:
+    """A value as an array of numpy.
+
+    Raises:
+        DataError: If it has no values that numpy could hold, as sparse tensors and those without data.
+    """
+    try:
+        # A tensor may be on a GPU, or need gradients.
+        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except Exception as error:  # each library has errors of its own
+        raise DataError(
+            f"{what} cannot be turned into an array: {in_one_line(error)}", "Give a plain array of numpy."
+        ) from error
 
 
 def _channels_last(pixels: NDArray[np.uint8], axes: int, what: str, allowed: str) -> NDArray[np.uint8]:
@@ -109,11 +125,7 @@ def as_labels(labels: Any, count: int, where: str) -> NDArray[np.int64] | list[s
     Raises:
         DataError: If there are not ``count`` of them, or they are neither integers nor texts.
     """
-    plain = labels.detach().cpu() if hasattr(labels, "detach") else labels
-    try:
-        values = np.asarray(plain)
-    except ValueError:
-        values = np.asarray(0)  # rows of different lengths
+    values = _in_numpy(labels, f"{where}: labels")
     if values.ndim != 1:
         hint = " Of one-hot labels it is `labels.argmax(1)`." if values.ndim == 2 else ""
         raise DataError(f"{where}: labels have the shape {values.shape}", f"Give one number for each image.{hint}")
@@ -122,7 +134,7 @@ def as_labels(labels: Any, count: int, where: str) -> NDArray[np.int64] | list[s
             f"{where}: {counted(len(values), 'label')} for {counted(count, 'image')}", "Give one label for each image."
         )
     if values.dtype.kind in "iu":
-        return values.astype(np.int64)
+        return in_one_kind(values.tolist(), where)
     if values.dtype.kind in "UO" and all(isinstance(value, str) for value in values.tolist()):
         return [str(value) for value in values.tolist()]
     if values.dtype.kind == "O":
@@ -140,8 +152,9 @@ def label_of(value: Any, what: str) -> int | str:
         return value
     try:
         return operator.index(value)
-    except TypeError as error:
-        given = "no label" if value is None else f"the label {str(value)[:40]!r}, {kind_of_thing(value)}"
+    except Exception as error:  # a class of the user's own
+        shown = f"the label {str(value)[:40]!r}" if isinstance(error, TypeError) else "a label"
+        given = "no label" if value is None else f"{shown}, {kind_of_thing(value)}"
         raise DataError(f"{what} has {given}", "Labels are integers from 0, or names of classes.") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,7 +83,7 @@ def list_labelled(root: Path, file: Path) -> LabelledFiles:
         if row.path in label_of:
             first = label_of[row.path].line
             raise DataError(
-                f"{file}, line {row.line}: {row.path} is in line {first} already", "Give each image one label."
+                f"{file}, line {row.line}: {_shown(row.path)} is in line {first} already", "Give each image one label."
             )
         label_of[row.path] = row
         if row.path not in there:
@@ -90,7 +91,7 @@ def list_labelled(root: Path, file: Path) -> LabelledFiles:
     if unknown:
         more = f" ({counted(len(unknown) - 1, 'other')} neither)" if len(unknown) > 1 else ""
         raise DataError(
-            f"{file}, line {unknown[0].line}: there is no image {unknown[0].path} in {root}{more}",
+            f"{file}, line {unknown[0].line}: there is no image {_shown(unknown[0].path)} in {root}{more}",
             f"Paths are relative to --data, such as {found.names[0]}.",
         )
     if not label_of:
@@ -101,6 +102,11 @@ def list_labelled(root: Path, file: Path) -> LabelledFiles:
         without = [name for name in found.names if name not in label_of]
         notes += (f"left out: {counted(len(without), 'image')} without a line in {file}, {without[0]} first",)
     return _labelled(names, [label_of[name].label for name in names], notes)
+
+
+def _shown(path: str) -> str:
+    """A path in one line."""
+    return path if path.isprintable() else repr(path)
 
 
 def _labelled(names: list[str], labels: list[str], notes: tuple[str, ...]) -> LabelledFiles:
@@ -116,7 +122,8 @@ def _labelled(names: list[str], labels: list[str], notes: tuple[str, ...]) -> La
 def _rows(file: Path, images: set[str]) -> Iterator[_Row]:
     """The lines of a CSV, without its header and its empty lines."""
     try:
-        reader = csv.reader(read_text(file).splitlines(), strict=True)
+        # Not `splitlines`: it also splits at characters that file names may have, such as U+2028.
+        reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
         rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except OSError as error:
         raise DataError(f"cannot read the labels {file}: {error.strerror}", _VALUES) from error
@@ -127,6 +134,7 @@ def _rows(file: Path, images: set[str]) -> Iterator[_Row]:
         if place == 0 and cells[0].lower() in _HEADERS and cells[0] not in images:
             continue
         if len(cells) != 2 or not all(cells):
-            raise DataError(f"{file}, line {line}: it has {counted(sum(map(bool, cells)), 'value')}, not two", _FORM)
+            empty = "" if all(cells) else f" ({cells.count('')} empty)"
+            raise DataError(f"{file}, line {line}: it has {counted(len(cells), 'cell')}{empty}, not two values", _FORM)
         path = cells[0].removeprefix("./")
         yield _Row(line, path if path in images else path.replace("\\", "/"), cells[1])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ from ppbench.data.walk import is_utf8
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.lookup import counted
 from ppbench.own_code import find_own, in_one_line, run_own, working_directory_first
+
+_T = TypeVar("_T")
 
 OWN_IMAGES = "own-images"
 """Name of a dataset that is arrays or a list."""
@@ -108,7 +110,7 @@ class OwnImages:
         refuse_no_dataset(given.images, self.where)
         self._items, self._in_memory = _items(given.images, self.where)
         self.is_slow = not self._in_memory
-        count = len(self._items)
+        count = _asked(lambda: len(self._items), f"the length of {self.where}", "`len(dataset)` shows why.")
         if not count:
             raise DataError(f"{self.where} has no images", "Give at least one.")
         if given.labels is None and not labelled:
@@ -123,7 +125,10 @@ class OwnImages:
         beside = as_labels(given.labels, count, self.where) if self._labelled else None
         self._digests, labels, grey = self._look(count)
         self.channels: Literal[1, 3] = 1 if grey else 3
-        known = given.label_names if given.label_names is not None else classes_of(given.images)
+        known = given.label_names
+        if known is None:
+            hint = "Give the names of its classes: `label_names=[…]`."
+            known = _asked(lambda: classes_of(given.images), f"the classes of {self.where}", hint)
         self.labels, self.class_names = _classes(labels if beside is None else beside, known, self.where)
         self.ids = self._ids(given)
 
@@ -145,16 +150,7 @@ class OwnImages:
 
     def _sample(self, row: int) -> tuple[Image.Image, Any]:
         what = self._called(row)
-        try:
-            sample = self._items[row]
-        except PpbenchError:
-            raise
-        except Exception as error:  # the user's code can raise anything
-            ends = isinstance(error, IndexError | StopIteration)
-            says = f": its length says {len(self._items):,}" if ends else ""
-            raise DataError(
-                f"{what} cannot be had{says} ({in_one_line(error)})", f"`dataset[{row}]` shows where it fails."
-            ) from error
+        sample = _asked(lambda: self._items[row], what, f"`dataset[{row}]` shows where it fails.", self._items)
         image, label = (sample, None) if self._in_memory else parts_of(sample, what, labelled=self._labelled)
         return as_picture(image, what), label
 
@@ -164,11 +160,14 @@ class OwnImages:
     def _ids(self, given: ImagesGiven) -> list[str]:
         if given.ids is None:
             files = None if self._in_memory else files_of(given.images)
-            return unique(files or [digest.hex()[:16] for digest in self._digests])
-        ids = given.ids.tolist() if is_array(given.ids) else list(given.ids)
-        if len(ids) != len(self._digests) or not all(isinstance(name, str) and is_utf8(name) for name in ids):
+            if not files or not all(map(is_utf8, files)):
+                files = [digest.hex()[:16] for digest in self._digests]
+            return unique(files)
+        ids = _texts_of(given.ids)
+        if ids is None or len(ids) != len(self._digests):
+            are = "no list of texts" if ids is None else f"{len(ids):,}"
             raise DataError(
-                f"{self.where}: ids are {len(ids):,}, for {counted(len(self._digests), 'image')}",
+                f"{self.where}: ids are {are}, for {counted(len(self._digests), 'image')}",
                 "Give one text for each image, such as its file's name.",
             )
         twice = next((name for name, again in zip(ids, unique(ids), strict=True) if name != again), None)
@@ -224,6 +223,32 @@ class OwnImages:
         self.__dict__.update(state)
 
 
+def _asked(what: Callable[[], _T], called: str, hint: str, items: Any = None) -> _T:
+    """Return what the user's code gives.
+
+    Raises:
+        DataError: If it raises, or ends the process.
+    """
+    try:
+        return what()
+    except PpbenchError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's code can raise anything
+        ends = items is not None and isinstance(error, IndexError | StopIteration)
+        says = f": its length says {len(items):,}" if ends else ""
+        raise DataError(f"{called} cannot be had{says} ({in_one_line(error)})", hint) from error
+
+
+def _texts_of(values: Any) -> list[str] | None:
+    """Texts that the caller gave as a list, array or alike; None if they are something else."""
+    if is_array(values):
+        values = np.asarray(values).tolist()
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        return None
+    texts = list(values)
+    return texts if all(isinstance(text, str) and is_utf8(text) for text in texts) else None
+
+
 def _items(images: Any, where: str) -> tuple[Any, bool]:
     """What gives the images by number, and whether it only holds them, without labels."""
     if is_array(images):
@@ -237,11 +262,11 @@ def _digest(image: Image.Image) -> bytes:
 
 
 def _classes(
-    labels: NDArray[np.int64] | list[str], names: Sequence[str] | None, where: str
+    labels: NDArray[np.int64] | list[str], names: Any, where: str
 ) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
     """Labels as numbers, and the names of the classes; None if they are not known."""
-    known = None if names is None else tuple(names)
-    if known is not None and (len(set(known)) < len(known) or not all(isinstance(name, str) for name in known)):
+    known = None if names is None else tuple(_texts_of(names) or ())
+    if known is not None and (not known or len(set(known)) < len(known)):
         raise DataError(f"{where}: label_names are not different texts", "Give each class a name of its own.")
     if not isinstance(labels, list):
         return labels, known

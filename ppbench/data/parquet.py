@@ -44,7 +44,7 @@ class ParquetImages:
         files: The files, in order. All have the same columns.
         where: What was given for them, for messages.
         exif: Whether EXIF orientation and colour profiles are applied.
-        labelled: Whether labels are needed. If not, and one is missing, all labels are 0.
+        labelled: Whether labels are needed. If not, and one is missing or no label, all labels are 0.
 
     Raises:
         UsageError: If pyarrow is not installed.
@@ -69,9 +69,14 @@ class ParquetImages:
         self._cursor: _Cursor | None = None
         paths, labels = self._list(opened, labelled=labelled)
         self.class_names = self._columns.class_names
+        try:
+            kind = in_one_kind([0] * len(labels) if None in labels else labels, self.where)
+        except DataError:
+            if labelled:
+                raise
+            labels, kind = [None] * len(labels), np.zeros(len(labels), np.int64)
         if None in labels:
-            labels, self.class_names = [0] * len(labels), None
-        kind = in_one_kind(labels, self.where)
+            self.class_names = None
         if isinstance(kind, list):
             self.labels, self.class_names = numbered(kind)
         else:

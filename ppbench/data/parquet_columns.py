@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,16 +44,18 @@ def find_columns(schema: Any, path: Path, *, labelled: bool = True) -> Columns:
             meant.
     """
     features = _features(schema)
+    if twice := next((name for name, times in Counter(schema.names).items() if times > 1), None):
+        raise DataError(f"{path} has several columns called {twice}", "Give each column a name of its own.")
     image = _choose(_image_columns(schema, features), IMAGE_NAMES, schema, path, "image")
     labels = [field.name for field in schema if _is_label(field.type) and field.name != image]
     classes = [name for name in labels if _feature(features, name).get("_type") == "ClassLabel"]
     fit = classes or [name for name in labels if name in LABEL_NAMES]
     label = _choose(fit, LABEL_NAMES, schema, path, "label") if labelled or fit else None
     kind = schema.field(image).type
-    fields = [kind.field(place).name for place in range(kind.num_fields)]
+    fields = {kind.field(place).name: str(kind.field(place).type) for place in range(kind.num_fields)}
     names = _feature(features, label).get("names") if label is not None else None
     known = tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
-    return Columns(image, bool(fields), "path" in fields, label, known or None)
+    return Columns(image, bool(fields), "string" in fields.get("path", ""), label, known or None)
 
 
 def _choose(found: list[str], usual: tuple[str, ...], schema: Any, path: Path, what: str) -> str:

@@ -14,6 +14,7 @@ from ppbench.data.cut import Cut, cut_image, describe_cut
 from ppbench.data.folder import EXIF_APPLIED
 from ppbench.data.source import Broken, Loaded
 from ppbench.data.stamps import FileStamps
+from ppbench.data.walk import is_utf8
 from ppbench.errors import DataError
 from ppbench.lookup import counted
 
@@ -102,6 +103,8 @@ def _class_names(images: UncutImages, outputs: Sequence[str] | None) -> tuple[st
     names = images.class_names if images.class_names is not None else outputs
     if names is None:
         names = [str(number) for number in range(int(labels.max(initial=-1)) + 1)]
+    if (bad := next((name for name in names if not is_utf8(name)), None)) is not None:
+        raise DataError(f"{images.where}: the class name {bad!r} is not UTF-8", "Rename this class.")
     odd = np.flatnonzero((labels < 0) | (labels >= len(names)))
     if len(odd):
         first = int(odd[0])

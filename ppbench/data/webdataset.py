@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -35,6 +36,9 @@ _LABELS = ("cls", "json", "txt")
 
 _KEYS = ("label", "cls", "class", "class_name")
 """Names of a label in a sample's JSON; the first one that it has counts."""
+
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
+"""A label that is a number. Python's `int` takes more, such as ``1_0`` for 10."""
 
 _LONGEST_LABEL = 2**20
 """Largest size of a member with a label, in bytes."""
@@ -65,7 +69,7 @@ class TarImages:
         tars: The archives, in order.
         where: What was given for them, for messages.
         exif: Whether EXIF orientation and colour profiles are applied.
-        labelled: Whether labels are needed. If not, and one is missing, all labels are 0.
+        labelled: Whether labels are needed. If not, and one is missing or no label, all labels are 0.
 
     Raises:
         DataError: If an archive is damaged, or has no images or no labels.
@@ -86,15 +90,23 @@ class TarImages:
             without += others
             names += [sample.image.name for sample in samples]
             places += [(sample.image.offset, sample.image.size) for sample in samples]
-            if labelled or all(sample.label is not None for sample in samples):
+            try:
                 labels += _read_labels(tar, samples)
+            except DataError:
+                if labelled:
+                    raise
             counts.append(len(samples))
         if not names:
             raise no_samples(tars)
         self._starts = starts_of(counts)
         # 16 bytes for an image: a million of them stay small.
         self._offsets, self._sizes = np.array(places, np.int64).T.copy()
-        kind = in_one_kind(labels if len(labels) == len(names) else [0] * len(names), self.where)
+        try:
+            kind = in_one_kind(labels if len(labels) == len(names) else [0] * len(names), self.where)
+        except DataError:
+            if labelled:
+                raise
+            kind = np.zeros(len(names), np.int64)
         if isinstance(kind, list):
             self.labels, self.class_names = numbered(kind)
         else:
@@ -195,7 +207,10 @@ def _samples(tar: Path) -> tuple[list[_Sample], int]:
             raise DataError(f"{tar} has a name that is not UTF-8: {name!r}", "Write the archive again.")
         folder, slash, base = name.removeprefix("./").rpartition("/")
         stem, _, ending = base.partition(".")
-        by_key.setdefault(f"{folder}{slash}{stem}", {})[ending.lower()] = _Member(name.removeprefix("./"), offset, size)
+        here = by_key.setdefault(f"{folder}{slash}{stem}", {})
+        if ending.lower() in here:
+            raise DataError(f"{tar} has the member {name} twice", "Write the archive again: names are unique in it.")
+        here[ending.lower()] = _Member(name.removeprefix("./"), offset, size)
     if not is_whole(tar):
         raise DataError(f"{tar} ends early", "Resume its download with `wget -c`, or write it again.")
     samples = []
@@ -246,10 +261,7 @@ def _label(tar: Path, member: _Member, kind: str, opened: _OpenTar) -> int | str
         return value
     if not isinstance(value, str) or not value:
         raise DataError(f"{tar}: {member.name} is no label: {str(value)[:40]!r}", "It is a number or a class name.")
-    try:
-        return int(value)
-    except ValueError:
-        return value
+    return int(value) if _NUMBER.fullmatch(value) else value
 
 
 def _in_json(content: bytes) -> Any:

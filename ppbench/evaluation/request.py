@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,13 +99,14 @@ class EvalRequest:
             given["labels"] = str(given["labels"])
         for name in _PATHS:
             if given.get(name) is not None:
-                given[name] = Path(given[name])
+                given[name] = _path(name, given[name])
         for name in _SEVERAL:
             if (value := given.get(name)) is not None:
                 # A loaded model is a tuple too, but never stands alone: `ppbench.evaluate` puts it into a list.
-                given[name] = (value,) if isinstance(value, str | Path) else tuple(value)
+                given[name] = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+        _check_names(given.get("corruptions") or ())
         for name in ("predictions", "weights_files"):
-            given[name] = tuple(map(Path, given.get(name) or ()))
+            given[name] = tuple(_path(name, value) for value in given.get(name) or ())
         if "severities" in given:
             given["severities"] = tuple(severity_texts(given["severities"]))
         return cls(**given)
@@ -139,6 +140,24 @@ class EvalRequest:
                 f"{until} is given with --adapt, whose statistics need all images of a cell",
                 f"Leave {until} out; `--limit N` takes fewer images.",
             )
+
+
+def _path(name: str, value: Any) -> Path:
+    try:
+        return Path(value)
+    except TypeError as error:
+        raise UsageError(f"{name} is of type {type(value).__name__}, not a path", "Give the name of a file.") from error
+
+
+def _check_names(corruptions: Iterable[Any]) -> None:
+    """Refuse functions, which another process or a later call could not find again."""
+    odd = next((value for value in corruptions if not isinstance(value, str)), None)
+    if odd is not None:
+        name = getattr(odd, "__name__", "function")
+        raise UsageError(
+            f"corruptions has {odd!r:.60}, not a name",
+            f"Give your own function by its name, `mine:{name}`: it has to be found again when an evaluation resumes.",
+        )
 
 
 REQUEST_FIELDS = frozenset(field.name for field in fields(EvalRequest)) | {*_CARD_OPTIONS}

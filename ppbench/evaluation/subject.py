@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -107,7 +108,17 @@ def fit(
 
 
 def output_names(card: Card) -> tuple[str, ...]:
-    """Names of a model's outputs: the card's, ImageNet's WordNet ids for 1000 outputs, else ``output 17``."""
+    """Names of a model's outputs: the card's, ImageNet's WordNet ids for 1000 outputs, else ``output 17``.
+
+    Raises:
+        DataError: If the card has other than one name per output.
+    """
+    if card.class_names is not None and len(card.class_names) != card.num_classes:
+        raise DataError(
+            f"the card of {card.architecture} has {counted(len(card.class_names), 'class name')} for "
+            f"{counted(card.num_classes, 'output')}",
+            "Correct `class_names` or `num_classes` of the card.",
+        )
     known = card.class_names or (imagenet_classes() if card.num_classes == 1000 else None)
     return known or tuple(f"output {number}" for number in range(card.num_classes))
 
@@ -189,6 +200,9 @@ def _by_name(card: Card, source: Source) -> NDArray[np.int64] | None:
     classes = source.class_names
     if source.are_numbered:
         return _by_number(card, classes)
+    # Images without names of their own have those of the outputs, of which several may be equal: "crane" and "crane".
+    if tuple(classes) == output_names(card):
+        return np.arange(card.num_classes)
     for known in (card.class_names, imagenet_classes() if card.num_classes == 1000 else None):
         if known is not None and (found := _matched(known, classes)) is not None:
             return found
@@ -231,10 +245,15 @@ def _matched(known: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64] 
     odd = [name for name in classes if _folded(name) not in found]
     if len(odd) == len(classes):
         return None
-    first, others = (odd or classes)[0], len(odd) - 1
-    more = f" and {counted(others, 'other')}" if others > 0 else ""
+    if not odd:
+        twice, times = Counter(map(_folded, classes)).most_common(1)[0]
+        raise DataError(
+            f"{times} classes of the images are called {twice!r}, so that their outputs cannot be told apart",
+            "Rename them, or choose classes: `--classes FILE`.",
+        )
+    more = f" and {counted(len(odd) - 1, 'other')}" if len(odd) > 1 else ""
     raise DataError(
-        f"the model lacks the class {first!r}{more} of the {len(classes)} here",
+        f"the model lacks the class {odd[0]!r}{more} of the {len(classes)} here",
         "Rename or remove these folders, or choose classes: `--classes FILE`.",
     )
 

@@ -45,7 +45,8 @@ def classes_in_words(names: Sequence[str]) -> list[PromptClass]:
     """Return the classes with their texts: ImageNet's WordNet ids get open_clip's names for them.
 
     Raises:
-        UsageError: If the names are only numbers, or open_clip, which has ImageNet's names, is not installed.
+        UsageError: If names are only numbers, two have one text, or open_clip, which has ImageNet's names, is not
+            installed.
     """
     number = {wnid: place for place, wnid in enumerate(imagenet_classes())}
     if all(name in number for name in names):
@@ -57,4 +58,12 @@ def classes_in_words(names: Sequence[str]) -> list[PromptClass]:
             f"the class {nameless!r} of the images is no word that a zero-shot model could understand",
             "Give the words: `--class-names FILE`, one class a line in the order of the folders; or folder, tab, text.",
         )
-    return [in_words(name) for name in names]
+    classes = [in_words(name) for name in names]
+    first: dict[str, str] = {}
+    for one in classes:
+        if first.setdefault(one.text, one.name) != one.name:
+            raise UsageError(
+                f"the classes {first[one.text]!r} and {one.name!r} of the images have the same text, {one.text!r}",
+                "Give each its own: `--class-names FILE`, one class a line: folder, tab, text.",
+            )
+    return classes

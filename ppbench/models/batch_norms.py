@@ -6,6 +6,7 @@ A network computes exactly the same with other statistics as with its own: only 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
@@ -80,7 +81,7 @@ class BatchNorms:
     def __init__(self, model: nn.Module, adaptation: Adaptation, images: int) -> None:
         self._norms = list(_batch_norms(model))
         self._images, self._source_images = images, adaptation.source_images
-        self._device = next(model.parameters()).device
+        self._device = next(itertools.chain(model.parameters(), model.buffers()), torch.zeros(1)).device
         self._source = [_own(norm) for norm in self._norms]
 
     @contextmanager
@@ -127,10 +128,19 @@ class BatchNorms:
         return observe
 
     def use(self, statistics: Sequence[Statistics | None]) -> None:
-        """Normalise by these statistics, one of each batch norm, mixed as wanted; None: it is not in use."""
+        """Normalise by these statistics, one of each batch norm, mixed as wanted.
+
+        None: nothing passed through it when the statistics were estimated. It then has the network's own, or, without,
+        those of a standard normal, and never those of another cell.
+        """
         for place, found in enumerate(statistics):
             if found is not None:
                 self._put(place, found)
+                continue
+            norm, own = self._norms[place], self._source[place]
+            mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+            mean.copy_(torch.zeros_like(mean) if own is None else own.mean)
+            variance.copy_(torch.ones_like(variance) if own is None else own.variance)
 
     def new_moments(self) -> list[Moments]:
         """Empty sums, one for each batch norm."""

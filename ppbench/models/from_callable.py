@@ -44,15 +44,18 @@ class CallableNetwork(ForeignNetwork):
         given = images.copy()
         try:
             found = self.function(given)  # type: ignore[operator]
-            logits = found.detach().float().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
+            is_plain = isinstance(found, Tensor) and not found.is_complex()
+            logits = found.detach().float().cpu().numpy() if is_plain else np.asarray(found)
             if not _is_numeric(logits):
                 raise DataError(
                     f"{self.name} returns {kind_of_thing(found)} for {len(images)} images, not numbers",
                     "It has to map a numpy array (N, C, H, W) to logits (N, classes).",
                 )
             result = torch.from_numpy(np.array(logits, np.float32)).to(x.device)
-        except (PpbenchError, MemoryError, torch.OutOfMemoryError):
+        except (PpbenchError, torch.OutOfMemoryError):
             raise
+        except MemoryError as error:  # fewer images at once may fit
+            raise torch.OutOfMemoryError(in_one_line(error)) from error
         except Exception as error:  # the user's code may raise anything
             raise DataError(
                 f"{self.name} raised {in_one_line(error)} for images {images.shape}",

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.extras import import_extra
 from ppbench.lookup import unknown_name
-from ppbench.models.card import Card, Interpolation
+from ppbench.models.card import Card, Interpolation, first_fault
 from ppbench.models.card_options import CardOptions
 from ppbench.models.download import OnDownload
 from ppbench.models.hub import fetch_repository, quiet_hub
@@ -98,14 +99,21 @@ def load_clip(reference: str, options: CardOptions, on_download: OnDownload | No
     with _quiet():
         loaded = _load(open_clip, reference, options, on_download)
     # open_clip's own, which a folder's configuration, a tag or the architecture sets.
-    fields = _card_fields(open_clip.get_model_preprocess_cfg(loaded.network), what)
+    given = open_clip.get_model_preprocess_cfg(loaded.network)
     known: dict[str, Any] = {
         "architecture": f"clip:{loaded.settings.get('name', type(loaded.network).__name__)}",
         "num_classes": 1,
         "source": loaded.source,
         "weights": loaded.choice,
     }
-    card = options.override(Card(**known, **fields), what)
+    try:
+        card = options.override(Card(**known, **_card_fields(given, what)), what)
+    except (ValidationError, TypeError, ValueError) as error:  # a folder's settings may be of any type
+        fault = first_fault(error) if isinstance(error, ValidationError) else in_one_line(error)
+        raise DataError(
+            f"{what} says in {_CONFIG} how images are prepared, but not as it must ({fault})",
+            "Fetch the folder again: open_clip_model.safetensors and its settings belong together.",
+        ) from error
     texts = WantedTexts(options.class_names, options.templates or USUAL_TEMPLATES)
     settings = json.dumps(loaded.settings, sort_keys=True, default=str)
     model = ZeroShot(what, OpenClipTowers(loaded.network, loaded.tokenizer), texts, settings)
@@ -222,7 +230,7 @@ def _card_fields(given: Mapping[str, Any], what: str) -> dict[str, Any]:
             f"{what} needs {interpolation} images of {height} x {width} pixels, resize mode {given['resize_mode']}",
             "ppbench supports square images, bilinear or bicubic interpolation, and the modes shortest and squash.",
         )
-    mean, std = (tuple(float(part) for part in given[name]) for name in ("mean", "std"))
+    mean, std = (tuple(given[name]) for name in ("mean", "std"))
     return {
         "input_size": height,
         "resize": height,

@@ -92,7 +92,7 @@ def load_hf(reference: str, options: CardOptions, on_download: OnDownload | None
         else fetch_repository(reference, door="hf", code=options.trust_remote_code, on_download=on_download)
     )
     config = _read_config(found.folder, what)
-    is_zero_shot = config.get("model_type") in ZERO_SHOT_KINDS and "vision_config" in config
+    is_zero_shot = str(config.get("model_type")) in ZERO_SHOT_KINDS and "vision_config" in config
     _check_code(transformers, config, what, options)
     if not is_zero_shot:
         _check_kind(transformers, config, what, options)
@@ -155,7 +155,7 @@ def _read_config(folder: Path, what: str) -> dict[str, Any]:
 
 def _check_code(transformers: Any, config: Mapping[str, Any], what: str, options: CardOptions) -> None:
     """Refuse a network that only code of its repository can build, unless that code is trusted."""
-    if options.trust_remote_code or config.get("model_type") in transformers.CONFIG_MAPPING:
+    if options.trust_remote_code or str(config.get("model_type")) in transformers.CONFIG_MAPPING:
         return
     if config.get("auto_map"):
         raise UsageError(
@@ -202,11 +202,13 @@ def _load_network(transformers: Any, folder: Path, what: str, options: CardOptio
             )  # fmt: skip
     except PpbenchError:
         raise
-    except Exception as error:  # transformers, safetensors and code of the repository each raise their own classes
+    except (Exception, SystemExit) as error:  # transformers, safetensors and code of the repository raise their own
         raise DataError(
             f"transformers cannot load {what}: {in_one_line(error)}", "Fetch it again, or take another model."
         ) from error
     _check_loaded(network, loading, what)
+    if not is_zero_shot and not network.config.id2label:
+        raise DataError(f"{what} has no classes: its id2label is empty", "Fetch it again, or take another model.")
     return network
 
 
@@ -260,7 +262,7 @@ def _load_processor(transformers: Any, folder: Path, what: str, options: CardOpt
         return transformers.AutoImageProcessor.from_pretrained(
             folder, local_files_only=True, trust_remote_code=options.trust_remote_code
         )
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # code of the repository may end the process
         raise DataError(
             f"transformers cannot load the image processor of {what}: {in_one_line(error)}",
             "Give the preparation of images yourself: `--preset imagenet`, or `--mean … --std … --input-size N`.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +101,7 @@ class OnnxNetwork(ForeignNetwork):
         session = self._session(x.device)
         step = 1 if self.file.mixes_images else self.file.batch or len(images)
         parts = [self._run(session, images[start : start + step]) for start in range(0, len(images), step)]
-        logits = torch.from_numpy(np.concatenate(parts)).float().to(x.device)
+        logits = torch.from_numpy(np.concatenate(parts)).to(x.device)
         return logits.clamp(min=_SMALLEST).log() if self.file.gives_probabilities else logits
 
     def _run(self, session: Any, images: NDArray[Any]) -> NDArray[Any]:
@@ -116,13 +118,13 @@ class OnnxNetwork(ForeignNetwork):
                 f"{self.file.path} cannot be run on images {given.shape}: {reason}",
                 "Give the size it was made for: `--input-size N`.",
             ) from error
-        if not isinstance(found, np.ndarray) or found.shape[:1] != given.shape[:1]:
-            shape = found.shape if isinstance(found, np.ndarray) else f"a {type(found).__name__}"
+        if not isinstance(found, np.ndarray) or found.shape[:1] != given.shape[:1] or found.dtype.kind not in "fiu":
+            shape = f"{found.shape} {found.dtype}" if isinstance(found, np.ndarray) else f"a {type(found).__name__}"
             raise DataError(
                 f"the output {self.file.output} of {self.file.path} is {shape} for {len(given)} images",
-                "It has to give logits (N, classes), for as many images as it takes.",
+                "It has to give logits (N, classes), numbers, for as many images as it takes.",
             )
-        return found[: len(images)]
+        return found[: len(images)].astype(np.float32, copy=False)
 
     def runtime_on(self, device: torch.device) -> str:
         """Name onnxruntime, its version and the provider that computes."""
@@ -167,7 +169,12 @@ def open_session(model: str | bytes, device: torch.device, what: str) -> Any:
         # By default it rounds products to TF32, which has 10 bits of mantissa.
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": str(device.index or 0), "use_tf32": "0"}))
     try:
-        return onnxruntime.InferenceSession(model, options, providers=providers)
+        # It prints when it falls back to a CPU.
+        with contextlib.redirect_stdout(io.StringIO()):
+            session = onnxruntime.InferenceSession(model, options, providers=providers)
+        # Later it would change the provider between two images, unsaid.
+        session.disable_fallback()
+        return session
     except Exception as error:  # each failure has a class of its own
         raise DataError(
             f"onnxruntime {onnxruntime.__version__} cannot run {what}: {describe_error(error)}",

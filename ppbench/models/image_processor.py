@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from ppbench.errors import DataError
-from ppbench.models.card import Card
+from ppbench.models.card import Card, first_fault
 from ppbench.models.normalise import mean_and_std, normalise
 from ppbench.own_code import in_one_line
 from ppbench.vocabulary import CropMode
@@ -22,6 +23,9 @@ _OTHER_FILTERS = {0: "nearest", 1: "Lanczos", 4: "box", 5: "Hamming"}
 
 _SQUASHES_FROM = 384
 """Size from which processors with a ``crop_pct`` of ConvNeXt's kind resize both sides and do not crop."""
+
+_LARGEST_SIDE = 8192
+"""Largest side in pixels; no classifier's is a quarter of it."""
 
 _LARGEST_STEP = 1.0
 """Largest difference, in grey levels, between the processor's result and the card's on an image of the right size."""
@@ -47,15 +51,22 @@ def processor_fields(processor: Any) -> dict[str, Any]:
     Raises:
         DataError: If a card cannot say what the processor does. The message says what that is.
     """
-    cut = _cut(processor)
-    fields = {
-        "input_size": cut.size,
-        "resize": cut.resize,
-        "crop_mode": cut.mode,
-        "interpolation": _interpolation(processor) if cut.resize is not None else "bilinear",
-        **_normalisation(processor),
-    }
-    card = Card(architecture="processor", num_classes=1, **fields)
+    try:
+        cut = _cut(processor)
+        fields = {
+            "input_size": cut.size,
+            "resize": cut.resize,
+            "crop_mode": cut.mode,
+            "interpolation": _interpolation(processor) if cut.resize is not None else "bilinear",
+            **_normalisation(processor),
+        }
+        card = Card(architecture="processor", num_classes=1, **fields)
+    except ValidationError as error:
+        raise _refusal(f"its {first_fault(error)}") from error
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:  # its settings are of any type
+        raise _refusal(f"its settings are not as they must be ({in_one_line(error)})") from error
+    if not 0 < (cut.resize or cut.size) <= _LARGEST_SIDE or cut.size > _LARGEST_SIDE:
+        raise _refusal(f"it resizes images to {cut.resize or cut.size} pixels, and cuts {cut.size}")
     _check_reproduces(lambda image: processor(images=image, return_tensors="pt")["pixel_values"], card)
     return fields
 

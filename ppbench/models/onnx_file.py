@@ -66,12 +66,18 @@ def read_onnx_file(path: Path, output: str | None = None) -> OnnxFile:
         UsageError: If the package onnx is missing, or there is no such output, or several and none is named.
     """
     model = _parsed(path)
+    try:
+        return _described(path, model, output)
+    except (TypeError, AttributeError, ValueError, OSError) as error:  # texts in it may be no texts
+        raise DataError(f"{path} is damaged: {in_one_line(error)}", "Download, copy or export it again.") from error
+
+
+def _described(path: Path, model: Any, output: str | None) -> OnnxFile:
     graph = model.graph
     outputs = [value.name for value in graph.output]
     chosen = _choose_output(path, outputs, output)
     given = _only_input(path, graph)
     tensors = list(_tensors(graph, model.functions))
-    makers = {name: node.op_type for node in graph.node for name in node.output}
     layout, batch, channels, size = _read_shape(path, given)
     return OnnxFile(
         path=path,
@@ -82,7 +88,7 @@ def read_onnx_file(path: Path, output: str | None = None) -> OnnxFile:
         channels=channels,
         size=size,
         output=chosen,
-        gives_probabilities=makers.get(chosen) == "Softmax",
+        gives_probabilities=_is_softmax(graph, chosen),
         mixes_images=any(node.op_type.startswith("DynamicQuantize") for node in _nodes(graph, model.functions)),
         weights_files=(path, *_external_files(path, tensors)),
         parameters=sum(_numel(tensor) for tensor in graph.initializer if tensor.data_type not in _NO_WEIGHTS),
@@ -124,6 +130,21 @@ def _choose_output(path: Path, outputs: list[str], wanted: str | None) -> str:
             f"Name the one with the logits: `--model onnx:{path}@{outputs[0]}`.",
         )
     return outputs[0]
+
+
+_PASSES = frozenset({"Identity", "Cast", "Flatten", "Reshape", "Squeeze", "QuantizeLinear", "DequantizeLinear"})
+"""Operators after which probabilities are still probabilities."""
+
+
+def _is_softmax(graph: Any, output: str) -> bool:
+    """Whether an output is that of a softmax, perhaps in another type or shape."""
+    makers = {name: node for node in graph.node for name in node.output}
+    node = makers.get(output)
+    for _ in range(len(graph.node)):  # a damaged file may have a circle
+        if node is None or node.op_type not in _PASSES or not node.input:
+            break
+        node = makers.get(node.input[0])
+    return node is not None and node.op_type in ("Softmax", "QLinearSoftmax")
 
 
 def _only_input(path: Path, graph: Any) -> Any:

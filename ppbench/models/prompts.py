@@ -80,7 +80,12 @@ def prompts_of(text: str, templates: Iterable[str]) -> list[str]:
 def _lines(given: str | Path | Sequence[str], option: str) -> tuple[list[str], str]:
     """Return the lines that count, and what they are called in messages."""
     if not isinstance(given, str | Path):
-        return [str(line) for line in given if str(line).strip()], option
+        if not isinstance(given, Iterable) or not all(isinstance(line, str) for line in given):
+            raise UsageError(
+                f"{option} is {given!r:.60}", "Give a text file with one entry a line, or a list of texts."
+            )
+        # As in a file: an entry has one line.
+        return [" ".join(line.splitlines()) for line in given if line.strip()], option
     try:
         text = read_text(Path(given))
     except (OSError, ValueError) as error:

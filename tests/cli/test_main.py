@@ -139,6 +139,18 @@ def test_an_internal_error_is_not_taken_for_a_regression(
     assert ended.value.code == 3
 
 
+def test_too_little_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise MemoryError("Unable to allocate 2 EiB")
+
+    monkeypatch.setattr("ppbench.check.judge.check_files", full)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.json").write_text("{}")
+    assert "too little memory for it: Unable to allocate 2 EiB" in failing(
+        ["check", "run.json", "--baseline", "base.json"], 70
+    ).replace("\n", " ")
+
+
 def test_the_networks_of_the_literature_explain_in_three_lines_what_is_missing() -> None:
     lines = failing(["eval", "--model", "resnet50-pp", "--dataset", "imagenet-c"], 3).strip().splitlines()
     assert len(lines) == 3

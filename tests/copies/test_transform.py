@@ -92,6 +92,8 @@ def test_what_a_photograph_says_of_itself_stays() -> None:
         (np.zeros((2, 32, 32, 5), np.uint8), "an array of shape (2, 32, 32, 5)"),
         (np.zeros((4, 4, 3), np.uint8), "images of 4 x 4 pixels"),
         ("photo.jpg", "an object of class str is no image"),
+        (torch.empty(3, 32, 32, dtype=torch.uint8, device="meta"), "a tensor without data is no image"),
+        (torch.ones(3, 32, 32, dtype=torch.uint8).to_sparse(), "a tensor with a sparse layout is no image"),
         ((1, "a"), "no image among 2 values (int, str)"),
     ],
 )
@@ -116,6 +118,8 @@ def test_images_of_more_bits_are_refused() -> None:
         lambda: Corruption("fgo", 3),
         lambda: Corruption("fog", 6),
         lambda: Corruption("fog", 3, recipe="cifar"),
+        lambda: Corruption("fog", 3, recipe=5),  # type: ignore[arg-type]
+        lambda: Corruption.random([5]),  # type: ignore[list-item]
         lambda: Corruption("fog", 3, seed=0.5),  # type: ignore[arg-type]
         lambda: Corruption("fog", 3, scale=0.5),
         lambda: Corruption.random([]),

@@ -129,13 +129,15 @@ def test_images_without_a_line_are_left_out(photos: Path) -> None:
 @pytest.mark.parametrize(("text", "message"), [
     ("cats/a.png,cat\ncats/c.png,cat\nd.png,dog\n", r"line 2: there is no image cats/c\.png in .* \(1 other neither\)"),
     ("cats/a.png,cat\ndogs/a.png,dog\ncats/a.png,dog\n", r"line 3: cats/a\.png is in line 1 already"),
-    ("cats/a.png,cat\ndogs/a.png\n", "line 2: it has 1 value, not two"),
-    ("cats/a.png,cat\ndogs/a.png,\n", "line 2: it has 1 value, not two"),
-    ("cats/a.png,cat,brown\n", "line 1: it has 3 values, not two"),
+    ("cats/a.png,cat\ndogs/a.png\n", "line 2: it has 1 cell, not two values"),
+    ("cats/a.png,cat\ndogs/a.png,\n", r"line 2: it has 2 cells \(1 empty\), not two values"),
+    ("cats/a.png,cat,brown\n", "line 1: it has 3 cells, not two values"),
     ("path,label\n", "has no labels"),
     ("", "has no labels"),
     (b"cats/a.png,\xe9\n", r"is not a table of labels: it is not UTF-8 \(byte 11\)"),
     ('"cats/a.png,cat\n', "is not a table of labels: unexpected end of data"),
+    ('"cats/\na.png",cat\n', r"line 2: there is no image 'cats/"),
+    ("cats/a.png,cat\u2028dogs/a.png,dog\n", "line 1: it has 3 cells"),
 ])  # fmt: skip
 def test_a_csv_that_cannot_be_used(photos: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(DataError, match=message) as found:

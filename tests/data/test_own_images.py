@@ -150,7 +150,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: given(IMAGES, [0, 1]), "2 labels for 4 images"),
     (lambda: given(IMAGES, np.eye(4)), r"labels have the shape \(4, 4\)\n.*argmax"),
     (lambda: given(IMAGES, [0.0, 1.0, 0.0, 1.0]), "labels are float64"),
-    (lambda: given(IMAGES, [[0], [1, 2], [0], [0]]), r"labels have the shape \(\)"),
+    (lambda: given(IMAGES, [[0], [1, 2], [0], [0]]), r"labels cannot be turned into an array"),
     (lambda: given(IMAGES, LABELS, ids=["a"]), "ids are 1, for 4 images"),
     (lambda: given(IMAGES, LABELS, ids=list("abca")), "the id 'a' occurs twice"),
     (lambda: given(IMAGES, LABELS, label_names=["x", "x"]), "label_names are not different texts"),
@@ -176,6 +176,19 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: given(Stream()), r"Stream is iterable only \(Stream\)"),
     (lambda: given(iter(pairs())), "is iterable only"),
     (lambda: given(3), "is no set of images"),
+    (
+        lambda: given(torch.empty(4, 3, 8, 8, dtype=torch.uint8, device="meta"), LABELS),
+        "cannot be turned into an array",
+    ),
+    (lambda: given(IMAGES, torch.zeros(4, dtype=torch.bfloat16)), "labels cannot be turned into an array"),
+    (lambda: given(IMAGES, np.full(4, 2**63, np.uint64)), "a label is larger than any class number"),
+    (lambda: given(IMAGES, LABELS, ids=5), "ids are no list of texts, for 4 images"),
+    (lambda: given(IMAGES, LABELS, ids="abcd"), "ids are no list of texts"),
+    (lambda: given(IMAGES, LABELS, label_names="ab"), "label_names are not different texts"),
+    (lambda: given(IMAGES, LABELS, label_names=[["a"], ["b"]]), "label_names are not different texts"),
+    (lambda: CutImages(given(IMAGES, ["a", "\udc80"] * 2), CUT), r"the class name '\\udc80' is not UTF-8"),
+    (lambda: given(Own(pairs(), -1)), r"the length of Own cannot be had \(ValueError"),
+    (lambda: given(Own([lambda: sys.exit(0)])), r"Own: image 0 cannot be had \(SystemExit: 0\)"),
     (lambda: given(DataLoader(Own(pairs()))), r"a DataLoader was given instead of a Dataset\n.*loader\.dataset"),
 ]
 

@@ -136,6 +136,20 @@ def test_files_that_are_no_images(folders: Path, tmp_path: Path) -> None:
     assert "download it again" in caught.value.hint
 
 
+def test_columns_that_are_odd(folders: Path, tmp_path: Path) -> None:
+    structs = [{**one, "path": number} for number, one in enumerate(as_structs(files_in(folders)))]
+    numbered = write_table(tmp_path / "paths.parquet", structs, labels_in(folders))
+    assert opened(numbered).ids == [f"{number:08d}" for number in range(8)]  # a path is a text
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    twice = arrow.Table.from_arrays([arrow.array([b"x"])] * 2 + [arrow.array([0])], names=["image", "image", "label"])
+    large = arrow.table({"image": [b"x"], "label": arrow.array([2**63], arrow.uint64())})
+    parquet.write_table(large, tmp_path / "large.parquet")
+    assert opened(tmp_path / "large.parquet", labels="predicted").labels.tolist() == [0]
+    parquet.write_table(twice, tmp_path / "twice.parquet")
+    with pytest.raises(DataError, match="has several columns called image"):
+        opened(tmp_path / "twice.parquet")
+
+
 def test_shards_of_two_sets_are_refused(folders: Path, tmp_path: Path) -> None:
     table(folders, tmp_path / "test-00000-of-00002.parquet", names=["a", "b"])
     table(folders, tmp_path / "test-00001-of-00002.parquet", names=["a", "c"])

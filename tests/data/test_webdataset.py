@@ -52,6 +52,7 @@ def test_images_come_in_any_order_also_in_another_process(folders: Path, tmp_pat
         ([("txt", b"dog\n"), ("cls", b"cat")], ("cat", "dog")),
         ([("json", b'{"label": 1, "width": 40}'), ("json", b"0")], ("0", "1")),
         ([("json", b'{"class_name": "dog"}'), ("json", b'{"label": "cat"}')], ("cat", "dog")),
+        ([("cls", b"1_1"), ("cls", b"1_0")], ("1_0", "1_1")),  # which Python takes for 11 and 10
     ],
 )
 def test_labels_in_members_of_each_kind(
@@ -63,6 +64,13 @@ def test_labels_in_members_of_each_kind(
     assert (source.class_names, source.labels.tolist()) == (class_names, [1, 0])
     named = class_names[0] != "0"
     assert source.ids == ([f"{class_names[1]}/0.PNG", f"{class_names[0]}/1.png"] if named else ["0.PNG", "1.png"])
+
+
+def test_labels_that_are_not_needed_may_be_none(png: bytes, tmp_path: Path) -> None:
+    for number, label in enumerate((b"\xff", b"cat", None)):
+        members = [("0.png", png), ("0.cls", b"1"), ("1.png", png)] + [("1.cls", label)] * (label is not None)
+        source = open_source("imagefolder", write_tar(tmp_path / f"{number}.tar", members), CUT, labels="predicted")
+        assert source.ids == ["0.png", "1.png"]
 
 
 def test_a_broken_image_is_reported_and_a_label_without_image_left_out(png: bytes, tmp_path: Path) -> None:
@@ -88,6 +96,7 @@ def test_a_broken_image_is_reported_and_a_label_without_image_left_out(png: byte
         ({"0.png": None, "0.cls": b"0", "1.png": None, "1.cls": b"cat"}, "some labels are numbers, and some names"),
         ({"0.png": None, "0.cls": b"-3"}, r"0\.png has the label -3; allowed are"),
         ({"0.mp3": b"x", "0.cls": b"0"}, "no corrupted set and no samples"),
+        ({"0.png": None, "./0.png": None, "0.cls": b"0"}, r"has the member \./0\.png twice"),
     ],
 )
 def test_archives_that_are_refused(png: bytes, tmp_path: Path, members: dict[str, bytes | None], message: str) -> None:

@@ -76,3 +76,17 @@ def test_options_of_the_card_are_texts_or_numbers() -> None:
 def test_options_that_do_not_go_together(given: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         EvalRequest.of(**given).check()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"classes": ["cat", "dog"]}, "classes is of type list, not a path"),
+        ({"weights_files": 3}, "weights_files is of type int, not a path"),
+        ({"corruptions": test_defaults_are_the_same_everywhere}, "corruptions has .*, not a name"),
+        ({"corruptions": ["fog", 3]}, "corruptions has 3, not a name"),
+    ],
+)
+def test_values_of_another_kind_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        EvalRequest.of(**given)

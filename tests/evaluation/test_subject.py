@@ -78,6 +78,18 @@ def test_the_cards_names_tell_the_order() -> None:
     assert (part.columns.tolist(), part.logits) == ([2, 0], "masked")
 
 
+def test_images_without_names_of_their_own_take_outputs_of_equal_names() -> None:
+    """ImageNet has two cranes, and many models call both so."""
+    names = ("crane", "dog", "crane")
+    assert choose_head("net", card(3, names), Classes(*names))[:2] == (None, "own")
+    with pytest.raises(DataError, match="the model has 2 classes called 'crane'"):
+        choose_head("net", card(3, names), Classes("crane", "dog"))
+    with pytest.raises(DataError, match="2 classes of the images are called 'a b', so that"):
+        choose_head("net", card(3, ("a b", "dog", "cat")), Classes("a_b", "a b", "dog"))
+    with pytest.raises(DataError, match="the card of x has 2 class names for 3 outputs"):
+        choose_head("net", card(3, ("a", "b")), Classes("a", "b"))
+
+
 @pytest.mark.parametrize(
     ("classes", "mend"), [(2, "--classes FILE"), (10, "numbers of outputs as labels"), (1000, "WordNet")]
 )

@@ -99,6 +99,20 @@ def test_push_pull_networks_have_batch_norms_too() -> None:
     torch.testing.assert_close(adapted(model, x, FULL), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_norm_that_nothing_passed_has_its_own_statistics_and_not_those_of_another_cell(images: Tensor) -> None:
+    model = nn.Sequential(nn.BatchNorm2d(3, affine=False), nn.BatchNorm2d(3, track_running_stats=False)).eval()
+    nn.init.constant_(model[0].running_mean, 7)
+    norms = BatchNorms(model, FULL, len(images))
+    with norms.replaceable(), torch.inference_mode():
+        with norms.observing(norms.new_moments()):
+            model(images)  # of another cell
+        norms.use([None, None])
+        assert model[0].running_mean.tolist() == [7, 7, 7]
+        assert (model[1].running_mean.tolist(), model[1].running_var.tolist()) == ([0] * 3, [1] * 3)
+    # A network without parameters has batch norms too.
+    assert BatchNorms(nn.BatchNorm2d(3, affine=False, track_running_stats=False), FULL, 2).new_moments()
+
+
 def test_an_error_in_the_network_leaves_its_own_statistics() -> None:
     model = network(nn.BatchNorm2d(5))
     before = model.norm.running_mean

@@ -170,3 +170,25 @@ def test_too_little_memory_is_left_to_the_evaluation() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         as_network(full, "full")(torch.zeros(2, 1, 8, 8))
+
+
+def test_memory_that_numpy_lacks_is_left_to_the_evaluation() -> None:
+    def full(images: NDArray[np.float32]) -> Any:
+        raise MemoryError("40 GB")
+
+    with pytest.raises(torch.OutOfMemoryError, match="40 GB"):
+        as_network(full, "full")(torch.zeros(2, 1, 8, 8))
+
+
+def test_an_error_without_words_and_complex_tensors() -> None:
+    class Silent(Exception):  # noqa: N818
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def raises(images: NDArray[np.float32]) -> Any:
+        raise Silent
+
+    with pytest.raises(DataError, match="net raised Silent for images"):
+        as_network(raises, "net")(torch.zeros(2, 1, 8, 8))
+    with pytest.raises(DataError, match="net returns a Tensor for 2 images, not numbers"):
+        as_network(lambda images: torch.zeros(2, 3, dtype=torch.complex64), "net")(torch.zeros(2, 1, 8, 8))

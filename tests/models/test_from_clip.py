@@ -151,6 +151,17 @@ def test_classes_of_imagenet_get_their_names(open_clip: Any) -> None:
         PromptClass("n01443537", "goldfish"),
     ]
     assert classes_in_words(["ankle_boot"]) == [PromptClass("ankle_boot", "ankle boot")]
+    with pytest.raises(UsageError, match="'a_b' and 'a b' of the images have the same text, 'a b'"):
+        classes_in_words(["a_b", "a b"])
+
+
+def prepared(**given: Any) -> Callable[[Path], Any]:
+    def spoil(folder: Path) -> None:
+        path = folder / "open_clip_config.json"
+        config = json.loads(path.read_text())
+        path.write_text(json.dumps({**config, "preprocess_cfg": {**config.get("preprocess_cfg", {}), **given}}))
+
+    return spoil
 
 
 def without(name: str) -> Callable[[Path], Any]:
@@ -164,6 +175,9 @@ def without(name: str) -> Callable[[Path], Any]:
         (without("open_clip_model.safetensors"), "open_clip cannot load clip:.*: it has no weights"),
         (lambda folder: (folder / "open_clip_model.safetensors").write_bytes(b"x"), "open_clip cannot load clip:"),
         (lambda folder: (folder / "open_clip_config.json").write_text("{}"), "open_clip cannot load clip:"),
+        (prepared(mean=[1]), r"but not as it must \(mean and std need 3 values"),
+        (prepared(std=[0, 0, 0]), r"but not as it must \(std\.0: "),
+        (prepared(mean="abc"), r"but not as it must \(mean\.0: "),
     ],
 )
 def test_bad_folders(folder: Path, spoil: Callable[[Path], Any], message: str) -> None:

@@ -169,6 +169,12 @@ def processor(**changes: Any) -> Callable[[Path], None]:
         (processor(resample=0), "resizes with the nearest filter", "--preset imagenet"),
         (processor(size={"height": 32, "width": 24}), "it resizes images to", "--preset imagenet"),
         (processor(do_resize=False), "neither resizes nor crops", "--preset imagenet"),
+        (processor(crop_pct=0), "its settings are not as they must be", "--preset imagenet"),
+        (processor(size={"shortest_edge": "all"}), "its settings are not as they must be", "--preset imagenet"),
+        (processor(image_std=[0, 0, 0]), "its std.0: Input should be greater than 0", "--preset imagenet"),
+        (processor(crop_pct=1e-9), "it resizes images to [0-9]+ pixels, and cuts 32", "--preset imagenet"),
+        (config(model_type=["resnet"]), r"\['resnet'\], which transformers .* does not have", "newer version"),
+        (config(id2label={}), "has no classes: its id2label is empty|has another shape", ""),
     ],
 )
 def test_bad_folders(resnet: Path, spoil: Callable[[Path], Any], message: str, hint: str) -> None:
@@ -264,6 +270,19 @@ def test_code_of_a_repository_runs_only_if_it_is_trusted(
     assert model(torch.ones(1, 3, 32, 32)).tolist() == [[1, 1, 1]]
     assert card.remote_code is not None
     assert list(card.remote_code) == ["tiny.py"]
+
+
+def test_code_of_a_repository_that_ends_the_process(
+    transformers: Any, resnet: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from transformers import dynamic_module_utils
+
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (resnet / "leaves.py").write_text("raise SystemExit(0)")
+    edited(resnet / "config.json", model_type="leaves", auto_map={"AutoConfig": "leaves.Config"})
+    with pytest.raises(DataError, match=r"transformers cannot load hf:.*: SystemExit: 0"):
+        load_hf(str(resnet), CardOptions(trust_remote_code=True))
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])

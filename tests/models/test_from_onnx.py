@@ -150,7 +150,7 @@ def test_an_output_of_another_shape(tmp_path: Path) -> None:
     model.graph.node.append(helper.make_node("ReduceSum", ["logits"], ["sum"], keepdims=0))
     model.graph.output.append(helper.make_tensor_value_info("sum", TensorProto.FLOAT, []))
     onnx.save_model(model, str(path))
-    with pytest.raises(DataError, match=r"the output sum of .*net.onnx is \(\) for 2 images"):
+    with pytest.raises(DataError, match=r"the output sum of .*net.onnx is \(\) float32 for 2 images"):
         load_onnx(f"{path}@sum", OPTIONS)
 
 
@@ -307,3 +307,24 @@ def test_numbers_of_any_type_become_float32(tmp_path: Path) -> None:
     found = load_onnx(f"{path}@whole", OPTIONS)[1].model(images())
     assert found.dtype == torch.float32
     assert np.array_equal(found.numpy(), found.numpy().round())
+
+
+def test_an_output_of_texts_and_what_onnxruntime_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_linear(tmp_path / "net.onnx", outputs=("logits", "words"))
+    model = onnx.load_model(str(path))
+    model.graph.node[-1].CopyFrom(helper.make_node("Cast", ["logits"], ["words"], to=TensorProto.STRING))
+    model.graph.output[-1].CopyFrom(helper.make_tensor_value_info("words", TensorProto.STRING, ["N", 10]))
+    onnx.save_model(model, str(path))
+    with pytest.raises(DataError, match=r"the output words of .*net\.onnx is \(2, 10\) object for 2 images"):
+        load_onnx(f"{path}@words", OPTIONS)
+    session = pytest.importorskip("onnxruntime").InferenceSession
+
+    def chatty(*given: Any, **options: Any) -> Any:
+        print("EP Error: falling back")
+        return session(*given, **options)
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", chatty)
+    load_onnx(f"{path}@logits", OPTIONS)
+    assert capsys.readouterr().out == ""

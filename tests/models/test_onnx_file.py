@@ -49,7 +49,15 @@ def test_one_of_several_outputs(tmp_path: Path) -> None:
 
 
 def test_a_softmax_and_a_dynamic_quantisation_are_seen(tmp_path: Path) -> None:
-    assert read_onnx_file(write_linear(tmp_path / "p.onnx", softmax=True)).gives_probabilities
+    path = write_linear(tmp_path / "p.onnx", softmax=True)
+    assert read_onnx_file(path).gives_probabilities
+    model = onnx.load_model(str(path))
+    for operator, name in (("Cast", "cast"), ("Identity", "out"), ("Relu", "other")):
+        end = model.graph.output[0].name
+        model.graph.node.append(helper.make_node(operator, [end], [name], **({"to": 1} if name == "cast" else {})))
+        model.graph.output[0].name = name
+        onnx.save_model(model, str(path))
+        assert read_onnx_file(path).gives_probabilities == (name != "other")
     nodes = [helper.make_node("DynamicQuantizeLinear", ["logits"], ["q", "scale", "zero"])]
     assert read_onnx_file(write_linear(tmp_path / "d.onnx", last=nodes)).mixes_images
     branch = helper.make_graph(nodes, "branch", [], [helper.make_tensor_value_info("q", TensorProto.UINT8, None)])
@@ -105,6 +113,13 @@ def test_what_is_no_onnx_file(tmp_path: Path) -> None:
         assert "\n" not in caught.value.message
     with pytest.raises(DataError, match="No such file"):
         read_onnx_file(tmp_path / "none.onnx")
+
+
+def test_texts_that_are_no_texts(tmp_path: Path) -> None:
+    path = write_linear(tmp_path / "net.onnx")
+    path.write_bytes(path.read_bytes().replace(b"MatMul", b"\xffatMul"))
+    with pytest.raises(DataError, match=r"net\.onnx is damaged"):
+        read_onnx_file(path)
 
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,3 +52,10 @@ def test_unreadable_files(tmp_path: Path, content: bytes | None) -> None:
         prompt_templates(tmp_path / "texts.txt")
     assert "\n" not in caught.value.message
     assert isinstance(caught.value, PpbenchError)
+
+
+def test_texts_from_python() -> None:
+    assert prompt_templates(["a\n{}", " "]) == ("a {}",)
+    for given in (5, [5]):
+        with pytest.raises(UsageError, match="--templates is "):
+            prompt_templates(given)  # type: ignore[arg-type]
