@@ -19,6 +19,7 @@ from ppbench.metrics.intervals import Interval, quantile
 from ppbench.metrics.paired import (
     MOST_POINTS,
     POWER,
+    Differences,
     cell_test,
     floored_deviation,
     images_needed,
@@ -153,19 +154,20 @@ def judge(
 def _outcome(
     rule: Rule, drop: NDArray[np.float64], p: float, confidence: float, rules: int, total: int | None
 ) -> RuleOutcome:
-    alpha = (1 - confidence) / rules
-    adjusted = paired_interval(drop, 1 - alpha)
+    alpha, seen = (1 - confidence) / rules, Differences.of(drop)
+    adjusted = paired_interval(seen, 1 - alpha)
     status = _status(adjusted, rule.max_drop, is_drop=p < 1 - confidence)
     needed = reason = None
     if status in (Status.UNDECIDED, Status.PERHAPS):
-        needed, reason = _needed(drop, rule.max_drop, alpha, total)
-    worse = smallest_shown(drop, alpha, allowed=rule.max_drop)
+        needed, reason = _needed(seen, rule.max_drop, alpha, total)
+    detectable = smallest_shown(seen, alpha)
+    worse = smallest_shown(seen, alpha, allowed=rule.max_drop) if rule.max_drop else detectable
     return RuleOutcome(
         rule,
         status,
-        paired_interval(drop, confidence),
+        paired_interval(seen, confidence),
         p,
-        smallest_shown(drop, alpha),
+        detectable,
         worse if worse <= MOST_POINTS else None,
         needed,
         reason,
@@ -182,13 +184,11 @@ def _status(lost: Interval, allowed: float, *, is_drop: bool) -> Status:
     return Status.WORSE if lost.low > allowed + _ROUNDING else Status.PERHAPS
 
 
-def _needed(
-    drop: NDArray[np.float64], allowed: float, alpha: float, total: int | None
-) -> tuple[int | None, str | None]:
+def _needed(drop: Differences, allowed: float, alpha: float, total: int | None) -> tuple[int | None, str | None]:
     """The number of images that would show this drop to be larger than allowed, or why there is none."""
-    needed = images_needed(floored_deviation(drop), float(drop.mean()) - allowed, POWER, alpha)
+    needed = images_needed(floored_deviation(drop), drop.mean - allowed, POWER, alpha)
     # More than there are: with these the drop was not decided.
-    needed = max(needed, len(drop) + 1)
+    needed = max(needed, drop.n + 1)
     if total is None or needed <= total:
         return needed, None
     return None, f"all {total:,} images of the dataset are too few to decide it with a probability of 80 %"

@@ -15,7 +15,7 @@ from ppbench.compare.measured import PART_OF_RUN, ComparedRun, in_common
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.covariance import paired_images, rough_ratios
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.paired import cell_test, holm, paired_interval, paired_test, smallest_shown
+from ppbench.metrics.paired import Differences, cell_test, holm, paired_interval, paired_test, smallest_shown
 from ppbench.metrics.per_image import FEWEST, PerImage
 from ppbench.metrics.quantities import Case, Quantity, Role, case_of
 from ppbench.metrics.references import Normalizer
@@ -183,17 +183,18 @@ def _difference(
     # Parts are known up to a constant: shift their mean to the difference of the two numbers in the table.
     points = 100 * (second - first)
     points += after.value - before.value - points.mean()
+    seen = Differences.of(points)
     largest = quantity.largest_change(cases[0], before.value)
     if what.is_cell:
         (cell,) = quantity.weights(cases[0])
         p = cell_test(reference.bits[cell], other.bits[cell])
     else:
-        p = paired_test(points, largest)
+        p = paired_test(seen, largest)
     return replace(
         bare,
-        points=paired_interval(points, confidence, largest),
+        points=paired_interval(seen, confidence, largest),
         p=p,
-        detectable=smallest_shown(points, 1 - confidence, largest),
+        detectable=smallest_shown(seen, 1 - confidence, largest),
     )
 
 

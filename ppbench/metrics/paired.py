@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,32 @@ POWER = 0.8
 """The probability of finding a difference of the size that the images are said to show."""
 
 
-def floored_deviation(differences: NDArray[np.float64], largest: float = MOST_POINTS) -> float:
+class Differences(NamedTuple):
+    """What intervals and tests use of paired differences. Where several use the same ones, it is computed once."""
+
+    n: int
+    mean: float
+    deviation: float
+    """Over images, as `intervals.deviation` computes it."""
+    slope: float
+    """As `variance_slope` computes it."""
+    farthest: float
+    """The largest size of a difference; 0 if no image differs."""
+    typical: float
+    """The mean square of the differences over their mean size; 0 if no image differs."""
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64] | Differences) -> Differences:
+        """Summarise ``(n,)`` differences, one per image, n at least 2; a summary is returned as it is."""
+        if isinstance(values, Differences):
+            return values
+        sizes = np.abs(values)
+        farthest = float(sizes.max())
+        typical = float((sizes**2).sum() / sizes.sum()) if farthest else 0.0
+        return cls(len(values), float(values.mean()), deviation(values), variance_slope(values), farthest, typical)
+
+
+def floored_deviation(differences: NDArray[np.float64] | Differences, largest: float = MOST_POINTS) -> float:
     """The standard deviation over images, corrected where few images differ.
 
     It is at least as large as if `PSEUDO_IMAGES` images had the largest difference. For a cell without differences the
@@ -39,26 +65,29 @@ def floored_deviation(differences: NDArray[np.float64], largest: float = MOST_PO
         differences: ``(n,)``, one per image, n at least 2.
         largest: The largest possible difference of an image, in the same unit; used if no image differs.
     """
-    reach = float(np.abs(differences).max()) or largest
-    floor = PSEUDO_IMAGES * reach**2 / len(differences)
-    more = PSEUDO_IMAGES * variance_slope(differences) ** 2 / len(differences)
-    return math.sqrt(max(deviation(differences) ** 2, floor) + more)
+    seen = Differences.of(differences)
+    reach = seen.farthest or largest
+    floor = PSEUDO_IMAGES * reach**2 / seen.n
+    more = PSEUDO_IMAGES * seen.slope**2 / seen.n
+    return math.sqrt(max(seen.deviation**2, floor) + more)
 
 
-def paired_interval(differences: NDArray[np.float64], confidence: float, largest: float = MOST_POINTS) -> Interval:
+def paired_interval(
+    differences: NDArray[np.float64] | Differences, confidence: float, largest: float = MOST_POINTS
+) -> Interval:
     """The normal interval of a mean difference with the deviation of `floored_deviation`; never of width 0."""
-    value = float(differences.mean())
-    reach = quantile(confidence) * floored_deviation(differences, largest) / math.sqrt(len(differences))
-    return Interval(value, value - reach, value + reach)
+    seen = Differences.of(differences)
+    reach = quantile(confidence) * floored_deviation(seen, largest) / math.sqrt(seen.n)
+    return Interval(seen.mean, seen.mean - reach, seen.mean + reach)
 
 
-def paired_test(differences: NDArray[np.float64], largest: float = MOST_POINTS) -> float:
+def paired_test(differences: NDArray[np.float64] | Differences, largest: float = MOST_POINTS) -> float:
     """Two-sided p-value of no mean difference, with the deviation of `floored_deviation`; 1 if the mean is 0."""
-    mean = abs(float(differences.mean()))
-    if mean == 0:
+    seen = Differences.of(differences)
+    if seen.mean == 0:
         return 1.0
-    errors = mean / floored_deviation(differences, largest) * math.sqrt(len(differences))
-    return max(paired_p(differences), math.erfc(errors / math.sqrt(2)))
+    errors = abs(seen.mean) / floored_deviation(seen, largest) * math.sqrt(seen.n)
+    return max(_normal_p(seen.mean, seen.deviation, seen.n), math.erfc(errors / math.sqrt(2)))
 
 
 def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
@@ -75,7 +104,10 @@ def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
 
 
 def smallest_shown(
-    differences: NDArray[np.float64], alpha: float = 0.05, largest: float = MOST_POINTS, allowed: float = 0.0
+    differences: NDArray[np.float64] | Differences,
+    alpha: float = 0.05,
+    largest: float = MOST_POINTS,
+    allowed: float = 0.0,
 ) -> float:
     """The smallest mean difference that the test finds with probability `POWER` on images like these.
 
@@ -90,18 +122,21 @@ def smallest_shown(
         largest: As in `floored_deviation`.
         allowed: The difference must be found to exceed this, not only 0.
     """
-    n, sizes = len(differences), np.abs(differences)
-    reach = float(sizes.max()) or largest
-    typical = float((sizes**2).sum() / sizes.sum()) if sizes.any() else largest
-    seen, normal = deviation(differences) ** 2, NormalDist()
+    seen, normal = Differences.of(differences), NormalDist()
+    n, reach, typical = seen.n, seen.farthest or largest, seen.typical or largest
     tested, missed = normal.inv_cdf(1 - alpha / 2), normal.inv_cdf(POWER)
+    # Everything that is the same for all sizes: the search below asks for some forty.
+    variance_seen, floor, root = seen.deviation**2, PSEUDO_IMAGES * reach**2 / n, math.sqrt(n)
+    square_root = math.sqrt
 
     def is_shown(size: float) -> bool:
-        variance = max(seen, size * typical)
+        variance = size * typical
+        if variance < variance_seen:
+            variance = variance_seen
         # D if all differing images differ in one direction, less if some differ in the other.
         slope = typical * size * typical / variance
-        looked_at = max(variance, PSEUDO_IMAGES * reach**2 / n) + PSEUDO_IMAGES * slope**2 / n
-        return (size - allowed) * math.sqrt(n) >= tested * math.sqrt(looked_at) + missed * math.sqrt(variance)
+        looked_at = (variance if variance > floor else floor) + PSEUDO_IMAGES * slope**2 / n
+        return (size - allowed) * root >= tested * square_root(looked_at) + missed * square_root(variance)
 
     # Every large enough size is shown: double until one is, then bisect.
     low, high = 0.0, reach
@@ -142,13 +177,16 @@ def paired_p(differences: NDArray[np.float64], strata: NDArray[np.int64] | None 
         differences: ``(n,)``, one per image, n at least 2.
         strata: As in `intervals.deviation`.
     """
-    mean, spread = abs(float(differences.mean())), deviation(differences, strata)
+    return _normal_p(float(differences.mean()), deviation(differences, strata), len(differences))
+
+
+def _normal_p(mean: float, spread: float, n: int) -> float:
     if mean == 0:
         return 1.0
     if spread == 0:
         # All images differ equally. The normal approximation would claim certainty; the sign test does not.
-        return min(1.0, 2 * 0.5 ** len(differences))
-    return math.erfc(mean / spread * math.sqrt(len(differences) / 2))
+        return min(1.0, 2 * 0.5**n)
+    return math.erfc(abs(mean) / spread * math.sqrt(n / 2))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
