@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import betaincinv
 
 from ppbench.check.judge import judge
 from ppbench.check.rules import Rule
@@ -39,14 +40,20 @@ def test_false_alarms_over_15_rules_are_at_most_5_percent(n, error, flips, cells
 
 
 @pytest.mark.parametrize(
-    ("runs", "images", "same", "easier"), [(1000, 500, 0.9, 1.0), (600, 200, 0.99, 0.15)], ids=["ordinary", "sparse"]
+    ("images", "same", "easier"), [(500, 0.9, 1.0), (200, 0.99, 0.15)], ids=["ordinary", "sparse"]
 )
-def test_a_check_of_15_rules_of_all_kinds_fails_by_chance_in_at_most_5_percent(runs, images, same, easier):
-    """Through the whole of `check`: the mean, clean, families, corruptions and cells share their images."""
+def test_a_check_of_15_rules_of_all_kinds_fails_by_chance_in_at_most_5_percent(images, same, easier):
+    """Through the whole of `check`: the mean, clean, families, corruptions and cells share their images.
+
+    A true rate of 5 % passes with a probability of 1 %: the binomial bound is asked for, not the rate that was seen.
+    """
+    runs = 400
     assert len(RULES_OF_ALL_KINDS) == 15
     found = alarms(runs, images, same=same, easier=easier)
-    assert found.any_rule <= 0.05
-    assert max(found.by_rule.values()) <= 0.01
+    failed = round(found.any_rule * runs)
+    assert betaincinv(failed + 1, runs - failed, 0.99) <= 0.05, "Clopper-Pearson: the rate is below, with 99 %"
+    # Of 400 two: a rule that fails 1.5 % of the builds passes with a probability of 6 %.
+    assert max(found.by_rule.values()) <= 0.005
 
 
 def test_a_check_whose_baseline_is_better_does_fail():

@@ -31,6 +31,10 @@ def invoke(*arguments: object) -> Any:
     return CliRunner().invoke(app, ["inspect", *map(str, arguments)])
 
 
+def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppbench.inspection.figures.figure_files", lambda *arguments: {"kernels": b"picture"})
+
+
 def all_numbers(value: Any) -> Iterator[float]:
     if isinstance(value, dict):
         for part in value.values():
@@ -129,6 +133,8 @@ def test_tables_go_to_stdout_and_talk_to_stderr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, piece: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if form != "rich":  # the pictures are those of any other form
+        draw_nothing(monkeypatch)
     net = tiny_checkpoint(tmp_path / "net.safetensors", architecture="resnet8-pp3")
     result = invoke(net, "--draws", 16, "--format", form)
     assert result.exit_code == 0, result.output
@@ -172,7 +178,8 @@ def test_a_mistake_is_answered_with_the_value_the_mend_and_the_exit_code(
     assert [path.name for path in tmp_path.iterdir()] == ["text.png"]
 
 
-def test_a_converted_network_is_told_as_such(tmp_path: Path) -> None:
+def test_a_converted_network_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_nothing(monkeypatch)  # numbers and words alone
     origin = {"name": "resnet50", "architecture": "torchvision:resnet50", "weights": "0"}
     card = load_checkpoint(tiny_checkpoint(tmp_path / "net.safetensors", architecture="resnet8-pp3")).card
     card = card.model_copy(update={"rectified_push": False, "origin": origin})
@@ -198,7 +205,7 @@ def test_a_converted_network_is_told_as_such(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told_with_the_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ppbench.inspection.figures.figure_files", lambda *arguments: {"kernels": b"picture"})
+    draw_nothing(monkeypatch)
     (tmp_path / "text.png").write_text("no folder")
     result = invoke(PLAIN, "--draws", 16, "-o", tmp_path / "text.png")
     assert result.exit_code == 3
