@@ -39,9 +39,7 @@ def test_false_alarms_over_15_rules_are_at_most_5_percent(n, error, flips, cells
     assert alarms / REPLICATES <= 0.05
 
 
-@pytest.mark.parametrize(
-    ("images", "same", "easier"), [(500, 0.9, 1.0), (200, 0.99, 0.15)], ids=["ordinary", "sparse"]
-)
+@pytest.mark.parametrize(("images", "same", "easier"), [(500, 0.9, 1.0), (200, 0.99, 0.15)], ids=["ordinary", "sparse"])
 def test_a_check_of_15_rules_of_all_kinds_fails_by_chance_in_at_most_5_percent(images, same, easier):
     """Through the whole of `check`: the mean, clean, families, corruptions and cells share their images.
 
