@@ -74,13 +74,16 @@ class Quantity(ABC):
     needs_clean: bool = False
     """Whether the error on uncorrupted images is a part of it."""
     higher_is_better: bool = False
-    is_plain: bool = False
-    """Whether it is the mean error itself, which tables have first and comparisons give down to single cells."""
     of_confidence: bool = False
     """Whether it is over the confidence that images lost (`CellErrors.lost`) instead of over errors."""
     lowest: float = -math.inf
     highest: float = math.inf
     """Bounds of the value, percent. Intervals end there; with bounds 0 and 100 they are intervals of a proportion."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the plain mean that tables have first and comparisons give down to single cells."""
+        return self.name in ("mean_error", "flip_rate")  # with labels, and without
 
     @abstractmethod
     def value(self, case: Case) -> float:
@@ -159,7 +162,6 @@ class MeanError(Quantity):
     formula = "M = mean of E_cs over corruptions c and severities s"
     meaning = "top-1 error, mean over all corruptions and severities"
     rule = "mean"
-    is_plain = True
     lowest, highest = 0.0, 100.0
 
     def value(self, case: Case) -> float:

@@ -84,7 +84,7 @@ def failing(arguments: list[str], code: int) -> str:
         (["eval", "-s", "0"], 2, "severity '0' is not allowed", "1 to 5"),
         (["eval", "-s", "6"], 2, "severity '6' is not allowed", "1 to 5"),
         (["eval", "-c", ","], 2, "--corruptions has no value", "c15"),
-        (["eval", "--data", "."], 2, "takes no --data", "--dataset imagefolder"),
+        (["eval", "--dataset", "fashion-mnist-2k", "--data", "."], 2, "takes no --data", "--dataset imagefolder"),
         (["eval", "-o", "out.txt"], 2, "--output out.txt is neither a .json file nor a folder", "run.json"),
         (["eval", "-s", "2-9"], 2, "severity '2-9' is not allowed", "1 to 5"),
         (["eval", "--limit", "0"], 2, "--limit 0 is not allowed", "at least 1"),

@@ -6,6 +6,8 @@ on the CPU (test_apply.py), where the same code runs.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,15 @@ MODE = FakeTensorMode(allow_non_fake_inputs=True)
 
 IDS = ["a", "b"]
 """Without ids, keys are made of pixels, and fake tensors have none."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_tables_of_other_tests() -> None:
+    """Tables that were made in torch's inference mode, as an evaluation makes them, are no inputs for fake tensors."""
+    for name in [name for name in sys.modules if name.startswith("ppbench.corruptions.")]:
+        for value in vars(sys.modules[name]).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -404,3 +404,4 @@ class FakeSource:
     """What stopping asks of a source."""
 
     kind, has_clean, num_classes, dataset = "published", True, 10, "fashion-mnist"
+    class_names = tuple("0123456789")
