@@ -137,7 +137,10 @@ def test_a_metric(copy: Copy) -> None:
     assert rule["rule"] == "mild"
     assert rule["drop"] == pytest.approx(difference["difference"])
     listed = "mCE, relative_mCE, mean_error, mild_error"
-    code = "from ppbench.evaluation.stopping import metric_weights; metric_weights('mild', *[None] * 4)"
+    code = (
+        "from types import SimpleNamespace as Source; from ppbench.evaluation.stopping import metric_weights; "
+        "metric_weights('mild', Source(class_names='ab'), *[None] * 3)"
+    )
     asked = copy.python(f"try:\n    {code}\nexcept Exception as error:\n    print(error)")
     assert listed in asked
 
