@@ -20,6 +20,7 @@ from ppbench.lookup import counted
 from ppbench.models.foreign import takes_pixels
 from ppbench.models.normalise import mean_and_std
 from ppbench.models.trial import no_exit
+from ppbench.own_code import in_one_line
 from ppbench.run import MICRO
 
 SMALL_SIDE = 64
@@ -101,7 +102,7 @@ class Inference:
             PpbenchError: If they do not fit into the device's memory.
         """
         try:
-            with computing(self.precision, self.device), no_exit(self.subject.name):
+            with _in_one_line(self.subject.name), computing(self.precision, self.device), no_exit(self.subject.name):
                 self.subject.model(self.preprocess(images))
         except RuntimeError as error:
             if not is_out_of_memory(error):
@@ -132,7 +133,8 @@ class Inference:
             filling = images[-1:].expand(self.batch - count, -1, -1, -1)
             images = torch.cat((images, filling)).contiguous(memory_format=torch.channels_last)
         x = self.preprocess(images)
-        with computing(self.precision, self.device), _compiling(self._compiled), no_exit(self.subject.name):
+        name = self.subject.name
+        with _in_one_line(name), computing(self.precision, self.device), _compiling(self._compiled), no_exit(name):
             logits = cast(Tensor, self._model(x))
         if logits.shape != (self.batch, self.subject.card.num_classes):
             raise DataError(
@@ -209,6 +211,21 @@ def free_memory(device: torch.device) -> None:
     """Give memory that torch caches back to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+@contextmanager
+def _in_one_line(name: str) -> Iterator[None]:
+    """Turn what a network raises into a `DataError`; a lack of memory passes."""
+    try:
+        yield
+    except PpbenchError:
+        raise
+    except Exception as error:  # a network from elsewhere can raise anything
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
+        raise DataError(
+            f"{name} raised {in_one_line(error)} in its forward pass", "It has to take any number of images."
+        ) from error
 
 
 @contextmanager

@@ -109,7 +109,7 @@ class BatchNorms:
             moments: One per batch norm.
         """
         hooks = [
-            norm.register_forward_pre_hook(self._observer(place, moments[place]))
+            norm.register_forward_pre_hook(self._observer(place, moments[place]), with_kwargs=True)
             for place, norm in enumerate(self._norms)
         ]
         try:
@@ -118,10 +118,10 @@ class BatchNorms:
             for hook in hooks:
                 hook.remove()
 
-    def _observer(self, place: int, of_cell: Moments) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def observe(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def _observer(self, place: int, of_cell: Moments) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+        def observe(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
             here = Moments()
-            here.add(inputs[0])
+            here.add(next(itertools.chain(inputs, named.values())))
             of_cell.include(here)
             self._put(place, here.statistics())
 

@@ -40,7 +40,7 @@ def parse_adaptation(text: str) -> Adaptation:
     Raises:
         UsageError: If it is neither ``batchnorm`` nor ``batchnorm:N`` with N from 1 to a million.
     """
-    method, colon, number = text.partition(":")
+    method, colon, number = str(text).partition(":")
     if method != "batchnorm" or (colon and not (number.isascii() and number.isdigit() and 0 < int(number) <= 10**6)):
         raise UsageError(
             f"--adapt {text} is not allowed",

@@ -188,6 +188,7 @@ def test_a_broken_image_is_in_no_statistic_of_its_cell_and_in_no_count(tmp_path:
     ("given", "message"),
     [
         ({"adapt": "tent"}, "--adapt tent is not allowed"),
+        ({"adapt": 16}, "--adapt 16 is not allowed"),
         ({"adapt": "batchnorm:0"}, "--adapt batchnorm:0 is not allowed"),
         ({"adapt": "batchnorm:"}, "--adapt batchnorm: is not allowed"),
         ({"adapt": "batchnorm", "until": 0.5}, "--until is given with --adapt, whose statistics need all images"),

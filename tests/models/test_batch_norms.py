@@ -113,6 +113,16 @@ def test_a_norm_that_nothing_passed_has_its_own_statistics_and_not_those_of_anot
     assert BatchNorms(nn.BatchNorm2d(3, affine=False, track_running_stats=False), FULL, 2).new_moments()
 
 
+def test_images_that_a_batch_norm_gets_by_name(images: Tensor) -> None:
+    class Named(nn.BatchNorm2d):
+        def __call__(self, x: Tensor) -> Tensor:
+            return super().__call__(input=x)
+
+    torch.testing.assert_close(
+        adapted(network(Named(5)), images, FULL), adapted(network(nn.BatchNorm2d(5)), images, FULL)
+    )
+
+
 def test_an_error_in_the_network_leaves_its_own_statistics() -> None:
     model = network(nn.BatchNorm2d(5))
     before = model.norm.running_mean
