@@ -183,11 +183,22 @@ def _collapsed(strata: NDArray[np.int64]) -> NDArray[np.int64]:
     """``(n,)`` strata numbered from 0. Strata of one image are joined, so that each has at least two."""
     import numpy as np
 
-    _, groups, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    groups = _numbered(strata)
+    counts = np.bincount(groups)
+    if counts.min() > 1:
+        return groups
     alone = counts[groups] == 1
     if alone.sum() == 1 and len(strata) > 1:
         # There is no other to join, so it goes to the largest class, whose deviation it changes least.
         groups[alone] = np.argmax(counts)
-    elif alone.any():
+    else:
         groups[alone] = groups[alone][0]
-    return np.unique(groups, return_inverse=True)[1]
+    return _numbered(groups)
+
+
+def _numbered(strata: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``(n,)`` the same strata in their order, numbered without gaps. Counting is much faster than sorting."""
+    import numpy as np
+
+    numbers: NDArray[np.int64] = (np.bincount(strata) > 0).cumsum() - 1
+    return numbers[strata]

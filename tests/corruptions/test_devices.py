@@ -58,9 +58,10 @@ def stays(name: str, severity: int, size: tuple[int, ...], recipe: str, scale: f
 @pytest.mark.parametrize("recipe", ["imagenet-c", "imagecorruptions"])
 @pytest.mark.parametrize("name", C19)
 def test_everything_stays_on_the_images_device(name: str, recipe: str) -> None:
-    for severity in range(1, 6):
+    """Severities 1 and 4 take every branch that any takes (spatter is water, then mud)."""
+    for severity in (1, 4):
         stays(name, severity, (2, 3, 40, 36), recipe)
-    for severity in (1, 4):  # spatter is water, then mud; what else there is for grey images is the same at each
+    for severity in (1, 4) if name == "spatter" else (1,):
         stays(name, severity, (2, 1, 40, 36), recipe)
 
 
