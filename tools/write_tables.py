@@ -1,4 +1,4 @@
-"""Write the tables of docs/validation.md and docs/benchmarks.md from the JSON files of measurements.
+"""Write the tables of the pages in `PAGES` from the JSON files of measurements.
 
 ``python -m tools.write_tables`` replaces what stands in a page between ``<!-- table: NAME -->`` and
 ``<!-- end of the table -->``. A test checks that pages and files agree. A figure that a file has not is "not recorded".
@@ -16,10 +16,11 @@ from ppbench.files import atomic_write
 from tools.benchmark_tables import benchmark_table
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("validation.md", "benchmarks.md")
+PAGES = ("validation.md", "benchmarks.md", "models-anywhere.md", "your-images.md")
 TABLE = re.compile(r"<!-- table: (\S+) -->\n.*?<!-- end of the table -->", re.DOTALL)
 
 Rows = list[list[str]]
+Figures = dict[str, float]
 
 
 def markdown(columns: list[str], rows: Rows, numbers: int = 0) -> str:
@@ -86,12 +87,63 @@ def models() -> str:
     return markdown(["source", "reference", "what was compared", "largest difference"], rows, 1)
 
 
+def points(row: Figures) -> str:
+    """A difference in points, with half of its interval or, if it is lopsided, its ends."""
+    low, high, value = row["low"], row["high"], row["difference"]
+    sign = f"{value:+.2f}".replace("-", "−")
+    if abs((high - value) - (value - low)) < 0.005:
+        return f"{sign} ± {(high - low) / 2:.2f}"
+    return f"{sign}, {low:.2f} to {high:.2f}".replace("-", "−")
+
+
+def quantised() -> str:
+    """Errors of a network in float32, and what each quantisation changes."""
+    found = read("quantised")["quantised"]
+    rows = [
+        [
+            words, f"{found['dynamic'][name]['reference']:.2f}",
+            *(f"{found[kind][name]['value']:.2f} ({points(found[kind][name])})" for kind in ("dynamic", "static")),
+        ]
+        for name, words in (("clean_error", "clean error"), ("mean_error", "mean error, 15 corruptions"))
+    ]  # fmt: skip
+    return markdown(["%, all 2,000 embedded images", "float32", "dynamic int8", "static int8"], rows, 3)
+
+
+def photographs() -> str:
+    """What a network sees in photographs, in float32 and in int8."""
+    seen = read("photographs")["photographs"]["seen"]
+    rows = [[f"`{name}`", row["torch"], row["int8"]] for name, row in seen.items()]
+    return markdown(["photograph", "torch, ONNX", "dynamic int8"], rows)
+
+
+def stability() -> str:
+    """Flip rates of a network on photographs, in float32 and in int8."""
+    found = read("photographs")["photographs"]["stability"]
+    words = {"flip_rate": "flip rate, 15 corruptions", "confidence_lost": "confidence lost"}
+    names = ("flip_rate", "noise", "blur", "weather", "digital", "confidence_lost")
+    rows = [
+        [words.get(n, n), f"{found[n]['reference']:.2f}", f"{found[n]['value']:.2f} ({points(found[n])})"]
+        for n in names
+    ]
+    return markdown(["%, 11 photographs", "torch, ONNX", "dynamic int8"], rows, 2)
+
+
+def shown() -> str:
+    """What `ppbench show` prints of the run on photographs."""
+    lines = read("photographs")["photographs"]["shown"]
+    return "\n".join(["```", *lines, "```"])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "corruptions": corruptions,
     "metrics": metrics,
     "published": published,
     "layers": layers,
     "models": models,
+    "quantised": quantised,
+    "photographs": photographs,
+    "stability": stability,
+    "shown": shown,
 }
 
 
