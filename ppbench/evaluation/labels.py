@@ -36,7 +36,7 @@ class GivenLabels:
         return self._last[1]
 
     def learn(self, subject: int, batch: Batch, wanted: NDArray[np.bool_], scores: Tensor) -> None:
-        """Nothing is to be learned: the dataset has the labels."""
+        """Do nothing: the dataset has the labels."""
 
 
 class PredictedLabels:

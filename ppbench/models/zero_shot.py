@@ -116,7 +116,7 @@ class ZeroShot(nn.Module):
         finally:
             self.towers.cpu()
         mean = torch.cat(encoded).view(len(classes), len(templates), -1).mean(1)
-        # Made anew outside of inference mode, because a module with such tensors cannot be compiled.
+        # Made again outside of inference mode, because a module with such tensors cannot be compiled.
         self.features = F.normalize(mean, dim=-1).clone()
         said = {"classes": [one.text for one in classes], "templates": list(templates), "tokens": digest.hexdigest()}
         self.prompts = SettingsText(json.dumps(said, sort_keys=True))

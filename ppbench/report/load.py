@@ -90,7 +90,7 @@ def _load(
 
 
 def refuse_normalizer(normalizer: str | None) -> None:
-    """Raise `UsageError` if a run without labels is to be divided by a normaliser's errors."""
+    """Raise `UsageError` for a normaliser with a run without labels."""
     if normalizer is not None and normalizer.lower() != "none":
         raise UsageError(f"--normalizer {normalizer} divides errors, and {NO_LABELS}", "Leave it out.")
 
