@@ -63,8 +63,9 @@ def time_engine(names: Sequence[str], size: int, repeats: int) -> dict[str, floa
     return {
         # With an id, as commands give them; without one, `corrupt` also hashes the image's content.
         name: statistics.mean(
-            best(lambda: corrupt(image, name, severity, ids=["photograph"]), repeats) for severity in SEVERITIES
-        )  # noqa: B023
+            best(lambda: corrupt(image, name, severity, ids=["photograph"]), repeats)  # noqa: B023
+            for severity in SEVERITIES
+        )
         for name in names
     }
 
