@@ -48,6 +48,7 @@ COVERED_BY = {
     "ppbench/copies/estimate.py": "tests/cli/test_corrupt.py",
     "ppbench/copies/trusted.py": "tests/copies/test_records.py",
     "ppbench/corruptions/backends.py": "tests/data/test_generated.py",
+    "ppbench/corruptions/fused/__init__.py": "tests/corruptions/fused/test_seam.py",
     "ppbench/corruptions/kernels/__init__.py": "tests/corruptions/test_kernel_cache.py",
     "ppbench/corruptions/kernels/blur.py": "tests/corruptions/test_blur.py",
     "ppbench/corruptions/kernels/colour.py": "tests/corruptions/test_colour.py",
@@ -127,9 +128,10 @@ def defined(tree: ast.Module) -> set[str]:
 
 
 def are_twins(files: list[str]) -> bool:
-    """Whether the files are a corruption's module and that of its numba kernel, which has the function's name."""
-    folders = [str(Path(name).parent) for name in sorted(files)]
-    return sorted(folders) == ["ppbench/corruptions", "ppbench/corruptions/kernels"]
+    """Whether the files are those of a corruption, its kernel and its fused kernel, which have the function's name."""
+    folders = [str(Path(name).parent) for name in files]
+    home = "ppbench/corruptions"
+    return len(set(folders)) == len(folders) and set(folders) <= {home, f"{home}/kernels", f"{home}/fused"}
 
 
 def defined_twice() -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ppbench.corruptions.fused import on_cuda
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import random as kernels
 from ppbench.errors import UsageError
@@ -71,22 +72,37 @@ class Draws:
             raise UsageError(f"draw {name!r} has values that are not allowed", f"They are finite{bounds}.")
         return values
 
+    def is_single(self, name: str) -> bool:
+        """Whether each number of a draw has a word of its own, as here: word i of the draw's stream is for number i."""
+        return True
+
+    def keys_for(self, name: str) -> Tensor:
+        """Return the images' keys, int32 ``(n, 2)``, where a draw is made."""
+        self.names.add(name)
+        # From ordinary memory, so few bytes are read at once, and the CPU need not wait for the GPU.
+        return self._keys.to(self._device_for(name), non_blocking=True)
+
     def words(self, name: str, *shape: int) -> Tensor:
         """Return 32 random bits each: int32 ``(n, *shape)``. They are always keyed."""
-        self.names.add(name)
-        # Not `hash`, which differs from one Python process to the next.
-        stream = zlib.crc32(name.encode())
-        return philox(self._keys.to(self._device_for(name)), stream, math.prod(shape)).view(-1, *shape)
+        return philox(self.keys_for(name), stream_of(name), math.prod(shape)).view(-1, *shape)
 
     def between(self, name: str, low: float, high: float, *shape: int) -> Tensor:
         """Draw uniform numbers on [low, high): float32 ``(n, *shape)``."""
         values = self.given(name, shape, low, high)
-        return uniform(self.words(name, *shape), low, high) if values is None else _floating(values)
+        if values is not None:
+            return _floating(values)
+        if self.is_single(name):
+            return uniforms(self.keys_for(name), stream_of(name), math.prod(shape), low, high).view(-1, *shape)
+        return uniform(self.words(name, *shape), low, high)
 
     def normal(self, name: str, *shape: int) -> Tensor:
         """Draw standard normal numbers: float32 ``(n, *shape)``."""
         values = self.given(name, shape)
-        return normal_quantile(self.words(name, *shape)) if values is None else _floating(values)
+        if values is not None:
+            return _floating(values)
+        if self.is_single(name):
+            return normals(self.keys_for(name), stream_of(name), math.prod(shape)).view(-1, *shape)
+        return normal_quantile(self.words(name, *shape))
 
     def integers(self, name: str, high: int | Tensor) -> Tensor:
         """Draw uniform integers from 0 to high - 1: int64 ``(n,)``. ``high`` is one number or ``(n,)``, up to 2^24."""
@@ -105,6 +121,12 @@ def _floating(values: Tensor) -> Tensor:
     return values if values.is_floating_point() else values.float()
 
 
+def stream_of(name: str) -> int:
+    """Return the number of a draw's stream, 32 bits."""
+    return zlib.crc32(name.encode())  # not `hash`, which differs from one Python process to the next
+
+
+@on_cuda("random")
 @on_cpu(kernels.words)
 def philox(keys: Tensor, stream: int, count: int) -> Tensor:
     """Return words ``(n, count)`` int32 of Philox4x32-10 for keys ``(n, 2)`` int32.
@@ -131,6 +153,12 @@ def uniform(words: Tensor, low: float, high: float) -> Tensor:
     return ((words.long() & MASK) >> 8).float() * 2.0**-24 * (high - low) + low
 
 
+@on_cuda("random")
+def uniforms(keys: Tensor, stream: int, count: int, low: float, high: float) -> Tensor:
+    """Return uniform numbers ``(n, count)`` of the words of a stream."""
+    return uniform(philox(keys, stream, count), low, high)
+
+
 def scaled(words: Tensor, high: int | Tensor) -> Tensor:
     """Turn words into uniform integers from 0 to high - 1. Probabilities differ by at most high / 2^32, relatively."""
     if isinstance(high, Tensor):
@@ -148,6 +176,7 @@ _TAIL = (
 )  # fmt: skip
 
 
+@on_cuda("random")
 @on_cpu(kernels.normal_quantile)
 def normal_quantile(words: Tensor) -> Tensor:
     """Turn words into standard normal numbers, by the inverse of the distribution function.
@@ -160,10 +189,34 @@ def normal_quantile(words: Tensor) -> Tensor:
     # The half keeps the probability above 0, whose logarithm is infinite.
     tail = ((bits & 0x7FFFFFFF).float() + 0.5) * 2.0**-32
     # -log(1 - x^2) for x = 1 - 2 tail, without the cancellation of 1 - x^2 near x = 1.
-    w = -torch.log(4 * tail * (1 - tail))
-    value = torch.where(w < 5, _polynomial(_CENTRE, w - 2.5), _polynomial(_TAIL, w.sqrt() - 3))
+    w = -_logarithm(4 * tail * (1 - tail))
+    # In float64, because float32's square roots of Intel's library, which torch may use, are not all rounded rightly.
+    root = w.double().sqrt().float()
+    value = torch.where(w < 5, _polynomial(_CENTRE, w - 2.5), _polynomial(_TAIL, root - 3))
     value = value * (1 - 2 * tail) * 2**0.5
     return torch.where(bits >> 31 == 0, value, -value)
+
+
+@on_cuda("random")
+def normals(keys: Tensor, stream: int, count: int) -> Tensor:
+    """Return standard normal numbers ``(n, count)`` of the words of a stream."""
+    return normal_quantile(philox(keys, stream, count))
+
+
+def _logarithm(y: Tensor) -> Tensor:
+    """Return the natural logarithm of float32, to 1e-7: exponent, and the series of artanh for the mantissa.
+
+    Logarithms of libraries differ in the last digit. The kernels do these operations in this order too.
+    """
+    bits = y.view(torch.int32)
+    mantissa = ((bits & 0x7FFFFF) | 0x3F800000).view(torch.float32)
+    large = mantissa > 2**0.5
+    mantissa = torch.where(large, mantissa * 0.5, mantissa)
+    exponent = ((bits >> 23) - 127 + large.int()).float()
+    s = (mantissa - 1) / (mantissa + 1)
+    z = s * s
+    series = 1 + z * (1 / 3 + z * (1 / 5 + z * (1 / 7 + z * (1 / 9))))
+    return exponent * math.log(2) + 2 * s * series
 
 
 def _polynomial(coefficients: Sequence[float], x: Tensor) -> Tensor:

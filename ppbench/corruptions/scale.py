@@ -86,9 +86,13 @@ def coarse(height: int, width: int, scale: float) -> tuple[int, int]:
 class ScaledDraws(Draws):
     """Draws with the grain of the recipe's size: each number is for a block of the image's pixels."""
 
+    def is_single(self, name: str) -> bool:
+        """Whether each number of a draw has a word of its own, not a grain of the recipe's size."""
+        return name not in _GRAIN
+
     def words(self, name: str, *shape: int) -> Tensor:
         """Return 32 random bits each: int32 ``(n, *shape)``. Draws with a grain have the same bits in a whole block."""
-        if name not in _GRAIN:
+        if self.is_single(name):
             return super().words(name, *shape)
         axis = _GRAIN[name]
         height, width = shape[axis - 1 : axis + 1]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ppbench.corruptions import blur, filters
+from ppbench.corruptions import blur, filters, fused
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.kernels import disabled
@@ -47,7 +47,7 @@ def stays(name: str, severity: int, size: tuple[int, ...], recipe: str, scale: f
     def corrupted(images: torch.Tensor) -> torch.Tensor:
         return corrupt(images, name, severity, recipe=recipe, ids=IDS, scale=scale)
 
-    with disabled():  # no kernel takes the fake tensors of draws that are made on the CPU
+    with disabled(), fused.disabled():  # no kernel takes fake tensors
         corrupted(torch.zeros(size, dtype=torch.uint8))  # real tables for the caches
         with MODE:
             images = torch.empty(size, dtype=torch.uint8, device="cuda")

@@ -1,0 +1,124 @@
+"""Fused kernels for GPUs, compiled by Triton, behind the torch functions that define the corruptions.
+
+A fused kernel computes on CUDA tensors what its torch function computes on any device, bit for bit. Triton is imported
+when a CUDA tensor first needs it, so the CPU never does. Where it is missing or does not work (it needs a C compiler),
+the torch functions run; the pixels are the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, wraps
+from types import ModuleType
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_enabled: ContextVar[bool] = ContextVar("fused", default=True)
+_interpreted: ContextVar[bool] = ContextVar("interpreted", default=False)
+
+
+@contextmanager
+def disabled() -> Iterator[None]:
+    """Run the torch functions on GPUs instead of the fused kernels within a ``with`` block: for comparisons."""
+    token = _enabled.set(False)
+    try:
+        yield
+    finally:
+        _enabled.reset(token)
+
+
+@contextmanager
+def interpreted() -> Iterator[None]:
+    """Run the fused kernels on CPU tensors, by Triton's interpreter, within a ``with`` block: slow, for tests."""
+    token = _interpreted.set(True)
+    try:
+        yield
+    finally:
+        _interpreted.reset(token)
+
+
+def on_cuda(module: str) -> Callable[[F], F]:
+    """Run a fused kernel in place of the decorated torch function if all tensors are on a GPU.
+
+    The kernel has the function's name, in a module of this folder. It takes the function's arguments by position, with
+    contiguous tensors, and returns what the function returns.
+
+    Args:
+        module: The module's name; it is imported at the first call that needs it.
+    """
+
+    def decorate(function: F) -> F:
+        name = getattr(function, "__name__")  # noqa: B009 - F need not have one, says mypy
+
+        @wraps(function)
+        def run(*args: Any) -> Any:
+            tensors = [arg for arg in args if isinstance(arg, Tensor)]
+            devices = {tensor.device for tensor in tensors}
+            if len(devices) != 1 or not _enabled.get() or torch.compiler.is_compiling():
+                return function(*args)
+            device = devices.pop()
+            if device.type == "cpu" and _interpreted.get():
+                kernel = getattr(_kernels_for_interpreter(module), name)
+            elif device.type == "cuda" and triton_works():
+                kernel = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            else:
+                return function(*args)
+            args = tuple(arg.contiguous() if isinstance(arg, Tensor) else arg for arg in args)
+            if device.type == "cpu":
+                return kernel(*args)
+            with torch.cuda.device(device):  # Triton starts kernels on the current device, not on that of the tensors
+                return kernel(*args)
+
+        return run  # type: ignore[return-value]
+
+    return decorate
+
+
+@cache
+def triton_works() -> bool:
+    """Whether a kernel can be compiled and started on this machine's current GPU; tried once in a process."""
+    if not torch.cuda.is_available():  # what says it is on a GPU has no values, as torch's fake tensors
+        return False
+    try:
+        kernels = importlib.import_module(f"{__name__}.random")
+        kernels.philox(torch.zeros(1, 2, dtype=torch.int32, device="cuda"), 0, 1)
+    except ImportError:  # the builds of torch for CPUs, for Windows and for macOS come without it
+        return False
+    except Exception as error:  # whatever a compiler, a driver or a cache raises
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        warnings.warn(f"Triton does not work here ({reason}); corruptions take longer, with equal pixels", stacklevel=2)
+        return False
+    return True
+
+
+@cache
+def _kernels_for_interpreter(module: str) -> ModuleType:
+    """Import a module of kernels with Triton's interpreter in place of its compiler.
+
+    Triton decides when a kernel is decorated. Therefore these are second modules, apart from those that run on GPUs,
+    and Triton itself is imported first, as it is for a GPU.
+    """
+    importlib.import_module("triton")
+    prefix = f"{__name__}."
+    compiled = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(prefix)}
+    before = os.environ.get("TRITON_INTERPRET")
+    os.environ["TRITON_INTERPRET"] = "1"
+    try:
+        return importlib.import_module(prefix + module)
+    finally:
+        os.environ.pop("TRITON_INTERPRET")
+        if before is not None:
+            os.environ["TRITON_INTERPRET"] = before
+        for name in [name for name in sys.modules if name.startswith(prefix)]:
+            del sys.modules[name]
+        sys.modules.update(compiled)
