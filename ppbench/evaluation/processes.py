@@ -2,12 +2,14 @@
 
 Each process computes its own part. It sends its results to the first process as messages through torch's key-value
 store, so that no process waits for another before the end. At the end integer counts are summed over all processes
-(gloo on CPUs, NCCL on GPUs) and compared with what arrived.
+(NCCL if each has a GPU of its own, otherwise gloo) and compared with what arrived.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,17 +99,20 @@ class LaunchedProcesses(Processes):
     """
 
     def __init__(self, device: str, launch: Launch) -> None:
+        # Where counts are summed.
         self._device = torch.device("cuda" if device.startswith("cuda") else "cpu")
         if self._device.type == "cuda":
             torch.cuda.set_device(torch.device(device))
         self.rank, self.size = launch.rank, launch.size
         self._is_lost = False
-        backend = "nccl" if self._device.type == "cuda" else "gloo"
         try:
             store, _, _ = next(distributed.rendezvous("env://"))
+            if self._device.type == "cuda" and are_shared(_this_card(), store, self.rank, self.size):
+                self._device = torch.device("cpu")
             distributed.init_process_group(
-                backend, store=distributed.PrefixStore("group", store), rank=self.rank, world_size=self.size
-            )
+                "nccl" if self._device.type == "cuda" else "gloo",
+                store=distributed.PrefixStore("group", store), rank=self.rank, world_size=self.size,
+            )  # fmt: skip
             self._store = distributed.PrefixStore("ppbench", store)
             # torch's own limit of some minutes is too short for listing large sets.
             self._store.set_timeout(_PATIENCE)
@@ -218,6 +223,19 @@ class LaunchedProcesses(Processes):
                 f"process {self.rank} of {self.size} no longer reaches the others ({str(error).splitlines()[0][:160]})",
                 "Start all processes again: the same command resumes from what is kept.",
             ) from error
+
+
+def are_shared(card: str, store: distributed.Store, rank: int, size: int) -> bool:
+    """Tell all processes which card this one has, and return whether two have the same one, which NCCL refuses."""
+    store.set(f"card/{rank}", card)
+    cards = {store.get(f"card/{other}") for other in range(size)}
+    return len(cards) < size
+
+
+def _this_card() -> str:
+    """Name the current GPU, so that two names are equal if the cards are one."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return f"{socket.gethostname()}/{visible}/{torch.cuda.current_device()}"
 
 
 def own_device(name: str, launch: Launch) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import distributed
 
 from ppbench.evaluation.api import evaluate
+from ppbench.evaluation.processes import are_shared
 from tests.evaluation.models import tiny_checkpoint
 from tests.evaluation.test_kills import without_provenance
 from tests.forks import ROOT, run
@@ -102,3 +104,10 @@ def test_a_mistake_is_told_once(tmp_path: Path) -> None:
     assert done.stderr.count("unknown model 'resnet5'") == 1
     assert done.stdout == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("other", "shared"), [("host//0", True), ("host//1", False), ("other host//0", False)])
+def test_processes_notice_that_they_share_a_card(other: str, shared: bool) -> None:
+    store = distributed.HashStore()
+    store.set("card/1", other)
+    assert are_shared("host//0", store, 0, 2) is shared
