@@ -14,6 +14,7 @@ from typing import Any
 
 from ppbench.files import atomic_write
 from tools.benchmark_tables import benchmark_table
+from tools.gpu_table import gpu_tables
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("validation.md", "benchmarks.md", "models-anywhere.md", "your-images.md")
@@ -150,6 +151,8 @@ TABLES: dict[str, Callable[[], str]] = {
 def table(name: str) -> str:
     """The table of a marker's name; ``benchmarks/NAME`` is of docs/benchmarks/NAME.json."""
     folder, _, stem = name.rpartition("/")
+    if name == "benchmarks/gpu":
+        return gpu_tables(DOCS / folder / f"{stem}.json")
     return benchmark_table(DOCS / folder / f"{stem}.json") if folder else TABLES[name]()
 
 

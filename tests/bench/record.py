@@ -76,7 +76,10 @@ def machine() -> dict[str, Any]:
 def commit() -> str | None:
     """The commit that was measured, with a + if files were changed; None outside a clone."""
     git = ["git", "-C", str(ROOT)]
-    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    except OSError:  # no git here
+        return None
     if head.returncode:
         return None
     changed = subprocess.run([*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True)

@@ -1,0 +1,142 @@
+"""Whether corruptions make the same pixels as on the CPU, with its kernels; whether JPEG is libjpeg's."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ppbench.corruptions import kernels
+from ppbench.corruptions.apply import corrupt
+from ppbench.corruptions.jpeg import saved
+from ppbench.pool import ordered_map, usable_cores
+from ppbench.vocabulary import C19, SEVERITIES
+from tools.gpu_check.context import Context
+from tools.gpu_check.photographs import Pixels, photographs
+
+try:
+    from ppbench.corruptions import fused
+except ImportError:  # an engine without fused kernels
+    fused = None  # type: ignore[assignment]
+
+
+class Form(NamedTuple):
+    """Images of one form, and the recipe that corrupts them."""
+
+    recipe: str
+    height: int
+    width: int
+    channels: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.recipe}, {self.height} x {self.width}, {'grey' if self.channels == 1 else 'RGB'}"
+
+    def images(self) -> Pixels:
+        """The images, the same in every process."""
+        return photographs(self.count, self.height, self.width, self.channels)
+
+    def ids(self) -> list[str]:
+        """Their ids."""
+        return [f"photograph {number}" for number in range(self.count)]
+
+
+FORMS = (
+    Form("imagenet-c", 224, 224, 3, 6),
+    Form("cifar-c", 32, 32, 3, 32),
+    Form("tiny-imagenet-c", 64, 64, 3, 16),
+    Form("imagecorruptions", 150, 211, 3, 4),
+    Form("cifar-c", 28, 28, 1, 32),
+    Form("imagenet-c-299", 299, 299, 3, 3),
+)
+QUICK = (Form("cifar-c", 32, 32, 3, 2), Form("imagecorruptions", 33, 41, 3, 1), Form("cifar-c", 28, 28, 1, 2))
+
+Task = tuple[Form, str]
+
+
+class _Making:
+    """Starts a worker that makes references."""
+
+    def __call__(self) -> _Made:
+        return _Made()
+
+
+class _Made:
+    """Corrupts the images of a form in all severities on the CPU, ``(5, n, H, W, C)``."""
+
+    def __call__(self, task: Task) -> Pixels:
+        form, name = task
+        images, ids = form.images(), form.ids()
+        return np.stack([corrupt(images, name, s, recipe=form.recipe, ids=ids) for s in SEVERITIES])
+
+
+def corruptions(context: Context) -> Iterator[dict[str, Any]]:
+    """All corruptions x severities x recipes as they are used on the device, against the CPU's kernels.
+
+    On a CPU, where those are what is used, the torch definitions are compared with them.
+    """
+    yield {"name": "Triton's kernels", "are_used": context.is_card and _triton_works()}
+    yield from _compared(context, nullcontext if context.is_card else kernels.disabled)
+
+
+def definition(context: Context) -> Iterator[dict[str, Any]]:
+    """The torch definitions on the device, against the CPU's kernels."""
+    yield from _compared(context, nullcontext if fused is None else fused.disabled)
+
+
+def _triton_works() -> bool:
+    return fused is not None and bool(fused.triton_works())
+
+
+def _compared(context: Context, on_device: Callable[[], AbstractContextManager[object]]) -> Iterator[dict[str, Any]]:
+    tasks = [(form, name) for form in context.choose(QUICK, FORMS) for name in C19]
+    # The CPU's kernels are compiled at their first use, which takes half a minute in one process.
+    workers = min(8, usable_cores()) if context.is_card else 0
+    with closing(ordered_map(_Making(), tasks, workers)) as references:
+        for (form, name), reference in zip(tasks, references, strict=True):
+            if not context.has_time():
+                break
+            images = torch.from_numpy(form.images()).to(context.device).permute(0, 3, 1, 2)
+            with on_device():
+                made = [corrupt(images, name, s, recipe=form.recipe, ids=form.ids()) for s in SEVERITIES]
+            yield {
+                "name": f"{name}, {form.name}", "corruption": name, "recipe": form.recipe,
+                **difference(torch.stack(made).permute(0, 1, 3, 4, 2), reference),
+            }  # fmt: skip
+
+
+def difference(made: Tensor, reference: Pixels) -> dict[str, Any]:
+    """The largest difference in levels, how many values differ, and in which severities; both ``(5, …)``."""
+    levels = np.abs(made.cpu().numpy().astype(np.int16) - reference.astype(np.int16))
+    return {
+        "largest": int(levels.max()), "differing": int(np.count_nonzero(levels)), "values": levels.size,
+        "severities": [s for s, each in zip(SEVERITIES, levels, strict=True) if each.any()],
+    }  # fmt: skip
+
+
+def jpeg(context: Context) -> Iterator[dict[str, Any]]:
+    """JPEG without its file, against Pillow's, which is libjpeg."""
+    sizes = context.choose([(40, 50, 3), (33, 17, 1)], [(224, 224, 3), (225, 221, 3), (64, 64, 3), (33, 17, 1)])
+    for height, width, channels in sizes:
+        images = photographs(4, height, width, channels)
+        for quality in context.choose([25, 85], [1, 7, 10, 15, 18, 25, 50, 75, 85, 95, 100]):
+            if not context.has_time():
+                return
+            made = saved(torch.from_numpy(images).to(context.device), quality).cpu().numpy()
+            differing = int(np.count_nonzero(made != np.stack([_through_a_file(image, quality) for image in images])))
+            name = f"{height} x {width} x {channels}, quality {quality}"
+            yield {"name": name, "differing": differing, "values": images.size}
+
+
+def _through_a_file(image: Pixels, quality: int) -> Pixels:
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file)).reshape(image.shape)

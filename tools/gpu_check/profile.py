@@ -1,0 +1,100 @@
+"""Where the time of each phase goes: the kernels that take most of it, and the time in which the device is idle."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity
+from torch.profiler import profile as recording
+
+from ppbench.corruptions.apply import corrupt
+from ppbench.models.resnet import create_model
+from ppbench.vocabulary import C15, C19
+from tools.gpu_check.context import Context
+from tools.gpu_check.speed import MAIN_BATCH, Passes, batch_of
+from tools.gpu_check.whole import evaluating, precision_of
+
+ON_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
+"""Categories of what a GPU does, in a trace of Chrome's format."""
+
+
+def profile(context: Context) -> Iterator[dict[str, Any]]:
+    """Traces of an evaluation, of forward passes and of each corruption."""
+    yield {"name": "evaluation", **_evaluation(context)}
+    if context.has_time():
+        yield {"name": "forward passes", **_forward(context)}
+    images = batch_of(context, context.choose(2, MAIN_BATCH), context.choose(32, 224))
+    ids = [f"photograph {number}" for number in range(len(images))]
+    for name in C19[:: context.choose(9, 1)]:
+        if not context.has_time():
+            return
+        work = partial(corrupt, images, name, 3, ids=ids)
+        yield {"name": name, "is_common": name in C15, **traced(context, work, top=4)}
+
+
+def _forward(context: Context) -> dict[str, Any]:
+    torch.manual_seed(0)
+    precision = precision_of(context)
+    model = create_model(context.choose("resnet20", "resnet50")).eval()
+    passes = Passes(context, model, precision, torch.channels_last, context.choose(1, MAIN_BATCH))
+    return {"precision": precision, **traced(context, lambda: [passes() for _ in range(5)])}
+
+
+def _evaluation(context: Context) -> dict[str, Any]:
+    """An evaluation of two blocks of images in 16 cells, from files, with workers."""
+    corruptions = context.choose(["fog"], list(C15))
+    _, work = evaluating(context, context.choose(9, 2 * MAIN_BATCH), severities="3", corruptions=corruptions)
+    return traced(context, work, top=12)
+
+
+def traced(context: Context, work: Callable[[], object], *, top: int = 8) -> dict[str, Any]:
+    """Do the work twice, the second time under torch's profiler, and say what its trace shows."""
+    work()
+    context.wait()
+    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if context.is_card else [])]
+    with recording(activities=kinds) as recorded:
+        work()
+        context.wait()
+    file = context.folder / "trace.json"
+    recorded.export_chrome_trace(str(file))
+    return analysed(file, ON_DEVICE if context.is_card else ("cpu_op",), top)
+
+
+def analysed(file: Path, categories: tuple[str, ...], top: int = 8) -> dict[str, Any]:
+    """What a trace of Chrome's format shows of the events of some categories.
+
+    Returns:
+        Milliseconds from the first event to the last (``span_ms``), those in which at least one was running
+        (``busy_ms``), the number of events, the longest gaps between them with what came after each, and the names that
+        took most of the time. Of a CPU's operations, of which one contains others, the outermost count.
+    """
+    events = [
+        (event["ts"], event["ts"] + event.get("dur", 0), event["name"])
+        for event in json.loads(file.read_text())["traceEvents"]
+        if event.get("ph") == "X" and event.get("cat") in categories
+    ]
+    events.sort(key=lambda event: (event[0], -event[1]))
+    busy, end, gaps, count = 0.0, None, [], 0
+    taken: dict[str, list[float]] = defaultdict(list)
+    for first, last, name in events:
+        if end is not None and last <= end and categories == ("cpu_op",):
+            continue
+        count += 1
+        taken[name].append((last - first) / 1000)
+        if end is not None and first > end:
+            gaps.append(((first - end) / 1000, name))
+        busy += max(0.0, last - (first if end is None else max(first, end)))
+        end = last if end is None else max(end, last)
+    span = 0.0 if end is None else end - events[0][0]
+    ranked = sorted(taken.items(), key=lambda item: -sum(item[1]))[:top]
+    return {
+        "span_ms": span / 1000, "busy_ms": busy / 1000, "busy_share": busy / span if span else None, "events": count,
+        "gaps": [{"ms": ms, "before": name[:80]} for ms, name in sorted(gaps, reverse=True)[:5]],
+        "kernels": [{"name": name[:80], "calls": len(each), "ms": sum(each)} for name, each in ranked],
+    }  # fmt: skip

@@ -1,0 +1,161 @@
+"""Whole evaluations against the network's own forward passes, and the reading of JPEGs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import ppbench
+from ppbench.evaluation.plan import prepare
+from ppbench.evaluation.request import EvalRequest
+from ppbench.evaluation.subject import imagenet_classes
+from ppbench.models.card import IMAGENET_MEAN, IMAGENET_STD, Card
+from ppbench.models.load import LoadedModel
+from ppbench.models.loaded import Checkpoint
+from ppbench.models.resnet import create_model
+from ppbench.pool import ordered_map, usable_cores
+from ppbench.vocabulary import CLEAN
+from tools.gpu_check.context import Context
+from tools.gpu_check.photographs import write_folder
+from tools.gpu_check.speed import MAIN_BATCH, Passes
+
+CELLS = 76
+IMAGENET = 50_000
+"""Images of the validation set, each in `CELLS` cells."""
+
+
+def resnet50() -> Checkpoint:
+    """With random weights, which cost as much as trained ones."""
+    torch.manual_seed(0)
+    card = Card(
+        architecture="resnet50", num_classes=1000, input_size=224, resize=256, mean=IMAGENET_MEAN, std=IMAGENET_STD
+    )
+    return Checkpoint(create_model("resnet50").eval(), card)
+
+
+def small() -> Checkpoint:
+    """A network that costs little, for a quick run."""
+    torch.manual_seed(0)
+    card = Card(architecture="resnet20", num_classes=3, input_size=32, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    return Checkpoint(create_model("resnet20", 3).eval(), card)
+
+
+def folder_of(context: Context, count: int) -> Path:
+    """A folder of photographs in classes, as ImageNet's."""
+    classes = list(imagenet_classes())[: context.choose(3, None)]
+    return write_folder(context.folder / f"val-{count}", count, classes)
+
+
+def evaluating(context: Context, count: int, **more: Any) -> tuple[Checkpoint, Callable[..., object]]:
+    """A network, and a function that evaluates it on so many photographs in the precision of the goals."""
+    model = context.choose(small, resnet50)()
+    return model, partial(
+        ppbench.evaluate, model, context.choose("imagefolder", "imagenet-c"), data=folder_of(context, count),
+        device=context.device.type, precision=precision_of(context), workers=context.choose(0, None), force=True,
+        **more,
+    )  # fmt: skip
+
+
+def precision_of(context: Context) -> str:
+    """The precision of the goals."""
+    return "bf16" if context.is_card else "fp32"
+
+
+def evaluation(context: Context) -> Iterator[dict[str, Any]]:
+    """ResNet-50 on JPEGs that are corrupted on the fly, clean and 15 x 5 cells, from files to the run file."""
+    yield from _evaluated(context, compiled=False)
+
+
+def evaluation_compiled(context: Context) -> Iterator[dict[str, Any]]:
+    """The same with ``--compile``, against compiled forward passes."""
+    yield from _evaluated(context, compiled=True)
+
+
+def _evaluated(context: Context, *, compiled: bool) -> Iterator[dict[str, Any]]:
+    """Evaluate few images and many: the difference is the rate of a long evaluation, without start and end."""
+    few, many = context.choose((3, 9), (256, 768))
+    batch, cells = (MAIN_BATCH if context.is_card else 4), context.choose(2, CELLS)
+    model, work = evaluating(
+        context, many, compiled=compiled, output=context.folder / "whole.json", fresh=True, overwrite=True,
+        corruptions=context.choose(["fog"], None), severities=context.choose("3", "1-5"),
+    )  # fmt: skip
+    first = context.seconds(partial(work, limit=few))
+    yield {"name": "the first of the process", "images": few * cells, "seconds": first}
+    passes = Passes(context, model.model, precision_of(context), torch.channels_last, batch)
+    if compiled:
+        passes.compiled()
+    passes()
+    count = -(-(many - few) * cells // batch)
+    works = {
+        "few": partial(work, limit=few), "many": work, "forward": lambda: [passes() for _ in range(count)],
+    }  # fmt: skip
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(context.choose(1, 4)):
+        if turn and not context.has_time(1.2 * sum(each[-1] for each in times.values())):
+            return
+        for name in list(works) if turn % 2 else list(reversed(works)):
+            times[name].append(context.seconds(works[name]))
+        yield _rates(times, first, few * cells, many * cells, count * batch, is_quick=context.quick)
+
+
+def _rates(
+    times: dict[str, list[float]], first: float, few: int, many: int, passed: int, *, is_quick: bool
+) -> dict[str, Any]:
+    """What the rounds up to now say. A later row replaces the earlier ones, which are kept in case none comes."""
+    seconds = {name: statistics.median(each) for name, each in times.items()}
+    rate = (many - few) / max(seconds["many"] - seconds["few"], 1e-9)
+    forward = passed / seconds["forward"]
+    found = {
+        "name": f"{len(times['few'])} rounds", "images": many - few, "evaluation_rate": rate, "forward_rate": forward,
+        "seconds": {name: [round(value, 3) for value in each] for name, each in times.items()},
+    }  # fmt: skip
+    # A quick run has too few images for a rate, and other networks.
+    return found if is_quick else {**found, "ratio": rate / forward, **projected(rate, first, seconds["few"], few)}
+
+
+def projected(rate: float, first: float, again: float, images: int) -> dict[str, float]:
+    """Minutes for 50,000 images in 76 cells, in a process that has evaluated before ("warm") and in a fresh one.
+
+    Args:
+        rate: Images per second of a long evaluation, reading included.
+        first: Seconds of the process's first evaluation.
+        again: Seconds of the same once more.
+        images: Images of these two, in all cells.
+    """
+    fixed = max(0.0, again - images / rate)
+    warm = IMAGENET * CELLS / rate + fixed
+    return {"warm_minutes": warm / 60, "cold_minutes": (warm + max(0.0, first - again)) / 60, "fixed_seconds": fixed}
+
+
+def decode(context: Context) -> Iterator[dict[str, Any]]:
+    """JPEGs of 500 x 375 px read, decoded and cut per second, in this process and in workers."""
+    count = context.choose(9, 1024)
+    model = context.choose(small, resnet50)()
+    subject = LoadedModel(model.card.architecture, model.model, model.card)
+    dataset = context.choose("imagefolder", "imagenet-c")
+    request = EvalRequest.of(models=[subject], dataset=dataset, data=folder_of(context, count), device="cpu")
+    source = prepare(request).source
+    block = context.choose(4, 64)
+    places = [np.arange(first, min(first + block, count)) for first in range(0, count, block)]
+    for workers in context.choose((0,), (0, *sorted({4, usable_cores()}))):
+        if not context.has_time():
+            return
+        here = places if workers else places[:4]
+        with closing(ordered_map(source.reader, ((CLEAN, 0, each) for each in here), workers)) as loaded:
+            # The first results come when the processes have started.
+            skipped = len(next(loaded)[0])
+            clock = time.perf_counter()
+            read = sum(len(each[0]) for each in loaded)
+            seconds = time.perf_counter() - clock
+        yield {
+            "name": f"{workers} workers" if workers else "this process", "workers": workers, "images": read,
+            "skipped": skipped, "rate": read / seconds, "minutes_of_imagenet": IMAGENET * seconds / read / 60,
+        }  # fmt: skip
