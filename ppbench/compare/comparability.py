@@ -17,8 +17,8 @@ IDS = "ids"
 ON_THE_SAME_IMAGES = "Evaluate both on the same images: same --dataset, --limit and --seed."
 LABELS = "labels"
 """The field whose difference is never allowed: the bits of two runs would not be about the same question."""
-FREE = ("preprocessing", "unreadable")
-"""Fields that may differ: the first belongs to the model, and the second only explains which images there are."""
+FREE = ("preprocessing", "prompts", "unreadable")
+"""Fields that may differ: the first two belong to the model, and the third only explains which images there are."""
 FIELDS = tuple(name for name in Protocol.model_fields if name not in FREE)
 """Fields that must be equal."""
 
@@ -92,6 +92,28 @@ def _hint(refused: list[str], other_images: str) -> str:
         return "Evaluate both with the same --labels: clean predictions and true labels answer different questions."
     options = " ".join(f"--allow {field}" for field in refused)
     return f"Evaluate both in the same way, or allow the difference if it is intended: `{options}`."
+
+
+def prompts_remark(reference: Protocol, other: Protocol, names: tuple[str, str]) -> str | None:
+    """Say how two zero-shot models were asked if not alike: prompts are a part of the model, so this is no obstacle.
+
+    None if both were asked alike, or one of them is no such model.
+
+    Args:
+        reference: One protocol.
+        other: The other.
+        names: The names of the two runs.
+    """
+    here, there = reference.prompts, other.prompts
+    if here is None or there is None or here == there:
+        return None
+    found = []
+    if here.templates != there.templates:
+        same = "other ones" if str(here) == str(there) else str(there)
+        found.append(f"{names[0]} has {here}, {names[1]} {same}")
+    if here.classes_sha256 != there.classes_sha256:
+        found.append("the classes are called by other words")
+    return f"the prompts differ: {'; '.join(found)}"
 
 
 def _same(field: str, one: Protocol, other: Protocol) -> bool:

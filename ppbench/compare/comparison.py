@@ -38,7 +38,7 @@ class Comparison:
     allowed: tuple[str, ...] = ()
     """Allowed differences between the protocols, in words."""
     remarks: tuple[str, ...] = ()
-    """Remarks on the images (`ppbench.compare.pairing.Pair`)."""
+    """Remarks on the images and the prompts (`ppbench.compare.pairing.Pair`)."""
     rough: tuple[str, ...] = ()
     """Notes on ratios whose denominators are near 0 (`ppbench.metrics.covariance.rough_ratios`)."""
 
@@ -89,7 +89,7 @@ def compare(
             reference, or another run on the same images with its bits. Otherwise they count as exact.
         confidence: Confidence of each interval.
         allowed: Allowed differences between the protocols, in words.
-        remarks: Remarks on the images.
+        remarks: Remarks on the images and the prompts.
     """
     own = normalizer is reference.cell_errors
     first, second = in_common(reference, other)

@@ -14,6 +14,7 @@ from ppbench.compare.comparability import (
     ON_THE_SAME_IMAGES,
     check_allowed,
     differing,
+    prompts_remark,
     require_comparable,
 )
 from ppbench.compare.measured import ComparedRun
@@ -32,7 +33,7 @@ class Pair(NamedTuple):
     allowed: tuple[str, ...]
     """Allowed differences between the protocols, in words."""
     remarks: tuple[str, ...]
-    """Remarks on the images: that they are only a part of a run's, or that a run stopped early."""
+    """That the images are only a part of a run's, that a run stopped early, or that prompts differ."""
 
 
 def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()) -> Pair:
@@ -55,7 +56,7 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
     names = (reference.name, other.name)
     if not set(NEEDED_TO_PAIR) & set(differing(reference.run.protocol, other.run.protocol)):
         allowed = require_comparable(reference.run.protocol, other.run.protocol, names, fields)
-        return Pair(reference, other, tuple(allowed), tuple(_stopped_remarks(reference, other)))
+        return Pair(reference, other, tuple(allowed), tuple(_remarks(reference, other)))
     shared = shared_images(reference.keys, other.keys)
     if shared is None or not _may_reduce(reference, other, shared, allow):
         hint = _hint(reference, other, shared, fields)
@@ -65,7 +66,7 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
     allowed = require_comparable(first.run.protocol, second.run.protocol, names, fields)
     sizes = f"{reference.run.protocol.n:,} and {other.run.protocol.n:,}"
     remark = f"paired over the {len(shared.one):,} images that both saw, of {sizes}"
-    return Pair(first, second, tuple(allowed), (remark, *_stopped_remarks(reference, other)))
+    return Pair(first, second, tuple(allowed), (remark, *_remarks(reference, other)))
 
 
 def _may_reduce(reference: ComparedRun, other: ComparedRun, shared: SharedImages, allow: Collection[str]) -> bool:
@@ -107,6 +108,11 @@ def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | Non
     options = [IDS, *(field for field in refused if field not in NEEDED_TO_PAIR)]
     option = " ".join(f"--allow {field}" for field in options)
     return f"{ON_THE_SAME_IMAGES} Or compare them over the {n:,} images that both saw: `{option}`."
+
+
+def _remarks(reference: ComparedRun, other: ComparedRun) -> list[str]:
+    prompts = prompts_remark(reference.run.protocol, other.run.protocol, (reference.name, other.name))
+    return [*([] if prompts is None else [prompts]), *_stopped_remarks(reference, other)]
 
 
 def _stopped_remarks(reference: ComparedRun, other: ComparedRun) -> list[str]:

@@ -20,6 +20,7 @@ from ppbench.models.weights import WeightsIdentity, code_modules, has_own_code, 
 from ppbench.run import (
     ClassSubset,
     ModelRecord,
+    Prompts,
     Protocol,
 )
 from ppbench.versions import versions_of
@@ -51,8 +52,8 @@ class Identity(NamedTuple):
     def key(self, settings: Settings) -> dict[str, Any]:
         """All that distinguishes its results from another measurement's, by name; the wanted cells do not."""
         # What depends on the wanted cells is left out, so that an evaluation of more cells resumes. The fingerprint is
-        # replaced by that of all images.
-        left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint", "unreadable"}
+        # replaced by that of all images. Prompts are in the card and in the weights' hash.
+        left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint", "unreadable", "prompts"}
         return {
             "weights": self.model.weights_sha256,
             "card": self.model.card,
@@ -83,6 +84,7 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
         runtime=foreign.runtime_on(settings.device) if foreign else None,
     )
     measured = protocol(source, settings, preprocessing(subject, source, settings), head.subset)
+    measured = measured.model_copy(update={"prompts": Prompts.of_card(card.prompts)})
     names, code = ids_hash(source.class_names), code_hash(subject.model)
     fingerprint = source.fingerprint()
     outputs = output_names(card) if settings.are_predicted else ()

@@ -19,6 +19,7 @@ from pydantic import (
 
 from ppbench.errors import DataError, UsageError
 from ppbench.models.shapes import canonical_name
+from ppbench.run.fields import Text
 from ppbench.vocabulary import CropMode
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -93,7 +94,7 @@ class Card(BaseModel):
     """Where weights that ppbench did not train come from."""
     weights: str | None = None
     """Which weights of a file that has several: ``state_dict, not state_dict_ema``."""
-    prompts: dict[str, tuple[str, ...]] | None = None
+    prompts: dict[str, tuple[Text, ...]] | None = None
     """Of a zero-shot model: ``classes``, the text of each class, and ``templates``, the sentences around it."""
     remote_code: dict[str, str] | None = None
     """Python files of a model's repository that were run because they were trusted, each with its SHA-256."""

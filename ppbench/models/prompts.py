@@ -14,6 +14,10 @@ PLACE = "{}"
 """What a template has in place of the class."""
 
 
+_LONGEST = 4096
+"""Characters that a text of a run file may have."""
+
+
 class PromptClass(NamedTuple):
     """A class, as the images' folders call it and as prompts do."""
 
@@ -56,7 +60,7 @@ def prompt_templates(given: str | Path | Sequence[str]) -> tuple[str, ...]:
 
     Raises:
         DataError: If the file cannot be read.
-        UsageError: If there are no templates, one occurs twice or has no ``{}``.
+        UsageError: If there are no templates, one occurs twice, has no ``{}`` or is too long.
     """
     lines, where = _lines(given, "--templates")
     templates = [line.strip() for line in lines]
@@ -67,6 +71,11 @@ def prompt_templates(given: str | Path | Sequence[str]) -> tuple[str, ...]:
         raise UsageError(
             f"the template {without!r} of {where} has no {PLACE}",
             f"Write {PLACE} where the class comes: `{USUAL_TEMPLATES[0]}`.",
+        )
+    if (longest := max(templates, key=len)) and len(longest) > _LONGEST:
+        raise UsageError(
+            f"a template of {where} has {len(longest):,} characters: {longest[:40]!r}…",
+            f"Write at most {_LONGEST:,}; networks read about 77 words.",
         )
     _check_once(where, "template", templates)
     return tuple(templates)

@@ -87,6 +87,7 @@ def run_conditions(run: PageRun) -> list[Condition]:
         Condition("weights", record.weights_sha256 or "", is_code=True),
         Condition("run by", record.runtime or ""),
         Condition("preprocessing", run.run.protocol.preprocessing),
+        Condition("prompts", _prompts(run.run.protocol)),
         Condition("missing cells", _missing_cells(run)),
         Condition("run on", where),
         Condition("versions", versions),
@@ -102,6 +103,13 @@ def missing_cells(run: PageRun) -> list[tuple[str, int]]:
     protocol = run.run.protocol
     present = {cell.key for cell in run.run.cells}
     return [key for key in expected_cells(protocol.corruptions, protocol.severities) if key not in present]
+
+
+def _prompts(protocol: Protocol) -> str:
+    """The templates of a zero-shot model's prompts, the first of many."""
+    templates = () if protocol.prompts is None else protocol.prompts.templates
+    more = f", … ({len(templates)} in all)" if len(templates) > 5 else ""
+    return ", ".join(map(repr, templates[:5])) + more
 
 
 def _missing_cells(run: PageRun) -> str:

@@ -10,6 +10,7 @@ from ppbench.run.fields import CALIBRATION_BINS, MOST_CLASSES
 from ppbench.run.measured import MeasuredRun
 from ppbench.run.model import CardNotes, ModelRecord, conversion
 from ppbench.run.predictions import CONFIDENCE_STEPS, Predictions, predictions_file, read_predictions
+from ppbench.run.prompts import Prompts
 from ppbench.run.schema import (
     MICRO,
     PROBABILITY_COUNTS,
@@ -18,15 +19,14 @@ from ppbench.run.schema import (
     Bits,
     CellCounts,
     ClassSubset,
-    Decision,
     PredictionsFile,
     Protocol,
     Provenance,
     Run,
-    Stopping,
     expected_cells,
     json_schema,
 )
+from ppbench.run.stopping import Decision, Stopping
 from ppbench.run.store import read_run, with_files, write_run
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "ModelRecord",
     "Predictions",
     "PredictionsFile",
+    "Prompts",
     "Protocol",
     "Provenance",
     "Run",

@@ -33,6 +33,8 @@ from ppbench.run.fields import (
 )
 from ppbench.run.in_notebooks import ShownInNotebooks
 from ppbench.run.model import ModelRecord
+from ppbench.run.prompts import Prompts
+from ppbench.run.stopping import Stopping
 from ppbench.vocabulary import CLEAN, Cell, cell_in_words
 
 if TYPE_CHECKING:
@@ -43,14 +45,6 @@ UNKNOWN = "unknown"
 """The recipe, engine and precision of what was made elsewhere."""
 MICRO = 1_000_000
 """Log losses and probabilities are summed as integers of one millionth, so that sums do not depend on the order."""
-
-_OLDER_DECISIONS = {"within": "pass", "beyond": "worse than allowed"}
-"""Decisions by their names in earlier run files."""
-
-Decision = Annotated[
-    Literal["pass", "worse than allowed"],
-    BeforeValidator(lambda word: _OLDER_DECISIONS.get(word, word) if isinstance(word, str) else word),
-]
 
 
 def _beside(name: str) -> str:
@@ -150,41 +144,10 @@ class ClassSubset(Record):
         return self.outputs if self.logits == "all" else self.n
 
 
-class Stopping(Record):
-    """How an evaluation ended that visits images in a random order until it knows enough."""
-
-    metric: Text
-    """The metric of the interval: its label without the number of images."""
-    confidence: float = Field(gt=0, lt=1)
-    """Confidence of the interval, however often it was looked at."""
-    value: FiniteFloat
-    """The metric over the images visited, in percent or points."""
-    low: FiniteFloat
-    high: FiniteFloat
-    wanted: Text
-    """The goal: ``half-width 0.5`` or ``decided against max drop 0.5``."""
-    reached: bool
-    """Whether the goal was reached before all images were visited."""
-    baseline: str | None = None
-    """SHA-256 of the weights that it was compared with."""
-    max_drop: FiniteFloat | None = None
-    """Points by which the model may err more than the baseline; None where it was not compared with one."""
-    decision: Decision | None = None
-    """What `ppbench check` calls a drop within ``max_drop`` and one beyond it; None where that was not decided."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Stopping:
-        if self.low > self.high:
-            raise ValueError(f"low {self.low:g} <= high {self.high:g} does not hold")
-        if self.decision is not None and self.max_drop is None:
-            raise ValueError("a decision needs max_drop")
-        return self
-
-
 class Protocol(Record):
     """All that must be equal for two runs to be comparable."""
 
-    absent_if_none: ClassVar[frozenset[str]] = frozenset({"own_corruptions", "adaptation", "labels"})
+    absent_if_none: ClassVar[frozenset[str]] = frozenset({"own_corruptions", "adaptation", "labels", "prompts"})
 
     dataset: Text
     fingerprint: Text
@@ -219,6 +182,8 @@ class Protocol(Record):
     """How the network was adapted to each cell, the clean one too; None, and not written: it was used as it is."""
     labels: Literal["predicted"] | None = None
     """"predicted": the label of each image is the model's own prediction without corruption; None: the dataset's."""
+    prompts: Prompts | None = None
+    """What a zero-shot model was asked; None, and not written: it was no such model. Compared runs may differ in it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:

@@ -23,7 +23,7 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
 from ppbench.errors import NotComparableError, UsageError
-from ppbench.run import Stopping, image_keys, read_bits, read_image_keys, read_run, write_run
+from ppbench.run import Prompts, Stopping, image_keys, read_bits, read_image_keys, read_run, write_run
 from tests.builders import make_errors
 from tests.compare.runs import make_measured
 
@@ -378,3 +378,18 @@ def test_an_evaluation_writes_the_key_of_each_image(runs: Runs) -> None:
     first = np.sort(stratified_order(source.ids, source.labels, 0)[:n])
     for path, ids in ((runs.whole, source.ids), (runs.stopped, [source.ids[place] for place in first])):
         assert np.array_equal(read_image_keys(path, read_run(path)), image_keys(ids))
+
+
+def test_prompts_may_differ_and_a_note_says_how() -> None:
+    """They belong to the model: a zero-shot model is compared with a plain one, and with itself asked otherwise."""
+    texts = {"classes": ("cat", "dog"), "templates": ("a photo of a {}.",)}
+    plain = make_measured(make_errors(0), name="net")
+    one = make_measured(make_errors(0), name="one", prompts=Prompts.of_card(texts))
+    assert not pair(plain, one).remarks
+    assert not pair(one, one).remarks
+    for changed, how in [
+        ({"templates": ("a {}", "the {}")}, "one has 'a photo of a {}.', other 2 templates"),
+        ({"classes": ("a cat", "a dog")}, "the classes are called by other words"),
+    ]:
+        other = make_measured(make_errors(0), name="other", prompts=Prompts.of_card({**texts, **changed}))
+        assert pair(one, other) == (one, other, (), (f"the prompts differ: {how}",))

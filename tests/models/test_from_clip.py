@@ -24,6 +24,7 @@ from ppbench.models.normalise import mean_and_std, normalise
 from ppbench.models.prompts import PromptClass, in_words
 from ppbench.models.weights import identify_weights
 from ppbench.models.zero_shot import WantedTexts, ZeroShot, name_classes
+from ppbench.run import Prompts
 from tests.models.hugging_face import CLIP, photograph, save_clip
 
 NOTHING, CPU = CardOptions(), torch.device("cpu")
@@ -140,6 +141,7 @@ def test_evaluation(saved: tuple[Path, Any], tmp_path: Path) -> None:
         f"clip:{saved[0]}", "imagefolder", class_names=tmp_path / "names.txt", templates=["a {}"], **settings
     )
     assert run.model.card["prompts"] == {"classes": ["a red car", "an elk", "a boat"], "templates": ["a {}"]}
+    assert run.protocol.prompts == Prompts.of_card(run.model.card["prompts"])
     assert run.protocol.classes is not None
     assert (run.protocol.classes.n, run.protocol.classes.outputs) == (2, 3)
     assert run.provenance.versions["open-clip-torch"]

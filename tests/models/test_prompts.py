@@ -35,6 +35,11 @@ def test_prompts() -> None:
         (prompt_classes, "a\tcat\nb\tcat\n", "has the text 'cat' twice"),
         (prompt_templates, "", "has no templates"),
         (prompt_templates, "a {}\na photo\n", "the template 'a photo' of --templates .* has no {}"),
+        (
+            prompt_templates,
+            "a {}\n" + 5000 * "so " + "{}",
+            "a template of --templates .* has 15,002 characters",
+        ),
         (prompt_templates, "a {}\na {}\n", "has the template 'a {}' twice"),
     ],
 )
