@@ -1,4 +1,4 @@
-"""Failures that a user can repair, with the exit code of each kind."""
+"""Failures that a user can repair, with the exit code of each kind, and other exceptions in one line."""
 
 from __future__ import annotations
 
@@ -38,3 +38,12 @@ class NotComparableError(PpbenchError):
     """Results were measured in different ways, so that a difference would mean nothing (exit code 4)."""
 
     exit_code = 4
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return the type and message of an exception, in one line."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # a class of the user's own
+        message = ""
+    return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.errors import DataError, PpbenchError, UsageError, in_one_line
 from ppbench.lookup import did_you_mean
 
 _T = TypeVar("_T")
@@ -100,15 +100,6 @@ def run_own(function: Callable[[], _T], spec: str, what: str) -> _T:
 def kind_of_thing(thing: object) -> str:
     """The type of a value, for messages: ``a list``, ``None``."""
     return f"a {type(thing).__name__}" if thing is not None else "None"
-
-
-def in_one_line(error: BaseException) -> str:
-    """Return the type and message of an exception, in one line."""
-    try:
-        message = " ".join(str(error).split())
-    except Exception:  # a class of the user's own
-        message = ""
-    return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__
 
 
 def _import(name: str, spec: str, option: str) -> ModuleType:

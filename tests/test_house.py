@@ -77,6 +77,7 @@ COVERED_BY = {
     "ppbench/models/zero_shot.py": "tests/models/test_from_clip.py",
     "ppbench/models/trial.py": "tests/models/test_from_code.py",
     "ppbench/own_code.py": "tests/models/test_from_code.py",
+    "ppbench/hub.py": "tests/models/test_repository.py",
     "ppbench/page/pictures.py": "tests/pictures/test_strip.py",
     "ppbench/pickled.py": "tests/models/test_unpickle.py",
     "ppbench/pickles.py": "tests/models/test_unpickle.py",

@@ -23,8 +23,8 @@ from numpy.random import Generator, Philox
 
 from ppbench.corruptions.keys import key
 from ppbench.corruptions.types import Pixels
-from ppbench.errors import DataError, PpbenchError, UsageError
-from ppbench.own_code import find_own, in_one_line, kind_of_thing, names_factory, working_directory_first
+from ppbench.errors import DataError, PpbenchError, UsageError, in_one_line
+from ppbench.own_code import find_own, kind_of_thing, names_factory, working_directory_first
 from ppbench.vocabulary import ALL_FAMILIES, CLEAN, KNOWN, NAME_PATTERN, OWN, SETS, SEVERITIES
 
 GROUP = "ppbench.corruptions"

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ppbench.errors import DataError, UsageError
+from ppbench.errors import DataError, UsageError, in_one_line
 from ppbench.lookup import counted
-from ppbench.own_code import in_one_line, kind_of_thing
+from ppbench.own_code import kind_of_thing
 
 IMAGE_NAMES = ("image", "img", "images")
 LABEL_NAMES = ("label", "labels", "fine_label", "cls", "class", "target")

@@ -26,9 +26,9 @@ from ppbench.data.from_python import (
 from ppbench.data.stamps import FileStamps
 from ppbench.data.uncut import numbered, unique
 from ppbench.data.walk import is_utf8
-from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.errors import DataError, PpbenchError, UsageError, in_one_line
 from ppbench.lookup import counted
-from ppbench.own_code import find_own, in_one_line, run_own, working_directory_first
+from ppbench.own_code import find_own, run_own, working_directory_first
 
 _T = TypeVar("_T")
 

@@ -23,10 +23,9 @@ from ppbench.data.parquet_columns import Columns, find_columns
 from ppbench.data.shards import place_of, starts_of
 from ppbench.data.stamps import FileStamps, stamps_of
 from ppbench.data.uncut import file_ids, numbered
-from ppbench.errors import DataError
+from ppbench.errors import DataError, in_one_line
 from ppbench.extras import import_extra
 from ppbench.files import check_regular
-from ppbench.own_code import in_one_line
 
 _BATCH = 16
 """Rows that are decoded together. Smaller batches take longer, larger ones more memory."""

@@ -14,13 +14,12 @@ from torch.nn import functional as F
 
 from ppbench.data.source import Geometry
 from ppbench.devices import computing
-from ppbench.errors import DataError, PpbenchError
+from ppbench.errors import DataError, PpbenchError, in_one_line
 from ppbench.evaluation.subject import Subject
 from ppbench.lookup import counted
 from ppbench.models.foreign import takes_pixels
 from ppbench.models.normalise import mean_and_std
 from ppbench.models.trial import no_exit
-from ppbench.own_code import in_one_line
 from ppbench.run import MICRO
 
 SMALL_SIDE = 64

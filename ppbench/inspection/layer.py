@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.utils import _pair
 
-from ppbench.errors import DataError
+from ppbench.errors import DataError, in_one_line
 from ppbench.models.blur import BlurConv2d
 from ppbench.models.card import Card
 from ppbench.models.convolution import PerAxis
 from ppbench.models.push_pull_2020 import PushPull2020Conv2d
 from ppbench.models.pushpull import PushPullConv2d
-from ppbench.own_code import in_one_line
 
 
 class Responses(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ppbench.errors import DataError, UsageError
+from ppbench.errors import DataError, UsageError, in_one_line
 from ppbench.extras import import_extra
 from ppbench.files import atomic_write, check_writable
 from ppbench.lookup import counted
@@ -25,7 +25,6 @@ from ppbench.models.from_onnx import open_session
 from ppbench.models.load import LoadedModel, resolve_model
 from ppbench.models.normalise import mean_and_std
 from ppbench.models.trial import no_exit
-from ppbench.own_code import in_one_line
 
 _LARGEST = 2_000_000_000
 """Bytes of weights. The format of ONNX files, protobuf, ends at 2 GiB."""

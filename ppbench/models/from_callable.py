@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ppbench.errors import DataError, PpbenchError
+from ppbench.errors import DataError, PpbenchError, in_one_line
 from ppbench.models.foreign import ForeignNetwork
-from ppbench.own_code import in_one_line, kind_of_thing
+from ppbench.own_code import kind_of_thing
 
 
 class CallableNetwork(ForeignNetwork):

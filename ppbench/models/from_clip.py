@@ -14,19 +14,19 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.errors import DataError, PpbenchError, UsageError, in_one_line
 from ppbench.extras import import_extra
+from ppbench.hub import quiet_hub
 from ppbench.lookup import unknown_name
 from ppbench.models.card import Card, Interpolation, first_fault
 from ppbench.models.card_options import CardOptions
 from ppbench.models.download import OnDownload
-from ppbench.models.hub import fetch_repository, quiet_hub
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.prompts import USUAL_TEMPLATES
+from ppbench.models.repository import fetch_repository
 from ppbench.models.statedict import load_state, names_file, read_state_file
 from ppbench.models.states import without_wrappers
 from ppbench.models.zero_shot import Towers, WantedTexts, ZeroShot
-from ppbench.own_code import in_one_line
 from ppbench.vocabulary import CropMode
 
 _LIST = 'python -c "import open_clip; print(*open_clip.list_pretrained())"'

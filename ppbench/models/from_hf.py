@@ -12,20 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ppbench.errors import DataError, PpbenchError, UsageError
+from ppbench.errors import DataError, PpbenchError, UsageError, in_one_line
 from ppbench.extras import import_extra
+from ppbench.hub import quiet_hub
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.download import OnDownload, sha256_of
 from ppbench.models.hf_towers import ZERO_SHOT_KINDS, TransformersTowers, load_tokenizer
-from ppbench.models.hub import Snapshot, fetch_repository, quiet_hub
 from ppbench.models.image_processor import processor_fields
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.prompts import USUAL_TEMPLATES
+from ppbench.models.repository import Snapshot, fetch_repository
 from ppbench.models.settings_text import SettingsText
 from ppbench.models.trial import check_runs
 from ppbench.models.zero_shot import WantedTexts, ZeroShot
-from ppbench.own_code import in_one_line
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")

@@ -11,17 +11,16 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from ppbench.errors import DataError, UsageError
+from ppbench.errors import DataError, UsageError, in_one_line
 from ppbench.extras import import_extra
+from ppbench.hub import TIMEOUT, quiet_hub
 from ppbench.lookup import unknown_name
 from ppbench.models.card import Card, Interpolation
 from ppbench.models.card_options import CardOptions
-from ppbench.models.hub import TIMEOUT, quiet_hub
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, read_state_file
 from ppbench.models.states import without_wrappers
 from ppbench.models.trial import check_runs
-from ppbench.own_code import in_one_line
 from ppbench.vocabulary import CropMode
 
 _LIST = 'python -c "import timm; print(*timm.list_models())"'

@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ppbench.errors import DataError
+from ppbench.errors import DataError, in_one_line
 from ppbench.models.zero_shot import Towers
-from ppbench.own_code import in_one_line
 
 ZERO_SHOT_KINDS = ("clip", "siglip")
 """Values of ``model_type`` whose networks compare an image with texts by a scaled cosine."""

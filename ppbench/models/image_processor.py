@@ -11,10 +11,9 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from ppbench.errors import DataError
+from ppbench.errors import DataError, in_one_line
 from ppbench.models.card import Card, first_fault
 from ppbench.models.normalise import mean_and_std, normalise
-from ppbench.own_code import in_one_line
 from ppbench.vocabulary import CropMode
 
 _FILTERS = {2: "bilinear", 3: "bicubic"}

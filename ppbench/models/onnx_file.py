@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ppbench.errors import DataError, UsageError
+from ppbench.errors import DataError, UsageError, in_one_line
 from ppbench.extras import import_extra
 from ppbench.files import check_regular
 from ppbench.lookup import counted, unknown_name
 from ppbench.models.statedict import why_no_weights
-from ppbench.own_code import in_one_line
 
 _TYPES = {1: "float32", 2: "uint8", 10: "float16"}
 """Types of an input that images can be given as, by their numbers in ``TensorProto.DataType``."""

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ppbench.errors import DataError, PpbenchError
+from ppbench.errors import DataError, PpbenchError, in_one_line
 from ppbench.models.card import Card
 from ppbench.models.foreign import takes_pixels
-from ppbench.own_code import in_one_line
 
 
 def count_classes(what: str, model: nn.Module, channels: int, size: int) -> int:

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ppbench.devices import computing
-from ppbench.errors import DataError, UsageError
+from ppbench.errors import DataError, UsageError, in_one_line
 from ppbench.models.card import Card
 from ppbench.models.prompts import PromptClass, prompts_of
 from ppbench.models.settings_text import SettingsText
 from ppbench.models.trial import check_runs
-from ppbench.own_code import in_one_line
 
 _TEXTS_AT_ONCE = 256
 
