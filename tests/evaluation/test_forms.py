@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -44,6 +45,14 @@ from torchvision.datasets import ImageFolder
 
 def images():
     return ImageFolder(Path(__file__).parent / "folders")
+"""
+
+ARRAYS = """
+import json
+import numpy as np
+
+def images():
+    return {"images": np.load("images.npy"), **json.load(open("arrays.json"))}
 """
 
 
@@ -110,8 +119,8 @@ def test_every_form_gives_the_run_of_the_class_folders(home: Path, tmp_path: Pat
     assert counted(tmp_path / "run.json") == counted(home / "folders.json")
 
 
-def test_arrays_of_one_size(home: Path, tmp_path: Path) -> None:
-    """Three orders of axes, numpy and torch; grey arrays have their own draws and are as grey images."""
+def test_arrays_of_one_size(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two orders of axes, numpy and torch; and numpy in two processes."""
     from tests.trees import write_class_folders
 
     folders = write_class_folders(tmp_path / "one", per_class=3)
@@ -120,6 +129,15 @@ def test_arrays_of_one_size(home: Path, tmp_path: Path) -> None:
     for number, given in enumerate((images, images.transpose(0, 3, 1, 2), torch.from_numpy(images))):
         evaluate(net, given, labels, ids=ids, output=tmp_path / f"{number}.json", **OPTIONS)
         assert counted(tmp_path / f"{number}.json") == counted(tmp_path / "folders.json")
+    # Processes cannot be given an array, but the function that makes it: each then has what `evaluate` has.
+    np.save(tmp_path / "images.npy", images)
+    (tmp_path / "arrays.json").write_text(json.dumps({"labels": labels, "ids": ids}))
+    (tmp_path / "arrays_of_mine.py").write_text(ARRAYS)
+    monkeypatch.chdir(tmp_path)
+    done = processes_of(2, "-m", net, "--dataset", "arrays_of_mine:images", "-o", "two.json", *LINE)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "two.json").read_text())["provenance"]["processes"] == 2
+    assert counted(tmp_path / "two.json") == counted(tmp_path / "folders.json")
 
 
 @pytest.fixture
