@@ -61,7 +61,7 @@ _PUBLIC = {
 }
 
 # Layers below figures cannot import them, yet a run draws itself.
-offer(plot=_PUBLIC["plot"], table="ppbench.figures.notebook:run_table")
+offer(plot=_PUBLIC["plot"], table="ppbench.figures.notebook:run_table", line="ppbench.report.line:run_in_words")
 
 __all__ = [*_PUBLIC, "__version__"]
 

@@ -105,12 +105,13 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return (*(name for name in KNOWN if name in wanted), *sorted(wanted - set(KNOWN)))
 
 
-def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19) -> tuple[str, ...]:
+def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19, *, own: bool = False) -> tuple[str, ...]:
     """Turn names, families and sets into corruption names in the canonical order, each once.
 
     Args:
         values: Any of ``names``, and families (`ALL_FAMILIES`) and sets (`SETS`) with some of them.
         names: The corruptions to choose from.
+        own: Whether a function of the user's own would do as well, for the message.
 
     Raises:
         UsageError: If a value is none of these.
@@ -125,7 +126,9 @@ def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19) -> tup
         elif name in names or value.strip() in names:
             wanted.add(name if name in names else value.strip())
         else:
-            raise unknown_name("corruption", value, [*names, *groups], "ppbench list corruptions", len(KNOWN))
+            unknown = unknown_name("corruption", value, [*names, *groups], "ppbench list corruptions", len(KNOWN))
+            unknown.hint += " One of your own is a function, `pkg.mod:function`." if own else ""
+            raise unknown
     return in_order(wanted)
 
 

@@ -44,6 +44,7 @@ MISSING = entries("without_tests")
 COVERED_BY = {
     "ppbench/__init__.py": "tests/cli/test_main.py",
     "ppbench/cli/export.py": "tests/models/test_export.py",
+    "ppbench/cli/inputs.py": "tests/cli/test_eval.py",
     "ppbench/cli/joined.py": "tests/evaluation/test_processes.py",
     "ppbench/copies/estimate.py": "tests/cli/test_corrupt.py",
     "ppbench/copies/trusted.py": "tests/copies/test_records.py",

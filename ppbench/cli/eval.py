@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +12,9 @@ import typer
 
 from ppbench.cli import output
 from ppbench.cli.completion import complete_corruption, complete_metric, complete_model
+from ppbench.cli.estimate import what_it_takes
 from ppbench.cli.help import page
-from ppbench.cli.inputs import refuse_to_replace_run
+from ppbench.cli.inputs import check_run_target, refuse_to_replace_run
 from ppbench.cli.joined import joined, prepare_in_all
 from ppbench.cli.options import (
     AdaptOption,
@@ -38,17 +41,16 @@ from ppbench.cli.options import (
     split_values,
 )
 from ppbench.cli.output import Format
-from ppbench.cli.progress import duration, progress
+from ppbench.cli.progress import progress
 from ppbench.errors import UsageError
-from ppbench.lookup import counted
 
 if TYPE_CHECKING:
     from ppbench.evaluation.plan import EvalPlan
     from ppbench.evaluation.processes import Processes
     from ppbench.evaluation.request import EvalRequest
     from ppbench.evaluation.result import EvalResult
+    from ppbench.report.evaluated import References
     from ppbench.run import MeasuredRun
-    from ppbench.tables.report import Facts
     from ppbench.vocabulary import Cell
 
 
@@ -228,7 +230,7 @@ def eval_command(
     if model and predictions:
         raise UsageError("--model and --predictions are given", "Evaluate them one after the other.")
     names = model or ([] if predictions else list(EMBEDDED_MODELS))
-    _check_output(output_path, len(names) + len(predictions or []))
+    check_run_target(output_path, len(names) + len(predictions or []))
     references = References.load(normalizer, baseline)
     request = _request(given, names)
     request.check()
@@ -236,22 +238,30 @@ def eval_command(
     refuse_to_replace_run(output_path, until_decided, None if baseline is None else Path(baseline))
     if predictions:
         if runs := _score_all(request, dry_run=dry_run):
-            output.show(references.report(runs), format)
+            _show(runs, references, format, output_path)
         return
     with joined(request) as (processes, mine):
         with output.stdout_for_data():
             plan = prepare_in_all(mine, processes)
         if dry_run:
             if processes.is_first:
-                output.show(_estimate(plan, processes), format)
+                output.show(what_it_takes(plan, processes.size), format)
             return
         with output.stdout_for_data():
             result = _measure(plan, processes)
         if processes.is_first and any(run.run.cells for run in result.runs):
-            output.show(references.report(result.runs), format)
+            _show(result.runs, references, format, output_path)
         result.refuse_unreadable(skip=skip_unreadable)
         if processes.is_first and result.unreadable is not None:
             output.say(f"warning: {result.unreadable}")
+
+
+def _show(runs: Sequence[MeasuredRun], references: References, format: Format, folder: Path) -> None:
+    """Print the tables; below them, for people, the command that pairs several runs image by image."""
+    output.show(references.report(runs), format)
+    if format is Format.RICH and len(runs) > 1:
+        files = [str(folder / run.run.path.name) for run in runs if run.run.path is not None]
+        output.say(f"paired by image: ppbench compare {shlex.join(files)}")
 
 
 def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
@@ -319,29 +329,3 @@ def _score_all(request: EvalRequest, *, dry_run: bool) -> list[MeasuredRun]:
         output.say(f"wrote {where}")
         runs.append(run)
     return runs
-
-
-def _estimate(plan: EvalPlan, processes: Processes) -> Facts:
-    """What the evaluation will take."""
-    from ppbench.evaluation.estimate import estimate_evaluation
-    from ppbench.tables.report import Facts
-
-    for note in plan.source.notes:
-        output.say(note)
-    with output.stdout_for_data():
-        found = estimate_evaluation(plan, processes.size)
-    processes_used = counted(found.processes, "process", "processes")
-    lines = [
-        ("images", f"{found.images:,} in {counted(found.cells, 'cell')}"),
-        ("passes", f"{counted(found.passes, 'image')} through {counted(len(plan.subjects), 'network')}"),
-        ("read", f"{found.gigabytes:,.2g} GB"),
-        ("time", f"about {duration(60 * found.minutes)} (h:mm:ss) in {processes_used}"),
-    ]
-    return Facts("What the evaluation will take", lines, found._asdict())
-
-
-def _check_output(target: Path, models: int) -> None:
-    if target.suffix == ".json" and models > 1:
-        raise UsageError(f"--output {target} is one file for {models} models", "Give a folder: `--output runs`.")
-    if (target.suffix not in ("", ".json") and not target.is_dir()) or (target.is_file() and target.suffix != ".json"):
-        raise UsageError(f"--output {target} is neither a .json file nor a folder", "For example `--output run.json`.")

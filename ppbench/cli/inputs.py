@@ -1,4 +1,4 @@
-"""Files that a command reads and must not overwrite."""
+"""Files that a command reads and must not overwrite, and where it may write."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ def refuse_to_overwrite(option: str, target: Path, inputs: Iterable[Path]) -> No
     for file in inputs:
         if is_same_file(target, file):
             raise UsageError(f"{option} {target} would overwrite the input {file}", "Choose another name.")
+
+
+def check_run_target(target: Path, models: int) -> None:
+    """Check that ``--output`` is a run file or a folder, and a folder for several models.
+
+    Raises:
+        UsageError: If it is not.
+    """
+    if target.suffix == ".json" and models > 1:
+        raise UsageError(f"--output {target} is one file for {models} models", "Give a folder: `--output runs`.")
+    if (target.suffix not in ("", ".json") and not target.is_dir()) or (target.is_file() and target.suffix != ".json"):
+        raise UsageError(f"--output {target} is neither a .json file nor a folder", "For example `--output run.json`.")
 
 
 def refuse_to_replace_run(target: Path, *inputs: Path | None) -> None:

@@ -17,13 +17,14 @@ MAKING = "making the pictures; the first time compiles the corruptions, which ta
 
 
 def page_with_pictures(
-    inputs: PageInputs, data: Path | None = None, tell: Callable[[str], None] = output.say
+    inputs: PageInputs, data: Path | None = None, labels: Path | None = None, tell: Callable[[str], None] = output.say
 ) -> tuple[str, HeldRun]:
     """Write the report of runs as HTML.
 
     Args:
         inputs: The runs.
         data: The folder of the first run's images; the embedded ones need none.
+        labels: The CSV of their labels, if the run had them from one.
         tell: Takes a line for whoever waits, before pictures are made.
 
     Returns:
@@ -41,5 +42,5 @@ def page_with_pictures(
     measured = measured_run(first.path, first.run)
     if measured.bits and (data is not None or first.run.protocol.dataset == EMBEDDED):
         tell(MAKING)
-    page = report_page(inputs, picture_strip(measured, data))
+    page = report_page(inputs, picture_strip(measured, data, labels))
     return report_html(page, measured, first.path.name)

@@ -51,6 +51,15 @@ def report_command(
             "--data", metavar="DIR", help="The images, for pictures; embedded ones need none.", show_default=False
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE.csv",
+            help="Labels of the images, if the run had them from a file.",
+            show_default=False,
+        ),
+    ] = None,
     index: Annotated[
         bool, typer.Option("--index", help="Write a leaderboard of all runs in a folder, with a report of each.")
     ] = False,
@@ -70,6 +79,7 @@ def report_command(
         given = {
             "--baseline": baseline is not None,
             "--data": data is not None,
+            "--labels": labels is not None,
             "--normalizer": normalizer is not None,
             "--confidence": confidence != 0.95,
             "--allow": bool(allow),
@@ -77,6 +87,8 @@ def report_command(
         _write_index(runs, output_path or Path("site"), [option for option, is_given in given.items() if is_given])
         return
     _refuse_folders(runs)
+    if labels is not None and data is None:
+        raise UsageError("--labels is for the images of --data", "Give both: `--data DIR --labels FILE.csv`.")
     target = output_path or Path("report.html")
     for run in (*runs, *(Path(file) for file in (baseline, normalizer) if file)):
         refuse_to_overwrite("--output", target, run_files(run))
@@ -86,7 +98,8 @@ def report_command(
             f"--output {target} does not end in .html",
             f"Other commands read a page as a run by this ending: `--output {target}.html`.",
         )
-    html, held = page_with_pictures(read_inputs(runs, baseline, normalizer, confidence, allow or []), data)
+    inputs = read_inputs(runs, baseline, normalizer, confidence, allow or [])
+    html, held = page_with_pictures(inputs, data, labels)
     atomic_write(target, html)
     if held.note:
         output.say(held.note)

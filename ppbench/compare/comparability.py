@@ -19,6 +19,9 @@ LABELS = "labels"
 """The field whose difference is never allowed: the bits of two runs would not be about the same question."""
 FREE = ("preprocessing", "prompts", "unreadable")
 """Fields that may differ: the first two belong to the model, and the third only explains which images there are."""
+SAID = ("adaptation",)
+"""Fields in which runs may differ wherever the result says so: in comparisons, tables and figures, in which an adapted
+run has another name and other labels. `ppbench check`, whose answer is one word, and leaderboards do not allow it."""
 FIELDS = tuple(name for name in Protocol.model_fields if name not in FREE)
 """Fields that must be equal."""
 
@@ -55,6 +58,7 @@ def require_comparable(
     names: tuple[str, str],
     allowed: Collection[str] = (),
     other_images: str = ON_THE_SAME_IMAGES,
+    said: Collection[str] = (),
 ) -> list[str]:
     """Check that two runs differ only in allowed fields.
 
@@ -64,6 +68,7 @@ def require_comparable(
         names: The names of the two runs.
         allowed: Fields that may differ.
         other_images: Hint for runs on other images.
+        said: Fields that may differ too, because the result says so.
 
     Returns:
         The allowed differences, in words.
@@ -73,7 +78,7 @@ def require_comparable(
         UsageError: If a field cannot be allowed.
     """
     check_allowed(allowed)
-    fields = differing(reference, other)
+    fields = [field for field in differing(reference, other) if field in allowed or field not in said]
     words = {field: f"{_named(field, other)}, {names[0]} {_words(field, reference)}" for field in fields}
     refused = [field for field in fields if field not in allowed]
     if refused:

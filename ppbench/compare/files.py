@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ppbench.compare.comparability import check_allowed
+from ppbench.compare.comparability import SAID, check_allowed
 from ppbench.compare.comparison import Comparison, compare
 from ppbench.compare.measured import distinct_names, read_compared
 from ppbench.compare.pairing import pair
@@ -45,7 +45,7 @@ def compare_files(
         divisor = reference.cell_errors if is_same_file(Path(normalizer), paths[0]) else load_normalizer(normalizer)
     comparisons = []
     for other in others:
-        first, second, allowed, remarks = pair(reference, other, allow)
+        first, second, allowed, remarks = pair(reference, other, allow, SAID)
         own = first.cell_errors if divisor is reference.cell_errors else divisor
         comparisons.append(compare(first, second, own, confidence, allowed, remarks))
     return comparisons

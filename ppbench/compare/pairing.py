@@ -36,7 +36,7 @@ class Pair(NamedTuple):
     """That the images are only a part of a run's, that a run stopped early, or that prompts differ."""
 
 
-def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()) -> Pair:
+def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = (), said: Collection[str] = ()) -> Pair:
     """Check that two runs were measured in the same way, and reduce them to the images that both saw if allowed.
 
     They are reduced if one of them stopped early by its own rule and all its images are among the other's, or if
@@ -46,6 +46,7 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
         reference: The run that differences start from.
         other: The run that is compared with it.
         allow: Protocol fields that may differ, and ``ids``.
+        said: Fields that may differ too, because the result says so.
 
     Raises:
         UsageError: If a field cannot be allowed.
@@ -55,15 +56,15 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
     fields = [field for field in allow if field != IDS]
     names = (reference.name, other.name)
     if not set(NEEDED_TO_PAIR) & set(differing(reference.run.protocol, other.run.protocol)):
-        allowed = require_comparable(reference.run.protocol, other.run.protocol, names, fields)
+        allowed = require_comparable(reference.run.protocol, other.run.protocol, names, fields, said=said)
         return Pair(reference, other, tuple(allowed), tuple(_remarks(reference, other)))
     shared = shared_images(reference.keys, other.keys)
     if shared is None or not _may_reduce(reference, other, shared, allow):
-        hint = _hint(reference, other, shared, fields)
-        require_comparable(reference.run.protocol, other.run.protocol, names, fields, hint)
+        hint = _hint(reference, other, shared, [*fields, *said])
+        require_comparable(reference.run.protocol, other.run.protocol, names, fields, hint, said)
         raise RuntimeError("runs of other images were found comparable")
     first, second = _reduced(reference, other, shared)
-    allowed = require_comparable(first.run.protocol, second.run.protocol, names, fields)
+    allowed = require_comparable(first.run.protocol, second.run.protocol, names, fields, said=said)
     sizes = f"{reference.run.protocol.n:,} and {other.run.protocol.n:,}"
     remark = f"paired over the {len(shared.one):,} images that both saw, of {sizes}"
     return Pair(first, second, tuple(allowed), (remark, *_remarks(reference, other)))

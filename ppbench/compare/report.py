@@ -203,7 +203,7 @@ def _tones(row: TableRow, comparisons: Sequence[Comparison], first: int) -> dict
     tones: dict[int, Tone] = {}
     for place, comparison in enumerate(comparisons, first):
         difference = row.difference and _by_identity(comparison).get(identity(row.difference))
-        if difference and difference.is_shown(comparison.alpha) and difference.change:
+        if difference and difference.change and _is_marked(difference, comparison.alpha):
             quantity = quantity_called(difference.metric)
             higher_is_better = quantity is not None and quantity.higher_is_better
             tones[place] = "better" if (difference.change > 0) is higher_is_better else "worse"
@@ -236,9 +236,15 @@ def _parts(wanted: Difference | None, known: dict[object, Difference], alpha: fl
     value = decimals(difference.value, digits)
     if difference.change is None:
         return value, "", ""
-    mark = "*" if difference.is_shown(alpha) else " "
+    mark = "*" if _is_marked(difference, alpha) else " "
     half = "" if difference.points is None else decimals(difference.points.margin, 2)
     return value, f"{signed(difference.change, digits)}{mark}", half
+
+
+def _is_marked(difference: Difference, alpha: float) -> bool:
+    """Whether a change is marked as shown; one that is printed as zero never is, however sure it is."""
+    printed = signed(difference.change or 0.0, _digits(difference))
+    return difference.is_shown(alpha) and float(printed) != 0
 
 
 def _digits(difference: Difference) -> int:
@@ -279,6 +285,8 @@ def _common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]
         f"{percent(first.confidence)} interval, in points, paired by image. *: a difference is shown "
         f"(p < {first.alpha:.3g}, {_ADJUSTED}, separately for each run). {_which_is_better(first)}"
     )
+    alike = any(d.is_shown(first.alpha) and not _is_marked(d, first.alpha) for d in shown)
+    columns += " A change that rounds to zero has no *." if alike else ""
     return [*map(verdict_text, comparisons), columns, *_remarks(comparisons), *_reasons(comparisons, shown)]
 
 

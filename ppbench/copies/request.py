@@ -54,7 +54,7 @@ class CopyRequest:
         wanted = [name for name in names if name.strip().lower() != CLEAN]
         published, own = split_own(wanted)
         severities = expand_severities(severity_texts(self.severities))
-        corruptions = in_order((*expand_corruptions(published), *(one.name for one in own)))
+        corruptions = in_order((*expand_corruptions(published, own=True), *(one.name for one in own)))
         clean = ((CLEAN, 0),) if len(wanted) < len(names) else ()
         return (*clean, *((corruption, severity) for corruption in corruptions for severity in severities))
 

@@ -85,7 +85,7 @@ class Corruption:
         given = list(names) if isinstance(names, Sequence) and not isinstance(names, str) else [names]
         wanted = [name for name in given if not isinstance(name, str) or name.strip().lower() != CLEAN]
         published, own = split_own(wanted)
-        chosen = in_order((*expand_corruptions(published), *(one.name for one in own)))
+        chosen = in_order((*expand_corruptions(published, own=True), *(one.name for one in own)))
         levels = expand_severities(severity_texts(severities))
         cells = [(name, level) for name in chosen for level in levels]
         # As likely as each of the corruptions, whatever the number of severities.

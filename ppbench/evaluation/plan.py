@@ -129,14 +129,15 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
     severities = expand_severities(request.severities)
     names, own = split_own(request.corruptions or ())
     if request.data is None:
-        expand_corruptions(names)  # before images are opened; only folders may have other names
+        expand_corruptions(names, own=True)  # before images are opened; only folders may have other names
     cut_by_model = dataset.name == "imagefolder" or dataset.form == "own"
     source = _open_source(request, _common_geometry(models, cut_by_model), _outputs(models))
     source.include(own)
     if request.corruptions is None:
         corruptions = default_corruptions(request.dataset, source)
     else:
-        corruptions = expand_corruptions([*names, *(one.name for one in own)], in_order({*C19, *source.corruptions}))
+        named = [*names, *(one.name for one in own)]
+        corruptions = expand_corruptions(named, in_order({*C19, *source.corruptions}), own=True)
     workers = request.workers if request.workers is not None else _workers(source, device)
     normalizer = "none" if request.labels == PREDICTED else dataset.normalizer
     return source, Settings(request, corruptions, severities, normalizer, device, workers)

@@ -75,7 +75,10 @@ def measure_predictions(
     if request.adapt is not None:
         raise UsageError("--adapt is for networks, and --predictions are given", "Leave --adapt out.")
     if request.labels == PREDICTED:
-        raise UsageError("--labels predicted is not for --predictions", "Give labels: `--labels FILE.csv`.")
+        raise UsageError(
+            "--labels predicted is not for --predictions",
+            "They may lack the clean images, whose predictions would be the labels. Give labels: `--labels FILE.csv`.",
+        )
     source, settings = open_images(request, [])
     started = datetime.now(UTC)
     identity, scored, notes = score_predictions(path, source, settings)

@@ -133,7 +133,11 @@ class EvalRequest:
 
     def _check_adaptation(self) -> None:
         if self.labels == PREDICTED:
-            raise UsageError("--labels predicted and --adapt are given", "Give one of the two.")
+            raise UsageError(
+                "--labels predicted and --adapt are given",
+                "Every cell has statistics of its own, so label and prediction would come from two networks. Leave one "
+                "out, or give labels: `--labels FILE.csv`.",
+            )
         if self.until is not None or self.until_decided is not None:
             until = "--until" if self.until is not None else "--until-decided"
             raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ppbench.compare.comparability import require_comparable
+from ppbench.compare.comparability import SAID, require_comparable
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.figures.colours import MOST_LINES
 from ppbench.report.summary import RunSummary
@@ -35,7 +35,7 @@ def distinct(summaries: Sequence[RunSummary], names: Sequence[str] | None = None
 
 
 def require_drawn_together(summaries: Sequence[RunSummary], names: Sequence[str], allow: Sequence[str] = ()) -> None:
-    """Check that runs were measured in the same way.
+    """Check that runs were measured in the same way; an adapted run has another name, and may be beside a plain one.
 
     Args:
         summaries: The runs.
@@ -49,7 +49,7 @@ def require_drawn_together(summaries: Sequence[RunSummary], names: Sequence[str]
     for summary, name in zip(summaries[1:], names[1:], strict=True):
         other = summary.cell_errors.protocol
         if first is not None and other is not None:
-            require_comparable(first, other, (names[0], name), allow)
+            require_comparable(first, other, (names[0], name), allow, said=SAID)
         elif first is not other:
             bare = names[0] if first is None else name
             raise NotComparableError(

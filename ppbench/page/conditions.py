@@ -51,8 +51,6 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
         used = {"own": "the model has just these", "masked": "only these compete", "all": "all outputs compete"}
         words = f"{classes.n:,} of {classes.outputs:,} outputs: {used[classes.logits]}"
         found.insert(2, Condition("classes", words))
-    if protocol.adaptation is not None:
-        found.insert(2, Condition("adapted to each cell", str(protocol.adaptation)))
     allowed = dict.fromkeys(words for one in inputs.comparisons for words in one.allowed)
     return [*found, *(Condition("allowed to differ", words) for words in allowed)]
 
@@ -87,6 +85,7 @@ def run_conditions(run: PageRun) -> list[Condition]:
         Condition("weights", record.weights_sha256 or "", is_code=True),
         Condition("run by", record.runtime or ""),
         Condition("preprocessing", run.run.protocol.preprocessing),
+        Condition("adapted to each cell", str(run.run.protocol.adaptation or "")),
         Condition("prompts", _prompts(run.run.protocol)),
         Condition("missing cells", _missing_cells(run)),
         Condition("run on", where),

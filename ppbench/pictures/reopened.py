@@ -31,12 +31,13 @@ class Reopened(NamedTuple):
     """``(n,)``: places in the source, in the order of the run."""
 
 
-def reopen(measured: MeasuredRun, data: Path | None) -> Reopened:
+def reopen(measured: MeasuredRun, data: Path | None, labels: Path | None = None) -> Reopened:
     """Open the images of a run as ``ppbench eval`` did, and check that they are the same ones.
 
     Args:
         measured: The run with the keys of its images.
         data: Folder or tar of the images (``--data``); None for the embedded set.
+        labels: The CSV of their labels (``--labels``), if the run had them from one.
 
     Raises:
         DataError: If the folder does not hold the images of the run, or their corrupted versions cannot be made again.
@@ -47,7 +48,7 @@ def reopen(measured: MeasuredRun, data: Path | None) -> Reopened:
     if data is not None and protocol.dataset == EMBEDDED:
         raise DataError(f"the images of {EMBEDDED} come with ppbench", "Leave --data out.")
     try:
-        source = _opened(run, data)
+        source = _opened(run, data, labels)
         _check_how_made(protocol, source, data)
         if run.cell(CLEAN, 0) is not None and not source.has_clean:
             raise _others(data, "the clean images of the run are not there")
@@ -60,7 +61,7 @@ def reopen(measured: MeasuredRun, data: Path | None) -> Reopened:
         raise _others(data, error.message) from error
 
 
-def _opened(run: Run, data: Path | None) -> Source:
+def _opened(run: Run, data: Path | None, labels: Path | None) -> Source:
     protocol = run.protocol
     is_made = protocol.source != "published"
     return open_source(
@@ -72,7 +73,7 @@ def _opened(run: Run, data: Path | None) -> Source:
         backend="imagecorruptions" if is_made and protocol.engine.startswith("imagecorruptions") else "ppbench",
         jpeg=protocol.source != "generated",
         exif=protocol.preprocessing.startswith(EXIF_APPLIED),
-        labels=protocol.labels,
+        labels=protocol.labels or (None if labels is None else str(labels)),
     )
 
 
@@ -128,5 +129,8 @@ def _check_hashes(protocol: Protocol, source: Source, ids: list[str], data: Path
 
 def _others(data: Path | None, why: str) -> DataError:
     where = "the embedded images" if data is None else str(data)
-    hint = "Give the folder of `ppbench eval --data`, or leave --data out for a report without pictures."
+    hint = (
+        "Give the folder of `ppbench eval --data`, and `--labels FILE.csv` if the labels were in a file; or leave "
+        "--data out for a report without pictures."
+    )
     return DataError(f"{where} are not the images that were evaluated: {why}", hint if data is not None else "")

@@ -31,7 +31,9 @@ LONGEST_CAPTION_NAME = 60
 """Most characters of a class name in a caption."""
 
 
-def picture_strip(measured: MeasuredRun, data: Path | None, most: int = STRIP_BYTES) -> PictureStrip:
+def picture_strip(
+    measured: MeasuredRun, data: Path | None, labels: Path | None = None, most: int = STRIP_BYTES
+) -> PictureStrip:
     """Make the images of a run again, a few for each corruption, with the predictions.
 
     Without a folder there are pictures of the embedded images only; for other runs, and for embedded images that
@@ -40,6 +42,7 @@ def picture_strip(measured: MeasuredRun, data: Path | None, most: int = STRIP_BY
     Args:
         measured: The run with its bits, keys and, if they were kept, predictions.
         data: Folder or tar of the images, as for ``ppbench eval``; None: none was given.
+        labels: The CSV of their labels, if the run had them from one.
         most: Most characters of all pictures.
 
     Raises:
@@ -55,7 +58,7 @@ def picture_strip(measured: MeasuredRun, data: Path | None, most: int = STRIP_BY
     from ppbench.pictures.reopened import reopen
 
     try:
-        reopened = reopen(measured, data)
+        reopened = reopen(measured, data, labels)
     except PpbenchError as error:
         if data is not None:
             raise

@@ -1,4 +1,4 @@
-"""How a run draws and shows itself in a notebook."""
+"""How a run shows itself: as one line in Python, as a table or a drawing in a notebook."""
 
 from __future__ import annotations
 
@@ -37,6 +37,13 @@ class ShownInNotebooks:
             NotComparableError: If the baseline was not measured in the same way.
         """
         return offered("plot")(self, kind, **options)
+
+    def __str__(self) -> str:
+        """One line: the model, the images, and what was found."""
+        return str(offered("line")(self))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
 
     def _repr_html_(self) -> str:
         return str(offered("table")(self))

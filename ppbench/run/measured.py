@@ -31,6 +31,9 @@ class MeasuredRun:
     is_part: bool = False
     """Whether it has only a part of the run's images, whose top-1 results alone are known."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.run}>"
+
     def write(self, path: Path, *, compact: bool = False) -> Self:
         """Write the run file and the files beside it, as `write_run` does; return the run as written."""
         written = write_run(path, self.run, self.bits, self.keys, self.predictions, compact=compact)

@@ -152,6 +152,7 @@ def test_many_failures_are_cut_short(photos: Path) -> None:
         (["nowhere"], 3, "there is no nowhere", "Give a folder of images"),
         (["photos", "photos"], 2, "photos cannot be read from and written to", "`photos-c`"),
         (["photos", "-c", "fogg"], 2, "unknown corruption 'fogg'", "did you mean 'fog'"),
+        (["photos", "-c", "lens"], 2, "unknown corruption 'lens'", "pkg.mod:function"),
         (["photos", "-s", "0"], 2, "severity '0' is not allowed", "1 to 5"),
         (["photos", "-c", ","], 2, "--corruption has no value", "c15"),
         (["photos", "--recipe", "cifar"], 2, "unknown recipe 'cifar'", "ppbench list recipes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -51,6 +52,13 @@ def test_without_arguments_both_embedded_models_on_the_embedded_images(
         assert all(int(bits[cell.key].sum()) == cell.top1 for cell in run.cells)
     assert runs[0].protocol == runs[1].protocol
     assert documents[1]["baseline"] == runs[0].model.name
+    assert "ppbench compare" not in result.stderr, "the line is for people"
+    told = runner.invoke(app, ["eval", *FEW, "-o", "my runs"]).stderr.splitlines()[-1]
+    command = told.removeprefix("paired by image: ")
+    assert command == "ppbench compare " + " ".join(
+        f"'my runs/{name}--fashion-mnist-2k.json'" for name in EMBEDDED_MODELS
+    )
+    assert runner.invoke(app, shlex.split(command)[1:]).exit_code == 0
 
 
 def test_before_it_starts_one_line_says_what_is_measured_and_how(tmp_path: Path) -> None:

@@ -105,6 +105,12 @@ def test_data_that_are_not_the_images_are_refused(pair: Path) -> None:
     assert not (pair / "report.html").exists()
 
 
+def test_labels_are_for_the_images_of_data(pair: Path) -> None:
+    done = report("new.json", "--labels", "labels.csv")
+    assert done.exit_code == 2
+    assert "--labels is for the images of --data" in done.stderr
+
+
 def test_what_does_not_fit_is_said(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ppbench.page.document.LARGEST_PAGE", 1000)
     done = report("new.json")

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 from ppbench.cli.output import Format, written
 from ppbench.compare.calibration import NO_INTERVAL
@@ -102,3 +103,19 @@ def test_a_change_that_is_shown_is_for_the_better_or_the_worse_and_has_a_mark():
     marked = [line.cells[place] for line in together.lines for place in line.tones]
     assert marked
     assert all("*" in cell for cell in marked)
+
+
+def test_a_change_that_is_printed_as_zero_has_no_mark():
+    """With a single image of very many, what is shown may be smaller than what is printed."""
+    found = compare(OLD, NOISY, None)
+    tiny = [
+        replace(d, points=d.points and d.points._replace(value=0.004), reference=1.0, value=1.004)
+        for d in found.differences
+    ]
+    (together,) = sheets([replace(found, differences=tuple(tiny)), compare(OLD, EQUAL, None)])
+    assert any(d.is_shown(0.05) for d in tiny)
+    column = [line.cells[2] for line in together.lines if len(line.cells) > 2]
+    assert all("+0.00" in cell and "*" not in cell for cell in column)
+    assert not any(2 in line.tones for line in together.lines)
+    assert "A change that rounds to zero has no *." in " ".join(together.notes)
+    assert "rounds to zero" not in " ".join(sheets([found, compare(OLD, EQUAL, None)])[0].notes)

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from ppbench.compare.comparability import SAID
 from ppbench.compare.comparison import compare
 from ppbench.compare.pairing import pair
 from ppbench.compare.report import ComparisonReport
@@ -39,7 +40,8 @@ def test_all_right_against_all_wrong_is_a_difference():
     assert "exactly the same images" not in words
 
 
-def test_an_adapted_network_is_compared_with_the_plain_one_only_if_that_is_meant():
+def test_an_adapted_network_is_judged_by_the_plain_one_only_if_that_is_meant():
+    """`check` is told with an option. A comparison says it itself, so it needs none."""
     plain = make_measured(ERRORS, name="net", n=2000)
     adapted = replace(make_measured(ERRORS, seed=2, n=2000, adaptation=Adaptation()), name="net (batchnorm-adapted)")
     with pytest.raises(
@@ -49,6 +51,9 @@ def test_an_adapted_network_is_compared_with_the_plain_one_only_if_that_is_meant
     assert "`--allow adaptation`" in caught.value.hint
     first, second, allowed, _ = pair(plain, adapted, ["adaptation"])
     assert allowed == ("adaptation batchnorm, net none",)
+    assert pair(plain, adapted, said=SAID) == (plain, adapted, (), ())
+    with pytest.raises(NotComparableError, match="precision bf16, net fp32"):
+        pair(plain, make_measured(ERRORS, n=2000, adaptation=Adaptation(), precision="bf16"), said=SAID)
     words = verdict_text(compare(first, second, None, allowed=allowed))
     assert words.startswith(
         "net (batchnorm-adapted) and net have the same weights. The protocols differ by adaptation: "

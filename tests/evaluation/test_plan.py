@@ -42,7 +42,7 @@ def test_models_that_want_a_folder_cut_differently_are_refused(tmp_path: Path) -
         (EvalRequest(workers=-1), "--workers -1 is not allowed"),
         (EvalRequest(severities=["6"]), "severity '6' is not allowed"),
         (EvalRequest(severities=["0"]), "severity '0' is not allowed"),
-        (EvalRequest(corruptions=["frog"]), "unknown corruption 'frog'"),
+        (EvalRequest(corruptions=["frog"]), r"unknown corruption 'frog'(.|\n)*`pkg\.mod:function`"),
         (EvalRequest(device="tpu9"), "--device tpu9 cannot be used here"),
         (EvalRequest(device="meta"), "--device meta cannot be used here"),
         (EvalRequest(data=Path()), "--dataset fashion-mnist-2k takes no --data"),

@@ -105,3 +105,19 @@ def test_names_that_no_folder_has_are_refused(tmp_path: Path) -> None:
         reopen(replace(run, run=run.run.model_copy(update={"protocol": protocol})), data)
     with pytest.raises(DataError, match="nowhere"):
         reopen(run, tmp_path / "nowhere")
+
+
+def test_labels_from_a_file_are_given_again(tmp_path: Path) -> None:
+    """The run does not have their path, and never would a report read a file that a run names."""
+    data, table = folder_of("imagefolder", tmp_path / "data"), tmp_path / "labels.csv"
+    names = [path.relative_to(data).as_posix() for path in sorted(data.rglob("*.png"))][:12]
+    table.write_text("".join(f"{name},{place % 10}\n" for place, name in enumerate(names)))
+    run = evaluated("imagefolder", data, labels=str(table))
+    source, places = reopen(run, data, table)
+    assert [source.ids[place] for place in places] == names
+    with pytest.raises(DataError, match="are not the images that were evaluated") as caught:
+        reopen(run, data)
+    assert "`--labels FILE.csv` if the labels were in a file" in caught.value.hint
+    table.write_text(table.read_text().replace(",9", ",1"))
+    with pytest.raises(DataError, match="fingerprint"):
+        reopen(run, data, table)
