@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ppbench.copies.transform import Corruption as Corruption
     from ppbench.corruptions.apply import corrupt as corrupt
     from ppbench.corruptions.own import corruption as corruption
+    from ppbench.corruptions.sequences.apply import perturb as perturb
     from ppbench.errors import DataError as DataError
     from ppbench.errors import NotComparableError as NotComparableError
     from ppbench.errors import PpbenchError as PpbenchError
@@ -52,6 +53,7 @@ _PUBLIC = {
     "load_checkpoint": "ppbench.models.checkpoint:load_checkpoint",
     "load_run": "ppbench.run:read_run",
     "metrics": "ppbench.metrics",
+    "perturb": "ppbench.corruptions.sequences.apply:perturb",
     "plot": "ppbench.figures.notebook:plot",
     "save_checkpoint": "ppbench.models.checkpoint:save_checkpoint",
     "with_blur_after": "ppbench.models.blur:with_blur_after",

@@ -73,7 +73,7 @@ def corrupt(
         DataError: If a corruption of your own raises, or returns anything but images of the same shape.
     """
     function = find_corruption(name) or CORRUPTIONS[str(name)]
-    batch = _to_batch(images)
+    batch = to_batch(images)
     return _like(images, _corrupted(batch, function, str(name), severity, recipe, seed, ids, draws or {}, scale))
 
 
@@ -94,11 +94,11 @@ def _corrupted(
     if isinstance(function, OwnCorruption):
         if draws:
             raise UsageError(f"{function.spec} takes no draws", "Its generators are keyed: give another `seed`.")
-        return _made_by(function, batch, severity_of(severity), integer_of("seed", seed), _ids(ids, batch))
+        return _made_by(function, batch, severity_of(severity), integer_of("seed", seed), ids_of(ids, batch))
     cell = scaled_constants(constants(how.name, name, severity_of(severity)), factor)
     # Keys hash the severity as text, and 3.0 is an allowed severity, but another text than 3.
-    keys = [key(integer_of("seed", seed), name, int(severity), image_id) for image_id in _ids(ids, batch)]
-    given = _given(draws, batch)
+    keys = [key(integer_of("seed", seed), name, int(severity), image_id) for image_id in ids_of(ids, batch)]
+    given = given_draws(draws, batch)
     out, names = torch.empty_like(batch), set[str]()
     for part in _chunks(batch):
         given_here = {what: values[part] for what, values in given.items()}
@@ -139,7 +139,7 @@ def integer_of(what: str, value: Any) -> int:
     raise UsageError(f"{what} {value!r} is not allowed", "It is an integer.")
 
 
-def _ids(ids: Sequence[str] | None, batch: Tensor) -> list[str]:
+def ids_of(ids: Sequence[str] | None, batch: Tensor) -> list[str]:
     if ids is None:
         return [pixels_id(image) for image in batch.cpu().numpy()]
     names = list(ids)
@@ -150,7 +150,7 @@ def _ids(ids: Sequence[str] | None, batch: Tensor) -> list[str]:
     return names
 
 
-def _given(draws: Mapping[str, Any], batch: Tensor) -> dict[str, Tensor]:
+def given_draws(draws: Mapping[str, Any], batch: Tensor) -> dict[str, Tensor]:
     given = {name: torch.as_tensor(values, device=batch.device) for name, values in draws.items()}
     for name, values in given.items():
         if not values.ndim or len(values) != len(batch):
@@ -158,7 +158,7 @@ def _given(draws: Mapping[str, Any], batch: Tensor) -> dict[str, Tensor]:
     return given
 
 
-def _to_batch(images: Tensor | Pixels) -> Tensor:
+def to_batch(images: Tensor | Pixels) -> Tensor:
     """Return the images as a contiguous ``(N, H, W, C)`` tensor, the order of files and of channels_last networks."""
     if not isinstance(images, Tensor | np.ndarray):
         raise UsageError(f"images of type {type(images).__name__}", "Give `numpy.asarray(image)` or a torch tensor.")

@@ -36,13 +36,13 @@ def spatter(images: Tensor, k: c.Spatter, recipe: Recipe, draws: Draws) -> Tenso
         return luma(spatter(images.expand(-1, -1, -1, 3).contiguous(), k, recipe, draws))
     height, width = images.shape[1:3]
     layer = draws.normal("layer", *coarse(height, width, draws.scale)).double()
-    liquid = _gaussian(layer * k.std + k.mean, k.sigma)
+    liquid = smooth_liquid(layer * k.std + k.mean, k.sigma)
 
     def grown(x: Tensor) -> Tensor:
         return x if draws.scale == 1 else enlarged(x[..., None], height, width, draws.scale)[..., 0]
 
     if k.is_mud:
-        thickness = grown(_gaussian((liquid > k.threshold).double(), k.last).float())
+        thickness = grown(smooth_liquid((liquid > k.threshold).double(), k.last).float())
         # The scripts drop mud thinner than 0.8.
         return cover(images, torch.where(thickness < 0.8, 0, thickness), MUD)
     # The scripts convert to uint8 without clipping. Of layers of 64 px, a third has values above 255 at severity 3.
@@ -51,7 +51,7 @@ def spatter(images: Tensor, k: c.Spatter, recipe: Recipe, draws: Draws) -> Tenso
     return brighten(images, water, light, k.last, WATER)
 
 
-def _gaussian(x: Tensor, sigma: float) -> Tensor:
+def smooth_liquid(x: Tensor, sigma: float) -> Tensor:
     """Smooth float64 ``(n, H, W)`` by ``sigma`` px, cut off at 4 sigma; beyond the border the edge is repeated."""
     weights = gaussian_weights(sigma, 4)
     rows, columns = (margins(side, weights.size - 1, "nearest") for side in x.shape[1:])

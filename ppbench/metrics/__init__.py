@@ -14,6 +14,7 @@ from ppbench.metrics.functions import (
 )
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.references import ALEXNET
+from ppbench.metrics.sequences import flip_probability, top5_distance, zipf_distance
 
 Accuracies = CellErrors
 """The name that `CellErrors` had before."""
@@ -24,9 +25,12 @@ __all__ = [
     "CellErrors",
     "Metric",
     "clean_error",
+    "flip_probability",
     "headline_metrics",
     "mean_corruption_error",
     "mean_error",
     "net_robustness",
     "relative_mean_corruption_error",
+    "top5_distance",
+    "zipf_distance",
 ]
