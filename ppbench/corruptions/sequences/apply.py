@@ -22,8 +22,8 @@ from ppbench.corruptions.sequences.recipes import (
     SequenceRecipe,
     check_difficulty,
 )
-from ppbench.corruptions.sequences.views import Window, centre
 from ppbench.corruptions.types import Pixels
+from ppbench.corruptions.views import Window, centre
 from ppbench.errors import UsageError
 from ppbench.lookup import check_name
 

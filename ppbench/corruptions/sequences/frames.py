@@ -24,9 +24,9 @@ from ppbench.corruptions.levels import Ties, divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES, Recipe
 from ppbench.corruptions.sequences.recipes import SequenceRecipe
-from ppbench.corruptions.sequences.views import Affine, Window, read_affine, read_tilted, turned_back
 from ppbench.corruptions.spatter import WATER, brighten, shine, smooth_liquid
 from ppbench.corruptions.types import Indices
+from ppbench.corruptions.views import Affine, Window, read_affine, read_tilted, turned_back
 from ppbench.corruptions.weather import add_snow, cut_flakes, enlarge_middle
 
 
@@ -50,19 +50,19 @@ class Job(NamedTuple):
 Frames = Callable[[Job], Iterator[Tensor]]
 
 
-def gaussian_noise(job: Job) -> Iterator[Tensor]:
+def gaussian_noise_frames(job: Job) -> Iterator[Tensor]:
     """Add normal noise. Draws: ``noise`` (n, frames - 1, H, W, C), standard normal; the first frame has none."""
     k = Noise(job.recipe.noise[job.difficulty - 1])
     return _noisy(job, lambda draws: noise.gaussian_noise(job.images, k, _ANY, draws))
 
 
-def speckle_noise(job: Job) -> Iterator[Tensor]:
+def speckle_noise_frames(job: Job) -> Iterator[Tensor]:
     """Add normal noise in proportion to the value. Draws as for gaussian_noise."""
     k = Noise(job.recipe.speckle[job.difficulty - 1])
     return _noisy(job, lambda draws: noise.speckle_noise(job.images, k, _ANY, draws))
 
 
-def shot_noise(job: Job) -> Iterator[Tensor]:
+def shot_noise_frames(job: Job) -> Iterator[Tensor]:
     """Count photons. Draws: ``photons`` (n, frames - 1, H, W, C), Poisson counts; the first frame has none."""
     k = Shot(job.recipe.photons[job.difficulty - 1])
     return _noisy(job, lambda draws: noise.shot_noise(job.images, k, _ANY, draws))
@@ -82,7 +82,7 @@ def _noisy(job: Job, made_by: Callable[[Draws], Tensor]) -> Iterator[Tensor]:
 _NO_TIES = Ties(np.arange(256, dtype=np.uint8), 0.0)
 
 
-def motion_blur(job: Job) -> Iterator[Tensor]:
+def motion_blur_frames(job: Job) -> Iterator[Tensor]:
     """Average each pixel with those ahead of it, in a direction that turns from frame to frame."""
     radius, sigma = job.recipe.motion
     start, step = job.recipe.motion_angle
@@ -107,7 +107,7 @@ def turning_offsets(degrees: float, length: int, images: int) -> Indices:
     return np.repeat(np.array(ahead, np.int64)[None], images, axis=0)
 
 
-def zoom_blur(job: Job) -> Iterator[Tensor]:
+def zoom_blur_frames(job: Job) -> Iterator[Tensor]:
     """Average the image and more and more enlargements of its middle, each 0.4 % larger than the one before.
 
     The sum is in float32 and in the original's order: flat areas come out up to a level darker, as they do there.
@@ -124,7 +124,7 @@ def zoom_blur(job: Job) -> Iterator[Tensor]:
             yield (divide(total, number + 1) * 255).clamp(0, 255).to(torch.uint8)
 
 
-def snow(job: Job) -> Iterator[Tensor]:
+def snow_frames(job: Job) -> Iterator[Tensor]:
     """Put flakes before a lightened image, whose trails turn from frame to frame. No frame is clean.
 
     Draws: ``layer`` (n, H, W), standard normal, as for the corruption snow.
@@ -143,7 +143,7 @@ def snow(job: Job) -> Iterator[Tensor]:
         yield snowed if channels == 3 else snowed[..., :1].contiguous()
 
 
-def brightness(job: Job) -> Iterator[Tensor]:
+def brightness_frames(job: Job) -> Iterator[Tensor]:
     """Change the value V of HSV from frame to frame; the middle frame is clean."""
     start, step = job.recipe.raised
     colours = job.images.expand(-1, -1, -1, 3).contiguous()
@@ -153,7 +153,7 @@ def brightness(job: Job) -> Iterator[Tensor]:
         yield shift_hsv(colours, 1.0, 0.0, raised)[..., : job.images.shape[3]]
 
 
-def translate(job: Job) -> Iterator[Tensor]:
+def translate_frames(job: Job) -> Iterator[Tensor]:
     """Move the image by a pixel to the right from frame to frame; black comes in where it ends."""
     width = job.images.shape[2]
     for number in job.wanted:
@@ -164,17 +164,17 @@ def translate(job: Job) -> Iterator[Tensor]:
         yield rows.index_select(2, columns) * inside[:, None]
 
 
-def rotate(job: Job) -> Iterator[Tensor]:
+def rotate_frames(job: Job) -> Iterator[Tensor]:
     """Turn the image clockwise by a degree from frame to frame."""
     return _mapped(job, lambda number: turned_back(degrees=number - 15))
 
 
-def shear(job: Job) -> Iterator[Tensor]:
+def shear_frames(job: Job) -> Iterator[Tensor]:
     """Shear the image by a degree more from frame to frame."""
     return _mapped(job, lambda number: turned_back(shear=number - 15))
 
 
-def scale(job: Job) -> Iterator[Tensor]:
+def scale_frames(job: Job) -> Iterator[Tensor]:
     """Enlarge the image from frame to frame; small ones are surrounded by black."""
     start, step = job.recipe.factor
     return _mapped(job, lambda number: turned_back(factor=start + step * number))
@@ -185,14 +185,14 @@ def _mapped(job: Job, matrix: Callable[[int], Affine]) -> Iterator[Tensor]:
         yield read_affine(job.images, matrix(number), job.window)
 
 
-def tilt(job: Job) -> Iterator[Tensor]:
+def tilt_frames(job: Job) -> Iterator[Tensor]:
     """Turn the image about both its axes in space; rounded to whole levels."""
     start, step = job.recipe.tilt
     for number in job.wanted:
         yield read_tilted(job.images, start + step * number, job.window)
 
 
-def gaussian_blur(job: Job) -> Iterator[Tensor]:
+def gaussian_blur_frames(job: Job) -> Iterator[Tensor]:
     """Blur with a Gaussian that widens from frame to frame. Beyond the border the edge pixel is repeated."""
     start, step = job.recipe.blur
     x = divide(job.images.double(), 255)
@@ -215,7 +215,7 @@ def _smooth_axis(x: Tensor, axis: int, weights: Sequence[float]) -> Tensor:
     return total
 
 
-def spatter(job: Job) -> Iterator[Tensor]:
+def spatter_frames(job: Job) -> Iterator[Tensor]:
     """Let water flow down the lens. Draws: ``layer`` (n, H, W), standard normal.
 
     Where no water is left, the published scripts divide 0 by 0: the frame is black, and all later ones are. So are
@@ -244,7 +244,18 @@ def flowed(layer: Tensor, kernel: Sequence[float]) -> Tensor:
 
 
 MAKERS: dict[str, Frames] = {
-    "gaussian_noise": gaussian_noise, "shot_noise": shot_noise, "motion_blur": motion_blur, "zoom_blur": zoom_blur,
-    "snow": snow, "brightness": brightness, "translate": translate, "rotate": rotate, "tilt": tilt, "scale": scale,
-    "speckle_noise": speckle_noise, "gaussian_blur": gaussian_blur, "spatter": spatter, "shear": shear,
-}  # fmt: skip
+    "gaussian_noise": gaussian_noise_frames,
+    "shot_noise": shot_noise_frames,
+    "motion_blur": motion_blur_frames,
+    "zoom_blur": zoom_blur_frames,
+    "snow": snow_frames,
+    "brightness": brightness_frames,
+    "translate": translate_frames,
+    "rotate": rotate_frames,
+    "tilt": tilt_frames,
+    "scale": scale_frames,
+    "speckle_noise": speckle_noise_frames,
+    "gaussian_blur": gaussian_blur_frames,
+    "spatter": spatter_frames,
+    "shear": shear_frames,
+}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions.kernels import on_cpu
-from ppbench.corruptions.kernels import sequences as kernels
+from ppbench.corruptions.kernels import views as kernels
 from ppbench.corruptions.types import Doubles, Indices
 
 

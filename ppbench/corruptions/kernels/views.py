@@ -31,7 +31,7 @@ def _read_between(images: Any, top: Any, left: Any, down: Any, across: Any, insi
 def read_between(
     images: Pixels, top: Indices, left: Indices, down: Doubles, across: Doubles, inside: Indices
 ) -> Pixels:
-    """Kernel of `ppbench.corruptions.sequences.views.read_between`."""
+    """Kernel of `ppbench.corruptions.views.read_between`."""
     out = np.zeros((len(images), *top.shape, images.shape[3]), np.uint8)
     _read_between(images, top, left, down, across, inside, out)
     return out
@@ -56,7 +56,7 @@ def _read_weighted(images: Any, row: Any, column: Any, down: Any, across: Any, s
 
 
 def read_weighted(images: Pixels, row: Indices, column: Indices, down: Indices, across: Indices, steps: int) -> Pixels:
-    """Kernel of `ppbench.corruptions.sequences.views.read_weighted`."""
+    """Kernel of `ppbench.corruptions.views.read_weighted`."""
     out = np.empty((len(images), *row.shape, images.shape[3]), np.uint8)
     _read_weighted(images, row, column, down, across, steps, out)
     return out
