@@ -89,6 +89,7 @@ COVERED_BY = {
     "ppbench/reproduce/request.py": "tests/cli/test_reproduce.py",
     "ppbench/reproduce/training.py": "tests/cli/test_reproduce.py",
     "ppbench/run/__init__.py": "tests/run/test_store.py",
+    "ppbench/run/content.py": "tests/run/test_store.py",
     "ppbench/train/augmix.py": "tests/train/test_augment.py",
     "ppbench/train/conversion.py": "tests/cli/test_convert.py",
     "ppbench/train/logs.py": "tests/train/test_fit.py",

@@ -26,8 +26,7 @@ from ppbench.metrics.quantities import MEAN_ERROR, Case, case_of
 from ppbench.reproduce.columns import Column
 from ppbench.reproduce.networks import Given
 from ppbench.reproduce.table import Row, Table
-from ppbench.run import Run
-from ppbench.run.measured import MeasuredRun
+from ppbench.run import MeasuredRun, Run
 from ppbench.vocabulary import Cell, family_of
 
 

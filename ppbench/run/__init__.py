@@ -5,9 +5,7 @@ Importing it imports neither torch nor numpy.
 
 from ppbench.run.adaptation import Adaptation, parse_adaptation
 from ppbench.run.attached import beside, data_blocks, is_page
-from ppbench.run.bits import bits_file, image_keys, read_arrays, read_bits, read_image_keys
 from ppbench.run.fields import CALIBRATION_BINS, MOST_CLASSES
-from ppbench.run.measured import MeasuredRun
 from ppbench.run.model import CardNotes, ModelRecord, conversion
 from ppbench.run.predictions import CONFIDENCE_STEPS, Predictions, predictions_file, read_predictions
 from ppbench.run.prompts import Prompts
@@ -27,7 +25,17 @@ from ppbench.run.schema import (
     json_schema,
 )
 from ppbench.run.stopping import Decision, Stopping
-from ppbench.run.store import read_run, with_files, write_run
+from ppbench.run.store import (
+    MeasuredRun,
+    bits_file,
+    image_keys,
+    read_arrays,
+    read_bits,
+    read_image_keys,
+    read_run,
+    with_files,
+    write_run,
+)
 
 __all__ = [
     "CALIBRATION_BINS",

@@ -1,28 +1,93 @@
-"""Reading and writing run files: earlier versions are read, each file appears whole or not at all."""
+"""Run files and the arrays beside them: reading, writing, and a run with its arrays. Free of torch.
+
+Each file appears whole or not at all. One file beside the run holds its correctness bits and, in newer files, a second
+array with the images' keys.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import ValidationError
 
 from ppbench.errors import DataError
 from ppbench.files import atomic_write, read_text
 from ppbench.parsing import parse_json
-from ppbench.run.attached import is_page, run_in_page
-from ppbench.run.bits import bits_content, bits_file
+from ppbench.run.attached import is_page, read_attached, run_in_page
+from ppbench.run.content import compacted, laid_out, of_this_version
 from ppbench.run.fields import as_utf8, first_problem
+from ppbench.run.npy import RESTORE, take_array
 from ppbench.run.predictions import Predictions, predictions_content, predictions_file
-from ppbench.run.schema import PROBABILITY_COUNTS, VERSION, Bits, PredictionsFile, Provenance, Run
-from ppbench.vocabulary import Cell
+from ppbench.run.schema import PROBABILITY_COUNTS, VERSION, Bits, CellCounts, PredictionsFile, Run
+from ppbench.vocabulary import CLEAN, Cell, cell_in_words
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredRun:
+    """One run, with its results image by image."""
+
+    run: Run
+    bits: Mapping[Cell, NDArray[np.bool_]]
+    """``(n,)`` by cell: which images were right."""
+    keys: NDArray[np.uint64] | None = None
+    """``(n,)``: keys of the images (`image_keys`); None if unknown, as in files older than keys."""
+    predictions: Predictions | None = None
+    """The predicted classes in the same order; None if they are not kept."""
+    is_part: bool = False
+    """Whether it has only a part of the run's images, whose top-1 results alone are known."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.run}>"
+
+    def write(self, path: Path, *, compact: bool = False) -> Self:
+        """Write the run file and the files beside it, as `write_run` does; return the run as written."""
+        written = write_run(path, self.run, self.bits, self.keys, self.predictions, compact=compact)
+        return replace(self, run=written)
+
+    def restricted(self, corruptions: Sequence[str], severities: Sequence[int]) -> Self:
+        """Restrict the run to some corruptions and severities; the clean images stay."""
+        protocol = self.run.protocol
+        wanted = {
+            "corruptions": tuple(name for name in protocol.corruptions if name in corruptions),
+            "severities": tuple(level for level in protocol.severities if level in severities),
+        }
+        kept = [
+            c
+            for c in self.run.cells
+            if c.corruption == CLEAN or (c.corruption in corruptions and c.severity in severities)
+        ]
+        run = self.run.model_copy(update={"protocol": protocol.model_copy(update=wanted), "cells": tuple(kept)})
+        return replace(self, run=run)
+
+    def of_images(self, places: NDArray[np.int64], ids_sha256: str) -> Self:
+        """Restrict the run to some images. Only the top-1 counts remain, since bits determine no others.
+
+        Args:
+            places: ``(k,)``: places of the images, in the order of the result.
+            ids_sha256: Hash that identifies these images.
+        """
+        bits = {cell: right[places] for cell, right in self.bits.items()}
+        n, unknown = len(places), dict.fromkeys(PROBABILITY_COUNTS)
+        cells = tuple(
+            CellCounts(
+                corruption=cell.corruption, severity=cell.severity, n=n, top1=int(bits[cell.key].sum()), **unknown
+            )
+            for cell in self.run.cells
+        )
+        protocol = self.run.protocol.model_copy(update={"n": n, "ids_sha256": ids_sha256})
+        run = self.run.model_copy(update={"protocol": protocol, "cells": cells})
+        keys = None if self.keys is None else self.keys[places]
+        predictions = self.predictions and self.predictions.of_images(places)
+        return replace(self, run=run, bits=bits, keys=keys, predictions=predictions, is_part=True)
 
 
 def write_run(
@@ -57,7 +122,7 @@ def write_run(
     for name, content in files.items():
         atomic_write(path.with_name(name), content)
     record = run.model_dump(mode="json")
-    atomic_write(path, _pretty(_compacted(record) if compact else record) + "\n")
+    atomic_write(path, laid_out(compacted(record) if compact else record) + "\n")
     return _of_file(run, path)
 
 
@@ -72,7 +137,7 @@ def with_files(
     files: dict[str, bytes] = {}
     entries: dict[str, Any] = {"predictions": None}
     if bits is not None:
-        name, content = bits_file(path).name, bits_content(run, bits, keys)
+        name, content = bits_file(path).name, _bits_content(run, bits, keys)
         files[name] = content
         entries["bits"] = Bits(file=as_utf8(name), sha256=hashlib.sha256(content).hexdigest())
     if predictions is not None and run.cells:
@@ -106,13 +171,8 @@ def read_run(path: Path | str) -> Run:
             f"{path} is a run file of version {version}; this ppbench reads up to {VERSION}",
             "Update ppbench: `git pull && uv sync` in its clone.",
         )
-    while version in _MIGRATIONS:
-        content = _MIGRATIONS[version](content)
-        version = content["version"]
-    if content.pop("compact", False):
-        content = _expanded(content)
     try:
-        return _of_file(Run.model_validate(content), path)
+        return _of_file(Run.model_validate(of_this_version(content)), path)
     except ValidationError as error:
         raise DataError(f"{path} is damaged: {first_problem(error)}", "Evaluate again, or restore the file.") from error
 
@@ -123,60 +183,100 @@ def _of_file(run: Run, path: Path) -> Run:
     return run
 
 
-def _from_version_1(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 only added fields. Their defaults describe version 1: all classes, one process, not compiled."""
-    return {**content, "version": 2}
+class _Arrays(NamedTuple):
+    file: Path
+    packed: NDArray[np.uint8]
+    keys: NDArray[np.uint64] | None
 
 
-def _from_version_2(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 only added the predictions, which version 2 lacks."""
-    return {**content, "version": 3}
+def image_keys(ids: Sequence[str]) -> NDArray[np.uint64] | None:
+    """Compute a key for each image, the same in every run: the first 8 bytes of the id's BLAKE2b hash, low byte first.
+
+    Returns:
+        ``(n,)`` uint64; None if two images have the same key, so that keys would not distinguish them.
+    """
+    import numpy as np
+
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids)
+    keys = np.frombuffer(digests, "<u8").astype(np.uint64)
+    return keys if len(np.unique(keys)) == len(keys) else None
 
 
-_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: _from_version_1,
-    2: _from_version_2,
-}
-"""Functions by the version that they read. Each returns the content in the next version."""
+def bits_file(path: Path) -> Path:
+    """Return the path of the bits that belong to a run file, beside it."""
+    return path.with_name(f"{path.name.removesuffix('.json')}.bits.npy")
 
 
-def _compacted(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of a baseline: sorted, and without when and where it was made."""
-    model = {key: value for key, value in content["model"].items() if key != "card"}
-    kept = {key: value for key, value in content.items() if key != "provenance"}
-    cells = [dict(sorted(cell.items())) for cell in content["cells"]]
-    return _without_nulls({**kept, "cells": cells, "compact": True, "model": model})
+def _bits_content(run: Run, bits: Mapping[Cell, NDArray[np.bool_]], keys: NDArray[np.uint64] | None) -> bytes:
+    """Return the content of the file of bits.
+
+    Args:
+        run: The run, whose cells give the order.
+        bits: ``(n,)`` booleans per cell of the run.
+        keys: ``(n,)``, keys of the images (`image_keys`), if they are known.
+    """
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, np.stack([np.packbits(bits[cell.key]) for cell in run.cells]), allow_pickle=False)
+    if keys is not None:
+        np.save(buffer, keys.astype("<u8"), allow_pickle=False)
+    return buffer.getvalue()
 
 
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
+def read_arrays(path: Path | str, run: Run) -> tuple[dict[Cell, NDArray[np.bool_]], NDArray[np.uint64] | None]:
+    """Read the correctness bits and the images' keys (`image_keys`) that belong to the run file at ``path``.
+
+    Returns:
+        ``(n,)`` booleans per cell, and ``(n,)`` keys in the same order. The keys are None if the file was written
+        without them, as files of earlier versions were.
+
+    Raises:
+        DataError: If there are no bits, the file is not the one the run was written with, its bits contradict the run,
+            or its keys are malformed or contain a key twice.
+    """
+    arrays = _read_arrays(path, run)
+    return _unpacked(arrays, run), _checked_keys(arrays)
 
 
-def _expanded(content: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what `_compacted` left out, as unknown. Malformed content is left to the validation."""
-    unknown = Provenance(
-        command="", git_commit=None, versions={}, platform="unknown", device="unknown", started="unknown", seconds=0
-    )
-    filled = {"provenance": unknown.model_dump(), **content}
-    if isinstance(filled.get("model"), dict):
-        filled["model"] = {"card": {}, **filled["model"]}
-    if isinstance(filled.get("cells"), list):
-        empty = dict.fromkeys(PROBABILITY_COUNTS)
-        filled["cells"] = [{**empty, **cell} if isinstance(cell, dict) else cell for cell in filled["cells"]]
-    return filled
+def read_bits(path: Path | str, run: Run) -> dict[Cell, NDArray[np.bool_]]:
+    """Read the correctness bits as `read_arrays` does, without checking the keys."""
+    return _unpacked(_read_arrays(path, run), run)
 
 
-def _pretty(content: dict[str, Any]) -> str:
-    """Format JSON with one line per cell: it stays readable, and a diff shows which cell changed."""
-    entries = (f"  {json.dumps(name)}: {_entry(name, content[name])}" for name in sorted(content))
-    return "{\n" + ",\n".join(entries) + "\n}"
+def read_image_keys(path: Path | str, run: Run) -> NDArray[np.uint64] | None:
+    """Read the images' keys as `read_arrays` does, without checking the bits."""
+    return _checked_keys(_read_arrays(path, run))
 
 
-def _entry(name: str, value: Any) -> str:
-    if name == "cells" and value:
-        return "[\n" + ",\n".join(f"    {json.dumps(cell)}" for cell in value) + "\n  ]"
-    # A thousand class names are one line, not a thousand.
-    indent = None if name == "predictions" else 2
-    return json.dumps(value, indent=indent, ensure_ascii=False, sort_keys=True).replace("\n", "\n  ")
+def _unpacked(arrays: _Arrays, run: Run) -> dict[Cell, NDArray[np.bool_]]:
+    import numpy as np
+
+    found = {}
+    for cell, row in zip(run.cells, arrays.packed, strict=True):
+        found[cell.key] = np.unpackbits(row, count=cell.n).astype(bool)
+        if np.count_nonzero(found[cell.key]) != cell.top1:
+            fault = f"its bits of {cell_in_words(cell.key)} are not the {cell.top1} right images of the run file"
+            raise DataError(f"{arrays.file} is damaged: {fault}", RESTORE)
+    return found
+
+
+def _checked_keys(arrays: _Arrays) -> NDArray[np.uint64] | None:
+    import numpy as np
+
+    if arrays.keys is not None and len(np.unique(arrays.keys)) < len(arrays.keys):
+        raise DataError(f"{arrays.file} is damaged: its images' keys have one key twice", RESTORE)
+    return arrays.keys
+
+
+def _read_arrays(path: Path | str, run: Run) -> _Arrays:
+    if run.bits is None:
+        raise DataError(f"{path} has no correctness bits", "Evaluate again to get them.")
+    images, shape = run.protocol.n, (len(run.cells), -(-run.protocol.n // 8))
+    # The run says how large the file can be; twice that leaves room for the headers.
+    most = 2 * (shape[0] * shape[1] + 8 * images) + 2**20
+    file, content = read_attached(Path(path), run.bits.file, run.bits.sha256, most)
+    packed, end = take_array(file, content, 0, shape, "|u1", "it has")
+    if end == len(content):
+        return _Arrays(file, packed, None)
+    return _Arrays(file, packed, take_array(file, content, end, (images,), "<u8", "its images' keys have")[0])
