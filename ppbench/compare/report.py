@@ -13,7 +13,7 @@ from ppbench.compare.measured import ComparedRun
 from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
 from ppbench.compare.verdict import verdict_text
 from ppbench.metrics.without_labels import has_labels, quantities_of, quantity_called
-from ppbench.report.sheets import training_notes
+from ppbench.report.report import training_notes
 from ppbench.run import expected_cells
 from ppbench.tables.numbers import decimals, ends, p_value, percent, reason_notes, signed
 from ppbench.tables.report import Rows

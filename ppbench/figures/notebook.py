@@ -12,7 +12,6 @@ from ppbench.figures.kinds import Content, PlotRequest, RunOrFile
 from ppbench.figures.markup import escaped
 from ppbench.lookup import check_name
 from ppbench.report.load import load_summary
-from ppbench.report.sheets import heading
 from ppbench.run import Run
 from ppbench.tables.numbers import metric_text
 from ppbench.tables.sheet import NOT_AVAILABLE, short_name
@@ -104,6 +103,6 @@ def run_table(run: Run) -> str:
     absent = [short_name(metric.name) for metric in summary.metrics if metric.value is None]
     notes = [*summary.interval_notes, *([f"{NOT_AVAILABLE}: {', '.join(absent)}."] if absent else [])]
     return (
-        f"<table><caption>{escaped(heading(summary))}</caption><tbody>{rows}</tbody></table>"
+        f"<table><caption>{escaped(summary.heading)}</caption><tbody>{rows}</tbody></table>"
         f"{''.join(f'<p>{escaped(note)}</p>' for note in notes)}"
     )

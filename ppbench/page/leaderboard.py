@@ -21,7 +21,7 @@ from ppbench.page.html_table import metric_data
 from ppbench.page.ranking import RANKED_BY, Entry, Place, Ranking, rankings
 from ppbench.page.rendering import page_of
 from ppbench.report.load import load_summary
-from ppbench.report.report import run_dict
+from ppbench.report.run_data import run_dict
 from ppbench.run import Run, read_run
 from ppbench.tables.numbers import metric_text
 from ppbench.tables.sheet import short_name

@@ -1,30 +1,28 @@
-"""The report of one run, or of several side by side: its tables, its JSON and its CSV."""
+"""The report of one run, or of several side by side: its tables, and which data it has in JSON and CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ppbench.metrics.intervals import Interval
+from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.without_labels import quantities_of, wording
-from ppbench.report.sheets import comparison_sheet, formula_sheet, run_sheets
+from ppbench.metrics.quantities import Quantity
+from ppbench.metrics.without_labels import capital, has_labels, plain_of, quantities_of, wording
+from ppbench.report.run_data import RUN_COLUMNS, run_dict, tidy_rows
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
-from ppbench.run import Protocol
+from ppbench.tables.numbers import decimals, longer_half, margin, metric_text, percent, reason_notes
 from ppbench.tables.report import Rows
-from ppbench.tables.rows import low_and_high, rounded
-from ppbench.tables.sheet import Sheet
-from ppbench.vocabulary import CLEAN, family_of
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Curves, Line, LineKind, Sheet, short_name
+from ppbench.vocabulary import SEVERITIES, set_label
 
 if TYPE_CHECKING:
     from ppbench.report.by_image import ByImage
 
-RUN_COLUMNS = (
-    "metric", "family", "corruption", "severity", "value", "unit", "label", "reason", "low", "high", "confidence",
-)  # fmt: skip
-"""Family, corruption and severity are empty if the value is a mean over them; docs/metrics.md explains."""
+_CURVES = Curves("curve", "Curve: error on the clean images, then by severity")
+_CURVES_WITHOUT_LABELS = Curves("curve", "Curve: flip rate by severity")
 
 
 @dataclass(frozen=True)
@@ -70,132 +68,254 @@ class RunReport:
             from ppbench.report.by_image_data import BY_IMAGE_COLUMNS, by_image_records
 
             columns = (*RUN_COLUMNS, *BY_IMAGE_COLUMNS)
-            own = ((*row, *[""] * len(BY_IMAGE_COLUMNS)) for row in _tidy_rows(self.runs[0]))
+            own = ((*row, *[""] * len(BY_IMAGE_COLUMNS)) for row in tidy_rows(self.runs[0]))
             records = ([record.get(column, "") for column in columns] for record in by_image_records(self.by_image))
             return Rows(columns, chain(own, records))
         if len(self.runs) == 1:
-            return Rows(RUN_COLUMNS, _tidy_rows(self.runs[0]))
-        rows = ((run.cell_errors.source, *row) for run in self.runs for row in _tidy_rows(run))
+            return Rows(RUN_COLUMNS, tidy_rows(self.runs[0]))
+        rows = ((run.cell_errors.source, *row) for run in self.runs for row in tidy_rows(run))
         return Rows(("run", *RUN_COLUMNS), rows)
 
 
-def run_dict(summary: RunSummary) -> dict[str, Any]:
-    """The JSON object of one run. Accuracies and agreement are fractions, errors and flip rates are in percent."""
-    errors, protocol, worst = summary.cell_errors, summary.cell_errors.protocol, summary.worst_cell
-    labels = {"labels": protocol.labels} if protocol and protocol.labels else {}
+def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
+    """The tables of one run.
+
+    Args:
+        summary: The run.
+        intervals: Give every figure of the corruptions its interval, in two tables instead of one.
+    """
+    header = ("metric", "value", "what it is")
+    of = _quantities(summary)
+    lines = tuple(Line((short_name(m.name), _with_unit(m), of[m.name].meaning)) for m in summary.metrics)
+    labels = tuple(metric.label for metric in summary.metrics)
+    notes = (*_reasons([summary]), *summary.interval_notes, *training_notes([summary.cell_errors]))
+    headline = Sheet(summary.heading, header, lines, text_columns=(0, 2), notes=notes, labels=labels)
+    with_intervals = intervals and summary.confidence is not None
+    return [headline, *(_interval_sheets(summary) if with_intervals else [_corruption_sheet(summary)])]
+
+
+def _quantities(summary: RunSummary) -> Mapping[str, Quantity]:
+    return quantities_of(summary.cell_errors.protocol)
+
+
+def formula_sheet(summaries: Sequence[RunSummary]) -> Sheet:
+    """The definitions of all metrics that these runs have."""
+    found = {name: quantity for summary in summaries for name, quantity in _quantities(summary).items()}
+    lines = tuple(Line((name, quantity.formula)) for name, quantity in found.items())
+    return Sheet("Definitions", ("metric", "formula"), lines, text_columns=(0, 1))
+
+
+def _corruption_sheet(summary: RunSummary) -> Sheet:
+    """Accuracies, mean errors and ratios of families and corruptions."""
+    ratios = _ratios(summary)
+
+    def cells(row: SummaryRow) -> list[str]:
+        interval = row.mean_error.interval
+        margins = [MISSING if interval is None else longer_half(interval)] if summary.confidence else []
+        values = [decimals(row.metrics[name].value, 2) for name in ratios]
+        return [*map(_accuracy, row.errors.values()), decimals(row.mean_error.value, 2), *margins, *values]
+
+    # Beside a column of margins the long header would break the names of corruptions at 80 columns.
+    names = [name.replace("relative", "rel.") if summary.confidence else name for name in ratios.values()]
+    margin_column = ("±",) if summary.confidence else ()
+    words = wording(summary.cell_errors.protocol)
+    header = ("corruption", *_severity_columns(summary), words.mean, *margin_column, *names)
+    title = f"{capital(words.kept)} by severity (s1 mild … s5 severe) and {words.lost}s over severities, %"
+    lines, notes = _lines(summary, cells), _notes(summary)
+    if summary.confidence and any(cell.startswith("≤") for line in lines for cell in line.cells):
+        longer = f"±: half of the {percent(summary.confidence)} interval; ≤: the longer half of a lopsided one"
+        notes = (*notes, f"{longer}, whose ends `--intervals` prints.")
+    return Sheet(title, header, lines, notes=notes, curves=_curves(summary))
+
+
+def _interval_sheets(summary: RunSummary) -> list[Sheet]:
+    """Two tables, of accuracies and of errors, with the interval of every figure."""
+
+    def accuracies(row: SummaryRow) -> list[str]:
+        cells = []
+        for metric in row.errors.values():
+            interval = accuracy_interval(metric)
+            cells.append(_accuracy(metric) + (f" {margin(interval.scaled(100), 1, '±')}" if interval else ""))
+        return cells
+
+    def errors(row: SummaryRow) -> list[str]:
+        return [metric_text(row.metrics[name]) for name in (plain_of(summary.cell_errors.protocol).name, *ratios)]
+
+    ratios, words = _ratios(summary), wording(summary.cell_errors.protocol)
+    titles = (
+        f"{capital(words.kept)} by severity (s1 mild … s5 severe), %",
+        f"{capital(words.lost)}s over severities, %",
+    )
+    headers = ("corruption", *_severity_columns(summary)), ("corruption", words.mean, *ratios.values())
+    return [
+        Sheet(titles[0], headers[0], _lines(summary, accuracies), notes=_notes(summary)),
+        Sheet(titles[1], headers[1], _lines(summary, errors, mark_worst=False), curves=_curves(summary)),
+    ]
+
+
+def _curves(summary: RunSummary) -> Curves:
+    return _CURVES if has_labels(summary.cell_errors.protocol) else _CURVES_WITHOUT_LABELS
+
+
+def _ratios(summary: RunSummary) -> dict[str, str]:
+    """Metrics that are given by corruption besides the mean error, with the names of their columns.
+
+    Those that are set against one model are left out together if none of them has a value.
+    """
+    rows, of = (*summary.corruptions, summary.overall), _quantities(summary)
+    known = {of[name].reference for row in rows for name, one in row.metrics.items() if one.value is not None}
     return {
-        "source": errors.source,
-        "dataset": protocol.dataset if protocol else None,
-        **labels,
-        "images": protocol and _images(protocol),
-        "classes": protocol and protocol.classes and protocol.classes.model_dump(),
-        "precision": protocol and protocol.precision,
-        **({"adaptation": protocol.adaptation.model_dump()} if protocol and protocol.adaptation else {}),
-        "interrupted": errors.interrupted,
-        "normalizer": summary.normalizer,
-        "baseline": summary.baseline,
-        "confidence": summary.confidence,
-        "stopping": summary.stopping and summary.stopping.model_dump(),
-        "metrics": [_metric_dict(metric) for metric in summary.metrics],
-        "corruptions": [
-            {"corruption": row.name, "family": family_of(row.name), **_row_dict(row)} for row in summary.corruptions
-        ],
-        "families": [
-            {"family": row.name, "corruptions": list(row.corruptions), **_row_dict(row)} for row in summary.families
-        ],
-        "severities": [
-            {"severity": severity, **_bare_numbers({metric.name: metric})}
-            for severity, metric in summary.severities.items()
-        ],
-        "worst_cell": worst
-        and {
-            "corruption": worst.corruption,
-            "severity": worst.severity,
-            wording(protocol).kept: rounded(worst.accuracy),
-        },
-        "calibration": [_metric_dict(metric) for metric in summary.calibration] or None,
+        name: short_name(str(of[name].name_of_one))
+        for name in summary.overall.metrics
+        if not of[name].is_plain and of[name].reference in known
     }
 
 
-def _images(protocol: Protocol) -> dict[str, Any]:
-    """Facts about the images, with the ids of those that could not be read, if any."""
-    facts = {key: getattr(protocol, key) for key in ("n", "total", "source", "recipe", "engine")}
-    return facts if protocol.unreadable is None else {**facts, "unreadable": list(protocol.unreadable)}
+def _severity_columns(summary: RunSummary) -> list[str]:
+    return [f"s{severity}" for severity in summary.overall.errors]
 
 
-def _metric_dict(metric: Metric) -> dict[str, Any]:
-    content = {"name": metric.name, "label": metric.label, "value": rounded(metric.value), "unit": metric.unit}
-    if metric.reason is not None:
-        return {**content, "reason": metric.reason}
-    return {**content, **low_and_high(metric.interval)} if metric.interval else content
+def _lines(
+    summary: RunSummary, cells: Callable[[SummaryRow], list[str]], *, mark_worst: bool = True
+) -> tuple[Line, ...]:
+    """Families with their corruptions, then the mean.
 
-
-def _row_dict(row: SummaryRow) -> dict[str, Any]:
-    metrics = {metric.name: metric for metric in row.metrics.values()}
-    accuracies = {str(severity): rounded(value) for severity, value in row.accuracies.items()}
-    return {"severities": accuracies, **_bare_numbers(metrics, row)}
-
-
-def _bare_numbers(metrics: Mapping[str, Metric], row: SummaryRow | None = None) -> dict[str, Any]:
-    """Metrics as bare numbers, with a reason for each null and the intervals that exist.
-
-    In ``reasons`` and ``intervals``, ``s3`` is the accuracy at severity 3 of the row.
+    Args:
+        summary: The run.
+        cells: Makes the cells after a row's name. If ``mark_worst``, the accuracies come first.
+        mark_worst: Mark the worst cell, and colour each accuracy by its share of the clean accuracy.
     """
-    errors = {f"s{severity}": metric for severity, metric in row.errors.items()} if row else {}
-    reasons = {key: m.reason for key, m in {**errors, **metrics}.items() if m.reason is not None}
-    found = {f"s{s}": interval for s, interval in row.accuracy_intervals.items()} if row else {}
-    found |= {key: metric.interval for key, metric in metrics.items()}
-    intervals = {key: low_and_high(interval) for key, interval in found.items() if interval}
-    numbers = {key: rounded(metric.value) for key, metric in metrics.items()}
-    return {**numbers, "reasons": reasons, "intervals": intervals}
+    marked = summary.worst_cell if mark_worst else None
+    best = 1 - (summary.cell_errors.clean or 0.0)
+
+    def line(name: str, row: SummaryRow, kind: LineKind, worst: int | None = None) -> Line:
+        kept = {
+            place: share / (best or 1.0) for place, share in enumerate(row.accuracies.values(), 1) if share is not None
+        }
+        errors = tuple(None if m.value is None else m.value / 100 for m in row.errors.values())
+        curve = (summary.cell_errors.clean, *errors) if has_labels(summary.cell_errors.protocol) else errors
+        return Line((name, *cells(row)), kind, worst, kept if mark_worst else {}, curve)
+
+    lines = []
+    for family in summary.families:
+        lines.append(line(family.name, family, "group"))
+        for row in summary.family(family.name):
+            has_worst = marked is not None and marked.corruption == row.name
+            worst = 1 + list(row.errors).index(marked.severity) if marked is not None and has_worst else None
+            lines.append(line(f"  {row.name}", row, "plain", worst))
+    overall = summary.overall
+    return (*lines, line(f"mean of {len(overall.corruptions)}", overall, "total"))
 
 
-def _tidy_rows(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
-    """Rows of `RUN_COLUMNS`."""
-    for row in _rows_without_confidence(summary):
-        yield *row, summary.confidence if row[-1] is not None else None
+def _notes(summary: RunSummary) -> tuple[str, ...]:
+    clean = summary.cell_errors.clean
+    notes = [] if clean is None else [f"Clean accuracy: {decimals(100 - 100 * clean, 2)} %."]
+    if summary.worst_cell is not None:
+        notes.append(f"Worst cell: {_worst_cell(summary)}.")
+    if summary.calibration:
+        notes.append(_calibration_note(summary.calibration))
+    return tuple(notes)
 
 
-def _rows_without_confidence(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
-    """All numbers, from means over many cells to single cells."""
-    for metric in (*summary.metrics, *summary.calibration):
-        yield _tidy_row(metric)
-    for severity, metric in summary.severities.items():
-        yield _tidy_row(metric, severity=severity)
-    for row in summary.families:
-        for metric in row.metrics.values():
-            yield _tidy_row(metric, row.name)
-        for severity, metric in row.errors.items():
-            yield _tidy_row(metric, row.name, severity=severity)
-    for row in summary.corruptions:
-        for metric in row.metrics.values():
-            yield _tidy_row(metric, family_of(row.name), row.name)
-    yield from _accuracy_rows(summary)
-
-
-def _tidy_row(metric: Metric, family: str = "", corruption: str = "", severity: int | str = "") -> tuple[Any, ...]:
-    value, reason, ends = rounded(metric.value), metric.reason or "", low_and_high(metric.interval).values()
-    return metric.name, family, corruption, severity, value, metric.unit, metric.label, reason, *ends
-
-
-def _accuracy_rows(summary: RunSummary) -> Iterator[tuple[Any, ...]]:
-    """The worst cell, then every cell."""
-
-    def row(
-        name: str, corruption: str, severity: int, accuracy: float | None, reason: str, interval: Interval | None
-    ) -> tuple[Any, ...]:
-        family = "" if corruption == CLEAN else family_of(corruption)
-        ends = low_and_high(interval).values()
-        return name, family, corruption, severity, rounded(accuracy), "fraction", name, reason, *ends
-
-    worst = summary.worst_cell
-    if worst is not None:
-        # The worst of many cells is selected for being low, so no interval for a single cell is valid for it.
-        yield row("worst_cell", worst.corruption, worst.severity, worst.accuracy, "", None)
+def _worst_cell(summary: RunSummary) -> str:
+    if summary.worst_cell is None:
+        return NOT_AVAILABLE
+    corruption, severity, accuracy = summary.worst_cell
     kept = wording(summary.cell_errors.protocol).kept
-    if summary.cell_errors.clean is not None:
-        yield row(kept, CLEAN, 0, 1 - summary.cell_errors.clean, "", accuracy_interval(summary.metrics[0]))
-    for of in summary.corruptions:
-        intervals = of.accuracy_intervals
-        for severity, accuracy in of.accuracies.items():
-            yield row(kept, of.name, severity, accuracy, of.errors[severity].reason or "", intervals[severity])
+    return f"{corruption} at severity {severity}, {kept} {decimals(100 * accuracy, 1)} %"
+
+
+def _calibration_note(metrics: Sequence[Metric]) -> str:
+    """``From clean to corrupted (c15,s1-5): log loss 0.31 → 1.22 nats; …`` from metrics in pairs."""
+    reasons = {metric.reason for metric in metrics}
+    if len(reasons) == 1 and None not in reasons:
+        return f"Calibration: {NOT_AVAILABLE}: {reasons.pop()}."
+    pairs = list(zip(metrics[::2], metrics[1::2], strict=True))
+    clean, corrupted = (metric.label.partition("[")[2].removesuffix("]").split(",") for metric in pairs[0])
+    cells = ",".join(part for part in corrupted if part not in clean)
+    # Both have one unit, which stands once unless the second value is missing.
+    values = [
+        f"{short_name(a.name)} {_with_unit(a) if b.value is None else metric_text(a)} → {_with_unit(b)}"
+        for a, b in pairs
+    ]
+    return f"From clean to corrupted ({cells}): {'; '.join(values)}."
+
+
+def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
+    """The headline metrics and the mean errors by family and severity, with one column per run.
+
+    If the label of a metric differs between runs, for example by the baseline, its row has all labels as its name.
+    """
+    metrics = list(zip(*(summary.metrics for summary in summaries), strict=True))
+    # Runs in which a metric has no value may lack what its label names.
+    labels = [_each_once(one.label for one in of if one.value is not None) or [of[0].label] for of in metrics]
+    # Two definitions have no name in common.
+    names = [short_name(of[0]) if len(of) == 1 else " / ".join(of) for of in labels]
+    lines = [Line((name, *map(metric_text, of))) for name, of in zip(names, metrics, strict=True)]
+    mean = wording(summaries[0].cell_errors.protocol).mean
+    lines.append(Line((f"{mean} by family",), "group"))
+    lines += _family_lines(summaries)
+    lines.append(Line((f"{mean} by severity",), "group"))
+    for severity in (s for s in SEVERITIES if any(s in summary.severities for summary in summaries)):
+        lines.append(Line((f"  s{severity}", *(metric_text(one.severities.get(severity)) for one in summaries))))
+    runs = [summary.cell_errors.source for summary in summaries]
+    conditions = [summary.conditions for summary in summaries]
+    common = [part for part in conditions[0] if all(part in others for others in conditions)]
+    own = [[part for part in parts if part not in common] for parts in conditions]
+    notes = [f"{name}: {' · '.join(parts)}." for name, parts in zip(runs, own, strict=True) if parts]
+    notes += [*_reasons(summaries), *_interval_notes(summaries)]
+    notes += [f"Worst cell of {one.cell_errors.source}: {_worst_cell(one)}." for one in summaries if one.worst_cell]
+    notes += training_notes([summary.cell_errors for summary in summaries])
+    shortened = tuple(of[0] for of in labels if len(of) == 1)
+    title = " · ".join(["Side by side", *common])
+    return Sheet(title, ("%", *runs), tuple(lines), notes=tuple(notes), labels=shortened)
+
+
+def _family_lines(summaries: Sequence[RunSummary]) -> Iterator[Line]:
+    """The mean error of each family in every run. A family lists its corruptions if they differ between runs."""
+    for family in _each_once(row.name for summary in summaries for row in summary.families):
+        rows = [next((row for row in one.families if row.name == family), None) for one in summaries]
+        members = _each_once(set_label(row.corruptions) for row in rows if row)
+        differing = f" ({' / '.join(members)})" if len(members) > 1 else ""
+        yield Line((f"  {family}{differing}", *(metric_text(row.mean_error if row else None) for row in rows)))
+
+
+def _interval_notes(summaries: Sequence[RunSummary]) -> list[str]:
+    """The notes on intervals, with the run's name if they differ between runs."""
+    first = summaries[0].interval_notes
+    if all(summary.interval_notes == first for summary in summaries):
+        return list(first)
+    return [f"{summary.cell_errors.source}: {note}" for summary in summaries for note in summary.interval_notes]
+
+
+def _reasons(summaries: Sequence[RunSummary]) -> list[str]:
+    return reason_notes((metric.name, metric.reason) for summary in summaries for metric in summary.metrics)
+
+
+def training_notes(results: Sequence[CellErrors]) -> list[str]:
+    """Notes on conversions from a plain network, and on test corruptions that overlap with training augmentations.
+
+    With several results, each note begins with the model's name.
+    """
+    notes = []
+    for one in results:
+        found = [] if one.conversion is None else [one.conversion]
+        if one.trained_on:
+            found.append(f"trained on augmentations that overlap with: {', '.join(one.trained_on)}")
+        several = len(results) > 1
+        notes += [f"{one.source}: {words}." if several else f"{words[0].upper()}{words[1:]}." for words in found]
+    return notes
+
+
+def _accuracy(error: Metric) -> str:
+    """The accuracy of a cell or a mean over cells, ``58.2``."""
+    return MISSING if error.value is None else decimals(100 - error.value, 1)
+
+
+def _with_unit(metric: Metric) -> str:
+    return NOT_AVAILABLE if metric.value is None else f"{metric_text(metric)} {metric.unit}"
+
+
+def _each_once(values: Iterable[str]) -> list[str]:
+    """Distinct values in the order of first appearance."""
+    return list(dict.fromkeys(values))

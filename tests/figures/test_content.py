@@ -8,7 +8,7 @@ from ppbench.errors import NotComparableError, UsageError
 from ppbench.figures.content import HeatMap, SeverityCurves, as_metric
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.references import ALEXNET
-from ppbench.report.report import run_dict
+from ppbench.report.run_data import run_dict
 from ppbench.report.summary import summarise
 from ppbench.tables.rows import low_and_high, rounded
 from tests.builders import make_errors, make_run

@@ -6,7 +6,7 @@ from ppbench.compare.comparison import compare
 from ppbench.compare.report import ComparisonReport
 from ppbench.figures.content import HeatMap
 from ppbench.figures.heat_table import heat_table
-from ppbench.report.report import run_dict
+from ppbench.report.run_data import run_dict
 from ppbench.report.summary import summarise
 from ppbench.tables.rows import rounded
 from tests.builders import make_run

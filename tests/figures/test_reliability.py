@@ -4,7 +4,7 @@ import pytest
 
 from ppbench.figures.reliability import Reliability
 from ppbench.metrics.intervals import wilson
-from ppbench.report.report import run_dict
+from ppbench.report.run_data import run_dict
 from ppbench.report.summary import summarise
 from ppbench.run import CALIBRATION_BINS
 from tests.builders import make_run

@@ -5,7 +5,7 @@ import pytest
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.figures.scatter import MOST_POINTS_OF_RUNS, Scatter, point_style
 from ppbench.metrics.references import ALEXNET, PUBLISHED
-from ppbench.report.report import run_dict
+from ppbench.report.run_data import run_dict
 from ppbench.report.summary import RunSummary, summarise
 from ppbench.tables.rows import low_and_high, rounded
 from tests.builders import make_run

@@ -9,7 +9,7 @@ from ppbench.compare.report import ComparisonReport
 from ppbench.figures.content import SeverityCurves
 from ppbench.figures.forest import Forest
 from ppbench.figures.svg import curves_svg, forest_svg
-from ppbench.report.report import run_dict
+from ppbench.report.run_data import run_dict
 from ppbench.report.summary import summarise
 from tests.builders import make_run
 from tests.compare.runs import make_measured

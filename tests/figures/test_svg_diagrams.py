@@ -7,7 +7,7 @@ import pytest
 from ppbench.figures.reliability import Reliability
 from ppbench.figures.scatter import Scatter
 from ppbench.figures.svg_diagrams import reliability_svg, scatter_svg
-from ppbench.report.report import run_dict
+from ppbench.report.run_data import run_dict
 from ppbench.report.summary import summarise
 from tests.builders import make_run
 from tests.compare.runs import make_measured

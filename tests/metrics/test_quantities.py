@@ -24,8 +24,8 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.covariance import RunIntervals
 from ppbench.metrics.quantities import NEAR_ZERO, QUANTITIES, MeanError, case_of
 from ppbench.metrics.references import ALEXNET
-from ppbench.report.report import run_dict
-from ppbench.report.sheets import run_sheets
+from ppbench.report.report import run_sheets
+from ppbench.report.run_data import run_dict
 from ppbench.report.summary import summarise
 from ppbench.reproduce.columns import parse_column
 from ppbench.vocabulary import C15, C19, CLEAN, FAMILIES, SEVERITIES, in_order

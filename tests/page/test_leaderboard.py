@@ -12,7 +12,7 @@ import pytest
 from ppbench.errors import DataError, UsageError
 from ppbench.page.leaderboard import read_folder, write_leaderboard
 from ppbench.report.load import load_summary
-from ppbench.report.report import run_dict
+from ppbench.report.run_data import run_dict
 from tests.builders import make_errors
 from tests.compare.runs import make_measured, write_measured
 from tests.figures.runs import HOSTILE

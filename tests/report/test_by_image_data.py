@@ -7,7 +7,8 @@ import pytest
 from ppbench.cli.output import Format, written
 from ppbench.report.by_image import by_image
 from ppbench.report.by_image_data import BY_IMAGE_COLUMNS, by_image_dict
-from ppbench.report.report import RUN_COLUMNS, RunReport
+from ppbench.report.report import RunReport
+from ppbench.report.run_data import RUN_COLUMNS
 from ppbench.report.summary import summarise
 from tests.report import images
 

@@ -2,7 +2,7 @@ import pytest
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.references import ALEXNET
-from ppbench.report.report import run_dict
+from ppbench.report.run_data import run_dict
 from ppbench.report.summary import summarise
 from ppbench.run import Stopping
 from ppbench.vocabulary import CLEAN, FAMILIES
