@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from string import ascii_uppercase
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -13,7 +14,6 @@ from rich.text import Text
 
 from ppbench.tables.curves import WIDE_ENOUGH, with_curves
 from ppbench.tables.escapes import for_terminal
-from ppbench.tables.letters import with_letters
 from ppbench.tables.sheet import NOT_AVAILABLE, Line, Sheet
 from ppbench.tables.wrapping import GAP, ColumnBlock, lay_out, paragraph
 
@@ -27,6 +27,9 @@ _CHANGES = {"better": "green", "worse": "red"}
 
 NARROWEST = 8
 """Characters that a table gets however narrow the terminal says it is: below it, no text could be wrapped."""
+
+LINES_OF_NAME = 2
+"""Lines that a name in a header may take. In more, its parts are hard to put together."""
 
 
 def drawn(sheets: Iterable[Sheet]) -> RenderableType:
@@ -67,6 +70,26 @@ def printable(sheet: Sheet) -> Sheet:
     header, notes = tuple(map(for_terminal, sheet.header)), tuple(map(for_terminal, sheet.notes))
     labels = tuple(map(for_terminal, sheet.labels))
     return replace(sheet, title=for_terminal(sheet.title), header=header, lines=lines, notes=notes, labels=labels)
+
+
+def with_letters(sheet: Sheet, width: int) -> tuple[Sheet, list[str]]:
+    """Head the columns of models with A, B, … if their names would fold over more than `LINES_OF_NAME` lines.
+
+    Returns:
+        The sheet, and the lines of a legend; none if the names stay.
+    """
+    heads = [
+        head
+        for block in lay_out(sheet, width)
+        for place, head in zip(block.columns, block.header, strict=True)
+        if place in sheet.names
+    ]
+    folded = any(head.count("\n") >= LINES_OF_NAME for head in heads)
+    if not folded or len(sheet.names) > len(ascii_uppercase):
+        return sheet, []
+    letters = dict(zip(sheet.names, ascii_uppercase, strict=False))
+    header = tuple(letters.get(place, head) for place, head in enumerate(sheet.header))
+    return replace(sheet, header=header), [f"{letter}: {sheet.header[place]}" for place, letter in letters.items()]
 
 
 def _table(sheet: Sheet, block: ColumnBlock) -> Table:
