@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import ppbench
-from ppbench.data.cut import cut_image
+from ppbench.data.decode import cut_image
 from ppbench.data.source import Geometry
 from ppbench.models.card import METADATA_KEY
 from ppbench.models.load import resolve_model

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from examples.photographs import copy_photographs
-from ppbench.data.cut import cut_image
+from ppbench.data.decode import cut_image
 from ppbench.data.source import Geometry
 from ppbench.models.load import LoadedModel, resolve_model
 from ppbench.models.normalise import mean_and_std, normalise

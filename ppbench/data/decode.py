@@ -1,28 +1,64 @@
-"""Decode image files: to RGB for evaluation, or with grey and alpha kept for corrupted copies.
+"""Decode image files: opened with the allowed decoders only, to RGB and cut to a square, or whole for corrupted copies.
 
-Free of torch.
+All image files are opened here. Pillow knows many more formats and goes by a file's content, not by its name: an EPS
+file named photo.jpg would start Ghostscript, an external program, on an untrusted file. Free of torch.
 """
 
 from __future__ import annotations
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from ppbench.data.cut import Cut, centre_crop, cut_image, resize_shorter
+from ppbench.data.cut import AsIs, CentralPart, Cut
 from ppbench.data.exif import orientation, to_srgb, upright
-from ppbench.data.image_file import open_image, too_large
+from ppbench.data.image_file import decoder_error, formats, too_large, unknown_image
+from ppbench.data.source import Geometry
 from ppbench.errors import DataError
+from ppbench.files import open_regular
 
 _MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
 _MODES |= {"RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "CMYK": "RGB"}
 """The mode to which copies convert each of Pillow's modes. Colour profiles are ignored, as in evaluation."""
 
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+
+
+@contextmanager
+def open_image(file: Path | BinaryIO) -> Iterator[Image.Image]:
+    """Open an image without decoding it. Every error while it is open becomes a `DataError`.
+
+    Args:
+        file: Path or opened content.
+
+    Raises:
+        DataError: If it is unreadable, not a regular file, not an image of these formats, damaged, or too large to
+            decode. The message does not name the file.
+    """
+    try:
+        # Pillow's warnings, about odd EXIF data and the like, are meant for developers and quote its source.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            open_regular(file) if isinstance(file, Path) else nullcontext(file) as content,
+            Image.open(content, formats=formats()) as image,
+        ):
+            yield image
+    # Raised by the caller's block, which has said what is wrong.
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise unknown_image(file) from error
+    except Image.DecompressionBombError as error:
+        raise too_large() from error
+    except Exception as error:  # a decoder can raise anything on damaged content
+        raise decoder_error(error) from error
 
 
 def decode_rgb(file: Path | BinaryIO, cut: Cut, name: str = "", *, exif: bool = False) -> NDArray[np.uint8]:
@@ -141,3 +177,71 @@ def _is_deep(file: Image.Image) -> bool:
         if codec.startswith("ppm") and any(isinstance(value, int) and value > 255 for value in values):
             return True
     return False
+
+
+def cut_image(image: Image.Image, name: str, cut: Cut) -> Image.Image:
+    """Cut an image to a square.
+
+    Raises:
+        DataError: If it is too small, or not of the required size.
+    """
+    size = cut.size
+    if isinstance(cut, CentralPart):
+        part = centre_crop(image, *(max(1, int(side * cut.part)) for side in image.size))
+        return part.resize((size, size), Image.Resampling.BILINEAR)
+    if isinstance(cut, Geometry) and cut.resize is not None:
+        return centre_crop(_pad(_resize(image, cut, cut.resize), size, cut.fill), size)
+    if isinstance(cut, AsIs) and image.size != (size, size):
+        raise DataError(
+            f"{name} has {image.width} x {image.height} pixels, the others {size} x {size}",
+            "The images of this dataset are used as they are, and all have one size: replace the file.",
+        )
+    if min(image.size) < size:
+        raise DataError(
+            f"{name} has {image.width} x {image.height} pixels, the model needs {size} x {size}",
+            "Use images of that size or larger.",
+        )
+    return centre_crop(image, size)
+
+
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+def resize_shorter(
+    image: Image.Image, side: int, interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+) -> Image.Image:
+    """Resize the shorter side to ``side`` pixels; the longer side is rounded down, as in torchvision."""
+    width, height = image.size
+    if min(width, height) == side:
+        return image
+    size = (side, int(side * height / width)) if width <= height else (int(side * width / height), side)
+    return image.resize(size, _FILTERS[interpolation])
+
+
+def _resize(image: Image.Image, cut: Geometry, side: int) -> Image.Image:
+    """Resize by a geometry; sides are rounded as in timm."""
+    if cut.crop_mode == "center":
+        return resize_shorter(image, side, cut.interpolation)
+    if cut.crop_mode == "squash":
+        return image.resize((side, side), _FILTERS[cut.interpolation])
+    ratio = max(image.height / side, image.width / side)
+    return image.resize((round(image.width / ratio), round(image.height / ratio)), _FILTERS[cut.interpolation])
+
+
+def _pad(image: Image.Image, size: int, fill: tuple[int, int, int]) -> Image.Image:
+    """Pad a grey or RGB image to at least ``size x size`` pixels; an odd pixel is added at the right or the bottom."""
+    width, height = image.size
+    if min(width, height) >= size:
+        return image
+    colour = fill if image.mode == "RGB" else fill[0]
+    canvas = Image.new(image.mode, (max(width, size), max(height, size)), colour)
+    canvas.paste(image, (max(0, size - width) // 2, max(0, size - height) // 2))
+    return canvas
+
+
+def centre_crop(image: Image.Image, width: int, height: int | None = None) -> Image.Image:
+    """Cut the central part of an image that is at least as large; without a height, a square."""
+    height = width if height is None else height
+    # Python's round, halves to even, is also torchvision's.
+    left, top = (round((side - kept) / 2) for side, kept in zip(image.size, (width, height), strict=True))
+    return image.crop((left, top, left + width, top + height))

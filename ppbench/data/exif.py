@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
 
 from PIL import Image
-
-from ppbench.data.image_file import open_image
-from ppbench.errors import DataError
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -66,38 +60,3 @@ def to_srgb(image: Image.Image) -> Image.Image:
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):  # such as a profile for another colour space
         made = None
     return made if made is not None else image.convert("RGB")
-
-
-class Photographs(NamedTuple):
-    """Orientations and colour profiles found in some files."""
-
-    seen: int
-    turned: int
-    """Files that are not stored upright."""
-    profiles: int
-    """Files with a colour profile that is not sRGB."""
-
-    def note(self) -> str:
-        """A note for the user if neither is applied; empty if there is nothing to say."""
-        parts = [f"{self.turned:,} stored turned or mirrored"] if self.turned else []
-        parts += [f"{self.profiles:,} with a colour profile that is not sRGB's"] if self.profiles else []
-        if not parts:
-            return ""
-        return (
-            f"of {self.seen:,} images checked, {' and '.join(parts)}: not applied, as in torchvision; "
-            "`--exif` applies EXIF orientation and colour profiles"
-        )
-
-
-def look_at_photographs(files: Iterable[Path | BinaryIO]) -> Photographs:
-    """Read the headers of files, or of opened content; what is unreadable is skipped."""
-    seen = turned = profiles = 0
-    for file in files:
-        try:
-            with open_image(file) as image:
-                turned += orientation(image) != 1
-                profiles += has_other_profile(image)
-                seen += 1
-        except DataError:
-            continue
-    return Photographs(seen, turned, profiles)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ppbench.data.cut import Cut, describe_cut
 from ppbench.data.decode import decode_rgb
-from ppbench.data.exif import look_at_photographs
 from ppbench.data.image_file import endings
+from ppbench.data.photographs import look_at_photographs
 from ppbench.data.source import Broken, Loaded
 from ppbench.data.stamps import FileStamps, stamps_of
 from ppbench.data.walk import (

@@ -1,21 +1,14 @@
-"""Open image files with the allowed decoders only, and describe files that these refuse. Free of torch.
-
-All image files are opened here. Pillow knows many more formats and goes by a file's content, not by its name: an EPS
-file named photo.jpg would start Ghostscript, an external program, on an untrusted file.
-"""
+"""The formats of image files that are read, and what is said of files that are not. Free of torch."""
 
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, features
 
 from ppbench.errors import DataError
 from ppbench.extras import how_to_install
@@ -57,36 +50,6 @@ def formats() -> tuple[str, ...]:
     return (*FORMATS, "HEIF", "AVIF") if features.check("avif") else (*FORMATS, "HEIF")
 
 
-@contextmanager
-def open_image(file: Path | BinaryIO) -> Iterator[Image.Image]:
-    """Open an image without decoding it. Every error while it is open becomes a `DataError`.
-
-    Args:
-        file: Path or opened content.
-
-    Raises:
-        DataError: If it is unreadable, not a regular file, not an image of these formats, damaged, or too large to
-            decode. The message does not name the file.
-    """
-    try:
-        # Pillow's warnings, about odd EXIF data and the like, are meant for developers and quote its source.
-        with (
-            warnings.catch_warnings(action="ignore"),
-            open_regular(file) if isinstance(file, Path) else nullcontext(file) as content,
-            Image.open(content, formats=formats()) as image,
-        ):
-            yield image
-    # Raised by the caller's block, which has said what is wrong.
-    except DataError:
-        raise
-    except UnidentifiedImageError as error:
-        raise _unknown(file) from error
-    except Image.DecompressionBombError as error:
-        raise too_large() from error
-    except Exception as error:  # a decoder can raise anything on damaged content
-        raise DataError(_reason(error), REPLACE_HINT) from error
-
-
 def read_regular(path: Path) -> bytes:
     """Read a regular file.
 
@@ -106,12 +69,12 @@ def too_large() -> DataError:
     )
 
 
-def _reason(error: Exception) -> str:
-    """One line with the error of the disk or of the decoder."""
+def decoder_error(error: Exception) -> DataError:
+    """The error for a file that the disk or the decoder gave up, in one line."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return DataError(error.strerror, REPLACE_HINT)
     text = str(error).strip() or type(error).__name__
-    return f"damaged: {text.splitlines()[0]}"
+    return DataError(f"damaged: {text.splitlines()[0]}", REPLACE_HINT)
 
 
 _BEGINNINGS: tuple[tuple[int, bytes, str], ...] = (
@@ -134,7 +97,7 @@ _BEGINNINGS: tuple[tuple[int, bytes, str], ...] = (
 """Other files that are often found among images: an offset, the bytes there in upper or lower case, and the type."""
 
 
-def _unknown(file: Path | BinaryIO) -> DataError:
+def unknown_image(file: Path | BinaryIO) -> DataError:
     """The error for a file that no decoder recognizes; its first bytes may show what it is."""
     head = _head(file)
     kind = next((kind for at, bytes_, kind in _BEGINNINGS if head[at:].lower().startswith(bytes_.lower())), None)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ppbench.data.decode import open_rgb
-from ppbench.data.exif import look_at_photographs
 from ppbench.data.from_python import in_one_kind
 from ppbench.data.parquet_columns import Columns, find_columns
+from ppbench.data.photographs import look_at_photographs
 from ppbench.data.shards import place_of, starts_of
 from ppbench.data.stamps import FileStamps, stamps_of
 from ppbench.data.uncut import file_ids, numbered

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ppbench.data.cut import Cut, cut_image, describe_cut
+from ppbench.data.cut import Cut, describe_cut
+from ppbench.data.decode import cut_image
 from ppbench.data.folder import EXIF_APPLIED
 from ppbench.data.source import Broken, Loaded
 from ppbench.data.stamps import FileStamps

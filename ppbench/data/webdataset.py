@@ -19,9 +19,9 @@ from PIL import Image
 
 from ppbench.data.cells import is_image
 from ppbench.data.decode import open_rgb
-from ppbench.data.exif import look_at_photographs
 from ppbench.data.folder import fingerprint_of_files
 from ppbench.data.from_python import in_one_kind
+from ppbench.data.photographs import look_at_photographs
 from ppbench.data.shards import place_of, starts_of
 from ppbench.data.stamps import FileStamps, stamps_of
 from ppbench.data.tar import is_whole, members

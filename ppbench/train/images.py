@@ -14,8 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ppbench.data.cut import resize_shorter
-from ppbench.data.decode import decode_rgb, open_rgb
+from ppbench.data.decode import decode_rgb, open_rgb, resize_shorter
 from ppbench.data.folder import file_size, fingerprint_of_files
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError, UsageError

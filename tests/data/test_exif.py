@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from ppbench.data.decode import open_rgb
-from ppbench.data.exif import look_at_photographs
 from ppbench.data.opening import open_source
+from ppbench.data.photographs import look_at_photographs
 from ppbench.data.source import Geometry
 from ppbench.errors import UsageError
 from tests.trees import photographs, write_class_folders, write_imagenet_c

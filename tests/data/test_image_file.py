@@ -16,8 +16,8 @@ import pytest
 from PIL import EpsImagePlugin, Image
 
 from ppbench.data import image_file
-from ppbench.data.decode import decode_rgb, open_rgb
-from ppbench.data.image_file import FORMATS, open_image
+from ppbench.data.decode import decode_rgb, open_image, open_rgb
+from ppbench.data.image_file import FORMATS
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 from tests.trees import photographs
@@ -40,7 +40,7 @@ def test_image_files_are_opened_in_one_place_and_formats_are_named_everywhere() 
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Image.open", "PIL.Image.open"):
                 assert "formats" in {keyword.arg for keyword in node.keywords}, path
                 found.append(path.relative_to(ROOT).as_posix())
-    assert sorted(found) == ["data/image_file.py", "inspection/style.py"]  # the latter opens what it has just drawn
+    assert sorted(found) == ["data/decode.py", "inspection/style.py"]  # the latter opens what it has just drawn
     assert set(FORMATS) == {"JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "GIF"}
 
 
@@ -158,7 +158,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -
     else:
         path.symlink_to(kind)
     code = (
-        "import sys; from pathlib import Path; from ppbench.data.image_file import open_image, read_regular\n"
+        "import sys; from pathlib import Path; from ppbench.data.decode import open_image; from ppbench.data.image_file import read_regular\n"
         "from ppbench.errors import DataError\n"
         "for read in (lambda: open_image(Path(sys.argv[1])).__enter__(), lambda: read_regular(Path(sys.argv[1]))):\n"
         "    try: read()\n"

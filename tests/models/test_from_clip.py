@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import ppbench
-from ppbench.data.cut import cut_image
+from ppbench.data.decode import cut_image
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.zero_shot_classes import classes_in_words

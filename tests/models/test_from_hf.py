@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import ppbench
-from ppbench.data.cut import cut_image
+from ppbench.data.decode import cut_image
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
