@@ -12,18 +12,19 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import starmap
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from ppbench.errors import PpbenchError
 
-_T = TypeVar("_T")
+_Task = TypeVarTuple("_Task")
 _R = TypeVar("_R")
 
 
 def ordered_map(
-    start: Callable[[], Callable[[_T], _R]], tasks: Iterable[_T], workers: int, ahead: int = 2
+    start: Callable[[], Callable[[*_Task], _R]], tasks: Iterable[tuple[*_Task]], workers: int, ahead: int = 2
 ) -> Generator[_R, None, None]:
     """Yield the results of tasks in the tasks' order, computed a little ahead of the consumer.
 
@@ -32,7 +33,8 @@ def ordered_map(
 
     Args:
         start: Called once in each worker; returns the function for the tasks. It must be picklable.
-        tasks: Picklable tasks with picklable results, taken one by one; there may be any number of them.
+        tasks: The arguments of the function for each task, taken one by one; there may be any number of them. They and
+            the results must be picklable.
         workers: Number of worker processes; 0: this process does the work.
         ahead: Tasks per worker that are handed out before the first result is waited for.
 
@@ -41,7 +43,7 @@ def ordered_map(
         Exception: What the function raises.
     """
     if workers == 0:
-        yield from map(start(), tasks)
+        yield from starmap(start(), tasks)
         return
     if _is_starting():
         os._exit(_NO_GUARD)  # otherwise each worker would start as many again
@@ -60,7 +62,7 @@ def ordered_map(
     try:
         for task in tasks:
             with _interrupts_ignored():  # any submission may start a process
-                waiting.append(pool.submit(_run, task))
+                waiting.append(pool.submit(_run, *task))
             # The pool starts its processes one by one, and forgets them when one dies; their exit codes say why it did.
             if len(processes) < workers:
                 processes.update(multiprocessing.active_children())
@@ -134,8 +136,8 @@ def _start_worker(start: Callable[[], Callable[[Any], Any]], watched: Connection
     _function = start()
 
 
-def _run(task: Any) -> Any:
-    return _function(task)
+def _run(*task: Any) -> Any:
+    return _function(*task)
 
 
 def _end_with_the_parent(watched: Connection) -> None:

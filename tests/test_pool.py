@@ -33,20 +33,20 @@ def _work(factor: int, task: int) -> int:
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_results_come_in_the_order_of_the_tasks(workers: int) -> None:
-    assert list(ordered_map(partial(start, 10), iter(range(12)), workers)) == [10 * task for task in range(12)]
+    assert list(ordered_map(partial(start, 10), zip(range(12)), workers)) == [10 * task for task in range(12)]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_error_arrives_as_itself_and_leaves_no_process(workers: int) -> None:
     with pytest.raises(DataError, match="13 cannot be done") as caught:
-        list(ordered_map(partial(start, 1), range(14), workers))
+        list(ordered_map(partial(start, 1), zip(range(14)), workers))
     assert caught.value.hint == "Leave it out."
     assert not multiprocessing.active_children()
 
 
 def test_a_killed_worker_is_told() -> None:
     with pytest.raises(PpbenchError, match="a worker process was killed"):
-        list(ordered_map(partial(start, 1), [1, 2, 14, 3], 1))
+        list(ordered_map(partial(start, 1), [(1,), (2,), (14,), (3,)], 1))
 
 
 WITHOUT_GUARD = """
@@ -57,7 +57,7 @@ def start():
     return str
 
 try:
-    print(list(ordered_map(start, range(3), 2)))
+    print(list(ordered_map(start, zip(range(3)), 2)))
 except PpbenchError as error:
     print("told:", error)
 """
@@ -85,7 +85,7 @@ def test_a_machine_without_room_for_locks_is_told(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("ppbench.pool.ProcessPoolExecutor", full)
     with pytest.raises(PpbenchError, match=r"No space left on device; is /dev/shm full\?") as caught:
-        list(ordered_map(partial(start, 1), [1], 1))
+        list(ordered_map(partial(start, 1), [(1,)], 1))
     assert "`--workers 0`" in caught.value.hint
 
 
@@ -99,7 +99,7 @@ def start():
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        for number, _ in enumerate(ordered_map(start, range(10**6), 2)):
+        for number, _ in enumerate(ordered_map(start, zip(range(10**6)), 2)):
             if number == 4:
                 os.killpg(0, signal.SIGTERM)
     except KeyboardInterrupt:
@@ -119,7 +119,7 @@ def test_sigterm_to_all_processes_is_the_parents_to_heed(tmp_path: Path) -> None
 
 def test_tasks_are_taken_only_a_little_ahead() -> None:
     taken: list[int] = []
-    tasks = (taken.append(task) or task for task in range(100) if task not in (13, 14))
+    tasks = ((taken.append(task) or task,) for task in range(100) if task not in (13, 14))
     results = ordered_map(partial(start, 1), tasks, 1, ahead=4)
     next(results)
     assert len(taken) == 5
@@ -137,7 +137,7 @@ def start(folder):
     return lambda task: time.sleep(600)
 
 if __name__ == "__main__":
-    list(ordered_map(partial(start, sys.argv[1]), range(10), 2))
+    list(ordered_map(partial(start, sys.argv[1]), zip(range(10)), 2))
 """
 
 

@@ -63,7 +63,7 @@ class Rule(NamedTuple):
     last: str
     """The function that writes what has become of it."""
     beside: frozenset[str] = frozenset()
-    """Modules that keep or check a copy, and through which it does not go on."""
+    """Modules that keep a copy, check it, or make another file or other numbers of it: it does not go on from them."""
 
 
 def is_pixels_or_scores(value: Any) -> bool:
@@ -85,7 +85,8 @@ IMAGE = Rule(
     is_pixels_or_scores,
     "evaluation.loop:measure",
     "run.store:write_run",
-    frozenset({"evaluation.journal", "evaluation.journal_lines", "evaluation.labels", "evaluation.sanity"}),
+    frozenset({"evaluation.journal", "evaluation.journal_lines", "evaluation.labels", "evaluation.sanity"})
+    | {"run.predictions"},
 )
 
 NUMBER = Rule(
@@ -94,6 +95,7 @@ NUMBER = Rule(
     lambda value: False,
     "cli.show:show_command",
     "cli.output:render",
+    frozenset({"metrics.calibration"}),
 )
 
 
@@ -116,14 +118,16 @@ def walk(rule: Rule) -> Walk:
         function = f"{name}:{frame.f_code.co_name}"
         if function == rule.first and event == "call":
             state = "on"
-        if state != "on" or event == "call" or name in rule.beside:
+        if state != "on" or name in rule.beside:
             return
-        given = [*carried(value, rule)]
-        if given or function == rule.last or (value is not None and [*carried(arguments(frame), rule)]):
+        taken = [*carried(arguments(frame), rule)]
+        # A validator returns what it has checked.
+        given = [one for one in carried(value, rule) if one is not frame.f_locals.get("self")]
+        types.update(dict.fromkeys(kind for kind in map(kind_of, (*taken, *given)) if kind in rule.carriers))
+        if event == "call":
+            return
+        if given or function == rule.last or (value is not None and taken):
             modules.setdefault(name)
-        for one in given:
-            if type(one).__name__ in rule.carriers:
-                types.setdefault(type(one).__name__)
         if function == rule.last:
             state = "after"
 
@@ -138,6 +142,11 @@ def walk(rule: Rule) -> Walk:
     return Walk([*modules], [*types])
 
 
+def kind_of(value: Any) -> str:
+    """The name of a value's type."""
+    return type(value).__name__
+
+
 def arguments(frame: FrameType) -> list[Any]:
     """The arguments of a call, as they are at its end, without ``self``."""
     code = frame.f_code
@@ -147,7 +156,7 @@ def arguments(frame: FrameType) -> list[Any]:
 
 def carried(value: Any, rule: Rule, depth: int = DEPTH) -> Iterator[Any]:
     """The carriers in a value, and in what it holds."""
-    if type(value).__name__ in rule.carriers or rule.is_bare(value):
+    if kind_of(value) in rule.carriers or rule.is_bare(value):
         yield value
         return
     if depth == 0:

@@ -93,10 +93,10 @@ def copy_array(plan: CopyPlan, source: ImageArray, advance: Callable[[int], None
     yield result
 
 
-def start_filling(filling: _Filling) -> Callable[[tuple[int, int]], _Chunk]:
+def start_filling(filling: _Filling) -> Callable[[int, int], _Chunk]:
     """Prepare a worker; return the function that corrupts a range of images."""
     corruptor = Corruptor(filling.context.settings, filling.context.device)
-    return lambda chunk: _fill_chunk(filling, corruptor, *chunk)
+    return partial(_fill_chunk, filling, corruptor)
 
 
 def _fill_chunk(filling: _Filling, corruptor: Corruptor, start: int, stop: int) -> _Chunk:

@@ -39,7 +39,7 @@ def copy_images(plan: CopyPlan, advance: Callable[[int], None]) -> Iterator[Sour
     """
     names, size = plan.source.names, plan.batch_size
     # One by one, so that the journal names the files of a batch only when it is handed out.
-    tasks = (begin_sources(plan, names[start : start + size]) for start in range(0, len(names), size))
+    tasks = ((begin_sources(plan, names[start : start + size]),) for start in range(0, len(names), size))
     start_worker = partial(start_copying, WorkerContext.of(plan))
     with closing(ordered_map(start_worker, tasks, plan.workers, ahead=4)) as batches:
         for batch in batches:

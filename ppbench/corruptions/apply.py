@@ -78,11 +78,13 @@ def corrupt(
 
 
 def corrupt_batch(
-    batch: Tensor, name: str | OwnCorruption, severity: int, recipe: str, seed: int, ids: Sequence[str]
-) -> Tensor:
-    """`corrupt` for a contiguous uint8 tensor in the engine's own order of axes, ``(N, H, W, C)``."""
+    images: Any, name: str | OwnCorruption, severity: int, recipe: str, seed: int, ids: Sequence[str]
+) -> Any:
+    """`corrupt` for an array, or a contiguous uint8 tensor in the same order of axes, ``(N, H, W, C)``."""
+    if isinstance(images, np.ndarray):
+        return corrupt(images, name, severity, recipe=recipe, seed=seed, ids=ids)
     function = name if isinstance(name, OwnCorruption) else CORRUPTIONS[name]
-    return _corrupted(batch, function, str(name), severity, recipe, seed, ids, {}, 1)
+    return _corrupted(images, function, str(name), severity, recipe, seed, ids, {}, 1)
 
 
 def _corrupted(

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ppbench.corruptions.own import OwnCorruption
 from ppbench.corruptions.recipes import RECIPES, recipe_for_size
-from ppbench.corruptions.reference import corrupt_image, engine_version
+from ppbench.corruptions.reference import corrupt_images, engine_version
 from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
 from ppbench.lookup import NameTable
@@ -34,11 +32,17 @@ class Backend:
     """Name and version, for records."""
     only_recipe: str | None
     """The one recipe it has; None: all."""
-    corrupt: Maker
+    maker: Callable[[], Maker]
+    """Returns the function that corrupts. Importing torch takes seconds, and choosing a backend needs none of it."""
     on_device: bool = False
     """Whether it computes with torch, on the images' device and at any scale of the recipe's lengths."""
     is_slow: bool = False
     """Whether it takes many times as long per image as a network, so that worker processes pay off."""
+
+    @property
+    def corrupt(self) -> Maker:
+        """The function that corrupts images."""
+        return self.maker()
 
     def recipe(self, wanted: str | None, height: int, width: int) -> str:
         """Return the name of the recipe to use: the wanted one, else the one that suits images of a size.
@@ -60,30 +64,15 @@ class Backend:
             raise UsageError(f"{own[0].spec} is not what --backend {self.name} makes", "Leave one of the two out.")
 
 
-def _by_engine(
-    images: Pixels, corruption: str | OwnCorruption, severity: int, recipe: str, seed: int, ids: Sequence[str]
-) -> Pixels:
-    # Importing torch takes seconds, and choosing a backend needs none of it.
-    from ppbench.corruptions.apply import corrupt, corrupt_batch
+def _engine() -> Maker:
+    from ppbench.corruptions.apply import corrupt_batch
 
-    if isinstance(images, np.ndarray):
-        return corrupt(images, corruption, severity, recipe=recipe, seed=seed, ids=ids)
-    return corrupt_batch(images, corruption, severity, recipe, seed, ids)
-
-
-def _by_package(
-    images: Pixels, corruption: str | OwnCorruption, severity: int, recipe: str, seed: int, ids: Sequence[str]
-) -> Pixels:
-    assert isinstance(corruption, str)
-    pairs = zip(images, ids, strict=True)
-    made = [corrupt_image(image, corruption, severity, seed=seed, image_id=name) for image, name in pairs]
-    # `np.stack` refuses an empty list.
-    return np.stack(made) if made else images
+    return corrupt_batch
 
 
 _BACKENDS = (
-    Backend("ppbench", lambda: ENGINE, None, _by_engine, on_device=True),
-    Backend("imagecorruptions", engine_version, "imagecorruptions", _by_package, is_slow=True),
+    Backend("ppbench", lambda: ENGINE, None, _engine, on_device=True),
+    Backend("imagecorruptions", engine_version, "imagecorruptions", lambda: corrupt_images, is_slow=True),
 )
 
 BACKENDS = NameTable({backend.name: backend for backend in _BACKENDS}, "backend", "ppbench eval --help")

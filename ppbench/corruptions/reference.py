@@ -7,13 +7,14 @@ Source: Michaelis et al., "Benchmarking Robustness in Object Detection", arXiv 1
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 
 import numpy as np
 
 from ppbench.corruptions.keys import key
+from ppbench.corruptions.own import OwnCorruption
 from ppbench.corruptions.types import Pixels
 from ppbench.vocabulary import FAMILY_OF
 
@@ -30,6 +31,17 @@ _LUMA = np.array([299, 587, 114])
 def engine_version() -> str:
     """Return the name and version of the package, for the run file."""
     return f"imagecorruptions-imaug {version('imagecorruptions-imaug')}"
+
+
+def corrupt_images(
+    images: Pixels, corruption: str | OwnCorruption, severity: int, recipe: str, seed: int, ids: Sequence[str]
+) -> Pixels:
+    """Corrupt images ``(n, H, W, C)``; see `corrupt_image`. The package has one recipe."""
+    assert isinstance(corruption, str)  # `Backend.check_makes` has refused others
+    pairs = zip(images, ids, strict=True)
+    made = [corrupt_image(image, corruption, severity, seed=seed, image_id=name) for image, name in pairs]
+    # `np.stack` refuses an empty list.
+    return np.stack(made) if made else images
 
 
 def corrupt_image(image: Pixels, corruption: str, severity: int, *, seed: int, image_id: str) -> Pixels:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.data.generated import CleanImages
+from ppbench.data.generated import CleanImages, load_clean
 from ppbench.data.source import Loaded, Source
 from ppbench.data.stamps import FileStamps
 from ppbench.errors import DataError
@@ -82,7 +82,7 @@ class WithClean(Source):
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
         if corruption != CLEAN:
             return self._corrupted.load(corruption, severity, places)
-        return self._clean.load(self._rows[self.rows[places]]).at(places)
+        return load_clean(self._clean, self._rows[self.rows[places]], places)
 
 
 def _rows_of(corrupted: Source, clean: CleanImages, where: Path) -> NDArray[np.int64]:

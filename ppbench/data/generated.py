@@ -51,6 +51,12 @@ class CleanImages(Protocol):
         ...
 
 
+def load_clean(clean: CleanImages, rows: NDArray[np.int64], places: NDArray[np.int64]) -> Loaded:
+    """Load the clean images at ``rows``, which are at ``places`` in a source; `Broken.place` is the latter."""
+    pixels, broken = clean.load(rows)
+    return Loaded(pixels, tuple(one._replace(place=int(places[one.place])) for one in broken))
+
+
 class GeneratedImages(Source):
     """Clean images and every corruption of them.
 
@@ -159,7 +165,7 @@ class GeneratedImages(Source):
         key = places.tobytes()
         if self._last is not None and self._last[0] == key:
             return self._last[1]
-        loaded = self._clean.load(self.rows[places]).at(places)
+        loaded = load_clean(self._clean, self.rows[places], places)
         self._last = None if self.image_major else (key, loaded)
         return loaded
 

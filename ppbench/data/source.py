@@ -76,10 +76,6 @@ class Loaded(NamedTuple):
     """``(n, H, W, C)``, C = 1 (grey) or 3 (RGB)."""
     broken: tuple[Broken, ...] = ()
 
-    def at(self, places: NDArray[np.int64]) -> Loaded:
-        """Replace the index of each broken image in ``pixels`` by its index in a source: the one in ``places``."""
-        return Loaded(self.pixels, tuple(one._replace(place=int(places[one.place])) for one in self.broken))
-
 
 class Source(ABC):
     """Labelled images, clean and corrupted. Sources are pickled to worker processes, so they hold no open files."""
@@ -193,9 +189,9 @@ class Source(ABC):
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
         """Load the images at ``places`` in one cell. Files that cannot be read are in `Loaded.broken`."""
 
-    def reader(self) -> Callable[[tuple[str, int, NDArray[np.int64]]], Loaded]:
-        """Prepare a worker process; return the function that loads the images of a (corruption, severity, places)."""
-        return lambda wanted: self.load(*wanted)
+    def reader(self) -> Callable[[str, int, NDArray[np.int64]], Loaded]:
+        """Prepare a worker process; return the function that loads images: `load`."""
+        return self.load
 
     def corrupt(self, images: Any, corruption: str, severity: int, places: NDArray[np.int64]) -> Any:
         """Corrupt clean images that were loaded before. Only ``image_major`` sources can.

@@ -132,7 +132,7 @@ def test_cells_that_cannot_be_made_are_named(photos: Path, monkeypatch: pytest.M
             raise UsageError("too small for fog", "Leave it out.")
         return images
 
-    monkeypatch.setitem(BACKENDS, "ppbench", replace(BACKENDS["ppbench"], corrupt=corrupt))
+    monkeypatch.setitem(BACKENDS, "ppbench", replace(BACKENDS["ppbench"], maker=lambda: corrupt))
     result = runner.invoke(app, ["corrupt", "photos", *FEW, "-c", "contrast,fog"])
     assert result.exit_code == 3
     assert "  a.png (fog s4-5): too small for fog. Leave it out." in result.stderr

@@ -329,7 +329,7 @@ def test_a_corruption_that_cannot_work_leaves_the_others(photos: Path, monkeypat
 def replaced(backend: object, corrupt: object) -> object:
     from dataclasses import replace
 
-    return replace(backend, corrupt=corrupt)  # type: ignore[type-var]
+    return replace(backend, maker=lambda: corrupt)  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("moment", ["begin", "intend", "add"])

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
 
-from ppbench.data import image_file
+from ppbench.data import decode, image_file
 from ppbench.data.decode import decode_rgb, open_image, open_rgb
 from ppbench.data.image_file import FORMATS
 from ppbench.data.source import Geometry
@@ -128,7 +128,7 @@ def test_what_a_file_is_instead_is_said(head: bytes, message: str, monkeypatch: 
 
 def without_heif(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_file, "has_heif", lambda: False)
-    monkeypatch.setattr(image_file, "formats", lambda: FORMATS)
+    monkeypatch.setattr(decode, "formats", lambda: FORMATS)
 
 
 def test_avif_is_opened_with_the_extra_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_avif_is_opened_with_the_extra_only(monkeypatch: pytest.MonkeyPatch) -> 
     without_heif(monkeypatch)
     with pytest.raises(DataError, match="it is AVIF"):
         open_rgb(io.BytesIO(data), "a.avif")
-    monkeypatch.setattr(image_file, "formats", lambda: (*FORMATS, "AVIF"))
+    monkeypatch.setattr(decode, "formats", lambda: (*FORMATS, "AVIF"))
     assert open_rgb(io.BytesIO(data), "a.avif").size == (40, 40)
 
 
@@ -158,7 +158,8 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -
     else:
         path.symlink_to(kind)
     code = (
-        "import sys; from pathlib import Path; from ppbench.data.decode import open_image; from ppbench.data.image_file import read_regular\n"
+        "import sys; from pathlib import Path; from ppbench.data.decode import open_image\n"
+        "from ppbench.data.image_file import read_regular\n"
         "from ppbench.errors import DataError\n"
         "for read in (lambda: open_image(Path(sys.argv[1])).__enter__(), lambda: read_regular(Path(sys.argv[1]))):\n"
         "    try: read()\n"
