@@ -59,8 +59,6 @@ FORMS = (
 )
 QUICK = (Form("cifar-c", 32, 32, 3, 2), Form("imagecorruptions", 33, 41, 3, 1), Form("cifar-c", 28, 28, 1, 2))
 
-Task = tuple[Form, str]
-
 
 class _Making:
     """Starts a worker that makes references."""
@@ -72,8 +70,7 @@ class _Making:
 class _Made:
     """Corrupts the images of a form in all severities on the CPU, ``(5, n, H, W, C)``."""
 
-    def __call__(self, task: Task) -> Pixels:
-        form, name = task
+    def __call__(self, form: Form, name: str) -> Pixels:
         images, ids = form.images(), form.ids()
         return np.stack([corrupt(images, name, s, recipe=form.recipe, ids=ids) for s in SEVERITIES])
 
