@@ -32,7 +32,7 @@ def part(name: str, limit: float = 20, **more: Any) -> Part:
 
 
 def run(parts: list[Part], file: Path | None = None, seconds: float = 60) -> dict[str, Any]:
-    settings = Settings("cpu", True, seconds, worker="tests.gpu_parts")
+    settings = Settings("cpu", False, seconds, worker="tests.gpu_parts")
     return runner.run(parts, settings, file, say=lambda line: None)
 
 

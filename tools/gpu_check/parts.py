@@ -23,7 +23,7 @@ class Part:
 
     def most(self, quick: bool) -> float:
         """Seconds after which it is stopped."""
-        return min(self.limit, 60.0) if quick else self.limit
+        return 120.0 if quick else self.limit
 
 
 def _part(name: str, function: str, question: str, limit: float, *, needs_card: bool = False) -> Part:

@@ -49,7 +49,8 @@ def _forward(context: Context) -> dict[str, Any]:
 def _evaluation(context: Context) -> dict[str, Any]:
     """An evaluation of two blocks of images in 16 cells, from files, with workers."""
     corruptions = context.choose(["fog"], list(C15))
-    _, work = evaluating(context, context.choose(9, 2 * MAIN_BATCH), severities="3", corruptions=corruptions)
+    limit = context.choose(3, 2 * MAIN_BATCH)
+    _, work = evaluating(context, severities="3", corruptions=corruptions, limit=limit)
     return traced(context, work, top=12)
 
 

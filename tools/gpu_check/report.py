@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tools.gpu_check.goals import MISSED, NO_GOAL
-from tools.gpu_check.runner import DONE, FAILED, NO_TIME, STOPPED
+from tools.gpu_check.runner import DONE, FAILED, NO_TIME, STOPPED, headline
 
 Record = dict[str, Any]
 
@@ -48,7 +48,9 @@ def summary(record: Record) -> str:
 def look_at(record: Record) -> list[str]:
     """What is wrong, the worst first: failures, results that differ, goals that are missed by much, parts left out."""
     parts = record["parts"]
-    lines = [f"- {name} failed: {_last(found['error'])}" for name, found in parts.items() if found["status"] == FAILED]
+    lines = [
+        f"- {name} failed: {headline(found['error'])}" for name, found in parts.items() if found["status"] == FAILED
+    ]
     missed = [goal for goal in record["goals"] if goal["verdict"] == MISSED]
     missed.sort(key=lambda goal: (not goal["is_equality"], -_factor(goal)))
     for goal in missed:
@@ -62,10 +64,6 @@ def look_at(record: Record) -> list[str]:
     if lines and (none := [n for n, found in parts.items() if found["status"] == DONE and not found["rows"]]):
         lines.append(f"- without any result: {', '.join(none)}")
     return lines
-
-
-def _last(error: str) -> str:
-    return error.strip().splitlines()[-1]
 
 
 def _factor(goal: Record) -> float:

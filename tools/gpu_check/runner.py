@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -207,5 +208,12 @@ def _follow(worker: Worker, part: Part, seconds: float, found: Record, keep: Cal
 
 def line_of(name: str, found: Record) -> str:
     """One line on how a part ended."""
-    reason = f" ({found['error'].strip().splitlines()[-1]})" if "error" in found else ""
+    reason = f" ({headline(found['error'])})" if "error" in found else ""
     return f"{name:22} {found['status']}{reason}, {len(found['rows'])} results, {found['seconds']:.1f} s"
+
+
+def headline(error: str) -> str:
+    """The line of a traceback that names the last error; of other texts the last line."""
+    lines = error.strip().splitlines()
+    named = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)]
+    return (named or lines)[-1][:300]

@@ -110,7 +110,11 @@ class Passes:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self()
-        return graph.replay
+
+        def replay(needed: Passes = self) -> None:  # the graph reads the network and the images where they lie
+            graph.replay()
+
+        return replay
 
 
 LAYOUTS = {"channels_last": torch.channels_last, "NCHW": torch.contiguous_format}

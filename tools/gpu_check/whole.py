@@ -48,17 +48,22 @@ def small() -> Checkpoint:
     return Checkpoint(create_model("resnet20", 3).eval(), card)
 
 
-def folder_of(context: Context, count: int) -> Path:
-    """A folder of photographs in classes, as ImageNet's."""
-    classes = list(imagenet_classes())[: context.choose(3, None)]
-    return write_folder(context.folder / f"val-{count}", count, classes)
+def photographs_of(context: Context) -> int:
+    """How many photographs `folder_of` has."""
+    return context.choose(9, 768)
 
 
-def evaluating(context: Context, count: int, **more: Any) -> tuple[Checkpoint, Callable[..., object]]:
-    """A network, and a function that evaluates it on so many photographs in the precision of the goals."""
+def folder_of(context: Context) -> Path:
+    """A folder of photographs in classes, as ImageNet's; made once for all parts."""
+    classes = list(imagenet_classes())[: context.choose(3, 256)]
+    return write_folder(context.folder / "val", photographs_of(context), classes)
+
+
+def evaluating(context: Context, **more: Any) -> tuple[Checkpoint, Callable[..., object]]:
+    """A network, and a function that evaluates it on the photographs in the precision of the goals."""
     model = context.choose(small, resnet50)()
     return model, partial(
-        ppbench.evaluate, model, context.choose("imagefolder", "imagenet-c"), data=folder_of(context, count),
+        ppbench.evaluate, model, context.choose("imagefolder", "imagenet-c"), data=folder_of(context),
         device=context.device.type, precision=precision_of(context), workers=context.choose(0, None), force=True,
         **more,
     )  # fmt: skip
@@ -81,10 +86,10 @@ def evaluation_compiled(context: Context) -> Iterator[dict[str, Any]]:
 
 def _evaluated(context: Context, *, compiled: bool) -> Iterator[dict[str, Any]]:
     """Evaluate few images and many: the difference is the rate of a long evaluation, without start and end."""
-    few, many = context.choose((3, 9), (256, 768))
+    few, many = context.choose(3, 256), photographs_of(context)
     batch, cells = (MAIN_BATCH if context.is_card else 4), context.choose(2, CELLS)
     model, work = evaluating(
-        context, many, compiled=compiled, output=context.folder / "whole.json", fresh=True, overwrite=True,
+        context, compiled=compiled, output=context.folder / "whole.json", fresh=True, overwrite=True,
         corruptions=context.choose(["fog"], None), severities=context.choose("3", "1-5"),
     )  # fmt: skip
     first = context.seconds(partial(work, limit=few))
@@ -137,25 +142,25 @@ def projected(rate: float, first: float, again: float, images: int) -> dict[str,
 
 def decode(context: Context) -> Iterator[dict[str, Any]]:
     """JPEGs of 500 x 375 px read, decoded and cut per second, in this process and in workers."""
-    count = context.choose(9, 1024)
     model = context.choose(small, resnet50)()
     subject = LoadedModel(model.card.architecture, model.model, model.card)
     dataset = context.choose("imagefolder", "imagenet-c")
-    request = EvalRequest.of(models=[subject], dataset=dataset, data=folder_of(context, count), device="cpu")
+    request = EvalRequest.of(models=[subject], dataset=dataset, data=folder_of(context), device="cpu")
     source = prepare(request).source
-    block = context.choose(4, 64)
-    places = [np.arange(first, min(first + block, count)) for first in range(0, count, block)]
+    block = context.choose(3, 16)
+    places = [np.arange(first, first + block) for first in range(0, photographs_of(context), block)]
     for workers in context.choose((0,), (0, *sorted({4, usable_cores()}))):
         if not context.has_time():
             return
-        here = places if workers else places[:4]
-        with closing(ordered_map(source.reader, ((CLEAN, 0, each) for each in here), workers)) as loaded:
-            # The first results come when the processes have started.
-            skipped = len(next(loaded)[0])
+        # Enough for each worker to read many times; the first results come when the processes have started.
+        tasks, first = (places * context.choose(1, 6), 2 * workers) if workers else (places[:8], 1)
+        with closing(ordered_map(source.reader, ((CLEAN, 0, each) for each in tasks), workers)) as loaded:
+            for _ in range(first):
+                next(loaded)
             clock = time.perf_counter()
             read = sum(len(each[0]) for each in loaded)
             seconds = time.perf_counter() - clock
         yield {
             "name": f"{workers} workers" if workers else "this process", "workers": workers, "images": read,
-            "skipped": skipped, "rate": read / seconds, "minutes_of_imagenet": IMAGENET * seconds / read / 60,
+            "rate": read / seconds, "minutes_of_imagenet": IMAGENET * seconds / read / 60,
         }  # fmt: skip
