@@ -21,7 +21,7 @@ from tools.gpu_check.context import Context
 from tools.gpu_check.goals import GOALS, judged
 from tools.gpu_check.parts import PARTS, Part
 from tools.gpu_check.photographs import photographs
-from tools.gpu_check.profile import analysed
+from tools.gpu_check.profile import analysed, phases_of
 from tools.gpu_check.report import is_good, summary
 from tools.gpu_check.runner import DONE, FAILED, NEEDS_A_CARD, NO_TIME, STOPPED, Settings
 from tools.gpu_check.whole import projected
@@ -169,6 +169,22 @@ def test_a_trace_says_what_takes_the_time(tmp_path: Path) -> None:
     assert found["gaps"] == [{"ms": 3, "before": "c"}, {"ms": 1, "before": "a"}]
     assert found["kernels"][0] == {"name": "a", "calls": 2, "ms": 4}
     assert analysed(tmp_path / "trace.json", ("nothing",))["busy_share"] is None
+
+
+def test_a_trace_names_the_phases(tmp_path: Path) -> None:
+    def event(name: str, category: str, milliseconds: float) -> dict[str, Any]:
+        return {"ph": "X", "cat": category, "ts": 0, "dur": 1000 * milliseconds, "name": name}
+
+    events = [
+        event("ppbench: read", "user_annotation", 2), event("ppbench: network", "user_annotation", 1),
+        event("ppbench: network", "user_annotation", 1), event("ppbench: network", "gpu_user_annotation", 9),
+        event("other", "user_annotation", 100),
+    ]  # fmt: skip
+    (tmp_path / "trace.json").write_text(json.dumps({"traceEvents": events}))
+    assert phases_of(tmp_path / "trace.json") == [
+        {"name": "network", "calls": 2, "cpu_ms": 2, "gpu_ms": 9},
+        {"name": "read", "calls": 1, "cpu_ms": 2, "gpu_ms": 0},
+    ]
 
 
 def test_minutes_of_all_images_are_projected() -> None:

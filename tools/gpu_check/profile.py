@@ -14,6 +14,7 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as recording
 
 from ppbench.corruptions.apply import corrupt
+from ppbench.evaluation.request import REQUEST_FIELDS
 from ppbench.models.resnet import create_model
 from ppbench.vocabulary import C15, C19
 from tools.gpu_check.context import Context
@@ -47,11 +48,16 @@ def _forward(context: Context) -> dict[str, Any]:
 
 
 def _evaluation(context: Context) -> dict[str, Any]:
-    """An evaluation of two blocks of images in 16 cells, from files, with workers."""
-    corruptions = context.choose(["fog"], list(C15))
-    limit = context.choose(3, 2 * MAIN_BATCH)
-    _, work = evaluating(context, severities="3", corruptions=corruptions, limit=limit)
-    return traced(context, work, top=12)
+    """An evaluation of two blocks of images in 76 cells, from files, with workers: its steady part (`--profile`)."""
+    file = context.folder / "evaluation-trace.json"
+    _, work = evaluating(
+        context, severities=context.choose("3", "1-5"), corruptions=context.choose(["fog"], None),
+        limit=context.choose(3, 2 * MAIN_BATCH),
+    )  # fmt: skip
+    if "profile" not in REQUEST_FIELDS:
+        return traced(context, work, top=12)
+    work(profile=file)
+    return {**analysed(file, on_device(context), 12), "phases": phases_of(file)}
 
 
 def traced(context: Context, work: Callable[[], object], *, top: int = 8) -> dict[str, Any]:
@@ -64,7 +70,26 @@ def traced(context: Context, work: Callable[[], object], *, top: int = 8) -> dic
         context.wait()
     file = context.folder / "trace.json"
     recorded.export_chrome_trace(str(file))
-    return analysed(file, ON_DEVICE if context.is_card else ("cpu_op",), top)
+    return analysed(file, on_device(context), top)
+
+
+def on_device(context: Context) -> tuple[str, ...]:
+    """The categories of a trace's events that count; on a CPU its operations."""
+    return ON_DEVICE if context.is_card else ("cpu_op",)
+
+
+def phases_of(file: Path) -> list[dict[str, Any]]:
+    """The phases of an evaluation by their names in its trace: milliseconds of this machine, and of the GPU."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in json.loads(file.read_text())["traceEvents"]:
+        where = {"user_annotation": "cpu_ms", "gpu_user_annotation": "gpu_ms"}.get(event.get("cat"))
+        name = str(event.get("name"))
+        if where is None or not name.startswith("ppbench: "):
+            continue
+        row = found.setdefault(name, {"name": name.removeprefix("ppbench: "), "calls": 0, "cpu_ms": 0.0, "gpu_ms": 0.0})
+        row[where] += event.get("dur", 0) / 1000
+        row["calls"] += where == "cpu_ms"
+    return sorted(found.values(), key=lambda row: -max(row["cpu_ms"], row["gpu_ms"]))
 
 
 def analysed(file: Path, categories: tuple[str, ...], top: int = 8) -> dict[str, Any]:
