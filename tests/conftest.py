@@ -22,15 +22,26 @@ settings.register_profile("any_load", deadline=None, suppress_health_check=[Heal
 settings.load_profile("any_load")
 
 
-@pytest.fixture(scope="module")
-def _small_forwards() -> Iterator[None]:
-    """Forward passes of few images. On a CPU they have 64, and what tests evaluate would be filled up to that."""
+def forwards_of(small: int, large: int) -> Iterator[None]:
+    """Forward passes of so many images. On a CPU they have 64 and 16, and what tests evaluate is filled up to that."""
     from ppbench.evaluation import feed, inference
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (feed, inference):
-            patch.setattr(module, "forward_size", lambda device, side: 16 if side <= inference.SMALL_SIDE else 4)
+            patch.setattr(module, "forward_size", lambda device, side: small if side <= inference.SMALL_SIDE else large)
         yield
+
+
+@pytest.fixture(scope="module")
+def _small_forwards() -> Iterator[None]:
+    """Forward passes of few images, for a file that evaluates few."""
+    yield from forwards_of(16, 4)
+
+
+@pytest.fixture
+def _small_forwards_here() -> Iterator[None]:
+    """The same for one test, in a file that also compares with other processes: the last bits follow the number."""
+    yield from forwards_of(16, 4)
 
 
 SLOWEST_FIRST = (

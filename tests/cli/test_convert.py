@@ -23,6 +23,8 @@ from tests.models.test_convert import card_of, trained
 from tests.train.trees import write_image_folders
 from tests.trees import write_class_folders, write_fashion_mnist
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 runner = CliRunner()
 
 PLAIN = "fashion-mnist-resnet8"

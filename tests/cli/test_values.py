@@ -19,6 +19,8 @@ from ppbench.run import write_run
 from tests.builders import make_bits, make_run
 from tests.cli.test_streams import needs_full_disk
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 COMMAND: Any = get_command(app)
 COMMANDS: dict[str, Any] = dict(COMMAND.commands)
 

@@ -24,6 +24,8 @@ from ppbench.vocabulary import Cell
 from tests.evaluation.models import tiny_checkpoint, tiny_subject
 from tests.trees import write_class_folders
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 FEW: dict[str, Any] = {"corruptions": "fog", "severities": 1, "limit": 20}
 
 

@@ -17,6 +17,8 @@ from ppbench.run import ClassSubset, read_bits, read_run, write_run
 from tests.evaluation.models import make_settings, measured, tiny_subject
 from tests.trees import class_names, write_cifar_c, write_imagenet_c
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 FEW = ("gaussian_noise", "glass_blur", "fog")
 SETTINGS = make_settings(FEW, (1, 5), batch_size=8, force=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from ppbench.metrics.per_image import PerImage
 from ppbench.run import Run, read_bits, read_run
 from ppbench.tables.numbers import with_interval
 from tests.check.models import write_damaged
+from tests.conftest import forwards_of
 
 runner = CliRunner()
 MODEL = "fashion-mnist-resnet8"
@@ -33,6 +35,12 @@ def evaluated(target: Path, *options: str, code: int = 0) -> Any:
     result = runner.invoke(app, ["eval", *FEW, *options, "-o", str(target), "--format", "json"])
     assert result.exit_code == code, result.output
     return result
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forwards_of_a_batch() -> Iterator[None]:
+    """Batches of 32 would be filled up to 64 images."""
+    yield from forwards_of(32, 4)
 
 
 @pytest.fixture(scope="module")

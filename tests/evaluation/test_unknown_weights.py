@@ -25,6 +25,8 @@ from ppbench.models.card_options import CardOptions
 from ppbench.run import Run, read_run
 from tests.evaluation.models import tiny_card
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 CODE = """
 import mmap
 import numpy as np

@@ -21,6 +21,8 @@ from tests.browser import chromium
 from tests.compare.runs import make_measured
 from tests.figures.runs import HOSTILE, better, calibrated, difference, plain, summary_of, with_gaps
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 LONG = ("W" * 64, "x_" * 32, "fog")
 """Names of corruptions as long as a run file allows, in the widest letters and with many breaks."""
 

@@ -14,16 +14,13 @@ from numpy.typing import NDArray
 
 from ppbench.metrics.confidence_sequence import ConfidenceSequence
 from ppbench.metrics.covariance import rough_ratios
-from ppbench.metrics.intervals import (
-    deviation,
-    fraction_interval,
-    wilson,
-)
+from ppbench.metrics.intervals import deviation, fraction_interval, quantile, wilson, without_replacement
 from ppbench.metrics.metric import Unavailable
 from ppbench.metrics.paired import images_needed, mcnemar, paired_interval, paired_test
 from ppbench.metrics.references import ALEXNET
 from ppbench.vocabulary import CLEAN, SEVERITIES
 from tests.metrics.forms import case, estimated, mean_error, parts
+from tests.metrics.stopping import follow
 from tests.metrics.synthetic import THREE, draw, mean_of, per_image, stratified_order, truth
 from tests.oracles.intervals import linear_interval, mean_interval
 
@@ -172,43 +169,66 @@ def looking(
     random = np.random.default_rng(seed)
     errors = truth(THREE, LEVELS)
     pool = total or most
-    counts = np.zeros(3)
-    images = []
-    spreads = []
+    rows, strata, trues, spreads = [], [], [], []
     for run in range(runs):
         classes = np.arange(pool) % 20
         effects = random.standard_normal(20)
         (hits,) = draw(random, [errors], pool, classes=classes, of_class=of_class, class_effects=effects)
         values = mean_error(per_image(list(errors), hits), *GRID)
-        true = float(values.mean()) if total else mean_of(errors, *GRID)
-        order = stratified_order(classes, run) if stratified else random.permutation(pool)
-        strata = classes[order] if stratified else None
+        trues.append(float(values.mean()) if total else mean_of(errors, *GRID))
+        order = (stratified_order(classes, run) if stratified else random.permutation(pool))[:most]
+        rows.append(values[order])
+        strata.append(classes[order])
         spreads.append(deviation(values, classes if stratified else None))
-        right, naive, stop = _follow(values[order], strata, half_width, total, true, most, chunk)
-        counts += right, naive, stop[1]
-        images.append(stop[0])
+    seen, true = np.array(rows), np.array(trues)[:, None]
+    if stratified:
+        low, high = _one_by_one(seen, np.array(strata), half_width, total, chunk)
+    else:
+        _, _, low, high = follow(seen, chunk, half_width, (0.0, 1.0), total=total, limited=False)
+    right = _hold(low, true, high)
+    narrow = (high - low) / 2 <= half_width * (1 + 1e-9)
+    stop = np.where(narrow.any(1), narrow.argmax(1), narrow.shape[1] - 1)
+    images = float(np.mean(chunk * (stop + 1)))
     needed = images_needed(float(np.mean(spreads)), half_width, power=0.5)
     if total:
         needed = needed / (1 + needed / total)
     return Looks(
-        counts[0] / runs, counts[1] / runs, float(np.mean(images)) / needed, float(np.mean(images)), counts[2] / runs
+        covered=float(right.all(1).mean()),
+        naive=float(_hold(*_fixed(seen, true, chunk, total)).all(1).mean()),
+        cost=images / needed,
+        images=images,
+        at_stop=float(right[np.arange(runs), stop].mean()),
     )
 
 
-def _follow(values, strata, half_width, total, true, most, chunk):
-    """Whether a sequence, and fixed intervals, were right at every look; images and coverage at the stop."""
-    sequence = ConfidenceSequence(half_width=half_width, total=total)
-    right = naive = True
-    stop = None
-    for start in range(0, most, chunk):
-        part = slice(start, start + chunk)
-        found = sequence.add(values[part], None if strata is None else strata[part])
-        right &= found.low - 1e-9 <= true <= found.high + 1e-9
-        fixed = mean_interval(values[: start + chunk], total=total)
-        naive &= fixed.low - 1e-9 <= true <= fixed.high + 1e-9
-        if stop is None and sequence.is_narrow:
-            stop = start + chunk, found.low <= true <= found.high
-    return right, naive, stop or (most, right)
+Ends = NDArray[np.float64]
+"""``(runs, looks)``, or one for all looks."""
+
+
+def _hold(low: Ends, true: Ends, high: Ends) -> NDArray[np.bool_]:
+    return (low - 1e-9 <= true) & (true <= high + 1e-9)
+
+
+def _one_by_one(
+    rows: NDArray[np.float64], strata: NDArray[np.int64], half_width: float, total: int | None, chunk: int
+) -> tuple[Ends, Ends]:
+    """The ends of stratified sequences at their looks."""
+    found = []
+    for values, classes in zip(rows, strata, strict=True):
+        sequence = ConfidenceSequence(half_width=half_width, total=total)
+        parts = (slice(start, start + chunk) for start in range(0, len(values), chunk))
+        found.append([sequence.add(values[part], classes[part])[1:] for part in parts])
+    low, high = np.moveaxis(np.array(found), 2, 0)
+    return low, high
+
+
+def _fixed(rows: NDArray[np.float64], true: Ends, chunk: int, total: int | None) -> tuple[Ends, Ends, Ends]:
+    """The ends of normal intervals for a fixed number of images at each look, with the truth between them."""
+    images = np.arange(chunk, rows.shape[1] + 1, chunk)
+    first, second = (np.cumsum(rows**power, 1)[:, images - 1] / images for power in (1, 2))
+    left = np.array([without_replacement(int(count), total) for count in images])
+    reach = quantile(0.95) * np.sqrt(np.maximum(second - first**2, 0) / (images - 1) * left)
+    return first - reach, true, first + reach
 
 
 class Power(NamedTuple):
@@ -349,17 +369,12 @@ def sparse_sequences(
     random = np.random.default_rng(seed)
     true = (worse - better) * PER_IMAGE
     needed = images_needed(100 * (worse + better) ** 0.5 * PER_IMAGE / 100, half_width, power=0.5)
-    held, stops = 0, []
-    for _ in range(runs):
-        sequence = ConfidenceSequence(half_width=half_width, bounds=(-100.0, 100.0))
-        values = sparse_differences(random, 2 * needed // chunk * chunk, worse, better)
-        stop, right = len(values), True
-        for part in np.split(values, len(values) // chunk):
-            low, high = sequence.add(part)[1:]
-            right &= low <= true <= high
-            stop = min(stop, sequence.n) if sequence.is_narrow else stop
-        held += right
-        stops.append(stop)
+    length = 2 * needed // chunk * chunk
+    values = np.array([sparse_differences(random, length, worse, better) for _ in range(runs)])
+    images, _, low, high = follow(values, chunk, half_width, (-100.0, 100.0), limited=False)
+    narrow = (high - low) / 2 <= half_width * (1 + 1e-9)
+    stops = np.where(narrow.any(1), images[narrow.argmax(1)], length)
     several = sparse_differences(np.random.default_rng(0), 400_000, worse, better)
     fixed = images_needed(deviation(several), half_width, power=0.5)
-    return held / runs, float(np.mean(stops)), float(np.mean(stops)) / fixed
+    held = ((low <= true) & (true <= high)).all(1)
+    return float(held.mean()), float(np.mean(stops)), float(np.mean(stops)) / fixed

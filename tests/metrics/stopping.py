@@ -53,8 +53,9 @@ def follow(
     *,
     total: int | None = None,
     range_seen: bool = False,
+    limited: bool = True,
 ) -> Followed:
-    """Sequences of runs that know how many images there are, with ``values`` ``(runs, images)``.
+    """Sequences of several runs, with ``values`` ``(runs, images)``.
 
     Args:
         values: A row for each run.
@@ -63,6 +64,7 @@ def follow(
         bounds: Of a value.
         total: As in `ConfidenceSequence`.
         range_seen: Put the pseudo-images at half the range seen so far, as ppbench did at first.
+        limited: The sequences know how many images there are to look at.
     """
     available = values.shape[1]
     parts = values[:, : available // chunk * chunk].reshape(len(values), -1, chunk)
@@ -75,7 +77,7 @@ def follow(
     bound = NormalDist().inv_cdf(1 - PLANNED_SHARE * error / 4)
     last = min(available, total - 1) if total else available
     ends = last / (1 - last / total if total else 1) / spread2
-    planned = np.minimum((bound / half_width) ** 2, ends)
+    planned = np.minimum((bound / half_width) ** 2, ends if limited else np.inf)
 
     over = information >= planned
     before = np.cumsum(over, 1) == 0

@@ -161,14 +161,16 @@ def test_every_beginning_of_the_order_has_equal_shares_of_the_classes():
     assert len(stratified_order(np.zeros(0, np.int64), 0)) == 0
 
 
+@pytest.mark.parametrize("limited", [True, False])
 @pytest.mark.parametrize(("chunk", "total"), [(10, None), (128, None), (32, 640)])
-def test_many_sequences_at_once_say_what_each_says_alone(chunk, total):
+def test_many_sequences_at_once_say_what_each_says_alone(chunk, total, limited):
     """What the simulations of docs/statistics.md follow is what `ConfidenceSequence` gives, look by look."""
     images = nearly_perfect(0.02, most=640)
     rows = images.draw(np.random.default_rng(3), (3, 640))
-    together = follow(rows, chunk, 0.03, images.bounds, total=total)
+    width, available = (0.03, 640) if limited else (0.05, None)
+    together = follow(rows, chunk, width, images.bounds, total=total, limited=limited)
     for row, means, lows, highs in zip(rows, together.means, together.low, together.high, strict=True):
-        sequence = ConfidenceSequence(half_width=0.03, available=640, total=total, bounds=images.bounds)
+        sequence = ConfidenceSequence(half_width=width, available=available, total=total, bounds=images.bounds)
         alone = [sequence.add(part) for part in np.split(row, 640 // chunk)]
         assert np.array(alone) == pytest.approx(np.transpose([means, lows, highs]), abs=1e-9)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ppbench.metrics.confidence_sequence import ConfidenceSequence
 from tests.metrics.simulate import coverage, false_alarms, gain, looking, power, rough, sparse, sparse_sequences
+from tests.metrics.stopping import follow
 
 
 def test_intervals_cover_19_times_in_20():
@@ -35,22 +35,16 @@ def test_a_sequence_costs_less_than_1_7_times_a_fixed_interval(infinite):
 
 
 def test_a_sequence_holds_where_few_images_err():
-    random, right = np.random.default_rng(0), 0
-    for _ in range(400):
-        sequence = ConfidenceSequence(half_width=0.01)
-        looks = [sequence.add((random.random(50) < 0.01).astype(float)) for _ in range(20)]
-        right += all(look.low <= 0.01 <= look.high for look in looks)
-    assert right / 400 >= 0.95
+    wrong = (np.random.default_rng(0).random((400, 1000)) < 0.01).astype(float)
+    _, _, low, high = follow(wrong, 50, 0.01, (0, 1), limited=False)
+    assert ((low <= 0.01) & (high >= 0.01)).all(1).mean() >= 0.95
 
 
 @pytest.mark.parametrize("share", [0.02, 0.03])
 def test_a_sequence_holds_where_few_images_differ_and_all_in_one_direction(share):
-    random, right = np.random.default_rng(1), 0
-    for _ in range(600):
-        sequence = ConfidenceSequence(half_width=0.01, bounds=(-1, 1))
-        looks = [sequence.add((random.random(50) < share).astype(float)) for _ in range(36)]
-        right += all(look.low <= share <= look.high for look in looks)
-    assert right / 600 >= 0.95
+    worse = (np.random.default_rng(1).random((600, 1800)) < share).astype(float)
+    _, _, low, high = follow(worse, 50, 0.01, (-1, 1), limited=False)
+    assert ((low <= share) & (high >= share)).all(1).mean() >= 0.95
 
 
 @pytest.mark.parametrize(("worse", "better"), [(0.02, 0.0), (0.01, 0.01)])

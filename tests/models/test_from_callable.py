@@ -23,6 +23,8 @@ from ppbench.models.from_code import load_from_code
 from ppbench.models.weights import identify_weights
 from tests.evaluation.models import tiny_card
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 CODE = """
 import numpy as np
 import torch

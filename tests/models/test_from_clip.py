@@ -27,6 +27,8 @@ from ppbench.models.zero_shot import WantedTexts, ZeroShot, name_classes
 from ppbench.run import Prompts
 from tests.models.hugging_face import CLIP, photograph, save_clip
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 NOTHING, CPU = CardOptions(), torch.device("cpu")
 TEMPLATES = ("a photo of a {}.", "a blurry {}", "{}, seen from afar")
 

@@ -32,6 +32,8 @@ from ppbench.run import Run
 from tests.evaluation.models import tiny_card, with_own_head
 from tests.models.onnx_networks import weights, write_linear
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 OPTIONS = CardOptions(mean=(0.4,), std=(0.3,))
 CPU = torch.device("cpu")
 FEW: dict[str, Any] = {"corruptions": ["fog"], "severities": ["1-2"], "limit": 30, "force": True}

@@ -11,6 +11,8 @@ from tests.browser import SHAKEN, chromium, opened, serious_faults
 from tests.full_size import write_pair
 from tests.page.runs import html_of, tiny, write_pages_run
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 WAYS = list(itertools.product((360, 1400), ("light", "dark"), (True, False)))
 EVERY_TWO = [(360, "light", True), (360, "dark", False), (1400, "light", False), (1400, "dark", True)]
 """Half of them: any two of width, ground and script meet in each combination."""

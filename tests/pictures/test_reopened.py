@@ -17,6 +17,8 @@ from ppbench.run import MeasuredRun
 from tests.evaluation.models import make_settings, measured, tiny_subject
 from tests.trees import class_names, write_class_folders, write_fashion_mnist, write_imagenet_c
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 SIZE = 32
 CELLS = (("fog", "pixelate"), (1, 4))
 

@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,43 @@ from ppbench.train.recipe import TrainRecipe, make_recipe, read_recipe, recipe_n
 from tests.train.trees import write_cifar, write_image_folders
 from tests.trees import write_fashion_mnist
 
-RECIPE = TrainRecipe(model="resnet8-pp", dataset="fashion-mnist", epochs=3, batch_size=50, lr=0.05)
+RECIPE = TrainRecipe(model="resnet8-pp", dataset="fashion-mnist", epochs=3, batch_size=20, lr=0.05)
 QUICK = {"workers": 0, "validate_every": 0}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_fashion_mnist(tmp_path_factory.mktemp("fashion-mnist"))
+    """Images for six steps an epoch."""
+    return write_fashion_mnist(tmp_path_factory.mktemp("fashion-mnist"), 120, 40)
+
+
+@pytest.fixture(scope="module")
+def killed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of `RECIPE` that was killed in its second epoch."""
+    output = tmp_path_factory.mktemp("killed") / "net.safetensors"
+    with pytest.raises(RuntimeError, match="killed"):
+        run(data, output, RECIPE, Kill())
+    return output.with_name("net.safetensors.part")
+
+
+@pytest.fixture(scope="module")
+def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `RECIPE` trains."""
+    output = tmp_path_factory.mktemp("unbroken") / "net.safetensors"
+    run(data, output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def short(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one epoch of it trains."""
+    output = tmp_path_factory.mktemp("short") / "net.safetensors"
+    run(data, output, changed(epochs=1))
+    return output
+
+
+def hash_of(path: Path) -> str:
+    return weights_hash(load_checkpoint(path).model)
 
 
 class Losses(Callback):
@@ -61,7 +92,7 @@ def run(
     data: Path, output: Path, recipe: TrainRecipe = RECIPE, *callbacks: Callback, said: list[str] | None = None
 ) -> str:
     train(recipe, data, output, callbacks=callbacks, report=(said if said is not None else []).append, **QUICK)  # type: ignore[arg-type]
-    return weights_hash(load_checkpoint(output).model)
+    return hash_of(output)
 
 
 def test_the_loss_falls_and_the_card_tells_all(data: Path, tmp_path: Path) -> None:
@@ -112,9 +143,8 @@ def test_every_recipe_trains_for_two_epochs(tmp_path: Path, name: str) -> None:
     assert card.resize == recipe.test_resize
 
 
-def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, tmp_path: Path) -> None:
-    run(data, tmp_path / "net.safetensors")
-    model, card = load_checkpoint(tmp_path / "net.safetensors")
+def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, unbroken: Path) -> None:
+    model, card = load_checkpoint(unbroken)
     test = load_training_data(RECIPE, data).test
     assert isinstance(test, MemoryImages)
     x = (test.pixels.float() / 255 - card.mean[0]) / card.std[0]
@@ -138,8 +168,8 @@ def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, tmp_path:
 )
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(tmp_path: Path, values: dict[str, Any]) -> None:
     slow = "augment" in values or "precision" in values
-    small = write_fashion_mnist(tmp_path / "data", 60, 20)
-    recipe = changed(**{"epochs": 2 if slow else 3, "batch_size": 15, **values})
+    small = write_fashion_mnist(tmp_path / "data", 32, 10)
+    recipe = changed(**{"epochs": 2 if slow else 3, "batch_size": 8, **values})
     unbroken = run(small, tmp_path / "a.safetensors", recipe)
     output = tmp_path / "b.safetensors"
     with pytest.raises(RuntimeError, match="killed"):
@@ -163,7 +193,7 @@ class Steps(Callback):
 
 
 def test_the_papers_steps_are_torchs_also_after_a_kill(data: Path, tmp_path: Path) -> None:
-    values = {"model": "resnet8", "dataset": "fashion-mnist", "epochs": 3, "batch_size": 50, "crop_size": 28}
+    values = {"model": "resnet8", "dataset": "fashion-mnist", "epochs": 3, "batch_size": 20, "crop_size": 28}
     recipe, output = make_recipe(read_recipe("paper-cifar10-30"), values), tmp_path / "net.safetensors"
     before, after = Steps(), Steps()
     with pytest.raises(RuntimeError, match="killed"):
@@ -186,20 +216,20 @@ def test_the_papers_steps_are_torchs_also_after_a_kill(data: Path, tmp_path: Pat
     assert (card.recipe["momentum"], card.recipe["momentum_low"]) == (0.95, 0.85)
 
 
-def test_a_state_of_before_the_momentum_was_cycled_is_gone_on_from(data: Path, tmp_path: Path) -> None:
+def test_a_state_of_before_the_momentum_was_cycled_is_gone_on_from(
+    data: Path, tmp_path: Path, killed: Path, unbroken: Path
+) -> None:
     output = tmp_path / "net.safetensors"
-    with pytest.raises(RuntimeError, match="killed"):
-        run(data, output, RECIPE, Kill())
-    note = tmp_path / "net.safetensors.part" / "run.json"
+    note = shutil.copytree(killed, tmp_path / "net.safetensors.part") / "run.json"
     written = json.loads(note.read_text())
     del written["recipe"]["momentum_low"]
     note.write_text(json.dumps(written))
     said: list[str] = []
-    assert run(data, output, said=said) == run(data, tmp_path / "other.safetensors")
+    assert run(data, output, said=said) == hash_of(unbroken)
     assert said[0].startswith("resuming from")
 
 
-def test_a_run_killed_after_its_last_epoch_only_writes(data: Path, tmp_path: Path) -> None:
+def test_a_run_killed_after_its_last_epoch_only_writes(data: Path, tmp_path: Path, short: Path) -> None:
     class KillAtEnd(Callback):
         def on_train_end(self, trainer: Any, module: Any) -> None:
             raise RuntimeError("killed")
@@ -209,7 +239,7 @@ def test_a_run_killed_after_its_last_epoch_only_writes(data: Path, tmp_path: Pat
         run(data, output, changed(epochs=1), KillAtEnd())
     resumed = run(data, output, changed(epochs=1), losses)
     assert losses.values == []
-    assert resumed == run(data, tmp_path / "other.safetensors", changed(epochs=1))
+    assert resumed == hash_of(short)
 
 
 def test_tests_in_between_change_nothing(data: Path, tmp_path: Path) -> None:
@@ -256,15 +286,15 @@ def test_gradients_are_clipped(data: Path, tmp_path: Path) -> None:
     assert max(clipped.values) < 0.0101 < max(free.values)
 
 
-def test_the_state_of_another_recipe_or_other_data_is_neither_used_nor_lost(data: Path, tmp_path: Path) -> None:
+def test_the_state_of_another_recipe_or_other_data_is_neither_used_nor_lost(
+    data: Path, tmp_path: Path, killed: Path
+) -> None:
     output = tmp_path / "net.safetensors"
-    with pytest.raises(RuntimeError, match="killed"):
-        run(data, output, RECIPE, Kill())
-    state = (tmp_path / "net.safetensors.part" / "last.ckpt").read_bytes()
+    state = (shutil.copytree(killed, tmp_path / "net.safetensors.part") / "last.ckpt").read_bytes()
     with pytest.raises(UsageError, match="holds the unfinished run of another recipe or of other data"):
         run(data, output, changed(seed=1))
     with pytest.raises(UsageError, match="holds the unfinished run of another recipe or of other data"):
-        run(write_fashion_mnist(tmp_path / "other", train=310), output)
+        run(write_fashion_mnist(tmp_path / "other", 130, 40), output)
     assert (tmp_path / "net.safetensors.part" / "last.ckpt").read_bytes() == state
 
 
@@ -292,9 +322,8 @@ class TestAnOutputThatIsThere:
         assert said == [f"already finished: {output} was trained with this recipe (`--overwrite` trains it again)"]
         assert output.read_bytes() == content
 
-    def test_another_network_is_neither_taken_nor_lost(self, data: Path, tmp_path: Path) -> None:
-        output = tmp_path / "net.safetensors"
-        run(data, output, changed(epochs=1))
+    def test_another_network_is_neither_taken_nor_lost(self, data: Path, tmp_path: Path, short: Path) -> None:
+        output = Path(shutil.copy(short, tmp_path))
         content = output.read_bytes()
         with pytest.raises(UsageError, match=r"exists and was trained with another recipe \(epochs, seed\)") as caught:
             run(data, output, changed(seed=3))
@@ -333,13 +362,11 @@ def test_what_is_not_ours_is_not_deleted(data: Path, tmp_path: Path, file: bool)
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\x80\x04cos\nsystem\n(S'touch planted'\ntR."])
 def test_a_damaged_state_is_named_and_nothing_it_names_is_run(
-    data: Path, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch, killed: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     output = tmp_path / "net.safetensors"
-    with pytest.raises(RuntimeError, match="killed"):
-        run(data, output, RECIPE, Kill())
-    (tmp_path / "net.safetensors.part" / "last.ckpt").write_bytes(content)
+    (shutil.copytree(killed, tmp_path / "net.safetensors.part") / "last.ckpt").write_bytes(content)
     with pytest.raises(DataError, match="cannot resume from") as caught:
         run(data, output)
     assert "Delete" in caught.value.hint
@@ -364,11 +391,10 @@ def test_files_of_others_in_the_state_folder_outlive_the_run(data: Path, tmp_pat
     assert [p.name for p in (tmp_path / "net.safetensors.part").iterdir()] == ["notes.txt"]
 
 
-def test_seeds_matter_and_runs_repeat(data: Path, tmp_path: Path) -> None:
-    short = changed(epochs=1)
-    first, again = run(data, tmp_path / "a.safetensors", short), run(data, tmp_path / "b.safetensors", short)
+def test_seeds_matter_and_runs_repeat(data: Path, tmp_path: Path, short: Path) -> None:
+    again = run(data, tmp_path / "b.safetensors", changed(epochs=1))
     other = run(data, tmp_path / "c.safetensors", changed(epochs=1, seed=1))
-    assert first == again != other
+    assert hash_of(short) == again != other
 
 
 def test_the_state_of_the_process_is_left_as_it_is(data: Path, tmp_path: Path) -> None:
@@ -407,8 +433,8 @@ def test_what_augmentations_share_with_the_corruptions_is_in_the_card(tmp_path: 
 
 
 class TestBeginningWithWeights:
-    def test_they_are_the_start_and_their_card_goes_on(self, data: Path, tmp_path: Path) -> None:
-        run(data, tmp_path / "a.safetensors", changed(epochs=1))
+    def test_they_are_the_start_and_their_card_goes_on(self, data: Path, tmp_path: Path, short: Path) -> None:
+        shutil.copy(short, tmp_path / "a.safetensors")
         started: list[str] = []
 
         class First(Callback):
@@ -449,8 +475,8 @@ class TestBeginningWithWeights:
         cards = [load_checkpoint(tmp_path / f"{name}.safetensors").card for name in said]
         assert [(card.input_size, card.resize) for card in cards] == [(24, 26), (32, None)]
 
-    def test_another_network_is_refused(self, data: Path, tmp_path: Path) -> None:
-        run(data, tmp_path / "a.safetensors", changed(epochs=1))
+    def test_another_network_is_refused(self, data: Path, tmp_path: Path, short: Path) -> None:
+        shutil.copy(short, tmp_path / "a.safetensors")
         with pytest.raises(UsageError, match=r"a\.safetensors holds a resnet8-pp3, but a resnet8 is wanted"):
             train(changed(model="resnet8"), data, tmp_path / "b.safetensors", initial=tmp_path / "a.safetensors")
         with pytest.raises(UsageError, match="differ in whether the inhibition is trainable"):
@@ -459,8 +485,8 @@ class TestBeginningWithWeights:
                 initial=tmp_path / "a.safetensors",
             )  # fmt: skip
 
-    def test_with_other_classes_the_last_layer_begins_anew(self, data: Path, tmp_path: Path) -> None:
-        run(data, tmp_path / "a.safetensors", changed(epochs=1))
+    def test_with_other_classes_the_last_layer_begins_anew(self, data: Path, tmp_path: Path, short: Path) -> None:
+        shutil.copy(short, tmp_path / "a.safetensors")
         said: list[str] = []
         train(
             changed(epochs=1), data, tmp_path / "b.safetensors", initial=tmp_path / "a.safetensors",
@@ -470,8 +496,8 @@ class TestBeginningWithWeights:
         card = load_checkpoint(tmp_path / "b.safetensors").card
         assert card.class_names == ("Coat", "Sandal", "Bag")
 
-    def test_images_with_other_channels_are_refused(self, data: Path, tmp_path: Path) -> None:
-        run(data, tmp_path / "a.safetensors", changed(epochs=1))
+    def test_images_with_other_channels_are_refused(self, data: Path, tmp_path: Path, short: Path) -> None:
+        shutil.copy(short, tmp_path / "a.safetensors")
         recipe = make_recipe(None, {"dataset": "cifar10", "model": "resnet8-pp3"})
         with pytest.raises(UsageError, match="takes 1 channel, but the images have 3"):
             train(
@@ -494,7 +520,7 @@ class Spoil(Callback):
 
 class TestRunsThatFail:
     def test_a_loss_that_is_no_number_stops_the_run_and_the_last_good_state_stays(
-        self, data: Path, tmp_path: Path
+        self, data: Path, tmp_path: Path, unbroken: Path
     ) -> None:
         output = tmp_path / "net.safetensors"
         with pytest.raises(TrainingDivergedError, match="not a finite number at epoch 2, step 4 of 6") as caught:
@@ -505,7 +531,7 @@ class TestRunsThatFail:
         state = torch.load(tmp_path / "net.safetensors.part" / "last.ckpt", weights_only=True)
         assert state["global_step"] == 6
         assert all(bool(tensor.isfinite().all()) for tensor in state["state_dict"].values())
-        assert run(data, output) == run(data, tmp_path / "other.safetensors")  # goes on from there
+        assert run(data, output) == hash_of(unbroken)  # goes on from there
 
     def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_kept(self, data: Path, tmp_path: Path) -> None:
         with pytest.raises(TrainingDivergedError, match="at epoch 2, step 6 of 6"):
@@ -515,7 +541,7 @@ class TestRunsThatFail:
 
     def test_it_is_noticed_within_a_long_epoch(self, data: Path, tmp_path: Path) -> None:
         losses = Losses()
-        with pytest.raises(TrainingDivergedError, match="at epoch 1, step 3 of 150"):
+        with pytest.raises(TrainingDivergedError, match="at epoch 1, step 3 of 60"):
             run(data, tmp_path / "net.safetensors", changed(batch_size=2), Spoil(2), losses)
         assert len(losses.values) == 50
 
@@ -578,7 +604,7 @@ class TestRunsThatFail:
             ({"model": "torchvision:mobilenet_v3_small", "inhibition": 3.0}, 1, "small has no inhibition to set"),
             ({"precision": "fp16"}, 1, "--precision fp16 needs a GPU"),
             ({}, 0, "--devices 0 is not allowed"),
-            ({}, 3, "--batch-size 50 cannot be divided evenly between 3 processes"),
+            ({}, 3, "--batch-size 20 cannot be divided evenly between 3 processes"),
         ],
     )
     def test_what_cannot_be(
