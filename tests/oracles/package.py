@@ -77,9 +77,8 @@ def the_packages_draws(image: np.ndarray, corruption: str, severity: int, seed: 
 def _shifts(legacy: np.random.RandomState, height: int, width: int, delta: int, iterations: int) -> np.ndarray:
     shift = np.zeros((iterations, height, width, 2), int)
     for one_pass in shift:
-        for row in range(height - delta, delta, -1):
-            for column in range(width - delta, delta, -1):
-                one_pass[row, column] = legacy.randint(-delta, delta, size=(2,))
+        moved = one_pass[height - delta : delta : -1, width - delta : delta : -1]
+        moved[:] = legacy.randint(-delta, delta, size=moved.shape)
     return shift
 
 

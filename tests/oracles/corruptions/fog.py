@@ -27,16 +27,15 @@ def cloud(draws: np.ndarray, decay: float, dtype: type) -> np.ndarray:
     step, wibble = side, float(FIXED["fog_initial_wibble"])
     while step >= 2:
         half, amplitude = step // 2, wibble * wibble
-        for row in range(half, side, step):  # the middles of squares, from their corners
-            for column in range(half, side, step):
-                left = cells[row - half, column - half] + cells[(row + half) % side, column - half]
-                right = cells[row - half, (column + half) % side] + cells[(row + half) % side, (column + half) % side]
-                cells[row, column] = (left + right) / 4 + amplitude * draws[row, column]
-        for row in range(0, side, half):  # the middles of edges, from the diamonds around them
-            for column in range(half if row % step == 0 else 0, side, step):
-                vertical = cells[(row + half) % side, column] + cells[row - half, column]
-                horizontal = cells[row, column - half] + cells[row, (column + half) % side]
-                cells[row, column] = (vertical + horizontal) / 4 + amplitude * draws[row, column]
+        corners, middles = cells[::step, ::step], cells[half::step, half::step]
+        # Of squares, from their corners.
+        left, right = (one + np.roll(one, -1, 0) for one in (corners, np.roll(corners, -1, 1)))
+        middles[:] = (left + right) / 4 + amplitude * draws[half::step, half::step]
+        # Of edges, from the diamonds around them.
+        above, beside = middles + np.roll(middles, 1, 0), corners + np.roll(corners, -1, 1)
+        cells[::step, half::step] = (above + beside) / 4 + amplitude * draws[::step, half::step]
+        above, beside = np.roll(corners, -1, 0) + corners, np.roll(middles, 1, 1) + middles
+        cells[half::step, ::step] = (above + beside) / 4 + amplitude * draws[half::step, ::step]
         step, wibble = half, wibble / decay
     cells -= cells.min()
     return cells / cells.max()
