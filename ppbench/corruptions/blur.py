@@ -24,6 +24,7 @@ from ppbench.corruptions.filters import (
     trail_offsets,
     trail_weights,
 )
+from ppbench.corruptions.fused import on_cuda
 from ppbench.corruptions.kernels import blur as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.levels import FRACTIONS, Ties, ties_of, to_levels
@@ -136,6 +137,7 @@ def _words_for(shift: Tensor, reach: int) -> Tensor:
     return (halves[..., 0] << 16 | halves[..., 1]).to(torch.int32)
 
 
+@on_cuda("glass")
 @on_cpu(kernels.shuffle)
 def shuffle(images: Tensor, words: Tensor, reach: int) -> Tensor:
     """Copy pixels from near ones, in place and one after the other, so that later copies see earlier ones.
