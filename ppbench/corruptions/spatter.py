@@ -18,6 +18,7 @@ from ppbench.corruptions import constants as c
 from ppbench.corruptions.axes import Mode, margins
 from ppbench.corruptions.colour import luma
 from ppbench.corruptions.filters import gaussian_weights, smooth
+from ppbench.corruptions.fused import on_cuda
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import spatter as kernels
 from ppbench.corruptions.levels import divide
@@ -25,6 +26,7 @@ from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.scale import coarse, enlarged
 from ppbench.corruptions.types import Doubles, Floats
+from ppbench.corruptions.uploads import uploaded
 
 WATER = np.array([175, 238, 238], np.float32) / np.float32(255)
 MUD = np.array([63, 42, 20]) / 255
@@ -58,6 +60,7 @@ def smooth_liquid(x: Tensor, sigma: float) -> Tensor:
     return smooth(x[..., None], weights, weights, rows, columns)[..., 0]
 
 
+@on_cuda("spatter")
 @on_cpu(kernels.cover)
 def cover(images: Tensor, thickness: Tensor, colour: Doubles) -> Tensor:
     """Cover RGB images with something of a ``colour`` (3,), 0 to 1, and of a ``thickness`` (n, H, W), 0 to 1.
@@ -65,10 +68,11 @@ def cover(images: Tensor, thickness: Tensor, colour: Doubles) -> Tensor:
     The sum is in float64, as in the references: if image and mud are alike, it is a whole level up to rounding.
     """
     opacity = thickness[..., None]
-    added = opacity * torch.from_numpy(colour).to(images.device)
+    added = opacity * uploaded(colour, images.device)
     return ((divide(images.float(), 255) * (1 - opacity) + added) * 255).to(torch.uint8)
 
 
+@on_cuda("spatter")
 @on_cpu(kernels.brighten)
 def brighten(images: Tensor, levels: Tensor, shine: Tensor, opacity: float, colour: Floats) -> Tensor:
     """Add light of a ``colour`` (3,) to RGB images.
@@ -78,10 +82,11 @@ def brighten(images: Tensor, levels: Tensor, shine: Tensor, opacity: float, colo
     product = levels.float() * shine
     # The clamp is for images without a drop, where the scripts would divide 0 by 0.
     light = product / product.amax((1, 2), keepdim=True).clamp(min=1) * opacity
-    added = light[..., None] * torch.from_numpy(colour).to(images.device)
+    added = light[..., None] * uploaded(colour, images.device)
     return ((divide(images.float(), 255) + added).clamp(max=1) * 255).to(torch.uint8)
 
 
+@on_cuda("spatter")
 @on_cpu(kernels.shine)
 def shine(levels: Tensor) -> Tensor:
     """Return the brightness of the water's surface, lit from one side: uint8 ``(n, H, W)``, from distances to edges."""
@@ -94,7 +99,7 @@ def shine(levels: Tensor) -> Tensor:
 def _around(x: Tensor, reach: int, mode: Mode) -> Callable[[int, int], Tensor]:
     """Return a function of (down, right), up to ``reach``, that gives the pixels at this offset from each pixel."""
     height, width = x.shape[1:]
-    rows, columns = (torch.from_numpy(margins(side, reach, mode)).to(x.device) for side in (height, width))
+    rows, columns = (uploaded(margins(side, reach, mode), x.device) for side in (height, width))
     return _at(x.index_select(1, rows).index_select(2, columns), reach)
 
 
@@ -114,6 +119,7 @@ WEAK, STRONG = 50, 150
 """Slopes, in levels times 8, above which a ridge is an edge: if it touches another edge, or by itself."""
 
 
+@on_cuda("edges")
 def edges(levels: Tensor) -> Tensor:
     """Find edges by Canny's method (PAMI 1986), in OpenCV's whole numbers: bool ``(n, H, W)`` from uint8."""
     # Only here OpenCV repeats the edge pixel; its other filters mirror the image.
@@ -146,7 +152,7 @@ def _grown(seeds: Tensor, ground: Tensor) -> Tensor:
     """Return the part of the ``ground`` connected, by sides or corners, to ``seeds``; all bool ``(n, H, W)``."""
     while True:
         grown = seeds
-        for _ in range(8):  # each comparison makes the CPU wait for the GPU, so compare after several steps
+        for _ in range(8):  # a comparison takes longer than a step
             grown = ground & (F.max_pool2d(grown.float()[:, None], 3, 1, 1)[:, 0] > 0)
         if torch.equal(grown, seeds):
             return seeds
@@ -163,6 +169,7 @@ Borgefors, "Distance transformations in digital images" (1986), with OpenCV's fi
 """
 
 
+@on_cuda("edges")
 def distances(edges: Tensor) -> Tensor:
     """Return the distance of the nearest edge, int32 ``(n, H, W)`` in 1e-4 px, at most `FARTHEST`."""
     limit = FARTHEST * STEPS[1]

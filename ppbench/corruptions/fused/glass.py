@@ -14,15 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ppbench.corruptions.fused.random import OPTIONS
-
-_PIXELS = 256
-"""Pixels of a program. It is done when its longest chain is."""
-
-
-@triton.jit
-def greater_of(a, b):
-    return tl.maximum(a, b)
+from ppbench.corruptions.fused.pixels import greatest_of, pixels_of, start_on_pixels
 
 
 @triton.jit
@@ -32,20 +24,15 @@ def _is_visited(y, x, height, width, reach):
 
 @triton.jit(do_not_specialize=["reach", "passes"])
 def _shuffle(
-    images, words, out, height, width, reach, passes, programs, channels: tl.constexpr, block: tl.constexpr
+    images, words, out, reach, passes, height, width, programs, channels: tl.constexpr, block: tl.constexpr
 ):  # fmt: skip
-    program = tl.program_id(0)
-    image = program // programs
-    place = (program - image * programs) * block + tl.arange(0, block)
+    image, place, y, x = pixels_of(programs, width, block)
     size = height * width
-    first_pixel = image.to(tl.int64) * size
-    y = place // width
-    x = place - y * width
     inside = place < size
     for step in range(passes):
-        shifts = words + (image.to(tl.int64) * passes + (passes - 1 - step)) * size
+        shifts = words + (image * passes + (passes - 1 - step)) * size
         walks = inside & _is_visited(y, x, height, width, reach)
-        while tl.reduce(walks.to(tl.int32), 0, greater_of) > 0:
+        while greatest_of(walks.to(tl.int32)) > 0:
             bits = tl.load(shifts + y * width + x, mask=walks, other=0).to(tl.uint32, bitcast=True)
             right = ((bits >> 16) * (2 * reach) >> 16).to(tl.int32) - reach
             down = ((bits & 0xFFFF) * (2 * reach) >> 16).to(tl.int32) - reach
@@ -53,8 +40,8 @@ def _shuffle(
             # The scripts visit pixels from the last to the first.
             is_sooner = (down > 0) | ((down == 0) & (right > 0))
             walks = walks & is_sooner & _is_visited(y, x, height, width, reach)
-    source = images + (first_pixel + y * width + x) * channels
-    target = out + (first_pixel + place) * channels
+    source = images + (image * size + y * width + x) * channels
+    target = out + (image * size + place) * channels
     for channel in tl.static_range(channels):
         tl.store(target + channel, tl.load(source + channel, mask=inside), mask=inside)
 
@@ -63,8 +50,5 @@ def shuffle(images: Tensor, words: Tensor, reach: int) -> Tensor:
     """Kernel of `ppbench.corruptions.blur.shuffle`."""
     n, height, width, channels = images.shape
     out = torch.empty_like(images)
-    programs = triton.cdiv(height * width, _PIXELS)
-    if n:
-        sizes = height, width, reach, words.shape[1], programs
-        _shuffle[(n * programs,)](images, words, out, *sizes, channels=channels, block=_PIXELS, **OPTIONS)
+    start_on_pixels(_shuffle, (n, height, width), images, words, out, reach, words.shape[1], channels=channels)
     return out

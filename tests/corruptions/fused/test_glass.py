@@ -18,7 +18,7 @@ def drawn(n: int, passes: int, height: int, width: int) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("size", "reach", "passes"),
-    [((1, 9, 13, 3), 1, 1), ((2, 19, 17, 3), 2, 3), ((1, 33, 12, 1), 4, 2), ((3, 9, 9, 1), 4, 2), ((1, 8, 8, 3), 4, 1)],
+    [((1, 9, 13, 3), 1, 1), ((1, 19, 17, 3), 2, 3), ((2, 10, 12, 1), 4, 2)],
 )
 def test_copies_are_those_of_the_kernel(size: tuple[int, int, int, int], reach: int, passes: int) -> None:
     images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, size, dtype=np.uint8))
