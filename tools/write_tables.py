@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ppbench.files import atomic_write
+from ppbench.metrics.intervals import Interval
+from ppbench.tables.numbers import with_interval
 from tools.benchmark_tables import benchmark_table
 from tools.gpu_table import gpu_tables
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("validation.md", "benchmarks.md", "models-anywhere.md", "your-images.md")
+PAGES = ("validation.md", "benchmarks.md", "models-anywhere.md", "your-images.md", "adaptation.md")
 TABLE = re.compile(r"<!-- table: (\S+) -->\n.*?<!-- end of the table -->", re.DOTALL)
 
 Rows = list[list[str]]
@@ -129,6 +131,35 @@ def stability() -> str:
     return markdown(["%, 11 photographs", "torch, ONNX", "dynamic int8"], rows, 2)
 
 
+NETWORKS = {"fashion-mnist-resnet8": "ResNet-8", "fashion-mnist-resnet8-pp3": "ResNet-8 pp3 (push-pull)"}
+FAMILIES = ("noise", "blur", "weather", "digital")
+
+
+def adaptation() -> str:
+    """Errors of the embedded networks as they are and adapted, with intervals."""
+    rows = []
+    for name, of in read("adaptation")["adaptation"]["shown"].items():
+        for how, found in of.items():
+            means = [
+                with_interval(Interval(**{end: found[one][end] for end in ("value", "low", "high")}))
+                for one in ("clean_error", "mean_error")
+            ]
+            families = [f"{found[one]['value']:.2f}" for one in FAMILIES]
+            rows.append([NETWORKS[name] if how == "plain" else how, *means, *families])
+    return markdown(["", "clean error", "mean error, c15", *FAMILIES], rows, 6)
+
+
+def adaptation_paired() -> str:
+    """What adaptation changes, and what the two adapted networks differ by, in points."""
+    found = read("adaptation")["adaptation"]
+    pairs = [(f"{NETWORKS[name]}: adapted minus plain", changed) for name, changed in found["paired"].items()]
+    pairs.append(("adapted: push-pull minus plain convolutions", found["push_pull"]))
+    rows = [
+        [words, *(points(changed[one]) for one in ("clean_error", "mean_error", *FAMILIES))] for words, changed in pairs
+    ]
+    return markdown(["paired, points", "clean error", "mean error, c15", *FAMILIES], rows, 6)
+
+
 def shown() -> str:
     """What `ppbench show` prints of the run on photographs."""
     lines = read("photographs")["photographs"]["shown"]
@@ -145,6 +176,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "photographs": photographs,
     "stability": stability,
     "shown": shown,
+    "adaptation": adaptation,
+    "adaptation-paired": adaptation_paired,
 }
 
 
