@@ -29,6 +29,7 @@ from ppbench.corruptions.types import Floats
 def fog(images: Tensor, k: c.Fog, recipe: Recipe, draws: Draws) -> Tensor:
     """Put a cloud before the image. Draws: ``map`` (n, S, S), uniform on [-1, 1), with S from `cloud_side`."""
     height, width = images.shape[1:3]
+    # Draws may be handed in as float64; the cloud is computed in float32, as its kernel does.
     side = cloud_side(height, width)
     drawn = draws.between("map", -1, 1, side, side).float()
     return add_fog(images, cloud(drawn, _amplitudes(side, k.decay), height, width), float(k.amount))
@@ -69,6 +70,7 @@ def cloud(draws: Tensor, amplitudes: Floats, height: int, width: int) -> Tensor:
         step = draws.shape[1] >> scale
         old, new = slice(None, None, step), slice(step // 2, None, step)
         corners = cells[:, old, old]
+        # Sums of two corners are made once and used twice, in one order, so that the kernel rounds alike.
         pairs = corners + corners.roll(-1, 1)
         middles = (pairs + pairs.roll(-1, 2)) / 4 + draws[:, new, new] * amplitude
         across = (middles + middles.roll(1, 1)) + (corners + corners.roll(-1, 2))
@@ -156,6 +158,7 @@ def snow(images: Tensor, k: c.Snow, recipe: Recipe, draws: Draws) -> Tensor:
     ``angle`` (n,), degrees.
     """
     height, width, channels = images.shape[1:]
+    # The package neither trims the enlarged layer nor rounds its levels down.
     trim, zoom = not recipe.is_package, float(k.zoom)
     layer = enlarge_middle(draws, height, width, zoom, trim)
     flakes = cut_flakes(layer, float(k.mean), float(k.std), float(k.threshold), trim)
@@ -218,6 +221,7 @@ def add_snow(images: Tensor, fallen: Tensor, image_weight: float, rounded: bool)
 def _grey(x: Tensor) -> Tensor:
     """Compute luma of ``(..., 3)`` float32 as OpenCV does: green, red, blue; products unrounded, each sum rounded."""
     red, green, blue = x.double().unbind(-1)
+    # A product in float64 and a sum rounded to float32 are one fused operation of OpenCV's.
     grey = (green * kernels.GREEN_SHARE).float()
     grey = (red * kernels.RED_SHARE + grey).float()
     return (blue * kernels.BLUE_SHARE + grey).float()

@@ -162,5 +162,6 @@ def number_severities(names: Sequence[str]) -> dict[int, str]:
     """
     if all(name in ("1", "2", "3", "4", "5") for name in names):
         return {int(name): name for name in sorted(names)}
+    # As numbers: as text, 10 would come before 2.
     strengths = sorted(filter(is_number, names), key=float)
     return dict(enumerate(strengths, 1)) if len(strengths) == len(names) == 5 else {}

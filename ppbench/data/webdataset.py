@@ -131,6 +131,7 @@ class TarImages:
 
     def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
         """The stamps of the archives that the images at ``rows`` are in."""
+        # Members have times too, but whoever replaces an archive may keep them.
         return stamps_of(self._tars)[np.searchsorted(self._starts, rows, "right") - 1]
 
     def read(self, rows: NDArray[np.int64]) -> Iterator[Image.Image | DataError]:
@@ -147,6 +148,7 @@ class TarImages:
 
     def _contents(self, rows: NDArray[np.int64]) -> Iterator[bytes | OSError]:
         """The bytes of images, or why they cannot be read."""
+        # Opened for this call alone: sources are pickled to workers, and an open file cannot be.
         with closing(_OpenTar(self._tars)) as opened:
             for row in rows.tolist():
                 tar, _ = place_of(row, self._starts)

@@ -38,6 +38,7 @@ def piece_of(entry: Mapping[str, Any]) -> Piece | None:
     try:
         corruption, severity = entry["cell"]
         packed = base64.b64decode(entry["right"], validate=True)
+        # The bits say how many places there can be: a short line cannot make a huge array.
         places = _unpack_places(entry["places"], most=8 * len(packed))
         right = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(places)).astype(bool)
         sums = None if entry["sums"] is None else np.array(entry["sums"], np.int64)
@@ -45,6 +46,7 @@ def piece_of(entry: Mapping[str, Any]) -> Piece | None:
         if entry.get("scores") is not None:
             kind = np.int64 if entry["long"] else np.int32
             scores = unpack(entry["scores"], kind, 3 * len(places)).reshape(3, -1)
+            # Computed again instead of believed: they cannot contradict the scores then.
             right, sums = scores[0] == 0, sums_of(scores)
         predicted = None
         if entry.get("predicted") is not None:
@@ -109,6 +111,7 @@ def _pack_places(places: NDArray[np.int64]) -> list[int] | dict[str, int]:
     """Return the places, or ``{"first": …, "step": …, "count": …}`` if they are evenly spaced."""
     steps = np.diff(places)
     step = int(steps[0]) if len(steps) else 1
+    # Most blocks are: every image, or each second one of two processes.
     if (steps == step).all():
         return {"first": int(places[0]), "step": step, "count": len(places)}
     return [int(place) for place in places]

@@ -81,20 +81,16 @@ def _narrowed(identity: Identity, ids: Sequence[str], unreadable: tuple[str, ...
 
 
 def _run(identity: Identity, tally: Tally, provenance: Provenance, stopping: Stopping | None) -> Run:
-    finished = tally.finished()
+    finished, are_predicted = tally.finished(), identity.protocol.labels == PREDICTED
     status: Literal["complete", "interrupted"] = "complete" if len(finished) == len(tally.cells) else "interrupted"
     return Run(
         status=status,
         model=identity.model,
         protocol=identity.protocol,
-        cells=tuple(_cell(_counts(identity, tally, cell), identity.competing) for cell in finished),
+        cells=tuple(_cell(tally.cell(cell, label_confidence=are_predicted), identity.competing) for cell in finished),
         stopping=stopping,
         provenance=provenance,
     )
-
-
-def _counts(identity: Identity, tally: Tally, cell: Cell) -> CellCounts:
-    return tally.cell(cell, label_confidence=identity.protocol.labels == PREDICTED)
 
 
 def _cell(counts: CellCounts, competing: int | None) -> CellCounts:

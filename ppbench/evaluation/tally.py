@@ -94,6 +94,7 @@ class Tally:
         among them, the piece's other images are left out too.
         """
         whole = images.copy()
+        # Leaving out the images of one piece may cut another, so this goes on until nothing is cut.
         while any(self._cut(piece, whole) for piece in self._pieces):
             for piece in self._pieces:
                 if self._cut(piece, whole):
@@ -219,6 +220,7 @@ class Scored(NamedTuple):
 
 def _label_probability(scores: NDArray[np.integer]) -> NDArray[np.float64]:
     """``(n,)``: the probabilities of the labels, from scores ``(3, n)``."""
+    # The log loss of the label is the negative logarithm of its probability, in millionths.
     return np.exp(scores[1].astype(np.float64) / -MICRO)
 
 

@@ -95,6 +95,7 @@ class Selectivity:
     @property
     def orientation_curves(self) -> Doubles:
         """``(filters, orientations)``: the responses at the preferred frequency."""
+        # Exact, although they are floats: gratings have their frequency from the same tuple.
         place = [FREQUENCIES.index(grating.frequency_cpp) for grating in self.gratings]
         return self.tuning[np.arange(len(place)), :, place]
 
@@ -105,6 +106,7 @@ class Selectivity:
         This is one minus the circular variance (Ringach, Shapley, Hawken, J. Neuroscience 2002).
         """
         curves = self.orientation_curves
+        # Twice the angle, because bars at 0 and at 180 degrees are the same.
         turned = curves @ np.exp(2j * np.deg2rad(ORIENTATIONS))
         with np.errstate(invalid="ignore"):
             return np.where(self.silent, np.nan, np.abs(turned) / curves.sum(1))

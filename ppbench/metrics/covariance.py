@@ -43,6 +43,7 @@ class ErrorCovariance:
             # float32 holds the counts of a block exactly, and its matrix product is by far the fastest.
             block = np.concatenate(rows).astype(np.float32)
             counts += block @ block.T
+        # What a cell has in common with itself are all its errors.
         wrong = np.diag(counts)
         self.covariance = (counts - np.outer(wrong, wrong) / self.n) / (self.n - 1)
         """``(cells, cells)`` float64, the cells of all models after each other."""

@@ -87,7 +87,7 @@ def paired_test(differences: NDArray[np.float64] | Differences, largest: float =
     if seen.mean == 0:
         return 1.0
     errors = abs(seen.mean) / floored_deviation(seen, largest) * math.sqrt(seen.n)
-    return max(_normal_p(seen.mean, seen.deviation, seen.n), math.erfc(errors / math.sqrt(2)))
+    return max(normal_p(seen.mean, seen.deviation, seen.n), math.erfc(errors / math.sqrt(2)))
 
 
 def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
@@ -170,17 +170,14 @@ def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
     return min(1.0, twice / 2**discordant)
 
 
-def paired_p(differences: NDArray[np.float64], strata: NDArray[np.int64] | None = None) -> float:
-    """Two-sided p-value of a mean difference of 0, by the normal approximation.
+def normal_p(mean: float, spread: float, n: int) -> float:
+    """Two-sided p-value of a mean difference of 0 over n images, by the normal approximation.
 
     Args:
-        differences: ``(n,)``, one per image, n at least 2.
-        strata: As in `intervals.deviation`.
+        mean: Mean of the differences.
+        spread: Their standard deviation, in the same unit.
+        n: Number of images.
     """
-    return _normal_p(float(differences.mean()), deviation(differences, strata), len(differences))
-
-
-def _normal_p(mean: float, spread: float, n: int) -> float:
     if mean == 0:
         return 1.0
     if spread == 0:

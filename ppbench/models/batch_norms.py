@@ -50,6 +50,7 @@ class Moments:
         if not self.count:
             self._total = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
             self._squares = torch.zeros_like(self._total)
+        # In slices, because a copy of the whole batch in float64 is four times the size of one in bf16.
         for start in range(0, len(x), _SLICE):
             part = x[start : start + _SLICE].double()
             self._total = self._total + part.sum(around)
@@ -66,6 +67,7 @@ class Moments:
     def statistics(self) -> Statistics:
         """Mean and variance of all values so far, at least one."""
         mean = self._total / self.count
+        # Where all values are equal, rounding may leave a difference just below 0.
         return Statistics(mean, (self._squares / self.count - mean.square()).clamp(min=0))
 
 

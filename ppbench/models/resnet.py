@@ -36,6 +36,7 @@ class SmallBlock(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
+        # In place, as in torchvision: a sum of its own would need more memory.
         out += shortcut
         return cast(Tensor, self.relu(out))
 
@@ -144,6 +145,7 @@ def _replace_stem(model: nn.Module, architecture: Architecture, in_channels: int
         # The stem for small images does not subsample, neither by its stride nor by a pool.
         model.maxpool = nn.Identity()
     elif in_channels == stem.in_channels and not bias:
+        # It stays: drawn again, its weights would not be those of torchvision's network with the same seed.
         return
     model.conv1 = nn.Conv2d(in_channels, stem.out_channels, size, stride, padding, bias=bias)
     _initialise(model.conv1.weight)

@@ -91,6 +91,7 @@ def load_state(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> Non
 def check_state_fits(path: Path, model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Raise one `DataError` that lists everything in ``state`` that does not fit ``model``."""
     own = model.state_dict()
+    # torch before 0.4.1 did not count batches, and the count changes no output.
     missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
     unexpected = [name for name in state if name not in own]
     differing = [
@@ -172,6 +173,7 @@ def _read_torch(path: Path, ema: bool) -> StateFile:
     settings = content.get("hyper_parameters")
     if not isinstance(settings, Mapping):
         return StateFile(weights.tensors, {}, None, choice)
+    # Other values, such as paths and optimisers, may be objects of any class: only that they are there is kept.
     plain = {key: value if isinstance(value, str | int | float) else None for key, value in settings.items()}
     return StateFile(weights.tensors, {}, plain, choice)
 

@@ -99,6 +99,7 @@ def read_attached(run_file: Path, name: str, sha256: str, most: int) -> tuple[Pa
 def _from_page(page: Path, sha256: str, most: int) -> bytes:
     """Return the block of a page that has this hash."""
     try:
+        # A page may be renamed, so a block is found by its hash. One byte more than allowed shows a bomb.
         _, found, rest = read_text(page).partition(_FILE.format(sha256))
         content = zlib.decompressobj().decompress(base64.b64decode(rest.partition("<")[0], validate=True), most + 1)
     except OSError as error:

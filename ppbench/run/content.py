@@ -37,6 +37,7 @@ def compacted(content: dict[str, Any]) -> dict[str, Any]:
     """Return the content of a baseline: sorted, and without when and where it was made."""
     model = {key: value for key, value in content["model"].items() if key != "card"}
     kept = {key: value for key, value in content.items() if key != "provenance"}
+    # In one order, so that a baseline under version control changes where a number does.
     cells = [dict(sorted(cell.items())) for cell in content["cells"]]
     return _without_nulls({**kept, "cells": cells, "compact": True, "model": model})
 

@@ -104,6 +104,7 @@ def read_predictions(path: Path | str, run: Run) -> Predictions:
             f"{path} has no predictions", "Evaluate again to get them, with this ppbench and without --no-predictions."
         )
     images, cells = run.protocol.n, len(run.cells)
+    # The run says how large the arrays can be; the rest is for their headers.
     most = 2 * images + 4 * images * cells + 2**16
     file, packed = read_attached(Path(path), run.predictions.file, run.predictions.sha256, most + 2**20)
     try:
@@ -113,6 +114,7 @@ def read_predictions(path: Path | str, run: Run) -> Predictions:
     labels, end = take_array(file, content, 0, (images,), "<u2", "its labels have")
     classes, end = take_array(file, content, end, (images, cells), "<u2", "its classes have")
     kept: list[NDArray[Any]] = []
+    # Probabilities, if they are known; then those of the labels, if these are predictions.
     while end < len(content) and len(kept) < 2:
         values, end = take_array(file, content, end, (images, cells), "|u1", "its probabilities have")
         kept.append(values)

@@ -179,6 +179,7 @@ def read_run(path: Path | str) -> Run:
 
 def _of_file(run: Run, path: Path) -> Run:
     """The run, which now knows its file. It stays equal to the same run from elsewhere."""
+    # Past pydantic, whose model is frozen. Absolute, so that a later change of folder does not lose it.
     vars(run)["path"] = path.absolute()
     return run
 
@@ -197,6 +198,7 @@ def image_keys(ids: Sequence[str]) -> NDArray[np.uint64] | None:
     """
     import numpy as np
 
+    # 8 bytes: among a million images, two share a key with a probability of 3 in 100 million.
     digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids)
     keys = np.frombuffer(digests, "<u8").astype(np.uint64)
     return keys if len(np.unique(keys)) == len(keys) else None
@@ -218,6 +220,7 @@ def _bits_content(run: Run, bits: Mapping[Cell, NDArray[np.bool_]], keys: NDArra
     import numpy as np
 
     buffer = io.BytesIO()
+    # Two arrays after each other: readers that know only the first read it and stop.
     np.save(buffer, np.stack([np.packbits(bits[cell.key]) for cell in run.cells]), allow_pickle=False)
     if keys is not None:
         np.save(buffer, keys.astype("<u8"), allow_pickle=False)

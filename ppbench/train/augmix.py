@@ -67,6 +67,7 @@ PAPER_OPERATIONS = (
     Operation("ShearY", lambda image, m: _affine(image, 1, 0, 0, m, 1, 0), _up_to(0.3), True),
     Operation(
         "TranslateX",
+        # PIL maps places of the result to the original, so the image moves against the sign.
         lambda image, m: _affine(image, 1, 0, -int(m), 0, 1, 0),
         lambda s, i: s * i.width / 3,
         True,
@@ -158,6 +159,7 @@ class AugMix:
     def _share(self, random: Random) -> float:
         """Draw a share of the largest magnitude, 0 to 1."""
         if self.severity is None:
+            # The first of the ten steps changes nothing, so nine lie between it and the largest.
             return random.randrange(SEVERITY) / (LEVELS - 1)
         return random.uniform(LEAST_LEVEL, self.severity) / LEVELS
 
