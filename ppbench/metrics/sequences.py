@@ -7,18 +7,20 @@ Source: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Commo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import TYPE_CHECKING, Any
 
 from ppbench.errors import UsageError
 
+if TYPE_CHECKING:
+    # `ppbench.metrics` offers these functions, and `ppbench show` of a run without bits answers sooner without numpy.
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    Distance = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.float64]]
+    """Of frames from the frames they are compared with, both ``(sequences, comparisons[, classes])``: one number each."""
+
 TOP = 5
 """Places at the top of the ranking that the top-5 distance looks at."""
-
-Distance = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.float64]]
-"""Of frames from the frames they are compared with, both ``(sequences, comparisons[, classes])``: one number each."""
 
 
 def flip_probability(predictions: ArrayLike, *, noise: bool, difficulty: int = 1) -> float:
@@ -39,6 +41,8 @@ def flip_probability(predictions: ArrayLike, *, noise: bool, difficulty: int = 1
 
 def flips(predictions: ArrayLike, *, noise: bool, difficulty: int = 1) -> NDArray[np.float64]:
     """Return the part of the comparisons that flip, for each sequence: ``(sequences,)``. See `flip_probability`."""
+    import numpy as np
+
     values = _sequences(predictions, 2)
     return _mean_over_frames(values, noise, difficulty, lambda new, old: (new != old).astype(np.float64))
 
@@ -83,11 +87,15 @@ def zipf_distance(logits: ArrayLike, *, noise: bool, difficulty: int = 1) -> flo
 
 
 def _moves_at_the_top(new: NDArray[np.int64], old: NDArray[np.int64]) -> NDArray[np.float64]:
+    import numpy as np
+
     moves = np.where(old <= TOP, np.abs(old - np.minimum(new, TOP + 1)), 0)
     return moves.sum(axis=-1).astype(np.float64)
 
 
 def _moves_by_zipf(new: NDArray[np.int64], old: NDArray[np.int64]) -> NDArray[np.float64]:
+    import numpy as np
+
     return np.asarray((np.abs(1 / old - 1 / new) / old).sum(axis=-1), np.float64)
 
 
@@ -107,6 +115,8 @@ def _mean_over_frames(values: NDArray[Any], noise: bool, difficulty: int, distan
 
 
 def _sequences(values: ArrayLike, axes: int) -> NDArray[Any]:
+    import numpy as np
+
     array = np.asarray(values)
     if array.ndim != axes or not array.size:
         shape = "(sequences, frames)" if axes == 2 else "(sequences, frames, classes)"
@@ -115,6 +125,8 @@ def _sequences(values: ArrayLike, axes: int) -> NDArray[Any]:
 
 
 def _logits(logits: ArrayLike) -> NDArray[Any]:
+    import numpy as np
+
     values = _sequences(logits, 3)
     if not np.isfinite(values).all():
         raise UsageError("logits that are not finite have no ranking", "Leave these sequences out.")
@@ -123,6 +135,8 @@ def _logits(logits: ArrayLike) -> NDArray[Any]:
 
 def _places(logits: NDArray[Any]) -> NDArray[np.int64]:
     """Return the place of each class in the ranking, from 1. Of equal logits, the lower class is first."""
+    import numpy as np
+
     order = np.argsort(-logits.astype(np.float64), axis=-1, kind="stable")
     places = np.empty_like(order)
     np.put_along_axis(places, order, np.broadcast_to(np.arange(1, logits.shape[-1] + 1), order.shape), axis=-1)
