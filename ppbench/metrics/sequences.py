@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Distance = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.float64]]
-    """Of frames from the frames they are compared with, both ``(sequences, comparisons[, classes])``: one number each."""
+    """Of frames from those they are compared with, both ``(sequences, comparisons[, classes])``: one number each."""
 
 TOP = 5
 """Places at the top of the ranking that the top-5 distance looks at."""
