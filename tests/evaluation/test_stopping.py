@@ -124,7 +124,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-@pytest.mark.parametrize(("batch", "flush"), [("5", -1.0), ("50", 0.001), ("256", 9.0)])
+@pytest.mark.parametrize(("batch", "flush"), [("20", -1.0), ("50", 0.001), ("256", 9.0)])
 def test_how_fast_it_goes_does_not_change_where_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual: Run, batch: str, flush: float
 ) -> None:

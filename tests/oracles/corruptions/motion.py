@@ -20,15 +20,15 @@ def trailed(image: np.ndarray, radius: int, sigma: float, angle: float, recipe: 
     # The factor of the normal density falls out, but for the last bit; where an area is flat that bit is seen.
     density = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2)) / (np.sqrt(2 * np.pi) * sigma)
     weights = density / density.sum()
-    total = np.zeros(image.shape)
+    total, reach = np.zeros(image.shape), 2 * radius + 1
+    beyond = np.pad(image.astype(float), [(reach, reach)] * 2 + [(0, 0)] * (image.ndim - 2), mode="edge")
     for i, weight in enumerate(weights):
         down = math.ceil(i * math.sin(math.radians(angle)) - 0.5)
         right = math.ceil(i * math.cos(math.radians(angle)) - 0.5)
         if recipe == PACKAGE and (abs(down) >= height or abs(right) >= width):
             break
-        rows = np.clip(np.arange(height) + down, 0, height - 1)
-        columns = np.clip(np.arange(width) + right, 0, width - 1)
-        total += weight * image[rows][:, columns]
+        down, right = down + reach, right + reach
+        total += weight * beyond[down : down + height, right : right + width]
     return total
 
 
