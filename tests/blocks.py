@@ -80,6 +80,7 @@ NOT_RUN = {
     "ppbench train .*--epochs 30": "30 epochs; the quickstart's training is run",
     "ppbench reproduce --table fashion-mnist": "16 trainings; tests/cli/test_reproduce.py runs smaller tables",
     "ppbench inspect reproduce-fashion-mnist": GONE_ON,
+    "ppbench inspect fashion-mnist-resnet8-pp3 --against": "tests/cli/test_inspect.py runs it as it is written",
     r"ppbench eval --model hf:\w+/": "needs weights of the hub; tests/models/test_from_hf.py loads small networks",
     r"ppbench eval .*--dataset hf:": "downloads images; tests/data/test_hub.py reads small ones",
     r"ppbench eval --model examples\.lite0:network --data photos": "takes minutes; tests/test_examples.py loads it",
@@ -108,8 +109,8 @@ def reason_not_to_run(command: str) -> str | None:
 
 
 def shortened(command: str) -> list[str]:
-    """The arguments of a command on less data: fewer images and draws, otherwise as written."""
-    command = re.sub(r"--limit \d+", "--limit 20", command)
+    """The arguments of a command on less data: one forward pass of images, few draws, otherwise as written."""
+    command = re.sub(r"--limit \d+", "--limit 16", command)
     command = re.sub(r"--draws \d+", "--draws 16", command)
     command = command.replace("/usr/share/datasets/", "")
     for name, run in VARIABLES.items():
@@ -119,7 +120,7 @@ def shortened(command: str) -> list[str]:
         arguments += ["--epochs", "1"]
     of_folder = "imagefolder" in arguments or "--labels" in arguments
     if arguments[0] == "eval" and "--limit" not in arguments and not of_folder:
-        arguments += ["--limit", "20"]
+        arguments += ["--limit", "16"]
     if arguments[0] == "eval" and of_folder:
         arguments += ["-c", "fog", "-s", "1", "--force"]  # a network that was not trained
     if arguments[0] == "inspect":

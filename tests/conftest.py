@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -42,6 +43,17 @@ def _small_forwards() -> Iterator[None]:
 def _small_forwards_here() -> Iterator[None]:
     """The same for one test, in a file that also compares with other processes: the last bits follow the number."""
     yield from forwards_of(16, 4)
+
+
+@pytest.fixture(scope="module")
+def _workers_of_one_server() -> Iterator[None]:
+    """Worker processes that a process with torch in it forks. By themselves, as in test_pool.py, each loads torch."""
+    real = multiprocessing.get_context
+    server = real("forkserver")
+    server.set_forkserver_preload(["ppbench.corruptions.catalog", "ppbench.evaluation.feed"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multiprocessing, "get_context", lambda method: server if method == "spawn" else real(method))
+        yield
 
 
 SLOWEST_FIRST = (

@@ -28,6 +28,8 @@ from tests.evaluation.test_kills import without_provenance
 from tests.processes import interrupt, ppbench_process
 from tests.trees import write_class_folders, write_published
 
+pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+
 T = TypeVar("T")
 runner = CliRunner()
 FEW = ["-c", "fog,pixelate", "-s", "1", "-s", "4-5", "--limit", "40", "--workers", "0"]

@@ -13,6 +13,8 @@ from ppbench.copies.api import corrupt_folder
 from tests.copies.trees import saved
 from tests.trees import photographs
 
+pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+
 CELLS = {"corruptions": ["gaussian_noise", "contrast"], "severities": ["2-3"], "recipe": "cifar-c"}
 PHOTOS = np.stack(photographs(32, 20))
 

@@ -12,6 +12,8 @@ from ppbench.copies.plan import opened_plan
 from ppbench.copies.request import CopyRequest
 from tests.copies.trees import CELLS, tree, write_photos
 
+pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+
 
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_batches_change_no_byte(tmp_path: Path, batch: int) -> None:

@@ -32,6 +32,8 @@ from tests.evaluation.test_processes import processes_of
 from tests.oracles.adaptation import groups_plainly, predict_adapted_plainly
 from tests.trees import write_published
 
+pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+
 N = 130
 """Images: two groups of 65."""
 CELLS = {"corruptions": ("fog",), "severities": (4,)}

@@ -24,7 +24,7 @@ from ppbench.run import MeasuredRun, image_keys
 from tests.evaluation.models import make_settings, measured, planned, tiny_subject
 from tests.trees import write_class_folders, write_published
 
-pytestmark = pytest.mark.usefixtures("_small_forwards")
+pytestmark = pytest.mark.usefixtures("_small_forwards", "_workers_of_one_server")
 
 CPU = torch.device("cpu")
 FOG, SNOW = ("fog", 3), ("snow", 1)

@@ -24,6 +24,8 @@ from ppbench.errors import DataError
 from ppbench.evaluation.feed import ImageBlock, evenly_spread, plan_blocks, plan_chunks, share, stream
 from tests.trees import write_class_folders
 
+pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+
 CELLS = [("clean", 0), ("gaussian_noise", 3), ("impulse_noise", 1)]
 CPU = torch.device("cpu")
 

@@ -29,6 +29,8 @@ from tests.evaluation.test_kills import without_provenance
 from tests.evaluation.test_processes import processes_of
 from tests.trees import photographs, write_class_folders, write_published
 
+pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+
 FEW: dict[str, Any] = {"corruptions": ["gaussian_noise", "fog"], "severities": ["1", "4"], "labels": "predicted"}
 SETTINGS = make_settings(("gaussian_noise", "fog"), (1, 4), labels="predicted")
 

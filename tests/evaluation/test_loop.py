@@ -24,7 +24,7 @@ from tests.evaluation.models import make_settings, measured, planned, tiny_subje
 from tests.oracles.evaluation import evaluate_plainly
 from tests.trees import write_class_folders, write_published
 
-pytestmark = pytest.mark.usefixtures("_small_forwards")
+pytestmark = pytest.mark.usefixtures("_small_forwards", "_workers_of_one_server")
 
 SETTINGS = make_settings(corruptions=("gaussian_noise", "fog"), severities=(1, 4))
 
