@@ -68,20 +68,47 @@ def on_cuda(module: str) -> Callable[[F], F]:
                 return function(*args)
             device = devices.pop()
             if device.type == "cpu" and _interpreted.get():
-                kernel = getattr(_kernels_for_interpreter(module), name)
-            elif device.type == "cuda" and triton_works():
-                kernel = getattr(importlib.import_module(f"{__name__}.{module}"), name)
-            else:
-                return function(*args)
-            args = tuple(arg.contiguous() if isinstance(arg, Tensor) else arg for arg in args)
-            if device.type == "cpu":
-                return kernel(*args)
-            with torch.cuda.device(device):  # Triton starts kernels on the current device, not on that of the tensors
-                return kernel(*args)
+                return getattr(_kernels_for_interpreter(module), name)(*_contiguous(args))
+            if device.type == "cuda" and triton_works():
+                return _on_gpu(module, name, function, args, device)
+            return function(*args)
 
         return run  # type: ignore[return-value]
 
     return decorate
+
+
+def _contiguous(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(arg.contiguous() if isinstance(arg, Tensor) else arg for arg in args)
+
+
+_works: dict[tuple[str, str], bool] = {}
+"""Of each kernel that was called, by module and name: whether it could be compiled and started."""
+
+
+def _on_gpu(module: str, name: str, function: F, args: tuple[Any, ...], device: torch.device) -> Any:
+    """Run a kernel, or its definition if this version of Triton cannot compile the kernel; pixels are the same."""
+    if not _works.get((module, name), True):
+        return function(*args)
+    try:
+        kernel = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+        with torch.cuda.device(device):  # Triton starts kernels on the current device, not on that of the tensors
+            made = kernel(*_contiguous(args))
+    except torch.cuda.OutOfMemoryError:  # whoever called with so many images tries fewer
+        raise
+    except Exception as error:  # whatever a compiler raises
+        if (module, name) in _works:
+            raise
+        _works[module, name] = False
+        _warn(f"Triton cannot run the kernel {module}.{name} here", error)
+        return function(*args)
+    _works[module, name] = True
+    return made
+
+
+def _warn(what: str, error: Exception) -> None:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    warnings.warn(f"{what} ({reason}); corruptions take longer, with equal pixels", stacklevel=3)
 
 
 @cache
@@ -95,8 +122,7 @@ def triton_works() -> bool:
     except ImportError:  # the builds of torch for CPUs, for Windows and for macOS come without it
         return False
     except Exception as error:  # whatever a compiler, a driver or a cache raises
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        warnings.warn(f"Triton does not work here ({reason}); corruptions take longer, with equal pixels", stacklevel=2)
+        _warn("Triton does not work here", error)
         return False
     return True
 

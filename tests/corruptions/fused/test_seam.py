@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -38,6 +40,39 @@ def test_where_triton_does_not_work_the_definition_runs(monkeypatch: pytest.Monk
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not works()  # not installed, which is usual
+
+
+def test_a_kernel_that_cannot_be_compiled_gives_way_to_its_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No GPU is needed: what a kernel does is to raise, or to return something else."""
+    calls = []
+
+    def kernel(x: torch.Tensor, by: int) -> torch.Tensor:
+        calls.append(x.is_contiguous())
+        if len(calls) == 1:
+            raise torch.cuda.OutOfMemoryError
+        if by == 3:
+            raise RuntimeError("PassManager::run failed\nand so on")
+        return x - by
+
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setitem(sys.modules, "ppbench.corruptions.fused.doubles", SimpleNamespace(multiple=kernel))
+    monkeypatch.setattr(fused, "_works", {})
+    by = torch.ones(2, 2).t()[:, :1]
+
+    def run(by_what: int) -> list[float]:
+        arguments = "doubles", "multiple", multiple.__wrapped__, (by, by_what), torch.device("cuda", 1)
+        return fused._on_gpu(*arguments).flatten().tolist()
+
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        run(3)
+    with pytest.warns(UserWarning, match=r"doubles.multiple here \(RuntimeError: PassManager::run failed\)"):
+        assert run(3) == [3, 3]
+    assert run(2) == [2, 2]  # it is not tried again
+    fused._works.clear()
+    assert run(2) == [-1, -1]
+    with pytest.raises(RuntimeError):  # what worked and fails now is no matter of versions
+        run(3)
+    assert all(calls)
 
 
 def test_the_cpu_never_imports_triton() -> None:
