@@ -55,6 +55,7 @@ def gaussian_levels(images: Tensor, sigma: float, dtype: type) -> Tensor:
     return smooth_levels(images, weights, rows, columns, _gaussian_ties(sigma, dtype))
 
 
+@on_cuda("filters")
 @on_cpu(kernels.smooth_levels)
 def smooth_levels(images: Tensor, weights: Floats | Doubles, rows: Indices, columns: Indices, ties: Ties) -> Tensor:
     """Truncate the result of `ppbench.corruptions.filters.smooth` with the same weights along both axes."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions.axes import Mode, margins, zoomed_axis
+from ppbench.corruptions.fused import on_cuda
 from ppbench.corruptions.kernels import filters as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.types import Doubles, Floats, Indices
@@ -54,6 +55,7 @@ def gaussian_matrix(side: int, sigma: float, truncate: float, mode: Mode) -> Flo
     return matrix
 
 
+@on_cuda("filters")
 @on_cpu(kernels.smooth)
 def smooth(x: Tensor, down: Floats | Doubles, across: Floats | Doubles, rows: Indices, columns: Indices) -> Tensor:
     """Correlate with symmetric weights, first down, then across.
