@@ -1,8 +1,8 @@
 """Fused kernels for GPUs, compiled by Triton, behind the torch functions that define the corruptions.
 
-A fused kernel computes on CUDA tensors what its torch function computes on any device, bit for bit. Triton is imported
-when a CUDA tensor first needs it, so the CPU never does. Where it is missing or does not work (it needs a C compiler),
-the torch functions run; the pixels are the same.
+A fused kernel computes on CUDA tensors what the CPU's kernel computes on the CPU, bit for bit: docs/corruptions.md says
+why. Triton is imported when a CUDA tensor first needs it, so the CPU never does. Where it is missing or does not work
+(it needs a C compiler), the torch functions run.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _works: dict[tuple[str, str], bool] = {}
 
 
 def _on_gpu(module: str, name: str, function: F, args: tuple[Any, ...], device: torch.device) -> Any:
-    """Run a kernel, or its definition if this version of Triton cannot compile the kernel; pixels are the same."""
+    """Run a kernel, or its definition if this version of Triton cannot compile the kernel."""
     if not _works.get((module, name), True):
         return function(*args)
     try:
@@ -108,7 +108,7 @@ def _on_gpu(module: str, name: str, function: F, args: tuple[Any, ...], device: 
 
 def _warn(what: str, error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    warnings.warn(f"{what} ({reason}); corruptions take longer, with equal pixels", stacklevel=3)
+    warnings.warn(f"{what} ({reason}); corruptions take longer", stacklevel=3)
 
 
 @cache
