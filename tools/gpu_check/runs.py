@@ -33,13 +33,13 @@ LISTED = 40
 
 def run_files(context: Context) -> Iterator[dict[str, Any]]:
     """The embedded networks on embedded images, all 76 cells in float32: counts, or the images that differ."""
-    limit = context.choose(30, 1000)
+    limit, cells = context.choose(30, 1000), context.choose({"corruptions": ["brightness", "contrast"]}, {})
     for model in list(EMBEDDED_MODELS)[: context.choose(1, None)]:
         if not context.has_time():
             return
         paths = [context.folder / f"{model} on {where}.json" for where in ("the CPU", "the device")]
         for path, device in zip(paths, ("cpu", context.device.type), strict=True):
-            ppbench.evaluate(model, limit=limit, device=device, output=path, fresh=True)
+            ppbench.evaluate(model, limit=limit, device=device, output=path, fresh=True, **cells)
         yield {"name": f"{model}, {limit} images", **compared(*paths)}
 
 

@@ -32,7 +32,7 @@ def engine(context: Context) -> Iterator[dict[str, Any]]:
     """
     bandwidth = copied_bytes_per_second(context)
     yield {"name": "bandwidth", "bytes_per_second": bandwidth}
-    side = context.choose(64, 224)
+    side = context.choose(32, 224)
     main = context.choose(4, MAIN_BATCH)
     for batch in context.choose((main,), (main, 1024, 64, 512, 128)):
         images = batch_of(context, batch, side)
@@ -71,7 +71,7 @@ def batch_of(context: Context, count: int, side: int) -> Tensor:
 
 def copied_bytes_per_second(context: Context) -> float:
     """Bytes read and written per second by a copy on the device that is larger than its caches."""
-    source = torch.randint(256, (context.choose(2**26, 2**31),), dtype=torch.uint8, device=context.device)
+    source = torch.randint(256, (context.choose(2**24, 2**31),), dtype=torch.uint8, device=context.device)
     target = torch.empty_like(source)
     times = context.times(lambda: target.copy_(source), warm=3, repeats=20)
     return 2 * source.numel() / statistics.median(times)
@@ -83,7 +83,7 @@ class Passes:
     def __init__(self, context: Context, model: nn.Module, precision: str, layout: torch.memory_format, batch: int):
         self._context, self._precision = context, precision
         self._model = copy.deepcopy(model).to(context.device, memory_format=layout)  # type: ignore[call-overload]
-        side = context.choose(64, 224)
+        side = context.choose(32, 224)
         pixels = batch_of(context, batch, side).float().sub_(120).div_(60)
         self.images = pixels.contiguous(memory_format=layout)
 
@@ -123,7 +123,7 @@ LAYOUTS = {"channels_last": torch.channels_last, "NCHW": torch.contiguous_format
 def forward(context: Context) -> Iterator[dict[str, Any]]:
     """Forward passes of ResNet-50 without compiling: precisions, layouts, sizes of batches, one CUDA graph."""
     torch.manual_seed(0)
-    model = create_model("resnet50").eval()
+    model = create_model(context.choose("resnet20", "resnet50")).eval()
     batch = context.choose(2, MAIN_BATCH)
     precisions = ("bf16", "tf32", "fp32", "fp16") if context.is_card else ("fp32",)
     forms = [(precision, "channels_last", batch) for precision in precisions]
@@ -161,7 +161,7 @@ def _passed(
 
 def push_pull(context: Context) -> Iterator[dict[str, Any]]:
     """ResNet-50 with a push-pull stem against the plain one, in turn: inference, then a whole step of SGD."""
-    names = ("resnet50", "resnet50-pp3")
+    names = context.choose(("resnet20", "resnet20-pp3"), ("resnet50", "resnet50-pp3"))
     works = {"inference": _inference, "training step": _training_step}
     for precision in ("bf16", "tf32") if context.is_card else ("fp32",):
         for work, maker in works.items():
@@ -189,7 +189,7 @@ def _inference(context: Context, model: nn.Module, precision: str, batch: int) -
 def _training_step(context: Context, model: nn.Module, precision: str, batch: int) -> Callable[[], object]:
     here = model.train().to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(here.parameters(), lr=1e-3, momentum=0.9)
-    images = batch_of(context, batch, context.choose(64, 224)).float().sub_(120).div_(60)
+    images = batch_of(context, batch, context.choose(32, 224)).float().sub_(120).div_(60)
     labels = torch.arange(batch, device=context.device)
 
     def step() -> None:

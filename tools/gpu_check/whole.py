@@ -96,7 +96,7 @@ def _evaluated(context: Context, *, compiled: bool) -> Iterator[dict[str, Any]]:
     yield {"name": "the first of the process", "images": few * cells, "seconds": first}
     passes = Passes(context, model.model, precision_of(context), torch.channels_last, batch)
     if compiled:
-        passes.compiled()
+        passes.compiled(mode="reduce-overhead")  # CUDA graphs, as in the evaluation
     passes()
     count = -(-(many - few) * cells // batch)
     works = {

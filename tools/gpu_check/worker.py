@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
+from ppbench.cli.threads import wait_without_spinning
 from tools.gpu_check.context import Context, describe
 
 
@@ -24,10 +25,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's library talks on stderr
     with os.fdopen(options.pipe, "w") as pipe:
         try:
+            wait_without_spinning()
             import torch
 
+            if options.quick and options.device == "cpu":
+                torch.set_num_threads(1)  # little work: threads would wait for each other
             found, device = describe(options.device), torch.device(options.device)
         except Exception:  # no GPU, no driver, no library
             say(pipe, {"failed": traceback.format_exc()})
