@@ -23,9 +23,14 @@ from ppbench.models.loaded import Checkpoint
 from ppbench.models.resnet import create_model
 from ppbench.pool import ordered_map, usable_cores
 from ppbench.vocabulary import CLEAN
-from tools.gpu_check.context import Context
+from tools.gpu_check.context import Context, rate
 from tools.gpu_check.photographs import write_folder
 from tools.gpu_check.speed import MAIN_BATCH, Passes
+
+try:
+    from ppbench.evaluation.nvjpeg import GpuDecoder
+except ImportError:  # an evaluation without a decoder on the GPU
+    GpuDecoder = None  # type: ignore[assignment,misc]
 
 CELLS = 76
 IMAGENET = 50_000
@@ -164,3 +169,13 @@ def decode(context: Context) -> Iterator[dict[str, Any]]:
             "name": f"{workers} workers" if workers else "this process", "workers": workers, "images": read,
             "rate": read / seconds, "minutes_of_imagenet": IMAGENET * seconds / read / 60,
         }  # fmt: skip
+    if context.is_card and GpuDecoder is not None and context.has_time():
+        yield {"name": "nvJPEG (--decode cuda)", **_decoded_on_the_card(context, source)}
+
+
+def _decoded_on_the_card(context: Context, source: Any) -> dict[str, Any]:
+    """The decoding and cutting of 256 files that lie in memory."""
+    decoder, read = GpuDecoder(source.encoded_cut, context.device), source.encoded_reader()
+    files = read(CLEAN, 0, np.arange(MAIN_BATCH))
+    found = rate(MAIN_BATCH, context.times(lambda: decoder.decode(files), warm=1, repeats=5))
+    return {**found, "images": MAIN_BATCH, "minutes_of_imagenet": IMAGENET / found["rate"] / 60}
