@@ -15,7 +15,7 @@ from ppbench.corruptions.constants import constants
 from ppbench.corruptions.keys import key, pixels_id
 from ppbench.corruptions.own import OwnCorruption, find_corruption
 from ppbench.corruptions.random import Draws
-from ppbench.corruptions.recipes import RECIPES, recipe_for_size
+from ppbench.corruptions.recipes import KNOWN_RECIPES, recipe_for, recipe_for_size
 from ppbench.corruptions.scale import ScaledDraws, scale_for, scaled_constants
 from ppbench.corruptions.types import Pixels, Scale
 from ppbench.errors import UsageError
@@ -50,12 +50,13 @@ def corrupt(
     Args:
         images: uint8, RGB or grey; torch ``(N, 3, H, W)`` or ``(N, 1, H, W)`` on any device, or numpy ``(H, W)``,
             ``(H, W, 3)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``. Sides of at least 8 px.
-        name: One of the 19 names (``ppbench list corruptions``); or a corruption of your own, as
+        name: One that ppbench makes (``ppbench list corruptions``); or a corruption of your own, as
             ``"pkg.mod:function"``, by the name under which a package offers it, or as a function
             (docs/own-corruptions.md). Recipe and scale do not change the latter.
         severity: 1 to 5.
         recipe: The constants and algorithms to use (``ppbench list recipes``). By default the images' size decides, as
-            on the command line (`ppbench.corruptions.recipes.recipe_for_size`).
+            on the command line (`ppbench.corruptions.recipes.recipe_for_size`). A recipe of the 19 stands for C-bar's
+            of the nearer size too.
         seed: Seed of all draws, an integer.
         ids: The images' ids, one each. By default an image's pixels are its id: different images have independent
             draws, and equal images have equal draws. ``ppbench eval`` and ``ppbench corrupt`` use paths or places.
@@ -91,7 +92,8 @@ def _corrupted(
     batch: Tensor, function: CorruptionFunction | OwnCorruption, name: str, severity: int, recipe: str | None,
     seed: int, ids: Sequence[str] | None, draws: Mapping[str, Any], scale: Scale,
 ) -> Tensor:  # fmt: skip
-    how = RECIPES[recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe)]
+    wanted = recipe_for_size(*batch.shape[1:3]) if recipe is None else str(recipe)
+    how = KNOWN_RECIPES[wanted if isinstance(function, OwnCorruption) else recipe_for(name, wanted)]
     factor = scale_for(scale, how, *batch.shape[1:3])
     if isinstance(function, OwnCorruption):
         if draws:

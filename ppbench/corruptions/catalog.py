@@ -1,4 +1,4 @@
-"""The 19 corruptions by name."""
+"""The corruptions by name: the 19, and C-bar's 15."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ppbench.corruptions import blur, colour, digital, jpeg, noise, spatter, weather
+from ppbench.corruptions.bar import cutout, fields, optics, stars, turning, waves
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.lookup import NameTable
@@ -22,9 +23,14 @@ _FUNCTIONS: tuple[CorruptionFunction, ...] = (
     weather.snow, weather.frost, weather.fog, colour.brightness,
     colour.contrast, digital.elastic_transform, digital.pixelate, jpeg.jpeg_compression,
     noise.speckle_noise, blur.gaussian_blur, spatter.spatter, colour.saturate,
+    fields.blue_noise_sample, fields.brownish_noise, optics.caustic_refraction, cutout.checkerboard_cutout,
+    waves.cocentric_sine_waves, stars.inverse_sparkles, fields.perlin_noise, waves.plasma_noise,
+    waves.single_frequency_greyscale, stars.sparkles,
+    turning.circular_motion_blur, cutout.lines, optics.pinch_and_twirl, optics.ripple,
+    turning.transverse_chromatic_abberation,
 )  # fmt: skip
 
-# `ppbench list corruptions` lists more than these 19, and the message about an unknown name gives that number.
+# `ppbench list corruptions` lists more than these, and the message about an unknown name gives that number.
 CORRUPTIONS = NameTable(
     {function.__name__: function for function in _FUNCTIONS}, "corruption", "ppbench list corruptions", len(KNOWN)
 )

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ppbench.corruptions.strengths import strength_of
+
 
 class Noise(NamedTuple):
     """Standard deviation: of gaussian_noise in fractions of white, of speckle_noise relative to the value."""
@@ -149,9 +151,11 @@ def constants(table: str, corruption: str, severity: int) -> Any:
 
     Args:
         table: Name of a recipe; ``imagecorruptions`` has the constants of ``imagenet-c`` except for a few of its own.
-        corruption: One of the 19 names.
+        corruption: One of the 19 names, or one of C-bar's in a recipe that has it.
         severity: 1 to 5.
     """
+    if corruption not in _TABLE:
+        return strength_of(table, corruption, severity)
     kind, by_table = _TABLE[corruption]
     rows = by_table[table] if table in by_table else by_table["imagenet-c"]
     return kind(*rows[severity - 1])

@@ -82,6 +82,10 @@ class Draws:
         # From ordinary memory, so few bytes are read at once, and the CPU need not wait for the GPU.
         return self._keys.to(self._device_for(name), non_blocking=True)
 
+    def given_shape(self, name: str) -> tuple[int, ...] | None:
+        """Return the shape for one image of the draw given under a name, or None."""
+        return tuple(self._given[name].shape[1:]) if name in self._given else None
+
     def words(self, name: str, *shape: int) -> Tensor:
         """Return 32 random bits each: int32 ``(n, *shape)``. They are always keyed."""
         return philox(self.keys_for(name), stream_of(name), math.prod(shape)).view(-1, *shape)

@@ -1,13 +1,16 @@
 """The recipes: which constants and which algorithms the names of corruptions stand for. Free of torch.
 
 Sources: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR
-2019; Michaelis et al., "Benchmarking Robustness in Object Detection", arXiv 1907.07484.
+2019; Michaelis et al., "Benchmarking Robustness in Object Detection", arXiv 1907.07484; Mintun et al., "On
+Interaction Between Augmentations and Corruptions of Natural Images", NeurIPS 2021.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ppbench.corruptions.strengths import STRENGTHS
+from ppbench.errors import UsageError
 from ppbench.lookup import NameTable
 
 
@@ -43,7 +46,20 @@ _RECIPES = (
     Recipe("imagecorruptions", "the package's variant", None, "any", "Michaelis 2019", frost_textures=6),
 )
 
-RECIPES = NameTable({recipe.name: recipe for recipe in _RECIPES}, "recipe", "ppbench list recipes")
+_MINTUN = "Mintun 2021"
+
+_BAR_RECIPES = (
+    Recipe("imagenet-c-bar", "ImageNet-C-bar, before its JPEG", 224, "224, any", _MINTUN),
+    Recipe("cifar-c-bar", "CIFAR-10-C-bar", 32, "32, any", _MINTUN),
+)
+
+_SEE = "ppbench list recipes"
+
+RECIPES = NameTable({recipe.name: recipe for recipe in _RECIPES}, "recipe", _SEE)
+"""The recipes of the 19 corruptions."""
+
+KNOWN_RECIPES = NameTable({recipe.name: recipe for recipe in (*_RECIPES, *_BAR_RECIPES)}, "recipe", _SEE)
+"""All recipes, those of C-bar too."""
 
 
 def recipe_for_size(height: int, width: int) -> str:
@@ -58,3 +74,23 @@ def recipe_for_size(height: int, width: int) -> str:
     if side < 120:
         return "tiny-imagenet-c"
     return "imagenet-c-299" if height == width == 299 else "imagenet-c"
+
+
+def recipe_for(corruption: str, wanted: str) -> str:
+    """Return the recipe that makes a corruption where ``wanted`` is the recipe of a job.
+
+    A recipe of the 19 corruptions stands for C-bar's of the nearer size too; where that lacks a corruption, the other
+    has it.
+
+    Raises:
+        UsageError: If the recipe is unknown, or one of C-bar's that lacks the corruption.
+    """
+    recipe = KNOWN_RECIPES[wanted].name
+    having = [name for name, table in STRENGTHS.items() if corruption in table]
+    if recipe in having or (recipe not in STRENGTHS and not having):
+        return recipe
+    if recipe in STRENGTHS:
+        others = " or ".join(having) or "the recipe of another set"
+        raise UsageError(f"recipe {recipe} has no {corruption}", f"Leave the recipe out, or take {others}.")
+    near = "cifar-c-bar" if recipe in ("cifar-c", "tiny-imagenet-c") else "imagenet-c-bar"
+    return near if near in having else having[0]

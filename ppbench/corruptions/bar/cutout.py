@@ -1,0 +1,84 @@
+"""Grey squares and lines: checkerboard_cutout, lines.
+
+Images are ``(n, H, W, C)`` uint8. Lengths are in pixels, angles in radians.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ppbench.corruptions.bar.draws import column, grid, parameter, table, truncated
+from ppbench.corruptions.kernels import bar_cutout as kernels
+from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.random import Draws
+from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.strengths import Strength
+
+_GREY = 128
+_MOST_CELLS = 44
+"""Cells along a side of the drawn board: four sides of the image, in cells of a tenth of it, and some to spare."""
+
+
+def checkerboard_cutout(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -> Tensor:
+    """Turn 10 s % of the squares of one colour of a turned chessboard grey.
+
+    Draws: ``angle`` (n,); ``cell_px`` (n,), 10 to 25 % of the shorter side; ``grid`` (n, k, k) on [0, 1), where k is at
+    least four sides of the image in cells, rounded down.
+    """
+    side = min(images.shape[1:3])
+    angle = parameter(draws, images, "angle", 0, 2 * torch.pi)
+    cell = parameter(draws, images, "cell_px", 0.1 * side, 0.25 * side, least=0.09 * side).clamp(min=1)
+    counts = (4 * side / cell).floor().long().clamp(max=_MOST_CELLS)
+    least = int(counts.max()) if draws.given_shape("grid") else _MOST_CELLS
+    chances = table(draws, "grid", least, least)
+    if chances is None:
+        chances = draws.between("grid", 0, 1, _MOST_CELLS, _MOST_CELLS)
+    return cut_squares(images, angle, cell, chances < 0.1 * k.value, counts, _GREY)
+
+
+@on_cpu(kernels.cut_squares)
+def cut_squares(images: Tensor, angle: Tensor, cell: Tensor, chosen: Tensor, counts: Tensor, grey: int) -> Tensor:
+    """Turn chosen squares grey: angle, cell and counts ``(n,)``, chosen bool ``(n, k, k)``.
+
+    The published code finds a square by truncation towards 0, and negative numbers count from the end. So the squares
+    on both sides of an axis share a number.
+    """
+    rows, columns = grid(images)
+    sine, cosine = column(torch.sin(angle)), column(torch.cos(angle))
+    y, x = (cosine * rows + sine * columns) / column(cell), (cosine * columns - sine * rows) / column(cell)
+    alike = (y.floor().long() + x.floor().long()) % 2 == 0
+    image = torch.arange(len(images), device=images.device).view(-1, 1, 1)
+    cut = alike & chosen[image, y.long() % column(counts), x.long() % column(counts)]
+    return torch.where(cut[..., None], grey, images)
+
+
+def lines(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -> Tensor:
+    """Draw grey lines through the image, 10 s % as many as its shorter side has pixels.
+
+    Draws: ``angle`` (n,); ``variation`` (n,), 0.1 to 1: the spread of the lines' angles, in turns; ``lines``
+    (n, lines, 3) on [0, 1): row and column of a point of the line, in sides, and its place in the spread.
+    """
+    height, width = images.shape[1:3]
+    side = min(height, width)
+    angle = parameter(draws, images, "angle", 0, 2 * torch.pi)
+    variation = parameter(draws, images, "variation", 0.1, 1)
+    places = draws.between("lines", 0, 1, int(0.1 * k.value * side), 3).double()
+    sides = torch.tensor((height, width), dtype=torch.float64, device=images.device)
+    turned = angle[:, None] + 2 * torch.pi * variation[:, None] * (places[..., 2] - 0.5)
+    # As long as the sides, so that every line leaves the image.
+    away = torch.stack([torch.cos(turned), torch.sin(turned)], dim=2) * max(height, width)
+    middle = places[..., :2] * sides
+    ends = torch.cat([middle - away, middle + away], dim=2).long().cpu()  # towards 0, as int() rounds
+    for number in range(ends.shape[1]):
+        # The steps of a line follow each other, so the CPU takes them.
+        coverage = torch.from_numpy(kernels.line_coverage(ends[:, number].numpy(), height, width))
+        images = blend(images, coverage.to(images.device), _GREY)
+    return images
+
+
+@on_cpu(kernels.blend)
+def blend(images: Tensor, coverage: Tensor, grey: int) -> Tensor:
+    """Blend pixels towards grey by ``coverage`` (n, H, W), 0 to 1."""
+    part = coverage[..., None]
+    return truncated((1 - part) * images + part * grey)

@@ -1,0 +1,100 @@
+"""Grey squares and grey lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.corruptions.kernels import compiled, f64, i32, u8
+from ppbench.corruptions.types import Doubles, Indices, Pixels
+
+
+@compiled
+def _cut_squares(images: Any, sines: Any, cosines: Any, cell: Any, chosen: Any, counts: Any, grey: int, out: Any) -> None:
+    channels = images.shape[3]
+    for n in range(images.shape[0]):
+        sine, cosine, count, size = sines[n], cosines[n], counts[n], cell[n]
+        for i in range(images.shape[1]):
+            for j in range(images.shape[2]):
+                y, x = (cosine * f64(i) + sine * f64(j)) / size, (cosine * f64(j) - sine * f64(i)) / size
+                alike = (i32(np.floor(y)) + i32(np.floor(x))) & 1 == 0
+                cut = False
+                if alike:
+                    row, column = i32(y), i32(x)
+                    row = row + count if row < 0 else row
+                    column = column + count if column < 0 else column
+                    if row >= count or column >= count or row < 0 or column < 0:
+                        row, column = row % count, column % count
+                    cut = chosen[n, row, column]
+                for c in range(channels):
+                    out[n, i, j, c] = u8(grey) if cut else images[n, i, j, c]
+
+
+def cut_squares(
+    images: Pixels, angle: Doubles, cell: Doubles, chosen: NDArray[np.bool_], counts: Indices, grey: int
+) -> Pixels:
+    """Kernel of `ppbench.corruptions.bar.cutout.cut_squares`."""
+    out = np.empty_like(images)
+    _cut_squares(images, np.sin(angle), np.cos(angle), cell, chosen, counts.astype(np.int32), grey, out)
+    return out
+
+
+@compiled
+def _cover(y0: int, x0: int, y1: int, x1: int, coverage: Any) -> None:
+    """Draw an anti-aliased line by Zingl's error term, the distance of a pixel from the line times its length."""
+    height, width = coverage.shape
+    dx, dy = abs(x1 - x0), abs(y1 - y0)
+    right, down = 1 if x0 < x1 else -1, 1 if y0 < y1 else -1
+    length = f64(1) if dx + dy == 0 else np.sqrt(f64(dx * dx + dy * dy))
+    error, x, y = dx - dy, x0, y0
+    while True:
+        if 0 <= x < width and 0 <= y < height:
+            coverage[y, x] = f64(1) - f64(abs(error - dx + dy)) / length
+        before, column = error, x
+        if 2 * before >= -dx:
+            if x == x1:
+                break
+            if f64(before + dy) < length and 0 <= x < width and 0 <= y + down < height:
+                coverage[y + down, x] = f64(1) - f64(abs(before + dy)) / length
+            error -= dy
+            x += right
+        if 2 * before <= dy:
+            if y == y1:
+                break
+            if f64(dx - before) < length and 0 <= column + right < width and 0 <= y < height:
+                coverage[y, column + right] = f64(1) - f64(abs(dx - before)) / length
+            error += dx
+            y += down
+
+
+def line_coverage(ends: Indices, height: int, width: int) -> Doubles:
+    """Return how far lines cover the pixels, 0 to 1: ``(n, height, width)``.
+
+    Args:
+        ends: ``(n, 4)``: row and column of the first pixel, then of the last.
+        height: In pixels.
+        width: In pixels.
+    """
+    coverage = np.zeros((len(ends), height, width))
+    for place, (y0, x0, y1, x1) in enumerate(ends.tolist()):
+        _cover(y0, x0, y1, x1, coverage[place])
+    return coverage
+
+
+@compiled
+def _blend(images: Any, coverage: Any, grey: Any, out: Any) -> None:
+    for n in range(images.shape[0]):
+        for i in range(images.shape[1]):
+            part = coverage[n, i]
+            for c in range(images.shape[2]):
+                out[n, i, c] = u8(i32((f64(1) - part) * f64(images[n, i, c]) + part * grey))
+
+
+def blend(images: Pixels, coverage: Doubles, grey: int) -> Pixels:
+    """Kernel of `ppbench.corruptions.bar.cutout.blend`."""
+    n, height, width, channels = images.shape
+    shape, out = (n, height * width, channels), np.empty_like(images)
+    _blend(images.reshape(shape), coverage.reshape(n, -1), f64(grey), out.reshape(shape))
+    return out

@@ -1,0 +1,255 @@
+"""Patterns over the whole image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.corruptions.kernels import compiled, f64, i32, i64, inlined, u8
+from ppbench.corruptions.kernels.bar_maths import HALF_PI, sine, turn
+from ppbench.corruptions.types import Doubles, Indices, Pixels
+
+
+@inlined
+def level(x: Any) -> Any:
+    """Clip and truncate."""
+    return u8(i32(min(max(x, f64(0)), f64(255))))
+
+
+@compiled
+def _mix(row: Any, line: Any, kept: Any, out: Any) -> None:
+    """``out`` = a part of the row, and the line's value for every channel of a pixel."""
+    channels = row.size // line.size
+    if channels == 3:
+        for w in range(line.size):
+            out[3 * w] = level(f64(row[3 * w]) * kept + line[w])
+            out[3 * w + 1] = level(f64(row[3 * w + 1]) * kept + line[w])
+            out[3 * w + 2] = level(f64(row[3 * w + 2]) * kept + line[w])
+    else:
+        for w in range(line.size):
+            out[w] = level(f64(row[w]) * kept + line[w])
+
+
+@compiled
+def _add_wave(images: Any, down: Any, across: Any, phase: Any, amount: Any, line: Any, out: Any) -> None:
+    for n in range(images.shape[0]):
+        for y in range(images.shape[1]):
+            start = down[n] * f64(y) + phase[n]
+            for x in range(line.size):
+                line[x] = amount * sine(across[n] * f64(x) + start)
+            _mix(images[n, y], line, f64(1), out[n, y])
+
+
+def add_wave(images: Pixels, down: Doubles, across: Doubles, phase: Doubles, amount: float) -> Pixels:
+    """Kernel of `ppbench.corruptions.bar.waves.add_wave`."""
+    lines, out = _as_lines(images), np.empty_like(images)
+    _add_wave(lines, down, across, phase, f64(amount), np.empty(images.shape[2]), _as_lines(out))
+    return out
+
+
+@compiled
+def _add_rings(
+    images: Any, centre: Any, freq: Any, wobble: Any, ring: Any, amount: Any, line: Any, angle: Any, out: Any
+) -> None:
+    for n in range(images.shape[0]):
+        for i in range(images.shape[1]):
+            y = f64(i) - centre[n, 1]
+            for j in range(line.size):
+                x = f64(j) - centre[n, 0]
+                angle[j] = turn(x, y)
+            for j in range(line.size):
+                x = f64(j) - centre[n, 0]
+                r = np.sqrt(x * x + y * y) + wobble[n] * sine(freq[n] * angle[j])
+                # What numpy's modulus gives: the remainder has the divisor's sign.
+                rest = r - ring[n] * np.floor(r / ring[n])
+                line[j] = amount * (rest / ring[n] - f64(0.5))
+            _mix(images[n, i], line, f64(1), out[n, i])
+
+
+def add_rings(images: Pixels, centre: Doubles, freq: Doubles, wobble: Doubles, ring: Doubles, amount: float) -> Pixels:
+    """Kernel of `ppbench.corruptions.bar.waves.add_rings`."""
+    out, line = np.empty_like(images), np.empty((2, images.shape[2]))
+    _add_rings(_as_lines(images), centre, freq, wobble, ring, f64(amount), line[0], line[1], _as_lines(out))
+    return out
+
+
+@compiled
+def _swirl(u: Any, v: Any, time: Any, iterations: int, sharpness: Any) -> None:
+    """Move the places of a line."""
+    a, b, c = f64(1), f64(1), f64(1)
+    for _ in range(iterations):
+        late, weight = time / b, f64(1) / c
+        for x in range(u.size):
+            p = sine(v[x] * a + late + HALF_PI) * weight
+            q = sine(u[x] * a + late) * weight
+            u[x] += p - f64(0.3) * q
+            v[x] += q + f64(0.3) * p
+        a, b, c = a * f64(1.93), b * f64(1.15), c * (f64(2.25) - sharpness)
+
+
+@compiled
+def _mix_plasma(
+    images: Any, time: Any, iterations: Any, sharpness: Any, scale: Any, amount: Any, lines: Any, out: Any
+) -> None:
+    u, v = lines[0], lines[1]
+    kept = f64(1) - amount / f64(255)
+    for n in range(images.shape[0]):
+        t, middle = time[n], np.sin(time[n])
+        for y in range(images.shape[1]):
+            for x in range(u.size):
+                u[x], v[x] = f64(x) / scale[n], f64(y) / scale[n]
+            _swirl(u, v, t, iterations[n], sharpness[n])
+            row, made = images[n, y], out[n, y]
+            for x in range(u.size):
+                both = sine((u[x] + v[x] + middle) / f64(2))
+                red, blue = sine(u[x] - t), sine(v[x] + t)
+                made[3 * x] = level(f64(row[3 * x]) * kept + amount * red)
+                made[3 * x + 1] = level(f64(row[3 * x + 1]) * kept + amount * both)
+                made[3 * x + 2] = level(f64(row[3 * x + 2]) * kept + amount * blue)
+
+
+def mix_plasma(
+    images: Pixels, time: Doubles, iterations: Indices, sharpness: Doubles, scale: Doubles, amount: float
+) -> Pixels:
+    """Kernel of `ppbench.corruptions.bar.waves.mix_plasma`."""
+    out, lines = np.empty_like(images), np.empty((2, images.shape[2]))
+    _mix_plasma(_as_lines(images), time, iterations, sharpness, scale, f64(amount), lines, _as_lines(out))
+    return out
+
+
+@compiled
+def _octave(table: Any, gradients: Any, first: Any, step: Any, weight: Any, nodes: Any, line: Any) -> None:
+    """Add an octave's absolute values to a line. Along it, the noise is linear in ``nodes`` for each cell."""
+    count = i64(np.floor(step * f64(line.size - 1))) + 2
+    i = i64(np.floor(first))
+    x = first - f64(i)
+    across = x * x * (f64(3) - f64(2) * x)
+    top, bottom = table[i & 255], table[(i + 1) & 255]
+    for j in range(count):
+        near, far = table[(top + j) & 255], table[(bottom + j) & 255]
+        start, end = x * gradients[near, 0], (x - f64(1)) * gradients[far, 0]
+        nodes[j, 0] = start + across * (end - start)
+        nodes[j, 1] = gradients[near, 1] + across * (gradients[far, 1] - gradients[near, 1])
+    for w in range(line.size):
+        place = step * f64(w)
+        j = i64(place)
+        y = place - f64(j)
+        down = y * y * (f64(3) - f64(2) * y)
+        near = nodes[j, 0] + y * nodes[j, 1]
+        far = nodes[j + 1, 0] + (y - f64(1)) * nodes[j + 1, 1]
+        line[w] += abs(f64(1.5) * (near + down * (far - near))) * weight
+
+
+@compiled
+def _mix_perlin(
+    images: Any, gradients: Any, table: Any, cell: Any, share: Any, nodes: Any, line: Any, out: Any
+) -> None:
+    for n in range(images.shape[0]):
+        for y in range(images.shape[1]):
+            for x in range(line.size):
+                line[x] = f64(0)
+            for octave in range(5):
+                f = f64(1 << octave)
+                _octave(table[n], gradients[n], f * f64(y) / cell, f / cell, f64(1) / f, nodes, line)
+            for x in range(line.size):
+                line[x] = f64(255) * share * min(max(f64(0.5) * line[x] + f64(0.5), f64(0)), f64(1))
+            _mix(images[n, y], line, f64(1) - share, out[n, y])
+
+
+def mix_perlin(images: Pixels, gradients: Doubles, table: Indices, cell: float, share: float) -> Pixels:
+    """Kernel of `ppbench.corruptions.bar.fields.mix_perlin`."""
+    out, width = np.empty_like(images), images.shape[2]
+    nodes, line = np.empty((int(16 * width / cell) + 3, 2)), np.empty(width)
+    _mix_perlin(_as_lines(images), gradients, table, f64(cell), f64(share), nodes, line, _as_lines(out))
+    return out
+
+
+@compiled
+def _half_spectrum(phases: Any, height: int, width: int, power: int, sines: Any, cosines: Any, out: Any) -> None:
+    half, side = phases.shape[2], f64(min(height, width))
+    for n in range(phases.shape[0]):
+        for i in range(height):
+            for j in range(half):
+                sines[i, j], cosines[i, j] = sine(phases[n, i, j]), sine(phases[n, i, j] + HALF_PI)
+        for p in range(height):
+            i, k = (p - height // 2) % height, (-p - height // 2) % height
+            down = f64(i - height // 2) / f64(height) * side
+            for q in range(width // 2 + 1):
+                j, m = (q - width // 2) % width, (-q - width // 2) % width
+                across = f64(j - width // 2) / f64(width) * side
+                square = down * down + across * across
+                weight = (np.sqrt(square) if power == 1 else f64(1) / (square + f64(1))) * f64(0.5)
+                # Beyond the middle, the phases are those of the first half, turned by 180 degrees.
+                a, b = (i, j) if j < half else (height - 1 - i, width - 1 - j)
+                c, d = (k, m) if m < half else (height - 1 - k, width - 1 - m)
+                out[n, p, q] = complex(
+                    weight * (cosines[a, b] + cosines[c, d]), weight * (sines[a, b] - sines[c, d])
+                )  # fmt: skip
+
+
+def half_spectrum(phases: Doubles, height: int, width: int, power: int) -> NDArray[np.complex128]:
+    """Kernel of `ppbench.corruptions.bar.fields.half_spectrum`."""
+    out = np.empty((len(phases), height, width // 2 + 1), np.complex128)
+    tables = np.empty((2, *phases.shape[1:]))
+    _half_spectrum(phases, height, width, power, tables[0], tables[1], out)
+    return out
+
+
+@compiled
+def _deviations(noise: Any, out: Any) -> None:
+    for n in range(noise.shape[0]):
+        total, square = f64(0), f64(0)
+        for i in range(noise.shape[1]):
+            total += noise[n, i]
+        mean = total / f64(noise.shape[1])
+        for i in range(noise.shape[1]):
+            square += (noise[n, i] - mean) ** 2
+        out[n] = np.sqrt(square / f64(noise.shape[1]))
+
+
+@compiled
+def _keep_where_high(images: Any, noise: Any, deviations: Any, threshold: Any, out: Any) -> None:
+    channels = images.shape[2]
+    for n in range(images.shape[0]):
+        least = threshold * deviations[n]
+        for i in range(images.shape[1]):
+            high = u8(noise[n, i] > least)
+            for c in range(channels):
+                out[n, i, c] = images[n, i, c] * high
+
+
+def keep_where_high(images: Pixels, noise: Doubles, threshold: float) -> Pixels:
+    """Kernel of `ppbench.corruptions.bar.fields.keep_where_high`."""
+    n, height, width, channels = images.shape
+    out, deviations = np.empty_like(images), np.empty(n)
+    flat, shape = noise.reshape(n, -1), (n, height * width, channels)
+    _deviations(flat, deviations)
+    _keep_where_high(images.reshape(shape), flat, deviations, f64(threshold), out.reshape(shape))
+    return out
+
+
+@compiled
+def _add_fields(images: Any, noise: Any, deviations: Any, amount: Any, out: Any) -> None:
+    channels = images.shape[2]
+    for n in range(images.shape[0]):
+        for c in range(channels):
+            field, weight = noise[n * channels + c], amount / deviations[n * channels + c]
+            for i in range(field.size):
+                out[n, i, c] = level(f64(images[n, i, c]) + field[i] * weight)
+
+
+def add_fields(images: Pixels, noise: Doubles, amount: float) -> Pixels:
+    """Kernel of `ppbench.corruptions.bar.fields.add_fields`."""
+    n, height, width, channels = images.shape
+    out, deviations = np.empty_like(images), np.empty(n * channels)
+    flat, shape = noise.reshape(n * channels, -1), (n, height * width, channels)
+    _deviations(flat, deviations)
+    _add_fields(images.reshape(shape), flat, deviations, f64(amount), out.reshape(shape))
+    return out
+
+
+def _as_lines(images: Pixels) -> Pixels:
+    n, height, width, channels = images.shape
+    return images.reshape(n, height, width * channels)
