@@ -54,13 +54,21 @@ C_BAR = (
 )  # fmt: skip
 """ImageNet-C-bar: Mintun et al., "On Interaction Between Augmentations and Corruptions", NeurIPS 2021."""
 
+_ONLY_CIFAR_BAR = (
+    "circular_motion_blur", "lines", "pinch_and_twirl", "ripple", "transverse_chromatic_abberation",
+)  # fmt: skip
+C_BAR_CIFAR = (
+    "blue_noise_sample", "brownish_noise", "checkerboard_cutout", "inverse_sparkles", "sparkles", *_ONLY_CIFAR_BAR,
+)  # fmt: skip
+"""CIFAR-10-C-bar, of the same paper; it has five corruptions in common with ImageNet-C-bar."""
+
 C_3D = (
     "near_focus", "far_focus", "xy_motion_blur", "z_motion_blur", "flash", "h265_crf", "h265_abr", "bit_error",
     "fog_3d", "iso_noise", "color_quant", "low_light",
 )  # fmt: skip
 """ImageNet-3DCC: Kar et al., "3D Common Corruptions and Data Augmentation", CVPR 2022."""
 
-SETS = {"c15": C15, "c4": C4, "c19": C19, "cbar": C_BAR, "3dcc": C_3D}
+SETS = {"c15": C15, "c4": C4, "c19": C19, "cbar": C_BAR, "cifar-cbar": C_BAR_CIFAR, "3dcc": C_3D}
 
 FAMILIES_3D = {
     "depth of field": C_3D[0:2], "camera motion": C_3D[2:4], "lighting": C_3D[4:5], "video": C_3D[5:8],
@@ -68,9 +76,12 @@ FAMILIES_3D = {
 }  # fmt: skip
 """The groups of the ImageNet-3DCC paper."""
 
-ALL_FAMILIES = {**FAMILIES, "c-bar": C_BAR, **FAMILIES_3D}
+ALL_FAMILIES = {**FAMILIES, "c-bar": C_BAR + _ONLY_CIFAR_BAR, **FAMILIES_3D}
 
-KNOWN = C19 + C_BAR + C_3D
+MADE = C19 + ALL_FAMILIES["c-bar"]
+"""The corruptions that ppbench makes."""
+
+KNOWN = MADE + C_3D
 """All corruptions of published sets, in canonical order."""
 
 OWN = "own"
@@ -84,7 +95,7 @@ FEW_NAMES = 3
 
 _FAMILY_OF = {name: family for family, names in ALL_FAMILIES.items() for name in names}
 
-FAMILY_OF = {name: _FAMILY_OF[name] for name in C19}
+FAMILY_OF = {name: _FAMILY_OF[name] for name in MADE}
 """Families of the corruptions that ppbench makes."""
 
 
@@ -105,18 +116,22 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return (*(name for name in KNOWN if name in wanted), *sorted(wanted - set(KNOWN)))
 
 
-def expand_corruptions(values: Sequence[str], names: Sequence[str] = C19, *, own: bool = False) -> tuple[str, ...]:
+def expand_corruptions(
+    values: Sequence[str], names: Sequence[str] = MADE, *, c_bar: Sequence[str] = C_BAR, own: bool = False
+) -> tuple[str, ...]:
     """Turn names, families and sets into corruption names in the canonical order, each once.
 
     Args:
         values: Any of ``names``, and families (`ALL_FAMILIES`) and sets (`SETS`) with some of them.
         names: The corruptions to choose from.
+        c_bar: What "cbar" and "c-bar" mean: the C-bar set for the images' size.
         own: Whether a function of the user's own would do as well, for the message.
 
     Raises:
         UsageError: If a value is none of these.
     """
-    groups = {group: members for group, members in (ALL_FAMILIES | SETS).items() if not set(members).isdisjoint(names)}
+    known = ALL_FAMILIES | SETS | {"cbar": tuple(c_bar), "c-bar": tuple(c_bar)}
+    groups = {group: members for group, members in known.items() if not set(members).isdisjoint(names)}
     wanted: set[str] = set()
     for value in values:
         name = value.strip().lower()
@@ -204,7 +219,7 @@ def _whole_groups(corruptions: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def _counted(names: set[str]) -> str:
     """Count corruptions: ``11/15``, ``5 corruptions``."""
-    whole = next((len(members) for members in (C15, C19, C_BAR, C_3D) if names <= set(members)), None)
+    whole = next((len(members) for members in (C15, C19, C_BAR, C_BAR_CIFAR, C_3D) if names <= set(members)), None)
     return f"{len(names)}/{whole}" if whole else f"{len(names)} corruptions"
 
 

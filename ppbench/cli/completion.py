@@ -36,9 +36,9 @@ def complete_corruption(incomplete: str) -> list[str]:
 
 def complete_recipe(incomplete: str) -> list[str]:
     """Recipes of corruptions."""
-    from ppbench.corruptions.recipes import RECIPES
+    from ppbench.corruptions.recipes import KNOWN_RECIPES
 
-    return _beginning(incomplete, RECIPES)
+    return _beginning(incomplete, KNOWN_RECIPES)
 
 
 def complete_training_recipe(incomplete: str) -> list[str]:

@@ -167,12 +167,15 @@ def _describe(plan: CopyPlan, *, chosen: bool) -> str:
 
 def _notes(plan: CopyPlan) -> list[str]:
     """Hints about this job: large images, and names that are taken."""
-    from ppbench.corruptions.recipes import RECIPES
+    from ppbench.corruptions.recipes import KNOWN_RECIPES
+    from ppbench.vocabulary import family_of
 
     notes = []
-    native, middle = RECIPES[plan.settings.recipe].native_size or 224, plan.middle_size
+    native, middle = KNOWN_RECIPES[plan.settings.recipe].native_size or 224, plan.middle_size
     times = min(middle) / native
-    if plan.settings.scale is None and times >= _MUCH_LARGER:
+    # C-bar's lengths are in proportion to the image.
+    fixed = any(family_of(corruption) != "c-bar" for corruption, _ in plan.cells)
+    if fixed and plan.settings.scale is None and times >= _MUCH_LARGER:
         notes.append(
             f"the blur and noise of recipe {plan.settings.recipe} hardly change images of {_size(middle)}: they are "
             f"for {native} px. `--size {native}` cuts the images to that size, `--scale auto` makes the recipe's "

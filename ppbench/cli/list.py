@@ -192,9 +192,9 @@ def _corruptions() -> _Listing:
 
 
 def _recipes() -> _Listing:
-    from ppbench.corruptions.recipes import RECIPES
+    from ppbench.corruptions.recipes import KNOWN_RECIPES
 
-    rows: _Rows = [(r.name, r.description, r.size, r.source) for r in RECIPES.values()]
+    rows: _Rows = [(r.name, r.description, r.size, r.source) for r in KNOWN_RECIPES.values()]
     return "Recipes, each for images of any size from 8 px", ("name", "what it is", "px", "source"), rows
 
 

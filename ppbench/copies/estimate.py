@@ -113,10 +113,10 @@ def _settings(plan: CopyPlan) -> PixelSettings:
     """The plan's settings with the scale of whole images instead of "auto": only parts of images are measured."""
     if plan.settings.scale != "auto":
         return plan.settings
-    from ppbench.corruptions.recipes import RECIPES
+    from ppbench.corruptions.recipes import KNOWN_RECIPES
     from ppbench.corruptions.scale import scale_for
 
-    return replace(plan.settings, scale=scale_for("auto", RECIPES[plan.settings.recipe], *plan.middle_size))
+    return replace(plan.settings, scale=scale_for("auto", KNOWN_RECIPES[plan.settings.recipe], *plan.middle_size))
 
 
 def _timed(samples: Iterable[tuple[str, Pixels]]) -> Iterable[tuple[str, Pixels, float]]:

@@ -17,6 +17,7 @@ from ppbench.copies.settings import PixelSettings, check_same, check_same_own, m
 from ppbench.copies.sources import CopySource, ImageFiles, open_copy_source
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.own import OwnCorruption
+from ppbench.corruptions.recipes import c_bar_for
 from ppbench.corruptions.trial import check_own
 from ppbench.data.walk import SCRATCH
 from ppbench.vocabulary import Cell
@@ -92,13 +93,12 @@ def opened_plan(request: CopyRequest, *, claim: bool = True) -> Iterator[CopyPla
     with claimed_folder(dest) if claim else nullcontext(), closing(Records(dest, dest / SCRATCH)) as records:
         if request.overwrite:
             records.forget() if claim else records.ignore()
-        yield _plan(request, source, dest, cells, own, records)
+        yield _plan(request, source, dest, own, records)
 
 
 def _plan(
-    request: CopyRequest, source: CopySource, dest: Path, cells: tuple[Cell, ...], own: tuple[OwnCorruption, ...],
-    records: Records,
-) -> CopyPlan:  # fmt: skip
+    request: CopyRequest, source: CopySource, dest: Path, own: tuple[OwnCorruption, ...], records: Records
+) -> CopyPlan:
     # A folder that was begun keeps its recipe and device, unless the request names others.
     before = {} if request.overwrite else records.header.get("settings", {})
     backend = BACKENDS[request.backend]
@@ -108,6 +108,9 @@ def _plan(
     recipe = backend.recipe(request.recipe, height, width)
     if request.recipe is None and before.get("backend") == backend.name:
         recipe = str(before.get("recipe"))
+    cells = request.cells(c_bar_for(recipe))
+    check_apart(request.src, dest, cells)
+    backend.check_has([corruption for corruption, _ in cells], recipe)
     device = device_for(request.device, backend.name, before.get("device"))
     form = request.image_format()
     settings = PixelSettings(

@@ -14,7 +14,7 @@ from ppbench.corruptions.types import LARGEST_SCALE, Scale
 from ppbench.data.image_file import endings
 from ppbench.data.walk import ending
 from ppbench.errors import UsageError
-from ppbench.vocabulary import CLEAN, Cell, expand_corruptions, expand_severities, in_order, severity_texts
+from ppbench.vocabulary import C_BAR, CLEAN, Cell, expand_corruptions, expand_severities, in_order, severity_texts
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,18 @@ class CopyRequest:
             if value is not None and value < least:
                 raise UsageError(f"{name} {value} is not allowed", f"It is at least {least}.")
 
-    def cells(self) -> tuple[Cell, ...]:
-        """The cells to make: clean images first, then corruptions in the order of their table."""
+    def cells(self, c_bar: Sequence[str] = C_BAR) -> tuple[Cell, ...]:
+        """The cells to make: clean images first, then corruptions in the order of their table.
+
+        Args:
+            c_bar: What "cbar" means, by the size of the images.
+        """
         names = [self.corruptions] if isinstance(self.corruptions, str) else self.corruptions
         wanted = [name for name in names if name.strip().lower() != CLEAN]
         published, own = split_own(wanted)
         severities = expand_severities(severity_texts(self.severities))
-        corruptions = in_order((*expand_corruptions(published, own=True), *(one.name for one in own)))
+        chosen = expand_corruptions(published, c_bar=c_bar, own=True)
+        corruptions = in_order((*chosen, *(one.name for one in own)))
         clean = ((CLEAN, 0),) if len(wanted) < len(names) else ()
         return (*clean, *((corruption, severity) for corruption in corruptions for severity in severities))
 

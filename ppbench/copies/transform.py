@@ -15,7 +15,7 @@ from ppbench.corruptions.apply import corrupt, integer_of, severity_of
 from ppbench.corruptions.catalog import CORRUPTIONS
 from ppbench.corruptions.keys import pixels_id
 from ppbench.corruptions.own import OwnCorruption, find_corruption, split_own
-from ppbench.corruptions.recipes import RECIPES
+from ppbench.corruptions.recipes import KNOWN_RECIPES
 from ppbench.corruptions.scale import check_scale
 from ppbench.corruptions.types import Pixels, Scale
 from ppbench.data.decode import as_copied
@@ -102,7 +102,7 @@ class Corruption:
         self, cells: list[Cell], own: Iterable[OwnCorruption], recipe: str | None, seed: int, scale: Scale
     ) -> None:
         self.seed = integer_of("seed", seed)
-        self.recipe = None if recipe is None else RECIPES[recipe].name
+        self.recipe = None if recipe is None else KNOWN_RECIPES[recipe].name
         self.scale = check_scale(scale)
         self._cells, self._own = cells, {one.name: one for one in own}
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ppbench.corruptions.own import OwnCorruption
-from ppbench.corruptions.recipes import RECIPES, recipe_for_size
+from ppbench.corruptions.recipes import KNOWN_RECIPES, recipe_for, recipe_for_size
 from ppbench.corruptions.reference import corrupt_images, engine_version
 from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
 from ppbench.lookup import NameTable
+from ppbench.vocabulary import C19, MADE
 
 ENGINE = "ppbench corruptions 1"
 """Name and version of the engine, for records. The version increases whenever a pixel of any corruption changes."""
@@ -50,13 +51,21 @@ class Backend:
         Raises:
             UsageError: If there is no such recipe, or the backend does not have it.
         """
-        name = RECIPES[wanted].name if wanted is not None else self.only_recipe or recipe_for_size(height, width)
+        name = KNOWN_RECIPES[wanted].name if wanted is not None else self.only_recipe or recipe_for_size(height, width)
         if self.only_recipe not in (None, name):
             raise UsageError(
                 f"--recipe {name} is not what --backend {self.name} makes",
                 f"Leave one of the two out, or take `--recipe {self.only_recipe}`.",
             )
         return name
+
+    def check_has(self, corruptions: Sequence[str], recipe: str) -> None:
+        """Raise `UsageError` for a corruption of ppbench's that the backend or the recipe lacks."""
+        for name in corruptions:
+            if name in MADE:
+                recipe_for(name, recipe)
+            if name in MADE and name not in C19 and not self.on_device:
+                raise UsageError(f"--backend {self.name} does not make {name}", "Leave one of the two out.")
 
     def check_makes(self, own: Sequence[OwnCorruption]) -> None:
         """Raise `UsageError` if there are corruptions of the user's own, and the backend is a package with its own."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ppbench.corruptions.strengths import STRENGTHS
 from ppbench.errors import UsageError
 from ppbench.lookup import NameTable
+from ppbench.vocabulary import C_BAR, C_BAR_CIFAR
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,14 @@ def recipe_for_size(height: int, width: int) -> str:
     return "imagenet-c-299" if height == width == 299 else "imagenet-c"
 
 
+def c_bar_for(recipe: str) -> tuple[str, ...]:
+    """Return the C-bar set that belongs to a recipe: CIFAR-10's for those of small images, otherwise ImageNet's."""
+    return C_BAR_CIFAR if recipe in _SMALL else C_BAR
+
+
+_SMALL = ("cifar-c", "tiny-imagenet-c", "cifar-c-bar")
+
+
 def recipe_for(corruption: str, wanted: str) -> str:
     """Return the recipe that makes a corruption where ``wanted`` is the recipe of a job.
 
@@ -92,5 +101,5 @@ def recipe_for(corruption: str, wanted: str) -> str:
     if recipe in STRENGTHS:
         others = " or ".join(having) or "the recipe of another set"
         raise UsageError(f"recipe {recipe} has no {corruption}", f"Leave the recipe out, or take {others}.")
-    near = "cifar-c-bar" if recipe in ("cifar-c", "tiny-imagenet-c") else "imagenet-c-bar"
+    near = "cifar-c-bar" if recipe in _SMALL else "imagenet-c-bar"
     return near if near in having else having[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ppbench.data.source import Source
 from ppbench.lookup import NameTable
-from ppbench.vocabulary import C15, C19, C_3D, C_BAR, in_order
+from ppbench.vocabulary import C15, C19, C_3D, C_BAR, C_BAR_CIFAR, in_order
 
 if TYPE_CHECKING:
     from ppbench.data.own_images import ImagesGiven
@@ -115,7 +115,7 @@ _ENTRIES = (
     ),
     Dataset(
         name="imagenet-c-bar",
-        description="ImageNet-C-bar as published: ten corruptions unlike ImageNet-C's",
+        description="ImageNet-C-bar as published, or made on the fly: ten corruptions unlike ImageNet-C's",
         classes="1000",
         size="224",
         normalizer="none",
@@ -126,7 +126,21 @@ _ENTRIES = (
         num_classes=1000,
         sides=(224,),
         form="files",
-        clean=False,
+        jpeg=True,
+    ),
+    Dataset(
+        name="cifar10-c-bar",
+        description="CIFAR-10-C-bar as published, or made on the fly from CIFAR-10's test images",
+        classes="10",
+        size="32",
+        normalizer="none",
+        how_to_get="the archive that https://github.com/facebookresearch/augmentation-corruption links, unpacked, then "
+        "`--data DIR`",
+        corruptions=C_BAR_CIFAR,
+        has=C_BAR_CIFAR,
+        num_classes=10,
+        sides=(32,),
+        form="arrays",
     ),
     Dataset(
         name="imagenet-3dcc",

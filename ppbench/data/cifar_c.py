@@ -14,7 +14,7 @@ from ppbench.data.npy import ArrayFile
 from ppbench.data.source import Loaded, Source, SourceKind
 from ppbench.data.stamps import FileStamps, stamp_of
 from ppbench.errors import DataError
-from ppbench.vocabulary import SEVERITIES, Cell, in_order
+from ppbench.vocabulary import C_BAR_CIFAR, SEVERITIES, Cell, in_order
 
 _HINT = "Download the set again: `ppbench list datasets` says where it is."
 
@@ -40,6 +40,7 @@ class PublishedArrays(Source):
     image_major = False
     is_slow = False
     channels = 3
+    c_bar = C_BAR_CIFAR
 
     def __init__(
         self, root: Path, dataset: str, arrays: Mapping[str, ArrayFile], labels: ArrayFile, recipe: str,

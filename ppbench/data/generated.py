@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.own import OwnCorruption
+from ppbench.corruptions.recipes import c_bar_for, recipe_for
 from ppbench.corruptions.trial import check_own
 from ppbench.data.source import Loaded, Source, SourceKind
 from ppbench.data.stamps import FileStamps
-from ppbench.vocabulary import C19, CLEAN, Cell
+from ppbench.vocabulary import C19, CLEAN, MADE, Cell
 
 SMALLEST_PX = 16
 """Smallest side in pixels at which all corruptions work."""
@@ -72,7 +73,6 @@ class GeneratedImages(Source):
     """
 
     has_clean = True
-    corruptions = C19
 
     def __init__(
         self, dataset: str, clean: CleanImages, recipe: str | None, seed: int, backend: str = "ppbench",
@@ -82,6 +82,8 @@ class GeneratedImages(Source):
         self.dataset, self.seed, self.backend = dataset, seed, maker.name
         self.kind: SourceKind = "generated-jpeg85" if jpeg else "generated"
         self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
+        self.c_bar, self._made = c_bar_for(self.recipe), MADE if maker.on_device else C19
+        self.corruptions = self._made
         self.channels, self.size, self.cut, self.notes = clean.channels, clean.size, clean.cut, clean.notes
         # The package imagecorruptions is so slow that its images are made in the worker processes, cell by cell.
         self.image_major = not maker.is_slow
@@ -121,7 +123,20 @@ class GeneratedImages(Source):
         BACKENDS[self.backend].check_makes(own)
         self._own = {one.name: one for one in own}
         self.own = {one.name: one.source_hash() for one in own}
-        self.corruptions = (*C19, *sorted(self._own))
+        self.corruptions = (*self._made, *sorted(self._own))
+
+    def choose(self, corruptions: Sequence[str]) -> None:
+        """Check that the recipe has the corruptions; if all are made by one of C-bar's recipes, that is the recipe.
+
+        Otherwise it stays the recipe of the 19 corruptions, which stands for C-bar's of the nearer size.
+
+        Raises:
+            UsageError: If the recipe or the backend lacks a corruption.
+        """
+        BACKENDS[self.backend].check_has(corruptions, self.recipe)
+        recipes = {recipe_for(name, self.recipe) for name in corruptions if name in MADE}
+        if len(recipes) == 1:
+            (self.recipe,) = recipes
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Try the user's own corruptions on test images, and glass_blur if images are small: it needs a least size."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.errors import UsageError
-from ppbench.vocabulary import Cell, CropMode
+from ppbench.vocabulary import C_BAR, Cell, CropMode
 
 SourceKind = Literal["published", "generated-jpeg85", "generated"]
 
@@ -109,6 +109,8 @@ class Source(ABC):
     """``(N,)`` indices of the images in the whole dataset."""
     total: int
     """Images of these classes in the dataset; more than ``len(ids)`` if a subset was taken."""
+    c_bar: tuple[str, ...] = C_BAR
+    """What "cbar" means for these images."""
     own: Mapping[str, str] = MappingProxyType({})
     """SHA-256 of the source of each corruption of the user's own, by name."""
     notes: tuple[str, ...] = ()
@@ -180,6 +182,13 @@ class Source(ABC):
                 f"{own[0].spec} is made from clean images, but these are corrupted already",
                 "Give clean images with `--data DIR`, or leave it out.",
             )
+
+    def choose(self, corruptions: Sequence[str]) -> None:
+        """Say which corruptions are wanted. It decides the recipe of those that are made.
+
+        Raises:
+            UsageError: If they cannot be made.
+        """
 
     @abstractmethod
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:

@@ -136,8 +136,9 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
     if request.corruptions is None:
         corruptions = default_corruptions(request.dataset, source)
     else:
-        named = [*names, *(one.name for one in own)]
-        corruptions = expand_corruptions(named, in_order({*C19, *source.corruptions}), own=True)
+        known, named = in_order({*C19, *source.corruptions}), [*names, *(one.name for one in own)]
+        corruptions = expand_corruptions(named, known, c_bar=source.c_bar, own=True)
+    source.choose(corruptions)
     workers = request.workers if request.workers is not None else _workers(source, device)
     normalizer = "none" if request.labels == PREDICTED else dataset.normalizer
     return source, Settings(request, corruptions, severities, normalizer, device, workers)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ppbench.corruptions.apply import corrupt
-from ppbench.corruptions.recipes import recipe_for_size
+from ppbench.corruptions.recipes import recipe_for, recipe_for_size
 from ppbench.data.arrays import embedded_images
 from ppbench.data.decode import decode_rgb
 from ppbench.data.source import Geometry
@@ -97,7 +97,7 @@ def look_at(
     Raises:
         UsageError: If there is no such corruption or severity.
     """
-    recipe = recipe_for_size(*image.shape[:2])
+    recipe = recipe_for(corruption, recipe_for_size(*image.shape[:2]))
     corrupted = corrupt(image[None], corruption, severity, recipe=recipe, seed=seed, ids=[name])[0]
     both = torch.from_numpy(np.stack((image, corrupted))).permute(0, 3, 1, 2)
     responses = layer.responses(normalise(both, *mean_and_std(card)))
