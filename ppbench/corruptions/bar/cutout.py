@@ -69,16 +69,17 @@ def lines(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -> Tensor:
     # As long as the sides, so that every line leaves the image.
     away = torch.stack([torch.cos(turned), torch.sin(turned)], dim=2) * max(height, width)
     middle = places[..., :2] * sides
-    ends = torch.cat([middle - away, middle + away], dim=2).long().cpu()  # towards 0, as int() rounds
+    ends = torch.cat([middle - away, middle + away], dim=2).long()  # towards 0, as int() rounds
+    return draw_lines(images, ends, _GREY)
+
+
+@on_cpu(kernels.draw_lines)
+def draw_lines(images: Tensor, ends: Tensor, grey: int) -> Tensor:
+    """Draw anti-aliased lines one after another: ``ends`` int64 (n, lines, 4), row and column of both ends."""
+    height, width = images.shape[1:3]
     for number in range(ends.shape[1]):
         # The steps of a line follow each other, so the CPU takes them.
-        coverage = torch.from_numpy(kernels.line_coverage(ends[:, number].numpy(), height, width))
-        images = blend(images, coverage.to(images.device), _GREY)
+        coverage = torch.from_numpy(kernels.line_coverage(ends[:, number].cpu().numpy(), height, width))
+        part = coverage.to(images.device)[..., None]
+        images = truncated((1 - part) * images + part * grey)
     return images
-
-
-@on_cpu(kernels.blend)
-def blend(images: Tensor, coverage: Tensor, grey: int) -> Tensor:
-    """Blend pixels towards grey by ``coverage`` (n, H, W), 0 to 1."""
-    part = coverage[..., None]
-    return truncated((1 - part) * images + part * grey)

@@ -84,17 +84,28 @@ def line_coverage(ends: Indices, height: int, width: int) -> Doubles:
 
 
 @compiled
-def _blend(images: Any, coverage: Any, grey: Any, out: Any) -> None:
+def _blend_line(image: Any, coverage: Any, ends: Any, grey: Any) -> None:
+    """Blend along a line, in a frame around it, and clear its coverage."""
+    height, width = coverage.shape
+    for y in range(max(min(ends[0], ends[2]) - 1, 0), min(max(ends[0], ends[2]) + 2, height)):
+        for x in range(max(min(ends[1], ends[3]) - 1, 0), min(max(ends[1], ends[3]) + 2, width)):
+            part = coverage[y, x]
+            if part > f64(0):
+                for c in range(image.shape[2]):
+                    image[y, x, c] = u8(i32((f64(1) - part) * f64(image[y, x, c]) + part * grey))
+                coverage[y, x] = f64(0)
+
+
+@compiled
+def _draw_lines(images: Any, ends: Any, grey: Any, coverage: Any) -> None:
     for n in range(images.shape[0]):
-        for i in range(images.shape[1]):
-            part = coverage[n, i]
-            for c in range(images.shape[2]):
-                out[n, i, c] = u8(i32((f64(1) - part) * f64(images[n, i, c]) + part * grey))
+        for k in range(ends.shape[1]):
+            _cover(ends[n, k, 0], ends[n, k, 1], ends[n, k, 2], ends[n, k, 3], coverage)
+            _blend_line(images[n], coverage, ends[n, k], grey)
 
 
-def blend(images: Pixels, coverage: Doubles, grey: int) -> Pixels:
-    """Kernel of `ppbench.corruptions.bar.cutout.blend`."""
-    n, height, width, channels = images.shape
-    shape, out = (n, height * width, channels), np.empty_like(images)
-    _blend(images.reshape(shape), coverage.reshape(n, -1), f64(grey), out.reshape(shape))
+def draw_lines(images: Pixels, ends: Indices, grey: int) -> Pixels:
+    """Kernel of `ppbench.corruptions.bar.cutout.draw_lines`."""
+    out = images.copy()
+    _draw_lines(out, ends, f64(grey), np.zeros(images.shape[1:3]))
     return out

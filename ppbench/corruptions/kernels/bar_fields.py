@@ -54,6 +54,7 @@ def _add_rings(
     images: Any, centre: Any, freq: Any, wobble: Any, ring: Any, amount: Any, line: Any, angle: Any, out: Any
 ) -> None:
     for n in range(images.shape[0]):
+        per_ring = f64(1) / ring[n]
         for i in range(images.shape[1]):
             y = f64(i) - centre[n, 1]
             for j in range(line.size):
@@ -63,8 +64,8 @@ def _add_rings(
                 x = f64(j) - centre[n, 0]
                 r = np.sqrt(x * x + y * y) + wobble[n] * sine(freq[n] * angle[j])
                 # What numpy's modulus gives: the remainder has the divisor's sign.
-                rest = r - ring[n] * np.floor(r / ring[n])
-                line[j] = amount * (rest / ring[n] - f64(0.5))
+                rest = r - ring[n] * np.floor(r * per_ring)
+                line[j] = amount * (rest * per_ring - f64(0.5))
             _mix(images[n, i], line, f64(1), out[n, i])
 
 
@@ -166,58 +167,71 @@ def mix_perlin(images: Pixels, gradients: Doubles, table: Indices, cell: float, 
     return out
 
 
+@inlined
+def from_middle(place: int, side: int) -> Any:
+    """The place that the middle of an axis is moved away from, as in numpy's fftshift."""
+    there = place - side // 2
+    return there if there >= 0 else there + side
+
+
 @compiled
-def _half_spectrum(phases: Any, height: int, width: int, power: int, sines: Any, cosines: Any, out: Any) -> None:
+def _half_spectrum(phases: Any, height: int, width: int, power: int, tables: Any, out: Any) -> None:
     half, side = phases.shape[2], f64(min(height, width))
     for n in range(phases.shape[0]):
+        # Beyond the middle, the phases are those of the first half, turned by 180 degrees.
         for i in range(height):
             for j in range(half):
-                sines[i, j], cosines[i, j] = sine(phases[n, i, j]), sine(phases[n, i, j] + HALF_PI)
+                tables[0, i, j] = sine(phases[n, i, j])
+                tables[1, i, j] = sine(phases[n, i, j] + HALF_PI)
+            for j in range(half, width):
+                phase = phases[n, height - 1 - i, width - 1 - j]
+                tables[0, i, j], tables[1, i, j] = sine(phase), sine(phase + HALF_PI)
         for p in range(height):
-            i, k = (p - height // 2) % height, (-p - height // 2) % height
+            i, k = from_middle(p, height), from_middle(height - p if p else 0, height)
             down = f64(i - height // 2) / f64(height) * side
             for q in range(width // 2 + 1):
-                j, m = (q - width // 2) % width, (-q - width // 2) % width
+                j, m = from_middle(q, width), from_middle(width - q if q else 0, width)
                 across = f64(j - width // 2) / f64(width) * side
                 square = down * down + across * across
                 weight = (np.sqrt(square) if power == 1 else f64(1) / (square + f64(1))) * f64(0.5)
-                # Beyond the middle, the phases are those of the first half, turned by 180 degrees.
-                a, b = (i, j) if j < half else (height - 1 - i, width - 1 - j)
-                c, d = (k, m) if m < half else (height - 1 - k, width - 1 - m)
-                out[n, p, q] = complex(
-                    weight * (cosines[a, b] + cosines[c, d]), weight * (sines[a, b] - sines[c, d])
-                )  # fmt: skip
+                out[n, p, 2 * q] = weight * (tables[1, i, j] + tables[1, k, m])
+                out[n, p, 2 * q + 1] = weight * (tables[0, i, j] - tables[0, k, m])
 
 
 def half_spectrum(phases: Doubles, height: int, width: int, power: int) -> NDArray[np.complex128]:
     """Kernel of `ppbench.corruptions.bar.fields.half_spectrum`."""
-    out = np.empty((len(phases), height, width // 2 + 1), np.complex128)
-    tables = np.empty((2, *phases.shape[1:]))
-    _half_spectrum(phases, height, width, power, tables[0], tables[1], out)
-    return out
+    out = np.empty((len(phases), height, 2 * (width // 2 + 1)))
+    _half_spectrum(phases, height, width, power, np.empty((2, height, width)), out)
+    return out.view(np.complex128)
 
 
 @compiled
-def _deviations(noise: Any, out: Any) -> None:
+def _deviations(noise: Any, sums: Any, out: Any) -> None:
+    """Standard deviations of maps ``(n, H, W)``. ``sums`` are two lines, because sums of lines are vectorised."""
+    height, width = noise.shape[1:]
     for n in range(noise.shape[0]):
-        total, square = f64(0), f64(0)
-        for i in range(noise.shape[1]):
-            total += noise[n, i]
-        mean = total / f64(noise.shape[1])
-        for i in range(noise.shape[1]):
-            square += (noise[n, i] - mean) ** 2
-        out[n] = np.sqrt(square / f64(noise.shape[1]))
+        sums[:] = f64(0)
+        for h in range(height):
+            line, first, second = noise[n, h], sums[0], sums[1]
+            for w in range(width):
+                first[w] += line[w]
+                second[w] += line[w] * line[w]
+        mean = sums[0].sum() / f64(height * width)
+        out[n] = np.sqrt(sums[1].sum() / f64(height * width) - mean * mean)
 
 
 @compiled
 def _keep_where_high(images: Any, noise: Any, deviations: Any, threshold: Any, out: Any) -> None:
     channels = images.shape[2]
     for n in range(images.shape[0]):
-        least = threshold * deviations[n]
-        for i in range(images.shape[1]):
-            high = u8(noise[n, i] > least)
-            for c in range(channels):
-                out[n, i, c] = images[n, i, c] * high
+        least, field, image, made = threshold * deviations[n], noise[n], images[n], out[n]
+        if channels == 3:
+            for i in range(field.size):
+                high = u8(255) if field[i] > least else u8(0)
+                made[i, 0], made[i, 1], made[i, 2] = image[i, 0] & high, image[i, 1] & high, image[i, 2] & high
+        else:
+            for i in range(field.size):
+                made[i, 0] = image[i, 0] if field[i] > least else u8(0)
 
 
 def keep_where_high(images: Pixels, noise: Doubles, threshold: float) -> Pixels:
@@ -225,7 +239,7 @@ def keep_where_high(images: Pixels, noise: Doubles, threshold: float) -> Pixels:
     n, height, width, channels = images.shape
     out, deviations = np.empty_like(images), np.empty(n)
     flat, shape = noise.reshape(n, -1), (n, height * width, channels)
-    _deviations(flat, deviations)
+    _deviations(noise, np.empty((2, width)), deviations)
     _keep_where_high(images.reshape(shape), flat, deviations, f64(threshold), out.reshape(shape))
     return out
 
@@ -236,8 +250,9 @@ def _add_fields(images: Any, noise: Any, deviations: Any, amount: Any, out: Any)
     for n in range(images.shape[0]):
         for c in range(channels):
             field, weight = noise[n * channels + c], amount / deviations[n * channels + c]
+            image, made = images[n], out[n]
             for i in range(field.size):
-                out[n, i, c] = level(f64(images[n, i, c]) + field[i] * weight)
+                made[i, c] = level(f64(image[i, c]) + field[i] * weight)
 
 
 def add_fields(images: Pixels, noise: Doubles, amount: float) -> Pixels:
@@ -245,7 +260,7 @@ def add_fields(images: Pixels, noise: Doubles, amount: float) -> Pixels:
     n, height, width, channels = images.shape
     out, deviations = np.empty_like(images), np.empty(n * channels)
     flat, shape = noise.reshape(n * channels, -1), (n, height * width, channels)
-    _deviations(flat, deviations)
+    _deviations(noise, np.empty((2, width)), deviations)
     _add_fields(images.reshape(shape), flat, deviations, f64(amount), out.reshape(shape))
     return out
 

@@ -8,27 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled, f32, f64, i32, i64, inlined, u8
-from ppbench.corruptions.kernels.bar_maths import HALF_PI, sine
+from ppbench.corruptions.kernels.bar_maths import HALF_PI, power, sine
 from ppbench.corruptions.types import Doubles, Indices, Pixels
 
 
 @inlined
-def bilinear(image: Any, y: Any, x: Any, c: int) -> Any:
-    """A channel of ``image`` (H, W, C) between four pixels; those outside the image are 0."""
-    top, left = i64(np.floor(y)), i64(np.floor(x))
-    down, across = y - f64(top), x - f64(left)
-    total = f64(0)
-    if 0 <= top < image.shape[0]:
-        if 0 <= left < image.shape[1]:
-            total += (f64(1) - down) * (f64(1) - across) * f64(image[top, left, c])
-        if 0 <= left + 1 < image.shape[1]:
-            total += (f64(1) - down) * across * f64(image[top, left + 1, c])
-    if 0 <= top + 1 < image.shape[0]:
-        if 0 <= left < image.shape[1]:
-            total += down * (f64(1) - across) * f64(image[top + 1, left, c])
-        if 0 <= left + 1 < image.shape[1]:
-            total += down * across * f64(image[top + 1, left + 1, c])
-    return f32(total)
+def part(inside: bool, weight: Any) -> Any:
+    """The weight of a pixel, 0 outside the image."""
+    return weight if inside else f64(0)
+
+
+@inlined
+def near(place: Any, last: Any) -> Any:
+    """The place, or the nearest one of the image."""
+    return min(max(place, i64(0)), last)
 
 
 @compiled
@@ -38,8 +31,10 @@ def _wave(place: Any, time: Any, y0: Any, lines: Any) -> None:
     for w in range(px.size):
         y = y0 + sine(time - jy[w] + HALF_PI) + sine(time + jx[w])
         x = px[w] + sine(time - jx[w]) + sine(time + jy[w] + HALF_PI)
-        a, b = y0 * f64(0.005) / sine(y + time), px[w] * f64(0.005) / sine(x + time + HALF_PI)
-        c[w] += f64(1) / np.sqrt(a * a + b * b)
+        # The light 1 / sqrt((py / (sin / 0.005))^2 + (px / (cos / 0.005))^2), with one division.
+        s, k = sine(y + time), sine(x + time + HALF_PI)
+        a, b = y0 * f64(0.005) * k, px[w] * f64(0.005) * s
+        c[w] += abs(s * k) / np.sqrt(a * a + b * b)
         jy[w], jx[w] = y, x
 
 
@@ -56,7 +51,7 @@ def _caustics(time: Any, size: Any, lines: Any, out: Any) -> None:
             for m in range(5):
                 _wave(h, time[n] * (f64(1) - f64(3.5) / f64(m + 1)), y0, lines)
             for w in range(lines.shape[1]):
-                light = f64(1.17) - (lines[3, w] / f64(5)) ** f64(1.4)
+                light = f64(1.17) - power(lines[3, w] * f64(0.2), f64(1.4))
                 fourth = light * light * light * light
                 out[n, h, w] = min(fourth * fourth, f64(1))
 
@@ -71,9 +66,11 @@ def caustics(time: Doubles, size: Doubles, height: int, width: int) -> Doubles:
 @compiled
 def _refract(images: Any, surface: Any, depth: Any, light: Any, scaled: Any, out: Any) -> None:
     height, width, channels = images.shape[1:]
+    last_row, last_column = i64(height - 1), i64(width - 1)
     for n in range(images.shape[0]):
         image = scaled[n]
         for h in range(height):
+            made = out[n, h]
             for w in range(width):
                 a = (surface[n, h + 1, w] if h + 1 < height else f64(0)) - (surface[n, h - 1, w] if h else f64(0))
                 b = (surface[n, h, w + 1] if w + 1 < width else f64(0)) - (surface[n, h, w - 1] if w else f64(0))
@@ -87,9 +84,18 @@ def _refract(images: Any, surface: Any, depth: Any, light: Any, scaled: Any, out
                     shift = depth * bent / np.sqrt(a * a + b * b)
                     y, x = y + np.rint(shift * a * f64(1000)) / f64(1000), x + np.rint(shift * b * f64(1000)) / f64(1000)
                 lit = light * (a - b)
+                top, left = i64(np.floor(y)), i64(np.floor(x))
+                down, across = y - f64(top), x - f64(left)
+                top_part, low_part = part(0 <= top <= last_row, f64(1) - down), part(0 <= top + 1 <= last_row, down)
+                left_part = part(0 <= left <= last_column, f64(1) - across)
+                right_part = part(0 <= left + 1 <= last_column, across)
+                i, j = near(top, last_row), near(left, last_column)
+                k, m = near(top + 1, last_row), near(left + 1, last_column)
                 for c in range(channels):
-                    value = min(max(f64(bilinear(image, y, x, c)) + lit, f64(0)), f64(1))
-                    out[n, h, w, c] = u8(i32(value * f64(255)))
+                    value = top_part * left_part * f64(image[i, j, c]) + top_part * right_part * f64(image[i, m, c])
+                    value += low_part * left_part * f64(image[k, j, c])
+                    value += low_part * right_part * f64(image[k, m, c])
+                    made[w, c] = u8(i32(min(max(f64(f32(value)) + lit, f64(0)), f64(1)) * f64(255)))
 
 
 def refract(images: Pixels, surface: Doubles, depth: float, light: float) -> Pixels:
@@ -100,47 +106,88 @@ def refract(images: Pixels, surface: Doubles, depth: float, light: float) -> Pix
 
 
 @compiled
-def _read_grid(images: Any, rows: Any, columns: Any, out: Any) -> None:
+def _axis(places: Any, side: int, pixels: Any, parts: Any) -> None:
+    """The two pixels around places on an axis, and their weights."""
+    last = i64(side - 1)
+    for w in range(places.size):
+        first = i64(np.floor(places[w]))
+        after = places[w] - f64(first)
+        pixels[w, 0], pixels[w, 1] = near(first, last), near(first + 1, last)
+        parts[w, 0] = part(0 <= first <= last, f64(1) - after)
+        parts[w, 1] = part(0 <= first + 1 <= last, after)
+
+
+@compiled
+def _read_grid(
+    images: Any, rows: Any, columns: Any, top: Any, down: Any, left: Any, across: Any, out: Any
+) -> None:
+    channels = images.shape[3]
     for n in range(images.shape[0]):
-        image = images[n]
+        _axis(rows[n], images.shape[1], top, down)
+        _axis(columns[n], images.shape[2], left, across)
         for h in range(images.shape[1]):
+            upper, lower, made = images[n, top[h, 0]], images[n, top[h, 1]], out[n, h]
+            first, second = down[h, 0], down[h, 1]
             for w in range(images.shape[2]):
-                for c in range(images.shape[3]):
-                    value = bilinear(image, rows[n, h], columns[n, w], c)
-                    out[n, h, w, c] = u8(i32(min(max(value, f32(0)), f32(255))))
+                j, k, a, b = left[w, 0], left[w, 1], across[w, 0], across[w, 1]
+                for c in range(channels):
+                    value = first * a * f64(upper[j, c]) + first * b * f64(upper[k, c])
+                    value += second * a * f64(lower[j, c])
+                    value += second * b * f64(lower[k, c])
+                    made[w, c] = u8(i32(f32(value)))
 
 
 def read_grid(images: Pixels, rows: Doubles, columns: Doubles) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.optics.read_grid`."""
-    out = np.empty_like(images)
-    _read_grid(images, rows, columns, out)
+    out, (height, width) = np.empty_like(images), images.shape[1:3]
+    pixels = (np.empty((side, 2), np.int64) for side in (height, width))
+    (top, left), (down, across) = pixels, (np.empty((side, 2)) for side in (height, width))
+    _read_grid(images, rows, columns, top, down, left, across, out)
     return out
+
+
+@compiled
+def _twirl_cell(image: Any, y0: int, x0: int, places: Any, inside: Any, cell: Any) -> None:
+    """Make a cell from an image ``(H, W, C)`` float32, and put it in its place."""
+    side, channels = inside.shape[0], image.shape[2]
+    half = f64(side) / f64(2)
+    last_row, last_column = i64(image.shape[0] - 1), i64(image.shape[1] - 1)
+    for h in range(side):
+        for w in range(side):
+            if not inside[h, w]:
+                for c in range(channels):
+                    cell[h, w, c] = image[y0 + h, x0 + w, c]
+                continue
+            y, x = f64(y0) + half + places[0, h, w], f64(x0) + half + places[1, h, w]
+            top, left = i64(np.floor(y)), i64(np.floor(x))
+            down, across = y - f64(top), x - f64(left)
+            top_part, low_part = part(0 <= top <= last_row, f64(1) - down), part(0 <= top + 1 <= last_row, down)
+            left_part = part(0 <= left <= last_column, f64(1) - across)
+            right_part = part(0 <= left + 1 <= last_column, across)
+            i, j = near(top, last_row), near(left, last_column)
+            k, m = near(top + 1, last_row), near(left + 1, last_column)
+            for c in range(channels):
+                value = top_part * left_part * f64(image[i, j, c]) + top_part * right_part * f64(image[i, m, c])
+                value += low_part * left_part * f64(image[k, j, c])
+                value += low_part * right_part * f64(image[k, m, c])
+                cell[h, w, c] = f32(value)
+    for h in range(side):
+        for w in range(side):
+            for c in range(channels):
+                image[y0 + h, x0 + w, c] = cell[h, w, c]
 
 
 @compiled
 def _twirl(images: Any, signs: Any, offsets: Any, inside: Any, cell: Any) -> None:
     """In place, one cell of an image after another."""
     side = inside.shape[0]
-    half = f64(side) / f64(2)
     for n in range(images.shape[0]):
-        image = images[n]
         for i in range(signs.shape[1]):
             for j in range(signs.shape[2]):
-                y0, x0, map = j * side, i * side, offsets[signs[n, i, j]]
-                for h in range(side):
-                    for w in range(side):
-                        for c in range(images.shape[3]):
-                            if inside[h, w]:
-                                y, x = f64(y0) + half + map[0, h, w], f64(x0) + half + map[1, h, w]
-                                cell[h, w, c] = bilinear(image, y, x, c)
-                            else:
-                                cell[h, w, c] = images[n, y0 + h, x0 + w, c]
-                images[n, y0 : y0 + side, x0 : x0 + side] = cell
+                _twirl_cell(images[n], j * side, i * side, offsets[signs[n, i, j]], inside, cell)
 
 
-def twirl(
-    images: Pixels, signs: Indices, offsets: Doubles, inside: NDArray[np.bool_]
-) -> Pixels:
+def twirl(images: Pixels, signs: Indices, offsets: Doubles, inside: NDArray[np.bool_]) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.optics.twirl`."""
     made = images.astype(np.float32)
     _twirl(made, signs, offsets, inside, np.empty((*inside.shape, images.shape[3]), np.float32))

@@ -49,8 +49,9 @@ def _add_turned(
             for c in range(channels):
                 value = f64(0)
                 for i in range(4):
+                    line, part = splines[rows[i]], down[i]
                     for j in range(4):
-                        value += splines[rows[i], columns[j], c] * down[i] * across[j]
+                        value += line[columns[j], c] * part * across[j]
                 total[h, w, c] += weight * f32(value)
 
 
@@ -76,19 +77,26 @@ def mean_of_turned(splines: Doubles, sines: Doubles, cosines: Doubles, weights: 
 
 @compiled
 def _zoom_channels(
-    images: Any, order: Any, rows: Any, down: Any, columns: Any, across: Any, out: Any
+    images: Any, order: Any, rows: Any, down: Any, columns: Any, across: Any, lines: Any, out: Any
 ) -> None:
+    width = images.shape[2]
     for n in range(images.shape[0]):
         for c in range(3):
             k = order[n, c]
             for h in range(images.shape[1]):
-                for w in range(images.shape[2]):
+                for i in range(4):
+                    row, line, weight = images[n, rows[k, h, i]], lines[i], down[k, h, i]
+                    for w in range(width):
+                        line[w] = f64(row[w, c]) * weight
+                made = out[n, h]
+                for w in range(width):
+                    a, b, d, e = columns[k, w, 0], columns[k, w, 1], columns[k, w, 2], columns[k, w, 3]
+                    p, q, r, s = across[k, w, 0], across[k, w, 1], across[k, w, 2], across[k, w, 3]
                     value = f64(0)
                     for i in range(4):
-                        for j in range(4):
-                            pixel = f64(images[n, rows[k, h, i], columns[k, w, j], c])
-                            value += pixel * down[k, h, i] * across[k, w, j]
-                    out[n, h, w, c] = u8(i32(value + f64(0.5)))
+                        line = lines[i]
+                        value = value + line[a] * p + line[b] * q + line[d] * r + line[e] * s
+                    made[w, c] = u8(i32(value + f64(0.5)))
 
 
 def zoom_channels(
@@ -96,5 +104,5 @@ def zoom_channels(
 ) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.turning.zoom_channels`."""
     out = np.empty_like(images)
-    _zoom_channels(images, order, rows, down, columns, across, out)
+    _zoom_channels(images, order, rows, down, columns, across, np.empty((4, images.shape[2])), out)
     return out

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ppbench.corruptions.kernels import compiled, f32, f64, i32, u8
-from ppbench.corruptions.kernels.bar_maths import turn
+from ppbench.corruptions.kernels.bar_maths import power, turn
 from ppbench.corruptions.types import Doubles, Indices, Pixels
 
 
@@ -15,8 +15,9 @@ from ppbench.corruptions.types import Doubles, Indices, Pixels
 def _star_line(centre: Any, row: Any, count: int, lengths: Any, squares: Any, turns: Any, shapes: Any) -> None:
     """For a line of pixels: ``squares`` = length of the star / distance, squared; ``shapes`` = how near to a ray."""
     y = f64(row) - centre[0]
+    per_turn = f64(count) / f64(2 * np.pi)
     for w in range(turns.size):
-        turns[w] = (turn(f64(w) - centre[1], y) + f64(np.pi)) / f64(2 * np.pi) * f64(count)
+        turns[w] = (turn(f64(w) - centre[1], y) + f64(np.pi)) * per_turn
     for w in range(turns.size):
         i = i32(turns[w])
         f = turns[w] - f64(i)
@@ -71,7 +72,7 @@ def add_stars(images: Pixels, centres: Doubles, rays: Indices, lengths: Doubles)
 
 @compiled
 def _whiten_outside(
-    images: Any, centre: Any, rays: Any, lengths: Any, exponent: Any, whole: Any, lines: Any, out: Any
+    images: Any, centre: Any, rays: Any, lengths: Any, exponent: Any, lines: Any, out: Any
 ) -> None:
     squares, turns, shapes = lines[0], lines[1], lines[2]
     channels = images.shape[2] // shapes.size
@@ -79,21 +80,18 @@ def _whiten_outside(
         for y in range(images.shape[1]):
             _star_line(centre[n], y, rays[n], lengths[n], squares, turns, shapes)
             for w in range(shapes.size):
-                power = f64(2) if squares[w] > whole else squares[w] ** exponent
-                shapes[w] = min(max(shapes[w] * power, f64(0)), f64(1))
+                shapes[w] = min(shapes[w] * power(max(squares[w], f64(1e-30)), exponent), f64(1))
             row, made = images[n, y], out[n, y]
-            for w in range(shapes.size):
-                for i in range(channels * w, channels * (w + 1)):
-                    white = f64(255) + shapes[w] * (f64(row[i]) - f64(255))
-                    made[i] = u8(i32(min(max(white, f64(0)), f64(255))))
+            for c in range(channels):
+                for w in range(shapes.size):
+                    i = channels * w + c
+                    made[i] = u8(i32(f64(255) + shapes[w] * (f64(row[i]) - f64(255))))
 
 
 def whiten_outside(images: Pixels, centre: Doubles, rays: Indices, lengths: Doubles, exponent: float) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.stars.whiten_outside`."""
     n, height, width, channels = images.shape
     shape, out = (n, height, width * channels), np.empty_like(images)
-    # From here on, even pixels in the direction of a ray, whose shape is 3/4, are kept whole.
-    whole = 1.34 ** (1 / exponent)
     lines = np.empty((3, width))
-    _whiten_outside(images.reshape(shape), centre, rays, lengths, f64(exponent), whole, lines, out.reshape(shape))
+    _whiten_outside(images.reshape(shape), centre, rays, lengths, f64(exponent), lines, out.reshape(shape))
     return out
