@@ -51,6 +51,12 @@ COVERED_BY = {
     "ppbench/corruptions/backends.py": "tests/data/test_generated.py",
     "ppbench/corruptions/fused/__init__.py": "tests/corruptions/fused/test_seam.py",
     "ppbench/corruptions/kernels/__init__.py": "tests/corruptions/test_kernel_cache.py",
+    "ppbench/corruptions/kernels/bar_cutout.py": "tests/corruptions/bar/test_cutout.py",
+    "ppbench/corruptions/kernels/bar_fields.py": "tests/corruptions/bar/test_fields.py",
+    "ppbench/corruptions/kernels/bar_maths.py": "tests/corruptions/bar/test_waves.py",
+    "ppbench/corruptions/kernels/bar_optics.py": "tests/corruptions/bar/test_optics.py",
+    "ppbench/corruptions/kernels/bar_splines.py": "tests/corruptions/bar/test_turning.py",
+    "ppbench/corruptions/kernels/bar_stars.py": "tests/corruptions/bar/test_stars.py",
     "ppbench/corruptions/kernels/blur.py": "tests/corruptions/test_blur.py",
     "ppbench/corruptions/kernels/colour.py": "tests/corruptions/test_colour.py",
     "ppbench/corruptions/kernels/digital.py": "tests/corruptions/test_digital.py",
@@ -60,6 +66,7 @@ COVERED_BY = {
     "ppbench/corruptions/kernels/random.py": "tests/corruptions/test_random.py",
     "ppbench/corruptions/kernels/spatter.py": "tests/corruptions/test_spatter.py",
     "ppbench/corruptions/kernels/weather.py": "tests/corruptions/test_weather.py",
+    "ppbench/corruptions/recipes.py": "tests/corruptions/bar/test_draws.py",
     "ppbench/evaluation/run_files.py": "tests/cli/test_eval.py",
     "ppbench/evaluation/estimate.py": "tests/cli/test_eval.py",
     "ppbench/data/from_python.py": "tests/data/test_own_images.py",
@@ -135,7 +142,7 @@ def defined(tree: ast.Module) -> set[str]:
 
 def are_twins(files: list[str]) -> bool:
     """Whether the files are those of a corruption, its kernel and its fused kernel, which have the function's name."""
-    folders = [str(Path(name).parent) for name in files]
+    folders = [str(Path(name).parent).removesuffix("/bar") for name in files]
     home = "ppbench/corruptions"
     return len(set(folders)) == len(folders) and set(folders) <= {home, f"{home}/kernels", f"{home}/fused"}
 

@@ -15,9 +15,11 @@ from ppbench.vocabulary import (
     C19,
     C_3D,
     C_BAR,
+    C_BAR_CIFAR,
     FAMILIES,
     FAMILY_OF,
     KNOWN,
+    MADE,
     NAME_PATTERN,
     SETS,
     SEVERITIES,
@@ -37,16 +39,17 @@ def test_the_sets_are_those_of_the_paper():
     assert len(set(C19)) == 19
     assert [FAMILY_OF[name] for name in C15] == ["noise"] * 3 + ["blur"] * 4 + ["weather"] * 4 + ["digital"] * 4
     assert FAMILIES["extra"] == C4
-    assert (len(C_BAR), len(C_3D)) == (10, 12)
+    assert (len(C_BAR), len(C_BAR_CIFAR), len(C_3D)) == (10, 10, 12)
+    assert set(C_BAR) | set(C_BAR_CIFAR) == set(ALL_FAMILIES["c-bar"])
 
 
 def test_every_published_corruption_has_one_name_and_one_family_in_canonical_order():
-    assert len(set(KNOWN)) == len(KNOWN) == 41
+    assert len(set(KNOWN)) == len(KNOWN) == 46
     assert tuple(chain.from_iterable(ALL_FAMILIES.values())) == KNOWN
     assert all(name in ALL_FAMILIES[family_of(name)] for name in KNOWN)
     assert all(re.fullmatch(NAME_PATTERN, name) for name in KNOWN)
     assert not set(ALL_FAMILIES) & set(SETS)
-    assert {name: family_of(name) for name in C19} == FAMILY_OF
+    assert {name: family_of(name) for name in MADE} == FAMILY_OF
 
 
 def test_what_no_published_set_has_is_of_the_family_own():
@@ -102,7 +105,7 @@ def test_an_unknown_corruption_gets_a_suggestion():
 
 
 def test_an_unknown_corruption_gets_one_message_wherever_it_is_named():
-    """The same count, that of what the command lists: not 19, 27 or 41 by how many would do in a place."""
+    """The same count, that of what the command lists: not 19, 34 or 46 by how many would do in a place."""
     from ppbench.corruptions.catalog import CORRUPTIONS
 
     told = set()
@@ -115,7 +118,7 @@ def test_an_unknown_corruption_gets_one_message_wherever_it_is_named():
         with pytest.raises(UsageError) as caught:
             ask()
         told.add(str(caught.value))
-    assert told == {"unknown corruption 'fgo'\ndid you mean 'fog'? `ppbench list corruptions` lists all 41."}
+    assert told == {"unknown corruption 'fgo'\ndid you mean 'fog'? `ppbench list corruptions` lists all 46."}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +159,9 @@ def test_severities_outside_1_to_5_are_refused(value):
         (C_3D[:2], "depth of field"),
         (C_3D[4:5], "flash"),
         (C_BAR[:4], "4/10#HASH"),
+        (C_BAR_CIFAR, "cifar-cbar"),
+        (C_BAR_CIFAR[1:], "9/10#HASH"),
+        ({*C_BAR, *C_BAR_CIFAR}, "15 corruptions#HASH"),
         ([*C15, *C_BAR], "c15+cbar"),
         (["mist", "fog", "haze-2.0"], "fog+haze-2.0+mist"),
         (["mist", "fog", "haze", "dust", "rain"], "5 corruptions#HASH"),
@@ -235,7 +241,10 @@ def test_other_values_are_no_severities(value):
 
 def test_names_may_be_those_that_a_dataset_has():
     assert expand_corruptions(["cbar", "Mist", "SPARKLES"], ["Mist", *C_BAR]) == (*C_BAR, "Mist")
+    assert expand_corruptions(["cbar"]) == expand_corruptions(["c-bar"]) == C_BAR
+    for found in (expand_corruptions(["CBAR"], c_bar=C_BAR_CIFAR), expand_corruptions(["cifar-cbar"])):
+        assert set(found) == set(C_BAR_CIFAR)
     assert expand_corruptions(["depth of field", "video"], C_3D) == (*C_3D[:2], *C_3D[5:8])
-    for value in ("cbar", "sparkles", "depth of field"):
+    for value in ("3dcc", "flash", "depth of field"):
         with pytest.raises(UsageError, match=f"unknown corruption '{value}'"):
             expand_corruptions([value])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ppbench.data.arrays import embedded_images
-from ppbench.vocabulary import C15, C19, C_3D, C_BAR, SEVERITIES, family_of
+from ppbench.vocabulary import C15, C19, C_3D, C_BAR, C_BAR_CIFAR, SEVERITIES, family_of
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -68,7 +68,7 @@ def corrupted_photographs(corruption: str, severity: int, size: int, count: int)
     """``(count, size, size, 3)``: the photographs, corrupted by ppbench; where it cannot, by another corruption."""
     from ppbench import corrupt
 
-    made = corruption if corruption in C19 else C19[(*C_BAR, *C_3D).index(corruption) % len(C19)]
+    made = corruption if corruption in C19 else C19[(*C_BAR, *C_3D, *C_BAR_CIFAR).index(corruption) % len(C19)]
     return corrupt(np.stack(photographs(size, count)), made, severity, recipe="cifar-c")
 
 
@@ -156,7 +156,7 @@ def write_cifar_c(
 
     Args:
         root: The folder to write to.
-        corruptions: Of C19.
+        corruptions: Of C19 or C-bar.
         classes: Labels run from 0 to this, again and again, the highest among them.
         count: Images of a cell.
         size: Side of the images, in pixels.

@@ -1,4 +1,4 @@
-"""Draw the 19 corruptions x 5 severities of one photograph.
+"""Draw the 19 corruptions, or C-bar's 15, x 5 severities of one photograph.
 
 ``python tools/make_corruption_sheet.py docs/corruptions.jpg`` makes the picture of docs/corruptions.md.
 Without ``--image`` the photograph is scikit-image's cat (Stefan van der Walt, public domain).
@@ -7,6 +7,7 @@ Without ``--image`` the photograph is scikit-image's cat (Stefan van der Walt, p
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.files import atomic_write
-from ppbench.vocabulary import C19, SEVERITIES
+from ppbench.vocabulary import ALL_FAMILIES, C19, SEVERITIES, family_of
 
-GAP, LABEL, HEADER = 4, 190, 30
+GAP, LABEL, HEADER = 4, 300, 30
 
 
 def photograph(path: Path | None, size: int) -> np.ndarray:
@@ -32,20 +33,21 @@ def photograph(path: Path | None, size: int) -> np.ndarray:
     return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
 
 
-def draw(image: np.ndarray, recipe: str, seed: int, tile: int) -> Image.Image:
+def draw(image: np.ndarray, names: Sequence[str], recipe: str, seed: int, tile: int) -> Image.Image:
     """A row for each corruption, the clean image first, then the severities."""
     step = tile + GAP
-    sheet = Image.new("RGB", (LABEL + 6 * step, HEADER + len(C19) * step), "white")
+    label = LABEL if "c-bar" in map(family_of, names) else 190
+    sheet = Image.new("RGB", (label + 6 * step, HEADER + len(names) * step), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
     for column, title in enumerate(["clean", *map(str, SEVERITIES)]):
-        pen.text((LABEL + column * step + tile / 2, HEADER / 2), title, "black", font, anchor="mm")
-    for row, name in enumerate(C19):
+        pen.text((label + column * step + tile / 2, HEADER / 2), title, "black", font, anchor="mm")
+    for row, name in enumerate(names):
         top = HEADER + row * step
-        pen.text((LABEL - 10, top + tile / 2), name, "black", font, anchor="rm")
+        pen.text((label - 10, top + tile / 2), name, "black", font, anchor="rm")
         tiles = [image, *(corrupt(image, name, severity, recipe=recipe, seed=seed) for severity in SEVERITIES)]
         for column, pixels in enumerate(tiles):
             shown = Image.fromarray(pixels).resize((tile, tile), Image.Resampling.LANCZOS)
-            sheet.paste(shown, (LABEL + column * step, top))
+            sheet.paste(shown, (label + column * step, top))
     return sheet
 
 
@@ -55,11 +57,13 @@ def main() -> None:
     parser.add_argument("output", type=Path, help=".jpg or .png")
     parser.add_argument("--image", type=Path)
     parser.add_argument("--recipe", default="imagenet-c")
+    parser.add_argument("--set", choices=["c19", "c-bar"], default="c19")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tile", type=int, default=120, help="side of a picture on the sheet, in pixels")
     options = parser.parse_args()
     size = RECIPES[options.recipe].native_size or 224
-    sheet = draw(photograph(options.image, size), options.recipe, options.seed, options.tile)
+    names = C19 if options.set == "c19" else ALL_FAMILIES["c-bar"]
+    sheet = draw(photograph(options.image, size), names, options.recipe, options.seed, options.tile)
     content = BytesIO()
     sheet.save(content, "PNG" if options.output.suffix == ".png" else "JPEG", quality=88)
     atomic_write(options.output, content.getvalue())

@@ -29,7 +29,12 @@ from ppbench.data.uncut import CutImages, UncutImages
 from ppbench.errors import DataError, UsageError
 from ppbench.vocabulary import PREDICTED
 
-_PUBLISHED_RECIPES = {"cifar10-c": "cifar-c", "cifar100-c": "cifar-c", "cifar10-c-bar": "cifar-c-bar", "imagefolder": "unknown"}
+_PUBLISHED_RECIPES = {
+    "cifar10-c": "cifar-c",
+    "cifar100-c": "cifar-c",
+    "cifar10-c-bar": "cifar-c-bar",
+    "imagefolder": "unknown",
+}
 """Recipes of published sets that have another name than their dataset."""
 
 

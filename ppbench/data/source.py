@@ -183,7 +183,7 @@ class Source(ABC):
                 "Give clean images with `--data DIR`, or leave it out.",
             )
 
-    def choose(self, corruptions: Sequence[str]) -> None:
+    def choose(self, corruptions: Sequence[str]) -> None:  # noqa: B027
         """Say which corruptions are wanted. It decides the recipe of those that are made.
 
         Raises:

@@ -10,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
+from ppbench.corruptions.strengths import STRENGTHS
 from ppbench.data.catalog import DATASETS
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.models.shapes import model_names
-from ppbench.vocabulary import C19
+from ppbench.vocabulary import MADE
 
 runner = CliRunner()
 
@@ -23,8 +24,8 @@ runner = CliRunner()
     [
         ("models", [*EMBEDDED_MODELS, *model_names()]),
         ("datasets", list(DATASETS)),
-        ("corruptions", list(C19)),
-        ("recipes", ["imagenet-c", "imagenet-c-299", "tiny-imagenet-c", "cifar-c", "imagecorruptions"]),
+        ("corruptions", list(MADE)),
+        ("recipes", ["imagenet-c", "imagenet-c-299", "tiny-imagenet-c", "cifar-c", "imagecorruptions", *STRENGTHS]),
     ],
 )
 def test_names_are_listed_one_a_line_and_in_a_table(what: str, names: list[str]) -> None:

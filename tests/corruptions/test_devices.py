@@ -16,9 +16,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ppbench.corruptions import blur, filters, fused
 from ppbench.corruptions.apply import corrupt
+from ppbench.corruptions.bar import cutout
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.kernels import disabled
-from ppbench.vocabulary import C19
+from ppbench.vocabulary import ALL_FAMILIES, C19
 
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
 
@@ -37,9 +38,10 @@ def _without_tables_of_other_tests() -> None:
 
 @pytest.fixture(autouse=True)
 def _without_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two places ask a GPU for values: the directions of trails, and whether spatter's edges still grow."""
+    """Three places ask a GPU for values: directions of trails, ends of lines, whether spatter's edges still grow."""
     for module in (filters, blur):
         monkeypatch.setattr(module, "trail_offsets", lambda angle, length: np.zeros((len(angle), length, 2), np.int64))
+    monkeypatch.setattr(cutout, "covered", lambda ends, *size: torch.zeros(len(ends), *size, device=ends.device))
     monkeypatch.setattr(torch, "equal", lambda one, other: one.device == other.device)
 
 
@@ -59,6 +61,11 @@ def stays(name: str, severity: int, size: tuple[int, ...], recipe: str, scale: f
 def test_everything_stays_on_the_images_device(name: str, severity: int) -> None:
     """Spatter is water at severity 1, and mud at 4."""
     stays(name, severity, (2, 3, 40, 36), "imagecorruptions")
+
+
+@pytest.mark.parametrize("name", ALL_FAMILIES["c-bar"])
+def test_c_bar_stays_on_the_images_device(name: str) -> None:
+    stays(name, 3, (2, 1, 40, 36), "cifar-c")
 
 
 @pytest.mark.parametrize("name", C19)

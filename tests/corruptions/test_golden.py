@@ -16,10 +16,14 @@ import pytest
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.backends import ENGINE
 from ppbench.corruptions.recipes import RECIPES
-from ppbench.vocabulary import C19
+from ppbench.corruptions.strengths import STRENGTHS
+from ppbench.vocabulary import ALL_FAMILIES, C19
 
+BAR = {f"{name} {recipe}" for recipe, table in STRENGTHS.items() for name in table}
 SMOOTHED = {"gaussian_blur", "glass_blur", "motion_blur", "snow", "elastic_transform", "spatter"}
-"""Their Gaussian weights come from the exponential of numpy or the C library, whose last bit is the processor's."""
+SMOOTHED |= set(ALL_FAMILIES["c-bar"])
+"""Their Gaussian weights come from the exponential of numpy or the C library, whose last bit is the processor's; C-bar
+has sines and Fourier transforms of libraries."""
 
 FILE = Path(__file__).with_name("golden.json")
 
@@ -46,6 +50,7 @@ def digest(name: str, recipe: str) -> str:
 
 def current() -> dict[str, object]:
     cells = {f"{name} {recipe}": [digest(name, recipe), means(name, recipe)] for name in C19 for recipe in RECIPES}
+    cells |= {cell: [digest(*cell.split()), means(*cell.split())] for cell in sorted(BAR)}
     return {"engine": ENGINE, "cells": cells}
 
 

@@ -20,7 +20,7 @@ from ppbench.data.decode import decode_rgb
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry
 from ppbench.errors import UsageError
-from ppbench.vocabulary import C19
+from ppbench.vocabulary import C19, C_BAR, C_BAR_CIFAR, MADE
 from tests.trees import write_class_folders
 
 GEOMETRY = Geometry(32, None)
@@ -58,7 +58,8 @@ def test_what_is_known_of_images_made_on_the_fly() -> None:
     engine, package = (open_source(EMBEDDED, None, GEOMETRY, backend=name) for name in BACKENDS)
     assert (engine.kind, engine.image_major, engine.is_slow, engine.has_clean) == ("generated", True, False, True)
     assert (package.kind, package.image_major, package.is_slow) == ("generated", False, True)
-    assert (engine.corruptions, engine.cut, engine.mean_bytes()) == (C19, "28 px as is", 0)
+    assert (engine.corruptions, engine.cut, engine.mean_bytes()) == (MADE, "28 px as is", 0)
+    assert package.corruptions == C19
     assert len(engine.stamps(("fog", 1))) == 2000
 
 
@@ -123,3 +124,34 @@ def through_jpeg(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=85)
     return np.asarray(Image.open(file))
+
+
+def test_the_size_decides_what_c_bar_is_and_its_recipe(tmp_path: Path) -> None:
+    small, large = (
+        open_source("imagefolder", write_class_folders(tmp_path / str(size)), Geometry(size, None))
+        for size in (32, 224)
+    )
+    assert (small.c_bar, large.c_bar) == (C_BAR_CIFAR, C_BAR)
+    small.choose(("fog", "lines"))
+    assert small.recipe == "cifar-c"  # of the 19; C-bar's nearer one goes with it
+    for source, recipe in ((small, "cifar-c-bar"), (large, "imagenet-c-bar")):
+        source.choose(source.c_bar)
+        assert source.recipe == recipe
+    direct = corrupt(small.load("clean", 0, PLACES).pixels, "lines", 3, ids=small.ids[:2], recipe="cifar-c-bar")
+    assert np.array_equal(small.load("lines", 3, PLACES).pixels, direct)
+
+
+def test_recipes_and_backends_without_a_corruption_say_so(tmp_path: Path) -> None:
+    root = write_class_folders(tmp_path)
+    with pytest.raises(UsageError, match="recipe imagenet-c-bar has no lines"):
+        open_source("imagefolder", root, GEOMETRY, recipe="imagenet-c-bar").choose(("lines",))
+    with pytest.raises(UsageError, match="recipe cifar-c-bar has no fog"):
+        open_source("imagefolder", root, GEOMETRY, recipe="cifar-c-bar").choose(("fog", "lines"))
+    with pytest.raises(UsageError, match="--backend imagecorruptions does not make sparkles"):
+        open_source("imagefolder", root, GEOMETRY, backend="imagecorruptions").choose(("sparkles",))
+
+
+def test_imagenet_c_bar_from_clean_images_is_stored_as_jpeg(tmp_path: Path) -> None:
+    source = open_source("imagenet-c-bar", write_class_folders(tmp_path), GEOMETRY)
+    source.choose(C_BAR)
+    assert (source.kind, source.recipe, source.size) == ("generated-jpeg85", "imagenet-c-bar", 224)

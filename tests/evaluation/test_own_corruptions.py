@@ -28,7 +28,7 @@ from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.result import EvalResult
 from ppbench.pictures.strip import picture_strip
 from ppbench.run import read_run
-from ppbench.vocabulary import C19
+from ppbench.vocabulary import MADE
 from tests.evaluation.models import tiny_checkpoint
 from tests.evaluation.test_kills import without_provenance
 from tests.evaluation.test_processes import processes_of
@@ -203,5 +203,5 @@ def test_installed_ones_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_module, "entry_points", lambda group: [point])
     listed = CliRunner().invoke(app, ["list", "corruptions", "--format", "csv"]).output
     assert "dead_pixels,own,,yes" in listed
-    assert CliRunner().invoke(app, ["list", "corruptions", "--names"]).output.split() == [*C19, "dead_pixels"]
+    assert CliRunner().invoke(app, ["list", "corruptions", "--names"]).output.split() == [*MADE, "dead_pixels"]
     assert "mine_to_measure" not in sys.modules

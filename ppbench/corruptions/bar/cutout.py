@@ -63,7 +63,10 @@ def lines(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -> Tensor:
     side = min(height, width)
     angle = parameter(draws, images, "angle", 0, 2 * torch.pi)
     variation = parameter(draws, images, "variation", 0.1, 1)
-    places = draws.between("lines", 0, 1, int(0.1 * k.value * side), 3).double()
+    count = int(0.1 * k.value * side)
+    if count == 0:  # of 8 px, at the lowest severity
+        return images
+    places = draws.between("lines", 0, 1, count, 3).double()
     sides = torch.tensor((height, width), dtype=torch.float64, device=images.device)
     turned = angle[:, None] + 2 * torch.pi * variation[:, None] * (places[..., 2] - 0.5)
     # As long as the sides, so that every line leaves the image.
@@ -79,7 +82,11 @@ def draw_lines(images: Tensor, ends: Tensor, grey: int) -> Tensor:
     height, width = images.shape[1:3]
     for number in range(ends.shape[1]):
         # The steps of a line follow each other, so the CPU takes them.
-        coverage = torch.from_numpy(kernels.line_coverage(ends[:, number].cpu().numpy(), height, width))
-        part = coverage.to(images.device)[..., None]
+        part = covered(ends[:, number], height, width)[..., None]
         images = truncated((1 - part) * images + part * grey)
     return images
+
+
+def covered(ends: Tensor, height: int, width: int) -> Tensor:
+    """Return how far lines with ends ``(n, 4)`` cover the pixels, 0 to 1: float64 ``(n, height, width)``."""
+    return torch.from_numpy(kernels.line_coverage(ends.cpu().numpy(), height, width)).to(ends.device)

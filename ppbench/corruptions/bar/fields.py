@@ -66,7 +66,8 @@ def half_spectrum(phases: Tensor, height: int, width: int, power: int) -> Tensor
     down, across = (rows - height // 2) / height * side, (columns - width // 2) / width * side
     square = down[:, None] ** 2 + across**2
     amplitude = square.sqrt() if power == 1 else 1 / (square + 1)
-    spectrum = torch.roll(torch.polar(amplitude.expand_as(whole).contiguous(), whole), (height // 2, width // 2), (1, 2))
+    spectrum = torch.polar(amplitude.expand_as(whole).contiguous(), whole)
+    spectrum = torch.roll(spectrum, (-(height // 2), -(width // 2)), (1, 2))
     # The spectrum at minus each frequency: frequency 0 stays, the others are in reverse order.
     opposite = torch.roll(spectrum.flip(1, 2), (1, 1), (1, 2))
     return ((spectrum + opposite.conj()) / 2)[..., : width // 2 + 1].resolve_conj()

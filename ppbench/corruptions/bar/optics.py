@@ -74,9 +74,9 @@ def refract(images: Tensor, surface: Tensor, depth: float, light: float) -> Tens
     sin_theta = (1 - nz * nz).clamp(min=0).sqrt()
     sin_phi = sin_theta / 4
     bent = sin_theta * (1 - sin_phi * sin_phi).sqrt() - nz * sin_phi
-    shift = torch.where(nz < _LEVEL, depth * bent / (a * a + b * b).sqrt(), 0)
+    shift = torch.where(nz < _LEVEL, depth * bent / (a * a + b * b).sqrt() * 1000, 0)
     rows, columns = grid(images)
-    y, x = (place + (shift * slope * 1000).round() / 1000 for place, slope in ((rows, a), (columns, b)))
+    y, x = (place + (shift * slope).round() / 1000 for place, slope in ((rows, a), (columns, b)))
     made = bilinear_at((images.float() / 255), y, x).double() + (light * (a - b))[..., None]
     return (made.clamp(0, 1) * 255).to(torch.uint8)
 

@@ -116,9 +116,7 @@ def _zooms(side: int, s: float) -> tuple[Indices, Doubles]:
 
 
 @on_cpu(kernels.zoom_channels)
-def zoom_channels(
-    images: Tensor, order: Tensor, rows: Tensor, down: Tensor, columns: Tensor, across: Tensor
-) -> Tensor:
+def zoom_channels(images: Tensor, order: Tensor, rows: Tensor, down: Tensor, columns: Tensor, across: Tensor) -> Tensor:
     """Read each channel of ``(n, H, W, 3)`` by the taps and weights ``(3, side, 4)`` that ``order`` (n, 3) selects."""
     made = torch.empty_like(images)
     for c in range(3):

@@ -12,7 +12,9 @@ from ppbench.corruptions.types import Doubles, Indices, Pixels
 
 
 @compiled
-def _cut_squares(images: Any, sines: Any, cosines: Any, cell: Any, chosen: Any, counts: Any, grey: int, out: Any) -> None:
+def _cut_squares(
+    images: Any, sines: Any, cosines: Any, cell: Any, chosen: Any, counts: Any, grey: int, out: Any
+) -> None:
     channels = images.shape[3]
     for n in range(images.shape[0]):
         sine, cosine, count, size = sines[n], cosines[n], counts[n], cell[n]

@@ -135,11 +135,11 @@ def _octave(table: Any, gradients: Any, first: Any, step: Any, weight: Any, node
         nodes[j, 1] = gradients[near, 1] + across * (gradients[far, 1] - gradients[near, 1])
     for w in range(line.size):
         place = step * f64(w)
-        j = i64(place)
-        y = place - f64(j)
+        k = i64(place)
+        y = place - f64(k)
         down = y * y * (f64(3) - f64(2) * y)
-        near = nodes[j, 0] + y * nodes[j, 1]
-        far = nodes[j + 1, 0] + (y - f64(1)) * nodes[j + 1, 1]
+        near = nodes[k, 0] + y * nodes[k, 1]
+        far = nodes[k + 1, 0] + (y - f64(1)) * nodes[k + 1, 1]
         line[w] += abs(f64(1.5) * (near + down * (far - near))) * weight
 
 
@@ -169,9 +169,9 @@ def mix_perlin(images: Pixels, gradients: Doubles, table: Indices, cell: float, 
 
 @inlined
 def from_middle(place: int, side: int) -> Any:
-    """The place that the middle of an axis is moved away from, as in numpy's fftshift."""
-    there = place - side // 2
-    return there if there >= 0 else there + side
+    """Where on an axis with frequency 0 in the middle the frequency is that has this place in a transform."""
+    there = place + side // 2
+    return there if there < side else there - side
 
 
 @compiled

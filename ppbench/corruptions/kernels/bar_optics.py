@@ -81,8 +81,8 @@ def _refract(images: Any, surface: Any, depth: Any, light: Any, scaled: Any, out
                     sin_theta = np.sqrt(f64(1) - nz * nz)
                     sin_phi = sin_theta / f64(4)
                     bent = sin_theta * np.sqrt(f64(1) - sin_phi * sin_phi) - nz * sin_phi
-                    shift = depth * bent / np.sqrt(a * a + b * b)
-                    y, x = y + np.rint(shift * a * f64(1000)) / f64(1000), x + np.rint(shift * b * f64(1000)) / f64(1000)
+                    shift = depth * bent / np.sqrt(a * a + b * b) * f64(1000)
+                    y, x = y + np.rint(shift * a) / f64(1000), x + np.rint(shift * b) / f64(1000)
                 lit = light * (a - b)
                 top, left = i64(np.floor(y)), i64(np.floor(x))
                 down, across = y - f64(top), x - f64(left)
@@ -118,9 +118,7 @@ def _axis(places: Any, side: int, pixels: Any, parts: Any) -> None:
 
 
 @compiled
-def _read_grid(
-    images: Any, rows: Any, columns: Any, top: Any, down: Any, left: Any, across: Any, out: Any
-) -> None:
+def _read_grid(images: Any, rows: Any, columns: Any, top: Any, down: Any, left: Any, across: Any, out: Any) -> None:
     channels = images.shape[3]
     for n in range(images.shape[0]):
         _axis(rows[n], images.shape[1], top, down)

@@ -71,9 +71,7 @@ def add_stars(images: Pixels, centres: Doubles, rays: Indices, lengths: Doubles)
 
 
 @compiled
-def _whiten_outside(
-    images: Any, centre: Any, rays: Any, lengths: Any, exponent: Any, lines: Any, out: Any
-) -> None:
+def _whiten_outside(images: Any, centre: Any, rays: Any, lengths: Any, exponent: Any, lines: Any, out: Any) -> None:
     squares, turns, shapes = lines[0], lines[1], lines[2]
     channels = images.shape[2] // shapes.size
     for n in range(images.shape[0]):
