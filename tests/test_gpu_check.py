@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from ppbench.corruptions.apply import corrupt
 from ppbench.evaluation.api import evaluate
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_arrays, read_run
@@ -115,9 +117,16 @@ def on_cpu(tmp_path: Path, seconds: float = 60) -> Context:
 
 
 def test_corruptions_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def corrupt_with_a_warning(images: Any, *rest: Any, **more: Any) -> Any:
+        if isinstance(images, torch.Tensor):
+            warnings.warn("it takes longer", stacklevel=1)
+        return corrupt(images, *rest, **more)
+
+    monkeypatch.setattr(equality, "corrupt", corrupt_with_a_warning)
     monkeypatch.setattr(equality, "C19", ("brightness", "pixelate"))
     found = {row["name"]: row for row in equality.corruptions(on_cpu(tmp_path))}
     assert found["brightness, cifar-c, 32 x 32, RGB"]["largest"] <= 1
+    assert "it takes longer" in found["brightness, cifar-c, 32 x 32, RGB"]["warnings"]
     assert len(found) == 1 + 2 * len(equality.QUICK)
 
 
@@ -262,6 +271,8 @@ def test_the_summary_says_what_to_look_at_first() -> None:
     first = summary(record).partition("Look at this first:\n")[2].splitlines()
     assert first[0] == "- corruptions: largest difference, levels: 4, wanted at most 1"
     assert first[1].startswith(f"    {C19[0]}, RGB: largest 4")
+    record["parts"]["corruptions"]["rows"][2]["warnings"] = ["Triton cannot run the kernel a.b here"] * 2
+    assert summary(record).count("\n- warning: Triton cannot run the kernel a.b here") == 1
     record["parts"]["forward"] |= {"status": FAILED, "error": "Traceback\nValueError: no\n"}
     assert summary(record).partition("Look at this first:\n")[2].startswith("- forward failed: ValueError: no")
 

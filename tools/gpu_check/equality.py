@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any, NamedTuple
@@ -102,11 +103,14 @@ def _compared(context: Context, on_device: Callable[[], AbstractContextManager[o
             if not context.has_time():
                 break
             images = torch.from_numpy(form.images()).to(context.device).permute(0, 3, 1, 2)
-            with on_device():
+            # Such as that a kernel cannot be compiled here, and its definition runs in its place.
+            with on_device(), warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
                 made = [corrupt(images, name, s, recipe=form.recipe, ids=form.ids()) for s in SEVERITIES]
             yield {
                 "name": f"{name}, {form.name}", "corruption": name, "recipe": form.recipe,
                 **difference(torch.stack(made).permute(0, 1, 3, 4, 2), reference),
+                **({"warnings": [str(one.message) for one in said]} if said else {}),
             }  # fmt: skip
 
 

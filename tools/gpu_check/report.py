@@ -57,6 +57,8 @@ def look_at(record: Record) -> list[str]:
         by = "" if goal["is_equality"] else f" (by a factor of {_factor(goal):.2f})"
         lines.append(f"- {goal['name']}: {figure(goal)}, wanted {wanted(goal)}{by}")
         lines += [f"    {line}" for line in _reasons(goal, parts[goal["part"]]["rows"])]
+    said = [line for found in parts.values() for row in found["rows"] for line in row.get("warnings", ())]
+    lines += [f"- warning: {line[:300]}" for line in dict.fromkeys(said)]
     if left := [name for name, found in parts.items() if found["status"] == STOPPED]:
         lines.append(f"- out of time, with a part of their results: {', '.join(left)}")
     if left := [name for name, found in parts.items() if found["status"] == NO_TIME]:
