@@ -181,14 +181,15 @@ def resume(context: Context) -> Iterator[dict[str, Any]]:
         while process.poll() is None and context.has_time() and _lines(journal) < 4:
             time.sleep(0.002)
         lines = _lines(journal)
-        os.kill(process.pid, signal.SIGKILL)
     finally:
-        process.kill()
+        process.kill()  # SIGKILL
         code = process.wait()
+    if code != -signal.SIGKILL:
+        raise CommandError(f"it ended with {code} before it could be killed: {log.read_text(errors='replace')[-1500:]}")
     said = finish(start(line, log), log, context.left())
     reused = [line.strip() for line in said.splitlines() if "reused" in line]
-    if code != -signal.SIGKILL or not reused:
-        raise CommandError(f"it was not killed in the middle (exit code {code}, {lines} lines of journal)")
+    if not reused:
+        raise CommandError(f"nothing was used again after a kill at {lines} lines of journal: {said[-1500:]}")
     unbroken = reference(context, *more)
     yield {
         "name": f"{images_of(context)} images", "lines_of_journal": lines, "said": reused[0],
