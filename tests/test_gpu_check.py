@@ -213,7 +213,13 @@ def card_record(**rates: float) -> dict[str, Any]:
     pixels = [
         {"name": f"{name}, RGB", "corruption": name, "largest": 1, "differing": 3, "values": 1000} for name in C19
     ]
-    phase = {"name": "evaluation", "kernels": [{"name": "a|b", "ms": 2.5, "calls": 1}], "events": 1200}
+    corrupted = {"name": "corrupt", "calls": 16, "cpu_ms": 1.5, "gpu_ms": 30.25}
+    phase = {
+        "name": "evaluation",
+        "phases": [corrupted],
+        "kernels": [{"name": "a|b", "ms": 2.5, "calls": 1}],
+        "events": 1200,
+    }
     rows = {
         "corruptions": [{"name": "Triton's kernels", "are_used": True}, *pixels],
         "engine": [{"name": "bandwidth", "bytes_per_second": 1e12}, *engine],
@@ -287,6 +293,7 @@ def test_the_table_of_a_card(tmp_path: Path) -> None:
     assert "| fog | 10,000 | 10,000 | 25 % | 1 level in 0.3 % |" in text
     assert "| bf16, channels_last, batch 256 | 7,000 |" in text
     assert "| evaluation | `a\\|b`, 2.50 ms | 1,200 | 4.00 | 75 % |" in text
+    assert "| evaluation: corrupt | 16 | 1.5 | 30.2 |" in text
     assert "Not complete: decode: no time left." in text
     assert "A Card, 80.0 GiB, driver 1.2, CUDA 13" in text
     file.write_text(json.dumps(record | {"device": {"type": "cpu", "name": "CPU"}}))

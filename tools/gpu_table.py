@@ -84,7 +84,18 @@ def phases(record: dict[str, Any]) -> str:
         most = f"`{first['name']}`, {first['ms']:.2f} ms".replace("|", "\\|") if first else "none"
         share = "none" if row["busy_share"] is None else f"{100 * row['busy_share']:.0f} %"
         rows.append([row["name"], most, f"{row['events']:,}", f"{row['span_ms']:,.2f}", share])
-    return table(["phase", "kernel that takes most", "kernels", "ms", "GPU busy"], rows, words=2)
+    made = [table(["work", "kernel that takes most", "kernels", "ms", "GPU busy"], rows, words=2), loop(record)]
+    return "\n\n".join(part for part in made if part)
+
+
+def loop(record: dict[str, Any]) -> str:
+    """The phases of an evaluation: milliseconds of the machine and of the GPU for some of its batches."""
+    rows = [
+        [f"evaluation: {phase['name']}", f"{phase['calls']:,}", f"{phase['cpu_ms']:,.1f}", f"{phase['gpu_ms']:,.1f}"]
+        for row in rows_of(record, "profile")
+        for phase in row.get("phases", ())
+    ]
+    return table(["phase", "times", "ms, process", "ms, GPU"], rows)
 
 
 def status(record: dict[str, Any]) -> str:

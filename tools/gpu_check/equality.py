@@ -16,6 +16,7 @@ from torch import Tensor
 from ppbench.corruptions import kernels
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.jpeg import saved
+from ppbench.corruptions.recipes import c_bar_for
 from ppbench.pool import ordered_map, usable_cores
 from ppbench.vocabulary import C19, SEVERITIES
 from tools.gpu_check.context import Context
@@ -82,20 +83,33 @@ def corruptions(context: Context) -> Iterator[dict[str, Any]]:
     On a CPU, where those are what is used, the torch definitions are compared with them.
     """
     yield {"name": "Triton's kernels", "are_used": context.is_card and _triton_works()}
-    yield from _compared(context, nullcontext if context.is_card else kernels.disabled)
+    yield from _compared(context, nullcontext if context.is_card else kernels.disabled, _tasks(context))
 
 
 def definition(context: Context) -> Iterator[dict[str, Any]]:
     """The torch definitions on the device, against the CPU's kernels."""
-    yield from _compared(context, nullcontext if fused is None else fused.disabled)
+    yield from _compared(context, nullcontext if fused is None else fused.disabled, _tasks(context))
+
+
+def c_bar(context: Context) -> Iterator[dict[str, Any]]:
+    """The corruptions of C-bar as `corruptions` does those of ImageNet-C."""
+    forms = [Form("cifar-c-bar", 32, 32, 3, context.choose(2, 32))]
+    forms += context.choose([], [Form("imagenet-c-bar", 224, 224, 3, 6)])
+    tasks = [(form, name) for form in forms for name in c_bar_for(form.recipe)]
+    yield from _compared(context, nullcontext if context.is_card else kernels.disabled, tasks)
 
 
 def _triton_works() -> bool:
     return fused is not None and bool(fused.triton_works())
 
 
-def _compared(context: Context, on_device: Callable[[], AbstractContextManager[object]]) -> Iterator[dict[str, Any]]:
-    tasks = [(form, name) for form in context.choose(QUICK, FORMS) for name in C19]
+def _tasks(context: Context) -> list[tuple[Form, str]]:
+    return [(form, name) for form in context.choose(QUICK, FORMS) for name in C19]
+
+
+def _compared(
+    context: Context, on_device: Callable[[], AbstractContextManager[object]], tasks: list[tuple[Form, str]]
+) -> Iterator[dict[str, Any]]:
     # The CPU's kernels are compiled at their first use, which takes half a minute in one process.
     workers = min(8, usable_cores()) if context.is_card else 0
     with closing(ordered_map(_Making(), tasks, workers)) as references:

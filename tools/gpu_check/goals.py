@@ -76,6 +76,7 @@ def _values(rows: Rows, key: str, wanted: dict[str, Any]) -> Iterable[float]:
 GOALS = (
     Goal("corruptions: largest difference, levels", "corruptions", largest("largest"), at_most=1, is_of_card=False),
     Goal("definitions: largest difference, levels", "definition", largest("largest"), at_most=1),
+    Goal("C-bar: largest difference, levels", "c-bar", largest("largest"), at_most=1, is_of_card=False),
     Goal("JPEG: values that differ from libjpeg's", "jpeg", total("differing"), at_most=0, is_of_card=False),
     Goal(
         "push-pull layer: largest relative error, float32", "layer", largest("relative"),

@@ -49,6 +49,7 @@ PARTS = (
         "definition", "equality:definition", "Do the torch definitions make the same pixels on the card?", 45,
         needs_card=True,
     ),
+    _part("c-bar", "equality:c_bar", "Do the corruptions of C-bar make the pixels of the CPU?", 45),
     _part("graphs", "graphs:graphs", "Are the compiled corruptions equal to the others, and how fast are they?", 110),
     _part("forward-compiled", "speed:forward_compiled", "How fast is ResNet-50 compiled?", 110, needs_card=True),
     _part(
