@@ -58,7 +58,6 @@ def _workers_of_one_server() -> Iterator[None]:
 
 SLOWEST_FIRST = (
     "tests/copies/test_kills.py",
-    "tests/copies/test_computing.py",
     "tests/evaluation/test_kills.py",
     "tests/evaluation/test_memory.py",
     "tests/evaluation/test_stopping.py",
@@ -67,6 +66,9 @@ SLOWEST_FIRST = (
     "tests/cli/test_inspect.py",
     "tests/corruptions/test_apply.py",
     "tests/test_site.py",
+    "tests/test_docs_blocks.py",
+    "tests/page/test_browser.py",
+    "tests/train/test_distributed.py",
     "tests/test_notebook.py",
 )
 """Files with a test of several seconds."""
