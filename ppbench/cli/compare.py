@@ -51,7 +51,7 @@ def compare_command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Show beside published results instead: imagenet-c-resnet50 or imagenet-c-resnet50-batchnorm.",
+            help="Show beside published results instead: a set of `ppbench list published`, or all.",
             show_default=False,
         ),
     ] = None,

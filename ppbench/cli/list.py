@@ -28,6 +28,7 @@ class What(StrEnum):
     CORRUPTIONS = "corruptions"
     RECIPES = "recipes"
     TRAINING_RECIPES = "training-recipes"
+    PUBLISHED = "published"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _broken(way: str, width: int = 80) -> str:
 
 
 @page(
-    "List models, datasets, corruptions or recipes.",
+    "List models, datasets, corruptions, recipes, results.",
     examples=("ppbench list models", "ppbench list corruptions --names"),
 )
 def list_names(
@@ -126,7 +127,10 @@ def list_names(
     ] = False,
     format: FormatOption = Format.RICH,
 ) -> None:
-    """List models, datasets, corruptions, corruption recipes or training recipes."""
+    """List models, datasets, corruptions, corruption recipes, training recipes or published results."""
+    if what is What.PUBLISHED:
+        _show_published(names, format)
+        return
     title, columns, entries = {
         What.MODELS: _models,
         What.DATASETS: _datasets,
@@ -140,6 +144,16 @@ def list_names(
         return
     kind = {What.MODELS: ModelMatrix, What.DATASETS: DatasetList}.get(what, ListReport)
     output.show(kind(what, title, columns, entries), format)
+
+
+def _show_published(names: bool, format: Format) -> None:
+    from ppbench.compare.published import all_published
+
+    report = all_published()
+    if names:
+        output.data("\n".join(part.name for part in report.parts))
+    else:
+        output.show(report, format)
 
 
 _Listing = tuple[str, tuple[str, ...], _Rows]

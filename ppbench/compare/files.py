@@ -9,7 +9,7 @@ from ppbench.compare.comparability import SAID, check_allowed
 from ppbench.compare.comparison import Comparison, compare
 from ppbench.compare.measured import distinct_names, read_compared
 from ppbench.compare.pairing import pair
-from ppbench.compare.published import PublishedReport, beside_published
+from ppbench.compare.published import PublishedReport, PublishedReports, beside_published
 from ppbench.errors import UsageError
 from ppbench.files import is_same_file
 from ppbench.metrics.intervals import quantile
@@ -51,7 +51,7 @@ def compare_files(
     return comparisons
 
 
-def files_beside_published(paths: Sequence[Path], name: str) -> PublishedReport:
+def files_beside_published(paths: Sequence[Path], name: str) -> PublishedReport | PublishedReports:
     """Set runs beside the published results of this name; see `beside_published`."""
     runs = [read_run(path) for path in paths]
     names = distinct_names(paths, [run.called for run in runs])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ppbench.errors import NotComparableError
-from ppbench.lookup import check_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.published import Published, PublishedSet, published_sets
 from ppbench.metrics.quantities import QUANTITIES, case_of
-from ppbench.metrics.references import ALEXNET, MCE, PUBLISHED
+from ppbench.metrics.references import ALEXNET
 from ppbench.metrics.without_labels import NO_LABELS, has_labels
 from ppbench.run import Run
 from ppbench.tables.numbers import decimals
@@ -22,8 +22,26 @@ from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet, short_name
 _OWN = "this run"
 """The source of a run's own numbers."""
 
-_Row = tuple[str, dict[str, Metric], str]
-"""Name, metrics by label, source."""
+ALL = "all"
+"""Stands for all sets of the runs' dataset."""
+
+
+class _Row(NamedTuple):
+    """A published result or a run."""
+
+    name: str
+    metrics: dict[str, Metric]
+    """By label."""
+    source: str
+    link: str | None = None
+    accuracies: Mapping[str, Sequence[float]] | None = None
+
+    def shown(self, label: str) -> str:
+        """A figure in words: a published one with the digits it was published with, at most two."""
+        if label not in self.metrics:
+            return MISSING
+        value = self.metrics[label].value
+        return decimals(value, 1) if self.link is None or value is None else repr(round(value, 2))
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,8 @@ class PublishedReport:
     """The report of published results with the user's runs."""
 
     name: str
+    images: str
+    """Which images the published results are for."""
     labels: tuple[str, ...]
     """Columns: first the published labels, then those that only runs have."""
     models: tuple[_Row, ...]
@@ -38,9 +58,8 @@ class PublishedReport:
     def sheets(self) -> list[Sheet]:
         """One table, with a note if a run's numbers have columns of their own."""
         lines = []
-        for name, metrics, source in self.models:
-            cells = [decimals(metrics[label].value, 1) if label in metrics else MISSING for label in self.labels]
-            lines.append(Line((name, *cells, source)))
+        for row in self.models:
+            lines.append(Line((row.name, *(row.shown(label) for label in self.labels), row.source)))
         names = [short_name(label) for label in self.labels]
         # Two definitions have no name in common.
         clear = {label for label, name in zip(self.labels, names, strict=True) if names.count(name) == 1}
@@ -50,52 +69,104 @@ class PublishedReport:
 
     def as_dict(self) -> dict[str, Any]:
         """A record for each number."""
-        return {"published": self.name, "results": self._records()}
+        return {"published": self.name, "results": self.records()}
 
     def rows(self) -> Rows:
         """A row for each number."""
-        records = self._records()
+        records = self.records()
         return Rows.of_records(records, list(records[0]))
 
-    def _records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, Any]]:
+        """A record for each number."""
         return [
-            {"model": name, "label": label, "value": rounded(m.value),
-             "unit": m.unit, "source": source, "reason": m.reason}
-            for name, metrics, source in self.models
-            for label, m in metrics.items()
+            {"model": row.name, "label": label, "value": rounded(m.value), "unit": m.unit, "source": row.source,
+             "reason": m.reason, "link": row.link}
+            for row in self.models
+            for label, m in row.metrics.items()
         ]  # fmt: skip
 
+    def cells(self) -> list[dict[str, Any]]:
+        """The accuracies of single cells, fractions, where a source has them."""
+        return [
+            {"model": row.name, "corruption": corruption, "accuracies": list(values)}
+            for row in self.models
+            for corruption, values in (row.accuracies or {}).items()
+        ]
+
     def _notes(self) -> Iterator[str]:
-        origin = "they come from the READMEs of these GitHub repositories or from the paper"
-        yield f"Published figures are for all 50,000 images; {origin}."
-        for name, metrics, source in self.models:
-            if source == _OWN and MCE not in metrics:
-                label = next(iter(metrics))
-                yield f"{name}: {label} is not {MCE}, so it has its own column: do not rank the two."
-            yield from (f"{name}: {NOT_AVAILABLE}: {m.label}: {m.reason}." for m in metrics.values() if m.reason)
+        sources = dict.fromkeys(row.source.partition(",")[0] for row in self.models if row.link)
+        yield f"{self.images}; they come from these repositories on GitHub: {', '.join(sources)}."
+        yield from (self._other_label(row) for row in self.models if row.source == _OWN and self._is_other(row))
+        for row in self.models:
+            yield from (
+                f"{row.name}: {NOT_AVAILABLE}: {m.label}: {m.reason}." for m in row.metrics.values() if m.reason
+            )
+
+    def _is_other(self, run: _Row) -> bool:
+        published = {label for row in self.models if row.link for label in row.metrics}
+        return next(iter(run.metrics), None) not in published
+
+    def _other_label(self, run: _Row) -> str:
+        label, theirs = next(iter(run.metrics)), next(iter(self.labels))
+        return f"{run.name}: {label} is not {theirs}, so it has its own column: do not rank the two."
 
 
-def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedReport:
+@dataclass(frozen=True)
+class PublishedReports:
+    """Several sets of published results, each with the user's runs."""
+
+    parts: tuple[PublishedReport, ...]
+
+    def sheets(self) -> list[Sheet]:
+        """A table for each set."""
+        return [sheet for part in self.parts for sheet in part.sheets()]
+
+    def as_dict(self) -> dict[str, Any]:
+        """A record for each number, and the accuracies of single cells where there are any."""
+        return {
+            "results": [{"set": part.name} | record for part in self.parts for record in part.records()],
+            "cells": [{"set": part.name} | record for part in self.parts for record in part.cells()],
+        }
+
+    def rows(self) -> Rows:
+        """A row for each number."""
+        records = self.as_dict()["results"]
+        return Rows.of_records(records, list(records[0]))
+
+
+def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedReport | PublishedReports:
     """Set runs beside published results.
 
     Args:
         runs: Names and runs.
-        name: One of `PUBLISHED`.
+        name: A set's name, or `ALL` for all sets of the runs' dataset.
 
     Raises:
-        UsageError: If there are no such results.
-        NotComparableError: If a run is of another dataset.
+        UsageError: If there is no such set.
+        NotComparableError: If a run is of another dataset, or of one without published results.
     """
-    check_name("set of published results", name, PUBLISHED, "ppbench compare --help")
-    dataset, published = PUBLISHED[name]
-    rows: list[_Row] = [
-        (
-            entry.name,
-            {label: Metric(label.partition("[")[0], label, v, "%") for label, v in entry.values.items()},
-            entry.source,
+    sets = published_sets()
+    if name != ALL:
+        return _beside(runs, name, sets[name])
+    datasets = {run.protocol.dataset for _, run in runs}
+    parts = tuple(_beside(runs, name, one) for name, one in sets.items() if one.dataset in datasets)
+    if not parts:
+        known = ", ".join(sorted({one.dataset for one in sets.values()}))
+        raise NotComparableError(
+            f"no results are published for {', '.join(sorted(datasets))}", f"There are some for {known}."
         )
-        for entry in published
-    ]
+    return PublishedReports(parts)
+
+
+def all_published() -> PublishedReports:
+    """All published results, without runs."""
+    return PublishedReports(tuple(_beside([], name, one) for name, one in published_sets().items()))
+
+
+def _beside(runs: Sequence[tuple[str, Run]], name: str, published: PublishedSet) -> PublishedReport:
+    dataset = published.dataset
+    rows = [_row(entry) for entry in published.rows]
+    wanted = dict.fromkeys(label.partition("[")[0] for label in published.labels)
     for called, run in runs:
         if run.protocol.dataset != dataset:
             raise NotComparableError(
@@ -107,7 +178,12 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedRep
                 f"{called} has no errors to set beside published ones: {NO_LABELS}", "Evaluate with the true labels."
             )
         case = case_of(CellErrors.from_run(run), ALEXNET)
-        own = [QUANTITIES[metric.name].metric(case) for metric in rows[0][1].values()]
-        rows.append((called, {metric.label: metric for metric in own}, _OWN))
-    labels = dict.fromkeys(label for _, metrics, _ in rows for label in metrics)
-    return PublishedReport(name, tuple(labels), tuple(rows))
+        own = [QUANTITIES[quantity].metric(case) for quantity in wanted if quantity in QUANTITIES]
+        rows.append(_Row(called, {metric.label: metric for metric in own}, _OWN))
+    labels = dict.fromkeys(label for row in rows for label in row.metrics)
+    return PublishedReport(name, published.images, tuple(labels), tuple(rows))
+
+
+def _row(entry: Published) -> _Row:
+    metrics = {label: Metric(label.partition("[")[0], label, value, "%") for label, value in entry.values.items()}
+    return _Row(entry.name, metrics, entry.source, entry.link, entry.accuracies)

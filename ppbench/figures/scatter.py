@@ -9,7 +9,7 @@ from ppbench.figures.colours import LINE_STYLES, MOST_LINES
 from ppbench.figures.scales import ticks
 from ppbench.figures.together import distinct, require_drawn_together
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.references import PUBLISHED
+from ppbench.metrics.published import published_sets
 from ppbench.report.summary import RunSummary
 from ppbench.tables.sheet import short_name
 
@@ -126,10 +126,10 @@ def _published(summaries: Sequence[RunSummary], runs: Sequence[ScatterPoint]) ->
     """The published results whose labels on both axes, and whose dataset, are those of all runs."""
     protocols = [summary.cell_errors.protocol for summary in summaries]
     found = []
-    for dataset, entries in PUBLISHED.values():
-        if not all(protocol is not None and protocol.dataset == dataset for protocol in protocols):
+    for one in published_sets().values():
+        if not all(protocol is not None and protocol.dataset == one.dataset for protocol in protocols):
             continue
-        for entry in entries:
+        for entry in one.rows:
             metrics = {
                 label: Metric(label.partition("[")[0], label, value, "%") for label, value in entry.values.items()
             }

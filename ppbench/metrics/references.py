@@ -1,10 +1,10 @@
-"""References for results: the errors that CE divides by, and the figures that others published."""
+"""Normalisers: the errors that CE divides by."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ppbench.metrics.cell_errors import mean
 from ppbench.metrics.metric import Unavailable
@@ -120,64 +120,3 @@ ALEXNET = PublishedErrors(
     },
     by_severity=_ALEXNET_BY_SEVERITY,
 )
-
-_ROBUSTNESS = "hendrycks/robustness"
-_PRIME = "amodas/PRIME-augmentations"
-# The README of bethgelab/game-of-noise has later weights of the two: mCE 62.5 and 61.2.
-_NOISE = "arXiv 2001.06057"
-
-
-class Published(NamedTuple):
-    """One model's published results, in percent."""
-
-    name: str
-    values: dict[str, float]
-    """Values by label in ppbench's grammar. Results with another label measure something else."""
-    source: str
-    """The repository on GitHub whose README has them, or the paper."""
-
-
-MCE = "mCE[alexnet,c15,s1-5]"
-ADAPTED_MCE = "mCE[alexnet,c15,s1-5,batchnorm-adapted in batches of 512]"
-"""Each batch of 512 images of a cell was scored by its own statistics: not the label of ``--adapt batchnorm``."""
-
-
-def _row(name: str, mce: float, clean: float, source: str) -> Published:
-    return Published(name, {MCE: mce, "clean_error": clean}, source)
-
-
-def _adapted_row(name: str, plain: float, adapted: float) -> Published:
-    return Published(name, {MCE: plain, ADAPTED_MCE: adapted}, "bethgelab/robustness")
-
-
-PUBLISHED: dict[str, tuple[str, tuple[Published, ...]]] = {
-    "imagenet-c-resnet50": (
-        "imagenet-c",
-        (
-            _row("DeepAugment+AugMix", 53.6, 24.2, _ROBUSTNESS),
-            _row("PRIME", 55.5, 24.7, _PRIME),
-            _row("PRIME (no JSD)", 57.5, 23.0, _PRIME),
-            _row("DeepAugment", 60.4, 23.3, _PRIME),
-            _row("ANT3x3+SIN", 60.7, 25.9, _NOISE),
-            _row("ANT3x3", 63.4, 23.9, _NOISE),
-            _row("AugMix", 65.3, 22.5, _ROBUSTNESS),
-            _row("SIN", 69.3, 25.4, _ROBUSTNESS),
-            _row("Standard", 76.7, 23.9, _ROBUSTNESS),
-        ),
-    ),
-    # The figures are in the README of examples/batchnorm, the size of the batches in scripts/paper/table1.sh beside it.
-    # Partial adaptation is left out: neither says with how many images.
-    "imagenet-c-resnet50-batchnorm": (
-        "imagenet-c",
-        (
-            _adapted_row("DeepAugment+AugMix", 53.6, 45.4),
-            _adapted_row("DeepAugment", 60.4, 49.4),
-            _adapted_row("AugMix", 65.3, 51.0),
-            _adapted_row("ANT3x3+SIN", 60.7, 53.6),
-            _adapted_row("ANT3x3", 63.4, 53.6),
-            _adapted_row("SIN", 69.3, 59.5),
-            _adapted_row("Standard", 76.7, 62.2),
-        ),
-    ),
-}
-"""Dataset and results by name, best first. ResNet-50 on all 50,000 images of ImageNet-C as published."""
