@@ -67,7 +67,7 @@ class PublishedSet(NamedTuple):
         return tuple(dict.fromkeys(label for row in self.rows for label in row.values))
 
 
-MCE, CLEAN = "mCE[alexnet,c15,s1-5]", "clean_error"
+MCE, CLEAN_ERROR = "mCE[alexnet,c15,s1-5]", "clean_error"
 ADAPTED_MCE = "mCE[alexnet,c15,s1-5,batchnorm-adapted in batches of 512]"
 """Each batch of 512 images of a cell was scored by its own statistics: not the label of ``--adapt batchnorm``."""
 
@@ -82,7 +82,7 @@ def _best_first(rows: Iterable[Published]) -> tuple[Published, ...]:
 
 def _rows(source: str, *rows: tuple[str, float] | tuple[str, float, float]) -> list[Published]:
     """Rows of name, mCE and, if it is known, clean error."""
-    return [Published(name, dict(zip((MCE, CLEAN), values, strict=False)), source) for name, *values in rows]
+    return [Published(name, dict(zip((MCE, CLEAN_ERROR), values, strict=False)), source) for name, *values in rows]
 
 
 def _adapted(*rows: tuple[str, float, float]) -> list[Published]:

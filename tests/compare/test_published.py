@@ -5,7 +5,7 @@ import pytest
 from ppbench.cli.output import Format, written
 from ppbench.compare.published import all_published, beside_published
 from ppbench.errors import NotComparableError, UsageError
-from ppbench.metrics.published import ADAPTED_MCE, CLEAN, MCE, published_sets
+from ppbench.metrics.published import ADAPTED_MCE, CLEAN_ERROR, MCE, published_sets
 from ppbench.run import Adaptation
 from ppbench.vocabulary import SEVERITIES
 from tests.builders import make_classes, make_errors, make_run
@@ -137,6 +137,6 @@ def test_the_list_has_every_row_with_its_link_and_single_cells():
 
 def test_a_runs_clean_error_stands_beside_published_ones():
     (sheet,) = beside_published([("mine", imagenet_run())], NAME).sheets()
-    assert sheet.labels == (MCE, CLEAN)
+    assert sheet.labels == (MCE, CLEAN_ERROR)
     fixup = next(line.cells for line in sheet.lines if line.cells[0] == "Fixup")
     assert fixup[1:3] == ("72.0", "–")

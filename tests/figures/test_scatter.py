@@ -4,7 +4,7 @@ import pytest
 
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.figures.scatter import MOST_POINTS_OF_RUNS, Scatter, point_style
-from ppbench.metrics.published import CLEAN, MCE, published_sets
+from ppbench.metrics.published import CLEAN_ERROR, MCE, published_sets
 from ppbench.metrics.references import ALEXNET
 from ppbench.report.run_data import run_dict
 from ppbench.report.summary import RunSummary, summarise
@@ -48,7 +48,7 @@ def test_published_results_stand_beside_runs_of_their_label_alone() -> None:
         (row.name, row.values[MCE])
         for one in published_sets().values()
         for row in one.rows
-        if {MCE, CLEAN} <= set(row.values)
+        if {MCE, CLEAN_ERROR} <= set(row.values)
     ]
     assert all(point.source for point in content.published)
     others = (

@@ -10,7 +10,7 @@ from ppbench.errors import UsageError
 from ppbench.metrics.cell_errors import mean
 from ppbench.metrics.published import (
     ADAPTED_MCE,
-    CLEAN,
+    CLEAN_ERROR,
     LINKS,
     MCE,
     MFR,
@@ -25,9 +25,9 @@ SETS = published_sets()
 ROWS = [(name, row) for name, one in SETS.items() for row in one.rows]
 
 ALLOWED = {
-    "imagenet-c-resnet50": {MCE, CLEAN},
+    "imagenet-c-resnet50": {MCE, CLEAN_ERROR},
     "imagenet-c-resnet50-batchnorm": {MCE, ADAPTED_MCE},
-    "imagenet-c-others": {MCE, ADAPTED_MCE, CLEAN},
+    "imagenet-c-others": {MCE, ADAPTED_MCE, CLEAN_ERROR},
     "imagenet-p-resnet50": {MFR, MT5D},
 }
 
