@@ -69,6 +69,8 @@ COVERED_BY = {
     "ppbench/corruptions/recipes.py": "tests/corruptions/bar/test_draws.py",
     "ppbench/evaluation/run_files.py": "tests/cli/test_eval.py",
     "ppbench/evaluation/estimate.py": "tests/cli/test_eval.py",
+    "ppbench/evaluation/gpu.py": "tests/evaluation/test_lanes.py",
+    "ppbench/evaluation/work.py": "tests/evaluation/test_loop.py",
     "ppbench/data/from_python.py": "tests/data/test_own_images.py",
     "ppbench/data/parquet_columns.py": "tests/data/test_parquet.py",
     "ppbench/data/splits.py": "tests/data/test_shards.py",

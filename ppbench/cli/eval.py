@@ -21,6 +21,7 @@ from ppbench.cli.options import (
     ArchitectureOption,
     BaselineOption,
     ClassNamesOption,
+    CompileOption,
     DataOption,
     DatasetOption,
     EmaOption,
@@ -30,6 +31,7 @@ from ppbench.cli.options import (
     MeanOption,
     NormalizerOption,
     PresetOption,
+    ProfileOption,
     RecipeOption,
     StdOption,
     TemplatesOption,
@@ -205,7 +207,7 @@ def eval_command(
     adapt: AdaptOption = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
     precision: Annotated[str, typer.Option(help="Precision: fp32, tf32, bf16 or fp16.")] = "fp32",
-    compiled: Annotated[bool, typer.Option("--compile", help="Speed up the network with torch.compile.")] = False,
+    compiled: CompileOption = False,
     batch_size: Annotated[
         int | None,
         typer.Option(help="Images per forward pass; changes no result.", show_default="by size"),
@@ -217,6 +219,7 @@ def eval_command(
             show_default="as many as keep up with the network",
         ),
     ] = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Measure models on clean and corrupted images, write a run file each, and print the tables.
 
@@ -275,6 +278,7 @@ def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
         "severities": split_values("--severities", ["1-5"] if severities is None else severities, "1-5"),
         "weights_files": given["weights_file"],
         "output": None if given["dry_run"] else given["output_path"],
+        "profile": None if given["dry_run"] else given["profile"],
         "keep_predictions": not given["no_predictions"],
         "command": command_line(),
     }

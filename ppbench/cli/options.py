@@ -170,6 +170,19 @@ LabelsOption = Annotated[
 ]
 
 
+CompileOption = Annotated[
+    bool, typer.Option("--compile", help="Speed up the network with torch.compile, on a GPU with CUDA graphs.")
+]
+
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.json", help="Write a trace of some batches in Chrome's format; changes no result.",
+        show_default="none",
+    ),
+]  # fmt: skip
+
+
 def command_line() -> str:
     """The command as it was typed, for run files and cards."""
     return shlex.join(["ppbench", *sys.argv[1:]])

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from ppbench.data.source import Source, stratified_order
-from ppbench.evaluation.collector import Arrivals, Keeper
-from ppbench.evaluation.feed import Batch, ImageBlock, block_size, plan_blocks, still_wanted, stream, to_device
+from ppbench.evaluation.feed import Batch, ImageBlock, block_size, plan_blocks, still_wanted
 from ppbench.evaluation.inference import Inference
+from ppbench.evaluation.labels import GivenLabels
 from ppbench.evaluation.plan import EvalPlan
-from ppbench.evaluation.processes import Processes
+from ppbench.evaluation.staging import Staging
+from ppbench.evaluation.work import Work
 from ppbench.models.batch_norms import BatchNorms, Moments, Statistics
 from ppbench.run import Adaptation
 
@@ -46,12 +47,11 @@ def compute_adapted(
     plan: EvalPlan,
     adaptation: Adaptation,
     networks: Sequence[Inference],
-    arrivals: Arrivals,
-    keeper: Keeper,
-    processes: Processes,
+    work: Work,
 ) -> None:
     """Score this process's share of the unfinished cells. The networks have their own statistics again at the end."""
-    done = np.array([finished.all(1) for finished in keeper.done])
+    processes = work.processes
+    done = np.array([finished.all(1) for finished in work.keeper.done])
     cells = np.flatnonzero(~done.all(0))[processes.rank :: processes.size].tolist()
     divided = groups(plan.source, plan.settings.request.seed, adaptation.batch)
     norms = [BatchNorms(network.subject.model, adaptation, len(plan.source.ids)) for network in networks]
@@ -59,10 +59,11 @@ def compute_adapted(
         for one in norms:
             stack.enter_context(one.replaceable())
         stack.enter_context(torch.inference_mode())
-        rounds = _Rounds(plan, networks, norms, done, arrivals, keeper, processes)
+        work.keep_clean(len(plan.source.ids) if cells else 0)
+        rounds = _Rounds(plan, networks, norms, done, work)
         for start in range(0, len(cells), ROUND):
             rounds.run(tuple(cells[start : start + ROUND]), divided)
-        keeper.take(arrivals.fetch(last=True))
+        work.fetch(last=True)
 
 
 class _Rounds:
@@ -70,17 +71,18 @@ class _Rounds:
 
     def __init__(
         self, plan: EvalPlan, networks: Sequence[Inference], norms: Sequence[BatchNorms], done: NDArray[np.bool_],
-        arrivals: Arrivals, keeper: Keeper, processes: Processes,
+        work: Work,
     ) -> None:  # fmt: skip
         self._plan, self._networks, self._norms, self._done = plan, networks, norms, done
-        self._arrivals, self._keeper, self._processes = arrivals, keeper, processes
+        self._work, self._staging = work, Staging(plan.settings.device, 64)
+        self._labels = GivenLabels(plan.source.labels, plan.settings.device)
 
     def run(self, cells: tuple[int, ...], divided: Sequence[NDArray[np.int64]]) -> None:
         """Estimate and score some cells."""
         observed: _Observed = {}
         for batch in self._stream([ImageBlock(places, cells) for places in divided]):
             self._observe(batch, observed)
-        if self._processes.is_stopped():
+        if self._work.processes.is_stopped():
             return
         found = {key: [of.statistics() if of.count else None for of in moments] for key, moments in observed.items()}
         missing = np.zeros((len(self._plan.cells), len(self._plan.source.ids)), np.bool_)
@@ -91,35 +93,33 @@ class _Rounds:
 
     def _observe(self, batch: Batch, observed: _Observed) -> None:
         cell = self._plan.cells.index(batch.cell)
-        self._keeper.begin(batch.cell)
+        self._work.keeper.begin(batch.cell)
         # An image that cannot be read is black, and no image of the cell.
         readable = still_wanted(batch, np.zeros(len(self._plan.source.ids), np.bool_))
         if not readable.any():
             return
-        images = batch.images[torch.from_numpy(np.flatnonzero(readable)).to(batch.images.device)]
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = batch.images
+        if not readable.all():
+            images = images.index_select(0, self._staging.send(np.flatnonzero(readable)))
+            images = images.contiguous(memory_format=torch.channels_last)
         for subject, (network, norms) in enumerate(zip(self._networks, self._norms, strict=True)):
             if not self._done[subject, cell]:
                 with norms.observing(observed.setdefault((subject, cell), norms.new_moments())):
                     network.observe(images)
 
     def _score(self, batch: Batch, found: dict[tuple[int, int], list[Statistics | None]]) -> None:
-        plan, cell = self._plan, self._plan.cells.index(batch.cell)
-        labels = to_device(torch.from_numpy(plan.source.labels[batch.places]), plan.settings.device)
+        cell = self._plan.cells.index(batch.cell)
         for subject, (network, norms) in enumerate(zip(self._networks, self._norms, strict=True)):
-            wanted = still_wanted(batch, self._keeper.done[subject][cell])
+            wanted = still_wanted(batch, self._work.keeper.done[subject][cell])
             if wanted.any():
                 norms.use(found[subject, cell])
-                scores = network.score(batch.images, labels)
-                self._arrivals.put(subject, batch.cell, batch.places, wanted, scores)
+                scores = network.score(batch.images, self._labels.of(subject, batch))
+                self._work.arrivals.put(subject, batch.cell, batch.places, wanted, scores)
 
     def _stream(self, blocks: Sequence[ImageBlock]) -> Iterator[Batch]:
         """Yield the images of some blocks until a process asks all to stop; fetch scores on the way."""
-        settings = self._plan.settings
-        for batch in stream(self._plan.source, self._plan.cells, blocks, settings.workers, settings.device):
-            if self._processes.is_stopped():
+        for batch in self._work.batches(blocks):
+            if self._work.processes.is_stopped():
                 return
-            self._keeper.leave_out(batch.broken)
             yield batch
-            if self._arrivals.are_due:
-                self._keeper.take(self._arrivals.fetch())
+            self._work.fetch_if_due()

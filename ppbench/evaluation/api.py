@@ -62,6 +62,7 @@ def evaluate(
     device: str = "auto",
     batch_size: int | None = None,
     workers: int | None = 0,
+    profile: str | Path | None = None,
     force: bool = False,
     until: float | None = None,
     until_metric: str | None = None,
@@ -124,11 +125,13 @@ def evaluate(
             images without their labels (the clean cell too); "batchnorm:16" mixes them with the network's own, which
             then count as 16 images; None: the network is used as it is.
         precision: "fp32", "tf32", "bf16" or "fp16".
-        compiled: Whether the network goes through ``torch.compile``.
+        compiled: Whether the network goes through ``torch.compile``; on a GPU it is then replayed as a CUDA graph.
         device: "auto", "cpu", "cuda", "cuda:1".
         batch_size: Images per forward pass; None: by size.
         workers: Processes that read images; a script that uses them needs ``if __name__ == "__main__"``.
             None: as many as keep up with the network.
+        profile: File for a trace of some batches, in Chrome's format: what this machine and its GPU do, and when. It
+            changes no result.
         force: Whether to continue although the accuracy is under twice chance.
         until: Half-width in points: stop once the 95 % interval of the metric is that narrow.
         until_metric: "mCE", "relative_mCE" or "mean_error", for ``until`` and ``until_decided``; None: the dataset's.

@@ -13,10 +13,11 @@ import torch
 from ppbench.data.source import Source
 from ppbench.devices import full_precision
 from ppbench.evaluation.adaptation import ROUND
-from ppbench.evaluation.feed import block_size, evenly_spread, images_to_device, to_device
+from ppbench.evaluation.feed import block_size, evenly_spread, images_to_device
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.settings import Settings
+from ppbench.evaluation.staging import to_device
 from ppbench.evaluation.subject import Subject
 from ppbench.vocabulary import CLEAN, Cell
 

@@ -11,9 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.source import Broken, Source
+from ppbench.data.source import Broken, Loaded, Source
+from ppbench.evaluation.clean_store import CleanStore
 from ppbench.evaluation.inference import SMALL_SIDE, forward_size, free_memory, is_out_of_memory
+from ppbench.evaluation.lanes import Lanes, lanes_of
+from ppbench.evaluation.profile import phase
 from ppbench.evaluation.settings import Settings
+from ppbench.evaluation.staging import to_device
 from ppbench.pool import ordered_map
 from ppbench.vocabulary import CLEAN, Cell
 
@@ -128,7 +132,12 @@ def still_wanted(batch: Batch, done: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def stream(
-    source: Source, cells: Sequence[Cell], blocks: Sequence[ImageBlock], workers: int, device: torch.device
+    source: Source,
+    cells: Sequence[Cell],
+    blocks: Sequence[ImageBlock],
+    workers: int,
+    device: torch.device,
+    store: CleanStore | None = None,
 ) -> Iterator[Batch]:
     """Yield the images of all blocks, cell by cell, in order.
 
@@ -136,7 +145,7 @@ def stream(
     memory is ``(n, C, H, W)`` in channels_last, as networks take it.
 
     Where the cells of an image are made from one clean one, it is read once, brought to the device as it is, and
-    corrupted there.
+    corrupted there. On a GPU the images of a batch are valid until the next batch is asked for.
 
     Args:
         source: The images.
@@ -144,29 +153,66 @@ def stream(
         blocks: The images to load.
         workers: Processes that read images; 0: this one does it.
         device: Device to bring the images to.
+        store: Where clean images are kept for later blocks and calls; None: they are loaded for each block.
 
     Raises:
         PpbenchError: If a worker process is killed.
     """
+    lanes = lanes_of(device)
+    wanted = [block.places for block in blocks]
+    loads = wanted if store is None else store.loads(wanted)
     # In the order in which the loop below takes them, since results come in the order of the tasks.
     tasks = (
-        (*cell, block.places)
-        for block in blocks
+        (*cell, places)
+        for block, places in zip(blocks, loads, strict=True)
         for cell in ([(CLEAN, 0)] if source.image_major else [cells[number] for number in block.cells])
+        if len(places)
     )
     # Closed when the consumer stops early too, which ends the workers.
     with closing(ordered_map(source.reader, tasks, workers)) as loaded:
-        for block in blocks:
+        for block, places in zip(blocks, loads, strict=True):
             if source.image_major:
-                pixels, broken = next(loaded)
-                clean = images_to_device(pixels, device)
+                clean, broken = _clean(block, places, loaded, lanes, store)
             for cell in (cells[number] for number in block.cells):
                 if not source.image_major:
-                    pixels, broken = next(loaded)
-                    images = images_to_device(pixels, device)
-                else:
-                    images = clean if cell[0] == CLEAN else _corrupt(source, clean, cell, block.places)
-                yield Batch(cell, block.places, images.permute(0, 3, 1, 2), broken)
+                    pixels, broken = _next(loaded)
+                with lanes.making():
+                    if not source.image_major:
+                        images = _sent(pixels, lanes)
+                    elif cell[0] == CLEAN:
+                        images = clean
+                    else:
+                        with phase("corrupt"):
+                            images = _corrupt(source, clean, cell, block.places)
+                    batch = lanes.ready(images)
+                yield Batch(cell, block.places, batch.permute(0, 3, 1, 2), broken)
+                lanes.used()
+
+
+def _clean(
+    block: ImageBlock, places: NDArray[np.int64], loaded: Iterator[Loaded], lanes: Lanes, store: CleanStore | None
+) -> tuple[Tensor, tuple[Broken, ...]]:
+    """Return the clean images of a block, on the device; of these ``places`` have to be loaded."""
+    if store is None:
+        pixels, broken = _next(loaded)
+        with lanes.making():
+            return _sent(pixels, lanes), broken
+    if len(places):
+        pixels, broken = _next(loaded)
+        with lanes.making():
+            store.put(places, _sent(pixels, lanes), broken)
+    with lanes.making():
+        return store.take(block.places, lanes.send)
+
+
+def _next(loaded: Iterator[Loaded]) -> Loaded:
+    with phase("read"):
+        return next(loaded)
+
+
+def _sent(pixels: NDArray[np.uint8], lanes: Lanes) -> Tensor:
+    with phase("to device"):
+        return lanes.send(pixels)
 
 
 def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int64]) -> Tensor:
@@ -185,8 +231,3 @@ def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int6
 def images_to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Images ``(n, H, W, C)`` as a tensor in the same order of axes."""
     return to_device(torch.from_numpy(np.ascontiguousarray(pixels)), device)
-
-
-def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Bring a tensor to the device without waiting for it: GPUs copy from pinned memory by themselves."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values

@@ -6,13 +6,14 @@ import copy
 import hashlib
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
 from ppbench.data.source import Source, fingerprint_of, ids_hash
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import Subject, output_names
+from ppbench.models.float32_head import float32_classifier
 from ppbench.models.foreign import ForeignNetwork
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
@@ -84,7 +85,8 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
         runtime=foreign.runtime_on(settings.device) if foreign else None,
     )
     measured = protocol(source, settings, preprocessing(subject, source, settings), head.subset)
-    measured = measured.model_copy(update={"prompts": Prompts.of_card(card.prompts)})
+    own = {"prompts": Prompts.of_card(card.prompts), "head_precision": head_precision(subject, settings)}
+    measured = measured.model_copy(update=own)
     names, code = ids_hash(source.class_names), code_hash(subject.model)
     fingerprint = source.fingerprint()
     outputs = output_names(card) if settings.are_predicted else ()
@@ -92,6 +94,12 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
         model, measured, fingerprint, names, code, weights.values, weights.unknown, head.competing,
         libraries_of(subject.model), outputs,
     )  # fmt: skip
+
+
+def head_precision(subject: Subject, settings: Settings) -> Literal["fp32"] | None:
+    """Precision of the network's classifier where it is not that of the other layers."""
+    precision = settings.request.precision
+    return "fp32" if float32_classifier(subject.model, subject.card.num_classes, precision) is not None else None
 
 
 _DISTRIBUTIONS = {"open_clip": "open-clip-torch", "transformers": "transformers"}

@@ -15,8 +15,10 @@ from torch.nn import functional as F
 from ppbench.data.source import Geometry
 from ppbench.devices import computing
 from ppbench.errors import DataError, PpbenchError, in_one_line
+from ppbench.evaluation.profile import phase
 from ppbench.evaluation.subject import Subject
 from ppbench.lookup import counted
+from ppbench.models.float32_head import float32_classifier, in_float32
 from ppbench.models.foreign import takes_pixels
 from ppbench.models.normalise import mean_and_std
 from ppbench.models.trial import no_exit
@@ -35,8 +37,9 @@ class Inference:
     Args:
         subject: The model, its card and its head. The model itself is moved.
         device: Device to compute on.
-        precision: One of `ppbench.devices.PRECISIONS`.
-        compiled: Whether the model goes through ``torch.compile``.
+        precision: One of `ppbench.devices.PRECISIONS`. In half precision the classifier computes in float32 if it is
+            found (`ppbench.models.float32_head`).
+        compiled: Whether the model goes through ``torch.compile``; on a GPU it is then replayed as a CUDA graph.
         resize: Side in pixels to which the images' shorter side is resized before they are cut to the card's input
             size; None: they go in as they are.
         batch: Images per forward pass; None: `forward_size`. Smaller batches are filled up, since libraries choose
@@ -50,13 +53,16 @@ class Inference:
         self.subject, self.device, self.precision, self.resize = subject, device, precision, resize
         model = subject.model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._compiled = compiled
-        self._model = cast(nn.Module, torch.compile(model) if compiled else model)
+        self._has_graph = compiled and device.type == "cuda"
+        self._model = _compile(model, graph=self._has_graph) if compiled else cast(nn.Module, model)
+        self._classifier = float32_classifier(subject.model, subject.card.num_classes, precision)
         self._mean, self._std = mean_and_std(subject.card, device, white=255)
         head = subject.head
         self._columns = None if head.columns is None else torch.from_numpy(head.columns).to(device)
         self._masked = head.logits == "masked"
         numbers = head.class_numbers()
         self._numbers = None if numbers is None else torch.from_numpy(numbers).to(device)
+        self._fill = torch.tensor(Geometry.of(subject.card).fill, dtype=torch.uint8, device=device)
         self.batch = batch or forward_size(device, subject.card.input_size)
         """Images per forward pass. It becomes smaller if they do not fit into the device's memory."""
 
@@ -74,6 +80,13 @@ class Inference:
             DataError: If the network has another number of outputs than its card, or its code calls ``sys.exit()``.
             PpbenchError: If not even one image fits into the device's memory.
         """
+        with phase("network"):
+            logits = self._all_logits(images)
+        with phase("score"):
+            return self._scores(logits, labels)
+
+    def _all_logits(self, images: Tensor) -> Tensor:
+        """Return the logits of the competing outputs for any number of images."""
         parts = []
         while len(images):
             part = self._attempt(images[: self.batch])
@@ -82,7 +95,9 @@ class Inference:
             else:
                 parts.append(part)
                 images = images[len(part) :]
-        logits = torch.cat(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _scores(self, logits: Tensor, labels: Tensor | None) -> Tensor:
         if labels is None:
             # In float32, as `score` compares them.
             targets = logits.float().argmax(1)
@@ -133,7 +148,12 @@ class Inference:
             images = torch.cat((images, filling)).contiguous(memory_format=torch.channels_last)
         x = self.preprocess(images)
         name = self.subject.name
-        with _in_one_line(name), computing(self.precision, self.device), _compiling(self._compiled), no_exit(name):
+        if self._has_graph:
+            torch.compiler.cudagraph_mark_step_begin()
+        with (
+            _in_one_line(name), computing(self.precision, self.device), _compiling(self._compiled), no_exit(name),
+            in_float32(self._classifier),
+        ):  # fmt: skip
             logits = cast(Tensor, self._model(x))
         if logits.shape != (self.batch, self.subject.card.num_classes):
             raise DataError(
@@ -141,13 +161,14 @@ class Inference:
                 f"its card says {self.subject.card.num_classes} classes",
                 "It has to map (N, C, H, W) to logits (N, classes).",
             )
-        return logits[:count]
+        # The next pass of a graph writes to the same memory.
+        return logits[:count].clone() if self._has_graph else logits[:count]
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Turn uint8 images of the source into the input of the network, in channels_last; most often float32."""
         card = self.subject.card
         if self.resize is not None:
-            images = _cut(images, self.resize, Geometry.of(card))
+            images = _cut(images, self.resize, Geometry.of(card), self._fill)
         if card.in_channels == 3 and images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
         if takes_pixels(self.subject.model):
@@ -187,7 +208,8 @@ def score(logits: Tensor, labels: Tensor) -> Tensor:
     log_probability = torch.log_softmax(logits.where(finite[:, None], torch.zeros_like(logits)), 1).double()
     nll = -log_probability.gather(1, labels[:, None])[:, 0]
     confidence = log_probability.amax(1).exp()
-    rank = before.sum(1).where(finite, NOT_FINITE)
+    # Not `where`, which brings a number to the GPU by a copy that this process waits for.
+    rank = before.sum(1).masked_fill(~finite, NOT_FINITE)
     # Of equal logits, argmax returns the first, as the rank does. Log probabilities may be equal where logits are not.
     return torch.stack((rank, (nll * MICRO).round().long(), (confidence * MICRO).round().long(), logits.argmax(1)))
 
@@ -210,6 +232,12 @@ def free_memory(device: torch.device) -> None:
     """Give memory that torch caches back to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def _compile(model: nn.Module, *, graph: bool) -> nn.Module:
+    """Compile a network, and let a GPU replay it as a graph: one launch a pass instead of one for each kernel."""
+    how = {"mode": "reduce-overhead", "dynamic": False} if graph else {}
+    return cast(nn.Module, torch.compile(model, **how))  # type: ignore[call-overload]
 
 
 @contextmanager
@@ -251,16 +279,19 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
-def _cut(images: Tensor, resize: int, wanted: Geometry) -> Tensor:
-    """Resize square images, antialiased as Pillow does, and crop the centre, padded where it is larger; uint8."""
+def _cut(images: Tensor, resize: int, wanted: Geometry, fill: Tensor) -> Tensor:
+    """Resize square images, antialiased as Pillow does, and crop the centre, padded where it is larger; uint8.
+
+    ``fill`` is the colour of the padding, RGB ``(3,)``, on the images' device.
+    """
     size, sides = wanted.size, (resize, resize)
     resized = F.interpolate(images.float(), sides, mode=wanted.interpolation, antialias=True, align_corners=False)
     # Bicubic interpolation overshoots at edges.
     cut = resized.round_().clamp_(0, 255).to(torch.uint8)
     if resize < size:
         before = (size - resize) // 2
-        fill = torch.tensor(wanted.fill, dtype=torch.uint8, device=cut.device)[: cut.shape[1]].view(1, -1, 1, 1)
-        padded = fill.expand(len(cut), -1, size, size).contiguous(memory_format=torch.channels_last)
+        colour = fill[: cut.shape[1]].view(1, -1, 1, 1)
+        padded = colour.expand(len(cut), -1, size, size).contiguous(memory_format=torch.channels_last)
         padded[..., before : before + resize, before : before + resize] = cut
         return padded
     begin = round((resize - size) / 2)

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.evaluation.feed import Batch, to_device
+from ppbench.evaluation.feed import Batch
+from ppbench.evaluation.staging import Staging
 from ppbench.vocabulary import CLEAN
 
 
@@ -22,8 +23,8 @@ class GivenLabels:
     """
 
     def __init__(self, labels: NDArray[np.int64], device: torch.device) -> None:
-        self._labels, self._device = labels, device
-        self._last: tuple[Batch, Tensor] | None = None
+        self._labels, self._staging = labels, Staging(device, 64)
+        self._last: tuple[NDArray[np.int64], Tensor] | None = None
 
     def are_known(self, subject: int, batch: Batch) -> NDArray[np.bool_]:
         """``(n,)``: which images of a batch have a label."""
@@ -31,8 +32,9 @@ class GivenLabels:
 
     def of(self, subject: int, batch: Batch) -> Tensor | None:
         """``(n,)``: the labels of a batch, on the device."""
-        if self._last is None or self._last[0] is not batch:
-            self._last = batch, to_device(torch.from_numpy(self._labels[batch.places]), self._device)
+        # All cells of a block have the same array of places.
+        if self._last is None or self._last[0] is not batch.places:
+            self._last = batch.places, self._staging.send(self._labels[batch.places])
         return self._last[1]
 
     def learn(self, subject: int, batch: Batch, wanted: NDArray[np.bool_], scores: Tensor) -> None:
@@ -51,9 +53,9 @@ class PredictedLabels:
     """
 
     def __init__(self, known: Sequence[NDArray[np.int64]], device: torch.device) -> None:
-        self._device = device
+        self._staging = Staging(device, 64)
         self._known = [labels >= 0 for labels in known]
-        self._labels = [to_device(torch.from_numpy(labels.clip(min=0)), device) for labels in known]
+        self._labels = [self._staging.send(labels.clip(min=0)) for labels in known]
 
     def are_known(self, subject: int, batch: Batch) -> NDArray[np.bool_]:
         """``(n,)``: which images of a batch have a label; clean ones need none."""
@@ -65,7 +67,7 @@ class PredictedLabels:
         """``(n,)``: the labels of a batch, on the device; None for clean images, whose predictions are the labels."""
         if batch.cell[0] == CLEAN:
             return None
-        return self._labels[subject][to_device(torch.from_numpy(batch.places), self._device)]
+        return self._labels[subject].index_select(0, self._staging.send(batch.places))
 
     def learn(self, subject: int, batch: Batch, wanted: NDArray[np.bool_], scores: Tensor) -> None:
         """Keep the predictions of clean images.
@@ -78,7 +80,7 @@ class PredictedLabels:
         """
         if batch.cell[0] != CLEAN:
             return
-        places = to_device(torch.from_numpy(batch.places[wanted]), self._device)
-        rows = to_device(torch.from_numpy(np.flatnonzero(wanted)), self._device)
+        places = self._staging.send(batch.places[wanted])
+        rows = self._staging.send(np.flatnonzero(wanted))
         self._labels[subject].index_copy_(0, places, scores[3].index_select(0, rows))
         self._known[subject][batch.places[wanted]] = True

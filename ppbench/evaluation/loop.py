@@ -13,7 +13,7 @@ import torch
 from ppbench.devices import full_precision
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.evaluation.adaptation import compute_adapted
-from ppbench.evaluation.collector import Arrivals, Collector, Keeper, Sender
+from ppbench.evaluation.collector import Collector, Sender
 from ppbench.evaluation.feed import (
     ImageBlock,
     Missing,
@@ -23,7 +23,6 @@ from ppbench.evaluation.feed import (
     plan_chunks,
     share,
     still_wanted,
-    stream,
 )
 from ppbench.evaluation.identity import Identity, identify
 from ppbench.evaluation.inference import SMALL_SIDE, Inference
@@ -37,6 +36,7 @@ from ppbench.evaluation.sanity import PROBE, doubtful, mildest
 from ppbench.evaluation.settings import Advanced, Settings
 from ppbench.evaluation.stopping import CHUNK
 from ppbench.evaluation.tally import Scored
+from ppbench.evaluation.work import Work
 
 
 def measure(
@@ -64,7 +64,7 @@ def measure(
     _announce(plan, identities, say)
     with claimed_outputs(plan, identities, processes, say) as outputs:
         started = datetime.now(UTC)
-        scored = run(plan, advance, [output.journal for output in outputs], processes)
+        scored = run(plan, advance, [output.journal for output in outputs], processes, say)
         if not processes.is_first:
             return EvalResult.of([], scored, len(plan.source.ids))
         runs = results(identities, scored, plan.source, plan.settings, started, processes.size)
@@ -106,6 +106,7 @@ def run(
     advance: Advanced = lambda cell, images: None,
     journals: Sequence[Journal] = (),
     processes: Processes | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Scored:
     """Measure all models on the same images; every image is loaded and corrupted once for all of them.
 
@@ -118,82 +119,82 @@ def run(
         advance: Called with progress.
         journals: One per model, to which finished pieces are written; empty: no journals.
         processes: Processes that share the work; None: this one alone.
+        say: Called with lines for people: whether the clean images are kept on the GPU, and where the trace is.
     """
     processes = processes or Processes()
     keeper = Collector(plan, processes, advance, journals) if processes.is_first else Sender(plan, processes)
-    arrivals = Arrivals(plan.settings.device)
+    work = Work(plan, keeper, processes, say)
     clock = time.perf_counter()
     with full_precision(), _threads_to_spare(plan.settings, plan.source.size):
-        stopped_by = _run(plan, arrivals, keeper, processes)
-    return keeper.scored(stopped_by, round(time.perf_counter() - clock, 3))
+        stopped_by = _run(plan, work)
+    seconds = round(time.perf_counter() - clock, 3)
+    work.trace.finish(say)
+    return keeper.scored(stopped_by, seconds)
 
 
-def _run(
-    plan: EvalPlan, arrivals: Arrivals, keeper: Keeper, processes: Processes
-) -> KeyboardInterrupt | PpbenchError | None:
+def _run(plan: EvalPlan, work: Work) -> KeyboardInterrupt | PpbenchError | None:
     """Compute all that is missing; return what kept it from finishing, if anything did."""
+    keeper = work.keeper
     try:
         try:
-            _compute(plan, arrivals, keeper, processes)
+            _compute(plan, work)
         except LostProcessError:
             raise
         except PpbenchError as reason:
             keeper.end_with(reason)
-            _keep_what_is_scored(arrivals, keeper)
+            _keep_what_is_scored(work)
         except Exception as reason:
             keeper.give_up(reason)
             raise
         keeper.finish()
     except (KeyboardInterrupt, LostProcessError) as reason:  # do not wait for the other processes
         with suppress(LostProcessError):
-            processes.stop()
-        _keep_what_is_scored(arrivals, keeper)
+            work.processes.stop()
+        _keep_what_is_scored(work)
         return reason
     return keeper.error
 
 
-def _compute(plan: EvalPlan, arrivals: Arrivals, keeper: Keeper, processes: Processes) -> None:
+def _compute(plan: EvalPlan, work: Work) -> None:
     """Put this process's share of the missing images through all networks."""
-    source, settings = plan.source, plan.settings
+    keeper, processes = work.keeper, work.processes
     if plan.adaptation is not None:
-        compute_adapted(plan, plan.adaptation, _networks(plan), arrivals, keeper, processes)
+        compute_adapted(plan, plan.adaptation, _networks(plan), work)
         return
     # An image that any model lacks goes through all that lack it, so that it is loaded and corrupted once.
     missing = share(~np.logical_and.reduce(keeper.done), processes.rank, processes.size)
     if not missing.any():
         return
-    blocks = _blocks(plan, missing)
-    networks = _networks(plan)
+    networks, device = _networks(plan), plan.settings.device
+    work.keep_clean(int(missing.any(0).sum()))
     labels = (
-        GivenLabels(source.labels, settings.device)
+        GivenLabels(plan.source.labels, device)
         if keeper.predicted is None
-        else PredictedLabels(keeper.predicted, settings.device)
+        else PredictedLabels(keeper.predicted, device)
     )
     with torch.inference_mode():
-        for batch in stream(source, plan.cells, blocks, settings.workers, settings.device):
-            keeper.leave_out(batch.broken)
+        for batch in work.batches(_blocks(plan, missing)):
             for subject, network in enumerate(networks):
                 wanted = still_wanted(batch, keeper.done[subject][plan.cells.index(batch.cell)])
                 wanted &= labels.are_known(subject, batch)
                 if wanted.any():
                     scores = network.score(batch.images, labels.of(subject, batch))
                     labels.learn(subject, batch, wanted, scores)
-                    arrivals.put(subject, batch.cell, batch.places, wanted, scores)
-            if arrivals.are_due:
-                keeper.take(arrivals.fetch())
+                    work.arrivals.put(subject, batch.cell, batch.places, wanted, scores)
+            work.fetch_if_due()
             if processes.is_stopped():
                 break
-        keeper.take(arrivals.fetch(last=True))
+        work.fetch(last=True)
 
 
-def _keep_what_is_scored(arrivals: Arrivals, keeper: Keeper) -> None:
+def _keep_what_is_scored(work: Work) -> None:
     """After an error or Ctrl-C, count the scores that are on their way, unless they are what failed."""
     try:
-        keeper.take(arrivals.fetch(last=True))
+        work.fetch(last=True)
     except LostProcessError:
         pass  # nothing more can be sent; the caller already ends with this error or with Ctrl-C
     except PpbenchError as reason:
-        keeper.end_with(reason)
+        work.keeper.end_with(reason)
 
 
 def _blocks(plan: EvalPlan, missing: Missing) -> list[ImageBlock]:

@@ -34,8 +34,9 @@ class Opponent(NamedTuple):
 
     @classmethod
     def read(
-        cls, path: Path, source: Source, settings: Settings, classes: Sequence[ClassSubset | None] = ()
-    ) -> Opponent:
+        cls, path: Path, source: Source, settings: Settings, classes: Sequence[ClassSubset | None] = (),
+        heads: Sequence[str | None] = (),
+    ) -> Opponent:  # fmt: skip
         """Read the run file at ``path``, with what lies beside it.
 
         Args:
@@ -43,6 +44,7 @@ class Opponent(NamedTuple):
             source: The images of the evaluation.
             settings: Settings of the evaluation.
             classes: For each evaluated model, which outputs compete, as its run file will have it.
+            heads: For each of them, `ppbench.evaluation.identity.head_precision`.
 
         Raises:
             DataError: If the run or its bits are missing or damaged.
@@ -50,15 +52,16 @@ class Opponent(NamedTuple):
                 source's images.
         """
         run = read_run(path)
-        _check_made_alike(run, source, settings, classes, path)
+        _check_made_alike(run, source, settings, classes, heads, path)
         seen, places = _common(path, run, source)
         right = {cell: bits[places] for cell, bits in read_bits(path, run).items()}
         return cls(PerImage.from_run(run, right), seen, run.model.weights_sha256)
 
 
 def _check_made_alike(
-    baseline: Run, source: Source, settings: Settings, classes: Sequence[ClassSubset | None], path: Path
-) -> None:
+    baseline: Run, source: Source, settings: Settings, classes: Sequence[ClassSubset | None],
+    heads: Sequence[str | None], path: Path,
+) -> None:  # fmt: skip
     there = baseline.protocol
     severities = {f"severity {level}" for level in {*settings.severities} - {*there.severities}}
     lacking = sorted(({*settings.corruptions} - {*there.corruptions}) | severities)
@@ -74,6 +77,8 @@ def _check_made_alike(
     # The images are the same by now, and so are the classes that they are of.
     if not differing and any(_competing(own, source) != _competing(there.classes, source) for own in classes):
         differing = ["logits"]
+    if not differing and any(head != there.head_precision for head in heads):
+        differing = ["head_precision"]
     if lacking and not differing:
         raise NotComparableError(f"{path} lacks cells of this evaluation: {', '.join(lacking)}", SAME_CELLS)
     if differing:

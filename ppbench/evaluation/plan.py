@@ -15,8 +15,9 @@ from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.devices import check_precision, choose_device, describe_device
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.identity import Identity, preprocessing
+from ppbench.evaluation.identity import Identity, head_precision, preprocessing
 from ppbench.evaluation.opponent import Opponent
+from ppbench.evaluation.profile import check_trace_file
 from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.stopping import DecidedAgainst, NarrowEnough, StoppingRule, metric_weights
@@ -92,6 +93,8 @@ def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None
     """
     request.check()
     _check_weights_files(request)
+    if request.profile is not None:
+        check_trace_file(request.profile)
     problems: list[DataError] = []
 
     def open_model(model: str | LoadedModel) -> LoadedModel:
@@ -222,7 +225,10 @@ def _stopping_rule(source: Source, settings: Settings, subjects: Sequence[Subjec
     label, weights = metric_weights(wanted, source, settings.corruptions, settings.severities, settings.normalizer)
     if request.until_decided is None:
         return NarrowEnough(request.until or 0.0, source, request.seed, len(subjects), label, weights)
-    opponent = Opponent.read(request.until_decided, source, settings, [subject.head.subset for subject in subjects])
+    opponent = Opponent.read(
+        request.until_decided, source, settings, [subject.head.subset for subject in subjects],
+        [head_precision(subject, settings) for subject in subjects],
+    )  # fmt: skip
     source.limit(opponent.seen)
     return DecidedAgainst(
         request.max_drop or 0.0, opponent.errors, opponent.weights_sha256, source, request.seed, len(subjects), label,

@@ -17,7 +17,7 @@ from ppbench.vocabulary import PREDICTED, severity_texts
 if TYPE_CHECKING:
     from ppbench.models.load import LoadedModel
 
-_PATHS = ("data", "clean", "classes", "output", "until_decided")
+_PATHS = ("data", "clean", "classes", "output", "until_decided", "profile")
 _SEVERAL = ("models", "predictions", "corruptions", "weights_files")
 _CARD_OPTIONS = (
     *("preset", "mean", "std", "input_size", "architecture", "ema", "test_size"),
@@ -76,6 +76,8 @@ class EvalRequest:
     """Tolerated increase of the error over the baseline's, in points; None: 0."""
     keep_predictions: bool = True
     """Whether the class that comes first is kept for each image and cell, with its probability."""
+    profile: Path | None = None
+    """File for a trace of some batches; None: none is made."""
     command: str = ""
     """The command line, for the record."""
 
@@ -124,6 +126,8 @@ class EvalRequest:
                 raise UsageError(f"{name} {value} is not allowed", f"It is at least {smallest}.")
         if self.adaptation is not None:
             self._check_adaptation()
+        if self.profile is not None and self.predictions:
+            raise UsageError("--profile is not for --predictions", "Scoring them takes seconds.")
         if self.until is not None and self.until_decided is not None:
             raise UsageError("--until and --until-decided are given", "Give one of the two.")
         if self.max_drop is not None and self.until_decided is None:

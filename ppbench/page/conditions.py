@@ -38,7 +38,7 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
         Condition("corruptions", _corruptions(protocol)),
         Condition("severities", severities),
         Condition("corrupted images", _origin(protocol)),
-        Condition("precision", protocol.precision),
+        Condition("precision", _precision(protocol)),
         Condition("normaliser of CE", run.summary.normalizer)
         if has_labels(protocol)
         else Condition("labels", "each model's own predictions of the clean images"),
@@ -53,6 +53,11 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
         found.insert(2, Condition("classes", words))
     allowed = dict.fromkeys(words for one in inputs.comparisons for words in one.allowed)
     return [*found, *(Condition("allowed to differ", words) for words in allowed)]
+
+
+def _precision(protocol: Protocol) -> str:
+    head = f", last linear layer {protocol.head_precision}" if protocol.head_precision else ""
+    return protocol.precision + head
 
 
 def _corruptions(protocol: Protocol) -> str:

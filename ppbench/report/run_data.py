@@ -30,6 +30,7 @@ def run_dict(summary: RunSummary) -> dict[str, Any]:
         "images": protocol and _images(protocol),
         "classes": protocol and protocol.classes and protocol.classes.model_dump(),
         "precision": protocol and protocol.precision,
+        **({"head_precision": protocol.head_precision} if protocol and protocol.head_precision else {}),
         **({"adaptation": protocol.adaptation.model_dump()} if protocol and protocol.adaptation else {}),
         "interrupted": errors.interrupted,
         "normalizer": summary.normalizer,

@@ -147,7 +147,9 @@ class ClassSubset(Record):
 class Protocol(Record):
     """All that must be equal for two runs to be comparable."""
 
-    absent_if_none: ClassVar[frozenset[str]] = frozenset({"own_corruptions", "adaptation", "labels", "prompts"})
+    absent_if_none: ClassVar[frozenset[str]] = frozenset(
+        {"own_corruptions", "adaptation", "labels", "prompts", "head_precision"}
+    )
 
     dataset: Text
     fingerprint: Text
@@ -184,6 +186,8 @@ class Protocol(Record):
     """"predicted": the label of each image is the model's own prediction without corruption; None: the dataset's."""
     prompts: Prompts | None = None
     """What a zero-shot model was asked; None, and not written: it was no such model. Compared runs may differ in it."""
+    head_precision: Literal["fp32"] | None = None
+    """Precision of the last linear layer where it is not ``precision``; None, and not written, where it is."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
