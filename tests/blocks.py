@@ -149,7 +149,7 @@ COMPARABLE = ("old", "like", "worse")
 
 def provide_runs(text: str, folder: Path) -> None:
     """Put a run in the place of each name of a run file that is read and is not there."""
-    read = re.sub(r"(-o|--output|--update-baseline) \S+|output=\S+", "", text)
+    read = re.sub(r"(-o|--output|--update-baseline|--profile) \S+|output=\S+", "", text)
     absent = [name for name in re.findall(r"[\w/-]+\.json", read) if not (folder / name).exists()]
     for name, golden in zip(dict.fromkeys(absent), COMPARABLE, strict=False):
         copy_run(golden, folder / name)

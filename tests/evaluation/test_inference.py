@@ -8,6 +8,7 @@ import torch
 import torchvision
 from PIL import Image
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ppbench.errors import DataError, PpbenchError
 from ppbench.evaluation.inference import Inference, is_out_of_memory
@@ -186,6 +187,39 @@ def test_a_compiled_network_gives_the_same_to_float32() -> None:
         scores = [network.score(images(8), labels(8)) for network in (plain, compiled)]
     assert torch.equal(scores[0][0], scores[1][0])
     assert (scores[0] - scores[1]).abs().max() < 50
+
+
+def test_on_a_gpu_a_compiled_network_is_a_graph_whose_outputs_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On torch's fake tensors: each pass begins a step, and its logits are not the graph's own memory."""
+    given, steps = [], []
+
+    def note(model: nn.Module, **how: object) -> nn.Module:
+        given.append(how)
+        return model
+
+    monkeypatch.setattr(torch, "compile", note)
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: steps.append(1))
+    with FakeTensorMode():
+        static = torch.empty((4, 30), device="cuda")
+        net = nn.Sequential(nn.AdaptiveAvgPool2d((2, 5)), nn.Flatten())
+        net.register_forward_hook(lambda *_: static)
+        network = Inference(subject(net, num_classes=30), torch.device("cuda"), compiled=True, batch=4)
+        logits = network._all_logits(torch.empty((4, 3, 32, 32), dtype=torch.uint8, device="cuda"))
+        network.score(torch.empty((7, 3, 32, 32), dtype=torch.uint8, device="cuda"), None)
+    assert logits is not static
+    assert logits._base is None
+    assert given == [{"mode": "reduce-overhead", "dynamic": False}]
+    assert len(steps) == 3
+    assert not Inference(small(), CPU)._has_graph
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_in_half_precision_the_classifier_gives_float32(precision: str) -> None:
+    given = with_own_head(tiny_subject(size=32, channels=3))
+    with torch.inference_mode():
+        logits = [Inference(given, CPU, precision=name)._all_logits(images(4)) for name in ("fp32", precision)]
+    assert [one.dtype for one in logits] == [torch.float32] * 2
+    assert type(given.model.fc) is nn.Linear
 
 
 def test_a_compiler_that_fails_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
