@@ -14,7 +14,7 @@ import torch
 from ppbench.errors import PpbenchError, UsageError
 from ppbench.files import atomic_write, check_writable
 
-PHASES = ("read", "to device", "corrupt", "network", "score", "fetch", "write")
+TRACED_PHASES = ("read", "to device", "corrupt", "network", "score", "fetch", "write")
 """Parts of the loop. A trace calls them ``ppbench: read``, ….
 
     read       wait for decoded images, or decode them
@@ -26,10 +26,10 @@ PHASES = ("read", "to device", "corrupt", "network", "score", "fetch", "write")
     write      journal, progress, stopping rule
 """
 
-FEWEST, MOST = 16, 256
+FEWEST_TRACED, MOST_TRACED = 16, 256
 """Batches of a trace. It ends after the fewest if scores were fetched among them, otherwise at the next fetch."""
 
-SKIPPED = 24
+SKIPPED_BEFORE = 24
 """Batches before it: in the first ones kernels are chosen or compiled and memory is allocated."""
 
 _OPTION = "--profile FILE.json"
@@ -38,7 +38,7 @@ _Batch = TypeVar("_Batch")
 
 
 def phase(name: str) -> AbstractContextManager[object]:
-    """Name a part of the loop, one of `PHASES`, in the trace; does nothing while there is none."""
+    """Name a part of the loop, one of `TRACED_PHASES`, in the trace; does nothing while there is none."""
     if not torch.autograd.profiler._is_profiler_enabled:
         return nullcontext()
     return torch.profiler.record_function(f"ppbench: {name}")
@@ -85,7 +85,7 @@ class Trace(Generic[_Batch]):
                 yield from batches
                 return
             if self._first is None:  # of few batches the last ones are traced, of very few all
-                self._first = min(SKIPPED, max(0, count - FEWEST))
+                self._first = min(SKIPPED_BEFORE, max(0, count - FEWEST_TRACED))
             while True:
                 self._begin()
                 try:
@@ -131,7 +131,7 @@ class Trace(Generic[_Batch]):
         self._seen = 0
 
     def _has_enough(self) -> bool:
-        return self._seen >= (FEWEST if self._fetches else MOST)
+        return self._seen >= (FEWEST_TRACED if self._fetches else MOST_TRACED)
 
     def _end(self) -> None:
         assert self._running is not None

@@ -17,7 +17,7 @@ _KNOWN = ("ppbench", "torchvision", "timm")
 """Packages whose networks call their classifier as a module. Code from elsewhere may use its weights in other ways."""
 
 
-class Classifier(NamedTuple):
+class LastLayer(NamedTuple):
     """A network's last linear layer, and where it is."""
 
     parent: nn.Module
@@ -25,7 +25,7 @@ class Classifier(NamedTuple):
     layer: nn.Linear
 
 
-def find_classifier(model: nn.Module, classes: int) -> Classifier | None:
+def find_classifier(model: nn.Module, classes: int) -> LastLayer | None:
     """Find the layer that gives the logits, in a network of ppbench, torchvision or timm.
 
     Args:
@@ -38,7 +38,7 @@ def find_classifier(model: nn.Module, classes: int) -> Classifier | None:
     if _package(model) not in _KNOWN:
         return None
     found = [
-        Classifier(parent, name, cast(nn.Linear, layer))
+        LastLayer(parent, name, cast(nn.Linear, layer))
         for path, parent in model.named_modules()
         for name, layer in parent.named_children()
         if _is_plain(layer) and layer.out_features == classes and "aux" not in f"{path}.{name}".lower()
@@ -46,13 +46,13 @@ def find_classifier(model: nn.Module, classes: int) -> Classifier | None:
     return found[0] if len(found) == 1 else None
 
 
-def float32_classifier(model: nn.Module, classes: int, precision: str) -> Classifier | None:
+def float32_classifier(model: nn.Module, classes: int, precision: str) -> LastLayer | None:
     """The classifier that computes in float32 although the network computes in ``precision``; None: there is none."""
     return find_classifier(model, classes) if precision in _HALF else None
 
 
 @contextmanager
-def in_float32(classifier: Classifier | None) -> Iterator[None]:
+def in_float32(classifier: LastLayer | None) -> Iterator[None]:
     """Let a classifier compute in float32 inside the context, whatever torch's autocast is set to; None: nothing.
 
     The network is the same afterwards.

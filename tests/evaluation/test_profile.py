@@ -14,7 +14,15 @@ import torch
 from ppbench.errors import UsageError
 from ppbench.evaluation import profile
 from ppbench.evaluation.api import evaluate
-from ppbench.evaluation.profile import FEWEST, MOST, PHASES, SKIPPED, Trace, check_trace_file, phase
+from ppbench.evaluation.profile import (
+    FEWEST_TRACED,
+    MOST_TRACED,
+    TRACED_PHASES,
+    SKIPPED_BEFORE,
+    Trace,
+    check_trace_file,
+    phase,
+)
 from ppbench.evaluation.request import EvalRequest
 from tests.evaluation.models import tiny_checkpoint
 
@@ -36,7 +44,7 @@ def test_it_names_the_phases_of_the_loop(traced: tuple[Path, Path, list[dict[str
     *_, events = traced
     spans = [event for event in events if event.get("ph") == "X"]
     phases = Counter(event["name"].removeprefix("ppbench: ") for event in spans if "ppbench: " in event["name"])
-    assert set(phases) == set(PHASES)
+    assert set(phases) == set(TRACED_PHASES)
     # 20 images in 8 at a time: 9 batches, after which scores are fetched once.
     assert (phases["network"], phases["score"], phases["corrupt"]) == (9, 9, 6)
     assert all(event["dur"] >= 0 for event in spans)
@@ -102,9 +110,9 @@ def _noting(trace: Trace[int], numbers: Iterator[int], batches: int, fetches: se
     [
         (3, set(), [0, 2]),  # few batches: all of them
         (20, {18}, [3, 19]),  # the last ones
-        (1000, {30}, [SKIPPED - 1, SKIPPED + FEWEST - 1]),
-        (1000, {100}, [SKIPPED - 1, 100]),
-        (1000, set(), [SKIPPED - 1, SKIPPED + MOST - 1]),
+        (1000, {30}, [SKIPPED_BEFORE - 1, SKIPPED_BEFORE + FEWEST_TRACED - 1]),
+        (1000, {100}, [SKIPPED_BEFORE - 1, 100]),
+        (1000, set(), [SKIPPED_BEFORE - 1, SKIPPED_BEFORE + MOST_TRACED - 1]),
     ],
 )
 def test_which_batches_are_traced(
