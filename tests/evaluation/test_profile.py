@@ -17,8 +17,8 @@ from ppbench.evaluation.api import evaluate
 from ppbench.evaluation.profile import (
     FEWEST_TRACED,
     MOST_TRACED,
-    TRACED_PHASES,
     SKIPPED_BEFORE,
+    TRACED_PHASES,
     Trace,
     check_trace_file,
     phase,
