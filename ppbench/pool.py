@@ -23,8 +23,12 @@ _Task = TypeVarTuple("_Task")
 _R = TypeVar("_R")
 
 
+AHEAD = 2
+"""Tasks per worker that are handed out before the first result is waited for."""
+
+
 def ordered_map(
-    start: Callable[[], Callable[[*_Task], _R]], tasks: Iterable[tuple[*_Task]], workers: int, ahead: int = 2
+    start: Callable[[], Callable[[*_Task], _R]], tasks: Iterable[tuple[*_Task]], workers: int, ahead: int = AHEAD
 ) -> Generator[_R, None, None]:
     """Yield the results of tasks in the tasks' order, computed a little ahead of the consumer.
 

@@ -24,6 +24,7 @@ from ppbench.cli.options import (
     CompileOption,
     DataOption,
     DatasetOption,
+    DecodeOption,
     EmaOption,
     FormatOption,
     InputSizeOption,
@@ -219,6 +220,7 @@ def eval_command(
             show_default="as many as keep up with the network",
         ),
     ] = None,
+    decode: DecodeOption = "pillow",
     profile: ProfileOption = None,
 ) -> None:
     """Measure models on clean and corrupted images, write a run file each, and print the tables.

@@ -39,7 +39,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Computing": (
         "--device", "--devices", "--precision", "--compile", "--batch-size", "--workers", "--fresh", "--force",
-        "--dry-run", "--profile",
+        "--dry-run", "--decode", "--profile",
     ),
 }  # fmt: skip
 """Options by group, in the order of the help. An option means the same in every command, so one table serves all."""

@@ -174,6 +174,13 @@ CompileOption = Annotated[
     bool, typer.Option("--compile", help="Speed up the network with torch.compile, on a GPU with CUDA graphs.")
 ]
 
+DecodeOption = Annotated[
+    str,
+    typer.Option(
+        metavar="pillow|cuda", help="What decodes JPEG files; cuda (nvJPEG) has other pixels, and the run says so."
+    ),
+]
+
 ProfileOption = Annotated[
     Path | None,
     typer.Option(

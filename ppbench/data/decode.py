@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ppbench.data.cut import AsIs, CentralPart, Cut
 from ppbench.data.exif import orientation, to_srgb, upright
-from ppbench.data.image_file import decoder_error, formats, too_large, unknown_image
+from ppbench.data.image_file import decoder_error, formats, read_regular, too_large, unknown_image
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
 from ppbench.files import open_regular
@@ -131,6 +131,28 @@ def as_copied(image: Image.Image) -> Image.Image:
     # A palette or a single colour can be transparent too, which Pillow keeps apart from the mode.
     wanted = _WITH_ALPHA.get(mode, mode) if image.has_transparency_data else mode
     return image.convert(wanted) if image.mode != wanted else image.copy()
+
+
+def read_content(path: Path) -> bytes:
+    """Read an image file, undecoded.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        return read_regular(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"cannot read the image {path}: {reason}", "Replace or remove it.") from error
+
+
+def is_rgb_jpeg(content: bytes) -> bool:
+    """Whether a file's content begins as a JPEG of three colours."""
+    try:
+        with open_image(io.BytesIO(content)) as opened:
+            return opened.format == "JPEG" and opened.mode == "RGB"
+    except DataError:
+        return False
 
 
 def image_size(file: Path | BinaryIO) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections import Counter
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.cut import Cut, describe_cut
-from ppbench.data.decode import decode_rgb
+from ppbench.data.decode import decode_rgb, is_rgb_jpeg, read_content
 from ppbench.data.image_file import endings
 from ppbench.data.photographs import look_at_photographs
-from ppbench.data.source import Broken, Loaded
+from ppbench.data.source import Broken, Encoded, Loaded
 from ppbench.data.stamps import FileStamps, stamps_of
 from ppbench.data.walk import (
     NO_UTF8,
@@ -103,6 +104,26 @@ class FolderImages:
             except DataError as error:
                 broken.append(Broken(place, error.message, error.hint))
         return Loaded(pixels, tuple(broken))
+
+    @property
+    def encoded_cut(self) -> Cut | None:
+        """The cut, if a GPU may decode the files: it knows nothing of EXIF data and colour profiles."""
+        return None if self._exif else self._cut
+
+    def encoded(self, rows: NDArray[np.int64]) -> Encoded:
+        """Read the files at ``rows``, and decode those that are not JPEG files of three colours."""
+        jpegs, decoded, broken = [], [], []
+        for place, row in enumerate(rows):
+            path = self.root / self._files[row]
+            try:
+                content = read_content(path)
+                if is_rgb_jpeg(content):
+                    jpegs.append((place, str(path), content))
+                else:
+                    decoded.append((place, decode_rgb(io.BytesIO(content), self._cut, str(path))))
+            except DataError as error:
+                broken.append(Broken(place, error.message, error.hint))
+        return Encoded(len(rows), tuple(jpegs), tuple(decoded), tuple(broken))
 
     def _sizes(self) -> NDArray[np.int64]:
         return np.array([file_size(self.root / name) for name in self._files], np.int64)

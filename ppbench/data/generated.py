@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.own import OwnCorruption
 from ppbench.corruptions.recipes import c_bar_for, recipe_for
 from ppbench.corruptions.trial import check_own
-from ppbench.data.source import Loaded, Source, SourceKind
+from ppbench.data.source import Encoded, Loaded, Source, SourceKind
 from ppbench.data.stamps import FileStamps
 from ppbench.vocabulary import C19, CLEAN, MADE, Cell
 
@@ -90,6 +90,7 @@ class GeneratedImages(Source):
         self.is_slow = clean.is_slow or not self.image_major
         self._own: dict[str, OwnCorruption] = {}
         self._clean, self._fingerprint = clean, clean.fingerprint()
+        self.encoded_cut = getattr(clean, "encoded_cut", None) if self.image_major else None
         self._last: tuple[bytes, Loaded] | None = None
         self._stamps: FileStamps | None = None
         self._set(clean.ids, clean.labels, clean.class_names)
@@ -156,6 +157,9 @@ class GeneratedImages(Source):
         if clean.broken:
             pixels[np.isin(places, [one.place for one in clean.broken])] = 0
         return Loaded(pixels, clean.broken)
+
+    def encoded(self, places: NDArray[np.int64]) -> Encoded:
+        return cast(Encoded, self._clean.encoded(self.rows[places])).at(places)  # type: ignore[attr-defined]
 
     def corrupt(self, images: Any, corruption: str, severity: int, places: NDArray[np.int64]) -> Any:
         """Corrupt clean images that were loaded before.

@@ -69,6 +69,24 @@ class Broken(NamedTuple):
     hint: str
 
 
+class Encoded(NamedTuple):
+    """Images of a block as files, for a decoder on a GPU."""
+
+    count: int
+    jpegs: tuple[tuple[int, str, bytes], ...]
+    """JPEG files of three colours: index, name for messages, content."""
+    decoded: tuple[tuple[int, NDArray[np.uint8]], ...]
+    """All other images: index, and pixels ``(H, W, 3)``, cut."""
+    broken: tuple[Broken, ...] = ()
+    """Files that cannot be read, by index."""
+    places: NDArray[np.int64] | None = None
+    """``(count,)``: their places in a source."""
+
+    def at(self, places: NDArray[np.int64]) -> Encoded:
+        """The same images as part of a source."""
+        return self._replace(places=places)
+
+
 class Loaded(NamedTuple):
     """Images of one cell; a broken one is black."""
 
@@ -201,6 +219,17 @@ class Source(ABC):
     def reader(self) -> Callable[[str, int, NDArray[np.int64]], Loaded]:
         """Prepare a worker process; return the function that loads images: `load`."""
         return self.load
+
+    encoded_cut: Any = None
+    """The cut of clean images that can be had as files (`ppbench.data.cut.Cut`); None: they cannot."""
+
+    def encoded(self, places: NDArray[np.int64]) -> Encoded:
+        """Read the files of clean images. Only sources with an ``encoded_cut`` can."""
+        raise NotImplementedError(f"{type(self).__name__} has no files to decode elsewhere")
+
+    def encoded_reader(self) -> Callable[[str, int, NDArray[np.int64]], Encoded]:
+        """As `reader`, for files of clean images."""
+        return lambda corruption, severity, places: self.encoded(places)
 
     def corrupt(self, images: Any, corruption: str, severity: int, places: NDArray[np.int64]) -> Any:
         """Corrupt clean images that were loaded before. Only ``image_major`` sources can.

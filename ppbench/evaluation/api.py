@@ -62,6 +62,7 @@ def evaluate(
     device: str = "auto",
     batch_size: int | None = None,
     workers: int | None = 0,
+    decode: str = "pillow",
     profile: str | Path | None = None,
     force: bool = False,
     until: float | None = None,
@@ -130,6 +131,8 @@ def evaluate(
         batch_size: Images per forward pass; None: by size.
         workers: Processes that read images; a script that uses them needs ``if __name__ == "__main__"``.
             None: as many as keep up with the network.
+        decode: "cuda" lets the GPU decode JPEG files in class folders, by nvJPEG. Its pixels are not those of Pillow's
+            libjpeg: the run says so, and is compared with such runs alone.
         profile: File for a trace of some batches, in Chrome's format: what this machine and its GPU do, and when. It
             changes no result.
         force: Whether to continue although the accuracy is under twice chance.

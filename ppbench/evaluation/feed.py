@@ -11,14 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.source import Broken, Loaded, Source
+from ppbench.data.source import Broken, Source
 from ppbench.evaluation.clean_store import CleanStore
 from ppbench.evaluation.inference import SMALL_SIDE, forward_size, free_memory, is_out_of_memory
 from ppbench.evaluation.lanes import Lanes, lanes_of
+from ppbench.evaluation.loading import Read, brought, load_all, next_of
+from ppbench.evaluation.nvjpeg import GpuDecoder
 from ppbench.evaluation.profile import phase
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.staging import to_device
-from ppbench.pool import ordered_map
 from ppbench.vocabulary import CLEAN, Cell
 
 Missing = NDArray[np.bool_]
@@ -138,6 +139,7 @@ def stream(
     workers: int,
     device: torch.device,
     store: CleanStore | None = None,
+    decoder: GpuDecoder | None = None,
 ) -> Iterator[Batch]:
     """Yield the images of all blocks, cell by cell, in order.
 
@@ -154,6 +156,7 @@ def stream(
         workers: Processes that read images; 0: this one does it.
         device: Device to bring the images to.
         store: Where clean images are kept for later blocks and calls; None: they are loaded for each block.
+        decoder: What decodes clean images on the GPU; None: they come decoded.
 
     Raises:
         PpbenchError: If a worker process is killed.
@@ -169,16 +172,17 @@ def stream(
         if len(places)
     )
     # Closed when the consumer stops early too, which ends the workers.
-    with closing(ordered_map(source.reader, tasks, workers)) as loaded:
+    most = max(map(len, loads), default=0)
+    with closing(load_all(source, tasks, workers, most, device, decoder)) as loaded:
         for block, places in zip(blocks, loads, strict=True):
             if source.image_major:
-                clean, broken = _clean(block, places, loaded, lanes, store)
+                clean, broken = _clean(block, places, loaded, lanes, decoder, store)
             for cell in (cells[number] for number in block.cells):
                 if not source.image_major:
-                    pixels, broken = _next(loaded)
+                    read = next_of(loaded)
                 with lanes.making():
                     if not source.image_major:
-                        images = _sent(pixels, lanes)
+                        images, broken = brought(read, lanes, decoder)
                     elif cell[0] == CLEAN:
                         images = clean
                     else:
@@ -190,29 +194,23 @@ def stream(
 
 
 def _clean(
-    block: ImageBlock, places: NDArray[np.int64], loaded: Iterator[Loaded], lanes: Lanes, store: CleanStore | None
+    block: ImageBlock,
+    places: NDArray[np.int64],
+    loaded: Iterator[Read],
+    lanes: Lanes,
+    decoder: GpuDecoder | None,
+    store: CleanStore | None,
 ) -> tuple[Tensor, tuple[Broken, ...]]:
     """Return the clean images of a block, on the device; of these ``places`` have to be loaded."""
-    if store is None:
-        pixels, broken = _next(loaded)
-        with lanes.making():
-            return _sent(pixels, lanes), broken
-    if len(places):
-        pixels, broken = _next(loaded)
-        with lanes.making():
-            store.put(places, _sent(pixels, lanes), broken)
+    read = next_of(loaded) if len(places) else None
     with lanes.making():
+        if read is not None:
+            images, broken = brought(read, lanes, decoder)
+            if store is None:
+                return images, broken
+            store.put(places, images, broken)
+        assert store is not None
         return store.take(block.places, lanes.send)
-
-
-def _next(loaded: Iterator[Loaded]) -> Loaded:
-    with phase("read"):
-        return next(loaded)
-
-
-def _sent(pixels: NDArray[np.uint8], lanes: Lanes) -> Tensor:
-    with phase("to device"):
-        return lanes.send(pixels)
 
 
 def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int64]) -> Tensor:

@@ -165,6 +165,7 @@ def protocol(
         own_corruptions={name: source.own[name] for name in settings.corruptions if name in source.own} or None,
         adaptation=settings.request.adaptation,
         labels=PREDICTED if settings.are_predicted else None,
+        decoder="nvjpeg" if settings.request.decode == "cuda" else None,
     )
 
 

@@ -70,6 +70,7 @@ def _check_made_alike(
         "seed": settings.request.seed, "total": source.total, "precision": settings.request.precision,
         "adaptation": settings.request.adaptation,
         "labels": PREDICTED if settings.are_predicted else None,
+        "decoder": "nvjpeg" if settings.request.decode == "cuda" else None,
     }  # fmt: skip
     differing = [name for name, value in here.items() if getattr(there, name) != value]
     if not (differing or lacking or _is_of_set(baseline, source, settings)):

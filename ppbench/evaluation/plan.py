@@ -16,6 +16,7 @@ from ppbench.data.source import Geometry, Source
 from ppbench.devices import check_precision, choose_device, describe_device
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.identity import Identity, head_precision, preprocessing
+from ppbench.evaluation.nvjpeg import decoder_for
 from ppbench.evaluation.opponent import Opponent
 from ppbench.evaluation.profile import check_trace_file
 from ppbench.evaluation.request import EvalRequest
@@ -136,6 +137,7 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
     cut_by_model = dataset.name == "imagefolder" or dataset.form == "own"
     source = _open_source(request, _common_geometry(models, cut_by_model), _outputs(models))
     source.include(own)
+    decoder_for(request.decode, source, device)
     if request.corruptions is None:
         corruptions = default_corruptions(request.dataset, source)
     else:

@@ -76,6 +76,8 @@ class EvalRequest:
     """Tolerated increase of the error over the baseline's, in points; None: 0."""
     keep_predictions: bool = True
     """Whether the class that comes first is kept for each image and cell, with its probability."""
+    decode: str = "pillow"
+    """What decodes JPEG files: "pillow", or "cuda" for the GPU."""
     profile: Path | None = None
     """File for a trace of some batches; None: none is made."""
     command: str = ""

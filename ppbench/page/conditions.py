@@ -51,6 +51,8 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
         used = {"own": "the model has just these", "masked": "only these compete", "all": "all outputs compete"}
         words = f"{classes.n:,} of {classes.outputs:,} outputs: {used[classes.logits]}"
         found.insert(2, Condition("classes", words))
+    if protocol.decoder is not None:
+        found.append(Condition("JPEG files decoded by", protocol.decoder))
     allowed = dict.fromkeys(words for one in inputs.comparisons for words in one.allowed)
     return [*found, *(Condition("allowed to differ", words) for words in allowed)]
 

@@ -31,6 +31,7 @@ def run_dict(summary: RunSummary) -> dict[str, Any]:
         "classes": protocol and protocol.classes and protocol.classes.model_dump(),
         "precision": protocol and protocol.precision,
         **({"head_precision": protocol.head_precision} if protocol and protocol.head_precision else {}),
+        **({"decoder": protocol.decoder} if protocol and protocol.decoder else {}),
         **({"adaptation": protocol.adaptation.model_dump()} if protocol and protocol.adaptation else {}),
         "interrupted": errors.interrupted,
         "normalizer": summary.normalizer,

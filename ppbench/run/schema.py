@@ -148,7 +148,7 @@ class Protocol(Record):
     """All that must be equal for two runs to be comparable."""
 
     absent_if_none: ClassVar[frozenset[str]] = frozenset(
-        {"own_corruptions", "adaptation", "labels", "prompts", "head_precision"}
+        {"own_corruptions", "adaptation", "labels", "prompts", "head_precision", "decoder"}
     )
 
     dataset: Text
@@ -188,6 +188,8 @@ class Protocol(Record):
     """What a zero-shot model was asked; None, and not written: it was no such model. Compared runs may differ in it."""
     head_precision: Literal["fp32"] | None = None
     """Precision of the last linear layer where it is not ``precision``; None, and not written, where it is."""
+    decoder: Literal["nvjpeg"] | None = None
+    """What decoded JPEG files; None, and not written: libjpeg, by Pillow."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
