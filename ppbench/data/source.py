@@ -72,7 +72,8 @@ class Broken(NamedTuple):
 class Encoded(NamedTuple):
     """Images of a block as files, for a decoder on a GPU."""
 
-    count: int
+    n: int
+    """Images."""
     jpegs: tuple[tuple[int, str, bytes], ...]
     """JPEG files of three colours: index, name for messages, content."""
     decoded: tuple[tuple[int, NDArray[np.uint8]], ...]
@@ -80,7 +81,7 @@ class Encoded(NamedTuple):
     broken: tuple[Broken, ...] = ()
     """Files that cannot be read, by index."""
     places: NDArray[np.int64] | None = None
-    """``(count,)``: their places in a source."""
+    """``(n,)``: their places in a source."""
 
     def at(self, places: NDArray[np.int64]) -> Encoded:
         """The same images as part of a source."""

@@ -67,7 +67,7 @@ class GpuDecoder:
             ``(n, size, size, 3)`` uint8, with black for broken images; and the broken ones by their places.
         """
         size, broken = self._cut.size, list(encoded.broken)
-        images = torch.zeros((encoded.count, size, size, 3), dtype=torch.uint8, device=self._device)
+        images = torch.zeros((encoded.n, size, size, 3), dtype=torch.uint8, device=self._device)
         for place, pixels in encoded.decoded:
             images[place] = torch.from_numpy(pixels.copy()).to(self._device)
         for (place, name, content), decoded in zip(encoded.jpegs, self._decode_all(encoded), strict=True):
@@ -79,7 +79,7 @@ class GpuDecoder:
                 images[place] = torch.from_numpy(pixels.copy()).to(self._device)
             except DataError as error:
                 broken.append(Broken(place, error.message, error.hint))
-        places = np.arange(encoded.count) if encoded.places is None else encoded.places
+        places = np.arange(encoded.n) if encoded.places is None else encoded.places
         return images, tuple(one._replace(place=int(places[one.place])) for one in sorted(broken))
 
     def _decode_all(self, encoded: Encoded) -> list[Tensor | None]:
