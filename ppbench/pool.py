@@ -24,7 +24,7 @@ _R = TypeVar("_R")
 
 
 AHEAD = 2
-"""Tasks per worker that are handed out before the first result is waited for."""
+"""Tasks per worker that are handed out before the first result is waited for, unless told otherwise."""
 
 
 def ordered_map(

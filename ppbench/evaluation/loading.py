@@ -1,4 +1,4 @@
-"""From files to images on the device: by worker processes and shared memory, or by a decoder on the GPU."""
+"""From files to images on the device: by worker processes with shared memory, or by a decoder on the GPU."""
 
 from __future__ import annotations
 
