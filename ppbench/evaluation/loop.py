@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from importlib import import_module
+from typing import cast
 
 import numpy as np
 import torch
@@ -125,7 +127,7 @@ def run(
     keeper = Collector(plan, processes, advance, journals) if processes.is_first else Sender(plan, processes)
     work = Work(plan, keeper, processes, say)
     clock = time.perf_counter()
-    with full_precision(), _threads_to_spare(plan.settings, plan.source.size):
+    with full_precision(), compiled_corruptions(plan.settings), _threads_to_spare(plan.settings, plan.source.size):
         stopped_by = _run(plan, work)
     seconds = round(time.perf_counter() - clock, 3)
     work.trace.finish(say)
@@ -225,6 +227,20 @@ def _networks(plan: EvalPlan) -> list[Inference]:
         )
         for subject in plan.subjects
     ]  # fmt: skip
+
+
+def compiled_corruptions(settings: Settings) -> AbstractContextManager[None]:
+    """Make images by compiled graphs on a GPU, if the network is compiled too.
+
+    A journal knows the kind of device and whether its run was compiled, so the parts of a run are made alike.
+    """
+    if not settings.request.compiled or settings.device.type != "cuda":
+        return nullcontext()
+    try:
+        graphs = import_module("ppbench.corruptions.fused.graphs")
+    except ModuleNotFoundError:  # images are made as without --compile
+        return nullcontext()
+    return cast(AbstractContextManager[None], graphs.enabled())
 
 
 @contextmanager

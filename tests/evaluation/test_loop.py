@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +20,8 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError
+from ppbench.evaluation import loop
+from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.settings import Settings
 from ppbench.models.load import LoadedModel
 from ppbench.models.weights import weights_hash
@@ -167,6 +173,25 @@ def test_damaged_weights_are_an_error_not_a_result() -> None:
     assert isinstance(stopped_by, DataError)
     assert "30 outputs that are not finite at clean/0" in stopped_by.message
     assert not results[0].run.cells
+
+
+@pytest.mark.parametrize(("device", "compiled"), [("cuda", True), ("cuda", False), ("cpu", True)])
+def test_corruptions_are_compiled_on_a_gpu_where_the_network_is(
+    device: str, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on: list[bool] = []
+
+    @contextmanager
+    def enabled() -> Iterator[None]:
+        on.append(True)
+        yield
+        on.pop()
+
+    monkeypatch.setitem(sys.modules, "ppbench.corruptions.fused.graphs", SimpleNamespace(enabled=enabled))
+    settings = Settings(EvalRequest(compiled=compiled), device=torch.device(device))
+    with loop.compiled_corruptions(settings):
+        assert bool(on) == (device == "cuda" and compiled)
+    assert not on
 
 
 def test_float32_is_float32_on_every_device() -> None:
