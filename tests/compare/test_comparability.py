@@ -23,6 +23,8 @@ OTHER = {
     "own_corruptions": {"fog": "5" * 64},
     "adaptation": Adaptation(),
     "labels": "predicted",
+    "head_precision": "fp32",
+    "decoder": "nvjpeg",
 }
 ONE = make_run().protocol
 
