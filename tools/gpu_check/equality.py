@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ppbench.corruptions import kernels
+from ppbench.corruptions import fused, kernels
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.jpeg import saved
 from ppbench.corruptions.recipes import c_bar_for
@@ -21,11 +21,6 @@ from ppbench.pool import ordered_map, usable_cores
 from ppbench.vocabulary import C19, SEVERITIES
 from tools.gpu_check.context import Context
 from tools.gpu_check.photographs import Pixels, photographs
-
-try:
-    from ppbench.corruptions import fused
-except ImportError:  # an engine without fused kernels
-    fused = None  # type: ignore[assignment]
 
 
 class Form(NamedTuple):
@@ -82,13 +77,13 @@ def corruptions(context: Context) -> Iterator[dict[str, Any]]:
 
     On a CPU, where those are what is used, the torch definitions are compared with them.
     """
-    yield {"name": "Triton's kernels", "are_used": context.is_card and _triton_works()}
+    yield {"name": "Triton's kernels", "are_used": context.is_card and fused.triton_works()}
     yield from _compared(context, nullcontext if context.is_card else kernels.disabled, _tasks(context))
 
 
 def definition(context: Context) -> Iterator[dict[str, Any]]:
     """The torch definitions on the device, against the CPU's kernels."""
-    yield from _compared(context, nullcontext if fused is None else fused.disabled, _tasks(context))
+    yield from _compared(context, fused.disabled, _tasks(context))
 
 
 def c_bar(context: Context) -> Iterator[dict[str, Any]]:
@@ -97,10 +92,6 @@ def c_bar(context: Context) -> Iterator[dict[str, Any]]:
     forms += context.choose([], [Form("imagenet-c-bar", 224, 224, 3, 6)])
     tasks = [(form, name) for form in forms for name in c_bar_for(form.recipe)]
     yield from _compared(context, nullcontext if context.is_card else kernels.disabled, tasks)
-
-
-def _triton_works() -> bool:
-    return fused is not None and bool(fused.triton_works())
 
 
 def _tasks(context: Context) -> list[tuple[Form, str]]:

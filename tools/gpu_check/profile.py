@@ -14,7 +14,6 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as recording
 
 from ppbench.corruptions.apply import corrupt
-from ppbench.evaluation.request import REQUEST_FIELDS
 from ppbench.models.resnet import create_model
 from ppbench.vocabulary import C15, C19
 from tools.gpu_check.context import Context
@@ -54,8 +53,6 @@ def _evaluation(context: Context) -> dict[str, Any]:
         context, severities=context.choose("3", "1-5"), corruptions=context.choose(["fog"], None),
         limit=context.choose(3, 2 * MAIN_BATCH),
     )  # fmt: skip
-    if "profile" not in REQUEST_FIELDS:
-        return traced(context, work, top=12)
     work(profile=file)
     return {**analysed(file, on_device(context), 12), "phases": phases_of(file)}
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import ppbench
+from ppbench.evaluation.nvjpeg import GpuDecoder
 from ppbench.evaluation.plan import prepare
 from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.subject import imagenet_classes
@@ -26,11 +27,6 @@ from ppbench.vocabulary import CLEAN
 from tools.gpu_check.context import Context, rate
 from tools.gpu_check.photographs import write_folder
 from tools.gpu_check.speed import MAIN_BATCH, Passes
-
-try:
-    from ppbench.evaluation.nvjpeg import GpuDecoder
-except ImportError:  # an evaluation without a decoder on the GPU
-    GpuDecoder = None  # type: ignore[assignment,misc]
 
 CELLS = 76
 IMAGENET = 50_000
@@ -169,7 +165,7 @@ def decode(context: Context) -> Iterator[dict[str, Any]]:
             "name": f"{workers} workers" if workers else "this process", "workers": workers, "images": read,
             "rate": read / seconds, "minutes_of_imagenet": IMAGENET * seconds / read / 60,
         }  # fmt: skip
-    if context.is_card and GpuDecoder is not None and context.has_time():
+    if context.is_card and context.has_time():
         yield {"name": "nvJPEG (--decode cuda)", **_decoded_on_the_card(context, source)}
 
 
