@@ -25,12 +25,20 @@ from ppbench.corruptions.filters import (
     trail_weights,
 )
 from ppbench.corruptions.fused import on_cuda
+from ppbench.corruptions.fused.blur_graphs import (
+    blur_disk_in_graph,
+    mean_of_zooms_in_graph,
+    smooth_levels_in_graph,
+    trail_levels_in_graph,
+)
+from ppbench.corruptions.fused.graphs import in_graph
 from ppbench.corruptions.kernels import blur as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.levels import FRACTIONS, Ties, ties_of, to_levels
 from ppbench.corruptions.random import MASK, Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.types import Doubles, Floats, Indices
+from ppbench.corruptions.uploads import uploaded
 from ppbench.errors import UsageError
 
 
@@ -56,6 +64,7 @@ def gaussian_levels(images: Tensor, sigma: float, dtype: type) -> Tensor:
 
 
 @on_cuda("filters")
+@in_graph(smooth_levels_in_graph)
 @on_cpu(kernels.smooth_levels)
 def smooth_levels(images: Tensor, weights: Floats | Doubles, rows: Indices, columns: Indices, ties: Ties) -> Tensor:
     """Truncate the result of `ppbench.corruptions.filters.smooth` with the same weights along both axes."""
@@ -90,6 +99,7 @@ def defocus_blur(images: Tensor, k: c.Defocus, recipe: Recipe, draws: Draws) -> 
     return blur_disk(images, disk, rows, columns)
 
 
+@in_graph(blur_disk_in_graph)
 @on_cpu(kernels.blur_disk)
 def blur_disk(images: Tensor, disk: Disk, rows: Indices, columns: Indices) -> Tensor:
     """Correlate with a disk.
@@ -101,10 +111,10 @@ def blur_disk(images: Tensor, disk: Disk, rows: Indices, columns: Indices) -> Te
         columns: The same of the width.
     """
     n, height, width, channels = images.shape
-    row, column = torch.from_numpy(rows).to(images.device), torch.from_numpy(columns).to(images.device)
+    row, column = uploaded(rows, images.device), uploaded(columns, images.device)
     # float64, because GPUs may be set to use only 10 bits of a float32's mantissa, and libraries choose the order of
     # sums.
-    kernel = torch.from_numpy(disk.kernel).to(images.device).double()
+    kernel = uploaded(disk.kernel, images.device).double()
     planes = images.index_select(1, row).index_select(2, column).movedim(3, 1).flatten(0, 1)[:, None].double()
     blurred = torch.conv2d(planes, kernel[None, None])
     return to_levels(blurred.view(n, channels, height, width).movedim(1, 3), disk.ties)
@@ -205,6 +215,7 @@ def _trail_ties(radius: int, sigma: float) -> Ties:
     return ties_of(np.clip(np.cumsum(taps, axis=0)[-1], 0, 255), np.float64)
 
 
+@in_graph(trail_levels_in_graph)
 @on_cpu(kernels.trail_levels)
 def trail_levels(
     images: Tensor, offsets: Indices, counts: Indices, weights: Floats | Doubles, added: float, ties: Ties
@@ -231,6 +242,7 @@ def _zoom_ties(layers: int) -> Ties:
     return ties_of(np.clip((x + total) / np.float32(layers + 1), 0, 1) * np.float32(255), np.float32)
 
 
+@in_graph(mean_of_zooms_in_graph)
 @on_cpu(kernels.mean_of_zooms)
 def mean_of_zooms(images: Tensor, factors: tuple[float, ...], trim: bool, ties: Ties) -> Tensor:
     """Average images and their `ppbench.corruptions.filters.clipped_zoom` by some factors, and truncate."""

@@ -14,12 +14,15 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
+from ppbench.corruptions.fused.colour_graphs import scale_around_mean_in_graph, shift_hsv_in_graph
+from ppbench.corruptions.fused.graphs import in_graph, is_enabled
 from ppbench.corruptions.kernels import colour as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.types import Doubles
+from ppbench.corruptions.uploads import uploaded
 
 
 def brightness(images: Tensor, k: c.Brightness, recipe: Recipe, draws: Draws) -> Tensor:
@@ -58,6 +61,7 @@ _PLACES = ((0, 1, 2), (1, 0, 2), (2, 0, 1), (2, 1, 0), (1, 2, 0), (0, 2, 1))
 """For each sixth of the colour circle, from red: whether R, G and B are the largest, the middle or the smallest."""
 
 
+@in_graph(shift_hsv_in_graph)
 @on_cpu(kernels.shift_hsv)
 def shift_hsv(images: Tensor, factor: float, added: float, raised: float) -> Tensor:
     """Change saturation and value: ``S * factor + added`` and ``V + raised``, both clipped to 0..1.
@@ -95,6 +99,9 @@ def shift_hsv(images: Tensor, factor: float, added: float, raised: float) -> Ten
 
 def contrast(images: Tensor, k: c.Contrast, recipe: Recipe, draws: Draws) -> Tensor:
     """Bring values nearer to the mean of their channel in their image."""
+    if is_enabled():
+        count = images.shape[1] * images.shape[2]
+        return scale_around_mean_in_graph(images, k.factor, _means(images) if count <= _SMALL else _flat_means(count))
     return scale_around_mean(images, k.factor)
 
 
@@ -124,7 +131,7 @@ def _means(images: Tensor) -> Tensor:
             total += pixels
         return divide(total, count)[:, None, None]
     exact = divide(images.sum((1, 2), keepdim=True).double(), 255 * count)
-    flat = torch.from_numpy(_flat_means(count)).to(images.device)[images[:, :1, :1].long()]
+    flat = uploaded(_flat_means(count), images.device)[images[:, :1, :1].long()]
     return torch.where(images.amin((1, 2), keepdim=True) == images.amax((1, 2), keepdim=True), flat, exact)
 
 

@@ -15,21 +15,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
-from ppbench.corruptions.filters import gaussian_filter
+from ppbench.corruptions.filters import gaussian_filter, mirrored, reflected, sampled
+from ppbench.corruptions.fused.digital_graphs import elastic_in_graph, pixelated_in_graph
+from ppbench.corruptions.fused.graphs import in_graph
 from ppbench.corruptions.kernels import digital as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.types import Indices
+from ppbench.corruptions.uploads import uploaded
 
 
 def pixelate(images: Tensor, k: c.Pixelate, recipe: Recipe, draws: Draws) -> Tensor:
     """Make fewer, larger pixels: Pillow's BOX down, then BOX (in the package: NEAREST) up again. No draws."""
     sides = images.shape[1:3]
     fewer = [max(1, int(side * k.fraction)) for side in sides]  # a large scale would leave no pixel of a small image
-    small = shrink(images, *map(_boxes, sides, fewer))
     rows, columns = (_nearest(few, side, recipe.is_package) for few, side in zip(fewer, sides, strict=True))
-    return enlarge(small, rows, columns)
+    down, across = (_boxes(side, few) for side, few in zip(sides, fewer, strict=True))
+    return pixelated(images, down, across, rows, columns)
+
+
+@in_graph(pixelated_in_graph)
+def pixelated(images: Tensor, down: Boxes, across: Boxes, rows: Indices, columns: Indices) -> Tensor:
+    """Take means over boxes (`shrink`), and repeat them (`enlarge`)."""
+    return enlarge(shrink(images, down, across), rows, columns)
 
 
 class Boxes(NamedTuple):
@@ -74,7 +83,7 @@ def shrink(images: Tensor, rows: Boxes, columns: Boxes) -> Tensor:
 
 
 def _shrink_axis(images: Tensor, axis: int, boxes: Boxes) -> Tensor:
-    first, number, weight = (torch.from_numpy(part).to(images.device) for part in boxes)
+    first, number, weight = (uploaded(part, images.device) for part in boxes)
     shape = [-1 if i == axis else 1 for i in range(4)]
     total = images.index_select(axis, first).int()
     for k in range(1, int(boxes.number.max())):
@@ -87,7 +96,7 @@ def _shrink_axis(images: Tensor, axis: int, boxes: Boxes) -> Tensor:
 @on_cpu(kernels.enlarge)
 def enlarge(images: Tensor, rows: Indices, columns: Indices) -> Tensor:
     """Repeat pixels: the pixel at (y, x) is the one in row ``rows[y]`` and column ``columns[x]``."""
-    down, across = (torch.from_numpy(places).to(images.device) for places in (rows, columns))
+    down, across = (uploaded(places, images.device) for places in (rows, columns))
     return images.index_select(1, down).index_select(2, across)
 
 
@@ -101,22 +110,42 @@ def elastic_transform(images: Tensor, k: c.Elastic, recipe: Recipe, draws: Draws
     if recipe.native_size is None:
         # The package scales the displacement by the height, in both directions.
         # The package draws displacements within half a percent of the height, where the scripts draw within 1.
-        return _ripple(images, (k.sigma * height, k.sigma * width), k.alpha * 0.005 * height, draws)
+        return _ripple(images, None, (k.sigma * height, k.sigma * width), k.alpha * 0.005 * height, draws)
     scale = min(height, width) / recipe.native_size
     corners = _corners(height, width)
     moves = draws.between("jitter", -1, 1, 3, 2) * (k.jitter * scale)
-    bent = affine(images, _maps_back(corners, moves).to(images.device))
-    return _ripple(bent, (k.sigma * scale, k.sigma * scale), k.alpha * scale, draws)
+    return _ripple(
+        images, _maps_back(corners, moves).to(images.device), (k.sigma * scale, k.sigma * scale), k.alpha * scale, draws
+    )
 
 
-def _ripple(x: Tensor, sigma: tuple[float, float], alpha: float, draws: Draws) -> Tensor:
-    """Displace by noise smoothed by ``sigma`` px and multiplied by ``alpha`` px."""
+def _ripple(images: Tensor, maps: Tensor | None, sigma: tuple[float, float], alpha: float, draws: Draws) -> Tensor:
+    """Displace by noise smoothed by ``sigma`` px and multiplied by ``alpha`` px, after the affine ``maps``."""
     if alpha == 0:
         for name in ("dx", "dy"):  # not used here, but callers may give at any severity what others need
-            draws.given(name, x.shape[1:3], -1, 1)
+            draws.given(name, images.shape[1:3], -1, 1)
+        return rippled(images, maps, None, sigma, alpha)
+    right, down = (draws.between(name, -1, 1, *images.shape[1:3]).float() for name in ("dx", "dy"))
+    return rippled(images, maps, (right, down), sigma, alpha)
+
+
+@in_graph(elastic_in_graph)
+def rippled(
+    images: Tensor, maps: Tensor | None, fields: tuple[Tensor, Tensor] | None, sigma: tuple[float, float], alpha: float
+) -> Tensor:
+    """Bend images by ``maps`` (n, 2, 3), if any (`affine`), and displace them by smoothed fields (`displace`).
+
+    Args:
+        images: ``(n, H, W, C)`` uint8.
+        maps: As `affine` takes them.
+        fields: Steps to the right and down before they are smoothed, ``(n, H, W)`` each; None: no displacement.
+        sigma: Width of the Gaussian, (down, across), in pixels.
+        alpha: Factor of the smoothed steps.
+    """
+    x = images if maps is None else affine(images, maps)
+    if fields is None:
         return x.to(torch.uint8)
-    fields = torch.cat([draws.between(name, -1, 1, *x.shape[1:3]).float() for name in ("dx", "dy")])
-    right, down = gaussian_filter(fields[..., None], sigma, 3.0, "reflect")[..., 0].chunk(2)
+    right, down = gaussian_filter(torch.cat(fields)[..., None], sigma, 3.0, "reflect")[..., 0].chunk(2)
     return displace(x, right, down, alpha)
 
 
@@ -158,7 +187,7 @@ def affine(images: Tensor, maps: Tensor) -> Tensor:
     y = torch.arange(height, device=images.device, dtype=torch.float32)[:, None]
     x = torch.arange(width, device=images.device, dtype=torch.float32)
     across, down = (row[:, 0] * x + (row[:, 1] * y + row[:, 2]) for row in maps[..., None, None].unbind(1))
-    return _sample(images.float(), _mirrored(down, height), _mirrored(across, width))
+    return sampled(images.float(), mirrored(down, height), mirrored(across, width))
 
 
 @on_cpu(kernels.displace)
@@ -171,36 +200,4 @@ def displace(x: Tensor, right: Tensor, down: Tensor, scale: float) -> Tensor:
     height, width = x.shape[1:3]
     down = scale * down + torch.arange(height, device=x.device, dtype=torch.float32)[:, None]
     across = scale * right + torch.arange(width, device=x.device, dtype=torch.float32)
-    return _sample(x.float(), _reflected(down, height), _reflected(across, width)).to(torch.uint8)
-
-
-def _mirrored(place: Tensor, size: int) -> Tensor:
-    """Fold coordinates to 0..size - 1 about the first and the last pixel."""
-    last = size - 1
-    place = place.abs()
-    place = place - 2 * last * torch.floor(place * (1 / (2 * last)))
-    return (last - (last - place).abs()).clamp(0, last)
-
-
-def _reflected(place: Tensor, size: int) -> Tensor:
-    """Fold coordinates to 0..size - 1 about the outer edges of the first and the last pixel."""
-    place = (place + 0.5).abs()
-    place = place - 2 * size * torch.floor(place * (1 / (2 * size)))
-    return (size - (size - place).abs() - 0.5).clamp(0, size - 1)
-
-
-def _sample(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    """Interpolate float32 ``(n, H, W, C)`` bilinearly at coordinates ``(n, H, W)`` within the images."""
-    n, height, width, _ = x.shape
-    # The last pixel is the end of the interval before it; it has none of its own.
-    top, left = down.long().clamp(max=height - 2), across.long().clamp(max=width - 2)
-    below, right = (down - top)[..., None], (across - left)[..., None]
-    image = torch.arange(n, device=x.device)[:, None, None]
-    upper = _between(x[image, top, left], x[image, top, left + 1], right)
-    lower = _between(x[image, top + 1, left], x[image, top + 1, left + 1], right)
-    return _between(upper, lower, below)
-
-
-def _between(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """Interpolate linearly; the result is exact if both values are equal."""
-    return a + (b - a) * weight
+    return sampled(x.float(), reflected(down, height), reflected(across, width)).to(torch.uint8)

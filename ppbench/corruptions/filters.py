@@ -14,9 +14,12 @@ from torch import Tensor
 
 from ppbench.corruptions.axes import Mode, margins, zoomed_axis
 from ppbench.corruptions.fused import on_cuda
+from ppbench.corruptions.fused.blur_graphs import smooth_in_graph
+from ppbench.corruptions.fused.graphs import in_graph
 from ppbench.corruptions.kernels import filters as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.types import Doubles, Floats, Indices
+from ppbench.corruptions.uploads import uploaded
 
 
 def gaussian_filter(x: Tensor, sigma: tuple[float, float], truncate: float, mode: Mode) -> Tensor:
@@ -56,6 +59,7 @@ def gaussian_matrix(side: int, sigma: float, truncate: float, mode: Mode) -> Flo
 
 
 @on_cuda("filters")
+@in_graph(smooth_in_graph)
 @on_cpu(kernels.smooth)
 def smooth(x: Tensor, down: Floats | Doubles, across: Floats | Doubles, rows: Indices, columns: Indices) -> Tensor:
     """Correlate with symmetric weights, first down, then across.
@@ -71,7 +75,7 @@ def smooth(x: Tensor, down: Floats | Doubles, across: Floats | Doubles, rows: In
 
 
 def _smooth_axis(x: Tensor, axis: int, weights: Floats | Doubles, places: Indices) -> Tensor:
-    padded = x.index_select(axis, torch.from_numpy(places).to(x.device))
+    padded = x.index_select(axis, uploaded(places, x.device))
     radius, side = len(weights) - 1, x.shape[axis]
     out = x * float(weights[0])
     for k in range(1, radius + 1):
@@ -174,9 +178,41 @@ def clipped_zoom(x: Tensor, factor: float, trim: bool) -> Tensor:
 @on_cpu(kernels.resample)
 def resample(x: Tensor, top: Indices, down: Floats, left: Indices, right: Floats) -> Tensor:
     """Interpolate bilinearly on a grid: from rows ``top`` towards the next by ``down``, and likewise for columns."""
-    rows, columns = torch.from_numpy(top).to(x.device), torch.from_numpy(left).to(x.device)
-    across = torch.from_numpy(right).to(x.device)[:, None]
+    rows, columns = uploaded(top, x.device), uploaded(left, x.device)
+    across = uploaded(right, x.device)[:, None]
     above, below = x.index_select(1, rows), x.index_select(1, rows + 1)
-    x = above + (below - above) * torch.from_numpy(down).to(x.device)[:, None, None]
+    x = above + (below - above) * uploaded(down, x.device)[:, None, None]
     before, after = x.index_select(2, columns), x.index_select(2, columns + 1)
     return before + (after - before) * across
+
+
+def mirrored(place: Tensor, size: int) -> Tensor:
+    """Fold coordinates to 0..size - 1 about the first and the last pixel."""
+    last = size - 1
+    place = place.abs()
+    place = place - 2 * last * torch.floor(place * (1 / (2 * last)))
+    return (last - (last - place).abs()).clamp(0, last)
+
+
+def reflected(place: Tensor, size: int) -> Tensor:
+    """Fold coordinates to 0..size - 1 about the outer edges of the first and the last pixel."""
+    place = (place + 0.5).abs()
+    place = place - 2 * size * torch.floor(place * (1 / (2 * size)))
+    return (size - (size - place).abs() - 0.5).clamp(0, size - 1)
+
+
+def sampled(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """Interpolate float32 ``(n, H, W, C)`` bilinearly at coordinates ``(n, H, W)`` within the images."""
+    n, height, width, _ = x.shape
+    # The last pixel is the end of the interval before it; it has none of its own.
+    top, left = down.long().clamp(max=height - 2), across.long().clamp(max=width - 2)
+    below, right = (down - top)[..., None], (across - left)[..., None]
+    image = torch.arange(n, device=x.device)[:, None, None]
+    upper = _between(x[image, top, left], x[image, top, left + 1], right)
+    lower = _between(x[image, top + 1, left], x[image, top + 1, left + 1], right)
+    return _between(upper, lower, below)
+
+
+def _between(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """Interpolate linearly; the result is exact if both values are equal."""
+    return a + (b - a) * weight

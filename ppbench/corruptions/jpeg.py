@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
+from ppbench.corruptions.fused.graphs import INLINED, graph, in_graph
 from ppbench.corruptions.kernels import jpeg as kernels
 from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.levels import in_colours
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.types import Pixels
+from ppbench.corruptions.uploads import uploaded
 
 _BLOCK = 8
 
@@ -101,15 +104,25 @@ def steps(quality: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return luma, chroma
 
 
+def _in_graph(images: Tensor, luma: NDArray[np.int32], chroma: NDArray[np.int32]) -> Tensor:
+    return _compress(images, *(uploaded(part, images.device) for part in (luma, chroma, DCT)))
+
+
+@in_graph(_in_graph)
 @on_cpu(kernels.compress)
 def compress(images: Tensor, luma: NDArray[np.int32], chroma: NDArray[np.int32]) -> Tensor:
     """Return images as JPEG files with these quantisation steps would keep them; grey files have one component."""
+    return _compress.function(images, *(uploaded(part, images.device) for part in (luma, chroma, DCT)))
+
+
+@graph("n - - -", **INLINED, unroll_reductions_threshold=1)
+def _compress(images: Tensor, luma: Tensor, chroma: Tensor, matrix: Tensor) -> Tensor:
     if images.shape[3] == 1:
-        return _coded(images[..., 0].int(), luma)[..., None].to(torch.uint8)
+        return _coded(images[..., 0].int(), luma, matrix)[..., None].to(torch.uint8)
     y, cb, cr = _to_ycc(images)
-    y = _coded(y, luma)
-    cb, cr = (_doubled(_coded(_halved(plane), chroma), *y.shape[1:]) for plane in (cb, cr))
-    return _to_rgb(y, cb, cr)
+    y = _coded(y, luma, matrix)
+    colours = _coded(_halved(torch.cat((cb, cr))), chroma, matrix)
+    return _to_rgb(y, *_doubled(colours, *y.shape[1:]).chunk(2))
 
 
 def _to_ycc(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,7 +142,7 @@ def _to_rgb(y: Tensor, cb: Tensor, cr: Tensor) -> Tensor:
     r = y + ((91881 * cr + half) >> 16)
     g = y + ((-22554 * cb - 46802 * cr + half) >> 16)
     b = y + ((116130 * cb + half) >> 16)
-    return torch.stack((r, g, b), dim=3).clamp_(0, 255).to(torch.uint8)
+    return in_colours((r, g, b)).clamp(0, 255).to(torch.uint8)
 
 
 def _padded(plane: Tensor, rows: int, columns: int) -> Tensor:
@@ -153,22 +166,23 @@ def _doubled(plane: Tensor, height: int, width: int) -> Tensor:
 
     ``plane`` may be larger than half of that; the rest is ignored.
     """
-    plane = plane[:, : (height + 1) // 2, : (width + 1) // 2]
-    above = torch.cat((plane[:, :1], plane[:, :-1]), dim=1)
-    below = torch.cat((plane[:, 1:], plane[:, -1:]), dim=1)
-    rows = torch.stack((3 * plane + above, 3 * plane + below), dim=2).flatten(1, 2)
-    left = torch.cat((rows[:, :, :1], rows[:, :, :-1]), dim=2)
-    right = torch.cat((rows[:, :, 1:], rows[:, :, -1:]), dim=2)
+    (near_row, far_row), (near_column, far_column) = (_neighbours(side, plane.device) for side in (height, width))
+    rows = 3 * plane[:, near_row] + plane[:, far_row]
     # libjpeg's fancy upsampling rounds left values with 8 and right ones with 7, so that neither direction is favoured.
-    both = torch.stack((3 * rows + left + 8, 3 * rows + right + 7), dim=3).flatten(2, 3)
-    return both[:, :height, :width] >> 4
+    rounding = 8 - torch.arange(width, device=plane.device, dtype=torch.int32) % 2
+    return (3 * rows[:, :, near_column] + rows[:, :, far_column] + rounding) >> 4
 
 
-def _coded(plane: Tensor, table: NDArray[np.int32]) -> Tensor:
+def _neighbours(side: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return for each place of a side the pixel of half as many that it lies in, and the next nearest one."""
+    place = torch.arange(side, device=device)
+    near = place // 2
+    return near, (near + place % 2 * 2 - 1).clamp(0, (side + 1) // 2 - 1)
+
+
+def _coded(plane: Tensor, step: Tensor, matrix: Tensor) -> Tensor:
     """Quantise the frequencies of the blocks of ``(n, H, W)``, and transform them back."""
     height, width = plane.shape[1:]
-    matrix = torch.from_numpy(DCT).to(plane.device)
-    step = torch.from_numpy(table).to(plane.device)
     blocks = _padded(plane, _BLOCK, _BLOCK).unflatten(2, (-1, _BLOCK)).unflatten(1, (-1, _BLOCK)).transpose(2, 3) - 128
     # The order of the axes matters, because each product is rounded: 2 fractional bits are kept after the first.
     there = _product(_product(blocks, matrix, 11).mT, matrix, 15).mT
@@ -183,7 +197,5 @@ def _product(rows: Tensor, matrix: Tensor, shift: int) -> Tensor:
 
     On GPUs, torch has no ``@`` for int32.
     """
-    total = rows[..., :1] * matrix[:, 0]
-    for i in range(1, _BLOCK):
-        total += rows[..., i, None] * matrix[:, i]
+    total = (rows[..., None, :] * matrix).sum(-1, dtype=torch.int32)
     return (total + (1 << (shift - 1))) >> shift

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions.types import Doubles, Pixels
+from ppbench.corruptions.uploads import uploaded
 
 FRACTIONS: Doubles = np.arange(256) / 255
 """The 256 levels as fractions of white."""
@@ -18,6 +20,13 @@ FRACTIONS: Doubles = np.arange(256) / 255
 def divide(x: Tensor, divisor: float) -> Tensor:
     """Compute ``x / divisor``, correctly rounded. For a plain number, torch multiplies by its reciprocal on GPUs."""
     return x / torch.full((), divisor, dtype=x.dtype, device=x.device)
+
+
+def in_colours(channels: Sequence[Tensor]) -> Tensor:
+    """Return three channels ``(n, H, W)`` as images ``(n, H, W, 3)``. It is a stack that a compiler fuses."""
+    channel = torch.arange(3, device=channels[0].device)
+    red, green, blue = (part[..., None] for part in channels)
+    return torch.where(channel == 0, red, torch.where(channel == 1, green, blue))
 
 
 class Ties(NamedTuple):
@@ -54,7 +63,11 @@ def ties_of(flat: NDArray[np.floating], dtype: type) -> Ties:
 
 def to_levels(x: Tensor, ties: Ties) -> Tensor:
     """Clip grey levels, float of any shape, to 0..255 and truncate them to uint8."""
+    return truncated(x, uploaded(ties.flat, x.device), ties.close)
+
+
+def truncated(x: Tensor, flat: Tensor, close: float | Tensor) -> Tensor:
+    """`to_levels` with the two parts of the ties, which may be tensors."""
     x = x.clamp(0, 255)
     whole = (x + 0.5).int()
-    flat = torch.from_numpy(ties.flat).to(x.device)
-    return torch.where((x - whole).abs() < ties.close, flat[whole], x.to(torch.uint8))
+    return torch.where((x - whole).abs() < close, flat[whole], x.to(torch.uint8))

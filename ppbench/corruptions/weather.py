@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
-from ppbench.corruptions.axes import zoomed_axis
+from ppbench.corruptions.axes import Places, zoomed_axis
 from ppbench.corruptions.colour import luma
 from ppbench.corruptions.filters import motion_filter, resample
+from ppbench.corruptions.fused.graphs import in_graph
+from ppbench.corruptions.fused.weather_graphs import Layer, add_frost_in_graph, fog_in_graph, snow_in_graph
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import weather as kernels
 from ppbench.corruptions.levels import divide
@@ -32,7 +34,13 @@ def fog(images: Tensor, k: c.Fog, recipe: Recipe, draws: Draws) -> Tensor:
     # Draws may be handed in as float64; the cloud is computed in float32, as its kernel does.
     side = cloud_side(height, width)
     drawn = draws.between("map", -1, 1, side, side).float()
-    return add_fog(images, cloud(drawn, _amplitudes(side, k.decay), height, width), float(k.amount))
+    return fogged(images, drawn, _amplitudes(side, k.decay), float(k.amount))
+
+
+@in_graph(fog_in_graph)
+def fogged(images: Tensor, draws: Tensor, amplitudes: Floats, amount: float) -> Tensor:
+    """Make a `cloud`, and put it before the image (`add_fog`)."""
+    return add_fog(images, cloud(draws, amplitudes, *images.shape[1:3]), amount)
 
 
 def cloud_side(height: int, width: int) -> int:
@@ -129,6 +137,7 @@ def _enlarged_parts(
     return grown, torch.arange(n, device=images.device) * (height * width), torch.full_like(widths, width)
 
 
+@in_graph(add_frost_in_graph)
 @on_cpu(kernels.add_frost)
 def add_frost(
     images: Tensor, pixels: Tensor, starts: Tensor, widths: Tensor, image_weight: float, frost_weight: float
@@ -160,33 +169,64 @@ def snow(images: Tensor, k: c.Snow, recipe: Recipe, draws: Draws) -> Tensor:
     height, width, channels = images.shape[1:]
     # The package neither trims the enlarged layer nor rounds its levels down.
     trim, zoom = not recipe.is_package, float(k.zoom)
-    layer = enlarge_middle(draws, height, width, zoom, trim)
-    flakes = cut_flakes(layer, float(k.mean), float(k.std), float(k.threshold), trim)
+    layer = _layer(draws, height, width, zoom, trim)
     angle = draws.between("angle", -135, -45)
-    fallen = motion_filter(flakes[..., None], int(k.radius), float(k.sigma), angle, recipe.is_package)
-    fallen = fallen[:, :height, :width, 0]
-    snowed = add_snow(images.expand(-1, -1, -1, 3), fallen, float(k.image_weight), recipe.is_package)
+    snowed = fall(images, layer, angle, k, trim)
     # The channels of a grey image stay equal: its luma, the flakes and all weights are the same for each.
     return snowed if channels == 3 else snowed[..., :1].contiguous()
 
 
 def enlarge_middle(draws: Draws, height: int, width: int, zoom: float, trim: bool) -> Tensor:
     """Enlarge the middle of the draw ``layer`` as `clipped_zoom` does: ``(n, H, W)`` or a little more."""
+    return _enlarged(_layer(draws, height, width, zoom, trim))
+
+
+def _enlarged(layer: Layer) -> Tensor:
+    return resample(layer.draws[..., None], *layer.down, *layer.across)[..., 0]
+
+
+def _layer(draws: Draws, height: int, width: int, zoom: float, trim: bool) -> Layer:
+    """Return the middle of the draw ``layer``, and the places at which `clipped_zoom` reads it."""
     rows, columns = _middle(height, zoom), _middle(width, zoom)
     whole = draws.given("layer", (height, width))
     if whole is None:
         layer = draws.normal("layer", rows.stop - rows.start, columns.stop - columns.start)
     else:
         layer = whole[:, rows, columns].float()
-    down, across = zoomed_axis(height, zoom, trim), zoomed_axis(width, zoom, trim)
-    places = (down.before - rows.start, down.weight, across.before - columns.start, across.weight)
-    return resample(layer[..., None], *places)[..., 0]
+    return Layer(layer, _read_at(height, zoom, trim), _read_at(width, zoom, trim))
+
+
+@in_graph(snow_in_graph)
+def fall(images: Tensor, layer: Layer, angle: Tensor, k: c.Snow, whole: bool) -> Tensor:
+    """Enlarge drawn numbers, make flakes of them, let them fall, and put them before the image.
+
+    Args:
+        images: ``(n, H, W, C)`` uint8.
+        layer: The draws, and where they are read.
+        angle: ``(n,)``: the direction in which they fall, in degrees.
+        k: The constants.
+        whole: Whether flakes have whole levels, and how `add_snow` rounds them.
+
+    Returns:
+        ``(n, H, W, 3)`` uint8.
+    """
+    height, width = images.shape[1:3]
+    flakes = cut_flakes(_enlarged(layer), float(k.mean), float(k.std), float(k.threshold), whole)
+    fallen = motion_filter(flakes[..., None], int(k.radius), float(k.sigma), angle, not whole)[:, :height, :width, 0]
+    return add_snow(images.expand(-1, -1, -1, 3), fallen, float(k.image_weight), not whole)
 
 
 def _middle(side: int, zoom: float) -> slice:
     """Return the part of an axis that fills it when enlarged."""
     crop = math.ceil(side / zoom)
     return slice((side - crop) // 2, (side - crop) // 2 + crop)
+
+
+@lru_cache(maxsize=64)
+def _read_at(side: int, zoom: float, trim: bool) -> Places:
+    """Return where the middle of an axis is read to enlarge it, counted from its first pixel."""
+    places = zoomed_axis(side, zoom, trim)
+    return Places(places.before - _middle(side, zoom).start, places.weight)
 
 
 @on_cpu(kernels.cut_flakes)

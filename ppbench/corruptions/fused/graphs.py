@@ -1,0 +1,194 @@
+"""Corruptions as graphs that torch compiles into few kernels, for GPUs. They are used only within `enabled`.
+
+What a corruption does to pixels is one function of tensors: images, tables and constants. The severity's constants are
+tensors too, so that all severities share a graph, with any number of images. A graph is compiled at its first use for a
+size of images, which takes seconds to a minute. Compiled code adds in another order than the definitions, so a value
+may differ by a level where they round.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from functools import lru_cache, wraps
+from itertools import count
+from types import FunctionType
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ppbench.errors import PpbenchError
+
+Mode = Literal["compiled", "eager"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_mode: ContextVar[Mode | None] = ContextVar("graphs", default=None)
+
+
+@contextmanager
+def enabled(how: Mode = "compiled") -> Iterator[None]:
+    """Corrupt by compiled graphs within a ``with`` block, on any device.
+
+    Args:
+        how: "eager" runs the graphs' functions as they are, without a compiler: for tests.
+    """
+    token = _mode.set(how)
+    try:
+        yield
+    finally:
+        _mode.reset(token)
+
+
+def is_enabled() -> bool:
+    """Whether corruptions go through graphs here."""
+    return _mode.get() is not None
+
+
+def in_graph(graphed: Callable[..., Tensor]) -> Callable[[_F], _F]:
+    """Run ``graphed``, which takes the same arguments, in place of the decorated function within `enabled`."""
+
+    def decorate(function: _F) -> _F:
+        @wraps(function)
+        def run(*args: Any) -> Any:
+            return graphed(*args) if is_enabled() else function(*args)
+
+        return run  # type: ignore[return-value]
+
+    return decorate
+
+
+class Graph:
+    """A function of tensors that is compiled as a whole, once for all batch sizes and severities.
+
+    Args:
+        function: Takes tensors by position, and fixed flags and modes by keyword; returns a tensor with the images
+            first. It never asks a tensor for its values.
+        axes: For each tensor a word with a letter for each of its axes: ``n`` for the images, ``-`` for a length that
+            never changes, any other letter for one that the severity decides. Axes without a letter never change.
+        options: Options for the compiler, on top of those that all graphs have.
+    """
+
+    def __init__(self, function: Callable[..., Tensor], axes: str, options: Mapping[str, Any]) -> None:
+        self.function, self.axes, self.options = function, axes.split(), options
+        self._compiled: dict[Any, Callable[..., Tensor]] = {}
+
+    def __call__(self, *tensors: Tensor, **fixed: Any) -> Tensor:
+        """Run the graph, compiled or not, as `enabled` says.
+
+        Raises:
+            PpbenchError: If it cannot be compiled here.
+        """
+        if _mode.get() == "eager":
+            return self.function(*tensors, **fixed)
+        # Torch would compile for parts of larger tensors, and for whole ones, apart.
+        tensors = tuple(torch.from_dlpack(x) if x.storage_offset() else x for x in tensors)
+        of_images = [axes.startswith("n") for axes in self.axes]
+        number = tensors[of_images.index(True)].shape[0]
+        if number == 1:  # torch compiles a batch of one apart from all others
+            tensors = tuple(
+                torch.cat((x, x)) if per_image else x for x, per_image in zip(tensors, of_images, strict=True)
+            )
+        key = tuple(self._sides(tensors)), tensors[0].device, tuple(fixed.items())
+        is_new = key not in self._compiled
+        if is_new:
+            self._compiled[key] = _compiled(self.function, fixed, self.options)
+        for x, axes in zip(tensors, self.axes, strict=True):
+            for axis, letter in enumerate(axes):
+                if letter != "-":
+                    torch._dynamo.mark_dynamic(x, axis)
+        with torch.no_grad(), _translated(), _first_time() if is_new else nullcontext():
+            return self._compiled[key](*tensors)[:number]
+
+    def _sides(self, tensors: tuple[Tensor, ...]) -> Iterator[tuple[Any, ...]]:
+        """Yield what each tensor has in common with those of other severities and batches."""
+        for x, axes in zip(tensors, self.axes, strict=True):
+            yield x.dtype, *(side for axis, side in enumerate(x.shape) if axes[axis : axis + 1] in ("", "-"))
+
+
+def graph(axes: str, **options: Any) -> Callable[[Callable[..., Tensor]], Graph]:
+    """Decorate the function of a `Graph`."""
+    return lambda function: Graph(function, axes, options)
+
+
+INLINED = {"realize_reads_threshold": 10**6, "realize_acc_reads_threshold": 10**6, "realize_opcount_threshold": 10**6}
+"""Options with which the compiler computes intermediate results where they are used, and stores none but sums. By
+itself it stores what reads more than a few values, which for sums over taps takes many times the images' memory."""
+
+
+def stored(x: Tensor) -> Tensor:
+    """Make the compiler store an intermediate result, which many others are made of."""
+    # It has no other way to say so than the operator of its own tests.
+    return torch.ops._inductor_test.realize(x) if torch.compiler.is_compiling() else x
+
+
+_numbers = count()
+
+# The definitions' arithmetic: no multiplication is fused with an addition, and float32 divisions are rounded. The names
+# differ between versions of torch, and those that a version lacks are left out. Indices come from our own tables.
+_OPTIONS = {
+    "emulate_precision_casts": True,
+    "emulate_divison_rounding": True,
+    "eager_numerics.division_rounding": True,
+    "assert_indirect_indexing": False,
+}
+
+
+def _compiled(function: Callable[..., Tensor], fixed: dict[str, Any], more: Mapping[str, Any]) -> Callable[..., Tensor]:
+    import torch._inductor.test_operators  # for `stored`
+
+    known = set(torch._inductor.list_options())
+    options: dict[str, Any] = {name: value for name, value in {**_OPTIONS, **more}.items() if name in known}
+    return torch.compile(_own(function, fixed), fullgraph=True, dynamic=False, options=options)
+
+
+def _own(function: Callable[..., Tensor], fixed: dict[str, Any]) -> Callable[..., Tensor]:
+    """Return a copy with code of its own: torch counts and limits how often it compiles the same code."""
+    assert isinstance(function, FunctionType)
+    name = f"{function.__name__}_{next(_numbers)}"
+    own = FunctionType(function.__code__.replace(co_name=name), function.__globals__, name, function.__defaults__)
+    own.__kwdefaults__ = {**(function.__kwdefaults__ or {}), **fixed}
+    return own
+
+
+@contextmanager
+def _first_time() -> Iterator[None]:
+    """Compile such that two lengths that are equal by chance may differ later; without warnings about the compiler."""
+    shapes = torch.fx.experimental._config
+    unequal: AbstractContextManager[Any] = shapes.patch(use_duck_shape=False)  # type: ignore[attr-defined]
+    with warnings.catch_warnings(), unequal:
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn torch's errors about compiling into one line; most often a compiler or Triton is missing."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton")):
+            raise
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise PpbenchError(
+            f"torch.compile cannot compile the corruptions here ({reason})",
+            "Corrupt without graphs; or install what is missing (on Debian: `apt-get install g++`).",
+        ) from error
+
+
+@lru_cache(maxsize=1024)
+def numbers(*values: float, device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Return constants as a tensor ``(k,)`` on a device."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device)
+
+
+def sent(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Copy numbers that change from batch to batch to a device, without waiting for it."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
