@@ -54,6 +54,7 @@ COVERED_BY = {
     "ppbench/corruptions/fused/colour_graphs.py": "tests/corruptions/fused/test_graphs.py",
     "ppbench/corruptions/fused/digital_graphs.py": "tests/corruptions/fused/test_graphs.py",
     "ppbench/corruptions/fused/weather_graphs.py": "tests/corruptions/fused/test_graphs.py",
+    "ppbench/corruptions/taps.py": "tests/corruptions/test_filters.py",
     "ppbench/corruptions/kernels/__init__.py": "tests/corruptions/test_kernel_cache.py",
     "ppbench/corruptions/kernels/bar_cutout.py": "tests/corruptions/bar/test_cutout.py",
     "ppbench/corruptions/kernels/bar_fields.py": "tests/corruptions/bar/test_fields.py",

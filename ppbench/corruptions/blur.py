@@ -15,15 +15,7 @@ from torch import Tensor
 from ppbench.corruptions import constants as c
 from ppbench.corruptions.axes import margins
 from ppbench.corruptions.disks import Disk, disk_of
-from ppbench.corruptions.filters import (
-    clipped_zoom,
-    gaussian_weights,
-    smooth,
-    trail,
-    trail_counts,
-    trail_offsets,
-    trail_weights,
-)
+from ppbench.corruptions.filters import clipped_zoom, smooth, trail
 from ppbench.corruptions.fused import on_cuda
 from ppbench.corruptions.fused.blur_graphs import (
     blur_disk_in_graph,
@@ -37,6 +29,7 @@ from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.levels import FRACTIONS, Ties, ties_of, to_levels
 from ppbench.corruptions.random import MASK, Draws
 from ppbench.corruptions.recipes import Recipe
+from ppbench.corruptions.taps import gaussian_weights, trail_counts, trail_offsets, trail_weights
 from ppbench.corruptions.types import Doubles, Floats, Indices
 from ppbench.corruptions.uploads import uploaded
 from ppbench.errors import UsageError

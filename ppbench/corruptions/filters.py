@@ -5,9 +5,6 @@ All take and return float32 ``(n, H, W, C)`` of any range and work per channel.
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +15,7 @@ from ppbench.corruptions.fused.blur_graphs import smooth_in_graph
 from ppbench.corruptions.fused.graphs import in_graph
 from ppbench.corruptions.kernels import filters as kernels
 from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.taps import gaussian_matrix, gaussian_weights, trail_counts, trail_offsets, trail_weights
 from ppbench.corruptions.types import Doubles, Floats, Indices
 from ppbench.corruptions.uploads import uploaded
 
@@ -33,29 +31,6 @@ def gaussian_filter(x: Tensor, sigma: tuple[float, float], truncate: float, mode
         matrices = (gaussian_matrix(side, s, truncate, mode) for side, s in zip((height, width), sigma, strict=True))
         return multiply(x, *matrices)
     return smooth(x, down, across, margins(height, down.size - 1, mode), margins(width, across.size - 1, mode))
-
-
-@lru_cache(maxsize=64)
-def gaussian_weights(sigma: float, truncate: float) -> Doubles:
-    """Return the weights of the centre and of the pixels 1, 2, … away. Their sum over both sides is 1."""
-    radius = int(truncate * sigma + 0.5)
-    if radius == 0:
-        return np.ones(1)
-    weights = np.exp(-0.5 / sigma**2 * np.arange(-radius, radius + 1) ** 2)
-    return (weights / weights.sum())[radius:]
-
-
-@lru_cache(maxsize=4)  # 64 MB each at 4,000 px
-def gaussian_matrix(side: int, sigma: float, truncate: float, mode: Mode) -> Floats:
-    """Return the Gaussian along an axis of ``side`` pixels as a matrix ``(side, side)`` to multiply from the left."""
-    weights = gaussian_weights(sigma, truncate)
-    places = margins(side, weights.size - 1, mode)
-    weights = np.concatenate([weights[:0:-1], weights])
-    matrix = np.empty((side, side), np.float32)
-    for i, row in enumerate(matrix):
-        # Beyond the border several taps may read the same pixel; their weights add up.
-        row[:] = np.bincount(places[i : i + weights.size], weights, minlength=side)
-    return matrix
 
 
 @on_cuda("filters")
@@ -112,32 +87,6 @@ def motion_filter(x: Tensor, radius: int, sigma: float, angle: Tensor, stop_at_b
     return trail(x, offsets, counts, trail_weights(radius, sigma).astype(np.float32))
 
 
-def trail_offsets(angle: Tensor, length: int) -> Indices:
-    """Return the offsets (down, right) of the pixels of trails in ``(n,)`` directions (degrees): ``(n, length, 2)``."""
-    # Python's sine, and not that of numpy or a GPU: these may differ in the last digit, which `ceil` can turn into a
-    # pixel.
-    turns = [math.radians(degrees) for degrees in angle.tolist()]
-    step = np.array([(math.sin(turn), math.cos(turn)) for turn in turns]).reshape(-1, 1, 2)
-    ahead = step * np.arange(length)[:, None]
-    # Both references round so: halves go down.
-    return np.ceil(ahead - 0.5).astype(np.int64)
-
-
-def trail_counts(offsets: Indices, height: int, width: int, stop_at_border: bool) -> Indices:
-    """Return how many taps of each trail are used, ``(n,)``: all, or those before an offset as large as the image."""
-    if not stop_at_border:
-        return np.full(len(offsets), offsets.shape[1])
-    outside = (np.abs(offsets) >= np.array([height, width])).any(axis=2)
-    return np.logical_not(np.maximum.accumulate(outside, axis=1)).sum(axis=1)
-
-
-@lru_cache(maxsize=64)
-def trail_weights(radius: int, sigma: float) -> Doubles:
-    """Return the weights of the pixel itself and of the ``2 radius`` ahead. Their sum is 1."""
-    density = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2)) / (math.sqrt(2 * math.pi) * sigma)
-    return density / density.sum()
-
-
 @on_cpu(kernels.trail)
 def trail(x: Tensor, offsets: Indices, counts: Indices, weights: Floats | Doubles) -> Tensor:
     """Return the weighted sum of the images moved by offsets. Beyond the border the edge pixel is repeated.
@@ -184,35 +133,3 @@ def resample(x: Tensor, top: Indices, down: Floats, left: Indices, right: Floats
     x = above + (below - above) * uploaded(down, x.device)[:, None, None]
     before, after = x.index_select(2, columns), x.index_select(2, columns + 1)
     return before + (after - before) * across
-
-
-def mirrored(place: Tensor, size: int) -> Tensor:
-    """Fold coordinates to 0..size - 1 about the first and the last pixel."""
-    last = size - 1
-    place = place.abs()
-    place = place - 2 * last * torch.floor(place * (1 / (2 * last)))
-    return (last - (last - place).abs()).clamp(0, last)
-
-
-def reflected(place: Tensor, size: int) -> Tensor:
-    """Fold coordinates to 0..size - 1 about the outer edges of the first and the last pixel."""
-    place = (place + 0.5).abs()
-    place = place - 2 * size * torch.floor(place * (1 / (2 * size)))
-    return (size - (size - place).abs() - 0.5).clamp(0, size - 1)
-
-
-def sampled(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    """Interpolate float32 ``(n, H, W, C)`` bilinearly at coordinates ``(n, H, W)`` within the images."""
-    n, height, width, _ = x.shape
-    # The last pixel is the end of the interval before it; it has none of its own.
-    top, left = down.long().clamp(max=height - 2), across.long().clamp(max=width - 2)
-    below, right = (down - top)[..., None], (across - left)[..., None]
-    image = torch.arange(n, device=x.device)[:, None, None]
-    upper = _between(x[image, top, left], x[image, top, left + 1], right)
-    lower = _between(x[image, top + 1, left], x[image, top + 1, left + 1], right)
-    return _between(upper, lower, below)
-
-
-def _between(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """Interpolate linearly; the result is exact if both values are equal."""
-    return a + (b - a) * weight

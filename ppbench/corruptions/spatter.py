@@ -17,7 +17,7 @@ from torch import Tensor
 from ppbench.corruptions import constants as c
 from ppbench.corruptions.axes import Mode, margins
 from ppbench.corruptions.colour import luma
-from ppbench.corruptions.filters import gaussian_weights, smooth
+from ppbench.corruptions.filters import smooth
 from ppbench.corruptions.fused import on_cuda
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import spatter as kernels
@@ -25,6 +25,7 @@ from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.scale import coarse, enlarged
+from ppbench.corruptions.taps import gaussian_weights
 from ppbench.corruptions.types import Doubles, Floats
 from ppbench.corruptions.uploads import uploaded
 

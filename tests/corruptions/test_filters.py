@@ -16,16 +16,9 @@ from torch import Tensor
 
 from ppbench.corruptions.axes import Mode, margins
 from ppbench.corruptions.constants import constants
-from ppbench.corruptions.filters import (
-    clipped_zoom,
-    gaussian_filter,
-    gaussian_weights,
-    motion_filter,
-    trail_counts,
-    trail_offsets,
-    trail_weights,
-)
+from ppbench.corruptions.filters import clipped_zoom, gaussian_filter, motion_filter
 from ppbench.corruptions.kernels import disabled
+from ppbench.corruptions.taps import gaussian_weights, trail_counts, trail_offsets, trail_weights
 from tests.oracles.corruptions.filters import zoomed_into
 from tests.oracles.corruptions.motion import trailed
 

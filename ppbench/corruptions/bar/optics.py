@@ -15,12 +15,13 @@ from torch import Tensor
 
 from ppbench.corruptions.axes import margins
 from ppbench.corruptions.bar.draws import column, grid, parameter, truncated, whole
-from ppbench.corruptions.filters import gaussian_weights, smooth
+from ppbench.corruptions.filters import smooth
 from ppbench.corruptions.kernels import bar_optics as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength
+from ppbench.corruptions.taps import gaussian_weights
 from ppbench.corruptions.types import Doubles
 
 _TURN = 6.28318530718

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions.fused.graphs import INLINED, graph, numbers
-from ppbench.corruptions.levels import divide, in_colours
+from ppbench.corruptions.levels import divide
 from ppbench.corruptions.types import Doubles
 from ppbench.corruptions.uploads import uploaded
 
@@ -27,14 +27,12 @@ def _shift_hsv(images: Tensor, constants: Tensor) -> Tensor:
     beyond = hue * 6 - sixth
     middle = value * (1 - torch.where(sixth % 2 == 0, 1 - beyond, beyond) * saturation)
     low = value * (1 - saturation)
-    # For each channel the sixths of the colour circle, from red, in which it is the largest, and the smallest.
-    places = (((0, 5), (2, 3)), ((1, 2), (4, 5)), ((3, 4), (0, 1)))
-    channels = []
-    for (first, last), (lowest, lower) in places:
-        level = torch.where((sixth == lowest) | (sixth == lower), low, middle)
-        level = torch.where((sixth == first) | (sixth == last), value, level)
-        channels.append((level.clamp(0, 1) * 255).to(torch.uint8))
-    return in_colours(channels)
+    # Counted from a channel's own third of the colour circle, it is the largest in two sixths and the smallest in two.
+    turn = (sixth[..., None] - 2 * torch.arange(3, device=images.device)) % 6
+    value, middle, low = (level[..., None] for level in (value, middle, low))
+    level = torch.where((turn == 2) | (turn == 3), low, middle)
+    level = torch.where((turn == 0) | (turn == 5), value, level)
+    return (level.clamp(0, 1) * 255).to(torch.uint8)
 
 
 def shift_hsv_in_graph(images: Tensor, factor: float, added: float, raised: float) -> Tensor:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions.axes import margins
-from ppbench.corruptions.filters import gaussian_matrix, gaussian_weights, mirrored, reflected, sampled
 from ppbench.corruptions.fused.blur_graphs import taps_of, weighed
 from ppbench.corruptions.fused.graphs import graph, numbers
+from ppbench.corruptions.sampling import mirrored, reflected, sampled
+from ppbench.corruptions.taps import gaussian_matrix, gaussian_weights
 from ppbench.corruptions.types import Doubles, Indices
 from ppbench.corruptions.uploads import uploaded
 

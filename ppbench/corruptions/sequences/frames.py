@@ -19,12 +19,13 @@ from ppbench.corruptions.axes import margins
 from ppbench.corruptions.blur import trail_levels
 from ppbench.corruptions.colour import luma, shift_hsv
 from ppbench.corruptions.constants import Noise, Shot
-from ppbench.corruptions.filters import gaussian_weights, trail, trail_counts, trail_weights
+from ppbench.corruptions.filters import trail
 from ppbench.corruptions.levels import Ties, divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES, Recipe
 from ppbench.corruptions.sequences.recipes import SequenceRecipe
 from ppbench.corruptions.spatter import WATER, brighten, shine, smooth_liquid
+from ppbench.corruptions.taps import gaussian_weights, trail_counts, trail_weights
 from ppbench.corruptions.types import Indices
 from ppbench.corruptions.views import Affine, Window, read_affine, read_tilted, turned_back
 from ppbench.corruptions.weather import add_snow, cut_flakes, enlarge_middle

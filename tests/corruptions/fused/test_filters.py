@@ -9,7 +9,8 @@ import torch
 from ppbench.corruptions import fused
 from ppbench.corruptions.axes import margins
 from ppbench.corruptions.blur import gaussian_levels
-from ppbench.corruptions.filters import gaussian_weights, smooth
+from ppbench.corruptions.filters import smooth
+from ppbench.corruptions.taps import gaussian_weights
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ IDS = ["a", "b"]
 def test_graphs_give_the_definitions_pixels(name: str, recipe: str, side: int) -> None:
     """Sums are in another order: a few values in 100,000 may be truncated to the level beside."""
     images = np.stack(list(photographs(side, 2)))[:, :, : side - 3]
-    for severity in (1, 3, 5):
-        for shown in (images, images[..., :1]):
+    for severity in (1, 5):
+        for shown in (images, images[..., :1]) if severity == 5 else (images,):
             with disabled():
                 expected = corrupt(shown, name, severity, recipe=recipe, ids=IDS)
             with graphs.enabled("eager"):
