@@ -63,10 +63,10 @@ def ties_of(flat: NDArray[np.floating], dtype: type) -> Ties:
 
 def to_levels(x: Tensor, ties: Ties) -> Tensor:
     """Clip grey levels, float of any shape, to 0..255 and truncate them to uint8."""
-    return truncated(x, uploaded(ties.flat, x.device), ties.close)
+    return snapped(x, uploaded(ties.flat, x.device), ties.close)
 
 
-def truncated(x: Tensor, flat: Tensor, close: float | Tensor) -> Tensor:
+def snapped(x: Tensor, flat: Tensor, close: float | Tensor) -> Tensor:
     """`to_levels` with the two parts of the ties, which may be tensors."""
     x = x.clamp(0, 255)
     whole = (x + 0.5).int()

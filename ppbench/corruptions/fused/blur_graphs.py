@@ -16,7 +16,7 @@ from torch import Tensor
 from ppbench.corruptions.axes import margins, zoomed_axis
 from ppbench.corruptions.disks import Disk
 from ppbench.corruptions.fused.graphs import INLINED, graph, numbers, sent
-from ppbench.corruptions.levels import Ties, truncated
+from ppbench.corruptions.levels import Ties, snapped
 from ppbench.corruptions.types import Doubles, Floats, Indices
 from ppbench.corruptions.uploads import uploaded
 
@@ -53,7 +53,7 @@ def _smooth_levels(
     images: Tensor, rows: Tensor, columns: Tensor, offsets: Tensor, weights: Tensor, flat: Tensor, close: Tensor
 ) -> Tensor:
     x = weighed(weighed(images, 1, rows, offsets, weights), 2, columns, offsets, weights)
-    return truncated(x, flat, close)
+    return snapped(x, flat, close)
 
 
 def smooth_levels_in_graph(
@@ -109,7 +109,7 @@ def _trail_levels(
 ) -> Tensor:
     added, close = constants.unbind()
     x = dragged(images, offsets, counts, weights, images.shape[1], images.shape[2])
-    return truncated(x + added, flat, close)
+    return snapped(x + added, flat, close)
 
 
 @lru_cache(maxsize=64)
@@ -160,7 +160,7 @@ def _blur_disk(
     down, across = (torch.arange(side, device=images.device)[:, None] for side in images.shape[1:3])
     at = columns[across + offsets]
     boxes = sums[:, (down + high)[:, None], at] - sums[:, (down + low)[:, None], at]
-    return truncated((boxes.double() * weights[:, None]).sum(3), flat, close)
+    return snapped((boxes.double() * weights[:, None]).sum(3), flat, close)
 
 
 def blur_disk_in_graph(images: Tensor, disk: Disk, rows: Indices, columns: Indices) -> Tensor:
@@ -203,7 +203,7 @@ def _mean_of_zooms(
         for column in (x, x + 1)
     )
     total = (before + (after - before) * right[:, None, :, None]).sum(1)
-    return truncated((images.float() + total) / number, flat, close)
+    return snapped((images.float() + total) / number, flat, close)
 
 
 def mean_of_zooms_in_graph(images: Tensor, factors: tuple[float, ...], trim: bool, ties: Ties) -> Tensor:
