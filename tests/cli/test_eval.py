@@ -386,7 +386,7 @@ def test_another_measurement_starts_anew_and_says_why(tmp_path: Path) -> None:
     call = broken_off(tmp_path)
     result = runner.invoke(app, [*call, "--precision", "bf16"])
     assert result.exit_code == 0, result.output
-    assert "it is of another measurement (precision differs); starting over" in result.stderr
+    assert "it is of another measurement (precision, head_precision differ); starting over" in result.stderr
     assert "reused" not in result.stderr
     assert read_run(tmp_path / "run.json").protocol.precision == "bf16"
 
