@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from importlib import import_module
-from typing import cast
 
 import numpy as np
 import torch
@@ -236,11 +234,10 @@ def compiled_corruptions(settings: Settings) -> AbstractContextManager[None]:
     """
     if not settings.request.compiled or settings.device.type != "cuda":
         return nullcontext()
-    try:
-        graphs = import_module("ppbench.corruptions.fused.graphs")
-    except ModuleNotFoundError:  # images are made as without --compile
-        return nullcontext()
-    return cast(AbstractContextManager[None], graphs.enabled())
+    # Only here, because it imports torch's compiler.
+    from ppbench.corruptions.fused import graphs
+
+    return graphs.enabled()
 
 
 @contextmanager

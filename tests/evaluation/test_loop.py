@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +12,7 @@ import torch
 from PIL import Image
 
 import ppbench
+from ppbench.corruptions.fused import graphs
 from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
@@ -176,22 +173,11 @@ def test_damaged_weights_are_an_error_not_a_result() -> None:
 
 
 @pytest.mark.parametrize(("device", "compiled"), [("cuda", True), ("cuda", False), ("cpu", True)])
-def test_corruptions_are_compiled_on_a_gpu_where_the_network_is(
-    device: str, compiled: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    on: list[bool] = []
-
-    @contextmanager
-    def enabled() -> Iterator[None]:
-        on.append(True)
-        yield
-        on.pop()
-
-    monkeypatch.setitem(sys.modules, "ppbench.corruptions.fused.graphs", SimpleNamespace(enabled=enabled))
+def test_corruptions_are_compiled_on_a_gpu_where_the_network_is(device: str, compiled: bool) -> None:
     settings = Settings(EvalRequest(compiled=compiled), device=torch.device(device))
     with loop.compiled_corruptions(settings):
-        assert bool(on) == (device == "cuda" and compiled)
-    assert not on
+        assert graphs.is_enabled() == (device == "cuda" and compiled)
+    assert not graphs.is_enabled()
 
 
 def test_float32_is_float32_on_every_device() -> None:

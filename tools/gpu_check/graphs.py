@@ -11,23 +11,16 @@ import numpy as np
 import torch
 
 from ppbench.corruptions.apply import corrupt
+from ppbench.corruptions.fused import graphs as compiling
 from ppbench.vocabulary import C19, SEVERITIES
 from tools.gpu_check.context import Context, rate
 from tools.gpu_check.equality import difference
 from tools.gpu_check.photographs import photographs
 from tools.gpu_check.speed import MAIN_BATCH, _all_severities, batch_of
 
-try:
-    from ppbench.corruptions.fused import graphs as compiling
-except ImportError:  # an engine without graphs
-    compiling = None  # type: ignore[assignment]
-
 
 def graphs(context: Context) -> Iterator[dict[str, Any]]:
     """Each corruption compiled: pixels against the CPU's, seconds of the first severity and of the others, speed."""
-    if compiling is None:
-        yield {"name": "graphs", "skipped": "this engine has none"}
-        return
     count, side = context.choose((1, 32), (6, 224))
     pixels, ids = photographs(count, side, side), [f"photograph {number}" for number in range(count)]
     images = torch.from_numpy(pixels).to(context.device).permute(0, 3, 1, 2)
