@@ -43,7 +43,10 @@ def _noise(phases: Tensor, height: int, width: int, power: int) -> Tensor:
     """Return fields float64 ``(n, H, W)`` of any scale, with phases ``(n, H, W/2)`` for half of their spectrum."""
     half = half_spectrum(phases, height, width, power)
     if half.device.type == "cpu":  # one by one, so that batches cannot change a digit
-        return torch.stack([torch.fft.irfft2(one, s=(height, width)) for one in half])
+        fields = torch.empty((len(half), height, width), dtype=torch.float64)
+        for field, one in zip(fields, half, strict=True):
+            torch.fft.irfft2(one, s=(height, width), out=field)
+        return fields
     return torch.fft.irfft2(half, s=(height, width))
 
 

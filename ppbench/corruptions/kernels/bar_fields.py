@@ -32,26 +32,70 @@ def _mix(row: Any, line: Any, kept: Any, out: Any) -> None:
             out[w] = level(f64(row[w]) * kept + line[w])
 
 
+@inlined
+def shifted(x: Any, whole: Any) -> Any:
+    """``x + y``, clipped and truncated, for a level x and the whole number below y."""
+    return u8(min(max(i32(x) + whole, i32(0)), i32(255)))
+
+
+@inlined
+def below(y: Any) -> Any:
+    """The whole number below y, as far as a level can be moved."""
+    return i32(np.floor(min(max(y, f64(-256)), f64(256))))
+
+
 @compiled
-def _add_wave(images: Any, down: Any, across: Any, phase: Any, amount: Any, line: Any, out: Any) -> None:
+def _add(row: Any, line: Any, steps: Any, out: Any) -> None:
+    """``out`` = the row, and the line's value for every channel of a pixel."""
+    for w in range(line.size):
+        steps[w] = below(line[w])
+    if row.size == 3 * line.size:
+        for w in range(line.size):
+            out[3 * w] = shifted(row[3 * w], steps[w])
+            out[3 * w + 1] = shifted(row[3 * w + 1], steps[w])
+            out[3 * w + 2] = shifted(row[3 * w + 2], steps[w])
+    else:
+        for w in range(line.size):
+            out[w] = shifted(row[w], steps[w])
+
+
+@compiled
+def _add_wave(
+    images: Any, down: Any, across: Any, phase: Any, amount: Any, line: Any, tables: Any, steps: Any, out: Any
+) -> None:
     for n in range(images.shape[0]):
+        for x in range(line.size):
+            tables[0, x] = amount * sine(across[n] * f64(x))
+            tables[1, x] = amount * sine(across[n] * f64(x) + HALF_PI)
         for y in range(images.shape[1]):
             start = down[n] * f64(y) + phase[n]
+            s, k = sine(start), sine(start + HALF_PI)
             for x in range(line.size):
-                line[x] = amount * sine(across[n] * f64(x) + start)
-            _mix(images[n, y], line, f64(1), out[n, y])
+                line[x] = tables[0, x] * k + tables[1, x] * s
+            _add(images[n, y], line, steps, out[n, y])
 
 
 def add_wave(images: Pixels, down: Doubles, across: Doubles, phase: Doubles, amount: float) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.waves.add_wave`."""
     lines, out = _as_lines(images), np.empty_like(images)
-    _add_wave(lines, down, across, phase, f64(amount), np.empty(images.shape[2]), _as_lines(out))
+    line, steps = np.empty(images.shape[2]), np.empty(images.shape[2], np.int32)
+    tables = np.empty((2, images.shape[2]))
+    _add_wave(lines, down, across, phase, f64(amount), line, tables, steps, _as_lines(out))
     return out
 
 
 @compiled
 def _add_rings(
-    images: Any, centre: Any, freq: Any, wobble: Any, ring: Any, amount: Any, line: Any, angle: Any, out: Any
+    images: Any,
+    centre: Any,
+    freq: Any,
+    wobble: Any,
+    ring: Any,
+    amount: Any,
+    line: Any,
+    angle: Any,
+    steps: Any,
+    out: Any,
 ) -> None:
     for n in range(images.shape[0]):
         per_ring = f64(1) / ring[n]
@@ -66,13 +110,14 @@ def _add_rings(
                 # What numpy's modulus gives: the remainder has the divisor's sign.
                 rest = r - ring[n] * np.floor(r * per_ring)
                 line[j] = amount * (rest * per_ring - f64(0.5))
-            _mix(images[n, i], line, f64(1), out[n, i])
+            _add(images[n, i], line, steps, out[n, i])
 
 
 def add_rings(images: Pixels, centre: Doubles, freq: Doubles, wobble: Doubles, ring: Doubles, amount: float) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.waves.add_rings`."""
-    out, line = np.empty_like(images), np.empty((2, images.shape[2]))
-    _add_rings(_as_lines(images), centre, freq, wobble, ring, f64(amount), line[0], line[1], _as_lines(out))
+    out, (line, angle) = np.empty_like(images), np.empty((2, images.shape[2]))
+    steps = np.empty(images.shape[2], np.int32)
+    _add_rings(_as_lines(images), centre, freq, wobble, ring, f64(amount), line, angle, steps, _as_lines(out))
     return out
 
 
@@ -175,33 +220,34 @@ def from_middle(place: int, side: int) -> Any:
 
 
 @compiled
-def _half_spectrum(phases: Any, height: int, width: int, power: int, tables: Any, out: Any) -> None:
-    half, side = phases.shape[2], f64(min(height, width))
+def _half_spectrum(phases: Any, weights: Any, tables: Any, out: Any) -> None:
+    half, (height, width) = phases.shape[2], tables.shape[1:]
     for n in range(phases.shape[0]):
-        # Beyond the middle, the phases are those of the first half, turned by 180 degrees.
         for i in range(height):
             for j in range(half):
                 tables[0, i, j] = sine(phases[n, i, j])
                 tables[1, i, j] = sine(phases[n, i, j] + HALF_PI)
+        # Beyond the middle, the phases are those of the first half, turned by 180 degrees.
+        for i in range(height):
             for j in range(half, width):
-                phase = phases[n, height - 1 - i, width - 1 - j]
-                tables[0, i, j], tables[1, i, j] = sine(phase), sine(phase + HALF_PI)
+                tables[0, i, j] = tables[0, height - 1 - i, width - 1 - j]
+                tables[1, i, j] = tables[1, height - 1 - i, width - 1 - j]
         for p in range(height):
             i, k = from_middle(p, height), from_middle(height - p if p else 0, height)
-            down = f64(i - height // 2) / f64(height) * side
             for q in range(width // 2 + 1):
                 j, m = from_middle(q, width), from_middle(width - q if q else 0, width)
-                across = f64(j - width // 2) / f64(width) * side
-                square = down * down + across * across
-                weight = (np.sqrt(square) if power == 1 else f64(1) / (square + f64(1))) * f64(0.5)
-                out[n, p, 2 * q] = weight * (tables[1, i, j] + tables[1, k, m])
-                out[n, p, 2 * q + 1] = weight * (tables[0, i, j] - tables[0, k, m])
+                out[n, p, 2 * q] = weights[p, q] * (tables[1, i, j] + tables[1, k, m])
+                out[n, p, 2 * q + 1] = weights[p, q] * (tables[0, i, j] - tables[0, k, m])
 
 
 def half_spectrum(phases: Doubles, height: int, width: int, power: int) -> NDArray[np.complex128]:
     """Kernel of `ppbench.corruptions.bar.fields.half_spectrum`."""
-    out = np.empty((len(phases), height, 2 * (width // 2 + 1)))
-    _half_spectrum(phases, height, width, power, np.empty((2, height, width)), out)
+    out, half = np.empty((len(phases), height, 2 * (width // 2 + 1))), np.arange(width // 2 + 1)
+    rows, side = np.arange(height), min(height, width)
+    down, across = (rows - height * (2 * rows >= height)) / height * side, half / width * side
+    square = down[:, None] ** 2 + across**2
+    weights = (np.sqrt(square) if power == 1 else 1 / (square + 1)) / 2
+    _half_spectrum(phases, weights, np.empty((2, height, width)), out)
     return out.view(np.complex128)
 
 
@@ -248,11 +294,18 @@ def keep_where_high(images: Pixels, noise: Doubles, threshold: float) -> Pixels:
 def _add_fields(images: Any, noise: Any, deviations: Any, amount: Any, out: Any) -> None:
     channels = images.shape[2]
     for n in range(images.shape[0]):
-        for c in range(channels):
-            field, weight = noise[n * channels + c], amount / deviations[n * channels + c]
-            image, made = images[n], out[n]
+        image, made = images[n], out[n]
+        if channels == 3:
+            red, green, blue = noise[3 * n], noise[3 * n + 1], noise[3 * n + 2]
+            a, b, c = (amount / deviations[3 * n], amount / deviations[3 * n + 1], amount / deviations[3 * n + 2])
+            for i in range(red.size):
+                made[i, 0] = shifted(image[i, 0], below(red[i] * a))
+                made[i, 1] = shifted(image[i, 1], below(green[i] * b))
+                made[i, 2] = shifted(image[i, 2], below(blue[i] * c))
+        else:
+            field, weight = noise[n], amount / deviations[n]
             for i in range(field.size):
-                made[i, c] = level(f64(image[i, c]) + field[i] * weight)
+                made[i, 0] = shifted(image[i, 0], below(field[i] * weight))
 
 
 def add_fields(images: Pixels, noise: Doubles, amount: float) -> Pixels:

@@ -80,10 +80,15 @@ def _whiten_outside(images: Any, centre: Any, rays: Any, lengths: Any, exponent:
             for w in range(shapes.size):
                 shapes[w] = min(shapes[w] * power(max(squares[w], f64(1e-30)), exponent), f64(1))
             row, made = images[n, y], out[n, y]
-            for c in range(channels):
+            if channels == 3:
                 for w in range(shapes.size):
-                    i = channels * w + c
-                    made[i] = u8(i32(f64(255) + shapes[w] * (f64(row[i]) - f64(255))))
+                    kept = shapes[w]
+                    made[3 * w] = u8(i32(f64(255) + kept * (f64(row[3 * w]) - f64(255))))
+                    made[3 * w + 1] = u8(i32(f64(255) + kept * (f64(row[3 * w + 1]) - f64(255))))
+                    made[3 * w + 2] = u8(i32(f64(255) + kept * (f64(row[3 * w + 2]) - f64(255))))
+            else:
+                for w in range(shapes.size):
+                    made[w] = u8(i32(f64(255) + shapes[w] * (f64(row[w]) - f64(255))))
 
 
 def whiten_outside(images: Pixels, centre: Doubles, rays: Indices, lengths: Doubles, exponent: float) -> Pixels:
