@@ -31,7 +31,7 @@ _CHUNK = {"cpu": 2**18, "cuda": 2**25}
 glass_blur needs the most memory, 56 bytes a value: 1.8 GiB on a GPU.
 """
 
-_LINE_BY_LINE = 8
+_LINE_BY_LINE = 16
 """Factor of the chunks of C-bar on the CPU: its kernels keep few lines in the cache, and each image has many draws."""
 
 _SHAPES = (

@@ -6,23 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from ppbench.corruptions.kernels import compiled, f32, f64, i32, u8
+from ppbench.corruptions.kernels import compiled, f32, f64, i32, u8, u32
 from ppbench.corruptions.kernels.bar_maths import power, turn
 from ppbench.corruptions.types import Doubles, Indices, Pixels
 
 
 @compiled
-def _star_line(centre: Any, row: Any, count: int, lengths: Any, squares: Any, turns: Any, shapes: Any) -> None:
+def _star_line(
+    centre: Any, row: Any, count: int, lengths: Any, edge: Any, squares: Any, turns: Any, shapes: Any
+) -> None:
     """For a line of pixels: ``squares`` = length of the star / distance, squared; ``shapes`` = how near to a ray."""
     y = f64(row) - centre[0]
+    for i in range(count):
+        edge[i] = lengths[i]
+    edge[count], edge[count + 1] = lengths[0], lengths[1]  # the first ray follows on the last
     per_turn = f64(count) / f64(2 * np.pi)
     for w in range(turns.size):
         turns[w] = (turn(f64(w) - centre[1], y) + f64(np.pi)) * per_turn
     for w in range(turns.size):
-        i = i32(turns[w])
-        f = turns[w] - f64(i)
-        i = i if i < count else i32(i - count)
-        before, after = lengths[i], lengths[i + 1 if i + 1 < count else 0]
+        whole = np.floor(turns[w])
+        f, i = turns[w] - whole, u32(i32(whole))  # unsigned, so that no index counts from the end
+        before, after = edge[i], edge[i + u32(1)]
         squares[w] = before + f * (after - before)
         shapes[w] = f64(1) - (f - f64(0.5)) * (f - f64(0.5))
     for w in range(turns.size):
@@ -46,14 +50,14 @@ def _lighten(line: Any, light: Any) -> None:
 
 @compiled
 def _add_stars(images: Any, centres: Any, rays: Any, lengths: Any, lines: Any, line: Any, out: Any) -> None:
-    squares, turns, shapes = lines[0], lines[1], lines[2]
+    squares, turns, shapes, edge = lines[0], lines[1], lines[2], np.empty(lengths.shape[-1] + 2)
     for n in range(images.shape[0]):
         for y in range(images.shape[1]):
             row, made = images[n, y], out[n, y]
             for i in range(row.size):
                 line[i] = f32(row[i])
             for star in range(rays.shape[1]):
-                _star_line(centres[n, star], y, rays[n, star], lengths[n, star], squares, turns, shapes)
+                _star_line(centres[n, star], y, rays[n, star], lengths[n, star], edge, squares, turns, shapes)
                 for w in range(shapes.size):
                     shapes[w] = min(max(shapes[w] * squares[w], f64(0)), f64(1))
                 _lighten(line, shapes)
@@ -72,11 +76,11 @@ def add_stars(images: Pixels, centres: Doubles, rays: Indices, lengths: Doubles)
 
 @compiled
 def _whiten_outside(images: Any, centre: Any, rays: Any, lengths: Any, exponent: Any, lines: Any, out: Any) -> None:
-    squares, turns, shapes = lines[0], lines[1], lines[2]
+    squares, turns, shapes, edge = lines[0], lines[1], lines[2], np.empty(lengths.shape[-1] + 2)
     channels = images.shape[2] // shapes.size
     for n in range(images.shape[0]):
         for y in range(images.shape[1]):
-            _star_line(centre[n], y, rays[n], lengths[n], squares, turns, shapes)
+            _star_line(centre[n], y, rays[n], lengths[n], edge, squares, turns, shapes)
             for w in range(shapes.size):
                 shapes[w] = min(shapes[w] * power(max(squares[w], f64(1e-30)), exponent), f64(1))
             row, made = images[n, y], out[n, y]
