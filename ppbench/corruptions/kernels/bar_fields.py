@@ -291,30 +291,33 @@ def keep_where_high(images: Pixels, noise: Doubles, threshold: float) -> Pixels:
 
 
 @compiled
-def _add_fields(images: Any, noise: Any, deviations: Any, amount: Any, out: Any) -> None:
-    channels = images.shape[2]
+def _add_fields(images: Any, noise: Any, deviations: Any, amount: Any, steps: Any, out: Any) -> None:
+    channels, width = steps.shape
     for n in range(images.shape[0]):
-        image, made = images[n], out[n]
-        if channels == 3:
-            red, green, blue = noise[3 * n], noise[3 * n + 1], noise[3 * n + 2]
-            a, b, c = (amount / deviations[3 * n], amount / deviations[3 * n + 1], amount / deviations[3 * n + 2])
-            for i in range(red.size):
-                made[i, 0] = shifted(image[i, 0], below(red[i] * a))
-                made[i, 1] = shifted(image[i, 1], below(green[i] * b))
-                made[i, 2] = shifted(image[i, 2], below(blue[i] * c))
-        else:
-            field, weight = noise[n], amount / deviations[n]
-            for i in range(field.size):
-                made[i, 0] = shifted(image[i, 0], below(field[i] * weight))
+        for h in range(images.shape[1]):
+            for c in range(channels):
+                field, line, weight = noise[n * channels + c, h], steps[c], amount / deviations[n * channels + c]
+                for w in range(width):
+                    line[w] = below(field[w] * weight)
+            row, made = images[n, h], out[n, h]
+            if channels == 3:
+                red, green, blue = steps[0], steps[1], steps[2]
+                for w in range(width):
+                    made[3 * w] = shifted(row[3 * w], red[w])
+                    made[3 * w + 1] = shifted(row[3 * w + 1], green[w])
+                    made[3 * w + 2] = shifted(row[3 * w + 2], blue[w])
+            else:
+                for w in range(width):
+                    made[w] = shifted(row[w], steps[0, w])
 
 
 def add_fields(images: Pixels, noise: Doubles, amount: float) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.fields.add_fields`."""
-    n, height, width, channels = images.shape
+    n, _, width, channels = images.shape
     out, deviations = np.empty_like(images), np.empty(n * channels)
-    flat, shape = noise.reshape(n * channels, -1), (n, height * width, channels)
     _deviations(noise, np.empty((2, width)), deviations)
-    _add_fields(images.reshape(shape), flat, deviations, f64(amount), out.reshape(shape))
+    steps = np.empty((channels, width), np.int32)
+    _add_fields(_as_lines(images), noise, deviations, f64(amount), steps, _as_lines(out))
     return out
 
 
