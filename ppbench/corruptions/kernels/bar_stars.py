@@ -17,8 +17,8 @@ def _star_line(
 ) -> None:
     """For a line of pixels: ``squares`` = length of the star / distance, squared; ``shapes`` = how near to a ray."""
     y = f64(row) - centre[0]
-    for i in range(count):
-        edge[i] = lengths[i]
+    for ray in range(count):
+        edge[ray] = lengths[ray]
     edge[count], edge[count + 1] = lengths[0], lengths[1]  # the first ray follows on the last
     per_turn = f64(count) / f64(2 * np.pi)
     for w in range(turns.size):
