@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -14,6 +15,12 @@ from hypothesis import HealthCheck, settings
 if "PYTEST_XDIST_WORKER" in os.environ:
     # There is a worker per core; more threads would wait for each other, spinning.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Networks are compiled here one at a time: a pool of processes for that would load torch in each, for seconds.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+# While modules are loaded hardly any cycle is garbage, and every collection looks at all that was loaded before.
+gc.disable()
 
 # Typer builds the parsers of all commands at every call of `CliRunner.invoke`: longer than most commands take.
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
@@ -77,3 +84,14 @@ SLOWEST_FIRST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put whole files first, so that no worker is left with a slow test when the others have none."""
     items.sort(key=lambda item: item.nodeid.partition("::")[0] not in SLOWEST_FIRST)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was loaded out of all collections of garbage to come."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Give it back: libraries in C++ report what is not freed at the end."""
+    gc.unfreeze()

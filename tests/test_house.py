@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,14 @@ import pytest
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "ppbench").rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 LINES = {name: path.read_text().count("\n") for name, path in FILES.items()}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """What the files say, parsed by the process that asks and not by all that collect tests."""
+    return {name: ast.parse(path.read_text()) for name, path in FILES.items()}
+
 
 LONGEST_BODY = 45
 LONGEST_FILE = 350
@@ -156,7 +163,7 @@ def are_twins(files: list[str]) -> bool:
 
 def defined_twice() -> dict[str, list[str]]:
     places = defaultdict(list)
-    for file, tree in TREES.items():
+    for file, tree in trees().items():
         for name in defined(tree):
             places[name].append(file)
     return {name: files for name, files in places.items() if len(files) > 1 and not are_twins(files)}
@@ -172,7 +179,7 @@ def test_no_public_name_is_defined_in_two_modules() -> None:
 def long_bodies() -> dict[str, int]:
     """Lines of the functions' bodies without signature, decorators and docstring, by file and function."""
     found = {}
-    for file, tree in TREES.items():
+    for file, tree in trees().items():
         for node in ast.walk(tree):
             if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 continue
@@ -202,7 +209,7 @@ def imports_at_start() -> dict[str, set[str]]:
     """Modules that a module imports when it is imported, and for its types."""
     modules = {module_name(file) for file in FILES}
     graph = {}
-    for file, tree in TREES.items():
+    for file, tree in trees().items():
         found = set()
         for node in statements(tree.body):
             if isinstance(node, ast.Import):

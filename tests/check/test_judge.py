@@ -10,7 +10,7 @@ from ppbench.check.rules import Rule
 from ppbench.check.strictness import FailOn, Strictness
 from ppbench.check.verdict import Status
 from ppbench.errors import DataError, NotComparableError, UsageError
-from ppbench.metrics.paired import paired_p
+from ppbench.metrics.paired import paired_test
 from ppbench.run import read_bits, read_run
 from ppbench.vocabulary import C15
 from tests.check.verdicts import ERRORS, OLD, judged, lost, newer, verdict_of
@@ -90,8 +90,8 @@ def test_more_rules_need_a_surer_drop():
     drop += 2.4 * drop.std() / np.sqrt(500) - drop.mean()
     rules = [Rule(str(place), 0.0, {}) for place in range(15)]
     quiet = [random.normal(0, 2, 500) - 0.2 for _ in rules[1:]]
-    alone = judge(rules[:1], [drop], [paired_p(drop)], 0.95)
-    among = judge(rules, [drop, *quiet], [paired_p(values) for values in (drop, *quiet)], 0.95)
+    alone = judge(rules[:1], [drop], [paired_test(drop)], 0.95)
+    among = judge(rules, [drop, *quiet], [paired_test(values) for values in (drop, *quiet)], 0.95)
     assert (alone[0].status, among[0].status) == (Status.WORSE, Status.UNDECIDED)
 
 

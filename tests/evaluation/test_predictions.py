@@ -18,7 +18,7 @@ from ppbench.evaluation.predictions import score_predictions
 from ppbench.report.summary import summarise
 from tests.builders import make_run
 from tests.evaluation.models import make_settings, measured, tiny_subject, with_own_head
-from tests.report.test_sheets import render
+from tests.report.printed import render
 
 SETTINGS = make_settings(corruptions=("fog", "snow"), severities=(2,))
 CELLS = [("clean", 0), ("fog", 2), ("snow", 2)]
