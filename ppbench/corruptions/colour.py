@@ -21,7 +21,7 @@ from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
-from ppbench.corruptions.types import Doubles
+from ppbench.corruptions.types import Doubles, Pixels
 from ppbench.corruptions.uploads import uploaded
 
 
@@ -41,14 +41,14 @@ def saturate(images: Tensor, k: c.Saturate, recipe: Recipe, draws: Draws) -> Ten
 def _shift_hsv_or_grey(images: Tensor, factor: float, added: float, raised: float) -> Tensor:
     if images.shape[3] == 3:
         return shift_hsv(images, factor, added, raised)
-    return _shifted_greys(factor, added, raised).to(images.device)[images.long()]
+    return uploaded(_shifted_greys(factor, added, raised), images.device)[images.long()]
 
 
 @lru_cache(maxsize=64)
-def _shifted_greys(factor: float, added: float, raised: float) -> Tensor:
+def _shifted_greys(factor: float, added: float, raised: float) -> Pixels:
     """Return the new level of each of the 256 greys in a grey image: ``(256,)`` uint8."""
     greys = torch.arange(256, dtype=torch.uint8).view(1, 1, 256, 1).repeat(1, 1, 1, 3)
-    return luma(shift_hsv(greys, factor, added, raised)).flatten()
+    return luma(shift_hsv(greys, factor, added, raised)).flatten().numpy()
 
 
 def luma(images: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def luma(images: Tensor) -> Tensor:
     return ((299 * red + 587 * green + 114 * blue + 500) // 1000).to(torch.uint8)[..., None]
 
 
-_PLACES = ((0, 1, 2), (1, 0, 2), (2, 0, 1), (2, 1, 0), (1, 2, 0), (0, 2, 1))
+_PLACES = np.array([(0, 1, 2), (1, 0, 2), (2, 0, 1), (2, 1, 0), (1, 2, 0), (0, 2, 1)])
 """For each sixth of the colour circle, from red: whether R, G and B are the largest, the middle or the smallest."""
 
 
@@ -93,7 +93,7 @@ def shift_hsv(images: Tensor, factor: float, added: float, raised: float) -> Ten
     beyond = hue * 6 - sixth
     middle = value * (1 - torch.where(sixth % 2 == 0, 1 - beyond, beyond) * saturation)
     levels = torch.stack([value, middle, value * (1 - saturation)], dim=3).clamp_(0, 1) * 255
-    places = torch.tensor(_PLACES, device=images.device)[sixth.long()]
+    places = uploaded(_PLACES, images.device)[sixth.long()]
     return levels.to(torch.uint8).gather(3, places)
 
 

@@ -24,7 +24,7 @@ from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.sampling import mirrored, reflected, sampled
 from ppbench.corruptions.types import Indices
-from ppbench.corruptions.uploads import uploaded
+from ppbench.corruptions.uploads import sent, uploaded
 
 
 def pixelate(images: Tensor, k: c.Pixelate, recipe: Recipe, draws: Draws) -> Tensor:
@@ -115,9 +115,8 @@ def elastic_transform(images: Tensor, k: c.Elastic, recipe: Recipe, draws: Draws
     scale = min(height, width) / recipe.native_size
     corners = _corners(height, width)
     moves = draws.between("jitter", -1, 1, 3, 2) * (k.jitter * scale)
-    return _ripple(
-        images, _maps_back(corners, moves).to(images.device), (k.sigma * scale, k.sigma * scale), k.alpha * scale, draws
-    )
+    maps = sent(_maps_back(corners, moves), images.device)
+    return _ripple(images, maps, (k.sigma * scale, k.sigma * scale), k.alpha * scale, draws)
 
 
 def _ripple(images: Tensor, maps: Tensor | None, sigma: tuple[float, float], alpha: float, draws: Draws) -> Tensor:

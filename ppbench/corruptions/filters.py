@@ -17,7 +17,7 @@ from ppbench.corruptions.kernels import filters as kernels
 from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.taps import gaussian_matrix, gaussian_weights, trail_counts, trail_offsets, trail_weights
 from ppbench.corruptions.types import Doubles, Floats, Indices
-from ppbench.corruptions.uploads import uploaded
+from ppbench.corruptions.uploads import sent, uploaded
 
 
 def gaussian_filter(x: Tensor, sigma: tuple[float, float], truncate: float, mode: Mode) -> Tensor:
@@ -66,7 +66,7 @@ def multiply(x: Tensor, down: Floats, across: Floats) -> Tensor:
     It computes in float64, because GPUs may be set to use only 10 bits of a float32's mantissa, and libraries choose
     the order of sums.
     """
-    down_, across_ = (torch.from_numpy(matrix).to(x.device).double() for matrix in (down, across))
+    down_, across_ = (uploaded(matrix, x.device).double() for matrix in (down, across))
     return (down_ @ x.movedim(3, 1).double() @ across_.T).movedim(1, 3).float()
 
 
@@ -98,8 +98,8 @@ def trail(x: Tensor, offsets: Indices, counts: Indices, weights: Floats | Double
         weights: ``(taps,)``.
     """
     n, height, width, _ = x.shape
-    by_tap = torch.from_numpy(offsets).to(x.device)
-    used = torch.from_numpy(np.arange(weights.size) < counts[:, None]).to(x.device, x.dtype)
+    by_tap = sent(offsets, x.device)
+    used = sent(np.arange(weights.size) < counts[:, None], x.device).to(x.dtype)
     image = torch.arange(n, device=x.device)[:, None, None]
     row, column = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
     out = torch.zeros_like(x)

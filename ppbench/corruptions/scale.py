@@ -17,7 +17,6 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
@@ -25,6 +24,7 @@ from ppbench.corruptions.filters import resample
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.types import LARGEST_SCALE, Floats, Indices, Scale
+from ppbench.corruptions.uploads import sent
 from ppbench.errors import UsageError
 
 _USUAL_SIDE = 224
@@ -98,7 +98,7 @@ class ScaledDraws(Draws):
         height, width = shape[axis - 1 : axis + 1]
         drawn = super().words(name, *shape[: axis - 1], *coarse(height, width, self.scale), *shape[axis + 1 :])
         for offset, side in enumerate((height, width)):
-            places = torch.from_numpy((np.arange(side) / self.scale).astype(np.int64)).to(drawn.device)
+            places = sent((np.arange(side) / self.scale).astype(np.int64), drawn.device)
             drawn = drawn.index_select(axis + offset, places)
         return drawn
 

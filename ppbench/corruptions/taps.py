@@ -22,7 +22,7 @@ def gaussian_weights(sigma: float, truncate: float) -> Doubles:
     return (weights / weights.sum())[radius:]
 
 
-@lru_cache(maxsize=4)  # 64 MB each at 4,000 px
+@lru_cache(maxsize=8)  # for five severities; 64 MB each at 4,000 px
 def gaussian_matrix(side: int, sigma: float, truncate: float, mode: Mode) -> Floats:
     """Return the Gaussian along an axis of ``side`` pixels as a matrix ``(side, side)`` to multiply from the left."""
     weights = gaussian_weights(sigma, truncate)

@@ -1,4 +1,7 @@
-"""Tables on a GPU, copied there once: a copy from ordinary memory makes the CPU wait for the GPU."""
+"""From the CPU to a GPU without waiting for it: tables are copied once, numbers of a batch from pinned memory.
+
+A copy from ordinary memory, such as ``tensor.to("cuda")``, makes the CPU wait until the GPU has done all before it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,26 @@ def uploaded(array: NDArray[Any], device: torch.device) -> Tensor:
             return tensor
     # Tensors made in inference mode could not be used outside it.
     with torch.inference_mode(False):
-        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        tensor = _copied(array, device)
     if type(tensor) is Tensor:  # not one of torch's fake tensors, which have no values
         _kept[place] = weakref.ref(array, lambda _: _kept.pop(place, None)), tensor
     return tensor
+
+
+def _copied(array: NDArray[Any], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+def sent(values: Tensor | NDArray[Any], device: torch.device) -> Tensor:
+    """Copy numbers that change from batch to batch to a device, without waiting for it.
+
+    Args:
+        values: On the CPU. On a GPU they may be changed as soon as this returns; for a CPU they stay where they are.
+        device: The device.
+    """
+    tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
+    return tensor if device.type == "cpu" else _pinned(tensor).to(device, non_blocking=True)
+
+
+def _pinned(tensor: Tensor) -> Tensor:
+    return tensor.pin_memory()

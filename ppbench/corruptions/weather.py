@@ -26,6 +26,7 @@ from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.scale import coarse, enlarged
 from ppbench.corruptions.textures import frost_sizes, frost_textures
 from ppbench.corruptions.types import Floats
+from ppbench.corruptions.uploads import sent
 
 
 def fog(images: Tensor, k: c.Fog, recipe: Recipe, draws: Draws) -> Tensor:
@@ -117,7 +118,7 @@ def frost(images: Tensor, k: c.Frost, recipe: Recipe, draws: Draws) -> Tensor:
     heights, widths = frost_sizes(recipe, height, width)[:, texture]
     row, column = draws.integers("row", heights - height), draws.integers("column", widths - width)
     ice = frost_textures(recipe, height, width, texture, images.device)
-    starts, widths = ((ice.first[texture] + row * widths + column).to(images.device), widths.to(images.device))
+    starts, widths = (sent(x, images.device) for x in (ice.first[texture] + row * widths + column, widths))
     pixels = ice.pixels
     if draws.scale != 1:
         pixels, starts, widths = _enlarged_parts(pixels, starts, widths, images, draws.scale)

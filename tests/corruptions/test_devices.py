@@ -14,12 +14,13 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ppbench.corruptions import blur, filters, fused
+from ppbench.corruptions import blur, filters, fused, uploads
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.bar import cutout
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.kernels import disabled
 from ppbench.vocabulary import ALL_FAMILIES, C19
+from tests.evaluation.gpu import HostWaits
 
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
 
@@ -41,6 +42,7 @@ def _without_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three places ask a GPU for values: directions of trails, ends of lines, whether spatter's edges still grow."""
     for module in (filters, blur):
         monkeypatch.setattr(module, "trail_offsets", lambda angle, length: np.zeros((len(angle), length, 2), np.int64))
+    monkeypatch.setattr(uploads, "_pinned", lambda tensor: tensor)  # there is no GPU to pin it for
     monkeypatch.setattr(cutout, "covered", lambda ends, *size: torch.zeros(len(ends), *size, device=ends.device))
     monkeypatch.setattr(torch, "equal", lambda one, other: one.device == other.device)
 
@@ -78,6 +80,37 @@ def test_the_draws_of_small_images_are_on_their_device(name: str) -> None:
 @pytest.mark.parametrize("name", C19)
 def test_a_scale_changes_no_device(name: str) -> None:
     stays(name, 2, (2, 1, 30, 30), "imagenet-c", scale=4)  # its grain is coarser than its pixels
+
+
+NO_WAIT = {"scalar_tensor"}
+"""A number for `torch.where` is written by the GPU itself."""
+
+ASKED_OF_DEFINITIONS = {"spatter": {"equal"}}
+"""What only the torch functions wait for: the fused kernels find spatter's edges without it."""
+
+
+@pytest.mark.parametrize(("name", "channels"), [*((name, 3) for name in C19), ("saturate", 1)])
+def test_a_second_batch_waits_for_nothing(name: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It copies no table once more, and no numbers but from pinned memory, and asks for no value."""
+    tables: list[object] = []
+    severities = {"elastic_transform": (1, 2, 3, 4, 5), "spatter": (1, 4)}.get(name, (4,))
+    corrupt(torch.zeros((1, channels, 30, 30), dtype=torch.uint8), name, severities[0])  # a table of greys
+
+    def copied(array: np.ndarray, device: torch.device) -> torch.Tensor:
+        if not any(array is one for one in tables):
+            tables.append(array)
+        return torch.empty(array.shape, dtype=torch.from_numpy(array).dtype, device=device)
+
+    monkeypatch.setattr(uploads, "_copied", copied)
+    with disabled(), fused.disabled(), MODE, HostWaits() as waits:
+        for ids in (["a", "b"], ["c", "d"]):
+            images = torch.empty((2, channels, 30, 30), dtype=torch.uint8, device="cuda")
+            known = len(tables)
+            waits.found.clear()
+            for severity in severities:
+                corrupt(images, name, severity, recipe="imagenet-c", ids=ids)
+    assert len(tables) == known
+    assert set(waits.found) <= NO_WAIT | ASKED_OF_DEFINITIONS.get(name, set())
 
 
 def test_a_tensor_left_on_another_device_would_be_found() -> None:

@@ -17,9 +17,7 @@ from itertools import count
 from types import FunctionType
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.errors import PpbenchError
@@ -186,9 +184,3 @@ def numbers(*values: float, device: torch.device, dtype: torch.dtype = torch.flo
     """Return constants as a tensor ``(k,)`` on a device."""
     with torch.inference_mode(False):
         return torch.tensor(values, dtype=dtype, device=device)
-
-
-def sent(array: NDArray[Any], device: torch.device) -> Tensor:
-    """Copy numbers that change from batch to batch to a device, without waiting for it."""
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
-    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
