@@ -140,6 +140,7 @@ def stream(
     device: torch.device,
     store: CleanStore | None = None,
     decoder: GpuDecoder | None = None,
+    lanes: Lanes | None = None,
 ) -> Iterator[Batch]:
     """Yield the images of all blocks, cell by cell, in order.
 
@@ -157,11 +158,13 @@ def stream(
         device: Device to bring the images to.
         store: Where clean images are kept for later blocks and calls; None: they are loaded for each block.
         decoder: What decodes clean images on the GPU; None: they come decoded.
+        lanes: Those of the device; None: new ones. Calls that share a store share them, since one stream does not wait
+            for what another one puts there.
 
     Raises:
         PpbenchError: If a worker process is killed.
     """
-    lanes = lanes_of(device)
+    lanes = lanes or lanes_of(device)
     wanted = [block.places for block in blocks]
     loads = wanted if store is None else store.loads(wanted)
     # In the order in which the loop below takes them, since results come in the order of the tasks.
@@ -189,8 +192,10 @@ def stream(
                         with phase("corrupt"):
                             images = _corrupt(source, clean, cell, block.places)
                     batch = lanes.ready(images)
-                yield Batch(cell, block.places, batch.permute(0, 3, 1, 2), broken)
-                lanes.used()
+                try:
+                    yield Batch(cell, block.places, batch.permute(0, 3, 1, 2), broken)
+                finally:  # the consumer may stop here, and the next call has the same buffers
+                    lanes.used()
 
 
 def _clean(

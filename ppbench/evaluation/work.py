@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ppbench.evaluation.clean_store import CleanStore, keep_clean
 from ppbench.evaluation.collector import Arrivals, Keeper
 from ppbench.evaluation.feed import Batch, ImageBlock, stream
+from ppbench.evaluation.lanes import lanes_of
 from ppbench.evaluation.nvjpeg import decoder_for
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import Processes
@@ -30,6 +31,7 @@ class Work:
         request, device = plan.settings.request, plan.settings.device
         self.trace: Trace[Batch] = Trace(request.profile if processes.is_first else None, device)
         self._store: CleanStore | None = None
+        self._lanes = lanes_of(device)
         self._decoder = decoder_for(request.decode, plan.source, device)
 
     def keep_clean(self, images: int) -> None:
@@ -39,7 +41,9 @@ class Work:
     def batches(self, blocks: Sequence[ImageBlock]) -> Iterator[Batch]:
         """Yield the images of some blocks. Images that cannot be read are noted."""
         plan, settings = self._plan, self._plan.settings
-        batches = stream(plan.source, plan.cells, blocks, settings.workers, settings.device, self._store, self._decoder)
+        batches = stream(
+            plan.source, plan.cells, blocks, settings.workers, settings.device, self._store, self._decoder, self._lanes
+        )
         for batch in self.trace.follow(batches, sum(len(block.cells) for block in blocks)):
             self.keeper.leave_out(batch.broken)
             yield batch

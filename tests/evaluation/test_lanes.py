@@ -16,12 +16,12 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.evaluation.clean_store import CleanStore
-from ppbench.evaluation.feed import plan_blocks, stream
+from ppbench.evaluation.feed import ImageBlock, plan_blocks, stream
 from ppbench.evaluation.gpu import gpu_of
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.lanes import Lanes, lanes_of
 from ppbench.evaluation.subject import ClassHead, Subject
-from tests.evaluation.gpu import HostWaits, RaceError, StandInEvent, StandInStream, on_stand_in
+from tests.evaluation.gpu import HostWaits, RaceError, StandInEvent, StandInGpu, StandInStream, on_stand_in
 from tests.evaluation.models import make_settings, measured, tiny_card, tiny_subject
 from tests.trees import write_published
 
@@ -119,8 +119,51 @@ def test_the_run_is_the_same(free: int, more: dict[str, Any], monkeypatch: pytes
 
     expected = run()
     with on_stand_in(monkeypatch, free) as gpu:
+        watch_stores(gpu, monkeypatch)
         assert run() == expected
     assert gpu.used
+    assert gpu.made == 1  # each stream has memory of its own, which the others cannot use
+
+
+def watch_stores(gpu: StandInGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note all uses of the clean images that are kept."""
+    put = CleanStore.put
+
+    def watched(self: CleanStore, *args: Any) -> None:
+        if self._images is None:
+            self._images = torch.empty(self._shape, dtype=torch.uint8)
+            gpu.watch(self._images)
+        put(self, *args)
+
+    monkeypatch.setattr(CleanStore, "put", watched)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_kept_images_are_read_in_the_stream_that_kept_them(
+    embedded: Source, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second call with lanes of its own would read them before they are there."""
+    expected = seen(embedded, CELLS)
+    with on_stand_in(monkeypatch) as gpu:
+        watch_stores(gpu, monkeypatch)
+        more = {"store": CleanStore(embedded, 13, CPU), "lanes": lanes_of(CPU) if shared else None}
+        seen(embedded, CELLS, **more)
+        if not shared:
+            with pytest.raises(RaceError, match="reads what stream 1 uses"):
+                seen(embedded, CELLS, **more)
+            return
+        got = seen(embedded, CELLS, **more)
+    assert all(torch.equal(one, other) for one, other in zip(got, expected, strict=True))
+
+
+def test_a_consumer_that_stops_has_used_its_batch(embedded: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = [ImageBlock(np.arange(4), (0, 1, 2))]
+    with on_stand_in(monkeypatch):
+        lanes = lanes_of(CPU)
+        for _ in range(3):
+            batches = stream(embedded, CELLS, blocks, 0, CPU, lanes=lanes)
+            next(batches).images.clone()
+            batches.close()  # type: ignore[attr-defined]
 
 
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
