@@ -49,7 +49,7 @@ def texts_of(figure: PaperFigure) -> list[str]:
     return [text.get_text() for text in figure.findobj(mpl.text.Text) if text.get_text()]
 
 
-@pytest.mark.parametrize("kind", CONTENTS)
+@pytest.mark.parametrize("kind", [kind for kind in CONTENTS if kind != "forest"])
 def test_every_kind_in_every_format_has_the_same_bytes_every_time(kind: str) -> None:
     figure = paper_figure(CONTENTS[kind])
     for form in FORMS:  # each format comes at another place than in the figure that it is compared with
@@ -88,15 +88,18 @@ def test_files_carry_no_time_and_embed_their_fonts() -> None:
     assert b"<text" not in drawn
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_savefig_and_a_notebook_write_what_the_command_writes(form: str, tmp_path: Path) -> None:
-    content = bytes_of("forest", form)
-    paper_figure(CONTENTS["forest"]).savefig(tmp_path / f"figure.{form}")
-    assert (tmp_path / f"figure.{form}").read_bytes() == content
-    shown = BytesIO()
-    paper_figure(CONTENTS["forest"]).canvas.print_figure(shown, format=form, dpi=300)
-    assert shown.getvalue() == content
-    assert not any(one in content for one in (b"/Type3", b"CreationDate", b"dc:date"))
+def test_savefig_and_a_notebook_write_what_the_command_writes(tmp_path: Path) -> None:
+    """For a forest, every format at two other places than in the figure that both are compared with."""
+    saved, drawn = paper_figure(CONTENTS["forest"]), paper_figure(CONTENTS["forest"])
+    for place, form in enumerate(FORMS):
+        content = bytes_of("forest", form)
+        assert content.startswith(STARTS[form])
+        saved.savefig(tmp_path / f"figure.{form}")
+        assert (tmp_path / f"figure.{form}").read_bytes() == content
+        shown = BytesIO()
+        drawn.canvas.print_figure(shown, format=FORMS[place - 2], dpi=300)
+        assert shown.getvalue() == bytes_of("forest", FORMS[place - 2])
+        assert not any(one in content for one in (b"/Type3", b"CreationDate", b"dc:date"))
 
 
 def test_metadata_that_is_asked_for_is_written(tmp_path: Path) -> None:
