@@ -85,8 +85,8 @@ IMAGE = Rule(
     is_pixels_or_scores,
     "evaluation.loop:measure",
     "run.store:write_run",
-    frozenset({"evaluation.journal", "evaluation.journal_lines", "evaluation.labels", "evaluation.sanity"})
-    | {"run.predictions"},
+    frozenset({"evaluation.journal", "evaluation.journal_lines", "evaluation.labels", "evaluation.profile"})
+    | {"evaluation.sanity", "run.predictions"},
 )
 
 NUMBER = Rule(

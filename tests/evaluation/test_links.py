@@ -17,12 +17,12 @@ SCRIPT = """
 import os, signal, sys, time
 import torch
 import ppbench.cli.main
-import ppbench.evaluation.collector as collector, ppbench.evaluation.loop as loop
+import ppbench.evaluation.collector as collector, ppbench.evaluation.work as work
 
 torch.set_num_threads(1)
 sys.argv = ["ppbench", *sys.argv[1:]]
 rank, wanted = os.environ["RANK"], os.environ["DYING"]
-real = loop.stream
+real = work.stream
 
 def batches(*arguments):
     for number, batch in enumerate(real(*arguments)):
@@ -32,7 +32,7 @@ def batches(*arguments):
         yield batch
         collector._FLUSH = 0.0
 
-loop.stream = batches
+work.stream = batches
 ppbench.cli.main.main()
 """
 
