@@ -98,6 +98,29 @@ def test_nothing_runs_without_what_is_needed(monkeypatch: pytest.MonkeyPatch, ca
     assert capsys.readouterr().err.splitlines() == ["missing:", "numba: no module numba"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--json", "folder"], "cannot write folder: it is a folder"),
+        (["--json", "folder/file/found.json"], "cannot write folder/file/found.json"),
+        (["--minutes", "nan"], "nan is not a time"),
+        (["--minutes", "0"], "0 is not a time"),
+        (["--only", "everything"], "invalid choice: 'everything'"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_computed(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    with pytest.raises(SystemExit) as ended:
+        main(["--device", "cpu", *arguments])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 def test_parts_of_the_script_run_on_a_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "found.json"
     arguments = ["--device", "cpu", "--quick", "--json", str(file), "--only", "jpeg", "layer", "memory"]

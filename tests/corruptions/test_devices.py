@@ -8,6 +8,8 @@ Together they take every line and every jump of the tensor code that any recipe,
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from ppbench.corruptions import blur, filters, fused, uploads
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.bar import cutout
 from ppbench.corruptions.constants import constants
+from ppbench.corruptions.fused import graphs, weather_graphs
 from ppbench.corruptions.kernels import disabled
 from ppbench.vocabulary import ALL_FAMILIES, C19
 from tests.evaluation.gpu import HostWaits
@@ -40,7 +43,7 @@ def _without_tables_of_other_tests() -> None:
 @pytest.fixture(autouse=True)
 def _without_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three places ask a GPU for values: directions of trails, ends of lines, whether spatter's edges still grow."""
-    for module in (filters, blur):
+    for module in (filters, blur, weather_graphs):
         monkeypatch.setattr(module, "trail_offsets", lambda angle, length: np.zeros((len(angle), length, 2), np.int64))
     monkeypatch.setattr(uploads, "_pinned", lambda tensor: tensor)  # there is no GPU to pin it for
     monkeypatch.setattr(cutout, "covered", lambda ends, *size: torch.zeros(len(ends), *size, device=ends.device))
@@ -82,6 +85,10 @@ def test_a_scale_changes_no_device(name: str) -> None:
     stays(name, 2, (2, 1, 30, 30), "imagenet-c", scale=4)  # its grain is coarser than its pixels
 
 
+def eager() -> AbstractContextManager[None]:
+    return graphs.enabled("eager")
+
+
 NO_WAIT = {"scalar_tensor"}
 """A number for `torch.where` is written by the GPU itself."""
 
@@ -89,8 +96,17 @@ ASKED_OF_DEFINITIONS = {"spatter": {"equal"}}
 """What only the torch functions wait for: the fused kernels find spatter's edges without it."""
 
 
-@pytest.mark.parametrize(("name", "channels"), [*((name, 3) for name in C19), ("saturate", 1)])
-def test_a_second_batch_waits_for_nothing(name: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+GRAPHED = [name for name in C19 if "noise" not in name and name not in ("glass_blur", "spatter", "saturate")]
+"""Corruptions of which all goes through graphs with `--compile`, or through a fused kernel."""
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "way"),
+    [*((name, 3, nullcontext) for name in C19), ("saturate", 1, nullcontext), *((name, 3, eager) for name in GRAPHED)],
+)
+def test_a_second_batch_waits_for_nothing(
+    name: str, channels: int, way: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It copies no table once more, and no numbers but from pinned memory, and asks for no value."""
     tables: list[object] = []
     severities = {"elastic_transform": (1, 2, 3, 4, 5), "spatter": (1, 4)}.get(name, (4,))
@@ -102,13 +118,14 @@ def test_a_second_batch_waits_for_nothing(name: str, channels: int, monkeypatch:
         return torch.empty(array.shape, dtype=torch.from_numpy(array).dtype, device=device)
 
     monkeypatch.setattr(uploads, "_copied", copied)
-    with disabled(), fused.disabled(), MODE, HostWaits() as waits:
+    with disabled(), fused.disabled(), MODE, way(), HostWaits() as waits:
         for ids in (["a", "b"], ["c", "d"]):
             images = torch.empty((2, channels, 30, 30), dtype=torch.uint8, device="cuda")
             known = len(tables)
             waits.found.clear()
             for severity in severities:
                 corrupt(images, name, severity, recipe="imagenet-c", ids=ids)
+    graphs.numbers.cache_clear()  # fake tensors are of no use to others
     assert len(tables) == known
     assert set(waits.found) <= NO_WAIT | ASKED_OF_DEFINITIONS.get(name, set())
 

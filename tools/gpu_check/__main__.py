@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from pathlib import Path
 
+from ppbench.errors import PpbenchError
+from ppbench.files import check_writable
 from tools.gpu_check.needs import missing, old
 
 
@@ -19,11 +22,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.gpu_check", description="Check ppbench on a GPU.")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--quick", action="store_true", help="little work per part, to test the script itself")
-    parser.add_argument("--minutes", type=float, default=8.0, help="time for all parts")
+    parser.add_argument("--minutes", type=_minutes, default=8.0, help="time for all parts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write each figure to this file as it comes")
     parser.add_argument("--commit", help="the commit, for a copy without git")
     parser.add_argument("--only", nargs="+", metavar="PART", choices=names, help=f"of: {', '.join(names)}")
     options = parser.parse_args(arguments)
+    if options.json is not None:
+        try:
+            check_writable(options.json, "--json FILE")
+        except PpbenchError as error:
+            parser.error(error.message)
     if lines := missing():
         print("\n".join(["missing:", *lines]), file=sys.stderr)
         return 2
@@ -39,6 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
     record = run(wanted, settings, options.json, say=lambda line: print(line, flush=True))
     print(summary(record))
     return 0 if is_good(record) else 1
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not (math.isfinite(minutes) and minutes > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a time")
+    return minutes
 
 
 if __name__ == "__main__":

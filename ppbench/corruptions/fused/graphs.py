@@ -175,7 +175,7 @@ def _translated() -> Iterator[None]:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise PpbenchError(
             f"torch.compile cannot compile the corruptions here ({reason})",
-            "Corrupt without graphs; or install what is missing (on Debian: `apt-get install g++`).",
+            "Leave --compile out; or install what is missing (on Debian: `apt-get install g++`).",
         ) from error
 
 

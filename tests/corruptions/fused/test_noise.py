@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,23 @@ def test_pixels_are_the_same_everywhere(name: str, severity: int) -> None:
             with way():
                 assert torch.equal(got, corrupt(batch, name, severity, recipe=recipe))
         assert not torch.equal(got, batch)
+
+
+@pytest.mark.parametrize("name", ["gaussian_noise", "speckle_noise", "shot_noise", "impulse_noise"])
+def test_a_noise_is_one_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from triton.runtime.interpreter import GridExecutor
+
+    started: list[str] = []
+    run = GridExecutor.__call__
+
+    def counted(self: Any, *args: Any, **options: Any) -> Any:
+        started.append(self.fn.__name__)
+        return run(self, *args, **options)
+
+    monkeypatch.setattr(GridExecutor, "__call__", counted)
+    with fused.interpreted():
+        corrupt(images(2, 9, 8, 3), name, 2, ids=["a", "b"])
+    assert len(started) == 1
 
 
 def test_no_images_are_no_program() -> None:
