@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 import warnings
 from pathlib import Path
@@ -65,6 +67,27 @@ def test_every_end_of_a_part_is_recorded_and_the_next_one_runs(tmp_path: Path, m
     assert [len(state["parts"]["works"]["rows"]) for state in states if list(state["parts"]) == ["works"]] == [1, 2, 2]
     # A process that failed or hung computes nothing any more.
     assert found["again"]["rows"][0]["pid"] != found["works"]["rows"][0]["pid"]
+
+
+def test_a_signal_ends_the_worker_too_and_leaves_the_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "found.json"
+
+    def write(path: Path, text: str) -> None:
+        path.write_text(text)
+        if '"hangs"' in text and len(json.loads(text)["parts"]["hangs"]["rows"]) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(runner, "atomic_write", write)
+    with pytest.raises(SystemExit) as ended, runner.ended_by_signals():
+        run([part("works"), part("hangs")], file)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    record = json.loads(file.read_text())
+    assert record["parts"]["works"]["status"] == DONE
+    with pytest.raises(ProcessLookupError):
+        os.kill(record["parts"]["works"]["rows"][0]["pid"], 0)
 
 
 def test_what_does_not_fit_into_the_time_is_recorded() -> None:

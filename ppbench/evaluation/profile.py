@@ -109,7 +109,12 @@ class Trace(Generic[_Batch]):
         if self._running is not None:
             self._end()
         if self._content is None:
-            say(f"no trace in {self._path}: nothing was left to compute")
+            why = (
+                "nothing was left to compute"
+                if self._first is None
+                else "the evaluation ended before its batches were traced"
+            )
+            say(f"no trace in {self._path}: {why}")
             return
         try:
             atomic_write(self._path, self._content, _OPTION)

@@ -132,6 +132,16 @@ def test_nothing_left_to_compute_is_no_trace(tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.iterdir())
 
 
+def test_an_evaluation_that_ends_before_the_trace_begins_says_so(tmp_path: Path) -> None:
+    trace: Trace[int] = Trace(tmp_path / "trace.json", CPU)
+    said: list[str] = []
+    batches = trace.follow((number for number in range(1000)), 1000)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    trace.finish(said.append)
+    assert said == [f"no trace in {tmp_path / 'trace.json'}: the evaluation ended before its batches were traced"]
+
+
 def test_without_a_file_nothing_happens() -> None:
     trace: Trace[int] = Trace(None, CPU)
     assert list(trace.follow((number for number in range(3)), 3)) == [0, 1, 2]

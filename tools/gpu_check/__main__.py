@@ -39,12 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"warning: {line}", file=sys.stderr)
     # Only now: these need what may be missing.
     from tools.gpu_check.report import is_good, summary
-    from tools.gpu_check.runner import Settings, run
+    from tools.gpu_check.runner import Settings, ended_by_signals, run
 
     wanted = [part for part in PARTS if options.only is None or part.name in options.only]
     left = options.minutes * 60 - (time.monotonic() - start)
     settings = Settings(options.device, options.quick, left, commit=options.commit)
-    record = run(wanted, settings, options.json, say=lambda line: print(line, flush=True))
+    with ended_by_signals():
+        record = run(wanted, settings, options.json, say=lambda line: print(line, flush=True))
     print(summary(record))
     return 0 if is_good(record) else 1
 

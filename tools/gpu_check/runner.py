@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,35 +117,49 @@ def run(parts: Sequence[Part], settings: Settings, file: Path | None, say: Calla
     keep()
     worker: Worker | None = None
     with tempfile.TemporaryDirectory(prefix="gpu_check_", ignore_cleanup_errors=True) as folder:
-        for part in parts:
-            left = end - time.monotonic()
-            found: Record = {"question": part.question, "status": None, "seconds": 0.0, "rows": []}
-            record["parts"][part.name] = found
-            if part.needs_card and settings.device == "cpu":
-                found["status"] = NEEDS_A_CARD
-            elif left < part.least:
-                found["status"] = NO_TIME
-            else:
-                try:
-                    worker = worker or _started(settings, Path(folder), record, end)
-                    if not _follow(worker, part, min(part.most(settings.quick), end - time.monotonic()), found, keep):
-                        worker.kill()
-                        worker = None
-                except WorkerError as error:
-                    found |= {"status": FAILED, "error": str(error)}
-                    end = 0.0  # it would not start for the other parts either
-                except BaseException:
-                    if worker is not None:
-                        worker.kill()
-                    raise
-            record["goals"] = judged(record)
-            keep()
-            say(line_of(part.name, found))
-        if worker is not None:
-            worker.kill()
+        try:
+            for part in parts:
+                left = end - time.monotonic()
+                found: Record = {"question": part.question, "status": None, "seconds": 0.0, "rows": []}
+                record["parts"][part.name] = found
+                if part.needs_card and settings.device == "cpu":
+                    found["status"] = NEEDS_A_CARD
+                elif left < part.least:
+                    found["status"] = NO_TIME
+                else:
+                    try:
+                        worker = worker or _started(settings, Path(folder), record, end)
+                        seconds = min(part.most(settings.quick), end - time.monotonic())
+                        if not _follow(worker, part, seconds, found, keep):
+                            worker.kill()
+                            worker = None
+                    except WorkerError as error:
+                        found |= {"status": FAILED, "error": str(error)}
+                        end = 0.0  # it would not start for the other parts either
+                record["goals"] = judged(record)
+                keep()
+                say(line_of(part.name, found))
+        finally:
+            if worker is not None:
+                worker.kill()
     record["seconds"] = round(time.monotonic() - start, 1)
     keep()
     return record
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end this process as Ctrl-C does: with its worker, which may hold a GPU."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class WorkerError(Exception):
@@ -176,7 +190,11 @@ def _started(settings: Settings, folder: Path, record: Record, end: float) -> Wo
         WorkerError: If it does not come.
     """
     worker = Worker(settings, folder)
-    first = worker.answer(min(end, time.monotonic() + settings.start_up))
+    try:
+        first = worker.answer(min(end, time.monotonic() + settings.start_up))
+    except BaseException:
+        worker.kill()
+        raise
     if first is None or "failed" in first:
         worker.kill()
         raise WorkerError(first["failed"] if first else "the process did not start in time")
