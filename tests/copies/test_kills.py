@@ -37,7 +37,7 @@ kill_often(work, Path(dest, ".ppbench", "journal"), kills, 5, 0.02)
 
 
 def test_killed_20_times(tmp_path: Path) -> None:
-    photos = write_photos(tmp_path / "photos", 400, size=64)
+    photos = write_photos(tmp_path / "photos", 250, size=64)
     corrupt_folder(photos, tmp_path / "whole", **CELLS)
     killed = run_killer(SCRIPT, str(photos), str(tmp_path / "c"), str(KILLS))
     assert [code for code, _ in killed] == [-9] * KILLS
