@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import cast
 
 import torch
@@ -255,11 +255,22 @@ def _in_one_line(name: str) -> Iterator[None]:
         ) from error
 
 
+def _many_compiled() -> AbstractContextManager[None]:
+    """Let torch compile many networks of one class; by itself it stops at 8 in a process, and runs others as they are.
+
+    The run files would say that these are compiled too.
+    """
+    import torch._dynamo.config as config
+
+    return cast(AbstractContextManager[None], config.patch(recompile_limit=256))
+
+
 @contextmanager
 def _compiling(compiled: bool) -> Iterator[None]:
-    """Turn torch's error about compiling the network into one line; most often there is no C++ compiler."""
+    """Compile each network, and turn torch's error about that into one line; most often there is no C++ compiler."""
     try:
-        yield
+        with _many_compiled() if compiled else nullcontext():
+            yield
     except Exception as error:
         if not compiled or not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise

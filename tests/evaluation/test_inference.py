@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -187,6 +189,22 @@ def test_a_compiled_network_gives_the_same_to_float32() -> None:
         scores = [network.score(images(8), labels(8)) for network in (plain, compiled)]
     assert torch.equal(scores[0][0], scores[1][0])
     assert (scores[0] - scores[1]).abs().max() < 50
+
+
+def test_all_networks_of_a_class_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch has a limit, beyond which it says nothing that an evaluation shows."""
+    from torch._dynamo.utils import counters
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    torch._dynamo.reset()
+    before = counters["stats"]["unique_graphs"]
+    with torch._dynamo.config.patch(recompile_limit=1):
+        for classes in (2, 3, 4):
+            net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, classes))
+            network = Inference(subject(net, num_classes=classes), CPU, compiled=True, batch=1)
+            network.score(torch.zeros((1, 3, 8, 8), dtype=torch.uint8), None)
+    torch._dynamo.reset()
+    assert counters["stats"]["unique_graphs"] - before == 3
 
 
 def test_on_a_gpu_a_compiled_network_is_a_graph_whose_outputs_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
