@@ -71,4 +71,4 @@ def test_the_container_copies_what_the_build_needs() -> None:
     needed = {"pyproject.toml", "README.md", "ppbench", hook, *PROJECT["license-files"]}
     assert needed <= set(copied)
     arguments = [line.split("=")[0].removeprefix("ARG ") for line in lines if line.startswith("ARG ")]
-    assert arguments == ["BASE", "TORCH"]
+    assert arguments == ["BASE", "TORCH", "PYTHON"]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions.kernels.weather import cubic
+from ppbench.corruptions.opencv import opencv
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.types import Doubles, Indices, Pixels
 from ppbench.errors import DataError
@@ -99,12 +100,11 @@ def _resize_and_keep(number: int, form: _Form) -> Pixels:
 
 
 def _resize(number: int, form: _Form) -> Pixels:
-    import cv2
-
     picture = _pictures()[number]
     if form.factor is None:
         return enlarge_cubic(picture, form.height, form.width)
-    return cv2.resize(picture, None, fx=form.factor, fy=form.factor)  # type: ignore[return-value]
+    resized: Pixels = opencv().resize(picture, None, fx=form.factor, fy=form.factor)
+    return resized
 
 
 def enlarge_cubic(picture: Pixels, height: int, width: int) -> Pixels:
@@ -145,8 +145,7 @@ def _pictures() -> tuple[Pixels, ...]:
 
 
 def _read(path: Path) -> Pixels:
-    import cv2
-
+    cv2 = opencv()
     # Not `cv2.imread`, which on Windows fails for paths with characters outside the code page.
     picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.is_file() else None
     if picture is None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ppbench.corruptions import textures
+from ppbench.corruptions.opencv import opencv
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.errors import DataError
 
@@ -95,3 +96,10 @@ def test_the_textures_are_found_without_importing_the_package() -> None:
         "assert len(_pictures()) == 6; assert 'imagecorruptions' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_opencv_that_cannot_be_imported_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, which lacks the libraries of a desktop."""
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(DataError, match="OpenCV cannot be imported.*\\n.*opencv-python-headless"):
+        opencv()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ppbench.corruptions.kernels import compiled, f32, f64, i32, u8, u32
+from ppbench.corruptions.opencv import opencv
 from ppbench.corruptions.types import Doubles, Floats, Pixels
 
 
@@ -118,8 +119,7 @@ _RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
 
 def shine(levels: Pixels) -> Pixels:
     """Kernel of `ppbench.corruptions.spatter.shine`."""
-    import cv2
-
+    cv2 = opencv()
     out = np.empty_like(levels)
     mean = np.empty(levels.shape[1:], u8)
     work = np.empty((levels.shape[1] + 4, levels.shape[2] + 4), i32)
