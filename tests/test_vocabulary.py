@@ -100,7 +100,7 @@ def test_an_unknown_corruption_gets_a_suggestion():
     assert "did you mean 'fog'" in caught.value.hint
     assert "ppbench list corruptions" in caught.value.hint
     assert caught.value.exit_code == 2
-    with pytest.raises(UsageError, match=r"lists all 41\. One of your own is a function, `pkg\.mod:function`"):
+    with pytest.raises(UsageError, match=r"lists all 46\. One of your own is a function, `pkg\.mod:function`"):
         expand_corruptions(["foggy"], own=True)
 
 

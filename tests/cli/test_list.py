@@ -64,7 +64,7 @@ def test_commands_below_the_datasets_are_broken_so_that_a_shell_reads_them_as_be
 
 def test_descriptions_of_datasets_have_room() -> None:
     text = runner.invoke(app, ["list", "datasets"], env={"COLUMNS": "80"}).stdout
-    assert "ImageNet-C as published, or made on" in text
+    assert "ImageNet-C as published, or" in text
     assert "Normaliser: none, except for imagenet-c: alexnet." in text
 
 

@@ -145,8 +145,9 @@ def test_without_ids_an_image_is_the_same_alone_in_a_batch_and_as_a_tensor(name:
         assert np.array_equal(other, whole)
     twice = corrupt(np.stack([images[0], images[0]]), name, 3)
     assert np.array_equal(*twice)
-    other, first = (corrupt(images[0], name, 3, recipe="imagenet-c", seed=seed) for seed in (1, 0))
-    assert not np.array_equal(other, first)
+    first, *others = (corrupt(images[0], name, 3, recipe="imagenet-c", seed=seed) for seed in (0, 1, 2, 3))
+    # Where one of six orders of channels is drawn, two seeds may draw the same.
+    assert not all(np.array_equal(other, first) for other in others)
 
 
 def test_shapes_of_the_same_bytes_have_draws_of_their_own() -> None:

@@ -110,7 +110,8 @@ def test_a_second_batch_waits_for_nothing(
     """It copies no table once more, and no numbers but from pinned memory, and asks for no value."""
     tables: list[object] = []
     severities = {"elastic_transform": (1, 2, 3, 4, 5), "spatter": (1, 4)}.get(name, (4,))
-    corrupt(torch.zeros((1, channels, 30, 30), dtype=torch.uint8), name, severities[0])  # a table of greys
+    # A table of greys is made on the CPU.
+    corrupt(torch.zeros((1, channels, 30, 30), dtype=torch.uint8), name, severities[0], recipe="imagenet-c")
 
     def copied(array: np.ndarray, device: torch.device) -> torch.Tensor:
         if not any(array is one for one in tables):

@@ -37,7 +37,7 @@ def test_columns_may_stand_in_any_order_with_others_between_blanks_and_a_byte_or
         ),
         (HEADER + "fogg,1,0.5\n", "line 2: unknown corruption 'fogg'", "did you mean 'fog'"),
         (HEADER + "sparkle,1,0.5\n", "line 2: unknown corruption 'sparkle'", "did you mean 'sparkles'"),
-        (HEADER + "mist,1,0.5\n", "line 2: unknown corruption 'mist'", "lists all 41"),
+        (HEADER + "mist,1,0.5\n", "line 2: unknown corruption 'mist'", "lists all 46"),
         (HEADER + "fog,1,.5\n,2,.5\n", "line 3: unknown corruption ''", "ppbench list corruptions"),
         (HEADER + "fog,6,0.5\n", "line 2: severity '6' of fog is not allowed", "1 to 5"),
         (HEADER + "fog,0,0.5\n", "line 2: severity '0' of fog is not allowed", "1 to 5"),
