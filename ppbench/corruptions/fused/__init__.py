@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-F = TypeVar("F", bound=Callable[..., Any])
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 _enabled: ContextVar[bool] = ContextVar("fused", default=True)
 _interpreted: ContextVar[bool] = ContextVar("interpreted", default=False)
@@ -47,7 +47,7 @@ def interpreted() -> Iterator[None]:
         _interpreted.reset(token)
 
 
-def on_cuda(module: str) -> Callable[[F], F]:
+def on_cuda(module: str) -> Callable[[_F], _F]:
     """Run a fused kernel in place of the decorated torch function if all tensors are on a GPU.
 
     The kernel has the function's name, in a module of this folder. It takes the function's arguments by position, with
@@ -57,8 +57,8 @@ def on_cuda(module: str) -> Callable[[F], F]:
         module: The module's name; it is imported at the first call that needs it.
     """
 
-    def decorate(function: F) -> F:
-        name = getattr(function, "__name__")  # noqa: B009 - F need not have one, says mypy
+    def decorate(function: _F) -> _F:
+        name = getattr(function, "__name__")  # noqa: B009 - _F need not have one, says mypy
 
         @wraps(function)
         def run(*args: Any) -> Any:
@@ -86,7 +86,7 @@ _works: dict[tuple[str, str], bool] = {}
 """Of each kernel that was called, by module and name: whether it could be compiled and started."""
 
 
-def _on_gpu(module: str, name: str, function: F, args: tuple[Any, ...], device: torch.device) -> Any:
+def _on_gpu(module: str, name: str, function: _F, args: tuple[Any, ...], device: torch.device) -> Any:
     """Run a kernel, or its definition if this version of Triton cannot compile the kernel."""
     if not _works.get((module, name), True):
         return function(*args)

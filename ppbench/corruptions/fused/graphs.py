@@ -22,15 +22,15 @@ from torch import Tensor
 
 from ppbench.errors import PpbenchError
 
-Mode = Literal["compiled", "eager"]
+_Mode = Literal["compiled", "eager"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_mode: ContextVar[Mode | None] = ContextVar("graphs", default=None)
+_mode: ContextVar[_Mode | None] = ContextVar("graphs", default=None)
 
 
 @contextmanager
-def enabled(how: Mode = "compiled") -> Iterator[None]:
+def enabled(how: _Mode = "compiled") -> Iterator[None]:
     """Corrupt by compiled graphs within a ``with`` block, on any device.
 
     Args:
