@@ -15,8 +15,8 @@ from torch import Tensor
 from ppbench.corruptions import constants as c
 from ppbench.corruptions.axes import margins
 from ppbench.corruptions.disks import Disk, disk_of
+from ppbench.corruptions.dispatch import on_cpu, on_cuda
 from ppbench.corruptions.filters import clipped_zoom, smooth, trail
-from ppbench.corruptions.fused import on_cuda
 from ppbench.corruptions.fused.blur_graphs import (
     blur_disk_in_graph,
     mean_of_zooms_in_graph,
@@ -25,7 +25,6 @@ from ppbench.corruptions.fused.blur_graphs import (
 )
 from ppbench.corruptions.fused.graphs import in_graph
 from ppbench.corruptions.kernels import blur as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.levels import FRACTIONS, Ties, ties_of, to_levels
 from ppbench.corruptions.random import MASK, Draws
 from ppbench.corruptions.recipes import Recipe

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.fused.colour_graphs import scale_around_mean_in_graph, shift_hsv_in_graph
 from ppbench.corruptions.fused.graphs import in_graph, is_enabled
 from ppbench.corruptions.kernels import colour as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.filters import gaussian_filter
 from ppbench.corruptions.fused.digital_graphs import elastic_in_graph, pixelated_in_graph
 from ppbench.corruptions.fused.graphs import in_graph
 from ppbench.corruptions.kernels import digital as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.sampling import mirrored, reflected, sampled

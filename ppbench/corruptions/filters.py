@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions.axes import Mode, margins, zoomed_axis
-from ppbench.corruptions.fused import on_cuda
+from ppbench.corruptions.dispatch import on_cpu, on_cuda
 from ppbench.corruptions.fused.blur_graphs import smooth_in_graph
 from ppbench.corruptions.fused.graphs import in_graph
 from ppbench.corruptions.kernels import filters as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.taps import gaussian_matrix, gaussian_weights, trail_counts, trail_offsets, trail_weights
 from ppbench.corruptions.types import Doubles, Floats, Indices
 from ppbench.corruptions.uploads import sent, uploaded

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.fused.graphs import INLINED, graph, in_graph
 from ppbench.corruptions.kernels import jpeg as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.levels import in_colours
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe

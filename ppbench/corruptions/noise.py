@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
-from ppbench.corruptions.fused import on_cuda
+from ppbench.corruptions.dispatch import on_cpu, on_cuda
 from ppbench.corruptions.kernels import noise as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.levels import divide
 from ppbench.corruptions.photons import poisson
 from ppbench.corruptions.random import MASK, Draws, normals, philox, stream_of

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ppbench.corruptions.fused import on_cuda
-from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.dispatch import on_cpu, on_cuda
 from ppbench.corruptions.kernels import random as kernels
 from ppbench.errors import UsageError
 

@@ -17,9 +17,8 @@ from torch import Tensor
 from ppbench.corruptions import constants as c
 from ppbench.corruptions.axes import Mode, margins
 from ppbench.corruptions.colour import luma
+from ppbench.corruptions.dispatch import on_cpu, on_cuda
 from ppbench.corruptions.filters import smooth
-from ppbench.corruptions.fused import on_cuda
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import spatter as kernels
 from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ppbench.corruptions.kernels import on_cpu
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.kernels import views as kernels
 from ppbench.corruptions.types import Doubles, Indices
 

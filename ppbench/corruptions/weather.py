@@ -15,10 +15,10 @@ from torch import Tensor
 from ppbench.corruptions import constants as c
 from ppbench.corruptions.axes import Places, zoomed_axis
 from ppbench.corruptions.colour import luma
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.filters import motion_filter, resample
 from ppbench.corruptions.fused.graphs import in_graph
 from ppbench.corruptions.fused.weather_graphs import Layer, add_frost_in_graph, fog_in_graph, snow_in_graph
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.kernels import weather as kernels
 from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws

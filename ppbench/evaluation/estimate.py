@@ -17,8 +17,8 @@ from ppbench.evaluation.feed import block_size, evenly_spread, images_to_device
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.settings import Settings
-from ppbench.evaluation.staging import to_device
 from ppbench.evaluation.subject import Subject
+from ppbench.evaluation.transport import to_device
 from ppbench.vocabulary import CLEAN, Cell
 
 _START = 5.0

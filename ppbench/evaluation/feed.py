@@ -14,12 +14,10 @@ from torch import Tensor
 from ppbench.data.source import Broken, Source
 from ppbench.evaluation.clean_store import CleanStore
 from ppbench.evaluation.inference import SMALL_SIDE, forward_size, free_memory, is_out_of_memory
-from ppbench.evaluation.lanes import Lanes, lanes_of
-from ppbench.evaluation.loading import Read, brought, load_all, next_of
 from ppbench.evaluation.nvjpeg import GpuDecoder
 from ppbench.evaluation.profile import phase
 from ppbench.evaluation.settings import Settings
-from ppbench.evaluation.staging import to_device
+from ppbench.evaluation.transport import Lanes, Read, brought, lanes_of, load_all, next_of, to_device
 from ppbench.vocabulary import CLEAN, Cell
 
 Missing = NDArray[np.bool_]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.evaluation.feed import Batch
-from ppbench.evaluation.staging import Staging
+from ppbench.evaluation.transport import Staging
 from ppbench.vocabulary import CLEAN
 
 

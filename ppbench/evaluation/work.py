@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from ppbench.evaluation.clean_store import CleanStore, keep_clean
 from ppbench.evaluation.collector import Arrivals, Keeper
 from ppbench.evaluation.feed import Batch, ImageBlock, stream
-from ppbench.evaluation.lanes import lanes_of
 from ppbench.evaluation.nvjpeg import decoder_for
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import Processes
 from ppbench.evaluation.profile import Trace, phase
+from ppbench.evaluation.transport import lanes_of
 
 
 class Work:

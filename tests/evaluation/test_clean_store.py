@@ -11,7 +11,7 @@ import torch
 from ppbench.data.opening import open_source
 from ppbench.data.source import Broken, Geometry, Loaded, Source
 from ppbench.evaluation.clean_store import CleanStore, keep_clean
-from ppbench.evaluation.staging import Staging
+from ppbench.evaluation.transport import Staging
 from tests.evaluation.gpu import on_stand_in
 from tests.evaluation.models import make_settings, measured, tiny_subject
 from tests.trees import write_class_folders, write_published

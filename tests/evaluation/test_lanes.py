@@ -19,8 +19,8 @@ from ppbench.evaluation.clean_store import CleanStore
 from ppbench.evaluation.feed import ImageBlock, plan_blocks, stream
 from ppbench.evaluation.gpu import gpu_of
 from ppbench.evaluation.inference import Inference
-from ppbench.evaluation.lanes import Lanes, lanes_of
 from ppbench.evaluation.subject import ClassHead, Subject
+from ppbench.evaluation.transport import Lanes, lanes_of
 from tests.evaluation.gpu import HostWaits, RaceError, StandInEvent, StandInGpu, StandInStream, on_stand_in
 from tests.evaluation.models import make_settings, measured, tiny_card, tiny_subject
 from tests.trees import write_published

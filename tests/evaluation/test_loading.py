@@ -12,8 +12,8 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.slots import Slots
 from ppbench.data.source import Geometry, Source
-from ppbench.evaluation import loading
-from ppbench.evaluation.loading import load_all
+from ppbench.evaluation import transport
+from ppbench.evaluation.transport import load_all
 from tests.evaluation.gpu import StandInGpu
 
 CPU = torch.device("cpu")
@@ -43,8 +43,8 @@ def test_shared_memory_holds_what_a_pipe_brings(
             raise OSError("no space left")
         return Slots(count, size)
 
-    monkeypatch.setattr(loading, "gpu_of", lambda device: StandInGpu())
-    monkeypatch.setattr(loading, "Slots", slots)
+    monkeypatch.setattr(transport, "gpu_of", lambda device: StandInGpu())
+    monkeypatch.setattr(transport, "Slots", slots)
     assert np.array_equal(loaded(embedded, 1), embedded.load("clean", 0, np.arange(9)).pixels)
     assert made == [(4, 3 * 28 * 28)]
 
@@ -53,8 +53,8 @@ def test_without_workers_or_a_gpu_there_is_none(embedded: Source, monkeypatch: p
     def refuse(*_: Any) -> Slots:
         raise AssertionError("no slots are needed")
 
-    monkeypatch.setattr(loading, "Slots", refuse)
+    monkeypatch.setattr(transport, "Slots", refuse)
     expected = embedded.load("clean", 0, np.arange(9)).pixels
     assert np.array_equal(loaded(embedded, 0), expected)
-    monkeypatch.setattr(loading, "gpu_of", lambda device: StandInGpu())
+    monkeypatch.setattr(transport, "gpu_of", lambda device: StandInGpu())
     assert np.array_equal(loaded(embedded, 0), expected)

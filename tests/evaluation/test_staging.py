@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ppbench.evaluation.staging import Staging, to_device
+from ppbench.evaluation.transport import Staging, to_device
 from tests.evaluation.gpu import RaceError, StandInEvent, on_stand_in
 
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions.bar.draws import column, grid, parameter, table, truncated
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.kernels import bar_cutout as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ppbench.corruptions.axes import margins
 from ppbench.corruptions.bar.draws import column, grid, parameter, truncated, whole
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.filters import smooth
 from ppbench.corruptions.kernels import bar_optics as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength

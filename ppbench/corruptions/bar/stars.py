@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions.bar.draws import column, grid, spread, table, truncated, whole
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.kernels import bar_stars as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength

@@ -16,9 +16,9 @@ from torch import Tensor
 from ppbench.corruptions.axes import margins
 from ppbench.corruptions.bar.draws import grid
 from ppbench.corruptions.colour import luma
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.filters import smooth
 from ppbench.corruptions.kernels import bar_splines as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ppbench.corruptions.bar.draws import column, grid, parameter, truncated, whole
 from ppbench.corruptions.colour import luma
+from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.kernels import bar_fields as kernels
-from ppbench.corruptions.kernels import on_cpu
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, wraps
+from functools import cache
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -47,35 +47,14 @@ def interpreted() -> Iterator[None]:
         _interpreted.reset(token)
 
 
-def on_cuda(module: str) -> Callable[[_F], _F]:
-    """Run a fused kernel in place of the decorated torch function if all tensors are on a GPU.
+def are_enabled() -> bool:
+    """Whether CUDA tensors go through fused kernels here, where Triton works."""
+    return _enabled.get()
 
-    The kernel has the function's name, in a module of this folder. It takes the function's arguments by position, with
-    contiguous tensors, and returns what the function returns.
 
-    Args:
-        module: The module's name; it is imported at the first call that needs it.
-    """
-
-    def decorate(function: _F) -> _F:
-        name = getattr(function, "__name__")  # noqa: B009 - _F need not have one, says mypy
-
-        @wraps(function)
-        def run(*args: Any) -> Any:
-            tensors = [arg for arg in args if isinstance(arg, Tensor)]
-            devices = {tensor.device for tensor in tensors}
-            if len(devices) != 1 or not _enabled.get() or torch.compiler.is_compiling():
-                return function(*args)
-            device = devices.pop()
-            if device.type == "cpu" and _interpreted.get():
-                return getattr(_kernels_for_interpreter(module), name)(*_contiguous(args))
-            if device.type == "cuda" and triton_works():
-                return _on_gpu(module, name, function, args, device)
-            return function(*args)
-
-        return run  # type: ignore[return-value]
-
-    return decorate
+def are_interpreted() -> bool:
+    """Whether CPU tensors go through fused kernels here."""
+    return _interpreted.get()
 
 
 def _contiguous(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -86,7 +65,7 @@ _works: dict[tuple[str, str], bool] = {}
 """Of each kernel that was called, by module and name: whether it could be compiled and started."""
 
 
-def _on_gpu(module: str, name: str, function: _F, args: tuple[Any, ...], device: torch.device) -> Any:
+def run_fused(module: str, name: str, function: _F, args: tuple[Any, ...], device: torch.device) -> Any:
     """Run a kernel, or its definition if this version of Triton cannot compile the kernel."""
     if not _works.get((module, name), True):
         return function(*args)
@@ -109,6 +88,11 @@ def _on_gpu(module: str, name: str, function: _F, args: tuple[Any, ...], device:
 def _warn(what: str, error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     warnings.warn(f"{what} ({reason}); corruptions take longer", stacklevel=3)
+
+
+def run_interpreted(module: str, name: str, args: tuple[Any, ...]) -> Any:
+    """Run a kernel on CPU tensors."""
+    return getattr(_kernels_for_interpreter(module), name)(*_contiguous(args))
 
 
 @cache

@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import partial, wraps
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numba import njit
-from torch import Tensor, from_numpy
 
 from ppbench.corruptions.kernels.cache import KernelCache
 
 u8, u16, u32, u64 = np.uint8, np.uint16, np.uint32, np.uint64
 i16, i32, i64 = np.int16, np.int32, np.int64
 f32, f64 = np.float32, np.float64
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 # numpy's error model: a division by zero gives inf or nan. Python's would test every divisor, and no loop would be
 # vectorised.
@@ -53,23 +50,6 @@ def disabled() -> Iterator[None]:
         _enabled.reset(token)
 
 
-def on_cpu(kernel: Callable[..., Any]) -> Callable[[F], F]:
-    """Run ``kernel`` in place of the decorated torch function if all tensors are on the CPU.
-
-    Args:
-        kernel: Takes the function's arguments by position, with contiguous numpy arrays in place of tensors, and
-            returns an array or a tuple of arrays.
-    """
-
-    def decorate(function: F) -> F:
-        @wraps(function)
-        def run(*args: Any) -> Any:
-            tensors = [arg for arg in args if isinstance(arg, Tensor)]
-            if not _enabled.get() or any(tensor.device.type != "cpu" for tensor in tensors):
-                return function(*args)
-            made = kernel(*(arg.contiguous().numpy() if isinstance(arg, Tensor) else arg for arg in args))
-            return tuple(map(from_numpy, made)) if isinstance(made, tuple) else from_numpy(np.asarray(made))
-
-        return run  # type: ignore[return-value]
-
-    return decorate
+def are_enabled() -> bool:
+    """Whether CPU tensors go through kernels here."""
+    return _enabled.get()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ppbench.corruptions import fused
-from ppbench.corruptions.fused import on_cuda
+from ppbench.corruptions.dispatch import on_cuda
 
 
 @on_cuda("doubles")
@@ -61,7 +61,7 @@ def test_a_kernel_that_cannot_be_compiled_gives_way_to_its_definition(monkeypatc
 
     def run(by_what: int) -> list[float]:
         arguments = "doubles", "multiple", multiple.__wrapped__, (by, by_what), torch.device("cuda", 1)
-        return fused._on_gpu(*arguments).flatten().tolist()
+        return fused.run_fused(*arguments).flatten().tolist()
 
     with pytest.raises(torch.cuda.OutOfMemoryError):
         run(3)
