@@ -123,3 +123,23 @@ def _old_switches() -> tuple[str | None, bool | None]:
     with suppress(RuntimeError):
         cudnn = torch.backends.cudnn.allow_tf32
     return matmul, cudnn
+
+
+# From torch's allocator on CPUs, from cuDNN and cuBLAS, and from CUDA.
+_OUT_OF_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of torch means that the device's memory is full, whichever library noticed it."""
+    known = isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
+    return isinstance(error, RuntimeError) and known
+
+
+_COMPILERS = ("torch._dynamo", "torch._inductor", "triton")
+
+
+def why_not_compiled(error: Exception) -> str | None:
+    """Return in one line why torch.compile failed; None for other errors, also if memory was too small to compile."""
+    if is_out_of_memory(error) or not type(error).__module__.startswith(_COMPILERS):
+        return None
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

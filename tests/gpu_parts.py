@@ -47,10 +47,11 @@ def main() -> None:
     parser.add_argument("device")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
     with os.fdopen(options.pipe, "w") as pipe:
         found = {"device": {"type": options.device, "name": "none"}, "machine": None}
-        serve(pipe, found, lambda until: Context(None, options.quick, until, options.folder))  # type: ignore[arg-type]
+        serve(pipe, found, lambda until: Context(None, options.quick, options.full, until, options.folder))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

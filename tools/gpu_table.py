@@ -44,21 +44,23 @@ def goals(record: dict[str, Any]) -> str:
 def engine(record: dict[str, Any]) -> str:
     """Per corruption: images per second in each size of batch, and how its pixels differ from the CPU's."""
     speeds, pixels = rows_of(record, "engine"), rows_of(record, "corruptions")
-    batches = sorted({row["batch"] for row in speeds if "rate" in row})
+    columns = sorted({(row["way"], row["batch"]) for row in speeds if "rate" in row}, key=lambda column: column[::-1])
     rows = []
     for name in dict.fromkeys(row["name"] for row in speeds if "rate" in row):
-        found = {row["batch"]: row for row in speeds if row["name"] == name}
-        main = next((row for row in found.values() if row["is_main"]), None)
+        found = {(row["way"], row["batch"]): row for row in speeds if row["name"] == name}
+        share = max((row["share_of_bandwidth"] for row in found.values() if row["is_main"]), default=None)
         rows.append(
             [
                 name,
-                *(f"{found[batch]['rate']:,.0f}" if batch in found else "not measured" for batch in batches),
-                f"{100 * main['share_of_bandwidth']:.2g} %" if main else "not measured",
+                *(f"{found[column]['rate']:,.0f}" if column in found else "not measured" for column in columns),
+                "not measured" if share is None else f"{100 * share:.2g} %",
                 levels([row for row in pixels if row.get("corruption") == name]),
+                levels([row for row in found.values() if "largest" in row]),
             ]
         )
-    heads = [f"images/s, batch {batch:,}" for batch in batches]
-    return table(["corruption", *heads, "of the memory's limit", "pixels, all recipes"], rows)
+    heads = [f"images/s, {way}, batch {batch:,}" for way, batch in columns]
+    last = ["of the memory's limit", "pixels, all recipes", "compiled pixels"]
+    return table(["corruption", *heads, *last], rows)
 
 
 def levels(rows: Rows) -> str:

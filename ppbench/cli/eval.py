@@ -207,7 +207,9 @@ def eval_command(
     ] = None,
     adapt: AdaptOption = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Precision: fp32, tf32, bf16 or fp16.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="Precision of the network: fp32, tf32, bf16 or fp16; runs of two are not compared.")
+    ] = "fp32",
     compiled: CompileOption = False,
     batch_size: Annotated[
         int | None,

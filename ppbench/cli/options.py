@@ -171,20 +171,26 @@ LabelsOption = Annotated[
 
 
 CompileOption = Annotated[
-    bool, typer.Option("--compile", help="Speed up the network with torch.compile, on a GPU with CUDA graphs.")
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the network, which takes a minute, and a GPU's corruptions; the run says so.",
+    ),
 ]
 
 DecodeOption = Annotated[
     str,
     typer.Option(
-        metavar="pillow|cuda", help="What decodes JPEG files; cuda (nvJPEG) has other pixels, and the run says so."
+        metavar="pillow|cuda",
+        help="What decodes JPEG files; cuda (nvJPEG) has other pixels, and is compared with such runs alone.",
     ),
 ]
 
 ProfileOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE.json", help="Write a trace of some batches in Chrome's format; changes no result.",
+        metavar="FILE.json",
+        help="Write a trace of some batches (what CPU and GPU do when) in Chrome's format; changes no result.",
         show_default="none",
     ),
 ]  # fmt: skip

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions import constants as c
-from ppbench.corruptions.dispatch import on_cpu
+from ppbench.corruptions.dispatch import on_cpu, on_cuda
 from ppbench.corruptions.fused.colour_graphs import scale_around_mean_in_graph, shift_hsv_in_graph
-from ppbench.corruptions.fused.graphs import in_graph, is_enabled
+from ppbench.corruptions.fused.graphs import in_graph
 from ppbench.corruptions.kernels import colour as kernels
 from ppbench.corruptions.levels import divide
 from ppbench.corruptions.random import Draws
@@ -99,12 +99,15 @@ def shift_hsv(images: Tensor, factor: float, added: float, raised: float) -> Ten
 
 def contrast(images: Tensor, k: c.Contrast, recipe: Recipe, draws: Draws) -> Tensor:
     """Bring values nearer to the mean of their channel in their image."""
-    if is_enabled():
-        count = images.shape[1] * images.shape[2]
-        return scale_around_mean_in_graph(images, k.factor, _means(images) if count <= _SMALL else _flat_means(count))
     return scale_around_mean(images, k.factor)
 
 
+def _scaled_in_graph(images: Tensor, factor: float) -> Tensor:
+    count = images.shape[1] * images.shape[2]
+    return scale_around_mean_in_graph(images, factor, _means(images) if count <= _SMALL else _flat_means(count))
+
+
+@in_graph(_scaled_in_graph)
 @on_cpu(kernels.scale_around_mean)
 def scale_around_mean(images: Tensor, factor: float) -> Tensor:
     """Compute ``(x - mean) * factor + mean``, with the mean of each channel of each image."""
@@ -113,7 +116,7 @@ def scale_around_mean(images: Tensor, factor: float) -> Tensor:
 
 
 _SMALL = 64 * 64
-"""Pixels up to which the tensor code adds one after another, which is slow on GPUs."""
+"""Pixels up to which pixels are added one after another."""
 
 
 def _means(images: Tensor) -> Tensor:
@@ -125,14 +128,20 @@ def _means(images: Tensor) -> Tensor:
     """
     count = images.shape[1] * images.shape[2]
     if count <= _SMALL:
-        fractions = divide(images.double(), 255).flatten(1, 2)
-        total = torch.zeros_like(fractions[:, 0])
-        for pixels in fractions.unbind(1):  # not cumsum, which adds in another order on GPUs
-            total += pixels
-        return divide(total, count)[:, None, None]
+        return divide(sums_in_order(images), count)[:, None, None]
     exact = divide(images.sum((1, 2), keepdim=True).double(), 255 * count)
     flat = uploaded(_flat_means(count), images.device)[images[:, :1, :1].long()]
     return torch.where(images.amin((1, 2), keepdim=True) == images.amax((1, 2), keepdim=True), flat, exact)
+
+
+@on_cuda("colour")
+def sums_in_order(images: Tensor) -> Tensor:
+    """Return the sum of each channel in fractions of white, pixel after pixel: ``(n, C)`` float64."""
+    fractions = divide(images.double(), 255).flatten(1, 2)
+    total = torch.zeros_like(fractions[:, 0])
+    for pixels in fractions.unbind(1):  # not cumsum, which adds in another order on GPUs
+        total += pixels
+    return total
 
 
 @lru_cache(maxsize=16)

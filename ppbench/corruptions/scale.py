@@ -14,6 +14,7 @@ table.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,7 @@ def enlarged(x: Tensor, height: int, width: int, scale: float) -> Tensor:
     return resample(x.float().contiguous(), *_places(x.shape[1], height, scale), *_places(x.shape[2], width, scale))
 
 
+@lru_cache(maxsize=64)
 def _places(size: int, side: int, scale: float) -> tuple[Indices, Floats]:
     """Return where each pixel is among fewer pixels: the one before it, and the way from that to the next."""
     # Centres of pixels are aligned, and the edge pixel is repeated beyond the border.

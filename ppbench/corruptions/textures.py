@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from ppbench.corruptions.kernels.weather import cubic
 from ppbench.corruptions.opencv import opencv
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.types import Doubles, Indices, Pixels
+from ppbench.corruptions.uploads import uploaded
 from ppbench.errors import DataError
 
 FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg", "frost6.jpg")
@@ -26,6 +28,10 @@ _REINSTALL_HINT = "`pip install --force-reinstall --no-deps imagecorruptions-ima
 
 KEPT = 2**22
 """Textures of at most so many pixels in all are kept together. Of larger ones only those in use are made."""
+
+KEPT_FOR_GPUS = 2**29
+"""Bytes of larger textures that are kept for GPUs, in this machine's memory and in that of each GPU. A GPU would wait
+for each that is made and copied once more."""
 
 
 class Textures(NamedTuple):
@@ -53,11 +59,9 @@ def frost_textures(recipe: Recipe, height: int, width: int, used: Tensor, device
         return _all(forms, device)
     first, parts, count = torch.zeros(len(forms), dtype=torch.int64), [], 0
     for number in sorted(set(used.flatten().tolist())):
-        small = forms[number].height * forms[number].width <= KEPT
-        picture = (_resize_and_keep if small else _resize)(number, forms[number])
         first[number], count = count, count + forms[number].height * forms[number].width
-        parts.append(picture.reshape(-1, 3))
-    return Textures(torch.from_numpy(np.concatenate(parts)).to(device), first)
+        parts.append(_one(number, forms[number], device))
+    return Textures(parts[0] if len(parts) == 1 else torch.cat(parts), first)
 
 
 class _Form(NamedTuple):
@@ -92,6 +96,30 @@ def _all(forms: tuple[_Form, ...], device: torch.device) -> Textures:
     pixels = np.concatenate([_resize(number, form).reshape(-1, 3) for number, form in enumerate(forms)])
     counts = [form.height * form.width for form in forms]
     return Textures(torch.from_numpy(pixels).to(device), torch.from_numpy(np.cumsum([0, *counts[:-1]])))
+
+
+def _one(number: int, form: _Form, device: torch.device) -> Tensor:
+    """Return one texture, ``(height * width, 3)``."""
+    if device.type != "cpu":
+        return uploaded(_kept_for_gpus(number, form), device)
+    small = form.height * form.width <= KEPT
+    return torch.from_numpy((_resize_and_keep if small else _resize)(number, form).reshape(-1, 3))
+
+
+_for_gpus: OrderedDict[tuple[int, _Form], Pixels] = OrderedDict()
+"""The one that was used last is at the end. A GPU's copy lives as long as the array (`uploaded`)."""
+
+
+def _kept_for_gpus(number: int, form: _Form) -> Pixels:
+    """Return a texture from those that are kept, of which the longest unused ones make room for it."""
+    pixels = _for_gpus.pop((number, form), None)
+    if pixels is None:
+        pixels = _resize(number, form).reshape(-1, 3)
+        room = KEPT_FOR_GPUS - pixels.nbytes
+        while _for_gpus and sum(kept.nbytes for kept in _for_gpus.values()) > room:
+            _for_gpus.popitem(last=False)
+    _for_gpus[number, form] = pixels
+    return pixels
 
 
 @lru_cache(maxsize=6)

@@ -6,6 +6,7 @@ A copy from ordinary memory, such as ``tensor.to("cuda")``, makes the CPU wait u
 from __future__ import annotations
 
 import weakref
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,15 +45,28 @@ def _copied(array: NDArray[Any], device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
 
+def numbers(*values: float, device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Return constants as a tensor ``(k,)`` on a device, copied there once."""
+    return uploaded(_array(values, dtype), device)
+
+
+@lru_cache(maxsize=1024)
+def _array(values: tuple[float, ...], dtype: torch.dtype) -> NDArray[Any]:
+    return np.array(values, str(dtype).removeprefix("torch."))
+
+
 def sent(values: Tensor | NDArray[Any], device: torch.device) -> Tensor:
     """Copy numbers that change from batch to batch to a device, without waiting for it.
 
     Args:
-        values: On the CPU. On a GPU they may be changed as soon as this returns; for a CPU they stay where they are.
+        values: On the CPU, or already on the device. On a GPU they may be changed as soon as this returns; for a CPU
+            they stay where they are.
         device: The device.
     """
     tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
-    return tensor if device.type == "cpu" else _pinned(tensor).to(device, non_blocking=True)
+    if device.type == "cpu" or tensor.device.type == device.type:
+        return tensor
+    return _pinned(tensor).to(device, non_blocking=True)
 
 
 def _pinned(tensor: Tensor) -> Tensor:

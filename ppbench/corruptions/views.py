@@ -1,8 +1,8 @@
-"""The frame that is cut from an image, and reading an image at other places than its own pixels.
+"""The frame that is cut from an image, reading an image at other places than its own pixels, and resizing it.
 
 Two ways of reading are needed, because the published scripts use two libraries: `read_affine` is Pillow's affine
 transform, and `read_tilted` OpenCV's perspective one. Both work on uint8 ``(n, H, W, C)`` and leave black what lies
-outside the image.
+outside the image. `resized` is Pillow's too.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.kernels import views as kernels
-from ppbench.corruptions.types import Doubles, Indices
+from ppbench.corruptions.types import Doubles, Indices, Pixels
+from ppbench.corruptions.uploads import uploaded
 
 
 class Window(NamedTuple):
@@ -63,13 +66,24 @@ def turned_back(degrees: float = 0.0, factor: float = 1.0, shear: float = 0.0) -
 
 def read_affine(images: Tensor, matrix: Affine, window: Window) -> Tensor:
     """Read images at the sources of a window's pixels."""
-    return read_between(images, *_affine_sources(images.shape[1], images.shape[2], matrix, window))
+    height, width = images.shape[1:3]
+    if images.device.type == "cpu":
+        return read_between(images, *_kept_affine_sources(height, width, matrix, window))
+    return read_between(images, *_affine_sources(height, width, matrix, window, images.device))
 
 
 @lru_cache(maxsize=128)
-def _affine_sources(
+def _kept_affine_sources(
     height: int, width: int, matrix: Affine, window: Window
-) -> tuple[Indices, Indices, Doubles, Doubles, Indices]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Make the sources for a CPU, which has few images at once; a GPU makes them faster than it would get them."""
+    with torch.inference_mode(False):
+        return _affine_sources(height, width, matrix, window, torch.device("cpu"))
+
+
+def _affine_sources(
+    height: int, width: int, matrix: Affine, window: Window, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return the arguments of `read_between` but for the images.
 
     Half a pixel is added twice: to the pixel, for its centre, and to the middle of the image. The second half is an
@@ -77,42 +91,43 @@ def _affine_sources(
     """
     a, b, c, d = matrix
     middle_y, middle_x = height / 2 + 0.5, width / 2 + 0.5
-    y = np.arange(window.top, window.top + window.height)[:, None] + 0.5
-    x = np.arange(window.left, window.left + window.width) + 0.5
+    y, x = (place + 0.5 for place in _places(window, device))
     # The order of torchvision and Pillow, whose last bits decide about whole levels.
     source_x = a * x + b * y + (a * -middle_x + b * -middle_y + middle_x)
     source_y = c * x + d * y + (c * -middle_x + d * -middle_y + middle_y)
     inside = (source_x >= 0) & (source_x < width) & (source_y >= 0) & (source_y < height)
     # Floor, also below 0: within half a pixel of the border both neighbours are the edge pixel.
-    left, top = np.floor(source_x - 0.5), np.floor(source_y - 0.5)
+    left, top = (source_x - 0.5).floor(), (source_y - 0.5).floor()
     across, down = source_x - 0.5 - left, source_y - 0.5 - top
-    return top.astype(np.int64), left.astype(np.int64), down, across, inside.astype(np.int64)
+    return top.long(), left.long(), down, across, inside
+
+
+def _places(window: Window, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the rows ``(h, 1)`` and columns ``(w,)`` of a window's pixels, float64."""
+    rows = torch.arange(window.top, window.top + window.height, dtype=torch.float64, device=device)
+    return rows[:, None], torch.arange(window.left, window.left + window.width, dtype=torch.float64, device=device)
 
 
 @on_cpu(kernels.read_between)
-def read_between(
-    images: Tensor, top: Indices, left: Indices, down: Doubles, across: Doubles, inside: Indices
-) -> Tensor:
+def read_between(images: Tensor, top: Tensor, left: Tensor, down: Tensor, across: Tensor, inside: Tensor) -> Tensor:
     """Interpolate bilinearly, first across and then down, in doubles, and truncate: Pillow's order.
 
     Args:
         images: ``(n, H, W, C)`` uint8.
-        top: ``(h, w)``: row of the pixel before each place, from -1.
-        left: ``(h, w)``: its column.
-        down: ``(h, w)``: the way to the next row, 0 to 1.
-        across: ``(h, w)``: the way to the next column.
-        inside: ``(h, w)``: 0 where the result is black.
+        top: ``(h, w)`` int64: row of the pixel before each place, from -1.
+        left: ``(h, w)`` int64: its column.
+        down: ``(h, w)`` float64: the way to the next row, 0 to 1.
+        across: ``(h, w)`` float64: the way to the next column.
+        inside: ``(h, w)`` bool: false where the result is black.
 
     Returns:
         uint8, ``(n, h, w, C)``. Beyond the border the edge pixel is repeated.
     """
     height, width = images.shape[1:3]
-    rows = [torch.from_numpy(np.clip(top + k, 0, height - 1)).to(images.device) for k in (0, 1)]
-    columns = [torch.from_numpy(np.clip(left + k, 0, width - 1)).to(images.device) for k in (0, 1)]
-    by_row, by_column = (torch.from_numpy(weight).to(images.device)[..., None] for weight in (down, across))
+    rows, columns = ([(first + k).clamp(0, side - 1) for k in (0, 1)] for first, side in ((top, height), (left, width)))
+    by_row, by_column = down[..., None], across[..., None]
     upper, lower = (_between(images[:, row, columns[0]], images[:, row, columns[1]], by_column) for row in rows)
-    levels = (upper + (lower - upper) * by_row).to(torch.uint8)
-    return levels * torch.from_numpy(inside).to(images.device, torch.uint8)[..., None]
+    return (upper + (lower - upper) * by_row).to(torch.uint8) * inside[..., None]
 
 
 def _between(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
@@ -130,19 +145,22 @@ def read_tilted(images: Tensor, degrees: float, window: Window) -> Tensor:
     Sources are rounded to 1/32 pixel, as the OpenCV of the published sets did. OpenCV 5 does not, and differs in 6 to
     28 % of the values, by up to 5 levels.
     """
-    return read_weighted(images, *_tilted_sources(images.shape[1], images.shape[2], degrees, window), _STEPS)
+    height, width = images.shape[1:3]
+    if images.device.type == "cpu":
+        return read_weighted(images, *_kept_tilted_sources(height, width, degrees, window), _STEPS)
+    return read_weighted(images, *_tilted_sources(height, width, degrees, window, images.device), _STEPS)
 
 
 @on_cpu(kernels.read_weighted)
-def read_weighted(images: Tensor, row: Indices, column: Indices, down: Indices, across: Indices, steps: int) -> Tensor:
+def read_weighted(images: Tensor, row: Tensor, column: Tensor, down: Tensor, across: Tensor, steps: int) -> Tensor:
     """Interpolate bilinearly in whole numbers, and round to the nearest level, halves up. Outside is black.
 
     Args:
         images: ``(n, H, W, C)`` uint8.
-        row: ``(h, w)``: row of the pixel before each place, which may lie outside.
-        column: ``(h, w)``: its column.
-        down: ``(h, w)``: the way to the next row, in parts of a pixel.
-        across: ``(h, w)``: the way to the next column.
+        row: ``(h, w)`` int64: row of the pixel before each place, which may lie outside.
+        column: ``(h, w)`` int64: its column.
+        down: ``(h, w)`` int64: the way to the next row, in parts of a pixel.
+        across: ``(h, w)`` int64: the way to the next column.
         steps: Parts of a pixel.
 
     Returns:
@@ -151,30 +169,34 @@ def read_weighted(images: Tensor, row: Indices, column: Indices, down: Indices, 
     total = torch.full((1,), steps * steps // 2, dtype=torch.int32, device=images.device)
     for y, by_row in ((0, steps - down), (1, down)):
         for x, by_column in ((0, steps - across), (1, across)):
-            weight = torch.from_numpy((by_row * by_column).astype(np.int32)).to(images.device)[..., None]
+            weight = (by_row * by_column).int()[..., None]
             total = total + _pixels_or_black(images, row + y, column + x).int() * weight
     return (total // (steps * steps)).to(torch.uint8)
 
 
-def _pixels_or_black(images: Tensor, row: Indices, column: Indices) -> Tensor:
+def _pixels_or_black(images: Tensor, row: Tensor, column: Tensor) -> Tensor:
     height, width = images.shape[1:3]
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    rows, columns = np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
-    pixels = images[:, torch.from_numpy(rows).to(images.device), torch.from_numpy(columns).to(images.device)]
-    return pixels * torch.from_numpy(inside).to(images.device)[..., None]
+    return images[:, row.clamp(0, height - 1), column.clamp(0, width - 1)] * inside[..., None]
 
 
 @lru_cache(maxsize=128)
-def _tilted_sources(
+def _kept_tilted_sources(
     height: int, width: int, degrees: float, window: Window
-) -> tuple[Indices, Indices, Indices, Indices]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    with torch.inference_mode(False):
+        return _tilted_sources(height, width, degrees, window, torch.device("cpu"))
+
+
+def _tilted_sources(
+    height: int, width: int, degrees: float, window: Window, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return rows and columns of the upper left pixels, and the ways to the next ones in 1/32 pixel."""
-    back = np.linalg.inv(_tilt(height, width, degrees))
-    y = np.arange(window.top, window.top + window.height)[:, None]
-    x = np.arange(window.left, window.left + window.width)
-    across, down, depth = (back[k, 0] * x + back[k, 1] * y + back[k, 2] for k in range(3))
-    # `rint` rounds halves to even, as the processor's conversion does that OpenCV uses.
-    columns, rows = (np.rint(part / depth * _STEPS).astype(np.int64) for part in (across, down))
+    back = np.linalg.inv(_tilt(height, width, degrees)).tolist()
+    y, x = _places(window, device)
+    across, down, depth = (weights[0] * x + weights[1] * y + weights[2] for weights in back)
+    # `round` rounds halves to even, as the processor's conversion does that OpenCV uses.
+    columns, rows = ((part / depth * _STEPS).round().long() for part in (across, down))
     return rows // _STEPS, columns // _STEPS, rows % _STEPS, columns % _STEPS
 
 
@@ -193,3 +215,52 @@ def _tilt(height: int, width: int, degrees: float) -> Doubles:
     away[2, 3] = far
     to_frame = np.array([[far, 0, width / 2, 0], [0, far, height / 2, 0], [0, 0, 1, 0]])
     return to_frame @ away @ about_x @ about_y @ to_middle
+
+
+def _by_pillow(images: Pixels, size: tuple[int, int]) -> Pixels:
+    """Kernel of `resized`."""
+    out = np.empty((len(images), *size, images.shape[3]), np.uint8)
+    for place, image in zip(out, images, strict=True):
+        form = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
+        place[...] = np.asarray(form.resize(size[::-1], Image.Resampling.BILINEAR)).reshape(place.shape)
+    return out
+
+
+@on_cpu(_by_pillow)
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize uint8 images ``(n, H, W, C)`` bilinearly to (height, width) as Pillow does: across, then down."""
+    down, across = (_resize_taps(old, new) for old, new in zip(images.shape[1:3], size, strict=True))
+    return _resize_axis(_resize_axis(images, 2, across), 1, down)
+
+
+class _Taps(NamedTuple):
+    """What the pixels of a resized axis are made of."""
+
+    first: Indices
+    """``(new,)``"""
+    weights: NDArray[np.int32]
+    """``(taps, new)``, in 2^-22, of the first pixel and of those after it."""
+
+
+@lru_cache(maxsize=64)
+def _resize_taps(old: int, new: int) -> _Taps:
+    """Return the taps of a triangle as wide as a new pixel, or as an old one if that is wider."""
+    ratio = old / new
+    reach = max(ratio, 1.0)
+    centre = (np.arange(new) + 0.5) * ratio
+    first = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
+    end = np.minimum((centre + reach + 0.5).astype(np.int64), old)
+    pixel = first + np.arange((end - first).max())[:, None]
+    weights = np.where(pixel < end, np.maximum(1 - np.abs((pixel - centre + 0.5) * (1 / reach)), 0), 0)
+    # Pillow keeps weights with 22 binary digits.
+    return _Taps(first, (0.5 + weights / weights.sum(axis=0) * 2**22).astype(np.int32))
+
+
+def _resize_axis(images: Tensor, axis: int, taps: _Taps) -> Tensor:
+    first, weights = (uploaded(part, images.device) for part in taps)
+    shape = [-1 if i == axis else 1 for i in range(4)]
+    total = torch.full((1,), 1 << 21, dtype=torch.int32, device=images.device)
+    for k, weight in enumerate(weights.unbind()):
+        place = (first + k).clamp(max=images.shape[axis] - 1)
+        total = total + images.index_select(axis, place).int() * weight.view(shape)
+    return (total >> 22).to(torch.uint8)

@@ -125,8 +125,9 @@ def evaluate(
         adapt: "batchnorm" estimates the statistics of the network's batch norms again for each cell, from the cell's
             images without their labels (the clean cell too); "batchnorm:16" mixes them with the network's own, which
             then count as 16 images; None: the network is used as it is.
-        precision: "fp32", "tf32", "bf16" or "fp16".
-        compiled: Whether the network goes through ``torch.compile``; on a GPU it is then replayed as a CUDA graph.
+        precision: "fp32", "tf32", "bf16" or "fp16", of the network. Runs of different ones are not compared.
+        compiled: Whether the network goes through ``torch.compile``; on a GPU it is then replayed as a CUDA graph, and
+            the corruptions are compiled too, as they are without it where there are many images. The run says so.
         device: "auto", "cpu", "cuda", "cuda:1".
         batch_size: Images per forward pass; None: by size.
         workers: Processes that read images; a script that uses them needs ``if __name__ == "__main__"``.

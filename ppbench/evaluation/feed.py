@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ppbench.data.source import Broken, Source
+from ppbench.devices import is_out_of_memory
 from ppbench.evaluation.clean_store import CleanStore
-from ppbench.evaluation.inference import SMALL_SIDE, forward_size, free_memory, is_out_of_memory
+from ppbench.evaluation.inference import SMALL_SIDE, forward_size, free_memory
 from ppbench.evaluation.nvjpeg import GpuDecoder
 from ppbench.evaluation.profile import phase
 from ppbench.evaluation.settings import Settings

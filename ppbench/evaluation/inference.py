@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ppbench.data.source import Geometry
-from ppbench.devices import computing
+from ppbench.devices import computing, is_out_of_memory, why_not_compiled
 from ppbench.errors import DataError, PpbenchError, in_one_line
 from ppbench.evaluation.profile import phase
 from ppbench.evaluation.subject import Subject
@@ -248,7 +248,7 @@ def _in_one_line(name: str) -> Iterator[None]:
     except PpbenchError:
         raise
     except Exception as error:  # a network from elsewhere can raise anything
-        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise
         raise DataError(
             f"{name} raised {in_one_line(error)} in its forward pass", "It has to take any number of images."
@@ -272,22 +272,13 @@ def _compiling(compiled: bool) -> Iterator[None]:
         with _many_compiled() if compiled else nullcontext():
             yield
     except Exception as error:
-        if not compiled or not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        reason = why_not_compiled(error) if compiled else None
+        if reason is None:
             raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise PpbenchError(
             f"torch.compile cannot compile the network here ({reason})",
             "Leave --compile out; or install what is missing (on Debian: `apt-get install g++`).",
         ) from error
-
-
-# From torch's allocator on CPUs, from cuDNN and cuBLAS, and from CUDA.
-_OUT_OF_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch means that the device's memory is full, whichever library noticed it."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def _cut(images: Tensor, resize: int, wanted: Geometry, fill: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,6 +14,7 @@ from ppbench.devices import full_precision
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.evaluation.adaptation import compute_adapted
 from ppbench.evaluation.collector import Collector, Sender
+from ppbench.evaluation.compiling import compiled_corruptions, with_graphs
 from ppbench.evaluation.feed import (
     ImageBlock,
     Missing,
@@ -59,6 +60,7 @@ def measure(
         DataError: If nothing can be written there.
     """
     processes = processes or Processes()
+    plan = with_graphs(plan, processes, say)
     identities = [identify(subject, plan.source, plan.settings) for subject in plan.subjects]
     _check_identities(identities, processes)
     _announce(plan, identities, say)
@@ -225,19 +227,6 @@ def _networks(plan: EvalPlan) -> list[Inference]:
         )
         for subject in plan.subjects
     ]  # fmt: skip
-
-
-def compiled_corruptions(settings: Settings) -> AbstractContextManager[None]:
-    """Make images by compiled graphs on a GPU, if the network is compiled too.
-
-    A journal knows the kind of device and whether its run was compiled, so the parts of a run are made alike.
-    """
-    if not settings.request.compiled or settings.device.type != "cuda":
-        return nullcontext()
-    # Only here, because it imports torch's compiler.
-    from ppbench.corruptions.fused import graphs
-
-    return graphs.enabled()
 
 
 @contextmanager

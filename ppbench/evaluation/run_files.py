@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ppbench.data.source import Source, ids_hash
 from ppbench.devices import describe_device
 from ppbench.errors import PpbenchError, UsageError
+from ppbench.evaluation.compiling import compiled_part
 from ppbench.evaluation.identity import Identity
 from ppbench.evaluation.journal import Images, Journal, JournalKey, is_of
 from ppbench.evaluation.plan import EvalPlan
@@ -50,6 +51,7 @@ def results(
         seconds=scored.seconds,
         processes=processes,
         compiled=settings.request.compiled,
+        compiled_corruptions=compiled_part(settings, source),
     )
     stoppings: Sequence[Stopping | None] = scored.stoppings or [None] * len(identities)
     ids = source.ids

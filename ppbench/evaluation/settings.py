@@ -32,6 +32,9 @@ class Settings:
     workers: int = 0
     """Processes that read images; 0: this one does it. Changes no result."""
 
+    graphs: bool = False
+    """Whether a GPU makes images by compiled graphs although --compile is not given."""
+
     @property
     def are_predicted(self) -> bool:
         """Whether the labels are each network's own predictions of the clean images."""

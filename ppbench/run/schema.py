@@ -213,6 +213,8 @@ class Protocol(Record):
 class Provenance(Record):
     """Where, when and with what the run was made; no two runs need agree in it."""
 
+    absent_if_none: ClassVar[frozenset[str]] = frozenset({"compiled_corruptions"})
+
     command: Annotated[str, BeforeValidator(as_text)]
     git_commit: str | None
     """Commit of the working directory, with "-dirty" if it has uncommitted changes; None outside a repository."""
@@ -227,6 +229,8 @@ class Provenance(Record):
     """Processes that ran the model, each on a share of the images."""
     compiled: bool = False
     """Whether the model ran through torch.compile."""
+    compiled_corruptions: Literal["all", "some"] | None = None
+    """How many of the corruptions a GPU made by compiled graphs; absent if none."""
 
 
 class Bits(Record):

@@ -8,6 +8,7 @@ Together they take every line and every jump of the tensor code that any recipe,
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -16,12 +17,15 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ppbench.corruptions import blur, filters, fused, uploads
+from ppbench.corruptions import blur, colour, filters, fused, textures, uploads
 from ppbench.corruptions.apply import corrupt
-from ppbench.corruptions.bar import cutout
+from ppbench.corruptions.bar import turning
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.fused import graphs, weather_graphs
 from ppbench.corruptions.kernels import disabled
+from ppbench.corruptions.recipes import RECIPES
+from ppbench.corruptions.sequences.apply import perturb
+from ppbench.corruptions.sequences.frames import MAKERS
 from ppbench.vocabulary import ALL_FAMILIES, C19
 from tests.evaluation.gpu import HostWaits
 
@@ -42,12 +46,13 @@ def _without_tables_of_other_tests() -> None:
 
 @pytest.fixture(autouse=True)
 def _without_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three places ask a GPU for values: directions of trails, ends of lines, whether spatter's edges still grow."""
+    """Two places ask a GPU for values: directions of trails, and whether spatter's edges still grow."""
     for module in (filters, blur, weather_graphs):
         monkeypatch.setattr(module, "trail_offsets", lambda angle, length: np.zeros((len(angle), length, 2), np.int64))
     monkeypatch.setattr(uploads, "_pinned", lambda tensor: tensor)  # there is no GPU to pin it for
-    monkeypatch.setattr(cutout, "covered", lambda ends, *size: torch.zeros(len(ends), *size, device=ends.device))
     monkeypatch.setattr(torch, "equal", lambda one, other: one.device == other.device)
+    monkeypatch.setattr(colour, "_SMALL", 8 * 8)  # pixels that are added one by one
+    monkeypatch.setattr(turning, "_ROTATIONS", 2)
 
 
 def stays(name: str, severity: int, size: tuple[int, ...], recipe: str, scale: float = 1) -> None:
@@ -66,11 +71,6 @@ def stays(name: str, severity: int, size: tuple[int, ...], recipe: str, scale: f
 def test_everything_stays_on_the_images_device(name: str, severity: int) -> None:
     """Spatter is water at severity 1, and mud at 4."""
     stays(name, severity, (2, 3, 40, 36), "imagecorruptions")
-
-
-@pytest.mark.parametrize("name", ALL_FAMILIES["c-bar"])
-def test_c_bar_stays_on_the_images_device(name: str) -> None:
-    stays(name, 3, (2, 1, 40, 36), "cifar-c")
 
 
 @pytest.mark.parametrize("name", C19)
@@ -99,19 +99,16 @@ ASKED_OF_DEFINITIONS = {"spatter": {"equal"}}
 GRAPHED = [name for name in C19 if "noise" not in name and name not in ("glass_blur", "spatter", "saturate")]
 """Corruptions of which all goes through graphs with `--compile`, or through a fused kernel."""
 
+SECOND_SEVERITIES = {"elastic_transform": (1, 2, 3, 4, 5), "spatter": (1, 4)}
 
-@pytest.mark.parametrize(
-    ("name", "channels", "way"),
-    [*((name, 3, nullcontext) for name in C19), ("saturate", 1, nullcontext), *((name, 3, eager) for name in GRAPHED)],
-)
-def test_a_second_batch_waits_for_nothing(
-    name: str, channels: int, way: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It copies no table once more, and no numbers but from pinned memory, and asks for no value."""
+
+def found_in_a_second_batch(
+    make: Callable[[torch.Tensor, list[str]], torch.Tensor], size: tuple[int, ...], monkeypatch: pytest.MonkeyPatch,
+    way: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> set[str]:  # fmt: skip
+    """What the CPU waits for when images on a GPU are made a second time; "table" if it copies one once more."""
+    make(torch.zeros(size, dtype=torch.uint8), ["a", "b"])  # tables of numbers are made on the CPU
     tables: list[object] = []
-    severities = {"elastic_transform": (1, 2, 3, 4, 5), "spatter": (1, 4)}.get(name, (4,))
-    # A table of greys is made on the CPU.
-    corrupt(torch.zeros((1, channels, 30, 30), dtype=torch.uint8), name, severities[0], recipe="imagenet-c")
 
     def copied(array: np.ndarray, device: torch.device) -> torch.Tensor:
         if not any(array is one for one in tables):
@@ -121,14 +118,73 @@ def test_a_second_batch_waits_for_nothing(
     monkeypatch.setattr(uploads, "_copied", copied)
     with disabled(), fused.disabled(), MODE, way(), HostWaits() as waits:
         for ids in (["a", "b"], ["c", "d"]):
-            images = torch.empty((2, channels, 30, 30), dtype=torch.uint8, device="cuda")
+            images = torch.empty(size, dtype=torch.uint8, device="cuda")
             known = len(tables)
             waits.found.clear()
-            for severity in severities:
-                corrupt(images, name, severity, recipe="imagenet-c", ids=ids)
-    graphs.numbers.cache_clear()  # fake tensors are of no use to others
-    assert len(tables) == known
-    assert set(waits.found) <= NO_WAIT | ASKED_OF_DEFINITIONS.get(name, set())
+            made = make(images, ids)
+            assert (made.device.type, made.dtype) == ("cuda", torch.uint8)
+    return {*waits.found, *(["table"] if len(tables) > known else [])} - NO_WAIT
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "way"),
+    [*((name, 3, nullcontext) for name in C19), ("saturate", 1, nullcontext), *((name, 3, eager) for name in GRAPHED)],
+)
+def test_a_second_batch_waits_for_nothing(
+    name: str, channels: int, way: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It copies no table once more, and no numbers but from pinned memory, and asks for no value."""
+
+    def make(images: torch.Tensor, ids: list[str]) -> torch.Tensor:
+        severities = SECOND_SEVERITIES.get(name, (4,)) if images.device.type == "cuda" else (4,)
+        return [corrupt(images, name, severity, recipe="imagenet-c", ids=ids) for severity in severities][-1]
+
+    found = found_in_a_second_batch(make, (2, channels, 30, 30), monkeypatch, way)
+    assert found <= ASKED_OF_DEFINITIONS.get(name, set())
+
+
+@pytest.mark.parametrize("name", ALL_FAMILIES["c-bar"])
+def test_a_second_batch_of_c_bar_waits_for_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(images: torch.Tensor, ids: list[str]) -> torch.Tensor:
+        return corrupt(images, name, 3, recipe="cifar-c", ids=ids)
+
+    assert not found_in_a_second_batch(make, (2, 1, 28, 26), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "sides"),
+    [
+        *((name, "cifar-p", (24, 26)) for name in MAKERS), ("rotate", "imagenet-p-299", (303, 310)),
+        ("motion_blur", "tiny-imagenet-p", (70, 65)),
+    ],
+)  # fmt: skip
+def test_a_second_batch_of_sequences_waits_for_nothing(
+    name: str, recipe: str, sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(images: torch.Tensor, ids: list[str]) -> torch.Tensor:
+        return perturb(images, name, recipe=recipe, ids=ids, frames=(1,))
+
+    found = found_in_a_second_batch(make, (2, 3, *sides), monkeypatch)
+    assert found <= ASKED_OF_DEFINITIONS.get(name, set())
+
+
+def test_large_textures_of_frost_are_copied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as there is room for them."""
+    monkeypatch.setattr(textures, "KEPT", 0)
+    monkeypatch.setattr(textures, "_for_gpus", OrderedDict())
+    draws = {name: torch.tensor([1, 3]) for name in ("texture", "row", "column")}
+
+    def make(images: torch.Tensor, ids: list[str]) -> torch.Tensor:
+        chosen = textures.frost_textures(RECIPES["cifar-c"], 32, 32, draws["texture"], images.device)
+        return chosen.pixels
+
+    assert not found_in_a_second_batch(make, (2, 3, 32, 32), monkeypatch)
+    assert [number for number, _ in textures._for_gpus] == [1, 3]
+    sizes = {number: form.height * form.width * 3 for number, form in textures._for_gpus}
+    monkeypatch.setattr(textures, "KEPT_FOR_GPUS", sum(sizes.values()))
+    for number in (1, 2):  # the longest unused one makes room
+        textures.frost_textures(RECIPES["cifar-c"], 32, 32, torch.tensor([number]), torch.device("meta"))
+    assert [number for number, _ in textures._for_gpus] == [1, 2]
 
 
 def test_a_tensor_left_on_another_device_would_be_found() -> None:

@@ -12,8 +12,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from ppbench.devices import is_out_of_memory
 from ppbench.errors import DataError, PpbenchError
-from ppbench.evaluation.inference import Inference, is_out_of_memory
+from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.subject import ClassHead, Subject
 from ppbench.models.card import Card
 from ppbench.models.resnet import create_model
@@ -251,6 +252,29 @@ def test_a_compiler_that_fails_is_told_in_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch, "compile", fail)
     with pytest.raises(PpbenchError, match=r"cannot compile the network here \(no C\+\+ compiler\)"):
         Inference(small(), CPU, compiled=True).score(images(2), labels(2))
+
+
+def test_too_little_memory_to_compile_halves_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InductorError(RuntimeError):
+        __module__ = "torch._inductor.exc"
+
+    def short_of_memory(model: nn.Module) -> nn.Module:
+        run = model.forward
+
+        def forward(x: Tensor) -> Tensor:
+            if len(x) > 4:
+                raise InductorError("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB")
+            return run(x)
+
+        model.forward = forward  # type: ignore[method-assign]
+        return model
+
+    expected = Inference(small(), CPU).score(images(9), labels(9))
+    monkeypatch.setattr(torch, "compile", short_of_memory)
+    network = Inference(small(), CPU, compiled=True)
+    found = network.score(images(9), labels(9))
+    assert network.batch <= 4
+    assert torch.equal(found[0], expected[0])
 
 
 def test_a_network_that_ends_python_is_an_error() -> None:

@@ -12,13 +12,10 @@ import torch
 from PIL import Image
 
 import ppbench
-from ppbench.corruptions.fused import graphs
 from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError
-from ppbench.evaluation import loop
-from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.settings import Settings
 from ppbench.models.load import LoadedModel
 from ppbench.models.weights import weights_hash
@@ -170,14 +167,6 @@ def test_damaged_weights_are_an_error_not_a_result() -> None:
     assert isinstance(stopped_by, DataError)
     assert "30 outputs that are not finite at clean/0" in stopped_by.message
     assert not results[0].run.cells
-
-
-@pytest.mark.parametrize(("device", "compiled"), [("cuda", True), ("cuda", False), ("cpu", True)])
-def test_corruptions_are_compiled_on_a_gpu_where_the_network_is(device: str, compiled: bool) -> None:
-    settings = Settings(EvalRequest(compiled=compiled), device=torch.device(device))
-    with loop.compiled_corruptions(settings):
-        assert graphs.is_enabled() == (device == "cuda" and compiled)
-    assert not graphs.is_enabled()
 
 
 def test_float32_is_float32_on_every_device() -> None:

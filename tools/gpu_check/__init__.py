@@ -1,7 +1,8 @@
-"""The check of ppbench on a GPU: is every result that of the CPU, and how fast is it? One script, at most 8 minutes.
+"""The check of ppbench on a GPU: is every result that of the CPU, and how fast is it? One script, 8 minutes.
 
 ``python -m tools.gpu_check --json docs/benchmarks/gpu.json`` at the root of a checkout; ppbench need not be installed.
-``--device cpu --quick`` runs the same script without a card, in about two minutes, to test the script itself.
+``--full`` takes 24 minutes for all parts and more of each. ``--device cpu --quick`` runs the script without a card,
+in about three minutes, to test the script itself.
 
 The parts (`tools.gpu_check.parts`) run in the order of their worth, each in a process that is stopped when its time is
 up. Every figure is written to the JSON file when it is known, so that nothing is lost if the machine goes away. A part

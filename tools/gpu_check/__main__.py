@@ -16,13 +16,14 @@ from tools.gpu_check.needs import missing, old
 def main(arguments: list[str] | None = None) -> int:
     """Run the parts, print a summary, and return the exit code: 1 if a part failed or a result is not the CPU's."""
     start = time.monotonic()
-    from tools.gpu_check.parts import PARTS
+    from tools.gpu_check.parts import PARTS, USUAL_SECONDS
 
     names = [part.name for part in PARTS]
     parser = argparse.ArgumentParser(prog="python -m tools.gpu_check", description="Check ppbench on a GPU.")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--quick", action="store_true", help="little work per part, to test the script itself")
-    parser.add_argument("--minutes", type=_minutes, default=8.0, help="time for all parts")
+    parser.add_argument("--full", action="store_true", help="all parts, and more of each: at most 24 minutes")
+    parser.add_argument("--minutes", type=_minutes, help="time for all parts; 8 by default, 24 with --full")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write each figure to this file as it comes")
     parser.add_argument("--commit", help="the commit, for a copy without git")
     parser.add_argument("--only", nargs="+", metavar="PART", choices=names, help=f"of: {', '.join(names)}")
@@ -42,8 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     from tools.gpu_check.runner import Settings, ended_by_signals, run
 
     wanted = [part for part in PARTS if options.only is None or part.name in options.only]
-    left = options.minutes * 60 - (time.monotonic() - start)
-    settings = Settings(options.device, options.quick, left, commit=options.commit)
+    minutes = options.minutes or (24.0 if options.full else USUAL_SECONDS / 60)
+    left = minutes * 60 - (time.monotonic() - start)
+    settings = Settings(options.device, options.quick, left, full=options.full, commit=options.commit)
     with ended_by_signals():
         record = run(wanted, settings, options.json, say=lambda line: print(line, flush=True))
     print(summary(record))

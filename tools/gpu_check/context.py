@@ -27,6 +27,8 @@ class Context:
 
     device: torch.device
     quick: bool
+    full: bool
+    """Whether there is more time than usual."""
     until: float
     """Moment of `time.monotonic` at which the part ends by itself."""
     folder: Path
@@ -50,9 +52,11 @@ class Context:
         self.was_late = True
         return False
 
-    def choose(self, quick: T, full: T) -> T:
-        """One of two amounts of work."""
-        return quick if self.quick else full
+    def choose(self, quick: T, usual: T, full: T | None = None) -> T:
+        """One of two or three amounts of work; without a third one, ``usual`` is the most."""
+        if self.quick:
+            return quick
+        return usual if full is None or not self.full else full
 
     def wait(self) -> None:
         """Wait until the device has done all that it was told."""

@@ -20,7 +20,7 @@ from tools.gpu_check.photographs import photographs
 def layer(context: Context) -> Iterator[dict[str, Any]]:
     """Layers of several forms in float32, against two convolutions in float64 on the CPU; gradients as well."""
     forms = itertools.product((3, 7), (1, 2), (0, 3, 5), (False, True), (1, 4), (True, False))
-    every = context.choose(9, 1)
+    every = context.choose(9, 2, 1)
     for side, stride, mean, trainable, groups, rectified in itertools.islice(forms, 0, None, every):
         if not context.has_time():
             return

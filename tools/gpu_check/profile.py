@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from ppbench.corruptions.apply import corrupt
 from ppbench.models.resnet import create_model
 from ppbench.vocabulary import C15, C19
 from tools.gpu_check.context import Context
-from tools.gpu_check.speed import MAIN_BATCH, Passes, batch_of
+from tools.gpu_check.engine import MAIN_BATCH, as_evaluated, batch_of
+from tools.gpu_check.speed import Passes
 from tools.gpu_check.whole import evaluating, precision_of
 
 ON_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
@@ -35,7 +37,9 @@ def profile(context: Context) -> Iterator[dict[str, Any]]:
         if not context.has_time():
             return
         work = partial(corrupt, images, name, 3, ids=ids)
-        yield {"name": name, "is_common": name in C15, **traced(context, work, top=4)}
+        with as_evaluated() if context.is_card else nullcontext():
+            found = traced(context, work, top=4)
+        yield {"name": name, "is_common": name in C15, **found}
 
 
 def _forward(context: Context) -> dict[str, Any]:

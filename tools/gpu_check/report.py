@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.gpu_check.goals import MISSED, NO_GOAL
+from tools.gpu_check.goals import MISSED, NO_GOAL, faster_way
 from tools.gpu_check.runner import DONE, FAILED, NO_TIME, STOPPED, headline
 
 Record = dict[str, Any]
@@ -77,9 +77,9 @@ def _factor(goal: Record) -> float:
 
 def _reasons(goal: Record, rows: list[Record]) -> list[str]:
     """The rows that decide a goal that is missed."""
-    if goal["part"] == "engine":
-        slow = sorted((row for row in rows if row.get("is_main")), key=lambda row: row["rate"])[:5]
-        return [f"{row['name']}: {row['rate']:,.0f} images/s" for row in slow]
+    if goal["part"] == "engine" and not goal["is_equality"]:
+        slow = sorted(faster_way(rows) or (), key=lambda row: row["rate"])[:5]
+        return [f"{row['name']}, {row['way']}: {row['rate']:,.0f} images/s" for row in slow]
     keys = ("largest", "differing", "flipped", "differ")
     bad = [row for row in rows if any((row.get(key) or 0) > (goal["at_most"] or 0) for key in keys)]
     return [f"{row['name']}: " + ", ".join(f"{key} {row[key]}" for key in keys if key in row) for row in bad[:8]]

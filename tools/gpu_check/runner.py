@@ -41,6 +41,8 @@ class Settings:
     quick: bool
     seconds: float
     """For all parts."""
+    full: bool = False
+    """Whether there is more work than fits into the usual time."""
     start_up: float = 60.0
     """Seconds that a worker may take to start."""
     worker: str = "tools.gpu_check.worker"
@@ -57,7 +59,7 @@ class Worker:
         command = [sys.executable, "-m", settings.worker, str(writing), settings.device, str(folder)]
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
-            [*command, *(["--quick"] if settings.quick else [])],
+            [*command, *(f"--{name}" for name in ("quick", "full") if getattr(settings, name))],
             cwd=ROOT, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}, stdin=subprocess.PIPE,
             # What libraries print goes to stderr: stdout has the report alone.
             stdout=2, pass_fds=[writing], start_new_session=True,
@@ -129,7 +131,7 @@ def run(parts: Sequence[Part], settings: Settings, file: Path | None, say: Calla
                 else:
                     try:
                         worker = worker or _started(settings, Path(folder), record, end)
-                        seconds = min(part.most(settings.quick), end - time.monotonic())
+                        seconds = min(part.most(settings.quick, settings.full), end - time.monotonic())
                         if not _follow(worker, part, seconds, found, keep):
                             worker.kill()
                             worker = None
@@ -170,7 +172,10 @@ def _new_record(settings: Settings) -> Record:
     return {
         "script": "tools/gpu_check", "commit": settings.commit or commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": {"device": settings.device, "quick": settings.quick, "seconds": round(settings.seconds)},
+        "settings": {
+            "device": settings.device, "quick": settings.quick, "full": settings.full,
+            "seconds": round(settings.seconds),
+        },
         "device": None, "machine": None, "versions": versions(), "seconds": None, "goals": [], "parts": {},
     }  # fmt: skip
 

@@ -33,7 +33,7 @@ LISTED = 40
 
 def run_files(context: Context) -> Iterator[dict[str, Any]]:
     """The embedded networks on embedded images, all 76 cells in float32: counts, or the images that differ."""
-    limit, cells = context.choose(30, 1000), context.choose({"corruptions": ["brightness", "contrast"]}, {})
+    limit, cells = context.choose(30, 500, 1000), context.choose({"corruptions": ["brightness", "contrast"]}, {})
     for model in list(EMBEDDED_MODELS)[: context.choose(1, None)]:
         if not context.has_time():
             return

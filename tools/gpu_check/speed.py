@@ -1,80 +1,20 @@
-"""How fast corruptions and networks are on the device."""
+"""How fast networks are on the device."""
 
 from __future__ import annotations
 
 import copy
-import math
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ppbench.corruptions.apply import corrupt
 from ppbench.devices import computing, full_precision
 from ppbench.models.resnet import create_model
-from ppbench.vocabulary import C15, C19, SEVERITIES
 from tools.gpu_check.context import Context, rate
-from tools.gpu_check.photographs import photographs
-
-MAIN_BATCH = 256
-"""Images per batch at which the goals hold: that of an evaluation on a GPU."""
-
-
-def engine(context: Context) -> Iterator[dict[str, Any]]:
-    """Images per second of each corruption at 224 px, all five severities, on images that lie on the device.
-
-    A batch's work is queued while the device computes the one before, as in an evaluation; ids are given, as there.
-    `share_of_bandwidth` compares with a copy of as many bytes as the images have, read once and written once.
-    """
-    bandwidth = copied_bytes_per_second(context)
-    yield {"name": "bandwidth", "bytes_per_second": bandwidth}
-    side = context.choose(32, 224)
-    main = context.choose(4, MAIN_BATCH)
-    for batch in context.choose((main,), (main, 1024, 64, 512, 128)):
-        images = batch_of(context, batch, side)
-        ids = [f"photograph {number}" for number in range(batch)]
-        rates = {}
-        for name in C19:
-            if not context.has_time():
-                return
-            work = partial(_all_severities, images, name, ids)
-            found = rate(batch * len(SEVERITIES), context.times(work, warm=1, repeats=5, most=0.5))
-            rates[name] = found["rate"]
-            yield {
-                "name": name, "batch": batch, "is_main": batch == main, **found,
-                "share_of_bandwidth": found["rate"] * 2 * images[0].numel() / bandwidth,
-            }  # fmt: skip
-        common = [rates[name] for name in C15]
-        yield {
-            "name": f"the 15, batch {batch}", "batch": batch, "median": statistics.median(common),
-            "geometric_mean": statistics.geometric_mean(common), "lowest": min(common),
-            "bandwidth_limit": bandwidth / (2 * images[0].numel()),
-        }  # fmt: skip
-        del images
-        context.tidy()
-
-
-def _all_severities(images: Tensor, name: str, ids: list[str]) -> None:
-    for severity in SEVERITIES:
-        corrupt(images, name, severity, ids=ids)
-
-
-def batch_of(context: Context, count: int, side: int) -> Tensor:
-    """Images on the device, uint8 ``(n, 3, side, side)`` in channels_last."""
-    some = torch.from_numpy(photographs(min(count, 16), side, side)).to(context.device)
-    return some.repeat(math.ceil(count / len(some)), 1, 1, 1)[:count].permute(0, 3, 1, 2)
-
-
-def copied_bytes_per_second(context: Context) -> float:
-    """Bytes read and written per second by a copy on the device that is larger than its caches."""
-    source = torch.randint(256, (context.choose(2**24, 2**31),), dtype=torch.uint8, device=context.device)
-    target = torch.empty_like(source)
-    times = context.times(lambda: target.copy_(source), warm=3, repeats=20)
-    return 2 * source.numel() / statistics.median(times)
+from tools.gpu_check.engine import MAIN_BATCH, batch_of
 
 
 class Passes:

@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("device")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's library talks on stderr
     with os.fdopen(options.pipe, "w") as pipe:
@@ -37,7 +38,7 @@ def main() -> None:
         except Exception:  # no GPU, no driver, no library
             say(pipe, {"failed": traceback.format_exc()})
             return
-        serve(pipe, found, lambda until: Context(device, options.quick, until, options.folder))
+        serve(pipe, found, lambda until: Context(device, options.quick, options.full, until, options.folder))
 
 
 def serve(pipe: TextIO, found: dict[str, Any], context_until: Callable[[float], Context]) -> None:

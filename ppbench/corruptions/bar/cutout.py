@@ -14,6 +14,7 @@ from ppbench.corruptions.kernels import bar_cutout as kernels
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength
+from ppbench.corruptions.uploads import numbers
 
 _GREY = 128
 _MOST_CELLS = 44
@@ -67,7 +68,7 @@ def lines(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -> Tensor:
     if count == 0:  # of 8 px, at the lowest severity
         return images
     places = draws.between("lines", 0, 1, count, 3).double()
-    sides = torch.tensor((height, width), dtype=torch.float64, device=images.device)
+    sides = numbers(height, width, device=images.device)
     turned = angle[:, None] + 2 * torch.pi * variation[:, None] * (places[..., 2] - 0.5)
     # As long as the sides, so that every line leaves the image.
     away = torch.stack([torch.cos(turned), torch.sin(turned)], dim=2) * max(height, width)
@@ -81,12 +82,33 @@ def draw_lines(images: Tensor, ends: Tensor, grey: int) -> Tensor:
     """Draw anti-aliased lines one after another: ``ends`` int64 (n, lines, 4), row and column of both ends."""
     height, width = images.shape[1:3]
     for number in range(ends.shape[1]):
-        # The steps of a line follow each other, so the CPU takes them.
         part = covered(ends[:, number], height, width)[..., None]
         images = truncated((1 - part) * images + part * grey)
     return images
 
 
 def covered(ends: Tensor, height: int, width: int) -> Tensor:
-    """Return how far lines with ends ``(n, 4)`` cover the pixels, 0 to 1: float64 ``(n, height, width)``."""
-    return torch.from_numpy(kernels.line_coverage(ends.cpu().numpy(), height, width)).to(ends.device)
+    """Return how far lines with ends ``(n, 4)`` cover the pixels, 0 to 1: float64 ``(n, height, width)``.
+
+    The kernel goes along a line, as Zingl's method does. Here each pixel finds out whether the line comes by. In steps
+    from the first end, along the longer side and across it, the line is at ``along * far / long``; what it covers falls
+    with the distance from it.
+    """
+    y0, x0, y1, x1 = (column(end) for end in ends.unbind(1))
+    rows, columns = (torch.arange(side, device=ends.device) for side in (height, width))
+    down, right = torch.where(y0 < y1, 1, -1), torch.where(x0 < x1, 1, -1)
+    y, x = (rows[:, None] - y0) * down, (columns - x0) * right
+    dy, dx = (y1 - y0).abs(), (x1 - x0).abs()
+    is_flat = dx >= dy
+    along, across = torch.where(is_flat, x, y), torch.where(is_flat, y, x)
+    long, far = torch.maximum(dx, dy), torch.minimum(dx, dy)
+    twice = (2 * long).clamp(min=1)
+    length = (long * long + far * far).clamp(min=1).double().sqrt()
+    # In each step there is a pixel next to the line, one behind it, and one before it where the line has just turned.
+    middle, last = ((2 * along + k) * far // twice for k in (1, -1))
+    away = across * long - along * far
+    is_met = across == middle
+    is_met |= (across == middle + 1) & (away.double() < length) & (along < long)
+    is_met |= (across == middle - 1) & (-away.double() < length) & (along > 0) & (middle > last)
+    is_met &= (along >= 0) & (along <= long)
+    return torch.where(is_met, 1 - away.abs().double() / length, 0)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ppbench.corruptions.random import Draws, scaled, uniform
+from ppbench.corruptions.uploads import numbers, sent
 from ppbench.errors import UsageError
 
 
@@ -26,8 +27,8 @@ def parameter(
     """
     values = draws.given(name, shape, least)
     if values is None:
-        values = uniform(draws.words(name, *shape), 0.0, 1.0).to(images.device).double() * (high - low) + low
-    return values.to(images.device).double()
+        values = sent(uniform(draws.words(name, *shape), 0.0, 1.0), images.device).double() * (high - low) + low
+    return sent(values, images.device).double()
 
 
 def whole(draws: Draws, images: Tensor, name: str, low: int, high: int, *shape: int) -> Tensor:
@@ -35,12 +36,12 @@ def whole(draws: Draws, images: Tensor, name: str, low: int, high: int, *shape: 
     values = draws.given(name, shape, low, high - 1)
     if values is None:
         values = scaled(draws.words(name, *shape), high - low) + low
-    return values.to(images.device).long()
+    return sent(values, images.device).long()
 
 
 def spread(draws: Draws, images: Tensor, name: str, low: float, high: float, *lead: int) -> Tensor:
     """Draw places for each image, rows first: float64 ``(n, *lead, 2)`` in pixels, from low to high of each side."""
-    sides = torch.tensor(images.shape[1:3], dtype=torch.float64, device=images.device)
+    sides = numbers(*images.shape[1:3], device=images.device)
     return parameter(draws, images, name, low * sides, high * sides, *lead, 2)
 
 

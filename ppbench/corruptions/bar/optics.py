@@ -23,6 +23,7 @@ from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength
 from ppbench.corruptions.taps import gaussian_weights
 from ppbench.corruptions.types import Doubles
+from ppbench.corruptions.uploads import uploaded
 
 _TURN = 6.28318530718
 """A whole turn, with the published code's digits."""
@@ -106,7 +107,8 @@ def ripple(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -> Tensor:
     wavelength = parameter(draws, images, "wavelength_px", 0.1 * side, 0.3 * side, 2, least=0.1)
     phase = parameter(draws, images, "phase", 0, 2 * torch.pi, 2)
     rows, columns = (
-        place + 0.0025 * k.value * side * torch.sin(2 * torch.pi * place / wavelength[:, [i]] + phase[:, [i]])
+        place
+        + 0.0025 * k.value * side * torch.sin(2 * torch.pi * place / wavelength[:, i : i + 1] + phase[:, i : i + 1])
         for i, place in enumerate(axis.reshape(1, -1) for axis in grid(images))
     )
     return read_grid(images, rows, columns)
@@ -131,7 +133,7 @@ def pinch_and_twirl(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -
     count = [cells if axis == side else axis // length for axis in images.shape[1:3]]
     given = draws.given("signs", count[::-1], -1, 1)
     signs = whole(draws, images, "signs", 0, 2, *count[::-1]) if given is None else (given > 0).long()
-    offsets, inside = (torch.from_numpy(table).to(images.device) for table in _twirls(length, k.value))
+    offsets, inside = (uploaded(table, images.device) for table in _twirls(length, k.value))
     return twirl(images, signs, offsets, inside)
 
 

@@ -53,7 +53,7 @@ def _ray_noise(images: Tensor, draws: Draws, rays: Tensor) -> Tensor:
     lead = rays.shape[1:]
     given = table(draws, "ray_noise", *lead, int(rays.max()) if draws.given_shape("ray_noise") else _MOST_RAYS)
     noise = draws.normal("ray_noise", *lead, _MOST_RAYS) if given is None else given
-    return noise.to(images.device).double()
+    return noise.double()
 
 
 @on_cpu(kernels.add_stars)

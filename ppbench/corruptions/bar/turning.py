@@ -23,9 +23,11 @@ from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength
 from ppbench.corruptions.types import Doubles, Floats, Indices
+from ppbench.corruptions.uploads import uploaded
 from ppbench.errors import UsageError
 
 _POLE = math.sqrt(3) - 2
+_ROTATIONS = 21
 _RADIUS = 32
 """Taps on each side of the filter that makes a spline's coefficients; the next one is below 1e-18."""
 
@@ -35,7 +37,7 @@ def circular_motion_blur(images: Tensor, k: Strength, recipe: Recipe, draws: Dra
     weights = -6 * _POLE / (1 - _POLE**2) * _POLE ** np.arange(_RADIUS + 1)
     places = (margins(side, _RADIUS, "mirror") for side in images.shape[1:3])
     splines = smooth(images.double(), weights, weights, *places)
-    turns = np.linspace(-1, 1, 21)
+    turns = np.linspace(-1, 1, _ROTATIONS)
     radians = np.radians(1.5 * k.value * turns)
     share = np.exp(-2 * turns**2).astype(np.float32)
     total = np.float32(0)
@@ -98,7 +100,7 @@ def transverse_chromatic_abberation(images: Tensor, k: Strength, recipe: Recipe,
     elif not bool((order.sort(dim=1).values == torch.arange(3, device=order.device)).all()):
         raise UsageError("draw 'order' has values that are not allowed", "They are 0, 1 and 2, each once.")
     tables = [_zooms(side, k.value) for side in images.shape[1:3]]
-    (rows, down), (columns, across) = ((torch.from_numpy(one).to(images.device) for one in pair) for pair in tables)
+    (rows, down), (columns, across) = ((uploaded(one, images.device) for one in pair) for pair in tables)
     return zoom_channels(images, order.to(images.device).long(), rows, down, columns, across)
 
 

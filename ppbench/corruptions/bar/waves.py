@@ -16,6 +16,7 @@ from ppbench.corruptions.kernels import bar_fields as kernels
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength
+from ppbench.corruptions.uploads import numbers
 
 
 def single_frequency_greyscale(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -> Tensor:
@@ -47,7 +48,7 @@ def cocentric_sine_waves(images: Tensor, k: Strength, recipe: Recipe, draws: Dra
     tenth of the shorter side.
     """
     height, width = images.shape[1:3]
-    sides = torch.tensor((width, height), dtype=torch.float64, device=images.device)
+    sides = numbers(width, height, device=images.device)
     centre = parameter(draws, images, "centre", 0 * sides, sides, 2)
     freq = parameter(draws, images, "angular_freq", 0, 10)
     wobble = parameter(draws, images, "wobble_px", 0, min(height, width) / 10)

@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ppbench.devices import is_out_of_memory
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 _enabled: ContextVar[bool] = ContextVar("fused", default=True)
@@ -73,10 +75,9 @@ def run_fused(module: str, name: str, function: _F, args: tuple[Any, ...], devic
         kernel = getattr(importlib.import_module(f"{__name__}.{module}"), name)
         with torch.cuda.device(device):  # Triton starts kernels on the current device, not on that of the tensors
             made = kernel(*_contiguous(args))
-    except torch.cuda.OutOfMemoryError:  # whoever called with so many images tries fewer
-        raise
     except Exception as error:  # whatever a compiler raises
-        if (module, name) in _works:
+        # Whoever called with so many images tries fewer.
+        if (module, name) in _works or is_out_of_memory(error):
             raise
         _works[module, name] = False
         _warn(f"Triton cannot run the kernel {module}.{name} here", error)

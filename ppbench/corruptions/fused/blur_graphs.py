@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ppbench.corruptions.axes import margins, zoomed_axis
 from ppbench.corruptions.disks import Disk
-from ppbench.corruptions.fused.graphs import INLINED, graph, numbers
+from ppbench.corruptions.fused.graphs import INLINED, graph
 from ppbench.corruptions.levels import Ties, snapped
 from ppbench.corruptions.types import Doubles, Floats, Indices
-from ppbench.corruptions.uploads import sent, uploaded
+from ppbench.corruptions.uploads import numbers, sent, uploaded
 
 
 def weighed(x: Tensor, axis: int, places: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:

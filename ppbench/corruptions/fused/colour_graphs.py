@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ppbench.corruptions.fused.graphs import INLINED, graph, numbers
+from ppbench.corruptions.fused.graphs import INLINED, graph
 from ppbench.corruptions.levels import divide
 from ppbench.corruptions.types import Doubles
-from ppbench.corruptions.uploads import uploaded
+from ppbench.corruptions.uploads import numbers, uploaded
 
 
 @graph("n -", **INLINED)

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ppbench.corruptions.axes import margins
 from ppbench.corruptions.fused.blur_graphs import taps_of, weighed
-from ppbench.corruptions.fused.graphs import graph, numbers
+from ppbench.corruptions.fused.graphs import graph
 from ppbench.corruptions.sampling import mirrored, reflected, sampled
 from ppbench.corruptions.taps import gaussian_matrix, gaussian_weights
 from ppbench.corruptions.types import Doubles, Indices
-from ppbench.corruptions.uploads import uploaded
+from ppbench.corruptions.uploads import numbers, uploaded
 
 
 @graph("n n n n - - -")

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from functools import lru_cache, wraps
+from functools import cache, wraps
 from itertools import count
 from types import FunctionType
 from typing import Any, Literal, TypeVar
@@ -20,9 +20,11 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from ppbench.errors import PpbenchError
+from ppbench.corruptions.uploads import numbers
+from ppbench.devices import why_not_compiled
+from ppbench.errors import PpbenchError, in_one_line
 
-_Mode = Literal["compiled", "eager"]
+_Mode = Literal["compiled", "where possible", "eager"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -34,13 +36,26 @@ def enabled(how: _Mode = "compiled") -> Iterator[None]:
     """Corrupt by compiled graphs within a ``with`` block, on any device.
 
     Args:
-        how: "eager" runs the graphs' functions as they are, without a compiler: for tests.
+        how: "compiled": a graph that cannot be compiled is an error. "where possible": the definition takes its place,
+            with a warning, and `left_out` names it. "eager" runs the graphs' functions without a compiler, for tests.
     """
     token = _mode.set(how)
     try:
         yield
     finally:
         _mode.reset(token)
+
+
+class NotCompiledError(PpbenchError):
+    """A graph cannot be compiled here."""
+
+
+_left_out: set[str] = set()
+
+
+def left_out() -> list[str]:
+    """Return the names of the functions whose graphs could not be compiled in this process, sorted."""
+    return sorted(_left_out)
 
 
 def is_enabled() -> bool:
@@ -54,7 +69,17 @@ def in_graph(graphed: Callable[..., Tensor]) -> Callable[[_F], _F]:
     def decorate(function: _F) -> _F:
         @wraps(function)
         def run(*args: Any) -> Any:
-            return graphed(*args) if is_enabled() else function(*args)
+            mode, name = _mode.get(), graphed.__name__
+            if mode is None or (mode == "where possible" and name in _left_out):
+                return function(*args)
+            try:
+                return graphed(*args)
+            except NotCompiledError as error:
+                if mode == "compiled":
+                    raise
+                _left_out.add(name)
+                warnings.warn(f"{error.message}: {name} is left out, which takes longer", stacklevel=2)
+                return function(*args)
 
         return run  # type: ignore[return-value]
 
@@ -170,17 +195,27 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton")):
+        if (reason := why_not_compiled(error)) is None:
             raise
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise PpbenchError(
+        raise NotCompiledError(
             f"torch.compile cannot compile the corruptions here ({reason})",
             "Leave --compile out; or install what is missing (on Debian: `apt-get install g++`).",
         ) from error
 
 
-@lru_cache(maxsize=1024)
-def numbers(*values: float, device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Return constants as a tensor ``(k,)`` on a device."""
-    with torch.inference_mode(False):
-        return torch.tensor(values, dtype=dtype, device=device)
+@graph("n -")
+def _trial(images: Tensor, factor: Tensor) -> Tensor:
+    return (images * factor).to(torch.uint8)
+
+
+@cache
+def why_not(device: torch.device) -> str | None:
+    """Return in one line why no graph can be compiled for a device; None if they can. It takes seconds, once."""
+    if torch._dynamo.config.disable:
+        return "TORCH_COMPILE_DISABLE is set"
+    try:
+        with enabled():
+            _trial(torch.zeros(2, 8, dtype=torch.uint8, device=device), numbers(1, device=device))
+    except Exception as error:  # whatever a compiler, a driver or a cache raises
+        return in_one_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+    return None

@@ -14,12 +14,12 @@ from torch import Tensor
 from ppbench.corruptions.axes import Places
 from ppbench.corruptions.constants import Snow
 from ppbench.corruptions.fused.blur_graphs import dragged, table_of_doubles
-from ppbench.corruptions.fused.graphs import INLINED, graph, numbers, stored
+from ppbench.corruptions.fused.graphs import INLINED, graph, stored
 from ppbench.corruptions.kernels.weather import BLUE_SHARE, GREEN_SHARE, RED_SHARE
 from ppbench.corruptions.levels import divide
 from ppbench.corruptions.taps import trail_counts, trail_offsets, trail_weights
 from ppbench.corruptions.types import Floats
-from ppbench.corruptions.uploads import sent, uploaded
+from ppbench.corruptions.uploads import numbers, sent, uploaded
 
 
 @graph("n n - -", **INLINED, split_reductions=False)

@@ -28,9 +28,7 @@ def _read_between(images: Any, top: Any, left: Any, down: Any, across: Any, insi
                     out[k, y, x, c] = u8(i32(upper + (lower - upper) * down[y, x]))
 
 
-def read_between(
-    images: Pixels, top: Indices, left: Indices, down: Doubles, across: Doubles, inside: Indices
-) -> Pixels:
+def read_between(images: Pixels, top: Indices, left: Indices, down: Doubles, across: Doubles, inside: Any) -> Pixels:
     """Kernel of `ppbench.corruptions.views.read_between`."""
     out = np.zeros((len(images), *top.shape, images.shape[3]), np.uint8)
     _read_between(images, top, left, down, across, inside, out)

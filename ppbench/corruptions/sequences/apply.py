@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ppbench.corruptions.apply import given_draws, ids_of, integer_of, to_batch
@@ -23,7 +21,7 @@ from ppbench.corruptions.sequences.recipes import (
     check_difficulty,
 )
 from ppbench.corruptions.types import Pixels
-from ppbench.corruptions.views import Window, centre
+from ppbench.corruptions.views import Window, centre, resized
 from ppbench.errors import UsageError
 from ppbench.lookup import check_name
 
@@ -152,7 +150,7 @@ def _sequence(
     stage = _stage(images, name, how)
     acted_on = stage.images if name in GEOMETRY else stage.window.cut(stage.images)
     job = Job(acted_on, stage.window, wanted, how, difficulty, draws(None), draws)
-    return torch.stack([_resized(frame, stage.size or frame.shape[1:3]) for frame in MAKERS[name](job)], dim=1)
+    return torch.stack([_of_size(frame, stage.size) for frame in MAKERS[name](job)], dim=1)
 
 
 class _Stage(NamedTuple):
@@ -179,7 +177,7 @@ def _stage(images: Tensor, name: str, how: SequenceRecipe) -> _Stage:
         kept = centre(height, width, (int(height * _KEPT), int(width * _KEPT)))
         if name in _ON_ORIGINALS:
             return _Stage(images, kept, square)
-        return _Stage(_resized(kept.cut(images), square), Window(0, 0, *square))
+        return _Stage(_of_size(kept.cut(images), square), Window(0, 0, *square))
     if min(height, width) < how.side:
         raise UsageError(
             f"images of {height} x {width} pixels", f"Recipe {how.name} cuts frames of {how.side} x {how.side} px."
@@ -191,20 +189,8 @@ def _stage(images: Tensor, name: str, how: SequenceRecipe) -> _Stage:
     return _Stage(images, centre(height, width, square))
 
 
-def _resized(images: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize images bilinearly with Pillow, on the CPU, to (height, width)."""
-    if tuple(images.shape[1:3]) == tuple(size):
-        return images
-    pixels = images.cpu().numpy()
-    made = [
-        np.asarray(
-            Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).resize(
-                (size[1], size[0]), Image.Resampling.BILINEAR
-            )
-        )
-        for image in pixels
-    ]
-    return torch.from_numpy(np.stack(made).reshape(len(pixels), *size, images.shape[3])).to(images.device)
+def _of_size(images: Tensor, size: tuple[int, int] | None) -> Tensor:
+    return images if size is None or tuple(images.shape[1:3]) == size else resized(images, size)
 
 
 def _in_form_of(images: _Images, frames: Tensor) -> _Images:

@@ -27,6 +27,7 @@ from ppbench.corruptions.sequences.recipes import SequenceRecipe
 from ppbench.corruptions.spatter import WATER, brighten, shine, smooth_liquid
 from ppbench.corruptions.taps import gaussian_weights, trail_counts, trail_weights
 from ppbench.corruptions.types import Indices
+from ppbench.corruptions.uploads import uploaded
 from ppbench.corruptions.views import Affine, Window, read_affine, read_tilted, turned_back
 from ppbench.corruptions.weather import add_snow, cut_flakes, enlarge_middle
 
@@ -158,11 +159,11 @@ def translate_frames(job: Job) -> Iterator[Tensor]:
     """Move the image by a pixel to the right from frame to frame; black comes in where it ends."""
     width = job.images.shape[2]
     for number in job.wanted:
-        source = np.arange(job.window.left, job.window.left + job.window.width) - (number - job.recipe.shift)
-        inside = torch.from_numpy((source >= 0) & (source < width)).to(job.images.device)
+        first = job.window.left - (number - job.recipe.shift)
+        source = torch.arange(first, first + job.window.width, device=job.images.device)
+        inside = (source >= 0) & (source < width)
         rows = job.images[:, job.window.top : job.window.top + job.window.height]
-        columns = torch.from_numpy(np.clip(source, 0, width - 1)).to(job.images.device)
-        yield rows.index_select(2, columns) * inside[:, None]
+        yield rows.index_select(2, source.clamp(0, width - 1)) * inside[:, None]
 
 
 def rotate_frames(job: Job) -> Iterator[Tensor]:
@@ -209,7 +210,7 @@ def _smooth_axis(x: Tensor, axis: int, weights: Sequence[float]) -> Tensor:
     the order visible.
     """
     radius, side = len(weights) - 1, x.shape[axis]
-    padded = x.index_select(axis, torch.from_numpy(margins(side, radius, "nearest")).to(x.device))
+    padded = x.index_select(axis, uploaded(margins(side, radius, "nearest"), x.device))
     total = x * weights[0]
     for k in range(radius, 0, -1):
         total = total + (padded.narrow(axis, radius - k, side) + padded.narrow(axis, radius + k, side)) * weights[k]

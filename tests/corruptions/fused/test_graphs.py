@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.fused import digital_graphs, graphs
@@ -49,22 +52,61 @@ def test_compiled_graphs_give_the_definitions_pixels(name: str) -> None:
             assert (difference > 0).mean() < 1e-3
 
 
-def test_what_cannot_be_compiled_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    class InductorError(RuntimeError):
-        __module__ = "torch._inductor.exc"  # that of torch takes other arguments in each version
+class InductorError(RuntimeError):
+    __module__ = "torch._inductor.exc"  # that of torch takes other arguments in each version
 
+
+@pytest.fixture
+def _without_a_compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def refuse(*args: Any, **options: Any) -> Any:
-        raise InductorError("no C++ compiler\nmore about it")
+        raise InductorError(request.param)
 
     monkeypatch.setattr(graphs, "_compiled", lambda *args: refuse)
+    monkeypatch.setattr(graphs, "_left_out", set())
+    yield
+    digital_graphs._pixelate._compiled.clear()
+    graphs._trial._compiled.clear()
+    graphs.why_not.cache_clear()
+
+
+NO_COMPILER = pytest.mark.parametrize("_without_a_compiler", ["no C++ compiler\nmore about it"], indirect=True)
+
+
+@NO_COMPILER
+@pytest.mark.usefixtures("_without_a_compiler")
+def test_what_cannot_be_compiled_is_one_line() -> None:
     images = photographs(20, 1)[0][:, :17]
     with pytest.raises(PpbenchError) as caught, graphs.enabled():
         corrupt(images, "pixelate", 1)
-    digital_graphs._pixelate._compiled.clear()
     assert "cannot compile the corruptions here" in caught.value.message
     assert "no C++ compiler" in caught.value.message
     assert "\n" not in caught.value.message
     assert "apt-get install g++" in caught.value.hint
+
+
+@NO_COMPILER
+@pytest.mark.usefixtures("_without_a_compiler")
+def test_where_possible_the_definition_takes_the_place_of_a_graph() -> None:
+    images = photographs(20, 1)[0][:, :17]
+    expected = corrupt(images, "pixelate", 1)
+    assert graphs.left_out() == []
+    with graphs.enabled("where possible"):
+        with pytest.warns(UserWarning, match="no C\\+\\+ compiler.*: pixelated_in_graph is left out"):
+            assert np.array_equal(corrupt(images, "pixelate", 1), expected)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # it is not tried again
+            assert np.array_equal(corrupt(images, "pixelate", 1), expected)
+    assert graphs.left_out() == ["pixelated_in_graph"]
+    assert graphs.why_not(torch.device("cpu")) == "InductorError: no C++ compiler more about it"
+
+
+@pytest.mark.parametrize("_without_a_compiler", ["OutOfMemoryError: CUDA out of memory."], indirect=True)
+@pytest.mark.usefixtures("_without_a_compiler")
+def test_too_little_memory_is_not_a_graph_that_cannot_be_compiled() -> None:
+    """Whoever called tries fewer images."""
+    with pytest.raises(InductorError), graphs.enabled("where possible"):
+        corrupt(photographs(20, 1)[0][:, :17], "pixelate", 1)
+    assert graphs.left_out() == []
 
 
 @pytest.mark.parametrize("name", ["motion_blur", "snow", "defocus_blur", "pixelate", "frost", "gaussian_blur"])

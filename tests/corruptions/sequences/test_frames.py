@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy.stats import ks_2samp
 from skimage import data
@@ -14,6 +15,7 @@ from ppbench.corruptions.kernels import disabled
 from ppbench.corruptions.sequences.apply import perturb
 from ppbench.corruptions.sequences.frames import MAKERS
 from ppbench.corruptions.sequences.recipes import NOISES, SEQUENCE_RECIPES
+from ppbench.corruptions.views import resized
 from tests.oracles.sequences import NOISE, P, frame, frames, value
 
 SIZES = {"imagenet": "imagenet-p", "inception": "imagenet-p-299", "tiny": "tiny-imagenet-p", "cifar": "cifar-p"}
@@ -159,3 +161,14 @@ def test_flat_areas_darken_in_zoom_blur_as_published() -> None:
     # Of 256 levels, 11 are one lower with three addends, and 90 with 31.
     assert [(made[:, k] == np.arange(256) - 1).sum() for k in (0, 1)] == [11, 90]
     assert set((np.arange(256)[:, None] - made).ravel()) == {0, 1}
+
+
+@pytest.mark.parametrize(("old", "new"), [((31, 47), (19, 20)), ((23, 18), (40, 18)), ((30, 30), (64, 7))])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resizing_without_pillow_is_pillows(old: tuple[int, int], new: tuple[int, int], channels: int) -> None:
+    """The definition, for GPUs: the same whole numbers."""
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, *old, channels), np.uint8))
+    expected = resized(images, new)
+    with disabled():
+        assert torch.equal(resized(images, new), expected)
+    assert expected.shape == (2, *new, channels)
