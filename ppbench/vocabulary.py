@@ -84,16 +84,36 @@ MADE = C19 + ALL_FAMILIES["c-bar"]
 KNOWN = MADE + C_3D
 """All corruptions of published sets, in canonical order."""
 
+P10 = (
+    "gaussian_noise", "shot_noise", "motion_blur", "zoom_blur", "snow", "brightness", "translate", "rotate", "tilt",
+    "scale",
+)  # fmt: skip
+"""The ten perturbations of the metrics of ImageNet-P, in the order of the paper's tables."""
+
+CIFAR_P10 = tuple("spatter" if name == "snow" else name for name in P10)
+"""The ten of CIFAR-10-P: the list of the published script has spatter in place of snow."""
+
+P4 = ("speckle_noise", "gaussian_blur", "spatter", "shear")
+"""The four that the paper keeps for validation."""
+
+P_SETS = {"p14": P10 + P4, "p10": P10, "cifar-p10": CIFAR_P10, "p4": P4}
+"""Sets of perturbations of sequences, the larger ones first."""
+
+_GEOMETRY = ("translate", "rotate", "tilt", "scale", "shear")
+"""Perturbations that are no corruptions, in canonical order."""
+
+_ORDER = KNOWN + _GEOMETRY
+
 OWN = "own"
 """The family of corruptions that no published set has: the user's own functions, and those of a dataset alone."""
 
-_GROUPS = {"c19": C19, **SETS, **ALL_FAMILIES}
+_GROUPS = {**P_SETS, "c19": C19, **SETS, **ALL_FAMILIES}
 """Groups that labels may name: sets before the families that they consist of."""
 
 FEW_NAMES = 3
 """Number of corruptions up to which a label lists them by name."""
 
-_FAMILY_OF = {name: family for family, names in ALL_FAMILIES.items() for name in names}
+_FAMILY_OF = {name: family for family, names in (ALL_FAMILIES | {"geometry": _GEOMETRY}).items() for name in names}
 
 FAMILY_OF = {name: _FAMILY_OF[name] for name in MADE}
 """Families of the corruptions that ppbench makes."""
@@ -104,16 +124,16 @@ def family_of(corruption: str) -> str:
     return _FAMILY_OF.get(corruption, OWN)
 
 
-def cell_in_words(cell: Cell) -> str:
-    """``fog at severity 3``, or ``clean``."""
+def cell_in_words(cell: Cell, level: str = "severity") -> str:
+    """``fog at severity 3``, or ``clean``; the level of a perturbation is its difficulty."""
     corruption, severity = cell
-    return corruption if corruption == CLEAN else f"{corruption} at severity {severity}"
+    return corruption if corruption == CLEAN else f"{corruption} at {level} {severity}"
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Return corruption names in canonical order, each once. Names of no published set come last, sorted."""
     wanted = set(names)
-    return (*(name for name in KNOWN if name in wanted), *sorted(wanted - set(KNOWN)))
+    return (*(name for name in _ORDER if name in wanted), *sorted(wanted - set(_ORDER)))
 
 
 def expand_corruptions(
@@ -219,13 +239,14 @@ def _whole_groups(corruptions: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def _counted(names: set[str]) -> str:
     """Count corruptions: ``11/15``, ``5 corruptions``."""
-    whole = next((len(members) for members in (C15, C19, C_BAR, C_BAR_CIFAR, C_3D) if names <= set(members)), None)
+    sets = (C15, C19, C_BAR, C_BAR_CIFAR, C_3D, *reversed(P_SETS.values()))
+    whole = next((len(members) for members in sets if names <= set(members)), None)
     return f"{len(names)}/{whole}" if whole else f"{len(names)} corruptions"
 
 
-def severity_label(severities: Sequence[int]) -> str:
-    """Name severities for a metric label: ``s1-5``, ``s3``, ``s1,3,5``."""
+def severity_label(severities: Sequence[int], letter: str = "s") -> str:
+    """Name severities for a metric label: ``s1-5``, ``s3``, ``s1,3,5``. Those of sequences are difficulties: ``d1``."""
     ordered = sorted(set(severities))
     if len(ordered) > 1 and ordered == list(range(ordered[0], ordered[-1] + 1)):
-        return f"s{ordered[0]}-{ordered[-1]}"
-    return "s" + ",".join(map(str, ordered))
+        return f"{letter}{ordered[0]}-{ordered[-1]}"
+    return letter + ",".join(map(str, ordered))

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from ppbench.errors import DataError, UsageError
 from ppbench.files import check_writable, is_same_file
-from ppbench.run import PROBABILITY_COUNTS, Run, read_arrays, read_run, write_run
+from ppbench.run import PROBABILITY_COUNTS, Run, read_arrays, read_run, trials_if_any, write_run
 
 OPTION = "--update-baseline FILE"
 
 
 def update_baseline(run_file: Path, target: Path) -> Run:
-    """Write a run as a baseline: a run file with only top-1 counts, one line per cell, and its bits beside it.
+    """Write a run as a baseline: a run file with only top-1 counts, one line per cell, and beside it its
+    bits and, where images have several trials, these.
 
-    Runs with equal results make the same two files, byte for byte, on every machine and day.
+    Runs with equal results make the same files, byte for byte, on every machine and day.
 
     Raises:
         UsageError: If the target is not a ``.json`` file, or is the run file.
@@ -31,7 +32,8 @@ def update_baseline(run_file: Path, target: Path) -> Run:
         cell.model_copy(update=dict.fromkeys((*PROBABILITY_COUNTS, "label_confidence"))) for cell in run.cells
     )
     check_writable(target, OPTION)
-    return write_run(target, run.model_copy(update={"cells": cells}), bits, keys, compact=True)
+    trials = trials_if_any(run_file, run)
+    return write_run(target, run.model_copy(update={"cells": cells}), bits, keys, trials=trials, compact=True)
 
 
 def check_target(run_file: Path, target: Path) -> None:

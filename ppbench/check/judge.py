@@ -94,7 +94,8 @@ def check(
     remarks = [*notes, *(f"allowed to differ: {words}" for words in allowed)]
     if run.run.model.has_weights_of(baseline.run.model.weights_sha256):
         remarks.append("the run and the baseline have the same weights: this compares a model with itself")
-    kept = wording(protocol).kept
+    words = wording(protocol)
+    kept = f"{words.kept} (100 % - {words.lost})" if words.shows_lost else words.kept
     return Verdict(run.name, baseline.name, protocol.n, confidence, tuple(outcomes), strict, tuple(remarks), kept)
 
 
@@ -224,7 +225,7 @@ def _absent(measured: ComparedRun, cells: Sequence[Cell]) -> str:
 
 
 def _test(run: ComparedRun, baseline: ComparedRun, rule: Rule, drop: NDArray[np.float64]) -> float:
-    """The p-value of no drop: the test of cells for one cell, the normal approximation for several."""
-    if list(rule.weights.values()) == [1.0]:
+    """The p-value of no drop: the test of cells for one cell of single predictions, else the normal approximation."""
+    if list(rule.weights.values()) == [1.0] and not run.run.protocol.has_trials:
         return cell_test(baseline.bits[rule.cells[0]], run.bits[rule.cells[0]])
     return paired_test(drop)

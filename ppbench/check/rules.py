@@ -1,4 +1,7 @@
-"""Rules: the points by which the accuracy over some cells, or the agreement without labels, may drop."""
+"""Rules: the points by which the accuracy over some cells, or the agreement without labels, may drop.
+
+Of sequences it is the flip probability that may rise by so many points.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Unavailable, Weights
 from ppbench.metrics.quantities import case_of
-from ppbench.metrics.without_labels import FLIP_RATE, has_labels, quantities_of
+from ppbench.metrics.without_labels import has_labels, plain_of, quantities_of, wording
 from ppbench.run import Protocol
 from ppbench.vocabulary import OWN, Cell, family_of, in_order
 
@@ -33,7 +36,8 @@ class Rule:
     """A limit on how much an accuracy may drop."""
 
     name: str
-    """``mean``, ``clean``, a family, a corruption, or ``fog/3``; without labels ``flip_rate`` too, and no ``clean``."""
+    """``mean``, ``clean``, a family, a corruption, or ``fog/3``; without labels ``flip_rate`` too, and no ``clean``;
+    of sequences ``mFP``."""
     max_drop: float
     """Percentage points, not negative."""
     weights: Weights
@@ -99,7 +103,8 @@ def _weights(name: str, protocol: Protocol) -> Weights:
     corruptions, severities = in_order(protocol.corruptions), tuple(sorted(protocol.severities))
     watched = {quantity.rule: quantity for quantity in quantities_of(protocol).values() if quantity.rule is not None}
     if not has_labels(protocol):
-        watched[FLIP_RATE.name] = FLIP_RATE
+        plain = plain_of(protocol)
+        watched[plain.name] = plain
     families = list(dict.fromkeys(map(family_of, corruptions)))
     name = OWN if name == "other" and OWN in families else name  # what the family was called before
     corruption, _, severity = name.partition("/")
@@ -108,7 +113,8 @@ def _weights(name: str, protocol: Protocol) -> Weights:
         if severity not in map(str, severities):
             allowed = ", ".join(map(str, severities))
             raise UsageError(
-                f"severity {severity!r} of the rule {name!r} is not allowed", f"The baseline has {allowed}."
+                f"{wording(protocol).level} {severity!r} of the rule {name!r} is not allowed",
+                f"The baseline has {allowed}.",
             )
         members, levels = [corruption], (int(severity),)
     elif name in corruptions:
@@ -121,7 +127,9 @@ def _weights(name: str, protocol: Protocol) -> Weights:
         names = cells if severity else [_MEAN, *others, *families, *corruptions]
         unknown = unknown_name("rule", name, names, "ppbench show BASELINE")
         raise UsageError(unknown.message, f"{unknown.hint}\n{_CELL}")
-    baseline = CellErrors("the baseline", {}, None, corruptions, severities)  # weights do not depend on errors
+    # Weights do not depend on errors.
+    flips = protocol.sequences is not None
+    baseline = CellErrors("the baseline", {}, None, corruptions, severities, protocol, flips=flips)
     try:
         quantity = watched.get(name, watched[_MEAN])
         return quantity.weights(case_of(baseline, corruptions=members, severities=levels))

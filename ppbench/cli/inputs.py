@@ -19,7 +19,7 @@ def run_files(run: Path) -> list[Path]:
         return [run]
     if is_page(run):
         return [run]
-    return [run, *(beside(run, part.file) for part in (read.bits, read.predictions) if part is not None)]
+    return [run, *(beside(run, part.file) for part in (read.bits, read.predictions, read.trials) if part is not None)]
 
 
 def refuse_to_overwrite(option: str, target: Path, inputs: Iterable[Path]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.lookup import unknown_name
-from ppbench.metrics.comparable import HASHES, differing_own, same_classes
+from ppbench.metrics.comparable import HASHES, differing_own, same_classes, same_frames
 from ppbench.run import Protocol
 
 NEEDED_TO_PAIR = ("n", "ids_sha256")
@@ -16,7 +16,25 @@ IDS = "ids"
 """The name that allows to leave out images."""
 ON_THE_SAME_IMAGES = "Evaluate both on the same images: same --dataset, --limit and --seed."
 LABELS = "labels"
-"""The field whose difference is never allowed: the bits of two runs would not be about the same question."""
+NEVER_ALLOWED = {
+    LABELS: (
+        "agreement with a model's own prediction is not accuracy",
+        "Evaluate both with the same --labels.",
+        "Evaluate both with the same --labels: clean predictions and true labels answer different questions.",
+    ),
+    "sequences": (
+        "other frames are other flips, and videos change the frames",
+        "Evaluate both on the same frames.",
+        "Evaluate both on the same frames: either those that ppbench makes, or the same videos.",
+    ),
+    "passes": (
+        "a model is one prediction an image or the mean of its passes",
+        "Evaluate both with the same --passes.",
+        "Evaluate both with the same --passes.",
+    ),
+}
+"""Fields whose difference is never allowed, because the numbers would not be about the same question: why, the hint
+about ``--allow``, and the hint about two runs that differ."""
 FREE = ("preprocessing", "prompts", "unreadable")
 """Fields that may differ: the first two belong to the model, and the third only explains which images there are."""
 SAID = ("adaptation",)
@@ -38,11 +56,9 @@ def check_allowed(fields: Collection[str]) -> None:
                 f"--allow {field} is not allowed: models are compared image by image",
                 f"`--allow {IDS}` compares them over the images that both saw.",
             )
-        if field == LABELS:
-            raise UsageError(
-                "--allow labels is not allowed: agreement with a model's own prediction is not accuracy",
-                "Evaluate both with the same --labels.",
-            )
+        if field in NEVER_ALLOWED:
+            why, hint, _ = NEVER_ALLOWED[field]
+            raise UsageError(f"--allow {field} is not allowed: {why}", hint)
         if field not in (IDS, *FIELDS):
             raise unknown_name("field of the protocol", field, [IDS, *FIELDS], "docs/run-file.md")
 
@@ -93,8 +109,9 @@ def require_comparable(
 def _hint(refused: list[str], other_images: str) -> str:
     if set(refused) & set(NEEDED_TO_PAIR):
         return other_images
-    if LABELS in refused:
-        return "Evaluate both with the same --labels: clean predictions and true labels answer different questions."
+    never = [NEVER_ALLOWED[field][2] for field in refused if field in NEVER_ALLOWED]
+    if never:
+        return never[0]
     options = " ".join(f"--allow {field}" for field in refused)
     return f"Evaluate both in the same way, or allow the difference if it is intended: `{options}`."
 
@@ -126,6 +143,8 @@ def _same(field: str, one: Protocol, other: Protocol) -> bool:
         return same_classes(one, other)
     if field == "own_corruptions":
         return not differing_own(one, other)
+    if field == "sequences":
+        return same_frames(one, other)
     here, there = getattr(one, field), getattr(other, field)
     if field in ("corruptions", "severities"):
         return set(here) == set(there)  # the order does not change results

@@ -13,11 +13,11 @@ from ppbench.compare.calibration import calibration_differences
 from ppbench.compare.difference import Difference, groups_of, is_adjusted
 from ppbench.compare.measured import PART_OF_RUN, ComparedRun, in_common
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.covariance import paired_images, rough_ratios
+from ppbench.metrics.covariance import are_of_same_images, paired_images, rough_ratios
 from ppbench.metrics.metric import Unavailable
 from ppbench.metrics.paired import Differences, cell_test, holm, paired_interval, paired_test, smallest_shown
 from ppbench.metrics.per_image import FEWEST, PerImage
-from ppbench.metrics.quantities import Case, Quantity, Role, case_of
+from ppbench.metrics.quantities import Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
 from ppbench.metrics.without_labels import has_labels, plain_of, quantities_of
 from ppbench.vocabulary import family_of
@@ -68,8 +68,9 @@ class Comparison:
     @property
     def is_alike(self) -> bool:
         """Whether both are right on exactly the same images in all cells that both have."""
+        one, other = (found.trials.failures if found.trials else found.bits for found in (self.reference, self.other))
         keys = {cell.key for cell in self.reference.run.cells} & {cell.key for cell in self.other.run.cells}
-        return all(bool((self.reference.bits[key] == self.other.bits[key]).all()) for key in keys)
+        return all(bool((one[key] == other[key]).all()) for key in keys)
 
 
 def compare(
@@ -95,8 +96,9 @@ def compare(
     first, second = in_common(reference, other)
     divisor = first.cell_errors if own else normalizer
     found = [_difference(what, first, second, divisor, confidence) for what in _compared(first.cell_errors)]
-    dividing = _reference_images("normalizer", first, divisor)
-    of_sums = calibration_differences(first, second) if has_labels(first.run.protocol) else ()
+    dividing = first.images if divisor is first.cell_errors else paired_images(first.cell_errors, divisor)
+    with_sums = has_labels(first.run.protocol) and not first.run.protocol.has_trials
+    of_sums = calibration_differences(first, second) if with_sums else ()
     found += (replace(difference, reason=PART_OF_RUN) for difference in of_sums) if first.is_part else of_sums
     return Comparison(
         first,
@@ -166,13 +168,14 @@ def _difference(
         " / ".join(dict.fromkeys([before.label, after.label])),
         before.value,
         after.value,
+        before.unit,
         reason=before.reason or after.reason,
     )
     if before.value is None or after.value is None:
         return bare
     if reference.images.n < FEWEST:
         return replace(bare, reason=f"{reference.images.n} image has no interval")
-    divisor = _reference_images(quantity.reference, reference, normalizer)
+    divisor = _reference_images(quantity, reference, normalizer)
     try:
         first, second = (
             _influence(quantity, case, _images_of(quantity, measured), divisor)
@@ -181,11 +184,11 @@ def _difference(
     except Unavailable as reason:
         return replace(bare, reason=str(reason))
     # Parts are known up to a constant: shift their mean to the difference of the two numbers in the table.
-    points = 100 * (second - first)
+    points = quantity.scale * (second - first)
     points += after.value - before.value - points.mean()
     seen = Differences.of(points)
     largest = quantity.largest_change(cases[0], before.value)
-    if what.is_cell:
+    if what.is_cell and not reference.run.protocol.has_trials:
         (cell,) = quantity.weights(cases[0])
         p = cell_test(reference.bits[cell], other.bits[cell])
     else:
@@ -198,11 +201,14 @@ def _difference(
     )
 
 
-def _reference_images(role: Role | None, reference: ComparedRun, normalizer: Normalizer | None) -> PerImage | None:
-    """The bits of the model that a metric is set against, if they are of the reference's images."""
-    if role is None:
+def _reference_images(quantity: Quantity, reference: ComparedRun, normalizer: Normalizer | None) -> PerImage | None:
+    """The results by image of the model that a metric is set against, if they are of the reference's images."""
+    if quantity.reference is None:
         return None
-    if role == "baseline" or normalizer is reference.cell_errors:
+    if not quantity.of_errors:
+        same = isinstance(normalizer, CellErrors) and are_of_same_images(reference.cell_errors, normalizer)
+        return quantity.images(normalizer) if same and isinstance(normalizer, CellErrors) else None
+    if quantity.reference == "baseline" or normalizer is reference.cell_errors:
         return reference.images
     return paired_images(reference.cell_errors, normalizer)
 
@@ -211,13 +217,15 @@ def _images_of(quantity: Quantity, measured: ComparedRun) -> PerImage:
     """What a metric is a mean of, image by image.
 
     Raises:
-        Unavailable: If it is the confidence lost, and the run has no predictions.
+        Unavailable: If it is not the errors, and the run has no such numbers by image.
     """
-    if not quantity.of_confidence:
+    if quantity.of_errors:
         return measured.images
-    if measured.cell_errors.lost_by_image is None:
-        raise Unavailable(f"{measured.name} has no predictions, whose probabilities image by image it takes")
-    return measured.cell_errors.lost_by_image
+    images = quantity.images(measured.cell_errors)
+    if images is None:
+        what = "top-5 distances" if measured.cell_errors.flips else "predictions, whose probabilities"
+        raise Unavailable(f"{measured.name} has no {what} image by image it takes")
+    return images
 
 
 def _influence(quantity: Quantity, case: Case, images: PerImage, divisor: PerImage | None) -> NDArray[np.float64]:

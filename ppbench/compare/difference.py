@@ -34,7 +34,7 @@ class Difference:
     reference: float | None
     value: float | None
     unit: str = "%"
-    """``%`` or ``nats``."""
+    """``%``, ``nats`` or ``places``."""
     points: Interval | None = None
     """``value - reference`` with its paired interval; None if a number or the interval is not available."""
     p: float | None = None
@@ -50,6 +50,11 @@ class Difference:
         if self.points is not None:
             return self.points.value
         return None if self.value is None or self.reference is None else self.value - self.reference
+
+    @property
+    def in_unit(self) -> str:
+        """``, nats`` or ``, places`` after a name in a table of percentages; empty for those."""
+        return "" if self.unit == "%" else f", {self.unit}"
 
     @property
     def key(self) -> tuple[str, str, str]:

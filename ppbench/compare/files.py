@@ -13,7 +13,7 @@ from ppbench.compare.published import PublishedReport, PublishedReports, beside_
 from ppbench.errors import UsageError
 from ppbench.files import is_same_file
 from ppbench.metrics.intervals import quantile
-from ppbench.metrics.without_labels import has_labels
+from ppbench.metrics.without_labels import has_normalizer
 from ppbench.report.load import customary_normalizer, load_normalizer, refuse_normalizer
 from ppbench.run import read_run
 
@@ -36,7 +36,7 @@ def compare_files(
         if any(is_same_file(path, earlier) for earlier in paths[:place]):
             raise UsageError(f"{path} is given twice: a run does not differ from itself", "Give each run once.")
     reference, *others = read_compared(paths)
-    if not has_labels(reference.run.protocol):
+    if not has_normalizer(reference.run.protocol):
         refuse_normalizer(normalizer)
         divisor = None
     elif normalizer is None:

@@ -9,7 +9,17 @@ from pathlib import Path
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.per_image import PerImage
-from ppbench.run import MeasuredRun, Predictions, Run, read_arrays, read_predictions, read_run
+from ppbench.metrics.without_labels import wording
+from ppbench.run import (
+    MeasuredRun,
+    Predictions,
+    Run,
+    expected_cells,
+    read_arrays,
+    read_predictions,
+    read_run,
+    trials_if_any,
+)
 from ppbench.vocabulary import in_order
 
 PART_OF_RUN = "run files hold only sums over all images of a run, not over the images that both runs saw"
@@ -26,12 +36,13 @@ class ComparedRun(MeasuredRun):
     @cached_property
     def cell_errors(self) -> CellErrors:
         """Its errors by cell."""
-        return CellErrors.from_run(self.run, predictions=self.predictions if self.run.protocol.labels else None)
+        predictions = self.predictions if self.run.protocol.labels else None
+        return CellErrors.from_run(self.run, predictions=predictions, trials=self.trials)
 
     @cached_property
     def images(self) -> PerImage:
         """Its errors by image."""
-        return PerImage.from_run(self.run, self.bits)
+        return PerImage.from_run(self.run, self.bits, self.trials)
 
 
 def read_compared(paths: Sequence[Path]) -> list[ComparedRun]:
@@ -43,7 +54,7 @@ def read_compared(paths: Sequence[Path]) -> list[ComparedRun]:
     runs = [read_run(path) for path in paths]
     names = distinct_names(paths, [run.called for run in runs])
     return [
-        ComparedRun(run, *read_arrays(path, run), _predictions(path, run), name=name)
+        ComparedRun(run, *read_arrays(path, run), _predictions(path, run), trials=trials_if_any(path, run), name=name)
         for name, run, path in zip(names, runs, paths, strict=True)
     ]
 
@@ -64,3 +75,22 @@ def in_common(one: ComparedRun, other: ComparedRun) -> tuple[ComparedRun, Compar
     corruptions = in_order(set(one.run.protocol.corruptions) & set(other.run.protocol.corruptions))
     severities = tuple(s for s in one.run.protocol.severities if s in other.run.protocol.severities)
     return one.restricted(corruptions, severities), other.restricted(corruptions, severities)
+
+
+def incomplete_text(measured: ComparedRun) -> str | None:
+    """``half is incomplete: it lacks 3 of 76 cells (fog s5, …).``; None for a complete run."""
+    if not measured.cell_errors.interrupted:
+        return None
+    protocol = measured.run.protocol
+    wanted = expected_cells(protocol.corruptions, protocol.severities)[1 if protocol.sequences else 0 :]
+    letter = wording(protocol).letter
+    present = {cell.key for cell in measured.run.cells}
+    missing = [
+        f"{name} {letter}{severity}" if severity else name
+        for name, severity in wanted
+        if (name, severity) not in present
+    ]
+    if not missing:
+        return None
+    named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+    return f"{measured.name} is incomplete: it lacks {len(missing)} of {len(wanted)} cells ({named})."

@@ -11,6 +11,7 @@ import numpy as np
 from ppbench.compare.comparability import (
     IDS,
     NEEDED_TO_PAIR,
+    NEVER_ALLOWED,
     ON_THE_SAME_IMAGES,
     check_allowed,
     differing,
@@ -106,6 +107,8 @@ def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | Non
     if n < FEWEST:
         return f"They share {counted(n, 'image')}, but comparing them takes at least {FEWEST}. {ON_THE_SAME_IMAGES}"
     refused = [field for field in differing(reference.run.protocol, other.run.protocol) if field not in allowed]
+    if set(refused) & set(NEVER_ALLOWED):
+        return ON_THE_SAME_IMAGES
     options = [IDS, *(field for field in refused if field not in NEEDED_TO_PAIR)]
     option = " ".join(f"--allow {field}" for field in options)
     return f"{ON_THE_SAME_IMAGES} Or compare them over the {n:,} images that both saw: `{option}`."

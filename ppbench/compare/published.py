@@ -10,9 +10,9 @@ from ppbench.errors import NotComparableError
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.published import Published, PublishedSet, published_sets
-from ppbench.metrics.quantities import QUANTITIES, case_of
+from ppbench.metrics.quantities import case_of
 from ppbench.metrics.references import ALEXNET
-from ppbench.metrics.without_labels import NO_LABELS, has_labels
+from ppbench.metrics.without_labels import NO_LABELS, has_normalizer, quantities_of
 from ppbench.run import Run
 from ppbench.tables.numbers import decimals
 from ppbench.tables.report import Rows
@@ -173,12 +173,12 @@ def _beside(runs: Sequence[tuple[str, Run]], name: str, published: PublishedSet)
                 f"{called} was measured on {run.protocol.dataset}, but {name} is for {dataset}",
                 f"Evaluate on {dataset}: `ppbench eval --dataset {dataset}`.",
             )
-        if not has_labels(run.protocol):
+        if not has_normalizer(run.protocol):
             raise NotComparableError(
                 f"{called} has no errors to set beside published ones: {NO_LABELS}", "Evaluate with the true labels."
             )
-        case = case_of(CellErrors.from_run(run), ALEXNET)
-        own = [QUANTITIES[quantity].metric(case) for quantity in wanted if quantity in QUANTITIES]
+        case, of = case_of(CellErrors.from_run(run), ALEXNET), quantities_of(run.protocol)
+        own = [of[quantity].metric(case) for quantity in wanted if quantity in of]
         rows.append(_Row(called, {metric.label: metric for metric in own}, _OWN))
     labels = dict.fromkeys(label for row in rows for label in row.metrics)
     return PublishedReport(name, published.images, tuple(labels), tuple(rows))

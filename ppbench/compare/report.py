@@ -9,12 +9,12 @@ from typing import Any
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.consistency import consistency_dict, consistency_records, consistency_sheet
 from ppbench.compare.difference import Difference
-from ppbench.compare.measured import ComparedRun
+from ppbench.compare.measured import incomplete_text
 from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
 from ppbench.compare.verdict import verdict_text
-from ppbench.metrics.without_labels import has_labels, quantities_of, quantity_called
-from ppbench.report.report import training_notes
-from ppbench.run import expected_cells
+from ppbench.metrics.without_labels import has_labels, has_normalizer, quantities_of, quantity_called
+from ppbench.report.notes import training_notes
+from ppbench.report.summary import exact_note
 from ppbench.tables.numbers import decimals, ends, p_value, percent, reason_notes, signed
 from ppbench.tables.report import Rows
 from ppbench.tables.rows import low_and_high, rounded
@@ -25,8 +25,6 @@ _COLUMNS = (
     "detectable", "label", "reason", "metric", "unit",
 )  # fmt: skip
 """Values are in percent and differences in points, or both in nats."""
-
-_ADJUSTED = "two-sided, adjusted over the families and over the corruptions (Holm)"
 
 
 @dataclass(frozen=True)
@@ -78,13 +76,14 @@ class ComparisonReport:
 
     @property
     def _has_consistency(self) -> bool:
-        return self.all_metrics and _have_labels(self.comparisons[0])
+        return self.all_metrics and _have_consistency(self.comparisons[0])
 
     def _more_rows(self, comparisons: Sequence[Comparison]) -> list[tuple[str, list[TableRow]]]:
         """The title words and rows of the further tables."""
         if not self.all_metrics:
             return []
-        ratios = "CE" if _have_labels(comparisons[0]) else "Confidence lost"
+        flips = comparisons[0].reference.cell_errors.flips
+        ratios = "FR and top-5 distance" if flips else "CE" if _have_labels(comparisons[0]) else "Confidence lost"
         found = [(ratios, ratio_rows(comparisons)), ("Calibration", calibration_rows(comparisons))]
         return [(words, rows) for words, rows in found if rows]
 
@@ -101,7 +100,7 @@ class ComparisonReport:
                 "run": comparison.other.name,
                 "confidence": comparison.confidence,
             }
-            more = consistency_records(comparison) if _have_labels(comparison) else ()
+            more = consistency_records(comparison) if _have_consistency(comparison) else ()
             found = [*map(_difference_dict, comparison.differences), *more]
             records += [{**dict.fromkeys(_COLUMNS), **of, **record} for record in found]
         return Rows.of_records(records, _COLUMNS)
@@ -123,12 +122,17 @@ def _comparison_dict(comparison: Comparison) -> dict[str, Any]:
         "same_weights": comparison.same_weights,
         "verdict": verdict_text(comparison),
         "differences": [_difference_dict(difference) for difference in comparison.differences],
-        "error_consistency": consistency_dict(comparison) if _have_labels(comparison) else None,
+        "error_consistency": consistency_dict(comparison) if _have_consistency(comparison) else None,
     }
 
 
 def _have_labels(comparison: Comparison) -> bool:
     return has_labels(comparison.reference.run.protocol)
+
+
+def _have_consistency(comparison: Comparison) -> bool:
+    """Whether error consistency, which is about single right predictions, can be computed."""
+    return _have_labels(comparison) and not comparison.reference.run.protocol.has_trials
 
 
 def _difference_dict(difference: Difference) -> dict[str, Any]:
@@ -153,8 +157,9 @@ def _conditions(comparison: Comparison) -> list[str]:
     errors, protocol = comparison.reference.cell_errors, comparison.reference.run.protocol
     lost = f", {errors.unreadable:,} could not be read" if errors.unreadable else ""
     normalizer = f"the {REFERENCE}" if comparison.normalizer_is_reference else comparison.normalizer
-    last = f"normaliser {normalizer}" if _have_labels(comparison) else "labels: each model's own clean predictions"
-    parts = [protocol.dataset, errors.classes, f"{protocol.images_in_words}{lost}", last]
+    last = f"normaliser {normalizer}" if has_normalizer(protocol) else "labels: each model's own clean predictions"
+    frames = str(protocol.sequences or "")
+    parts = [protocol.dataset, errors.classes, f"{protocol.images_in_words}{lost}", frames, errors.passes, last]
     return [part for part in parts if part]
 
 
@@ -248,8 +253,8 @@ def _is_marked(difference: Difference, alpha: float) -> bool:
 
 
 def _digits(difference: Difference) -> int:
-    """Decimals: hundredths of a percent, thousandths of a nat."""
-    return 2 if difference.unit == "%" else 3
+    """Decimals: hundredths of a percent or of a place, thousandths of a nat."""
+    return 3 if difference.unit == "nats" else 2
 
 
 def _differences(found: Sequence[TableRow]) -> list[Difference]:
@@ -270,8 +275,8 @@ def _all_of(comparisons: Sequence[Comparison], found: Sequence[TableRow]) -> lis
 def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str]:
     """The notes below the table of one pair. The verdict, which most readers look for, comes first."""
     columns = (
-        f"Change: in points, paired by image; each interval is for its row alone. p: {_ADJUSTED}. "
-        "Detects: the smallest change that these images would reveal with 80 % probability. "
+        f"Change: in {_points(comparison)}, paired by image; each interval is for its row alone. p: "
+        f"{_adjusted(comparison)}. Detects: the smallest change that these images would reveal with 80 % probability. "
         f"{_which_is_better(comparison)}"
     )
     return [verdict_text(comparison), columns, *_remarks([comparison]), *_reasons([comparison], shown)]
@@ -282,12 +287,20 @@ def _common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]
     first = comparisons[0]
     columns = (
         f"Beside each value: its change from {first.reference.name} ± half the width of the "
-        f"{percent(first.confidence)} interval, in points, paired by image. *: a difference is shown "
-        f"(p < {first.alpha:.3g}, {_ADJUSTED}, separately for each run). {_which_is_better(first)}"
+        f"{percent(first.confidence)} interval, in {_points(first)}, paired by image. *: a difference is shown "
+        f"(p < {first.alpha:.3g}, {_adjusted(first)}, separately for each run). {_which_is_better(first)}"
     )
     alike = any(d.is_shown(first.alpha) and not _is_marked(d, first.alpha) for d in shown)
     columns += " A change that rounds to zero has no *." if alike else ""
     return [*map(verdict_text, comparisons), columns, *_remarks(comparisons), *_reasons(comparisons, shown)]
+
+
+def _adjusted(comparison: Comparison) -> str:
+    return f"two-sided, adjusted over the families and over the {comparison.reference.cell_errors.what}s (Holm)"
+
+
+def _points(comparison: Comparison) -> str:
+    return "points (uT5D: places)" if comparison.reference.cell_errors.flips else "points"
 
 
 def _which_is_better(comparison: Comparison) -> str:
@@ -301,7 +314,7 @@ def _remarks(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Notes on exact normalisers, images, allowed differences, training and unfinished runs, each once."""
     first = comparisons[0]
     if any(comparison.normalizer_is_exact for comparison in comparisons):
-        yield f"The intervals of CE treat the errors of {first.normalizer} as exact."
+        yield exact_note(first.normalizer, flips=first.reference.cell_errors.flips)
     yield from dict.fromkeys(note for comparison in comparisons for note in comparison.rough)
     remarks = [remark for comparison in comparisons for remark in comparison.remarks]
     yield from (f"Note: {remark}." for remark in dict.fromkeys(remarks))
@@ -310,30 +323,14 @@ def _remarks(comparisons: Sequence[Comparison]) -> Iterator[str]:
         yield f"Allowed to differ: {'; '.join(dict.fromkeys(allowed))}."
     runs = {measured.name: measured for c in comparisons for measured in (c.reference, c.other)}
     yield from training_notes([replace(measured.cell_errors, source=name) for name, measured in runs.items()])
-    absent = [words for measured in runs.values() if (words := _incomplete(measured))]
+    absent = [words for measured in runs.values() if (words := incomplete_text(measured))]
     if absent:
         yield f"{' '.join(absent)} Only cells that both runs have are compared; means over a missing one are n/a."
 
 
-def _incomplete(measured: ComparedRun) -> str | None:
-    """``half is incomplete: it lacks 3 of 76 cells (fog s5, …).``; None for a complete run."""
-    if not measured.cell_errors.interrupted:
-        return None
-    protocol = measured.run.protocol
-    wanted = expected_cells(protocol.corruptions, protocol.severities)
-    present = {cell.key for cell in measured.run.cells}
-    missing = [
-        f"{name} s{severity}" if severity else name for name, severity in wanted if (name, severity) not in present
-    ]
-    if not missing:
-        return None
-    named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-    return f"{measured.name} is incomplete: it lacks {len(missing)} of {len(wanted)} cells ({named})."
-
-
 def _reasons(comparisons: Sequence[Comparison], shown: Sequence[Difference]) -> list[str]:
     """Why rows have no difference or no interval."""
-    runs = {m.cell_errors.source for c in comparisons for m in (c.reference, c.other) if _incomplete(m)}
+    runs = {m.cell_errors.source for c in comparisons for m in (c.reference, c.other) if incomplete_text(m)}
     # The note on incomplete runs already names their missing cells.
     said = tuple(f"{name} lacks " for name in runs)
     absent = [d for d in shown if d.group != "cell" and not str(d.reason).startswith(said)]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference, groups_of
 from ppbench.metrics.calibration import MEASURES
-from ppbench.metrics.without_labels import quantities_of, quantity_called
+from ppbench.metrics.without_labels import quantities_of, quantity_called, wording
 from ppbench.tables.sheet import LineKind, short_name
 from ppbench.vocabulary import family_of, set_label
 
@@ -41,7 +41,7 @@ def main_rows(comparisons: Sequence[Comparison], *, cells: bool = False) -> list
     headline = _of(differences, "metric")
     names = [difference.name for difference in headline]
     # Two definitions of one metric have no name in common.
-    rows = [_named(d.label, first, d, is_clear=names.count(d.name) == 1) for d in headline]
+    rows = [_named(d.label, first, d, d.in_unit, is_clear=names.count(d.name) == 1) for d in headline]
     return [*rows, *_section(differences, first, "family", "corruption", cells=cells)]
 
 
@@ -108,12 +108,13 @@ def _section(
     if not members:
         return
     # In the main table the metric already has its own row.
-    yield _named(_common_label(members[0]), first, suffix=" by family" if family == "family" else "")
-    yield from _by_family(differences, family, corruption, cells=cells)
+    yield _named(_common_label(members[0]), first, suffix=" by family" if family == "family" else members[0].in_unit)
+    letter = wording(first.reference.run.protocol).letter
+    yield from _by_family(differences, family, corruption, cells=cells, letter=letter)
 
 
 def _by_family(
-    differences: Sequence[Difference], family: str, corruption: str, *, cells: bool = False
+    differences: Sequence[Difference], family: str, corruption: str, *, cells: bool = False, letter: str = "s"
 ) -> Iterator[TableRow]:
     for whole in _of(differences, family):
         yield TableRow(whole.name, "group", whole)
@@ -122,15 +123,14 @@ def _by_family(
                 continue
             yield TableRow(f"  {part.name}", "plain", part)
             own = [d for d in _of(differences, "cell") if cells and d.name.startswith(f"{part.name}/")]
-            yield from (TableRow(f"    s{cell.name.rpartition('/')[2]}", "plain", cell) for cell in own)
+            yield from (TableRow(f"    {letter}{cell.name.rpartition('/')[2]}", "plain", cell) for cell in own)
 
 
 def _calibration(differences: Sequence[Difference], first: Comparison) -> Iterator[TableRow]:
     members = _of(differences, "calibration_corruption")
     if not members:
         return
-    unit = "" if members[0].unit == "%" else f", {members[0].unit}"
-    yield _named(_common_label(members[0]), first, suffix=unit)
+    yield _named(_common_label(members[0]), first, suffix=members[0].in_unit)
     yield from (TableRow(d.name, "plain", d) for d in _of(differences, "calibration"))
     yield from _by_family(differences, "calibration_family", "calibration_corruption")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ppbench.compare.comparison import Comparison, Difference
-from ppbench.metrics.without_labels import has_labels
+from ppbench.metrics.without_labels import has_labels, wording
+from ppbench.run import Protocol
 from ppbench.tables.numbers import points, signed
 
 
@@ -37,10 +38,10 @@ def _families(comparison: Comparison) -> str:
     fewer = [d for d in shown if d.points and d.points.value < 0]
     more = [d for d in shown if d.points and d.points.value > 0]
     name = comparison.other.name
+    words = wording(comparison.reference.run.protocol)
     if not shown:
-        return f"No family of corruptions shows a difference between {name} and {comparison.reference.name}."
-    are_errors = has_labels(comparison.reference.run.protocol)
-    verb, what = ("makes", "errors") if are_errors else ("changes", "predictions")
+        return f"No family of {words.what}s shows a difference between {name} and {comparison.reference.name}."
+    verb, what = words.verb, words.made
     parts = [
         f"{word} {what} on {_listed(group, comparison)}" for word, group in (("fewer", fewer), ("more", more)) if group
     ]
@@ -53,7 +54,7 @@ def _corruptions(comparison: Comparison) -> list[str]:
     shown = [f"{d.name} ({signed(d.points.value)})" for d in tested if d.is_shown(comparison.alpha) and d.points]
     if not shown or len(tested) == 1:  # of one alone its family says the same
         return []
-    return [f"Of {len(tested)} corruptions, these differ: {', '.join(shown)}."]
+    return [f"Of {len(tested)} {wording(comparison.reference.run.protocol).what}s, these differ: {', '.join(shown)}."]
 
 
 def _listed(differences: Sequence[Difference], comparison: Comparison) -> str:
@@ -61,18 +62,29 @@ def _listed(differences: Sequence[Difference], comparison: Comparison) -> str:
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
+def same_results(protocol: Protocol) -> str:
+    """``are right on exactly the same images``, or what two equal results are of other runs."""
+    words = wording(protocol)
+    if protocol.has_trials:
+        return f"{words.do if words.shows_lost else 'are right'} exactly as often on every image"
+    return (
+        "are right on exactly the same images" if has_labels(protocol) else f"{words.do} exactly the same predictions"
+    )
+
+
 def _overall(comparison: Comparison) -> str:
-    """The difference in the mean error, or in the flip rate."""
-    mean, are_errors = comparison.plain, has_labels(comparison.reference.run.protocol)
+    """The difference in the mean error, in the flip rate, or in the mean flip probability."""
+    protocol = comparison.reference.run.protocol
+    mean, words = comparison.plain, wording(protocol)
     if mean.points is None or mean.detectable is None:
         return f"Overall: n/a: {mean.reason}."
     interval = points(mean.points, comparison.confidence)
     if comparison.is_alike:
-        same = "are right on exactly the same images" if are_errors else "change exactly the same predictions"
+        same = same_results(protocol)
         return f"Overall both {same}."
     if mean.is_shown(comparison.alpha):
         word = "fewer" if mean.points.value < 0 else "more"
-        return f"Overall it {f'makes {word} errors' if are_errors else f'changes {word} predictions'} ({interval})."
+        return f"Overall it {words.verb} {word} {words.made} ({interval})."
     n = comparison.reference.run.protocol.n
     return (
         f"Overall no difference is shown ({interval}); "

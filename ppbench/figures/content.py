@@ -15,9 +15,8 @@ from ppbench.compare.difference import Difference
 from ppbench.figures.scales import ColourScale, ticks
 from ppbench.figures.together import distinct, require_drawn_together
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.quantities import QUANTITIES
 from ppbench.metrics.references import ALEXNET
-from ppbench.metrics.without_labels import Wording, capital, has_labels, plain_of, wording
+from ppbench.metrics.without_labels import Wording, capital, has_labels, plain_of, quantities_of, wording
 from ppbench.report.summary import RunSummary, SummaryRow
 from ppbench.tables.sheet import short_name
 from ppbench.vocabulary import CLEAN, family_of
@@ -54,7 +53,7 @@ class HeatRow:
 class HeatMap:
     """Corruptions by severity, grouped by family."""
 
-    quantity: Literal["error", "flip_rate", "CE", "difference"]
+    quantity: Literal["error", "flip_rate", "flip_probability", "CE", "difference"]
     title: str
     columns: tuple[HeatColumn, ...]
     rows: tuple[HeatRow, ...]
@@ -66,6 +65,13 @@ class HeatMap:
     """Confidence of the intervals; None if there are none."""
     lines: tuple[str, ...]
     """The title in lines for a narrow place: what is shown, and the names, which may be shortened."""
+    what: str = "corruption"
+    """What a row is of: a corruption, or a perturbation of sequences."""
+
+    @property
+    def made(self) -> str:
+        """What ratios are of: errors, or flips."""
+        return "errors" if self.what == "corruption" else "flips"
 
     @property
     def has_values(self) -> bool:
@@ -80,27 +86,28 @@ class HeatMap:
 
     @classmethod
     def of_errors(cls, summary: RunSummary) -> HeatMap:
-        """Top-1 errors or flip rates in percent, their means over severities, and CE if there is a normaliser."""
-        columns = [HeatColumn(f"s{severity}", f"s{severity}") for severity in summary.overall.errors]
+        """Errors, flip rates or flip probabilities in percent, their means over levels, and CE or FR if known."""
         protocol = summary.cell_errors.protocol
+        words, rate = wording(protocol), "mFR" if summary.cell_errors.flips else "mCE"
+        columns = [HeatColumn(f"{words.letter}{level}", f"{words.letter}{level}") for level in summary.overall.errors]
         columns.append(HeatColumn(plain_of(protocol).name, "mean"))
-        ratios = [row.metrics["mCE"] for row in (*summary.corruptions, summary.overall) if "mCE" in row.metrics]
+        ratios = [row.metrics[rate] for row in (*summary.corruptions, summary.overall) if rate in row.metrics]
         has_ratios = any(ratio.value is not None for ratio in ratios)
-        columns += [HeatColumn("mCE", "CE", is_coloured=False)] if has_ratios else []
+        columns += [HeatColumn(rate, rate[1:], is_coloured=False)] if has_ratios else []
 
         def cells(row: SummaryRow) -> tuple[Metric | None, ...]:
-            return (*row.errors.values(), row.mean_error, *([row.metrics["mCE"]] if has_ratios else []))
+            return (*row.errors.values(), row.mean_error, *([row.metrics[rate]] if has_ratios else []))
 
         rows = tuple(
             HeatRow(name, kind, family, cells(row), (False,) * len(columns))
             for name, kind, family, row in _rows_of(summary)
         )
         name = summary.cell_errors.source
-        what = capital(wording(protocol).of_cell)
-        title = f"{what} of {name} by corruption and severity, %"
-        lines = (f"{what} by corruption and severity, %", name)
+        what, by = capital(words.of_cell), f"by {words.what} and {words.level}"
+        title = f"{what} of {name} {by}, %"
+        lines = (f"{what} {by}, %", name)
         return cls(
-            "error" if has_labels(protocol) else "flip_rate",
+            "error" if has_labels(protocol) else "flip_probability" if summary.cell_errors.flips else "flip_rate",
             title,
             tuple(columns),
             rows,
@@ -108,6 +115,7 @@ class HeatMap:
             "%",
             summary.confidence,
             lines,
+            words.what,
         )
 
     @classmethod
@@ -116,22 +124,26 @@ class HeatMap:
 
         Without a normaliser there are no values, and `reasons` says so. Runs without labels have no CE.
         """
-        names = [q.name for q in QUANTITIES.values() if q.reference == "normalizer" and q.name_of_one]
-        columns = tuple(HeatColumn(name, short_name(str(QUANTITIES[name].name_of_one))) for name in names)
+        of = quantities_of(summary.cell_errors.protocol)
+        names = [q.name for q in of.values() if q.reference == "normalizer" and q.name_of_one]
+        columns = tuple(HeatColumn(name, short_name(str(of[name].name_of_one))) for name in names)
         rows = tuple(
             HeatRow(name, kind, family, tuple(row.metrics[one] for one in names), (False,) * len(names))
             for name, kind, family, row in _rows_of(summary)
         )
         values = [cell.value for row in rows for cell in row.cells if cell and cell.value is not None]
-        lines = (f"Errors of {summary.cell_errors.source}", f"in percent of those of {summary.normalizer}")
+        what = "Flips" if summary.cell_errors.flips else "Errors"
+        lines = (f"{what} of {summary.cell_errors.source}", f"in percent of those of {summary.normalizer}")
         scale = ColourScale.around(100.0, values)
-        return cls("CE", " ".join(lines), columns, rows, scale, "%", summary.confidence, lines)
+        row_of = summary.cell_errors.what
+        return cls("CE", " ".join(lines), columns, rows, scale, "%", summary.confidence, lines, row_of)
 
     @classmethod
     def of_differences(cls, comparison: Comparison) -> HeatMap:
         """Differences of errors in points; a negative number is a better model."""
         errors = comparison.reference.cell_errors
-        columns = [HeatColumn(f"s{severity}", f"s{severity}") for severity in errors.severities]
+        words = wording(errors.protocol)
+        columns = [HeatColumn(f"{words.letter}{level}", f"{words.letter}{level}") for level in errors.severities]
         plain = plain_of(errors.protocol).name
         columns.append(HeatColumn(plain, "mean"))
         found = {(d.group, d.name): d for d in comparison.differences if d.metric == plain}
@@ -154,11 +166,13 @@ class HeatMap:
         rows.append(row("mean", ""))
         values = [cell.value for one in rows for cell in one.cells if cell and cell.value is not None]
         names = comparison.other.name, comparison.reference.name
-        words = wording(errors.protocol)
         title = f"{capital(words.lost)} of {names[0]} minus {words.lost} of {names[1]}, points"
-        lines = (f"Difference of {words.of_cell}s, points", names[0], f"minus {names[1]}")
+        lines = (f"Difference of {words.plural_of_cell}, points", names[0], f"minus {names[1]}")
         scale = ColourScale.around(0.0, values)
-        return cls("difference", title, tuple(columns), tuple(rows), scale, "points", comparison.confidence, lines)
+        row_of = errors.what
+        return cls(
+            "difference", title, tuple(columns), tuple(rows), scale, "points", comparison.confidence, lines, row_of
+        )
 
 
 def as_metric(difference: Difference | None) -> Metric | None:
@@ -258,7 +272,7 @@ class SeverityCurves:
         severities = sorted({severity for curve in curves for severity in curve.errors})
         words = wording(summaries[0].cell_errors.protocol)
         return cls(
-            title=f"{capital(words.of_cell)} by severity, %",
+            title=f"{capital(words.of_cell)} by {words.level}, %",
             runs=tuple(called),
             references=tuple(dict.fromkeys(curve.name for curve in curves if curve.is_reference)),
             severities=tuple(severities),

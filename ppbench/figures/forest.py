@@ -10,7 +10,7 @@ from ppbench.compare.difference import Difference
 from ppbench.figures.content import as_metric
 from ppbench.figures.scales import ticks
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.without_labels import has_labels, quantities_of, quantity_called, wording
+from ppbench.metrics.without_labels import quantities_of, quantity_called, wording
 from ppbench.tables.sheet import short_name
 from ppbench.vocabulary import family_of
 
@@ -73,6 +73,8 @@ class Forest:
     """The metrics of such runs of which a better model has more."""
     fewer: str
     """What the better model does, such as ``makes fewer errors``."""
+    what: str = "corruption"
+    """``perturbation`` of sequences."""
 
     @classmethod
     def of(cls, comparison: Comparison) -> Forest:
@@ -87,15 +89,17 @@ class Forest:
             by_family.append(row(family, "family", family.name))
             members = [d for d in comparison.group("corruption") if family_of(d.name) == family.name]
             by_family += [row(member, "corruption", member.name) for member in members]
-        metrics = tuple(row(d, "metric", short_name(d.name)) for d in headline)
-        mean = wording(comparison.reference.run.protocol).mean
+        metrics = tuple(
+            row(d, "metric", short_name(d.name) + ("" if d.unit == "%" else f", {d.unit}")) for d in headline
+        )
+        words = wording(comparison.reference.run.protocol)
         sections = [
             ForestSection("headline metrics", metrics),
-            ForestSection(f"{mean} by family and corruption", tuple(by_family)),
+            ForestSection(f"{words.mean} by family and {words.what}", tuple(by_family)),
         ]
         names = comparison.other.name, comparison.reference.name
         title = f"{names[0]} against {names[1]}: change in points, paired by image"
         shown, protocol = tuple(one for one in sections if one.rows), comparison.reference.run.protocol
         more = tuple(name for name, quantity in quantities_of(protocol).items() if quantity.higher_is_better)
-        fewer = "makes fewer errors" if has_labels(protocol) else "changes fewer predictions"
-        return cls(title, names[1], names[0], comparison.confidence, shown, more, fewer)
+        fewer = f"{words.verb} fewer {words.made}"
+        return cls(title, names[1], names[0], comparison.confidence, shown, more, fewer, words.what)

@@ -38,7 +38,7 @@ def heat_table(content: HeatMap, key: str) -> str:
     return (
         f'<div class="fig"><table class="fig-heat" id="{key}-heat" data-quantity="{content.quantity}">'
         f'<caption id="{key}-title">{escaped(content.title)}</caption>'
-        f'<thead><tr><th scope="col">corruption</th>{header}</tr></thead>'
+        f'<thead><tr><th scope="col">{content.what}</th>{header}</tr></thead>'
         f"{''.join(f'<tbody>{body}</tbody>' for body in bodies)}</table>{_steps(content)}</div>"
     )
 
@@ -56,12 +56,12 @@ def _cell(content: HeatMap, row: HeatRow, column: HeatColumn, cell: Metric | Non
         return "<td></td>"
     kept = {"error": "accuracy", "flip_rate": "agreement"}.get(content.quantity)
     share: dict[str, float | None] = {}
-    if kept and column.key.startswith("s") and cell.value is not None:
+    if kept and _is_level(column) and cell.value is not None:
         share[kept] = rounded(1 - cell.value / 100)
     more = metric_attributes(cell, **share, shown="" if is_shown else None)
     title = attributes({"title": f"{row.name} {column.heading}: {metric_words(cell)}"})
     if cell.value is None:
-        text = MISSING if column.key.startswith("s") else NOT_AVAILABLE
+        text = MISSING if _is_level(column) else NOT_AVAILABLE
         return f'<td class="fig-missing"{more}{title}>{text}</td>'
     number = signed(cell.value) if content.quantity == "difference" else decimals(cell.value, 1)
     mark = "*" if is_shown else ""
@@ -69,6 +69,11 @@ def _cell(content: HeatMap, row: HeatRow, column: HeatColumn, cell: Metric | Non
     letter = "h" if content.scale.centre is None else "d"
     colour = f' class="fig-{letter}{content.scale.step(cell.value)}"' if column.is_coloured else ""
     return f"<td{colour}{more}{title}>{number}{mark}{margin}</td>"
+
+
+def _is_level(column: HeatColumn) -> bool:
+    """Whether a column is of a severity, or of a difficulty."""
+    return column.key[:1] in ("s", "d") and column.key[1:].isdigit()
 
 
 def _steps(content: HeatMap) -> str:
@@ -84,12 +89,13 @@ def _steps(content: HeatMap) -> str:
     words = {
         "error": ("", ""),
         "flip_rate": ("", ""),
-        "CE": (" (fewer errors)", " (more errors)"),
+        "flip_probability": ("", ""),
+        "CE": (f" (fewer {content.made})", f" (more {content.made})"),
         "difference": (" (better)", " (worse)"),
     }[content.quantity]
     note = (
         "The colour is the size of a difference, the star is its proof, so a pale cell can have one. "
-        "*: a test finds this difference (Holm, by family, corruption and cell)."
+        f"*: a test finds this difference (Holm, by family, {content.what} and cell)."
         if content.quantity == "difference"
         else ""
     )

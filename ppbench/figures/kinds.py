@@ -16,7 +16,7 @@ from ppbench.figures.reliability import Reliability
 from ppbench.figures.scatter import Scatter
 from ppbench.files import is_same_file
 from ppbench.lookup import check_name
-from ppbench.metrics.without_labels import NO_LABELS, has_labels
+from ppbench.metrics.without_labels import has_labels, without_classes
 from ppbench.report.load import load_results, load_summary
 from ppbench.report.summary import RunSummary
 from ppbench.run import Run, read_run
@@ -124,9 +124,10 @@ class PlotRequest:
     def _require_labels(summaries: Sequence[RunSummary], what: str) -> None:
         """Raise `UsageError` for a figure of errors or accuracies of a run without labels."""
         for summary in summaries:
-            if not has_labels(summary.cell_errors.protocol):
+            protocol = summary.cell_errors.protocol
+            if not has_labels(protocol):
                 raise UsageError(
-                    f"{what} of {summary.cell_errors.source} cannot be drawn: {NO_LABELS}",
+                    f"{what} of {summary.cell_errors.source} cannot be drawn: {without_classes(protocol)}",
                     "Draw `--kind heatmap`, `severity` or `forest`, without --quantity.",
                 )
 

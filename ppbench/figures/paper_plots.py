@@ -56,7 +56,7 @@ def draw_curves(content: SeverityCurves, width: float) -> PaperFigure:
     add_legend(figure, [shortened(name, 58) for name in names], looks, across)
     band = f"; bands: {percent(content.confidence)} intervals" if content.confidence else ""
     clean = " (0: clean)" if 0 in content.severities else ""
-    figure.supxlabel(f"severity{clean}{band}", fontsize=6.5)
+    figure.supxlabel(f"{content.words.level}{clean}{band}", fontsize=6.5)
     figure.supylabel(f"{content.words.of_cell}, %", fontsize=6.5)
     return figure
 

@@ -47,7 +47,7 @@ def curves_svg(content: SeverityCurves, key: str) -> str:
         key: Prefix of the ids, unique in the page.
     """
     key = checked_key(key)
-    note = f"{content.words.lost}, %, by severity{' (0: clean)' if 0 in content.severities else ''}"
+    note = f"{content.words.lost}, %, by {content.words.level}{' (0: clean)' if 0 in content.severities else ''}"
     note += f"; band: {percent(content.confidence)} interval" if content.confidence else ""
     panels = "".join(_panel(content, panel, f"{key}-{number}") for number, panel in enumerate(content.panels))
     return (

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ppbench.metrics.csv_file import read_csv
+from ppbench.lookup import counted
+from ppbench.metrics.csv_file import has_flips, read_csv, read_flips
 from ppbench.metrics.metric import Unavailable, require_cells
 from ppbench.run import MICRO, Protocol, Run
-from ppbench.vocabulary import C15, CLEAN, SEVERITIES, Cell, in_order, set_label, severity_label
+from ppbench.vocabulary import C15, CIFAR_P10, CLEAN, P10, SEVERITIES, Cell, in_order, set_label, severity_label
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ppbench.metrics.per_image import PerImage
-    from ppbench.run import Predictions
+    from ppbench.run import Predictions, Trials
 
 
 class WorstCell(NamedTuple):
@@ -42,6 +43,13 @@ def headline_corruptions(present: Iterable[str]) -> tuple[str, ...]:
     return C15 if set(names) >= set(C15) else names
 
 
+def headline_perturbations(present: Iterable[str], dataset: str = "") -> tuple[str, ...]:
+    """The perturbations of headline metrics: the ten of the dataset's kind if all are present, else all."""
+    names = in_order(present)
+    ten = CIFAR_P10 if dataset.startswith("cifar") else P10
+    return in_order(ten) if set(names) >= set(ten) else names
+
+
 def _lost(run: Run) -> dict[Cell, float] | None:
     """Mean confidence lost by cell, fractions; None if the run has labels, or lacks the probabilities of a cell."""
     sums = {cell.key: cell.label_confidence for cell in run.cells}
@@ -49,6 +57,17 @@ def _lost(run: Run) -> dict[Cell, float] | None:
     if clean is None or None in sums.values():
         return None
     return {cell: (clean - known) / MICRO / run.protocol.n for cell, known in sums.items() if known is not None}
+
+
+def _distances(run: Run) -> dict[Cell, float] | None:
+    """Mean top-5 distance by cell; None if there are no sequences, or it is not known."""
+    found = {cell.key: cell.distance for cell in run.cells if cell.distance is not None}
+    return found or None
+
+
+def _right_by_pass(run: Run) -> dict[Cell, tuple[int, ...]] | None:
+    found = {cell.key: cell.right_by_pass for cell in run.cells if cell.right_by_pass is not None}
+    return found if found and len(found) == len(run.cells) else None
 
 
 @dataclass(frozen=True)
@@ -81,6 +100,14 @@ class CellErrors:
     """The same for each image, ``(cells, n)``; None if it is not known."""
     generated: bool = False
     """Whether the corrupted images are known to differ from the published set."""
+    flips: bool = False
+    """Whether the errors are flip probabilities, the corruptions perturbations, and the severities difficulties."""
+    distances: Mapping[Cell, float] | None = field(default=None, compare=False, repr=False)
+    """Mean top-5 distance by cell, 0 to 15, of perturbation sequences; None if it is not known."""
+    distances_by_image: PerImage | None = field(default=None, compare=False, repr=False)
+    """The same for each image, ``(cells, n)``; None if it is not known."""
+    right_by_pass: Mapping[Cell, tuple[int, ...]] | None = field(default=None, compare=False, repr=False)
+    """Right images of each pass by cell, the clean one too; None without passes, and for a part of the images."""
 
     @classmethod
     def from_errors(cls, source: str, errors: Mapping[Cell, float], clean: float | None) -> CellErrors:
@@ -92,7 +119,11 @@ class CellErrors:
 
     @classmethod
     def from_run(
-        cls, run: Run, bits: Mapping[Cell, NDArray[np.bool_]] | None = None, predictions: Predictions | None = None
+        cls,
+        run: Run,
+        bits: Mapping[Cell, NDArray[np.bool_]] | None = None,
+        predictions: Predictions | None = None,
+        trials: Trials | None = None,
     ) -> CellErrors:
         """Take the errors of a run. Metrics over a cell that the run lacks are unavailable.
 
@@ -100,6 +131,7 @@ class CellErrors:
             run: The counts.
             bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals.
             predictions: The run's predictions, for intervals of the confidence lost, where labels are predictions.
+            trials: The run's trials, for intervals where images have several; without them the bits give none.
         """
         errors = {cell.key: cell.error for cell in run.cells}
         clean = errors.pop((CLEAN, 0), None)
@@ -108,12 +140,14 @@ class CellErrors:
             clean = None  # no image differs from itself, which is no result
         corruptions = in_order(protocol.corruptions)
         severities = tuple(sorted(protocol.severities))
-        images = lost = None
-        if bits is not None or predictions is not None:
+        images = lost = far = None
+        if any(known is not None for known in (bits, predictions, trials)):
             # Only the bits need numpy: `ppbench show` answers sooner without it.
             from ppbench.metrics.per_image import PerImage
 
-            images = None if bits is None else PerImage.from_run(run, bits)
+            images = None if bits is None or protocol.has_trials else PerImage.from_run(run, bits)
+            if trials is not None:
+                images, far = PerImage.from_run(run, {}, trials), PerImage.of_distances(run, trials)
             lost = None if predictions is None else PerImage.of_confidence(run, predictions)
         return cls(
             run.called,
@@ -129,24 +163,35 @@ class CellErrors:
             lost_by_image=lost,
             trained_on=tuple(name for name in corruptions if name in run.model.trained_on_corruptions),
             conversion=run.model.conversion,
+            flips=protocol.sequences is not None,
+            distances=_distances(run),
+            distances_by_image=far,
+            right_by_pass=_right_by_pass(run),
         )
 
     @classmethod
     def from_csv(cls, path: Path) -> CellErrors:
         """Read a CSV with the columns corruption, severity, accuracy; others are ignored.
 
-        Accuracies are fractions in [0, 1]. The clean accuracy is optional, in a row ``clean,0,…``.
+        Accuracies are fractions in [0, 1]. The clean accuracy is optional, in a row ``clean,0,…``. A CSV of flips has
+        the columns perturbation, difficulty, flip_probability and perhaps top5_distance (`read_flips`).
 
         Raises:
             DataError: If the file cannot be read or a row is invalid; the message has the line.
         """
+        if has_flips(path):
+            found, distances = read_flips(path)
+            names, levels = in_order(name for name, _ in found), tuple(sorted({level for _, level in found}))
+            return cls(path.stem, found, None, names, levels, flips=True, distances=distances)
         errors = read_csv(path)
         clean = errors.pop((CLEAN, 0), None)
         return cls.from_errors(path.stem, errors, clean)
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """The corruptions that headline metrics are over (`headline_corruptions`)."""
+        """The corruptions that headline metrics are over (`headline_corruptions`, `headline_perturbations`)."""
+        if self.flips:
+            return headline_perturbations(self.corruptions, self.protocol.dataset if self.protocol else "")
         return headline_corruptions(self.corruptions)
 
     @property
@@ -161,6 +206,15 @@ class CellErrors:
             return None
         words = {"own": "{n} classes", "masked": "{n} classes masked", "all": "{n} of {outputs} classes"}
         return words[classes.logits].format(n=classes.n, outputs=classes.outputs)
+
+    @property
+    def competing(self) -> int | None:
+        """How many classes compete, where the run says it or the dataset is CIFAR-10's; else None."""
+        if self.protocol is None:
+            return None
+        if self.protocol.classes is not None:
+            return self.protocol.classes.competing
+        return 10 if self.protocol.dataset.partition("-")[0] == "cifar10" else None
 
     @property
     def images(self) -> str | None:
@@ -190,14 +244,31 @@ class CellErrors:
         return adaptation.label if adaptation else None
 
     @property
+    def passes(self) -> str | None:
+        """``"8 passes"`` if the model saw each image several times, else None."""
+        passes = self.protocol and self.protocol.passes
+        return counted(passes, "pass", "passes") if passes else None
+
+    @property
     def conditions(self) -> str | None:
-        """The end of every label: `subset`, then `adaptation`; None without either."""
-        return ",".join(filter(None, [self.subset, self.adaptation])) or None
+        """The end of every label: `subset`, `adaptation`, then `passes`; None without any."""
+        return ",".join(filter(None, [self.subset, self.adaptation, self.passes])) or None
 
     def label(self, name: str, *parts: str, corruptions: Sequence[str], severities: Sequence[int]) -> str:
         """``name[part,…,corruptions,severities,subset]``, the grammar of docs/metrics.md."""
-        grid = (set_label(corruptions), severity_label(severities)) if corruptions else ("no corruptions",)
+        grid = [set_label(corruptions), self.levels(severities)] if corruptions else [f"no {self.what}s"]
+        frames = self.protocol and self.protocol.sequences
+        grid += [frames.encoding] if frames else []
         return f"{name}[{','.join([*parts, *grid, *filter(None, [self.conditions])])}]"
+
+    @property
+    def what(self) -> str:
+        """``corruption``, or ``perturbation`` of sequences."""
+        return "perturbation" if self.flips else "corruption"
+
+    def levels(self, severities: Sequence[int]) -> str:
+        """``s1-5``; ``d1-3`` for the difficulties of sequences."""
+        return severity_label(severities, "d" if self.flips else "s")
 
     def mean_error(self, corruptions: Sequence[str], severities: Sequence[int]) -> float:
         """Mean error over all of these cells, a fraction.

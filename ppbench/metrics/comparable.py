@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Unavailable
@@ -35,12 +35,18 @@ def require_same_task(errors: CellErrors, other: CellErrors, corruptions: Sequen
         Unavailable: If they did not.
     """
     _require_same(errors, other, ("dataset",))
+    if errors.flips != other.flips:
+        there, here = ("flips" if one.flips else "errors" for one in (other, errors))
+        raise Unavailable(f"{other.source} has {there}, and {errors.source} has {here}")
     if errors.protocol is None or other.protocol is None:
         return
     if not same_classes(errors.protocol, other.protocol):
         there, here = (one.classes or "all classes" for one in (other, errors))
         differ = "" if there != here else " (not the same ones)"
         raise Unavailable(f"{other.source} was measured on other classes: {there}, here {here}{differ}")
+    if not same_frames(errors.protocol, other.protocol, corruptions):
+        frames = [str(one.protocol and one.protocol.sequences) for one in (other, errors)]
+        raise Unavailable(f"{other.source} was measured on other frames: {frames[0]}, here {frames[1]}")
     if names := [name for name in differing_own(errors.protocol, other.protocol) if name in corruptions]:
         raise Unavailable(f"{other.source} was measured with another version of {', '.join(names)}")
 
@@ -50,6 +56,22 @@ def differing_own(one: Protocol, other: Protocol) -> list[str]:
     here, there = one.own_corruptions or {}, other.own_corruptions or {}
     both = set(one.corruptions) & set(other.corruptions)
     return sorted(name for name in both if here.get(name) != there.get(name))
+
+
+def same_frames(one: Protocol, other: Protocol, perturbations: Collection[str] | None = None) -> bool:
+    """Whether two runs have the same sequences, or none: as many frames of the perturbations of both, stored alike.
+
+    Args:
+        one: A protocol.
+        other: Another one.
+        perturbations: Those to look at; None: all that both have.
+    """
+    here, there = one.sequences, other.sequences
+    if here is None or there is None:
+        return here is there
+    both = set(here.frames) & set(there.frames)
+    looked_at = both if perturbations is None else both & set(perturbations)
+    return here.encoding == there.encoding and all(here.frames[name] == there.frames[name] for name in looked_at)
 
 
 def _require_same(errors: CellErrors, other: CellErrors, fields: Sequence[str]) -> None:

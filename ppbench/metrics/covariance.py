@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.intervals import Interval, deviation, fraction_interval, quantile
 from ppbench.metrics.metric import Metric, Weights
 from ppbench.metrics.per_image import BLOCK, FEWEST, PerImage
-from ppbench.metrics.quantities import QUANTITIES, Case, CorruptionError, Quantity
+from ppbench.metrics.quantities import Case, CorruptionError, Quantity
 from ppbench.metrics.references import Normalizer
+from ppbench.metrics.without_labels import quantities_of
 from ppbench.vocabulary import Cell
 
 _ROUNDING = 1e-12
@@ -38,14 +41,16 @@ class ErrorCovariance:
         self.models = tuple(models)
         self.n = models[0].n
         counts = np.zeros([sum(len(model.errors) for model in models)] * 2)
+        sums = np.zeros(len(counts))
+        are_bits = all(model.errors.dtype == bool for model in models)
         for start in range(0, self.n, BLOCK):
             rows = [model.errors[:, start : start + BLOCK] for model in models]
-            # float32 holds the counts of a block exactly, and its matrix product is by far the fastest.
-            block = np.concatenate(rows).astype(np.float32)
+            # float32 holds the counts of a block exactly, and its matrix product is by far the fastest. Shares of
+            # trials need more digits.
+            block: NDArray[Any] = np.concatenate(rows).astype(np.float32 if are_bits else np.float64)
             counts += block @ block.T
-        # What a cell has in common with itself are all its errors.
-        wrong = np.diag(counts)
-        self.covariance = (counts - np.outer(wrong, wrong) / self.n) / (self.n - 1)
+            sums += block.sum(axis=1, dtype=np.float64)
+        self.covariance = (counts - np.outer(sums, sums) / self.n) / (self.n - 1)
         """``(cells, cells)`` float64, the cells of all models after each other."""
 
     def deviation(self, *weights: Weights) -> float:
@@ -116,8 +121,8 @@ class RunIntervals:
         # one of the two models would be far too narrow.
         if metric.value is None or (quantity.reference == "baseline" and other is None):
             return metric
-        if quantity.of_confidence:
-            return _with_interval_of_confidence(quantity, case, metric, self.confidence)
+        if not quantity.of_errors:
+            return _with_interval_of_others(quantity, case, metric, self.confidence)
         weights: list[dict[Cell, float]] = [{} for _ in self._models]
         weights[0].update(quantity.weights(case))
         if other is not None:
@@ -127,12 +132,17 @@ class RunIntervals:
         return replace(metric, interval=self._covariance.interval(quantity, metric.value, weights, self.confidence))
 
 
-def _with_interval_of_confidence(quantity: Quantity, case: Case, metric: Metric, confidence: float) -> Metric:
-    """Add the normal interval of a mean over images of the confidence that each lost."""
-    images = case.model.lost_by_image
+def _with_interval_of_others(quantity: Quantity, case: Case, metric: Metric, confidence: float) -> Metric:
+    """Add the normal interval of a mean over images of other numbers than errors: confidence lost, distances."""
+    images = quantity.images(case.model)
     if images is None or images.n < FEWEST or metric.value is None:
         return metric
-    reach = 100 * quantile(confidence) * deviation(images.weighted(quantity.weights(case))) / images.n**0.5
+    parts = images.weighted(quantity.weights(case))
+    if quantity.reference == "normalizer" and isinstance(case.normalizer, CellErrors):
+        divisor = quantity.images(case.normalizer)
+        if divisor is not None and are_of_same_images(case.model, case.normalizer):
+            parts = parts + divisor.weighted(quantity.reference_weights(case))
+    reach = quantity.scale * quantile(confidence) * deviation(parts) / images.n**0.5
     ends = max(quantity.lowest, metric.value - reach), min(quantity.highest, metric.value + reach)
     return replace(metric, interval=Interval(metric.value, *ends))
 
@@ -141,9 +151,15 @@ def paired_images(model: CellErrors, other: Normalizer | None) -> PerImage | Non
     """The bits of another run, if there are any and they are of the same images in the same order."""
     if not isinstance(other, CellErrors) or other.per_image is None:
         return None
+    return other.per_image if are_of_same_images(model, other) else None
+
+
+def are_of_same_images(model: CellErrors, other: CellErrors) -> bool:
+    """Whether two runs have the same images in the same order, one by one."""
     here, there = model.protocol, other.protocol
-    same = here is not None and all(getattr(here, field) == getattr(there, field) for field in SAME_SAMPLE)
-    return other.per_image if same else None
+    if here is None or there is None:
+        return False
+    return all(getattr(here, field) == getattr(there, field) for field in SAME_SAMPLE)
 
 
 def rough_ratios(normalizer: PerImage, case: Case) -> list[str]:
@@ -156,19 +172,19 @@ def rough_ratios(normalizer: PerImage, case: Case) -> list[str]:
         case: The corruptions and severities.
     """
     notes = []
-    for quantity in QUANTITIES.values():
-        if not isinstance(quantity, CorruptionError):
+    for quantity in quantities_of(case.model.protocol).values():
+        if not isinstance(quantity, CorruptionError) or not quantity.of_errors:
             continue
         near = [
             name for name in case.corruptions if _is_near_zero(normalizer, quantity.denominator_weights(case, name))
         ]
         if near:
-            name, what = str(quantity.name_of_one), "errors above clean" if quantity.needs_clean else "errors"
+            name, above = str(quantity.name_of_one), " above clean" if quantity.needs_clean else ""
             notes.append(
                 f"{name[0].upper()}{name[1:].replace('_', ' ')} and its means are unreliable: they divide by the "
-                f"{what} of {normalizer.source}, which are within {NEAR_ZERO_ERRORS:g} standard errors of 0 on "
-                f"{', '.join(near)}. Their intervals are too short on the side of the larger ratios. Evaluate more "
-                "images."
+                f"{quantity.divided[1]}{above} of {normalizer.source}, which are within {NEAR_ZERO_ERRORS:g} standard "
+                f"errors of 0 on {', '.join(near)}. Their intervals are too short on the side of the larger ratios. "
+                "Evaluate more images."
             )
     return notes
 

@@ -39,11 +39,13 @@ class Metric:
     value: float | None
     """In ``unit``; None if it cannot be computed, never infinite or NaN."""
     unit: str
-    """``%`` or ``nats``."""
+    """``%``, ``nats`` or ``places``."""
     reason: str | None = None
     """Why there is no value; None if there is one."""
     interval: Interval | None = None
     """Interval of the value, in ``unit``; None if per-image results are not available."""
+    spread: float | None = None
+    """Standard deviation over the passes of a stochastic model, in ``unit``; None without several passes."""
 
 
 def metric(name: str, label: str, unit: str, compute: Callable[[], float]) -> Metric:
@@ -65,3 +67,22 @@ def require_cells(present: Container[Cell], cells: Sequence[Cell], source: str =
     missing = [cell for cell in cells if cell not in present]
     if missing:
         raise Unavailable.for_cells(source, missing, len(cells))
+
+
+def over_corruptions(
+    factors: Mapping[str, float], severities: Sequence[int], *, above_clean: bool = False
+) -> dict[Cell, float]:
+    """The weights of a sum over corruptions of a factor times the mean error over the severities.
+
+    Args:
+        factors: Factor by corruption.
+        severities: At least one.
+        above_clean: Subtract the clean error from each mean error.
+
+    Raises:
+        Unavailable: If there are no cells.
+    """
+    if not factors or not severities:
+        raise Unavailable("there are no corrupted cells")
+    weights = {(name, s): factor / len(severities) for name, factor in factors.items() for s in severities}
+    return {**weights, (CLEAN, 0): -sum(factors.values())} if above_clean else weights

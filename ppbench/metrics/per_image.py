@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.errors import DataError
 from ppbench.metrics.metric import Unavailable, Weights
-from ppbench.run import CONFIDENCE_STEPS, Predictions, Run
+from ppbench.run import CONFIDENCE_STEPS, Predictions, Run, Trials
 from ppbench.vocabulary import CLEAN, Cell
 
 BLOCK = 8192
@@ -31,17 +32,39 @@ class PerImage:
     source: str
     """The model's name."""
     errors: NDArray[np.bool_] | NDArray[np.float32]
-    """``(cells, n)``, True where the model is wrong; or another number of each image, such as the confidence lost."""
+    """``(cells, n)``, True where the model is wrong; or another number of each image, such as the share of its trials
+    that failed, or the confidence lost."""
     cells: Mapping[Cell, int]
     """Row of ``errors`` by (corruption, severity)."""
 
     @classmethod
-    def from_run(cls, run: Run, bits: Mapping[Cell, NDArray[np.bool_]]) -> PerImage:
-        """The errors of a run, from its correctness bits (`ppbench.run.read_bits`): True where it is right."""
+    def from_run(cls, run: Run, bits: Mapping[Cell, NDArray[np.bool_]], trials: Trials | None = None) -> PerImage:
+        """Return the errors of a run.
+
+        Args:
+            run: The counts.
+            bits: Its correctness bits (`ppbench.run.read_bits`): True where it is right.
+            trials: Its trials (`ppbench.run.read_trials`), which it must have if images have several. The errors are
+                then the shares of them that failed.
+
+        Raises:
+            DataError: If images have several trials, and they are not given.
+        """
         keys = [cell.key for cell in run.cells]
+        if run.protocol.has_trials:
+            if trials is None:
+                raise DataError(f"{run.called} has no trials image by image", "Evaluate again to get them.")
+            return cls(run.called, _shares(run, trials.failures), {key: row for row, key in enumerate(keys)})
         rows = [~bits[key] for key in keys]
         errors = np.stack(rows) if rows else np.zeros((0, run.protocol.n), bool)
         return cls(run.called, errors, {key: row for row, key in enumerate(keys)})
+
+    @classmethod
+    def of_distances(cls, run: Run, trials: Trials) -> PerImage | None:
+        """The mean top-5 distance of each sequence, 0 to 15, in place of errors, float32; None if it is not known."""
+        if trials.distances is None:
+            return None
+        return cls(run.called, _shares(run, trials.distances), {cell.key: row for row, cell in enumerate(run.cells)})
 
     @classmethod
     def of_confidence(cls, run: Run, predictions: Predictions) -> PerImage | None:
@@ -88,6 +111,12 @@ class PerImage:
         if missing:
             raise Unavailable.for_cells(self.source, missing, len(cells))
         return [self.cells[cell] for cell in cells]
+
+
+def _shares(run: Run, sums: Mapping[Cell, NDArray[Any]]) -> NDArray[np.float32]:
+    """Divide the sums over each image's trials by their number: ``(cells, n)``."""
+    rows = [sums[cell.key].astype(np.float32) / np.float32(cell.trials or 1) for cell in run.cells]
+    return np.stack(rows) if rows else np.zeros((0, run.protocol.n), np.float32)
 
 
 class SharedImages(NamedTuple):

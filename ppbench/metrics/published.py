@@ -71,7 +71,7 @@ MCE, CLEAN_ERROR = "mCE[alexnet,c15,s1-5]", "clean_error"
 ADAPTED_MCE = "mCE[alexnet,c15,s1-5,batchnorm-adapted in batches of 512]"
 """Each batch of 512 images of a cell was scored by its own statistics: not the label of ``--adapt batchnorm``."""
 
-MFR, MT5D = "mFR[alexnet,p10]", "mT5D[alexnet,p10]"
+MFR, MT5D = "mFR[alexnet,p10,d1,h264]", "mT5D[alexnet,p10,d1,h264]"
 
 _ALL = "Published figures are for all 50,000 images"
 

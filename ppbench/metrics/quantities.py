@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ppbench.metrics.cell_errors import CellErrors, mean
 from ppbench.metrics.comparable import require_same_pixels, require_same_task
-from ppbench.metrics.metric import Metric, Unavailable, Weights, metric
+from ppbench.metrics.metric import Metric, Unavailable, Weights, metric, over_corruptions
 from ppbench.metrics.references import Normalizer, PublishedErrors
 from ppbench.vocabulary import CLEAN, Cell
+
+if TYPE_CHECKING:
+    from ppbench.metrics.per_image import PerImage
 
 Role = Literal["normalizer", "baseline"]
 """The roles of another model in a metric."""
@@ -74,8 +77,11 @@ class Quantity(ABC):
     needs_clean: bool = False
     """Whether the error on uncorrupted images is a part of it."""
     higher_is_better: bool = False
-    of_confidence: bool = False
-    """Whether it is over the confidence that images lost (`CellErrors.lost`) instead of over errors."""
+    of_errors: bool = True
+    """Whether its weights are of errors; otherwise they are of another number of each image (`images`)."""
+    unit: str = "%"
+    scale: float = 100.0
+    """The value of a whole error: errors are fractions, values in percent."""
     lowest: float = -math.inf
     highest: float = math.inf
     """Bounds of the value, percent. Intervals end there; with bounds 0 and 100 they are intervals of a proportion."""
@@ -83,7 +89,7 @@ class Quantity(ABC):
     @property
     def is_plain(self) -> bool:
         """Whether it is the plain mean that tables have first and comparisons give down to single cells."""
-        return self.name in ("mean_error", "flip_rate")  # with labels, and without
+        return self.name in ("mean_error", "flip_rate", "mFP")  # with labels, without, and of sequences
 
     @abstractmethod
     def value(self, case: Case) -> float:
@@ -100,6 +106,10 @@ class Quantity(ABC):
         Raises:
             Unavailable: If there are no cells, or a denominator is unknown.
         """
+
+    def images(self, errors: CellErrors) -> PerImage | None:
+        """The numbers of each image that the weights are of; None if they are not known."""
+        return errors.per_image
 
     def reference_weights(self, case: Case) -> Weights:
         """The weights of the reference's errors if they are estimated from the same images (delta method).
@@ -131,7 +141,7 @@ class Quantity(ABC):
 
     def metric(self, case: Case, name: str | None = None) -> Metric:
         """The value with its label, or the reason why there is none."""
-        return metric(name or self.name, self.label(case, name), "%", lambda: self.value(case))
+        return metric(name or self.name, self.label(case, name), self.unit, lambda: self.value(case))
 
 
 class CleanError(Quantity):
@@ -177,6 +187,7 @@ class CorruptionError(Quantity):
     name, name_of_one = "mCE", "CE"
     formula = "mean over c of CE_c;  CE_c = sum_s E_cs / sum_s A_cs,  A = the normaliser's errors"
     meaning = "error / normaliser's error, mean over corruptions"
+    divided = ("error", "errors")
     reference = "normalizer"
     lowest = 0.0
 
@@ -184,7 +195,8 @@ class CorruptionError(Quantity):
         model, normalizer = case.model, case.normalizer
         if normalizer is None:
             # AlexNet's errors are of ImageNet's images; the images of a CSV are not known.
-            alexnet = "alexnet, " if not model.protocol or model.protocol.normalizer == "alexnet" else ""
+            of_imagenet = not model.protocol or model.protocol.normalizer == "alexnet"
+            alexnet = "alexnet, " if of_imagenet and not model.flips else ""
             raise Unavailable(f"no normaliser (--normalizer {alexnet}RUN or CSV)")
         if isinstance(normalizer, CellErrors):
             require_same_task(model, normalizer, case.corruptions)
@@ -192,8 +204,8 @@ class CorruptionError(Quantity):
             whole = f"all {normalizer.classes} classes"
             raise Unavailable(f"{normalizer.source} is published only over {whole}, not for {model.classes}")
         # First over all corruptions: then the reason counts all missing cells and not only one corruption's.
-        model.mean_error(case.corruptions, case.severities)
-        normalizer.mean_error(case.corruptions, case.severities)
+        self.mean_of(model, case.corruptions, case.severities)
+        self.mean_of(normalizer, case.corruptions, case.severities)
         errors = self._excess(model, case)
         # Ratios of means, which equal ratios of sums over the same severities.
         return mean(100 * errors[name] / below for name, below in self._denominators(case).items())
@@ -211,7 +223,7 @@ class CorruptionError(Quantity):
 
     def largest_change(self, case: Case, value: float) -> float:
         """A change of 100 points, divided like the value by the normaliser."""
-        undivided = 100 * case.model.mean_error(case.corruptions, case.severities)
+        undivided = 100 * self.mean_of(case.model, case.corruptions, case.severities)
         if self.needs_clean:
             undivided -= 100 * case.model.clean_error()
         return MOST_POINTS * max(1.0, value / undivided) if undivided > 0 else MOST_POINTS
@@ -223,7 +235,11 @@ class CorruptionError(Quantity):
     def _excess(self, model: Normalizer, case: Case) -> dict[str, float]:
         """The model's numerators or denominators: mean errors by corruption, fractions."""
         clean = model.clean_error() if self.needs_clean else 0.0
-        return {name: model.mean_error([name], case.severities) - clean for name in case.corruptions}
+        return {name: self.mean_of(model, [name], case.severities) - clean for name in case.corruptions}
+
+    def mean_of(self, model: Normalizer, corruptions: Sequence[str], severities: Sequence[int]) -> float:
+        """What is divided, and what divides: the mean error over cells, a fraction."""
+        return model.mean_error(corruptions, severities)
 
     def _denominators(self, case: Case) -> dict[str, float]:
         if case.normalizer is None:
@@ -231,7 +247,9 @@ class CorruptionError(Quantity):
         found = self._excess(case.normalizer, case)
         above = " above clean" if self.needs_clean else ""
         for name, below in found.items():
-            _require_not_near_zero(below, f"the error of {case.normalizer.source} on {name}{above}")
+            _require_not_near_zero(
+                below, f"the {self.divided[0]} of {case.normalizer.source} on {name}{above}", self.of_errors
+            )
         return found
 
     def _label_parts(self, case: Case) -> list[str]:
@@ -313,28 +331,10 @@ def metrics_over_cells() -> list[Quantity]:
     return sorted(means, key=lambda quantity: quantity.reference is None)
 
 
-def over_corruptions(
-    factors: Mapping[str, float], severities: Sequence[int], *, above_clean: bool = False
-) -> dict[Cell, float]:
-    """The weights of a sum over corruptions of a factor times the mean error over the severities.
-
-    Args:
-        factors: Factor by corruption.
-        severities: At least one.
-        above_clean: Subtract the clean error from each mean error.
-
-    Raises:
-        Unavailable: If there are no cells.
-    """
-    if not factors or not severities:
-        raise Unavailable("there are no corrupted cells")
-    weights = {(name, s): factor / len(severities) for name, factor in factors.items() for s in severities}
-    return {**weights, (CLEAN, 0): -sum(factors.values())} if above_clean else weights
-
-
-def _require_not_near_zero(denominator: float, what: str) -> None:
+def _require_not_near_zero(denominator: float, what: str, is_share: bool = True) -> None:
     if abs(denominator) < NEAR_ZERO:
-        raise Unavailable(f"{what} is {100 * denominator:.3g} %, too near zero to divide by")
+        size = f"{100 * denominator:.3g} %" if is_share else f"{denominator:.3g}"
+        raise Unavailable(f"{what} is {size}, too near zero to divide by")
 
 
 def _known(baseline: CellErrors | None) -> CellErrors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ppbench.metrics.without_labels import has_labels
+from ppbench.metrics.without_labels import has_labels, has_normalizer, wording
 from ppbench.page.inputs import PageInputs, PageRun
 from ppbench.run import UNKNOWN, Protocol, expected_cells
 from ppbench.vocabulary import cell_in_words, set_label
@@ -31,16 +31,16 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
     run = inputs.runs[0]
     protocol, errors = run.run.protocol, run.summary.cell_errors
     lost = f", {errors.unreadable:,} of them could not be read" if protocol.unreadable else ""
-    severities = ", ".join(map(str, protocol.severities))
+    severities, words = ", ".join(map(str, protocol.severities)), wording(protocol)
     found = [
         Condition("dataset", protocol.dataset),
         Condition("images", f"{protocol.n:,} of {protocol.total:,}{lost}"),
-        Condition("corruptions", _corruptions(protocol)),
-        Condition("severities", severities),
-        Condition("corrupted images", _origin(protocol)),
+        Condition(f"{words.what}s", _corruptions(protocol)),
+        Condition(words.levels, severities),
+        Condition("frames" if protocol.sequences else "corrupted images", _origin(protocol)),
         Condition("precision", _precision(protocol)),
-        Condition("normaliser of CE", run.summary.normalizer)
-        if has_labels(protocol)
+        Condition("normaliser of FR and T5D" if protocol.sequences else "normaliser of CE", run.summary.normalizer)
+        if has_normalizer(protocol)
         else Condition("labels", "each model's own predictions of the clean images"),
         Condition("intervals", _intervals(inputs)),
         Condition("dataset fingerprint", protocol.fingerprint, is_code=True),
@@ -49,8 +49,10 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
     if protocol.classes is not None:
         classes = protocol.classes
         used = {"own": "the model has just these", "masked": "only these compete", "all": "all outputs compete"}
-        words = f"{classes.n:,} of {classes.outputs:,} outputs: {used[classes.logits]}"
-        found.insert(2, Condition("classes", words))
+        outputs = f"{classes.n:,} of {classes.outputs:,} outputs: {used[classes.logits]}"
+        found.insert(2, Condition("classes", outputs))
+    if protocol.passes is not None:
+        found.append(Condition("passes over each image", str(protocol.passes)))
     if protocol.decoder is not None:
         found.append(Condition("JPEG files decoded by", protocol.decoder))
     allowed = dict.fromkeys(words for one in inputs.comparisons for words in one.allowed)
@@ -69,6 +71,8 @@ def _corruptions(protocol: Protocol) -> str:
 
 def _origin(protocol: Protocol) -> str:
     words = _SOURCES[protocol.source]
+    if protocol.sequences is not None:
+        words = f"{protocol.sequences}, {words}"
     if protocol.source == "published":
         return words
     if protocol.engine == UNKNOWN:
@@ -108,7 +112,13 @@ def missing_cells(run: PageRun) -> list[tuple[str, int]]:
     """The cells that were asked for and are not in the run."""
     protocol = run.run.protocol
     present = {cell.key for cell in run.run.cells}
-    return [key for key in expected_cells(protocol.corruptions, protocol.severities) if key not in present]
+    return [key for key in _expected(protocol) if key not in present]
+
+
+def _expected(protocol: Protocol) -> list[tuple[str, int]]:
+    """All cells that a run may have; sequences have no clean one."""
+    cells = expected_cells(protocol.corruptions, protocol.severities)
+    return cells if protocol.sequences is None else cells[1:]
 
 
 def _prompts(protocol: Protocol) -> str:
@@ -122,8 +132,9 @@ def _missing_cells(run: PageRun) -> str:
     missing = missing_cells(run)
     if not missing:
         return ""
-    named = ", ".join(cell_in_words(key) for key in missing[:6]) + (", …" if len(missing) > 6 else "")
-    total = len(expected_cells(run.run.protocol.corruptions, run.run.protocol.severities))
+    level = wording(run.run.protocol).level
+    named = ", ".join(cell_in_words(key, level) for key in missing[:6]) + (", …" if len(missing) > 6 else "")
+    total = len(_expected(run.run.protocol))
     return f"{len(missing)} of {total}: {named}"
 
 
@@ -139,23 +150,26 @@ class Lack(NamedTuple):
 def lacks(inputs: PageInputs) -> Iterator[Lack]:
     """What is missing in the runs, and how to get it."""
     for run in (*inputs.runs, *([inputs.baseline] if inputs.baseline else [])):
-        again = _again(run)
+        again, several = _again(run), run.run.protocol.has_trials
         if run.run.bits is None:
             with_labels = has_labels(run.run.protocol)
-            what = f"{run.name}: intervals, paired differences, first flips{', error consistency' * with_labels}"
+            of_one = f", first flips{', error consistency' * with_labels}"
+            what = f"{run.name}: intervals, paired differences{of_one * (not several)}"
             yield Lack(what, f"{run.path.name} was written without correctness bits", again)
-        if run.run.predictions is None and run is not inputs.baseline:
+        if run.run.predictions is None and run is not inputs.baseline and not several:
             parts = (
                 "worst classes, added confusions" if has_labels(run.run.protocol) else "intervals of confidence lost"
             )
             what = f"{run.name}: {parts}, predictions under the pictures"
             yield Lack(what, f"{run.path.name} has no predictions", again)
         bare = has_labels(run.run.protocol) and any(cell.bin_n is None for cell in run.run.cells)
-        if bare and run is not inputs.baseline:
+        if bare and run is not inputs.baseline and not several:
             yield Lack(f"{run.name}: reliability diagrams", "its predictions came without probabilities", again)
         if missing := missing_cells(run):
-            why = f"{len(missing)} cells are missing: {cell_in_words(missing[0])}{', …' if len(missing) > 1 else ''}"
-            yield Lack(f"{run.name}: means over all corruptions", why, again)
+            words = wording(run.run.protocol)
+            first = cell_in_words(missing[0], words.level)
+            why = f"{len(missing)} cells are missing: {first}{', …' if len(missing) > 1 else ''}"
+            yield Lack(f"{run.name}: means over all {words.what}s", why, again)
 
 
 def _again(run: PageRun) -> str:

@@ -16,7 +16,7 @@ from ppbench.figures.scatter import Scatter
 from ppbench.figures.svg import curves_svg, forest_svg
 from ppbench.figures.svg_diagrams import reliability_svg, scatter_svg
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.without_labels import Wording, has_labels, wording
+from ppbench.metrics.without_labels import Wording, has_labels, has_normalizer, wording
 from ppbench.page.conditions import Condition, Lack, lacks, protocol_conditions, run_conditions
 from ppbench.page.embedded import HeldRun, held_run
 from ppbench.page.explained import compare_command_line, definitions_table, show_command_line
@@ -106,7 +106,7 @@ class ReportPage:
     words: Wording
     """What the numbers are called."""
     has_labels: bool
-    """Whether there are errors and accuracies; otherwise there are flip rates and agreement."""
+    """Whether each image has a label and one prediction; otherwise there is no confidence to set against accuracy."""
     curves: Markup
     curve_table: HtmlTable
     scatter: Markup | None
@@ -125,16 +125,26 @@ class ReportPage:
     version: str = __version__
 
     @property
+    def has_curves(self) -> bool:
+        """Whether there is more than one level, or the curves of errors begin at the clean images."""
+        return not self.words.shows_lost or len(self.curve_table.header) > 3
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether there can be results by class and image: not where each image has several predictions."""
+        return any(run.by_image for run in self.runs)
+
+    @property
     def sections(self) -> list[tuple[str, str]]:
         """Anchor and name of each section, in order."""
         found = [
             ("measured", "What was measured"),
             ("heat", "Heat map"),
-            ("severity", "Severity curves"),
+            ("severity", f"{self.words.level.capitalize()} curves" if self.has_curves else ""),
             ("differences", "Differences" if self.pairs or self.no_pairs else ""),
             ("families", "Families"),
             ("reliability", "Confidence" if self.has_labels else ""),
-            ("classes", "Classes" if self.has_labels else "First flips"),
+            ("classes", ("Classes" if self.has_labels else "First flips") if self.has_classes else ""),
             ("pictures", "Pictures"),
             ("consistency", "Error consistency" if self.consistency else ""),
             ("data", "The run inside"),
@@ -156,7 +166,7 @@ def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
     scatter = _scatter(inputs) if with_labels else None
     has_points = scatter is not None and len(scatter.runs) + len(scatter.published) > 1
     against = f" against {inputs.baseline.name}" if inputs.baseline else ""
-    paired = inputs.comparisons if with_labels else ()
+    paired = inputs.comparisons if with_labels and not first.has_trials else ()
     consistency = sheet_table(consistency_sheet(paired)) if paired else None
     return ReportPage(
         title=f"{', '.join(names)}{against} on {first.dataset}",
@@ -168,7 +178,7 @@ def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
         baseline_name=inputs.baseline.name if inputs.baseline else "",
         definitions=definitions_table(first),
         words=wording(first),
-        has_labels=with_labels,
+        has_labels=with_labels and not first.has_trials,
         curves=Markup(curves_svg(curves, "curves")),
         curve_table=curve_table(curves),
         scatter=Markup(scatter_svg(scatter, "scatter")) if scatter is not None and has_points else None,
@@ -217,6 +227,7 @@ def _verdicts(inputs: PageInputs) -> list[PageVerdict]:
 
 
 def _run_part(inputs: PageInputs, run: PageRun, key: str) -> RunPart:
+    several = run.run.protocol.has_trials
     reliability = Reliability.of(run.run, run.name, inputs.confidence)
     return RunPart(
         name=run.name,
@@ -226,7 +237,7 @@ def _run_part(inputs: PageInputs, run: PageRun, key: str) -> RunPart:
         reliability=Markup(reliability_svg(reliability, f"{key}-rel")) if reliability.has_values else None,
         reliability_table=reliability_table(reliability),
         no_reliability=" ".join(f"{reason}." for reason in reliability.reasons),
-        by_image=tuple(map(sheet_table, by_image_sheets(run.by_image))) if run.by_image else (),
+        by_image=tuple(map(sheet_table, by_image_sheets(run.by_image))) if run.by_image and not several else (),
     )
 
 
@@ -245,9 +256,9 @@ def _tile(metric: Metric) -> Tile:
 def _heat(inputs: PageInputs, run: PageRun, key: str) -> list[View]:
     protocol = run.run.protocol
     views = [View(wording(protocol).lost, Markup(heat_table(HeatMap.of_errors(run.summary), f"{key}-error")))]
-    ratios = HeatMap.of_ratios(run.summary) if has_labels(protocol) else None
+    ratios = HeatMap.of_ratios(run.summary) if has_normalizer(protocol) else None
     if ratios is not None and ratios.has_values:
-        views.append(View("CE", Markup(heat_table(ratios, f"{key}-ce"))))
+        views.append(View("FR and T5D" if protocol.sequences else "CE", Markup(heat_table(ratios, f"{key}-ce"))))
     for comparison in inputs.comparisons:
         if comparison.other.name == run.name:
             views.append(View("difference", Markup(heat_table(HeatMap.of_differences(comparison), f"{key}-diff"))))

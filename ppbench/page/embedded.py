@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from ppbench.errors import DataError
-from ppbench.run import MeasuredRun, Run, data_blocks, read_arrays, read_predictions, with_files
+from ppbench.run import MeasuredRun, Run, data_blocks, read_arrays, read_predictions, trials_if_any, with_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,14 +50,15 @@ class HeldRun:
 def measured_run(path: Path, run: Run) -> MeasuredRun:
     """Read what is beside a run for its page. A damaged part, of which the page says so, is left out."""
     bits: Mapping[Cell, NDArray[np.bool_]] = {}
-    keys = predictions = None
+    keys = predictions = trials = None
     with suppress(DataError):
         if run.bits is not None:
             bits, keys = read_arrays(path, run)
+            trials = trials_if_any(path, run)
     with suppress(DataError):
         if run.predictions is not None:
             predictions = read_predictions(path, run)
-    return MeasuredRun(run, bits, keys, predictions)
+    return MeasuredRun(run, bits, keys, predictions, trials=trials)
 
 
 def held_run(measured: MeasuredRun, name: str, room: int) -> HeldRun:
@@ -92,6 +93,7 @@ def _blocks(measured: MeasuredRun, name: str, parts: tuple[str, ...], prediction
         _bare(measured.run),
         measured.bits if "bits" in parts else None,
         measured.keys if "keys" in parts else None,
+        trials=measured.trials if "bits" in parts else None,
     )
     if "predictions" in parts:
         written = written.model_copy(update={"predictions": predictions[0].predictions})
@@ -104,4 +106,4 @@ def _file(name: str) -> Path:
 
 
 def _bare(run: Run) -> Run:
-    return run.model_copy(update={"bits": None, "predictions": None})
+    return run.model_copy(update={"bits": None, "predictions": None, "trials": None})

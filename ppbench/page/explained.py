@@ -21,6 +21,8 @@ def definitions_table(protocol: Protocol | None = None) -> HtmlTable:
         for name, quantity in of.items()
     ]
     columns = ("name", "meaning", "formula")
+    if protocol is not None and protocol.sequences is not None:
+        return HtmlTable("The headline metrics", columns, tuple(rows), (0, 1, 2), _NOTES_OF_SEQUENCES)
     if not has_labels(protocol):
         return HtmlTable("The headline metrics", columns, tuple(rows), (0, 1, 2), _NOTES_WITHOUT_LABELS)
     more = " and ".join(name for name, quantity in of.items() if quantity.higher_is_better)
@@ -42,6 +44,15 @@ _NOTES_WITHOUT_LABELS = (
     "A label says over what a number is: name[corruptions, severities, n of N]. For example flip_rate[c15,s1-5] is "
     "over the 15 common corruptions (c15) and the severities 1 to 5. n of N is there only where some images were left "
     "out.",
+)
+
+_NOTES_OF_SEQUENCES = (
+    "Less is better. A sequence is one image that changes a little from frame to frame, and a prediction flips if it "
+    "differs from that for the frame before, or for the first frame where noise is added. A model that always says the "
+    "same never flips, so these numbers do not say how good a model is. uT5D is in places, all others are in percent.",
+    "A label says over what a number is: name[normaliser, perturbations, difficulties, lossless or h264, n of N]. For "
+    "example mFR[alexnet,p10,d1,h264] is the mean flip rate against AlexNet over the ten perturbations (p10) at "
+    "difficulty 1, on frames of H.264 videos. Frames of videos and lossless ones are never compared.",
 )
 
 

@@ -91,7 +91,8 @@ def curve_table(content: SeverityCurves) -> HtmlTable:
             cells = [HtmlCell(name), HtmlCell(curve.name)]
             cells += [metric_cell(curve.errors.get(severity)) for severity in content.severities]
             rows.append(HtmlRow(tuple(cells)))
-    header = ("corruption", "run", *(f"s{s}" if s else severity_name(s) for s in content.severities))
+    words = content.words
+    header = (words.what, "run", *(f"{words.letter}{s}" if s else severity_name(s) for s in content.severities))
     return HtmlTable(content.title, header, tuple(rows), (0, 1))
 
 
@@ -107,8 +108,8 @@ def forest_table(content: Forest) -> HtmlTable:
     header = ("%", content.reference, content.other, "change", interval, "p", "shows")
     notes = (
         f"Change: {content.other} minus {content.reference}, points, paired by image. p: two-sided; by family and by "
-        "corruption adjusted for many tests (Holm). *: a test finds the difference. Shows: the smallest change that "
-        f"these images would reveal with {percent(POWER)} probability.",
+        f"{content.what} adjusted for many tests (Holm). *: a test finds the difference. Shows: the smallest change "
+        f"that these images would reveal with {percent(POWER)} probability.",
     )
     return HtmlTable(content.title, header, tuple(rows), notes=notes)
 
@@ -171,13 +172,13 @@ def families_table(
     comparisons: Sequence[Comparison], names: Sequence[str], rows: Sequence[FamilyRow], words: Wording
 ) -> HtmlTable:
     """Mean errors by family: a column for each run, the baseline last, then the changes."""
-    header = ("family", *names, *(f"{c.other.name}: change" for c in comparisons), "corruptions")
+    header = ("family", *names, *(f"{c.other.name}: change" for c in comparisons), f"{words.what}s")
     found = []
     for row in rows:
         changes = [_change(comparison, row.name) for comparison in comparisons]
         cells = (HtmlCell(row.name), *(metric_cell(one, 2) for one in row.errors), *changes, HtmlCell(row.members))
         found.append(HtmlRow(cells))
-    notes = [f"Mean {words.of_cell} over the corruptions of the family, %."]
+    notes = [f"Mean {words.of_cell} over the {words.what}s of the family, %."]
     notes += ["Change: points, paired by image; *: a test finds it (Holm over families)."] if comparisons else []
     return HtmlTable(f"{capital(words.mean)} by family", header, tuple(found), (0, len(header) - 1), tuple(notes))
 

@@ -68,7 +68,7 @@ class PageInputs:
             return None
         if not paired.is_part:
             return self.baseline
-        found = summarise(paired.run, bits=paired.bits, confidence=self.confidence)
+        found = summarise(paired.run, bits=paired.bits, trials=paired.trials, confidence=self.confidence)
         return replace(self.baseline, summary=found)
 
     @property

@@ -182,7 +182,7 @@ def _files(folder: Path, without: Path | None) -> Iterator[Path]:
 
 def _identity(run: Run) -> str:
     """What two files with the same result have in common, such as a run, its page, and a baseline made from it."""
-    results = [[*cell.key, cell.top1] for cell in run.cells]
+    results = [[*cell.key, cell.top1, cell.failures] for cell in run.cells]
     protocol = run.protocol.model_dump(mode="json")
     content = json.dumps([run.model.name, run.model.weights_sha256, protocol, results], sort_keys=True)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
@@ -270,16 +270,25 @@ class BoardTable:
     @property
     def lower(self) -> str:
         """What is better if it is lower."""
-        return f"{wording(self.ranking.entries[0].run.protocol).lost}s"
+        return wording(self.ranking.entries[0].run.protocol).losses
 
     @property
     def facts(self) -> list[tuple[str, str]]:
         """What the runs have in common."""
         protocol = self.ranking.entries[0].run.protocol
+        words, levels = wording(protocol), ", ".join(map(str, protocol.severities))
         return [
             ("images", f"{protocol.n:,} of {protocol.total:,}"),
-            ("corruptions", f"{len(protocol.corruptions)}, severities {', '.join(map(str, protocol.severities))}"),
-            ("corrupted images", f"{protocol.source}, recipe {protocol.recipe}, {protocol.engine}"),
+            (
+                f"{words.what}s",
+                f"{len(protocol.corruptions)}, {words.levels} {levels}",
+            ),
+            *([("number of frames", str(protocol.sequences))] if protocol.sequences else []),
+            *([("passes over each image", str(protocol.passes))] if protocol.passes else []),
+            (
+                words.made_images,
+                f"{protocol.source}, recipe {protocol.recipe}, {protocol.engine}",
+            ),
             ("seed", str(protocol.seed)),
             ("precision", protocol.precision),
             *([("adapted to each cell", str(protocol.adaptation))] if protocol.adaptation else []),

@@ -10,10 +10,11 @@ from markupsafe import Markup
 
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
-from ppbench.compare.verdict import parts_text
+from ppbench.compare.verdict import parts_text, same_results
 from ppbench.figures.content import as_metric
 from ppbench.metrics.intervals import Interval, quantile
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.of_sequences import FLIP_PROBABILITY
 from ppbench.metrics.paired import POWER, images_needed
 from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.metrics.without_labels import FLIP_RATE, has_labels, wording
@@ -47,6 +48,8 @@ class PageVerdict:
 def run_verdict(name: str, summary: RunSummary) -> PageVerdict:
     """How many corrupted images a run gets wrong, and its mCE if it has one."""
     found = {metric.name: metric for metric in summary.metrics}
+    if summary.cell_errors.flips:
+        return _sequence_verdict(name, summary, found[FLIP_PROBABILITY.name], found["mFR"])
     if not has_labels(summary.cell_errors.protocol):
         return _flip_verdict(name, summary, found[FLIP_RATE.name], found["confidence_lost"])
     mean, clean, mce = found[MEAN_ERROR.name], found["clean_error"], found["mCE"]
@@ -77,6 +80,19 @@ def _flip_verdict(name: str, summary: RunSummary, rate: Metric, lost: Metric) ->
     return PageVerdict("result", sentence, tuple(details), rate)
 
 
+def _sequence_verdict(name: str, summary: RunSummary, mean: Metric, rate: Metric) -> PageVerdict:
+    """How often the prediction flips from frame to frame, and the mFR if there is one."""
+    if mean.value is None:
+        return PageVerdict("undecided", f"The flip probability of {name} is not known: {mean.reason}.", metric=mean)
+    sentence = f"{name} flips its prediction in {_sure(mean, summary.confidence, '%')} of the compared frames."
+    details = []
+    if rate.value is not None and summary.normalizer != summary.cell_errors.source:
+        details.append(f"{rate.label}: {_sure(rate, summary.confidence, '%')}.")
+    details += _hardest(summary, "of the compared frames flip")
+    details.append("Flips need no labels, so this says how steady the model is and not how good.")
+    return PageVerdict("result", sentence, tuple(details), mean)
+
+
 def _hardest(summary: RunSummary, are: str) -> list[str]:
     """The family with the highest mean error or flip rate; empty for a single family."""
     hardest = max((row for row in summary.families if row.mean_error.value is not None),
@@ -84,7 +100,8 @@ def _hardest(summary: RunSummary, are: str) -> list[str]:
     if hardest is None or len(summary.families) < 2:
         return []
     hard = _sure(hardest.mean_error, summary.confidence, "%")
-    return [f"The hardest family of corruptions is {hardest.name}: {hard} {are}."]
+    what = wording(summary.cell_errors.protocol).what
+    return [f"The hardest family of {what}s is {hardest.name}: {hard} {are}."]
 
 
 def _sure(metric: Metric, confidence: float | None, unit: str) -> str:
@@ -98,7 +115,8 @@ def _sure(metric: Metric, confidence: float | None, unit: str) -> str:
 
 def pair_verdict(comparison: Comparison) -> PageVerdict:
     """Whether a run is better or worse than its reference, or how many images would decide that."""
-    mean, are_errors = comparison.plain, has_labels(comparison.reference.run.protocol)
+    mean, protocol = comparison.plain, comparison.reference.run.protocol
+    are_errors, words = has_labels(protocol), wording(protocol)
     name, reference = comparison.other.name, comparison.reference.name
     details = (
         parts_text(comparison),
@@ -110,8 +128,7 @@ def pair_verdict(comparison: Comparison) -> PageVerdict:
         sentence = f"Nobody can say whether {name} is better or worse than {reference}: {mean.reason}."
         return PageVerdict("undecided", sentence, details, metric)
     if comparison.is_alike:
-        same = "are right on exactly the same images" if are_errors else "change exactly the same predictions"
-        sentence = f"{name} and {reference} {same}."
+        sentence = f"{name} and {reference} {same_results(protocol)}."
         return PageVerdict("undecided", sentence, details, metric)
     interval = f"{percent(comparison.confidence)} interval {ends(mean.points)}"
     size = decimals(abs(mean.points.value), 1)
@@ -123,13 +140,13 @@ def pair_verdict(comparison: Comparison) -> PageVerdict:
             f"corrupted images wrong ({interval})."
             if are_errors
             else f"{name} is {'steadier' if fewer else 'less steady'} than {reference}: it changes its prediction on "
-            f"{size} points {word} of the corrupted images ({interval})."
+            f"{size} points {word} of the {words.shown} ({interval})."
         )
         return PageVerdict("better" if fewer else "worse", sentence, details, metric)
     what = "better or worse" if are_errors else "steadier or less steady"
     sentence = (
         f"Whether {name} is {what} than {reference} cannot be told from these images. Its "
-        f"{wording(comparison.reference.run.protocol).mean} is {_direction(mean.points.value)} ({interval}), which "
+        f"{words.mean} is {_direction(mean.points.value)} ({interval}), which "
         "chance can explain."
     )
     return PageVerdict("undecided", sentence, (_would_decide(comparison, mean, mean.points), *details), metric)
@@ -145,7 +162,7 @@ def _direction(change: float) -> str:
 
 def _cells(comparison: Comparison) -> list[str]:
     """The largest differences in single cells that a test finds, in one sentence; empty if it finds none."""
-    tested = comparison.group("cell")
+    tested, words = comparison.group("cell"), wording(comparison.reference.run.protocol)
     shown = [(cell.points.value, cell.name) for cell in tested if cell.is_shown(comparison.alpha) and cell.points]
     if not shown:
         return []
@@ -153,10 +170,10 @@ def _cells(comparison: Comparison) -> list[str]:
     named = []
     for change, name in largest:
         corruption, _, severity = name.rpartition("/")
-        named.append(f"{cell_in_words((corruption, int(severity)))} ({signed(change)} points)")
+        named.append(f"{cell_in_words((corruption, int(severity)), words.level)} ({signed(change)} points)")
     few = len(shown) > len(largest)
     return [
-        f"Of {len(tested)} pairs of corruption and severity, a test finds a difference in {len(shown)} "
+        f"Of {len(tested)} pairs of {words.what} and {words.level}, a test finds a difference in {len(shown)} "
         f"(Holm){'; the largest are' if few else ''}: {', '.join(named)}."
     ]
 
@@ -190,8 +207,8 @@ def unpaired_verdict(name: str, summary: RunSummary, reference: RunSummary, reas
         sentence = f"Nobody can say whether {name} is better or worse than {of}: {ours.reason or theirs.reason}."
         return PageVerdict("undecided", sentence, (reason,))
     change = ours.value - theirs.value
-    word = "fewer" if change < 0 else "more"
-    points = f"{decimals(abs(change), 1)} points {word} of the corrupted images"
+    word, words = "fewer" if change < 0 else "more", wording(summary.cell_errors.protocol)
+    points = f"{decimals(abs(change), 1)} points {word} of the {words.shown}"
     are_errors = has_labels(summary.cell_errors.protocol)
     done = f"gets {points} wrong" if are_errors else f"changes its prediction on {points}"
     sentence = f"{name} {done} than {of}, but nobody can tell from these files whether that is chance."

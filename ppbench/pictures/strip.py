@@ -53,6 +53,10 @@ def picture_strip(
     protocol = measured.run.protocol
     if set(protocol.corruptions) <= set(protocol.own_corruptions or {}):
         return PictureStrip(reason="Your own code makes the corrupted images, and a report does not run it.")
+    if protocol.sequences is not None:
+        return PictureStrip(reason="A report has no frames of sequences.")
+    if protocol.passes is not None:
+        return PictureStrip(reason="Each image has the predictions of several passes, not one.")
     if data is None and protocol.dataset != EMBEDDED:
         return PictureStrip(reason="The images are not in the run. To see them: ppbench report RUN --data DIR")
     from ppbench.pictures.reopened import reopen

@@ -11,7 +11,7 @@ from ppbench.metrics.by_class import AddedConfusion, ClassError, added_confusion
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.flips import FlipShares, flip_shares
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.without_labels import NO_LABELS, has_labels
+from ppbench.metrics.without_labels import NO_CLASSES, NO_LABELS, has_labels
 from ppbench.run import Run
 from ppbench.vocabulary import Cell, family_of
 
@@ -86,6 +86,9 @@ def by_image(
     errors = CellErrors.from_run(run)
     reasons: dict[str, str] = {}
     found: dict[str, Any] = {"reasons": reasons}
+    if run.protocol.has_trials:
+        reasons |= dict.fromkeys(PARTS, _several_trials(run))
+        return ByImage(errors, confidence, **found)
     if not has_labels(run.protocol):
         reasons |= dict.fromkeys((CLASSES, CONFUSIONS), NO_LABELS)
     elif predictions is not None:
@@ -97,6 +100,13 @@ def by_image(
     else:
         reasons[FLIPS] = no_bits or "the run has no correctness bits"
     return ByImage(errors, confidence, **found)
+
+
+def _several_trials(run: Run) -> str:
+    """Why a run whose images have several trials has nothing by class and image."""
+    if run.protocol.sequences is not None:
+        return NO_CLASSES
+    return f"each image has the predictions of {run.protocol.passes} passes, of which only the failures are kept"
 
 
 def _of_classes(

@@ -47,11 +47,22 @@ class References:
     def report(self, results: Sequence[MeasuredRun]) -> EvalReport:
         """Report runs. Of several without a baseline, the first one is the baseline of the others."""
         first = results[0]
-        own = CellErrors.from_run(first.run, first.bits) if len(results) > 1 and self.baseline is None else None
+        own = (
+            CellErrors.from_run(first.run, first.bits, trials=first.trials)
+            if len(results) > 1 and self.baseline is None
+            else None
+        )
         baseline = self.baseline or own
         normalizer = customary_normalizer(first.run, baseline) if self.is_customary else self.normalizer
         return EvalReport([
-            summarise(result.run, normalizer, baseline, bits=result.bits, predictions=result.predictions)
+            summarise(
+                result.run,
+                normalizer,
+                baseline,
+                bits=result.bits,
+                predictions=result.predictions,
+                trials=result.trials,
+            )
             for result in results
         ])  # fmt: skip
 

@@ -14,7 +14,7 @@ from ppbench.tables.numbers import decimals
 def run_in_words(run: Run) -> str:
     """``resnet8 on fashion-mnist-2k: all 2000 images, 76 cells, clean_error 6.75 %, mean_error 32.30 %``."""
     protocol, case = run.protocol, case_of(CellErrors.from_run(run))
-    wanted = len(expected_cells(protocol.corruptions, protocol.severities))
+    wanted = len(expected_cells(protocol.corruptions, protocol.severities)) - (protocol.sequences is not None)
     cells = counted(len(run.cells), "cell")
     if run.status != "complete":
         cells = f"{len(run.cells)} of {counted(wanted, 'cell')}, interrupted"

@@ -10,10 +10,10 @@ from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.intervals import quantile
 from ppbench.metrics.references import ALEXNET, Normalizer
-from ppbench.metrics.without_labels import NO_LABELS, has_labels
+from ppbench.metrics.without_labels import NO_LABELS, has_normalizer
 from ppbench.report.part import Part
 from ppbench.report.summary import RunSummary, summarise
-from ppbench.run import Run, is_page, read_bits, read_predictions, read_run
+from ppbench.run import Run, is_page, read_bits, read_predictions, read_run, trials_if_any
 from ppbench.vocabulary import cell_in_words
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ppbench.report.by_image import ByImage
-    from ppbench.run import Predictions
+    from ppbench.run import Predictions, Trials
     from ppbench.vocabulary import Cell
 
     _Bits = dict[Cell, NDArray[np.bool_]]
+    _Images = tuple[_Bits | None, Trials | None, str | None]
 
 
 def load_summary(
@@ -53,7 +54,7 @@ def load_with_images(
     """Do as `load_summary`, and compute what is known by class and image."""
     from ppbench.report.by_image import PARTS, ByImage, by_image
 
-    summary, whole, bits, no_bits = _load(path, normalizer, baseline, confidence, part)
+    summary, whole, (bits, _, no_bits) = _load(path, normalizer, baseline, confidence, part)
     if isinstance(whole, CellErrors):
         reason = f"{path.name} is a CSV, which has results of cells alone"
         errors = whole if part is None else part.of(whole)
@@ -65,28 +66,34 @@ def load_with_images(
 
 def _load(
     source: Path | Run, normalizer: str | None, baseline: str | None, confidence: float, part: Part | None
-) -> tuple[RunSummary, Run | CellErrors, _Bits | None, str | None]:
-    """Read a file once, or take a run: the report of a part, all its results, its bits, and why it has none."""
+) -> tuple[RunSummary, Run | CellErrors, _Images]:
+    """Read a file once, or take a run: the report of a part, all its results, and what is known by image."""
     quantile(confidence)  # refuses what is none before files are read
     results = source if isinstance(source, Run) else load_results(source)
-    bits, no_bits = _load_bits(source.path if isinstance(source, Run) else source, results)
-    if isinstance(results, Run) and not has_labels(results.protocol):
+    if isinstance(results, CellErrors) and results.flips:
+        raise UsageError(
+            f"{source} has flip probabilities to divide by, and no run",
+            f"Give it as the normaliser: `--normalizer {source}`.",
+        )
+    bits, trials, no_bits = _load_images(source.path if isinstance(source, Run) else source, results)
+    predictions = reference = divisor = None
+    if isinstance(results, Run) and not has_normalizer(results.protocol):
         refuse_normalizer(normalizer)
         predictions = None if results.path is None else _load_predictions(results.path, results, bits)[0]
-        shown = results if part is None else part.of(results)
-        found = summarise(shown, bits=bits, predictions=predictions, confidence=confidence, no_bits=no_bits)
-        return found, results, bits, no_bits
-    reference = load_cell_errors(Path(baseline)) if baseline else None
-    divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
+    else:
+        reference = load_cell_errors(Path(baseline)) if baseline else None
+        divisor = load_normalizer(normalizer) if normalizer else customary_normalizer(results, reference)
     summary = summarise(
         results if part is None else part.of(results),
         divisor,
         reference,
         bits=bits,
+        predictions=predictions,
+        trials=trials,
         confidence=confidence,
         no_bits=no_bits,
     )
-    return summary, results, bits, no_bits
+    return summary, results, (bits, trials, no_bits)
 
 
 def refuse_normalizer(normalizer: str | None) -> None:
@@ -115,7 +122,10 @@ def load_cell_errors(path: Path) -> CellErrors:
         DataError: If the file cannot be read, or is neither.
     """
     results = load_results(path)
-    return results if isinstance(results, CellErrors) else CellErrors.from_run(results, _load_bits(path, results)[0])
+    if isinstance(results, CellErrors):
+        return results
+    bits, trials, _ = _load_images(path, results)
+    return CellErrors.from_run(results, bits, trials=trials)
 
 
 def load_normalizer(value: str) -> Normalizer | None:
@@ -138,8 +148,10 @@ def load_normalizer(value: str) -> Normalizer | None:
 
 def customary_normalizer(results: Run | CellErrors, baseline: CellErrors | None) -> Normalizer | None:
     """The denominators if the user names none: AlexNet for ImageNet's sets and for a CSV, else the baseline."""
-    if isinstance(results, Run) and not has_labels(results.protocol):
+    if isinstance(results, Run) and not has_normalizer(results.protocol):
         return None
+    if isinstance(results, Run) and results.protocol.sequences is not None:
+        return baseline  # of AlexNet's flips no source could be read
     of_imagenet = results.protocol.normalizer == "alexnet" if isinstance(results, Run) else True
     return ALEXNET if of_imagenet else baseline
 
@@ -156,20 +168,20 @@ def _load_predictions(path: Path, run: Run, bits: _Bits | None) -> tuple[Predict
     return predictions, None
 
 
-def _load_bits(path: Path | None, results: Run | CellErrors) -> tuple[_Bits | None, str | None]:
-    """The correctness bits of a file, or why there are none. Without bits there are merely no intervals."""
+def _load_images(path: Path | None, results: Run | CellErrors) -> _Images:
+    """The correctness bits of a file and its trials, or why there are none. Without them there are no intervals."""
     if path is None:
-        return None, "the run is in no file"
+        return (None, None, "the run is in no file")
     if not isinstance(results, Run):
-        return None, f"{path.name} is a CSV, which has no correctness bits"
+        return (None, None, f"{path.name} is a CSV, which has no correctness bits")
     if not results.cells or results.protocol.n < 2:
-        return None, "there are fewer than two images"
+        return (None, None, "there are fewer than two images")
     if results.bits is None:
-        return None, f"{path.name} was written without correctness bits"
+        return (None, None, f"{path.name} was written without correctness bits")
     try:
-        return read_bits(path, results), None
+        return read_bits(path, results), trials_if_any(path, results), None
     except DataError as error:
-        return None, error.message
+        return (None, None, error.message)
 
 
 def _is_run(path: Path) -> bool:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.quantities import Quantity
-from ppbench.metrics.without_labels import capital, has_labels, plain_of, quantities_of, wording
-from ppbench.report.run_data import RUN_COLUMNS, run_dict, tidy_rows
+from ppbench.metrics.without_labels import Wording, capital, has_labels, plain_of, quantities_of, wording
+from ppbench.report.notes import absence_notes, training_notes, trial_notes
+from ppbench.report.run_data import run_columns, run_dict, tidy_rows
+from ppbench.report.side_by_side import comparison_sheet
 from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
-from ppbench.tables.numbers import decimals, longer_half, margin, metric_text, percent, reason_notes
+from ppbench.tables.numbers import decimals, longer_half, margin, metric_text, percent
 from ppbench.tables.report import Rows
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Curves, Line, LineKind, Sheet, short_name
-from ppbench.vocabulary import SEVERITIES, set_label
 
 if TYPE_CHECKING:
     from ppbench.report.by_image import ByImage
 
 _CURVES = Curves("curve", "Curve: error on the clean images, then by severity")
 _CURVES_WITHOUT_LABELS = Curves("curve", "Curve: flip rate by severity")
+_CURVES_OF_SEQUENCES = Curves("curve", "Curve: flip probability by difficulty")
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class RunReport:
         if self.by_image is not None:
             from ppbench.report.by_image_data import BY_IMAGE_COLUMNS, by_image_records
 
-            columns = (*RUN_COLUMNS, *BY_IMAGE_COLUMNS)
+            columns = (*run_columns(self.runs[0]), *BY_IMAGE_COLUMNS)
             own = ((*row, *[""] * len(BY_IMAGE_COLUMNS)) for row in tidy_rows(self.runs[0]))
             records = ([record.get(column, "") for column in columns] for record in by_image_records(self.by_image))
             return Rows(columns, chain(own, records))
         if len(self.runs) == 1:
-            return Rows(RUN_COLUMNS, tidy_rows(self.runs[0]))
+            return Rows(run_columns(self.runs[0]), tidy_rows(self.runs[0]))
         rows = ((run.cell_errors.source, *row) for run in self.runs for row in tidy_rows(run))
-        return Rows(("run", *RUN_COLUMNS), rows)
+        return Rows(("run", *run_columns(self.runs[0])), rows)
 
 
 def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
@@ -84,12 +85,21 @@ def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
         summary: The run.
         intervals: Give every figure of the corruptions its interval, in two tables instead of one.
     """
-    header = ("metric", "value", "what it is")
-    of = _quantities(summary)
-    lines = tuple(Line((short_name(m.name), _with_unit(m), of[m.name].meaning)) for m in summary.metrics)
+    of, spreads = _quantities(summary), any(metric.spread is not None for metric in summary.metrics)
+    header = ("metric", "value", *(["over passes"] if spreads else []), "what it is")
+    lines = tuple(
+        Line((short_name(m.name), _with_unit(m), *([_spread(m)] if spreads else []), of[m.name].meaning))
+        for m in summary.metrics
+    )
     labels = tuple(metric.label for metric in summary.metrics)
-    notes = (*_reasons([summary]), *summary.interval_notes, *training_notes([summary.cell_errors]))
-    headline = Sheet(summary.heading, header, lines, text_columns=(0, 2), notes=notes, labels=labels)
+    notes = [
+        *absence_notes([summary]),
+        *summary.interval_notes,
+        *trial_notes(summary),
+        *training_notes([summary.cell_errors]),
+    ]
+    words_at = (0, len(header) - 1)
+    headline = Sheet(summary.heading, header, lines, text_columns=words_at, notes=tuple(notes), labels=labels)
     with_intervals = intervals and summary.confidence is not None
     return [headline, *(_interval_sheets(summary) if with_intervals else [_corruption_sheet(summary)])]
 
@@ -107,25 +117,38 @@ def formula_sheet(summaries: Sequence[RunSummary]) -> Sheet:
 
 def _corruption_sheet(summary: RunSummary) -> Sheet:
     """Accuracies, mean errors and ratios of families and corruptions."""
-    ratios = _ratios(summary)
+    ratios, words, columns = _ratios(summary), wording(summary.cell_errors.protocol), _level_columns(summary)
 
     def cells(row: SummaryRow) -> list[str]:
         interval = row.mean_error.interval
         margins = [MISSING if interval is None else longer_half(interval)] if summary.confidence else []
         values = [decimals(row.metrics[name].value, 2) for name in ratios]
-        return [*map(_accuracy, row.errors.values()), decimals(row.mean_error.value, 2), *margins, *values]
+        of_cells = [_share(metric, words) for metric in row.errors.values()] if columns else []
+        return [*of_cells, decimals(row.mean_error.value, 2), *margins, *values]
 
     # Beside a column of margins the long header would break the names of corruptions at 80 columns.
     names = [name.replace("relative", "rel.") if summary.confidence else name for name in ratios.values()]
     margin_column = ("±",) if summary.confidence else ()
-    words = wording(summary.cell_errors.protocol)
-    header = ("corruption", *_severity_columns(summary), words.mean, *margin_column, *names)
-    title = f"{capital(words.kept)} by severity (s1 mild … s5 severe) and {words.lost}s over severities, %"
-    lines, notes = _lines(summary, cells), _notes(summary)
+    header = (words.what, *columns, words.mean, *margin_column, *names)
+    lines, notes = _lines(summary, cells, columns), _notes(summary)
     if summary.confidence and any(cell.startswith("≤") for line in lines for cell in line.cells):
         longer = f"±: half of the {percent(summary.confidence)} interval; ≤: the longer half of a lopsided one"
         notes = (*notes, f"{longer}, whose ends `--intervals` prints.")
-    return Sheet(title, header, lines, notes=notes, curves=_curves(summary))
+    return Sheet(_corruption_title(words, columns, ratios), header, lines, notes=notes, curves=_curves(summary))
+
+
+def _corruption_title(words: Wording, columns: Sequence[str], ratios: Iterable[str]) -> str:
+    if not words.shows_lost:
+        return f"{capital(words.kept)} by {_levels(words)} and {words.losses} over {words.levels}, %"
+    by = f" by {_levels(words)}" if columns else ""
+    places = "; uT5D in places" if "uT5D" in ratios else ""
+    return f"{capital(words.losses)}{by}, %{places}"
+
+
+def _levels(words: Wording) -> str:
+    """``severity (s1 mild … s5 severe)``"""
+    highest = 5 if words.letter == "s" else 3
+    return f"{words.level} ({words.letter}1 {words.first} … {words.letter}{highest} {words.last})"
 
 
 def _interval_sheets(summary: RunSummary) -> list[Sheet]:
@@ -134,26 +157,28 @@ def _interval_sheets(summary: RunSummary) -> list[Sheet]:
     def accuracies(row: SummaryRow) -> list[str]:
         cells = []
         for metric in row.errors.values():
-            interval = accuracy_interval(metric)
-            cells.append(_accuracy(metric) + (f" {margin(interval.scaled(100), 1, '±')}" if interval else ""))
+            interval = (
+                metric.interval and metric.interval.scaled(0.01) if words.shows_lost else accuracy_interval(metric)
+            )
+            cells.append(_share(metric, words) + (f" {margin(interval.scaled(100), 1, '±')}" if interval else ""))
         return cells
 
     def errors(row: SummaryRow) -> list[str]:
         return [metric_text(row.metrics[name]) for name in (plain_of(summary.cell_errors.protocol).name, *ratios)]
 
-    ratios, words = _ratios(summary), wording(summary.cell_errors.protocol)
-    titles = (
-        f"{capital(words.kept)} by severity (s1 mild … s5 severe), %",
-        f"{capital(words.lost)}s over severities, %",
-    )
-    headers = ("corruption", *_severity_columns(summary)), ("corruption", words.mean, *ratios.values())
-    return [
-        Sheet(titles[0], headers[0], _lines(summary, accuracies), notes=_notes(summary)),
-        Sheet(titles[1], headers[1], _lines(summary, errors, mark_worst=False), curves=_curves(summary)),
-    ]
+    ratios, words, columns = _ratios(summary), wording(summary.cell_errors.protocol), _level_columns(summary)
+    by_level = f"{capital(words.losses if words.shows_lost else words.kept)} by {_levels(words)}, %"
+    places = "; uT5D in places" if "uT5D" in ratios else ""
+    over = f"{capital(words.losses)} over {words.levels}, %{places}"
+    found = [] if not columns else [Sheet(by_level, (words.what, *columns), _lines(summary, accuracies, columns))]
+    errors_of = _lines(summary, errors, columns, mark_worst=False)
+    found.append(Sheet(over, (words.what, words.mean, *ratios.values()), errors_of, curves=_curves(summary)))
+    return [replace(found[0], notes=_notes(summary)), *found[1:]]
 
 
-def _curves(summary: RunSummary) -> Curves:
+def _curves(summary: RunSummary) -> Curves | None:
+    if summary.cell_errors.flips:
+        return _CURVES_OF_SEQUENCES if _level_columns(summary) else None
     return _CURVES if has_labels(summary.cell_errors.protocol) else _CURVES_WITHOUT_LABELS
 
 
@@ -167,24 +192,34 @@ def _ratios(summary: RunSummary) -> dict[str, str]:
     return {
         name: short_name(str(of[name].name_of_one))
         for name in summary.overall.metrics
-        if not of[name].is_plain and of[name].reference in known
+        if not of[name].is_plain and of[name].reference in known and not _is_unknown(summary, name)
     }
 
 
-def _severity_columns(summary: RunSummary) -> list[str]:
-    return [f"s{severity}" for severity in summary.overall.errors]
+def _is_unknown(summary: RunSummary, name: str) -> bool:
+    """Whether a run of sequences has no value of a metric, so that its column would be empty."""
+    rows = (*summary.corruptions, summary.overall)
+    return summary.cell_errors.flips and all(row.metrics[name].value is None for row in rows)
+
+
+def _level_columns(summary: RunSummary) -> list[str]:
+    """``s1``, ``s2``, …; none for sequences of one difficulty, whose mean is the same."""
+    letter, levels = wording(summary.cell_errors.protocol).letter, list(summary.overall.errors)
+    return [] if summary.cell_errors.flips and len(levels) == 1 else [f"{letter}{level}" for level in levels]
 
 
 def _lines(
-    summary: RunSummary, cells: Callable[[SummaryRow], list[str]], *, mark_worst: bool = True
+    summary: RunSummary, cells: Callable[[SummaryRow], list[str]], columns: Sequence[str], *, mark_worst: bool = True
 ) -> tuple[Line, ...]:
     """Families with their corruptions, then the mean.
 
     Args:
         summary: The run.
         cells: Makes the cells after a row's name. If ``mark_worst``, the accuracies come first.
+        columns: Headers of the columns of accuracies.
         mark_worst: Mark the worst cell, and colour each accuracy by its share of the clean accuracy.
     """
+    mark_worst = mark_worst and bool(columns)
     marked = summary.worst_cell if mark_worst else None
     best = 1 - (summary.cell_errors.clean or 0.0)
 
@@ -211,18 +246,10 @@ def _notes(summary: RunSummary) -> tuple[str, ...]:
     clean = summary.cell_errors.clean
     notes = [] if clean is None else [f"Clean accuracy: {decimals(100 - 100 * clean, 2)} %."]
     if summary.worst_cell is not None:
-        notes.append(f"Worst cell: {_worst_cell(summary)}.")
+        notes.append(f"Worst cell: {summary.worst_cell_text}.")
     if summary.calibration:
         notes.append(_calibration_note(summary.calibration))
     return tuple(notes)
-
-
-def _worst_cell(summary: RunSummary) -> str:
-    if summary.worst_cell is None:
-        return NOT_AVAILABLE
-    corruption, severity, accuracy = summary.worst_cell
-    kept = wording(summary.cell_errors.protocol).kept
-    return f"{corruption} at severity {severity}, {kept} {decimals(100 * accuracy, 1)} %"
 
 
 def _calibration_note(metrics: Sequence[Metric]) -> str:
@@ -241,81 +268,16 @@ def _calibration_note(metrics: Sequence[Metric]) -> str:
     return f"From clean to corrupted ({cells}): {'; '.join(values)}."
 
 
-def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
-    """The headline metrics and the mean errors by family and severity, with one column per run.
-
-    If the label of a metric differs between runs, for example by the baseline, its row has all labels as its name.
-    """
-    metrics = list(zip(*(summary.metrics for summary in summaries), strict=True))
-    # Runs in which a metric has no value may lack what its label names.
-    labels = [_each_once(one.label for one in of if one.value is not None) or [of[0].label] for of in metrics]
-    # Two definitions have no name in common.
-    names = [short_name(of[0]) if len(of) == 1 else " / ".join(of) for of in labels]
-    lines = [Line((name, *map(metric_text, of))) for name, of in zip(names, metrics, strict=True)]
-    mean = wording(summaries[0].cell_errors.protocol).mean
-    lines.append(Line((f"{mean} by family",), "group"))
-    lines += _family_lines(summaries)
-    lines.append(Line((f"{mean} by severity",), "group"))
-    for severity in (s for s in SEVERITIES if any(s in summary.severities for summary in summaries)):
-        lines.append(Line((f"  s{severity}", *(metric_text(one.severities.get(severity)) for one in summaries))))
-    runs = [summary.cell_errors.source for summary in summaries]
-    conditions = [summary.conditions for summary in summaries]
-    common = [part for part in conditions[0] if all(part in others for others in conditions)]
-    own = [[part for part in parts if part not in common] for parts in conditions]
-    notes = [f"{name}: {' · '.join(parts)}." for name, parts in zip(runs, own, strict=True) if parts]
-    notes += [*_reasons(summaries), *_interval_notes(summaries)]
-    notes += [f"Worst cell of {one.cell_errors.source}: {_worst_cell(one)}." for one in summaries if one.worst_cell]
-    notes += training_notes([summary.cell_errors for summary in summaries])
-    shortened = tuple(of[0] for of in labels if len(of) == 1)
-    title = " · ".join(["Side by side", *common])
-    return Sheet(title, ("%", *runs), tuple(lines), notes=tuple(notes), labels=shortened)
+def _share(error: Metric, words: Wording) -> str:
+    """The accuracy of a cell or a mean over cells, ``58.2``; for sequences the flip probability, ``3.41``."""
+    if error.value is None:
+        return MISSING
+    return decimals(error.value, 2) if words.shows_lost else decimals(100 - error.value, 1)
 
 
-def _family_lines(summaries: Sequence[RunSummary]) -> Iterator[Line]:
-    """The mean error of each family in every run. A family lists its corruptions if they differ between runs."""
-    for family in _each_once(row.name for summary in summaries for row in summary.families):
-        rows = [next((row for row in one.families if row.name == family), None) for one in summaries]
-        members = _each_once(set_label(row.corruptions) for row in rows if row)
-        differing = f" ({' / '.join(members)})" if len(members) > 1 else ""
-        yield Line((f"  {family}{differing}", *(metric_text(row.mean_error if row else None) for row in rows)))
-
-
-def _interval_notes(summaries: Sequence[RunSummary]) -> list[str]:
-    """The notes on intervals, with the run's name if they differ between runs."""
-    first = summaries[0].interval_notes
-    if all(summary.interval_notes == first for summary in summaries):
-        return list(first)
-    return [f"{summary.cell_errors.source}: {note}" for summary in summaries for note in summary.interval_notes]
-
-
-def _reasons(summaries: Sequence[RunSummary]) -> list[str]:
-    return reason_notes((metric.name, metric.reason) for summary in summaries for metric in summary.metrics)
-
-
-def training_notes(results: Sequence[CellErrors]) -> list[str]:
-    """Notes on conversions from a plain network, and on test corruptions that overlap with training augmentations.
-
-    With several results, each note begins with the model's name.
-    """
-    notes = []
-    for one in results:
-        found = [] if one.conversion is None else [one.conversion]
-        if one.trained_on:
-            found.append(f"trained on augmentations that overlap with: {', '.join(one.trained_on)}")
-        several = len(results) > 1
-        notes += [f"{one.source}: {words}." if several else f"{words[0].upper()}{words[1:]}." for words in found]
-    return notes
-
-
-def _accuracy(error: Metric) -> str:
-    """The accuracy of a cell or a mean over cells, ``58.2``."""
-    return MISSING if error.value is None else decimals(100 - error.value, 1)
+def _spread(metric: Metric) -> str:
+    return MISSING if metric.spread is None else f"sd {decimals(metric.spread, 2)}"
 
 
 def _with_unit(metric: Metric) -> str:
     return NOT_AVAILABLE if metric.value is None else f"{metric_text(metric)} {metric.unit}"
-
-
-def _each_once(values: Iterable[str]) -> list[str]:
-    """Distinct values in the order of first appearance."""
-    return list(dict.fromkeys(values))

@@ -11,10 +11,14 @@ from ppbench.metrics.calibration import calibration_metrics
 from ppbench.metrics.cell_errors import CellErrors, WorstCell
 from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
+from ppbench.metrics.of_sequences import FLIP_PROBABILITY
+from ppbench.metrics.passes import with_spread
 from ppbench.metrics.quantities import MEAN_ERROR, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
-from ppbench.metrics.without_labels import FLIP_RATE, has_labels, plain_of, quantities_of
+from ppbench.metrics.without_labels import FLIP_RATE, has_labels, has_normalizer, plain_of, quantities_of, wording
 from ppbench.run import UNKNOWN, Protocol, Run, Stopping
+from ppbench.tables.numbers import decimals
+from ppbench.tables.sheet import NOT_AVAILABLE
 from ppbench.vocabulary import SEVERITIES, family_of, older_set_label, set_label
 
 if TYPE_CHECKING:
@@ -23,8 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ppbench.metrics.covariance import RunIntervals
-    from ppbench.run import Predictions
+    from ppbench.run import Predictions, Trials
 
+
+_PLAIN = (MEAN_ERROR.name, FLIP_RATE.name, FLIP_PROBABILITY.name)
 
 _PRECISIONS = {"fp32": None, "unknown": "predictions made elsewhere"}
 """Precisions whose text in headings is not their name."""
@@ -44,8 +50,8 @@ class SummaryRow:
 
     @property
     def mean_error(self) -> Metric:
-        """Mean error over corruptions and severities; the flip rate of images without labels."""
-        return self.metrics[MEAN_ERROR.name if MEAN_ERROR.name in self.metrics else FLIP_RATE.name]
+        """Mean error over corruptions and severities; the flip rate without labels, or the flip probability."""
+        return next(metric for name, metric in self.metrics.items() if name in _PLAIN)
 
     @property
     def accuracies(self) -> dict[int, float | None]:
@@ -104,13 +110,26 @@ class RunSummary:
             lost = f", {errors.unreadable:,} could not be read" if protocol.unreadable else ""
             images = f"{protocol.images_in_words}{lost}"
             precision = _PRECISIONS.get(protocol.precision, protocol.precision)
-            parts += [protocol.dataset, errors.classes, images, _origin(protocol), precision]
-        parts.append(f"normaliser {self.normalizer}" if has_labels(protocol) else "labels: its own clean predictions")
+            frames = str(protocol.sequences or "")
+            parts += [protocol.dataset, errors.classes, images, _origin(protocol), frames, precision, errors.passes]
+        parts.append(
+            f"normaliser {self.normalizer}" if has_normalizer(protocol) else "labels: its own clean predictions"
+        )
         if self.baseline is not None:
             parts.append(f"baseline {self.baseline}")
         if errors.interrupted:
             parts.append("interrupted: cells are missing")
         return [part for part in parts if part]
+
+    @property
+    def worst_cell_text(self) -> str:
+        """``fog at severity 5, accuracy 12.3 %``; ``n/a`` if no corrupted cell was measured."""
+        if self.worst_cell is None:
+            return NOT_AVAILABLE
+        corruption, level, accuracy = self.worst_cell
+        words = wording(self.cell_errors.protocol)
+        kept, lost = f"{words.kept} {decimals(100 * accuracy, 1)}", f"{words.lost} {decimals(100 - 100 * accuracy, 2)}"
+        return f"{corruption} at {words.level} {level}, {lost if words.shows_lost else kept} %"
 
 
 def _origin(protocol: Protocol) -> str:
@@ -140,6 +159,7 @@ def summarise(
     *,
     bits: Mapping[tuple[str, int], NDArray[np.bool_]] | None = None,
     predictions: Predictions | None = None,
+    trials: Trials | None = None,
     confidence: float = 0.95,
     no_bits: str | None = None,
 ) -> RunSummary:
@@ -152,11 +172,12 @@ def summarise(
         bits: The run's correctness bits (`ppbench.run.read_bits`), for intervals. The normaliser and the baseline hold
             their own bits (`CellErrors.from_run`).
         predictions: The run's predictions, for intervals of the confidence lost by images without labels.
+        trials: The run's trials, for intervals where images have several.
         confidence: Confidence of the intervals.
         no_bits: Why there are no bits, for a note; None for no note.
     """
-    errors = CellErrors.from_run(results, bits, predictions) if isinstance(results, Run) else results
-    if not has_labels(errors.protocol):
+    errors = CellErrors.from_run(results, bits, predictions, trials) if isinstance(results, Run) else results
+    if not has_normalizer(errors.protocol):
         normalizer = baseline = None
     intervals = _intervals(errors, normalizer, baseline, confidence)
     if isinstance(results, Run) and results.stopping is not None:
@@ -171,7 +192,7 @@ def summarise(
         cell_errors=errors,
         normalizer=normalizer.source if normalizer else "none",
         baseline=baseline.source if baseline else None,
-        metrics=tuple(figures.of(quantity) for quantity in quantities_of(errors.protocol).values()),
+        metrics=tuple(figures.of_all(quantity) for quantity in quantities_of(errors.protocol).values()),
         corruptions=tuple(figures.row(name, (name,)) for name in names),
         # groupby works because members of a family are neighbours in canonical order.
         families=tuple(figures.row(family, tuple(members)) for family, members in groupby(names, family_of)),
@@ -186,8 +207,10 @@ def summarise(
 
 
 def _calibration(results: CellErrors | Run) -> tuple[Metric, ...]:
-    """The calibration of a run whose images have labels."""
-    return calibration_metrics(results) if isinstance(results, Run) and has_labels(results.protocol) else ()
+    """The calibration of a run whose images have labels and one prediction each."""
+    if not isinstance(results, Run) or not has_labels(results.protocol) or results.protocol.has_trials:
+        return ()
+    return calibration_metrics(results)
 
 
 def _intervals(
@@ -208,12 +231,18 @@ def _interval_notes(intervals: RunIntervals | None, case: Case, no_bits: str | N
     notes = [f"± or [low, high]: {100 * intervals.confidence:g} % interval, for images like these {intervals.n}."]
     images = intervals.paired["normalizer"]
     if isinstance(case.normalizer, CellErrors) and images is None:
-        notes.append(f"The intervals of CE treat the errors of {case.normalizer.source} as exact.")
+        notes.append(exact_note(case.normalizer.source, flips=case.model.flips))
     if images is not None:
         from ppbench.metrics.covariance import rough_ratios
 
         notes += rough_ratios(images, case)
     return notes
+
+
+def exact_note(normalizer: str, *, flips: bool) -> str:
+    """The note on intervals of ratios to a measured model whose results of each image are not used."""
+    ratios, what = ("FR and T5D", "flips") if flips else ("CE", "errors")
+    return f"The intervals of {ratios} treat the {what} of {normalizer} as exact."
 
 
 def how_it_ended(stopping: Stopping, n: int, total: int) -> str:
@@ -284,6 +313,13 @@ class _Figures:
         if self.intervals.confidence > self.stopping.confidence:
             return metric
         return replace(metric, interval=SequenceInterval(metric.value, self.stopping.low, self.stopping.high))
+
+    def of_all(self, quantity: Quantity) -> Metric:
+        """A headline metric, with its spread over the passes of a stochastic model."""
+        metric = self.of(quantity)
+        if self.cell_errors.right_by_pass is None:
+            return metric
+        return with_spread(metric, quantity, case_of(self.cell_errors, self.normalizer, self.baseline))
 
     def row(self, name: str, corruptions: tuple[str, ...]) -> SummaryRow:
         """The row of one corruption, or of several under another name."""

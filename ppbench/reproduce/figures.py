@@ -45,7 +45,7 @@ class SeedRun:
     @cached_property
     def images(self) -> PerImage:
         """The errors image by image."""
-        return PerImage.from_run(self.measured.run, self.measured.bits)
+        return PerImage.from_run(self.measured.run, self.measured.bits, self.measured.trials)
 
     @property
     def clean(self) -> float | None:

@@ -17,7 +17,7 @@ from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.load import LoadedModel
 from ppbench.reproduce.figures import SeedRun
 from ppbench.reproduce.networks import TrainedRow
-from ppbench.run import MeasuredRun, read_bits, read_run
+from ppbench.run import MeasuredRun, read_bits, read_run, trials_if_any
 
 EvaluationProgress = Callable[[int], AbstractContextManager[Advanced]]
 """Opens a progress display, given the number of evaluations of an image."""
@@ -78,7 +78,7 @@ def _measured_before(folder: Path, network: TrainedRow, identity: Identity) -> S
                 and run.protocol == identity.protocol
                 and run.model.has_weights_of(identity.model.weights_sha256)
             ):
-                return SeedRun(network.seed, MeasuredRun(run, read_bits(path, run)))
+                return SeedRun(network.seed, MeasuredRun(run, read_bits(path, run), trials=trials_if_any(path, run)))
     return None
 
 

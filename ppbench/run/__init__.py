@@ -36,10 +36,13 @@ from ppbench.run.store import (
     with_files,
     write_run,
 )
+from ppbench.run.trial_counts import LARGEST_DISTANCE, Sequences, TrialsFile, is_noise
+from ppbench.run.trials import Trials, read_trials, trials_file, trials_if_any
 
 __all__ = [
     "CALIBRATION_BINS",
     "CONFIDENCE_STEPS",
+    "LARGEST_DISTANCE",
     "MICRO",
     "MOST_CLASSES",
     "PROBABILITY_COUNTS",
@@ -59,13 +62,17 @@ __all__ = [
     "Protocol",
     "Provenance",
     "Run",
+    "Sequences",
     "Stopping",
+    "Trials",
+    "TrialsFile",
     "beside",
     "bits_file",
     "conversion",
     "data_blocks",
     "expected_cells",
     "image_keys",
+    "is_noise",
     "is_page",
     "json_schema",
     "parse_adaptation",
@@ -75,6 +82,9 @@ __all__ = [
     "read_image_keys",
     "read_predictions",
     "read_run",
+    "read_trials",
+    "trials_file",
+    "trials_if_any",
     "with_files",
     "write_run",
 ]

@@ -36,6 +36,16 @@ def is_file_name(name: str) -> bool:
     return Path(name).name == name not in ("", "..") and "\0" not in name and len(name.encode()) <= 255
 
 
+def _beside(name: str) -> str:
+    if not is_file_name(name):
+        raise ValueError(f"{name!r} is not a file name: what belongs to a run file is beside it")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_beside)]
+"""The name of a file beside the run file."""
+
+
 def as_utf8(name: str) -> str:
     """Convert a name from the command line or a folder for a run file; bytes that are not UTF-8 are replaced."""
     try:

@@ -10,13 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    FiniteFloat,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from ppbench.run.adaptation import Adaptation
 from ppbench.run.fields import (
@@ -24,33 +18,28 @@ from ppbench.run.fields import (
     Bins,
     CellName,
     Count,
+    FileName,
     Number,
     Record,
     Severity,
     Text,
     as_text,
-    is_file_name,
 )
 from ppbench.run.in_notebooks import ShownInNotebooks
 from ppbench.run.model import ModelRecord
 from ppbench.run.prompts import Prompts
 from ppbench.run.stopping import Stopping
+from ppbench.run.trial_counts import MOST_TRIALS, Sequences, TrialsFile, check_frames, check_trials, check_trials_of_run
 from ppbench.vocabulary import CLEAN, Cell, cell_in_words
 
 if TYPE_CHECKING:
-    import pandas as pd  # only `to_frame` needs it: `ppbench show` answers sooner without
+    import pandas as pd
 
 VERSION: Literal[3] = 3
 UNKNOWN = "unknown"
 """The recipe, engine and precision of what was made elsewhere."""
 MICRO = 1_000_000
 """Log losses and probabilities are summed as integers of one millionth, so that sums do not depend on the order."""
-
-
-def _beside(name: str) -> str:
-    if not is_file_name(name):
-        raise ValueError(f"{name!r} is not a file name: what belongs to a run file is beside it")
-    return name
 
 
 class CellCounts(Record):
@@ -60,7 +49,9 @@ class CellCounts(Record):
     the clean predictions (`Protocol.labels`), right means the same prediction as without corruption.
     """
 
-    absent_if_none: ClassVar[frozenset[str]] = frozenset({"label_confidence"})
+    absent_if_none: ClassVar[frozenset[str]] = frozenset(
+        {"label_confidence", "trials", "failures", "top5_distance", "right_by_pass"}
+    )
 
     corruption: CellName
     severity: int = Field(ge=0, le=5)
@@ -80,6 +71,17 @@ class CellCounts(Record):
     """Sum of their highest probabilities, in millionths."""
     label_confidence: Count | None = None
     """Sum over images of the probability of the label, in millionths; only where the labels are clean predictions."""
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None = None
+    """Trials of each image: compared pairs of frames, or passes; None where each image has one prediction.
+
+    Images with all trials right are then the ``top1``, and nothing is counted of probabilities.
+    """
+    failures: Count | None = None
+    """Sum over images of the trials that failed: flips, or wrong predictions; only with ``trials``."""
+    top5_distance: Count | None = None
+    """Sum over images and pairs of frames of the top-5 distance; only of sequences, and of 5 classes or more."""
+    right_by_pass: tuple[Count, ...] | None = None
+    """Right images of each pass; None for sequences, and for a part of the images."""
 
     @model_validator(mode="after")
     def _consistent(self) -> CellCounts:
@@ -101,6 +103,7 @@ class CellCounts(Record):
             raise ValueError("label_confidence has more probability than images")
         if (self.corruption == CLEAN) != (self.severity == 0):
             raise ValueError("severity 0 is for clean images, and only for them")
+        check_trials(self)
         return self
 
     @property
@@ -109,8 +112,15 @@ class CellCounts(Record):
         return self.corruption, self.severity
 
     @property
+    def distance(self) -> float | None:
+        """Mean top-5 distance over all pairs of frames, 0 to 15; None if it is not known."""
+        return None if self.top5_distance is None else self.top5_distance / (self.n * (self.trials or 1))
+
+    @property
     def error(self) -> float:
-        """Top-1 error, a fraction."""
+        """Top-1 error, a fraction; with trials, the share of all images' trials that failed."""
+        if self.trials is not None and self.failures is not None:
+            return self.failures / (self.n * self.trials)
         return 1 - self.top1 / self.n
 
 
@@ -148,7 +158,7 @@ class Protocol(Record):
     """All that must be equal for two runs to be comparable."""
 
     absent_if_none: ClassVar[frozenset[str]] = frozenset(
-        {"own_corruptions", "adaptation", "labels", "prompts", "head_precision", "decoder"}
+        {"own_corruptions", "adaptation", "labels", "prompts", "head_precision", "decoder", "sequences", "passes"}
     )
 
     dataset: Text
@@ -190,6 +200,10 @@ class Protocol(Record):
     """Precision of the last linear layer where it is not ``precision``; None, and not written, where it is."""
     decoder: Literal["nvjpeg"] | None = None
     """What decoded JPEG files; None, and not written: libjpeg, by Pillow."""
+    sequences: Sequences | None = None
+    """Where there are perturbation sequences, corruptions are perturbations and severities difficulties."""
+    passes: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None = None
+    """Passes of a stochastic model over each image; None, and not written, where they were not asked for."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
@@ -200,7 +214,14 @@ class Protocol(Record):
         for values in (self.corruptions, self.severities):
             if len(set(values)) != len(values):
                 raise ValueError("a corruption or a severity occurs twice")
+        if self.sequences is not None:
+            check_frames(self.sequences, self.corruptions, self.severities)
         return self
+
+    @property
+    def has_trials(self) -> bool:
+        """Whether each image of a cell has several trials: the pairs of a sequence, or passes."""
+        return self.sequences is not None or self.passes is not None
 
     @property
     def images_in_words(self) -> str:
@@ -239,7 +260,7 @@ class Bits(Record):
     A second array in the same file, uint64 ``(n,)``, has the images' keys (`image_keys`); older files lack it.
     """
 
-    file: Annotated[str, AfterValidator(_beside)]
+    file: FileName
     """A file name, and no path: what is not beside the run file is not read."""
     sha256: str
 
@@ -247,7 +268,7 @@ class Bits(Record):
 class PredictionsFile(Record):
     """The file of predictions beside the run file: compressed arrays (`predictions_content`)."""
 
-    file: Annotated[str, AfterValidator(_beside)]
+    file: FileName
     """A file name, and no path: what is not beside the run file is not read."""
     sha256: str
     class_names: tuple[Text, ...] = Field(max_length=MOST_CLASSES)
@@ -256,6 +277,8 @@ class PredictionsFile(Record):
 
 class Run(ShownInNotebooks, Record):
     """One model on one dataset."""
+
+    absent_if_none: ClassVar[frozenset[str]] = frozenset({"trials"})
 
     version: Literal[3] = VERSION
     status: Literal["complete", "interrupted"]
@@ -267,6 +290,8 @@ class Run(ShownInNotebooks, Record):
     bits: Bits | None = None
     predictions: PredictionsFile | None = None
     """None if they were not kept, as in files of earlier versions."""
+    trials: TrialsFile | None = None
+    """Failures image by image, where images have several trials; None, and not written, where they have not."""
     stopping: Stopping | None = None
     """How an evaluation with a stopping rule ended; its protocol's n is the images it visited."""
     provenance: Provenance
@@ -287,6 +312,8 @@ class Run(ShownInNotebooks, Record):
         missing = [key for key in expected if key not in known and key != (CLEAN, 0)]
         if missing and self.status == "complete":
             raise ValueError(f"the run is complete, yet {cell_in_words(missing[0])} is missing")
+        files = {"predictions": self.predictions, "trials": self.trials}
+        check_trials_of_run(self.cells, self.protocol.sequences, self.protocol.passes, files)
         return self
 
     @property
@@ -302,14 +329,12 @@ class Run(ShownInNotebooks, Record):
     def to_frame(self) -> pd.DataFrame:
         """The cells as a pandas frame with columns corruption, severity, n, top1, top5, accuracy, error.
 
-        An unknown top5 is NaN. Where the labels are clean predictions, the last two are agreement and flip_rate.
+        An unknown top5 is NaN. Where the labels are clean predictions, the last two are agreement and flip_rate. Of
+        sequences the columns are perturbation, difficulty, n, flip_probability, top5_distance (its mean).
         """
-        import pandas as pd
+        from ppbench.run.frame import as_frame
 
-        unknown = float("nan")
-        rows = [(*c.key, c.n, c.top1, unknown if c.top5 is None else c.top5, c.top1 / c.n, c.error) for c in self.cells]
-        shares = ["accuracy", "error"] if self.protocol.labels is None else ["agreement", "flip_rate"]
-        return pd.DataFrame(rows, columns=["corruption", "severity", "n", "top1", "top5", *shares])
+        return as_frame(self)
 
 
 def expected_cells(corruptions: Iterable[str], severities: Iterable[int]) -> list[Cell]:

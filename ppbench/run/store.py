@@ -24,6 +24,8 @@ from ppbench.run.fields import as_utf8, first_problem
 from ppbench.run.npy import RESTORE, take_array
 from ppbench.run.predictions import Predictions, predictions_content, predictions_file
 from ppbench.run.schema import PROBABILITY_COUNTS, VERSION, Bits, CellCounts, PredictionsFile, Run
+from ppbench.run.trial_counts import TrialsFile
+from ppbench.run.trials import Trials, trials_content, trials_file
 from ppbench.vocabulary import CLEAN, Cell, cell_in_words
 
 if TYPE_CHECKING:
@@ -44,13 +46,15 @@ class MeasuredRun:
     """The predicted classes in the same order; None if they are not kept."""
     is_part: bool = False
     """Whether it has only a part of the run's images, whose top-1 results alone are known."""
+    trials: Trials | None = None
+    """The failures in the same order, where images have several trials; None if they have not, or are not kept."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.run}>"
 
     def write(self, path: Path, *, compact: bool = False) -> Self:
         """Write the run file and the files beside it, as `write_run` does; return the run as written."""
-        written = write_run(path, self.run, self.bits, self.keys, self.predictions, compact=compact)
+        written = write_run(path, self.run, self.bits, self.keys, self.predictions, self.trials, compact=compact)
         return replace(self, run=written)
 
     def restricted(self, corruptions: Sequence[str], severities: Sequence[int]) -> Self:
@@ -76,18 +80,24 @@ class MeasuredRun:
             ids_sha256: Hash that identifies these images.
         """
         bits = {cell: right[places] for cell, right in self.bits.items()}
-        n, unknown = len(places), dict.fromkeys(PROBABILITY_COUNTS)
-        cells = tuple(
-            CellCounts(
-                corruption=cell.corruption, severity=cell.severity, n=n, top1=int(bits[cell.key].sum()), **unknown
-            )
-            for cell in self.run.cells
-        )
+        trials = self.trials and self.trials.of_images(places)
+        n = len(places)
+        cells = tuple(_of_a_part(cell, n, int(bits[cell.key].sum()), trials) for cell in self.run.cells)
         protocol = self.run.protocol.model_copy(update={"n": n, "ids_sha256": ids_sha256})
         run = self.run.model_copy(update={"protocol": protocol, "cells": cells})
         keys = None if self.keys is None else self.keys[places]
         predictions = self.predictions and self.predictions.of_images(places)
-        return replace(self, run=run, bits=bits, keys=keys, predictions=predictions, is_part=True)
+        return replace(self, run=run, bits=bits, keys=keys, predictions=predictions, is_part=True, trials=trials)
+
+
+def _of_a_part(cell: CellCounts, n: int, top1: int, trials: Trials | None) -> CellCounts:
+    """Return the counts of a cell over n of its images: those that are known image by image."""
+    counts: dict[str, Any] = dict.fromkeys(PROBABILITY_COUNTS)
+    if trials is not None:
+        counts |= {"trials": cell.trials, "failures": int(trials.failures[cell.key].sum(dtype="int64"))}
+        if trials.distances is not None:
+            counts["top5_distance"] = int(trials.distances[cell.key].sum(dtype="int64"))
+    return CellCounts(corruption=cell.corruption, severity=cell.severity, n=n, top1=top1, **counts)
 
 
 def write_run(
@@ -96,6 +106,7 @@ def write_run(
     bits: Mapping[Cell, NDArray[np.bool_]] | None = None,
     keys: NDArray[np.uint64] | None = None,
     predictions: Predictions | None = None,
+    trials: Trials | None = None,
     *,
     compact: bool = False,
 ) -> Run:
@@ -103,11 +114,12 @@ def write_run(
 
     Args:
         path: The run file (``….json``).
-        run: The record; its ``bits`` and ``predictions`` entries are filled in here.
+        run: The record; its ``bits``, ``predictions`` and ``trials`` entries are filled in here.
         bits: ``(n,)`` booleans per cell of the run, in the order of the images.
         keys: ``(n,)``, keys of the images (`image_keys`) in the same order. Without them the run can be paired only
             with runs of exactly the same images.
         predictions: The predictions in the same order, if they are kept. A baseline never keeps them.
+        trials: The failures in the same order, where images have several trials.
         compact: Whether to write only what a baseline needs, so that runs with equal results have equal files: no
             provenance, no card, no predictions and no nulls.
 
@@ -117,7 +129,7 @@ def write_run(
     Raises:
         DataError: If the folder cannot be written.
     """
-    run, files = with_files(path, run, bits, keys, None if compact else predictions)
+    run, files = with_files(path, run, bits, keys, None if compact else predictions, trials)
     # Before the run file, which then never names a file that is not there.
     for name, content in files.items():
         atomic_write(path.with_name(name), content)
@@ -132,10 +144,11 @@ def with_files(
     bits: Mapping[Cell, NDArray[np.bool_]] | None = None,
     keys: NDArray[np.uint64] | None = None,
     predictions: Predictions | None = None,
+    trials: Trials | None = None,
 ) -> tuple[Run, dict[str, bytes]]:
     """Return a run that names the files beside it, and these files by name; see `write_run` for the arguments."""
     files: dict[str, bytes] = {}
-    entries: dict[str, Any] = {"predictions": None}
+    entries: dict[str, Any] = {"predictions": None, "trials": None}
     if bits is not None:
         name, content = bits_file(path).name, _bits_content(run, bits, keys)
         files[name] = content
@@ -146,6 +159,10 @@ def with_files(
         entries["predictions"] = PredictionsFile(
             file=as_utf8(name), sha256=hashlib.sha256(content).hexdigest(), class_names=predictions.class_names
         )
+    if trials is not None and run.cells:
+        name, content = trials_file(path).name, trials_content(run, trials)
+        files[name] = content
+        entries["trials"] = TrialsFile(file=as_utf8(name), sha256=hashlib.sha256(content).hexdigest())
     return run.model_copy(update=entries), files
 
 

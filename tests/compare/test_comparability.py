@@ -1,8 +1,15 @@
 import pytest
 
-from ppbench.compare.comparability import FIELDS, LABELS, NEEDED_TO_PAIR, check_allowed, differing, require_comparable
+from ppbench.compare.comparability import (
+    FIELDS,
+    NEEDED_TO_PAIR,
+    NEVER_ALLOWED,
+    check_allowed,
+    differing,
+    require_comparable,
+)
 from ppbench.errors import NotComparableError, UsageError
-from ppbench.run import Adaptation
+from ppbench.run import Adaptation, Sequences
 from tests.builders import make_classes, make_run
 
 OTHER = {
@@ -25,6 +32,8 @@ OTHER = {
     "labels": "predicted",
     "head_precision": "fp32",
     "decoder": "nvjpeg",
+    "sequences": Sequences(frames={"fog": 31}, encoding="lossless"),
+    "passes": 4,
 }
 ONE = make_run().protocol
 
@@ -43,11 +52,11 @@ def test_every_field_of_the_protocol_is_compared_and_named(field):
         require_comparable(ONE, changed(field), ("old", "new"))
     assert caught.value.exit_code == 4
     wanted = "same images" if field in NEEDED_TO_PAIR else f"--allow {field}"
-    wanted = "same --labels" if field == LABELS else wanted
+    wanted = NEVER_ALLOWED[field][2] if field in NEVER_ALLOWED else wanted
     assert wanted in caught.value.hint
 
 
-@pytest.mark.parametrize("field", [field for field in FIELDS if field not in (*NEEDED_TO_PAIR, LABELS)])
+@pytest.mark.parametrize("field", [field for field in FIELDS if field not in (*NEEDED_TO_PAIR, *NEVER_ALLOWED)])
 def test_what_is_meant_can_be_allowed(field):
     words = require_comparable(ONE, changed(field), ("old", "new"), [field])
     assert len(words) == 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from ppbench.evaluation.stopping import DecidedAgainst
 from ppbench.evaluation.tally import Piece, Tally
-from ppbench.metrics.quantities import over_corruptions
+from ppbench.metrics.metric import over_corruptions
 from tests.metrics.synthetic import SAME, THREE, draw, mean_of, per_image, truth
 
 LEVELS = (1, 3, 5)

@@ -2,6 +2,7 @@ import pytest
 
 from ppbench.errors import DataError
 from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.csv_file import has_flips, read_flips
 
 HEADER = "corruption,severity,accuracy\n"
 
@@ -67,3 +68,35 @@ def test_a_missing_file_and_a_folder_are_data_errors(tmp_path):
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(DataError, match="cannot read"):
             CellErrors.from_csv(path)
+
+
+FLIPS = "perturbation,difficulty,flip_probability"
+
+
+def test_flips_are_read_with_and_without_distances(tmp_path):
+    path = tmp_path / "flips.csv"
+    path.write_text("Difficulty,note,perturbation,flip_probability\n1,x,Rotate,0.25\n2.0,y,rotate,0.5\n")
+    assert has_flips(path)
+    assert read_flips(path) == ({("rotate", 1): 0.25, ("rotate", 2): 0.5}, None)
+    path.write_text(f"{FLIPS},top5_distance\ntilt,3,0.1,2.5\n")
+    assert read_flips(path).distances == {("tilt", 3): 2.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{FLIPS}\nrotated,1,0.1", "line 2: unknown perturbation 'rotated'"),
+        (f"{FLIPS}\nrotate,4,0.1", "line 2: difficulty '4' of rotate is not allowed"),
+        (f"{FLIPS}\nrotate,1,9.44", "line 2: flip_probability 9.44 is not allowed"),
+        (f"{FLIPS}\nrotate,1,much", "line 2: flip_probability 'much' is not a number"),
+        (f"{FLIPS}\nrotate,1,0.1\nrotate,1,0.2", "line 3: rotate at difficulty 1 is given twice"),
+        (f"{FLIPS},top5_distance\nrotate,1,0.1,16", "line 2: top5_distance 16 is not allowed"),
+        ("perturbation,difficulty\nrotate,1", "has no column 'flip_probability'"),
+        (FLIPS, "has a header but no rows"),
+    ],
+)
+def test_a_wrong_row_of_flips_is_refused_with_its_line(tmp_path, text, message):
+    path = tmp_path / "flips.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_flips(path)

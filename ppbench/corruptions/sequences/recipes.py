@@ -11,14 +11,12 @@ from typing import Any
 
 from ppbench.errors import UsageError
 from ppbench.lookup import NameTable
+from ppbench.vocabulary import P4, P10
 
-TEST_PERTURBATIONS = (
-    "gaussian_noise", "shot_noise", "motion_blur", "zoom_blur", "snow", "brightness", "translate", "rotate", "tilt",
-    "scale",
-)  # fmt: skip
+TEST_PERTURBATIONS = P10
 """The ten perturbations of the metrics, in the order of the paper's tables."""
 
-EXTRA_PERTURBATIONS = ("speckle_noise", "gaussian_blur", "spatter", "shear")
+EXTRA_PERTURBATIONS = P4
 """The four that the paper keeps for validation."""
 
 NOISES = frozenset({"gaussian_noise", "shot_noise", "speckle_noise"})

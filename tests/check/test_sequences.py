@@ -1,0 +1,67 @@
+"""A build is checked by its flip probability, and by the mean over passes."""
+
+import pytest
+
+from ppbench.check.baseline import update_baseline
+from ppbench.check.judge import check_files
+from ppbench.check.report import CheckReport
+from ppbench.check.rules import resolve
+from ppbench.check.verdict import Status
+from ppbench.errors import DataError, NotComparableError, UsageError
+from tests.report.test_sequences import FOREIGN, text_of
+from tests.trial_runs import passes_run, sequence_run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    found = tmp_path_factory.mktemp("checked")
+    sequence_run("old", n=80).write(found / "old.json")
+    sequence_run("new", n=80, jump=0.6).write(found / "new.json")
+    update_baseline(found / "old.json", found / "baseline.json")
+    passes_run("old", n=80).write(found / "passes.json")
+    update_baseline(found / "passes.json", found / "passes-baseline.json")
+    return found
+
+
+def test_a_rise_of_the_flip_probability_fails(folder):
+    rules = {"mFP": 1.0, "noise": 1.0, "tilt": 0.5, "rotate/1": 100.0}
+    verdict = check_files(folder / "new.json", folder / "baseline.json", rules)
+    outcomes = {outcome.rule.name: outcome for outcome in verdict.outcomes}
+    assert outcomes["mFP"].status is Status.WORSE
+    assert outcomes["rotate/1"].status is Status.PASS
+    old, new = sequence_run("old", n=80).run, sequence_run("new", n=80, jump=0.6).run
+    rise = 100 * (new.cell("tilt", 1).error - old.cell("tilt", 1).error)
+    assert outcomes["tilt"].drop.value == pytest.approx(rise, abs=1e-4)
+    for form in ("rich", "json", "csv", "markdown"):
+        assert not FOREIGN.search(text_of(CheckReport(verdict), form))
+    assert "points of stability (100 % - flip probability) lost" in " ".join(
+        text_of(CheckReport(verdict), "markdown").split()
+    )
+
+
+def test_a_run_passes_its_own_baseline_which_keeps_the_trials(folder):
+    verdict = check_files(folder / "old.json", folder / "baseline.json", {"mean": 0.0, "geometry": 0.0})
+    assert verdict.exit_code == 0
+    assert all(outcome.drop.value == 0 for outcome in verdict.outcomes)
+    assert check_files(folder / "passes.json", folder / "passes-baseline.json", {"mean": 0.0, "fog/3": 0}).passed
+    assert (folder / "baseline.trials.npy.gz").is_file()
+
+
+def test_the_mean_is_over_the_ten(folder):
+    protocol = sequence_run(n=4, perturbations=("tilt", "shear")).run.protocol
+    (rule,) = resolve({"mFP": 1.0}, protocol)
+    assert rule.weights == {("tilt", 1): 0.5, ("shear", 1): 0.5}
+    with pytest.raises(UsageError, match="difficulty '5'"):
+        resolve({"tilt/5": 1.0}, protocol)
+    with pytest.raises(UsageError, match="clean"):
+        resolve({"clean": 1.0}, protocol)
+
+
+def test_other_frames_and_missing_trials_are_errors(folder, tmp_path):
+    sequence_run("videos", n=80, encoding="h264").write(tmp_path / "videos.json")
+    with pytest.raises(NotComparableError, match="sequences"):
+        check_files(tmp_path / "videos.json", folder / "baseline.json", {"mean": 1.0})
+    sequence_run("bare", n=80).write(tmp_path / "bare.json")
+    (tmp_path / "bare.trials.npy.gz").unlink()
+    with pytest.raises(DataError, match=r"bare\.trials"):
+        check_files(tmp_path / "bare.json", folder / "baseline.json", {"mean": 1.0})
