@@ -106,7 +106,6 @@ COVERED_BY = {
     "ppbench/pickled.py": "tests/models/test_unpickle.py",
     "ppbench/pickles.py": "tests/models/test_unpickle.py",
     "ppbench/pytest_plugin.py": "tests/check/test_plugin.py",
-    "ppbench/report/notes.py": "tests/report/test_training_notes.py",
     "ppbench/report/side_by_side.py": "tests/report/test_report.py",
     "ppbench/run/trial_counts.py": "tests/run/test_trials.py",
     "ppbench/reproduce/measuring.py": "tests/cli/test_reproduce.py",

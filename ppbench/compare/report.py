@@ -13,8 +13,7 @@ from ppbench.compare.measured import incomplete_text
 from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
 from ppbench.compare.verdict import verdict_text
 from ppbench.metrics.without_labels import has_labels, has_normalizer, quantities_of, quantity_called
-from ppbench.report.notes import training_notes
-from ppbench.report.summary import exact_note
+from ppbench.report.summary import exact_note, training_notes
 from ppbench.tables.numbers import decimals, ends, p_value, percent, reason_notes, signed
 from ppbench.tables.report import Rows
 from ppbench.tables.rows import low_and_high, rounded

@@ -164,7 +164,7 @@ def forest_svg(content: Forest, key: str) -> str:
     note = (
         f"Points left of 0{better}: {content.other} {content.fewer}. Lines: {percent(content.confidence)} "
         "intervals, each for its row alone. * and a filled point: a test finds the difference, after the correction "
-        "for many tests (Holm over families and over corruptions)."
+        f"for many tests (Holm over families and over {content.what}s)."
     )
     return (
         f'<div class="fig fig-forest" id="{key}-forest">'

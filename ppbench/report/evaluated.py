@@ -10,7 +10,8 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.references import Normalizer
 from ppbench.report.load import customary_normalizer, load_cell_errors, load_normalizer
 from ppbench.report.report import RunReport
-from ppbench.report.summary import how_it_ended, summarise
+from ppbench.report.stopped import how_it_ended
+from ppbench.report.summary import summarise
 from ppbench.run import MeasuredRun, Run
 from ppbench.tables.sheet import Sheet
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.quantities import Quantity
 from ppbench.metrics.without_labels import Wording, capital, has_labels, plain_of, quantities_of, wording
-from ppbench.report.notes import absence_notes, training_notes, trial_notes
 from ppbench.report.run_data import run_columns, run_dict, tidy_rows
 from ppbench.report.side_by_side import comparison_sheet
-from ppbench.report.summary import RunSummary, SummaryRow, accuracy_interval
+from ppbench.report.summary import RunSummary, SummaryRow, absence_notes, accuracy_interval, training_notes, trial_notes
 from ppbench.tables.numbers import decimals, longer_half, margin, metric_text, percent
 from ppbench.tables.report import Rows
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Curves, Line, LineKind, Sheet, short_name

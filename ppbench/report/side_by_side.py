@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ppbench.metrics.without_labels import wording
-from ppbench.report.notes import absence_notes, training_notes
-from ppbench.report.summary import RunSummary
+from ppbench.report.summary import RunSummary, absence_notes, training_notes
 from ppbench.tables.numbers import metric_text
 from ppbench.tables.sheet import Line, Sheet, short_name
 from ppbench.vocabulary import SEVERITIES, set_label

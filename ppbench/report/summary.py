@@ -11,15 +11,16 @@ from ppbench.metrics.calibration import calibration_metrics
 from ppbench.metrics.cell_errors import CellErrors, WorstCell
 from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.of_sequences import FLIP_PROBABILITY
+from ppbench.metrics.of_sequences import FEW_CLASSES, FLIP_PROBABILITY
 from ppbench.metrics.passes import with_spread
 from ppbench.metrics.quantities import MEAN_ERROR, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
 from ppbench.metrics.without_labels import FLIP_RATE, has_labels, has_normalizer, plain_of, quantities_of, wording
+from ppbench.report.stopped import as_labelled_now, is_waited_for, stopping_notes
 from ppbench.run import UNKNOWN, Protocol, Run, Stopping
-from ppbench.tables.numbers import decimals
+from ppbench.tables.numbers import decimals, reason_notes
 from ppbench.tables.sheet import NOT_AVAILABLE
-from ppbench.vocabulary import SEVERITIES, family_of, older_set_label, set_label
+from ppbench.vocabulary import SEVERITIES, family_of
 
 if TYPE_CHECKING:
     # Only the bits need numpy: `ppbench show` starts faster without it.
@@ -181,13 +182,14 @@ def summarise(
         normalizer = baseline = None
     intervals = _intervals(errors, normalizer, baseline, confidence)
     if isinstance(results, Run) and results.stopping is not None:
-        results = results.model_copy(update={"stopping": _as_labelled_now(results.stopping, errors.headline)})
+        results = results.model_copy(update={"stopping": as_labelled_now(results.stopping, errors.headline)})
     stopping = results.stopping if isinstance(results, Run) else None
     names, headline = errors.corruptions, errors.headline
     figures = _Figures(errors, normalizer, baseline, intervals, stopping)
     notes = _interval_notes(intervals, case_of(errors, normalizer), no_bits)
     known = intervals.confidence if intervals else None
-    notes += _stopping_notes(results, known) if isinstance(results, Run) else []
+    if isinstance(results, Run) and results.stopping is not None:
+        notes += stopping_notes(results, known)
     return RunSummary(
         cell_errors=errors,
         normalizer=normalizer.source if normalizer else "none",
@@ -245,45 +247,6 @@ def exact_note(normalizer: str, *, flips: bool) -> str:
     return f"The intervals of {ratios} treat the {what} of {normalizer} as exact."
 
 
-def how_it_ended(stopping: Stopping, n: int, total: int) -> str:
-    """Say how an evaluation that was to stop early ended after ``n`` images of ``total``.
-
-    ``half-width 0.5 after 512 of 2,000 images``, ``half-width 0.5: not reached with all 500 images``,
-    ``decided against max drop 3 after 512 of 2,000 images: pass``
-    """
-    if not stopping.reached:
-        images = "images" if stopping.baseline is None else "images that both have"
-        return f"{stopping.wanted}: not reached with all {n:,} {images}"
-    ended = f"{stopping.wanted} after {n:,} of {total:,} images"
-    return ended if stopping.decision is None else f"{ended}: {stopping.decision}"
-
-
-def _stopping_notes(run: Run, confidence: float | None) -> list[str]:
-    """A note: ordinary intervals are too narrow if the number of images was chosen by looking at the results."""
-    stopping = run.stopping
-    if stopping is None:
-        return []
-    ends = f"{stopping.value:.2f} [{stopping.low:.2f}, {stopping.high:.2f}]"
-    too_sure = confidence is not None and confidence > stopping.confidence
-    absent = "; there is none at a higher confidence" if too_sure else ""
-    return [
-        f"Early stopping: {how_it_ended(stopping, run.protocol.n, run.protocol.total)}. The interval of "
-        f"{stopping.metric}, {ends}, holds at every look ({100 * stopping.confidence:g} %{absent}). The other "
-        "intervals assume a fixed number of images."
-    ]
-
-
-def _as_labelled_now(stopping: Stopping, headline: Sequence[str]) -> Stopping:
-    """Replace the label of an older run file, which could stand for more than one set (`older_set_label`)."""
-    older, now = (f"{label(headline)},s" for label in (older_set_label, set_label))
-    return stopping.model_copy(update={"metric": stopping.metric.replace(older, now)})
-
-
-def _is_of(stopping: Stopping, metric: Metric) -> bool:
-    """Whether an evaluation waited for this metric. Its label may add the number of images."""
-    return metric.label == stopping.metric or metric.label.startswith(stopping.metric.removesuffix("]") + ",")
-
-
 @dataclass(frozen=True)
 class _Figures:
     """Computes the figures of one summary, with their intervals."""
@@ -306,7 +269,7 @@ class _Figures:
         metric = quantity.metric(case, name)
         if self.intervals is None or metric.value is None:
             return metric
-        if self.stopping is None or not _is_of(self.stopping, metric):
+        if self.stopping is None or not is_waited_for(self.stopping, metric):
             return self.intervals.with_interval(quantity, case, metric)
         # This interval ended the evaluation, so only the one that holds at every look is valid. At a higher confidence
         # than the evaluation waited for, there is none.
@@ -342,3 +305,43 @@ def _columns(errors: CellErrors) -> list[int]:
     """Severities of any cell. Extra corruptions may have more than the headline ones."""
     present = {severity for _, severity in errors.errors} | set(errors.severities)
     return [severity for severity in SEVERITIES if severity in present]
+
+
+def absence_notes(summaries: Sequence[RunSummary]) -> list[str]:
+    """Notes on why metrics have no value."""
+    return reason_notes((metric.name, metric.reason) for summary in summaries for metric in summary.metrics)
+
+
+def trial_notes(summary: RunSummary) -> list[str]:
+    """Notes on runs whose images have several trials: what is compared in sequences, or what spreads over passes."""
+    errors = summary.cell_errors
+    if errors.passes is not None and any(metric.spread is not None for metric in summary.metrics):
+        return [
+            f"Values are means over {errors.passes} of each image. sd: the standard deviation of the metric from pass "
+            "to pass. The intervals are about other images and other passes."
+        ]
+    if errors.protocol is None or errors.protocol.sequences is None:
+        return []
+    notes = ["Noisy frames are compared with the first one, which is clean, and others with the frame before."]
+    if max(errors.severities, default=1) > 1:
+        notes = [f"{notes[0][:-1]} (at difficulty 2 and 3, with the one two and three before)."]
+    if errors.protocol.sequences.encoding == "h264":
+        notes.append("The frames are of videos, whose encoder changes them: compare with other videos alone.")
+    if (few := errors.competing) is not None and few <= FEW_CLASSES and errors.distances is not None:
+        notes.append(f"With {few} classes the top-5 distance says little: five places are half of them or more.")
+    return notes
+
+
+def training_notes(results: Sequence[CellErrors]) -> list[str]:
+    """Notes on conversions from a plain network, and on test corruptions that overlap with training augmentations.
+
+    With several results, each note begins with the model's name.
+    """
+    notes = []
+    for one in results:
+        found = [] if one.conversion is None else [one.conversion]
+        if one.trained_on:
+            found.append(f"trained on augmentations that overlap with: {', '.join(one.trained_on)}")
+        several = len(results) > 1
+        notes += [f"{one.source}: {words}." if several else f"{words[0].upper()}{words[1:]}." for words in found]
+    return notes

@@ -11,9 +11,8 @@ from rich.console import Console
 from ppbench.cli.output import Format, written
 from ppbench.errors import UsageError
 from ppbench.report.load import load_summary, load_with_images
-from ppbench.report.notes import trial_notes
 from ppbench.report.report import RunReport
-from ppbench.report.summary import summarise
+from ppbench.report.summary import summarise, trial_notes
 from ppbench.tables.terminal import drawn
 from tests.metrics.test_of_sequences import RESNEXT_FP, RESNEXT_UT5D, write_flips
 from tests.report.printed import line_of, render

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.report.notes import training_notes
 from ppbench.report.report import RunReport
-from ppbench.report.summary import summarise
+from ppbench.report.summary import summarise, training_notes
 from ppbench.run import Run, conversion
 from tests.builders import make_run
 
