@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
-
-if TYPE_CHECKING:
-    from ppbench.run.schema import Run
 
 _UNKNOWN = float("nan")
 
 
-def as_frame(run: Run) -> pd.DataFrame:
-    """Return the cells as rows; see `ppbench.run.Run.to_frame` for the columns."""
-    if run.protocol.sequences is not None:
-        of_pairs = [(*c.key, c.n, c.error, _UNKNOWN if c.distance is None else c.distance) for c in run.cells]
+def as_frame(cells: Sequence[Any], *, flips: bool, shares: Sequence[str]) -> pd.DataFrame:
+    """Return the cells as rows; see `ppbench.run.Run.to_frame` for the columns.
+
+    Args:
+        cells: The ``CellCounts`` of a run. The schema, which has them, imports this module.
+        flips: Whether they are of sequences.
+        shares: What the share of right images, and that of the others, are called.
+    """
+    if flips:
+        of_pairs = [(*c.key, c.n, c.error, _UNKNOWN if c.distance is None else c.distance) for c in cells]
         return pd.DataFrame(of_pairs, columns=["perturbation", "difficulty", "n", "flip_probability", "top5_distance"])
     rows = [
         (
@@ -26,7 +30,6 @@ def as_frame(run: Run) -> pd.DataFrame:
             c.top1 / c.n if c.trials is None else 1 - c.error,
             c.error,
         )
-        for c in run.cells
+        for c in cells
     ]
-    shares = ["accuracy", "error"] if run.protocol.labels is None else ["agreement", "flip_rate"]
     return pd.DataFrame(rows, columns=["corruption", "severity", "n", "top1", "top5", *shares])

@@ -334,7 +334,8 @@ class Run(ShownInNotebooks, Record):
         """
         from ppbench.run.frame import as_frame
 
-        return as_frame(self)
+        shares = ("accuracy", "error") if self.protocol.labels is None else ("agreement", "flip_rate")
+        return as_frame(self.cells, flips=self.protocol.sequences is not None, shares=shares)
 
 
 def expected_cells(corruptions: Iterable[str], severities: Iterable[int]) -> list[Cell]:
