@@ -72,10 +72,7 @@ class CellCounts(Record):
     label_confidence: Count | None = None
     """Sum over images of the probability of the label, in millionths; only where the labels are clean predictions."""
     trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None = None
-    """Trials of each image: compared pairs of frames, or passes; None where each image has one prediction.
-
-    Images with all trials right are then the ``top1``, and nothing is counted of probabilities.
-    """
+    """Trials of each image: pairs of frames, or passes; ``top1`` then counts images without failures. Else None."""
     failures: Count | None = None
     """Sum over images of the trials that failed: flips, or wrong predictions; only with ``trials``."""
     top5_distance: Count | None = None
