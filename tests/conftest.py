@@ -19,6 +19,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Networks are compiled here one at a time: a pool of processes for that would load torch in each, for seconds.
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
+# To find out which vector instructions there are, torch would compile its headers for each set that the processor has.
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
+
 # While modules are loaded hardly any cycle is garbage, and every collection looks at all that was loaded before.
 gc.disable()
 
@@ -65,12 +68,16 @@ def _workers_of_one_server() -> Iterator[None]:
 
 SLOWEST_FIRST = (
     "tests/copies/test_kills.py",
+    "tests/corruptions/fused/test_budgets.py",
+    "tests/corruptions/fused/test_graphs.py",
+    "tests/evaluation/test_inference.py",
     "tests/evaluation/test_kills.py",
     "tests/evaluation/test_memory.py",
     "tests/evaluation/test_stopping.py",
     "tests/metrics/test_simulations.py",
     "tests/check/test_false_alarms.py",
     "tests/cli/test_inspect.py",
+    "tests/models/test_bombs.py",
     "tests/corruptions/test_apply.py",
     "tests/test_site.py",
     "tests/test_docs_blocks.py",

@@ -12,11 +12,13 @@ import importlib
 import importlib.util
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import types
 from concurrent.futures import ThreadPoolExecutor
@@ -110,39 +112,60 @@ def run(code: str, *arguments: str, timeout: float = 300, **environment: str) ->
 
 @cache
 def _server() -> socket.socket:
-    """A connection to the process that forks, which is started by the first test that needs it."""
-    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-    subprocess.Popen(
-        [sys.executable, "-c", f"from tests.forks import serve; serve({theirs.fileno()})"],
-        pass_fds=[theirs.fileno()],
-        env={**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # hence buffered in every fork, as a pipe is
-        start_new_session=True,
-    )
-    theirs.close()
+    """A connection to the process that forks for all workers of pytest. The first test that needs it starts it."""
+    name = "\0ppbench-tests-" + os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    ours, started = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET), False
+    while ours.connect_ex(name):
+        if not started:
+            subprocess.Popen(
+                [sys.executable, "-c", "import sys; from tests.forks import serve; serve(sys.argv[1])", name[1:]],
+                env={**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # hence buffered in every fork, as a pipe is
+                start_new_session=True,
+            )
+            started = True
+        time.sleep(0.01)
     atexit.register(ours.close)
     return ours
 
 
-def serve(connection: int) -> NoReturn:
+def serve(name: str) -> NoReturn:
     """Fork a process for every request, until the tests end."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        listening.bind(f"\0{name}")
+    except OSError:  # another worker was faster
+        os._exit(0)
+    listening.listen()
     for module in LOADED:
         importlib.import_module(module)
     gc.freeze()
-    requests = socket.socket(fileno=connection)
-    while True:
-        request, files, *_ = socket.recv_fds(requests, 2**20, 3)
-        if not request:
-            os._exit(0)
-        if os.fork() == 0:
-            requests.close()
-            _keep(json.loads(request), *files)
-        for file in files:
-            os.close(file)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+    clients = [listening.accept()[0]]
+    while clients:
+        for ready in select.select([listening, *clients], [], [])[0]:
+            if ready is listening:
+                clients.append(listening.accept()[0])
+            else:
+                request, files, *_ = socket.recv_fds(ready, 2**20, 3)
+                if request:
+                    _answer(request, files, [listening, *clients])
+                else:
+                    clients.remove(ready)
+    os._exit(0)
+
+
+def _answer(request: bytes, files: list[int], connections: list[socket.socket]) -> None:
+    """Fork once."""
+    if os.fork() == 0:
+        for connection in connections:
+            connection.close()
+        _keep(json.loads(request), *files)
+    for file in files:
+        os.close(file)
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _keep(asked: dict[str, Any], status: int, stdout: int, stderr: int) -> NoReturn:

@@ -73,7 +73,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        shutil.copytree(ROOT / "ppbench", folder / "ppbench", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "ppbench", folder / "ppbench", ignore=shutil.ignore_patterns("*.nb[ci]"))
 
     def change(self, topic: str, file: str, *, old: str = "", new: str) -> None:
         """Replace ``old`` in a file that the page names below ``To add a <topic>``; empty: append to it."""

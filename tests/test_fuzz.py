@@ -157,7 +157,7 @@ def test_run_files(part: int, folder: Path) -> None:
         file.write_bytes(damaged_json(random, content))
         return a_call_with_a_run(random, file)
 
-    assert faults(f"run{part}", 275, call) == []
+    assert faults(f"run{part}", 150, call) == []
 
 
 def test_bits(folder: Path) -> None:
@@ -171,7 +171,7 @@ def test_bits(folder: Path) -> None:
         (folder / "bad.json").write_text(json.dumps(content))
         return a_call_with_a_run(random, folder / "bad.json")
 
-    assert faults("bits", 150, call) == []
+    assert faults("bits", 100, call) == []
 
 
 def test_csvs(folder: Path) -> None:
@@ -189,7 +189,7 @@ def test_csvs(folder: Path) -> None:
             ]
         )
 
-    assert faults("csv", 200, call) == []
+    assert faults("csv", 120, call) == []
 
 
 def test_rules_in_toml(folder: Path) -> None:

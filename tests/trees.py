@@ -6,7 +6,7 @@ import gzip
 import io
 import tarfile
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +23,18 @@ BAR_STRENGTHS = ("2.35", "3.20", "4.60", "5.5", "10.0")
 """Severities as the script of ImageNet-C-bar names their folders: as text, the last one would come first."""
 
 
+@cache
+def _whole(name: str) -> NDArray[np.uint8]:
+    """A photograph, decoded once."""
+    whole: NDArray[np.uint8] = getattr(skimage.data, name)()
+    return whole
+
+
 @lru_cache(maxsize=64)
 def _photographs(size: int, count: int) -> tuple[NDArray[np.uint8], ...]:
     cuts = []
     for number in range(count):
-        whole = getattr(skimage.data, PHOTOGRAPHS[number % len(PHOTOGRAPHS)])()
+        whole = _whole(PHOTOGRAPHS[number % len(PHOTOGRAPHS)])
         start = 20 + 7 * (number // len(PHOTOGRAPHS))
         side = 3 * size
         cut = Image.fromarray(whole[start : start + side, start : start + side]).resize((size, size))

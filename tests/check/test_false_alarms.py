@@ -13,7 +13,7 @@ from ppbench.metrics.paired import cell_test, paired_test
 from tests.check.simulate import RULES as RULES_OF_ALL_KINDS
 from tests.check.simulate import alarms, verdicts
 
-REPLICATES = 800
+REPLICATES = 400
 RULES = [Rule(f"corruption {place}", 0.0, {}) for place in range(15)]
 
 

@@ -16,6 +16,8 @@ def test_the_engine_does_what_the_references_do(corruption: str, recipe: str) ->
     allowed = 0.001 if corruption in POINTWISE else 0.01
     for severity in range(1, 6):
         for number, image in enumerate(images_for(recipe)):
+            if severity in (2, 3, 4) and number != severity - 2:
+                continue  # the lowest and the highest severity on all images, the others on one each
             found = measure(image, corruption, severity, recipe, seed=number)
             assert found.largest <= 1, (severity, number, found)
             assert found.fraction <= allowed, (severity, number, found)

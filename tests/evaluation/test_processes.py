@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,10 +50,9 @@ def processes_of(number: int, *arguments: str) -> subprocess.CompletedProcess[st
 
 def torchrun(number: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """As a user starts them."""
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(number))
-    command = (sys.executable, *launcher, "-m", "ppbench", "eval", *arguments)
-    environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    launcher = ("--standalone", "--nproc-per-node", str(number), "-m", "ppbench", "eval", *arguments)
+    code = "from torch.distributed.run import main\nmain()"
+    return run(code, *launcher, name="torchrun", PYTHONPATH=ROOT, OMP_NUM_THREADS="1")
 
 
 @pytest.mark.parametrize(("processes", "start"), [(2, torchrun), (3, processes_of), (5, processes_of)])

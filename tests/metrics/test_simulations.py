@@ -8,7 +8,7 @@ from tests.metrics.stopping import follow
 
 
 def test_intervals_cover_19_times_in_20():
-    rates = coverage(4000, 300)
+    rates = coverage(2000, 300)
     assert {name: rate for name, rate in rates.items() if not 0.935 <= rate <= 0.965} == {}
 
 
@@ -21,7 +21,7 @@ def test_a_ratio_to_an_error_near_0_misses_on_one_side_and_is_told():
 
 @pytest.fixture(scope="module")
 def infinite():
-    return looking(1500)
+    return looking(900)
 
 
 def test_a_sequence_holds_at_every_look_where_fixed_intervals_do_not(infinite):
@@ -42,7 +42,7 @@ def test_a_sequence_holds_where_few_images_err():
 
 @pytest.mark.parametrize("share", [0.02, 0.03])
 def test_a_sequence_holds_where_few_images_differ_and_all_in_one_direction(share):
-    worse = (np.random.default_rng(1).random((600, 1800)) < share).astype(float)
+    worse = (np.random.default_rng(1).random((400, 1800)) < share).astype(float)
     _, _, low, high = follow(worse, 50, 0.01, (-1, 1), limited=False)
     assert ((low <= share) & (high >= share)).all(1).mean() >= 0.95
 
@@ -71,27 +71,27 @@ def test_paired_intervals_of_ordinary_pairs_are_as_wide_as_normal_ones():
 
 
 def test_strata_and_the_finite_dataset_save_images_and_keep_the_sequence_right(infinite):
-    both = looking(1000, of_class=0.4, stratified=True, total=1500)
+    both = looking(500, of_class=0.4, stratified=True, total=1500)
     assert both.covered >= 0.95
     assert both.cost <= 1.7
     assert both.images < 0.7 * infinite.images
 
 
 def test_the_paired_test_has_the_power_of_the_formula():
-    found = power(3000, 300)
+    found = power(1500, 300)
     assert 0.6 < found.formula < 0.95
     assert found.found == pytest.approx(found.formula, abs=0.03)
     assert found.unpaired < 0.5 * found.found
 
 
 def test_equal_models_are_told_apart_once_in_20_times():
-    paired, single = false_alarms(3000, 300)
+    paired, single = false_alarms(2000, 300)
     assert paired == pytest.approx(0.05, abs=0.012)
     assert single <= 0.05
 
 
 def test_knowing_how_images_were_drawn_narrows_intervals_that_still_cover():
-    found = gain(3000)
+    found = gain(1500)
     assert 0.935 <= found.covered <= 0.965
     assert found.unaware > 0.985, "without that knowledge intervals are too wide, never too narrow"
     assert found.simple < 0.93

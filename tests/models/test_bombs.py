@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,15 +9,15 @@ import pytest
 
 from ppbench.data.cifar import cifar_images, find_cifar
 from ppbench.errors import DataError
+from tests.forks import run
 from tests.models.bombs import FILES, PROGRAMS, lines
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork to measure each file by itself")
 def test_every_bomb_is_refused_in_two_seconds_and_half_a_gigabyte(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.models.bombs", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=550, check=True, cwd=ROOT)
+    code = "import sys\nfrom pathlib import Path\nfrom tests.models.bombs import main\nmain(Path(sys.argv[1]))"
+    done = run(code, str(tmp_path), timeout=550)
+    assert done.returncode == 0, done.stderr
     costs = {str(line["name"]): line for line in lines(done.stdout)}
     assert costs.keys() == FILES.keys()
     for name, cost in costs.items():

@@ -29,14 +29,14 @@ from ppbench.train.recipe import TrainRecipe, make_recipe, read_recipe, recipe_n
 from tests.train.trees import write_cifar, write_image_folders
 from tests.trees import write_fashion_mnist
 
-RECIPE = TrainRecipe(model="resnet8-pp", dataset="fashion-mnist", epochs=3, batch_size=20, lr=0.05)
+RECIPE = TrainRecipe(model="resnet8-pp", dataset="fashion-mnist", epochs=3, batch_size=5, lr=0.05)
 QUICK = {"workers": 0, "validate_every": 0}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images for six steps an epoch."""
-    return write_fashion_mnist(tmp_path_factory.mktemp("fashion-mnist"), 120, 40)
+    return write_fashion_mnist(tmp_path_factory.mktemp("fashion-mnist"), 30, 10)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_every_recipe_trains_for_two_epochs(tmp_path: Path, name: str) -> None:
     if name.startswith("paper-imagenet-"):
         values["lr"] = 0.2
     if name == "fashion-mnist":
-        data = write_fashion_mnist(tmp_path / "data", 120, 40)
+        data = write_fashion_mnist(tmp_path / "data", 60, 10)
     elif name == "paper-cifar10-30":
         data = write_cifar(tmp_path / "data", count=24)
     else:
@@ -193,7 +193,7 @@ class Steps(Callback):
 
 
 def test_the_papers_steps_are_torchs_also_after_a_kill(data: Path, tmp_path: Path) -> None:
-    values = {"model": "resnet8", "dataset": "fashion-mnist", "epochs": 3, "batch_size": 20, "crop_size": 28}
+    values = {"model": "resnet8", "dataset": "fashion-mnist", "epochs": 3, "batch_size": 5, "crop_size": 28}
     recipe, output = make_recipe(read_recipe("paper-cifar10-30"), values), tmp_path / "net.safetensors"
     before, after = Steps(), Steps()
     with pytest.raises(RuntimeError, match="killed"):
@@ -294,7 +294,7 @@ def test_the_state_of_another_recipe_or_other_data_is_neither_used_nor_lost(
     with pytest.raises(UsageError, match="holds the unfinished run of another recipe or of other data"):
         run(data, output, changed(seed=1))
     with pytest.raises(UsageError, match="holds the unfinished run of another recipe or of other data"):
-        run(write_fashion_mnist(tmp_path / "other", 130, 40), output)
+        run(write_fashion_mnist(tmp_path / "other", 35, 10), output)
     assert (tmp_path / "net.safetensors.part" / "last.ckpt").read_bytes() == state
 
 
@@ -539,8 +539,8 @@ class TestRunsThatFail:
         state = torch.load(tmp_path / "net.safetensors.part" / "last.ckpt", weights_only=True)
         assert state["global_step"] == 6
 
-    def test_it_is_noticed_within_a_long_epoch(self, data: Path, tmp_path: Path) -> None:
-        losses = Losses()
+    def test_it_is_noticed_within_a_long_epoch(self, tmp_path: Path) -> None:
+        losses, data = Losses(), write_fashion_mnist(tmp_path / "data", 120, 10)
         with pytest.raises(TrainingDivergedError, match="at epoch 1, step 3 of 60"):
             run(data, tmp_path / "net.safetensors", changed(batch_size=2), Spoil(2), losses)
         assert len(losses.values) == 50
@@ -604,7 +604,7 @@ class TestRunsThatFail:
             ({"model": "torchvision:mobilenet_v3_small", "inhibition": 3.0}, 1, "small has no inhibition to set"),
             ({"precision": "fp16"}, 1, "--precision fp16 needs a GPU"),
             ({}, 0, "--devices 0 is not allowed"),
-            ({}, 3, "--batch-size 20 cannot be divided evenly between 3 processes"),
+            ({}, 3, "--batch-size 5 cannot be divided evenly between 3 processes"),
         ],
     )
     def test_what_cannot_be(
