@@ -22,6 +22,9 @@ os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 # To find out which vector instructions there are, torch would compile its headers for each set that the processor has.
 os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
+# Sizes of images are symbols while it compiles. Simplified once, they are kept.
+os.environ.setdefault("SYMPY_CACHE_SIZE", "None")
+
 # While modules are loaded hardly any cycle is garbage, and every collection looks at all that was loaded before.
 gc.disable()
 

@@ -85,7 +85,7 @@ def test_the_paired_test_has_the_power_of_the_formula():
 
 
 def test_equal_models_are_told_apart_once_in_20_times():
-    paired, single = false_alarms(2000, 300)
+    paired, single = false_alarms(3000, 300)
     assert paired == pytest.approx(0.05, abs=0.012)
     assert single <= 0.05
 

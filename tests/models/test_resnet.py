@@ -15,7 +15,6 @@ from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.resnet import create_model
 from ppbench.models.shapes import RESNETS, SMALL_RESNETS, model_names
 
-
 KINDS = ("resnet8", "resnet18", "resnet18-cifar", "resnet50", "resnet50-cifar", "resnext50_32x4d")
 """Of every kind of stem and block one: all variants of the stem are built in them."""
 

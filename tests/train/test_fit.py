@@ -168,8 +168,8 @@ def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, unbroken:
 )
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(tmp_path: Path, values: dict[str, Any]) -> None:
     slow = "augment" in values or "precision" in values
-    small = write_fashion_mnist(tmp_path / "data", 32, 10)
-    recipe = changed(**{"epochs": 2 if slow else 3, "batch_size": 8, **values})
+    small = write_fashion_mnist(tmp_path / "data", 16, 10)
+    recipe = changed(**{"epochs": 2 if slow else 3, "batch_size": 4, **values})
     unbroken = run(small, tmp_path / "a.safetensors", recipe)
     output = tmp_path / "b.safetensors"
     with pytest.raises(RuntimeError, match="killed"):

@@ -24,15 +24,14 @@ def photograph(side: int) -> NDArray[np.uint8]:
 
 
 def check(name: str, recipe: str, side: int | None = None) -> None:
-    """At most 0.5 % of the values differ from the oracle's, by one level: of the kernel at the lowest, a middle and the
-    highest severity, of the definition at the highest."""
+    """Every severity: at most 0.5 % of the values differ from the oracle's, by one level; kernel and definition."""
     image = photograph(side or SIDES[recipe])
-    for severity in (1, 3, 5):
+    for severity in range(1, 6):
         drawn = random_draws(name, strength(recipe, name, severity), len(image), np.random.RandomState(severity))
         expected = oracle(image, name, severity, recipe, drawn).astype(int)
         given = {what: np.asarray(value)[None] for what, value in drawn.items()}
         made = [corrupt(image, name, severity, recipe=recipe, draws=given)]
-        if severity == 5:
+        if severity in (1, 5):
             with disabled():
                 made.append(corrupt(image, name, severity, recipe=recipe, draws=given))
         for form in made:

@@ -41,15 +41,14 @@ def test_graphs_give_the_definitions_pixels(name: str, recipe: str, side: int) -
 def test_compiled_graphs_give_the_definitions_pixels(name: str) -> None:
     """Two of them, one with sums of real numbers; the check on a GPU compiles all."""
     images = np.stack(list(photographs(24, 3)))[:, :, :21]
-    for severity in (1, 4):
-        for number in (3, 1):
-            with disabled():
-                expected = corrupt(images[:number], name, severity, recipe="imagenet-c", ids=list("abc")[:number])
-            with graphs.enabled():
-                got = corrupt(images[:number], name, severity, recipe="imagenet-c", ids=list("abc")[:number])
-            difference = np.abs(got.astype(int) - expected)
-            assert difference.max() <= 1
-            assert (difference > 0).mean() < 1e-3
+    for severity, number in ((1, 3), (4, 1)):
+        with disabled():
+            expected = corrupt(images[:number], name, severity, recipe="imagenet-c", ids=list("abc")[:number])
+        with graphs.enabled():
+            got = corrupt(images[:number], name, severity, recipe="imagenet-c", ids=list("abc")[:number])
+        difference = np.abs(got.astype(int) - expected)
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 1e-3
 
 
 class InductorError(RuntimeError):
