@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from ppbench.errors import UsageError
-from ppbench.lookup import unknown_name
+from ppbench.lookup import did_you_mean, unknown_name
 
 CLEAN = "clean"
 """The name of the uncorrupted images, as a cell of severity 0."""
@@ -189,17 +189,51 @@ def expand_severities(values: Sequence[str]) -> tuple[int, ...]:
     Raises:
         UsageError: For anything but the integers 1 to 5 and ranges of them.
     """
+    return _expand_levels(values, 5, "severity", "Severities are 1 to 5: `--severities 3` or `--severities 1-5`.")
+
+
+def expand_difficulties(values: Sequence[str]) -> tuple[int, ...]:
+    """Turn ``["1-3"]`` into ``(1, 2, 3)``, as `expand_severities` does: the difficulties of perturbation sequences.
+
+    Raises:
+        UsageError: For anything but the integers 1 to 3 and ranges of them.
+    """
+    hint = "Difficulties are 1 to 3: `--difficulties 1` or `--difficulties 1-3`."
+    return _expand_levels(values, 3, "difficulty", hint)
+
+
+def _expand_levels(values: Sequence[str], most: int, what: str, hint: str) -> tuple[int, ...]:
     wanted: set[int] = set()
     for value in values:
         first, dash, last = value.strip().partition("-")
         ends = [int(part) for part in ((first, last) if dash else (first,)) if part.isdecimal()]
-        if len(ends) != 1 + bool(dash) or not 1 <= ends[0] <= ends[-1] <= 5:
-            raise UsageError(
-                f"severity {value!r} is not allowed",
-                "Severities are 1 to 5: `--severities 3` or `--severities 1-5`.",
-            )
+        if len(ends) != 1 + bool(dash) or not 1 <= ends[0] <= ends[-1] <= most:
+            raise UsageError(f"{what} {value!r} is not allowed", hint)
         wanted.update(range(ends[0], ends[-1] + 1))
     return tuple(sorted(wanted))
+
+
+def expand_perturbations(values: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Turn names of perturbations and of their sets (`P_SETS`) into names in canonical order, each once.
+
+    Args:
+        values: The names.
+        names: The perturbations to choose from.
+
+    Raises:
+        UsageError: If a value is none of these.
+    """
+    groups = {group: members for group, members in P_SETS.items() if set(members) <= set(names)}
+    wanted: set[str] = set()
+    for value in values:
+        name = value.strip().lower()
+        if name not in groups and name not in names:
+            allowed = [*in_order(names), *groups]
+            raise UsageError(
+                f"unknown perturbation {value!r}", f"{did_you_mean(name, allowed)}Allowed: {', '.join(allowed)}."
+            )
+        wanted.update(groups.get(name, (name,)))
+    return in_order(wanted)
 
 
 def set_label(corruptions: Sequence[str]) -> str:

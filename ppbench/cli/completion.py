@@ -28,10 +28,11 @@ def complete_dataset(incomplete: str) -> list[str]:
 
 
 def complete_corruption(incomplete: str) -> list[str]:
-    """Corruptions, with their sets and families."""
-    from ppbench.vocabulary import ALL_FAMILIES, KNOWN, SETS
+    """Corruptions and perturbations, with their sets and families."""
+    from ppbench.vocabulary import ALL_FAMILIES, KNOWN, P10, P_SETS, SETS, P4, in_order
 
-    return _beginning(incomplete, [*KNOWN, *SETS, *ALL_FAMILIES])
+    geometry = [name for name in in_order((*P10, *P4)) if name not in KNOWN]
+    return _beginning(incomplete, [*KNOWN, *geometry, *SETS, *ALL_FAMILIES, *P_SETS])
 
 
 def complete_recipe(incomplete: str) -> list[str]:

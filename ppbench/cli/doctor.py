@@ -130,6 +130,21 @@ def _weights() -> str:
     return f"{len(cards)} checkpoints and {len(images.ids):,} images can be read"
 
 
+def _sequences() -> str:
+    """Make the last frame of every perturbation twice, with the same result."""
+    import numpy as np
+
+    from ppbench.corruptions.sequences.apply import perturb
+    from ppbench.vocabulary import P4, P10
+
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    for name in (*P10, *P4):
+        first, second = (perturb(image, name, recipe="cifar-p", ids=["doctor"], frames=[15]) for _ in range(2))
+        if first.shape != (1, *image.shape) or not np.array_equal(first, second):
+            raise DataError(f"{name} is not reproducible")
+    return f"all {len(P10 + P4)} run and are reproducible"
+
+
 def _corruptions() -> str:
     """Run every corruption twice, with the same result."""
     import numpy as np
@@ -151,4 +166,5 @@ _TESTS: dict[str, Callable[[], str]] = {
     "push-pull layer": _identity,
     "embedded assets": _weights,
     "corruptions": _corruptions,
+    "perturbation sequences": _sequences,
 }

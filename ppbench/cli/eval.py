@@ -98,14 +98,25 @@ def eval_command(
             "--corruptions",
             "--corruption",
             "-c",
-            help="Names, families or sets, or your own: pkg.mod:function; repeatable.",
+            "--perturbations",
+            "--perturbation",
+            help="Names, families or sets, or your own: pkg.mod:function; of sequences (imagenet-p, ...), "
+            "perturbations. Repeatable.",
             show_default="the dataset's",
             autocompletion=complete_corruption,
         ),
     ] = None,
     severities: Annotated[
         list[str] | None,
-        typer.Option("--severities", "--severity", "-s", help="3 or 1-5; repeatable.", show_default="1-5"),
+        typer.Option(
+            "--severities",
+            "--severity",
+            "-s",
+            "--difficulties",
+            "--difficulty",
+            help="3 or 1-5; of sequences, difficulties: 1 or 1-3. Repeatable.",
+            show_default="1-5; difficulty 1",
+        ),
     ] = None,
     classes: Annotated[
         Path | None, typer.Option(help="File with the classes to use, one name (wnid) per line.", show_default="all")
@@ -279,7 +290,7 @@ def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
     changed = {
         "models": models,
         "corruptions": corruptions and split_values("--corruptions", corruptions, "the dataset's own, such as c15"),
-        "severities": split_values("--severities", ["1-5"] if severities is None else severities, "1-5"),
+        "severities": severities and split_values("--severities", severities, "1-5"),
         "weights_files": given["weights_file"],
         "output": None if given["dry_run"] else given["output_path"],
         "profile": None if given["dry_run"] else given["profile"],

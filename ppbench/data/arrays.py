@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ppbench.data.fashion_mnist import CLASS_NAMES, read_fashion_mnist
 from ppbench.data.source import Loaded
@@ -58,6 +59,11 @@ class ArrayImages:
 
     def load(self, rows: NDArray[np.int64]) -> Loaded:
         return Loaded(self.images[rows])
+
+    def read(self, rows: NDArray[np.int64]) -> Iterator[Image.Image]:
+        """Yield the images at ``rows``."""
+        for row in rows:
+            yield Image.fromarray(self.images[row].squeeze(-1) if self.channels == 1 else self.images[row])
 
 
 def embedded_images() -> ArrayImages:

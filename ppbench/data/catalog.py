@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ppbench.data.source import Source
 from ppbench.lookup import NameTable
-from ppbench.vocabulary import C15, C19, C_3D, C_BAR, C_BAR_CIFAR, in_order
+from ppbench.vocabulary import C15, C19, C_3D, C_BAR, C_BAR_CIFAR, CIFAR_P10, P4, P10, in_order
 
 if TYPE_CHECKING:
     from ppbench.data.own_images import ImagesGiven
@@ -44,6 +44,8 @@ class Dataset:
     """Whether corrupted images can be made from its clean ones."""
     jpeg: bool = False
     """Whether its published images were saved as JPEG."""
+    sequences: tuple[str, ...] = ()
+    """Recipes of its perturbation sequences, the usual one first; empty: it has corruptions, not sequences."""
 
 
 _ZENODO = "https://zenodo.org/records"
@@ -156,6 +158,73 @@ _ENTRIES = (
         sides=(224,),
         form="files",
         clean=False,
+    ),
+    Dataset(
+        name="imagenet-p",
+        description="perturbation sequences made from ImageNet's validation images, with labels or without",
+        classes="any",
+        size="224",
+        normalizer="none",
+        how_to_get="`--data val`, ImageNet's validation images in folders or not",
+        corruptions=P10,
+        has=P10 + P4,
+        sides=(224, 299),
+        form="files",
+        sequences=("imagenet-p", "imagenet-p-299"),
+    ),
+    Dataset(
+        name="tiny-imagenet-p",
+        description="perturbation sequences made from Tiny-ImageNet's validation images",
+        classes="any",
+        size="64",
+        normalizer="none",
+        how_to_get="`--data tiny-imagenet-200`, from http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+        corruptions=P10,
+        has=P10 + P4,
+        num_classes=200,
+        sides=(64,),
+        form="files",
+        sequences=("tiny-imagenet-p",),
+    ),
+    Dataset(
+        name="cifar10-p",
+        description="perturbation sequences made from CIFAR-10's test images",
+        classes="10",
+        size="32",
+        normalizer="none",
+        how_to_get="`wget https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz`, unpacked, then `--data DIR`",
+        corruptions=CIFAR_P10,
+        has=P10 + P4,
+        num_classes=10,
+        sides=(32,),
+        form="arrays",
+        sequences=("cifar-p",),
+    ),
+    Dataset(
+        name="cifar100-p",
+        description="perturbation sequences made from CIFAR-100's test images",
+        classes="100",
+        size="32",
+        normalizer="none",
+        how_to_get="`wget https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz`, unpacked, then `--data DIR`",
+        corruptions=CIFAR_P10,
+        has=P10 + P4,
+        num_classes=100,
+        sides=(32,),
+        form="arrays",
+        sequences=("cifar-p",),
+    ),
+    Dataset(
+        name="fashion-mnist-2k-p",
+        description="perturbation sequences made from the 2,000 images that come with ppbench, as CIFAR-10-P",
+        classes="10",
+        size="28 grey",
+        normalizer="none",
+        how_to_get="",
+        corruptions=P10,
+        has=P10 + P4,
+        form="arrays",
+        sequences=("cifar-p",),
     ),
     Dataset(
         name="imagefolder",

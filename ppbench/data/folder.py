@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ppbench.data.cut import Cut, describe_cut
-from ppbench.data.decode import decode_rgb, is_rgb_jpeg, read_content
+from ppbench.data.decode import decode_rgb, is_rgb_jpeg, open_rgb, read_content
 from ppbench.data.image_file import endings
 from ppbench.data.photographs import look_at_photographs
 from ppbench.data.source import Broken, Encoded, Loaded
@@ -104,6 +106,15 @@ class FolderImages:
             except DataError as error:
                 broken.append(Broken(place, error.message, error.hint))
         return Loaded(pixels, tuple(broken))
+
+    def read(self, rows: NDArray[np.int64]) -> Iterator[Image.Image | DataError]:
+        """Yield the images at ``rows``, not cut, or why one cannot be read."""
+        for row in rows:
+            path = self.root / self._files[row]
+            try:
+                yield open_rgb(path, str(path), exif=self._exif)
+            except DataError as error:
+                yield error
 
     @property
     def encoded_cut(self) -> Cut | None:

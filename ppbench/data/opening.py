@@ -70,9 +70,8 @@ def open_source(
         DataError: If the folder is not given, is missing, or does not hold the dataset.
     """
     dataset = dataset_of(name)
-    _check_data(dataset, folder)
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
+    check_data(dataset, folder)
+    check_limit(limit)
     # The files of Fashion-MNIST are in a format of their own, which `look` does not know.
     found = None if folder is None or name == "fashion-mnist" else look(folder, any_folders=labels is not None)
     _check_labels_option(labels, found, classes)
@@ -127,7 +126,13 @@ def _used(images: UncutImages, labels: str | None) -> UncutImages:
     return images
 
 
-def _check_data(dataset: Dataset, folder: Path | None) -> None:
+def check_limit(limit: int | None) -> None:
+    """Refuse a number of images below 1."""
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit} is not allowed", "It is the number of images to use, at least 1.")
+
+
+def check_data(dataset: Dataset, folder: Path | None) -> None:
     """Refuse a folder where none is needed, and the lack of one where it is."""
     if not dataset.how_to_get and folder is not None:
         raise UsageError(
@@ -223,7 +228,7 @@ def _check_is(dataset: Dataset, source: Source, found: Found) -> None:
         return
     names = set(source.corruptions)
     for other in DATASETS.values():
-        if other.form != "files" or names.isdisjoint(other.has):
+        if other.form != "files" or other.sequences or names.isdisjoint(other.has):
             continue
         by_name = names.isdisjoint(dataset.has)
         by_size = _has_shape(other, source) and not _has_shape(dataset, source)

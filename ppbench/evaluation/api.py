@@ -36,7 +36,7 @@ def evaluate(
     data: str | Path | None = None,
     clean: str | Path | None = None,
     corruptions: str | Sequence[str] | None = None,
-    severities: str | int | Sequence[str | int] = "1-5",
+    severities: str | int | Sequence[str | int] | None = None,
     recipe: str | None = None,
     backend: str = "ppbench",
     jpeg: bool = True,
@@ -98,9 +98,9 @@ def evaluate(
         data: Folder of the dataset; not needed for the embedded one.
         clean: Clean images for a published set that has none, such as CIFAR-10-C: CIFAR-10's folder, or an .npy file
             with all images in the order of the set.
-        corruptions: Names, families ("noise") and sets ("c15"), and your own functions as "pkg.mod:function"; None: the
-            dataset's own.
-        severities: 1 to 5, or ranges ("1-3").
+        corruptions: Names, families ("noise") and sets ("c15"), and your own functions as "pkg.mod:function"; for a
+            dataset of perturbation sequences ("imagenet-p"), perturbations. None: the dataset's own.
+        severities: 1 to 5, or ranges ("1-3"); of sequences the difficulty, 1 to 3. None: 1 to 5, or difficulty 1.
         recipe: One of ``ppbench list recipes``; None: the one that suits the images' size.
         backend: What makes corrupted images: "ppbench", or "imagecorruptions" for the package of that name.
         jpeg: Whether images made for ImageNet-C and Tiny-ImageNet-C go through JPEG as the published ones did.

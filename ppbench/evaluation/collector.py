@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence, Set
-from typing import NamedTuple, cast
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import Processes
 from ppbench.evaluation.sanity import Plausibility
 from ppbench.evaluation.settings import Advanced
-from ppbench.evaluation.tally import SUMS, Piece, Scored, Tally, count
+from ppbench.evaluation.tally import TOTALS, Piece, Scored, Tally, count
 from ppbench.vocabulary import Cell
 
 _FLUSH = 0.5
@@ -37,14 +37,23 @@ class _Waiting(NamedTuple):
     """``(n,)``: which images count."""
 
 
+Counting = Callable[[Cell, NDArray[np.int64], NDArray[np.int64]], Piece]
+"""From a cell, the places of images and their scores ``(rows, n)`` to a piece."""
+
+
 class Arrivals:
     """Scores on their way from the device.
 
     On a GPU, each call of `fetch` starts a transfer and returns the one before, which has long arrived. This process
     therefore never waits for the device while there is more to give it.
+
+    Args:
+        device: Where scores are computed.
+        count: Counts the scores of some images of a cell.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, count: Counting = count) -> None:
+        self._count = count
         self._later = device.type == "cuda"
         self._waiting: list[tuple[_Waiting, Tensor]] = []
         self._coming: tuple[list[_Waiting], Tensor, torch.cuda.Event] | None = None
@@ -58,7 +67,7 @@ class Arrivals:
     def put(
         self, subject: int, cell: Cell, places: NDArray[np.int64], wanted: NDArray[np.bool_], scores: Tensor
     ) -> None:
-        """Add the ``(3, n)`` scores of a batch. Only the wanted images count."""
+        """Add the scores of a batch, a column for each image. Only the wanted images count."""
         self._waiting.append((_Waiting(subject, cell, places, wanted), scores))
 
     def fetch(self, *, last: bool = False) -> list[tuple[int, Piece]]:
@@ -69,7 +78,7 @@ class Arrivals:
         """
         self._fetched = time.monotonic()
         return [
-            (scored.subject, count(scored.cell, scored.places[scored.wanted], scores[:, scored.wanted]))
+            (scored.subject, self._count(scored.cell, scored.places[scored.wanted], scores[:, scored.wanted]))
             for scored, scores in self._arrived(last=last)
         ]
 
@@ -134,7 +143,7 @@ class Keeper(ABC):
     def __init__(self, plan: EvalPlan, processes: Processes) -> None:
         self._processes = processes
         self._cells = plan.cells
-        self._own = np.zeros((len(plan.subjects), len(plan.cells), 1 + SUMS), np.int64)
+        self._own = np.zeros((len(plan.subjects), len(plan.cells), TOTALS), np.int64)
         """Counts of what this process has scored itself in this run."""
         self.broken: set[Broken] = set()
         """The images that could not be read, by place and reason."""
@@ -152,9 +161,7 @@ class Keeper(ABC):
     def take(self, pieces: Pieces) -> None:
         """Keep what this process has scored."""
         for subject, piece in pieces:
-            number = self._cells.index(piece.cell)
-            self._own[subject, number, 0] += np.count_nonzero(piece.right)
-            self._own[subject, number, 1:] += cast(NDArray[np.int64], piece.sums)
+            self._own[subject, self._cells.index(piece.cell)] += piece.totals()
         self._keep(pieces)
 
     @abstractmethod

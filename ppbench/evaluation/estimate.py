@@ -10,12 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ppbench.data.sequences import SequenceSource
 from ppbench.data.source import Source
 from ppbench.devices import full_precision
 from ppbench.evaluation.adaptation import ROUND
 from ppbench.evaluation.feed import block_size, evenly_spread, images_to_device
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.plan import EvalPlan
+from ppbench.evaluation.sequences import by_reading, frame_sets
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import Subject
 from ppbench.evaluation.transport import to_device
@@ -31,7 +33,7 @@ class EvalEstimate(NamedTuple):
     images: int
     cells: int
     passes: int
-    """Images through a network: images x cells x models, twice with ``--adapt``."""
+    """Images through a network: images x cells x models, twice with ``--adapt``; of sequences, all frames x models."""
     gigabytes: float
     """Read from files or arrays."""
     minutes: float
@@ -45,6 +47,8 @@ def estimate_evaluation(plan: EvalPlan, processes: int = 1) -> EvalEstimate:
         plan: The evaluation.
         processes: Processes that share the work.
     """
+    if plan.sequences is not None:
+        return _estimate_sequences(plan, plan.sequences, processes)
     subjects, source, settings = plan.subjects, plan.source, plan.settings
     cells = plan.cells
     size = min(block_size(settings, source), len(source.ids))
@@ -67,6 +71,47 @@ def estimate_evaluation(plan: EvalPlan, processes: int = 1) -> EvalEstimate:
         gigabytes=reads * source.mean_bytes() / 1e9,
         minutes=(seconds / processes + _START) / 60,
         processes=processes,
+    )
+
+
+def _estimate_sequences(plan: EvalPlan, source: SequenceSource, processes: int) -> EvalEstimate:
+    """Make the frames of a few images and classify some of them."""
+    settings, sets, images = plan.settings, frame_sets(plan.cells), len(source.ids)
+    places = np.flatnonzero(evenly_spread(images, 2))
+    reading = making = forward = 0.0
+    with full_precision(), torch.inference_mode():
+        networks = [_network(plan, subject) for subject in plan.subjects]
+        for what, of in by_reading(source, sets).items():
+            clock = time.perf_counter()
+            read = source.read(what, places)
+            reading += (time.perf_counter() - clock) / len(places)
+            for one in of if read.arrays else ():
+                make = partial(source.frames, read, one.perturbation, one.difficulty, settings.device)
+                making += _seconds(lambda make=make: list(make()), settings) / len(places)  # type: ignore[misc]
+        if read.arrays:
+            _, frames = next(iter(make()))
+            for network in networks:
+                some = frames.flatten(0, 1)[: network.batch].permute(0, 3, 1, 2)
+                network.logits(some)
+                # A pass of fewer images is filled up.
+                forward += _seconds(partial(network.logits, some), settings) / network.batch
+    of_image = sum(source.frames_of(one.perturbation) for one in sets)
+    reads = images * len(by_reading(source, sets))
+    seconds = images * (reading / max(1, settings.workers) + making + of_image * forward)
+    return EvalEstimate(
+        images=images,
+        cells=len(plan.cells),
+        passes=images * of_image * len(plan.subjects),
+        gigabytes=reads * source.mean_bytes() / 1e9,
+        minutes=(seconds / processes + _START) / 60,
+        processes=processes,
+    )
+
+
+def _network(plan: EvalPlan, subject: Subject) -> Inference:
+    request = plan.settings.request
+    return Inference(
+        subject, plan.settings.device, precision=request.precision, compiled=request.compiled, resize=request.resize
     )
 
 
@@ -94,10 +139,7 @@ def _time_images(
 
 def _time_network(plan: EvalPlan, subject: Subject, places: np.ndarray) -> float:
     """Return the seconds per image to classify it."""
-    source, settings, request = plan.source, plan.settings, plan.settings.request
-    network = Inference(
-        subject, settings.device, precision=request.precision, compiled=request.compiled, resize=request.resize
-    )
+    source, settings, network = plan.source, plan.settings, _network(plan, subject)
     first = (CLEAN, 0) if source.has_clean else plan.cells[0]
     images = images_to_device(source.load(*first, places).pixels, settings.device).permute(0, 3, 1, 2)
     labels = to_device(torch.from_numpy(source.labels[places]), settings.device)

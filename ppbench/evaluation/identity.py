@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
+from ppbench.data.sequences import SequenceSource
 from ppbench.data.source import Source, fingerprint_of, ids_hash
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import Subject, output_names
@@ -23,6 +24,7 @@ from ppbench.run import (
     ModelRecord,
     Prompts,
     Protocol,
+    Sequences,
 )
 from ppbench.versions import versions_of
 from ppbench.vocabulary import PREDICTED
@@ -54,7 +56,7 @@ class Identity(NamedTuple):
         """All that distinguishes its results from another measurement's, by name; the wanted cells do not."""
         # What depends on the wanted cells is left out, so that an evaluation of more cells resumes. The fingerprint is
         # replaced by that of all images. Prompts are in the card and in the weights' hash.
-        left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint", "unreadable", "prompts"}
+        left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint", "unreadable", "prompts", "sequences"}
         return {
             "weights": self.model.weights_sha256,
             "card": self.model.card,
@@ -63,6 +65,7 @@ class Identity(NamedTuple):
             "class_names": self.class_names,
             "code": self.code,
             **({"values": self.values} if self.values else {}),
+            **({"encoding": self.protocol.sequences.encoding} if self.protocol.sequences else {}),
             # The user's own corruptions draw from numpy, whose generators may change with its version.
             **(versions_of("numpy") if self.protocol.own_corruptions else {}),
             **({"runtime": self.model.runtime} if self.model.runtime else {}),
@@ -167,7 +170,12 @@ def protocol(
         adaptation=settings.request.adaptation,
         labels=PREDICTED if settings.are_predicted else None,
         decoder="nvjpeg" if settings.request.decode == "cuda" else None,
+        sequences=_sequences(source, settings) if isinstance(source, SequenceSource) else None,
     )
+
+
+def _sequences(source: SequenceSource, settings: Settings) -> Sequences:
+    return Sequences(frames={name: source.frames_of(name) for name in settings.corruptions}, encoding=source.encoding)
 
 
 def code_hash(model: nn.Module) -> str:

@@ -80,13 +80,16 @@ class Inference:
             DataError: If the network has another number of outputs than its card, or its code calls ``sys.exit()``.
             PpbenchError: If not even one image fits into the device's memory.
         """
-        with phase("network"):
-            logits = self._all_logits(images)
+        logits = self.logits(images)
         with phase("score"):
             return self._scores(logits, labels)
 
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the logits of the competing outputs ``(n, outputs)`` for images, which `score` describes with its errors."""
+        with phase("network"):
+            return self._all_logits(images)
+
     def _all_logits(self, images: Tensor) -> Tensor:
-        """Return the logits of the competing outputs for any number of images."""
         parts = []
         while len(images):
             part = self._attempt(images[: self.batch])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.evaluation.tally import SUMS, Piece, adds_up, sums_of
+from ppbench.evaluation.trials import TrialCounts
 from ppbench.parsing import parse_json
 
 
@@ -42,7 +43,7 @@ def piece_of(entry: Mapping[str, Any]) -> Piece | None:
         places = _unpack_places(entry["places"], most=8 * len(packed))
         right = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(places)).astype(bool)
         sums = None if entry["sums"] is None else np.array(entry["sums"], np.int64)
-        scores = None
+        scores = trials = None
         if entry.get("scores") is not None:
             kind = np.int64 if entry["long"] else np.int32
             scores = unpack(entry["scores"], kind, 3 * len(places)).reshape(3, -1)
@@ -51,13 +52,16 @@ def piece_of(entry: Mapping[str, Any]) -> Piece | None:
         predicted = None
         if entry.get("predicted") is not None:
             predicted = unpack(entry["predicted"], np.uint16, len(places))
+        if (given := entry.get("trials")) is not None:
+            trials = _trials_of(given, len(places))
+            right, sums = trials.failures == 0, None
         if "stamp" not in entry:
             unpack(entry["stamps"], np.uint32, len(places))
     except (KeyError, TypeError, ValueError, OverflowError, zlib.error):
         return None
     if not (isinstance(corruption, str) and isinstance(severity, int)) or (sums is not None and sums.shape != (SUMS,)):
         return None
-    piece = Piece((corruption, severity), places, right, sums, scores, predicted)
+    piece = Piece((corruption, severity), places, right, sums, scores, predicted, trials)
     return piece if adds_up(piece) else None
 
 
@@ -80,7 +84,23 @@ def entry_of(piece: Piece, of: int, stamps: NDArray[np.uint32]) -> dict[str, Any
         "predicted": None if piece.predicted is None else _pack(piece.predicted),
         "long": piece.scores is not None and piece.scores.dtype == np.int64,
         "stamps": _pack(stamps),
+        **({} if piece.trials is None else {"trials": _trials_entry(piece.trials)}),
     }
+
+
+def _trials_entry(trials: TrialCounts) -> dict[str, Any]:
+    distances = None if trials.distances is None else _pack(trials.distances)
+    return {"each": trials.each, "failures": _pack(trials.failures), "distances": distances}
+
+
+def _trials_of(entry: Mapping[str, Any], images: int) -> TrialCounts:
+    """Unpack the trials of some images.
+
+    Raises:
+        ValueError: If they are of more or fewer images.
+    """
+    distances = None if entry["distances"] is None else unpack(entry["distances"], np.uint16, images)
+    return TrialCounts(int(entry["each"]), unpack(entry["failures"], np.uint8, images), distances)
 
 
 def _pack(values: NDArray[Any]) -> str:

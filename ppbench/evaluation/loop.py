@@ -34,6 +34,7 @@ from ppbench.evaluation.processes import LostProcessError, Processes
 from ppbench.evaluation.result import EvalResult
 from ppbench.evaluation.run_files import claimed_outputs, results, save
 from ppbench.evaluation.sanity import PROBE, doubtful, mildest
+from ppbench.evaluation.sequences import compute_sequences
 from ppbench.evaluation.settings import Advanced, Settings
 from ppbench.evaluation.stopping import CHUNK
 from ppbench.evaluation.tally import Scored
@@ -162,6 +163,9 @@ def _compute(plan: EvalPlan, work: Work) -> None:
     keeper, processes = work.keeper, work.processes
     if plan.adaptation is not None:
         compute_adapted(plan, plan.adaptation, _networks(plan), work)
+        return
+    if plan.sequences is not None:
+        compute_sequences(plan, plan.sequences, _networks(plan), work)
         return
     # An image that any model lacks goes through all that lack it, so that it is loaded and corrupted once.
     missing = share(~np.logical_and.reduce(keeper.done), processes.rank, processes.size)

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 import torch
 
 from ppbench.corruptions.own import split_own
-from ppbench.data.catalog import dataset_of, default_corruptions
+from ppbench.data.catalog import Dataset, dataset_of, default_corruptions
 from ppbench.data.cut import describe_cut
 from ppbench.data.opening import open_source
+from ppbench.data.sequence_opening import open_sequences
+from ppbench.data.sequences import SequenceSource
 from ppbench.data.source import Geometry, Source
 from ppbench.devices import check_precision, choose_device, describe_device
 from ppbench.errors import DataError, UsageError
@@ -35,7 +37,18 @@ from ppbench.models.weights import hash_file
 from ppbench.models.zero_shot import ZeroShot
 from ppbench.pool import usable_cores
 from ppbench.run import Adaptation
-from ppbench.vocabulary import C19, PREDICTED, Cell, expand_corruptions, expand_severities, in_order
+from ppbench.vocabulary import (
+    C19,
+    P4,
+    P10,
+    PREDICTED,
+    Cell,
+    expand_corruptions,
+    expand_difficulties,
+    expand_perturbations,
+    expand_severities,
+    in_order,
+)
 
 _T = TypeVar("_T")
 
@@ -56,6 +69,11 @@ class EvalPlan:
         return self.settings.request.adaptation
 
     @property
+    def sequences(self) -> SequenceSource | None:
+        """The source, if images are perturbation sequences; None: they are single images."""
+        return self.source if isinstance(self.source, SequenceSource) else None
+
+    @property
     def cells(self) -> list[Cell]:
         """The cells of each subject, in order."""
         return self.settings.cells_of(self.source)
@@ -67,8 +85,9 @@ class EvalPlan:
         weights = "weights not known" if sha256 is None else f"weights {sha256[:12]}"
         images = counted(total, "image") if n == total else f"{n:,} of {total:,} images"
         classes = subject.head.describe(source.num_classes, subject.card.num_classes)
-        corruptions = counted(len(settings.corruptions), "corruption")
-        cells = f"{corruptions} x {counted(len(settings.severities), 'severity', 'severities')}"
+        if self.sequences is not None:
+            classes = f"without labels, {counted(subject.card.num_classes, 'output')}"
+        cells = self._cells_in_words()
         made = "as published" if source.kind == "published" else f"made by {source.engine}, recipe {source.recipe}"
         jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
         adapted = "" if self.adaptation is None else f"{self.adaptation.label} to each cell | "
@@ -79,6 +98,15 @@ class EvalPlan:
             f"{images} of {source.dataset}, {classes} | {cells}, {made}{jpeg} | "
             f"{preprocessing(subject, source, settings)} | {adapted}{settings.request.precision} on {computing}"
         )
+
+
+    def _cells_in_words(self) -> str:
+        corruptions, severities = len(self.settings.corruptions), len(self.settings.severities)
+        if self.sequences is None:
+            return f"{counted(corruptions, 'corruption')} x {counted(severities, 'severity', 'severities')}"
+        frames = sum(self.sequences.frames_of(name) for name in self.settings.corruptions)
+        difficulties = counted(severities, "difficulty", "difficulties")
+        return f"{counted(corruptions, 'perturbation')} x {difficulties}, {frames} frames an image"
 
 
 def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None = None) -> EvalPlan:
@@ -130,7 +158,9 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
     dataset = dataset_of(request.dataset)
     device = choose_device(request.device)
     check_precision(request.precision, device)
-    severities = expand_severities(request.severities)
+    if dataset.sequences:
+        return _open_sequences(request, dataset, device)
+    severities = expand_severities(request.severities or ("1-5",))
     names, own = split_own(request.corruptions or ())
     if request.data is None:
         expand_corruptions(names, own=True)  # before images are opened; only folders may have other names
@@ -147,6 +177,18 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
     workers = request.workers if request.workers is not None else _workers(source, device)
     normalizer = "none" if request.labels == PREDICTED else dataset.normalizer
     return source, Settings(request, corruptions, severities, normalizer, device, workers)
+
+
+def _open_sequences(request: EvalRequest, dataset: Dataset, device: torch.device) -> tuple[Source, Settings]:
+    """Open perturbation sequences; corruptions and severities are then perturbations and difficulties."""
+    difficulties = expand_difficulties(request.severities or ("1",))
+    wanted = None if request.corruptions is None else expand_perturbations(request.corruptions, (*P10, *P4))
+    source = open_sequences(
+        dataset, request.data, recipe=request.recipe, seed=request.seed, limit=request.limit, exif=request.exif
+    )
+    perturbations = in_order(default_corruptions(request.dataset, source)) if wanted is None else wanted
+    workers = request.workers if request.workers is not None else _workers(source, device)
+    return source, Settings(request, perturbations, difficulties, dataset.normalizer, device, workers)
 
 
 def _check_weights_files(request: EvalRequest) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -79,6 +80,7 @@ def measure_predictions(
             "--labels predicted is not for --predictions",
             "They may lack the clean images, whose predictions would be the labels. Give labels: `--labels FILE.csv`.",
         )
+    replace(request, predictions=(path,)).check()
     source, settings = open_images(request, [])
     started = datetime.now(UTC)
     identity, scored, notes = score_predictions(path, source, settings)

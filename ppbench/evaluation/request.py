@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppbench.data.catalog import EMBEDDED
+from ppbench.data.catalog import EMBEDDED, dataset_of
 from ppbench.data.own_images import ImagesGiven
 from ppbench.errors import UsageError
 from ppbench.models.card_options import CardOptions, parse_card_options
@@ -37,7 +37,8 @@ class EvalRequest:
     data: Path | None = None
     clean: Path | None = None
     corruptions: Sequence[str] | None = None
-    severities: Sequence[str] = ("1-5",)
+    severities: Sequence[str] | None = None
+    """Severities, or difficulties of sequences; None: 1-5, or difficulty 1."""
     recipe: str | None = None
     backend: str = "ppbench"
     jpeg: bool = True
@@ -111,7 +112,7 @@ class EvalRequest:
         _check_names(given.get("corruptions") or ())
         for name in ("predictions", "weights_files"):
             given[name] = tuple(_path(name, value) for value in given.get(name) or ())
-        if "severities" in given:
+        if given.get("severities") is not None:
             given["severities"] = tuple(severity_texts(given["severities"]))
         return cls(**given)
 
@@ -126,6 +127,8 @@ class EvalRequest:
         for name, value, smallest in least:
             if value is not None and value < smallest:
                 raise UsageError(f"{name} {value} is not allowed", f"It is at least {smallest}.")
+        if dataset_of(self.dataset).sequences:
+            self._check_sequences()
         if self.adaptation is not None:
             self._check_adaptation()
         if self.profile is not None and self.predictions:
@@ -150,6 +153,29 @@ class EvalRequest:
                 f"{until} is given with --adapt, whose statistics need all images of a cell",
                 f"Leave {until} out; `--limit N` takes fewer images.",
             )
+
+
+    def _check_sequences(self) -> None:
+        """Refuse what perturbation sequences cannot have."""
+        compared = "A flip compares a model's predictions with each other, so no labels are needed. Leave it out."
+        fewer = "Leave it out; `--limit N` takes fewer images."
+        refused: tuple[tuple[str, object, str], ...] = (
+            ("--predictions", self.predictions and self.predictions[0], "See `ppbench.metrics.flip_probability`."),
+            ("--adapt", self.adapt, "The frames of a cell are nearly the same images again and again. Leave it out."),
+            ("--until", self.until, fewer),
+            ("--until-decided", self.until_decided, fewer),
+            ("--labels", self.labels, compared),
+            ("--classes", self.classes, compared),
+            ("--logits", self.logits, "All outputs of the model compete. Leave it out."),
+            ("--clean", self.clean, "Frames are made from the images of --data: leave it out."),
+            ("--backend", None if self.backend == "ppbench" else self.backend, "Leave it out."),
+            ("--no-jpeg", None if self.jpeg else "", "Frames are never saved as JPEG: leave it out."),
+            ("--decode", None if self.decode == "pillow" else self.decode, "Pillow decodes them: leave it out."),
+        )
+        for option, value, hint in refused:
+            if value not in (None, ()):
+                named = f"{option} {value}".rstrip()
+                raise UsageError(f"{named} is not for {dataset_of(self.dataset).name}, whose images are sequences", hint)
 
 
 def _path(name: str, value: Any) -> Path:

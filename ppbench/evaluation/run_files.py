@@ -70,6 +70,7 @@ def results(
             tally.predictions(known, identity.outputs or source.class_names)
             if settings.request.keep_predictions
             else None,
+            trials=tally.trials(),
         )
         for identity, tally, stopping in zip(identities, scored.tallies, stoppings, strict=True)
     ]
@@ -247,7 +248,9 @@ def _say_reused(output: Output, plan: EvalPlan, say: Callable[[str], None]) -> N
         f"reused {known:,} of {cells * images:,} image evaluations, {100 * known / (cells * images):.0f} % "
         f"({whole} of {cells} cells are finished), for {path}"
     )
-    if plan.settings.request.keep_predictions and any(piece.predicted is None for piece in journal.pieces):
+    if plan.settings.request.keep_predictions and any(
+        piece.predicted is None and piece.trials is None for piece in journal.pieces
+    ):
         say(
             f"{path} will have no predictions: the journal of an earlier version, which lacks them, is used again "
             "(`--fresh` starts over)"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Broken
 from ppbench.errors import DataError, PpbenchError
+from ppbench.evaluation.trials import TrialCounts
 from ppbench.run import (
     CALIBRATION_BINS,
     CONFIDENCE_STEPS,
@@ -23,11 +24,15 @@ from ppbench.run import (
     CellCounts,
     Predictions,
     Stopping,
+    Trials,
 )
 from ppbench.vocabulary import CLEAN, Cell
 
 SUMS = 2 + 3 * CALIBRATION_BINS
 """top5, nll, then n, top1 and confidence by bin."""
+
+TOTALS = 1 + SUMS + 2
+"""Images right, the sums, then failures and distances of trials."""
 
 
 class Piece(NamedTuple):
@@ -44,6 +49,14 @@ class Piece(NamedTuple):
     """``(3, n)``: the first rows of `ppbench.evaluation.inference.score`; None if only the sums are known."""
     predicted: NDArray[np.uint16] | None = None
     """``(n,)``: numbers of the predicted classes (`ppbench.run.Predictions`); None if they are unknown."""
+    trials: TrialCounts | None = None
+    """The trials of these images; None if each has one prediction."""
+
+    def totals(self) -> NDArray[np.int64]:
+        """``(TOTALS,)``: what the piece adds to its cell. What is unknown counts as 0."""
+        sums = np.zeros(SUMS, np.int64) if self.sums is None else self.sums
+        trials = np.zeros(2, np.int64) if self.trials is None else self.trials.totals()
+        return np.concatenate([[np.count_nonzero(self.right)], sums, trials]).astype(np.int64)
 
     def part(self, keep: NDArray[np.bool_]) -> Piece | None:
         """Restrict the piece to some of its images ``(n,)``; None if the sums over these are unknown."""
@@ -54,7 +67,8 @@ class Piece(NamedTuple):
         scores = None if self.scores is None else self.scores[:, keep]
         sums = None if scores is None else sums_of(scores)
         predicted = None if self.predicted is None else self.predicted[keep]
-        return Piece(self.cell, self.places[keep], self.right[keep], sums, scores, predicted)
+        trials = None if self.trials is None else self.trials.part(keep)
+        return Piece(self.cell, self.places[keep], self.right[keep], sums, scores, predicted, trials)
 
 
 class Tally:
@@ -69,7 +83,7 @@ class Tally:
         self.cells = list(cells)
         self.done = np.zeros((len(cells), images), np.bool_)
         self.right = np.zeros((len(cells), images), np.bool_)
-        self._sums = np.zeros((len(cells), SUMS), np.int64)
+        self._totals = np.zeros((len(cells), TOTALS), np.int64)
         self._counted = True
         self._pieces: list[Piece] = []
         self._number = {cell: number for number, cell in enumerate(self.cells)}
@@ -81,10 +95,9 @@ class Tally:
             raise RuntimeError(f"images of {piece.cell} are counted twice")
         self.done[number, piece.places] = True
         self.right[number, piece.places] = piece.right
+        self._totals[number] += piece.totals()
         if piece.sums is None:
             self._counted = False
-        else:
-            self._sums[number] += piece.sums
         self._pieces.append(piece)
 
     def separable(self, images: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -124,8 +137,8 @@ class Tally:
         return [cell for cell, done in zip(self.cells, self.done, strict=True) if len(done) and done.all()]
 
     def totals(self) -> NDArray[np.int64]:
-        """``(cells, 1 + SUMS)``: images right, then the sums, of the images known so far."""
-        return np.concatenate([self.right.sum(1, keepdims=True), self._sums], axis=1)
+        """``(cells, TOTALS)`` of the images known so far."""
+        return self._totals.copy()
 
     def bits(self, cell: Cell) -> NDArray[np.bool_]:
         """``(n,)``: which images of a finished cell are right."""
@@ -197,8 +210,27 @@ class Tally:
             n=self.done.shape[1],
             top1=int(self.right[number].sum()),
             label_confidence=sum(sums) if sums and len(sums) == len(pieces) else None,
-            **(_counts(self._sums[number]) if self._counted else dict.fromkeys(PROBABILITY_COUNTS)),
+            **(_counts(self._totals[number, 1 : 1 + SUMS]) if self._counted else dict.fromkeys(PROBABILITY_COUNTS)),
+            **({} if (trials := self._trials_of(key)) is None else trials.as_counts()),
         )
+
+    def _trials_of(self, key: Cell) -> TrialCounts | None:
+        """The trials of a finished cell, in the order of the source; None if its images have one prediction each."""
+        pieces = [piece for piece in self._pieces if piece.cell == key]
+        trials = [piece.trials for piece in pieces if piece.trials is not None]
+        if not trials:
+            return None
+        order = np.argsort(np.concatenate([piece.places for piece in pieces]))
+        return TrialCounts.joined(trials).part(order)
+
+    def trials(self) -> Trials | None:
+        """The trials of the finished cells; None if their images have one prediction each."""
+        found = {cell: trials for cell in self.finished() if (trials := self._trials_of(cell)) is not None}
+        if not found:
+            return None
+        distances = {cell: one.distances for cell, one in found.items() if one.distances is not None}
+        failures = {cell: one.failures for cell, one in found.items()}
+        return Trials(failures, distances if len(distances) == len(found) else None)
 
 
 class Scored(NamedTuple):
@@ -237,6 +269,8 @@ def _counts(sums: NDArray[np.int64]) -> dict[str, Any]:
 
 def adds_up(piece: Piece) -> bool:
     """Whether the sums are possible for these images: otherwise the run file would be refused at the end."""
+    if piece.trials is not None and not piece.trials.are_possible():
+        return False
     if piece.sums is None:
         return True
     n, right = len(piece.places), int(piece.right.sum())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from ppbench.evaluation.clean_store import CleanStore, keep_clean
 from ppbench.evaluation.collector import Arrivals, Keeper
 from ppbench.evaluation.feed import Batch, ImageBlock, stream
+from ppbench.evaluation.flips import count_trials
 from ppbench.evaluation.nvjpeg import decoder_for
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import Processes
 from ppbench.evaluation.profile import Trace, phase
+from ppbench.evaluation.tally import count
 from ppbench.evaluation.transport import lanes_of
 
 
@@ -27,9 +30,9 @@ class Work:
     def __init__(self, plan: EvalPlan, keeper: Keeper, processes: Processes, say: Callable[[str], None]) -> None:
         self._plan, self._say = plan, say
         self.keeper, self.processes = keeper, processes
-        self.arrivals = Arrivals(plan.settings.device)
+        self.arrivals = Arrivals(plan.settings.device, count if plan.sequences is None else count_trials)
         request, device = plan.settings.request, plan.settings.device
-        self.trace: Trace[Batch] = Trace(request.profile if processes.is_first else None, device)
+        self.trace: Trace[Any] = Trace(request.profile if processes.is_first else None, device)
         self._store: CleanStore | None = None
         self._lanes = lanes_of(device)
         self._decoder = decoder_for(request.decode, plan.source, device)

@@ -15,6 +15,7 @@ from ppbench.corruptions.random import Draws
 from ppbench.corruptions.sequences.frames import MAKERS, Job
 from ppbench.corruptions.sequences.recipes import (
     GEOMETRY,
+    INCEPTION_PART,
     NOISES,
     SEQUENCE_RECIPES,
     SequenceRecipe,
@@ -29,9 +30,6 @@ _Images = TypeVar("_Images", Tensor, Pixels)
 
 _CHUNK = {"cpu": 2**18, "cuda": 2**24}
 """Values of images that are processed at once, see `ppbench.corruptions.apply`."""
-
-_KEPT = 0.875
-"""Part of each side that Inception's preprocessing keeps."""
 
 
 def perturb(
@@ -65,19 +63,46 @@ def perturb(
         UsageError: If a name, recipe, difficulty, frame or draw is unknown, or images have another type or size.
     """
     check_name("perturbation", str(name), list(MAKERS), "docs/sequences.md")
-    how = SEQUENCE_RECIPES[str(recipe)]
-    batch = to_batch(images)
-    level = check_difficulty(difficulty)
+    how, batch = SEQUENCE_RECIPES[str(recipe)], to_batch(images)
     wanted = _frames(frames, how.count(name))
-    chances = _Chances(
-        integer_of("seed", seed), name, level if name in NOISES else 1, ids_of(ids, batch), batch.device,
-        {what: _without_clean(values, name, how) for what, values in given_draws(draws or {}, batch).items()},
-    )  # fmt: skip
+    given = {what: _without_clean(values, name, how) for what, values in given_draws(draws or {}, batch).items()}
+    level, names = check_difficulty(difficulty), ids_of(ids, batch)
+    return _in_form_of(images, _perturbed(batch, name, how, level, integer_of("seed", seed), names, given, wanted))
+
+
+def perturb_batch(
+    images: Pixels, name: str, difficulty: int, recipe: SequenceRecipe, seed: int, ids: Sequence[str],
+    device: torch.device,
+) -> Tensor:  # fmt: skip
+    """Make all frames of images in the order of axes of files, on a device.
+
+    Args:
+        images: ``(n, H, W, C)`` as `perturb` takes them.
+        name: The perturbation.
+        difficulty: 1 to 3.
+        recipe: The constants.
+        seed: Seed of all draws.
+        ids: The images' ids, one each.
+        device: Where frames are made.
+
+    Returns:
+        ``(n, frames, H, W, C)`` uint8.
+    """
+    batch = to_batch(images).to(device)
+    return _perturbed(batch, name, recipe, difficulty, seed, ids, {}, range(recipe.count(name)))
+
+
+def _perturbed(
+    batch: Tensor, name: str, how: SequenceRecipe, level: int, seed: int, ids: Sequence[str],
+    given: Mapping[str, Tensor], wanted: Sequence[int],
+) -> Tensor:  # fmt: skip
+    """Return ``(n, frames, H, W, C)``, made in parts that fit into a cache or a GPU's memory."""
+    chances = _Chances(seed, name, level if name in NOISES else 1, ids, batch.device, given)
     count = max(1, _CHUNK.get(batch.device.type, _CHUNK["cpu"]) // max(1, batch[0].numel() if len(batch) else 1))
     parts = [slice(start, start + count) for start in range(0, max(1, len(batch)), count)]
     made = torch.cat([_sequence(batch[part], name, how, level, wanted, chances.of(part)) for part in parts])
     chances.check_all_used(len(batch))
-    return _in_form_of(images, made)
+    return made
 
 
 @dataclass
@@ -174,7 +199,7 @@ def _stage(images: Tensor, name: str, how: SequenceRecipe) -> _Stage:
         return _Stage(images, everything)
     square = (how.side, how.side)
     if how.resizes:
-        kept = centre(height, width, (int(height * _KEPT), int(width * _KEPT)))
+        kept = centre(height, width, (int(height * INCEPTION_PART), int(width * INCEPTION_PART)))
         if name in _ON_ORIGINALS:
             return _Stage(images, kept, square)
         return _Stage(_of_size(kept.cut(images), square), Window(0, 0, *square))

@@ -59,6 +59,8 @@ class SequenceRecipe:
     description: str
     side: int | None
     """Side of the frames in pixels; None: frames are as large as the images."""
+    shorter: int | None
+    """Shorter side in pixels to which images are resized before; None: they stay as they are."""
     noise: tuple[float, float, float]
     """Widths of gaussian_noise for the three difficulties, in fractions of white."""
     photons: tuple[int, int, int]
@@ -85,7 +87,7 @@ class SequenceRecipe:
     frames: dict[str, int] = field(default_factory=dict)
     """Number of frames where it is not `FRAMES`."""
     resizes: bool = False
-    """Whether 0.875 of each side are kept and resized to ``side``, as for Inception, in place of the crop."""
+    """Whether `INCEPTION_PART` of each side are kept and resized to ``side``, as for Inception, in place of the crop."""
     blurs_whole: bool = False
     """Whether motion_blur acts on the whole image, which is then resized and not cropped."""
 
@@ -96,19 +98,25 @@ class SequenceRecipe:
 
 FRAMES = 31
 
+INCEPTION_PART = 0.875
+"""Part of each side that Inception's preprocessing keeps."""
+
+SEQUENCE_ENGINE = "ppbench sequences 1"
+"""Name and version of what makes frames, for records. The version increases whenever a pixel of any frame changes."""
+
 _IMAGENET_FLAKES = Flakes(std=0.3, zoom=3, radius=14, sigma=4)
 _FAST, _SLOW = (0.05, 0.1, 0.15, 0.7), (0.0, 0.2, 0.8, 0.0)
 
 _RECIPES = (
     SequenceRecipe(
-        "imagenet-p", "ImageNet-P, before its video encoder; images whose shorter side is 256 px", 224,
+        "imagenet-p", "ImageNet-P, before its video encoder; images whose shorter side is 256 px", 224, 256,
         noise=(0.03, 0.05, 0.08), photons=(300, 120, 60), speckle=(0.05, 0.1, 0.15),
         motion=(10, 3), motion_angle=(-120, 4), flakes=_IMAGENET_FLAKES, raised=(-0.3, 0.02), shift=20,
         tilt=(-15, 1), factor=(0.4, 0.025), blur=(0.25, 0.035), cut_off=6,
         flow=Flow(mean=0.65, std=0.27, sigma=3.7, threshold=0.69, kernel=_FAST), frames={"translate": 41},
     ),
     SequenceRecipe(
-        "imagenet-p-299", "the same for Inception; images of any size", 299,
+        "imagenet-p-299", "the same for Inception; images of any size", 299, None,
         noise=(0.035, 0.055, 0.085), photons=(250, 100, 50), speckle=(0.06, 0.11, 0.16),
         motion=(13, 3), motion_angle=(-120, 4), flakes=_IMAGENET_FLAKES, raised=(-0.3, 0.02), shift=20,
         tilt=(-15, 1), factor=(0.4, 0.025), blur=(0.35, 0.035), cut_off=6,
@@ -116,14 +124,14 @@ _RECIPES = (
         resizes=True,
     ),
     SequenceRecipe(
-        "tiny-imagenet-p", "Tiny-ImageNet-P, before its video encoder; images whose shorter side is 64 px", 64,
+        "tiny-imagenet-p", "Tiny-ImageNet-P, before its video encoder; images whose shorter side is 64 px", 64, 64,
         noise=(0.025, 0.05, 0.075), photons=(500, 250, 125), speckle=(0.05, 0.1, 0.15),
         motion=(14, 3), motion_angle=(-150, 5), flakes=Flakes(std=0.28, zoom=2, radius=10, sigma=2.5),
         raised=(-0.3, 0.02), shift=15, tilt=(-15, 1), factor=(0.4, 0.025), blur=(0.35, 0.014), cut_off=7,
         flow=Flow(mean=0.6, std=0.25, sigma=1.75, threshold=0.7, kernel=_SLOW), blurs_whole=True,
     ),
     SequenceRecipe(
-        "cifar-p", "CIFAR-10-P and CIFAR-100-P; images of 32 px", None,
+        "cifar-p", "CIFAR-10-P and CIFAR-100-P; images of 32 px", None, None,
         noise=(0.02, 0.04, 0.06), photons=(700, 400, 200), speckle=(0.05, 0.07, 0.1),
         motion=(6, 1.8), motion_angle=(-180, 9), flakes=Flakes(std=0.3, zoom=2, radius=10, sigma=2),
         raised=(-0.225, 0.015), shift=7, tilt=(-11.25, 0.75), factor=(0.7, 0.02), blur=(0.3, 0.015), cut_off=7,

@@ -1,0 +1,114 @@
+"""Open a dataset of perturbation sequences, by its name and by the content of its folder. Free of torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.arrays import ArrayImages, embedded_images
+from ppbench.data.catalog import Dataset
+from ppbench.data.cifar import cifar_images
+from ppbench.data.cut import AsIs
+from ppbench.data.folder import FolderImages
+from ppbench.data.labels import list_photographs
+from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, ShardsFound, TreeFound, look
+from ppbench.data.opening import check_data, check_limit
+from ppbench.data.own_opening import open_shards
+from ppbench.data.sequences import SMALLEST_FRAME, MadeSequences, SequenceSource, WholeImages
+from ppbench.data.source import stratified_subset
+from ppbench.data.tiny_imagenet import list_tiny_imagenet
+from ppbench.data.uncut import numbered
+from ppbench.errors import DataError, UsageError
+
+
+def open_sequences(
+    dataset: Dataset, folder: Path | None, *, recipe: str | None = None, seed: int = 0, limit: int | None = None,
+    exif: bool = False,
+) -> SequenceSource:  # fmt: skip
+    """Open a dataset of perturbation sequences. Images need no labels.
+
+    Args:
+        dataset: One with `Dataset.sequences`.
+        folder: Folder or files of the clean images (``--data``); None for the embedded images.
+        recipe: Recipe of the frames; None: the dataset's usual one.
+        seed: Seed of the frames and of the subset.
+        limit: Number of images, in equal shares of all classes or folders; None for all.
+        exif: Whether EXIF orientation and colour profiles of clean images in files are applied.
+
+    Raises:
+        UsageError: If the recipe is not the dataset's, a limit is below 1, or an option is for other images than these.
+        DataError: If the folder is not given, is missing, or does not hold the dataset.
+    """
+    check_data(dataset, folder)
+    check_limit(limit)
+    name = _recipe_of(dataset, recipe)
+    images = _open_images(dataset, folder, exif=exif)
+    side = images.size if isinstance(images, ArrayImages) else 0
+    source = MadeSequences(dataset.name, images, name, seed, side=side, exif=exif)
+    if limit is not None:
+        source.limit(stratified_subset(source.ids, _strata(images), limit, seed))
+    return source
+
+
+def _recipe_of(dataset: Dataset, wanted: str | None) -> str:
+    if wanted not in (None, *dataset.sequences):
+        raise UsageError(
+            f"--recipe {wanted} is not for --dataset {dataset.name}", f"Allowed: {', '.join(dataset.sequences)}."
+        )
+    return wanted or dataset.sequences[0]
+
+
+def _open_images(dataset: Dataset, folder: Path | None, *, exif: bool) -> WholeImages:
+    """Open the clean images."""
+    if folder is None:
+        return _checked(embedded_images(), dataset, exif)
+    found = look(folder, any_folders=True)
+    if isinstance(found, TreeFound | ArraysFound):
+        raise DataError(
+            f"{found.root} contains corrupted images, and {dataset.name} is made from clean ones",
+            f"Give a folder of clean images: {dataset.how_to_get}",
+        )
+    if (dataset.form == "arrays") != isinstance(found, CifarFound):
+        what = "arrays" if isinstance(found, CifarFound) else "image files"
+        raise DataError(f"{found.root} contains {what}, not the images of {dataset.name}", dataset.how_to_get)
+    if isinstance(found, CifarFound):
+        fitting = [file for file in found.files if file.num_classes in (None, dataset.num_classes)]
+        if not fitting:
+            there = found.files[0].num_classes
+            raise DataError(f"{found.root} contains CIFAR-{there}", f"Use `--dataset cifar{there}-p`.")
+        return _checked(cifar_images(fitting[0], dataset.num_classes), dataset, exif)
+    if isinstance(found, ShardsFound):
+        return open_shards(found, exif=exif, labelled=False)
+    return _open_files(dataset, found, exif=exif)
+
+
+def _open_files(dataset: Dataset, found: FolderFound, *, exif: bool) -> WholeImages:
+    """Open image files, in class folders or not."""
+    is_tiny = dataset.num_classes == 200
+    if found.annotated and not is_tiny:
+        raise DataError(f"{found.root} contains Tiny-ImageNet", "Use `--dataset tiny-imagenet-p`.")
+    listing = list_tiny_imagenet(found.root) if found.annotated else list_photographs(found.root)
+    if is_tiny:  # the ids of its other layouts
+        listing = listing._replace(ids=[name.replace("/images/", "/", 1) for name in listing.ids])
+    # The cut is the recipe's: files are read whole.
+    return FolderImages(found.root, AsIs(0), listing, exif=exif)
+
+
+def _checked(images: ArrayImages, dataset: Dataset, exif: bool) -> ArrayImages:
+    if exif:
+        raise UsageError("--exif is for clean images in files", "Arrays have no EXIF data: leave it out.")
+    if images.size < SMALLEST_FRAME:
+        raise DataError(
+            f"images of {images.size} x {images.size} pixels for {dataset.name}",
+            f"Frames are made from images of at least {SMALLEST_FRAME} px a side.",
+        )
+    return images
+
+
+def _strata(images: WholeImages) -> NDArray[np.int64]:
+    """``(N,)``: numbers of the classes; of files, the numbers of the first folders of their ids."""
+    if isinstance(images, ArrayImages):
+        return images.labels
+    return numbered([name.partition("/")[0] if "/" in name else "" for name in images.ids])[0]
