@@ -17,7 +17,7 @@ from ppbench.evaluation.adaptation import ROUND
 from ppbench.evaluation.feed import block_size, evenly_spread, images_to_device
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.plan import EvalPlan
-from ppbench.evaluation.sequences import by_reading, frame_sets
+from ppbench.evaluation.sequences import by_reading, frame_sets, made_together
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import Subject
 from ppbench.evaluation.transport import to_device
@@ -79,22 +79,22 @@ def _estimate_sequences(plan: EvalPlan, source: SequenceSource, processes: int) 
     settings, sets, images = plan.settings, frame_sets(plan.cells), len(source.ids)
     places = np.flatnonzero(evenly_spread(images, 2))
     reading = making = forward = 0.0
+    frames = None
     with full_precision(), torch.inference_mode():
-        networks = [_network(plan, subject) for subject in plan.subjects]
         for what, of in by_reading(source, sets).items():
             clock = time.perf_counter()
             read = source.read(what, places)
             reading += (time.perf_counter() - clock) / len(places)
             for one in of if read.arrays else ():
-                make = partial(source.frames, read, one.perturbation, one.difficulty, settings.device)
-                making += _seconds(lambda make=make: list(make()), settings) / len(places)  # type: ignore[misc]
-        if read.arrays:
-            _, frames = next(iter(make()))
-            for network in networks:
-                some = frames.flatten(0, 1)[: network.batch].permute(0, 3, 1, 2)
-                network.logits(some)
-                # A pass of fewer images is filled up.
-                forward += _seconds(partial(network.logits, some), settings) / network.batch
+                make = partial(made_together, source, read, one, settings.device)
+                frames = make()[0][1]
+                making += _seconds(make, settings) / len(places)
+        for subject in plan.subjects if frames is not None else ():
+            network = _network(plan, subject)
+            classify = partial(network.logits, frames.flatten(0, 1)[: network.batch].permute(0, 3, 1, 2))
+            classify()
+            # A pass of fewer images is filled up.
+            forward += _seconds(classify, settings) / network.batch
     of_image = sum(source.frames_of(one.perturbation) for one in sets)
     reads = images * len(by_reading(source, sets))
     seconds = images * (reading / max(1, settings.workers) + making + of_image * forward)

@@ -104,9 +104,7 @@ class EvalPlan:
         corruptions, severities = len(self.settings.corruptions), len(self.settings.severities)
         if self.sequences is None:
             return f"{counted(corruptions, 'corruption')} x {counted(severities, 'severity', 'severities')}"
-        frames = sum(self.sequences.frames_of(name) for name in self.settings.corruptions)
-        difficulties = counted(severities, "difficulty", "difficulties")
-        return f"{counted(corruptions, 'perturbation')} x {difficulties}, {frames} frames an image"
+        return f"{counted(corruptions, 'perturbation')} x {counted(severities, 'difficulty', 'difficulties')}"
 
 
 def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None = None) -> EvalPlan:

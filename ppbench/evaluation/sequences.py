@@ -123,7 +123,7 @@ def _stream(
             work.keeper.leave_out(read.broken)
             for one in of if read.arrays else ():
                 with phase("corrupt"):
-                    made = _frames(source, read, one, settings.device)
+                    made = made_together(source, read, one, settings.device)
                 for places, frames in made:
                     yield SequenceBatch(one, places, frames)
 
@@ -136,7 +136,7 @@ def by_reading(source: SequenceSource, sets: Sequence[FrameSet]) -> dict[Cell, l
     return found
 
 
-def _frames(
+def made_together(
     source: SequenceSource, read: ReadSequences, of: FrameSet, device: torch.device
 ) -> list[tuple[NDArray[np.int64], Tensor]]:
     """Return frames with their places, those of one size together; in halves, if the device's memory is too small."""
@@ -148,7 +148,7 @@ def _frames(
     free_memory(device)
     half = len(read.arrays) // 2
     parts = read.part(slice(half)), read.part(slice(half, None))
-    return [one for part in parts for one in _frames(source, part, of, device)]
+    return [one for part in parts for one in made_together(source, part, of, device)]
 
 
 def _joined(
