@@ -29,7 +29,7 @@ def complete_dataset(incomplete: str) -> list[str]:
 
 def complete_corruption(incomplete: str) -> list[str]:
     """Corruptions and perturbations, with their sets and families."""
-    from ppbench.vocabulary import ALL_FAMILIES, KNOWN, P10, P_SETS, SETS, P4, in_order
+    from ppbench.vocabulary import ALL_FAMILIES, KNOWN, P4, P10, P_SETS, SETS, in_order
 
     geometry = [name for name in in_order((*P10, *P4)) if name not in KNOWN]
     return _beginning(incomplete, [*KNOWN, *geometry, *SETS, *ALL_FAMILIES, *P_SETS])

@@ -288,4 +288,3 @@ def _by_shape(arrays: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.int64]
         found.setdefault(array.shape, []).append(row)
     for rows in found.values():
         yield np.array(rows, np.int64)
-

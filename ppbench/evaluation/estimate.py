@@ -89,7 +89,9 @@ def _estimate_sequences(plan: EvalPlan, source: SequenceSource, processes: int) 
                 make = partial(made_together, source, read, one, settings.device)
                 frames = make()[0][1]
                 making += _seconds(make, settings) / len(places)
-        for subject in plan.subjects if frames is not None else ():
+        for subject in plan.subjects:
+            if frames is None:  # none of the images could be read
+                break
             network = _network(plan, subject)
             classify = partial(network.logits, frames.flatten(0, 1)[: network.batch].permute(0, 3, 1, 2))
             classify()

@@ -56,7 +56,16 @@ class Identity(NamedTuple):
         """All that distinguishes its results from another measurement's, by name; the wanted cells do not."""
         # What depends on the wanted cells is left out, so that an evaluation of more cells resumes. The fingerprint is
         # replaced by that of all images. Prompts are in the card and in the weights' hash.
-        left_out = {"corruptions", "severities", "normalizer", "total", "fingerprint", "unreadable", "prompts", "sequences"}
+        left_out = {
+            "corruptions",
+            "severities",
+            "normalizer",
+            "total",
+            "fingerprint",
+            "unreadable",
+            "prompts",
+            "sequences",
+        }
         return {
             "weights": self.model.weights_sha256,
             "card": self.model.card,

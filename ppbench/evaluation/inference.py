@@ -85,7 +85,7 @@ class Inference:
             return self._scores(logits, labels)
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return the logits of the competing outputs ``(n, outputs)`` for images, which `score` describes with its errors."""
+        """Return the logits ``(n, outputs)`` of the competing outputs; images and errors are those of `score`."""
         with phase("network"):
             return self._all_logits(images)
 

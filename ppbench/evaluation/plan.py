@@ -99,7 +99,6 @@ class EvalPlan:
             f"{preprocessing(subject, source, settings)} | {adapted}{settings.request.precision} on {computing}"
         )
 
-
     def _cells_in_words(self) -> str:
         corruptions, severities = len(self.settings.corruptions), len(self.settings.severities)
         if self.sequences is None:

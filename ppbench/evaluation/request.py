@@ -154,7 +154,6 @@ class EvalRequest:
                 f"Leave {until} out; `--limit N` takes fewer images.",
             )
 
-
     def _check_sequences(self) -> None:
         """Refuse what perturbation sequences cannot have."""
         compared = "A flip compares a model's predictions with each other, so no labels are needed. Leave it out."
@@ -175,7 +174,9 @@ class EvalRequest:
         for option, value, hint in refused:
             if value not in (None, ()):
                 named = f"{option} {value}".rstrip()
-                raise UsageError(f"{named} is not for {dataset_of(self.dataset).name}, whose images are sequences", hint)
+                raise UsageError(
+                    f"{named} is not for {dataset_of(self.dataset).name}, whose images are sequences", hint
+                )
 
 
 def _path(name: str, value: Any) -> Path:

@@ -1,4 +1,4 @@
-"""What is counted of images with several trials: the compared frames of a sequence, of which some flip. Free of torch."""
+"""The counts of images with several trials: compared frames of a sequence, of which some flip. Free of torch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.run.trials import FARTHEST, MOST_TRIALS
+from ppbench.run import LARGEST_DISTANCE
 
 
 class TrialCounts(NamedTuple):
     """The trials of some images of one cell."""
 
     each: int
-    """Trials of each image, at most `ppbench.run.MOST_TRIALS`."""
+    """Trials of each image, at most 255."""
     failures: NDArray[np.uint8]
     """``(n,)``: how many of them failed."""
     distances: NDArray[np.uint16] | None = None
@@ -34,7 +34,7 @@ class TrialCounts(NamedTuple):
         """Whether the counts fit the number of trials."""
         far = 0 if self.distances is None else int(self.distances.max(initial=0))
         most = int(self.failures.max(initial=0))
-        return 1 <= self.each <= MOST_TRIALS and most <= self.each and far <= FARTHEST * self.each
+        return 1 <= self.each <= np.iinfo(np.uint8).max and most <= self.each and far <= LARGEST_DISTANCE * self.each
 
     @classmethod
     def joined(cls, parts: list[TrialCounts]) -> TrialCounts:

@@ -104,7 +104,7 @@ def test_an_image_that_is_too_small_is_broken_and_named(tmp_path: Path) -> None:
     read = source.read((CLEAN, 0), np.array([0]))
     assert not read.arrays
     assert read.broken[0].reason == "thin.png has 300 x 7 pixels"
-    with pytest.raises(DataError, match="thin.png"):
+    with pytest.raises(DataError, match=r"thin\.png"):
         source.read_one(0, (CLEAN, 0))
 
 

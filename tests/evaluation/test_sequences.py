@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import ppbench
 from ppbench.errors import DataError, UsageError
@@ -22,7 +23,7 @@ from ppbench.evaluation.sequences import FrameSet, frame_sets
 from ppbench.metrics.sequences import flips, top5_distances
 from ppbench.models.load import LoadedModel
 from ppbench.run import MeasuredRun, Trials, read_run, read_trials
-from tests.evaluation.models import tiny_subject
+from tests.evaluation.models import tiny_card
 from tests.trees import photographs
 
 pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
@@ -40,8 +41,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def network(seed: int = 0) -> LoadedModel:
-    return tiny_subject(f"net{seed}", seed, size=SIDE, channels=3, classes=10)
+def network(seed: int = 0, size: int = SIDE) -> LoadedModel:
+    """A network whose answer changes with the details of an image."""
+    torch.manual_seed(seed)
+    side = (size - 3) // 2
+    model = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * side**2, 10))
+    x = torch.from_numpy(np.stack(photographs(size, N))).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():  # without a class that always wins
+        model[3].bias -= model((x - 0.4) / 0.3).mean(0)
+    card = tiny_card(size=size, channels=3, classes=10, architecture="mine")
+    return LoadedModel(f"net{seed}", model.eval(), card)
 
 
 def run(*models: LoadedModel, **given: Any) -> list[MeasuredRun]:
@@ -158,13 +167,11 @@ def test_an_interrupted_evaluation_resumes_to_the_same_files(
             raise KeyboardInterrupt
         return forward(self, images)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Inference, "logits", counted)
+    monkeypatch.setattr(Inference, "logits", counted)
+    with pytest.raises(KeyboardInterrupt):
         run(network(), **given, output=tmp_path / "run.json")
     left[0] = 100
-    with monkeypatch.context() as patch:
-        patch.setattr(Inference, "logits", counted)
-        (resumed,) = run(network(), **given, output=tmp_path / "run.json")
+    (resumed,) = run(network(), **given, output=tmp_path / "run.json")
     # 5 images, each with 3 difficulties of noise and 2 other perturbations; 12 of these 25 were finished.
     assert left[0] == 100 - 13
     assert without_provenance(tmp_path / "run.json") == without_provenance(tmp_path / "whole.json")
@@ -184,7 +191,7 @@ def test_images_of_any_size_and_broken_ones(tmp_path: Path) -> None:
     for number, image in enumerate(images):
         image.save(tmp_path / f"{number}.png")
     (tmp_path / "broken.png").write_bytes(b"no image")
-    subject = tiny_subject(size=64, channels=3, classes=10)
+    subject = network(size=64)
     given = {"dataset": "tiny-imagenet-p", "data": tmp_path, "corruptions": ("rotate", "gaussian_noise")}
     with pytest.raises(DataError, match="1 of 4 images could not be read; the result is of the other 3"):
         run(subject, **given)

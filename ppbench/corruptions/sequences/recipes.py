@@ -87,7 +87,7 @@ class SequenceRecipe:
     frames: dict[str, int] = field(default_factory=dict)
     """Number of frames where it is not `FRAMES`."""
     resizes: bool = False
-    """Whether `INCEPTION_PART` of each side are kept and resized to ``side``, as for Inception, in place of the crop."""
+    """Whether `INCEPTION_PART` of each side is kept and resized to ``side``, as for Inception, instead of the crop."""
     blurs_whole: bool = False
     """Whether motion_blur acts on the whole image, which is then resized and not cropped."""
 
