@@ -84,7 +84,6 @@ COVERED_BY = {
     "ppbench/evaluation/estimate.py": "tests/cli/test_eval.py",
     "ppbench/evaluation/gpu.py": "tests/evaluation/test_lanes.py",
     "ppbench/evaluation/transport.py": "tests/evaluation/test_lanes.py",
-    "ppbench/evaluation/trials.py": "tests/evaluation/test_flips.py",
     "ppbench/evaluation/work.py": "tests/evaluation/test_loop.py",
     "ppbench/data/from_python.py": "tests/data/test_own_images.py",
     "ppbench/data/parquet_columns.py": "tests/data/test_parquet.py",
