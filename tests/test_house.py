@@ -55,6 +55,7 @@ COVERED_BY = {
     "ppbench/cli/joined.py": "tests/evaluation/test_processes.py",
     "ppbench/copies/estimate.py": "tests/cli/test_corrupt.py",
     "ppbench/copies/trusted.py": "tests/copies/test_records.py",
+    "ppbench/copies/writing.py": "tests/copies/test_sequences.py",
     "ppbench/corruptions/backends.py": "tests/data/test_generated.py",
     "ppbench/corruptions/fused/__init__.py": "tests/corruptions/fused/test_seam.py",
     "ppbench/corruptions/fused/blur_graphs.py": "tests/corruptions/fused/test_graphs.py",

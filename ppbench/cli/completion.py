@@ -35,6 +35,13 @@ def complete_corruption(incomplete: str) -> list[str]:
     return _beginning(incomplete, [*KNOWN, *geometry, *SETS, *ALL_FAMILIES, *P_SETS])
 
 
+def complete_perturbation(incomplete: str) -> list[str]:
+    """Perturbations of sequences, with their sets."""
+    from ppbench.vocabulary import P4, P10, P_SETS
+
+    return _beginning(incomplete, [*P10, *P4, *P_SETS])
+
+
 def complete_recipe(incomplete: str) -> list[str]:
     """Recipes of corruptions."""
     from ppbench.corruptions.recipes import KNOWN_RECIPES

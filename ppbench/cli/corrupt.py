@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ppbench.cli import output
-from ppbench.cli.completion import complete_corruption
+from ppbench.cli.completion import complete_corruption, complete_perturbation
 from ppbench.cli.help import page
 from ppbench.cli.options import RecipeOption, split_values
 from ppbench.cli.progress import duration, progress
@@ -30,7 +30,10 @@ _MUCH_LARGER = 2
 @page(
     "Write corrupted copies of images.",
     first=("--corruption", "--severity", "--size", "--format", "--dry-run"),
-    examples=("ppbench corrupt photos/ --severity 3", "ppbench corrupt photos/ out/ -c fog -c noise -s 1-3 --size 224"),
+    examples=(
+        "ppbench corrupt photos/ out/ -c fog -c noise -s 1-3 --size 224",
+        "ppbench corrupt photos/ out/ --perturbation p10 --format mp4",
+    ),
 )
 def corrupt_command(
     src: Annotated[Path, typer.Argument(help="Folder of images, image file, or .npy file of images.")],
@@ -55,13 +58,34 @@ def corrupt_command(
             "--severity", "--severities", "-s", help="Severity or range: 3, 1-5; repeatable.", show_default="1-5"
         ),
     ] = None,
+    perturbations: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--perturbation",
+            "--perturbations",
+            "-p",
+            help="Perturbation or set (p10) whose sequences are written, in place of corruptions; repeatable.",
+            show_default="none",
+            autocompletion=complete_perturbation,
+        ),
+    ] = None,
+    difficulties: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--difficulty",
+            "--difficulties",
+            help="Difficulty of perturbations or range: 1, 1-3; only noise changes with it; repeatable.",
+            show_default="1",
+        ),
+    ] = None,
     recipe: RecipeOption = None,
     backend: Annotated[str, typer.Option(help="Library that corrupts: ppbench or imagecorruptions.")] = "ppbench",
     seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
     format: Annotated[
         str,
         typer.Option(
-            metavar="same|jpeg|png|npy", help="Format of the files; same: JPEG stays JPEG, all others become PNG."
+            metavar="same|jpeg|png|npy|mp4",
+            help="Format of the files; same: JPEG stays JPEG, all others become PNG; mp4: videos of --perturbation.",
         ),
     ] = "same",
     size: Annotated[
@@ -107,6 +131,8 @@ def corrupt_command(
         dest=dest,
         corruptions=split_values("--corruption", ["c15"] if corruptions is None else corruptions, "c15"),
         severities=split_values("--severity", ["1-5"] if severities is None else severities, "1-5"),
+        perturbations=None if perturbations is None else split_values("--perturbation", perturbations, "corruptions"),
+        difficulties=split_values("--difficulty", ["1"] if difficulties is None else difficulties, "1"),
         recipe=recipe,
         backend=backend,
         seed=seed,
@@ -139,6 +165,7 @@ def corrupt_command(
 
 def _describe(plan: CopyPlan, *, chosen: bool) -> str:
     """The job in one line: images, place, cells and settings."""
+    from ppbench.copies.sequences import sequence_recipe_for
     from ppbench.copies.sources import ImageArray
     from ppbench.corruptions.backends import BACKENDS
     from ppbench.corruptions.recipes import recipe_for_size
@@ -151,15 +178,16 @@ def _describe(plan: CopyPlan, *, chosen: bool) -> str:
     cut = f", cut to {settings.size} x {settings.size}" if settings.size else ""
     why = ""
     if chosen and BACKENDS[settings.backend].only_recipe is None:
-        by_size = recipe_for_size(*middle) == settings.recipe
+        by_size = (sequence_recipe_for if settings.sequences else recipe_for_size)(*middle) == settings.recipe
         span = "" if first == last else f"; sizes from {_size(first)} to {_size(last)}"
         why = f" (for images of {_size(middle)}{span})" if by_size else f" (as {for_terminal(str(plan.dest))} was made)"
     scale = f" | scale {settings.scale}" if settings.scale is not None else ""
     kind = "npy" if isinstance(source, ImageArray) else settings.format
+    what = "perturbation" if settings.sequences else "corruption"
     return (
         f"{_count(len(source), 'image')} in {for_terminal(str(source.place))}{left_out}{cut} -> "
         f"{for_terminal(str(plan.dest))} | "
-        f"{_count(len(corruptions), 'corruption')}, {_count(len(plan.cells), 'cell')} | "
+        f"{_count(len(corruptions), what)}, {_count(len(plan.cells), 'cell')} | "
         f"recipe {settings.recipe}{why}{scale} | seed {settings.seed} | format {kind} | "
         f"{plan.engine} on {plan.device} {_workers(plan.workers)}"
     )
@@ -171,10 +199,11 @@ def _notes(plan: CopyPlan) -> list[str]:
     from ppbench.vocabulary import family_of
 
     notes = []
-    native, middle = KNOWN_RECIPES[plan.settings.recipe].native_size or 224, plan.middle_size
+    # The recipe of sequences resizes images. C-bar's lengths are in proportion to the image.
+    sequences, middle = plan.settings.sequences, plan.middle_size
+    fixed = not sequences and any(family_of(corruption) != "c-bar" for corruption, _ in plan.cells)
+    native = (None if sequences else KNOWN_RECIPES[plan.settings.recipe].native_size) or 224
     times = min(middle) / native
-    # C-bar's lengths are in proportion to the image.
-    fixed = any(family_of(corruption) != "c-bar" for corruption, _ in plan.cells)
     if fixed and plan.settings.scale is None and times >= _MUCH_LARGER:
         notes.append(
             f"the blur and noise of recipe {plan.settings.recipe} hardly change images of {_size(middle)}: they are "
@@ -242,10 +271,10 @@ def _summary(report: CopyReport) -> Facts:
     """The outcome of the job."""
     from ppbench.tables.report import Facts
 
-    failed = _failed_images(report)
+    failed, unit = _failed_images(report), "sequence" if report.sequences else "file"
     lines = [
-        ("written", f"{_count(report.written, 'file')}, {_bytes(report.bytes)}"),
-        ("kept", _count(report.kept, "file") if report.kept else ""),
+        ("written", f"{_count(report.written, unit)}, {_bytes(report.bytes)}"),
+        ("kept", _count(report.kept, unit) if report.kept else ""),
         ("failed", _count(failed, "image") if failed else ""),
         ("recipe", report.recipe),
         ("to", for_terminal(str(report.dest))),
@@ -272,7 +301,7 @@ def _failed(report: CopyReport) -> DataError:
     for source, cell, reason, hint in report.failures:
         cells.setdefault((source, reason, hint), []).extend([cell] if cell else [])
     lines = [
-        f"{for_terminal(source)}{_cells(which) if len(which) < report.cells else ''}: {reason}. {hint}".rstrip()
+        f"{for_terminal(source)}{_cells(which, report)}: {reason}. {hint}".rstrip()
         for (source, reason, hint), which in cells.items()
     ]
     more = [f"and {len(lines) - _NAMED:,} more, in {report.dest / 'manifest.json'}"] if len(lines) > _NAMED else []
@@ -282,14 +311,17 @@ def _failed(report: CopyReport) -> DataError:
     )
 
 
-def _cells(keys: list[str]) -> str:
-    """`` (glass_blur s4-5)``; empty if all cells failed."""
+def _cells(keys: list[str], report: CopyReport) -> str:
+    """`` (glass_blur s4-5)``, for sequences `` (shot_noise d2)``; empty if all cells failed."""
     from ppbench.vocabulary import severity_label
 
+    if len(keys) == report.cells:
+        return ""
     severities: dict[str, list[int]] = {}
     for corruption, _, severity in (key.partition("/") for key in keys):
         severities.setdefault(corruption, []).append(int(severity))
-    named = [f"{corruption} {severity_label(levels)}" for corruption, levels in severities.items()]
+    letter = "d" if report.sequences else "s"
+    named = [f"{name} {letter}{severity_label(levels)[1:]}" for name, levels in severities.items()]
     return f" ({', '.join(named)})" if named else ""
 
 

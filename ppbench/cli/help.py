@@ -28,7 +28,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "--size", "--skip-unreadable", "--seed", "--fraction", "--val-fraction",
     ),
     "Corruptions": (
-        "--corruptions", "--corruption", "--severities", "--severity", "--recipe", "--backend", "--jpeg", "--scale",
+        "--corruptions", "--corruption", "--severities", "--severity", "--perturbation", "--difficulty",
+        "--recipe", "--backend", "--jpeg", "--scale",
     ),
     "Statistics": ("--baseline", "--normalizer", "--confidence", "--intervals", "--allow", "--draws"),
     "Stopping": ("--until", "--until-metric", "--until-decided", "--max-drop", "--fail-on", "--on-powerless"),

@@ -25,11 +25,12 @@ class CopyReport:
     images: int
     cells: int
     recipe: str
+    sequences: bool = False
+    """Whether sequences of image files were made: then they are counted, each a file or a folder of frames."""
     written: int = 0
-    """Files."""
     bytes: int = 0
     kept: int = 0
-    """Files that were there already."""
+    """Those that were there already."""
     outdated: int = 0
     """Files of earlier jobs that are kept although their sources are gone or can no longer be read."""
     failures: list[Failure] = field(default_factory=list)
@@ -64,6 +65,7 @@ def make_copies(plan: CopyPlan, advance: Callable[[int], None] = lambda images: 
     source, records = plan.source, plan.records
     report = CopyReport(plan.dest, len(source), len(plan.cells), plan.settings.recipe)
     report.longer, report.left_out = plan.longer, dict(source.left_out)
+    report.sequences = plan.settings.sequences and not isinstance(source, ImageArray)
     records.begin(plan.header, [cell_key(cell) for cell in plan.cells])
     results = copy_array(plan, source, advance) if isinstance(source, ImageArray) else copy_images(plan, advance)
     for result in results:
@@ -101,6 +103,8 @@ def corrupt_folder(
     *,
     corruptions: str | Sequence[str] = "c15",
     severities: str | int | Sequence[str | int] = "1-5",
+    perturbations: str | Sequence[str] | None = None,
+    difficulties: str | int | Sequence[str | int] = 1,
     recipe: str | None = None,
     backend: str = "ppbench",
     seed: int = 0,
@@ -124,10 +128,15 @@ def corrupt_folder(
         corruptions: Names, families ("noise") and sets ("c15"), and your own functions as "pkg.mod:function"; "clean":
             the images themselves, cut to ``size``, as ``clean/0``.
         severities: 1 to 5, or ranges ("1-3").
-        recipe: One of ``ppbench list recipes``; None: chosen by image size.
+        perturbations: Perturbation sequences to make in place of corruptions: names and sets ("p10"). They lie as the
+            published ones do: ``dest/<perturbation>/<same relative path>``, see docs/sequences.md.
+        difficulties: 1 to 3, or ranges, of noise; other sequences have the same frames for all.
+        recipe: One of ``ppbench list recipes``, for sequences ``imagenet-p`` and others of docs/sequences.md; None:
+            chosen by image size.
         backend: "ppbench", or "imagecorruptions" for the package of that name.
         seed: Seed of all random draws.
-        format: "same" (JPEG stays JPEG, all else becomes PNG), "jpeg" (quality 85), "png" or "npy".
+        format: "same" (JPEG stays JPEG, all else becomes PNG), "jpeg" (quality 85), "png" or "npy". Of sequences:
+            "same" or "png" (a folder of frames), "npy", or "mp4" (H.264; extra `video`).
         size: Side in pixels of the square cut from each image after resizing its shorter side to 256/224 of it;
             None: images as they are.
         scale: Factor of the recipe's lengths in pixels, at least 1, for images larger than the recipe is made for;
@@ -146,9 +155,9 @@ def corrupt_folder(
         DataError: If there are no images, or ``dest`` cannot be written.
     """
     request = CopyRequest(
-        Path(src), None if dest is None else Path(dest), corruptions, severities, recipe=recipe, backend=backend,
-        seed=seed, format=format, size=size, scale=scale, device=device, workers=workers, batch_size=batch_size,
-        overwrite=overwrite,
+        Path(src), None if dest is None else Path(dest), corruptions, severities, perturbations, difficulties,
+        recipe=recipe, backend=backend, seed=seed, format=format, size=size, scale=scale, device=device,
+        workers=workers, batch_size=batch_size, overwrite=overwrite,
     )  # fmt: skip
     with opened_plan(request) as plan:
         return make_copies(plan, advance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
@@ -14,11 +15,12 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ppbench.copies.corruptor import Corruptor
 from ppbench.copies.layout import ArrayLayout
-from ppbench.copies.naming import cell_key, file_name
+from ppbench.copies.makers import CellMaker, maker_for
+from ppbench.copies.naming import cell_key
 from ppbench.copies.plan import CopyPlan
 from ppbench.copies.records import Failure, cannot_write
+from ppbench.copies.sequences import shape_of_frames
 from ppbench.copies.sources import ImageArray
 from ppbench.copies.work import SourceResult, WorkerContext, begin_sources, has_size, known_copies
 from ppbench.data.npy import map_array
@@ -38,11 +40,29 @@ class _Filling(NamedTuple):
     context: WorkerContext
     path: Path
     layout: ArrayLayout
+    output: str
+    """Name of its copies."""
     missing: tuple[Cell, ...]
 
     def unfinished(self, cell: Cell) -> Path:
         """The unfinished file of a cell."""
         return self.context.scratch / f"{cell[0]}-{cell[1]}.npy"
+
+    def place(self, cell: Cell) -> Path:
+        """The finished file of a cell."""
+        return self.context.dest / self.context.file(cell, self.output)
+
+    def shape(self, cell: Cell) -> tuple[int, ...]:
+        """Shape of the array of a cell."""
+        layout, settings = self.layout, self.context.settings
+        if not settings.sequences:
+            return layout.shape
+        frames = shape_of_frames(cell[0], settings.recipe, layout.height, layout.width)
+        return (layout.number, *frames, layout.channels)
+
+    def size(self, cell: Cell) -> int:
+        """Bytes of the file of a cell."""
+        return len(_head(self.shape(cell))) + math.prod(self.shape(cell))
 
 
 class _Chunk(NamedTuple):
@@ -73,7 +93,7 @@ def copy_array(plan: CopyPlan, source: ImageArray, advance: Callable[[int], None
         advance(layout.number)
         yield result
         return
-    filling = _Filling(context, path, layout, missing)
+    filling = _Filling(context, path, layout, task.output, missing)
     try:
         failed = _fill(filling, sha256, plan.batch_size, plan.workers, advance)
     except OSError as error:
@@ -84,8 +104,8 @@ def copy_array(plan: CopyPlan, source: ImageArray, advance: Callable[[int], None
             result.failures.append(Failure(path.name, key, *failed[key]))
             filling.unfinished(cell).unlink(missing_ok=True)
             continue
-        name = file_name(cell, path.name)
-        files[name] = _place(filling.unfinished(cell), plan.dest / name)
+        name = context.file(cell, task.output)
+        files[name] = _place(filling.unfinished(cell), filling.place(cell))
         result.written += 1
         result.bytes += files[name]["bytes"]
     if files:
@@ -95,11 +115,11 @@ def copy_array(plan: CopyPlan, source: ImageArray, advance: Callable[[int], None
 
 def start_filling(filling: _Filling) -> Callable[[int, int], _Chunk]:
     """Prepare a worker; return the function that corrupts a range of images."""
-    corruptor = Corruptor(filling.context.settings, filling.context.device)
+    corruptor = maker_for(filling.context.settings, filling.context.device)
     return partial(_fill_chunk, filling, corruptor)
 
 
-def _fill_chunk(filling: _Filling, corruptor: Corruptor, start: int, stop: int) -> _Chunk:
+def _fill_chunk(filling: _Filling, corruptor: CellMaker, start: int, stop: int) -> _Chunk:
     layout, failed = filling.layout, {}
     make = corruptor.load(layout.images(map_array(filling.path), start, stop))
     # The id of an image is its place, so that the draws do not depend on the size of the batches.
@@ -110,12 +130,13 @@ def _fill_chunk(filling: _Filling, corruptor: Corruptor, start: int, stop: int) 
         except (UsageError, DataError) as error:
             failed[cell_key(cell)] = (error.message, error.hint)
             continue
+        part = made if filling.context.settings.sequences else layout.part(made)
         path = filling.unfinished(cell)
         try:
             # Workers write different parts of the file, which has its full size already.
             with path.open("r+b") as file:
-                file.seek(len(_head(layout.shape)) + start * layout.values)
-                file.write(layout.part(made).data)
+                file.seek(filling.size(cell) - (layout.number - start) * (part.nbytes // len(part)))
+                file.write(part.data)
                 _to_disk(file)  # before the chunk is listed as finished
         except OSError as error:
             raise cannot_write(path, error) from error
@@ -137,8 +158,8 @@ def _fill(
         finished = {}
         for cell in filling.missing:
             with filling.unfinished(cell).open("wb") as file:
-                file.write(_head(filling.layout.shape))
-                file.truncate(file.tell() + filling.layout.number * filling.layout.values)
+                file.write(_head(filling.shape(cell)))
+                file.truncate(filling.size(cell))
     # Rewritten, so that a damaged or outdated line is not read again after the next interruption.
     path.write_text("".join(f"{line}\n" for line in (head, *map(json.dumps, finished.values()))))
     for chunk in finished.values():
@@ -158,12 +179,10 @@ def _fill(
 
 def _is_there(filling: _Filling, finished: Collection[_Chunk], *, whole: bool) -> bool:
     """Whether all files with finished chunks exist; once all chunks are finished, files may be in their places."""
-    layout, dest = filling.layout, filling.context.dest
-    size = len(_head(layout.shape)) + layout.number * layout.values
     failed = {key for chunk in finished for key in chunk.failed}
     return bool(finished) and all(
-        has_size(filling.unfinished(cell), size)
-        or (whole and (cell_key(cell) in failed or has_size(dest / file_name(cell, filling.path.name), size)))
+        has_size(filling.unfinished(cell), filling.size(cell))
+        or (whole and (cell_key(cell) in failed or has_size(filling.place(cell), filling.size(cell))))
         for cell in filling.missing
     )
 

@@ -55,7 +55,7 @@ class Corruptor:
         settings, maker = self.settings, BACKENDS[self.settings.backend]
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:
-            with _one_thread() if maker.on_device else nullcontext():
+            with one_thread() if maker.on_device else nullcontext():
                 if settings.scale is not None:  # only the engine has one
                     from ppbench.corruptions.apply import corrupt
 
@@ -76,18 +76,16 @@ class Corruptor:
         loaded = torch.from_numpy(images.copy()).to(self.device).permute(0, 3, 1, 2)
 
         def make(cell: Cell, ids: Sequence[str]) -> Pixels:
-            try:
-                scale = 1 if settings.scale is None else settings.scale
+            scale = 1 if settings.scale is None else settings.scale
+            with memory_of(self.device):
                 made = corrupt(loaded, *cell, recipe=settings.recipe, seed=settings.seed, ids=ids, scale=scale)
-            except torch.OutOfMemoryError as error:
-                raise PpbenchError(f"{self.device} does not have enough memory", _SMALLER) from error
             return made.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
         return make
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let torch use one thread: for single images, threads that wait for each other cost up to 40 times the work.
 
     Worker processes have one thread from the start; here, the user's setting is restored.
@@ -102,3 +100,14 @@ def _one_thread() -> Iterator[None]:
     finally:
         if before > 1:
             torch.set_num_threads(before)
+
+
+@contextmanager
+def memory_of(device: str) -> Iterator[None]:
+    """Raise `PpbenchError` if a device has not enough memory."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise PpbenchError(f"{device} does not have enough memory", _SMALLER) from error

@@ -23,12 +23,15 @@ class ImageFormat(StrEnum):
     JPEG = "jpeg"
     PNG = "png"
     NPY = "npy"
+    MP4 = "mp4"
+    """One video for each perturbation sequence."""
 
 
 _ENDINGS = {
     ImageFormat.JPEG: (".jpg", ".jpeg"),
     ImageFormat.PNG: (".png",),
     ImageFormat.NPY: (".npy",),
+    ImageFormat.MP4: (".mp4",),
 }
 """Endings that are kept, in upper or lower case; the first one replaces all others."""
 
@@ -40,6 +43,11 @@ def output_name(name: str, form: ImageFormat) -> str:
     if form is ImageFormat.SAME:
         form = ImageFormat.JPEG if ending in _ENDINGS[ImageFormat.JPEG] else ImageFormat.PNG
     return name if ending in _ENDINGS[form] else name[: len(name) - len(ending)] + _ENDINGS[form][0]
+
+
+def sequence_name(name: str, form: ImageFormat) -> str:
+    """Name of a source's sequences: its own, with the ending of the format; for frames as files that of a frame."""
+    return name[: len(name) - len(PurePosixPath(name).suffix)] + _ENDINGS[form][0]
 
 
 def check_format_fits(shape: tuple[int, ...], name: str) -> None:
@@ -60,10 +68,11 @@ def encode(pixels: NDArray[np.uint8], name: str) -> bytes:
     """Encode an image in the format that a name ends with; the same pixels always give the same bytes.
 
     Args:
-        pixels: ``(H, W, C)`` uint8; C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+        pixels: ``(H, W, C)`` uint8; C: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha. For an array also a sequence
+            of these.
         name: Its ending, one of those that `output_name` gives, decides the format, which can hold the image.
     """
-    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     ending = PurePosixPath(name).suffix.lower()
     file = io.BytesIO()
     if ending in _ENDINGS[ImageFormat.NPY]:

@@ -8,14 +8,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import mean, median
 
-from ppbench.copies.corruptor import Corruptor
-from ppbench.copies.encode import encode
+from ppbench.copies.encode import ImageFormat
+from ppbench.copies.makers import maker_for
+from ppbench.copies.naming import cell_key
 from ppbench.copies.plan import CopyPlan
+from ppbench.copies.sequences import as_colours, shape_of_frames
 from ppbench.copies.settings import PixelSettings
 from ppbench.copies.sources import ImageArray
+from ppbench.copies.writing import encoded
 from ppbench.corruptions.types import Pixels
 from ppbench.errors import DataError, UsageError
-from ppbench.vocabulary import CLEAN, FAMILY_OF
+from ppbench.vocabulary import Cell
 
 _SECONDS = 4.0
 """Limit of the time for measuring, not counting first calls, which load kernels."""
@@ -69,27 +72,36 @@ def estimate_copies(plan: CopyPlan) -> CopyEstimate:
     return CopyEstimate(
         images=len(plan.source),
         missing=images,
-        files=sum(bool(count) if arrays else count for count in missing.values()),
+        files=sum(bool(count) if arrays else count * _files(plan, cell) for cell, count in missing.items()),
         gigabytes=sum(count * sizes.of(corruption) for (corruption, _), count in missing.items()) / 1e9,
         minutes=(work / workers + _START) / 60 if images else 0.0,
         workers=plan.workers,
     )
 
 
+def _files(plan: CopyPlan, cell: Cell) -> int:
+    """Files of a copy."""
+    if not plan.settings.sequences or plan.settings.format is not ImageFormat.PNG:
+        return 1
+    return shape_of_frames(cell[0], plan.settings.recipe, *plan.middle_size)[0]
+
+
 def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[float]) -> None:
     """Time cells until the time is up: all corruptions of severity 3 first, then of the other severities."""
-    corruptor = Corruptor(_settings(plan), plan.device)
+    corruptor = maker_for(_settings(plan), plan.device)
     # Severity 3 is in the middle, so one measurement of it stands for all five if the time is up.
-    order = [CLEAN, *FAMILY_OF, *(own.name for own in plan.settings.own)]
-    cells = sorted(plan.cells, key=lambda cell: (cell[1] != 3, cell[1], order.index(cell[0])))
+    cells = sorted(plan.cells, key=lambda cell: (cell[1] != 3, cell[1]))
     warm: set[str] = set()
-    arrays = isinstance(plan.source, ImageArray)
+    arrays, sequences = isinstance(plan.source, ImageArray), plan.settings.sequences
     spent = 0.0
     for name, pixels, took in _timed(plan.source.samples(_SAMPLES, plan.settings.size)):
         decoding.append(took)
-        cut = pixels[None, :_LARGEST, :_LARGEST]
-        # Time and size grow with the number of pixels.
-        scale = pixels.size / cut.size
+        # Time and size grow with the number of pixels, but for sequences, whose frames have a size of their own.
+        if sequences:
+            cut = pixels[None] if arrays else as_colours(pixels)[None]
+        else:
+            cut = pixels[None, :_LARGEST, :_LARGEST]
+        scale = 1 if sequences else pixels.size / cut.size
         output = plan.output(name)
         for cell in cells:
             try:
@@ -98,12 +110,13 @@ def _measure(plan: CopyPlan, seconds: _Typical, sizes: _Typical, decoding: list[
                     warm.add(cell[0])
                 start = time.perf_counter()
                 made = corruptor.load(cut)(cell, [name])[0]
+                file = plan.settings.places.file(cell_key(cell), output)
+                size = made.nbytes if arrays else sum(map(len, encoded(made, file, cell)))
             except (UsageError, DataError):  # the job will say so
                 continue
-            data = encode(made, output)
             took = time.perf_counter() - start
             seconds.add(cell[0], took * scale)
-            sizes.add(cell[0], (made.nbytes if arrays else len(data)) * scale)
+            sizes.add(cell[0], size * scale)
             spent += took
             if spent > _SECONDS:
                 return

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ppbench.copies.naming import cell_key
+from ppbench.copies.places import STILLS, CopyPlaces
 from ppbench.copies.records import JOURNAL, Records, cannot_write
 from ppbench.data.walk import MANIFEST, SCRATCH
 from ppbench.errors import UsageError
@@ -15,21 +16,22 @@ from ppbench.files import locked
 from ppbench.vocabulary import Cell
 
 
-def check_apart(src: Path, dest: Path, cells: Sequence[Cell]) -> None:
-    """Refuse to write into the folder that is read, or into one around it."""
+def check_apart(src: Path, dest: Path, cells: Sequence[Cell], places: CopyPlaces = STILLS) -> None:
+    """Refuse to write into the folder that is read, into one around it, or over the file that is read."""
     real = src.resolve()
-    for corruption in dict.fromkeys(corruption for corruption, _ in cells):
-        if (dest / corruption).resolve() in (real, *real.parents):
-            raise UsageError(f"{src} is in {dest / corruption}, which would be written to", "Give another folder.")
+    tops = dict.fromkeys(top for cell in cells for top in places.claimed(cell_key(cell), begun=False))
+    for path in (dest / top for top in tops):
+        if path.resolve() in (real, *real.parents):
+            where = "is" if path.suffix == ".npy" else "is in"
+            raise UsageError(f"{src} {where} {path}, which would be written to", "Give another folder.")
 
 
-def check_free(dest: Path, cells: Sequence[Cell], records: Records) -> None:
+def check_free(dest: Path, cells: Sequence[Cell], records: Records, places: CopyPlaces = STILLS) -> None:
     """Refuse to write among files that are not in the record."""
     known = {cell.partition("/")[0] for cell in records.cells}
-    for cell in cells:
-        # The whole folder of a corruption belongs to someone else if the record has none of its severities.
-        path = dest / cell_key(cell) if cell[0] in known else dest / cell[0]
-        if cell_key(cell) not in records.cells and path.exists():
+    new = [cell for cell in cells if cell_key(cell) not in records.cells]
+    for path in (dest / top for cell in new for top in places.claimed(cell_key(cell), begun=cell[0] in known)):
+        if path.exists():
             raise UsageError(
                 f"{path} exists already, and {dest / MANIFEST} does {'not list it' if known else 'not exist'}",
                 "Give another folder, or replace it with `--overwrite`.",
@@ -59,7 +61,7 @@ def claimed_folder(dest: Path) -> Iterator[None]:
             raise cannot_write(dest, error) from error
         # Left by a killed job. This process has the lock, so no other one is writing them.
         for torn in scratch.glob("*.part"):
-            torn.unlink()
+            shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
         try:
             yield
         finally:

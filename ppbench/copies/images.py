@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.copies.corruptor import Corruptor
-from ppbench.copies.encode import check_format_fits, encode
-from ppbench.copies.naming import cell_key, file_name
+from ppbench.copies.encode import check_format_fits
+from ppbench.copies.makers import CellMaker, maker_for
+from ppbench.copies.naming import cell_key
 from ppbench.copies.plan import CopyPlan
-from ppbench.copies.records import Failure, cannot_write
+from ppbench.copies.records import Failure
+from ppbench.copies.sequences import decode_colours
 from ppbench.copies.work import Known, SourceResult, Task, WorkerContext, begin_sources, known_copies
+from ppbench.copies.writing import encoded, write_copy
 from ppbench.data.decode import decode_whole
 from ppbench.data.image_file import read_regular
 from ppbench.errors import DataError, UsageError
@@ -49,7 +49,7 @@ def copy_images(plan: CopyPlan, advance: Callable[[int], None]) -> Iterator[Sour
 
 def start_copying(context: WorkerContext) -> Callable[[Sequence[Task]], list[SourceResult]]:
     """Prepare a worker; return the function that makes the copies of some sources."""
-    corruptor = Corruptor(context.settings, context.device)
+    corruptor = maker_for(context.settings, context.device)
     return lambda tasks: list(_copy(context, corruptor, tasks))
 
 
@@ -69,7 +69,7 @@ class _Decoded(NamedTuple):
         return self.pixels.shape, self.known.missing
 
 
-def _copy(context: WorkerContext, corruptor: Corruptor, tasks: Sequence[Task]) -> Iterator[SourceResult]:
+def _copy(context: WorkerContext, corruptor: CellMaker, tasks: Sequence[Task]) -> Iterator[SourceResult]:
     decoded: list[_Decoded] = []
     held = 0
     for task in tasks:
@@ -99,7 +99,8 @@ def _decode(context: WorkerContext, task: Task, result: SourceResult) -> _Decode
         result.kept = known.kept
         if not known.missing:
             return None
-        pixels = decode_whole(data, context.settings.size)
+        settings = context.settings
+        pixels = decode_colours(data) if settings.sequences else decode_whole(data, settings.size)
         check_format_fits(pixels.shape, task.output)
         return _Decoded(result, task.output, pixels, sha256, known)
     except UnicodeEncodeError:
@@ -113,12 +114,12 @@ def _decode(context: WorkerContext, task: Task, result: SourceResult) -> _Decode
     return None
 
 
-def _make_all(context: WorkerContext, corruptor: Corruptor, decoded: list[_Decoded]) -> Iterator[SourceResult]:
+def _make_all(context: WorkerContext, corruptor: CellMaker, decoded: list[_Decoded]) -> Iterator[SourceResult]:
     for _, group in groupby(sorted(decoded, key=lambda source: source.kind), key=lambda source: source.kind):
         yield from _make(context, corruptor, list(group))
 
 
-def _make(context: WorkerContext, corruptor: Corruptor, sources: list[_Decoded]) -> Iterator[SourceResult]:
+def _make(context: WorkerContext, corruptor: CellMaker, sources: list[_Decoded]) -> Iterator[SourceResult]:
     """Make and write the missing cells of sources of one shape."""
     make = corruptor.load(np.stack([source.pixels for source in sources]))
     ids = [source.result.name for source in sources]
@@ -139,38 +140,13 @@ def _make(context: WorkerContext, corruptor: Corruptor, sources: list[_Decoded])
 
 
 def _write(context: WorkerContext, source: _Decoded, cell: Cell, pixels: NDArray[np.uint8]) -> None:
-    name = file_name(cell, source.output)
-    data = encode(pixels, name)
-    write_whole(context.dest / name, data, context.scratch)
-    source.known.files[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    source.result.written += 1
-    source.result.bytes += len(data)
-
-
-def write_whole(path: Path, data: bytes, scratch: Path) -> None:
-    """Write a file so that it appears complete or not at all: under another name first. Parent folders are created.
-
-    The file is not flushed to disk, which would take longer than making the image. After a power failure, an
-    incomplete file is recognized by its size.
-
-    Args:
-        path: The file.
-        data: Its content.
-        scratch: A folder on the same file system.
-
-    Raises:
-        DataError: If the disk is full, or the folder cannot be written.
-    """
-    # One name per process is enough: each writes one file at a time.
-    part = scratch / f"{os.getpid()}.part"
+    name = context.file(cell, source.output)
     try:
-        part.write_bytes(data)
-        try:
-            part.replace(path)
-        # Only the first file of a folder gets here: testing for the folder each time would cost more.
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise cannot_write(path, error) from error
+        files = encoded(pixels, name, cell)
+    except DataError as error:
+        source.result.failures.append(Failure(source.result.name, cell_key(cell), error.message, error.hint))
+        return
+    entry = write_copy(context.dest, name, files, context.scratch)
+    source.known.files[name] = entry
+    source.result.written += 1
+    source.result.bytes += entry["bytes"]

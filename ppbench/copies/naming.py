@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from ppbench.copies.encode import ImageFormat, output_name
 from ppbench.copies.records import Records
 from ppbench.vocabulary import Cell
 
@@ -16,13 +15,8 @@ def cell_key(cell: Cell) -> str:
     return f"{cell[0]}/{cell[1]}"
 
 
-def file_name(cell: Cell, output: str) -> str:
-    """``fog/3/a/b.jpg``: path of a copy in the folder that is written to."""
-    return f"{cell_key(cell)}/{output}"
-
-
-def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> dict[str, str]:
-    """The sources whose copies get a longer name, such as ``a.bmp.png``, since `output_name` is another source's.
+def longer_names(names: Sequence[str], usual: Callable[[str], str], records: Records) -> dict[str, str]:
+    """The sources whose copies get a longer name, such as ``a.bmp.png``, since the usual one is another source's.
 
     If several sources would get one name, the source that has this name itself keeps it; the others keep their own
     ending before the new one. Names in the record never change, so that a job that is resumed, or gets more images,
@@ -30,7 +24,7 @@ def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> d
 
     Args:
         names: Names of the sources, relative to their folder.
-        form: Format of the files to write.
+        usual: From a source to the usual name of its copies.
         records: The record of the folder that is written to, including other sources.
 
     Returns:
@@ -38,7 +32,7 @@ def longer_names(names: Sequence[str], form: ImageFormat, records: Records) -> d
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for name in sorted({*names, *records.sources()}):
-        alike[output_name(name, form)].append(name)
+        alike[usual(name)].append(name)
     taken = set(alike)
     longer: dict[str, str] = {}
     for output, sources in alike.items():
@@ -61,4 +55,4 @@ def _recorded(records: Records, name: str) -> str | None:
     """File name of a source's copies by its record; None if it has none."""
     record = records.get(name)
     first = next(iter(record["files"]), None) if record else None
-    return first.split("/", 2)[2] if first else None
+    return records.places.found(first)[1] if first else None

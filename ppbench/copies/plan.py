@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -9,15 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from ppbench.copies.computing import array_images_at_a_time, device_for, files_at_a_time, most_values, workers_for
+from ppbench.copies.encode import ImageFormat
 from ppbench.copies.guards import check_apart, check_free, claimed_folder
 from ppbench.copies.naming import cell_key, longer_names
+from ppbench.copies.places import copy_places
 from ppbench.copies.records import Records
 from ppbench.copies.request import CopyRequest
+from ppbench.copies.sequences import sequence_recipe_for, shape_of_frames
 from ppbench.copies.settings import PixelSettings, check_same, check_same_own, made_with
 from ppbench.copies.sources import CopySource, ImageFiles, open_copy_source
+from ppbench.copies.video import encoder_versions
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.own import OwnCorruption
 from ppbench.corruptions.recipes import c_bar_for
+from ppbench.corruptions.sequences.recipes import SEQUENCE_ENGINE, SEQUENCE_RECIPES
 from ppbench.corruptions.trial import check_own
 from ppbench.data.walk import SCRATCH
 from ppbench.vocabulary import Cell
@@ -57,7 +63,8 @@ class CopyPlan:
     def header(self) -> dict[str, dict[str, Any]]:
         """The part of the record that says how files are made."""
         own = {**self.records.header.get("own", {}), **self.own_hashes}
-        parts = {"settings": self.settings.record(), "made_with": dict(made_with(self.engine))}
+        form = self.settings.format
+        parts = {"settings": self.settings.record(), "made_with": dict(made_with(self.engine, form))}
         return {**parts, "own": own} if own else parts
 
     @property
@@ -67,7 +74,7 @@ class CopyPlan:
 
     def output(self, name: str) -> str:
         """File name of a source's copies in each cell."""
-        return self.longer.get(name) or self.source.output(name, self.settings.format)
+        return self.longer.get(name) or self.source.output(name, self.settings)
 
     def missing(self) -> dict[Cell, int]:
         """Number of images to make in each cell, by the record."""
@@ -87,8 +94,9 @@ def opened_plan(request: CopyRequest, *, claim: bool = True) -> Iterator[CopyPla
         DataError: If there are no images, or the folder cannot be written.
     """
     request.check_numbers()
+    request.check_sequences()
     cells, own, form, dest = request.cells(), request.own(), request.image_format(), request.folder()
-    check_apart(request.src, dest, cells)
+    check_apart(request.src, dest, cells, copy_places({"sequences": request.perturbations is not None}))
     source = open_copy_source(request.src, dest, form, request.size)
     with claimed_folder(dest) if claim else nullcontext(), closing(Records(dest, dest / SCRATCH)) as records:
         if request.overwrite:
@@ -101,34 +109,30 @@ def _plan(
 ) -> CopyPlan:
     # A folder that was begun keeps its recipe and device, unless the request names others.
     before = {} if request.overwrite else records.header.get("settings", {})
-    backend = BACKENDS[request.backend]
     # If no image can be read, any size will do: the job reports them all as failed.
     sizes = [(request.size, request.size)] if request.size else source.sizes() or [(224, 224)]
     height, width = sizes[len(sizes) // 2]
-    recipe = backend.recipe(request.recipe, height, width)
-    if request.recipe is None and before.get("backend") == backend.name:
-        recipe = str(before.get("recipe"))
-    cells = request.cells(c_bar_for(recipe))
-    check_apart(request.src, dest, cells)
-    backend.check_has([corruption for corruption, _ in cells], recipe)
-    device = device_for(request.device, backend.name, before.get("device"))
-    form = request.image_format()
-    settings = PixelSettings(
-        recipe, backend.name, request.seed, form, request.size, device.partition(":")[0], request.factor(), own
-    )
-    longer = longer_names(source.names, form, records) if isinstance(source, ImageFiles) else {}
+    settings, device = _settings(request, source, before, height, width, own)
+    cells, places = request.cells(c_bar_for(settings.recipe)), settings.places
+    check_apart(request.src, dest, cells, places)
+    if not settings.sequences:
+        BACKENDS[settings.backend].check_has([corruption for corruption, _ in cells], settings.recipe)
+    longer = {}
+    if isinstance(source, ImageFiles):
+        longer = longer_names(source.names, lambda name: source.output(name, settings), records)
+    values = _values(cells, settings, height, width)
     workers = request.workers
     if workers is None:
-        pixels = sum(_missing(source, cells, records).values()) * height * width
-        workers = workers_for(pixels, backend.name, device)
+        pixels = sum(_missing(source, cells, records).values()) * values // 3
+        workers = workers_for(pixels, settings.backend, device)
     batch = request.batch_size
     if batch is None and isinstance(source, ImageFiles):
-        batch = files_at_a_time(len(source), height * width * 3, device, workers)
+        batch = files_at_a_time(len(source), values, device, workers)
     elif batch is None:
-        batch = array_images_at_a_time(len(source), height * width * 3, device)
+        batch = array_images_at_a_time(len(source), values, device)
     # A batch size that the user gives counts as it is, whatever memory it needs.
     plan = CopyPlan(
-        source, dest, cells, settings, backend.version(), device, workers, batch,
+        source, dest, cells, settings, _engine(settings), device, workers, batch,
         None if request.batch_size else most_values(device), sizes, records, longer,
     )  # fmt: skip
     if before:
@@ -137,8 +141,41 @@ def _plan(
     for one in own:
         check_own(one, sorted({severity for name, severity in cells if name == one.name}), height, width, 3)
     if not request.overwrite:
-        check_free(dest, cells, records)
+        check_free(dest, cells, records, places)
     return plan
+
+
+def _settings(
+    request: CopyRequest, source: CopySource, before: dict[str, Any], height: int, width: int,
+    own: tuple[OwnCorruption, ...],
+) -> tuple[PixelSettings, str]:  # fmt: skip
+    """The settings of a job, and its device, for images of a middle size in pixels."""
+    device = device_for(request.device, request.backend, before.get("device"))
+    kind, form = device.partition(":")[0], request.image_format()
+    if request.perturbations is not None:
+        known = before.get("recipe") if before.get("sequences") else None
+        recipe = SEQUENCE_RECIPES[request.recipe or known or sequence_recipe_for(height, width)].name
+        form = ImageFormat.PNG if form is ImageFormat.SAME else form
+        form = form if isinstance(source, ImageFiles) else ImageFormat.NPY
+        if form is ImageFormat.MP4:
+            encoder_versions()  # says now, and not after an estimate, that there is no encoder
+        return PixelSettings(recipe, request.backend, request.seed, form, None, kind, sequences=True), device
+    backend = BACKENDS[request.backend]
+    recipe = backend.recipe(request.recipe, height, width)
+    if request.recipe is None and before.get("backend") == backend.name and not before.get("sequences"):
+        recipe = str(before.get("recipe"))
+    factor = request.factor()
+    return PixelSettings(recipe, backend.name, request.seed, form, request.size, kind, factor, own), device
+
+
+def _values(cells: tuple[Cell, ...], settings: PixelSettings, height: int, width: int) -> int:
+    """Values of a copy, for images of a middle size in pixels."""
+    frames = {name: shape_of_frames(name, settings.recipe, height, width) for name, _ in cells if settings.sequences}
+    return 3 * max(map(math.prod, frames.values()), default=height * width)
+
+
+def _engine(settings: PixelSettings) -> str:
+    return SEQUENCE_ENGINE if settings.sequences else BACKENDS[settings.backend].version()
 
 
 def _missing(source: CopySource, cells: tuple[Cell, ...], records: Records) -> dict[Cell, int]:

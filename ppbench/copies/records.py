@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ppbench.copies import trusted
+from ppbench.copies.places import STILLS, CopyPlaces, copy_places, remove_copy
 from ppbench.data.walk import MANIFEST
 from ppbench.errors import DataError
 from ppbench.files import append, whole_lines
@@ -67,6 +68,8 @@ class Records:
         self.dest, self.manifest, self.journal = dest, dest / MANIFEST, scratch / JOURNAL
         self.header: dict[str, Any] = {}
         """``settings`` and ``made_with`` of the job that made the folder; empty if there was none."""
+        self.places: CopyPlaces = STILLS
+        """Where the copies are, by these settings."""
         self.cells: set[str] = set()
         self.failed: list[dict[str, str | None]] = []
         self._begun: dict[str, str] = {}
@@ -96,7 +99,7 @@ class Records:
         if source not in self._places:
             return None
         try:
-            return trusted.record(parse_json("{" + self._line(source) + "}")[source])
+            return trusted.record(parse_json("{" + self._line(source) + "}")[source], self.places)
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
 
@@ -120,7 +123,7 @@ class Records:
             raise cannot_write(self.journal, error) from error
         self._write(f"#{json.dumps(known, sort_keys=True)}\n")
         self._files.append(self.journal.open("rb"))  # to read again what is added from now on
-        self.header = header
+        self._set_header(header)
 
     def intend(self, outputs: dict[str, str]) -> None:
         """List in the journal which files will be written next.
@@ -170,9 +173,7 @@ class Records:
         """Remove the record and every file it names; nothing else."""
         for record in self.all():
             for name in record["files"]:
-                path = self.dest / name
-                path.unlink(missing_ok=True)
-                _remove_empty(path.parent, self.dest)
+                self._remove(name)
         self._remove_strays()
         self.ignore()
         for path in (self.manifest, self.journal):
@@ -182,6 +183,7 @@ class Records:
         """Treat the folder as one without a record."""
         self.close()
         self.header, self.cells, self.failed, self._begun, self._places, self._journal_end = {}, set(), [], {}, {}, 0
+        self.places = STILLS
 
     def close(self) -> None:
         """Close all files. Errors are suppressed, so that they do not hide the one that ended the job."""
@@ -194,19 +196,29 @@ class Records:
     def _settle(self, source: str, record: SourceRecord) -> None:
         """Forget that a source was begun, if its record names all its files."""
         output = self._begun.get(source)
-        if output is not None and all(f"{cell}/{output}" in record["files"] for cell in self.cells):
+        if output is None:
+            return
+        if {self.places.file(cell, output) for cell in self.cells} <= record["files"].keys():
             del self._begun[source]
 
     def _remove_strays(self) -> None:
         """Remove files that were begun but are in no record: their source is gone or cannot be read."""
-        begun = (f"{cell}/{output}" for output in self._begun.values() for cell in self.cells)
-        strays = {name for name in begun if (self.dest / name).is_file()}
+        begun = (self.places.file(cell, output) for output in self._begun.values() for cell in self.cells)
+        strays = {name for name in begun if _is_copy(self.dest / name, name)}
         if strays:
             for record in self.all():
                 strays -= record["files"].keys()
         for name in strays:
-            (self.dest / name).unlink()
-            _remove_empty((self.dest / name).parent, self.dest)
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        """Remove a copy, and the folders that it leaves empty."""
+        path = self.dest / name
+        remove_copy(path, is_folder=name.endswith("/"))
+        _remove_empty(path.parent, self.dest)
+
+    def _set_header(self, header: dict[str, Any]) -> None:
+        self.header, self.places = header, copy_places(header.get("settings", {}))
 
     def _write(self, line: str) -> None:
         """Append to the journal without a buffer, so that a killed process loses nothing."""
@@ -247,7 +259,7 @@ class Records:
             head = parse_json("\n".join((*lines, "}}")))
             if head["manifest"] != _VERSION:
                 raise ValueError(f"version {head['manifest']}")
-            self.header = trusted.header(head)
+            self._set_header(trusted.header(head))
             self.cells, self.failed = trusted.cells(head["cells"]), trusted.failures(head["failed"])
             while True:
                 offset = file.tell()
@@ -276,12 +288,12 @@ class Records:
                 if text.startswith("#"):
                     header = parse_json(text[1:])
                     self.cells |= trusted.cells(header["cells"])
-                    self.header = trusted.header(header)
+                    self._set_header(trusted.header(header))
                 elif text.startswith("!"):
                     self._begun.update(trusted.outputs(parse_json(text[1:])))
                 else:
                     ((source, record),) = parse_json("{" + text + "}").items()
-                    self._settle(source, trusted.record(record))
+                    self._settle(source, trusted.record(record, self.places))
                     self._places[source] = _Place(number, self._journal_end)
             # Nothing after a damaged line can be trusted. `begin` cuts the journal off where this line begins.
             except (ValueError, KeyError, TypeError, AttributeError):
@@ -295,6 +307,10 @@ def cannot_write(path: Path, error: OSError) -> DataError:
         f"cannot write {path}: {error.strerror or error}",
         "Free disk space, or give another folder. In the same folder, the same command resumes the job.",
     )
+
+
+def _is_copy(path: Path, name: str) -> bool:
+    return path.is_dir() if name.endswith("/") else path.is_file()
 
 
 def _remove_empty(folder: Path, top: Path) -> None:

@@ -10,11 +10,24 @@ from pathlib import Path
 from ppbench.copies.encode import ImageFormat
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.own import OwnCorruption, split_own
+from ppbench.corruptions.sequences.recipes import NOISES
 from ppbench.corruptions.types import LARGEST_SCALE, Scale
 from ppbench.data.image_file import endings
 from ppbench.data.walk import ending
 from ppbench.errors import UsageError
-from ppbench.vocabulary import C_BAR, CLEAN, Cell, expand_corruptions, expand_severities, in_order, severity_texts
+from ppbench.vocabulary import (
+    C_BAR,
+    CLEAN,
+    P4,
+    P10,
+    Cell,
+    expand_corruptions,
+    expand_difficulties,
+    expand_perturbations,
+    expand_severities,
+    in_order,
+    severity_texts,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,9 @@ class CopyRequest:
     dest: Path | None = None
     corruptions: str | Sequence[str] = "c15"
     severities: str | int | Sequence[str | int] = "1-5"
+    perturbations: str | Sequence[str] | None = None
+    """Perturbation sequences to make in place of corruptions."""
+    difficulties: str | int | Sequence[str | int] = 1
     recipe: str | None = None
     backend: str = "ppbench"
     seed: int = 0
@@ -48,12 +64,41 @@ class CopyRequest:
             if value is not None and value < least:
                 raise UsageError(f"{name} {value} is not allowed", f"It is at least {least}.")
 
+    def check_sequences(self) -> None:
+        """Raise `UsageError` for an option that is not for perturbation sequences, or for nothing else."""
+        if self.perturbations is None:
+            if self.format.lower() == ImageFormat.MP4:
+                raise UsageError("--format mp4 is for perturbation sequences", "Name them: `--perturbation p10`.")
+            if severity_texts(self.difficulties) != ["1"]:
+                raise UsageError("--difficulty is for perturbation sequences", "Corruptions have a `--severity`.")
+            return
+        for name, is_given in (
+            ("--corruption", self.corruptions not in ("c15", ["c15"])),
+            ("--severity", self.severities not in ("1-5", ["1-5"])),
+            ("--size", self.size is not None),
+            ("--scale", self.scale is not None),
+            (f"--backend {self.backend}", self.backend != "ppbench"),
+        ):
+            if is_given:
+                raise UsageError(f"{name} is not for --perturbation", "Leave one of the two out.")
+        if self.format.lower() == ImageFormat.JPEG:
+            raise UsageError("--format jpeg is not for --perturbation", "Allowed: same, png, npy, mp4.")
+
+    def _sequence_cells(self) -> tuple[Cell, ...]:
+        """The perturbations and difficulties to make. Those other than noise have one for all difficulties."""
+        given = self.perturbations or ()
+        names = expand_perturbations([given] if isinstance(given, str) else given, list(P10 + P4))
+        levels = expand_difficulties(severity_texts(self.difficulties))
+        return tuple((name, level) for name in names for level in (levels if name in NOISES else (1,)))
+
     def cells(self, c_bar: Sequence[str] = C_BAR) -> tuple[Cell, ...]:
         """The cells to make: clean images first, then corruptions in the order of their table.
 
         Args:
             c_bar: What "cbar" means, by the size of the images.
         """
+        if self.perturbations is not None:
+            return self._sequence_cells()
         names = [self.corruptions] if isinstance(self.corruptions, str) else self.corruptions
         wanted = [name for name in names if name.strip().lower() != CLEAN]
         published, own = split_own(wanted)
@@ -69,6 +114,8 @@ class CopyRequest:
         Raises:
             UsageError: If the backend does not make them.
         """
+        if self.perturbations is not None:
+            return ()
         names = [self.corruptions] if isinstance(self.corruptions, str) else self.corruptions
         own = split_own(names)[1]
         BACKENDS[self.backend].check_makes(own)

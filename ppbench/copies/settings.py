@@ -8,7 +8,9 @@ from typing import Any
 
 from PIL import features
 
-from ppbench.copies.encode import ImageFormat
+from ppbench.copies.encode import ImageFormat, output_name, sequence_name
+from ppbench.copies.places import CopyPlaces, copy_places
+from ppbench.copies.video import ENCODING, encoder_versions
 from ppbench.corruptions.own import OwnCorruption
 from ppbench.corruptions.types import Scale
 from ppbench.data.generated import JPEG_QUALITY
@@ -32,20 +34,35 @@ class PixelSettings:
     """Factor of the recipe's lengths; None: 1."""
     own: tuple[OwnCorruption, ...] = ()
     """Corruptions of the user's own; `check_same_own` compares them, one by one."""
+    sequences: bool = False
+    """Whether perturbation sequences are made, in place of single images."""
+
+    @property
+    def places(self) -> CopyPlaces:
+        """Where the copies are."""
+        return copy_places({"sequences": self.sequences})
+
+    def output(self, name: str) -> str:
+        """Usual name of the copies of an image file."""
+        return sequence_name(name, self.format) if self.sequences else output_name(name, self.format)
 
     def record(self) -> dict[str, Any]:
-        """The settings for the manifest, without a scale of None: manifests of earlier versions have no scale."""
+        """The settings for the manifest, without what plain images lack: manifests of earlier versions lack it too."""
         plain = asdict(replace(self, own=()))
-        del plain["own"]
-        settings = {**plain, "format": str(self.format), "jpeg_quality": JPEG_QUALITY}
-        return settings if self.scale is not None else {k: v for k, v in settings.items() if k != "scale"}
+        optional = {"scale": self.scale, "sequences": self.sequences or None}
+        settings = {name: value for name, value in plain.items() if name not in (*optional, "own")}
+        settings |= {name: value for name, value in optional.items() if value is not None}
+        if self.format is ImageFormat.MP4:
+            settings["encoding"] = ENCODING
+        return {**settings, "format": str(self.format)} | ({} if self.sequences else {"jpeg_quality": JPEG_QUALITY})
 
 
-def made_with(engine: str) -> dict[str, str]:
+def made_with(engine: str, form: ImageFormat) -> dict[str, str]:
     """Names and versions of everything that determines pixels and bytes."""
     names = ("numba", "numpy", "opencv-python", "pillow", "ppbench", "torch")
     jpeg = features.version("libjpeg_turbo") or features.version("jpg")
-    return {"engine": engine, "libjpeg": str(jpeg), **versions_of(*names)}
+    encoder = encoder_versions() if form is ImageFormat.MP4 else {}
+    return {"engine": engine, "libjpeg": str(jpeg), **versions_of(*names), **encoder}
 
 
 def check_same(header: dict[str, Any], now: dict[str, Any], dest: str) -> None:
@@ -61,7 +78,8 @@ def check_same(header: dict[str, Any], now: dict[str, Any], dest: str) -> None:
     """
     for part in ("settings", "made_with"):
         before, after = header.get(part, {}), now[part]
-        for name in sorted({*before, *after}):
+        # Whether there are sequences first: other differences follow from it.
+        for name in sorted({*before, *after}, key=lambda name: (name != "sequences", name)):
             if before.get(name) != after.get(name):
                 raise UsageError(
                     f"{dest} was made with {_shown(part, name, before.get(name))}, now it is "
@@ -90,6 +108,8 @@ def check_same_own(before: Mapping[str, str], own: Mapping[str, str], dest: str)
 
 
 def _shown(part: str, name: str, value: object) -> str:
-    if part == "made_with" or name == "jpeg_quality":
+    if name == "sequences":
+        return "--perturbation" if value else "no --perturbation"
+    if part == "made_with" or name in ("jpeg_quality", "encoding"):
         return f"{name.replace('_', ' ')} {value}"
     return f"no --{name}" if value is None else f"--{name} {value}"

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ppbench.copies.encode import ImageFormat, output_name
+from ppbench.copies.encode import ImageFormat
 from ppbench.copies.layout import find_layout
+from ppbench.copies.places import ARRAY
+from ppbench.copies.settings import PixelSettings
 from ppbench.corruptions.types import Pixels
 from ppbench.data.decode import decode_whole, image_size
 from ppbench.data.image_file import HEIF_ENDINGS, HEIF_HINT, endings, read_regular
@@ -44,7 +46,7 @@ class CopySource(ABC):
         return len(self.names) * self.images_per_file
 
     @abstractmethod
-    def output(self, name: str, form: ImageFormat) -> str:
+    def output(self, name: str, settings: PixelSettings) -> str:
         """Usual file name of a source's copies in each cell."""
 
     @abstractmethod
@@ -71,8 +73,8 @@ class ImageFiles(CopySource):
         self.place = self.root = root
         self.names, self.left_out = names, left_out
 
-    def output(self, name: str, form: ImageFormat) -> str:
-        return output_name(name, form)
+    def output(self, name: str, settings: PixelSettings) -> str:
+        return settings.output(name)
 
     def sizes(self) -> list[tuple[int, int]]:
         found = [image_size(self.root / name) for name in _spread(self.names, _PEEKED)]
@@ -102,9 +104,9 @@ class ImageArray(CopySource):
         self.layout = find_layout(path)
         self.images_per_file = self.layout.number
 
-    def output(self, name: str, form: ImageFormat) -> str:
-        """The file's name: an array becomes arrays."""
-        return name
+    def output(self, name: str, settings: PixelSettings) -> str:
+        """The file's name: an array becomes arrays. Sequences have that of their perturbation."""
+        return ARRAY if settings.sequences else name
 
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width of the images."""

@@ -6,6 +6,7 @@ import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
+from ppbench.copies.places import STILLS, CopyPlaces
 from ppbench.vocabulary import CLEAN, NAME_PATTERN
 
 _CELL = re.compile(rf"{CLEAN}/0|(?!{CLEAN}/){NAME_PATTERN}/[1-5]")
@@ -58,8 +59,12 @@ def failures(content: Any) -> list[dict[str, str | None]]:
     return [dict(entry) for entry in content]
 
 
-def record(content: Any) -> dict[str, Any]:
+def record(content: Any, places: CopyPlaces = STILLS) -> dict[str, Any]:
     """The record of one source.
+
+    Args:
+        content: What the file says.
+        places: Where its copies are.
 
     Raises:
         ValueError: If it is not as jobs write it, or a file is not in a cell's folder.
@@ -68,8 +73,8 @@ def record(content: Any) -> dict[str, Any]:
     if not isinstance(known.get("sha256"), str):
         raise ValueError("a source has no sha256")
     for name, file in _table(known.get("files"), "the files of a source").items():
-        cell = "/".join(name.split("/")[:2])
-        if not (_CELL.fullmatch(cell) and is_inside(name)):
+        places.found(name)
+        if not is_inside(name):
             raise ValueError(f"{name!r} is not a file in a cell's folder")
         if not isinstance(_table(file, "a file").get("bytes"), int) or not isinstance(file.get("sha256"), str):
             raise ValueError(f"{name!r} has no bytes or no sha256")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ppbench.copies.naming import file_name
+from ppbench.copies.naming import cell_key
+from ppbench.copies.places import size_of
 from ppbench.copies.plan import CopyPlan
 from ppbench.copies.records import Failure, SourceRecord
 from ppbench.copies.settings import PixelSettings
@@ -33,6 +34,10 @@ class WorkerContext:
         """The context of a plan's workers."""
         return cls(plan.source.root, plan.dest, plan.scratch, plan.settings, plan.cells, plan.device, plan.most_values)
 
+    def file(self, cell: Cell, output: str) -> str:
+        """Path of a copy in the folder that is written to."""
+        return self.settings.places.file(cell_key(cell), output)
+
 
 class Task(NamedTuple):
     """One source."""
@@ -51,7 +56,7 @@ def begin_sources(plan: CopyPlan, names: Sequence[str]) -> list[Task]:
     outputs = {}
     for name, output, record in tasks:
         known = record["files"] if record else {}
-        if not all(file_name(cell, output) in known for cell in plan.cells):
+        if not all(plan.settings.places.file(cell_key(cell), output) in known for cell in plan.cells):
             outputs[name] = output
     plan.records.intend(outputs)
     return tasks
@@ -94,9 +99,10 @@ def known_copies(context: WorkerContext, task: Task, sha256: str) -> Known:
     """
     known = task.record["files"] if task.record else {}
     if task.record is None or task.record["sha256"] != sha256:
-        before = {(c, int(s)) for c, s, _ in (name.split("/", 2) for name in known)}
+        keys = (context.settings.places.found(name)[0].split("/") for name in known)
+        before = {(corruption, int(severity)) for corruption, severity in keys}
         return Known({}, tuple(sorted({*context.cells, *before})), 0)
-    names = {file_name(cell, task.output): cell for cell in context.cells}
+    names = {context.file(cell, task.output): cell for cell in context.cells}
     gone = {name for name in names if name not in known or not has_size(context.dest / name, known[name]["bytes"])}
     there = {name: file for name, file in known.items() if name not in gone}
     return Known(there, tuple(sorted(names[name] for name in gone)), len(names) - len(gone))
@@ -104,7 +110,4 @@ def known_copies(context: WorkerContext, task: Task, sha256: str) -> Known:
 
 def has_size(path: Path, size: int) -> bool:
     """Whether a file exists and has this size: a power failure may have cut it short."""
-    try:
-        return path.stat().st_size == size
-    except OSError:
-        return False
+    return size_of(path) == size

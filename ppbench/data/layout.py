@@ -9,7 +9,7 @@ from typing import Literal
 
 from ppbench.data.cells import CellFiles, FolderCell, is_image, is_number, number_severities, visible
 from ppbench.data.cifar import CifarFile, find_cifar
-from ppbench.data.npy import ArrayFile, array_file
+from ppbench.data.npy import ArrayFile, array_file, is_sequences
 from ppbench.data.shards import is_pattern, matching
 from ppbench.data.splits import find_parquet, is_parquet
 from ppbench.data.tar import read_tar
@@ -215,8 +215,11 @@ def _as_arrays(root: Path, arrays: dict[str, ArrayFile]) -> ArraysFound | None:
     corrupted = {name: array for name, array in arrays.items() if name not in ("labels", "images", CLEAN)}
     if not corrupted:
         return None
+    first = next(iter(corrupted.values()))
+    if "labels" not in arrays and is_sequences(first):
+        raise DataError(f"{first.where} has perturbation sequences", "Use `--dataset cifar10-p` or `cifar100-p`.")
     if "labels" not in arrays:
-        raise DataError(f"no labels.npy beside {next(iter(corrupted.values())).where}", "Unpack the archive again.")
+        raise DataError(f"no labels.npy beside {first.where}", "Unpack the archive again.")
     return ArraysFound(root, corrupted, arrays["labels"])
 
 

@@ -34,8 +34,11 @@ class ArrayFile(NamedTuple):
     length: int
     """Its bytes."""
 
-    def header(self) -> Header:
+    def header(self, *, whole: bool = True) -> Header:
         """Read the header, and check that the file has all its data.
+
+        Args:
+            whole: Whether this is checked.
 
         Raises:
             DataError: If it is not an array, contains Python objects, or ends early.
@@ -52,7 +55,7 @@ class ArrayFile(NamedTuple):
         if dtype.hasobject or fortran:
             raise DataError(f"{self.where} is not an array of numbers in row-major order", "Download it again.")
         expected = begin - self.offset + math.prod(shape) * dtype.itemsize
-        if self.length < expected or self.path.stat().st_size < self.offset + expected:
+        if whole and (self.length < expected or self.path.stat().st_size < self.offset + expected):
             raise DataError(
                 f"{self.where} ends early: it has {self.length:,} of {expected:,} bytes",
                 "Its download was interrupted, or the disk was full: download and unpack it again.",
@@ -95,3 +98,11 @@ def map_array(path: Path) -> NDArray[Any]:
 def array_file(path: Path) -> ArrayFile:
     """The .npy file at ``path``."""
     return ArrayFile(path, str(path), 0, path.stat().st_size)
+
+
+def is_sequences(array: ArrayFile) -> bool:
+    """Whether a file is an array of sequences ``(images, frames, S, S, C)``, all of it or only its beginning."""
+    try:
+        return len(array.header(whole=False).shape) == 5
+    except DataError:
+        return False

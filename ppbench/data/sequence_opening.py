@@ -16,6 +16,8 @@ from ppbench.data.labels import list_photographs
 from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, ShardsFound, TreeFound, look
 from ppbench.data.opening import check_data, check_limit
 from ppbench.data.own_opening import open_shards
+from ppbench.data.published_sequences import open_published_sequences
+from ppbench.data.sequence_layout import look_for_sequences
 from ppbench.data.sequences import SMALLEST_FRAME, MadeSequences, SequenceSource, WholeImages
 from ppbench.data.source import stratified_subset
 from ppbench.data.tiny_imagenet import list_tiny_imagenet
@@ -31,7 +33,8 @@ def open_sequences(
 
     Args:
         dataset: One with `Dataset.sequences`.
-        folder: Folder or files of the clean images (``--data``); None for the embedded images.
+        folder: Folder or files of the clean images (``--data``), or a published set, by its content; None for the
+            embedded images.
         recipe: Recipe of the frames; None: the dataset's usual one.
         seed: Seed of the frames and of the subset.
         limit: Number of images, in equal shares of all classes or folders; None for all.
@@ -43,12 +46,18 @@ def open_sequences(
     """
     check_data(dataset, folder)
     check_limit(limit)
-    name = _recipe_of(dataset, recipe)
-    images = _open_images(dataset, folder, exif=exif)
-    side = images.size if isinstance(images, ArrayImages) else 0
-    source = MadeSequences(dataset.name, images, name, seed, side=side, exif=exif)
+    found = None if folder is None else look_for_sequences(folder)
+    source: SequenceSource
+    if found is not None:
+        source = published = open_published_sequences(found, dataset, recipe, exif=exif)
+        strata = published.strata
+    else:
+        name = _recipe_of(dataset, recipe)
+        images = _open_images(dataset, folder, exif=exif)
+        side = images.size if isinstance(images, ArrayImages) else 0
+        source, strata = MadeSequences(dataset.name, images, name, seed, side=side, exif=exif), _strata(images)
     if limit is not None:
-        source.limit(stratified_subset(source.ids, _strata(images), limit, seed))
+        source.limit(stratified_subset(source.ids, strata, limit, seed))
     return source
 
 

@@ -30,6 +30,7 @@ def completed(line: str, code: str = "from ppbench.cli.main import main; main()"
         ("ppbench eval --corruptions c1", ["c15", "c19"]),
         ("ppbench eval --recipe cifar", ["cifar-c", "cifar-c-bar"]),
         ("ppbench corrupt photos --corruption frost", ["frost"]),
+        ("ppbench corrupt photos --perturbation p", ["p14", "p10", "p4"]),
         ("ppbench corrupt photos --recipe cifar", ["cifar-c", "cifar-c-bar"]),
         ("ppbench convert --model fashion-mnist-resnet8-p", ["fashion-mnist-resnet8-pp3"]),
         ("ppbench inspect net.safetensors --corruption impulse", ["impulse_noise"]),

@@ -248,3 +248,28 @@ def test_copies_of_removed_images_are_told(photos: Path) -> None:
     again = runner.invoke(app, ["corrupt", "photos", *FEW, "--json"])
     assert "3 files in photos-c are kept although their images are gone or can no longer be read" in again.stderr
     assert json.loads(again.stdout)["outdated"] == 3
+
+
+def test_perturbations_become_sequences(photos: Path) -> None:
+    call = ["corrupt", "photos", "-p", "translate,shot_noise", "--difficulty", "1-2", "--workers", "0"]
+    estimate = json.loads(runner.invoke(app, [*call, "--dry-run", "--json"]).stdout)
+    assert (estimate["images"], estimate["files"]) == (6, 6 * (31 + 31 + 16))
+    result = runner.invoke(app, call)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0].split()[:3] == ["written", "18", "sequences,"]
+    assert "2 perturbations, 3 cells | recipe cifar-p (for images of 40 x 40; sizes from" in result.stderr
+    assert "ppbench sequences" in result.stderr
+    assert estimate["gigabytes"] * 1e9 == pytest.approx(json_of([*call, "--overwrite"])["bytes"], rel=0.5)
+    (photos / "html.png").write_text("<html>")
+    failed = runner.invoke(app, call)
+    assert failed.exit_code == 3
+    assert "kept    18 sequences" in failed.stdout
+    np.save("images.npy", np.zeros((3, 16, 16, 3), np.uint8))
+    array = ["corrupt", "images.npy", "out", "-p", "tilt", "--json"]
+    assert json_of([*array, "--dry-run"])["gigabytes"] == pytest.approx(3 * 31 * 16 * 16 * 3 / 1e9)
+    assert json_of(array)["bytes"] == 3 * 31 * 16 * 16 * 3 + 128
+    assert [path.name for path in Path("out").glob("*.npy")] == ["tilt.npy"]
+
+
+def json_of(call: list[str]) -> dict:
+    return json.loads(runner.invoke(app, [*call, "--json"]).stdout)

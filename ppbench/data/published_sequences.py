@@ -1,0 +1,318 @@
+"""Published perturbation sequences: ImageNet-P's and Tiny-ImageNet-P's videos, and the arrays of CIFAR-10-P."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.data.arrays import ids_of_test_set
+from ppbench.data.catalog import DATASETS, Dataset
+from ppbench.data.folder import file_size
+from ppbench.data.npy import ArrayFile
+from ppbench.data.sequence_layout import SequencesFound, videos_below
+from ppbench.data.sequences import Encoding, SequenceSource
+from ppbench.data.source import SourceKind
+from ppbench.data.stamps import FileStamps, stamp_of, stamps_of
+from ppbench.data.uncut import numbered
+from ppbench.data.video import MOST_FRAMES, check_can_decode, read_video
+from ppbench.data.walk import is_utf8
+from ppbench.errors import DataError, UsageError
+from ppbench.lookup import counted
+from ppbench.vocabulary import Cell, in_order
+
+_TRIES = 20
+"""Videos that are opened to find their size and number of frames; if none of them can be read, that is an error."""
+
+_HINT = "Unpack its archive again."
+
+
+class PublishedSequences(SequenceSource):
+    """What published videos and arrays have in common."""
+
+    kind: SourceKind = "published"
+    engine = "published"
+    image_major = False
+    channels: Literal[1, 3] = 3
+    root: Path
+    strata: NDArray[np.int64]
+    """``(N,)`` numbers of the images' classes or folders, for subsets."""
+
+    @abstractmethod
+    def shape(self, reading: Cell) -> tuple[int, int, int]:
+        """Number, height and width of the frames of a reading."""
+
+    @abstractmethod
+    def readings(self) -> list[Cell]:
+        """All that can be read."""
+
+    def frames_of(self, perturbation: str) -> int:
+        return self.shape((perturbation, 1) if (perturbation, 1) in self.readings() else self._of(perturbation)[0])[0]
+
+    def _of(self, perturbation: str) -> list[Cell]:
+        return [reading for reading in self.readings() if reading[0] == perturbation]
+
+    def _begin(self, root: Path, dataset: str, recipe: str) -> None:
+        self.root, self.dataset, self.recipe = root, dataset, recipe
+        self.corruptions = in_order(name for name, _ in self.readings())
+
+    def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
+        """Raise `DataError` for sequences that are missing, or are not of the images of the others."""
+        for name in corruptions:
+            for reading in dict.fromkeys(self.reading(name, difficulty) for difficulty in severities):
+                if reading not in self.readings():
+                    folder = name if reading[1] == 1 else f"{name}_{reading[1]}"
+                    raise DataError(
+                        f"no {folder} in {self.root}",
+                        f"There are {', '.join(self.corruptions)}: choose with `--corruptions` and `--severities`, or "
+                        "unpack the missing archive.",
+                    )
+                self._check(reading)
+            counts = {self.shape(reading)[0] for reading in self._of(name)}
+            if len(counts) > 1 or not 2 <= min(counts) <= MOST_FRAMES:
+                raise DataError(
+                    f"the sequences of {name} in {self.root} have {' and '.join(map(str, sorted(counts)))} frames",
+                    f"They have one number of frames, 2 to {MOST_FRAMES}. {_HINT}",
+                )
+
+    @abstractmethod
+    def _check(self, reading: Cell) -> None:
+        """Raise `DataError` if the images of a reading are not those of the set."""
+
+
+class PublishedVideos(PublishedSequences):
+    """Sequences in videos, one for each image. Frames are used as they are, without resizing.
+
+    The list of images is read from the first folder; a video that cannot be read is a broken image.
+
+    Args:
+        root: Folder of the set, for messages.
+        dataset: Its name, for the run file.
+        recipe: How it was made.
+        folders: Folders of videos, by what is read, at least one.
+
+    Raises:
+        DataError: If there are no videos that can be read.
+        UsageError: If the extra `video` is not installed.
+    """
+
+    encoding: Encoding = "h264"
+    is_slow = True
+
+    def __init__(self, root: Path, dataset: str, recipe: str, folders: Mapping[Cell, Path]) -> None:
+        check_can_decode()
+        self._folders = dict(folders)
+        self._shapes: dict[Cell, tuple[int, int, int]] = {}
+        self._begin(root, dataset, recipe)
+        first = (self.corruptions[0], min(level for name, level in folders if name == self.corruptions[0]))
+        self._all = list(videos_below(self._folders[first]))
+        odd = next((name for name in self._all if not is_utf8(name)), None)
+        if odd is not None:  # ids go into run files, which are UTF-8
+            raise DataError(f"{self._folders[first]} has a name that is not UTF-8: {odd!r}", "Rename it.")
+        self._set(self._all, np.zeros(len(self._all), np.int64), ())
+        self.strata = numbered([name.rpartition("/")[0] for name in self._all])[0]
+        self._fingerprint = hashlib.sha256("\n".join(self._all).encode()).hexdigest()
+        self._first = first
+        self._mean_bytes = float(self._sizes(first).mean())
+        self.size = min(self.shape(first)[1:])
+        self.cut = f"{self.size} px as is"
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the ids, whichever perturbations are there."""
+        return self._fingerprint
+
+    def content(self, cells: Sequence[Cell]) -> str:
+        """SHA-256 of the sizes in bytes of a sample of each cell's videos."""
+        readings = dict.fromkeys(self.reading(*cell) for cell in cells)
+        sizes = (f"{reading} {self._sizes(reading).tolist()}" for reading in readings)
+        return hashlib.sha256("\n".join(sizes).encode()).hexdigest()
+
+    def mean_bytes(self) -> float:
+        return self._mean_bytes
+
+    def stamps(self, cell: Cell) -> FileStamps:
+        folder = self._folders[self.reading(*cell)]
+        return stamps_of(folder / name for name in self.ids)
+
+    def readings(self) -> list[Cell]:
+        return list(self._folders)
+
+    def shape(self, reading: Cell) -> tuple[int, int, int]:
+        """Those of the first video that can be read."""
+        if reading not in self._shapes:
+            reasons = []
+            for name in self._all[:_TRIES]:
+                try:
+                    frames = read_video(self._folders[reading] / name)
+                except DataError as error:
+                    reasons.append(error)
+                    continue
+                self._shapes[reading] = (len(frames), *frames.shape[1:3])
+                break
+            else:
+                raise DataError(
+                    f"none of the first {len(reasons)} videos in {self._folders[reading]} can be read: "
+                    f"{reasons[0].message}",
+                    _HINT,
+                )
+        return self._shapes[reading]
+
+    def read_one(self, place: int, reading: Cell) -> NDArray[np.uint8]:
+        path, (count, height, width) = self._folders[reading] / self.ids[place], self.shape(reading)
+        frames = read_video(path)
+        if len(frames) != count:
+            raise DataError(f"the video {path} has {len(frames)} frames, others have {count}", _HINT)
+        # The blurred sequences of Tiny-ImageNet-P were never cropped: their longer sides differ.
+        longer_differs = reading[0] == "motion_blur" and self.recipe == "tiny-imagenet-p"
+        same = min(frames.shape[1:3]) == min(height, width) if longer_differs else frames.shape[1:3] == (height, width)
+        if not same:
+            raise DataError(
+                f"the video {path} has {frames.shape[2]} x {frames.shape[1]} pixels, others have {width} x {height}",
+                "Published frames are never resized: replace or remove the file.",
+            )
+        return frames
+
+    def _check(self, reading: Cell) -> None:
+        folder, (_, height, width) = self._folders[reading], self.shape(reading)
+        names = list(videos_below(folder))
+        if names != self._all:
+            lost = sorted(set(self.ids) - set(names))
+            if lost:
+                raise DataError(f"{folder} lacks {counted(len(lost), 'video')}: {lost[0]} is missing", _HINT)
+        if min(height, width) != self.size:
+            raise DataError(
+                f"{folder} has frames of {width} x {height} pixels, others have {self.size} x {self.size}",
+                "These are videos of two sets: put them into different folders.",
+            )
+
+    def _sizes(self, reading: Cell) -> NDArray[np.int64]:
+        """Sizes of about a hundred videos, evenly spread."""
+        names = self._all[:: max(1, len(self._all) // 100)]
+        return np.array([file_size(self._folders[reading] / name) for name in names], np.int64)
+
+
+class PublishedFrames(PublishedSequences):
+    """Sequences in arrays, one for all images of a perturbation, read from disk row by row. They are without loss.
+
+    Args:
+        root: Folder of the set, for messages.
+        dataset: Its name, for the run file.
+        recipe: How it was made.
+        arrays: The arrays by what is read, at least one.
+
+    Raises:
+        DataError: If the first array has another shape or type.
+    """
+
+    encoding: Encoding = "lossless"
+    is_slow = False
+
+    def __init__(self, root: Path, dataset: str, recipe: str, arrays: Mapping[Cell, ArrayFile]) -> None:
+        self._arrays = dict(arrays)
+        self._begin(root, dataset, recipe)
+        first = self._of(self.corruptions[0])[0]
+        shape = self._whole_shape(first)
+        self._number, self.size, self.channels = shape[0], shape[2], 1 if shape[4] == 1 else 3
+        self.cut = f"{self.size} px as is"
+        self._set(ids_of_test_set(np.arange(self._number)), np.zeros(self._number, np.int64), ())
+        self.strata = np.zeros(self._number, np.int64)
+        self._fingerprint = hashlib.sha256(f"sequences {self._number} {self.size}".encode()).hexdigest()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the number of images and their size, whichever arrays are there."""
+        return self._fingerprint
+
+    def content(self, cells: Sequence[Cell]) -> str:
+        """SHA-256 of the pixels of a few sequences of each cell."""
+        rows = np.arange(0, self._number, max(1, self._number // 10))
+        digest = hashlib.sha256()
+        for reading in dict.fromkeys(self.reading(*cell) for cell in cells):
+            digest.update(f"{reading}".encode())
+            digest.update(self._arrays[reading].take(rows).tobytes())
+        return digest.hexdigest()
+
+    def mean_bytes(self) -> float:
+        return float(np.prod(self._whole_shape(self.readings()[0])[1:]))
+
+    def stamps(self, cell: Cell) -> FileStamps:
+        return np.full(len(self.ids), stamp_of(self._arrays[self.reading(*cell)].path), np.uint64)
+
+    def readings(self) -> list[Cell]:
+        return list(self._arrays)
+
+    def shape(self, reading: Cell) -> tuple[int, int, int]:
+        _, count, height, width, _ = self._whole_shape(reading)
+        return count, height, width
+
+    def read_one(self, place: int, reading: Cell) -> NDArray[np.uint8]:
+        frames: NDArray[np.uint8] = self._arrays[reading].take(self.rows[place : place + 1])[0]
+        return frames
+
+    def _whole_shape(self, reading: Cell) -> tuple[int, ...]:
+        """``(images, frames, S, S, C)``, checked."""
+        array = self._arrays[reading]
+        shape, dtype, _ = array.header()
+        if dtype != np.uint8 or len(shape) != 5 or shape[2] != shape[3] or shape[4] not in (1, 3) or 0 in shape:
+            raise DataError(
+                f"{array.where} has the shape {shape} of {dtype}", "Expected (N, frames, S, S, 3) of uint8."
+            )
+        return shape
+
+    def _check(self, reading: Cell) -> None:
+        number, _, side, _, channels = self._whole_shape(reading)
+        if (number, side, channels) != (self._number, self.size, self.channels):
+            raise DataError(
+                f"{self._arrays[reading].where} has {number:,} images of {side} px, others {self._number:,} of "
+                f"{self.size} px",
+                "These are arrays of two sets: put them into different folders.",
+            )
+
+
+def open_published_sequences(
+    found: SequencesFound, dataset: Dataset, recipe: str | None, *, exif: bool = False
+) -> PublishedSequences:
+    """Open a published set of sequences.
+
+    Args:
+        found: What was found.
+        dataset: What it is said to be.
+        recipe: The recipe that was asked for, which can only be its own; None: its own.
+        exif: Whether EXIF data were asked to be applied.
+
+    Raises:
+        UsageError: If an option is for images from which frames are made.
+        DataError: If it is another dataset, or cannot be read.
+    """
+    form, what = ("files", "videos") if found.videos else ("arrays", "arrays")
+    if form != dataset.form:
+        other = "imagenet-p` or `--dataset tiny-imagenet-p" if found.videos else "cifar10-p` or `--dataset cifar100-p"
+        raise DataError(
+            f"{found.root} contains {what}, which {dataset.name} is not published as", f"Use `--dataset {other}`."
+        )
+    if exif:
+        raise UsageError("--exif is for clean images in files", "Published frames have no EXIF data: leave it out.")
+    made_by = dataset.sequences[0]
+    source: PublishedSequences
+    if found.videos:
+        source = PublishedVideos(found.root, dataset.name, made_by, found.videos)
+    else:
+        source = PublishedFrames(found.root, dataset.name, made_by, found.arrays)
+    others = [other for other in DATASETS.values() if other.sequences and other.form == form]
+    like = next((other.name for other in others if source.size in other.sides), dataset.name)
+    if source.size not in dataset.sides and like != dataset.name:
+        raise DataError(
+            f"{found.root} contains frames of {source.size} px: that looks like {like}", f"Use `--dataset {like}`."
+        )
+    if len(dataset.sequences) > 1 and source.size in dataset.sides:  # a recipe for each size
+        source.recipe = dataset.sequences[dataset.sides.index(source.size)]
+    if recipe not in (None, source.recipe):
+        raise UsageError(
+            f"--recipe {recipe} is for sequences that are made, but {found.root} contains those of {source.recipe}",
+            "Leave it out, or give clean images with `--data DIR`.",
+        )
+    return source
