@@ -161,7 +161,7 @@ _ENTRIES = (
     ),
     Dataset(
         name="imagenet-p",
-        description="perturbation sequences made from ImageNet's validation images, with labels or without",
+        description="perturbation sequences, as published or made from ImageNet's validation images",
         classes="any",
         size="224",
         normalizer="none",
@@ -174,7 +174,7 @@ _ENTRIES = (
     ),
     Dataset(
         name="tiny-imagenet-p",
-        description="perturbation sequences made from Tiny-ImageNet's validation images",
+        description="perturbation sequences, as published or made from Tiny-ImageNet's validation images",
         classes="any",
         size="64",
         normalizer="none",
@@ -188,7 +188,7 @@ _ENTRIES = (
     ),
     Dataset(
         name="cifar10-p",
-        description="perturbation sequences made from CIFAR-10's test images",
+        description="perturbation sequences, as published or made from CIFAR-10's test images",
         classes="10",
         size="32",
         normalizer="none",
@@ -202,7 +202,7 @@ _ENTRIES = (
     ),
     Dataset(
         name="cifar100-p",
-        description="perturbation sequences made from CIFAR-100's test images",
+        description="perturbation sequences, as published or made from CIFAR-100's test images",
         classes="100",
         size="32",
         normalizer="none",
