@@ -80,7 +80,7 @@ class Identity(NamedTuple):
             **({"runtime": self.model.runtime} if self.model.runtime else {}),
             "device": settings.device.type,
             "compiled": settings.request.compiled,
-            **({"graphs": True} if settings.graphs else {}),
+            **({"compiled_corruptions": True} if settings.graphs else {}),
             **versions_of("torch", "torchvision", "pillow", *self.libraries),
         }
 

@@ -143,6 +143,14 @@ def test_a_second_batch_waits_for_nothing(
     assert found <= ASKED_OF_DEFINITIONS.get(name, set())
 
 
+@pytest.mark.parametrize("name", ["frost", "gaussian_noise"])
+def test_a_second_batch_of_scaled_lengths_waits_for_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(images: torch.Tensor, ids: list[str]) -> torch.Tensor:
+        return corrupt(images, name, 2, recipe="cifar-c", ids=ids, scale=2)
+
+    assert not found_in_a_second_batch(make, (2, 3, 40, 36), monkeypatch)
+
+
 @pytest.mark.parametrize("name", ALL_FAMILIES["c-bar"])
 def test_a_second_batch_of_c_bar_waits_for_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def make(images: torch.Tensor, ids: list[str]) -> torch.Tensor:

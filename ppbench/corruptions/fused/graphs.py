@@ -217,5 +217,6 @@ def why_not(device: torch.device) -> str | None:
         with enabled():
             _trial(torch.zeros(2, 8, dtype=torch.uint8, device=device), numbers(1, device=device))
     except Exception as error:  # whatever a compiler, a driver or a cache raises
-        return in_one_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        return why_not_compiled(cause) or in_one_line(cause)
     return None
