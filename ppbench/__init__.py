@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ppbench.models.pushpull import with_push_pull as with_push_pull
     from ppbench.models.resnet import create_model as create_model
     from ppbench.run import read_run as load_run  # noqa: F401
+    from ppbench.streams.opening import ccc as ccc
 
 _PUBLIC = {
     "Card": "ppbench.models.card:Card",
@@ -45,6 +46,7 @@ _PUBLIC = {
     "PushPull2020Conv2d": "ppbench.models.push_pull_2020:PushPull2020Conv2d",
     "PushPullConv2d": "ppbench.models.pushpull:PushPullConv2d",
     "UsageError": "ppbench.errors:UsageError",
+    "ccc": "ppbench.streams.opening:ccc",
     "corrupt": "ppbench.corruptions.apply:corrupt",
     "corrupt_folder": "ppbench.copies.api:corrupt_folder",
     "corruption": "ppbench.corruptions.own:corruption",

@@ -20,6 +20,7 @@ from ppbench.cli.options import (
     AdaptOption,
     ArchitectureOption,
     BaselineOption,
+    CalibrationOption,
     ClassNamesOption,
     CompileOption,
     DataOption,
@@ -35,6 +36,7 @@ from ppbench.cli.options import (
     ProfileOption,
     RecipeOption,
     StdOption,
+    StreamOption,
     TemplatesOption,
     TestSizeOption,
     TrustRemoteCodeOption,
@@ -217,6 +219,8 @@ def eval_command(
         ),
     ] = None,
     adapt: AdaptOption = None,
+    stream: StreamOption = None,
+    calibration: CalibrationOption = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="Precision of the network: fp32, tf32, bf16 or fp16; runs of two are not compared.")

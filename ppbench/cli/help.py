@@ -29,7 +29,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Corruptions": (
         "--corruptions", "--corruption", "--severities", "--severity", "--perturbation", "--difficulty",
-        "--recipe", "--backend", "--jpeg", "--scale",
+        "--recipe", "--backend", "--jpeg", "--scale", "--stream", "--calibration",
     ),
     "Statistics": ("--baseline", "--normalizer", "--confidence", "--intervals", "--allow", "--draws"),
     "Stopping": ("--until", "--until-metric", "--until-decided", "--max-drop", "--fail-on", "--on-powerless"),

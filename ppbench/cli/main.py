@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from ppbench.cli import output
+from ppbench.cli.calibrate import calibrate_command
 from ppbench.cli.check import check_command
 from ppbench.cli.compare import compare_command
 from ppbench.cli.convert import convert
@@ -82,6 +83,7 @@ app.command("plot", cls=Checked.of(plot_command))(plot_command)
 app.command("convert", cls=Launchable.of(convert))(convert)
 app.command("train", cls=Launchable.of(train_command))(train_command)
 app.command("reproduce", cls=Launchable.of(reproduce))(reproduce)
+app.command("calibrate", cls=Launchable.of(calibrate_command))(calibrate_command)
 app.command("export", cls=Launchable.of(export_command))(export_command)
 app.command("inspect", cls=Launchable.of(inspect))(inspect)
 app.command("list", cls=Checked.of(list_names))(list_names)

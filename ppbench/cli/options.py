@@ -170,6 +170,24 @@ LabelsOption = Annotated[
 ]
 
 
+StreamOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ccc[:easy|medium|hard[:N]]",
+        help="Continually changing corruptions instead of cells, N frames (1000) at a point; needs --calibration.",
+        show_default="no stream",
+    ),
+]
+
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="Accuracies by which a stream stays equally hard; `ppbench calibrate` makes them.",
+        show_default=False,
+    ),
+]
+
 CompileOption = Annotated[
     bool,
     typer.Option(

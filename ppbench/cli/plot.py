@@ -28,7 +28,7 @@ def plot_command(
     kind: Annotated[
         str,
         typer.Option(
-            metavar="heatmap|severity|forest|reliability|scatter",
+            metavar="heatmap|severity|forest|reliability|scatter|stream",
             help="What to draw: heatmap and reliability are of one run.",
         ),
     ] = "heatmap",
@@ -55,7 +55,7 @@ def plot_command(
     ] = 0.95,
     allow: AllowOption = None,
 ) -> None:
-    """Draw a heat map, severity curves, a forest plot, reliability diagrams or a scatter plot.
+    """Draw a heat map, severity curves, a forest plot, reliability diagrams, a scatter plot or accuracy over a stream.
 
     The numbers are those of `ppbench show` and `ppbench compare`. Needs the extra `plots`. docs/plots.md shows each.
     """

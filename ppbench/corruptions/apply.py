@@ -15,7 +15,7 @@ from ppbench.corruptions.constants import constants
 from ppbench.corruptions.keys import key, pixels_id
 from ppbench.corruptions.own import OwnCorruption, find_corruption
 from ppbench.corruptions.random import Draws
-from ppbench.corruptions.recipes import KNOWN_RECIPES, recipe_for, recipe_for_size
+from ppbench.corruptions.recipes import KNOWN_RECIPES, Recipe, recipe_for, recipe_for_size
 from ppbench.corruptions.scale import ScaledDraws, scale_for, scaled_constants
 from ppbench.corruptions.strengths import STRENGTHS
 from ppbench.corruptions.types import Pixels, Scale
@@ -107,18 +107,40 @@ def _corrupted(
     # Keys hash the severity as text, and 3.0 is an allowed severity, but another text than 3.
     keys = [key(integer_of("seed", seed), name, int(severity), image_id) for image_id in ids_of(ids, batch)]
     given = given_draws(draws, batch)
-    out, names = torch.empty_like(batch), set[str]()
-    for part in _chunks(batch, _LINE_BY_LINE if how.name in STRENGTHS else 1):
-        given_here = {what: values[part] for what, values in given.items()}
-        drawn = (Draws if factor == 1 else ScaledDraws)(keys[part], batch.device, given_here, factor)
-        out[part] = function(batch[part], cell, how, drawn)
-        names |= drawn.names
+    out, names = made_in_chunks(batch, function, cell, how, keys, given, factor)
     # Which draws a function takes is known only after it ran; without images it never does.
     unknown = sorted(set(given) - names) if len(batch) else []
     if unknown:
         known = f"It takes {', '.join(sorted(names))}." if names else "It is not random."
         raise UsageError(f"{name} at severity {int(severity)} takes no draw {unknown[0]!r}", known)
     return out
+
+
+def made_in_chunks(
+    batch: Tensor, function: CorruptionFunction, cell: Any, how: Recipe, keys: Sequence[int],
+    given: Mapping[str, Tensor], factor: float,
+) -> tuple[Tensor, set[str]]:  # fmt: skip
+    """Corrupt a batch ``(n, H, W, C)``, a part that the cache holds at a time.
+
+    Args:
+        batch: The images.
+        function: The corruption.
+        cell: Its constants.
+        how: The recipe.
+        keys: The images' keys.
+        given: Draws in place of keyed ones.
+        factor: Factor of the recipe's lengths.
+
+    Returns:
+        The images, and the names of the draws that the corruption takes.
+    """
+    out, names = torch.empty_like(batch), set[str]()
+    for part in _chunks(batch, _LINE_BY_LINE if how.name in STRENGTHS else 1):
+        given_here = {what: values[part] for what, values in given.items()}
+        drawn = (Draws if factor == 1 else ScaledDraws)(keys[part], batch.device, given_here, factor)
+        out[part] = function(batch[part], cell, how, drawn)
+        names |= drawn.names
+    return out, names
 
 
 def _made_by(own: OwnCorruption, batch: Tensor, severity: int, seed: int, ids: Sequence[str]) -> Tensor:

@@ -10,13 +10,13 @@ from ppbench.corruptions.types import Pixels
 from ppbench.keys import hash64
 
 
-def key(seed: int, corruption: str, severity: int, image_id: str) -> int:
+def key(seed: int, corruption: str, severity: int | str, image_id: str) -> int:
     """Return 64 bits that depend only on the four arguments.
 
     Args:
         seed: The run's seed.
         corruption: Its name.
-        severity: 1 to 5.
+        severity: 1 to 5, or the text of a severity between them.
         image_id: The image's id in its dataset.
     """
     # Python gives file names that are not UTF-8 as surrogates.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ppbench.corruptions.backends import BACKENDS
 from ppbench.corruptions.own import OwnCorruption
@@ -14,6 +15,7 @@ from ppbench.corruptions.recipes import c_bar_for, recipe_for
 from ppbench.corruptions.trial import check_own
 from ppbench.data.source import Encoded, Loaded, Source, SourceKind
 from ppbench.data.stamps import FileStamps
+from ppbench.errors import DataError
 from ppbench.vocabulary import C19, CLEAN, MADE, Cell
 
 SMALLEST_PX = 16
@@ -178,6 +180,20 @@ class GeneratedImages(Source):
         what = self._own.get(corruption, corruption)
         made = BACKENDS[self.backend].corrupt(images, what, severity, self.recipe, self.seed, ids)
         return saved_as_jpeg(made) if self.kind == "generated-jpeg85" else made
+
+    def uncut(self, places: NDArray[np.int64]) -> Iterator[Image.Image | DataError]:
+        """Yield the clean images at ``places`` as they are before any cut, or why one cannot be read.
+
+        Sets whose images all have one size are not cut.
+        """
+        rows = self.rows[places]
+        if (read := getattr(self._clean, "read", None)) is not None:
+            yield from read(rows)
+            return
+        pixels, broken = self._clean.load(rows)
+        faults = {one.place: DataError(one.reason, one.hint) for one in broken}
+        for place, image in enumerate(pixels):
+            yield faults.get(place) or Image.fromarray(image if self.channels == 3 else image[..., 0])
 
     def _load_clean(self, places: NDArray[np.int64]) -> Loaded:
         """Load clean images. If cells are made one by one, the last images are kept: the next cell needs the same."""

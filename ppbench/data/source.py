@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.errors import UsageError
+from ppbench.run import StreamRecord
 from ppbench.vocabulary import C_BAR, Cell, CropMode
 
 SourceKind = Literal["published", "generated-jpeg85", "generated"]
@@ -134,6 +135,9 @@ class Source(ABC):
     """SHA-256 of the source of each corruption of the user's own, by name."""
     notes: tuple[str, ...] = ()
     """Notes for the user before the start, such as skipped files; one line each."""
+
+    stream: StreamRecord | None = None
+    """The stream whose frames these images are; None: they are no frames of a stream."""
 
     def _set(self, ids: Sequence[str], labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
         """Use the whole dataset."""

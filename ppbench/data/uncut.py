@@ -83,6 +83,10 @@ class CutImages:
     def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
         return self._images.stamps(rows)
 
+    def read(self, rows: NDArray[np.int64]) -> Iterator[Image.Image | DataError]:
+        """Yield the images at ``rows`` uncut, or why one cannot be read."""
+        return self._images.read(rows)
+
     def load(self, rows: NDArray[np.int64]) -> Loaded:
         """Load and cut the images at ``rows``; `Broken.place` is an index into ``rows``."""
         pixels = np.zeros((len(rows), self.size, self.size, self.channels), np.uint8)

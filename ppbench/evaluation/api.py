@@ -57,6 +57,8 @@ def evaluate(
     resize: int | None = None,
     exif: bool = False,
     adapt: str | None = None,
+    stream: str | None = None,
+    calibration: str | Path | None = None,
     precision: str = "fp32",
     compiled: bool = False,
     device: str = "auto",
@@ -125,6 +127,10 @@ def evaluate(
         adapt: "batchnorm" estimates the statistics of the network's batch norms again for each cell, from the cell's
             images without their labels (the clean cell too); "batchnorm:16" mixes them with the network's own, which
             then count as 16 images; None: the network is used as it is.
+        stream: "ccc", "ccc:easy", "ccc:medium" or "ccc:hard": a stream of continually changing corruptions in place of
+            cells, with 1000 frames at each point, or as many as "ccc:hard:2000" says (docs/streams.md). ``limit`` is
+            the number of frames, ``seed`` the stream's. With ``adapt``, each batch of consecutive frames is adapted.
+        calibration: The CSV of accuracies by which the stream keeps its level.
         precision: "fp32", "tf32", "bf16" or "fp16", of the network. Runs of different ones are not compared.
         compiled: Whether the network goes through ``torch.compile``; on a GPU it is then replayed as a CUDA graph, and
             the corruptions are compiled too, as they are without it where there are many images. The run says so.

@@ -246,7 +246,11 @@ class Collector(Keeper):
         super().__init__(plan, processes)
         self._plan, self._advance, self._journals = plan, advance, journals
         self._rule = plan.rule
-        self._plausible = Plausibility(plan.source.num_classes, off=plan.settings.request.force)
+        # Part of a cell's images is of no use later if all decide how each is scored.
+        self._waits_for_cells = plan.adaptation is not None and plan.source.stream is None
+        # The hard streams leave hardly anything to be right about.
+        off = plan.settings.request.force or plan.source.stream is not None
+        self._plausible = Plausibility(plan.source.num_classes, off=off)
         self._running = processes.size - 1
         """Other processes that have not yet said that they are done."""
         self._tallies = [Tally(self._cells, len(plan.source.ids)) for _ in plan.subjects]
@@ -280,7 +284,7 @@ class Collector(Keeper):
             for piece in new:
                 tally.add(piece)
             if self._journals and new:
-                self._journals[subject].add(new if self._plan.adaptation is None else _whole_cells(tally, new))
+                self._journals[subject].add(_whole_cells(tally, new) if self._waits_for_cells else new)
             self._plausible.check(self._plan.subjects[subject].name, tally)
         if self._rule is not None and pieces and self._rule.is_reached(self._tallies, self._readable()):
             self._processes.stop()

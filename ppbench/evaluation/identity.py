@@ -178,6 +178,7 @@ def protocol(
         own_corruptions={name: source.own[name] for name in settings.corruptions if name in source.own} or None,
         adaptation=settings.request.adaptation,
         labels=PREDICTED if settings.are_predicted else None,
+        stream=source.stream,
         decoder="nvjpeg" if settings.request.decode == "cuda" else None,
         sequences=_sequences(source, settings) if isinstance(source, SequenceSource) else None,
     )

@@ -63,8 +63,8 @@ class Journal:
         stamps: Stamps of the images of a cell.
         images: The images of the measurement.
         fresh: Whether to start over, whatever the file holds.
-        whole: Whether a result depends on all images of its cell: a piece is used again only if it has exactly the
-            images of the measurement, and none of them has changed.
+        joint: How many images that follow each other have results that depend on each other; None: each has its own. A
+            piece is used again only if it is exactly such a group, and none of its images has changed.
 
     Raises:
         UsageError: If another process has locked the file.
@@ -80,10 +80,10 @@ class Journal:
         images: Images,
         *,
         fresh: bool = False,
-        whole: bool = False,
+        joint: int | None = None,
     ) -> None:
         self.path, self._key, self._cells, self._stamps = path, dict(key), set(cells), stamps
-        self._images, self._whole = images, whole
+        self._images, self._joint = images, joint
         self._place_of = {name: place for place, name in enumerate(images.ids)}
         self._now: NDArray[np.int64] | None = None
         """While reading: the current place of each image that the last ``images`` line named; -1 if it is gone."""
@@ -210,7 +210,7 @@ class Journal:
             piece = piece._replace(places=self._now[piece.places])
         there = piece.places >= 0
         same = there & self._are_unchanged(piece, entry)
-        if self._whole and not (len(piece.places) == len(self._place_of) and same.all()):
+        if self._joint is not None and not (same.all() and _is_group(piece, self._joint, len(self._place_of))):
             return int(np.count_nonzero(there & ~same))
         # An image whose file was changed and later restored has two lines, of which one counts.
         kept = piece.part(same & ~self._taken[piece.cell][piece.places])
@@ -252,6 +252,13 @@ class Journal:
     def _short_stamps(self, piece: Piece) -> NDArray[np.uint32]:
         """``(n,)``: the lower halves of the stamps of a piece's images."""
         return self._stamps_of(piece.cell)[piece.places].astype(np.uint32)
+
+
+def _is_group(piece: Piece, size: int, images: int) -> bool:
+    """Whether a piece is one of the groups of ``size`` images, of which the last may have fewer."""
+    first = int(piece.places[0])
+    group = np.arange(first, min(first + size, images))
+    return first % size == 0 and np.array_equal(piece.places, group)
 
 
 def _other(head: Mapping[str, Any], key: JournalKey) -> str | None:

@@ -26,6 +26,7 @@ from ppbench.evaluation.feed import (
     still_wanted,
 )
 from ppbench.evaluation.identity import Identity, identify
+from ppbench.evaluation.in_stream import compute_in_stream
 from ppbench.evaluation.inference import SMALL_SIDE, Inference
 from ppbench.evaluation.journal import Journal
 from ppbench.evaluation.labels import GivenLabels, PredictedLabels
@@ -74,7 +75,7 @@ def measure(
         if outputs:
             runs = [save(output, run, say) for output, run in zip(outputs, runs, strict=True)]
     for identity, tally in zip(identities, scored.tallies, strict=True):
-        if scored.stopped_by is None and (doubt := doubtful(tally, plan.source.num_classes)):
+        if scored.stopped_by is None and plan.source.stream is None and (doubt := doubtful(tally, plan.source.num_classes)):
             say(f"warning: {identity.model.name} {doubt}")
     return EvalResult.of(runs, scored, len(plan.source.ids))
 
@@ -161,6 +162,9 @@ def _run(plan: EvalPlan, work: Work) -> KeyboardInterrupt | PpbenchError | None:
 def _compute(plan: EvalPlan, work: Work) -> None:
     """Put this process's share of the missing images through all networks."""
     keeper, processes = work.keeper, work.processes
+    if plan.adaptation is not None and plan.source.stream is not None:
+        compute_in_stream(plan, plan.adaptation, _networks(plan), work)
+        return
     if plan.adaptation is not None:
         compute_adapted(plan, plan.adaptation, _networks(plan), work)
         return
@@ -172,7 +176,8 @@ def _compute(plan: EvalPlan, work: Work) -> None:
     if not missing.any():
         return
     networks, device = _networks(plan), plan.settings.device
-    work.keep_clean(int(missing.any(0).sum()))
+    # Each frame of a stream is used once.
+    work.keep_clean(int(missing.any(0).sum()) if plan.source.stream is None else 0)
     labels = (
         GivenLabels(plan.source.labels, device)
         if keeper.predicted is None
@@ -212,6 +217,8 @@ def _blocks(plan: EvalPlan, missing: Missing) -> list[ImageBlock]:
     size = block_size(plan.settings, plan.source)
     if plan.rule is not None:
         return plan_chunks(missing, size, plan.rule.chunks)
+    if plan.source.stream is not None:
+        return plan_blocks(missing, size, image_major=True)
     first = np.zeros_like(missing)
     first[plan.cells.index(mildest(plan.cells))] = evenly_spread(missing.shape[1], PROBE)
     return plan_blocks(missing, size, image_major=plan.source.image_major, first=first)

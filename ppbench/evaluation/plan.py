@@ -74,6 +74,13 @@ class EvalPlan:
         return self.source if isinstance(self.source, SequenceSource) else None
 
     @property
+    def joint(self) -> int | None:
+        """How many images that follow each other have results that depend on each other; None: each has its own."""
+        if (adaptation := self.adaptation) is None:
+            return None
+        return adaptation.batch if adaptation.consecutive else len(self.source.ids)
+
+    @property
     def cells(self) -> list[Cell]:
         """The cells of each subject, in order."""
         return self.settings.cells_of(self.source)
@@ -101,6 +108,8 @@ class EvalPlan:
 
     def _cells_in_words(self) -> str:
         corruptions, severities = len(self.settings.corruptions), len(self.settings.severities)
+        if self.source.stream is not None:
+            return f"stream {self.source.stream}"
         if self.sequences is None:
             return f"{counted(corruptions, 'corruption')} x {counted(severities, 'severity', 'severities')}"
         return f"{counted(corruptions, 'perturbation')} x {counted(severities, 'difficulty', 'difficulties')}"
@@ -163,6 +172,8 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
         expand_corruptions(names, own=True)  # before images are opened; only folders may have other names
     cut_by_model = dataset.name == "imagefolder" or dataset.form == "own"
     source = _open_source(request, _common_geometry(models, cut_by_model), _outputs(models))
+    if request.stream is not None:
+        return _open_stream(request, source, device)
     source.include(own)
     decoder_for(request.decode, source, device)
     if request.corruptions is None:
@@ -178,6 +189,10 @@ def open_images(request: EvalRequest, models: Sequence[LoadedModel]) -> tuple[So
 
 def _open_sequences(request: EvalRequest, dataset: Dataset, device: torch.device) -> tuple[Source, Settings]:
     """Open perturbation sequences; corruptions and severities are then perturbations and difficulties."""
+    if request.stream is not None:
+        raise UsageError(
+            f"--stream is given with --dataset {dataset.name}, whose images are sequences", "Leave one of the two out."
+        )
     difficulties = expand_difficulties(request.severities or ("1",))
     wanted = None if request.corruptions is None else expand_perturbations(request.corruptions, (*P10, *P4))
     source = open_sequences(
@@ -186,6 +201,17 @@ def _open_sequences(request: EvalRequest, dataset: Dataset, device: torch.device
     perturbations = in_order(default_corruptions(request.dataset, source)) if wanted is None else wanted
     workers = request.workers if request.workers is not None else _workers(source, device)
     return source, Settings(request, perturbations, difficulties, dataset.normalizer, device, workers)
+
+
+def _open_stream(request: EvalRequest, source: Source, device: torch.device) -> tuple[Source, Settings]:
+    """Open the frames of a stream that is made of the images of a request."""
+    from ppbench.streams.opening import frames_of
+
+    frames = frames_of(
+        source, str(request.stream), request.seed, request.calibration, request.limit, jpeg=request.jpeg
+    )
+    workers = request.workers if request.workers is not None else _workers(frames, device)
+    return frames, Settings(request, frames.corruptions, (1,), "none", device, workers)
 
 
 def _check_weights_files(request: EvalRequest) -> None:
@@ -213,7 +239,8 @@ def _open_source(request: EvalRequest, geometry: Geometry, outputs: Sequence[str
             raise DataError(f"cannot read {path}: {error}", "Give a text file with a class name a line.") from error
         classes = parse_classes(text, str(path))
     return open_source(
-        request.dataset, request.data, geometry, recipe=request.recipe, seed=request.seed, limit=request.limit,
+        request.dataset, request.data, geometry, recipe=request.recipe, seed=request.seed,
+        limit=request.limit if request.stream is None else None,
         backend=request.backend, jpeg=request.jpeg, classes=classes, exif=request.exif, clean=request.clean,
         outputs=outputs, labels=request.labels,
     )  # fmt: skip

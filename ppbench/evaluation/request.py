@@ -17,7 +17,7 @@ from ppbench.vocabulary import PREDICTED, severity_texts
 if TYPE_CHECKING:
     from ppbench.models.load import LoadedModel
 
-_PATHS = ("data", "clean", "classes", "output", "until_decided", "profile")
+_PATHS = ("data", "clean", "classes", "output", "until_decided", "profile", "calibration")
 _SEVERAL = ("models", "predictions", "corruptions", "weights_files")
 _CARD_OPTIONS = (
     *("preset", "mean", "std", "input_size", "architecture", "ema", "test_size"),
@@ -52,6 +52,10 @@ class EvalRequest:
     exif: bool = False
     adapt: str | None = None
     """``batchnorm`` or ``batchnorm:N``; None: networks are used as they are."""
+    stream: str | None = None
+    """``ccc``, ``ccc:hard`` or ``ccc:hard:2000``; None: no stream, but cells."""
+    calibration: Path | None = None
+    """Accuracies by which the stream keeps its level."""
     precision: str = "fp32"
     compiled: bool = False
     card_options: CardOptions | None = None
@@ -119,7 +123,10 @@ class EvalRequest:
     @property
     def adaptation(self) -> Adaptation | None:
         """How networks are adapted to each cell; None: not at all. It raises `UsageError` for a wrong value."""
-        return None if self.adapt is None else parse_adaptation(self.adapt)
+        if self.adapt is None:
+            return None
+        adaptation = parse_adaptation(self.adapt)
+        return adaptation if self.stream is None else adaptation.in_stream()
 
     def check(self) -> None:
         """Raise `UsageError` for values that are never allowed, whatever the images are."""
@@ -131,6 +138,7 @@ class EvalRequest:
             self._check_sequences()
         if self.adaptation is not None:
             self._check_adaptation()
+        self._check_stream()
         if self.profile is not None and self.predictions:
             raise UsageError("--profile is not for --predictions", "Scoring them takes seconds.")
         if self.until is not None and self.until_decided is not None:
@@ -139,6 +147,29 @@ class EvalRequest:
             raise UsageError("--max-drop is only for --until-decided", "Add `--until-decided RUN`, or leave it out.")
         if self.until_metric is not None and self.until is None and self.until_decided is None:
             raise UsageError("--until-metric needs --until or --until-decided", "Add one, or leave it out.")
+
+    def _check_stream(self) -> None:
+        if self.stream is None:
+            if self.calibration is not None:
+                raise UsageError("--calibration is only for --stream", "Add `--stream ccc`, or leave it out.")
+            return
+        given = {
+            "--predictions": self.predictions,
+            "--corruptions": self.corruptions,
+            "--severities": self.severities is not None,
+            "--clean": self.clean,
+            "--backend": self.backend != "ppbench",
+            "--labels predicted": self.labels == PREDICTED,
+            "--until": self.until is not None,
+            "--until-decided": self.until_decided is not None,
+            "--decode cuda": self.decode != "pillow",
+        }
+        refused = [name for name, is_given in given.items() if is_given]
+        if refused:
+            raise UsageError(
+                f"{refused[0]} is given with --stream, whose frames are made from labelled clean images",
+                f"Leave {refused[0]} out; `--limit N` takes the first N frames.",
+            )
 
     def _check_adaptation(self) -> None:
         if self.labels == PREDICTED:

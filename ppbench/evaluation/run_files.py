@@ -196,6 +196,8 @@ def place(target: Path, identity: Identity, key: JournalKey, *, overwrite: bool 
         return target
     adaptation = identity.protocol.adaptation
     adapted = "" if adaptation is None else f"--{_file_name(adaptation.label)}"
+    if (stream := identity.protocol.stream) is not None:
+        adapted = f"--{stream.kind}-{stream.level}-{stream.speed}-{identity.protocol.seed}{adapted}"
     first = target / f"{_file_name(identity.model.name)}--{_file_name(identity.protocol.dataset)}{adapted}.json"
     return next(free for free in _numbered(first) if _is_free(free, identity, key))
 
@@ -205,8 +207,8 @@ def _claim(target: Path, identity: Identity, plan: EvalPlan) -> Output:
     path = place(target, identity, key, overwrite=request.overwrite)
     images = Images(plan.source.ids, plan.source.labels.tolist())
     # Results of an adapted network depend on all images of their cell.
-    whole, stamps = plan.adaptation is not None, _stamps(plan)
-    return Output(path, Journal(_journal(path), key, plan.cells, stamps, images, fresh=request.fresh, whole=whole))
+    joint, stamps = plan.joint, _stamps(plan)
+    return Output(path, Journal(_journal(path), key, plan.cells, stamps, images, fresh=request.fresh, joint=joint))
 
 
 def _stamps(plan: EvalPlan) -> Callable[[Cell], NDArray[np.uint64]]:

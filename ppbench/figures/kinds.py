@@ -12,6 +12,7 @@ from ppbench.compare.measured import distinct_names
 from ppbench.errors import DataError, UsageError
 from ppbench.figures.content import HeatMap, SeverityCurves
 from ppbench.figures.forest import Forest
+from ppbench.figures.over_time import OverTime
 from ppbench.figures.reliability import Reliability
 from ppbench.figures.scatter import Scatter
 from ppbench.files import is_same_file
@@ -19,7 +20,7 @@ from ppbench.lookup import check_name
 from ppbench.metrics.without_labels import has_labels, without_classes
 from ppbench.report.load import load_results, load_summary
 from ppbench.report.summary import RunSummary
-from ppbench.run import Run, read_run
+from ppbench.run import Run, read_bits, read_run
 
 KINDS: dict[str, tuple[str, ...]] = {
     "heatmap": ("error", "CE", "difference"),
@@ -27,13 +28,14 @@ KINDS: dict[str, tuple[str, ...]] = {
     "forest": (),
     "reliability": (),
     "scatter": ("mCE", "mean_error"),
+    "stream": (),
 }
 """The kinds of figures, with the quantities that each can be of, if there is a choice."""
 
 RunOrFile = Path | Run
 """A run file or CSV, or a run in memory."""
 
-Content = HeatMap | SeverityCurves | tuple[Forest, ...] | Reliability | Scatter
+Content = HeatMap | SeverityCurves | tuple[Forest, ...] | Reliability | Scatter | OverTime
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class PlotRequest:
             "forest": self._forests,
             "reliability": self._reliability,
             "scatter": self._scatter,
+            "stream": self._over_time,
         }
         return made[self.kind]()
 
@@ -119,6 +122,13 @@ class PlotRequest:
         summaries = [self._summary(run) for run in runs]
         self._require_labels(summaries, "a scatter plot of errors")
         return Scatter.of(summaries, _names(runs), self.quantity, self.allow)
+
+    def _over_time(self) -> OverTime:
+        sources = self.runs if self.baseline is None else (self.baseline, *self._others())
+        files = [_file_of(source) for source in sources]
+        runs = [read_run(file) for file in files]
+        bits = [read_bits(file, run) for file, run in zip(files, runs, strict=True)]
+        return OverTime.of(runs, bits, _names(sources), self.confidence, self.allow)
 
     @staticmethod
     def _require_labels(summaries: Sequence[RunSummary], what: str) -> None:

@@ -37,7 +37,7 @@ def plot(
 
     Args:
         runs: A run, a path of a run file, or several of these.
-        kind: ``heatmap``, ``severity``, ``forest``, ``reliability`` or ``scatter``.
+        kind: ``heatmap``, ``severity``, ``forest``, ``reliability``, ``scatter`` or ``stream``.
         baseline: The run that differences start from; severity curves have it in grey.
         normalizer: Denominators of CE: ``alexnet``, ``none`` or a path; None for the customary ones.
         confidence: Confidence of the intervals.
@@ -71,8 +71,10 @@ def _source(given: RunOrFile | str) -> RunOrFile:
 def paper_figure(content: Content, width: str = "single") -> PaperFigure:
     """Draw any content for a paper, ``single`` or ``double`` column wide."""
     from ppbench.figures.content import HeatMap, SeverityCurves
+    from ppbench.figures.over_time import OverTime
     from ppbench.figures.paper import WIDTHS, paper_style
     from ppbench.figures.paper_plots import draw_curves, draw_reliability, draw_scatter
+    from ppbench.figures.paper_stream import draw_over_time
     from ppbench.figures.paper_tables import draw_forest, draw_heat_map
     from ppbench.figures.reliability import Reliability
 
@@ -85,6 +87,8 @@ def paper_figure(content: Content, width: str = "single") -> PaperFigure:
             return draw_curves(content, inches)
         if isinstance(content, Reliability):
             return draw_reliability(content, inches)
+        if isinstance(content, OverTime):
+            return draw_over_time(content, inches)
         if isinstance(content, tuple):
             return draw_forest(content, inches)
         return draw_scatter(content, inches)

@@ -36,6 +36,7 @@ from ppbench.run.store import (
     with_files,
     write_run,
 )
+from ppbench.run.stream import StreamRecord
 from ppbench.run.trial_counts import LARGEST_DISTANCE, Sequences, TrialsFile, is_noise
 from ppbench.run.trials import Trials, read_trials, trials_file, trials_if_any
 
@@ -64,6 +65,7 @@ __all__ = [
     "Run",
     "Sequences",
     "Stopping",
+    "StreamRecord",
     "Trials",
     "TrialsFile",
     "beside",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ppbench.errors import UsageError
 from ppbench.run.fields import Count, Number, Record
+
+IN_STREAM = 64
+"""Consecutive frames of a stream that are normalised together. Part of the protocol, unlike ``--batch-size``."""
 
 TOGETHER = 128
 """Images that are normalised together while statistics are estimated. Part of the protocol, unlike ``--batch-size``."""
@@ -18,11 +21,16 @@ class Adaptation(Record):
     NeurIPS 2020. docs/adaptation.md says what exactly is computed.
     """
 
+    absent_if_none: ClassVar[frozenset[str]] = frozenset({"consecutive"})
+
     method: Literal["batchnorm"] = "batchnorm"
     source_images: Count = 0
     """Images that the network's own statistics count as in the mixture; 0: the cell's images alone count."""
     batch: Number = TOGETHER
     """Most images that were normalised together while the statistics were estimated."""
+    consecutive: Literal[True] | None = None
+    """Whether these are consecutive frames of a stream, scored by their own statistics; None, and not written: each
+    image was scored by the statistics of all images of its cell."""
 
     def __str__(self) -> str:
         """The value of ``--adapt``: ``batchnorm`` or ``batchnorm:16``."""
@@ -30,8 +38,12 @@ class Adaptation(Record):
 
     @property
     def label(self) -> str:
-        """How labels say it: ``batchnorm-adapted`` or ``batchnorm:16-adapted``."""
-        return f"{self}-adapted"
+        """How labels say it: ``batchnorm-adapted``, ``batchnorm:16-adapted``; of a stream also the size of batches."""
+        return f"{self}-adapted in batches of {self.batch}" if self.consecutive else f"{self}-adapted"
+
+    def in_stream(self) -> Adaptation:
+        """The same method on a stream, whose cells never end: each batch is scored by its own statistics."""
+        return self.model_copy(update={"batch": IN_STREAM, "consecutive": True})
 
 
 def parse_adaptation(text: str) -> Adaptation:

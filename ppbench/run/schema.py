@@ -29,6 +29,7 @@ from ppbench.run.in_notebooks import ShownInNotebooks
 from ppbench.run.model import ModelRecord
 from ppbench.run.prompts import Prompts
 from ppbench.run.stopping import Stopping
+from ppbench.run.stream import StreamRecord
 from ppbench.run.trial_counts import MOST_TRIALS, Sequences, TrialsFile, check_frames, check_trials, check_trials_of_run
 from ppbench.vocabulary import CLEAN, Cell, cell_in_words
 
@@ -155,7 +156,7 @@ class Protocol(Record):
     """All that must be equal for two runs to be comparable."""
 
     absent_if_none: ClassVar[frozenset[str]] = frozenset(
-        {"own_corruptions", "adaptation", "labels", "prompts", "head_precision", "decoder", "sequences", "passes"}
+        {"own_corruptions", "adaptation", "labels", "prompts", "head_precision", "decoder", "sequences", "passes", "stream"}
     )
 
     dataset: Text
@@ -201,6 +202,8 @@ class Protocol(Record):
     """Where there are perturbation sequences, corruptions are perturbations and severities difficulties."""
     passes: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | None = None
     """Passes of a stochastic model over each image; None, and not written, where they were not asked for."""
+    stream: StreamRecord | None = None
+    """The stream whose first n frames are the images of the only cell; None, and not written: it is no stream."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:

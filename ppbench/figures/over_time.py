@@ -1,0 +1,125 @@
+"""The content of a figure of accuracy over time: one or more runs on one stream, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppbench.compare.comparability import SAID, require_comparable
+from ppbench.errors import UsageError
+from ppbench.figures.colours import MOST_LINES
+from ppbench.metrics.intervals import Interval, deviation, fraction_interval, wilson
+from ppbench.metrics.of_streams import point_numbers
+from ppbench.run import Run
+from ppbench.vocabulary import Cell
+
+MOST_WINDOWS = 60
+"""Windows of a line; each has whole points of the walk."""
+
+_FEWEST_POINTS = 8
+"""Points that a window has, if there are enough of them: their spread is its interval."""
+
+_BASELINES: Mapping[str, float] = {"easy": 40.0, "medium": 20.0, "hard": 0.0}
+"""Accuracy in percent that the calibrated network keeps, by level."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some points of the walk that follow each other."""
+
+    first: int
+    """Number of its first frame."""
+    last: int
+    accuracy: Interval
+    """Percent."""
+
+    @property
+    def middle(self) -> float:
+        """Its place on the axis of frames."""
+        return (self.first + self.last) / 2
+
+
+@dataclass(frozen=True)
+class TimeLine:
+    """One run over time."""
+
+    name: str
+    windows: tuple[Window, ...]
+    mean: float
+    """Accuracy over all frames, percent."""
+
+
+@dataclass(frozen=True)
+class OverTime:
+    """Accuracy over a stream."""
+
+    title: str
+    lines: tuple[TimeLine, ...]
+    baseline: float
+    """Accuracy in percent that the network of the calibration keeps."""
+    confidence: float
+
+    @classmethod
+    def of(
+        cls,
+        runs: Sequence[Run],
+        bits: Sequence[Mapping[Cell, NDArray[np.bool_]]],
+        names: Sequence[str],
+        confidence: float = 0.95,
+        allow: Sequence[str] = (),
+    ) -> OverTime:
+        """Make a line of each run.
+
+        Args:
+            runs: Runs on one stream, plain or adapted.
+            bits: Their correctness bits.
+            names: Their names, all different.
+            confidence: Confidence of the bands.
+            allow: Fields of the protocol that may differ.
+
+        Raises:
+            UsageError: If a run is of no stream, or there are too many.
+            NotComparableError: If they are of different streams, or were measured in other ways.
+        """
+        if not 1 <= len(runs) <= MOST_LINES:
+            raise UsageError(f"{len(runs)} runs in one figure are not allowed", f"It can have 1 to {MOST_LINES}.")
+        for run, name in zip(runs, names, strict=True):
+            if run.protocol.stream is None:
+                raise UsageError(
+                    f"{name} is a run on cells, which have no order in time",
+                    "Measure a stream: `ppbench eval --stream ccc …`; or draw another kind.",
+                )
+            require_comparable(runs[0].protocol, run.protocol, (names[0], name), allow, said=SAID)
+        stream = runs[0].protocol.stream
+        assert stream is not None
+        lines = tuple(
+            _line(name, run, of_run, confidence) for name, run, of_run in zip(names, runs, bits, strict=True)
+        )
+        title = f"{stream.label}, seed {runs[0].protocol.seed}, {runs[0].protocol.images_in_words}"
+        return cls(title.replace("images", "frames"), lines, _BASELINES[stream.level], confidence)
+
+
+def _line(name: str, run: Run, bits: Mapping[Cell, NDArray[np.bool_]], confidence: float) -> TimeLine:
+    (cell,) = run.cells
+    right, numbers = bits[cell.key], point_numbers(run.protocol)
+    points = int(numbers[-1]) + 1
+    several = points >= 2 * _FEWEST_POINTS
+    count = min(MOST_WINDOWS, points // _FEWEST_POINTS if several else points)
+    windows = []
+    for part in np.array_split(np.arange(points), count):
+        inside = np.flatnonzero((numbers >= part[0]) & (numbers <= part[-1]))
+        windows.append(Window(int(inside[0]), int(inside[-1]), _accuracy(right[inside], numbers[inside], confidence)))
+    return TimeLine(name, tuple(windows), 100 * float(right.mean()))
+
+
+def _accuracy(right: NDArray[np.bool_], numbers: NDArray[np.int64], confidence: float) -> Interval:
+    """Accuracy in percent; its interval is over points of the walk, or over the frames of a single one."""
+    frames = np.bincount(numbers - numbers[0])
+    shares = np.bincount(numbers - numbers[0], weights=right) / frames
+    value = float(right.mean())
+    if len(shares) < _FEWEST_POINTS:
+        return wilson(value * len(right), len(right), confidence).scaled(100)
+    return fraction_interval(value, deviation(shares), len(shares), confidence).scaled(100)

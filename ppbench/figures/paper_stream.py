@@ -1,0 +1,41 @@
+"""Accuracy over a stream, for papers; see `ppbench.figures.paper`."""
+
+from __future__ import annotations
+
+from ppbench.figures.colours import LINE_STYLES, ink
+from ppbench.figures.markup import shortened
+from ppbench.figures.over_time import OverTime
+from ppbench.figures.paper import PaperFigure, add_legend, add_title, blank_figure, line_of
+from ppbench.figures.scales import ticks
+from ppbench.tables.numbers import decimals, percent
+
+
+def draw_over_time(content: OverTime, width: float) -> PaperFigure:
+    """Draw the accuracy of runs over the frames of a stream, with a band each.
+
+    Args:
+        content: What to draw.
+        width: Width of the figure in inches.
+    """
+    across = 1 if width < 5 else 2
+    figure = blank_figure(width, 1.75 + 0.13 * -(-len(content.lines) // across))
+    axes = figure.subplots()
+    for number, line in enumerate(content.lines):
+        places = [window.middle for window in line.windows]
+        low, value, high = (
+            [getattr(window.accuracy, end) for window in line.windows] for end in ("low", "value", "high")
+        )
+        axes.fill_between(places, low, high, color=LINE_STYLES[number].light, alpha=0.18, linewidth=0)
+        axes.plot(places, value, **line_of(number))
+    axes.axhline(content.baseline, color=ink("reference"), linestyle=(0, (3, 2)), linewidth=0.9)
+    highest = max(window.accuracy.high for line in content.lines for window in line.windows)
+    marks = ticks(0, max(10.0, highest, content.baseline), 4)
+    last = max(line.windows[-1].last for line in content.lines)
+    axes.set(xlim=(0, last), yticks=marks, ylim=(0, marks[-1]))
+    axes.grid(axis="y")
+    axes.set_ylabel("accuracy, %")
+    axes.set_xlabel(f"frame; bands: {percent(content.confidence)} intervals; dashed: baseline of the calibration")
+    names = [f"{shortened(line.name, 44)}: {decimals(line.mean, 1)} %" for line in content.lines]
+    add_legend(figure, names, [line_of(number) for number in range(len(names))], across)
+    add_title(figure, ("Accuracy over time", content.title))
+    return figure

@@ -1,0 +1,95 @@
+"""The metrics of a stream of continually changing corruptions: accuracy over all its frames, and over parts of it.
+
+Frames that follow each other are alike: those of a point of the walk share their corruptions, and those of a batch share
+the statistics of an adapted network. The sample of every interval and test is therefore the points of the walk, not the
+frames. Frames of one point count together, and points count as drawn independently of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ppbench.metrics.metric import Weights
+from ppbench.metrics.quantities import Case, MeanError, Quantity
+from ppbench.run import Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class StreamError(MeanError):
+    """Top-1 error over all frames of a stream."""
+
+    name = name_of_one = "stream_error"
+    formula = "E = wrong / all, over the frames of the stream"
+    meaning = "top-1 error over the frames of the stream"
+
+    def label(self, case: Case, name: str | None = None) -> str:
+        return stream_label(case, name or self.name)
+
+
+class StreamAccuracy(Quantity):
+    """Top-1 accuracy over all frames of a stream, which the authors of CCC report."""
+
+    name = "stream_accuracy"
+    formula = "A = right / all, over the frames of the stream"
+    meaning = "top-1 accuracy over the frames of the stream"
+    higher_is_better = True
+    lowest, highest = 0.0, 100.0
+
+    def value(self, case: Case) -> float:
+        return 100 - 100 * case.model.mean_error(case.corruptions, case.severities)
+
+    def weights(self, case: Case) -> Weights:
+        return {cell: -weight for cell, weight in MeanError().weights(case).items()}
+
+    def constant(self, case: Case) -> float:
+        return 1.0
+
+    def label(self, case: Case, name: str | None = None) -> str:
+        return stream_label(case, name or self.name)
+
+
+OF_STREAMS: Mapping[str, Quantity] = {quantity.name: quantity for quantity in (StreamAccuracy(), StreamError())}
+"""The metrics by name, in the order of reports."""
+
+
+def stream_label(case: Case, name: str) -> str:
+    """``stream_accuracy[ccc:medium,1000 a point,calibration 1a2b3c4d,seed 43,50000 of 7500000]``."""
+    protocol = case.model.protocol
+    parts = [] if protocol is None or protocol.stream is None else [protocol.stream.label, f"seed {protocol.seed}"]
+    return f"{name}[{','.join([*parts, *filter(None, [case.model.conditions])])}]"
+
+
+def point_numbers(protocol: Protocol) -> NDArray[np.int64]:
+    """The number of the point of the walk that each frame of a run is at, ``(n,)``, without gaps from 0."""
+    import numpy as np
+
+    assert protocol.stream is not None
+    lost = [int(name.rpartition("/")[2]) for name in protocol.unreadable or ()]
+    frames = np.arange(protocol.n + len(lost))
+    kept = np.delete(frames, [place for place in lost if place < len(frames)])
+    # Of a part of the images, as in a comparison of runs of other lengths, only the order is known.
+    numbers = (kept if len(kept) == protocol.n else np.arange(protocol.n)) // protocol.stream.speed
+    return np.unique(numbers, return_inverse=True)[1]
+
+
+def by_point(wrong: NDArray[np.bool_], protocol: Protocol) -> NDArray[np.float64]:
+    """Return a value per point of the walk, whose mean is the share of wrong frames: ``(points,)``.
+
+    With as many frames at each point it is the point's own share. The last point may have fewer: it then counts less,
+    by the linear part of the ratio of the two sums.
+
+    Args:
+        wrong: ``(n,)`` by frame.
+        protocol: The run's.
+    """
+    import numpy as np
+
+    numbers = point_numbers(protocol)
+    frames = np.bincount(numbers).astype(np.float64)
+    errors = np.bincount(numbers, weights=wrong)
+    share = errors.sum() / frames.sum()
+    return share + (errors - share * frames) * (len(frames) / frames.sum())

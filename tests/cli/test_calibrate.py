@@ -1,0 +1,45 @@
+"""The command that makes calibrations, and the stream that uses one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ppbench.cli.main import app
+from ppbench.run import read_run
+from ppbench.streams.calibration import read_calibration
+from ppbench.streams.walk import LEVELS
+
+RUNNER = CliRunner()
+NET = "fashion-mnist-resnet8"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("calibrate") / "hard.csv"
+    done = RUNNER.invoke(app, ["calibrate", "-m", NET, "--stream", "ccc:hard", "--limit", "20", "-o", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "81 accuracies, of single corruptions: those of pairs are products of two" in done.output
+    return path
+
+
+def test_a_stream_is_measured_with_it_and_shown(made: Path, tmp_path: Path) -> None:
+    names = LEVELS["hard"].corruptions
+    assert read_calibration(made).is_of_products(names)
+    given = ["eval", "-m", NET, "--stream", "ccc:hard:10", "--calibration", str(made), "--seed", "43", "--limit", "60"]
+    done = RUNNER.invoke(app, [*given, "-o", str(tmp_path / "run.json")])
+    assert done.exit_code == 0, done.output
+    record = read_run(tmp_path / "run.json").protocol.stream
+    assert record is not None
+    assert record.calibration == read_calibration(made).sha256(names)
+    assert "stream accuracy" in done.output
+    assert f"calibration {record.calibration[:8]} of products" in done.output
+    assert "points of the walk" in done.output
+
+
+def test_without_a_calibration_the_command_says_what_to_do() -> None:
+    done = RUNNER.invoke(app, ["eval", "-m", NET, "--stream", "ccc"])
+    assert done.exit_code == 3
+    assert "ppbench calibrate" in done.output

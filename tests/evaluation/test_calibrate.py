@@ -1,0 +1,105 @@
+"""Calibrations made with a tiny network: against a plain loop, and after an interruption."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ppbench.corruptions.fractions import corrupt_at
+from ppbench.data.generated import GeneratedImages, saved_as_jpeg
+from ppbench.data.opening import open_source
+from ppbench.data.source import Geometry
+from ppbench.evaluation import calibrate as module
+from ppbench.evaluation.calibrate import CalibrationRequest, calibrate, rows_of
+from ppbench.evaluation.request import EvalRequest
+from ppbench.models.checkpoint import load_checkpoint
+from ppbench.streams.calibration import read_calibration
+from ppbench.streams.crops import RandomCrops
+from ppbench.streams.walk import LEVELS
+from tests.evaluation.models import tiny_checkpoint
+from tests.trees import write_class_folders
+
+HARD = LEVELS["hard"].corruptions
+N = 8
+
+
+@pytest.fixture(scope="module")
+def request_(tmp_path_factory: pytest.TempPathFactory) -> CalibrationRequest:
+    folder = tmp_path_factory.mktemp("calibrate")
+    images = write_class_folders(folder / "images", classes=2, per_class=4, size=20)
+    net = tiny_checkpoint(folder / "net.safetensors", size=16, channels=3, classes=2)
+    evaluation = EvalRequest.of(models=str(net), data=images, recipe="cifar-c", limit=N, seed=5)
+    return CalibrationRequest(evaluation, folder / "out.csv", "ccc:hard")
+
+
+def test_accuracies_are_those_of_a_plain_loop(request_: CalibrationRequest) -> None:
+    made = calibrate(request_)
+    assert (made.measured, made.reused) == (81, 0)
+    known = read_calibration(request_.output)
+    assert set(known.singles) == set(HARD)
+    assert known.sha256(HARD) == made.calibration.sha256(HARD)
+    assert not request_.output.with_name("out.csv.part").exists()
+    model, card = load_checkpoint(Path(str(request_.evaluation.models[0])))
+    source = open_source("imagefolder", request_.evaluation.data, Geometry.of(card), recipe="cifar-c", seed=5, limit=N)
+    assert isinstance(source, GeneratedImages)
+    crops, ids = RandomCrops(source, 5), [f"calibration/{frame}" for frame in range(N)]
+    for name, severity in (("contrast", 0.0), ("contrast", 1.75), ("shot_noise", 5.0)):
+        x = corrupt_at(crops.load(np.arange(N)).pixels, name, severity, recipe="cifar-c", seed=5, ids=ids)
+        pixels = torch.from_numpy(saved_as_jpeg(x)).permute(0, 3, 1, 2).float()
+        with torch.inference_mode():
+            answers = model.eval()((pixels / 255 - 0.4) / 0.3).argmax(1).numpy()
+        right = np.mean(answers == crops.labels(np.arange(N)))
+        assert known.singles[name][int(4 * severity)] == pytest.approx(right)
+
+
+def test_an_interruption_costs_one_accuracy(
+    request_: CalibrationRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrate(replace(request_, output=tmp_path / "whole.csv"))
+    torn = replace(request_, output=tmp_path / "torn.csv")
+    original, calls = module.corrupt_at, 0
+
+    def interrupted(*args: object, **named: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 30:
+            raise KeyboardInterrupt
+        return original(*args, **named)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(module, "corrupt_at", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(torn)
+    part = tmp_path / "torn.csv.part"
+    part.write_text(part.read_text() + "contrast,,2")  # cut off by a kill
+    made = calibrate(torn)
+    assert made.reused == 30
+    assert (tmp_path / "torn.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+def test_another_network_or_seed_starts_over(request_: CalibrationRequest, tmp_path: Path) -> None:
+    other = replace(request_, output=tmp_path / "out.csv", evaluation=replace(request_.evaluation, seed=6))
+    (tmp_path / "out.csv.part").write_text('# {"model": "another"}\n,,0,0,0.5\n')
+    assert calibrate(other).reused == 0
+
+
+def test_pairs_are_measured_one_after_the_other(
+    request_: CalibrationRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = ("contrast", "gaussian_noise")
+    monkeypatch.setitem(LEVELS, "hard", LEVELS["hard"]._replace(corruptions=two))
+    made = calibrate(replace(request_, output=tmp_path / "pairs.csv", pairs=True))
+    assert made.measured == 1 + 2 * 20 + 2 * 400
+    known = read_calibration(tmp_path / "pairs.csv")
+    assert not known.is_of_products(two)
+    table = known.pairs["contrast", "gaussian_noise"]
+    assert (table[:, 0] == known.singles["contrast"]).all()
+    assert (table[0] == known.singles["gaussian_noise"]).all()
+
+
+def test_what_is_needed() -> None:
+    assert sum(1 for _ in rows_of(LEVELS["easy"].corruptions, pairs=False)) == 1 + 14 * 20
+    assert sum(1 for _ in rows_of(LEVELS["easy"].corruptions, pairs=True)) == 1 + 14 * 20 + 14 * 13 * 400
