@@ -38,7 +38,10 @@ def calibrate_command(
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", metavar="NAME|FILE|…", help="Model to calibrate with, as `ppbench eval` takes it.",
+            "--model",
+            "-m",
+            metavar="NAME|FILE|…",
+            help="Model to calibrate with, as `ppbench eval` takes it.",
             autocompletion=complete_model,
         ),
     ] = "fashion-mnist-resnet8",
@@ -57,7 +60,9 @@ def calibrate_command(
     seed: Annotated[int, typer.Option(help="Seed of the images, the crops and the corruptions.")] = 0,
     recipe: RecipeOption = None,
     jpeg: Annotated[bool, typer.Option(help="Save images as JPEG 85, as a stream's frames are.")] = True,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on where it was interrupted.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over instead of going on where it was interrupted.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
     precision: Annotated[str, typer.Option(help="Precision: fp32, tf32, bf16 or fp16.")] = "fp32",
     preset: PresetOption = None,
@@ -78,7 +83,7 @@ def calibrate_command(
     from ppbench.evaluation.calibrate import CalibrationRequest, calibrate, rows_of
     from ppbench.evaluation.request import EvalRequest
     from ppbench.lookup import counted
-    from ppbench.streams.walk import LEVELS, parse_stream
+    from ppbench.streams.walk import STREAM_LEVELS, parse_stream
 
     evaluation = EvalRequest.of(
         models=model, dataset=dataset, data=data, limit=limit, seed=seed, recipe=recipe, jpeg=jpeg, device=device,
@@ -86,7 +91,7 @@ def calibrate_command(
         architecture=architecture, ema=ema, command=command_line(),
     )  # fmt: skip
     request = CalibrationRequest(evaluation, output_file, stream, pairs, fresh)
-    number = sum(1 for _ in rows_of(LEVELS[parse_stream(stream).level].corruptions, pairs=pairs))
+    number = sum(1 for _ in rows_of(STREAM_LEVELS[parse_stream(stream).level].corruptions, pairs=pairs))
     with downloading() as on_download, progress(number * limit) as show, output.stdout_for_data():
         made = calibrate(request, on_download, show)
     reused = f", {made.reused:,} of them before" if made.reused else ""

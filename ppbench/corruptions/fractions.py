@@ -1,4 +1,4 @@
-"""Severities between the five, in steps of a quarter: constants on the line between two neighbours, and 0 for no effect.
+"""Severities between the five, in steps of a quarter: constants on the line between two neighbours; 0 has no effect.
 
 Streams of CCC (Press et al., "RDumb: A simple approach that questions our progress in continual test-time adaptation",
 NeurIPS 2023) need them. At a whole severity the result is that of `ppbench.corruptions.apply.corrupt`, bit for bit.
@@ -61,7 +61,7 @@ def constants_at(table: str, corruption: str, severity: float) -> Any:
     if share == 0:
         return constants(table, corruption, low)
     above = constants(table, corruption, low + 1)
-    below = constants(table, corruption, low) if low else _at_zero(corruption, above)
+    below: Any = constants(table, corruption, low) if low else _at_zero(corruption, above)
     if isinstance(above, Shot):
         reciprocal = share / above.photons + ((1 - share) / below.photons if low else 0)
         # Rounded, so that 240.00000000000003 photons are 240.

@@ -1,4 +1,4 @@
-"""Calibrations made with a network of one's own: its accuracy under one corruption or two, at each quarter of severity."""
+"""Calibrations made with a network of one's own: its accuracy under one corruption or two, at each quarter."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from ppbench.evaluation.plan import EvalPlan, prepare
 from ppbench.evaluation.request import EvalRequest
 from ppbench.files import atomic_write, read_text
 from ppbench.lookup import counted
-from ppbench.streams.calibration import COLUMNS, Calibration, Single, Table, write_calibration
+from ppbench.streams.calibration import COLUMNS, Calibration, PairTable, Single, write_calibration
 from ppbench.streams.crops import RandomCrops
-from ppbench.streams.walk import LEVELS, QUARTERS, parse_stream
+from ppbench.streams.walk import QUARTERS, STREAM_LEVELS, parse_stream
 
 CALIBRATED = 2000
 """Frames of a calibration by default: an accuracy of 20 % then has a standard error of 0.9 points."""
@@ -88,7 +88,7 @@ def calibrate(
         )
     if len(plan.subjects) != 1:
         raise UsageError(f"{counted(len(plan.subjects), 'model')} are given", "A calibration is of one.")
-    corruptions = LEVELS[parse_stream(request.stream).level].corruptions
+    corruptions = STREAM_LEVELS[parse_stream(request.stream).level].corruptions
     wanted = list(rows_of(corruptions, pairs=request.pairs))
     identity = _identity(plan)
     part = request.output.with_name(f"{request.output.name}.part")
@@ -156,7 +156,7 @@ def _calibration(known: Mapping[_Row, float], corruptions: Sequence[str], *, pai
     singles: dict[str, Single] = {
         name: np.array([clean, *(known[name, "", step, 0] for step in range(1, QUARTERS))]) for name in corruptions
     }
-    tables: dict[tuple[str, str], Table] = {}
+    tables: dict[tuple[str, str], PairTable] = {}
     for first, second in permutations(corruptions, 2) if pairs else ():
         table = np.empty((QUARTERS, QUARTERS))
         table[:, 0], table[0] = singles[first], singles[second]

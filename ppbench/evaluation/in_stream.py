@@ -1,4 +1,4 @@
-"""Scoring a stream with batch-norm statistics of consecutive frames: each batch by its own, in order, in one process."""
+"""Scoring a stream with batch-norm statistics of consecutive frames: each batch by its own, in order."""
 
 from __future__ import annotations
 

@@ -75,7 +75,11 @@ def measure(
         if outputs:
             runs = [save(output, run, say) for output, run in zip(outputs, runs, strict=True)]
     for identity, tally in zip(identities, scored.tallies, strict=True):
-        if scored.stopped_by is None and plan.source.stream is None and (doubt := doubtful(tally, plan.source.num_classes)):
+        if (
+            scored.stopped_by is None
+            and plan.source.stream is None
+            and (doubt := doubtful(tally, plan.source.num_classes))
+        ):
             say(f"warning: {identity.model.name} {doubt}")
     return EvalResult.of(runs, scored, len(plan.source.ids))
 

@@ -207,9 +207,7 @@ def _open_stream(request: EvalRequest, source: Source, device: torch.device) -> 
     """Open the frames of a stream that is made of the images of a request."""
     from ppbench.streams.opening import frames_of
 
-    frames = frames_of(
-        source, str(request.stream), request.seed, request.calibration, request.limit, jpeg=request.jpeg
-    )
+    frames = frames_of(source, str(request.stream), request.seed, request.calibration, request.limit, jpeg=request.jpeg)
     workers = request.workers if request.workers is not None else _workers(frames, device)
     return frames, Settings(request, frames.corruptions, (1,), "none", device, workers)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ppbench.compare.comparability import SAID, require_comparable
 from ppbench.errors import UsageError
 from ppbench.figures.colours import MOST_LINES
+from ppbench.figures.scales import ticks
 from ppbench.metrics.intervals import Interval, deviation, fraction_interval, wilson
 from ppbench.metrics.of_streams import point_numbers
 from ppbench.run import Run
@@ -27,7 +28,7 @@ _BASELINES: Mapping[str, float] = {"easy": 40.0, "medium": 20.0, "hard": 0.0}
 
 
 @dataclass(frozen=True)
-class Window:
+class TimeWindow:
     """Some points of the walk that follow each other."""
 
     first: int
@@ -47,7 +48,7 @@ class TimeLine:
     """One run over time."""
 
     name: str
-    windows: tuple[Window, ...]
+    windows: tuple[TimeWindow, ...]
     mean: float
     """Accuracy over all frames, percent."""
 
@@ -61,6 +62,17 @@ class OverTime:
     baseline: float
     """Accuracy in percent that the network of the calibration keeps."""
     confidence: float
+
+    @property
+    def last(self) -> int:
+        """Number of the last frame of any run."""
+        return max(line.windows[-1].last for line in self.lines)
+
+    @property
+    def ticks(self) -> list[float]:
+        """Ticks of the accuracy, from 0 to beyond all bands and the baseline."""
+        highest = max(window.accuracy.high for line in self.lines for window in line.windows)
+        return ticks(0, max(10.0, highest, self.baseline), 4)
 
     @classmethod
     def of(
@@ -95,9 +107,7 @@ class OverTime:
             require_comparable(runs[0].protocol, run.protocol, (names[0], name), allow, said=SAID)
         stream = runs[0].protocol.stream
         assert stream is not None
-        lines = tuple(
-            _line(name, run, of_run, confidence) for name, run, of_run in zip(names, runs, bits, strict=True)
-        )
+        lines = tuple(_line(name, run, of_run, confidence) for name, run, of_run in zip(names, runs, bits, strict=True))
         title = f"{stream.label}, seed {runs[0].protocol.seed}, {runs[0].protocol.images_in_words}"
         return cls(title.replace("images", "frames"), lines, _BASELINES[stream.level], confidence)
 
@@ -111,7 +121,9 @@ def _line(name: str, run: Run, bits: Mapping[Cell, NDArray[np.bool_]], confidenc
     windows = []
     for part in np.array_split(np.arange(points), count):
         inside = np.flatnonzero((numbers >= part[0]) & (numbers <= part[-1]))
-        windows.append(Window(int(inside[0]), int(inside[-1]), _accuracy(right[inside], numbers[inside], confidence)))
+        windows.append(
+            TimeWindow(int(inside[0]), int(inside[-1]), _accuracy(right[inside], numbers[inside], confidence))
+        )
     return TimeLine(name, tuple(windows), 100 * float(right.mean()))
 
 

@@ -6,7 +6,6 @@ from ppbench.figures.colours import LINE_STYLES, ink
 from ppbench.figures.markup import shortened
 from ppbench.figures.over_time import OverTime
 from ppbench.figures.paper import PaperFigure, add_legend, add_title, blank_figure, line_of
-from ppbench.figures.scales import ticks
 from ppbench.tables.numbers import decimals, percent
 
 
@@ -28,10 +27,7 @@ def draw_over_time(content: OverTime, width: float) -> PaperFigure:
         axes.fill_between(places, low, high, color=LINE_STYLES[number].light, alpha=0.18, linewidth=0)
         axes.plot(places, value, **line_of(number))
     axes.axhline(content.baseline, color=ink("reference"), linestyle=(0, (3, 2)), linewidth=0.9)
-    highest = max(window.accuracy.high for line in content.lines for window in line.windows)
-    marks = ticks(0, max(10.0, highest, content.baseline), 4)
-    last = max(line.windows[-1].last for line in content.lines)
-    axes.set(xlim=(0, last), yticks=marks, ylim=(0, marks[-1]))
+    axes.set(xlim=(0, max(1, content.last)), yticks=content.ticks, ylim=(0, content.ticks[-1]))
     axes.grid(axis="y")
     axes.set_ylabel("accuracy, %")
     axes.set_xlabel(f"frame; bands: {percent(content.confidence)} intervals; dashed: baseline of the calibration")

@@ -1,7 +1,7 @@
 """The metrics of a stream of continually changing corruptions: accuracy over all its frames, and over parts of it.
 
-Frames that follow each other are alike: those of a point of the walk share their corruptions, and those of a batch share
-the statistics of an adapted network. The sample of every interval and test is therefore the points of the walk, not the
+Frames that follow each other are alike: those of a point of the walk share their corruptions, and those of a batch the
+statistics of an adapted network. The sample of every interval and test is therefore the points of the walk, not the
 frames. Frames of one point count together, and points count as drawn independently of each other.
 """
 

@@ -1,9 +1,9 @@
 """Calibrations: how accurate one network is under two corruptions at once, at all severities. Free of torch.
 
 A calibration is a CSV with the columns first, second, first_severity, second_severity, accuracy. Severities are
-multiples of 0.25 from 0 to 5, accuracies are fractions. Lines that begin with # are comments. The rows of a pair, in the order in which its corruptions are
-applied, are all 441 combinations; or ``second`` is empty, and the rows are those of a single corruption. Where pairs are
-missing, an accuracy is approximated by the product of the single ones.
+multiples of 0.25 from 0 to 5, accuracies are fractions. Lines that begin with # are comments. The rows of a pair, in
+the order in which its corruptions are applied, are all 441 combinations; or ``second`` is empty, and the rows are those
+of a single corruption. Where pairs are missing, an accuracy is approximated by the product of the single ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ppbench.lookup import counted
 
 COLUMNS = ("first", "second", "first_severity", "second_severity", "accuracy")
 
-Table = NDArray[np.float64]
+PairTable = NDArray[np.float64]
 """``(21, 21)``: accuracy, a fraction, by the severities of the first and the second corruption in quarters."""
 
 Single = NDArray[np.float64]
@@ -38,7 +38,7 @@ _MAKE = "Make one: `ppbench calibrate --model NAME --data DIR -o FILE.csv` (docs
 class Calibration:
     """Accuracies of one network; NaN where they are not known."""
 
-    pairs: Mapping[tuple[str, str], Table] = field(default_factory=dict)
+    pairs: Mapping[tuple[str, str], PairTable] = field(default_factory=dict)
     singles: Mapping[str, Single] = field(default_factory=dict)
     source: str = "the calibration"
     """Where it came from, for messages."""
@@ -71,7 +71,7 @@ class Calibration:
                 f"A pair has 441 rows, or each of its corruptions 21 rows alone. {_MAKE}",
             )
 
-    def table(self, first: str, second: str) -> Table:
+    def table(self, first: str, second: str) -> PairTable:
         """The accuracies of an ordered pair, measured or approximated."""
         known = self.pairs.get((first, second))
         if known is not None and _is_whole(known):
@@ -98,7 +98,7 @@ def read_calibration(path: Path) -> Calibration:
     rows = csv.reader(io.StringIO("".join(line for line in text.splitlines(True) if not line.startswith("#"))))
     if tuple(next(rows, ())) != COLUMNS:
         raise DataError(f"{path} is no calibration", f"Its first line is `{','.join(COLUMNS)}`. {_MAKE}")
-    pairs: dict[tuple[str, str], Table] = {}
+    pairs: dict[tuple[str, str], PairTable] = {}
     singles: dict[str, Single] = {}
     for row in rows:
         if not row:

@@ -1,7 +1,8 @@
 """The images of a stream before their corruptions: in random orders, cropped and mirrored at random. Free of torch.
 
-Each depends on the images, the seed and the frame's number alone. The law of the crops is that of torchvision's ``RandomResizedCrop`` and ``RandomHorizontalFlip`` with their defaults: 8 to 100 % of the
-area, sides in a ratio from 3:4 to 4:3, and every second image mirrored.
+Each depends on the images, the seed and the frame's number alone. The law of the crops is that of torchvision's
+``RandomResizedCrop`` and ``RandomHorizontalFlip`` with their defaults: 8 to 100 % of the area, sides in a ratio from
+3:4 to 4:3, and every second image mirrored.
 """
 
 from __future__ import annotations

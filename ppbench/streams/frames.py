@@ -7,6 +7,7 @@ was made before it does not matter, so a stream goes on from any frame, in any o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, cast, overload
 
 import numpy as np
@@ -45,7 +46,7 @@ class FrameIds(Sequence[str]):
         return f"{CCC}/{range(self._count)[int(place)]}"
 
 
-class Frames(NamedTuple):
+class StreamBatch(NamedTuple):
     """Some frames of a stream."""
 
     images: NDArray[np.uint8]
@@ -131,7 +132,7 @@ class StreamFrames(Source):
         """The place on the walk of a frame."""
         return self._walk.point(int(frame) // self.name.speed)
 
-    def between(self, start: int, stop: int) -> Frames:
+    def between(self, start: int, stop: int) -> StreamBatch:
         """Make the frames ``start`` to ``stop - 1``.
 
         Raises:
@@ -141,9 +142,9 @@ class StreamFrames(Source):
         pixels, broken = self.load(CCC, 1, places)
         if broken:
             raise DataError(broken[0].reason, broken[0].hint)
-        return Frames(pixels, self.labels[places])
+        return StreamBatch(pixels, self.labels[places])
 
-    def batches(self, size: int, start: int = 0) -> Iterator[Frames]:
+    def batches(self, size: int, start: int = 0) -> Iterator[StreamBatch]:
         """Yield the frames from ``start`` on, ``size`` at a time; the last batch may be smaller."""
         for first in range(start, len(self.ids), size):
             yield self.between(first, first + size)
@@ -168,7 +169,7 @@ class StreamFrames(Source):
         """Divide frames, in any order, where the point changes from one to the next."""
         numbers = places // self.name.speed
         starts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(places)]
-        for start, stop in zip(starts[:-1], starts[1:], strict=True):
+        for start, stop in pairwise(starts):
             if stop > start:
                 yield _Run(slice(start, stop), self._walk.point(int(numbers[start])))
 

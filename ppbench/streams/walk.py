@@ -47,7 +47,7 @@ class Level(NamedTuple):
 
 _WITHOUT_BRIGHTNESS = tuple(name for name in C15 if name != "brightness")
 
-LEVELS = NameTable(
+STREAM_LEVELS = NameTable(
     {
         level.name: level
         for level in (
@@ -93,7 +93,7 @@ def parse_stream(text: str) -> StreamName:
             f"--stream {text} is not allowed",
             "`ccc`, `ccc:easy`, `ccc:medium` or `ccc:hard`, perhaps with the images at each point: `ccc:hard:2000`.",
         )
-    return StreamName(LEVELS[rest[0] if rest else "medium"].name, int(speed))
+    return StreamName(STREAM_LEVELS[rest[0] if rest else "medium"].name, int(speed))
 
 
 def steps_between(table: NDArray[np.float64], baseline: float) -> list[Steps]:
@@ -113,8 +113,9 @@ def steps_between(table: NDArray[np.float64], baseline: float) -> list[Steps]:
     ahead = [[0.0] * (end + 1) for _ in range(start + 1)]
     for first in range(start + 1):
         for second in range(end, -1, -1):
-            ways = [ahead[first - 1][second]] * (first > 0) + [ahead[first][second + 1]] * (second < end)
-            ahead[first][second] = cost[first][second] + min(ways, default=0.0)
+            milder = [ahead[first - 1][second]] if first else []
+            stronger = [ahead[first][second + 1]] if second < end else []
+            ahead[first][second] = cost[first][second] + min([*milder, *stronger], default=0.0)
     first, second, steps = start, 0, [(start, 0)]
     while (first, second) != (0, end):
         raises = second < end and (first == 0 or ahead[first][second + 1] <= ahead[first - 1][second])
@@ -136,7 +137,7 @@ class Walk:
     """
 
     def __init__(self, level: str, seed: int, calibration: Calibration) -> None:
-        self.level, self.seed = LEVELS[level], seed
+        self.level, self.seed = STREAM_LEVELS[level], seed
         self._calibration = calibration
         calibration.check_has(self.level.corruptions)
         self._order = [self._draw(0, len(self.level.corruptions))]

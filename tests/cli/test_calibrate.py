@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from ppbench.cli.main import app
 from ppbench.run import read_run
 from ppbench.streams.calibration import read_calibration
-from ppbench.streams.walk import LEVELS
+from ppbench.streams.walk import STREAM_LEVELS
 
 RUNNER = CliRunner()
 NET = "fashion-mnist-resnet8"
@@ -26,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_stream_is_measured_with_it_and_shown(made: Path, tmp_path: Path) -> None:
-    names = LEVELS["hard"].corruptions
+    names = STREAM_LEVELS["hard"].corruptions
     assert read_calibration(made).is_of_products(names)
     given = ["eval", "-m", NET, "--stream", "ccc:hard:10", "--calibration", str(made), "--seed", "43", "--limit", "60"]
     done = RUNNER.invoke(app, [*given, "-o", str(tmp_path / "run.json")])

@@ -11,7 +11,7 @@ from ppbench.errors import NotComparableError, UsageError
 from ppbench.figures.kinds import PlotRequest
 from ppbench.figures.over_time import OverTime
 from ppbench.run import StreamRecord
-from tests.streams.runs import ADAPTED, write_stream_run, uneven
+from tests.streams.runs import ADAPTED, uneven, write_stream_run
 
 
 def drawn(*paths: Path) -> OverTime:

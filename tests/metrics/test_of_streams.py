@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppbench.metrics.covariance import ErrorCovariance
 from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.covariance import ErrorCovariance
 from ppbench.metrics.of_streams import OF_STREAMS, by_point, point_numbers
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.quantities import case_of

@@ -13,7 +13,7 @@ from ppbench.vocabulary import C15
 def falling(clean: float = 0.75) -> Calibration:
     """Accuracies of the 15 corruptions alone."""
     steps = np.arange(21)
-    return Calibration(singles={name: clean * np.exp(-steps / (6 + place)) for place, name in enumerate(C15)})
+    return Calibration(singles={name: clean * np.exp(-steps / (4 + place / 2)) for place, name in enumerate(C15)})
 
 
 def write_falling(path: Path) -> Path:

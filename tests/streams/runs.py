@@ -26,9 +26,7 @@ def stream_run(right: NDArray[np.bool_], name: str = "net", **protocol: Any) -> 
         corruption="ccc", severity=1, n=len(right), top1=int(right.sum()), top5=None, nll_micronats=None, bin_n=None,
         bin_top1=None, bin_confidence=None,
     )  # fmt: skip
-    provenance = Provenance(
-        command="", git_commit=None, versions={}, platform="", device="cpu", started="", seconds=0
-    )
+    provenance = Provenance(command="", git_commit=None, versions={}, platform="", device="cpu", started="", seconds=0)
     return Run(
         status="complete", model=ModelRecord(name=name, weights_sha256=name, parameters=1, card={}),
         protocol=Protocol(**{**fields, **protocol}), cells=(cell,), provenance=provenance,
@@ -46,7 +44,7 @@ ADAPTED = Adaptation().in_stream()
 
 
 def uneven(points: int = 40, seed: int = 0, level: float = 0.4) -> NDArray[np.bool_]:
-    """Frames of which each point has a share of its own that is right."""
+    """StreamBatch of which each point has a share of its own that is right."""
     draw = np.random.default_rng(seed)
     shares = np.clip(level + 0.3 * np.sin(np.arange(points)) + 0.1 * draw.normal(size=points), 0, 1)
     return (draw.random((points, SPEED)) < shares[:, None]).ravel()

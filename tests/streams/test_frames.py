@@ -16,7 +16,6 @@ from ppbench.data.generated import GeneratedImages
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry
 from ppbench.errors import UsageError
-from ppbench.pool import ordered_map
 from ppbench.streams.crops import RandomCrops
 from ppbench.streams.frames import CCC, FrameIds, StreamFrames
 from ppbench.streams.walk import LENGTH, StreamName
@@ -78,20 +77,12 @@ def test_order_and_batches_change_nothing(images: GeneratedImages, whole: np.nda
     assert (device.corrupt(torch.from_numpy(clean), CCC, 1, np.arange(60)).numpy() == whole).all()
 
 
-@pytest.mark.usefixtures("_workers_of_one_server")
-def test_worker_processes_make_the_same_frames_in_order(images: GeneratedImages, whole: np.ndarray) -> None:
-    stream = stream_of(images)
-    tasks = ((CCC, 1, np.arange(start, min(start + 9, 60))) for start in range(0, 60, 9))
-    made = [loaded.pixels for loaded in ordered_map(stream.reader, tasks, 2)]
-    assert (np.concatenate(made) == whole).all()
-
-
 def test_each_argument_gives_another_stream(images: GeneratedImages, whole: np.ndarray) -> None:
     assert (stream_of(images, seed=44).between(0, 60).images != whole).any()
     assert (stream_of(images, level="hard").between(0, 60).images != whole).any()
-    longer = stream_of(images, frames=None)
+    longer = stream_of(images, frames=500)
     assert (longer.between(57, 60).images == whole[57:]).all()
-    assert len(longer.ids) == len(longer.labels) == longer.total == LENGTH
+    assert (len(longer.ids), longer.total) == (500, LENGTH)
 
 
 def test_the_record_says_which_stream_it_is(images: GeneratedImages) -> None:
