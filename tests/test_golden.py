@@ -85,7 +85,7 @@ def in_all_widths(name: str, command: str, exit_code: int = 0) -> list[Snapshot]
 
 COMMANDS = (
     "eval", "corrupt", "show", "compare", "report", "check", "convert", "train", "reproduce", "inspect", "list",
-    "doctor", "plot", "export",
+    "doctor", "plot", "export", "calibrate",
 )  # fmt: skip
 
 HELP = [

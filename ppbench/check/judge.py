@@ -226,6 +226,6 @@ def _absent(measured: ComparedRun, cells: Sequence[Cell]) -> str:
 
 def _test(run: ComparedRun, baseline: ComparedRun, rule: Rule, drop: NDArray[np.float64]) -> float:
     """The p-value of no drop: the test of cells for one cell of single predictions, else the normal approximation."""
-    if list(rule.weights.values()) == [1.0] and not run.run.protocol.has_trials:
+    if list(rule.weights.values()) == [1.0] and run.run.protocol.is_by_image:
         return cell_test(baseline.bits[rule.cells[0]], run.bits[rule.cells[0]])
     return paired_test(drop)

@@ -29,8 +29,8 @@ from ppbench.cli.options import (
     "Measure what keeps a stream equally hard (--stream).",
     first=("--model", "--dataset", "--data", "--pairs", "--output"),
     examples=(
-        "ppbench calibrate --model torchvision:resnet50 --dataset imagenet-c --data val/ -o resnet50.csv",
-        "ppbench calibrate --model torchvision:resnet50 --data val/ --stream ccc:hard --pairs -o hard.csv",
+        "ppbench calibrate -m torchvision:resnet50 --data val/ -o resnet50.csv",
+        "ppbench calibrate -m net.pth --data val/ --stream ccc:hard --pairs -o hard.csv",
     ),
 )
 def calibrate_command(

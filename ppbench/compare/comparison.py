@@ -188,7 +188,7 @@ def _difference(
     points += after.value - before.value - points.mean()
     seen = Differences.of(points)
     largest = quantity.largest_change(cases[0], before.value)
-    if what.is_cell and not reference.run.protocol.has_trials:
+    if what.is_cell and reference.run.protocol.is_by_image:
         (cell,) = quantity.weights(cases[0])
         p = cell_test(reference.bits[cell], other.bits[cell])
     else:

@@ -13,7 +13,7 @@ from ppbench.evaluation.feed import Batch, ImageBlock, still_wanted
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.labels import GivenLabels
 from ppbench.evaluation.plan import EvalPlan
-from ppbench.evaluation.staging import Staging
+from ppbench.evaluation.transport import Staging
 from ppbench.evaluation.work import Work
 from ppbench.models.batch_norms import BatchNorms
 from ppbench.run import Adaptation

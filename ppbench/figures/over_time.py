@@ -13,7 +13,7 @@ from ppbench.errors import UsageError
 from ppbench.figures.colours import MOST_LINES
 from ppbench.figures.scales import ticks
 from ppbench.metrics.intervals import Interval, deviation, fraction_interval, wilson
-from ppbench.metrics.of_streams import point_numbers
+from ppbench.metrics.points import point_numbers
 from ppbench.run import Run
 from ppbench.vocabulary import Cell
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ppbench.figures.colours import LINE_STYLES, ink
 from ppbench.figures.markup import shortened
 from ppbench.figures.over_time import OverTime
-from ppbench.figures.paper import PaperFigure, add_legend, add_title, blank_figure, line_of
+from ppbench.figures.paper import PaperFigure, add_legend, blank_figure, line_of, shown_name
 from ppbench.tables.numbers import decimals, percent
 
 
@@ -16,8 +16,7 @@ def draw_over_time(content: OverTime, width: float) -> PaperFigure:
         content: What to draw.
         width: Width of the figure in inches.
     """
-    across = 1 if width < 5 else 2
-    figure = blank_figure(width, 1.75 + 0.13 * -(-len(content.lines) // across))
+    figure = blank_figure(width, 1.85 + 0.13 * len(content.lines))
     axes = figure.subplots()
     for number, line in enumerate(content.lines):
         places = [window.middle for window in line.windows]
@@ -30,8 +29,8 @@ def draw_over_time(content: OverTime, width: float) -> PaperFigure:
     axes.set(xlim=(0, max(1, content.last)), yticks=content.ticks, ylim=(0, content.ticks[-1]))
     axes.grid(axis="y")
     axes.set_ylabel("accuracy, %")
-    axes.set_xlabel(f"frame; bands: {percent(content.confidence)} intervals; dashed: baseline of the calibration")
-    names = [f"{shortened(line.name, 44)}: {decimals(line.mean, 1)} %" for line in content.lines]
-    add_legend(figure, names, [line_of(number) for number in range(len(names))], across)
-    add_title(figure, ("Accuracy over time", content.title))
+    axes.set_xlabel(f"frame; bands: {percent(content.confidence)} intervals; dashed: baseline", fontsize=6.5)
+    axes.set_title(shown_name(shortened(content.title, int(width / 0.056))), fontsize=6)
+    names = [f"{shortened(line.name, 44 if width < 5 else 90)}: {decimals(line.mean, 1)} %" for line in content.lines]
+    add_legend(figure, names, [line_of(number) for number in range(len(names))], 1)
     return figure

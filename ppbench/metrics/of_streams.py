@@ -8,15 +8,9 @@ frames. Frames of one point count together, and points count as drawn independen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from ppbench.metrics.metric import Weights
 from ppbench.metrics.quantities import Case, MeanError, Quantity
-from ppbench.run import Protocol
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class StreamError(MeanError):
@@ -43,7 +37,7 @@ class StreamAccuracy(Quantity):
         return 100 - 100 * case.model.mean_error(case.corruptions, case.severities)
 
     def weights(self, case: Case) -> Weights:
-        return {cell: -weight for cell, weight in MeanError().weights(case).items()}
+        return {cell: -weight for cell, weight in STREAM_ERROR.weights(case).items()}
 
     def constant(self, case: Case) -> float:
         return 1.0
@@ -52,7 +46,9 @@ class StreamAccuracy(Quantity):
         return stream_label(case, name or self.name)
 
 
-OF_STREAMS: Mapping[str, Quantity] = {quantity.name: quantity for quantity in (StreamAccuracy(), StreamError())}
+STREAM_ERROR = StreamError()
+
+OF_STREAMS: Mapping[str, Quantity] = {quantity.name: quantity for quantity in (StreamAccuracy(), STREAM_ERROR)}
 """The metrics by name, in the order of reports."""
 
 
@@ -61,35 +57,3 @@ def stream_label(case: Case, name: str) -> str:
     protocol = case.model.protocol
     parts = [] if protocol is None or protocol.stream is None else [protocol.stream.label, f"seed {protocol.seed}"]
     return f"{name}[{','.join([*parts, *filter(None, [case.model.conditions])])}]"
-
-
-def point_numbers(protocol: Protocol) -> NDArray[np.int64]:
-    """The number of the point of the walk that each frame of a run is at, ``(n,)``, without gaps from 0."""
-    import numpy as np
-
-    assert protocol.stream is not None
-    lost = [int(name.rpartition("/")[2]) for name in protocol.unreadable or ()]
-    frames = np.arange(protocol.n + len(lost))
-    kept = np.delete(frames, [place for place in lost if place < len(frames)])
-    # Of a part of the images, as in a comparison of runs of other lengths, only the order is known.
-    numbers = (kept if len(kept) == protocol.n else np.arange(protocol.n)) // protocol.stream.speed
-    return np.unique(numbers, return_inverse=True)[1]
-
-
-def by_point(wrong: NDArray[np.bool_], protocol: Protocol) -> NDArray[np.float64]:
-    """Return a value per point of the walk, whose mean is the share of wrong frames: ``(points,)``.
-
-    With as many frames at each point it is the point's own share. The last point may have fewer: it then counts less,
-    by the linear part of the ratio of the two sums.
-
-    Args:
-        wrong: ``(n,)`` by frame.
-        protocol: The run's.
-    """
-    import numpy as np
-
-    numbers = point_numbers(protocol)
-    frames = np.bincount(numbers).astype(np.float64)
-    errors = np.bincount(numbers, weights=wrong)
-    share = errors.sum() / frames.sum()
-    return share + (errors - share * frames) * (len(frames) / frames.sum())

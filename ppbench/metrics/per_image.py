@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ppbench.errors import DataError
 from ppbench.metrics.metric import Unavailable, Weights
+from ppbench.metrics.points import by_point
 from ppbench.run import CONFIDENCE_STEPS, Predictions, Run, Trials
 from ppbench.vocabulary import CLEAN, Cell
 
@@ -31,7 +32,7 @@ class PerImage:
 
     source: str
     """The model's name."""
-    errors: NDArray[np.bool_] | NDArray[np.float32]
+    errors: NDArray[np.bool_] | NDArray[np.float32] | NDArray[np.float64]
     """``(cells, n)``, True where the model is wrong; or another number of each image, such as the share of its trials
     that failed, or the confidence lost."""
     cells: Mapping[Cell, int]
@@ -39,7 +40,7 @@ class PerImage:
 
     @classmethod
     def from_run(cls, run: Run, bits: Mapping[Cell, NDArray[np.bool_]], trials: Trials | None = None) -> PerImage:
-        """Return the errors of a run.
+        """Return the errors of a run; of a stream those of the points of its walk (`ppbench.metrics.points`).
 
         Args:
             run: The counts.
@@ -55,6 +56,10 @@ class PerImage:
             if trials is None:
                 raise DataError(f"{run.called} has no trials image by image", "Evaluate again to get them.")
             return cls(run.called, _shares(run, trials.failures), {key: row for row, key in enumerate(keys)})
+        if run.protocol.stream is not None:
+            points = [by_point(~bits[key], run.protocol) for key in keys]
+            values = np.stack(points) if points else np.zeros((0, 0))
+            return cls(run.called, values, {key: row for row, key in enumerate(keys)})
         rows = [~bits[key] for key in keys]
         errors = np.stack(rows) if rows else np.zeros((0, run.protocol.n), bool)
         return cls(run.called, errors, {key: row for row, key in enumerate(keys)})

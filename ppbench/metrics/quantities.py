@@ -89,7 +89,8 @@ class Quantity(ABC):
     @property
     def is_plain(self) -> bool:
         """Whether it is the plain mean that tables have first and comparisons give down to single cells."""
-        return self.name in ("mean_error", "flip_rate", "mFP")  # with labels, without, and of sequences
+        # With labels, without, of sequences, and of streams.
+        return self.name in ("mean_error", "flip_rate", "mFP", "stream_error")
 
     @abstractmethod
     def value(self, case: Case) -> float:

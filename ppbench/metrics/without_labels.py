@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ppbench.metrics.cell_errors import CellErrors, mean
 from ppbench.metrics.metric import Unavailable, Weights, require_cells
 from ppbench.metrics.of_sequences import OF_SEQUENCES
+from ppbench.metrics.of_streams import OF_STREAMS
 from ppbench.metrics.quantities import MEAN_ERROR, MOST_POINTS, QUANTITIES, Case, MeanError, Quantity
 from ppbench.run import Protocol
 from ppbench.vocabulary import PREDICTED
@@ -66,6 +67,8 @@ def quantities_of(protocol: Protocol | None) -> Mapping[str, Quantity]:
     """The metrics that a run has, by name; those of images with labels for a CSV, which has no protocol."""
     if protocol is not None and protocol.sequences is not None:
         return OF_SEQUENCES
+    if protocol is not None and protocol.stream is not None:
+        return OF_STREAMS
     return QUANTITIES if protocol is None or protocol.labels != PREDICTED else WITHOUT_LABELS
 
 
@@ -76,7 +79,7 @@ def plain_of(protocol: Protocol | None) -> Quantity:
 
 def quantity_called(name: str) -> Quantity | None:
     """The metric of this name, or of this name for a single corruption; None if there is none."""
-    every = (*QUANTITIES.values(), *WITHOUT_LABELS.values(), *OF_SEQUENCES.values())
+    every = (*QUANTITIES.values(), *WITHOUT_LABELS.values(), *OF_SEQUENCES.values(), *OF_STREAMS.values())
     return next((quantity for quantity in every if name in (quantity.name, quantity.name_of_one)), None)
 
 
@@ -144,6 +147,8 @@ def wording(protocol: Protocol | None) -> Wording:
     """The words for a run with this protocol; those of images with labels for a CSV."""
     if protocol is not None and protocol.sequences is not None:
         return _SEQUENCES
+    if protocol is not None and protocol.stream is not None:
+        return _WITH
     return _WITH if has_labels(protocol) else _WITHOUT
 
 

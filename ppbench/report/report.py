@@ -12,6 +12,7 @@ from ppbench.metrics.quantities import Quantity
 from ppbench.metrics.without_labels import Wording, capital, has_labels, plain_of, quantities_of, wording
 from ppbench.report.run_data import run_columns, run_dict, tidy_rows
 from ppbench.report.side_by_side import comparison_sheet
+from ppbench.report.stream_sheet import stream_sheet
 from ppbench.report.summary import RunSummary, SummaryRow, absence_notes, accuracy_interval, training_notes, trial_notes
 from ppbench.tables.numbers import decimals, longer_half, margin, metric_text, percent
 from ppbench.tables.report import Rows
@@ -100,6 +101,8 @@ def run_sheets(summary: RunSummary, *, intervals: bool = False) -> list[Sheet]:
     words_at = (0, len(header) - 1)
     headline = Sheet(summary.heading, header, lines, text_columns=words_at, notes=tuple(notes), labels=labels)
     with_intervals = intervals and summary.confidence is not None
+    if summary.cell_errors.protocol is not None and summary.cell_errors.protocol.stream is not None:
+        return [headline, stream_sheet(summary)]
     return [headline, *(_interval_sheets(summary) if with_intervals else [_corruption_sheet(summary)])]
 
 

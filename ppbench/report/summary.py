@@ -12,6 +12,7 @@ from ppbench.metrics.cell_errors import CellErrors, WorstCell
 from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.of_sequences import FEW_CLASSES, FLIP_PROBABILITY
+from ppbench.metrics.of_streams import STREAM_ERROR
 from ppbench.metrics.passes import with_spread
 from ppbench.metrics.quantities import MEAN_ERROR, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from ppbench.run import Predictions, Trials
 
 
-_PLAIN = (MEAN_ERROR.name, FLIP_RATE.name, FLIP_PROBABILITY.name)
+_PLAIN = (MEAN_ERROR.name, FLIP_RATE.name, FLIP_PROBABILITY.name, STREAM_ERROR.name)
 
 _PRECISIONS = {"fp32": None, "unknown": "predictions made elsewhere"}
 """Precisions whose text in headings is not their name."""
@@ -113,9 +114,11 @@ class RunSummary:
             precision = _PRECISIONS.get(protocol.precision, protocol.precision)
             frames = str(protocol.sequences or "")
             parts += [protocol.dataset, errors.classes, images, _origin(protocol), frames, precision, errors.passes]
-        parts.append(
-            f"normaliser {self.normalizer}" if has_normalizer(protocol) else "labels: its own clean predictions"
-        )
+        if protocol is not None and protocol.stream is not None:
+            parts.append(f"stream {protocol.stream}, seed {protocol.seed}")
+        else:
+            own = "labels: its own clean predictions"
+            parts.append(f"normaliser {self.normalizer}" if has_normalizer(protocol) else own)
         if self.baseline is not None:
             parts.append(f"baseline {self.baseline}")
         if errors.interrupted:
@@ -230,7 +233,13 @@ def _intervals(
 def _interval_notes(intervals: RunIntervals | None, case: Case, no_bits: str | None) -> list[str]:
     if intervals is None:
         return [f"No intervals: {no_bits}."] if no_bits else []
-    notes = [f"± or [low, high]: {100 * intervals.confidence:g} % interval, for images like these {intervals.n}."]
+    stream = case.model.protocol and case.model.protocol.stream
+    what = (
+        f"over the {intervals.n} points of the walk, with other images"
+        if stream
+        else f"for images like these {intervals.n}"
+    )
+    notes = [f"± or [low, high]: {100 * intervals.confidence:g} % interval, {what}."]
     images = intervals.paired["normalizer"]
     if isinstance(case.normalizer, CellErrors) and images is None:
         notes.append(exact_note(case.normalizer.source, flips=case.model.flips))

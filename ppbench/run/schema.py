@@ -156,7 +156,17 @@ class Protocol(Record):
     """All that must be equal for two runs to be comparable."""
 
     absent_if_none: ClassVar[frozenset[str]] = frozenset(
-        {"own_corruptions", "adaptation", "labels", "prompts", "head_precision", "decoder", "sequences", "passes", "stream"}
+        {
+            "own_corruptions",
+            "adaptation",
+            "labels",
+            "prompts",
+            "head_precision",
+            "decoder",
+            "sequences",
+            "passes",
+            "stream",
+        }
     )
 
     dataset: Text
@@ -222,6 +232,11 @@ class Protocol(Record):
     def has_trials(self) -> bool:
         """Whether each image of a cell has several trials: the pairs of a sequence, or passes."""
         return self.sequences is not None or self.passes is not None
+
+    @property
+    def is_by_image(self) -> bool:
+        """Whether a cell has one result for each image, all independent of each other: no trials, no stream."""
+        return not self.has_trials and self.stream is None
 
     @property
     def images_in_words(self) -> str:

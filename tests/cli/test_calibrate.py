@@ -34,9 +34,10 @@ def test_a_stream_is_measured_with_it_and_shown(made: Path, tmp_path: Path) -> N
     record = read_run(tmp_path / "run.json").protocol.stream
     assert record is not None
     assert record.calibration == read_calibration(made).sha256(names)
-    assert "stream accuracy" in done.output
-    assert f"calibration {record.calibration[:8]} of products" in done.output
-    assert "points of the walk" in done.output
+    output = " ".join(done.output.split())
+    assert "stream_accuracy[ccc:hard,10 a point" in output
+    assert f"calibration {record.calibration[:8]} of products" in output
+    assert "over the 6 points of the walk" in output
 
 
 def test_without_a_calibration_the_command_says_what_to_do() -> None:

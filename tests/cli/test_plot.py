@@ -10,6 +10,7 @@ from ppbench.cli.main import app
 from ppbench.figures.kinds import KINDS
 from tests.compare.runs import make_measured, write_measured
 from tests.figures.runs import better, plain
+from tests.streams.runs import uneven, write_stream_run
 
 STARTS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 
@@ -29,6 +30,8 @@ def test_every_kind_is_written(kind: str, files: tuple[Path, Path], tmp_path: Pa
     pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
     ending = list(STARTS)[list(KINDS).index(kind) % 3]
     target = tmp_path / f"figure{ending}"
+    if kind == "stream":
+        files = tuple(write_stream_run(tmp_path / f"{name}.json", uneven(), name) for name in ("a", "b"))  # type: ignore[assignment]
     result = run(files[1], "--kind", kind, "--baseline", files[0], "-o", target)
     assert result.exit_code == 0, result.output
     assert target.read_bytes().startswith(STARTS[ending])

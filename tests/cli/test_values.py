@@ -35,6 +35,7 @@ CALLS: dict[str, list[str]] = {
     "convert": ["convert", "--model", "nothing.safetensors", "--data", "nothing"],
     "reproduce": ["reproduce", "--table", "fashion-mnist", "--list"],
     "inspect": ["inspect", "nothing.safetensors"],
+    "calibrate": ["calibrate", "-m", "nothing.safetensors", "-o", "made/out.csv"],
     "export": ["export", "nothing.safetensors", "-o", "made/net.onnx"],
     "list": ["list", "recipes"],
 }

@@ -9,7 +9,7 @@ from ppbench.compare.comparability import (
     require_comparable,
 )
 from ppbench.errors import NotComparableError, UsageError
-from ppbench.run import Adaptation, Sequences
+from ppbench.run import Adaptation, Sequences, StreamRecord
 from tests.builders import make_classes, make_run
 
 OTHER = {
@@ -34,6 +34,7 @@ OTHER = {
     "decoder": "nvjpeg",
     "sequences": Sequences(frames={"fog": 31}, encoding="lossless"),
     "passes": 4,
+    "stream": StreamRecord(level="easy", speed=1000, calibration="c"),
 }
 ONE = make_run().protocol
 

@@ -7,8 +7,9 @@ import pytest
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.covariance import ErrorCovariance
-from ppbench.metrics.of_streams import OF_STREAMS, by_point, point_numbers
+from ppbench.metrics.of_streams import OF_STREAMS
 from ppbench.metrics.per_image import PerImage
+from ppbench.metrics.points import by_point, point_numbers
 from ppbench.metrics.quantities import case_of
 from ppbench.metrics.without_labels import has_labels, plain_of, quantities_of, wording
 from ppbench.report.summary import summarise
