@@ -22,6 +22,11 @@ NEVER_ALLOWED = {
         "Evaluate both with the same --labels.",
         "Evaluate both with the same --labels: clean predictions and true labels answer different questions.",
     ),
+    "stream": (
+        "frames of the same number are other images under other corruptions",
+        "Evaluate both on the same stream: same --stream, --calibration and --seed.",
+        "Evaluate both on the same stream: frames of another one have nothing in common with these.",
+    ),
     "sequences": (
         "other frames are other flips, and videos change the frames",
         "Evaluate both on the same frames.",
