@@ -47,6 +47,7 @@ from ppbench.cli.options import (
 )
 from ppbench.cli.output import Format
 from ppbench.cli.progress import progress
+from ppbench.cli.scoring import score_all
 from ppbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def eval_command(
     # Now, because the run is written only at the end, perhaps after hours.
     refuse_to_replace_run(output_path, until_decided, None if baseline is None else Path(baseline))
     if predictions:
-        if runs := _score_all(request, dry_run=dry_run):
+        if runs := score_all(request, dry_run=dry_run):
             _show(runs, references, format, output_path)
         return
     with joined(request) as (processes, mine):
@@ -334,21 +335,3 @@ def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
 
 def _no_progress(images: int, what: str, *, reused: bool = False) -> None:
     """Progress in all processes but the first."""
-
-
-def _score_all(request: EvalRequest, *, dry_run: bool) -> list[MeasuredRun]:
-    """Score files of predictions and write their runs. It takes seconds: under torchrun only the first process does."""
-    from ppbench.evaluation.predictions import measure_predictions
-    from ppbench.launch import launched
-
-    if dry_run:
-        raise UsageError("--dry-run is not for --predictions", "Scoring them takes seconds.")
-    launch = launched()
-    if launch is not None and launch.rank > 0:
-        return []
-    runs = []
-    for path in request.predictions:
-        run, where = measure_predictions(path, request, output.say)
-        output.say(f"wrote {where}")
-        runs.append(run)
-    return runs

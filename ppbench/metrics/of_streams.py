@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from ppbench.metrics.metric import Weights
 from ppbench.metrics.quantities import Case, MeanError, Quantity
+from ppbench.run import Protocol
 
 
 class StreamError(MeanError):
@@ -50,6 +51,19 @@ STREAM_ERROR = StreamError()
 
 OF_STREAMS: Mapping[str, Quantity] = {quantity.name: quantity for quantity in (StreamAccuracy(), STREAM_ERROR)}
 """The metrics by name, in the order of reports."""
+
+
+def stream_in_words(protocol: Protocol | None) -> str | None:
+    """``stream ccc:medium,1000 a point,calibration 1a2b3c4d, seed 43``; None if a run is of no stream."""
+    if protocol is None or protocol.stream is None:
+        return None
+    return f"stream {protocol.stream}, seed {protocol.seed}"
+
+
+def sample_in_words(protocol: Protocol | None, n: int) -> str:
+    """What intervals over ``n`` are about: images like these, or a walk with other images."""
+    is_stream = protocol is not None and protocol.stream is not None
+    return f"over the {n} points of the walk, with other images" if is_stream else f"for images like these {n}"
 
 
 def stream_label(case: Case, name: str) -> str:

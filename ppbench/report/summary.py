@@ -12,7 +12,7 @@ from ppbench.metrics.cell_errors import CellErrors, WorstCell
 from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.of_sequences import FEW_CLASSES, FLIP_PROBABILITY
-from ppbench.metrics.of_streams import STREAM_ERROR
+from ppbench.metrics.of_streams import STREAM_ERROR, sample_in_words, stream_in_words
 from ppbench.metrics.passes import with_spread
 from ppbench.metrics.quantities import MEAN_ERROR, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
@@ -114,11 +114,8 @@ class RunSummary:
             precision = _PRECISIONS.get(protocol.precision, protocol.precision)
             frames = str(protocol.sequences or "")
             parts += [protocol.dataset, errors.classes, images, _origin(protocol), frames, precision, errors.passes]
-        if protocol is not None and protocol.stream is not None:
-            parts.append(f"stream {protocol.stream}, seed {protocol.seed}")
-        else:
-            own = "labels: its own clean predictions"
-            parts.append(f"normaliser {self.normalizer}" if has_normalizer(protocol) else own)
+        own = stream_in_words(protocol) or "labels: its own clean predictions"
+        parts.append(f"normaliser {self.normalizer}" if has_normalizer(protocol) else own)
         if self.baseline is not None:
             parts.append(f"baseline {self.baseline}")
         if errors.interrupted:
@@ -233,13 +230,8 @@ def _intervals(
 def _interval_notes(intervals: RunIntervals | None, case: Case, no_bits: str | None) -> list[str]:
     if intervals is None:
         return [f"No intervals: {no_bits}."] if no_bits else []
-    stream = case.model.protocol and case.model.protocol.stream
-    what = (
-        f"over the {intervals.n} points of the walk, with other images"
-        if stream
-        else f"for images like these {intervals.n}"
-    )
-    notes = [f"± or [low, high]: {100 * intervals.confidence:g} % interval, {what}."]
+    sample = sample_in_words(case.model.protocol, intervals.n)
+    notes = [f"± or [low, high]: {100 * intervals.confidence:g} % interval, {sample}."]
     images = intervals.paired["normalizer"]
     if isinstance(case.normalizer, CellErrors) and images is None:
         notes.append(exact_note(case.normalizer.source, flips=case.model.flips))

@@ -5,6 +5,7 @@ Importing it imports neither torch nor numpy.
 
 from ppbench.run.adaptation import Adaptation, parse_adaptation
 from ppbench.run.attached import beside, data_blocks, is_page
+from ppbench.run.classes import ClassSubset
 from ppbench.run.fields import CALIBRATION_BINS, MOST_CLASSES
 from ppbench.run.model import CardNotes, ModelRecord, conversion
 from ppbench.run.predictions import CONFIDENCE_STEPS, Predictions, predictions_file, read_predictions
@@ -16,7 +17,6 @@ from ppbench.run.schema import (
     VERSION,
     Bits,
     CellCounts,
-    ClassSubset,
     PredictionsFile,
     Protocol,
     Provenance,

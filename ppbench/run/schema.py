@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
 from ppbench.run.adaptation import Adaptation
+from ppbench.run.classes import ClassSubset
 from ppbench.run.fields import (
     MOST_CLASSES,
     Bins,
@@ -124,32 +125,6 @@ class CellCounts(Record):
 
 PROBABILITY_COUNTS = ("top5", "nll_micronats", "bin_n", "bin_top1", "bin_confidence")
 """Counts of a cell that cannot be had from correctness bits, and that baselines of ``check`` do not keep."""
-
-
-class ClassSubset(Record):
-    """Which classes were in use where these are not all of the dataset's, and which outputs of the model competed."""
-
-    n: Number
-    """Classes in use."""
-    outputs: Number
-    """Outputs of the model."""
-    names_sha256: str
-    """SHA-256 of the class names in order, joined by newlines."""
-    logits: Literal["own", "masked", "all"]
-    """"own": the model has just these outputs; "masked": only the outputs of these classes compete; "all": all do."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> ClassSubset:
-        if self.n > self.outputs:
-            raise ValueError(f"n {self.n} <= outputs {self.outputs} does not hold")
-        if self.logits == "own" and self.n != self.outputs:
-            raise ValueError(f"a model with outputs of its own for {self.n} classes does not have {self.outputs}")
-        return self
-
-    @property
-    def competing(self) -> int:
-        """Outputs that an image's prediction is chosen from."""
-        return self.outputs if self.logits == "all" else self.n
 
 
 class Protocol(Record):
