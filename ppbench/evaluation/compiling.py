@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ppbench.corruptions.backends import BACKENDS
+from ppbench.data.sequences import SequenceSource
 from ppbench.data.source import Source
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import Processes
@@ -45,18 +46,18 @@ def with_graphs(plan: EvalPlan, processes: Processes, say: Callable[[str], None]
 
 def _has_many(plan: EvalPlan) -> bool:
     settings, source = plan.settings, plan.source
-    if settings.device.type != "cuda" or settings.request.compiled or not source.image_major:
+    if settings.device.type != "cuda" or settings.request.compiled or plan.sequences or not source.image_major:
         return False
     pixels = len(source.ids) * source.size**2 * len(settings.severities)
     return pixels >= MANY_PIXELS and BACKENDS[settings.request.backend].on_device
 
 
-def compiled_corruptions(settings: Settings) -> AbstractContextManager[None]:
-    """Make images by compiled graphs, if they are to be made so.
+def compiled_corruptions(settings: Settings, source: Source) -> AbstractContextManager[None]:
+    """Make images by compiled graphs, if they are to be made so. The frames of sequences never are.
 
     A journal knows the kind of device and whether its run was compiled, so the parts of a run are made alike.
     """
-    if not _are_compiled(settings):
+    if not _are_compiled(settings, source):
         return nullcontext()
     from ppbench.corruptions.fused import graphs
 
@@ -65,12 +66,13 @@ def compiled_corruptions(settings: Settings) -> AbstractContextManager[None]:
 
 def compiled_part(settings: Settings, source: Source) -> Literal["all", "some"] | None:
     """How many corruptions went through graphs, for the record; None: none."""
-    if not source.image_major or not _are_compiled(settings):
+    if not source.image_major or not _are_compiled(settings, source):
         return None
     from ppbench.corruptions.fused import graphs
 
     return "some" if graphs.left_out() else "all"
 
 
-def _are_compiled(settings: Settings) -> bool:
-    return settings.device.type == "cuda" and (settings.request.compiled or settings.graphs)
+def _are_compiled(settings: Settings, source: Source) -> bool:
+    is_wanted = settings.request.compiled or settings.graphs
+    return settings.device.type == "cuda" and is_wanted and not isinstance(source, SequenceSource)

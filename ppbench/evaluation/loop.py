@@ -133,7 +133,8 @@ def run(
     keeper = Collector(plan, processes, advance, journals) if processes.is_first else Sender(plan, processes)
     work = Work(plan, keeper, processes, say)
     clock = time.perf_counter()
-    with full_precision(), compiled_corruptions(plan.settings), _threads_to_spare(plan.settings, plan.source.size):
+    making = compiled_corruptions(plan.settings, plan.source)
+    with full_precision(), making, _threads_to_spare(plan.settings, plan.source.size):
         stopped_by = _run(plan, work)
     seconds = round(time.perf_counter() - clock, 3)
     work.trace.finish(say)

@@ -66,8 +66,19 @@ def test_the_key_of_a_journal_and_the_record_say_so(plan: EvalPlan) -> None:
     ("device", "compiled", "many"),
     [("cuda", True, False), ("cuda", False, False), ("cuda", False, True), ("cpu", True, False)],
 )
-def test_they_are_compiled_only_on_a_gpu(device: str, compiled: bool, many: bool) -> None:
+def test_they_are_compiled_only_on_a_gpu(plan: EvalPlan, device: str, compiled: bool, many: bool) -> None:
     settings = Settings(EvalRequest(compiled=compiled), device=torch.device(device), graphs=many)
-    with compiled_corruptions(settings):
+    with compiled_corruptions(settings, plan.source):
         assert graphs.is_enabled() == (device == "cuda" and (compiled or many))
     assert not graphs.is_enabled()
+
+
+def test_frames_of_sequences_are_never_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"models": "fashion-mnist-resnet8", "dataset": "fashion-mnist-2k-p", "device": "cpu"}
+    plan = prepare(EvalRequest.of(**given, limit=5, corruptions="tilt"))
+    monkeypatch.setattr(compiling, "MANY_PIXELS", 1)
+    assert chosen(plan, monkeypatch) == (False, "")
+    settings = replace(plan.settings, device=GPU, graphs=True)
+    with compiled_corruptions(settings, plan.source):
+        assert not graphs.is_enabled()
+    assert compiled_part(settings, plan.source) is None
