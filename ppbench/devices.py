@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import platform
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
 import torch
 
 from ppbench.errors import UsageError
@@ -85,6 +87,17 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def random_states(device: torch.device) -> tuple[Any, ...]:
+    """Return the states of the random numbers that code shares: Python's, numpy's and torch's, as equal if unchanged.
+
+    On a GPU this does not wait for the device.
+    """
+    words: Any
+    _, words, *rest = np.random.get_state()  # noqa: NPY002 - the state that others use
+    of_torch = [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+    return (random.getstate(), words.tobytes(), *rest, *(bytes(state.numpy()) for state in of_torch))
 
 
 @contextmanager

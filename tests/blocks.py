@@ -92,6 +92,14 @@ NOT_RUN = {
 PYTHON_NOT_RUN = {
     ("coming-from.md", "robustbench"): "robustbench is not installed, and would load weights",
     ("evaluation.md", "torch.jit.load"): "needs a network of TorchScript",
+    (
+        "stochastic.md",
+        "import vonenet",
+    ): "its package cannot be had here; tests/models/test_rivals.py loads a network like it",
+    (
+        "stochastic.md",
+        "import evnet",
+    ): "its package cannot be had here; tests/models/test_rivals.py loads a network like it",
     ("training.md", "paper-cifar10-30"): "trains for 30 epochs on CIFAR-10",
 }
 """Python blocks that are only compiled, by page and a word in them."""

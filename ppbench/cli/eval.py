@@ -31,7 +31,9 @@ from ppbench.cli.options import (
     InputSizeOption,
     LabelsOption,
     MeanOption,
+    NoPredictionsOption,
     NormalizerOption,
+    PassesOption,
     PresetOption,
     ProfileOption,
     RecipeOption,
@@ -181,12 +183,7 @@ def eval_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let --output replace the finished run of another model.")
     ] = False,
-    no_predictions: Annotated[
-        bool,
-        typer.Option(
-            "--no-predictions", help="Keep only which images are right, not which class each image was given."
-        ),
-    ] = False,
+    no_predictions: NoPredictionsOption = False,
     force: Annotated[
         bool, typer.Option("--force", help="Continue although the accuracy is under twice chance.")
     ] = False,
@@ -222,6 +219,7 @@ def eval_command(
     adapt: AdaptOption = None,
     stream: StreamOption = None,
     calibration: CalibrationOption = None,
+    passes: PassesOption = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="Precision of the network: fp32, tf32, bf16 or fp16; runs of two are not compared.")

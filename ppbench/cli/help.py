@@ -19,7 +19,8 @@ MOST_USED, OTHER = "Most used", "Other"
 GROUPS: dict[str, tuple[str, ...]] = {
     "Model": (
         "--model", "--predictions", "--weights-file", "--preset", "--mean", "--std", "--input-size", "--test-size",
-        "--class-names", "--templates", "--trust-remote-code", "--resize", "--logits", "--adapt", "--architecture",
+        "--class-names", "--templates", "--trust-remote-code", "--resize", "--logits", "--adapt", "--passes",
+        "--architecture",
         "--ema", "--init", "--inhibition", "--trainable-inhibition", "--rectified-push",
         "--push-pull", "--against", "--checkpoint", "--pixels", "--opset",
     ),

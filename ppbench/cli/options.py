@@ -110,6 +110,20 @@ AdaptOption = Annotated[
     ),
 ]
 
+NoPredictionsOption = Annotated[
+    bool,
+    typer.Option("--no-predictions", help="Keep only which images are right, not which class each image was given."),
+]
+
+PassesOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        help="Passes over each image of a network that draws random numbers, with draws keyed by image.",
+        show_default="one, draws not keyed",
+    ),
+]
+
 UntilMetricOption = Annotated[
     str | None,
     typer.Option(

@@ -192,7 +192,7 @@ def normal_quantile(words: Tensor) -> Tensor:
     # The half keeps the probability above 0, whose logarithm is infinite.
     tail = ((bits & 0x7FFFFFFF).float() + 0.5) * 2.0**-32
     # -log(1 - x^2) for x = 1 - 2 tail, without the cancellation of 1 - x^2 near x = 1.
-    w = -_logarithm(4 * tail * (1 - tail))
+    w = -logarithm(4 * tail * (1 - tail))
     # In float64, because float32's square roots of Intel's library, which torch may use, are not all rounded rightly.
     root = w.double().sqrt().float()
     value = torch.where(w < 5, _polynomial(_CENTRE, w - 2.5), _polynomial(_TAIL, root - 3))
@@ -206,7 +206,7 @@ def normals(keys: Tensor, stream: int, count: int) -> Tensor:
     return normal_quantile(philox(keys, stream, count))
 
 
-def _logarithm(y: Tensor) -> Tensor:
+def logarithm(y: Tensor) -> Tensor:
     """Return the natural logarithm of float32, to 1e-7: exponent, and the series of artanh for the mantissa.
 
     Logarithms of libraries differ in the last digit. The kernels do these operations in this order too.

@@ -59,6 +59,7 @@ def evaluate(
     adapt: str | None = None,
     stream: str | None = None,
     calibration: str | Path | None = None,
+    passes: int | None = None,
     precision: str = "fp32",
     compiled: bool = False,
     device: str = "auto",
@@ -131,6 +132,8 @@ def evaluate(
             cells, with 1000 frames at each point, or as many as "ccc:hard:2000" says (docs/streams.md). ``limit`` is
             the number of frames, ``seed`` the stream's. With ``adapt``, each batch of consecutive frames is adapted.
         calibration: The CSV of accuracies by which the stream keeps its level.
+        passes: Passes over each image of a network that draws random numbers, 1 to 255. The draws are keyed by seed,
+            pass and image, and errors are means over the passes; None: one pass, with whatever the network draws.
         precision: "fp32", "tf32", "bf16" or "fp16", of the network. Runs of different ones are not compared.
         compiled: Whether the network goes through ``torch.compile``; on a GPU it is then replayed as a CUDA graph, and
             the corruptions are compiled too, as they are without it where there are many images. The run says so.

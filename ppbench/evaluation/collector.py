@@ -257,7 +257,7 @@ class Collector(Keeper):
         for tally, journal in zip(self._tallies, journals, strict=False):
             for piece in journal.pieces:
                 # A piece of sums alone cannot be divided, so it must not extend over two looks.
-                if self._rule is None or piece.scores is not None or self._rule.fits(piece):
+                if self._rule is None or piece.scores is not None or piece.sums is None or self._rule.fits(piece):
                     tally.add(piece)
             if journal.pieces:
                 advance(None, int(np.count_nonzero(tally.done)))

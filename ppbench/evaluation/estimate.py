@@ -33,7 +33,8 @@ class EvalEstimate(NamedTuple):
     images: int
     cells: int
     passes: int
-    """Images through a network: images x cells x models, twice with ``--adapt``; of sequences, all frames x models."""
+    """Images through a network: images x cells x models, twice with ``--adapt``, K times with ``--passes K``; of
+    sequences, all frames x models."""
     gigabytes: float
     """Read from files or arrays."""
     minutes: float
@@ -58,16 +59,17 @@ def estimate_evaluation(plan: EvalPlan, processes: int = 1) -> EvalEstimate:
         forward = sum(_time_network(plan, subject, places) for subject in subjects)
     images, several = len(source.ids), 1
     reads = images if source.image_major else images * len(cells)
+    repeated = settings.request.passes or 1
     if plan.adaptation is not None:  # two passes, over some cells at a time
         several = 2
         reads = 2 * (images * -(-len(cells) // ROUND) if source.image_major else reads)
     loaded = reads * loading / max(1, settings.workers)
     made = several * images * sum(making.values())
-    seconds = max(loaded, 0.0) + made + several * images * len(cells) * forward
+    seconds = max(loaded, 0.0) + made + several * repeated * images * len(cells) * forward
     return EvalEstimate(
         images=images,
         cells=len(cells),
-        passes=several * images * len(cells) * len(subjects),
+        passes=several * repeated * images * len(cells) * len(subjects),
         gigabytes=reads * source.mean_bytes() / 1e9,
         minutes=(seconds / processes + _START) / 60,
         processes=processes,

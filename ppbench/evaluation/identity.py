@@ -181,6 +181,7 @@ def protocol(
         stream=source.stream,
         decoder="nvjpeg" if settings.request.decode == "cuda" else None,
         sequences=_sequences(source, settings) if isinstance(source, SequenceSource) else None,
+        passes=settings.request.passes,
     )
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ppbench.data.source import Geometry
-from ppbench.devices import computing, is_out_of_memory, why_not_compiled
+from ppbench.devices import computing, is_out_of_memory, random_states, why_not_compiled
 from ppbench.errors import DataError, PpbenchError, in_one_line
 from ppbench.evaluation.profile import phase
 from ppbench.evaluation.subject import Subject
@@ -65,13 +67,16 @@ class Inference:
         self._fill = torch.tensor(Geometry.of(subject.card).fill, dtype=torch.uint8, device=device)
         self.batch = batch or forward_size(device, subject.card.input_size)
         """Images per forward pass. It becomes smaller if they do not fit into the device's memory."""
+        self.draws: bool | None = None
+        """Whether the first batch drew from the random numbers of torch, numpy or Python; None before it."""
 
-    def score(self, images: Tensor, labels: Tensor | None) -> Tensor:
+    def score(self, images: Tensor, labels: Tensor | None, places: NDArray[np.int64] | None = None) -> Tensor:
         """Score a batch.
 
         Args:
             images: ``(n, C, H, W)`` uint8 in channels_last, on the device.
             labels: ``(n,)`` int64 places in the source's classes, on the device; None: the predictions themselves.
+            places: ``(n,)``: places of the images in the source, for networks whose draws are keyed by image.
 
         Returns:
             ``(4, n)``, see `score`; the last row numbers classes as `ClassHead.class_numbers` does.
@@ -86,8 +91,13 @@ class Inference:
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits ``(n, outputs)`` of the competing outputs; images and errors are those of `score`."""
+        # Compilers may draw, too.
+        before = random_states(self.device) if self.draws is None and not self._compiled else None
         with phase("network"):
-            return self._all_logits(images)
+            logits = self._all_logits(images)
+        if before is not None:
+            self.draws = random_states(self.device) != before
+        return logits
 
     def _all_logits(self, images: Tensor) -> Tensor:
         parts = []

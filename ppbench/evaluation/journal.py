@@ -194,6 +194,8 @@ class Journal:
 
     def _fits(self, piece: Piece, entry: Mapping[str, Any]) -> bool:
         """Whether a piece has images that the ``images`` line before it names, each at most once."""
+        if not self._has_trials_of(piece):
+            return False
         # The line that names its images was damaged: its places would be of other images.
         if "stamp" not in entry and entry.get("of") != self._of:
             return False
@@ -201,6 +203,13 @@ class Journal:
             return True
         places, images = piece.places, len(self._place_of) if self._now is None else len(self._now)
         return bool(((places >= 0) & (places < images)).all()) and len(np.unique(places)) == len(places)
+
+    def _has_trials_of(self, piece: Piece) -> bool:
+        """Whether a piece has trials if the measurement has, as many of them."""
+        passes, trials = self._key.get("passes"), piece.trials
+        if passes is None:
+            return trials is None or trials.right is None
+        return trials is not None and trials.right is not None and trials.each == passes
 
     def _take(self, piece: Piece, entry: Mapping[str, Any]) -> int:
         """Use a line again, if possible; return how many of its images have changed since."""

@@ -90,7 +90,10 @@ def entry_of(piece: Piece, of: int, stamps: NDArray[np.uint32]) -> dict[str, Any
 
 def _trials_entry(trials: TrialCounts) -> dict[str, Any]:
     distances = None if trials.distances is None else _pack(trials.distances)
-    return {"each": trials.each, "failures": _pack(trials.failures), "distances": distances}
+    entry = {"each": trials.each, "failures": _pack(trials.failures), "distances": distances}
+    if trials.right is not None:
+        entry["right"] = _pack(np.packbits(trials.right, axis=1))
+    return entry
 
 
 def _trials_of(entry: Mapping[str, Any], images: int) -> TrialCounts:
@@ -99,8 +102,12 @@ def _trials_of(entry: Mapping[str, Any], images: int) -> TrialCounts:
     Raises:
         ValueError: If they are of more or fewer images.
     """
+    each = int(entry["each"])
+    if entry.get("right") is not None:
+        bits = unpack(entry["right"], np.uint8, images * -(-each // 8)).reshape(images, -1)
+        return TrialCounts.of_passes(np.unpackbits(bits, axis=1, count=each).astype(bool))
     distances = None if entry["distances"] is None else unpack(entry["distances"], np.uint16, images)
-    return TrialCounts(int(entry["each"]), unpack(entry["failures"], np.uint8, images), distances)
+    return TrialCounts(each, unpack(entry["failures"], np.uint8, images), distances)
 
 
 def _pack(values: NDArray[Any]) -> str:

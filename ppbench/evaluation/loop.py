@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from ppbench.evaluation.in_stream import compute_in_stream
 from ppbench.evaluation.inference import SMALL_SIDE, Inference
 from ppbench.evaluation.journal import Journal
 from ppbench.evaluation.labels import GivenLabels, PredictedLabels
+from ppbench.evaluation.passes import PassKeys, RepeatedInference
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import LostProcessError, Processes
 from ppbench.evaluation.result import EvalResult
@@ -167,20 +169,21 @@ def _run(plan: EvalPlan, work: Work) -> KeyboardInterrupt | PpbenchError | None:
 def _compute(plan: EvalPlan, work: Work) -> None:
     """Put this process's share of the missing images through all networks."""
     keeper, processes = work.keeper, work.processes
-    if plan.adaptation is not None and plan.source.stream is not None:
-        compute_in_stream(plan, plan.adaptation, _networks(plan), work)
-        return
-    if plan.adaptation is not None:
-        compute_adapted(plan, plan.adaptation, _networks(plan), work)
-        return
-    if plan.sequences is not None:
-        compute_sequences(plan, plan.sequences, _networks(plan), work)
+    if plan.adaptation is not None or plan.sequences is not None:
+        networks = _networks(plan, work)
+        if plan.adaptation is not None and plan.source.stream is not None:
+            compute_in_stream(plan, plan.adaptation, networks, work)
+        elif plan.adaptation is not None:
+            compute_adapted(plan, plan.adaptation, networks, work)
+        elif plan.sequences is not None:
+            compute_sequences(plan, plan.sequences, networks, work)
+        _warn_of_draws(networks, work)
         return
     # An image that any model lacks goes through all that lack it, so that it is loaded and corrupted once.
     missing = share(~np.logical_and.reduce(keeper.done), processes.rank, processes.size)
     if not missing.any():
         return
-    networks, device = _networks(plan), plan.settings.device
+    networks, device = _networks(plan, work), plan.settings.device
     # Each frame of a stream is used once.
     work.keep_clean(int(missing.any(0).sum()) if plan.source.stream is None else 0)
     labels = (
@@ -194,9 +197,10 @@ def _compute(plan: EvalPlan, work: Work) -> None:
                 wanted = still_wanted(batch, keeper.done[subject][plan.cells.index(batch.cell)])
                 wanted &= labels.are_known(subject, batch)
                 if wanted.any():
-                    scores = network.score(batch.images, labels.of(subject, batch))
+                    scores = network.score(batch.images, labels.of(subject, batch), batch.places)
                     labels.learn(subject, batch, wanted, scores)
                     work.arrivals.put(subject, batch.cell, batch.places, wanted, scores)
+            _warn_of_draws(networks, work)
             work.fetch_if_due()
             if processes.is_stopped():
                 break
@@ -229,20 +233,36 @@ def _blocks(plan: EvalPlan, missing: Missing) -> list[ImageBlock]:
     return plan_blocks(missing, size, image_major=plan.source.image_major, first=first)
 
 
-def _networks(plan: EvalPlan) -> list[Inference]:
+def _networks(plan: EvalPlan, work: Work) -> list[Inference]:
     """Move the models to the device.
 
     On a GPU, whose memory is limited, the user chooses the number of images per forward pass. On a CPU it is fixed.
     """
     settings, request = plan.settings, plan.settings.request
     batch = request.batch_size or (None if plan.rule is None else CHUNK)
-    return [
-        Inference(
-            subject, settings.device, precision=request.precision, compiled=request.compiled, resize=request.resize,
-            batch=batch if settings.device.type == "cuda" else None,
-        )
-        for subject in plan.subjects
-    ]  # fmt: skip
+    how: dict[str, Any] = {
+        "precision": request.precision, "resize": request.resize,
+        "batch": batch if settings.device.type == "cuda" else None,
+    }  # fmt: skip
+    if request.passes is not None:
+        keys = PassKeys(request.seed, plan.source.ids)
+        return [
+            RepeatedInference(subject, settings.device, request.passes, keys, work.say, **how)
+            for subject in plan.subjects
+        ]
+    return [Inference(subject, settings.device, compiled=request.compiled, **how) for subject in plan.subjects]
+
+
+def _warn_of_draws(networks: Sequence[Inference], work: Work) -> None:
+    """Say once which networks draw random numbers, after their first batch."""
+    for network in networks:
+        if network.draws:
+            network.draws = False
+            work.say(
+                f"warning: {network.subject.name} draws random numbers as it classifies: its results depend on the "
+                "order of the images, and another evaluation gives others. `--passes 10` keys the draws by image, and "
+                "measures their spread"
+            )
 
 
 @contextmanager

@@ -14,11 +14,12 @@ from ppbench.data.source import Source, fingerprint_of, ids_hash
 from ppbench.errors import NotComparableError
 from ppbench.evaluation.settings import Settings
 from ppbench.metrics.per_image import FEWEST, PerImage, shared_images
-from ppbench.run import ClassSubset, Run, image_keys, read_bits, read_image_keys, read_run
+from ppbench.run import ClassSubset, Run, image_keys, read_bits, read_image_keys, read_run, trials_if_any
 from ppbench.vocabulary import PREDICTED
 
 SAME_WAY = (
-    "Give a baseline run of the same images: same --limit, --seed, --recipe, --precision, --adapt, --labels, --logits."
+    "Give a baseline run of the same images: same --limit, --seed, --recipe, --precision, --adapt, --passes, --labels, "
+    "--logits."
 )
 SAME_CELLS = "Give the same --corruptions and --severities, or a baseline that has them."
 
@@ -55,7 +56,9 @@ class Opponent(NamedTuple):
         _check_made_alike(run, source, settings, classes, heads, path)
         seen, places = _common(path, run, source)
         right = {cell: bits[places] for cell, bits in read_bits(path, run).items()}
-        return cls(PerImage.from_run(run, right), seen, run.model.weights_sha256)
+        trials = trials_if_any(path, run)
+        errors = PerImage.from_run(run, right, trials and trials.of_images(places))
+        return cls(errors, seen, run.model.weights_sha256)
 
 
 def _check_made_alike(
@@ -69,6 +72,7 @@ def _check_made_alike(
         "dataset": source.dataset, "source": source.kind, "recipe": source.recipe, "engine": source.engine,
         "seed": settings.request.seed, "total": source.total, "precision": settings.request.precision,
         "adaptation": settings.request.adaptation,
+        "passes": settings.request.passes,
         "labels": PREDICTED if settings.are_predicted else None,
         "decoder": "nvjpeg" if settings.request.decode == "cuda" else None,
     }  # fmt: skip

@@ -98,12 +98,14 @@ class EvalPlan:
         made = "as published" if source.kind == "published" else f"made by {source.engine}, recipe {source.recipe}"
         jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
         adapted = "" if self.adaptation is None else f"{self.adaptation.label} to each cell | "
+        repeated = "" if settings.request.passes is None else f"{counted(settings.request.passes, 'pass', 'passes')} | "
         computing = describe_device(settings.device) + (", compiled" if settings.request.compiled else "")
         computing += f", {runtime}" if (runtime := identity.model.runtime) else ""
+        how = f"{adapted}{repeated}{settings.request.precision}"
         return (
             f"{subject.name}: {subject.card.architecture}, {weights} | "
             f"{images} of {source.dataset}, {classes} | {cells}, {made}{jpeg} | "
-            f"{preprocessing(subject, source, settings)} | {adapted}{settings.request.precision} on {computing}"
+            f"{preprocessing(subject, source, settings)} | {how} on {computing}"
         )
 
     def _cells_in_words(self) -> str:
@@ -137,7 +139,7 @@ def prepare(request: EvalRequest, on_download: Callable[[int, int], None] | None
 
     models = [model for given in request.models if (model := _attempt(problems, open_model, given)) is not None]
     for model in models:
-        check_foreign(model.model, request.precision, compiled=request.compiled)
+        check_foreign(model.model, request.precision, compiled=request.compiled, passes=request.passes)
     # Also if a model could not be opened: one error then names everything that is missing.
     opened = _attempt(problems, open_images, request, models)
     if problems or opened is None:

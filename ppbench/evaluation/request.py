@@ -12,6 +12,7 @@ from ppbench.data.own_images import ImagesGiven
 from ppbench.errors import UsageError
 from ppbench.models.card_options import CardOptions, parse_card_options
 from ppbench.run import Adaptation, parse_adaptation
+from ppbench.run.trial_counts import MOST_TRIALS
 from ppbench.vocabulary import PREDICTED, severity_texts
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class EvalRequest:
     """``ccc``, ``ccc:hard`` or ``ccc:hard:2000``; None: no stream, but cells."""
     calibration: Path | None = None
     """Accuracies by which the stream keeps its level."""
+    passes: int | None = None
+    """Passes over each image of networks that draw random numbers; None: one, with whatever they draw."""
     precision: str = "fp32"
     compiled: bool = False
     card_options: CardOptions | None = None
@@ -139,6 +142,8 @@ class EvalRequest:
         if self.adaptation is not None:
             self._check_adaptation()
         self._check_stream()
+        if self.passes is not None:
+            self._check_passes(self.passes)
         if self.profile is not None and self.predictions:
             raise UsageError("--profile is not for --predictions", "Scoring them takes seconds.")
         if self.until is not None and self.until_decided is not None:
@@ -159,6 +164,7 @@ class EvalRequest:
             "--severities": self.severities is not None,
             "--clean": self.clean,
             "--backend": self.backend != "ppbench",
+            "--passes": self.passes is not None,
             "--labels predicted": self.labels == PREDICTED,
             "--until": self.until is not None,
             "--until-decided": self.until_decided is not None,
@@ -191,6 +197,7 @@ class EvalRequest:
         fewer = "Leave it out; `--limit N` takes fewer images."
         refused: tuple[tuple[str, object, str], ...] = (
             ("--predictions", self.predictions and self.predictions[0], "See `ppbench.metrics.flip_probability`."),
+            ("--passes", self.passes, "A flip would be one of the noise's: leave it out."),
             ("--adapt", self.adapt, "The frames of a cell are nearly the same images again and again. Leave it out."),
             ("--until", self.until, fewer),
             ("--until-decided", self.until_decided, fewer),
@@ -208,6 +215,22 @@ class EvalRequest:
                 raise UsageError(
                     f"{named} is not for {dataset_of(self.dataset).name}, whose images are sequences", hint
                 )
+
+    def _check_passes(self, passes: int) -> None:
+        if not isinstance(passes, int) or not 1 <= passes <= MOST_TRIALS:
+            raise UsageError(f"--passes {passes} is not allowed", f"It is 1 to {MOST_TRIALS}.")
+        reasons = {
+            "--predictions": (bool(self.predictions), "they are given: there is no network to draw random numbers"),
+            "--compile": (
+                self.compiled,
+                "a compiled network draws its random numbers itself, and they cannot be keyed",
+            ),
+            "--adapt": (self.adapt is not None, "a cell would have other batch-norm statistics in every pass"),
+            "--labels predicted": (self.labels == PREDICTED, "a label would be what one pass happened to predict"),
+        }
+        for option, (is_given, why) in reasons.items():
+            if is_given:
+                raise UsageError(f"--passes is given with {option}: {why}", "Leave one of the two out.")
 
 
 def _path(name: str, value: Any) -> Path:

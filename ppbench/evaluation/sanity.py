@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from ppbench.errors import DataError
 from ppbench.evaluation.tally import Tally
 from ppbench.vocabulary import CLEAN, Cell
@@ -75,10 +73,9 @@ class Plausibility:
 
 
 def _known(tally: Tally) -> tuple[Cell, int, int]:
-    """Return the mildest cell, and how many of its images are done and right."""
+    """Return the mildest cell, and how many of its images are done and right, on average over passes."""
     cell = mildest(tally.cells)
-    number = tally.cells.index(cell)
-    return cell, int(np.count_nonzero(tally.done[number])), int(np.count_nonzero(tally.right[number]))
+    return cell, *tally.known(cell)
 
 
 def _limit(classes: int) -> float:

@@ -113,7 +113,7 @@ class StoppingRule(ABC):
     def _values(self, tally: Tally, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """``(k,)``: the contribution of each image to the metric."""
         rows = {cell: row for row, cell in enumerate(tally.cells)}
-        return PerImage("this model", ~tally.right[:, places], rows).weighted(self._weights)
+        return PerImage("this model", tally.errors(places), rows).weighted(self._weights)
 
     def _bounds(self) -> tuple[float, float]:
         """Return the smallest and largest possible contribution of an image."""

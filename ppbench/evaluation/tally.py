@@ -83,6 +83,7 @@ class Tally:
         self.cells = list(cells)
         self.done = np.zeros((len(cells), images), np.bool_)
         self.right = np.zeros((len(cells), images), np.bool_)
+        self._failures: NDArray[np.float32] | None = None
         self._totals = np.zeros((len(cells), TOTALS), np.int64)
         self._counted = True
         self._pieces: list[Piece] = []
@@ -96,6 +97,10 @@ class Tally:
         self.done[number, piece.places] = True
         self.right[number, piece.places] = piece.right
         self._totals[number] += piece.totals()
+        if piece.trials is not None:
+            if self._failures is None:
+                self._failures = np.zeros(self.done.shape, np.float32)
+            self._failures[number, piece.places] = piece.trials.failures / np.float32(piece.trials.each)
         if piece.sums is None:
             self._counted = False
         self._pieces.append(piece)
@@ -143,6 +148,17 @@ class Tally:
     def bits(self, cell: Cell) -> NDArray[np.bool_]:
         """``(n,)``: which images of a finished cell are right."""
         return self.right[self._number[cell]]
+
+    def errors(self, places: NDArray[np.int64]) -> NDArray[np.bool_] | NDArray[np.float32]:
+        """``(cells, k)``: which images at these places are wrong; with trials, the share of these that failed."""
+        return ~self.right[:, places] if self._failures is None else self._failures[:, places]
+
+    def known(self, cell: Cell) -> tuple[int, int]:
+        """Number of images of a cell that are done, and of those that are right, on average over their trials."""
+        number = self._number[cell]
+        done = int(np.count_nonzero(self.done[number]))
+        wrong = self.errors(np.flatnonzero(self.done[number]))[number].sum(dtype=np.float64)
+        return done, done - round(float(wrong))
 
     def clean_predictions(self) -> NDArray[np.int64]:
         """``(n,)``: numbers of the classes predicted on the clean images; -1 where they are not known yet."""
@@ -302,15 +318,20 @@ def count(cell: Cell, places: NDArray[np.int64], scores: NDArray[np.int64]) -> P
     useless = (rank < 0) | (nll < 0) | (nll > _WORST)
     if useless.any():
         what = "not finite" if (rank < 0).any() else "too large to tell their probabilities"
-        raise DataError(
-            f"the network gave {np.count_nonzero(useless)} outputs that are {what} at {cell[0]}/{cell[1]}",
-            "Its weights are damaged, the preprocessing is not the one it was trained with, or --precision is too low.",
-        )
+        raise useless_outputs(int(np.count_nonzero(useless)), what, cell)
     kept = scores[:3]
     # Scores of all images and cells are kept, so half the size matters; only a huge log loss needs 64 bits.
     compact = kept.astype(np.int32) if kept.max(initial=0) <= np.iinfo(np.int32).max else kept
     numbers = predicted.astype(np.uint16) if predicted.max(initial=0) < MOST_CLASSES else None
     return Piece(cell, places, rank == 0, sums_of(kept), compact, numbers)
+
+
+def useless_outputs(number: int, what: str, cell: Cell) -> DataError:
+    """Make the error for outputs that cannot be scored."""
+    return DataError(
+        f"the network gave {number} outputs that are {what} at {cell[0]}/{cell[1]}",
+        "Its weights are damaged, the preprocessing is not the one it was trained with, or --precision is too low.",
+    )
 
 
 def sums_of(scores: NDArray[np.integer]) -> NDArray[np.int64]:

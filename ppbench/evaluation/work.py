@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ppbench.evaluation.clean_store import CleanStore, keep_clean
-from ppbench.evaluation.collector import Arrivals, Keeper
+from ppbench.evaluation.collector import Arrivals, Counting, Keeper
 from ppbench.evaluation.feed import Batch, ImageBlock, stream
 from ppbench.evaluation.flips import count_trials
 from ppbench.evaluation.nvjpeg import decoder_for
+from ppbench.evaluation.passes import count_passes
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import Processes
 from ppbench.evaluation.profile import Trace, phase
@@ -28,9 +29,9 @@ class Work:
     """
 
     def __init__(self, plan: EvalPlan, keeper: Keeper, processes: Processes, say: Callable[[str], None]) -> None:
-        self._plan, self._say = plan, say
+        self._plan, self.say = plan, say
         self.keeper, self.processes = keeper, processes
-        self.arrivals = Arrivals(plan.settings.device, count if plan.sequences is None else count_trials)
+        self.arrivals = Arrivals(plan.settings.device, _counting(plan))
         request, device = plan.settings.request, plan.settings.device
         self.trace: Trace[Any] = Trace(request.profile if processes.is_first else None, device)
         self._store: CleanStore | None = None
@@ -39,7 +40,7 @@ class Work:
 
     def keep_clean(self, images: int) -> None:
         """Keep clean images on the GPU if all that this process needs fit; call it when the networks are there."""
-        self._store = keep_clean(self._plan.source, images, self._plan.settings.device, self._say)
+        self._store = keep_clean(self._plan.source, images, self._plan.settings.device, self.say)
 
     def batches(self, blocks: Sequence[ImageBlock]) -> Iterator[Batch]:
         """Yield the images of some blocks. Images that cannot be read are noted."""
@@ -68,3 +69,10 @@ class Work:
         with phase("write"):
             self.keeper.take(pieces)
         self.trace.fetched()
+
+
+def _counting(plan: EvalPlan) -> Counting:
+    """Return what counts the scores of this evaluation."""
+    if plan.settings.request.passes is not None:
+        return count_passes
+    return count if plan.sequences is None else count_trials

@@ -50,8 +50,8 @@ def refuse_foreign(model: nn.Module, command: str, why: str, instead: str) -> No
         raise UsageError(f"`{command}` is not for {model.what}: it {why} of a torch network", instead)
 
 
-def check_foreign(model: nn.Module, precision: str, *, compiled: bool) -> None:
-    """Raise `UsageError` for settings that only torch follows: a precision other than fp32, and ``--compile``."""
+def check_foreign(model: nn.Module, precision: str, *, compiled: bool, passes: int | None = None) -> None:
+    """Raise `UsageError` for what only torch follows: another precision than fp32, ``--compile`` and ``--passes``."""
     if not isinstance(model, ForeignNetwork):
         return
     if precision != "fp32":
@@ -61,3 +61,8 @@ def check_foreign(model: nn.Module, precision: str, *, compiled: bool) -> None:
         )
     if compiled:
         raise UsageError(f"--compile is not for {model.what}: torch does not run it", "Leave it out.")
+    if passes is not None:
+        raise UsageError(
+            f"--passes is not for {model.what}: torch does not run it, so its random numbers cannot be keyed",
+            "Leave it out, or give a torch network.",
+        )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.journal import Images, Journal, is_of
 from ppbench.evaluation.tally import Piece, count
+from ppbench.evaluation.trials import TrialCounts
 from tests.forks import run
 
 KEY = {"weights": "a" * 64, "seed": 0, "card": {"mean": [0.1]}}
@@ -394,3 +395,28 @@ def opened_why(path: Path, key: dict[str, Any]) -> str | None:
     journal = opened(path, key=key)
     journal.close()
     return journal.why
+
+
+def test_passes_are_read_as_they_were_written_and_only_as_many_as_are_wanted(tmp_path: Path) -> None:
+    right = np.random.default_rng(1).random((4, 11)) < 0.6
+    trials = TrialCounts.of_passes(right)
+    piece = Piece(("fog", 1), np.array([5, 4, 19, 2]), trials.failures == 0, None, trials=trials)
+
+    def kept(passes: int | None) -> list[Piece]:
+        key = KEY if passes is None else {**KEY, "passes": passes}
+        return Journal(tmp_path / f"{passes}", key, CELLS, stamps, IMAGES).pieces
+
+    for passes in (11, 10, None):
+        key = KEY if passes is None else {**KEY, "passes": passes}
+        journal = Journal(tmp_path / f"{passes}", key, CELLS, stamps, IMAGES)
+        journal.add([piece, *SCORED])
+        journal.close()
+    (found,) = kept(11)
+    assert found.trials is not None
+    assert np.array_equal(found.trials.right, right)
+    assert np.array_equal(found.trials.failures, (~right).sum(1))
+    part = found.part(np.array([True, False, False, True]))
+    assert part is not None
+    assert np.array_equal(part.trials.right, right[[0, 3]])  # type: ignore[union-attr]
+    assert kept(10) == []
+    assert len(kept(None)) == len(SCORED)

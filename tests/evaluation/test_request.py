@@ -71,6 +71,12 @@ def test_options_of_the_card_are_texts_or_numbers() -> None:
         ({"max_drop": 1.0}, "--max-drop is only for --until-decided"),
         ({"until_metric": "mCE"}, "--until-metric needs --until or --until-decided"),
         ({"resize": 7}, "--resize 7 is not allowed"),
+        ({"passes": 0}, "--passes 0 is not allowed"),
+        ({"passes": 256}, "--passes 256 is not allowed"),
+        ({"passes": 2, "predictions": ["a.npz"]}, "--passes is given with --predictions"),
+        ({"passes": 2, "compiled": True}, "--passes is given with --compile"),
+        ({"passes": 2, "adapt": "batchnorm"}, "--passes is given with --adapt"),
+        ({"passes": 2, "labels": "predicted"}, "--passes is given with --labels predicted"),
     ],
 )
 def test_options_that_do_not_go_together(given: dict[str, object], message: str) -> None:
