@@ -164,7 +164,6 @@ class EvalRequest:
             "--severities": self.severities is not None,
             "--clean": self.clean,
             "--backend": self.backend != "ppbench",
-            "--passes": self.passes is not None,
             "--labels predicted": self.labels == PREDICTED,
             "--until": self.until is not None,
             "--until-decided": self.until_decided is not None,
@@ -225,6 +224,7 @@ class EvalRequest:
                 self.compiled,
                 "a compiled network draws its random numbers itself, and they cannot be keyed",
             ),
+            "--stream": (self.stream is not None, "a stream shows each frame once"),
             "--adapt": (self.adapt is not None, "a cell would have other batch-norm statistics in every pass"),
             "--labels predicted": (self.labels == PREDICTED, "a label would be what one pass happened to predict"),
         }

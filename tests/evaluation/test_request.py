@@ -76,6 +76,8 @@ def test_options_of_the_card_are_texts_or_numbers() -> None:
         ({"passes": 2, "predictions": ["a.npz"]}, "--passes is given with --predictions"),
         ({"passes": 2, "compiled": True}, "--passes is given with --compile"),
         ({"passes": 2, "adapt": "batchnorm"}, "--passes is given with --adapt"),
+        ({"passes": 2, "stream": "ccc"}, "--passes is given with --stream"),
+        ({"passes": 2, "dataset": "imagenet-p"}, "--passes 2 is not for imagenet-p"),
         ({"passes": 2, "labels": "predicted"}, "--passes is given with --labels predicted"),
     ],
 )
