@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Literal
 
-from ppbench.corruptions.backends import BACKENDS
 from ppbench.data.sequences import SequenceSource
 from ppbench.data.source import Source
 from ppbench.evaluation.plan import EvalPlan
@@ -49,7 +48,7 @@ def _has_many(plan: EvalPlan) -> bool:
     if settings.device.type != "cuda" or settings.request.compiled or plan.sequences or not source.image_major:
         return False
     pixels = len(source.ids) * source.size**2 * len(settings.severities)
-    return pixels >= MANY_PIXELS and BACKENDS[settings.request.backend].on_device
+    return pixels >= MANY_PIXELS
 
 
 def compiled_corruptions(settings: Settings, source: Source) -> AbstractContextManager[None]:

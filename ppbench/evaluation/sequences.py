@@ -21,6 +21,7 @@ from ppbench.evaluation.inference import Inference, free_memory, is_out_of_memor
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.profile import phase
 from ppbench.evaluation.settings import Settings
+from ppbench.evaluation.transport import to_device
 from ppbench.evaluation.work import Work
 from ppbench.pool import ordered_map
 from ppbench.run import is_noise
@@ -159,6 +160,6 @@ def _joined(
         there = frames if isinstance(frames, Tensor) else torch.from_numpy(np.ascontiguousarray(frames))
         found.setdefault(tuple(frames.shape[1:]), []).append((places, there))
     return [
-        (np.concatenate([places for places, _ in parts]), torch.cat([frames for _, frames in parts]).to(device))
+        (np.concatenate([places for places, _ in parts]), to_device(torch.cat([frames for _, frames in parts]), device))
         for parts in found.values()
     ]

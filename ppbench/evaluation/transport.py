@@ -135,8 +135,9 @@ class Staging:
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """Bring one tensor to the device without waiting for it. For many, `Staging` is cheaper."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
+    """Bring one tensor to the device, if it is not there, without waiting for it. For many, `Staging` is cheaper."""
+    there = values.device.type == device.type
+    return values if there else values.pin_memory().to(device, non_blocking=True)
 
 
 class Lanes:

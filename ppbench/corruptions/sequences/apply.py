@@ -22,6 +22,7 @@ from ppbench.corruptions.sequences.recipes import (
     check_difficulty,
 )
 from ppbench.corruptions.types import Pixels
+from ppbench.corruptions.uploads import sent
 from ppbench.corruptions.views import Window, centre, resized
 from ppbench.errors import UsageError
 from ppbench.lookup import check_name
@@ -88,7 +89,7 @@ def perturb_batch(
     Returns:
         ``(n, frames, H, W, C)`` uint8.
     """
-    batch = to_batch(images).to(device)
+    batch = sent(to_batch(images), device)
     return _perturbed(batch, name, recipe, difficulty, seed, ids, {}, range(recipe.count(name)))
 
 
