@@ -14,8 +14,9 @@ from ppbench.evaluation.processes import Processes
 from ppbench.evaluation.settings import Settings
 
 MANY_PIXELS = 2e9
-"""Pixels of each corruption's images from which on compiling pays: 40,000 images of 224 x 224 px. Compiling takes
-seconds to a minute for each corruption, once on a machine. No GPU was at hand to measure where the limit is."""
+"""Pixels of each corruption's images from which on they are compiled: 8,000 photographs of 224 x 224 px in five
+severities. Compiling takes seconds to a minute for each corruption, once on a machine. No GPU was at hand to measure
+from where on it pays."""
 
 
 def with_graphs(plan: EvalPlan, processes: Processes, say: Callable[[str], None]) -> EvalPlan:
