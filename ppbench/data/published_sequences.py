@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,19 +16,23 @@ from ppbench.data.arrays import ids_of_test_set
 from ppbench.data.catalog import DATASETS, Dataset
 from ppbench.data.folder import file_size
 from ppbench.data.npy import ArrayFile
-from ppbench.data.sequence_layout import SequencesFound, videos_below
+from ppbench.data.sequence_files import SequenceForm
+from ppbench.data.sequence_layout import SequencesFound
 from ppbench.data.sequences import Encoding, SequenceSource
 from ppbench.data.source import SourceKind
 from ppbench.data.stamps import FileStamps, stamp_of, stamps_of
 from ppbench.data.uncut import numbered
-from ppbench.data.video import MOST_FRAMES, check_can_decode, read_video
+from ppbench.data.video import MOST_FRAMES, check_can_decode
 from ppbench.data.walk import is_utf8
 from ppbench.errors import DataError, UsageError
 from ppbench.lookup import counted
 from ppbench.vocabulary import Cell, in_order
 
 _TRIES = 20
-"""Videos that are opened to find their size and number of frames; if none of them can be read, that is an error."""
+"""Sequences that are opened to find their size and number of frames; if none can be read, that is an error."""
+
+_COMPARED = 3
+"""Sequences that are read for it: most of them are right."""
 
 _HINT = "Unpack its archive again."
 
@@ -85,32 +90,33 @@ class PublishedSequences(SequenceSource):
         """Raise `DataError` if the images of a reading are not those of the set."""
 
 
-class PublishedVideos(PublishedSequences):
-    """Sequences in videos, one for each image. Frames are used as they are, without resizing.
+class PublishedFiles(PublishedSequences):
+    """Sequences in a video or a folder of frames for each image. Frames are used as they are, without resizing.
 
-    The list of images is read from the first folder; a video that cannot be read is a broken image.
+    The list of images is read from the first folder; a sequence that cannot be read is a broken image.
 
     Args:
         root: Folder of the set, for messages.
         dataset: Its name, for the run file.
         recipe: How it was made.
-        folders: Folders of videos, by what is read, at least one.
+        form: How sequences are stored.
+        folders: Their folders, by what is read, at least one.
 
     Raises:
-        DataError: If there are no videos that can be read.
+        DataError: If there are no sequences that can be read.
         UsageError: If the extra `video` is not installed.
     """
 
-    encoding: Encoding = "h264"
     is_slow = True
 
-    def __init__(self, root: Path, dataset: str, recipe: str, folders: Mapping[Cell, Path]) -> None:
-        check_can_decode()
-        self._folders = dict(folders)
+    def __init__(self, root: Path, dataset: str, recipe: str, form: SequenceForm, folders: Mapping[Cell, Path]) -> None:
+        if form.encoding == "h264":
+            check_can_decode()
+        self._form, self._folders, self.encoding = form, dict(folders), form.encoding
         self._shapes: dict[Cell, tuple[int, int, int]] = {}
         self._begin(root, dataset, recipe)
         first = (self.corruptions[0], min(level for name, level in folders if name == self.corruptions[0]))
-        self._all = list(videos_below(self._folders[first]))
+        self._all = list(form.below(self._folders[first]))
         odd = next((name for name in self._all if not is_utf8(name)), None)
         if odd is not None:  # ids go into run files, which are UTF-8
             raise DataError(f"{self._folders[first]} has a name that is not UTF-8: {odd!r}", "Rename it.")
@@ -127,7 +133,7 @@ class PublishedVideos(PublishedSequences):
         return self._fingerprint
 
     def content(self, cells: Sequence[Cell]) -> str:
-        """SHA-256 of the sizes in bytes of a sample of each cell's videos."""
+        """SHA-256 of the sizes in bytes of a sample of each cell's sequences."""
         readings = dict.fromkeys(self.reading(*cell) for cell in cells)
         sizes = (f"{reading} {self._sizes(reading).tolist()}" for reading in readings)
         return hashlib.sha256("\n".join(sizes).encode()).hexdigest()
@@ -137,63 +143,73 @@ class PublishedVideos(PublishedSequences):
 
     def stamps(self, cell: Cell) -> FileStamps:
         folder = self._folders[self.reading(*cell)]
-        return stamps_of(folder / name for name in self.ids)
+        each = (stamps_of(self._form.files(folder / name)) for name in self.ids)
+        return np.array([int(np.bitwise_xor.reduce(stamps)) for stamps in each], np.uint64)
 
     def readings(self) -> list[Cell]:
         return list(self._folders)
 
     def shape(self, reading: Cell) -> tuple[int, int, int]:
-        """Those of the first video that can be read."""
+        """The most common one of the first few that can be read."""
         if reading not in self._shapes:
+            found: Counter[tuple[int, int, int]] = Counter()
             reasons = []
             for name in self._all[:_TRIES]:
                 try:
-                    frames = read_video(self._folders[reading] / name)
+                    frames = self._form.read(self._folders[reading] / name)
                 except DataError as error:
                     reasons.append(error)
                     continue
-                self._shapes[reading] = (len(frames), *frames.shape[1:3])
-                break
-            else:
+                found[(len(frames), *frames.shape[1:3])] += 1
+                if found.total() == _COMPARED:
+                    break
+            if not found:
                 raise DataError(
-                    f"none of the first {len(reasons)} videos in {self._folders[reading]} can be read: "
+                    f"none of the first {len(reasons)} {self._form.plural} in {self._folders[reading]} can be read: "
                     f"{reasons[0].message}",
-                    _HINT,
+                    reasons[0].hint or _HINT,
                 )
+            self._shapes[reading] = found.most_common(1)[0][0]
         return self._shapes[reading]
 
     def read_one(self, place: int, reading: Cell) -> NDArray[np.uint8]:
         path, (count, height, width) = self._folders[reading] / self.ids[place], self.shape(reading)
-        frames = read_video(path)
+        frames = self._form.read(path)
         if len(frames) != count:
-            raise DataError(f"the video {path} has {len(frames)} frames, others have {count}", _HINT)
+            raise DataError(f"the {self._form.name} {path} has {len(frames)} frames, others have {count}", _HINT)
         # The blurred sequences of Tiny-ImageNet-P were never cropped: their longer sides differ.
         longer_differs = reading[0] == "motion_blur" and self.recipe == "tiny-imagenet-p"
         same = min(frames.shape[1:3]) == min(height, width) if longer_differs else frames.shape[1:3] == (height, width)
         if not same:
             raise DataError(
-                f"the video {path} has {frames.shape[2]} x {frames.shape[1]} pixels, others have {width} x {height}",
+                f"the {self._form.name} {path} has {frames.shape[2]} x {frames.shape[1]} pixels, others have "
+                f"{width} x {height}",
                 "Published frames are never resized: replace or remove the file.",
             )
         return frames
 
     def _check(self, reading: Cell) -> None:
         folder, (_, height, width) = self._folders[reading], self.shape(reading)
-        names = list(videos_below(folder))
+        names = list(self._form.below(folder))
         if names != self._all:
             lost = sorted(set(self.ids) - set(names))
             if lost:
-                raise DataError(f"{folder} lacks {counted(len(lost), 'video')}: {lost[0]} is missing", _HINT)
+                raise DataError(
+                    f"{folder} lacks {counted(len(lost), self._form.name, self._form.plural)}: {lost[0]} is missing",
+                    _HINT,
+                )
         if min(height, width) != self.size:
             raise DataError(
                 f"{folder} has frames of {width} x {height} pixels, others have {self.size} x {self.size}",
-                "These are videos of two sets: put them into different folders.",
+                "They are of two sets: put them into different folders.",
             )
 
     def _sizes(self, reading: Cell) -> NDArray[np.int64]:
-        """Sizes of about a hundred videos, evenly spread."""
+        """Sizes of about a hundred sequences, evenly spread."""
         names = self._all[:: max(1, len(self._all) // 100)]
-        return np.array([file_size(self._folders[reading] / name) for name in names], np.int64)
+        return np.array(
+            [sum(map(file_size, self._form.files(self._folders[reading] / name))) for name in names], np.int64
+        )
 
 
 class PublishedFrames(PublishedSequences):
@@ -288,9 +304,9 @@ def open_published_sequences(
         UsageError: If an option is for images from which frames are made.
         DataError: If it is another dataset, or cannot be read.
     """
-    form, what = ("files", "videos") if found.videos else ("arrays", "arrays")
+    form, what = ("arrays", "arrays") if found.form is None else ("files", found.form.plural)
     if form != dataset.form:
-        other = "imagenet-p` or `--dataset tiny-imagenet-p" if found.videos else "cifar10-p` or `--dataset cifar100-p"
+        other = "imagenet-p` or `--dataset tiny-imagenet-p" if found.form else "cifar10-p` or `--dataset cifar100-p"
         raise DataError(
             f"{found.root} contains {what}, which {dataset.name} is not published as", f"Use `--dataset {other}`."
         )
@@ -298,8 +314,8 @@ def open_published_sequences(
         raise UsageError("--exif is for clean images in files", "Published frames have no EXIF data: leave it out.")
     made_by = dataset.sequences[0]
     source: PublishedSequences
-    if found.videos:
-        source = PublishedVideos(found.root, dataset.name, made_by, found.videos)
+    if found.form is not None:
+        source = PublishedFiles(found.root, dataset.name, made_by, found.form, found.folders)
     else:
         source = PublishedFrames(found.root, dataset.name, made_by, found.arrays)
     others = [other for other in DATASETS.values() if other.sequences and other.form == form]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ppbench.data.cells import visible
 from ppbench.data.npy import ArrayFile, array_file, is_sequences
-from ppbench.data.walk import ending
+from ppbench.data.sequence_files import SEQUENCE_FORMS, SequenceForm
 from ppbench.errors import DataError
 from ppbench.run import is_noise
 from ppbench.vocabulary import P4, P10, Cell
@@ -24,17 +24,16 @@ _READINGS |= {f"{name}_{level}": (name, level) for name in (*P10, *P4) if is_noi
 _WRAPPERS = 20
 """A folder with more subfolders than this contains classes, which are not searched."""
 
-_DEPTH = 4
-"""Folders below that of a perturbation which are searched for videos."""
-
 
 @dataclass(frozen=True)
 class SequencesFound:
     """A published set of sequences."""
 
     root: Path
-    videos: dict[Cell, Path]
-    """Folders of videos, by what is read. Either these or the arrays are empty."""
+    form: SequenceForm | None
+    """How each sequence is stored; None: one array has those of all images."""
+    folders: dict[Cell, Path]
+    """Folders of the sequences, by what is read; empty without a form."""
     arrays: dict[Cell, ArrayFile]
 
 
@@ -48,22 +47,28 @@ def look_for_sequences(root: Path) -> SequencesFound | None:
     """
     if root.is_file():
         return None
-    videos: dict[Cell, Path] = {}
+    forms: dict[Cell, SequenceForm] = {}
+    below: dict[Cell, Path] = {}
     arrays: dict[Cell, ArrayFile] = {}
     for folder, folders, files in _places(root):
         for name in folders:
+            reading = _READINGS.get(name)
             # What is nearer to the root counts.
-            if name in _READINGS and _READINGS[name] not in videos and _has_video(folder / name):
-                videos[_READINGS[name]] = folder / name
+            if reading is not None and reading not in below and (form := _form_below(folder / name)) is not None:
+                forms[reading], below[reading] = form, folder / name
         for name in files:
             reading = _READINGS.get(name.removesuffix(".npy")) if name.endswith(".npy") else None
             if reading is not None and reading not in arrays and _is_array(folder / name):
                 arrays[reading] = array_file(folder / name)
-    if videos and arrays:
+    kinds = sorted({form.plural for form in forms.values()})
+    if len(kinds) + bool(arrays) > 1:
         raise DataError(
-            f"{root} contains videos and arrays of sequences", "They are of two sets: put them into different folders."
+            f"{root} contains sequences as {' and as '.join([*kinds, *['arrays of all images'] * bool(arrays)])}",
+            "They are of two sets: put them into different folders.",
         )
-    return SequencesFound(root, videos, arrays) if videos or arrays else None
+    if not below and not arrays:
+        return None
+    return SequencesFound(root, next(iter(forms.values()), None), below, arrays)
 
 
 def _places(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -83,21 +88,9 @@ def _places(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
             waiting += [(folder / name, depth + 1) for name in others]
 
 
-def _has_video(folder: Path) -> bool:
-    return next(videos_below(folder), None) is not None
-
-
-def videos_below(folder: Path, prefix: str = "", depth: int = _DEPTH) -> Iterator[str]:
-    """Yield the videos below a folder, sorted folder by folder."""
-    try:
-        folders, files = visible(folder)
-    except DataError:
-        if depth == _DEPTH:
-            raise
-        return
-    yield from (prefix + name for name in files if ending(name) == ".mp4")
-    for name in folders if depth else []:
-        yield from videos_below(folder / name, f"{prefix}{name}/", depth - 1)
+def _form_below(folder: Path) -> SequenceForm | None:
+    """The form of the sequences below a folder; None if there are none."""
+    return next((form for form in SEQUENCE_FORMS if next(form.below(folder), None) is not None), None)
 
 
 def _is_array(path: Path) -> bool:

@@ -21,7 +21,7 @@ LARGEST_VIDEO = 2**26
 """Bytes of a file. Those of the published sets have less than a million."""
 
 MOST_FRAMES = 256
-_MOST_PIXELS = 2**20
+MOST_PIXELS = 2**20
 """Of a frame. Those of the published sets have at most 299 x 299."""
 
 _HINT = "Unpack its archive again, or remove the file."
@@ -75,7 +75,7 @@ def _frames(container: Any) -> NDArray[np.uint8]:
         raise DataError(f"its video is {codec.name}, not H.264", _HINT)
     size = _checked(codec.height, codec.width)
     # Without these, damaged parts would be covered by what is around them, and nobody would know.
-    codec.options = {"err_detect": "explode", "max_pixels": str(_MOST_PIXELS)}
+    codec.options = {"err_detect": "explode", "max_pixels": str(MOST_PIXELS)}
     codec.thread_count = 1
     frames: list[NDArray[np.uint8]] = []
     for frame in container.decode(stream):
@@ -92,8 +92,8 @@ def _frames(container: Any) -> NDArray[np.uint8]:
 
 
 def _checked(height: int, width: int) -> tuple[int, int]:
-    if not 0 < height * width <= _MOST_PIXELS:
-        raise DataError(f"its frames have {width} x {height} pixels, more than {_MOST_PIXELS:,} or none", _HINT)
+    if not 0 < height * width <= MOST_PIXELS:
+        raise DataError(f"its frames have {width} x {height} pixels, more than {MOST_PIXELS:,} or none", _HINT)
     return height, width
 
 

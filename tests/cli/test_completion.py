@@ -25,7 +25,7 @@ def completed(line: str, code: str = "from ppbench.cli.main import main; main()"
         ("ppbench show --format mark", ["markdown"]),
         ("ppbench eval --model fashion", ["fashion-mnist-resnet8", "fashion-mnist-resnet8-pp3"]),
         ("ppbench eval -m resnet8-p", ["resnet8-pp", "resnet8-pp3", "resnet8-pp5", "resnet8-pp0", "resnet8-pp2020"]),
-        ("ppbench eval --dataset tiny", ["tiny-imagenet-c"]),
+        ("ppbench eval --dataset tiny", ["tiny-imagenet-c", "tiny-imagenet-p"]),
         ("ppbench eval -c fo", ["fog", "fog_3d"]),
         ("ppbench eval --corruptions c1", ["c15", "c19"]),
         ("ppbench eval --recipe cifar", ["cifar-c", "cifar-c-bar"]),

@@ -10,7 +10,7 @@ import pytest
 
 from ppbench.copies.video import encode_video
 from ppbench.data.npy import array_file
-from ppbench.data.published_sequences import PublishedFrames, PublishedVideos
+from ppbench.data.published_sequences import PublishedFiles, PublishedFrames
 from ppbench.data.sequence_layout import look_for_sequences
 from ppbench.data.video import read_video
 from ppbench.errors import DataError
@@ -34,10 +34,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def videos(root: Path, recipe: str = "imagenet-p") -> PublishedVideos:
+def videos(root: Path, recipe: str = "imagenet-p") -> PublishedFiles:
     found = look_for_sequences(root)
     assert found is not None
-    return PublishedVideos(root, recipe, recipe, found.videos)
+    assert found.form is not None
+    return PublishedFiles(root, recipe, recipe, found.form, found.folders)
 
 
 def test_frames_are_those_of_the_videos(root: Path) -> None:
@@ -70,6 +71,14 @@ def test_a_video_that_is_wrong_is_a_broken_image(root: Path) -> None:
         assert message in read.broken[0].reason
         assert str(path) in read.broken[0].reason
         assert read.places.tolist() == [0, 2]
+
+
+def test_the_first_video_may_be_the_wrong_one(root: Path) -> None:
+    frames = read_video(root / "snow" / "n01" / "a.mp4")
+    (root / "snow" / "n01" / "a.mp4").write_bytes(encode_video(frames[:2], is_noise=False))
+    read = videos(root).read(("snow", 1), np.arange(3))
+    assert [broken.place for broken in read.broken] == [0]
+    assert "has 2 frames, others have 4" in read.broken[0].reason
 
 
 def test_what_is_missing_is_said_before_any_frame_is_read(root: Path) -> None:

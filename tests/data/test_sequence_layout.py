@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ppbench.data.layout import look
-from ppbench.data.sequence_layout import look_for_sequences, videos_below
+from ppbench.data.sequence_files import SEQUENCE_FORMS
+from ppbench.data.sequence_layout import look_for_sequences
 from ppbench.errors import DataError
 
 
@@ -33,7 +34,8 @@ def test_videos_are_found_below_the_folders_of_the_archives(tmp_path: Path) -> N
     found = look_for_sequences(root)
     assert found is not None
     assert found.arrays == {}
-    assert found.videos == {
+    assert found.form is SEQUENCE_FORMS[0]
+    assert found.folders == {
         ("gaussian_noise", 1): root / "noise" / "gaussian_noise",
         ("gaussian_noise", 3): root / "noise" / "gaussian_noise_3",
         ("snow", 1): root / "snow",  # what is nearer to the root counts
@@ -50,10 +52,10 @@ def test_arrays_of_sequences_are_found_by_their_shape(tmp_path: Path) -> None:
     (root / "tilt.npy").write_bytes((root / "snow.npy").read_bytes()[:500])
     found = look_for_sequences(tmp_path)
     assert found is not None
-    assert found.videos == {}
+    assert (found.form, found.folders) == (None, {})
     assert sorted(found.arrays) == [("shot_noise", 2), ("snow", 1), ("tilt", 1)]
     touch(root, "rotate/n01/a.mp4")
-    with pytest.raises(DataError, match="contains videos and arrays of sequences"):
+    with pytest.raises(DataError, match="contains sequences as videos and as arrays of all images"):
         look_for_sequences(tmp_path)
 
 
@@ -77,4 +79,4 @@ def test_videos_are_listed_in_order_and_a_ring_of_links_ends(tmp_path: Path) -> 
     touch(tmp_path, "n02/b.mp4", "n01/c.mp4", "n01/B.MP4", "n01/.hidden.mp4", "n01/a.txt", "a.mp4")
     (tmp_path / "n03").mkdir()
     (tmp_path / "n03" / "ring").symlink_to(tmp_path)
-    assert list(videos_below(tmp_path))[:4] == ["a.mp4", "n01/B.MP4", "n01/c.mp4", "n02/b.mp4"]
+    assert list(SEQUENCE_FORMS[0].below(tmp_path))[:4] == ["a.mp4", "n01/B.MP4", "n01/c.mp4", "n02/b.mp4"]

@@ -77,7 +77,7 @@ def test_sizes_are_bounded_before_anything_is_decoded(content: bytes, monkeypatc
     for name, value, message in (
         ("LARGEST_VIDEO", 100, "it has more than 100 bytes"),
         ("MOST_FRAMES", 3, "it has more than 3 frames"),
-        ("_MOST_PIXELS", 1000, "its frames have 32 x 32 pixels, more than 1,000"),
+        ("MOST_PIXELS", 1000, "its frames have 32 x 32 pixels, more than 1,000"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(video, name, value)
