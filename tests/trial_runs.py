@@ -80,7 +80,7 @@ def sequence_run(
     fields = {"dataset": "imagenet-p", "recipe": "imagenet-p", "engine": "ppbench sequences 1", **protocol}
     return measured(
         name, trials, {key: sequences.pairs(key) for key in failures}, perturbations, difficulties,
-        {**fields, "sequences": sequences},
+        {**fields, "sequences": sequences}, num_classes=classes,
     )  # fmt: skip
 
 
@@ -115,6 +115,7 @@ def measured(
     severities: Sequence[int],
     protocol: Mapping[str, Any],
     right_by_pass: Mapping[Key, tuple[int, ...]] | None = None,
+    num_classes: int = 1000,
 ) -> MeasuredRun:
     """A run with these trials: ``each`` has the trials of an image by cell."""
     n = len(next(iter(trials.failures.values())))
@@ -130,6 +131,7 @@ def measured(
     bare = make_run({}, name=name, n=n, corruptions=corruptions, severities=severities, status="interrupted")
     content = bare.model_dump()
     content["protocol"] |= dict(protocol)
+    content["model"]["card"]["num_classes"] = num_classes
     content["model"]["weights_sha256"] = name.encode().hex().ljust(64, "0")[:64]
     run = Run.model_validate({**content, "status": "complete", "cells": cells})
     return MeasuredRun(run, trials.bits(), image_keys([f"{place}.png" for place in range(n)]), trials=trials)

@@ -59,6 +59,12 @@ def _lost(run: Run) -> dict[Cell, float] | None:
     return {cell: (clean - known) / MICRO / run.protocol.n for cell, known in sums.items() if known is not None}
 
 
+def _outputs(run: Run) -> int | None:
+    """The number of classes in a card, which may hold anything."""
+    known = run.model.card.get("num_classes")
+    return known if isinstance(known, int) and not isinstance(known, bool) else None
+
+
 def _distances(run: Run) -> dict[Cell, float] | None:
     """Mean top-5 distance by cell; None if there are no sequences, or it is not known."""
     found = {cell.key: cell.distance for cell in run.cells if cell.distance is not None}
@@ -98,6 +104,8 @@ class CellErrors:
     """Mean confidence lost, a fraction, by cell, where the labels are clean predictions; None if it is not known."""
     lost_by_image: PerImage | None = field(default=None, compare=False, repr=False)
     """The same for each image, ``(cells, n)``; None if it is not known."""
+    outputs: int | None = None
+    """Outputs of the model, if its card says so."""
     generated: bool = False
     """Whether the corrupted images are known to differ from the published set."""
     flips: bool = False
@@ -163,6 +171,7 @@ class CellErrors:
             lost_by_image=lost,
             trained_on=tuple(name for name in corruptions if name in run.model.trained_on_corruptions),
             conversion=run.model.conversion,
+            outputs=_outputs(run),
             flips=protocol.sequences is not None,
             distances=_distances(run),
             distances_by_image=far,
@@ -209,12 +218,9 @@ class CellErrors:
 
     @property
     def competing(self) -> int | None:
-        """How many classes compete, where the run says it or the dataset is CIFAR-10's; else None."""
-        if self.protocol is None:
-            return None
-        if self.protocol.classes is not None:
-            return self.protocol.classes.competing
-        return 10 if self.protocol.dataset.partition("-")[0] == "cifar10" else None
+        """How many classes compete, if the run or the model's card says it; else None."""
+        classes = self.protocol and self.protocol.classes
+        return classes.competing if classes else self.outputs
 
     @property
     def images(self) -> str | None:

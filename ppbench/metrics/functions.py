@@ -8,6 +8,7 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.quantities import QUANTITIES, case_of
 from ppbench.metrics.references import Normalizer
+from ppbench.metrics.without_labels import quantities_of
 
 
 def clean_error(errors: CellErrors) -> Metric:
@@ -50,6 +51,6 @@ def net_robustness(errors: CellErrors, baseline: CellErrors | None) -> Metric:
 def headline_metrics(
     errors: CellErrors, normalizer: Normalizer | None, baseline: CellErrors | None
 ) -> tuple[Metric, ...]:
-    """Compute the metrics at the top of a report, in the order of `QUANTITIES`."""
+    """Compute the metrics at the top of a report, in its order."""
     case = case_of(errors, normalizer, baseline)
-    return tuple(quantity.metric(case) for quantity in QUANTITIES.values())
+    return tuple(quantity.metric(case) for quantity in quantities_of(errors.protocol).values())

@@ -21,7 +21,10 @@ def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
     labels = [_each_once(one.label for one in of if one.value is not None) or [of[0].label] for of in metrics]
     # Two definitions have no name in common.
     names = [short_name(of[0]) if len(of) == 1 else " / ".join(of) for of in labels]
-    lines = [Line((name, *map(metric_text, of))) for name, of in zip(names, metrics, strict=True)]
+    units = ["" if of[0].unit == "%" else f", {of[0].unit}" for of in metrics]
+    lines = [
+        Line((f"{name}{unit}", *map(metric_text, of))) for name, unit, of in zip(names, units, metrics, strict=True)
+    ]
     words = wording(summaries[0].cell_errors.protocol)
     mean = words.mean
     lines.append(Line((f"{mean} by family",), "group"))

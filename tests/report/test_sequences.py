@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ppbench.cli.output import Format, written
 from ppbench.errors import UsageError
+from ppbench.metrics import headline_metrics
 from ppbench.report.load import load_summary, load_with_images
 from ppbench.report.report import RunReport
 from ppbench.report.summary import summarise, trial_notes
@@ -112,7 +113,19 @@ def test_notes_say_what_is_compared_and_when_distances_say_little():
     assert "two and three before" in text
     assert "The frames are of videos" in text
     assert "With 10 classes the top-5 distance says little" in text
-    assert len(trial_notes(summarise(sequence_run(n=5).run))) == 1
+    assert len(trial_notes(summarise(sequence_run(n=5, classes=20).run))) == 1
+
+
+def test_runs_side_by_side_have_a_row_for_each_metric(files):
+    runs = [load_summary(files / f"{name}.json", str(files / "alexnet.csv"), None, 0.95) for name in ("one", "other")]
+    (sheet,) = RunReport(runs).sheets()
+    names = [line.cells[0] for line in sheet.lines]
+    assert names[:6] == ["mFP", "mFR", "uT5D, places", "mT5D", "flip probability by family", "  noise"]
+    assert names[-2:] == ["flip probability by difficulty", "  d1"]
+    assert not FOREIGN.search(text_of(RunReport(runs), "markdown"))
+    assert {metric.name for metric in headline_metrics(runs[0].cell_errors, None, None)} == {
+        "mFP", "mFR", "uT5D", "mT5D",
+    }  # fmt: skip
 
 
 def test_without_the_trials_there_are_no_intervals_and_a_note_says_why(files, tmp_path):
