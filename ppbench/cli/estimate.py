@@ -27,9 +27,13 @@ def what_it_takes(plan: EvalPlan, processes: int) -> Facts:
         output.say(note)
     with output.stdout_for_data():
         found = estimate_evaluation(plan, processes)
+    what = "image" if plan.sequences is None else "frame"
     lines = [
         ("images", f"{found.images:,} in {counted(found.cells, 'cell')}"),
-        ("passes", f"{counted(found.passes, 'image')} through {counted(len(plan.subjects), 'network')}"),
+        (
+            "passes",
+            f"{counted(found.passes, what)} through {counted(len(plan.subjects), 'network')}",
+        ),
         ("read", f"{found.gigabytes:,.2g} GB"),
         (
             "time",

@@ -21,7 +21,7 @@ def test_the_doctor_shows_versions_and_passes_here() -> None:
     result = runner.invoke(app, ["doctor"])
     assert result.exit_code == 0, result.output
     assert torch.__version__.split("+")[0] in result.stdout
-    assert result.stdout.count(" ok ") == 3
+    assert result.stdout.count(" ok ") == 4
     assert [name in result.stderr for name in C19] == [True] * 19  # its progress, while kernels are compiled
     assert "19 of 19" not in result.stdout
 
@@ -33,7 +33,7 @@ def test_the_doctor_finds_a_layer_that_computes_something_else(monkeypatch: pyte
     result = runner.invoke(app, ["doctor"])
     assert result.exit_code == 3
     assert re.search("push-pull layer +failed +differs from its definition", result.stdout)
-    assert "1 of 3 self-tests failed" in result.stderr
+    assert "1 of 4 self-tests failed" in result.stderr
 
 
 def test_the_report_has_every_format(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 import ppbench
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation import sequences
+from ppbench.evaluation.api import evaluate
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.loop import measure
 from ppbench.evaluation.plan import prepare
@@ -23,7 +24,9 @@ from ppbench.evaluation.sequences import FrameSet, frame_sets
 from ppbench.metrics.sequences import flips, top5_distances
 from ppbench.models.load import LoadedModel
 from ppbench.run import MeasuredRun, Trials, read_run, read_trials
-from tests.evaluation.models import tiny_card
+from tests.evaluation.models import tiny_card, tiny_checkpoint
+from tests.evaluation.test_kills import SCRIPT
+from tests.kills import run_killer
 from tests.trees import photographs
 
 pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
@@ -182,6 +185,22 @@ def test_an_interrupted_evaluation_resumes_to_the_same_files(
     assert isinstance(there, Trials)
     assert resumed.trials is not None
     assert all((there.failures[cell] == values).all() for cell, values in resumed.trials.failures.items())
+
+
+def test_killed_6_times(folder: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"dataset": "cifar10-p", "data": str(folder), **CELLS}
+    options["model"] = str(tiny_checkpoint(tmp_path / "net.safetensors", size=SIDE, channels=3, classes=10))
+    evaluate(**options, output=tmp_path / "whole.json")
+    output = tmp_path / "run.json"
+    killed = run_killer(SCRIPT, json.dumps(options), str(output), "6")
+    assert [code for code, _ in killed] == [-9] * 6
+    progress = [lines for _, lines in killed]
+    assert progress == sorted(progress)
+    assert progress[-1] > 2
+    assert not output.exists()
+    evaluate(**options, output=output)
+    assert without_provenance(output) == without_provenance(tmp_path / "whole.json")
+    assert not list(tmp_path.glob("*.journal"))
 
 
 def test_images_of_any_size_and_broken_ones(tmp_path: Path) -> None:
