@@ -242,12 +242,13 @@ def _run_part(inputs: PageInputs, run: PageRun, key: str) -> RunPart:
 
 
 def _tile(metric: Metric) -> Tile:
-    digits = 2 if metric.unit == "%" else 3
+    digits = 3 if metric.unit == "nats" else 2
     text = f"{decimals(metric.value, digits)} {metric.unit}".strip()
+    spread = "" if metric.spread is None else f"sd {decimals(metric.spread, digits)} over passes"
     return Tile(
         short_name(metric.label),
         text,
-        margin(metric.interval, digits) if metric.interval else "",
+        " · ".join(filter(None, [margin(metric.interval, digits) if metric.interval else "", spread])),
         metric.label,
         metric_data(metric),
     )

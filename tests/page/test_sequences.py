@@ -8,6 +8,7 @@ from ppbench.errors import NotComparableError, UsageError
 from ppbench.figures.kinds import PlotRequest
 from ppbench.page.leaderboard import leaderboard_html, read_folder
 from ppbench.pictures.strip import picture_strip
+from ppbench.report.load import load_summary
 from ppbench.run import read_run, read_trials
 from tests.page.runs import Elements, html_of
 from tests.report.test_sequences import FOREIGN
@@ -61,6 +62,8 @@ def test_a_page_of_passes_says_so(folder):
     text = words_of(html_of(folder / "noisy.json"))
     assert "4 passes" in text
     assert "passes over each image" in text
+    spread = load_summary(folder / "noisy.json", None, None, 0.95).metrics[1].spread
+    assert f"sd {spread:.2f} over passes" in text
     assert "Worst classes" not in text
 
 
