@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ppbench.corruptions import blur, colour, filters, fused, textures, uploads
+from ppbench.corruptions import blur, colour, filters, fused, random, textures, uploads
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.bar import turning
 from ppbench.corruptions.constants import constants
@@ -53,6 +53,8 @@ def _without_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "equal", lambda one, other: one.device == other.device)
     monkeypatch.setattr(colour, "_SMALL", 8 * 8)  # pixels that are added one by one
     monkeypatch.setattr(turning, "_ROTATIONS", 2)
+    # Most operations are Philox's. Noise calls it by another way, and so tries it.
+    monkeypatch.setattr(random, "philox", lambda keys, stream, count: keys.new_zeros(len(keys), count))
 
 
 def stays(name: str, severity: int, size: tuple[int, ...], recipe: str, scale: float = 1) -> None:
@@ -82,7 +84,7 @@ def test_the_draws_of_small_images_are_on_their_device(name: str) -> None:
 
 @pytest.mark.parametrize("name", C19)
 def test_a_scale_changes_no_device(name: str) -> None:
-    stays(name, 2, (2, 1, 30, 30), "imagenet-c", scale=4)  # its grain is coarser than its pixels
+    stays(name, 2, (2, 1, 30, 30), "imagenet-c", scale=2)  # its grain is coarser than its pixels
 
 
 def eager() -> AbstractContextManager[None]:
