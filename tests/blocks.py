@@ -84,6 +84,7 @@ NOT_RUN = {
     r"ppbench eval --model hf:\w+/": "needs weights of the hub; tests/models/test_from_hf.py loads small networks",
     r"ppbench eval .*--dataset hf:": "downloads images; tests/data/test_hub.py reads small ones",
     r"ppbench eval --model examples\.lite0:network --data photos": "takes minutes; tests/test_examples.py loads it",
+    r"ppbench export net\.safetensors --pixels": "tests/models/test_export.py exports this form",
     "ppbench [a-z]+ .*lite0": "a network of full size; tests/test_examples.py loads it, and smaller ones go this way",
     "ppbench doctor": "tests the whole installation; tests/cli/test_doctor.py runs it",
 }
@@ -118,7 +119,7 @@ def reason_not_to_run(command: str) -> str | None:
 
 def shortened(command: str) -> list[str]:
     """The arguments of a command on less data: one forward pass of images, few draws, otherwise as written."""
-    command = re.sub(r"--limit \d+", "--limit 16", command)
+    command = re.sub(r"--limit \d+", "--limit 8", command)
     command = re.sub(r"--draws \d+", "--draws 16", command)
     command = command.replace("/usr/share/datasets/", "")
     for name, run in VARIABLES.items():
@@ -128,7 +129,7 @@ def shortened(command: str) -> list[str]:
         arguments += ["--epochs", "1"]
     of_folder = "imagefolder" in arguments or "--labels" in arguments
     if arguments[0] == "eval" and "--limit" not in arguments and not of_folder:
-        arguments += ["--limit", "16"]
+        arguments += ["--limit", "8"]
     if arguments[0] == "eval" and of_folder:
         arguments += ["-c", "fog", "-s", "1", "--force"]  # a network that was not trained
     if arguments[0] == "inspect":
@@ -193,7 +194,7 @@ def make_workspace(folder: Path) -> None:
         authors_checkpoint(folder / name, state)
     card = Card(architecture="linear", num_classes=10, in_channels=1, input_size=28, mean=(0.5,), std=(0.5,))
     write_linear(folder / "net.onnx", metadata={METADATA_KEY: card.model_dump_json(exclude_none=True)})
-    write_fashion_mnist(folder / "fashion-mnist")
+    write_fashion_mnist(folder / "fashion-mnist", 64, 16)
     for page in PAGES:
         for block in blocks_of(page):
             if file := re.match(r"# (\w+\.py)\n", block.text):  # a block that is a file of the user's

@@ -36,13 +36,21 @@ from tests.blocks import (
     reason_not_to_run,
     shortened,
 )
+from tests.conftest import forwards_of
 from tests.trees import photographs
-
-pytestmark = pytest.mark.usefixtures("_small_forwards")
 
 COMMANDS = {page.name: list(dict.fromkeys(command_lines(page))) for page in PAGES}
 RUN_HERE = {name: [line for line in lines if not reason_not_to_run(line)] for name, lines in COMMANDS.items()}
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_work() -> Iterator[None]:
+    """Forward passes of few images, and no drawing: tests of figures draw."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ppbench.figures.paper.PaperFigure.to_bytes", lambda figure, form: b"drawn")
+        patch.setattr("ppbench.inspection.figures.figure_files", lambda *asked: {"kernels": b"drawn"})
+        yield from forwards_of(8, 4)
 
 
 @pytest.fixture(scope="module")
