@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
@@ -17,6 +18,7 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, ids_hash, stratified_order
 from ppbench.errors import UsageError
+from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.stopping import CHUNK, DecidedAgainst, metric_weights
 from ppbench.evaluation.tally import Piece, Tally
 from ppbench.metrics.intervals import SequenceInterval
@@ -41,6 +43,23 @@ def evaluated(target: Path, *options: str, code: int = 0) -> Any:
 def _forwards_of_a_batch() -> Iterator[None]:
     """Batches of 32 would be filled up to 64 images."""
     yield from forwards_of(32, 4)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _each_image_once() -> Iterator[None]:
+    """A network's logits of an image are computed once for all tests, which are about how many images are looked at."""
+    compute, known = Inference._all_logits, dict[tuple[str, bytes], torch.Tensor]()
+
+    def remembered(self: Inference, images: torch.Tensor) -> torch.Tensor:
+        keys = [(self.subject.name, image.numpy().tobytes()) for image in images]
+        new = [place for place, key in enumerate(keys) if key not in known]
+        if new:
+            known.update(zip([keys[place] for place in new], compute(self, images[new]), strict=True))
+        return torch.stack([known[key] for key in keys])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Inference, "_all_logits", remembered)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +253,6 @@ def test_an_interrupted_one_goes_on_and_ends_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: Stopped
 ) -> None:
     from ppbench.errors import DataError
-    from ppbench.evaluation.inference import Inference
 
     monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", -1.0)
     score, calls = Inference.score, 0
