@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from ppbench.cli import output
@@ -72,7 +73,7 @@ def _mark(test: SelfTest) -> str:
 )
 def doctor(format: FormatOption = Format.RICH) -> None:
     """Show versions and devices, and test that this installation computes what it should."""
-    report = DoctorReport(_facts(), tuple(_tried(name, test) for name, test in _TESTS.items()))
+    report = DoctorReport(_facts(), tuple(_tried(name, test) for name, test in {**_TESTS, **_of_gpus()}.items()))
     output.show(report, format)
     if report.failed:
         raise DataError(
@@ -168,3 +169,39 @@ _TESTS: dict[str, Callable[[], str]] = {
     "corruptions": _corruptions,
     "perturbation sequences": _sequences,
 }
+
+
+def _of_gpus() -> dict[str, Callable[[], str]]:
+    from ppbench.devices import available_devices
+
+    return {f"corruptions on {name}": partial(compare_with_cpu, name) for name in available_devices()[1:]}
+
+
+def compare_with_cpu(name: str) -> str:
+    """Make every corruption on a device and on the CPU; return what differs, and what makes them fast there.
+
+    Args:
+        name: The device.
+
+    Raises:
+        DataError: If a value differs by more than a level.
+    """
+    import numpy as np
+    import torch
+
+    from ppbench.corruptions.apply import corrupt
+    from ppbench.corruptions.fused import graphs, triton_works
+    from ppbench.vocabulary import C19
+
+    device = torch.device(name)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), np.uint8))
+    for corruption in C19:
+        made = (corrupt(x, corruption, 3, recipe="cifar-c", ids=["a", "b"]) for x in (images, images.to(device)))
+        here, there = (x.cpu().int() for x in made)
+        if (levels := int((here - there).abs().max())) > 1:
+            raise DataError(f"{corruption} differs from the CPU's by {levels} levels")
+    output.say(f"    testing whether torch.compile works on {name}")
+    reason = graphs.why_not(device)
+    compiles = "torch.compile works" if reason is None else f"torch.compile does not work ({reason})"
+    kernels = "Triton works" if triton_works() else "Triton does not work"
+    return f"all {len(C19)} are the CPU's within a level; {kernels}; {compiles}"

@@ -11,6 +11,9 @@ from typer.testing import CliRunner
 
 from ppbench.cli import doctor
 from ppbench.cli.main import app
+from ppbench.corruptions import apply
+from ppbench.corruptions.fused import graphs
+from ppbench.errors import DataError
 from ppbench.versions import __version__
 from ppbench.vocabulary import C19
 
@@ -51,3 +54,25 @@ def test_the_report_has_every_format(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert "bad,failed,first line" in runner.invoke(app, ["doctor", "--format", "csv"]).stdout
     assert "| bad | failed | first line |" in runner.invoke(app, ["doctor", "--format", "markdown"]).stdout
+
+
+def test_a_gpu_is_compared_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU stands in for it."""
+    monkeypatch.setattr(graphs, "why_not", lambda device: "no compiler")
+    found = doctor.compare_with_cpu("cpu")
+    expected = "all 19 are the CPU's within a level; Triton does not work; torch.compile does not work (no compiler)"
+    assert found == expected
+    calls: list[str] = []
+
+    def drifting(images: torch.Tensor, name: str, *given: object, **more: object) -> torch.Tensor:
+        calls.append(name)
+        return images // 2 + (2 if calls == [C19[0], C19[0]] else 0)
+
+    monkeypatch.setattr(apply, "corrupt", drifting)
+    with pytest.raises(DataError, match=f"{C19[0]} differs from the CPU's by 2 levels"):
+        doctor.compare_with_cpu("cpu")
+
+
+def test_there_is_a_self_test_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppbench.devices.available_devices", lambda: ["cpu", "cuda:0", "cuda:1"])
+    assert list(doctor._of_gpus()) == ["corruptions on cuda:0", "corruptions on cuda:1"]
