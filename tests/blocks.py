@@ -23,6 +23,7 @@ from tests.models.hugging_face import save_clip, save_resnet
 from tests.models.onnx_networks import write_linear
 from tests.models.test_checkpoint import authors_checkpoint
 from tests.shards import write_parquet, write_webdataset
+from tests.streams.calibrations import write_falling
 from tests.trees import class_names, photographs, write_class_folders, write_fashion_mnist
 
 ROOT = Path(__file__).parents[1]
@@ -166,6 +167,7 @@ def provide_runs(text: str, folder: Path) -> None:
 
 def make_workspace(folder: Path) -> None:
     """What the blocks of all pages name: runs, photographs, checkpoints."""
+    write_falling(folder / "calibration.csv")
     for to, name in RUNS.items():
         copy_run(name, folder / to)
     shutil.copy(GOLDEN / "plain.bits.npy", folder / "run.bits.npy")
