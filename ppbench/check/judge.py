@@ -96,7 +96,9 @@ def check(
         remarks.append("the run and the baseline have the same weights: this compares a model with itself")
     words = wording(protocol)
     kept = f"{words.kept} (100 % - {words.lost})" if words.shows_lost else words.kept
-    return Verdict(run.name, baseline.name, protocol.n, confidence, tuple(outcomes), strict, tuple(remarks), kept)
+    return Verdict(
+        run.name, baseline.name, protocol.n, confidence, tuple(outcomes), strict, tuple(remarks), kept, words.unit
+    )
 
 
 def _resolved(

@@ -111,6 +111,8 @@ class Verdict:
     """Allowed differences, and what makes the comparison meaningless."""
     kept: str = "accuracy"
     """What drops: accuracy, or agreement with the clean prediction."""
+    unit: str = "image"
+    """What the two runs are paired by."""
 
     @property
     def failed(self) -> tuple[RuleOutcome, ...]:

@@ -140,7 +140,7 @@ def _compared(errors: CellErrors) -> Iterator[_Compared]:
     for quantity in of:
         yield _Compared("metric", quantity.name, quantity, errors.headline, severities, not quantity.over_cells)
     for quantity in of:
-        if quantity.name_of_one is None:
+        if quantity.name_of_one is None:  # it has no parts
             continue
         of_families, of_corruptions = groups_of(quantity)
         for family, members in families:

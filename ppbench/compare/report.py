@@ -12,7 +12,8 @@ from ppbench.compare.difference import Difference
 from ppbench.compare.measured import incomplete_text
 from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
 from ppbench.compare.verdict import verdict_text
-from ppbench.metrics.without_labels import has_labels, has_normalizer, quantities_of, quantity_called
+from ppbench.metrics.of_streams import stream_in_words
+from ppbench.metrics.without_labels import has_labels, has_normalizer, quantities_of, quantity_called, wording
 from ppbench.report.summary import exact_note, training_notes
 from ppbench.tables.numbers import decimals, ends, p_value, percent, reason_notes, signed
 from ppbench.tables.report import Rows
@@ -156,7 +157,8 @@ def _conditions(comparison: Comparison) -> list[str]:
     errors, protocol = comparison.reference.cell_errors, comparison.reference.run.protocol
     lost = f", {errors.unreadable:,} could not be read" if errors.unreadable else ""
     normalizer = f"the {REFERENCE}" if comparison.normalizer_is_reference else comparison.normalizer
-    last = f"normaliser {normalizer}" if has_normalizer(protocol) else "labels: each model's own clean predictions"
+    without = stream_in_words(protocol) or "labels: each model's own clean predictions"
+    last = f"normaliser {normalizer}" if has_normalizer(protocol) else without
     frames = str(protocol.sequences or "")
     parts = [protocol.dataset, errors.classes, f"{protocol.images_in_words}{lost}", frames, errors.passes, last]
     return [part for part in parts if part]
@@ -274,7 +276,7 @@ def _all_of(comparisons: Sequence[Comparison], found: Sequence[TableRow]) -> lis
 def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str]:
     """The notes below the table of one pair. The verdict, which most readers look for, comes first."""
     columns = (
-        f"Change: in {_points(comparison)}, paired by image; each interval is for its row alone. p: "
+        f"Change: in {_points(comparison)}, paired by {_unit(comparison)}; each interval is for its row alone. p: "
         f"{_adjusted(comparison)}. Detects: the smallest change that these images would reveal with 80 % probability. "
         f"{_which_is_better(comparison)}"
     )
@@ -286,12 +288,16 @@ def _common_notes(comparisons: Sequence[Comparison], shown: Sequence[Difference]
     first = comparisons[0]
     columns = (
         f"Beside each value: its change from {first.reference.name} ± half the width of the "
-        f"{percent(first.confidence)} interval, in {_points(first)}, paired by image. *: a difference is shown "
-        f"(p < {first.alpha:.3g}, {_adjusted(first)}, separately for each run). {_which_is_better(first)}"
+        f"{percent(first.confidence)} interval, in {_points(first)}, paired by {_unit(first)}. *: a difference is "
+        f"shown (p < {first.alpha:.3g}, {_adjusted(first)}, separately for each run). {_which_is_better(first)}"
     )
     alike = any(d.is_shown(first.alpha) and not _is_marked(d, first.alpha) for d in shown)
     columns += " A change that rounds to zero has no *." if alike else ""
     return [*map(verdict_text, comparisons), columns, *_remarks(comparisons), *_reasons(comparisons, shown)]
+
+
+def _unit(comparison: Comparison) -> str:
+    return wording(comparison.reference.run.protocol).unit
 
 
 def _adjusted(comparison: Comparison) -> str:

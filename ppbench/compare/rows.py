@@ -17,7 +17,7 @@ REFERENCE = "reference"
 """The name of the reference in labels of a table whose title names it."""
 
 
-_ADAPTED = re.compile(r",?[^,\[\]]+-adapted")
+_ADAPTED = re.compile(r",?[^,\[\]]+-adapted(?: in batches of [0-9]+)?")
 
 
 class TableRow(NamedTuple):

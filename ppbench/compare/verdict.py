@@ -12,14 +12,15 @@ from ppbench.tables.numbers import points, signed
 
 def verdict_text(comparison: Comparison) -> str:
     """Say what differs, what is not shown to differ, and which difference these images could have shown."""
-    return f"{parts_text(comparison)} {_overall(comparison)}"
+    return f"{parts_text(comparison)} {_overall(comparison)}".strip()
 
 
 def parts_text(comparison: Comparison) -> str:
     """Say in which families and corruptions two models differ, and whether they are the same model."""
-    name = comparison.other.name
+    name, has_parts = comparison.other.name, bool(comparison.group("family"))
     same = [f"{name} and {comparison.reference.name} have the same weights."] if comparison.same_weights else []
-    return " ".join([*same, *_adaptations(comparison), _families(comparison), *_corruptions(comparison)])
+    parts = [_families(comparison), *_corruptions(comparison)] if has_parts else []
+    return " ".join([*same, *_adaptations(comparison), *parts])
 
 
 def _adaptations(comparison: Comparison) -> list[str]:
@@ -28,7 +29,8 @@ def _adaptations(comparison: Comparison) -> list[str]:
     of = [run.run.protocol.adaptation for run in pair]
     if of[0] == of[1]:
         return []
-    adapted = [f"{run.name} normalised by the images of each cell" for run in pair if run.run.protocol.adaptation]
+    by = "each batch of frames" if pair[0].run.protocol.stream else "the images of each cell"
+    adapted = [f"{run.name} normalised by {by}" for run in pair if run.run.protocol.adaptation]
     return [f"The protocols differ by adaptation: {' and '.join(adapted)}."]
 
 
@@ -67,6 +69,8 @@ def same_results(protocol: Protocol) -> str:
     words = wording(protocol)
     if protocol.has_trials:
         return f"{words.do if words.shows_lost else 'are right'} exactly as often on every image"
+    if protocol.stream is not None:
+        return "are right on exactly the same frames"
     return (
         "are right on exactly the same images" if has_labels(protocol) else f"{words.do} exactly the same predictions"
     )
@@ -84,7 +88,8 @@ def _overall(comparison: Comparison) -> str:
         return f"Overall both {same}."
     if mean.is_shown(comparison.alpha):
         word = "fewer" if mean.points.value < 0 else "more"
-        return f"Overall it {words.verb} {word} {words.made} ({interval})."
+        it = "it" if comparison.group("family") else comparison.other.name
+        return f"Overall {it} {words.verb} {word} {words.made} ({interval})."
     n = comparison.reference.run.protocol.n
     return (
         f"Overall no difference is shown ({interval}); "

@@ -98,7 +98,7 @@ class Forest:
             ForestSection(f"{words.mean} by family and {words.what}", tuple(by_family)),
         ]
         names = comparison.other.name, comparison.reference.name
-        title = f"{names[0]} against {names[1]}: change in points, paired by image"
+        title = f"{names[0]} against {names[1]}: change in points, paired by {words.unit}"
         shown, protocol = tuple(one for one in sections if one.rows), comparison.reference.run.protocol
         more = tuple(name for name, quantity in quantities_of(protocol).items() if quantity.higher_is_better)
         fewer = f"{words.verb} fewer {words.made}"

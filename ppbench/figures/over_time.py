@@ -109,7 +109,7 @@ class OverTime:
         assert stream is not None
         lines = tuple(_line(name, run, of_run, confidence) for name, run, of_run in zip(names, runs, bits, strict=True))
         title = f"{stream.label}, seed {runs[0].protocol.seed}, {runs[0].protocol.images_in_words}"
-        return cls(title.replace("images", "frames"), lines, _BASELINES[stream.level], confidence)
+        return cls(title, lines, _BASELINES[stream.level], confidence)
 
 
 def _line(name: str, run: Run, bits: Mapping[Cell, NDArray[np.bool_]], confidence: float) -> TimeLine:

@@ -17,7 +17,7 @@ from ppbench.run import Protocol
 class StreamError(MeanError):
     """Top-1 error over all frames of a stream."""
 
-    name = name_of_one = "stream_error"
+    name, name_of_one = "stream_error", None
     formula = "E = wrong / all, over the frames of the stream"
     meaning = "top-1 error over the frames of the stream"
 

@@ -123,6 +123,8 @@ class Wording(NamedTuple):
     """What was made of the clean images, or published."""
     do: str = "make"
     """The verb of several models."""
+    unit: str = "image"
+    """What two runs are paired by."""
     shows_lost: bool = False
     """Whether tables have the share that is lost in a cell, not the one that is kept."""
 
@@ -143,12 +145,15 @@ _SEQUENCES = Wording(
 )  # fmt: skip
 
 
+_STREAM = _WITH._replace(mean="stream error", shown="frames", unit="point of the walk")
+
+
 def wording(protocol: Protocol | None) -> Wording:
     """The words for a run with this protocol; those of images with labels for a CSV."""
     if protocol is not None and protocol.sequences is not None:
         return _SEQUENCES
     if protocol is not None and protocol.stream is not None:
-        return _WITH
+        return _STREAM
     return _WITH if has_labels(protocol) else _WITHOUT
 
 
@@ -161,8 +166,12 @@ NO_LABELS = "the images have no labels (--labels predicted)"
 """Why something that needs true classes is not there."""
 NO_CLASSES = "flips of sequences need no labels"
 """The same for perturbation sequences."""
+NO_CELLS = "a stream is one cell, without clean images"
+"""The same for streams."""
 
 
 def without_classes(protocol: Protocol | None) -> str:
     """Why something that needs true classes is not there in a run like this."""
+    if protocol is not None and protocol.stream is not None:
+        return NO_CELLS
     return NO_CLASSES if protocol is not None and protocol.sequences is not None else NO_LABELS

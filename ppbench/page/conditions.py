@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ppbench.metrics.of_streams import stream_in_words
 from ppbench.metrics.without_labels import has_labels, has_normalizer, wording
 from ppbench.page.inputs import PageInputs, PageRun
 from ppbench.run import UNKNOWN, Protocol, expected_cells
@@ -34,14 +35,17 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
     severities, words = ", ".join(map(str, protocol.severities)), wording(protocol)
     found = [
         Condition("dataset", protocol.dataset),
-        Condition("images", f"{protocol.n:,} of {protocol.total:,}{lost}"),
-        Condition(f"{words.what}s", _corruptions(protocol)),
-        Condition(words.levels, severities),
+        Condition("frames" if protocol.stream else "images", f"{protocol.n:,} of {protocol.total:,}{lost}"),
+        *(
+            [Condition("stream", (stream_in_words(protocol) or "").removeprefix("stream "))]
+            if protocol.stream
+            else [Condition(f"{words.what}s", _corruptions(protocol)), Condition(words.levels, severities)]
+        ),
         Condition("frames" if protocol.sequences else "corrupted images", _origin(protocol)),
         Condition("precision", _precision(protocol)),
         Condition("normaliser of FR and T5D" if protocol.sequences else "normaliser of CE", run.summary.normalizer)
         if has_normalizer(protocol)
-        else Condition("labels", "each model's own predictions of the clean images"),
+        else Condition("labels", "" if protocol.stream else "each model's own predictions of the clean images"),
         Condition("intervals", _intervals(inputs)),
         Condition("dataset fingerprint", protocol.fingerprint, is_code=True),
         Condition("hash of the images' ids", protocol.ids_sha256, is_code=True),
@@ -56,7 +60,7 @@ def protocol_conditions(inputs: PageInputs) -> list[Condition]:
     if protocol.decoder is not None:
         found.append(Condition("JPEG files decoded by", protocol.decoder))
     allowed = dict.fromkeys(words for one in inputs.comparisons for words in one.allowed)
-    return [*found, *(Condition("allowed to differ", words) for words in allowed)]
+    return [*(one for one in found if one.value), *(Condition("allowed to differ", words) for words in allowed)]
 
 
 def _precision(protocol: Protocol) -> str:
@@ -85,6 +89,14 @@ def _intervals(inputs: PageInputs) -> str:
     return " ".join(notes)
 
 
+def _adaptation(protocol: Protocol, *, in_stream: bool) -> str:
+    """How the network was adapted, if that was on a stream or not; else an empty text."""
+    adaptation = protocol.adaptation
+    if adaptation is None or bool(adaptation.consecutive) is not in_stream:
+        return ""
+    return f"{adaptation}, {adaptation.batch} frames" if in_stream else str(adaptation)
+
+
 def run_conditions(run: PageRun) -> list[Condition]:
     """The model of a run, where and how it was run, and the command as it was recorded."""
     record, made = run.run.model, run.run.provenance
@@ -96,7 +108,8 @@ def run_conditions(run: PageRun) -> list[Condition]:
         Condition("weights", record.weights_sha256 or "", is_code=True),
         Condition("run by", record.runtime or ""),
         Condition("preprocessing", run.run.protocol.preprocessing),
-        Condition("adapted to each cell", str(run.run.protocol.adaptation or "")),
+        Condition("adapted to each cell", _adaptation(run.run.protocol, in_stream=False)),
+        Condition("adapted to each batch", _adaptation(run.run.protocol, in_stream=True)),
         Condition("prompts", _prompts(run.run.protocol)),
         Condition("missing cells", _missing_cells(run)),
         Condition("run on", where),
@@ -116,9 +129,9 @@ def missing_cells(run: PageRun) -> list[tuple[str, int]]:
 
 
 def _expected(protocol: Protocol) -> list[tuple[str, int]]:
-    """All cells that a run may have; sequences have no clean one."""
+    """All cells that a run may have; sequences and streams have no clean one."""
     cells = expected_cells(protocol.corruptions, protocol.severities)
-    return cells if protocol.sequences is None else cells[1:]
+    return cells if protocol.sequences is None and protocol.stream is None else cells[1:]
 
 
 def _prompts(protocol: Protocol) -> str:
@@ -150,7 +163,7 @@ class Lack(NamedTuple):
 def lacks(inputs: PageInputs) -> Iterator[Lack]:
     """What is missing in the runs, and how to get it."""
     for run in (*inputs.runs, *([inputs.baseline] if inputs.baseline else [])):
-        again, several = _again(run), run.run.protocol.has_trials
+        again, several = _again(run), not run.run.protocol.is_by_image
         if run.run.bits is None:
             with_labels = has_labels(run.run.protocol)
             of_one = f", first flips{', error consistency' * with_labels}"

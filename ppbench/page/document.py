@@ -32,10 +32,12 @@ from ppbench.page.html_table import (
     sheet_table,
 )
 from ppbench.page.inputs import PageInputs, PageRun
+from ppbench.page.over_time import over_time
 from ppbench.page.pictures import PictureStrip
 from ppbench.page.rendering import page_of
 from ppbench.page.verdict import PageVerdict, pair_verdict, run_verdict, unpaired_verdict
 from ppbench.report.by_image_sheets import by_image_sheets
+from ppbench.report.stream_sheet import stream_sheet
 from ppbench.run import MeasuredRun
 from ppbench.tables.numbers import decimals, margin
 from ppbench.tables.sheet import short_name
@@ -105,6 +107,8 @@ class ReportPage:
     definitions: HtmlTable
     words: Wording
     """What the numbers are called."""
+    is_stream: bool
+    """Whether there are the frames of a stream in place of cells."""
     has_labels: bool
     """Whether each image has a label and one prediction; otherwise there is no confidence to set against accuracy."""
     curves: Markup
@@ -125,24 +129,36 @@ class ReportPage:
     version: str = __version__
 
     @property
+    def has_cells(self) -> bool:
+        """Whether results are by corruption and severity; a stream has one cell, whose frames are in order."""
+        return not self.is_stream
+
+    @property
     def has_curves(self) -> bool:
         """Whether there is more than one level, or the curves of errors begin at the clean images."""
+        if self.is_stream:
+            return bool(self.curves)
         return not self.words.shows_lost or len(self.curve_table.header) > 3
 
     @property
     def has_classes(self) -> bool:
         """Whether there can be results by class and image: not where each image has several predictions."""
-        return any(run.by_image for run in self.runs)
+        return any(run.by_image for run in self.runs) and not self.is_stream
+
+    @property
+    def curves_called(self) -> str:
+        """The name of the section of curves."""
+        return "Accuracy over time" if self.is_stream else f"{self.words.level.capitalize()} curves"
 
     @property
     def sections(self) -> list[tuple[str, str]]:
         """Anchor and name of each section, in order."""
         found = [
             ("measured", "What was measured"),
-            ("heat", "Heat map"),
-            ("severity", f"{self.words.level.capitalize()} curves" if self.has_curves else ""),
+            ("heat", "Heat map" if self.has_cells else ""),
+            ("severity", self.curves_called if self.has_curves else ""),
             ("differences", "Differences" if self.pairs or self.no_pairs else ""),
-            ("families", "Families"),
+            ("families", "Families" if self.has_cells else ""),
             ("reliability", "Confidence" if self.has_labels else ""),
             ("classes", ("Classes" if self.has_labels else "First flips") if self.has_classes else ""),
             ("pictures", "Pictures"),
@@ -178,9 +194,10 @@ def report_page(inputs: PageInputs, pictures: PictureStrip) -> ReportPage:
         baseline_name=inputs.baseline.name if inputs.baseline else "",
         definitions=definitions_table(first),
         words=wording(first),
+        is_stream=first.stream is not None,
         has_labels=with_labels and not first.has_trials,
-        curves=Markup(curves_svg(curves, "curves")),
-        curve_table=curve_table(curves),
+        curves=Markup(curves_svg(curves, "curves") if first.stream is None else over_time(inputs)),
+        curve_table=curve_table(curves) if first.stream is None else sheet_table(stream_sheet(inputs.runs[0].summary)),
         scatter=Markup(scatter_svg(scatter, "scatter")) if scatter is not None and has_points else None,
         scatter_table=scatter_table(scatter) if scatter is not None else None,
         pairs=tuple(_pairs(inputs)),

@@ -23,6 +23,8 @@ def definitions_table(protocol: Protocol | None = None) -> HtmlTable:
     columns = ("name", "meaning", "formula")
     if protocol is not None and protocol.sequences is not None:
         return HtmlTable("The headline metrics", columns, tuple(rows), (0, 1, 2), _NOTES_OF_SEQUENCES)
+    if protocol is not None and protocol.stream is not None:
+        return HtmlTable("The headline metrics", columns, tuple(rows), (0, 1, 2), _NOTES_OF_STREAMS)
     if not has_labels(protocol):
         return HtmlTable("The headline metrics", columns, tuple(rows), (0, 1, 2), _NOTES_WITHOUT_LABELS)
     more = " and ".join(name for name, quantity in of.items() if quantity.higher_is_better)
@@ -53,6 +55,14 @@ _NOTES_OF_SEQUENCES = (
     "A label says over what a number is: name[normaliser, perturbations, difficulties, lossless or h264, n of N]. For "
     "example mFR[alexnet,p10,d1,h264] is the mean flip rate against AlexNet over the ten perturbations (p10) at "
     "difficulty 1, on frames of H.264 videos. Frames of videos and lossless ones are never compared.",
+)
+
+
+_NOTES_OF_STREAMS = (
+    "A stream is images in a fixed order under two corruptions each, which change slowly from point to point of a "
+    "walk. The walk keeps one network, that of the calibration, equally accurate. All numbers are in percent.",
+    "A label says which stream a number is of: name[level, frames at each point, calibration, seed, n of N, "
+    "adaptation]. Runs on different streams are never compared.",
 )
 
 

@@ -15,6 +15,7 @@ from ppbench.figures.content import as_metric
 from ppbench.metrics.intervals import Interval, quantile
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.of_sequences import FLIP_PROBABILITY
+from ppbench.metrics.of_streams import STREAM_ERROR
 from ppbench.metrics.paired import POWER, images_needed
 from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.metrics.without_labels import FLIP_RATE, has_labels, wording
@@ -50,6 +51,8 @@ def run_verdict(name: str, summary: RunSummary) -> PageVerdict:
     found = {metric.name: metric for metric in summary.metrics}
     if summary.cell_errors.flips:
         return _sequence_verdict(name, summary, found[FLIP_PROBABILITY.name], found["mFR"])
+    if STREAM_ERROR.name in found:
+        return _stream_verdict(name, summary, found["stream_accuracy"])
     if not has_labels(summary.cell_errors.protocol):
         return _flip_verdict(name, summary, found[FLIP_RATE.name], found["confidence_lost"])
     mean, clean, mce = found[MEAN_ERROR.name], found["clean_error"], found["mCE"]
@@ -93,6 +96,17 @@ def _sequence_verdict(name: str, summary: RunSummary, mean: Metric, rate: Metric
     return PageVerdict("result", sentence, tuple(details), mean)
 
 
+def _stream_verdict(name: str, summary: RunSummary, accuracy: Metric) -> PageVerdict:
+    """How many frames of a stream a run gets right, and what the interval is about."""
+    if accuracy.value is None:
+        return PageVerdict("undecided", f"The accuracy of {name} is not known: {accuracy.reason}.", metric=accuracy)
+    sentence = f"{name} gets {_sure(accuracy, summary.confidence, '%')} of the frames right."
+    details = (
+        "Frames of one point of the walk count together; other walks may differ by more than the interval says.",
+    )
+    return PageVerdict("result", sentence, details, accuracy)
+
+
 def _hardest(summary: RunSummary, are: str) -> list[str]:
     """The family with the highest mean error or flip rate; empty for a single family."""
     hardest = max((row for row in summary.families if row.mean_error.value is not None),
@@ -116,7 +130,7 @@ def _sure(metric: Metric, confidence: float | None, unit: str) -> str:
 def pair_verdict(comparison: Comparison) -> PageVerdict:
     """Whether a run is better or worse than its reference, or how many images would decide that."""
     mean, protocol = comparison.plain, comparison.reference.run.protocol
-    are_errors, words = has_labels(protocol), wording(protocol)
+    are_errors, words = has_labels(protocol) or protocol.stream is not None, wording(protocol)
     name, reference = comparison.other.name, comparison.reference.name
     details = (
         parts_text(comparison),
@@ -137,7 +151,7 @@ def pair_verdict(comparison: Comparison) -> PageVerdict:
         word = "fewer" if fewer else "more"
         sentence = (
             f"{name} is {'better' if fewer else 'worse'} than {reference}: it gets {size} points {word} of the "
-            f"corrupted images wrong ({interval})."
+            f"{words.shown} wrong ({interval})."
             if are_errors
             else f"{name} is {'steadier' if fewer else 'less steady'} than {reference}: it changes its prediction on "
             f"{size} points {word} of the {words.shown} ({interval})."
@@ -209,7 +223,7 @@ def unpaired_verdict(name: str, summary: RunSummary, reference: RunSummary, reas
     change = ours.value - theirs.value
     word, words = "fewer" if change < 0 else "more", wording(summary.cell_errors.protocol)
     points = f"{decimals(abs(change), 1)} points {word} of the {words.shown}"
-    are_errors = has_labels(summary.cell_errors.protocol)
+    are_errors = has_labels(summary.cell_errors.protocol) or STREAM_ERROR.name in summary.overall.metrics
     done = f"gets {points} wrong" if are_errors else f"changes its prediction on {points}"
     sentence = f"{name} {done} than {of}, but nobody can tell from these files whether that is chance."
     return PageVerdict("undecided", sentence, (reason,), ours)

@@ -11,7 +11,7 @@ from ppbench.metrics.by_class import AddedConfusion, ClassError, added_confusion
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.flips import FlipShares, flip_shares
 from ppbench.metrics.metric import Unavailable
-from ppbench.metrics.without_labels import NO_CLASSES, NO_LABELS, has_labels
+from ppbench.metrics.without_labels import NO_CELLS, NO_CLASSES, NO_LABELS, has_labels
 from ppbench.run import Run
 from ppbench.vocabulary import Cell, family_of
 
@@ -88,6 +88,9 @@ def by_image(
     found: dict[str, Any] = {"reasons": reasons}
     if run.protocol.has_trials:
         reasons |= dict.fromkeys(PARTS, _several_trials(run))
+        return ByImage(errors, confidence, **found)
+    if run.protocol.stream is not None:
+        reasons |= dict.fromkeys(PARTS, NO_CELLS)
         return ByImage(errors, confidence, **found)
     if not has_labels(run.protocol):
         reasons |= dict.fromkeys((CLASSES, CONFUSIONS), NO_LABELS)

@@ -10,7 +10,7 @@ from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.intervals import quantile
 from ppbench.metrics.references import ALEXNET, Normalizer
-from ppbench.metrics.without_labels import NO_LABELS, has_normalizer
+from ppbench.metrics.without_labels import NO_LABELS, has_normalizer, without_classes
 from ppbench.report.part import Part
 from ppbench.report.summary import RunSummary, summarise
 from ppbench.run import Run, is_page, read_bits, read_predictions, read_run, trials_if_any
@@ -78,7 +78,7 @@ def _load(
     bits, trials, no_bits = _load_images(source.path if isinstance(source, Run) else source, results)
     predictions = reference = divisor = None
     if isinstance(results, Run) and not has_normalizer(results.protocol):
-        refuse_normalizer(normalizer)
+        refuse_normalizer(normalizer, without_classes(results.protocol))
         predictions = None if results.path is None else _load_predictions(results.path, results, bits)[0]
     else:
         reference = load_cell_errors(Path(baseline)) if baseline else None
@@ -96,10 +96,10 @@ def _load(
     return summary, results, (bits, trials, no_bits)
 
 
-def refuse_normalizer(normalizer: str | None) -> None:
-    """Raise `UsageError` for a normaliser with a run without labels."""
+def refuse_normalizer(normalizer: str | None, why: str = NO_LABELS) -> None:
+    """Raise `UsageError` for a normaliser with a run that has nothing to divide, by default for want of labels."""
     if normalizer is not None and normalizer.lower() != "none":
-        raise UsageError(f"--normalizer {normalizer} divides errors, and {NO_LABELS}", "Leave it out.")
+        raise UsageError(f"--normalizer {normalizer} divides errors, and {why}", "Leave it out.")
 
 
 def load_results(path: Path) -> Run | CellErrors:

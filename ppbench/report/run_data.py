@@ -41,6 +41,7 @@ def run_dict(summary: RunSummary) -> dict[str, Any]:
         **({"decoder": protocol.decoder} if protocol and protocol.decoder else {}),
         **({"adaptation": protocol.adaptation.model_dump()} if protocol and protocol.adaptation else {}),
         **({"sequences": protocol.sequences.model_dump()} if protocol and protocol.sequences else {}),
+        **({"stream": protocol.stream.model_dump()} if protocol and protocol.stream else {}),
         **({"passes": protocol.passes} if protocol and protocol.passes else {}),
         "interrupted": errors.interrupted,
         "normalizer": summary.normalizer,

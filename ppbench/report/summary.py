@@ -288,7 +288,7 @@ class _Figures:
     def row(self, name: str, corruptions: tuple[str, ...]) -> SummaryRow:
         """The row of one corruption, or of several under another name."""
         of = quantities_of(self.cell_errors.protocol)
-        given = [quantity for quantity in of.values() if quantity.name_of_one]
+        given = [quantity for quantity in of.values() if quantity.name_of_one or quantity.is_plain]
         is_one = corruptions == (name,)
         return SummaryRow(
             name=name,

@@ -215,7 +215,9 @@ class Protocol(Record):
 
     @property
     def images_in_words(self) -> str:
-        """``all 2000 images``, ``500 of 2000 images``, ``the only image``."""
+        """``all 2000 images``, ``500 of 2000 images``, ``the only image``; of a stream frames."""
+        if self.stream is not None:
+            return f"{self.n} of {self.total} frames"
         if self.n < self.total:
             return f"{self.n} of {self.total} images"
         return f"all {self.total} images" if self.total > 1 else "the only image"
