@@ -75,6 +75,8 @@ class Forest:
     """What the better model does, such as ``makes fewer errors``."""
     what: str = "corruption"
     """``perturbation`` of sequences."""
+    unit: str = "image"
+    """What the two are paired by."""
 
     @classmethod
     def of(cls, comparison: Comparison) -> Forest:
@@ -102,4 +104,4 @@ class Forest:
         shown, protocol = tuple(one for one in sections if one.rows), comparison.reference.run.protocol
         more = tuple(name for name, quantity in quantities_of(protocol).items() if quantity.higher_is_better)
         fewer = f"{words.verb} fewer {words.made}"
-        return cls(title, names[1], names[0], comparison.confidence, shown, more, fewer, words.what)
+        return cls(title, names[1], names[0], comparison.confidence, shown, more, fewer, words.what, words.unit)

@@ -107,9 +107,9 @@ def forest_table(content: Forest) -> HtmlTable:
     interval = f"{percent(content.confidence)} interval"
     header = ("%", content.reference, content.other, "change", interval, "p", "shows")
     notes = (
-        f"Change: {content.other} minus {content.reference}, points, paired by image. p: two-sided; by family and by "
-        f"{content.what} adjusted for many tests (Holm). *: a test finds the difference. Shows: the smallest change "
-        f"that these images would reveal with {percent(POWER)} probability.",
+        f"Change: {content.other} minus {content.reference}, points, paired by {content.unit}. p: two-sided; by family "
+        f"and by {content.what} adjusted for many tests (Holm). *: a test finds the difference. Shows: the smallest "
+        f"change that these images would reveal with {percent(POWER)} probability.",
     )
     return HtmlTable(content.title, header, tuple(rows), notes=notes)
 

@@ -280,8 +280,9 @@ class BoardTable:
         return [
             ("images", f"{protocol.n:,} of {protocol.total:,}"),
             (
-                f"{words.what}s",
-                f"{len(protocol.corruptions)}, {words.levels} {levels}",
+                ("stream", str(protocol.stream))
+                if protocol.stream
+                else (f"{words.what}s", f"{len(protocol.corruptions)}, {words.levels} {levels}")
             ),
             *([("number of frames", str(protocol.sequences))] if protocol.sequences else []),
             *([("passes over each image", str(protocol.passes))] if protocol.passes else []),
@@ -291,7 +292,12 @@ class BoardTable:
             ),
             ("seed", str(protocol.seed)),
             ("precision", protocol.precision),
-            *([("adapted to each cell", str(protocol.adaptation))] if protocol.adaptation else []),
+            *([("adapted", protocol.adaptation.label)] if protocol.adaptation and protocol.stream else []),
+            *(
+                [("adapted to each cell", str(protocol.adaptation))]
+                if protocol.adaptation and not protocol.stream
+                else []
+            ),
             *([("labels", "each model's own clean predictions")] if protocol.labels else []),
             ("ranked by", self.ranking.label),
         ]

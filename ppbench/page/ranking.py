@@ -11,13 +11,14 @@ from ppbench.compare.comparability import FIELDS, differing
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.of_sequences import FLIP_PROBABILITY
+from ppbench.metrics.of_streams import STREAM_ERROR
 from ppbench.metrics.quantities import MEAN_ERROR
 from ppbench.metrics.without_labels import FLIP_RATE
 from ppbench.report.summary import RunSummary
 from ppbench.run import Run
 from ppbench.tables.rows import rounded
 
-RANKED_BY = (MEAN_ERROR.name, FLIP_RATE.name, FLIP_PROBABILITY.name)
+RANKED_BY = (MEAN_ERROR.name, FLIP_RATE.name, FLIP_PROBABILITY.name, STREAM_ERROR.name)
 """The metrics of rankings, of which every run has one: they need no normaliser."""
 
 
