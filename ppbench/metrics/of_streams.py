@@ -17,7 +17,8 @@ from ppbench.run import Protocol
 class StreamError(MeanError):
     """Top-1 error over all frames of a stream."""
 
-    name, name_of_one = "stream_error", None
+    name = "stream_error"
+    name_of_one = None  # type: ignore[assignment]  # it has no parts
     formula = "E = wrong / all, over the frames of the stream"
     meaning = "top-1 error over the frames of the stream"
 
