@@ -43,10 +43,11 @@ def complete_perturbation(incomplete: str) -> list[str]:
 
 
 def complete_recipe(incomplete: str) -> list[str]:
-    """Recipes of corruptions."""
+    """Recipes of corruptions, then of perturbation sequences."""
     from ppbench.corruptions.recipes import KNOWN_RECIPES
+    from ppbench.corruptions.sequences.recipes import SEQUENCE_RECIPES
 
-    return _beginning(incomplete, KNOWN_RECIPES)
+    return _beginning(incomplete, [*KNOWN_RECIPES, *SEQUENCE_RECIPES])
 
 
 def complete_training_recipe(incomplete: str) -> list[str]:

@@ -207,8 +207,12 @@ def _corruptions() -> _Listing:
 
 def _recipes() -> _Listing:
     from ppbench.corruptions.recipes import KNOWN_RECIPES
+    from ppbench.corruptions.sequences.recipes import SEQUENCE_RECIPES
 
     rows: _Rows = [(r.name, r.description, r.size, r.source) for r in KNOWN_RECIPES.values()]
+    source = KNOWN_RECIPES["imagenet-c"].source  # of the same paper
+    for recipe in SEQUENCE_RECIPES.values():
+        rows.append((recipe.name, recipe.description.partition(";")[0], str(recipe.side or "32, any"), source))
     return "Recipes, each for images of any size from 8 px", ("name", "what it is", "px", "source"), rows
 
 

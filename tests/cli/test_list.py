@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ppbench.cli.main import app
+from ppbench.corruptions.sequences.recipes import SEQUENCE_RECIPES
 from ppbench.corruptions.strengths import STRENGTHS
 from ppbench.data.catalog import DATASETS
 from ppbench.models.embedded import EMBEDDED_MODELS
@@ -25,7 +26,14 @@ runner = CliRunner()
         ("models", [*EMBEDDED_MODELS, *model_names()]),
         ("datasets", list(DATASETS)),
         ("corruptions", list(MADE)),
-        ("recipes", ["imagenet-c", "imagenet-c-299", "tiny-imagenet-c", "cifar-c", "imagecorruptions", *STRENGTHS]),
+        (
+            "recipes",
+            [
+                *("imagenet-c", "imagenet-c-299", "tiny-imagenet-c", "cifar-c", "imagecorruptions"),
+                *STRENGTHS,
+                *SEQUENCE_RECIPES,
+            ],
+        ),
     ],
 )
 def test_names_are_listed_one_a_line_and_in_a_table(what: str, names: list[str]) -> None:
