@@ -79,7 +79,7 @@ def noisy(noise: Callable[[Tensor], Tensor], name: str = "noisy") -> LoadedModel
 
 def gaussian(x: Tensor) -> Tensor:
     """Noise by which the embedded network is wrong on some images in some passes."""
-    return x + 0.8 * torch.randn_like(x)
+    return x + 0.25 * torch.randn_like(x)
 
 
 class Coins(nn.Module):
