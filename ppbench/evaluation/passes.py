@@ -89,6 +89,7 @@ class RepeatedInference(Inference):
         self._passes, self._keys, self._say = passes, keys, say
         self._tolerance = _LEAST.get(self.precision, 1e-3)
         self._calls: tuple[RandomCall, ...] | None = None
+        self._shared = keys.shared.to(device)
 
     def score(self, images: Tensor, labels: Tensor | None, places: NDArray[np.int64] | None = None) -> Tensor:
         """Score a batch in all passes.
@@ -125,7 +126,7 @@ class RepeatedInference(Inference):
         while start < len(images):
             # The network gets whole batches, whose last image may be there several times.
             rows = torch.arange(start, start + self.batch, device=keys.device).clamp_(max=len(images) - 1)
-            draws = KeyedDraws(self.subject.name, keys[rows], self._keys.shared, number, self._calls)
+            draws = KeyedDraws(self.subject.name, keys[rows], self._shared, number, self._calls)
             with draws:
                 part = self._attempt(images[start : start + self.batch])
             if part is None:
@@ -169,7 +170,7 @@ class RepeatedInference(Inference):
     def _calls_for(self, count: int, images: Tensor) -> list[RandomCall]:
         """Return the random operators of a pass over so many images."""
         before, self.batch = self.batch, count
-        draws = KeyedDraws(self.subject.name, self._keys.shared.expand(count, -1), self._keys.shared, 0)
+        draws = KeyedDraws(self.subject.name, self._shared.expand(count, -1), self._shared, 0)
         try:
             with draws:
                 part = self._attempt(images[:1])

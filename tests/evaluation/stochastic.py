@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,6 +30,9 @@ class Gabors(nn.Module):
             gabor = torch.exp(-(x**2 + y**2) / 8) * torch.cos(2 * math.pi * along / 5 + phase)
             self.register_buffer(name, gabor[:, None].repeat(1, channels, 1, 1) / gabor.abs().sum())
         self.gain = 200.0
+        # Rivals keep such things beside their state dict.
+        self.angles = np.arange(orientations) * np.pi / orientations
+        self.floor = lambda x: x.clone() + 1e-4
 
     def rates(self, x: Tensor) -> Tensor:
         """Responses without noise, ``(N, 2 orientations, H / 4, W / 4)``: simple cells, then complex ones."""
@@ -38,7 +42,7 @@ class Gabors(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.rates(x)
         noise = torch.distributions.Normal(torch.zeros_like(x), 1).rsample()
-        x += noise * torch.sqrt(x.clone() + 1e-4)
+        x += noise * torch.sqrt(self.floor(x))
         return x.relu_()
 
 

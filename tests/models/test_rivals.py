@@ -80,6 +80,7 @@ def test_it_is_measured_with_its_noise_keyed_by_image(tmp_path: Path) -> None:
     one, other = measured(labels=labels), measured(labels=labels, batch_size=1)
     assert one.cells == other.cells
     assert one.protocol.passes == 4
+    assert one.model.weights_sha256 == other.model.weights_sha256 is not None
     assert "mean 0.5/0.5/0.5, std 0.5/0.5/0.5" in one.protocol.preprocessing
     rights = np.array([cell.right_by_pass for cell in one.cells])
     assert rights.shape == (2, 4)
