@@ -39,7 +39,10 @@ def corrupt_command(
     src: Annotated[Path, typer.Argument(help="Folder of images, image file, or .npy file of images.")],
     dest: Annotated[
         Path | None,
-        typer.Argument(help="Folder to write to.", show_default="SRC, or an image's folder, with -c at the end"),
+        typer.Argument(
+            help="Folder to write to.",
+            show_default="SRC, or an image's folder, with -c at the end, for perturbations -p",
+        ),
     ] = None,
     corruptions: Annotated[
         list[str] | None,

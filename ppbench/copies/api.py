@@ -124,7 +124,8 @@ def corrupt_folder(
 
     Args:
         src: A folder of any depth, an image file, or a ``.npy`` file of images.
-        dest: Folder to write to; by default ``src``, or the folder of an image, with ``-c`` at its end.
+        dest: Folder to write to; by default ``src``, or the folder of an image, with ``-c`` at its end, or ``-p`` for
+            perturbations.
         corruptions: Names, families ("noise") and sets ("c15"), and your own functions as "pkg.mod:function"; "clean":
             the images themselves, cut to ``size``, as ``clean/0``.
         severities: 1 to 5, or ranges ("1-3").

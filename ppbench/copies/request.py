@@ -150,7 +150,7 @@ class CopyRequest:
         return None if factor == 1 else factor
 
     def folder(self) -> Path:
-        """The folder to write to: ``photos-c`` beside ``photos`` unless another is given.
+        """The folder to write to: ``photos-c`` beside ``photos``, for sequences ``photos-p``, unless another is given.
 
         Copies of a single image in ``photos`` go there too, never into the folder of the image.
 
@@ -165,4 +165,4 @@ class CopyRequest:
         named = src if src.name not in ("", "..") else src.resolve()
         if not named.name:
             raise UsageError(f"{src} has no name from which to make another", "Give the folder to write to as well.")
-        return named.with_name(f"{named.name}-c")
+        return named.with_name(f"{named.name}-{'c' if self.perturbations is None else 'p'}")

@@ -17,7 +17,10 @@ from ppbench.errors import DataError, UsageError
 from ppbench.extras import how_to_install, import_extra
 from ppbench.versions import version_of
 
-ENCODING = "libx264, preset veryslow, yuv444p, 1 frame/s, crf 20; noise: crf 23, tune grain"
+ENCODING = (
+    "libx264, preset veryslow, yuv444p, 1 frame/s, crf 20; noise: crf 23, tune grain; "
+    "the bytes depend on the version of x264"
+)
 """The settings, for the record of a folder."""
 
 _X264 = re.compile(rb"x264 - core (\d+(?: r\d+)?)")

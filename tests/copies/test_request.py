@@ -37,6 +37,7 @@ def test_default_destinations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     assert CopyRequest(Path("photos/")).folder() == Path("photos-c")
     assert CopyRequest(Path("photos/a.JPG")).folder() == Path("photos-c")
+    assert CopyRequest(Path("photos/"), perturbations="snow").folder() == Path("photos-p")
     assert CopyRequest(Path("a.jpg")).folder() == tmp_path.with_name(f"{tmp_path.name}-c")
     assert CopyRequest(Path("cifar10.npy")).folder() == Path("cifar10.npy-c")
     assert CopyRequest(Path()).folder() == tmp_path.with_name(f"{tmp_path.name}-c")
