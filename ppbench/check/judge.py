@@ -198,7 +198,7 @@ def _needed(drop: Differences, allowed: float, alpha: float, total: int | None) 
 
 
 def _drops(run: ComparedRun, baseline: ComparedRun, rule: Rule) -> NDArray[np.float64] | str:
-    """``(n,)`` points of accuracy lost by image, or a text that names a cell missing from the run.
+    """``(n,)`` points of accuracy lost by image (of uT5D places gained), or a text that names what the run lacks.
 
     Raises:
         DataError: If the baseline lacks a cell, because then no run can be judged.
@@ -212,8 +212,15 @@ def _drops(run: ComparedRun, baseline: ComparedRun, rule: Rule) -> NDArray[np.fl
     absent = _absent(run, rule.cells)
     if absent:
         return f"{run.name} lacks {absent} of this rule (a missing cell fails): finish the evaluation"
-    weights = {cell: 100 * weight for cell, weight in rule.weights.items()}
-    return run.images.weighted(weights) - baseline.images.weighted(weights)
+    weights = {cell: rule.quantity.scale * weight for cell, weight in rule.weights.items()}
+    if rule.quantity.of_errors:
+        return run.images.weighted(weights) - baseline.images.weighted(weights)
+    new, old = (rule.quantity.images(one.cell_errors) for one in (run, baseline))
+    if old is None:
+        raise DataError(f"the baseline {baseline.name} has no {rule.name}", f"Leave the rule {rule.name} out.")
+    if new is None:
+        return f"{run.name} has no {rule.name}: its model has too few classes"
+    return new.weighted(weights) - old.weighted(weights)
 
 
 def _absent(measured: ComparedRun, cells: Sequence[Cell]) -> str:

@@ -28,10 +28,12 @@ class CheckReport:
             if outcome.status is not Status.PASS or verdict.fails(outcome)
         ]
         notes += [f"Warning: {warning}." for warning in verdict.warnings]
+        rising = [f"{o.rule.name}: {o.rule.unit} gained" for o in verdict.outcomes if o.rule.change == "rise"]
+        others = "".join(f"; {words}" for words in rising)
         notes.append(
-            f"Drop: points of {verdict.kept} lost since the baseline, paired by {verdict.unit}. The verdict follows "
-            "from its interval, which holds for all rules at once. Detects: the smallest drop that these images would "
-            "reveal with 80 % probability."
+            f"Drop: points of {verdict.kept} lost since the baseline, paired by {verdict.unit}{others}. The verdict "
+            "follows from its interval, which holds for all rules at once. Detects: the smallest drop that these images "
+            "would reveal with 80 % probability."
         )
         lines = tuple(_line(outcome, fails=verdict.fails(outcome)) for outcome in verdict.outcomes)
         return [Sheet(verdict.headline, header, lines, (0, 1), tuple(notes))]

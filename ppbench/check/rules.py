@@ -13,7 +13,7 @@ from ppbench.errors import UsageError
 from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Unavailable, Weights
-from ppbench.metrics.quantities import case_of
+from ppbench.metrics.quantities import MEAN_ERROR, Quantity, case_of
 from ppbench.metrics.without_labels import has_labels, plain_of, quantities_of, wording
 from ppbench.run import Protocol
 from ppbench.vocabulary import OWN, Cell, family_of, in_order
@@ -37,11 +37,24 @@ class Rule:
 
     name: str
     """``mean``, ``clean``, a family, a corruption, or ``fog/3``; without labels ``flip_rate`` too, and no ``clean``;
-    of sequences ``mFP``."""
+    of sequences ``mFP`` and
+    ``uT5D``."""
     max_drop: float
     """Percentage points, not negative."""
     weights: Weights
     """Weights of the cells in the error that is watched, usually a mean."""
+    quantity: Quantity = MEAN_ERROR
+    """What is watched; of the error and its other names always the mean error."""
+
+    @property
+    def unit(self) -> str:
+        """The unit of ``max_drop``: points, or places of the top-5 distance."""
+        return "points" if self.quantity.unit == "%" else self.quantity.unit
+
+    @property
+    def change(self) -> str:
+        """What is allowed: a drop of accuracy, or a rise of the top-5 distance."""
+        return "drop" if self.quantity.of_errors else "rise"
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -95,11 +108,11 @@ def resolve(rules: Mapping[str, float], protocol: Protocol) -> list[Rule]:
     Raises:
         UsageError: If a name is not mean, clean, or a family, corruption or cell of the baseline.
     """
-    return [Rule(name, points, _weights(name, protocol)) for name, points in rules.items()]
+    return [_resolved(name, points, protocol) for name, points in rules.items()]
 
 
-def _weights(name: str, protocol: Protocol) -> Weights:
-    """The weights of the cells of one rule; empty if the baseline has no such cells."""
+def _resolved(name: str, points: float, protocol: Protocol) -> Rule:
+    """One rule; its weights are empty if the baseline has no such cells."""
     corruptions, severities = in_order(protocol.corruptions), tuple(sorted(protocol.severities))
     watched = {quantity.rule: quantity for quantity in quantities_of(protocol).values() if quantity.rule is not None}
     if not has_labels(protocol):
@@ -130,8 +143,9 @@ def _weights(name: str, protocol: Protocol) -> Weights:
     # Weights do not depend on errors.
     flips = protocol.sequences is not None
     baseline = CellErrors("the baseline", {}, None, corruptions, severities, protocol, flips=flips)
+    quantity = watched.get(name, watched[_MEAN])
     try:
-        quantity = watched.get(name, watched[_MEAN])
-        return quantity.weights(case_of(baseline, corruptions=members, severities=levels))
+        weights = quantity.weights(case_of(baseline, corruptions=members, severities=levels))
     except Unavailable:
-        return {}
+        weights = {}
+    return Rule(name, points, weights, MEAN_ERROR if quantity.of_errors else quantity)

@@ -204,7 +204,7 @@ def outcome_text(outcome: RuleOutcome, confidence: float) -> str:
     drop = outcome.adjusted
     if drop is None:
         return f"{outcome.reason}"
-    lost = f"drop {points(drop, confidence, 2)}; {outcome.rule.max_drop:g} allowed"
+    lost = f"{outcome.rule.change} {points(drop, confidence, 2, outcome.rule.unit)}; {outcome.rule.max_drop:g} allowed"
     if outcome.is_powerless:
         return f"{lost}. It is {weakness(outcome)}"
     if outcome.status not in _OPEN:

@@ -53,6 +53,7 @@ class TopFiveDistance(Quantity):
     formula = "mean over p and d of uT5D_pd,  of a pair: sum over i = 1..5 of |i - min(new place of class i, 6)|"
     meaning = "top-5 distance of compared frames, 0 to 15, mean over perturbations"
     of_errors = False
+    rule = name
     unit, scale = "places", 1.0
     lowest, highest = 0.0, float(LARGEST_DISTANCE)
 

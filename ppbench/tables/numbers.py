@@ -57,9 +57,9 @@ def decimals(value: float | None, digits: int) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def points(interval: Interval, confidence: float, digits: int = 1) -> str:
+def points(interval: Interval, confidence: float, digits: int = 1, unit: str = "points") -> str:
     """``-1.6 points, 95 % interval -2.1 to -1.1``."""
-    return f"{signed(interval.value, digits)} points, {percent(confidence)} interval {ends(interval, digits)}"
+    return f"{signed(interval.value, digits)} {unit}, {percent(confidence)} interval {ends(interval, digits)}"
 
 
 def ends(interval: Interval, digits: int = 1) -> str:

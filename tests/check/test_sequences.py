@@ -8,6 +8,8 @@ from ppbench.check.report import CheckReport
 from ppbench.check.rules import resolve
 from ppbench.check.verdict import Status
 from ppbench.errors import DataError, NotComparableError, UsageError
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.run import read_run
 from tests.report.test_sequences import FOREIGN, text_of
 from tests.trial_runs import passes_run, sequence_run
 
@@ -37,6 +39,28 @@ def test_a_rise_of_the_flip_probability_fails(folder):
     assert "points of stability (100 % - flip probability) lost" in " ".join(
         text_of(CheckReport(verdict), "markdown").split()
     )
+
+
+def test_a_rise_of_the_top_five_distance_fails(folder):
+    verdict = check_files(folder / "new.json", folder / "baseline.json", {"uT5D": 0.5})
+    (outcome,) = verdict.outcomes
+    old, new = (CellErrors.from_run(read_run(folder / f"{name}.json")) for name in ("old", "new"))
+    rise = sum(new.distances.values()) / 10 - sum(old.distances.values()) / 10
+    assert outcome.drop.value == pytest.approx(rise, abs=1e-5)
+    assert outcome.status is Status.WORSE
+    assert f"uT5D: worse than allowed: rise +{rise:.2f} places" in verdict.text
+    assert "uT5D: places gained" in text_of(CheckReport(verdict), "markdown")
+    assert check_files(folder / "new.json", folder / "baseline.json", {"uT5D": 15}).passed
+
+
+def test_without_distances_their_rule_is_an_error_or_fails(folder, tmp_path):
+    sequence_run("new", n=80, distances=False).write(tmp_path / "few.json")
+    with pytest.raises(DataError, match="has no uT5D"):
+        check_files(folder / "old.json", tmp_path / "few.json", {"uT5D": 1.0})
+    verdict = check_files(tmp_path / "few.json", folder / "baseline.json", {"uT5D": 1.0})
+    assert verdict.outcomes[0].status is Status.MISSING
+    assert "too few classes" in verdict.text
+    assert verdict.exit_code == 1
 
 
 def test_a_run_passes_its_own_baseline_which_keeps_the_trials(folder):
