@@ -32,8 +32,8 @@ class CheckReport:
         others = "".join(f"; {words}" for words in rising)
         notes.append(
             f"Drop: points of {verdict.kept} lost since the baseline, paired by {verdict.unit}{others}. The verdict "
-            "follows from its interval, which holds for all rules at once. Detects: the smallest drop that these images "
-            "would reveal with 80 % probability."
+            "follows from its interval, which holds for all rules at once. Detects: the smallest drop that these "
+            "images would reveal with 80 % probability."
         )
         lines = tuple(_line(outcome, fails=verdict.fails(outcome)) for outcome in verdict.outcomes)
         return [Sheet(verdict.headline, header, lines, (0, 1), tuple(notes))]
