@@ -295,22 +295,25 @@ def _compiling(compiled: bool) -> Iterator[None]:
 
 
 def _cut(images: Tensor, resize: int, wanted: Geometry, fill: Tensor) -> Tensor:
-    """Resize square images, antialiased as Pillow does, and crop the centre, padded where it is larger; uint8.
+    """Resize the shorter side, antialiased as Pillow does, and crop the centre, padded where it is larger; uint8.
 
     ``fill`` is the colour of the padding, RGB ``(3,)``, on the images' device.
     """
-    size, sides = wanted.size, (resize, resize)
+    size, (height, width) = wanted.size, images.shape[2:]
+    # Most images are squares; blurred frames of Tiny-ImageNet-P are not.
+    sides = [resize * side // min(height, width) for side in (height, width)]
     resized = F.interpolate(images.float(), sides, mode=wanted.interpolation, antialias=True, align_corners=False)
     # Bicubic interpolation overshoots at edges.
     cut = resized.round_().clamp_(0, 255).to(torch.uint8)
-    if resize < size:
-        before = (size - resize) // 2
-        colour = fill[: cut.shape[1]].view(1, -1, 1, 1)
-        padded = colour.expand(len(cut), -1, size, size).contiguous(memory_format=torch.channels_last)
-        padded[..., before : before + resize, before : before + resize] = cut
-        return padded
-    begin = round((resize - size) / 2)
-    return cut[..., begin : begin + size, begin : begin + size]
+    top, left = (round(max(0, side - size) / 2) for side in sides)
+    cut = cut[..., top : top + size, left : left + size]
+    if resize >= size:
+        return cut
+    colour = fill[: cut.shape[1]].view(1, -1, 1, 1)
+    padded = colour.expand(len(cut), -1, size, size).contiguous(memory_format=torch.channels_last)
+    top, left = ((size - side) // 2 for side in cut.shape[2:])
+    padded[..., top : top + cut.shape[2], left : left + cut.shape[3]] = cut
+    return padded
 
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD, _TOP_PAD = -3, -1, -2

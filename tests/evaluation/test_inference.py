@@ -85,6 +85,18 @@ def test_a_resize_that_was_asked_for_is_pillows() -> None:
         assert difference.max() <= 1.001  # Pillow rounds between its two passes
 
 
+@pytest.mark.parametrize(("resize", "corner"), [(28, (6, 2)), (20, (1, -2))])
+def test_of_images_that_are_no_squares_the_shorter_side_is_resized(resize: int, corner: tuple[int, int]) -> None:
+    recorder, wide = Recorder(), images(1).repeat(1, 1, 1, 2)[..., :42]
+    network = Inference(subject(recorder, input_size=24, mean=(0, 0, 0), std=(1, 1, 1)), CPU, resize=resize, batch=1)
+    network.score(wide, labels(1))
+    small = Image.fromarray(wide[0].permute(1, 2, 0).numpy())
+    small = small.resize((resize * 42 // 32, resize), Image.Resampling.BILINEAR)
+    left, top = corner  # Pillow fills with black what is outside, as a centre crop does
+    cut = np.asarray(small.crop((left, top, left + 24, top + 24)))
+    assert np.abs(recorder.seen[0][0].permute(1, 2, 0).numpy() * 255 - cut).max() <= 1.001
+
+
 @pytest.mark.parametrize("batch", [1, 2, 3, 7, 16])
 def test_the_batch_leaves_no_trace_in_the_scores(batch: int) -> None:
     """Exactly: fewer images than a forward pass has are filled up."""
