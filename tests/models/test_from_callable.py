@@ -159,7 +159,7 @@ def test_what_is_no_function() -> None:
         evaluate(lambda images: images, **FEW)
 
 
-@pytest.mark.parametrize("given", [{"precision": "fp16"}, {"compiled": True}])
+@pytest.mark.parametrize("given", [{"precision": "fp16"}, {"compiled": True}, {"passes": 2}])
 def test_settings_that_only_torch_follows(given: dict[str, Any]) -> None:
     function: Callable[[NDArray[np.float32]], Any] = lambda images: images  # noqa: E731
     with pytest.raises(UsageError, match=r"is not for .*lambda.*, a function: torch does not run it"):
