@@ -22,7 +22,7 @@ from ppbench.data.sequences import Encoding, SequenceSource
 from ppbench.data.source import SourceKind
 from ppbench.data.stamps import FileStamps, stamp_of, stamps_of
 from ppbench.data.uncut import numbered
-from ppbench.data.video import MOST_FRAMES, check_can_decode
+from ppbench.data.video import MOST_FRAMES, MOST_PIXELS, check_can_decode
 from ppbench.data.walk import is_utf8
 from ppbench.errors import DataError, UsageError
 from ppbench.lookup import counted
@@ -273,7 +273,14 @@ class PublishedFrames(PublishedSequences):
         """``(images, frames, S, S, C)``, checked."""
         array = self._arrays[reading]
         shape, dtype, _ = array.header()
-        if dtype != np.uint8 or len(shape) != 5 or shape[2] != shape[3] or shape[4] not in (1, 3) or 0 in shape:
+        if (
+            dtype != np.uint8
+            or len(shape) != 5
+            or shape[2] != shape[3]
+            or shape[4] not in (1, 3)
+            or 0 in shape
+            or shape[2] ** 2 > MOST_PIXELS
+        ):
             raise DataError(
                 f"{array.where} has the shape {shape} of {dtype}", "Expected (N, frames, S, S, 3) of uint8."
             )

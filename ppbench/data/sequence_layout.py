@@ -6,13 +6,14 @@ Arrays are ``<perturbation>.npy``, ``(images, frames, S, S, 3)``. `ppbench corru
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ppbench.data.cells import visible
 from ppbench.data.npy import ArrayFile, array_file, is_sequences
 from ppbench.data.sequence_files import SEQUENCE_FORMS, SequenceForm
+from ppbench.data.walk import is_output
 from ppbench.errors import DataError
 from ppbench.run import is_noise
 from ppbench.vocabulary import P4, P10, Cell
@@ -43,18 +44,24 @@ def look_for_sequences(root: Path) -> SequencesFound | None:
     It is found below wrapping folders, two levels deep, such as the group folders of the archives.
 
     Raises:
-        DataError: If ``root`` is missing or cannot be read.
+        DataError: If ``root`` cannot be read, or has sequences of two forms.
     """
-    if root.is_file():
+    if not root.is_dir():  # a file of many images, a pattern of such files, or nothing
         return None
     forms: dict[Cell, SequenceForm] = {}
     below: dict[Cell, Path] = {}
     arrays: dict[Cell, ArrayFile] = {}
     for folder, folders, files in _places(root):
+        # Frames as files are known by the record of whoever wrote them: folders of photographs may look alike.
+        forms_here = SEQUENCE_FORMS if is_output(folder) else SEQUENCE_FORMS[:1]
         for name in folders:
             reading = _READINGS.get(name)
             # What is nearer to the root counts.
-            if reading is not None and reading not in below and (form := _form_below(folder / name)) is not None:
+            if (
+                reading is not None
+                and reading not in below
+                and (form := _form_below(folder / name, forms_here)) is not None
+            ):
                 forms[reading], below[reading] = form, folder / name
         for name in files:
             reading = _READINGS.get(name.removesuffix(".npy")) if name.endswith(".npy") else None
@@ -88,9 +95,9 @@ def _places(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
             waiting += [(folder / name, depth + 1) for name in others]
 
 
-def _form_below(folder: Path) -> SequenceForm | None:
+def _form_below(folder: Path, forms: Sequence[SequenceForm]) -> SequenceForm | None:
     """The form of the sequences below a folder; None if there are none."""
-    return next((form for form in SEQUENCE_FORMS if next(form.below(folder), None) is not None), None)
+    return next((form for form in forms if next(form.below(folder), None) is not None), None)
 
 
 def _is_array(path: Path) -> bool:

@@ -63,9 +63,10 @@ def test_other_folders_are_no_sequences(tmp_path: Path) -> None:
     for name in ("snow/1/n01/a.JPEG", "n01/a.mp4", "n01/b.png"):
         touch(tmp_path, name)
     assert look_for_sequences(tmp_path) is None
-    assert look_for_sequences(tmp_path / "n01" / "b.png") is None
-    with pytest.raises(DataError, match="cannot read"):
-        look_for_sequences(tmp_path / "none")
+    for name in ("n01/b.png", "none", "val-*.parquet"):
+        assert look_for_sequences(tmp_path / name) is None
+    touch(tmp_path, "rotate/album/00.png", "rotate/album/01.png")
+    assert look_for_sequences(tmp_path) is None, "photographs"
 
 
 def test_corruptions_are_not_looked_for_among_sequences(tmp_path: Path) -> None:
