@@ -283,7 +283,7 @@ class CellErrors:
             Unavailable: If a cell is missing, because the mean of the others would be another metric.
         """
         keys = [(corruption, severity) for corruption in corruptions for severity in severities]
-        require_cells(self.errors, keys, self.source)
+        require_cells(self.errors, keys, self.source, "d" if self.flips else "s")
         return mean(self.errors[key] for key in keys)
 
     def clean_error(self) -> float:

@@ -20,9 +20,9 @@ class Unavailable(Exception):  # noqa: N818 - no failure: it becomes the reason 
     """A metric cannot be computed; the message says why."""
 
     @classmethod
-    def for_cells(cls, source: str, missing: Sequence[Cell], wanted: int) -> Unavailable:
+    def for_cells(cls, source: str, missing: Sequence[Cell], wanted: int, letter: str = "s") -> Unavailable:
         """The reason for a mean over cells of which some are missing: ``net lacks 2 of 75 cells: fog s1, fog s2``."""
-        named = ", ".join(f"{corruption} s{severity}" for corruption, severity in missing[:3])
+        named = ", ".join(f"{corruption} {letter}{severity}" for corruption, severity in missing[:3])
         if wanted == 1:
             return cls(f"{source} lacks {'the clean images' if missing[0][0] == CLEAN else f'the cell {named}'}")
         return cls(f"{source} lacks {len(missing)} of {wanted} cells: {named}{', …' if len(missing) > 3 else ''}")
@@ -56,7 +56,7 @@ def metric(name: str, label: str, unit: str, compute: Callable[[], float]) -> Me
         return Metric(name, label, None, unit, str(reason))
 
 
-def require_cells(present: Container[Cell], cells: Sequence[Cell], source: str = "the run") -> None:
+def require_cells(present: Container[Cell], cells: Sequence[Cell], source: str = "the run", letter: str = "s") -> None:
     """Check that all cells of a mean are present.
 
     Raises:
@@ -66,7 +66,7 @@ def require_cells(present: Container[Cell], cells: Sequence[Cell], source: str =
         raise Unavailable(f"{source} has no corrupted cells")
     missing = [cell for cell in cells if cell not in present]
     if missing:
-        raise Unavailable.for_cells(source, missing, len(cells))
+        raise Unavailable.for_cells(source, missing, len(cells), letter)
 
 
 def over_corruptions(

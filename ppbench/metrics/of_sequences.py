@@ -123,5 +123,5 @@ def mean_distance(model: Normalizer, perturbations: Sequence[str], difficulties:
             f"{model.source} has no top-5 distances: its model has fewer than 6 classes, or a file lacks them"
         )
     cells = [(perturbation, difficulty) for perturbation in perturbations for difficulty in difficulties]
-    require_cells(model.distances, cells, model.source)
+    require_cells(model.distances, cells, model.source, "d")
     return mean(model.distances[cell] for cell in cells)

@@ -65,7 +65,7 @@ def test_tables_have_flips_and_distances(files):
     assert "Flip probabilities by difficulty (d1 easy … d3 hard), %; uT5D in places" in text
     flat = " ".join(text.split())
     assert "mFP[p10,d1-2,lossless], mFR[alexnet,p10,d1-2,lossless]" in flat
-    assert "lacks 10 of 20 cells" in flat, "the CSV has one difficulty"
+    assert "lacks 10 of 20 cells: gaussian_noise d2" in flat, "the CSV has one difficulty"
     one = render(load_summary(files / "one.json", str(files / "alexnet.csv"), None, 0.95), width=120)
     assert line_of(one, "mFP")[2:3] == ["±"] or "[" in line_of(one, "mFP")[2]
     assert "Flip probabilities, %; uT5D in places" in one
