@@ -16,7 +16,7 @@ from markupsafe import Markup
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.files import atomic_write, read_text
 from ppbench.metrics.metric import Metric
-from ppbench.metrics.without_labels import wording
+from ppbench.metrics.without_labels import Wording, wording
 from ppbench.page.html_table import metric_data
 from ppbench.page.ranking import RANKED_BY, Entry, Place, Ranking, rankings
 from ppbench.page.rendering import page_of
@@ -268,9 +268,14 @@ class BoardTable:
         return f"{'all ' if protocol.n == protocol.total else f'{protocol.n:,} of '}{protocol.total:,} images"
 
     @property
+    def words(self) -> Wording:
+        """What the numbers of the table are called."""
+        return wording(self.ranking.entries[0].run.protocol)
+
+    @property
     def lower(self) -> str:
         """What is better if it is lower."""
-        return wording(self.ranking.entries[0].run.protocol).losses
+        return self.words.losses
 
     @property
     def facts(self) -> list[tuple[str, str]]:

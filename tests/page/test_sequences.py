@@ -78,6 +78,10 @@ def test_pages_and_rankings_never_mix(folder):
     text = words_of(leaderboard_html(board))
     assert re.search("flip probabilities", text)
     assert "difficulties 1, 2" in text
+    assert "the same images, perturbations and corruptions, difficulties and severities and classes" in text
+    (folder / "only").mkdir()
+    sequence_run("one", n=40).write(folder / "only" / "one.json")
+    assert not FOREIGN.search(words_of(leaderboard_html(read_folder(folder / "only"))))
 
 
 def test_figures_of_sequences(folder):
