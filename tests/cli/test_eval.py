@@ -6,6 +6,7 @@ import json
 import shlex
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from ppbench.files import try_lock
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run, write_run
 from tests.builders import make_bits, make_errors, make_run
+from tests.conftest import forwards_of
 from tests.evaluation.models import tiny_checkpoint
 from tests.evaluation.test_kills import without_provenance
 from tests.processes import interrupt, ppbench_process
@@ -33,6 +35,15 @@ pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
 T = TypeVar("T")
 runner = CliRunner()
 FEW = ["-c", "fog,pixelate", "-s", "1", "-s", "4-5", "--limit", "40", "--workers", "0"]
+
+
+@pytest.fixture(autouse=True)
+def _few_in_a_forward(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Forward passes of few images, but where another process makes a part of the run."""
+    if "signal" in request.node.name:
+        yield
+    else:
+        yield from forwards_of(16, 4)
 
 
 def test_without_arguments_both_embedded_models_on_the_embedded_images(

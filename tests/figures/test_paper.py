@@ -51,8 +51,10 @@ def texts_of(figure: PaperFigure) -> list[str]:
 
 @pytest.mark.parametrize("kind", [kind for kind in CONTENTS if kind != "forest"])
 def test_every_kind_in_every_format_has_the_same_bytes_every_time(kind: str) -> None:
+    """PDF takes longest; that of a forest is written several times below."""
+    assert bytes_of(kind, "pdf").startswith(STARTS["pdf"])
     figure = paper_figure(CONTENTS[kind])
-    for form in FORMS:  # each format comes at another place than in the figure that it is compared with
+    for form in ("png", "svg"):  # each comes at another place than in the figure that it is compared with
         content = figure.to_bytes(form)
         assert content.startswith(STARTS[form])
         assert content == bytes_of(kind, form)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
+from ppbench.inspection import figures as module
 from ppbench.inspection.api import inspect_model
 from ppbench.inspection.figures import figure_files, figures, kernels, responses, selectivity, strengths
 from tests.inspection.layers import Net, card, inspection
@@ -21,10 +22,19 @@ def words(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(mpl.text.Text))
 
 
-def test_every_picture_of_a_push_pull_network_is_a_png_that_holds_something() -> None:
-    pictures = figure_files(inspection())
-    assert list(pictures) == ["kernels", "responses-1", "responses-2", "spectra", "tuning", "selectivity"]
-    for content in pictures.values():
+def test_pictures_of_a_push_pull_network_are_pngs_that_hold_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are drawn, and two are written; tests/cli/test_inspect.py writes all."""
+    drawn = figures(inspection())
+    assert list(drawn) == [
+        "kernels",
+        "responses-1",
+        "responses-2",
+        "spectra",
+        "tuning",
+        "selectivity",
+    ]
+    monkeypatch.setattr(module, "figures", lambda *asked: {name: drawn[name] for name in ("responses-1", "tuning")})
+    for content in figure_files(inspection()).values():
         with Image.open(io.BytesIO(content)) as image:
             assert image.format == "PNG"
             assert image.width > 900

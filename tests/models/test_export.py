@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ppbench.models.card import METADATA_KEY
 from ppbench.models.export import ExportReport, ExportRequest, export_network
 from ppbench.models.load import resolve_model
 from ppbench.run import read_run
+from tests.conftest import forwards_of
 
 NAME = "fashion-mnist-resnet8-pp3"
 FUNCTION = f"""
@@ -48,7 +50,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.usefixtures("_small_forwards")
+@pytest.fixture
+def _forwards_of_ten() -> Iterator[None]:
+    yield from forwards_of(10, 4)
+
+
+@pytest.mark.usefixtures("_forwards_of_ten")
 def test_the_counts_of_all_cells_are_those_of_torch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also that dynamic int8 costs less than a point of mean error, and that `compare` says how much."""
     monkeypatch.chdir(folder)
