@@ -19,7 +19,7 @@ NET = "fashion-mnist-resnet8"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("calibrate") / "hard.csv"
-    done = RUNNER.invoke(app, ["calibrate", "-m", NET, "--stream", "ccc:hard", "--limit", "20", "-o", str(path)])
+    done = RUNNER.invoke(app, ["calibrate", "-m", NET, "--stream", "ccc:hard", "--limit", "8", "-o", str(path)])
     assert done.exit_code == 0, done.output
     assert "81 accuracies, of single corruptions: those of pairs are products of two" in done.output
     return path

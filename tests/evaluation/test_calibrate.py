@@ -59,6 +59,7 @@ def test_accuracies_are_those_of_a_plain_loop(request_: CalibrationRequest) -> N
 def test_an_interruption_costs_one_accuracy(
     request_: CalibrationRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "QUARTERS", 7)  # fewer severities
     calibrate(replace(request_, output=tmp_path / "whole.csv"))
     torn = replace(request_, output=tmp_path / "torn.csv")
     original, calls = module.corrupt_at, 0
@@ -66,7 +67,7 @@ def test_an_interruption_costs_one_accuracy(
     def interrupted(*args: object, **named: object) -> object:
         nonlocal calls
         calls += 1
-        if calls == 30:
+        if calls == 20:
             raise KeyboardInterrupt
         return original(*args, **named)  # type: ignore[call-overload]
 
@@ -76,11 +77,14 @@ def test_an_interruption_costs_one_accuracy(
     part = tmp_path / "torn.csv.part"
     part.write_text(part.read_text() + "contrast,,2")  # cut off by a kill
     made = calibrate(torn)
-    assert made.reused == 30
+    assert made.reused == 20
     assert (tmp_path / "torn.csv").read_text() == (tmp_path / "whole.csv").read_text()
 
 
-def test_another_network_or_seed_starts_over(request_: CalibrationRequest, tmp_path: Path) -> None:
+def test_another_network_or_seed_starts_over(
+    request_: CalibrationRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUARTERS", 2)
     other = replace(request_, output=tmp_path / "out.csv", evaluation=replace(request_.evaluation, seed=6))
     (tmp_path / "out.csv.part").write_text('# {"model": "another"}\n,,0,0,0.5\n')
     assert calibrate(other).reused == 0

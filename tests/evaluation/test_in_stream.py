@@ -158,7 +158,7 @@ def test_killed_and_resumed_a_stream_gives_the_same_bytes(calibration: Path, tmp
     options = {
         "model": str(tiny_checkpoint(tmp_path / "net.safetensors", size=16, channels=3, classes=2)),
         "data": str(write_class_folders(tmp_path / "images", classes=2, per_class=5, size=20)), "recipe": "cifar-c",
-        "stream": "ccc:hard:30", "calibration": str(calibration), "limit": 300, "seed": 43, "adapt": adapt,
+        "stream": "ccc:hard:30", "calibration": str(calibration), "limit": 200, "seed": 43, "adapt": adapt,
     }  # fmt: skip
     evaluate(**options, output=tmp_path / "whole.json")  # type: ignore[arg-type]
     output, kills = tmp_path / "run.json", 2
