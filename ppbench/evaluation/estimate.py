@@ -53,7 +53,8 @@ def estimate_evaluation(plan: EvalPlan, processes: int = 1) -> EvalEstimate:
     subjects, source, settings = plan.subjects, plan.source, plan.settings
     cells = plan.cells
     size = min(block_size(settings, source), len(source.ids))
-    places = np.flatnonzero(evenly_spread(len(source.ids), size))
+    # Frames of a stream that follow each other share their corruptions, and are made together.
+    places = np.arange(size) if source.stream else np.flatnonzero(evenly_spread(len(source.ids), size))
     with full_precision(), torch.inference_mode():
         loading, making = _time_images(source, cells, places, settings)
         forward = sum(_time_network(plan, subject, places) for subject in subjects)

@@ -197,6 +197,7 @@ def test_a_changed_image_makes_its_whole_batch_anew(calibration: Path, tmp_path:
         ({"severities": [3]}, "--severities is given with --stream"),
         ({"labels": "predicted"}, "--labels predicted"),
         ({"until": 1.0}, "--until is given"),
+        ({"passes": 3}, "--passes is given"),
         ({"backend": "imagecorruptions"}, "--backend"),
     ],
 )
