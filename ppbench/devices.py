@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ppbench.errors import UsageError
 from ppbench.lookup import check_name
@@ -140,6 +141,14 @@ def _old_switches() -> tuple[str | None, bool | None]:
 
 # From torch's allocator on CPUs, from cuDNN and cuBLAS, and from CUDA.
 _OUT_OF_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
+
+
+def in_channels_last(network: nn.Module) -> nn.Module:
+    """Return the network itself, after its weights with four axes got the layout that its images have.
+
+    `torch.nn.Module.to` does the same, but fails for networks that also have weights with five axes.
+    """
+    return network._apply(lambda t: t.contiguous(memory_format=torch.channels_last) if t.dim() == 4 else t)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from torch import backends
+from torch import backends, nn
 
-from ppbench.devices import full_precision
+from ppbench.devices import full_precision, in_channels_last
 
 
 def new_switches() -> tuple[str, ...]:
@@ -101,3 +101,13 @@ def test_switches_are_as_before_after_an_error_too() -> None:
     with pytest.raises(ValueError, match="why"), full_precision():
         raise ValueError("why")
     assert new_switches() == before
+
+
+def test_weights_with_five_axes_stay_as_they_are_while_those_with_four_get_the_layout_of_images() -> None:
+    plane, volume = nn.Conv2d(3, 4, 3), nn.Conv3d(3, 4, 3)
+    network, before = nn.Sequential(plane, volume), (plane.weight.detach().clone(), volume.weight.detach().clone())
+    assert in_channels_last(network) is network
+    assert plane.weight.is_contiguous(memory_format=torch.channels_last)
+    assert volume.weight.is_contiguous()
+    assert torch.equal(plane.weight, before[0])
+    assert torch.equal(volume.weight, before[1])

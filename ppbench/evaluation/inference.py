@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ppbench.data.source import Geometry
-from ppbench.devices import computing, is_out_of_memory, random_states, why_not_compiled
+from ppbench.devices import computing, in_channels_last, is_out_of_memory, random_states, why_not_compiled
 from ppbench.errors import DataError, PpbenchError, in_one_line
 from ppbench.evaluation.profile import phase
 from ppbench.evaluation.subject import Subject
@@ -53,10 +53,10 @@ class Inference:
         precision: str = "fp32", compiled: bool = False, resize: int | None = None, batch: int | None = None,
     ) -> None:  # fmt: skip
         self.subject, self.device, self.precision, self.resize = subject, device, precision, resize
-        model = subject.model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = in_channels_last(subject.model.eval().to(device))
         self._compiled = compiled
         self._has_graph = compiled and device.type == "cuda"
-        self._model = _compile(model, graph=self._has_graph) if compiled else cast(nn.Module, model)
+        self._model = _compile(model, graph=self._has_graph) if compiled else model
         self._classifier = float32_classifier(subject.model, subject.card.num_classes, precision)
         self._mean, self._std = mean_and_std(subject.card, device, white=255)
         head = subject.head

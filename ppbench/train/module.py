@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ppbench.devices import in_channels_last
 from ppbench.errors import PpbenchError
 from ppbench.models.card import Card
 from ppbench.models.normalise import mean_and_std
@@ -45,7 +46,7 @@ class Classifier(lightning.LightningModule):
 
     def __init__(self, network: nn.Module, recipe: TrainRecipe, card: Card, steps: int) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = in_channels_last(network)
         self.recipe, self.steps = recipe, steps
         self.loss = math.nan
         """Mean training loss of the last finished epoch."""
