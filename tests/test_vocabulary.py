@@ -16,11 +16,14 @@ from ppbench.vocabulary import (
     C_3D,
     C_BAR,
     C_BAR_CIFAR,
+    CIFAR_P10,
     FAMILIES,
     FAMILY_OF,
     KNOWN,
     MADE,
     NAME_PATTERN,
+    P4,
+    P10,
     SETS,
     SEVERITIES,
     expand_corruptions,
@@ -248,3 +251,26 @@ def test_names_may_be_those_that_a_dataset_has():
     for value in ("3dcc", "flash", "depth of field"):
         with pytest.raises(UsageError, match=f"unknown corruption '{value}'"):
             expand_corruptions([value])
+
+
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (P10, "p10"),
+        (CIFAR_P10, "cifar-p10"),
+        (P4, "p4"),
+        ((*P10, *P4), "p14"),
+        ((*P10, "spatter"), "p10+spatter"),
+        (P10[1:], "9/10#HASH"),
+        (("rotate", "tilt"), "rotate+tilt"),
+    ],
+)
+def test_labels_of_perturbations(names, label):
+    assert re.sub(r"#[0-9a-f]{8}$", "#HASH", set_label(list(names))) == label
+
+
+def test_perturbations_have_an_order_and_families_of_their_own():
+    assert in_order(reversed(P10)) == P10
+    assert [family_of(name) for name in P10[-4:]] == ["geometry"] * 4
+    assert not set(P10[-4:]) & set(KNOWN), "they are no corruptions"
+    assert severity_label((1, 2, 3), "d") == "d1-3"
