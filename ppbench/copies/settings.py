@@ -78,8 +78,8 @@ def check_same(header: dict[str, Any], now: dict[str, Any], dest: str) -> None:
     """
     for part in ("settings", "made_with"):
         before, after = header.get(part, {}), now[part]
-        # Whether there are sequences first: other differences follow from it.
-        for name in sorted({*before, *after}, key=lambda name: (name != "sequences", name)):
+        # Whether there are sequences, then the format: other differences follow from them, such as the encoding.
+        for name in sorted({*before, *after}, key=lambda name: (name != "sequences", name != "format", name)):
             if before.get(name) != after.get(name):
                 raise UsageError(
                     f"{dest} was made with {_shown(part, name, before.get(name))}, now it is "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 import ppbench
 from ppbench.copies.api import corrupt_folder
+from ppbench.copies.encode import ImageFormat
+from ppbench.copies.settings import PixelSettings, check_same
 from ppbench.data.decode import decode_whole
 from ppbench.errors import UsageError
 from tests.copies.trees import CELLS, FEW, interrupt_after, pixels, tree
@@ -52,6 +55,16 @@ def test_other_settings_are_refused(photos: Path, change: dict, message: str, in
     assert "--overwrite" in caught.value.hint
     after = tree(photos.with_name("photos-c"))
     assert {name for name in after if not name.endswith("lock")} == {n for n in before if not n.endswith("lock")}
+
+
+def test_another_format_is_named_before_what_follows_from_it() -> None:
+    video = PixelSettings("cifar-p", "ppbench", 0, ImageFormat.MP4, None, "cpu", sequences=True)
+    frames = replace(video, format=ImageFormat.PNG)
+    begun, now = ({"settings": one.record(), "made_with": {}} for one in (video, frames))
+    with pytest.raises(UsageError, match="out was made with --format mp4, now it is --format png"):
+        check_same(begun, now, "out")
+    with pytest.raises(UsageError, match="out was made with --format png, now it is --format mp4"):
+        check_same(now, begun, "out")
 
 
 def test_another_version_is_refused_and_overwriting_begins_anew(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
