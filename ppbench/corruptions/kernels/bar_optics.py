@@ -24,6 +24,26 @@ def near(place: Any, last: Any) -> Any:
     return min(max(place, i64(0)), last)
 
 
+@inlined
+def around(place: Any, last: Any) -> Any:
+    """The two pixels around a place on an axis, and their weights."""
+    first = i64(np.floor(place))
+    after = place - f64(first)
+    parts = part(0 <= first <= last, f64(1) - after), part(0 <= first + 1 <= last, after)
+    return near(first, last), near(first + 1, last), parts[0], parts[1]
+
+
+@inlined
+def bilinear(image: Any, rows: Any, columns: Any, channel: Any) -> Any:
+    """The value between four pixels, float32, with what `around` says of the row and of the column."""
+    i, k, top, low = rows
+    j, m, left, right = columns
+    value = top * left * f64(image[i, j, channel]) + top * right * f64(image[i, m, channel])
+    value += low * left * f64(image[k, j, channel])
+    value += low * right * f64(image[k, m, channel])
+    return f32(value)
+
+
 @compiled
 def _wave(place: Any, time: Any, y0: Any, lines: Any) -> None:
     """One step of the ripples on a line: ``lines`` are px, jy, jx and the sum c."""
@@ -84,18 +104,10 @@ def _refract(images: Any, surface: Any, depth: Any, light: Any, scaled: Any, out
                     shift = depth * bent / np.sqrt(a * a + b * b) * f64(1000)
                     y, x = y + np.rint(shift * a) / f64(1000), x + np.rint(shift * b) / f64(1000)
                 lit = light * (a - b)
-                top, left = i64(np.floor(y)), i64(np.floor(x))
-                down, across = y - f64(top), x - f64(left)
-                top_part, low_part = part(0 <= top <= last_row, f64(1) - down), part(0 <= top + 1 <= last_row, down)
-                left_part = part(0 <= left <= last_column, f64(1) - across)
-                right_part = part(0 <= left + 1 <= last_column, across)
-                i, j = near(top, last_row), near(left, last_column)
-                k, m = near(top + 1, last_row), near(left + 1, last_column)
+                rows, columns = around(y, last_row), around(x, last_column)
                 for c in range(channels):
-                    value = top_part * left_part * f64(image[i, j, c]) + top_part * right_part * f64(image[i, m, c])
-                    value += low_part * left_part * f64(image[k, j, c])
-                    value += low_part * right_part * f64(image[k, m, c])
-                    made[w, c] = u8(i32(min(max(f64(f32(value)) + lit, f64(0)), f64(1)) * f64(255)))
+                    value = bilinear(image, rows, columns, c)
+                    made[w, c] = u8(i32(min(max(f64(value) + lit, f64(0)), f64(1)) * f64(255)))
 
 
 def refract(images: Pixels, surface: Doubles, depth: float, light: float) -> Pixels:
@@ -110,11 +122,7 @@ def _axis(places: Any, side: int, pixels: Any, parts: Any) -> None:
     """The two pixels around places on an axis, and their weights."""
     last = i64(side - 1)
     for w in range(places.size):
-        first = i64(np.floor(places[w]))
-        after = places[w] - f64(first)
-        pixels[w, 0], pixels[w, 1] = near(first, last), near(first + 1, last)
-        parts[w, 0] = part(0 <= first <= last, f64(1) - after)
-        parts[w, 1] = part(0 <= first + 1 <= last, after)
+        pixels[w, 0], pixels[w, 1], parts[w, 0], parts[w, 1] = around(places[w], last)
 
 
 @compiled
@@ -157,18 +165,9 @@ def _twirl_cell(image: Any, y0: int, x0: int, places: Any, inside: Any, cell: An
                     cell[h, w, c] = image[y0 + h, x0 + w, c]
                 continue
             y, x = f64(y0) + half + places[0, h, w], f64(x0) + half + places[1, h, w]
-            top, left = i64(np.floor(y)), i64(np.floor(x))
-            down, across = y - f64(top), x - f64(left)
-            top_part, low_part = part(0 <= top <= last_row, f64(1) - down), part(0 <= top + 1 <= last_row, down)
-            left_part = part(0 <= left <= last_column, f64(1) - across)
-            right_part = part(0 <= left + 1 <= last_column, across)
-            i, j = near(top, last_row), near(left, last_column)
-            k, m = near(top + 1, last_row), near(left + 1, last_column)
+            rows, columns = around(y, last_row), around(x, last_column)
             for c in range(channels):
-                value = top_part * left_part * f64(image[i, j, c]) + top_part * right_part * f64(image[i, m, c])
-                value += low_part * left_part * f64(image[k, j, c])
-                value += low_part * right_part * f64(image[k, m, c])
-                cell[h, w, c] = f32(value)
+                cell[h, w, c] = bilinear(image, rows, columns, c)
     for h in range(side):
         for w in range(side):
             for c in range(channels):
