@@ -1,6 +1,6 @@
-"""The files of a sequence, below the folder of a perturbation: a video as published, or a folder of frames.
+"""The files of a sequence, below the folder of a perturbation: a video as published, a folder of frames, or an array.
 
-`ppbench corrupt --perturbation` writes both.
+`ppbench corrupt --perturbation` writes all three.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ppbench.data.cells import visible
 from ppbench.data.decode import image_size, open_rgb
+from ppbench.data.npy import array_file
 from ppbench.data.video import MOST_FRAMES, MOST_PIXELS, read_video
 from ppbench.data.walk import ending
 from ppbench.errors import DataError
@@ -86,7 +87,22 @@ def _read_frames(folder: Path) -> NDArray[np.uint8]:
     return np.stack(frames)
 
 
+def _read_array(path: Path) -> NDArray[np.uint8]:
+    try:
+        array = array_file(path)
+    except OSError as error:
+        raise DataError(f"cannot read the array {path}: {error.strerror or error}", _HINT) from error
+    shape, dtype, _ = array.header()
+    is_frames = dtype == np.uint8 and len(shape) == 4 and shape[3] == 3
+    if not is_frames or not 0 < shape[0] <= MOST_FRAMES or not 0 < shape[1] * shape[2] <= MOST_PIXELS:
+        raise DataError(
+            f"{path} has the shape {shape} of {dtype}", f"Expected (frames, H, W, 3) of uint8, not empty. {_HINT}"
+        )
+    return array.take()
+
+
 SEQUENCE_FORMS = (
     SequenceForm("video", "videos", "h264", read_video, ".mp4"),
     SequenceForm("folder of frames", "folders of frames", "lossless", _read_frames, "/"),
+    SequenceForm("array", "arrays", "lossless", _read_array, ".npy"),
 )

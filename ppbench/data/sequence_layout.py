@@ -52,7 +52,7 @@ def look_for_sequences(root: Path) -> SequencesFound | None:
     below: dict[Cell, Path] = {}
     arrays: dict[Cell, ArrayFile] = {}
     for folder, folders, files in _places(root):
-        # Frames as files are known by the record of whoever wrote them: folders of photographs may look alike.
+        # Frames and arrays are known by the record of whoever wrote them: folders of photographs may look alike.
         forms_here = SEQUENCE_FORMS if is_output(folder) else SEQUENCE_FORMS[:1]
         for name in folders:
             reading = _READINGS.get(name)

@@ -1,4 +1,4 @@
-"""Sequences as folders of frames, as `ppbench corrupt` writes them."""
+"""Sequences as folders of frames and as arrays, as `ppbench corrupt` writes them."""
 
 from __future__ import annotations
 
@@ -77,3 +77,30 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     frame.write_bytes(frame.read_bytes() + b"longer")
     after = source.stamps(("brightness", 1)).tolist()
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
+
+
+def test_arrays_of_each_image_are_read_again_or_named(tmp_path: Path) -> None:
+    image = photographs(16, 1)[0]
+    (tmp_path / "src").mkdir()
+    Image.fromarray(image).save(tmp_path / "src" / "a.png")
+    corrupt_folder(tmp_path / "src", tmp_path / "out", perturbations=["brightness"], format="npy")
+    found = look_for_sequences(tmp_path / "out")
+    assert found is not None
+    assert found.form is SEQUENCE_FORMS[2]
+    source = PublishedFiles(found.root, "imagenet-p", "imagenet-p", found.form, found.folders)
+    assert (source.ids, source.encoding, source.frames_of("brightness")) == (["a.npy"], "lossless", 31)
+    expected = ppbench.perturb(image[None], "brightness", recipe="cifar-p")[0]
+    assert np.array_equal(source.read_one(0, ("brightness", 1)), expected)
+    path = tmp_path / "out" / "brightness" / "a.npy"
+    for wrong in (expected[0], expected.astype(np.float32), expected[:0], expected[..., :1]):
+        np.save(path, wrong)
+        with pytest.raises(DataError, match=r"a\.npy has the shape .*"):
+            found.form.read(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"a\.npy ends early"):
+        found.form.read(path)
+    with pytest.raises(DataError, match=r"cannot read the array .*b\.npy"):
+        found.form.read(path.with_name("b.npy"))
+    # Without the record beside them, arrays may be anything.
+    (tmp_path / "out" / "manifest.json").unlink()
+    assert look_for_sequences(tmp_path / "out") is None
