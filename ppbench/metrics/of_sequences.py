@@ -120,7 +120,7 @@ def mean_distance(model: Normalizer, perturbations: Sequence[str], difficulties:
     """
     if not isinstance(model, CellErrors) or model.distances is None:
         raise Unavailable(
-            f"{model.source} has no top-5 distances: its model has fewer than 6 classes, or a file lacks them"
+            f"{model.source} has no top-5 distances: its model has fewer than 5 classes, or a file lacks them"
         )
     cells = [(perturbation, difficulty) for perturbation in perturbations for difficulty in difficulties]
     require_cells(model.distances, cells, model.source, "d")

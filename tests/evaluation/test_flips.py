@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ppbench.errors import DataError
+from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.flips import count_trials, ranked, trial_scores
 from ppbench.metrics.sequences import flips, top5_distances
 
@@ -45,3 +45,16 @@ def test_outputs_that_are_not_finite_are_an_error(bad: float) -> None:
     assert scores[1].tolist() == [0, -1, 0]
     with pytest.raises(DataError, match="not finite for 1 sequences of snow at severity 1"):
         count_trials(("snow", 1), np.arange(3), scores)
+
+
+@pytest.mark.parametrize("classes", [4, 5])
+def test_five_classes_are_the_fewest_with_a_distance(classes: int) -> None:
+    logits = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 6, classes)))
+    far = trial_scores(ranked(logits), ("rotate", 2))[2].tolist()
+    if classes < 5:
+        assert far == [-1, -1, -1]
+        with pytest.raises(UsageError, match="at least 5"):
+            top5_distances(logits.numpy(), noise=False, difficulty=2)
+    else:
+        assert far == pytest.approx((top5_distances(logits.numpy(), noise=False, difficulty=2) * 4).tolist())
+        assert min(far) > 0

@@ -166,7 +166,7 @@ def test_a_normaliser_may_be_a_csv(tmp_path):
 def test_with_few_classes_there_is_no_top_five_distance():
     run = errors_of(sequence_run(n=6, distances=False))
     reason = OF_SEQUENCES["uT5D"].metric(case_of(run)).reason
-    assert "fewer than 6 classes" in reason
+    assert "fewer than 5 classes" in reason
     assert PerImage.of_distances(sequence_run(n=6, distances=False).run, Trials({})) is None
 
 
