@@ -65,8 +65,10 @@ def test_logits_and_gradients_are_finite(name: str) -> None:
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("name", ["resnet8", "resnet18-cifar"])
-@pytest.mark.parametrize("options", [{}, {"in_channels": 1, "stem_bias": True}])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("resnet8", {}), *((name, {"in_channels": 1, "stem_bias": True}) for name in ("resnet8", "resnet18-cifar"))],
+)
 def test_twins_of_one_seed_have_equal_weights(name: str, options: dict[str, int]) -> None:
     states = []
     for suffix in ("", "-pp", "-pp3", "-pp5", "-pp2020", "-blurpool", "-blurafter"):
