@@ -179,6 +179,7 @@ def test_nothing_in_a_batch_waits_for_the_gpu(logits: Any, labelled: bool) -> No
             net = nn.Sequential(nn.AdaptiveAvgPool2d((2, 5)), nn.Flatten())  # fake weights cannot move
         subject = Subject("net", net, tiny_card(24, 3, 30), ClassHead(columns, logits))
         network = Inference(subject, torch.device("cuda"), resize=20, batch=4)
+        network.draws = False  # known after the first batch, which compares the states of generators
         images = torch.empty((6, 3, 32, 32), dtype=torch.uint8, device="cuda")
         labels = torch.zeros(6, dtype=torch.int64, device="cuda") if labelled else None
         with HostWaits() as waits:

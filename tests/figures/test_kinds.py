@@ -75,7 +75,7 @@ def test_what_is_not_allowed_is_refused_with_what_is(files: tuple[Path, Path]) -
         PlotRequest("forest", files[:1], files[0]).content()
     with pytest.raises(UsageError, match="confidence of 95"):
         PlotRequest("heatmap", files[:1], confidence=95).content()
-    assert set(KINDS) == {"heatmap", "severity", "forest", "reliability", "scatter"}
+    assert set(KINDS) == {"heatmap", "severity", "forest", "reliability", "scatter", "stream"}
 
 
 def test_runs_of_other_protocols_are_refused_by_every_kind_of_several(files: tuple[Path, Path], tmp_path: Path) -> None:
