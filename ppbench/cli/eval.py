@@ -105,6 +105,7 @@ def eval_command(
             "-c",
             "--perturbations",
             "--perturbation",
+            "-p",
             help="Names, families or sets, or your own: pkg.mod:function; of sequences (imagenet-p, ...), "
             "perturbations. Repeatable.",
             show_default="the dataset's",

@@ -34,7 +34,7 @@ class Pair(NamedTuple):
     allowed: tuple[str, ...]
     """Allowed differences between the protocols, in words."""
     remarks: tuple[str, ...]
-    """That the images are only a part of a run's, that a run stopped early, or that prompts differ."""
+    """That the images are only a part of a run's or share draws, that a run stopped early, or that prompts differ."""
 
 
 def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = (), said: Collection[str] = ()) -> Pair:
@@ -116,7 +116,12 @@ def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | Non
 
 def _remarks(reference: ComparedRun, other: ComparedRun) -> list[str]:
     prompts = prompts_remark(reference.run.protocol, other.run.protocol, (reference.name, other.name))
-    return [*([] if prompts is None else [prompts]), *_stopped_remarks(reference, other)]
+    shared = [run.name for run in (reference, other) if run.run.model.shared_draws]
+    passes = [
+        f"all images of a pass share a draw of {' and '.join(shared)}, so the intervals and p-values are about other "
+        "images, not about other passes"
+    ] * bool(shared)  # fmt: skip
+    return [*([] if prompts is None else [prompts]), *passes, *_stopped_remarks(reference, other)]
 
 
 def _stopped_remarks(reference: ComparedRun, other: ComparedRun) -> list[str]:

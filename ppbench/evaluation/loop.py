@@ -65,7 +65,7 @@ def measure(
     """
     processes = processes or Processes()
     plan = with_graphs(plan, processes, say)
-    identities = [identify(subject, plan.source, plan.settings) for subject in plan.subjects]
+    identities = _with_draws(plan, [identify(subject, plan.source, plan.settings) for subject in plan.subjects])
     _check_identities(identities, processes)
     _announce(plan, identities, say)
     with claimed_outputs(plan, identities, processes, say) as outputs:
@@ -84,6 +84,20 @@ def measure(
         ):
             say(f"warning: {identity.model.name} {doubt}")
     return EvalResult.of(runs, scored, len(plan.source.ids))
+
+
+def _with_draws(plan: EvalPlan, identities: list[Identity]) -> list[Identity]:
+    """Record of which networks all images of a pass share random numbers.
+
+    It is found out before, because an evaluation that goes on with a whole journal calls no network.
+    """
+    if plan.settings.request.passes is None:
+        return identities
+    shared = [network.shares_draws() for network in _repeated(plan, lambda line: None)]
+    return [
+        identity._replace(model=identity.model.model_copy(update={"shared_draws": True})) if one else identity
+        for identity, one in zip(identities, shared, strict=True)
+    ]
 
 
 def _check_identities(identities: Sequence[Identity], processes: Processes) -> None:
@@ -238,19 +252,30 @@ def _networks(plan: EvalPlan, work: Work) -> list[Inference]:
 
     On a GPU, whose memory is limited, the user chooses the number of images per forward pass. On a CPU it is fixed.
     """
+    if plan.settings.request.passes is not None:
+        return [*_repeated(plan, work.say)]
+    how = _how(plan)
+    return [
+        Inference(subject, plan.settings.device, compiled=plan.settings.request.compiled, **how)
+        for subject in plan.subjects
+    ]
+
+
+def _repeated(plan: EvalPlan, say: Callable[[str], None]) -> list[RepeatedInference]:
+    """Move networks that are computed in several passes to the device."""
+    passes, keys = plan.settings.request.passes or 1, PassKeys(plan.settings.request.seed, plan.source.ids)
+    how = _how(plan)
+    return [RepeatedInference(subject, plan.settings.device, passes, keys, say, **how) for subject in plan.subjects]
+
+
+def _how(plan: EvalPlan) -> dict[str, Any]:
+    """Return the precision, size and batch of all networks."""
     settings, request = plan.settings, plan.settings.request
     batch = request.batch_size or (None if plan.rule is None else CHUNK)
-    how: dict[str, Any] = {
+    return {
         "precision": request.precision, "resize": request.resize,
         "batch": batch if settings.device.type == "cuda" else None,
     }  # fmt: skip
-    if request.passes is not None:
-        keys = PassKeys(request.seed, plan.source.ids)
-        return [
-            RepeatedInference(subject, settings.device, request.passes, keys, work.say, **how)
-            for subject in plan.subjects
-        ]
-    return [Inference(subject, settings.device, compiled=request.compiled, **how) for subject in plan.subjects]
 
 
 def _warn_of_draws(networks: Sequence[Inference], work: Work) -> None:

@@ -6,6 +6,7 @@ processes and resumption change nothing. All cells of an image have the same dra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,8 +25,12 @@ from ppbench.evaluation.trials import TrialCounts
 from ppbench.keys import hash64
 from ppbench.vocabulary import Cell
 
-_LEAST = {"bf16": 0.05, "fp16": 0.02}
-"""Difference, as a share of the largest logit, up to which a network gives the same logits twice, by precision."""
+_ROUNDING = {"bf16": 0.05, "fp16": 0.02}
+"""Difference, as a share of the largest logit, that roundings may make where an image has another place in the batch,
+by precision; 0.001 in others."""
+
+_ON_GPU = 0.1
+"""Part of that which a GPU may give when it computes the same batch again. A CPU gives the same bits."""
 
 
 class PassKeys:
@@ -87,7 +92,8 @@ class RepeatedInference(Inference):
     ) -> None:  # fmt: skip
         super().__init__(subject, device, **more)
         self._passes, self._keys, self._say = passes, keys, say
-        self._tolerance = _LEAST.get(self.precision, 1e-3)
+        self._rounding = _ROUNDING.get(self.precision, 1e-3)
+        self._again = 0.0 if device.type == "cpu" else _ON_GPU * self._rounding
         self._calls: tuple[RandomCall, ...] | None = None
         self._shared = keys.shared.to(device)
 
@@ -145,10 +151,10 @@ class RepeatedInference(Inference):
                 beside it.
         """
         name = self.subject.name
-        self._calls = calls = calls_by_image(name, self._calls_for(2, images), self._calls_for(3, images))
+        self._calls = calls = self._calls_by_image(images)
         images, keys = images[: self.batch], keys[: self.batch]
         once = self._in_pass(0, images, keys)
-        if not self._are_alike(once, self._in_pass(0, images, keys)):
+        if not _are_alike(once, self._in_pass(0, images, keys), self._again):
             raise DataError(
                 f"{name} gives other outputs when the same pass is computed again: it draws random numbers that "
                 "--passes cannot key",
@@ -157,7 +163,8 @@ class RepeatedInference(Inference):
             )
         # Half of them, backwards: each image has another place and other neighbours.
         half = -(-len(images) // 2)
-        if not self._are_alike(once[:half], self._in_pass(0, images[:half].flip(0), keys[:half].flip(0)).flip(0)):
+        turned = self._in_pass(0, images[:half].flip(0), keys[:half].flip(0)).flip(0)
+        if not _are_alike(once[:half], turned, self._rounding):
             raise DataError(
                 f"{name} gives other outputs for an image when other images are beside it",
                 "With --passes the draws and the outputs of an image have to be its own. Draw with the images as first "
@@ -166,6 +173,25 @@ class RepeatedInference(Inference):
         if not calls:
             self._say(f"{name} draws no random numbers: its {self._passes} passes are equal, and computed once")
         return calls
+
+    @torch.inference_mode()
+    def shares_draws(self) -> bool:
+        """Whether all images of a pass share random numbers, such as noise on weights.
+
+        Raises:
+            DataError: As `score`, of what two and three images show.
+            PpbenchError: If they do not fit into the device's memory.
+        """
+        card = self.subject.card
+        shape = (1, card.in_channels, card.input_size, card.input_size)
+        # Any image will do that is not flat, which some normalisations divide by.
+        pixels = (torch.arange(math.prod(shape)) * 37 % 256).to(torch.uint8).view(shape)
+        image = pixels.to(self.device).contiguous(memory_format=torch.channels_last)
+        return any(not call.rows for call in self._calls_by_image(image))
+
+    def _calls_by_image(self, images: Tensor) -> tuple[RandomCall, ...]:
+        """Return the random operators of a pass, and which of them are by image."""
+        return calls_by_image(self.subject.name, self._calls_for(2, images), self._calls_for(3, images))
 
     def _calls_for(self, count: int, images: Tensor) -> list[RandomCall]:
         """Return the random operators of a pass over so many images."""
@@ -184,10 +210,11 @@ class RepeatedInference(Inference):
             )
         return draws.seen
 
-    def _are_alike(self, one: Tensor, other: Tensor) -> bool:
-        """Whether logits are equal but for rounding, which may depend on an image's place in the batch."""
-        one, other = one.float(), other.float()
-        largest = one.abs().nan_to_num().amax().clamp(min=1e-30)
-        alike = (one - other).abs() <= self._tolerance * largest
-        # Logits that are not finite are an error of their own, which `count` reports.
-        return bool((alike | ~one.isfinite()).all())
+
+def _are_alike(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    """Whether logits are equal up to a share of the largest."""
+    one, other = one.float(), other.float()
+    largest = one.abs().nan_to_num().amax().clamp(min=1e-30)
+    alike = (one - other).abs() <= tolerance * largest
+    # Logits that are not finite are an error of their own, which `count` reports.
+    return bool((alike | ~one.isfinite()).all())

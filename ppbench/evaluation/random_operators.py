@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,15 +64,30 @@ def _rand(draws: Numbers, operator: str, given: dict[str, Any]) -> Tensor:
 
     def draw() -> Tensor:
         values = draws.uniform(operator, target.shape, target.device)
-        # 24 bits times a width may round up to the end, which does not belong to the interval.
-        return values if (low, high) == (0, 1) else (values * (high - low) + low).clamp_(max=_before(high, target))
+        return values if (low, high) == (0, 1) else values * (high - low) + low
 
-    return _filled(draws, operator, target, draw)
+    filled = _filled(draws, operator, target, draw)
+    if not filled.is_floating_point() or low >= high or ((low, high) == (0, 1) and filled.dtype in _WHOLE):
+        return filled
+    # A product, or a number of 24 bits in half precision, may round up to the end, which is not in the interval: of
+    # log(1 - u) that would be minus infinity.
+    return filled.clamp_(max=_before(high, filled.dtype))
 
 
-def _before(high: float, target: Tensor) -> float:
-    """The largest number below ``high`` that float32 has, for an interval that ends there."""
-    return float(np.nextafter(np.float32(high), np.float32(-np.inf))) if target.is_floating_point() else high
+_WHOLE = (torch.float32, torch.float64)
+"""Types that have all numbers of 24 bits on [0, 1)."""
+
+
+def _before(high: float, dtype: torch.dtype) -> float:
+    """The largest number of a floating type below ``high``, for an interval that ends there."""
+    at = torch.tensor(high, dtype=dtype)
+    if float(at) < high:
+        return float(at)
+    if not at:
+        return -torch.finfo(dtype).tiny
+    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[dtype.itemsize]
+    # The bits of floating numbers of one sign, as whole numbers, have the order of their sizes.
+    return float(torch.tensor(int(at.view(whole)) - int(at.sign()), dtype=whole).view(dtype))
 
 
 def _normal(draws: Numbers, operator: str, given: dict[str, Any]) -> Tensor:

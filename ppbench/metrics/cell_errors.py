@@ -116,6 +116,8 @@ class CellErrors:
     """The same for each image, ``(cells, n)``; None if it is not known."""
     right_by_pass: Mapping[Cell, tuple[int, ...]] | None = field(default=None, compare=False, repr=False)
     """Right images of each pass by cell, the clean one too; None without passes, and for a part of the images."""
+    shares_draws: bool = False
+    """Whether all images of a pass share random numbers, such as noise on the weights."""
 
     @classmethod
     def from_errors(cls, source: str, errors: Mapping[Cell, float], clean: float | None) -> CellErrors:
@@ -176,6 +178,7 @@ class CellErrors:
             distances=_distances(run),
             distances_by_image=far,
             right_by_pass=_right_by_pass(run),
+            shares_draws=run.model.shared_draws is True,
         )
 
     @classmethod

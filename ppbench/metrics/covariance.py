@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.intervals import Interval, deviation, fraction_interval, quantile
 from ppbench.metrics.metric import Metric, Weights
+from ppbench.metrics.passes import errors_by_pass, spread_over
 from ppbench.metrics.per_image import BLOCK, FEWEST, PerImage
 from ppbench.metrics.quantities import Case, CorruptionError, Quantity
 from ppbench.metrics.references import Normalizer
@@ -70,7 +71,10 @@ class ErrorCovariance:
         terms = float(np.abs(factors) @ np.abs(self.covariance) @ np.abs(factors))
         return math.sqrt(variance) if variance > _ROUNDING * terms else 0.0
 
-    def interval(self, quantity: Quantity, value: float, weights: Sequence[Weights], confidence: float) -> Interval:
+    def interval(
+        self, quantity: Quantity, value: float, weights: Sequence[Weights], confidence: float,
+        between: tuple[float, int] | None = None,
+    ) -> Interval:  # fmt: skip
         """The interval of a metric, in percent: that of a proportion for an error, otherwise the normal one.
 
         Args:
@@ -78,13 +82,17 @@ class ErrorCovariance:
             value: Its value, percent.
             weights: One set for each model.
             confidence: Probability of covering the true value.
+            between: Standard deviation of the metric over passes whose images share draws, percent, and the number of
+                passes, at least 2; None: each image draws for itself.
         """
         spread = self.deviation(*weights)
+        shared = 0.0 if between is None else _shared_variance(spread**2 / self.n, self.n, *between, confidence)
         if (quantity.lowest, quantity.highest) == (0.0, 100.0):
-            found = fraction_interval(value / 100, spread, self.n, confidence)
+            found = fraction_interval(value / 100, spread, self.n, confidence, shared)
             # The value as it was given: dividing and multiplying by 100 changes its last bits.
             return found.scaled(100)._replace(value=value)
-        reach = 100 * quantile(confidence) * spread / self.n**0.5
+        error = math.sqrt(spread**2 + self.n * shared) if shared else spread
+        reach = 100 * quantile(confidence) * error / self.n**0.5
         return Interval(value, max(quantity.lowest, value - reach), min(quantity.highest, value + reach))
 
 
@@ -108,6 +116,7 @@ class RunIntervals:
         # The baseline is often the normaliser too. Its bits are counted once.
         self._models = list(dict.fromkeys([images, *(other for other in self.paired.values() if other is not None)]))
         self._covariance = ErrorCovariance(self._models)
+        self._passes = errors_by_pass(model) if model.shares_draws else []
 
     @property
     def n(self) -> int:
@@ -129,7 +138,33 @@ class RunIntervals:
             own = weights[self._models.index(other)]
             for cell, weight in quantity.reference_weights(case).items():
                 own[cell] = own.get(cell, 0.0) + weight
-        return replace(metric, interval=self._covariance.interval(quantity, metric.value, weights, self.confidence))
+        spread = spread_over(self._passes, quantity, case)
+        between = None if spread is None else (spread, len(self._passes))
+        found = self._covariance.interval(quantity, metric.value, weights, self.confidence, between)
+        return replace(metric, interval=found)
+
+
+def _shared_variance(own: float, n: int, spread: float, passes: int, confidence: float) -> float:
+    """The variance that passes add to that of a mean over images, as a fraction squared.
+
+    The variance between passes is known from few of them, so the sum of both has Student's quantile instead of the
+    normal one, with the degrees of freedom of Satterthwaite (Biometrics Bulletin 1946). That is a factor on the sum.
+
+    Args:
+        own: Variance of the mean over n images.
+        n: Number of images.
+        spread: Standard deviation from pass to pass, percent.
+        passes: Number of passes, at least 2.
+        confidence: Probability of covering the true value.
+    """
+    from scipy.special import stdtrit
+
+    added = (spread / 100) ** 2 / passes
+    if added == 0:
+        return 0.0
+    freedom = (own + added) ** 2 / (own**2 / (n - 1) + added**2 / (passes - 1))
+    student = float(stdtrit(freedom, 0.5 + confidence / 2))
+    return (own + added) * (student / quantile(confidence)) ** 2 - own
 
 
 def _with_interval_of_others(quantity: Quantity, case: Case, metric: Metric, confidence: float) -> Metric:

@@ -104,7 +104,9 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
     return Interval(share, max(0.0, min(share, centre - reach)), min(1.0, max(share, centre + reach)))
 
 
-def fraction_interval(value: float, deviation: float, n: int, confidence: float = 0.95) -> Interval:
+def fraction_interval(
+    value: float, deviation: float, n: int, confidence: float = 0.95, shared: float = 0.0
+) -> Interval:
     """Wilson's interval of a mean of per-image fractions, such as a mean error, for the effective number of images.
 
     n images with correlated cells are worth as much as value (1 - value) / standard error^2 images with one cell, and
@@ -116,9 +118,12 @@ def fraction_interval(value: float, deviation: float, n: int, confidence: float 
         deviation: Standard deviation of the images' values.
         n: Number of images.
         confidence: Probability of covering the true mean.
+        shared: Variance of the mean by what all images share, which no number of images makes smaller.
     """
     effective = n * value * (1 - value) / deviation**2 if deviation > 0 else n
     effective = max(n, effective)
+    if shared > 0 and 0 < value < 1:
+        effective = 1 / (1 / effective + shared / (value * (1 - value)))
     return wilson(value * effective, effective, confidence)
 
 

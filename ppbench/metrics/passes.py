@@ -1,12 +1,15 @@
 """The metrics of each pass of a stochastic model, and how far they spread.
 
-The value of a metric is over all passes. The spread says how much it depends on which pass was taken; the interval is
-about other images and other passes, since it is made from each image's share of failed passes.
+The value of a metric is over all passes. The spread says how much it depends on which pass was taken. The interval is
+made from each image's share of failed passes, which covers other passes if each image draws for itself. What all images
+of a pass share, such as noise on weights, moves them together and is not seen in differences between images: the
+variance between passes is then added.
 """
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ppbench.metrics.cell_errors import CellErrors
@@ -27,13 +30,39 @@ def errors_by_pass(errors: CellErrors) -> list[CellErrors]:
     return found
 
 
+def spread_over(passes: Sequence[CellErrors], quantity: Quantity, case: Case) -> float | None:
+    """The standard deviation of a metric over passes (`errors_by_pass`), in its unit; None if it has none.
+
+    It takes two passes or more, and a metric of errors that has a value in each.
+    """
+    if len(passes) < 2 or not quantity.of_errors:
+        return None
+    try:
+        return statistics.stdev(quantity.value(case._replace(model=one)) for one in passes)
+    except Unavailable:
+        return None
+
+
 def with_spread(metric: Metric, quantity: Quantity, case: Case) -> Metric:
     """Add the standard deviation of a metric over the passes, if there are two or more."""
-    passes = errors_by_pass(case.model)
-    if metric.value is None or len(passes) < 2 or not quantity.of_errors:
+    if metric.value is None:
         return metric
-    try:
-        values = [quantity.value(case._replace(model=one)) for one in passes]
-    except Unavailable:
-        return metric
-    return replace(metric, spread=statistics.stdev(values))
+    return replace(metric, spread=spread_over(errors_by_pass(case.model), quantity, case))
+
+
+def passes_note(errors: CellErrors, *, spread: bool) -> str:
+    """The note below tables of several passes: what the values are, and what the intervals are about.
+
+    Args:
+        errors: Those of the run.
+        spread: Whether the spread over passes is known.
+    """
+    if not spread:
+        return "The intervals are about other images, not about other passes: all images of a pass share a draw."
+    note = (
+        f"Values are means over {errors.passes} of each image. sd: the standard deviation of the metric from pass to "
+        "pass. The intervals are about other images and other passes"
+    )
+    if errors.shares_draws:
+        return f"{note}; all images of a pass share a draw, so the variance between passes is added."
+    return f"{note}."

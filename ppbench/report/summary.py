@@ -13,7 +13,7 @@ from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.of_sequences import FEW_CLASSES, FLIP_PROBABILITY
 from ppbench.metrics.of_streams import STREAM_ERROR, sample_in_words, stream_in_words
-from ppbench.metrics.passes import with_spread
+from ppbench.metrics.passes import passes_note, with_spread
 from ppbench.metrics.quantities import MEAN_ERROR, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
 from ppbench.metrics.without_labels import FLIP_RATE, has_labels, has_normalizer, plain_of, quantities_of, wording
@@ -316,11 +316,9 @@ def absence_notes(summaries: Sequence[RunSummary]) -> list[str]:
 def trial_notes(summary: RunSummary) -> list[str]:
     """Notes on runs whose images have several trials: what is compared in sequences, or what spreads over passes."""
     errors = summary.cell_errors
-    if errors.passes is not None and any(metric.spread is not None for metric in summary.metrics):
-        return [
-            f"Values are means over {errors.passes} of each image. sd: the standard deviation of the metric from pass "
-            "to pass. The intervals are about other images and other passes."
-        ]
+    spread = any(metric.spread is not None for metric in summary.metrics)
+    if errors.passes is not None and (spread or errors.shares_draws):
+        return [passes_note(errors, spread=spread)]
     if errors.protocol is None or errors.protocol.sequences is None:
         return []
     notes = ["Noisy frames are compared with the first one, which is clean, and others with the frame before."]

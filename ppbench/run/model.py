@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -70,6 +70,9 @@ class ModelRecord(Record):
     card: dict[str, Any]
     runtime: Text | None = None
     """What ran a network that torch does not run: ``onnxruntime 1.32.0, CPUExecutionProvider``."""
+    shared_draws: Literal[True] | None = None
+    """True: all images of a pass share random numbers, such as noise on weights; None, and not written: they do not,
+    or there were no passes (`Protocol.passes`)."""
 
     @model_validator(mode="after")
     def _has_a_card(self) -> ModelRecord:
@@ -81,10 +84,11 @@ class ModelRecord(Record):
 
     @model_serializer(mode="wrap")
     def _as_before(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the runtime of torch's networks: their files stay as they were before the field existed."""
+        """Leave out later fields where they say nothing: such files stay as they were before the fields existed."""
         values: dict[str, Any] = serialize(self)
-        if values.get("runtime") is None:
-            values.pop("runtime", None)  # already absent with exclude_none
+        for name in ("runtime", "shared_draws"):
+            if values.get(name) is None:
+                values.pop(name, None)  # already absent with exclude_none
         return values
 
     @field_validator("weights_sha256")

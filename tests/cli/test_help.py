@@ -57,6 +57,15 @@ def test_the_most_used_come_first_and_the_examples_last() -> None:
     assert first == ["-m,", "--dataset", "--data", "--limit", "-o,"]
 
 
+def test_perturbations_have_one_short_option_wherever_they_are_given() -> None:
+    given = {
+        name: [parameter.opts for parameter in command.params if "--perturbation" in parameter.opts]
+        for name, command in COMMANDS.items()
+    }
+    assert {name for name, options in given.items() if options} >= {"eval", "corrupt"}
+    assert all("-p" in options for found in given.values() for options in found)
+
+
 def test_types_and_defaults_are_written_plainly() -> None:
     shown = " ".join(CliRunner().invoke(app, ["corrupt", "--help"]).stdout.split())
     assert "--severities TEXT" in shown

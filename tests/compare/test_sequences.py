@@ -1,6 +1,7 @@
 """Two runs of sequences, or of several passes, against each other."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,3 +110,12 @@ def test_runs_of_passes_are_compared_by_each_image_s_share(folder):
 def test_beside_published_figures_a_run_has_no_value_without_alexnet(folder):
     report = files_beside_published([folder / "one.json"], "imagenet-p-resnet50")
     assert "one" in str(report.as_dict())
+
+
+def test_where_images_of_a_pass_share_a_draw_the_comparison_says_what_it_is_about(folder, tmp_path):
+    run = passes_run("shared", n=60)
+    model = run.run.model.model_copy(update={"shared_draws": True})
+    replace(run, run=run.run.model_copy(update={"model": model})).write(tmp_path / "shared.json")
+    (found,) = compare_files([folder / "four.json", tmp_path / "shared.json"], None, 0.95, [])
+    assert "share a draw of shared, so" in found.remarks[0]
+    assert not compared(folder, "four", "calm")[0].remarks

@@ -206,21 +206,22 @@ def test_draws_without_passes_are_warned_of_once(noise: Callable[[Tensor], Tenso
     assert all("`--passes 10`" in line for line in warned)
 
 
-def by_numpy(x: Tensor) -> Tensor:
-    return x + torch.from_numpy(np.random.normal(size=x.shape).astype(np.float32))  # noqa: NPY002
+def by_numpy(x: Tensor, width: float = 1) -> Tensor:
+    return x + width * torch.from_numpy(np.random.normal(size=x.shape).astype(np.float32))  # noqa: NPY002
 
 
 @pytest.mark.parametrize(
     ("noise", "message"),
     [
         (by_numpy, "gives other outputs when the same pass is computed again"),
+        (lambda x: by_numpy(x, 1e-5), "gives other outputs when the same pass is computed again"),
         (lambda x: x + torch.randn(2 * len(x), 1, 8, 8).view(2, len(x), 1, 8, 8)[0], "when other images are beside it"),
         (lambda x: (x - x.mean(0)) + torch.randn_like(x), "when other images are beside it"),
         (lambda x: x + torch.randn(1, len(x), 8, 8).transpose(0, 1), "first axis is not that of the images"),
         (lambda x: x[torch.randperm(len(x))], "it would mix the images of a batch"),
         (lambda x: x * torch.multinomial(x.new_ones(2), 1), r"draws by aten\.multinomial"),
     ],
-    ids=["numpy", "rows of others", "batch mean", "axis", "mixed", "unknown"],
+    ids=["numpy", "a little numpy", "rows of others", "batch mean", "axis", "mixed", "unknown"],
 )
 def test_what_cannot_be_keyed_by_image_is_refused(noise: Callable[[Tensor], Tensor], message: str) -> None:
     with pytest.raises(DataError, match=message):
@@ -235,6 +236,20 @@ def test_weights_that_are_drawn_are_the_same_for_all_images_of_a_pass() -> None:
     for drawn in (first - plain, second - plain):
         assert torch.allclose(drawn, drawn[:1].expand(11, 2), atol=1e-5)
     assert not torch.allclose(first, second, atol=1e-2)
+
+
+def test_the_run_says_whether_images_share_draws_also_if_nothing_is_left_to_compute(tmp_path: Path) -> None:
+    def of(noise: Callable[[Tensor], Tensor]) -> ppbench.run.Run:
+        model, card = noisy(noise)[1:]
+        how: dict[str, Any] = {"corruptions": "fog", "severities": 4, "limit": 20, "passes": 2}
+        return evaluate(model, card=card, output=tmp_path / "run.json", overwrite=True, **how)
+
+    path = tmp_path / "run.json"
+    assert of(gaussian).model.shared_draws is None
+    assert "shared_draws" not in path.read_text()
+    for _ in range(2):
+        assert of(lambda x: x + 0.25 * torch.randn(28, 28)).model.shared_draws is True
+        assert read_run(path).model.shared_draws is True
 
 
 @torch.inference_mode()

@@ -119,3 +119,15 @@ def test_every_image_of_a_permutation_is_the_same() -> None:
         order = torch.randperm(30)
     assert sorted(order.tolist()) == list(range(30))
     assert order.tolist() != list(range(30))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_uniform_numbers_of_any_type_stay_below_the_end_of_their_interval(dtype: torch.dtype) -> None:
+    for low, high in ((0, 1), (-2, 3), (-3, -1), (-1, 0), (0, 0.1)):
+        values = drawn(filled("uniform_", low, high, dtype=dtype))
+        assert values.dtype == dtype
+        assert float(values.max()) < high
+        assert float(values.max()) > high - 0.02 * (high - low)
+    assert float(drawn(lambda: torch.rand(SHAPE, dtype=dtype)).max()) < 1
+    zeros = ZEROS.to(dtype)
+    assert drawn(lambda: torch.distributions.Laplace(zeros, zeros + 1).rsample()).isfinite().all()

@@ -1,14 +1,15 @@
 """Stochastic models: the metric of each pass, and an interval that covers images and passes."""
 
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.covariance import ErrorCovariance
+from ppbench.metrics.covariance import ErrorCovariance, RunIntervals
 from ppbench.metrics.intervals import wilson
-from ppbench.metrics.passes import errors_by_pass, with_spread
+from ppbench.metrics.passes import errors_by_pass, passes_note, with_spread
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES, case_of
 from tests.builders import make_run
@@ -58,3 +59,40 @@ def test_the_interval_covers_images_and_passes(passes):
     assert 0.93 <= covered / 600 <= 0.975
     if passes == 16:
         assert counted / 600 < 0.6
+
+
+def test_where_images_share_draws_the_interval_has_the_variance_between_passes():
+    """All images are a little harder in one pass than in another, 400 times: s / sqrt(n) alone would be too sure."""
+    random, n, passes, covered, alone = np.random.default_rng(1), 150, 8, 0, 0
+    for _ in range(400):
+        shift = random.normal(0, 0.08, passes).clip(-0.3, 0.3)
+        wrong = random.random((passes, n)) < random.uniform(0.3, 0.5, n) + shift[:, None]
+        found = ErrorCovariance([PerImage("net", wrong.mean(0, dtype=np.float32)[None], {("fog", 1): 0})])
+        spread = statistics.stdev(100 * wrong.mean(1))
+        for between in (None, (spread, passes)):
+            interval = found.interval(MEAN_ERROR, 100 * wrong.mean(), [{("fog", 1): 1.0}], 0.95, between)
+            covers = interval.low <= 40 <= interval.high
+            covered, alone = (covered, alone + covers) if between is None else (covered + covers, alone)
+    assert 0.93 <= covered / 400 <= 0.99
+    assert alone / 400 < 0.85
+
+
+def test_a_run_whose_images_share_draws_has_wider_intervals_and_says_so():
+    shared = replace(ERRORS, shares_draws=True)
+    for quantity in (MEAN_ERROR, QUANTITIES["clean_error"]):
+        found = []
+        for errors in (ERRORS, shared):
+            case = case_of(errors)
+            assert errors.per_image is not None
+            intervals = RunIntervals(errors, errors.per_image, None, None, 0.95)
+            found.append(intervals.with_interval(quantity, case, quantity.metric(case)))
+        own, wider = (metric.interval for metric in found)
+        spread = with_spread(found[0], quantity, case_of(ERRORS)).spread
+        # Wilson's interval is nearly the normal one here, and Student's quantile is at least as large.
+        least = 1.9 * np.hypot(own.margin / 1.96, spread / 4**0.5)
+        assert wider.low < own.low < own.high < wider.high
+        assert wider.margin > 0.9 * least
+        assert wider.value == own.value
+    assert passes_note(ERRORS, spread=True).endswith("other images and other passes.")
+    assert passes_note(shared, spread=True).endswith("the variance between passes is added.")
+    assert "not about other passes" in passes_note(shared, spread=False)
