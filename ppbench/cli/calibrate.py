@@ -12,13 +12,16 @@ from ppbench.cli.completion import complete_model
 from ppbench.cli.help import page
 from ppbench.cli.options import (
     ArchitectureOption,
+    ClassesOption,
     DataOption,
     DatasetOption,
     EmaOption,
+    ExifOption,
     InputSizeOption,
     MeanOption,
     PresetOption,
     RecipeOption,
+    ResizeOption,
     StdOption,
     TestSizeOption,
     command_line,
@@ -41,12 +44,20 @@ def calibrate_command(
             "--model",
             "-m",
             metavar="NAME|FILE|…",
-            help="Model to calibrate with, as `ppbench eval` takes it.",
+            help="Model to calibrate with, named as in `ppbench eval`.",
             autocompletion=complete_model,
         ),
     ] = "fashion-mnist-resnet8",
     dataset: DatasetOption = None,
     data: DataOption = None,
+    classes: ClassesOption = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="For photographs, a file of path,label.", show_default="the class folders"
+        ),
+    ] = None,
+    exif: ExifOption = False,
     pairs: Annotated[
         bool,
         typer.Option(
@@ -63,20 +74,22 @@ def calibrate_command(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over instead of going on where it was interrupted.")
     ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
     precision: Annotated[str, typer.Option(help="Precision: fp32, tf32, bf16 or fp16.")] = "fp32",
     preset: PresetOption = None,
     mean: MeanOption = None,
     std: StdOption = None,
     input_size: InputSizeOption = None,
+    resize: ResizeOption = None,
     test_size: TestSizeOption = False,
     architecture: ArchitectureOption = None,
     ema: EmaOption = False,
 ) -> None:
     """Measure a network's accuracy under one corruption, or two at once, at each quarter of a severity.
 
-    `ppbench eval --stream` walks along these accuracies. docs/streams.md has the file's format, and what the authors'
-    tables are. After an interruption the same command goes on.
+    `ppbench eval --stream` walks along these accuracies. docs/streams.md has the file's format, and how to convert the
+    authors' tables. After an interruption the same command goes on.
     """
     from ppbench.cli.loading import downloading
     from ppbench.cli.progress import progress
@@ -86,11 +99,12 @@ def calibrate_command(
     from ppbench.streams.walk import STREAM_LEVELS, parse_stream
 
     evaluation = EvalRequest.of(
-        models=model, dataset=dataset, data=data, limit=limit, seed=seed, recipe=recipe, jpeg=jpeg, device=device,
-        precision=precision, preset=preset, mean=mean, std=std, input_size=input_size, test_size=test_size,
-        architecture=architecture, ema=ema, command=command_line(),
+        models=model, dataset=dataset, data=data, classes=classes, labels=labels, exif=exif, limit=limit, seed=seed,
+        recipe=recipe, jpeg=jpeg, device=device, precision=precision, preset=preset, mean=mean, std=std,
+        input_size=input_size, resize=resize, test_size=test_size, architecture=architecture, ema=ema,
+        command=command_line(),
     )  # fmt: skip
-    request = CalibrationRequest(evaluation, output_file, stream, pairs, fresh)
+    request = CalibrationRequest(evaluation, output_file, stream, pairs, fresh, overwrite)
     number = sum(1 for _ in rows_of(STREAM_LEVELS[parse_stream(stream).level].corruptions, pairs=pairs))
     with downloading() as on_download, progress(number * limit) as show, output.stdout_for_data():
         made = calibrate(request, on_download, show)

@@ -21,12 +21,14 @@ from ppbench.cli.options import (
     ArchitectureOption,
     BaselineOption,
     CalibrationOption,
+    ClassesOption,
     ClassNamesOption,
     CompileOption,
     DataOption,
     DatasetOption,
     DecodeOption,
     EmaOption,
+    ExifOption,
     FormatOption,
     InputSizeOption,
     LabelsOption,
@@ -37,6 +39,7 @@ from ppbench.cli.options import (
     PresetOption,
     ProfileOption,
     RecipeOption,
+    ResizeOption,
     StdOption,
     StreamOption,
     TemplatesOption,
@@ -124,9 +127,7 @@ def eval_command(
             show_default="1-5; difficulty 1",
         ),
     ] = None,
-    classes: Annotated[
-        Path | None, typer.Option(help="File with the classes to use, one name (wnid) per line.", show_default="all")
-    ] = None,
+    classes: ClassesOption = None,
     labels: LabelsOption = None,
     limit: Annotated[
         int | None,
@@ -139,12 +140,7 @@ def eval_command(
     backend: Annotated[
         str, typer.Option(help="Library that makes the images: ppbench or imagecorruptions.")
     ] = "ppbench",
-    exif: Annotated[
-        bool,
-        typer.Option(
-            "--exif", help="Turn photographs upright by EXIF, and convert them to sRGB by their colour profiles."
-        ),
-    ] = False,
+    exif: ExifOption = False,
     seed: Annotated[int, typer.Option(help="Seed of the corruptions and of --limit.")] = 0,
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,
@@ -195,13 +191,7 @@ def eval_command(
     mean: MeanOption = None,
     std: StdOption = None,
     input_size: InputSizeOption = None,
-    resize: Annotated[
-        int | None,
-        typer.Option(
-            help="Resize images to this shorter side, then cut them to the model's size.",
-            show_default="never",
-        ),
-    ] = None,
+    resize: ResizeOption = None,
     test_size: TestSizeOption = False,
     architecture: ArchitectureOption = None,
     ema: EmaOption = False,

@@ -89,6 +89,14 @@ StdOption = Annotated[
 
 InputSizeOption = Annotated[int | None, typer.Option(help="Side of the images that enter the network, in px.")]
 
+ResizeOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Resize images to this shorter side, then cut them to the model's size.",
+        show_default="never",
+    ),
+]
+
 TestSizeOption = Annotated[
     bool,
     typer.Option(
@@ -146,6 +154,15 @@ WeightsFileOption = Annotated[
         help="File with weights of your own code beside torch's tensors; repeatable.",
         show_default="none",
     ),
+]
+
+ClassesOption = Annotated[
+    Path | None, typer.Option(help="File with the classes to use, one name (wnid) per line.", show_default="all")
+]
+
+ExifOption = Annotated[
+    bool,
+    typer.Option("--exif", help="Turn photographs upright by EXIF, and convert them to sRGB by their colour profiles."),
 ]
 
 ClassNamesOption = Annotated[

@@ -15,6 +15,7 @@ from ppbench.compare.measured import PART_OF_RUN, ComparedRun, in_common
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.covariance import are_of_same_images, paired_images, rough_ratios
 from ppbench.metrics.metric import Unavailable
+from ppbench.metrics.of_streams import size_of_sample
 from ppbench.metrics.paired import Differences, cell_test, holm, paired_interval, paired_test, smallest_shown
 from ppbench.metrics.per_image import FEWEST, PerImage
 from ppbench.metrics.quantities import Case, Quantity, case_of
@@ -174,7 +175,7 @@ def _difference(
     if before.value is None or after.value is None:
         return bare
     if reference.images.n < FEWEST:
-        return replace(bare, reason=f"{reference.images.n} image has no interval")
+        return replace(bare, reason=f"{size_of_sample(reference.run.protocol, reference.images.n)} has no interval")
     divisor = _reference_images(quantity, reference, normalizer)
     try:
         first, second = (

@@ -1,7 +1,8 @@
 """Severities between the five, in steps of a quarter: constants on the line between two neighbours; 0 has no effect.
 
 Streams of CCC (Press et al., "RDumb: A simple approach that questions our progress in continual test-time adaptation",
-NeurIPS 2023) need them. At a whole severity the result is that of `ppbench.corruptions.apply.corrupt`, bit for bit.
+NeurIPS 2023) need them. The paper's constants of severity 0 are 0. Here some differ, where 0 would not mean "no
+effect" (`_AT_ZERO`). At a whole severity the result is that of `ppbench.corruptions.apply.corrupt`, bit for bit.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ _AT_ZERO: dict[str, tuple[float | None, ...]] = {
     "pixelate": (1,),
     "jpeg_compression": (100,),
 }
-"""Constants of severity 0 where 0 would not mean "no effect"; None: as at severity 1. All others are 0."""
+"""Constants of severity 0 where the paper's 0 would not mean "no effect"; None: as at severity 1. All others are 0.
+
+None are the step of zoom_blur, the enlargement of snow's flakes and the decay of fog.
+"""
 
 _WHOLE = frozenset({"max_shift", "passes", "radius", "quality"})
 """Counts and distances in pixels. Where both neighbours are whole, so is what lies between them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,12 @@ from ppbench.evaluation.identity import identify
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.plan import EvalPlan, prepare
 from ppbench.evaluation.request import EvalRequest
-from ppbench.files import atomic_write, read_text
+from ppbench.files import atomic_write, check_writable, read_text
 from ppbench.lookup import counted
-from ppbench.streams.calibration import COLUMNS, Calibration, PairTable, Single, write_calibration
+from ppbench.streams.calibration import Calibration, PairTable, Single, write_calibration
 from ppbench.streams.crops import RandomCrops
 from ppbench.streams.walk import QUARTERS, STREAM_LEVELS, parse_stream
+from ppbench.vocabulary import PREDICTED
 
 CALIBRATED = 2000
 """Frames of a calibration by default: an accuracy of 20 % then has a standard error of 0.9 points."""
@@ -51,6 +53,8 @@ class CalibrationRequest:
     """Whether pairs are measured; otherwise their accuracies are products of single ones."""
     fresh: bool = False
     """Whether to start over instead of going on from an interrupted calibration."""
+    overwrite: bool = False
+    """Whether ``output`` may be replaced."""
 
 
 class CalibrationMade(NamedTuple):
@@ -76,9 +80,10 @@ def calibrate(
         advance: Called with how many more frames were scored, of what, and ``reused=True`` for those of before.
 
     Raises:
-        UsageError: If a value is not allowed.
+        UsageError: If a value is not allowed, or the output exists.
         DataError: If weights or images are missing or do not fit, or nothing can be written.
     """
+    _check(request)
     plan = prepare(request.evaluation, on_download)
     images = plan.source
     if not isinstance(images, GeneratedImages) or images.recipe not in RECIPES:
@@ -103,6 +108,18 @@ def calibrate(
     write_calibration(request.output, calibration, f"ppbench calibration: {json.dumps(identity)}")
     part.unlink(missing_ok=True)
     return CalibrationMade(calibration, len(missing), len(wanted) - len(missing))
+
+
+def _check(request: CalibrationRequest) -> None:
+    """Refuse an output that cannot be written or exists, and predicted labels, before anything is measured."""
+    check_writable(request.output, "--output FILE.csv")
+    if request.output.is_file() and not request.overwrite:
+        raise UsageError(f"{request.output} exists", "Give another `--output`, or replace it: `--overwrite`.")
+    if request.evaluation.labels == PREDICTED:
+        raise UsageError(
+            "--labels predicted is not for a calibration, which needs to know what is right",
+            "Give labels: `--labels FILE.csv`.",
+        )
 
 
 def rows_of(corruptions: Sequence[str], *, pairs: bool) -> Iterator[_Row]:
@@ -176,13 +193,16 @@ def _identity(plan: EvalPlan) -> dict[str, Any]:
         **{name: key[name] for name in kept},
         "seed": request.seed,
         "frames": request.limit or CALIBRATED,
+        "classes": key.get("classes"),
+        "labels": hashlib.sha256(plan.source.labels.tobytes()).hexdigest(),
+        "exif": request.exif,
         "jpeg": request.jpeg,
         "device": plan.settings.device.type,
     }
 
 
 def _read_part(path: Path, identity: Mapping[str, Any]) -> dict[_Row, float]:
-    """What an interrupted calibration of the same network and images has; a line that was cut off is left out."""
+    """What an interrupted calibration of the same network and images has; a line that is damaged is left out."""
     try:
         head, *lines = read_text(path).splitlines(keepends=True)
         if identity["weights"] is None or json.loads(head.removeprefix("# ")) != identity:
@@ -191,10 +211,13 @@ def _read_part(path: Path, identity: Mapping[str, Any]) -> dict[_Row, float]:
         return {}
     known = {}
     for line in lines:
-        fields = line.rstrip("\n").split(",")
-        if line.endswith("\n") and len(fields) == len(COLUMNS):
-            first, second, one, other, accuracy = fields
-            known[first, second, int(one), int(other)] = float(accuracy)
+        try:
+            first, second, one, other, accuracy = line.removesuffix("\n").split(",")
+            row, value = (first, second, int(one), int(other)), float(accuracy)
+        except ValueError:
+            continue
+        if line.endswith("\n") and 0 <= value <= 1:
+            known[row] = value
     return known
 
 

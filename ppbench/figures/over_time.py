@@ -12,16 +12,13 @@ from ppbench.compare.comparability import SAID, require_comparable
 from ppbench.errors import UsageError
 from ppbench.figures.colours import MOST_LINES
 from ppbench.figures.scales import ticks
-from ppbench.metrics.intervals import Interval, deviation, fraction_interval, wilson
-from ppbench.metrics.points import point_numbers
+from ppbench.metrics.intervals import Interval
+from ppbench.metrics.points import FEWEST_POINTS, interval_of_points, point_numbers
 from ppbench.run import Run
 from ppbench.vocabulary import Cell
 
 MOST_WINDOWS = 60
 """Windows of a line; each has whole points of the walk."""
-
-_FEWEST_POINTS = 8
-"""Points that a window has, if there are enough of them: their spread is its interval."""
 
 _BASELINES: Mapping[str, float] = {"easy": 40.0, "medium": 20.0, "hard": 0.0}
 """Accuracy in percent that the calibrated network keeps, by level."""
@@ -34,8 +31,15 @@ class TimeWindow:
     first: int
     """Number of its first frame."""
     last: int
-    accuracy: Interval
+    accuracy: float
     """Percent."""
+    interval: Interval | None
+    """Of the accuracy, percent; None if the window has too few points."""
+
+    @property
+    def top(self) -> float:
+        """The upper end of its interval, or else its accuracy."""
+        return self.accuracy if self.interval is None else self.interval.high
 
     @property
     def middle(self) -> float:
@@ -69,9 +73,14 @@ class OverTime:
         return max(line.windows[-1].last for line in self.lines)
 
     @property
+    def has_bands(self) -> bool:
+        """Whether there are intervals."""
+        return any(window.interval is not None for line in self.lines for window in line.windows)
+
+    @property
     def ticks(self) -> list[float]:
         """Ticks of the accuracy, from 0 to beyond all bands and the baseline."""
-        highest = max(window.accuracy.high for line in self.lines for window in line.windows)
+        highest = max(window.top for line in self.lines for window in line.windows)
         return ticks(0, max(10.0, highest, self.baseline), 4)
 
     @classmethod
@@ -116,22 +125,18 @@ def _line(name: str, run: Run, bits: Mapping[Cell, NDArray[np.bool_]], confidenc
     (cell,) = run.cells
     right, numbers = bits[cell.key], point_numbers(run.protocol)
     points = int(numbers[-1]) + 1
-    several = points >= 2 * _FEWEST_POINTS
-    count = min(MOST_WINDOWS, points // _FEWEST_POINTS if several else points)
+    several = points >= 2 * FEWEST_POINTS
+    count = min(MOST_WINDOWS, points // FEWEST_POINTS if several else points)
     windows = []
     for part in np.array_split(np.arange(points), count):
         inside = np.flatnonzero((numbers >= part[0]) & (numbers <= part[-1]))
-        windows.append(
-            TimeWindow(int(inside[0]), int(inside[-1]), _accuracy(right[inside], numbers[inside], confidence))
-        )
+        windows.append(_window(right[inside], numbers[inside], int(inside[0]), confidence))
     return TimeLine(name, tuple(windows), 100 * float(right.mean()))
 
 
-def _accuracy(right: NDArray[np.bool_], numbers: NDArray[np.int64], confidence: float) -> Interval:
-    """Accuracy in percent; its interval is over points of the walk, or over the frames of a single one."""
-    frames = np.bincount(numbers - numbers[0])
-    shares = np.bincount(numbers - numbers[0], weights=right) / frames
+def _window(right: NDArray[np.bool_], numbers: NDArray[np.int64], first: int, confidence: float) -> TimeWindow:
+    """The window of frames that follow each other, given which are right and at which points they are."""
+    shares = np.bincount(numbers - numbers[0], weights=right) / np.bincount(numbers - numbers[0])
     value = float(right.mean())
-    if len(shares) < _FEWEST_POINTS:
-        return wilson(value * len(right), len(right), confidence).scaled(100)
-    return fraction_interval(value, deviation(shares), len(shares), confidence).scaled(100)
+    interval = interval_of_points(shares, value, confidence)
+    return TimeWindow(first, first + len(right) - 1, 100 * value, None if interval is None else interval.scaled(100))

@@ -27,11 +27,12 @@ def over_time_svg(content: OverTime, key: str) -> str:
     for number, line in enumerate(content.lines):
         parts += _line(content, line, number, marks[-1])
     words = ". ".join(
-        f"{line.name}: mean {decimals(line.mean, 1)} %, from {decimals(line.windows[0].accuracy.value, 1)} % at the "
-        f"beginning to {decimals(line.windows[-1].accuracy.value, 1)} % at the end"
+        f"{line.name}: mean {decimals(line.mean, 1)} %, from {decimals(line.windows[0].accuracy, 1)} % at the "
+        f"beginning to {decimals(line.windows[-1].accuracy, 1)} % at the end"
         for line in content.lines
     )
-    note = f"accuracy, %, by frame; band: {percent(content.confidence)} interval of each window"
+    bands = f"; band: {percent(content.confidence)} interval of each window" if content.has_bands else ""
+    note = f"accuracy, %, by frame{bands}"
     names = [line.name for line in content.lines]
     return (
         f'<div class="fig" id="{key}-stream">{legend(names, ["baseline of the calibration"], note=note)}'
@@ -54,25 +55,25 @@ def _axes(content: OverTime, marks: list[float]) -> Iterator[str]:
 
 def _line(content: OverTime, line: TimeLine, number: int, top: float) -> Iterator[str]:
     where = [(_across(content, window.middle), window) for window in line.windows]
-    if len(where) > 1:
-        upper = [(x, window.accuracy.high) for x, window in where]
-        lower = [(x, window.accuracy.low) for x, window in reversed(where)]
+    ends = [(x, window.interval) for x, window in where if window.interval is not None]
+    if len(ends) > 1:
+        upper, lower = [(x, found.high) for x, found in ends], [(x, found.low) for x, found in reversed(ends)]
         outline = "L".join(f"{coordinate(x)} {coordinate(_up(value, top))}" for x, value in (*upper, *lower))
         yield f'<path d="M{outline}z" class="fig-band fig-band-{number}"/>'
-    points = "L".join(f"{coordinate(x)} {coordinate(_up(window.accuracy.value, top))}" for x, window in where)
+    points = "L".join(f"{coordinate(x)} {coordinate(_up(window.accuracy, top))}" for x, window in where)
     yield f'<path d="M{points}" class="fig-line fig-line-{number}"/>'
     for x, window in where:
-        yield _mark(line, window, number, (x, _up(window.accuracy.value, top)))
+        yield _mark(line, window, number, (x, _up(window.accuracy, top)))
 
 
 def _mark(line: TimeLine, window: TimeWindow, number: int, at: tuple[float, float]) -> str:
-    value, low, high = window.accuracy
+    found = window.interval
     data = attributes({
-        "data-run": line.name, "data-first": window.first, "data-last": window.last, "data-value": value,
-        "data-low": low, "data-high": high,
+        "data-run": line.name, "data-first": window.first, "data-last": window.last, "data-value": window.accuracy,
+        **({} if found is None else {"data-low": found.low, "data-high": found.high}),
     })  # fmt: skip
-    ends = f"[{decimals(low, 1)}, {decimals(high, 1)}]"
-    title = f"{line.name}, frames {window.first:,} to {window.last:,}: {decimals(value, 1)} % {ends}"
+    ends = "" if found is None else f" [{decimals(found.low, 1)}, {decimals(found.high, 1)}]"
+    title = f"{line.name}, frames {window.first:,} to {window.last:,}: {decimals(window.accuracy, 1)} %{ends}"
     shape = LINE_STYLES[number].marker
     return marker(shape, *at, 2.2, f' class="fig-mark-{number}"{data}', f"<title>{escaped(title)}</title>")
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.metrics.confidence_sequence import PSEUDO_IMAGES
-from ppbench.metrics.intervals import Interval, deviation, quantile, variance_slope, wilson
+from ppbench.metrics.intervals import Interval, deviation, quantile, student_quantile, variance_slope, wilson
 from ppbench.metrics.metric import require_cells
 from ppbench.metrics.paired import floored_deviation, holm
 from ppbench.metrics.per_image import FEWEST
@@ -127,7 +127,7 @@ def mean_of_few(values: NDArray[np.float64], confidence: float = 0.95) -> Interv
         confidence: Probability of covering the true mean.
     """
     n, mean = len(values), float(values.mean())
-    ratio = quantile(confidence) / _student(n, confidence)
+    ratio = quantile(confidence) / student_quantile(n, confidence)
     effective = max(n, ratio**2 * _effective(values))
     return wilson(mean * effective, effective, confidence)
 
@@ -237,15 +237,8 @@ def _added(differences: NDArray[np.float64], confidence: float) -> tuple[Interva
     """The interval of a mean difference of rates, and the p-value of none."""
     n, value = len(differences), float(differences.mean())
     error = floored_deviation(differences, 1.0) / math.sqrt(n)
-    reach = _student(n, confidence) * error
+    reach = student_quantile(n, confidence) * error
     return Interval(value, max(-1.0, value - reach), min(1.0, value + reach)), _two_sided(abs(value) / error, n)
-
-
-def _student(n: int, confidence: float) -> float:
-    """The number of standard errors on each side of a two-sided interval over n images."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(n - 1, 0.5 + confidence / 2))
 
 
 def _two_sided(errors: float, n: int) -> float:

@@ -89,6 +89,13 @@ def quantile(confidence: float) -> float:
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
+def student_quantile(n: int, confidence: float) -> float:
+    """The number of standard errors on each side of a two-sided interval over n values: 2.36 for 8 and 0.95."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1, 0.5 + confidence / 2))
+
+
 def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
     """The score interval of a proportion (Wilson, JASA 1927), fractions in [0, 1].
 

@@ -2,13 +2,16 @@
 
 Frames that follow each other are alike: those of a point of the walk share their corruptions, and those of a batch the
 statistics of an adapted network. The sample of every interval and test is therefore the points of the walk, not the
-frames. Frames of one point count together, and points count as drawn independently of each other.
+frames. Frames of one point count together, and points count as drawn independently of each other from all that there
+could be: other corruptions and severities, and other images. That neighbours are alike, and that a long stream shows
+the same images again and again, is not counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ppbench.lookup import counted
 from ppbench.metrics.metric import Weights
 from ppbench.metrics.quantities import Case, MeanError, Quantity
 from ppbench.run import Protocol
@@ -62,9 +65,24 @@ def stream_in_words(protocol: Protocol | None) -> str | None:
 
 
 def sample_in_words(protocol: Protocol | None, n: int) -> str:
-    """What intervals over ``n`` are about: images like these, or a walk with other images."""
+    """What intervals over ``n`` are about: images like these, or points that are drawn again."""
     is_stream = protocol is not None and protocol.stream is not None
-    return f"over the {n} points of the walk, with other images" if is_stream else f"for images like these {n}"
+    if not is_stream:
+        return f"for images like these {n}"
+    return f"over the {size_of_sample(protocol, n)}, as if they were drawn again"
+
+
+def size_of_sample(protocol: Protocol | None, n: int) -> str:
+    """``40 points of the walk``, or ``400 images``: what a sample of ``n`` is."""
+    if protocol is not None and protocol.stream is not None:
+        return counted(n, "point of the walk", "points of the walk")
+    return counted(n, "image")
+
+
+def too_few(case: Case) -> str | None:
+    """Why a run whose images are known one by one has no intervals; None if they are not known."""
+    images = case.model.per_image
+    return None if images is None else f"the run has {size_of_sample(case.model.protocol, images.n)} alone"
 
 
 def stream_label(case: Case, name: str) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.metrics.intervals import Interval, deviation, fraction_interval, quantile, student_quantile
 from ppbench.run import Protocol
+
+FEWEST_POINTS = 8
+"""The fewest points whose spread makes an interval of a part of a stream."""
 
 
 def point_numbers(protocol: Protocol) -> NDArray[np.int64]:
@@ -34,3 +38,20 @@ def by_point(wrong: NDArray[np.bool_], protocol: Protocol) -> NDArray[np.float64
     errors = np.bincount(numbers, weights=wrong)
     share = errors.sum() / frames.sum()
     return share + (errors - share * frames) * (len(frames) / frames.sum())
+
+
+def interval_of_points(shares: NDArray[np.float64], value: float, confidence: float) -> Interval | None:
+    """The interval of a mean share over some points, a fraction; None if there are fewer than `FEWEST_POINTS`.
+
+    Student's quantile replaces the normal one in the effective number (Korn & Graubard, Survey Methodology 1998), as in
+    `ppbench.metrics.by_class`.
+
+    Args:
+        shares: ``(points,)``: the shares of frames that are right, or wrong, at each point.
+        value: The share over all their frames.
+        confidence: Probability of covering it if points were drawn again, independently.
+    """
+    if len(shares) < FEWEST_POINTS:
+        return None
+    wider = student_quantile(len(shares), confidence) / quantile(confidence)
+    return fraction_interval(value, wider * deviation(shares), len(shares), confidence)

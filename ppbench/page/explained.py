@@ -60,7 +60,7 @@ _NOTES_OF_SEQUENCES = (
 
 _NOTES_OF_STREAMS = (
     "A stream is images in a fixed order under two corruptions each, which change slowly from point to point of a "
-    "walk. The walk keeps one network, that of the calibration, equally accurate. All numbers are in percent.",
+    "walk. The walk keeps one network, that of the calibration, about equally accurate. All numbers are in percent.",
     "A label says which stream a number is of: name[level, frames at each point, calibration, seed, n of N, "
     "adaptation]. Runs on different streams are never compared.",
 )

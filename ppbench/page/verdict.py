@@ -102,7 +102,8 @@ def _stream_verdict(name: str, summary: RunSummary, accuracy: Metric) -> PageVer
         return PageVerdict("undecided", f"The accuracy of {name} is not known: {accuracy.reason}.", metric=accuracy)
     sentence = f"{name} gets {_sure(accuracy, summary.confidence, '%')} of the frames right."
     details = (
-        "Frames of one point of the walk count together; other walks may differ by more than the interval says.",
+        "Frames of one point of the walk count together, and the interval is as if points were drawn again. Other "
+        "walks, or other images, may differ by more than it says.",
     )
     return PageVerdict("result", sentence, details, accuracy)
 

@@ -15,7 +15,8 @@ def stream_sheet(summary: RunSummary) -> Sheet:
     errors = summary.cell_errors
     mean = summary.metrics[0]
     total = Line((_frames(errors), "" if mean.value is None else decimals(mean.value, 1), _margin(summary)), "total")
-    notes = (f"±: half of the {percent(summary.confidence)} interval over points.",) if summary.confidence else ()
+    half = f"±: half of the {percent(summary.confidence)} interval over points" if summary.confidence else ""
+    notes = (f"{half}. Parts of fewer than 8 points have none.",) if half else ()
     return Sheet(
         "Accuracy over the stream, %", ("frames", "accuracy", "±"), (*_parts(summary), total), notes=notes
     )  # fmt: skip
@@ -36,15 +37,13 @@ def _parts(summary: RunSummary) -> list[Line]:
         return []
     import numpy as np  # only the bits need it: `ppbench show` starts faster without
 
-    from ppbench.metrics.intervals import deviation, fraction_interval
+    from ppbench.metrics.points import interval_of_points
 
     values, speed, lines = images.errors[0].astype(np.float64), errors.protocol.stream.speed, []
     for part in np.array_split(np.arange(len(values)), min(_PARTS, len(values))):
         first, last = int(part[0]) * speed, min((int(part[-1]) + 1) * speed, errors.protocol.n)
-        mean, reach = float(values[part].mean()), MISSING
-        if len(part) > 1:
-            mean = min(1.0, max(0.0, mean))
-            margin = fraction_interval(mean, deviation(values[part]), len(part), summary.confidence).margin
-            reach = decimals(100 * margin, 1)
+        mean = min(1.0, max(0.0, float(values[part].mean())))
+        interval = interval_of_points(values[part], mean, summary.confidence)
+        reach = MISSING if interval is None else decimals(100 * interval.margin, 1)
         lines.append(Line((f"{first:,}-{last - 1:,}", decimals(100 - 100 * mean, 1), reach)))
     return lines

@@ -12,7 +12,7 @@ from ppbench.metrics.cell_errors import CellErrors, WorstCell
 from ppbench.metrics.intervals import Interval, SequenceInterval
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.of_sequences import FEW_CLASSES, FLIP_PROBABILITY
-from ppbench.metrics.of_streams import STREAM_ERROR, sample_in_words, stream_in_words
+from ppbench.metrics.of_streams import STREAM_ERROR, sample_in_words, stream_in_words, too_few
 from ppbench.metrics.passes import passes_note, with_spread
 from ppbench.metrics.quantities import MEAN_ERROR, Case, Quantity, case_of
 from ppbench.metrics.references import Normalizer
@@ -229,6 +229,7 @@ def _intervals(
 
 def _interval_notes(intervals: RunIntervals | None, case: Case, no_bits: str | None) -> list[str]:
     if intervals is None:
+        no_bits = too_few(case) or no_bits
         return [f"No intervals: {no_bits}."] if no_bits else []
     sample = sample_in_words(case.model.protocol, intervals.n)
     notes = [f"± or [low, high]: {100 * intervals.confidence:g} % interval, {sample}."]

@@ -95,29 +95,43 @@ def read_calibration(path: Path) -> Calibration:
         text = read_text(path)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read the calibration {path}: {error}", _MAKE) from error
-    rows = csv.reader(io.StringIO("".join(line for line in text.splitlines(True) if not line.startswith("#"))))
-    if tuple(next(rows, ())) != COLUMNS:
+    lines = io.StringIO("".join(line for line in text.splitlines(True) if not line.startswith("#")))
+    try:
+        header, *rows = csv.reader(lines)
+    except csv.Error as error:
+        raise DataError(f"{path} is no calibration: {error}", _MAKE) from error
+    except ValueError:  # no line at all
+        header, rows = [], []
+    if tuple(header) != COLUMNS:
         raise DataError(f"{path} is no calibration", f"Its first line is `{','.join(COLUMNS)}`. {_MAKE}")
     pairs: dict[tuple[str, str], PairTable] = {}
     singles: dict[str, Single] = {}
-    for row in rows:
-        if not row:
-            continue
+    for row in filter(None, rows):
         try:
-            first, second, one, other, accuracy = row
-            places, value = (_quarters(one), _quarters(other) if second else 0), float(accuracy)
-            if not 0 <= value <= 1 or not first:
-                raise ValueError(f"{accuracy} is not an accuracy from 0 to 1")
+            _add(row, pairs, singles)
         except ValueError as error:
             raise DataError(
                 f"the row `{','.join(row)[:80]}` of {path} is not allowed: {error}",
                 "A row is `fog,snow,0.25,1.5,0.43`; with an empty second corruption `fog,,0.25,,0.6`.",
             ) from error
-        if second:
-            pairs.setdefault((first, second), np.full((21, 21), np.nan))[places] = value
-        else:
-            singles.setdefault(first, np.full(21, np.nan))[places[0]] = value
     return Calibration(pairs, singles, str(path))
+
+
+def _add(row: Sequence[str], pairs: dict[tuple[str, str], PairTable], singles: dict[str, Single]) -> None:
+    """Add a row to the accuracies. It raises `ValueError` if it is not allowed, or if they have one of its place."""
+    first, second, one, other, accuracy = row
+    value = float(accuracy)
+    if not 0 <= value <= 1 or not first:
+        raise ValueError(f"{accuracy} is not an accuracy from 0 to 1")
+    table: NDArray[np.float64]
+    if second:
+        table = pairs.setdefault((first, second), np.full((21, 21), np.nan))
+        place: tuple[int, ...] = (_quarters(one), _quarters(other))
+    else:
+        table, place = singles.setdefault(first, np.full(21, np.nan)), (_quarters(one),)
+    if not np.isnan(table[place]):
+        raise ValueError("a row before it has the same corruptions and severities")
+    table[place] = value
 
 
 def write_calibration(path: Path, calibration: Calibration, comment: str) -> None:
@@ -144,6 +158,6 @@ def _rows(calibration: Calibration) -> Iterable[tuple[str, ...]]:
 def _quarters(text: str) -> int:
     """A severity in quarters."""
     quarters = 4 * float(text)
-    if quarters != int(quarters) or not 0 <= quarters <= 20:
+    if not 0 <= quarters <= 20 or quarters != int(quarters):
         raise ValueError(f"{text} is not a multiple of 0.25 from 0 to 5")
     return int(quarters)

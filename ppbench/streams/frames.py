@@ -1,7 +1,8 @@
 """The frames of a stream: images drawn in a random order, cropped at random, under two corruptions each.
 
-A frame is a pure function of the images, the level, the speed, the seed, the calibration and the frame's number. What
-was made before it does not matter, so a stream goes on from any frame, in any order, in any number of processes.
+A frame is a pure function of the images and their ids, its size, the recipe, whether frames are saved as JPEG, the
+level, the speed, the seed, the calibration and its number. What was made before it does not matter, so a stream goes on
+from any frame, in any order, in any number of processes.
 """
 
 from __future__ import annotations
@@ -129,15 +130,22 @@ class StreamFrames(Source):
         self._crops.images.check(self._walk.level.corruptions, (1, 2, 3, 4, 5))
 
     def point(self, frame: int) -> Point:
-        """The place on the walk of a frame."""
+        """The place on the walk of a frame.
+
+        Raises:
+            UsageError: If the stream has no frame of this number.
+        """
+        self._check_range(frame, frame + 1)
         return self._walk.point(int(frame) // self.name.speed)
 
     def between(self, start: int, stop: int) -> StreamBatch:
-        """Make the frames ``start`` to ``stop - 1``.
+        """Make the frames ``start`` to ``stop - 1``, at least one.
 
         Raises:
+            UsageError: If the stream does not have them all.
             DataError: If an image cannot be read.
         """
+        self._check_range(start, stop)
         places = self.rows[start:stop]
         pixels, broken = self.load(CCC, 1, places)
         if broken:
@@ -145,9 +153,26 @@ class StreamFrames(Source):
         return StreamBatch(pixels, self.labels[places])
 
     def batches(self, size: int, start: int = 0) -> Iterator[StreamBatch]:
-        """Yield the frames from ``start`` on, ``size`` at a time; the last batch may be smaller."""
-        for first in range(start, len(self.ids), size):
-            yield self.between(first, first + size)
+        """Give the frames from ``start`` on, ``size`` at a time; the last batch may be smaller.
+
+        Raises:
+            UsageError: If ``size`` is below 1 or ``start`` is negative.
+            DataError: If an image cannot be read.
+        """
+        if size < 1 or start < 0:
+            raise UsageError(
+                f"batches of {size} frames from frame {start} on are not allowed",
+                "A batch has at least 1 frame, and frames are numbered from 0.",
+            )
+        count = len(self.ids)
+        return (self.between(first, min(first + size, count)) for first in range(start, count, size))
+
+    def _check_range(self, start: int, stop: int) -> None:
+        if not 0 <= start < stop <= len(self.ids):
+            raise UsageError(
+                f"the frames from {start} to before {stop} are not in the stream",
+                f"Take at least one of the frames 0 to {len(self.ids) - 1}.",
+            )
 
     def load(self, corruption: str, severity: int, places: NDArray[np.int64]) -> Loaded:
         """Load frames: as they are before their corruptions (clean), or as they are in the stream."""

@@ -51,7 +51,7 @@ def frames_of(
             f"--stream {stream} needs a calibration: the accuracies of a network under pairs of corruptions, by which "
             "it stays equally hard",
             "Make one: `ppbench calibrate --model NAME --data DIR -o FILE.csv`; or convert the authors' tables, which "
-            "cannot be shipped here (docs/streams.md). Then: `--calibration FILE.csv`.",
+            "ppbench does not include (docs/streams.md). Then: `--calibration FILE.csv`.",
         )
     accuracies = calibration if isinstance(calibration, Calibration) else read_calibration(calibration)
     return StreamFrames(source, name, seed, accuracies, frames, jpeg=jpeg)
@@ -74,8 +74,8 @@ def ccc(
 ) -> StreamFrames:
     """Open a stream of continually changing corruptions (CCC: Press et al., NeurIPS 2023).
 
-    A frame depends on the images and on (level, speed, seed, calibration, its number) alone: take them in any order,
-    from any place, and stop at any time. Frames are uint8 ``(size, size, C)``.
+    A frame depends on the images with their ids and on (level, speed, seed, calibration, size, recipe, jpeg, number)
+    alone: take them in any order, from any place, and stop at any time. Frames are uint8 ``(size, size, C)``.
 
     Args:
         level: "easy", "medium" or "hard".

@@ -1,8 +1,9 @@
 """The walk of a stream: which two corruptions, how severe, at each of its points. Free of torch.
 
 A walk between two corruptions goes from the first one alone to the second one alone, in steps of a quarter of a
-severity: each step makes the first milder or the second more severe, so that the accuracy that was calibrated stays at
-the level's baseline. The next walk begins with the second corruption.
+severity: each step makes the first milder or the second more severe, so that the accuracy that was calibrated stays
+near the level's baseline. The next walk begins with the second corruption alone. This place has two points, the last of
+one walk and the first of the next, as in the authors' streams.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ def steps_between(table: NDArray[np.float64], baseline: float) -> list[Steps]:
     """Return the walk between two corruptions.
 
     Its ends are the severities at which each corruption alone comes nearest to the baseline. Of all ways between them
-    it is the one whose accuracies have the least sum of squared distances to the baseline.
+    it is the one whose accuracies have the least sum of squared distances to the baseline. Their mean
+    may differ from it.
 
     Args:
         table: ``(21, 21)``: accuracy, a fraction, by the severities of the first and the second corruption.
@@ -144,7 +146,13 @@ class Walk:
         self._points: list[Point] = []
 
     def point(self, number: int) -> Point:
-        """The point of this number, from 0."""
+        """The point of this number, from 0.
+
+        Raises:
+            UsageError: If it is negative.
+        """
+        if number < 0:
+            raise UsageError(f"point {number} of a stream is not allowed", "Points are numbered from 0.")
         while number >= len(self._points):
             self._walk_on()
         return self._points[number]

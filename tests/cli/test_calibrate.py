@@ -44,3 +44,34 @@ def test_without_a_calibration_the_command_says_what_to_do() -> None:
     done = RUNNER.invoke(app, ["eval", "-m", NET, "--stream", "ccc"])
     assert done.exit_code == 3
     assert "ppbench calibrate" in done.output
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "message"),
+    [
+        (["--classes", "none.txt"], 3, "cannot read none.txt"),
+        (["--labels", "none.csv"], 2, "--labels FILE.csv is for clean images in files"),
+        (["--labels", "predicted"], 2, "--labels predicted is not for a calibration"),
+        (["--resize", "4"], 2, "--resize 4 is not allowed"),
+        (["--exif"], 2, "--exif is for clean images in files"),
+    ],
+)
+def test_options_of_images_reach_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], code: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = RUNNER.invoke(app, ["calibrate", "-m", NET, "-o", "c.csv", *given])
+    assert done.exit_code == code, done.output
+    assert message in " ".join(done.output.split())
+
+
+def test_an_output_is_replaced_only_if_asked_for(made: Path, tmp_path: Path) -> None:
+    given = ["calibrate", "-m", NET, "--stream", "ccc:hard", "--limit", "8", "-o"]
+    before = made.read_bytes()
+    done = RUNNER.invoke(app, [*given, str(made)])
+    assert done.exit_code == 2
+    assert "or replace it: `--overwrite`" in " ".join(done.output.split())
+    assert made.read_bytes() == before
+    folder = RUNNER.invoke(app, [*given, str(tmp_path)])
+    assert folder.exit_code == 3
+    assert "it is a folder" in " ".join(folder.output.split())

@@ -12,11 +12,13 @@ import torch
 from ppbench.corruptions.fractions import corrupt_at
 from ppbench.data.generated import GeneratedImages, saved_as_jpeg
 from ppbench.data.opening import open_source
-from ppbench.data.source import Geometry
+from ppbench.data.source import Geometry, stratified_subset
+from ppbench.errors import UsageError
 from ppbench.evaluation import calibrate as module
 from ppbench.evaluation.calibrate import CalibrationRequest, calibrate, rows_of
 from ppbench.evaluation.request import EvalRequest
 from ppbench.models.checkpoint import load_checkpoint
+from ppbench.models.embedded import embedded_path
 from ppbench.streams.calibration import read_calibration
 from ppbench.streams.crops import RandomCrops
 from ppbench.streams.walk import STREAM_LEVELS
@@ -107,3 +109,52 @@ def test_pairs_are_measured_one_after_the_other(
 def test_what_is_needed() -> None:
     assert sum(1 for _ in rows_of(STREAM_LEVELS["easy"].corruptions, pairs=False)) == 1 + 14 * 20
     assert sum(1 for _ in rows_of(STREAM_LEVELS["easy"].corruptions, pairs=True)) == 1 + 14 * 20 + 14 * 13 * 400
+
+
+def test_damaged_lines_are_measured_again(
+    request_: CalibrationRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUARTERS", 2)
+    whole = replace(request_, output=tmp_path / "whole.csv")
+    monkeypatch.setattr(Path, "unlink", lambda path, **_: None)  # its part stays
+    calibrate(whole)
+    head, *lines = (tmp_path / "whole.csv.part").read_text().splitlines(keepends=True)
+    lines[1:] = ["contrast,,one,0,0.5\n", "contrast,,1,0,half\n", "contrast,,1,0,1.5\n", "contrast,,1\n"]
+    (tmp_path / "torn.csv.part").write_text("".join([head, *lines]))
+    made = calibrate(replace(request_, output=tmp_path / "torn.csv"))
+    assert (made.measured, made.reused) == (4, 1)
+    assert (tmp_path / "torn.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+def test_an_existing_output_is_kept_unless_it_may_be_replaced(
+    request_: CalibrationRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUARTERS", 2)
+    there = replace(request_, output=tmp_path / "there.csv")
+    there.output.write_text("hours of work")
+    with pytest.raises(UsageError, match="exists"):
+        calibrate(there)
+    assert there.output.read_text() == "hours of work"
+    calibrate(replace(there, overwrite=True))
+    assert read_calibration(there.output).singles
+
+
+def test_some_classes_are_calibrated_among_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUARTERS", 2)
+    monkeypatch.setitem(STREAM_LEVELS, "hard", STREAM_LEVELS["hard"]._replace(corruptions=("contrast",)))
+    (tmp_path / "classes.txt").write_text("Coat\nBag\nShirt\n")
+    evaluation = EvalRequest.of(models="fashion-mnist-resnet8", classes=tmp_path / "classes.txt", limit=60, seed=5)
+    made = calibrate(CalibrationRequest(evaluation, tmp_path / "c.csv", "ccc:hard")).calibration
+    model, card = load_checkpoint(embedded_path("fashion-mnist-resnet8"))
+    source = open_source("fashion-mnist-2k", None, Geometry.of(card))
+    assert isinstance(source, GeneratedImages)
+    names = source.class_names
+    source.keep_classes(["Coat", "Bag", "Shirt"])
+    columns = [names.index(name) for name in source.class_names]
+    source.limit(stratified_subset(source.ids, source.labels, 60, 5))
+    crops = RandomCrops(source, 5)
+    pixels = torch.from_numpy(saved_as_jpeg(crops.load(np.arange(60)).pixels)).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(value)[:, None, None] for value in (card.mean, card.std))
+    with torch.inference_mode():
+        answers = model.eval()((pixels - mean) / std)[:, columns].argmax(1).numpy()
+    assert made.singles["contrast"][0] == pytest.approx(np.mean(answers == crops.labels(np.arange(60))))

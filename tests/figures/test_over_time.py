@@ -30,13 +30,17 @@ def test_windows_are_whole_points_and_cover_all_frames(tmp_path: Path) -> None:
         assert other.first % 10 == 0
     for window in line.windows:
         inside = right[window.first : window.last + 1]
-        assert window.accuracy.value == pytest.approx(100 * inside.mean())
-        assert window.accuracy.low < window.accuracy.value < window.accuracy.high
+        assert window.accuracy == pytest.approx(100 * inside.mean())
+        assert window.interval is not None
+        assert window.interval.low < window.accuracy < window.interval.high
     assert line.mean == pytest.approx(100 * right.mean())
 
 
-def test_few_points_are_a_window_each(tmp_path: Path) -> None:
-    (line,) = drawn(write_stream_run(tmp_path / "a.json", uneven(points=5))).lines
+def test_few_points_are_a_window_each_without_a_band(tmp_path: Path) -> None:
+    content = drawn(write_stream_run(tmp_path / "a.json", uneven(points=5)))
+    (line,) = content.lines
+    assert not content.has_bands
+    assert {window.interval for window in line.windows} == {None}
     assert [(window.first, window.last) for window in line.windows] == [(n, n + 9) for n in range(0, 50, 10)]
 
 
@@ -77,3 +81,6 @@ def test_it_is_drawn(tmp_path: Path, width: str) -> None:
     (line, baseline) = axes.get_lines()
     assert len(line.get_xdata()) == 5
     assert np.allclose(baseline.get_ydata(), 40)
+    assert len(axes.collections) == 1
+    few = plot(write_stream_run(tmp_path / "few.json", uneven(points=5)), "stream", width=width)
+    assert not few.axes[0].collections

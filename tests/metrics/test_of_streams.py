@@ -9,7 +9,7 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.covariance import ErrorCovariance
 from ppbench.metrics.of_streams import OF_STREAMS
 from ppbench.metrics.per_image import PerImage
-from ppbench.metrics.points import by_point, point_numbers
+from ppbench.metrics.points import FEWEST_POINTS, by_point, interval_of_points, point_numbers
 from ppbench.metrics.quantities import case_of
 from ppbench.metrics.without_labels import has_labels, plain_of, quantities_of, wording
 from ppbench.report.summary import summarise
@@ -78,5 +78,20 @@ def test_a_report_says_what_its_intervals_are_about() -> None:
     accuracy = summary.metrics[0]
     assert accuracy.interval is not None
     assert accuracy.interval.low < 100 * right.mean() < accuracy.interval.high
-    assert any("40 points of the walk" in note for note in summary.interval_notes)
+    assert any("over the 40 points of the walk, as if they were drawn again" in note for note in summary.interval_notes)
     assert summary.calibration == ()
+
+
+def test_a_run_of_one_point_says_why_it_has_no_interval() -> None:
+    right = uneven(points=1)
+    summary = summarise(stream_run(right), bits={CELL: right})
+    assert summary.interval_notes == ("No intervals: the run has 1 point of the walk alone.",)
+
+
+def test_intervals_of_a_few_points_cover_as_they_say() -> None:
+    """The normal quantile would cover 91 %."""
+    draw = np.random.default_rng(0)
+    found = [interval_of_points(shares, shares.mean(), 0.95) for shares in draw.normal(0.4, 0.05, (4000, 8))]
+    covered = np.mean([one is not None and one.low <= 0.4 <= one.high for one in found])
+    assert covered == pytest.approx(0.95, abs=0.012)
+    assert interval_of_points(draw.random(FEWEST_POINTS - 1), 0.5, 0.95) is None

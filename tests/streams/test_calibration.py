@@ -63,7 +63,7 @@ def test_a_pair_with_gaps_is_no_pair() -> None:
 @pytest.mark.parametrize(
     "row",
     ["fog,snow,1,2", "fog,snow,1,2,1.5", "fog,snow,1.1,2,0.5", "fog,snow,1,5.25,0.5", "fog,,x,,0.5", ",,0,0,0.5",
-     "fog,snow,1,2,nan"],
+     "fog,snow,1,2,nan", "fog,snow,inf,2,0.5", "fog,,-inf,,0.5", "fog,snow,nan,2,0.5"],
 )  # fmt: skip
 def test_rows_that_are_not_allowed(tmp_path: Path, row: str) -> None:
     (tmp_path / "c.csv").write_text(f"{HEADER}{row}\n")
@@ -71,9 +71,22 @@ def test_rows_that_are_not_allowed(tmp_path: Path, row: str) -> None:
         read_calibration(tmp_path / "c.csv")
 
 
+@pytest.mark.parametrize("rows", ["fog,snow,1,2,0.5\nfog,snow,1.0,2,0.6\n", "fog,,1,,0.5\nfog,,1,,0.5\n"])
+def test_two_rows_of_one_place_are_refused(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "c.csv").write_text(HEADER + rows)
+    with pytest.raises(DataError, match="a row before it has the same corruptions and severities"):
+        read_calibration(tmp_path / "c.csv")
+
+
 def test_other_files_are_no_calibrations(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("a,b\n")
     with pytest.raises(DataError, match="is no calibration"):
+        read_calibration(tmp_path / "c.csv")
+    (tmp_path / "c.csv").write_text("")
+    with pytest.raises(DataError, match="is no calibration"):
+        read_calibration(tmp_path / "c.csv")
+    (tmp_path / "c.csv").write_text(f"{HEADER}{'[' * 140_000}\n")  # longer than a field of a CSV may be
+    with pytest.raises(DataError, match="is no calibration: field larger than"):
         read_calibration(tmp_path / "c.csv")
     with pytest.raises(DataError, match="cannot read the calibration"):
         read_calibration(tmp_path / "none.csv")

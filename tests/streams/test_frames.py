@@ -116,3 +116,19 @@ def test_stamps_are_those_of_the_images_files(images: GeneratedImages, tmp_path:
     stamps = stream.stamps((CCC, 1))
     assert len(stamps) == 60
     assert len(set(stamps.tolist())) <= 10
+
+
+def test_frames_that_the_stream_does_not_have_are_refused(images: GeneratedImages, whole: np.ndarray) -> None:
+    stream = stream_of(images)
+    for start, stop in ((5, 5), (7, 5), (-5, 5), (-5, -1), (60, 70), (55, 61)):
+        with pytest.raises(UsageError, match=f"the frames from {start} to before {stop} are not in the stream"):
+            stream.between(start, stop)
+    assert (stream.between(57, 60).images == whole[57:]).all()
+    for frame in (-1, 60):
+        with pytest.raises(UsageError, match="not in the stream"):
+            stream.point(frame)
+    for size, start in ((0, 0), (-2, 0), (7, -1)):
+        with pytest.raises(UsageError, match=f"batches of {size} frames from frame {start} on"):
+            stream.batches(size, start)
+    assert [len(batch.labels) for batch in stream.batches(25, 5)] == [25, 25, 5]
+    assert list(stream.batches(7, 60)) == []

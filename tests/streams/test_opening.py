@@ -24,6 +24,8 @@ def test_ccc_takes_images_and_folders(tmp_path: Path) -> None:
     assert (made.shape, labels.shape) == ((8, 32, 32, 3), (8,))
     again = ppbench.ccc("hard", images, [0, 1, 0, 1, 0, 1], calibration=falling(), speed=2, frames=8, size=32)
     assert (again.between(0, 8).images == made).all()
+    named = ppbench.ccc("hard", images, [0] * 6, calibration=file, speed=2, frames=8, size=32, ids=list("fedcba"))
+    assert (named.between(0, 8).images != made).any()  # their order is drawn by their ids
     folder = write_class_folders(tmp_path / "images", size=40)
     of_files = ppbench.ccc("hard", data=folder, calibration=file, speed=2, frames=4, size=32)
     assert [batch.images.shape for batch in of_files.batches(3)] == [(3, 32, 32, 3), (1, 32, 32, 3)]

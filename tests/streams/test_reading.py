@@ -95,3 +95,21 @@ def test_leaderboards_and_notebooks_take_streams(files: tuple[str, str], tmp_pat
     assert "stream_error" in str(run)
     assert run._repr_html_().count("stream accuracy") == 1
     assert np.isclose(run.to_frame()["accuracy"], PLAIN.mean()).all()
+
+
+def test_one_point_has_no_interval_and_says_so(tmp_path: Path) -> None:
+    right = uneven(points=1)
+    one, other = write_stream_run(tmp_path / "a.json", right), write_stream_run(tmp_path / "b.json", ~right, name="b")
+    shown = " ".join(RUNNER.invoke(app, ["show", str(one)]).stdout.split())
+    assert "No intervals: the run has 1 point of the walk alone." in shown
+    done = RUNNER.invoke(app, ["compare", str(one), str(other), "--format", "json"])
+    (found,) = json.loads(done.stdout)["comparisons"]
+    assert found["differences"][0]["reason"] == "1 point of the walk has no interval"
+
+
+def test_parts_of_few_points_have_no_interval(files: tuple[str, str], tmp_path: Path) -> None:
+    long = write_stream_run(tmp_path / "long.json", uneven(points=80))
+    short, enough = (RUNNER.invoke(app, ["show", str(path)]).stdout.splitlines() for path in (files[0], long))
+    assert [line.split()[2] for line in short if line.startswith(" 0-39 ")] == ["–"]
+    assert [float(line.split()[2]) > 0 for line in enough if line.startswith(" 0-79 ")] == [True]
+    assert "Parts of fewer than 8 points have none." in " ".join(" ".join(short).split())

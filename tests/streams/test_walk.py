@@ -101,3 +101,25 @@ def test_streams_are_parsed(text: str, expected: tuple[str, int]) -> None:
 def test_other_streams_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_stream(text)
+
+
+def test_a_walk_begins_where_the_one_before_it_ended() -> None:
+    """Both have the corruption alone: at one severity if the tables say the same of it alone, else each at its own."""
+    names, draw = STREAM_LEVELS["hard"].corruptions, np.random.default_rng(3)
+    calibration = Calibration({pair: draw.random((QUARTERS, QUARTERS)) for pair in permutations(names, 2)})
+    turns = [pair for pair in pairwise(Walk("hard", 1, calibration).points(900)) if pair[0].second == pair[1].first]
+    assert len(turns) > 10
+    for end, start in turns:
+        assert (end.first_severity, start.second_severity) == (0, 0)
+        alone = calibration.table(end.first, end.second)[0], calibration.table(start.first, start.second)[:, 0]
+        nearest = [(1 + int(np.argmin(table[1:]))) / 4 for table in alone]  # to the baseline, 0
+        assert [end.second_severity, start.first_severity] == nearest
+    assert any(end.second_severity != start.first_severity for end, start in turns)
+
+
+def test_points_before_the_first_are_refused() -> None:
+    walk = Walk("easy", 43, falling())
+    for _ in range(2):
+        with pytest.raises(UsageError, match="point -1 of a stream is not allowed"):
+            walk.point(-1)
+        walk.points(50)
