@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ppbench.errors import NotComparableError
+from ppbench.errors import NotComparableError, UsageError
+from ppbench.lookup import did_you_mean
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.published import Published, PublishedSet, published_sets
@@ -146,8 +147,12 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedRep
         NotComparableError: If a run is of another dataset, or of one without published results.
     """
     sets = published_sets()
-    if name != ALL:
+    if name in sets:
         return _beside(runs, name, sets[name])
+    if name != ALL:
+        allowed = [*sets, ALL]
+        hint = f"{did_you_mean(name, allowed)}allowed: {', '.join(allowed)} (`ppbench list published`)"
+        raise UsageError(f"unknown set of published results {name!r}", hint)
     datasets = {run.protocol.dataset for _, run in runs}
     parts = tuple(_beside(runs, name, one) for name, one in sets.items() if one.dataset in datasets)
     if not parts:

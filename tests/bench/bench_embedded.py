@@ -60,7 +60,7 @@ def main() -> None:
         print(f"{line['name']}: {line['time']['median']:.1f} s, {line['rate']['median']:.0f} images/s")
     columns = [
         record.column("time", "first image to last", 1, "s"),
-        record.column("rate", "through both networks", 0, "images/s"),
+        record.column("rate", "forward passes", 0, "images/s"),
     ]
     settings = "both embedded networks, 76 cells, a fresh process each"
     record.save(options.json, __file__, settings, columns, rows, n=options.rounds, first_column="images")

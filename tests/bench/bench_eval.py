@@ -120,7 +120,9 @@ def in_turn(works: dict[str, Callable[[], object]], rounds: int, device: str) ->
 
 def ours(subject: LoadedModel, request: EvalRequest, target: Path) -> None:
     """The whole of ``ppbench eval`` but the start of Python and the tables."""
-    stopped_by = measure(prepare(replace(request, models=(subject,), output=target / "run.json"))).stopped_by
+    stopped_by = measure(
+        prepare(replace(request, models=(subject,), output=target / "run.json", overwrite=True))
+    ).stopped_by
     assert stopped_by is None, stopped_by
 
 
