@@ -69,7 +69,8 @@ def encoder_versions() -> dict[str, str]:
         UsageError: As `encode_video`.
     """
     found = _X264.search(encode_video(np.zeros((1, 16, 16, 3), np.uint8), is_noise=False))
-    codec = ".".join(map(str, _av().library_versions["libavcodec"]))
+    versions = vars(_av())["library_versions"]
+    codec = ".".join(map(str, versions["libavcodec"]))
     return {"av": version_of("av"), "libavcodec": codec, "x264": found[1].decode() if found else "unknown"}
 
 

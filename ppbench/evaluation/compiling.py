@@ -53,7 +53,7 @@ def _has_many(plan: EvalPlan) -> bool:
 
 
 def compiled_corruptions(settings: Settings, source: Source) -> AbstractContextManager[None]:
-    """Make images by compiled graphs, if they are to be made so. The frames of sequences never are.
+    """Enable compiled graphs where this run uses them. Frames of sequences never come from them.
 
     A journal knows the kind of device and whether its run was compiled, so the parts of a run are made alike.
     """

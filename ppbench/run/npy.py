@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +24,33 @@ _HEADER = re.compile(
     r"\{'descr': '(?P<type>[<>|][a-zA-Z]\d{1,2})', 'fortran_order': False, 'shape': \((?P<shape>[\d, ]{0,99})\), \}\s*"
 )
 """The header as NumPy writes it. It is matched as text, since NumPy's own reader evaluates it as Python."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+"""zlib's number for a gzip stream."""
+
+
+def gzip_of_arrays(arrays: Iterable[NDArray[Any]]) -> bytes:
+    """Pack arrays one after the other into a gzip stream, which any tool can read. Equal arrays give equal bytes."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    for array in arrays:
+        np.save(buffer, array, allow_pickle=False)
+    # zlib writes no time and no name into the header, as gzip would.
+    packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
+    return packer.compress(buffer.getvalue()) + packer.flush()
+
+
+def bytes_of_gzip(file: Path, packed: bytes, most: int) -> bytes:
+    """Unpack a gzip stream, at most ``most`` bytes of it.
+
+    Raises:
+        DataError: If it is none; the message has the file.
+    """
+    try:
+        return zlib.decompressobj(_GZIP).decompress(packed, most)
+    except zlib.error as error:
+        raise DataError(f"{file} is damaged: it is not a gzip stream ({error})", RESTORE) from error
 
 
 class _Header(NamedTuple):

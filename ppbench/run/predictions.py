@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ppbench.errors import DataError
 from ppbench.run.attached import read_attached
-from ppbench.run.npy import RESTORE, take_array
+from ppbench.run.npy import RESTORE, bytes_of_gzip, gzip_of_arrays, take_array
 from ppbench.vocabulary import Cell, cell_in_words
 
 if TYPE_CHECKING:
@@ -77,20 +75,14 @@ def predictions_content(run: Run, predictions: Predictions) -> bytes:
     import numpy as np
 
     keys = [cell.key for cell in run.cells]
-    buffer = io.BytesIO()
-    np.save(buffer, predictions.labels.astype("<u2"), allow_pickle=False)
-    np.save(buffer, np.stack([predictions.classes[key] for key in keys], axis=1).astype("<u2"), allow_pickle=False)
+    arrays = [
+        predictions.labels.astype("<u2"),
+        np.stack([predictions.classes[key] for key in keys], axis=1).astype("<u2"),
+    ]
     for kept in (predictions.confidences, predictions.label_confidences):
         if kept is not None:
-            values = np.stack([kept[key] for key in keys], axis=1)
-            np.save(buffer, values.astype(np.uint8), allow_pickle=False)
-    # zlib writes no time and no name into the header, so that equal predictions are equal files.
-    packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
-    return packer.compress(buffer.getvalue()) + packer.flush()
-
-
-_GZIP = 16 + zlib.MAX_WBITS
-"""zlib's number for a gzip stream."""
+            arrays.append(np.stack([kept[key] for key in keys], axis=1).astype(np.uint8))
+    return gzip_of_arrays(arrays)
 
 
 def read_predictions(path: Path | str, run: Run) -> Predictions:
@@ -107,10 +99,7 @@ def read_predictions(path: Path | str, run: Run) -> Predictions:
     # The run says how large the arrays can be; the rest is for their headers.
     most = 2 * images + 4 * images * cells + 2**16
     file, packed = read_attached(Path(path), run.predictions.file, run.predictions.sha256, most + 2**20)
-    try:
-        content = zlib.decompressobj(_GZIP).decompress(packed, most)
-    except zlib.error as error:
-        raise DataError(f"{file} is damaged: it is not a gzip stream ({error})", RESTORE) from error
+    content = bytes_of_gzip(file, packed, most)
     labels, end = take_array(file, content, 0, (images,), "<u2", "its labels have")
     classes, end = take_array(file, content, end, (images, cells), "<u2", "its classes have")
     kept: list[NDArray[Any]] = []

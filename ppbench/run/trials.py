@@ -5,8 +5,6 @@ It is beside the run file. Free of torch.
 
 from __future__ import annotations
 
-import io
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from ppbench.errors import DataError
 from ppbench.run.attached import read_attached
-from ppbench.run.npy import RESTORE, take_array
+from ppbench.run.npy import RESTORE, bytes_of_gzip, gzip_of_arrays, take_array
 from ppbench.run.trial_counts import LARGEST_DISTANCE
 from ppbench.vocabulary import Cell, cell_in_words
 
@@ -57,17 +55,10 @@ def trials_content(run: Run, trials: Trials) -> bytes:
     import numpy as np
 
     keys = [cell.key for cell in run.cells]
-    buffer = io.BytesIO()
-    np.save(buffer, np.stack([trials.failures[key] for key in keys]).astype("|u1"), allow_pickle=False)
+    arrays = [np.stack([trials.failures[key] for key in keys]).astype("|u1")]
     if trials.distances is not None:
-        np.save(buffer, np.stack([trials.distances[key] for key in keys]).astype("<u2"), allow_pickle=False)
-    # zlib writes no time and no name into the header, so that equal trials are equal files.
-    packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
-    return packer.compress(buffer.getvalue()) + packer.flush()
-
-
-_GZIP = 16 + zlib.MAX_WBITS
-"""zlib's number for a gzip stream."""
+        arrays.append(np.stack([trials.distances[key] for key in keys]).astype("<u2"))
+    return gzip_of_arrays(arrays)
 
 
 def read_trials(path: Path | str, run: Run) -> Trials:
@@ -82,10 +73,7 @@ def read_trials(path: Path | str, run: Run) -> Trials:
     # The run says how large the arrays can be; the rest is for their headers.
     most = 3 * shape[0] * shape[1] + 2**16
     file, packed = read_attached(Path(path), run.trials.file, run.trials.sha256, most + 2**20)
-    try:
-        content = zlib.decompressobj(_GZIP).decompress(packed, most)
-    except zlib.error as error:
-        raise DataError(f"{file} is damaged: it is not a gzip stream ({error})", RESTORE) from error
+    content = bytes_of_gzip(file, packed, most)
     keys = [cell.key for cell in run.cells]
     failures, end = take_array(file, content, 0, shape, "|u1", "its failures have")
     distances = None
