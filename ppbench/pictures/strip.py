@@ -55,6 +55,8 @@ def picture_strip(
         return PictureStrip(reason="Your own code makes the corrupted images, and a report does not run it.")
     if protocol.sequences is not None:
         return PictureStrip(reason="A report has no frames of sequences.")
+    if protocol.stream is not None:
+        return PictureStrip(reason="A report has no frames of streams.")
     if protocol.passes is not None:
         return PictureStrip(reason="Each image has the predictions of several passes, not one.")
     if data is None and protocol.dataset != EMBEDDED:

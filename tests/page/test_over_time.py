@@ -36,3 +36,8 @@ def test_the_verdict_is_about_frames(page: str) -> None:
     assert "of the frames right" in words
     assert "The images have no labels" not in words
     assert "cells are missing" not in words
+
+
+def test_pictures_of_clean_images_do_not_stand_for_frames(page: str) -> None:
+    assert "A report has no frames of streams." in page
+    assert "--data DIR" not in page
