@@ -125,16 +125,24 @@ def compare(names: Sequence[str], size: int, passes: int, repeats: int) -> list[
     print(f"{'smallest ratio':20} {slowest:>19} {theirs[slowest] / ours[slowest]:7.2f}  (goal: 1)")
     rows: list[dict[str, Any]] = []
     for name in names:
-        found = {side: [each[name] for each in times[side]] for side in ("ppbench", "package")}
-        pairs = [b / a for a, b in zip(found["ppbench"], found["package"], strict=True)]
-        sides = {side: record.figure(values) for side, values in found.items()}
-        rows.append({"name": name, **sides, "ratio": record.figure(pairs), "goal": {"of": "ratio", "at_least": 1}})
-    both = {"ppbench": record.single(sums[0]), "package": record.single(sums[1])}
-    total = {"ratio": record.single(sums[1] / sums[0]), "goal": {"of": "ratio", "at_least": 8}}
-    mean = {"ratio": record.single(statistics.geometric_mean(ratios)), "goal": {"of": "ratio", "at_least": 5}}
-    rows.append({"name": f"**sum of the {len(common)}**", **both, **total})
+        found = {side: [each[name] for each in times[side]] for side in SIDES}
+        rows.append(row_of(name, found, at_least=1))
+    totals = {side: [sum(each[name] for name in common) for each in times[side]] for side in SIDES}
+    rows.append(row_of(f"**sum of the {len(common)}**", totals, at_least=8))
+    passed = zip(times["ppbench"], times["package"], strict=True)
+    means = [statistics.geometric_mean([b[name] / a[name] for name in common]) for a, b in passed]
+    mean = {"ratio": record.figure(means), "goal": {"of": "ratio", "at_least": 5}}
     rows.append({"name": f"**geometric mean of the {len(common)}**", "ppbench": None, "package": None, **mean})
     return rows
+
+
+def row_of(name: str, found: dict[str, list[float]], *, at_least: float) -> dict[str, Any]:
+    """A row of the record: milliseconds of both sides, a value per pass, and their ratios."""
+    from tests.bench import record
+
+    ratios = [b / a for a, b in zip(found["ppbench"], found["package"], strict=True)]
+    sides = {side: record.figure(values) for side, values in found.items()}
+    return {"name": name, **sides, "ratio": record.figure(ratios), "goal": {"of": "ratio", "at_least": at_least}}
 
 
 def time_on_gpu(names: Sequence[str], size: int, batch: int, repeats: int, device: str) -> None:
