@@ -14,7 +14,7 @@ from ppbench.data.source import Source, fingerprint_of, ids_hash
 from ppbench.errors import NotComparableError
 from ppbench.evaluation.settings import Settings
 from ppbench.metrics.per_image import FEWEST, PerImage, shared_images
-from ppbench.run import ClassSubset, Run, image_keys, read_bits, read_image_keys, read_run, trials_if_any
+from ppbench.run import ClassSubset, Protocol, Run, image_keys, read_bits, read_image_keys, read_run, trials_if_any
 from ppbench.vocabulary import PREDICTED
 
 SAME_WAY = (
@@ -84,11 +84,22 @@ def _check_made_alike(
         differing = ["logits"]
     if not differing and any(head != there.head_precision for head in heads):
         differing = ["head_precision"]
+    if not differing and (names := [name for name in settings.corruptions if _is_other_function(name, there, source)]):
+        raise NotComparableError(
+            f"{path} was measured with another version of {', '.join(names)}",
+            "Evaluate the baseline again, with the function as it is now.",
+        )
     if lacking and not differing:
         raise NotComparableError(f"{path} lacks cells of this evaluation: {', '.join(lacking)}", SAME_CELLS)
     if differing:
         verb = "differs" if len(differing) == 1 and differing[0] not in ("logits", "labels") else "differ"
         raise NotComparableError(f"{path} was measured in another way: {_in_words(differing)} {verb}", SAME_WAY)
+
+
+def _is_other_function(corruption: str, there: Protocol, source: Source) -> bool:
+    """Whether a corruption of the baseline is another function of the user's own than that of the source, or none."""
+    theirs = (there.own_corruptions or {}).get(corruption)
+    return corruption in there.corruptions and theirs != source.own.get(corruption)
 
 
 def _in_words(names: Sequence[str]) -> str:
@@ -107,8 +118,8 @@ def _is_of_set(baseline: Run, source: Source, settings: Settings) -> bool:
     A fingerprint covers a sample of the pixels of the cells too.
     """
     there = baseline.protocol
-    if not set(there.corruptions) <= set(source.corruptions):
-        return False
+    if source.kind == "published" and not set(there.corruptions) <= set(source.corruptions):
+        return False  # the pixels of those that are not at hand are a part of it
     there_as_here = replace(settings, corruptions=there.corruptions, severities=there.severities)
     return fingerprint_of(source, there_as_here.cells_of(source)) == there.fingerprint
 

@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from ppbench.compare.comparability import FIELDS
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, NotComparableError
 from ppbench.evaluation.opponent import Opponent
-from ppbench.run import ClassSubset, read_bits, read_run, write_run
+from ppbench.run import Adaptation, ClassSubset, read_bits, read_run, write_run
 from tests.evaluation.models import make_settings, measured, tiny_subject
 from tests.trees import class_names, write_cifar_c, write_imagenet_c
 
@@ -126,6 +127,28 @@ def test_images_made_in_another_way_are_refused(tree: Path, old: Path, change: d
     settings = replace(SETTINGS, request=replace(SETTINGS.request, **asked), **own)  # type: ignore[arg-type]
     with pytest.raises(NotComparableError, match=words):
         Opponent.read(old, opened(tree), settings)
+
+
+OTHERS: dict[str, object] = {
+    "dataset": "other", "source": "generated", "recipe": "cifar-c", "engine": "other 1", "seed": 1, "total": 99,
+    "precision": "bf16", "fingerprint": "f" * 64, "adaptation": Adaptation(), "labels": "predicted",
+    "head_precision": "fp32", "decoder": "nvjpeg", "passes": 3, "own_corruptions": {"fog": "0" * 64},
+    "classes": ClassSubset(n=3, outputs=1000, names_sha256="0" * 64, logits="all"),
+}  # fmt: skip
+"""Other values of the protocol."""
+ASKED_ELSEWHERE = {"n", "ids_sha256", "corruptions", "severities", "normalizer", "sequences", "stream"}
+"""Fields with tests of their own, those that no evaluation with a baseline has, and a custom that changes nothing."""
+
+
+@pytest.mark.parametrize("field", sorted(OTHERS))
+def test_every_field_that_must_agree_is_looked_at(tmp_path: Path, tree: Path, old: Path, field: str) -> None:
+    assert set(FIELDS) == OTHERS.keys() | ASKED_ELSEWHERE
+    path, run = tmp_path / "old.json", read_run(old)
+    there = run.protocol.model_copy(update={field: OTHERS[field]})
+    without_cells = {"cells": (), "status": "interrupted"} if field == "passes" else {}  # cells have no trials
+    write_run(path, run.model_copy(update={"protocol": there, **without_cells}))
+    with pytest.raises(NotComparableError):
+        Opponent.read(path, opened(tree), SETTINGS, [None], [None])
 
 
 def test_images_of_some_classes_alone_are_another_task(tree: Path, old: Path) -> None:

@@ -20,7 +20,7 @@ from ppbench.corruptions.own import split_own
 from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry
-from ppbench.errors import DataError, UsageError
+from ppbench.errors import DataError, NotComparableError, UsageError
 from ppbench.evaluation.api import evaluate
 from ppbench.evaluation.loop import measure
 from ppbench.evaluation.plan import prepare
@@ -155,9 +155,24 @@ class TestAnotherVersion:
         assert "own_corruptions dead_pixels " in done.output
         allowed = CliRunner().invoke(app, ["compare", "a.json", "b.json", "--allow", "own_corruptions"])
         assert allowed.exit_code == 0
+        with pytest.raises(NotComparableError, match=r"a.json was measured with another version of dead_pixels"):
+            evaluate(net, **CELLS, until_decided="a.json", max_drop=50)
+        # Of published corruptions it is the same baseline.
+        published = {**CELLS, "corruptions": "brightness"}
+        assert evaluate(net, **published, until_decided="a.json", max_drop=50).stopping is not None
         show = ["show", "b.json", "--normalizer", "a.json", "--format", "json"]
         reason = json.loads(CliRunner().invoke(app, show).output)["metrics"]
         assert "was measured with another version of dead_pixels" in json.dumps(reason)
+
+
+def test_predictions_are_not_said_to_be_of_images_that_it_made(folder: Path) -> None:
+    classes = np.zeros(30, np.int64)
+    np.savez(
+        folder / "p.npz", **{f"{name}/{level}": classes for name in ("brightness", "dead_pixels") for level in (2, 3)}
+    )
+    run = evaluate(predictions="p.npz", **CELLS)
+    assert (run.protocol.engine, run.protocol.own_corruptions) == ("unknown", None)
+    assert run.protocol.corruptions == ("brightness", "dead_pixels")
 
 
 def test_tables_and_the_metric_that_it_has_not(net: str) -> None:
