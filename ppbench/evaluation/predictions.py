@@ -283,7 +283,8 @@ def _identity(path: Path, source: Source, settings: Settings, outputs: int, *, b
     record = protocol(source, settings, "made elsewhere", head.subset, UNKNOWN)
     if source.kind != "published":
         # The images of this source were not looked at: others were corrupted elsewhere, in a way that is unknown.
-        record = record.model_copy(update={"source": "generated", "recipe": UNKNOWN, "engine": UNKNOWN})
+        unknown = {"recipe": UNKNOWN, "engine": UNKNOWN, "own_corruptions": None, "decoder": None}
+        record = record.model_copy(update={"source": "generated", **unknown})
     return Identity(model, record, competing=head.competing)
 
 
