@@ -16,6 +16,7 @@ from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import Subject, output_names
 from ppbench.models.float32_head import float32_classifier
 from ppbench.models.foreign import ForeignNetwork
+from ppbench.models.outside import asked_outside
 from ppbench.models.own_state import LIBRARIES
 from ppbench.models.trial import count_classes
 from ppbench.models.weights import WeightsIdentity, code_modules, has_own_code, identify_weights
@@ -141,10 +142,13 @@ def _why_unsteady(subject: Subject) -> str | None:
     except Exception:  # the user's classes may refuse in any way
         return "its state cannot be copied, to see whether it changes"
     found = []
-    for _ in range(2):  # the first call may create state lazily, which is not a change
-        count_classes(subject.name, trial, subject.card.in_channels, subject.card.input_size)
+    for _ in range(2):  # the first call may create state, or load it, which is not a change
+        with asked_outside() as asked:
+            count_classes(subject.name, trial, subject.card.in_channels, subject.card.input_size)
         found.append(identify_weights(trial))
-    return None if found[0] == found[1] else "its state changes when it is called"
+    if found[0] != found[1]:
+        return "its state changes when it is called"
+    return f"{asked[0]} when it is called" if asked else None
 
 
 def protocol(

@@ -268,9 +268,10 @@ def _refuse_another(path: Path, identity: Identity) -> None:
     else:
         names = [name for name, own in identity.protocol if getattr(there.protocol, name) != own]
         names += ["weights"] if there.model.weights_sha256 != identity.model.weights_sha256 else []
-        if not names or _wholeness(there) < _WHOLE:
+        if _wholeness(there) < _WHOLE or (not names and identity.model.weights_sha256 is not None):
             return
-        what = f"is the finished run of {there.model.name}, another measurement ({', '.join(names)})"
+        other = f"another measurement ({', '.join(names)})" if names else "whose weights are not known to be these"
+        what = f"is the finished run of {there.model.name}, {other}"
     raise UsageError(f"{path} {what}", "Give another `--output`, or replace it: `--overwrite`.")
 
 

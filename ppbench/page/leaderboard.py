@@ -184,7 +184,9 @@ def _identity(run: Run) -> str:
     """What two files with the same result have in common, such as a run, its page, and a baseline made from it."""
     results = [[*cell.key, cell.top1, cell.failures] for cell in run.cells]
     protocol = run.protocol.model_dump(mode="json")
-    content = json.dumps([run.model.name, run.model.weights_sha256, protocol, results], sort_keys=True)
+    # Without a hash, equal results may be those of two models; files of one evaluation began at the same time.
+    weights = run.model.weights_sha256 or f"not known, {run.provenance.started}"
+    content = json.dumps([run.model.name, weights, protocol, results], sort_keys=True)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 

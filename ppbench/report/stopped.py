@@ -16,7 +16,7 @@ def how_it_ended(stopping: Stopping, n: int, total: int) -> str:
     ``decided against max drop 3 after 512 of 2,000 images: pass``
     """
     if not stopping.reached:
-        images = "images" if stopping.baseline is None else "images that both have"
+        images = "images" if stopping.max_drop is None and stopping.baseline is None else "images that both have"
         return f"{stopping.wanted}: not reached with all {n:,} {images}"
     ended = f"{stopping.wanted} after {n:,} of {total:,} images"
     return ended if stopping.decision is None else f"{ended}: {stopping.decision}"

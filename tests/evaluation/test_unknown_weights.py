@@ -22,6 +22,7 @@ from ppbench.evaluation.plan import prepare
 from ppbench.evaluation.request import EvalRequest
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
+from ppbench.report.stopped import how_it_ended
 from ppbench.run import Run, read_run
 from tests.evaluation.models import tiny_card
 
@@ -46,6 +47,14 @@ class Session(nn.Module):
         return x.flatten(1) @ weights.view(-1, 10)
 
 def make(): return Session()
+
+BIAS = np.arange(10, dtype=np.float32)
+
+def reads(images):
+    weights = np.fromfile("weights.bin", np.float32).reshape(-1, 10)
+    return images.reshape(len(images), -1) @ weights + BIAS
+
+def reading(): return reads
 def known():
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
@@ -107,6 +116,22 @@ def test_in_a_folder_nothing_takes_its_place() -> None:
     for _ in range(3):
         measured("runs")
     assert len(list(Path("runs").glob("*.json"))) == 3
+
+
+def test_a_finished_run_is_not_replaced_without_a_word() -> None:
+    measured("run.json")
+    write_weights(1)
+    with pytest.raises(UsageError, match="is the finished run of make, whose weights are not known to be these"):
+        measured("run.json")
+    measured("run.json", overwrite=True)
+
+
+def test_weights_that_are_read_at_each_call_are_not_known_by_the_arrays_beside_them() -> None:
+    run, said = measured("run.json", spec="code_of_mine:reading")
+    assert run.model.weights_sha256 is None
+    assert any("unknown (it reads weights.bin when it is called)" in line for line in said)
+    named = measured("named.json", spec="code_of_mine:reading", weights_files=(Path("weights.bin"),))[0]
+    assert named.model.weights_sha256
 
 
 def test_a_file_that_is_named_tells_the_weights() -> None:
@@ -190,6 +215,8 @@ def test_a_decision_against_a_model_that_is_not_known() -> None:
     said = measured("other.json", until_decided=Path("one.json"), max_drop=5.0)[0].stopping
     assert said is not None
     assert said.baseline is None
+    ended = how_it_ended(said.model_copy(update={"reached": False}), 64, 2000)
+    assert ended.endswith("not reached with all 64 images that both have")
 
 
 @pytest.mark.parametrize(

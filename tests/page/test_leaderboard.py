@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,18 @@ def test_copies_of_a_run_count_once_and_the_fullest_is_shown(folder: Path, tmp_p
     for content in (written(folder, tmp_path / "site"), written(folder, tmp_path / "again")):
         (run,) = [run for one in content["rankings"] for run in one["runs"] if run["model"] == "base"]
         assert sorted([run["file"], *run["copies"]]) == ["a-copy.json", "base.json"]
+
+
+def test_equal_results_of_models_that_are_not_known_are_no_copies(folder: Path, tmp_path: Path) -> None:
+    """Both may be right on the same number of images; two files of one evaluation are copies all the same."""
+    measured = make_measured(ERRORS, name="served", n=200, corruptions=CORRUPTIONS)
+    run = measured.run.model_copy(update={"model": measured.run.model.model_copy(update={"weights_sha256": None})})
+    later = run.model_copy(update={"provenance": run.provenance.model_copy(update={"started": "2026-01-02"})})
+    for name, one in (("one", run), ("other", later), ("copy", later)):
+        write_measured(folder / f"{name}.json", replace(measured, run=one))
+    found = [run for one in written(folder, tmp_path / "site")["rankings"] for run in one["runs"]]
+    copies = {run["file"]: run["copies"] for run in found if run["model"] == "served"}
+    assert copies == {"one.json": [], "copy.json": ["other.json"]}
 
 
 def test_a_site_in_the_folder_is_not_searched_and_bytes_stay_the_same(folder: Path, tmp_path: Path) -> None:
