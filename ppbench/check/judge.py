@@ -17,7 +17,6 @@ from ppbench.compare.pairing import pair
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics.intervals import Interval, quantile
 from ppbench.metrics.paired import (
-    MOST_POINTS,
     POWER,
     Differences,
     cell_test,
@@ -157,21 +156,21 @@ def judge(
 def _outcome(
     rule: Rule, drop: NDArray[np.float64], p: float, confidence: float, rules: int, total: int | None
 ) -> RuleOutcome:
-    alpha, seen = (1 - confidence) / rules, Differences.of(drop)
-    adjusted = paired_interval(seen, 1 - alpha)
+    alpha, seen, largest = (1 - confidence) / rules, Differences.of(drop), rule.largest
+    adjusted = paired_interval(seen, 1 - alpha, largest)
     status = _status(adjusted, rule.max_drop, is_drop=p < 1 - confidence)
     needed = reason = None
     if status in (Status.UNDECIDED, Status.PERHAPS):
         needed, reason = _needed(seen, rule.max_drop, alpha, total)
-    detectable = smallest_shown(seen, alpha)
-    worse = smallest_shown(seen, alpha, allowed=rule.max_drop) if rule.max_drop else detectable
+    detectable = smallest_shown(seen, alpha, largest)
+    worse = smallest_shown(seen, alpha, largest, rule.max_drop) if rule.max_drop else detectable
     return RuleOutcome(
         rule,
         status,
-        paired_interval(seen, confidence),
+        paired_interval(seen, confidence, largest),
         p,
         detectable,
-        worse if worse <= MOST_POINTS else None,
+        worse if worse <= largest else None,
         needed,
         reason,
         adjusted,
@@ -237,4 +236,4 @@ def _test(run: ComparedRun, baseline: ComparedRun, rule: Rule, drop: NDArray[np.
     """The p-value of no drop: the test of cells for one cell of single predictions, else the normal approximation."""
     if list(rule.weights.values()) == [1.0] and run.run.protocol.is_by_image:
         return cell_test(baseline.bits[rule.cells[0]], run.bits[rule.cells[0]])
-    return paired_test(drop)
+    return paired_test(drop, rule.largest)

@@ -13,7 +13,7 @@ from ppbench.errors import UsageError
 from ppbench.lookup import unknown_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Unavailable, Weights
-from ppbench.metrics.quantities import MEAN_ERROR, Quantity, case_of
+from ppbench.metrics.quantities import MEAN_ERROR, MOST_POINTS, Quantity, case_of
 from ppbench.metrics.without_labels import has_labels, plain_of, quantities_of, wording
 from ppbench.run import Protocol
 from ppbench.vocabulary import OWN, Cell, family_of, in_order
@@ -55,6 +55,11 @@ class Rule:
     def change(self) -> str:
         """What is allowed: a drop of accuracy, or a rise of the top-5 distance."""
         return "drop" if self.quantity.of_errors else "rise"
+
+    @property
+    def largest(self) -> float:
+        """The largest change of an image, in `unit`: 100 points, or 15 places of the top-5 distance."""
+        return MOST_POINTS if self.quantity.of_errors else self.quantity.highest
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -215,6 +215,6 @@ def outcome_text(outcome: RuleOutcome, confidence: float) -> str:
 
 def weakness(outcome: RuleOutcome) -> str:
     """Say what the images of an underpowered pass can show."""
-    worse = outcome.detectable_worse
-    found = "no drop" if worse is None else f"only a drop of {decimals(worse, 2)} points or more"
+    worse, change = outcome.detectable_worse, outcome.rule.change
+    found = f"no {change}" if worse is None else f"only a {change} of {decimals(worse, 2)} {outcome.rule.unit} or more"
     return f"{UNDERPOWERED}: with these images, {found} would be found worse than allowed with 80 % probability"

@@ -6,7 +6,7 @@ from ppbench.check.baseline import update_baseline
 from ppbench.check.judge import check_files
 from ppbench.check.report import CheckReport
 from ppbench.check.rules import resolve
-from ppbench.check.verdict import Status
+from ppbench.check.verdict import Status, weakness
 from ppbench.errors import DataError, NotComparableError, UsageError
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.run import read_run
@@ -51,6 +51,15 @@ def test_a_rise_of_the_top_five_distance_fails(folder):
     assert f"uT5D: worse than allowed: rise +{rise:.2f} places" in verdict.text
     assert "uT5D: places gained" in text_of(CheckReport(verdict), "markdown")
     assert check_files(folder / "new.json", folder / "baseline.json", {"uT5D": 15}).passed
+
+
+def test_a_distance_that_nobody_saw_is_15_places_at_most(folder):
+    """Of two runs that do not differ: four of 80 sequences are taken to be 15 places away, and not 100."""
+    (outcome,) = check_files(folder / "old.json", folder / "baseline.json", {"uT5D": 0.0}).outcomes
+    assert outcome.adjusted.high == pytest.approx(1.96 * 2 * 15 / 80, rel=1e-3)
+    assert 0.73 < outcome.detectable < 2
+    assert "only a rise of" in weakness(outcome)
+    assert "places or more would be found" in weakness(outcome)
 
 
 def test_without_distances_their_rule_is_an_error_or_fails(folder, tmp_path):
