@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.report.summary import RunSummary
-from ppbench.tables.numbers import decimals, percent
+from ppbench.tables.numbers import decimals, longer_half, percent
 from ppbench.tables.sheet import MISSING, Line, Sheet
 
 _PARTS = 10
@@ -15,11 +15,11 @@ def stream_sheet(summary: RunSummary) -> Sheet:
     errors = summary.cell_errors
     mean = summary.metrics[0]
     total = Line((_frames(errors), "" if mean.value is None else decimals(mean.value, 1), _margin(summary)), "total")
+    lines = (*_parts(summary), total)
     half = f"±: half of the {percent(summary.confidence)} interval over points" if summary.confidence else ""
+    half += "; ≤: the longer half of a lopsided one" if any(line.cells[2].startswith("≤") for line in lines) else ""
     notes = (f"{half}. Parts of fewer than 8 points have none.",) if half else ()
-    return Sheet(
-        "Accuracy over the stream, %", ("frames", "accuracy", "±"), (*_parts(summary), total), notes=notes
-    )  # fmt: skip
+    return Sheet("Accuracy over the stream, %", ("frames", "accuracy", "±"), lines, notes=notes)
 
 
 def _frames(errors: CellErrors) -> str:
@@ -28,7 +28,7 @@ def _frames(errors: CellErrors) -> str:
 
 def _margin(summary: RunSummary) -> str:
     interval = summary.metrics[0].interval
-    return MISSING if interval is None else decimals(interval.margin, 1)
+    return MISSING if interval is None else longer_half(interval, 1)
 
 
 def _parts(summary: RunSummary) -> list[Line]:
@@ -44,6 +44,6 @@ def _parts(summary: RunSummary) -> list[Line]:
         first, last = int(part[0]) * speed, min((int(part[-1]) + 1) * speed, errors.protocol.n)
         mean = min(1.0, max(0.0, float(values[part].mean())))
         interval = interval_of_points(values[part], mean, summary.confidence)
-        reach = MISSING if interval is None else decimals(100 * interval.margin, 1)
+        reach = MISSING if interval is None else longer_half(interval.scaled(100), 1)
         lines.append(Line((f"{first:,}-{last - 1:,}", decimals(100 - 100 * mean, 1), reach)))
     return lines

@@ -111,5 +111,16 @@ def test_parts_of_few_points_have_no_interval(files: tuple[str, str], tmp_path: 
     long = write_stream_run(tmp_path / "long.json", uneven(points=80))
     short, enough = (RUNNER.invoke(app, ["show", str(path)]).stdout.splitlines() for path in (files[0], long))
     assert [line.split()[2] for line in short if line.startswith(" 0-39 ")] == ["–"]
-    assert [float(line.split()[2]) > 0 for line in enough if line.startswith(" 0-79 ")] == [True]
+    assert [float(line.split()[2].removeprefix("≤")) > 0 for line in enough if line.startswith(" 0-79 ")] == [True]
     assert "Parts of fewer than 8 points have none." in " ".join(" ".join(short).split())
+
+
+def test_lopsided_intervals_are_marked(tmp_path: Path) -> None:
+    """Near 0 a half that is printed with ± would leave the range: 0.3 ± 1.4."""
+    right = np.zeros(400, np.bool_)
+    right[5] = True
+    lines = RUNNER.invoke(app, ["show", str(write_stream_run(tmp_path / "low.json", right))]).stdout.splitlines()
+    (whole,) = (line.split() for line in lines if line.startswith(" all 400 "))
+    assert whole[2] == "0.2"
+    assert whole[3].startswith("≤")
+    assert "≤: the longer half of a lopsided one" in " ".join(" ".join(lines).split())
