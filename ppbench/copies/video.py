@@ -42,7 +42,10 @@ def encode_video(frames: NDArray[np.uint8], *, is_noise: bool) -> bytes:
     try:
         return _encoded(av, frames, is_noise)
     except av.error.FFmpegError as error:
-        raise DataError(f"cannot be encoded as a video: {error.strerror}", "Write frames: `--format png`.") from error
+        height, width = frames.shape[1:3]
+        raise DataError(
+            f"its frames of {width} x {height} pixels cannot be encoded as H.264", "Write frames: `--format png`."
+        ) from error
 
 
 def _encoded(av: Any, frames: NDArray[np.uint8], is_noise: bool) -> bytes:

@@ -41,28 +41,35 @@ def read_video(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with open_regular(path) as file:
-            content = file.read(LARGEST_VIDEO + 1)
+            return named_video(file.read(LARGEST_VIDEO + 1), str(path))
     except OSError as error:
-        raise DataError(f"cannot read the video {path}: {error.strerror or error}", _HINT) from error
+        return named_video(error, str(path))
+
+
+def named_video(content: bytes | OSError, name: str) -> NDArray[np.uint8]:
+    """Decode what was read of a video file, or raise why it could not be; as `read_video`."""
+    if isinstance(content, OSError):
+        raise DataError(f"cannot read the video {name}: {content.strerror or content}", _HINT) from content
     try:
         return decode_video(content)
     except DataError as error:
-        raise DataError(f"cannot read the video {path}: {error.message}", error.hint) from error
+        raise DataError(f"cannot read the video {name}: {error.message}", error.hint) from error
 
 
 def decode_video(content: bytes) -> NDArray[np.uint8]:
     """Decode the content of an MP4 file, as `read_video`. Messages do not name the file."""
     if len(content) > LARGEST_VIDEO:
         raise DataError(f"it has more than {LARGEST_VIDEO:,} bytes", _HINT)
-    av = _av()
+    av, is_open = _av(), False
     try:
         with av.open(io.BytesIO(content), format="mp4") as container:
+            is_open = True
             frames = _frames(container)
     except DataError:
         raise
-    except Exception as error:  # a decoder can raise anything on damaged content
-        text = str(error).strip() or type(error).__name__
-        raise DataError(f"damaged: {text.splitlines()[0]}", _HINT) from error
+    except Exception as error:  # a decoder can raise anything on damaged content, in words of its own
+        words = "its frames are damaged and cannot be decoded" if is_open else "it is no MP4 file, or it was cut off"
+        raise DataError(words, _HINT) from error
     return frames
 
 
