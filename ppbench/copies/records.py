@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ppbench.copies import trusted
 from ppbench.copies.places import STILLS, CopyPlaces, copy_places, remove_copy
+from ppbench.data.manifest import MANIFEST_VERSION, SOURCES_LINE, damaged_manifest, read_head
 from ppbench.data.walk import MANIFEST
 from ppbench.errors import DataError
 from ppbench.files import append, whole_lines
@@ -25,9 +26,7 @@ from ppbench.parsing import parse_json
 
 JOURNAL = "journal"
 """File in the scratch folder, like the lock and unfinished files."""
-_VERSION = 1
 
-_SOURCES = '  "sources": {'
 _DECODER = json.JSONDecoder()
 
 SourceRecord = dict[str, Any]
@@ -238,10 +237,10 @@ class Records:
         return file.readline().decode("ascii").strip().removesuffix(",")
 
     def _manifest_lines(self, failed: list[dict[str, str | None]]) -> Iterator[str]:
-        head = {**self.header, "cells": sorted(self.cells), "failed": failed, "manifest": _VERSION, "sources": {}}
-        lines = json.dumps(head, indent=2, sort_keys=True).splitlines(keepends=True)
+        counted = {"cells": sorted(self.cells), "failed": failed, "manifest": MANIFEST_VERSION, "sources": {}}
+        lines = json.dumps({**self.header, **counted}, indent=2, sort_keys=True).splitlines(keepends=True)
         # All lines but `"sources": {}` and the last brace, between which the sources are written one by one.
-        yield from (*lines[:-2], f"{_SOURCES}\n")
+        yield from (*lines[:-2], f"{SOURCES_LINE}\n")
         comma = ""
         for source in sorted(self._places):
             yield f"{comma}    {self._line(source)}"
@@ -249,16 +248,9 @@ class Records:
         yield "\n  }\n}\n" if comma else "  }\n}\n"
 
     def _read_manifest(self, file: BinaryIO) -> None:
-        number, lines = len(self._files) - 1, []
+        number = len(self._files) - 1
         try:
-            for line in iter(file.readline, b""):
-                text = line.decode("ascii").rstrip("\n")
-                lines.append(text)
-                if text == _SOURCES:
-                    break
-            head = parse_json("\n".join((*lines, "}}")))
-            if head["manifest"] != _VERSION:
-                raise ValueError(f"version {head['manifest']}")
+            head = read_head(file)
             self._set_header(trusted.header(head))
             self.cells, self.failed = trusted.cells(head["cells"]), trusted.failures(head["failed"])
             while True:
@@ -274,10 +266,8 @@ class Records:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> DataError:
-        return DataError(
-            f"{self.manifest} is not a manifest of ppbench, or damaged ({error})",
-            "Give another folder, or start over: remove this file and add `--overwrite`.",
-        )
+        hint = "Give another folder, or start over: remove this file and add `--overwrite`."
+        return damaged_manifest(self.manifest, error, hint)
 
     def _read_journal(self, file: BinaryIO) -> None:
         """Read all complete lines. A kill may have cut off the last one: its source is made again."""

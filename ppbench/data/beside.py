@@ -33,8 +33,9 @@ class WithClean(Source):
 
     def __init__(self, corrupted: Source, clean: CleanImages, where: Path) -> None:
         self._corrupted, self._clean = corrupted, clean
-        self.dataset, self.kind, self.recipe = corrupted.dataset, corrupted.kind, corrupted.recipe
-        self.engine, self.corruptions, self.channels = corrupted.engine, corrupted.corruptions, corrupted.channels
+        self.dataset, self.is_stored = corrupted.dataset, corrupted.is_stored
+        self.corruptions, self.channels = corrupted.corruptions, corrupted.channels
+        self._take_origin()
         self.size, self.cut, self.is_slow = corrupted.size, corrupted.cut, corrupted.is_slow or clean.is_slow
         self.notes = (*corrupted.notes, *clean.notes)
         self._rows = _rows_of(corrupted, clean, where)
@@ -45,6 +46,17 @@ class WithClean(Source):
         from_set = self._corrupted
         self.ids, self.labels, self.class_names = from_set.ids, from_set.labels, from_set.class_names
         self.rows, self.total = from_set.rows, from_set.total
+
+    def _take_origin(self) -> None:
+        """Describe the corrupted images as their set does."""
+        from_set = self._corrupted
+        self.kind, self.recipe, self.engine = from_set.kind, from_set.recipe, from_set.engine
+        self.made_seed, self.own = from_set.made_seed, dict(from_set.own)
+
+    def choose(self, corruptions: Sequence[str]) -> None:
+        """Label what ``ppbench corrupt`` made, as its set does."""
+        self._corrupted.choose(corruptions)
+        self._take_origin()
 
     def limit(self, places: NDArray[np.int64]) -> None:
         self._corrupted.limit(places)

@@ -39,6 +39,7 @@ class PublishedArrays(Source):
     has_clean = False
     image_major = False
     is_slow = False
+    is_stored = True
     channels = 3
     c_bar = C_BAR_CIFAR
 

@@ -85,6 +85,8 @@ class GeneratedImages(Source):
         self.kind: SourceKind = "generated-jpeg85" if jpeg else "generated"
         self.recipe, self.engine = maker.recipe(recipe, clean.size, clean.size), maker.version()
         self.c_bar, self._made = c_bar_for(self.recipe), MADE if maker.on_device else C19
+        if dataset == "imagenet-c" and maker.on_device:
+            self.recipe_of_size = {224: "imagenet-c", 299: "imagenet-c-299"}
         self.corruptions = self._made
         self.channels, self.size, self.cut, self.notes = clean.channels, clean.size, clean.cut, clean.notes
         # The package imagecorruptions is so slow that its images are made in the worker processes, cell by cell.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ppbench.data.cells import CellFiles, FolderCell, is_image, is_number, number_severities, visible
 from ppbench.data.cifar import CifarFile, find_cifar
+from ppbench.data.manifest import CopyRecord, copy_record
 from ppbench.data.npy import ArrayFile, array_file, is_sequences
 from ppbench.data.shards import is_pattern, matching
 from ppbench.data.splits import find_parquet, is_parquet
@@ -33,6 +35,8 @@ class TreeFound:
 
     root: Path
     cells: dict[str, dict[int, CellFiles]]
+    records: dict[str, CopyRecord] = field(default_factory=dict)
+    """How those were made that ``ppbench corrupt`` wrote, by corruption."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ def look(root: Path, *, any_folders: bool = False) -> Found:
     if root.is_file():
         return _in_files(root, [root])
     _refuse_special(root)
+    _refuse_streams(root)
     folders, files = visible(root)
     # Before anything is searched, because severities and classes of a part look like class folders.
     _refuse_parts(root, folders)
@@ -128,6 +133,7 @@ def _clean(root: Path, folders: list[str], files: list[str], *, any_folders: boo
 
 def _in_files(root: Path, files: list[Path]) -> TreeFound | ArraysFound | ShardsFound:
     """What files that the user named hold; ``root`` is the file, or the pattern that names them."""
+    _refuse_streams(files[0].parent)
     tables = [file for file in files if is_parquet(file)]
     if len(tables) == len(files):
         return ShardsFound(root, "parquet", files)
@@ -137,7 +143,23 @@ def _in_files(root: Path, files: list[Path]) -> TreeFound | ArraysFound | Shards
         raise DataError(
             f"{root} names {counted(len(files), 'image')}, not a folder", f"Give the folder: `--data {root.parent}`."
         )
-    return _from_tars(root, files, {}) or _samples_in(root, files)
+    return _from_tars(root, files, {}, {}) or _samples_in(root, files)
+
+
+_CCC = re.compile(r"baseline_(0|20|40)_transition\+speed_([1-9][0-9]*)_seed_([0-9]+)")
+"""Names of the folders of CCC's published streams, whose frames are in tars."""
+
+
+def _refuse_streams(folder: Path) -> None:
+    """Raise `DataError` for the folder of a published stream, whose frames look like clean images."""
+    found = _CCC.fullmatch(folder.resolve().name)
+    if found is not None:
+        level = {"0": "hard", "20": "medium", "40": "easy"}[found[1]]
+        raise DataError(
+            f"{folder} holds the frames of a published stream, which are corrupted already",
+            "Streams are made of clean images: give ImageNet's validation images, with "
+            f"`--stream ccc:{level}:{found[2]} --seed {found[3]} --calibration FILE.csv`.",
+        )
 
 
 def _samples_in(root: Path, tars: list[Path]) -> ShardsFound:
@@ -149,13 +171,17 @@ def _samples_in(root: Path, tars: list[Path]) -> ShardsFound:
 def _published(root: Path, files: list[str], *, any_folders: bool) -> TreeFound | ArraysFound | None:
     """A published set in folders, arrays or archives; None if there is none."""
     cells: dict[str, dict[int, CellFiles]] = {}
+    records: dict[str, CopyRecord] = {}
     for place, corruptions in _places(root):
         arrays = _arrays_in(place)
         if arrays is not None:
             return arrays
+        record = copy_record(place) if corruptions else None
         for folder in corruptions:
             if any_folders and folder.name not in KNOWN:
                 continue
+            if record is not None and record.has(folder.name) and folder.name not in cells:
+                records[folder.name] = record
             severities = number_severities(visible(folder)[0])
             here: dict[int, CellFiles] = {number: FolderCell(folder / name) for number, name in severities.items()}
             cells[folder.name] = here | cells.get(folder.name, {})  # what is nearer to the root counts
@@ -165,7 +191,7 @@ def _published(root: Path, files: list[str], *, any_folders: bool) -> TreeFound 
     tars = [root / name for name in files if _is_tar(root / name)]
     # Reading the headers of an archive takes long, and all its corruptions may be in folders already.
     tars = [tar for tar in tars if not set(FAMILIES.get(tar.name[:-4], (tar.name[:-4],))) <= set(cells)]
-    return _from_tars(root, tars, cells)
+    return _from_tars(root, tars, cells, records)
 
 
 def _places(root: Path) -> Iterator[tuple[Path, list[Path]]]:
@@ -223,7 +249,9 @@ def _as_arrays(root: Path, arrays: dict[str, ArrayFile]) -> ArraysFound | None:
     return ArraysFound(root, corrupted, arrays["labels"])
 
 
-def _from_tars(root: Path, tars: list[Path], cells: dict[str, dict[int, CellFiles]]) -> TreeFound | ArraysFound | None:
+def _from_tars(
+    root: Path, tars: list[Path], cells: dict[str, dict[int, CellFiles]], records: dict[str, CopyRecord]
+) -> TreeFound | ArraysFound | None:
     """The content of archives, added to the cells found in folders; None if there is nothing."""
     for tar in tars:
         _refuse_compressed(tar.parent, [tar.name])
@@ -238,7 +266,7 @@ def _from_tars(root: Path, tars: list[Path], cells: dict[str, dict[int, CellFile
                 severity: severities[called] for severity, called in number_severities(list(severities)).items()
             }
             cells[corruption] = there | cells.get(corruption, {})  # folders count before archives
-    return TreeFound(root, cells) if cells else None
+    return TreeFound(root, cells, records) if cells else None
 
 
 def _is_tar(path: Path) -> bool:

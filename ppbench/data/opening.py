@@ -158,7 +158,8 @@ def _check_labels_option(labels: str | None, found: Found | None, classes: Seque
 
 def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: str | None, geometry: Geometry) -> Source:
     made_by = _PUBLISHED_RECIPES.get(dataset.name, dataset.name)
-    if recipe not in (None, made_by):
+    records = found.records if isinstance(found, TreeFound) else {}
+    if recipe is not None and recipe not in ({record.recipe for record in records.values()} or {made_by}):
         raise UsageError(
             f"--recipe {recipe} is for generated images, but {found.root} contains corrupted images already",
             "Leave it out, or give clean images with `--data DIR`.",
@@ -172,7 +173,7 @@ def _open_published(dataset: Dataset, found: TreeFound | ArraysFound, recipe: st
         return source
     _check_form(dataset, found, "files", "imagenet-c")
     own = geometry if dataset.form == "any" else None
-    source = PublishedImages(found.root, dataset.name, found.cells, made_by, dataset.num_classes, own)
+    source = PublishedImages(found.root, dataset.name, found.cells, made_by, dataset.num_classes, own, records)
     _check_is(dataset, source, found)
     return source
 

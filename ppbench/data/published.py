@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from ppbench.data.cells import CellFiles
 from ppbench.data.cut import AsIs, describe_cut
 from ppbench.data.decode import decode_rgb, image_size
+from ppbench.data.manifest import CopyRecord, label_copies
 from ppbench.data.source import Broken, Geometry, Loaded, Source, SourceKind
 from ppbench.data.stamps import FileStamps
-from ppbench.data.walk import is_utf8
+from ppbench.data.walk import ending, is_utf8
 from ppbench.errors import DataError
 from ppbench.vocabulary import C15, CLEAN, NAME_PATTERN, Cell, in_order
 
@@ -50,6 +51,7 @@ class PublishedImages(Source):
         num_classes: Number of the dataset's classes; None: any. Decides which classes are right if two lists of classes
             are equally frequent.
         geometry: Cut of images that are not all squares of one size; None: they are refused.
+        records: How those were made that ``ppbench corrupt`` wrote, by corruption; None: it wrote none.
 
     Raises:
         DataError: If there are no images that can be read.
@@ -60,13 +62,14 @@ class PublishedImages(Source):
     has_clean = False
     image_major = False
     is_slow = True
+    is_stored = True
     channels = 3
 
     def __init__(
         self, root: Path, dataset: str, tree: Tree, recipe: str, num_classes: int | None = None,
-        geometry: Geometry | None = None,
+        geometry: Geometry | None = None, records: Mapping[str, CopyRecord] | None = None,
     ) -> None:  # fmt: skip
-        self.root, self.dataset, self.recipe = root, dataset, recipe
+        self.root, self.dataset, self.recipe, self._records = root, dataset, recipe, dict(records or {})
         self.corruptions = in_order(name for name in tree if name != CLEAN)
         self.has_clean = 0 in tree.get(CLEAN, {})
         self._tree = {name: dict(sorted(tree[name].items())) for name in in_order(tree)}
@@ -110,6 +113,11 @@ class PublishedImages(Source):
     def stamps(self, cell: Cell) -> FileStamps:
         """Numbers ``(N,)``, one per image, that change when its file or its archive changes."""
         return self._cell(*cell).stamps(self.ids)
+
+    def choose(self, corruptions: Sequence[str]) -> None:
+        """Label what ``ppbench corrupt`` made; raises `DataError` if not all of it was made in one way."""
+        has_jpegs = any(ending(name) in (".jpg", ".jpeg") for name in self.ids)
+        label_copies(self, self._records, corruptions, self.root, has_jpegs=has_jpegs)
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Raise `DataError` for cells that are missing, or have other classes, images or image sizes."""

@@ -7,24 +7,25 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.arrays import ids_of_test_set
-from ppbench.data.catalog import DATASETS, Dataset
-from ppbench.data.folder import file_size
+from ppbench.data.manifest import CopyRecord, label_copies
 from ppbench.data.npy import ArrayFile
 from ppbench.data.sequence_files import SequenceForm
-from ppbench.data.sequence_layout import SequencesFound
-from ppbench.data.sequences import Encoding, SequenceSource
+from ppbench.data.sequence_places import place_of_sequences
+from ppbench.data.sequences import Encoding, SequenceSource, ids_without_endings
 from ppbench.data.source import SourceKind
-from ppbench.data.stamps import FileStamps, stamp_of, stamps_of
+from ppbench.data.stamps import FileStamps, stamp_of
+from ppbench.data.tar import TarCell
 from ppbench.data.uncut import numbered
 from ppbench.data.video import MOST_FRAMES, MOST_PIXELS, check_can_decode
 from ppbench.data.walk import is_utf8
-from ppbench.errors import DataError, UsageError
+from ppbench.errors import DataError
 from ppbench.lookup import counted
 from ppbench.vocabulary import Cell, in_order
 
@@ -43,10 +44,13 @@ class PublishedSequences(SequenceSource):
     kind: SourceKind = "published"
     engine = "published"
     image_major = False
+    is_stored = True
     channels: Literal[1, 3] = 3
     root: Path
     strata: NDArray[np.int64]
     """``(N,)`` numbers of the images' classes or folders, for subsets."""
+    records: Mapping[str, CopyRecord] = MappingProxyType({})
+    """How those were made that ``ppbench corrupt`` wrote, by perturbation."""
 
     @abstractmethod
     def shape(self, reading: Cell) -> tuple[int, int, int]:
@@ -65,6 +69,10 @@ class PublishedSequences(SequenceSource):
     def _begin(self, root: Path, dataset: str, recipe: str) -> None:
         self.root, self.dataset, self.recipe = root, dataset, recipe
         self.corruptions = in_order(name for name, _ in self.readings())
+
+    def choose(self, corruptions: Sequence[str]) -> None:
+        """Label what ``ppbench corrupt`` made; raises `DataError` if not all of it was made in one way."""
+        label_copies(self, self.records, corruptions, self.root)
 
     def check(self, corruptions: Sequence[str], severities: Sequence[int]) -> None:
         """Raise `DataError` for sequences that are missing, or are not of the images of the others."""
@@ -91,7 +99,7 @@ class PublishedSequences(SequenceSource):
 
 
 class PublishedFiles(PublishedSequences):
-    """Sequences in a video or a folder of frames for each image. Frames are used as they are, without resizing.
+    """Sequences in a video, a folder of frames or an array for each image. Frames are used as they are, never resized.
 
     The list of images is read from the first folder; a sequence that cannot be read is a broken image.
 
@@ -100,7 +108,7 @@ class PublishedFiles(PublishedSequences):
         dataset: Its name, for the run file.
         recipe: How it was made.
         form: How sequences are stored.
-        folders: Their folders, by what is read, at least one.
+        folders: Their folders, or what archives have, by what is read; at least one.
 
     Raises:
         DataError: If there are no sequences that can be read.
@@ -109,20 +117,24 @@ class PublishedFiles(PublishedSequences):
 
     is_slow = True
 
-    def __init__(self, root: Path, dataset: str, recipe: str, form: SequenceForm, folders: Mapping[Cell, Path]) -> None:
+    def __init__(
+        self, root: Path, dataset: str, recipe: str, form: SequenceForm, folders: Mapping[Cell, Path | TarCell]
+    ) -> None:
         if form.encoding == "h264":
             check_can_decode()
-        self._form, self._folders, self.encoding = form, dict(folders), form.encoding
+        self._form, self.encoding = form, form.encoding
+        self._places = {reading: place_of_sequences(form, there) for reading, there in folders.items()}
         self._shapes: dict[Cell, tuple[int, int, int]] = {}
         self._begin(root, dataset, recipe)
         first = (self.corruptions[0], min(level for name, level in folders if name == self.corruptions[0]))
-        self._all = list(form.below(self._folders[first]))
+        self._all = self._places[first].names()
         odd = next((name for name in self._all if not is_utf8(name)), None)
         if odd is not None:  # ids go into run files, which are UTF-8
-            raise DataError(f"{self._folders[first]} has a name that is not UTF-8: {odd!r}", "Rename it.")
-        self._set(self._all, np.zeros(len(self._all), np.int64), ())
+            raise DataError(f"{self._places[first].where} has a name that is not UTF-8: {odd!r}", "Rename it.")
+        ids = self._all if form.ending == "/" else ids_without_endings(self._all)
+        self._set(ids, np.zeros(len(self._all), np.int64), ())
         self.strata = numbered([name.rpartition("/")[0] for name in self._all])[0]
-        self._fingerprint = hashlib.sha256("\n".join(self._all).encode()).hexdigest()
+        self._fingerprint = hashlib.sha256("\n".join(ids).encode()).hexdigest()
         self._first = first
         self._mean_bytes = float(self._sizes(first).mean())
         self.size = min(self.shape(first)[1:])
@@ -142,12 +154,10 @@ class PublishedFiles(PublishedSequences):
         return self._mean_bytes
 
     def stamps(self, cell: Cell) -> FileStamps:
-        folder = self._folders[self.reading(*cell)]
-        each = (stamps_of(self._form.files(folder / name)) for name in self.ids)
-        return np.array([int(np.bitwise_xor.reduce(stamps)) for stamps in each], np.uint64)
+        return self._places[self.reading(*cell)].stamps([self._all[row] for row in self.rows])
 
     def readings(self) -> list[Cell]:
-        return list(self._folders)
+        return list(self._places)
 
     def shape(self, reading: Cell) -> tuple[int, int, int]:
         """The most common one of the first few that can be read."""
@@ -156,7 +166,7 @@ class PublishedFiles(PublishedSequences):
             reasons = []
             for name in self._all[:_TRIES]:
                 try:
-                    frames = self._form.read(self._folders[reading] / name)
+                    frames = self._places[reading].read(name)
                 except DataError as error:
                     reasons.append(error)
                     continue
@@ -165,16 +175,16 @@ class PublishedFiles(PublishedSequences):
                     break
             if not found:
                 raise DataError(
-                    f"none of the first {len(reasons)} {self._form.plural} in {self._folders[reading]} can be read: "
-                    f"{reasons[0].message}",
+                    f"none of the first {len(reasons)} {self._form.plural} in {self._places[reading].where} can be "
+                    f"read: {reasons[0].message}",
                     reasons[0].hint or _HINT,
                 )
             self._shapes[reading] = found.most_common(1)[0][0]
         return self._shapes[reading]
 
     def read_one(self, place: int, reading: Cell) -> NDArray[np.uint8]:
-        path, (count, height, width) = self._folders[reading] / self.ids[place], self.shape(reading)
-        frames = self._form.read(path)
+        name, (count, height, width) = self._all[self.rows[place]], self.shape(reading)
+        frames, path = self._places[reading].read(name), f"{self._places[reading].where}/{name}"
         if len(frames) != count:
             raise DataError(f"the {self._form.name} {path} has {len(frames)} frames, others have {count}", _HINT)
         # The blurred sequences of Tiny-ImageNet-P were never cropped: their longer sides differ.
@@ -189,10 +199,10 @@ class PublishedFiles(PublishedSequences):
         return frames
 
     def _check(self, reading: Cell) -> None:
-        folder, (_, height, width) = self._folders[reading], self.shape(reading)
-        names = list(self._form.below(folder))
+        folder, (_, height, width) = self._places[reading].where, self.shape(reading)
+        names = self._places[reading].names()
         if names != self._all:
-            lost = sorted(set(self.ids) - set(names))
+            lost = sorted({self._all[row] for row in self.rows} - set(names))
             if lost:
                 raise DataError(
                     f"{folder} lacks {counted(len(lost), self._form.name, self._form.plural)}: {lost[0]} is missing",
@@ -206,10 +216,7 @@ class PublishedFiles(PublishedSequences):
 
     def _sizes(self, reading: Cell) -> NDArray[np.int64]:
         """Sizes of about a hundred sequences, evenly spread."""
-        names = self._all[:: max(1, len(self._all) // 100)]
-        return np.array(
-            [sum(map(file_size, self._form.files(self._folders[reading] / name))) for name in names], np.int64
-        )
+        return self._places[reading].sizes(self._all[:: max(1, len(self._all) // 100)])
 
 
 class PublishedFrames(PublishedSequences):
@@ -294,48 +301,3 @@ class PublishedFrames(PublishedSequences):
                 f"{self.size} px",
                 "These are arrays of two sets: put them into different folders.",
             )
-
-
-def open_published_sequences(
-    found: SequencesFound, dataset: Dataset, recipe: str | None, *, exif: bool = False
-) -> PublishedSequences:
-    """Open a published set of sequences.
-
-    Args:
-        found: What was found.
-        dataset: What it is said to be.
-        recipe: The recipe that was asked for, which can only be its own; None: its own.
-        exif: Whether EXIF data were asked to be applied.
-
-    Raises:
-        UsageError: If an option is for images from which frames are made.
-        DataError: If it is another dataset, or cannot be read.
-    """
-    form, what = ("arrays", "arrays") if found.form is None else ("files", found.form.plural)
-    if form != dataset.form:
-        other = "imagenet-p` or `--dataset tiny-imagenet-p" if found.form else "cifar10-p` or `--dataset cifar100-p"
-        raise DataError(
-            f"{found.root} contains {what}, which {dataset.name} is not published as", f"Use `--dataset {other}`."
-        )
-    if exif:
-        raise UsageError("--exif is for clean images in files", "Published frames have no EXIF data: leave it out.")
-    made_by = dataset.sequences[0]
-    source: PublishedSequences
-    if found.form is not None:
-        source = PublishedFiles(found.root, dataset.name, made_by, found.form, found.folders)
-    else:
-        source = PublishedFrames(found.root, dataset.name, made_by, found.arrays)
-    others = [other for other in DATASETS.values() if other.sequences and other.form == form]
-    like = next((other.name for other in others if source.size in other.sides), dataset.name)
-    if source.size not in dataset.sides and like != dataset.name:
-        raise DataError(
-            f"{found.root} contains frames of {source.size} px: that looks like {like}", f"Use `--dataset {like}`."
-        )
-    if len(dataset.sequences) > 1 and source.size in dataset.sides:  # a recipe for each size
-        source.recipe = dataset.sequences[dataset.sides.index(source.size)]
-    if recipe not in (None, source.recipe):
-        raise UsageError(
-            f"--recipe {recipe} is for sequences that are made, but {found.root} contains those of {source.recipe}",
-            "Leave it out, or give clean images with `--data DIR`.",
-        )
-    return source

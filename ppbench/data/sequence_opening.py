@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.arrays import ArrayImages, embedded_images
-from ppbench.data.catalog import Dataset
+from ppbench.data.catalog import DATASETS, Dataset
 from ppbench.data.cifar import cifar_images
 from ppbench.data.cut import AsIs
 from ppbench.data.folder import FolderImages
@@ -16,8 +16,8 @@ from ppbench.data.labels import list_photographs
 from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, ShardsFound, TreeFound, look
 from ppbench.data.opening import check_data, check_limit
 from ppbench.data.own_opening import open_shards
-from ppbench.data.published_sequences import open_published_sequences
-from ppbench.data.sequence_layout import look_for_sequences
+from ppbench.data.published_sequences import PublishedFiles, PublishedFrames, PublishedSequences
+from ppbench.data.sequence_layout import SequencesFound, look_for_sequences
 from ppbench.data.sequences import SMALLEST_FRAME, MadeSequences, SequenceSource, WholeImages
 from ppbench.data.source import stratified_subset
 from ppbench.data.tiny_imagenet import list_tiny_imagenet
@@ -49,16 +49,68 @@ def open_sequences(
     found = None if folder is None else look_for_sequences(folder)
     source: SequenceSource
     if found is not None:
-        source = published = open_published_sequences(found, dataset, recipe, exif=exif)
-        strata = published.strata
+        source = published = _open_stored(found, dataset, recipe, exif=exif)
+        names, strata = published.ids, published.strata
     else:
         name = _recipe_of(dataset, recipe)
         images = _open_images(dataset, folder, exif=exif)
         side = images.size if isinstance(images, ArrayImages) else 0
-        source, strata = MadeSequences(dataset.name, images, name, seed, side=side, exif=exif), _strata(images)
+        source = MadeSequences(dataset.name, images, name, seed, side=side, exif=exif)
+        # The names with their endings, by which other evaluations choose: all take the same images.
+        names, strata = images.ids, _strata(images)
+        if len(dataset.sequences) > 1:
+            source.recipe_of_size = dict(zip(dataset.sides, dataset.sequences, strict=True))
     if limit is not None:
-        source.limit(stratified_subset(source.ids, strata, limit, seed))
+        source.limit(stratified_subset(names, strata, limit, seed))
     return source
+
+
+def _open_stored(
+    found: SequencesFound, dataset: Dataset, recipe: str | None, *, exif: bool = False
+) -> PublishedSequences:
+    """Open a set that was published, or written by ``ppbench corrupt``."""
+    form, what = ("arrays", "arrays") if found.form is None else ("files", found.form.plural)
+    if form != dataset.form:
+        other = "imagenet-p` or `--dataset tiny-imagenet-p" if found.form else "cifar10-p` or `--dataset cifar100-p"
+        raise DataError(
+            f"{found.root} contains {what}, which {dataset.name} is not published as", f"Use `--dataset {other}`."
+        )
+    if exif:
+        raise UsageError("--exif is for clean images in files", "Published frames have no EXIF data: leave it out.")
+    made_by = dataset.sequences[0]
+    source: PublishedSequences
+    if found.form is not None:
+        source = PublishedFiles(found.root, dataset.name, made_by, found.form, found.folders)
+    else:
+        source = PublishedFrames(found.root, dataset.name, made_by, found.arrays)
+    source.records = found.records
+    source.recipe = _recipe_there(found, source, dataset)
+    if recipe not in (None, source.recipe):
+        raise UsageError(
+            f"--recipe {recipe} is for sequences that are made, but {found.root} contains those of {source.recipe}",
+            "Leave it out, or give clean images with `--data DIR`.",
+        )
+    return source
+
+
+def _recipe_there(found: SequencesFound, source: PublishedSequences, dataset: Dataset) -> str:
+    """The recipe of stored frames: that of their record, else that of their size.
+
+    Raises:
+        DataError: If the size is another dataset's.
+    """
+    others = [other for other in DATASETS.values() if other.sequences and other.form == dataset.form]
+    like = next((other.name for other in others if source.size in other.sides), dataset.name)
+    if source.size not in dataset.sides and like != dataset.name:
+        raise DataError(
+            f"{found.root} contains frames of {source.size} px: that looks like {like}", f"Use `--dataset {like}`."
+        )
+    recorded = {record.recipe for record in found.records.values()}
+    if len(recorded) == 1:
+        return recorded.pop()
+    if len(dataset.sequences) > 1 and source.size in dataset.sides:  # a recipe for each size
+        return dataset.sequences[dataset.sides.index(source.size)]
+    return dataset.sequences[0]
 
 
 def _recipe_of(dataset: Dataset, wanted: str | None) -> str:

@@ -24,8 +24,10 @@ from ppbench.corruptions.sequences.recipes import (
 from ppbench.data.cut import CentralPart, describe_cut
 from ppbench.data.decode import resize_shorter
 from ppbench.data.folder import EXIF_APPLIED
+from ppbench.data.image_file import HEIF_ENDINGS, IMAGE_ENDINGS
 from ppbench.data.source import Broken, Geometry, Loaded, Source, SourceKind
 from ppbench.data.stamps import FileStamps
+from ppbench.data.walk import ending
 from ppbench.errors import DataError
 from ppbench.vocabulary import CLEAN, P4, P10, Cell, in_order
 
@@ -34,6 +36,18 @@ Encoding = Literal["lossless", "h264"]
 
 SMALLEST_FRAME = 8
 """Smallest side of an image in pixels from which frames are made."""
+
+
+_ENDINGS = IMAGE_ENDINGS | HEIF_ENDINGS | {".mp4", ".npy"}
+
+
+def ids_without_endings(names: Sequence[str]) -> list[str]:
+    """Ids of sequences from the names of files: an image, its video and its frames then have one id.
+
+    Where two would be the same, such as those of ``a.jpg`` and ``a.png``, the ids are the names.
+    """
+    bare = [name[: -len(end)] if (end := ending(name)) in _ENDINGS else name for name in names]
+    return bare if len(set(bare)) == len(bare) else list(names)
 
 
 class ReadSequences(NamedTuple):
@@ -175,7 +189,7 @@ class MadeSequences(SequenceSource):
         self.cut = EXIF_APPLIED * exif + _described(how, self.size)
         self._how, self._images, self._fingerprint = how, images, images.fingerprint()
         self._stamps: FileStamps | None = None
-        self._set(images.ids, np.zeros(len(images.ids), np.int64), ())
+        self._set(ids_without_endings(images.ids), np.zeros(len(images.ids), np.int64), ())
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_stamps": None}
@@ -213,8 +227,12 @@ class MadeSequences(SequenceSource):
     def read(self, reading: Cell, places: NDArray[np.int64]) -> ReadSequences:
         is_whole = reading[0] != CLEAN
         images = self._images.read(self.rows[places])
-        named = zip(images, (self.ids[place] for place in places), strict=True)
+        named = zip(images, self._names(places), strict=True)
         return _gathered(places, (_tried(self._resized, image, name, is_whole) for image, name in named))
+
+    def _names(self, places: NDArray[np.int64]) -> list[str]:
+        """The images' names with their endings, by which their draws are keyed, as those of other corruptions are."""
+        return [self._images.ids[row] for row in self.rows[places]]
 
     def _resized(self, image: Image.Image | DataError, name: str, is_whole: bool) -> NDArray[np.uint8]:
         """An image ``(H, W, C)`` as the recipe takes it."""
@@ -243,11 +261,11 @@ class MadeSequences(SequenceSource):
         if self._how.shorter is not None and perturbation not in GEOMETRY and not self._keeps_whole(perturbation):
             arrays = tuple(map(self._cut, arrays))
         for rows in _by_shape(arrays):
-            ids = [self.ids[place] for place in read.places[rows]]
+            names = self._names(read.places[rows])
             images = np.stack([arrays[row] for row in rows])
             yield (
                 read.places[rows],
-                perturb_batch(images, perturbation, difficulty, self._how, self.seed, ids, device),
+                perturb_batch(images, perturbation, difficulty, self._how, self.seed, names, device),
             )
 
     def _cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -104,6 +104,12 @@ class Source(ABC):
     kind: SourceKind
     recipe: str
     engine: str
+    made_seed: int | None = None
+    """Seed of corrupted images that ``ppbench corrupt`` wrote; None: the evaluation's, if they are made at all."""
+    recipe_of_size: Mapping[int, str] = MappingProxyType({})
+    """Recipes that make these images, by the side that they then have, in pixels; empty if there is no choice."""
+    is_stored: bool = False
+    """Whether corrupted images are read from files, as published or as ``ppbench corrupt`` wrote them."""
     corruptions: tuple[str, ...]
     """All available corruptions, in canonical order."""
     has_clean: bool
@@ -207,10 +213,11 @@ class Source(ABC):
             )
 
     def choose(self, corruptions: Sequence[str]) -> None:  # noqa: B027
-        """Say which corruptions are wanted. It decides the recipe of those that are made.
+        """Say which corruptions are wanted. It decides the recipe of those that are made, or were made by ppbench.
 
         Raises:
             UsageError: If they cannot be made.
+            DataError: If they are stored, and were not all made in one way.
         """
 
     @abstractmethod

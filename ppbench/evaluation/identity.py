@@ -169,7 +169,7 @@ def protocol(
         source=source.kind,
         recipe=source.recipe,
         engine=source.engine,
-        seed=settings.request.seed,
+        seed=settings.request.seed if source.made_seed is None else source.made_seed,
         corruptions=tuple(settings.corruptions),
         severities=tuple(settings.severities),
         n=len(source.ids),

@@ -281,7 +281,7 @@ def _identity(path: Path, source: Source, settings: Settings, outputs: int, *, b
         card={"predictions": path.name, **({"images": "by order"} if by_order else {})},
     )
     record = protocol(source, settings, "made elsewhere", head.subset, UNKNOWN)
-    if source.kind != "published":
+    if not source.is_stored:
         # The images of this source were not looked at: others were corrupted elsewhere, in a way that is unknown.
         unknown = {"recipe": UNKNOWN, "engine": UNKNOWN, "own_corruptions": None, "decoder": None}
         record = record.model_copy(update={"source": "generated", **unknown})
@@ -295,7 +295,7 @@ def _notes(path: Path, source: Source, *, by_order: bool) -> tuple[str, ...]:
             f"{path.name} has no ids: its predictions are taken to be of these {len(source.ids):,} images in this "
             f"order, {source.ids[0]} first; with `ids` they are matched"
         )
-    if source.kind != "published":
+    if not source.is_stored:
         notes.append(
             f"who made the corrupted images of {path.name} is not known: the run file says {UNKNOWN}, and is compared "
             "with others by `--allow engine --allow recipe`"

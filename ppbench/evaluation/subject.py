@@ -99,11 +99,14 @@ def fit(
     pads = resize is not None and card.resize is not None and card.resize < card.input_size
     if (entering < card.input_size and not pads) or (resize is None and entering != card.input_size):
         cut = f"resized to {entering} px" if resize else f"{entering} px"
-        raise DataError(
-            f"{model.name} takes images of {card.input_size} px, but {source.dataset} has {cut}",
+        recipe = source.recipe_of_size.get(card.input_size)
+        hint = (
             f"Corrupted images are not resized unless asked: `--resize {card.resize or card.input_size}`, or take a "
-            "model made for their size.",
+            "model made for their size."
+            if recipe is None
+            else f"Its images are made in {card.input_size} px too: `--recipe {recipe}`."
         )
+        raise DataError(f"{model.name} takes images of {card.input_size} px, but {source.dataset} has {cut}", hint)
     return Subject(*model, head)
 
 

@@ -13,6 +13,7 @@ from ppbench.data.catalog import DATASETS, EMBEDDED
 from ppbench.data.folder import EXIF_APPLIED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source, fingerprint_of, ids_hash, stratified_subset
+from ppbench.data.walk import is_output
 from ppbench.errors import DataError, PpbenchError
 from ppbench.metrics.comparable import HASHES
 from ppbench.models.card import Card
@@ -63,18 +64,24 @@ def reopen(measured: MeasuredRun, data: Path | None, labels: Path | None = None)
 
 def _opened(run: Run, data: Path | None, labels: Path | None) -> Source:
     protocol = run.protocol
-    is_made = protocol.source != "published"
-    return open_source(
+    # Copies by `ppbench corrupt` are opened as published sets are, by their folder alone. Runs of earlier versions call
+    # them published.
+    is_copied = protocol.source != "published" and data is not None and is_output(data)
+    is_made = protocol.source != "published" and not is_copied
+    source = open_source(
         protocol.dataset,
         data,
         _geometry(run),
         recipe=protocol.recipe if is_made else None,
         seed=protocol.seed,
         backend="imagecorruptions" if is_made and protocol.engine.startswith("imagecorruptions") else "ppbench",
-        jpeg=protocol.source != "generated",
+        jpeg=not is_made or protocol.source != "generated",
         exif=protocol.preprocessing.startswith(EXIF_APPLIED),
         labels=protocol.labels or (None if labels is None else str(labels)),
     )
+    if is_copied:
+        source.choose(protocol.corruptions)
+    return source
 
 
 def _geometry(run: Run) -> Geometry:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, TreeFound, look
+from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, ShardsFound, TreeFound, look
 from ppbench.errors import DataError
+from tests.shards import write_webdataset
 from tests.trees import pack, write_cifar_binary, write_cifar_c, write_class_folders, write_imagenet_c
 
 
@@ -17,6 +18,19 @@ def test_each_form_is_told(tmp_path: Path) -> None:
     assert isinstance(look(write_cifar_c(tmp_path / "w" / "CIFAR-10-C", ("fog",)).parent), ArraysFound)
     assert isinstance(look(write_class_folders(tmp_path / "clean")), FolderFound)
     assert isinstance(look(write_cifar_binary(tmp_path / "b" / "test_batch.bin").parent), CifarFound)
+
+
+def test_published_streams_are_no_clean_images(tmp_path: Path) -> None:
+    folder = tmp_path / "baseline_20_transition+speed_1000_seed_44"
+    write_webdataset(write_class_folders(tmp_path / "clean", classes=1, per_class=1), folder, shards=1)
+    for root in (folder, folder / "shard-0000.tar", folder / "*.tar"):
+        with pytest.raises(
+            DataError, match="holds the frames of a published stream, which are corrupted already"
+        ) as no:
+            look(root)
+        assert "`--stream ccc:medium:1000 --seed 44 --calibration FILE.csv`" in no.value.hint
+    folder.rename(tmp_path / "shards")
+    assert isinstance(look(tmp_path / "shards"), ShardsFound)
 
 
 def test_train_and_val_folders_mean_val(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_frames_are_those_of_the_videos(root: Path) -> None:
     source = pickle.loads(pickle.dumps(videos(root)))
     assert source.corruptions == ("shot_noise", "snow", "translate")
     assert (source.kind, source.encoding, source.size, source.cut) == ("published", "h264", 32, "32 px as is")
-    assert (source.ids, source.strata.tolist()) == (NAMES, [0, 0, 1])
+    assert (source.ids, source.strata.tolist()) == (["n01/a", "n01/b", "n02/c"], [0, 0, 1])
     assert [source.frames_of(name) for name in source.corruptions] == [4, 4, 5]
     source.check(source.corruptions, (1, 2))
     assert source.reading("translate", 2) == ("translate", 1), "difficulty 2 compares frames two apart"
@@ -62,7 +62,7 @@ def test_a_video_that_is_wrong_is_a_broken_image(root: Path) -> None:
     for frames_there, message in (
         (frames[:3], "has 3 frames, others have 4"),
         (frames[:, :24, :24], "has 24 x 24 pixels, others have 32 x 32"),
-        (None, "damaged"),
+        (None, "it is no MP4 file, or it was cut off"),
     ):
         path = root / "snow" / "n01" / "b.mp4"
         path.write_bytes(b"x" if frames_there is None else encode_video(frames_there, is_noise=False))
@@ -106,7 +106,7 @@ def test_folders_of_two_sets_are_refused(root: Path) -> None:
     for name in NAMES:
         (root / "tilt" / name).parent.mkdir(exist_ok=True)
         (root / "tilt" / name).write_bytes(b"x")
-    with pytest.raises(DataError, match=r"none of the first 3 videos in .*tilt can be read: .*damaged"):
+    with pytest.raises(DataError, match=r"none of the first 3 videos in .*tilt can be read: .*no MP4 file"):
         videos(root).check(["tilt"], (1,))
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from ppbench.copies.api import corrupt_folder
 from ppbench.data.catalog import DATASETS
 from ppbench.data.opening import open_source
 from ppbench.data.sequence_opening import open_sequences
@@ -26,7 +28,8 @@ def opened(name: str, folder: Path | None, **options: Any) -> SequenceSource:
 def test_class_folders_give_the_images_of_other_evaluations(tmp_path: Path) -> None:
     tree = write_class_folders(tmp_path / "val", classes=3, per_class=4)
     source = opened("imagenet-p", tree, limit=5, seed=2)
-    assert source.ids == open_source("imagefolder", tree, Geometry(32, None), limit=5, seed=2).ids
+    names = open_source("imagefolder", tree, Geometry(32, None), limit=5, seed=2).ids
+    assert source.ids == [name.removesuffix(".png") for name in names]
     assert (source.total, source.num_classes, source.labels.tolist()) == (12, 0, [0] * 5)
     assert not source.has_clean
     assert (source.recipe, source.size, source.dataset, source.engine) == (
@@ -38,7 +41,7 @@ def test_class_folders_give_the_images_of_other_evaluations(tmp_path: Path) -> N
 def test_images_need_no_folders_and_may_be_in_shards(tmp_path: Path) -> None:
     tree = write_class_folders(tmp_path / "val", classes=1, per_class=3)
     flat = next(tree.iterdir())
-    assert opened("imagenet-p", flat).ids == ["img000.png", "img001.png", "img002.png"]
+    assert opened("imagenet-p", flat).ids == ["img000", "img001", "img002"]
     write_webdataset(tree, tmp_path / "shards")
     source = opened("imagenet-p", tmp_path / "shards", limit=2)
     read = source.read(source.reading("tilt", 1), np.arange(2))
@@ -52,7 +55,7 @@ def test_tiny_imagenet_has_one_set_of_ids_in_all_layouts(tmp_path: Path) -> None
         (nested / folder.name / "images").parent.mkdir(parents=True)
         folder.rename(nested / folder.name / "images")
     source = opened("tiny-imagenet-p", nested)
-    assert source.ids[0] == "n00000000/img000.png"
+    assert source.ids[0] == "n00000000/img000"
     annotated = tmp_path / "c"
     (annotated / "images").mkdir(parents=True)
     lines = []
@@ -63,6 +66,31 @@ def test_tiny_imagenet_has_one_set_of_ids_in_all_layouts(tmp_path: Path) -> None
     assert opened("tiny-imagenet-p", annotated).ids == source.ids
     with pytest.raises(DataError, match="contains Tiny-ImageNet"):
         opened("imagenet-p", annotated)
+
+
+def test_all_forms_of_a_sequence_have_one_id(tmp_path: Path) -> None:
+    tree = write_class_folders(tmp_path / "val", classes=2, per_class=2, size=16)
+    clean, limited = opened("imagenet-p", tree), []
+    assert clean.recipe_of_size == {224: "imagenet-p", 299: "imagenet-p-299"}
+    for form, encoding in (("png", "lossless"), ("npy", "lossless"), ("mp4", "h264")):
+        folder = tmp_path / form
+        corrupt_folder(tree, folder, perturbations=["translate"], seed=5, format=form)
+        source = opened("imagenet-p", folder)
+        source.choose(["translate"])
+        assert source.ids == clean.ids
+        limited.append(opened("imagenet-p", folder, limit=3).ids)
+        assert (source.kind, source.recipe, source.engine, source.made_seed, source.encoding) == (
+            "generated", "cifar-p", "ppbench sequences 1", 5, encoding,
+        )  # fmt: skip
+        assert source.read(("translate", 1), np.arange(3)).arrays[2].shape == (16, 16, 16, 3)
+    assert limited[0] == limited[1] == limited[2]
+    (tmp_path / "mp4" / "manifest.json").unlink()
+    published = opened("imagenet-p", tmp_path / "mp4")
+    published.choose(["translate"])
+    assert (published.kind, published.recipe, published.made_seed) == ("published", "imagenet-p", None)
+    # Where two would be the same, the ids keep the endings.
+    Image.new("RGB", (16, 16)).save(tree / "n00000000" / "img000.jpg")
+    assert opened("imagenet-p", tree).ids[:2] == ["n00000000/img000.jpg", "n00000000/img000.png"]
 
 
 def test_arrays_and_the_embedded_images(tmp_path: Path) -> None:

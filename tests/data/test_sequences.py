@@ -94,7 +94,7 @@ def test_cuts_in_words_and_a_source_that_travels(folder: Path) -> None:
     there = pickle.loads(pickle.dumps(first))
     assert (there.stamps(("tilt", 1)) == stamps).all()
     first.limit(np.array([2, 0]))
-    assert first.ids == ["2.png", "0.png"]
+    assert first.ids == ["2", "0"]
     assert (first.stamps(("tilt", 1)) == stamps[[2, 0]]).all()
     assert (frames_of(first, "translate", [1])[1] == frames_of(there, "translate", [0])[0]).all()
 

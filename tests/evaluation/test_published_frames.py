@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import ppbench
+from ppbench.compare.comparability import differing
+from ppbench.copies.api import corrupt_folder
 from ppbench.copies.video import encode_video
 from ppbench.data.video import read_video
 from ppbench.errors import DataError, UsageError
@@ -63,13 +65,16 @@ def test_arrays_are_those_of_frames_made_on_the_fly(tmp_path: Path) -> None:
     np.save(tmp_path / "made" / "tilt.npy", ppbench.perturb(images, "tilt", recipe="cifar-p", ids=ids))
     np.save(tmp_path / "clean" / "images.npy", images)
     np.save(tmp_path / "clean" / "labels.npy", np.arange(3))
-    read, made = (
+    corrupt_folder(tmp_path / "clean" / "images.npy", tmp_path / "written", perturbations=["tilt"])
+    read, made, written = (
         run(network(), dataset="cifar10-p", data=tmp_path / place, corruptions=("tilt",))[0].run
-        for place in ("made", "clean")
+        for place in ("made", "clean", "written")
     )
-    assert read.cells == made.cells
+    assert read.cells == made.cells == written.cells
     assert read.protocol.sequences == made.protocol.sequences
     assert (read.protocol.source, made.protocol.source) == ("published", "generated")
+    # Frames that `ppbench corrupt` wrote are labelled as those made on the fly: only their files differ.
+    assert differing(written.protocol, made.protocol) == ["fingerprint"]
 
 
 def test_another_dataset_or_option_is_one_line(published: Path, tmp_path: Path) -> None:

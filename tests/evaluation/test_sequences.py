@@ -215,7 +215,7 @@ def test_images_of_any_size_and_broken_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 of 4 images could not be read; the result is of the other 3"):
         run(subject, **given)
     (result,) = run(subject, **given, skip_unreadable=True)
-    assert result.run.protocol.unreadable == ("broken.png",)
+    assert result.run.protocol.unreadable == ("broken",)
     assert result.trials is not None
     for number, image in enumerate(images):
         width, height = image.size

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch import nn
 
 from ppbench.data.source import Source
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.subject import choose_head, imagenet_classes, parse_classes
+from ppbench.evaluation.subject import choose_head, fit, imagenet_classes, parse_classes
 from ppbench.models.card import Card
+from ppbench.models.load import LoadedModel
 
 
 class Classes(Source):
@@ -27,6 +29,18 @@ class Classes(Source):
 
 def card(classes: int, names: tuple[str, ...] | None = None) -> Card:
     return Card(architecture="x", num_classes=classes, input_size=224, mean=(0, 0, 0), std=(1, 1, 1), class_names=names)
+
+
+def test_another_size_names_the_recipe_of_that_size() -> None:
+    source = Classes(*imagenet_classes())
+    source.size, source.channels = 299, 3
+    with pytest.raises(DataError, match="net takes images of 224 px, but some-set has 299 px") as caught:
+        fit(LoadedModel("net", nn.Identity(), card(1000)), source)
+    assert "`--resize 224`" in caught.value.hint
+    source.recipe_of_size = {224: "small", 299: "large"}
+    with pytest.raises(DataError, match="takes images of 224 px") as caught:
+        fit(LoadedModel("net", nn.Identity(), card(1000)), source)
+    assert caught.value.hint == "Its images are made in 224 px too: `--recipe small`."
 
 
 def test_imagenets_classes_are_known() -> None:
