@@ -39,7 +39,7 @@ class CheckReport:
         return [Sheet(verdict.headline, header, lines, (0, 1), tuple(notes))]
 
     def as_dict(self) -> dict[str, Any]:
-        """The verdict, with drops in points."""
+        """The verdict, with drops in the unit of each rule: points, or places of the top-5 distance."""
         verdict = self.verdict
         return {
             "verdict": "pass" if verdict.passed else "regression",
@@ -93,4 +93,5 @@ def _outcome_dict(outcome: RuleOutcome) -> dict[str, Any]:
         "detectable_worse": rounded(outcome.detectable_worse),
         "images_needed": outcome.images_needed,
         "reason": outcome.reason,
+        "unit": outcome.rule.unit,
     }
