@@ -64,7 +64,6 @@ def compare_command(
     if published is not None:
         given = {
             "--baseline": baseline is not None,
-            "--normalizer": normalizer is not None,
             "--confidence": confidence is not None,
             "--allow": bool(allow),
             "--cells": cells,
@@ -75,9 +74,9 @@ def compare_command(
         if refused:
             raise UsageError(
                 f"{', '.join(refused)} is not allowed with --published",
-                "Published results have no bits to pair, and their normaliser is AlexNet.",
+                "Published results have no bits to pair.",
             )
-        output.show(files_beside_published(runs, published), format)
+        output.show(files_beside_published(runs, published, normalizer), format)
         return
     paths = runs if baseline is None else [baseline, *(path for path in runs if not is_same_file(path, baseline))]
     comparisons = compare_files(paths, normalizer, 0.95 if confidence is None else confidence, allow or [])

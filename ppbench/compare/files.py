@@ -51,8 +51,10 @@ def compare_files(
     return comparisons
 
 
-def files_beside_published(paths: Sequence[Path], name: str) -> PublishedReport | PublishedReports:
-    """Set runs beside the published results of this name; see `beside_published`."""
+def files_beside_published(
+    paths: Sequence[Path], name: str, normalizer: str | None = None
+) -> PublishedReport | PublishedReports:
+    """Set runs beside the published results of this name; see `beside_published` and `load_normalizer`."""
     runs = [read_run(path) for path in paths]
     names = distinct_names(paths, [run.called for run in runs])
-    return beside_published(list(zip(names, runs, strict=True)), name)
+    return beside_published(list(zip(names, runs, strict=True)), name, load_normalizer(normalizer or "alexnet"))

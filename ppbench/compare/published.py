@@ -12,7 +12,7 @@ from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.published import Published, PublishedSet, published_sets
 from ppbench.metrics.quantities import case_of
-from ppbench.metrics.references import ALEXNET
+from ppbench.metrics.references import ALEXNET, Normalizer
 from ppbench.metrics.without_labels import NO_LABELS, has_normalizer, quantities_of
 from ppbench.run import Run
 from ppbench.tables.numbers import decimals
@@ -135,12 +135,15 @@ class PublishedReports:
         return Rows.of_records(records, list(records[0]))
 
 
-def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedReport | PublishedReports:
+def beside_published(
+    runs: Sequence[tuple[str, Run]], name: str, normalizer: Normalizer | None = ALEXNET
+) -> PublishedReport | PublishedReports:
     """Set runs beside published results.
 
     Args:
         runs: Names and runs.
         name: A set's name, or `ALL` for all sets of the runs' dataset.
+        normalizer: What the runs' errors or flips are divided by; None: nothing. AlexNet's flips are not known.
 
     Raises:
         UsageError: If there is no such set.
@@ -148,13 +151,13 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedRep
     """
     sets = published_sets()
     if name in sets:
-        return _beside(runs, name, sets[name])
+        return _beside(runs, name, sets[name], normalizer)
     if name != ALL:
         allowed = [*sets, ALL]
         hint = f"{did_you_mean(name, allowed)}allowed: {', '.join(allowed)} (`ppbench list published`)"
         raise UsageError(f"unknown set of published results {name!r}", hint)
     datasets = {run.protocol.dataset for _, run in runs}
-    parts = tuple(_beside(runs, name, one) for name, one in sets.items() if one.dataset in datasets)
+    parts = tuple(_beside(runs, name, one, normalizer) for name, one in sets.items() if one.dataset in datasets)
     if not parts:
         known = ", ".join(sorted({one.dataset for one in sets.values()}))
         raise NotComparableError(
@@ -165,10 +168,12 @@ def beside_published(runs: Sequence[tuple[str, Run]], name: str) -> PublishedRep
 
 def all_published() -> PublishedReports:
     """All published results, without runs."""
-    return PublishedReports(tuple(_beside([], name, one) for name, one in published_sets().items()))
+    return PublishedReports(tuple(_beside([], name, one, ALEXNET) for name, one in published_sets().items()))
 
 
-def _beside(runs: Sequence[tuple[str, Run]], name: str, published: PublishedSet) -> PublishedReport:
+def _beside(
+    runs: Sequence[tuple[str, Run]], name: str, published: PublishedSet, normalizer: Normalizer | None
+) -> PublishedReport:
     dataset = published.dataset
     rows = [_row(entry) for entry in published.rows]
     wanted = dict.fromkeys(label.partition("[")[0] for label in published.labels)
@@ -182,7 +187,7 @@ def _beside(runs: Sequence[tuple[str, Run]], name: str, published: PublishedSet)
             raise NotComparableError(
                 f"{called} has no errors to set beside published ones: {NO_LABELS}", "Evaluate with the true labels."
             )
-        case, of = case_of(CellErrors.from_run(run), ALEXNET), quantities_of(run.protocol)
+        case, of = case_of(CellErrors.from_run(run), normalizer), quantities_of(run.protocol)
         own = [of[quantity].metric(case) for quantity in wanted if quantity in of]
         rows.append(_Row(called, {metric.label: metric for metric in own}, _OWN))
     labels = dict.fromkeys(label for row in rows for label in row.metrics)

@@ -191,7 +191,6 @@ def test_a_run_is_not_compared_with_itself(tmp_path, old, new, monkeypatch):
     "option",
     [
         ["--baseline", "x"],
-        ["--normalizer", "none"],
         ["--allow", "precision"],
         ["--cells"],
         ["--confidence", "0.95"],

@@ -3,12 +3,15 @@ import json
 import pytest
 
 from ppbench.cli.output import Format, written
+from ppbench.compare.files import files_beside_published
 from ppbench.compare.published import all_published, beside_published
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.metrics.published import ADAPTED_MCE, CLEAN_ERROR, MCE, published_sets
 from ppbench.run import Adaptation
 from ppbench.vocabulary import SEVERITIES
 from tests.builders import make_classes, make_errors, make_run
+from tests.metrics.test_of_sequences import RESNEXT_FP, RESNEXT_UT5D, write_flips
+from tests.trial_runs import sequence_run
 
 NAME = "imagenet-c-resnet50"
 
@@ -119,6 +122,27 @@ def test_all_are_those_of_the_runs_dataset():
     sheet = report.sheets()[[part.name for part in report.parts].index("imagenet-c-robustbench")]
     assert sheet.lines[-1].cells[1] == "–"
     assert any("do not rank the two" in note for note in sheet.notes)
+
+
+def test_flips_are_divided_by_the_users_normalizer(tmp_path):
+    sequence_run("mine", encoding="h264", n=20).write(tmp_path / "mine.json")
+    name = "imagenet-p-resnet50"
+    reason = "alexnet's errors are no flips"
+    assert any(reason in note for note in files_beside_published([tmp_path / "mine.json"], name).sheets()[0].notes)
+    write_flips(tmp_path / "resnext.csv", RESNEXT_FP, RESNEXT_UT5D)
+    beside = files_beside_published([tmp_path / "mine.json"], name, str(tmp_path / "resnext.csv"))
+    own = beside.models[-1].metrics
+    assert list(own) == ["mFR[resnext,p10,d1,h264]", "mT5D[resnext,p10,d1,h264]"]
+    flips = sequence_run("mine", encoding="h264", n=20).run.cells
+    expected = sum(cell.error / fp for cell, fp in zip(flips, RESNEXT_FP, strict=True)) / len(flips)
+    assert next(iter(own.values())).value == pytest.approx(10_000 * expected)
+    (sheet,) = beside.sheets()
+    assert sheet.lines[-1].cells[1:3] == ("–", "–")
+    assert any("mFR[resnext,p10,d1,h264] is not mFR[alexnet,p10,d1,h264]" in note for note in sheet.notes)
+    # AlexNet measured by the user, from a file of that name, has the published label.
+    write_flips(tmp_path / "alexnet.csv", RESNEXT_FP, RESNEXT_UT5D)
+    same = files_beside_published([tmp_path / "mine.json"], name, str(tmp_path / "alexnet.csv"))
+    assert same.sheets()[0].lines[-1].cells[1] != "–"
 
 
 def test_all_without_any_is_refused():
