@@ -110,8 +110,11 @@ PYTHON_NOT_RUN = {
 VARIABLES = {
     "$A": "runs/fashion-mnist-resnet8--fashion-mnist-2k.json",
     "$B": "runs/fashion-mnist-resnet8-pp3--fashion-mnist-2k.json",
+    "$speed": "20",
+    "$seed": "43",
+    "streams/*.json": "streams/fashion-mnist-resnet8--fashion-mnist-2k--ccc-easy-20-43.json",
 }
-"""What a page's shell variables stand for."""
+"""What a page's shell variables and patterns stand for."""
 
 
 def reason_not_to_run(command: str) -> str | None:

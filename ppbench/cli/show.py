@@ -21,9 +21,13 @@ from ppbench.errors import UsageError
     examples=("ppbench show run.json --baseline other.json", "ppbench show accuracies.csv --format markdown"),
 )
 def show_command(
-    run: Annotated[
-        Path,
-        typer.Argument(metavar="RUN|CSV", help="A run file, or a CSV with columns corruption,severity,accuracy."),
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN|CSV",
+            help="A run file, or a CSV with columns corruption,severity,accuracy; of streams several run files, whose "
+            "mean is shown.",
+        ),
     ],
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,
@@ -73,6 +77,18 @@ def show_command(
     from ppbench.report.part import Part
     from ppbench.report.report import RunReport
 
+    run, *others = runs
+    if others:
+        from ppbench.report.over_streams import over_streams
+
+        given = {
+            "--normalizer": normalizer, "--baseline": baseline, "--intervals": intervals, "--classes": classes,
+            "--corruptions": corruptions, "--severities": severities, "--open": open_report, "--formulas": formulas,
+        }  # fmt: skip
+        if refused := [option for option, value in given.items() if value]:
+            raise UsageError(f"{', '.join(refused)} is not allowed with several runs", "Show one run at a time.")
+        output.show(over_streams(runs), format)
+        return
     part = None
     if corruptions is not None or severities is not None:
         part = Part(

@@ -36,17 +36,19 @@ from ppbench.run.store import (
     with_files,
     write_run,
 )
-from ppbench.run.stream import StreamRecord
+from ppbench.run.stream import CCC_SEEDS, SPEEDS, StreamRecord
 from ppbench.run.trial_counts import LARGEST_DISTANCE, Sequences, TrialsFile, is_noise
 from ppbench.run.trials import Trials, read_trials, trials_file, trials_if_any
 
 __all__ = [
     "CALIBRATION_BINS",
+    "CCC_SEEDS",
     "CONFIDENCE_STEPS",
     "LARGEST_DISTANCE",
     "MICRO",
     "MOST_CLASSES",
     "PROBABILITY_COUNTS",
+    "SPEEDS",
     "UNKNOWN",
     "VERSION",
     "Adaptation",

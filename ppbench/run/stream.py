@@ -6,6 +6,12 @@ from typing import ClassVar, Literal
 
 from ppbench.run.fields import Number, Record, Text
 
+SPEEDS = (1000, 2000, 5000)
+"""Frames at each point of the published streams; any other number is allowed."""
+
+CCC_SEEDS = (43, 44, 45)
+"""Seeds of the published streams: with the three speeds, nine streams of a level."""
+
 
 class StreamRecord(Record):
     """Which stream a run is of. With the protocol's seed and images it determines every frame."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ppbench.errors import UsageError
 from ppbench.keys import hash64
 from ppbench.lookup import NameTable
+from ppbench.run import SPEEDS
 from ppbench.streams.calibration import Calibration
 from ppbench.vocabulary import C15
 
@@ -26,12 +27,6 @@ QUARTERS = 21
 
 LENGTH = 7_500_000
 """Frames of a published stream."""
-
-SPEEDS = (1000, 2000, 5000)
-"""Frames at each point of the published streams; any other number is allowed."""
-
-CCC_SEEDS = (43, 44, 45)
-"""Seeds of the published streams: with the three speeds, nine streams of a level."""
 
 Steps = tuple[int, int]
 """Severities of the first and the second corruption, in quarters."""
