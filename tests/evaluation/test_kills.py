@@ -39,8 +39,9 @@ kill_often(work, Path(output + ".journal"), kills, 8, 0.01)
 def without_provenance(path: Path) -> dict[str, Any]:
     content = json.loads(path.read_text())
     del content["provenance"]
-    for part in ("bits", "predictions"):
-        content[part].pop("file")
+    for part in ("bits", "predictions", "trials"):
+        if content.get(part) is not None:
+            content[part].pop("file")
     return content
 
 
