@@ -12,7 +12,7 @@ from ppbench.check.rules import Rule, resolve
 from ppbench.check.strictness import DEFAULT, Strictness, strictness
 from ppbench.check.verdict import RuleOutcome, Status, Verdict
 from ppbench.compare.comparability import check_allowed
-from ppbench.compare.measured import ComparedRun, in_common, read_compared
+from ppbench.compare.measured import ComparedRun, in_common, read_compared, vary_together
 from ppbench.compare.pairing import pair
 from ppbench.errors import DataError, UsageError
 from ppbench.metrics.intervals import Interval, quantile
@@ -21,6 +21,7 @@ from ppbench.metrics.paired import (
     Differences,
     cell_test,
     floored_deviation,
+    images_alone,
     images_needed,
     paired_interval,
     paired_test,
@@ -86,7 +87,7 @@ def check(
             f"the rule {found[0].name} cannot be tested: {protocol.n} image has no variance",
             "Evaluate at least 2 images, better hundreds: `ppbench eval --limit 500`.",
         )
-    drops = [_drops(new, old, rule) for rule in found]
+    drops = [_over_passes(_drops(new, old, rule), new, old, rule) for rule in found]
     pairs = zip(found, drops, strict=True)
     tests = [None if isinstance(drop, str) else _test(new, old, rule, drop) for rule, drop in pairs]
     outcomes = judge(found, drops, tests, confidence, protocol.total)
@@ -127,7 +128,7 @@ def _resolved(
 
 def judge(
     rules: Sequence[Rule],
-    drops: Sequence[NDArray[np.float64] | str],
+    drops: Sequence[NDArray[np.float64] | Differences | str],
     tests: Sequence[float | None],
     confidence: float,
     total: int | None = None,
@@ -136,7 +137,8 @@ def judge(
 
     Args:
         rules: The rules.
-        drops: For each rule ``(n,)`` points of accuracy lost by image, or a text that names a missing cell.
+        drops: For each rule ``(n,)`` points of accuracy lost by image, what tests use of them, or a text that names a
+            missing cell.
         tests: For each rule the p-value of no drop; None if a cell is missing.
         confidence: 1 minus the family-wise error.
         total: Number of images in the dataset. Verdicts never ask for more.
@@ -154,7 +156,7 @@ def judge(
 
 
 def _outcome(
-    rule: Rule, drop: NDArray[np.float64], p: float, confidence: float, rules: int, total: int | None
+    rule: Rule, drop: NDArray[np.float64] | Differences, p: float, confidence: float, rules: int, total: int | None
 ) -> RuleOutcome:
     alpha, seen, largest = (1 - confidence) / rules, Differences.of(drop), rule.largest
     adjusted = paired_interval(seen, 1 - alpha, largest)
@@ -188,9 +190,11 @@ def _status(lost: Interval, allowed: float, *, is_drop: bool) -> Status:
 
 def _needed(drop: Differences, allowed: float, alpha: float, total: int | None) -> tuple[int | None, str | None]:
     """The number of images that would show this drop to be larger than allowed, or why there is none."""
-    needed = images_needed(floored_deviation(drop), drop.mean - allowed, POWER, alpha)
+    beyond = images_alone(drop, drop.mean - allowed, POWER, alpha)
+    if beyond is None:
+        return None, f"it varies so much between {drop.passes} passes that no number of images decides it: take more"
     # More than there are: with these the drop was not decided.
-    needed = max(needed, drop.n + 1)
+    needed = max(images_needed(floored_deviation(drop), beyond, POWER, alpha), drop.n + 1)
     if total is None or needed <= total:
         return needed, None
     return None, f"all {total:,} images of the dataset are too few to decide it with a probability of 80 %"
@@ -222,6 +226,19 @@ def _drops(run: ComparedRun, baseline: ComparedRun, rule: Rule) -> NDArray[np.fl
     return new.weighted(weights) - old.weighted(weights)
 
 
+def _over_passes(
+    drop: NDArray[np.float64] | str, run: ComparedRun, baseline: ComparedRun, rule: Rule
+) -> Differences | str:
+    """Add what varies between passes in which all images share draws."""
+    if isinstance(drop, str):
+        return drop
+    seen, both = Differences.of(drop), vary_together(run, baseline)
+    if both is None or not rule.quantity.of_errors:
+        return seen
+    weights = {cell: rule.quantity.scale * weight for cell, weight in rule.weights.items()}
+    return seen.over_passes(both[0].weighted(weights) - both[1].weighted(weights))
+
+
 def _absent(measured: ComparedRun, cells: Sequence[Cell]) -> str:
     """``the cell fog/5 and 2 more``; empty if no cell is missing."""
     absent = [cell for cell in cells if cell not in measured.images.cells]
@@ -232,7 +249,7 @@ def _absent(measured: ComparedRun, cells: Sequence[Cell]) -> str:
     return f"{name} and {len(others)} more" if others else name
 
 
-def _test(run: ComparedRun, baseline: ComparedRun, rule: Rule, drop: NDArray[np.float64]) -> float:
+def _test(run: ComparedRun, baseline: ComparedRun, rule: Rule, drop: Differences) -> float:
     """The p-value of no drop: the test of cells for one cell of single predictions, else the normal approximation."""
     if list(rule.weights.values()) == [1.0] and run.run.protocol.is_by_image:
         return cell_test(baseline.bits[rule.cells[0]], run.bits[rule.cells[0]])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ppbench.compare.calibration import calibration_differences
 from ppbench.compare.difference import Difference, groups_of, is_adjusted
-from ppbench.compare.measured import PART_OF_RUN, ComparedRun, in_common
+from ppbench.compare.measured import PART_OF_RUN, ComparedRun, in_common, vary_together
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.covariance import are_of_same_images, paired_images, rough_ratios
 from ppbench.metrics.metric import Unavailable
@@ -187,7 +187,7 @@ def _difference(
     # Parts are known up to a constant: shift their mean to the difference of the two numbers in the table.
     points = quantity.scale * (second - first)
     points += after.value - before.value - points.mean()
-    seen = Differences.of(points)
+    seen = Differences.of(points).over_passes(_by_pass(quantity, cases, reference, other, divisor))
     largest = quantity.largest_change(cases[0], before.value)
     if what.is_cell and reference.run.protocol.is_by_image:
         (cell,) = quantity.weights(cases[0])
@@ -200,6 +200,18 @@ def _difference(
         p=p,
         detectable=smallest_shown(seen, 1 - confidence, largest),
     )
+
+
+def _by_pass(
+    quantity: Quantity, cases: Sequence[Case], reference: ComparedRun, other: ComparedRun, divisor: PerImage | None
+) -> NDArray[np.float64] | None:
+    """``(passes,)``: the difference in each pass, up to a constant; None where passes add no variance."""
+    both = vary_together(reference, other)
+    if both is None or not quantity.of_errors:
+        return None
+    own = both[0] if divisor is reference.images else None  # any other divisor is the same in all passes
+    first, second = (_influence(quantity, case, of, own) for case, of in zip(cases, both, strict=True))
+    return quantity.scale * (second - first)
 
 
 def _reference_images(quantity: Quantity, reference: ComparedRun, normalizer: Normalizer | None) -> PerImage | None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.passes import by_pass
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.without_labels import wording
 from ppbench.run import (
@@ -43,6 +44,23 @@ class ComparedRun(MeasuredRun):
     def images(self) -> PerImage:
         """Its errors by image."""
         return PerImage.from_run(self.run, self.bits, self.trials)
+
+    @cached_property
+    def by_pass(self) -> PerImage | None:
+        """Its errors by pass; None with one pass, for a part of the images, or if there are no passes."""
+        return by_pass(self.cell_errors)
+
+
+def vary_together(one: ComparedRun, other: ComparedRun) -> tuple[PerImage, PerImage] | None:
+    """The errors of both by pass, if the variance between passes belongs to their difference.
+
+    It does where all images of a pass share a draw of at least one of the two networks. None too if it is not known.
+    """
+    if not (one.cell_errors.shares_draws or other.cell_errors.shares_draws):
+        return None
+    if one.by_pass is None or other.by_pass is None or one.by_pass.n != other.by_pass.n:
+        return None
+    return one.by_pass, other.by_pass
 
 
 def read_compared(paths: Sequence[Path]) -> list[ComparedRun]:

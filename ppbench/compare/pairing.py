@@ -18,7 +18,7 @@ from ppbench.compare.comparability import (
     prompts_remark,
     require_comparable,
 )
-from ppbench.compare.measured import ComparedRun
+from ppbench.compare.measured import ComparedRun, vary_together
 from ppbench.lookup import counted
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.per_image import FEWEST, SharedImages, shared_images
@@ -58,7 +58,8 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
     names = (reference.name, other.name)
     if not set(NEEDED_TO_PAIR) & set(differing(reference.run.protocol, other.run.protocol)):
         allowed = require_comparable(reference.run.protocol, other.run.protocol, names, fields, said=said)
-        return Pair(reference, other, tuple(allowed), tuple(_remarks(reference, other)))
+        remarks = [*_remarks(reference, other), *_stopped_remarks(reference, other)]
+        return Pair(reference, other, tuple(allowed), tuple(remarks))
     shared = shared_images(reference.keys, other.keys)
     if shared is None or not _may_reduce(reference, other, shared, allow):
         hint = _hint(reference, other, shared, [*fields, *said])
@@ -68,7 +69,7 @@ def pair(reference: ComparedRun, other: ComparedRun, allow: Collection[str] = ()
     allowed = require_comparable(first.run.protocol, second.run.protocol, names, fields, said=said)
     sizes = f"{reference.run.protocol.n:,} and {other.run.protocol.n:,}"
     remark = f"paired over the {len(shared.one):,} images that both saw, of {sizes}"
-    return Pair(first, second, tuple(allowed), (remark, *_remarks(reference, other)))
+    return Pair(first, second, tuple(allowed), (remark, *_remarks(first, second), *_stopped_remarks(reference, other)))
 
 
 def _may_reduce(reference: ComparedRun, other: ComparedRun, shared: SharedImages, allow: Collection[str]) -> bool:
@@ -105,7 +106,10 @@ def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | Non
         )
     n = len(shared.one)
     if n < FEWEST:
-        return f"They share {counted(n, 'image')}, but comparing them takes at least {FEWEST}. {ON_THE_SAME_IMAGES}"
+        few = f"They share {counted(n, 'image')}, but comparing them takes at least {FEWEST}. {ON_THE_SAME_IMAGES}"
+        if reference.run.protocol.sequences and other.run.protocol.sequences:
+            return f"{few} (Ids of sequences had the files' endings in earlier versions: evaluate such a run again.)"
+        return few
     refused = [field for field in differing(reference.run.protocol, other.run.protocol) if field not in allowed]
     if set(refused) & set(NEVER_ALLOWED):
         return ON_THE_SAME_IMAGES
@@ -115,13 +119,17 @@ def _hint(reference: ComparedRun, other: ComparedRun, shared: SharedImages | Non
 
 
 def _remarks(reference: ComparedRun, other: ComparedRun) -> list[str]:
+    """Remarks on prompts, and on what intervals are about where images share draws."""
     prompts = prompts_remark(reference.run.protocol, other.run.protocol, (reference.name, other.name))
     shared = [run.name for run in (reference, other) if run.run.model.shared_draws]
-    passes = [
-        f"all images of a pass share a draw of {' and '.join(shared)}, so the intervals and p-values are about other "
-        "images, not about other passes"
-    ] * bool(shared)  # fmt: skip
-    return [*([] if prompts is None else [prompts]), *passes, *_stopped_remarks(reference, other)]
+    about = (
+        "the intervals and p-values are about other images, not about other passes"
+        if vary_together(reference, other) is None
+        else "the variance between passes is added, and the intervals and p-values are about other images and other "
+        "passes"
+    )
+    passes = [f"all images of a pass share a draw of {' and '.join(shared)}, so {about}"] * bool(shared)
+    return [*([] if prompts is None else [prompts]), *passes]
 
 
 def _stopped_remarks(reference: ComparedRun, other: ComparedRun) -> list[str]:

@@ -10,7 +10,7 @@ from ppbench.compare.comparison import Comparison
 from ppbench.compare.consistency import consistency_dict, consistency_records, consistency_sheet
 from ppbench.compare.difference import Difference
 from ppbench.compare.measured import incomplete_text
-from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows
+from ppbench.compare.rows import REFERENCE, TableRow, calibration_rows, identity, main_rows, ratio_rows, with_spreads
 from ppbench.compare.verdict import verdict_text
 from ppbench.metrics.of_streams import stream_in_words
 from ppbench.metrics.without_labels import has_labels, has_normalizer, quantities_of, quantity_called, wording
@@ -173,6 +173,7 @@ def _pair_sheet(comparison: Comparison, title: str, found: Sequence[TableRow], n
         Line((row.name, *_pair_cells(row.difference)[: len(header) - 1]), row.kind, tones=_tones(row, [comparison], 3))
         for row in found
     ]
+    lines = with_spreads(lines, found, [comparison])
     return Sheet(title, tuple(header), tuple(lines), notes=tuple(notes), labels=_labels(found), names=(1, 2))
 
 
@@ -201,6 +202,7 @@ def _common_sheet(
     ]
     header = ("%", first, *(comparison.other.name for comparison in comparisons))
     names = tuple(range(1, len(header)))
+    lines = with_spreads(lines, found, comparisons)
     return Sheet(title, header, tuple(lines), notes=tuple(notes), labels=_labels(found), names=names)
 
 

@@ -9,8 +9,11 @@ from typing import NamedTuple
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference, groups_of
 from ppbench.metrics.calibration import MEASURES
-from ppbench.metrics.without_labels import quantities_of, quantity_called, wording
-from ppbench.tables.sheet import LineKind, short_name
+from ppbench.metrics.passes import errors_by_pass, spread_over
+from ppbench.metrics.quantities import case_of
+from ppbench.metrics.without_labels import plain_of, quantities_of, quantity_called, wording
+from ppbench.tables.numbers import decimals
+from ppbench.tables.sheet import MISSING, Line, LineKind, short_name
 from ppbench.vocabulary import family_of, set_label
 
 REFERENCE = "reference"
@@ -59,6 +62,25 @@ def calibration_rows(comparisons: Sequence[Comparison]) -> list[TableRow]:
     """Calibration error, log loss and top-5 error: clean, over all corruptions, by family and corruption."""
     differences, first = _union(comparisons), comparisons[0]
     return [row for name in MEASURES for row in _calibration([d for d in differences if d.metric == name], first)]
+
+
+def with_spreads(lines: Sequence[Line], found: Sequence[TableRow], comparisons: Sequence[Comparison]) -> list[Line]:
+    """Add a line below the headline metrics of a table: the spread of the mean error over passes, if there are several.
+
+    Args:
+        lines: The lines of the table, one for each row.
+        found: The rows.
+        comparisons: Comparisons with one reference, which has the first column.
+    """
+    first = comparisons[0].reference
+    quantity, runs = plain_of(first.run.protocol), [first, *(comparison.other for comparison in comparisons)]
+    spreads = [spread_over(errors_by_pass(run.cell_errors), quantity, case_of(run.cell_errors)) for run in runs]
+    headline = sum(row.difference is not None and row.difference.group == "metric" for row in found)
+    if not headline or all(spread is None for spread in spreads):
+        return list(lines)
+    texts = (MISSING if spread is None else decimals(spread, 2) for spread in spreads)
+    spread = Line((f"sd of the {wording(first.run.protocol).mean} over passes", *texts))
+    return [*lines[:headline], spread, *lines[headline:]]
 
 
 def _union(comparisons: Sequence[Comparison]) -> list[Difference]:

@@ -68,6 +68,7 @@ def measure(
     identities = _with_draws(plan, [identify(subject, plan.source, plan.settings) for subject in plan.subjects])
     _check_identities(identities, processes)
     _announce(plan, identities, say)
+    _prepare_rule(plan, identities, say)
     with claimed_outputs(plan, identities, processes, say) as outputs:
         started = datetime.now(UTC)
         scored = run(plan, advance, [output.journal for output in outputs], processes, say)
@@ -98,6 +99,20 @@ def _with_draws(plan: EvalPlan, identities: list[Identity]) -> list[Identity]:
         identity._replace(model=identity.model.model_copy(update={"shared_draws": True})) if one else identity
         for identity, one in zip(identities, shared, strict=True)
     ]
+
+
+def _prepare_rule(plan: EvalPlan, identities: Sequence[Identity], say: Callable[[str], None]) -> None:
+    """Let a stopping rule know of which networks all images of a pass share random numbers, and say what that means."""
+    passes, shared = plan.settings.request.passes, [identity.model.shared_draws is True for identity in identities]
+    if plan.rule is None or passes is None:
+        return
+    if passes > 1:
+        plan.rule.share_draws(shared)
+    names = " and ".join(identity.model.name for identity, one in zip(identities, shared, strict=True) if one)
+    if names and passes > 1:
+        say(f"all images of a pass share a draw of {names}: the interval is about other passes than these {passes} too")
+    elif names:
+        say(f"all images share a draw of {names}, and one pass says nothing of others: the interval is about this one")
 
 
 def _check_identities(identities: Sequence[Identity], processes: Processes) -> None:

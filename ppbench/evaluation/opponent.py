@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ppbench.data.source import Source, fingerprint_of, ids_hash
 from ppbench.errors import NotComparableError
 from ppbench.evaluation.settings import Settings
+from ppbench.metrics.cell_errors import CellErrors
+from ppbench.metrics.passes import by_pass
 from ppbench.metrics.per_image import FEWEST, PerImage, shared_images
 from ppbench.run import ClassSubset, Protocol, Run, image_keys, read_bits, read_image_keys, read_run, trials_if_any
 from ppbench.vocabulary import PREDICTED
@@ -32,6 +34,10 @@ class Opponent(NamedTuple):
     seen: NDArray[np.int64]
     """``(k,)``, ascending: their places in the source. Other images cannot be compared and need not be visited."""
     weights_sha256: str | None
+    by_pass: PerImage | None = None
+    """Its errors by pass, over all its images; None with one pass."""
+    shares_draws: bool = False
+    """Whether all images of one of its passes share a draw."""
 
     @classmethod
     def read(
@@ -58,7 +64,8 @@ class Opponent(NamedTuple):
         right = {cell: bits[places] for cell, bits in read_bits(path, run).items()}
         trials = trials_if_any(path, run)
         errors = PerImage.from_run(run, right, trials and trials.of_images(places))
-        return cls(errors, seen, run.model.weights_sha256)
+        cells = CellErrors.from_run(run)
+        return cls(errors, seen, run.model.weights_sha256, by_pass(cells), cells.shares_draws)
 
 
 def _check_made_alike(
@@ -70,8 +77,8 @@ def _check_made_alike(
     lacking = sorted(({*settings.corruptions} - {*there.corruptions}) | severities)
     here = {
         "dataset": source.dataset, "source": source.kind, "recipe": source.recipe, "engine": source.engine,
-        "seed": settings.request.seed, "total": source.total, "precision": settings.request.precision,
-        "adaptation": settings.request.adaptation,
+        "seed": settings.request.seed if source.made_seed is None else source.made_seed,
+        "total": source.total, "precision": settings.request.precision, "adaptation": settings.request.adaptation,
         "passes": settings.request.passes,
         "labels": PREDICTED if settings.are_predicted else None,
         "decoder": "nvjpeg" if settings.request.decode == "cuda" else None,

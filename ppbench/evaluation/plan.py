@@ -96,6 +96,7 @@ class EvalPlan:
             classes = f"without labels, {counted(subject.card.num_classes, 'output')}"
         cells = self._cells_in_words()
         made = "as published" if source.kind == "published" else f"made by {source.engine}, recipe {source.recipe}"
+        made += "" if source.made_seed is None else ", in files"
         jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
         adapted = "" if self.adaptation is None else f"{self.adaptation.label} to each cell | "
         repeated = "" if settings.request.passes is None else f"{counted(settings.request.passes, 'pass', 'passes')} | "
@@ -201,6 +202,7 @@ def _open_sequences(request: EvalRequest, dataset: Dataset, device: torch.device
         dataset, request.data, recipe=request.recipe, seed=request.seed, limit=request.limit, exif=request.exif
     )
     perturbations = in_order(default_corruptions(request.dataset, source)) if wanted is None else wanted
+    source.choose(perturbations)
     workers = request.workers if request.workers is not None else _workers(source, device)
     return source, Settings(request, perturbations, difficulties, dataset.normalizer, device, workers)
 
@@ -280,7 +282,7 @@ def _workers(source: Source, device: torch.device) -> int:
     if not source.is_slow or (device.type == "cpu" and source.image_major):
         return 0
     cores = max(1, usable_cores() // max(environment_number("LOCAL_WORLD_SIZE") or 1, 1))
-    return 1 + cores // 16 if device.type == "cpu" and source.kind == "published" else cores
+    return 1 + cores // 16 if device.type == "cpu" and source.is_stored else cores
 
 
 def _stopping_rule(source: Source, settings: Settings, subjects: Sequence[Subject]) -> StoppingRule | None:
@@ -300,7 +302,7 @@ def _stopping_rule(source: Source, settings: Settings, subjects: Sequence[Subjec
     source.limit(opponent.seen)
     return DecidedAgainst(
         request.max_drop or 0.0, opponent.errors, opponent.weights_sha256, source, request.seed, len(subjects), label,
-        weights,
+        weights, opponent.by_pass, shares=opponent.shares_draws,
     )  # fmt: skip
 
 

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from ppbench.data.source import Source, stratified_order
 from ppbench.errors import DataError, UsageError
+from ppbench.evaluation.between_passes import BetweenPasses
 from ppbench.evaluation.tally import Piece, Tally
 from ppbench.lookup import check_name
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.confidence_sequence import ConfidenceSequence, decided
+from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Unavailable, Weights
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES, case_of, metrics_over_cells
@@ -53,7 +55,19 @@ class StoppingRule(ABC):
         self._label, self._weights, self._strata = label, weights, source.labels
         self._looks = 0
         self._reached = False
-        self._sequences = [self._sequence(len(order), source.total) for _ in range(subjects)]
+        self._available, self._total = len(order), source.total
+        self._sequences = [self._sequence(CONFIDENCE) for _ in range(subjects)]
+        self._between: list[BetweenPasses | None] = [None] * subjects
+
+    def share_draws(self, shared: Sequence[bool]) -> None:
+        """Say of which models all images of a pass share a draw, before the first look.
+
+        What varies between passes then belongs to their intervals, which are about other passes too.
+        """
+        half = (1 + CONFIDENCE) / 2
+        for number in (number for number, one in enumerate(shared) if one):
+            self._sequences[number] = self._sequence(half)
+            self._between[number] = BetweenPasses(self._weights, self._chunk_of, half, self._baseline_by_pass())
 
     def fits(self, piece: Piece) -> bool:
         """Whether all images of a piece are in one chunk, so that the piece counts as a whole or not at all."""
@@ -72,10 +86,12 @@ class StoppingRule(ABC):
                 chunk = chunk[readable[chunk]]
             if not all(tally.done[:, chunk].all() for tally in tallies):
                 break
-            for sequence, tally in zip(self._sequences, tallies, strict=True) if len(chunk) else ():
-                sequence.add(self._values(tally, chunk), self._strata[chunk])
+            for number, tally in enumerate(tallies) if len(chunk) else ():
+                self._sequences[number].add(self._values(tally, chunk), self._strata[chunk])
+                if (between := self._between[number]) is not None:
+                    between.look(tally, self._looks, len(chunk))
             self._looks += 1
-            self._reached = self._has_seen and all(self._is_enough(sequence) for sequence in self._sequences)
+            self._reached = self._has_seen and all(map(self._is_enough, self._intervals()))
         return self._reached
 
     def visited(self) -> NDArray[np.bool_]:
@@ -84,11 +100,24 @@ class StoppingRule(ABC):
 
     def stoppings(self) -> list[Stopping]:
         """Return how it ended, for each model; empty if no image could be read."""
-        return [self._stopping(sequence) for sequence in self._sequences if sequence.n]
+        seen = zip(self._sequences, self._intervals(), strict=True)
+        return [self._stopping(interval) for sequence, interval in seen if sequence.n]
 
     def describe(self) -> str:
         """Return the current estimates and intervals, for people."""
-        return ", ".join(with_interval(s.interval.scaled(100)) for s in self._sequences) if self._has_seen else ""
+        return ", ".join(with_interval(one.scaled(100)) for one in self._intervals()) if self._has_seen else ""
+
+    def _intervals(self) -> list[Interval]:
+        """The current interval of each model."""
+        bounds = self._bounds()
+        return [
+            sequence.interval if between is None else between.widened(sequence.interval, bounds)
+            for sequence, between in zip(self._sequences, self._between, strict=True)
+        ]
+
+    def _baseline_by_pass(self) -> NDArray[np.float64] | None:
+        """What is subtracted from the metric in each pass, a fraction; None: nothing."""
+        return None
 
     @property
     def _has_seen(self) -> bool:
@@ -96,17 +125,17 @@ class StoppingRule(ABC):
         return all(sequence.n for sequence in self._sequences)
 
     @abstractmethod
-    def _sequence(self, available: int, total: int) -> ConfidenceSequence:
-        """Make a sequence for ``available`` images of ``total``."""
+    def _sequence(self, confidence: float) -> ConfidenceSequence:
+        """Make a sequence for the available images."""
 
     @abstractmethod
-    def _is_enough(self, sequence: ConfidenceSequence) -> bool: ...
+    def _is_enough(self, interval: Interval) -> bool: ...
 
     @abstractmethod
     def _wanted(self) -> str:
         """Return the goal in words."""
 
-    def _of_comparison(self, sequence: ConfidenceSequence) -> dict[str, Any]:
+    def _of_comparison(self, interval: Interval) -> dict[str, Any]:
         """Return the fields of `Stopping` about a comparison."""
         return {}
 
@@ -120,17 +149,17 @@ class StoppingRule(ABC):
         factors = self._weights.values()
         return sum(min(0.0, weight) for weight in factors), sum(max(0.0, weight) for weight in factors)
 
-    def _stopping(self, sequence: ConfidenceSequence) -> Stopping:
-        value, low, high = sequence.interval
+    def _stopping(self, interval: Interval) -> Stopping:
+        value, low, high = interval
         return Stopping(
             metric=self._label,
-            confidence=sequence.confidence,
+            confidence=CONFIDENCE,
             value=100 * value,
             low=100 * low,
             high=100 * high,
             wanted=self._wanted(),
             reached=self._reached,
-            **self._of_comparison(sequence),
+            **self._of_comparison(interval),
         )
 
 
@@ -150,13 +179,15 @@ class NarrowEnough(StoppingRule):
         self._half_width = half_width
         super().__init__(source, seed, subjects, label, weights)
 
-    def _sequence(self, available: int, total: int) -> ConfidenceSequence:
+    def _sequence(self, confidence: float) -> ConfidenceSequence:
         return ConfidenceSequence(
-            CONFIDENCE, half_width=self._half_width / 100, available=available, total=total, bounds=self._bounds()
-        )
+            confidence, half_width=self._half_width / 100, available=self._available, total=self._total,
+            bounds=self._bounds(),
+        )  # fmt: skip
 
-    def _is_enough(self, sequence: ConfidenceSequence) -> bool:
-        return sequence.is_narrow
+    def _is_enough(self, interval: Interval) -> bool:
+        # A sequence meets its plan exactly, but for the last bits.
+        return (interval.high - interval.low) / 2 <= self._half_width / 100 * (1 + 1e-9)
 
     def _wanted(self) -> str:
         return f"half-width {self._half_width:g}"
@@ -170,11 +201,13 @@ class DecidedAgainst(StoppingRule):
         baseline: Errors of the baseline on the same images in the same order.
         weights_sha256: Hash of the baseline's weights; None: not known.
         more: As for `StoppingRule`.
+        by_pass: Errors of the baseline by pass, over all its images; None if they are not known, or it has one pass.
+        shares: Whether all images of a pass of the baseline share a draw.
     """
 
     def __init__(
         self, max_drop: float, baseline: PerImage, weights_sha256: str | None, source: Source, seed: int, subjects: int,
-        label: str, weights: Weights,
+        label: str, weights: Weights, by_pass: PerImage | None = None, *, shares: bool = False,
     ) -> None:  # fmt: skip
         if not 0 <= max_drop < 100:
             raise UsageError(f"--max-drop {max_drop:g} is not allowed", "It is in points, 0 or above, such as 0.5.")
@@ -184,14 +217,22 @@ class DecidedAgainst(StoppingRule):
                 "Give a baseline run of all these images: without --until, with the same --limit and --seed.",
             )
         self._max_drop, self._of_baseline, self._sha256 = max_drop, baseline.weighted(weights), weights_sha256
+        self._by_pass, self._shares = None if by_pass is None else by_pass.weighted(weights), shares
         super().__init__(source, seed, subjects, f"{label} above the baseline's", weights)
 
-    def _sequence(self, available: int, total: int) -> ConfidenceSequence:
+    def _sequence(self, confidence: float) -> ConfidenceSequence:
         # An interval of half the tolerance separates no drop from too large a drop; without tolerance it is half a
         # point. The sequence has no total: which of two models is better is a question about images like these, which
         # not even all images of this set can answer with certainty.
         half_width = (self._max_drop or 1.0) / 200
-        return ConfidenceSequence(CONFIDENCE, half_width=half_width, available=available, bounds=self._bounds())
+        return ConfidenceSequence(confidence, half_width=half_width, available=self._available, bounds=self._bounds())
+
+    def share_draws(self, shared: Sequence[bool]) -> None:
+        super().share_draws([one or self._shares for one in shared])
+
+    def _baseline_by_pass(self) -> NDArray[np.float64] | None:
+        # Over other images than the visited ones, which moves all passes alike.
+        return self._by_pass
 
     def _bounds(self) -> tuple[float, float]:
         low, high = super()._bounds()
@@ -200,17 +241,17 @@ class DecidedAgainst(StoppingRule):
     def _values(self, tally: Tally, places: NDArray[np.int64]) -> NDArray[np.float64]:
         return super()._values(tally, places) - self._of_baseline[places]
 
-    def _is_enough(self, sequence: ConfidenceSequence) -> bool:
-        return self._decided(sequence) is not None
+    def _is_enough(self, interval: Interval) -> bool:
+        return self._decided(interval) is not None
 
-    def _decided(self, sequence: ConfidenceSequence) -> bool | None:
-        return decided(sequence.interval, self._max_drop / 100)
+    def _decided(self, interval: Interval) -> bool | None:
+        return decided(interval, self._max_drop / 100)
 
     def _wanted(self) -> str:
         return f"decided against max drop {self._max_drop:g}"
 
-    def _of_comparison(self, sequence: ConfidenceSequence) -> dict[str, Any]:
-        decision = {True: "pass", False: "worse than allowed", None: None}[self._decided(sequence)]
+    def _of_comparison(self, interval: Interval) -> dict[str, Any]:
+        decision = {True: "pass", False: "worse than allowed", None: None}[self._decided(interval)]
         return {"baseline": self._sha256, "max_drop": self._max_drop, "decision": decision}
 
 

@@ -86,7 +86,7 @@ class Tally:
         self._failures: NDArray[np.float32] | None = None
         self._totals = np.zeros((len(cells), TOTALS), np.int64)
         self._counted = True
-        self._pieces: list[Piece] = []
+        self.pieces: list[Piece] = []
         self._number = {cell: number for number, cell in enumerate(self.cells)}
 
     def add(self, piece: Piece) -> None:
@@ -103,7 +103,7 @@ class Tally:
             self._failures[number, piece.places] = piece.trials.failures / np.float32(piece.trials.each)
         if piece.sums is None:
             self._counted = False
-        self._pieces.append(piece)
+        self.pieces.append(piece)
 
     def separable(self, images: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the largest part ``(n,)`` of some images that the tally can be `narrowed` to.
@@ -113,8 +113,8 @@ class Tally:
         """
         whole = images.copy()
         # Leaving out the images of one piece may cut another, so this goes on until nothing is cut.
-        while any(self._cut(piece, whole) for piece in self._pieces):
-            for piece in self._pieces:
+        while any(self._cut(piece, whole) for piece in self.pieces):
+            for piece in self.pieces:
                 if self._cut(piece, whole):
                     whole[piece.places] = False
         return whole
@@ -128,7 +128,7 @@ class Tally:
         """Restrict the tally to some images ``(n,)``, to which it must be `separable`."""
         kept = Tally(self.cells, int(images.sum()))
         number = np.cumsum(images) - 1
-        for piece in self._pieces:
+        for piece in self.pieces:
             inside = images[piece.places]
             if (part := piece.part(inside)) is None and inside.any():
                 raise RuntimeError("the sums over some of these images are not known")
@@ -163,7 +163,7 @@ class Tally:
     def clean_predictions(self) -> NDArray[np.int64]:
         """``(n,)``: numbers of the classes predicted on the clean images; -1 where they are not known yet."""
         found = np.full(self.done.shape[1], -1, np.int64)
-        for piece in self._pieces:
+        for piece in self.pieces:
             if piece.cell[0] == CLEAN and piece.predicted is not None:
                 found[piece.places] = piece.predicted
         return found
@@ -178,7 +178,7 @@ class Tally:
         are_predicted = labels is None
         labels = self.clean_predictions() if labels is None else labels
         finished = set(self.finished())
-        pieces = [piece for piece in self._pieces if piece.cell in finished]
+        pieces = [piece for piece in self.pieces if piece.cell in finished]
         if not pieces or len(class_names) > MOST_CLASSES or any(piece.predicted is None for piece in pieces):
             return None
         if are_predicted and (CLEAN, 0) not in finished:
@@ -205,7 +205,7 @@ class Tally:
 
     def merged(self, key: Cell) -> Piece:
         """All pieces of a cell as one, in the order of the source. Each of them has its images' scores."""
-        pieces = [piece for piece in self._pieces if piece.cell == key]
+        pieces = [piece for piece in self.pieces if piece.cell == key]
         places = np.concatenate([piece.places for piece in pieces])
         order = np.argsort(places)
         scores = np.concatenate([cast(NDArray[np.integer], piece.scores) for piece in pieces], axis=1)[:, order]
@@ -216,7 +216,7 @@ class Tally:
     def cell(self, key: Cell, *, label_confidence: bool = False) -> CellCounts:
         """The counts of a finished cell, with the sum of the labels' probabilities if it is wanted and known."""
         number = self._number[key]
-        pieces = [piece for piece in self._pieces if piece.cell == key] if label_confidence else []
+        pieces = [piece for piece in self.pieces if piece.cell == key] if label_confidence else []
         sums = [
             int(np.rint(MICRO * _label_probability(piece.scores)).sum()) for piece in pieces if piece.scores is not None
         ]
@@ -232,7 +232,7 @@ class Tally:
 
     def _trials_of(self, key: Cell) -> TrialCounts | None:
         """The trials of a finished cell, in the order of the source; None if its images have one prediction each."""
-        pieces = [piece for piece in self._pieces if piece.cell == key]
+        pieces = [piece for piece in self.pieces if piece.cell == key]
         trials = [piece.trials for piece in pieces if piece.trials is not None]
         if not trials:
             return None

@@ -15,9 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.metrics.intervals import Interval, deviation, fraction_interval, quantile
+from ppbench.metrics.intervals import (
+    Interval,
+    deviation,
+    fraction_interval,
+    quantile,
+    satterthwaite_n,
+    student_quantile,
+)
 from ppbench.metrics.metric import Metric, Weights
-from ppbench.metrics.passes import errors_by_pass, spread_over
+from ppbench.metrics.passes import by_pass
 from ppbench.metrics.per_image import BLOCK, FEWEST, PerImage
 from ppbench.metrics.quantities import Case, CorruptionError, Quantity
 from ppbench.metrics.references import Normalizer
@@ -116,7 +123,9 @@ class RunIntervals:
         # The baseline is often the normaliser too. Its bits are counted once.
         self._models = list(dict.fromkeys([images, *(other for other in self.paired.values() if other is not None)]))
         self._covariance = ErrorCovariance(self._models)
-        self._passes = errors_by_pass(model) if model.shares_draws else []
+        of = {images: model, self.paired["normalizer"]: normalizer, self.paired["baseline"]: baseline}
+        errors = [found for known in self._models if isinstance(found := of[known], CellErrors)]
+        self._by_pass = [by_pass(one) for one in errors] if any(one.shares_draws for one in errors) else []
 
     @property
     def n(self) -> int:
@@ -138,17 +147,25 @@ class RunIntervals:
             own = weights[self._models.index(other)]
             for cell, weight in quantity.reference_weights(case).items():
                 own[cell] = own.get(cell, 0.0) + weight
-        spread = spread_over(self._passes, quantity, case)
-        between = None if spread is None else (spread, len(self._passes))
-        found = self._covariance.interval(quantity, metric.value, weights, self.confidence, between)
+        found = self._covariance.interval(quantity, metric.value, weights, self.confidence, self._between(weights))
         return replace(metric, interval=found)
+
+    def _between(self, weights: Sequence[Weights]) -> tuple[float, int] | None:
+        """Standard deviation over passes of a weighted sum of errors, percent, and their number; None if unknown."""
+        if not self._by_pass or self._by_pass[0] is None:
+            return None
+        passes = self._by_pass[0].n
+        # A reference without passes, or with others, is the same in all of them.
+        used = [(one, own) for one, own in zip(self._by_pass, weights, strict=True) if one and one.n == passes]
+        values = np.sum([one.weighted(own) for one, own in used], axis=0)
+        return 100 * float(values.std(ddof=1)), passes
 
 
 def _shared_variance(own: float, n: int, spread: float, passes: int, confidence: float) -> float:
     """The variance that passes add to that of a mean over images, as a fraction squared.
 
     The variance between passes is known from few of them, so the sum of both has Student's quantile instead of the
-    normal one, with the degrees of freedom of Satterthwaite (Biometrics Bulletin 1946). That is a factor on the sum.
+    normal one (`satterthwaite_n`). That is a factor on the sum.
 
     Args:
         own: Variance of the mean over n images.
@@ -157,13 +174,10 @@ def _shared_variance(own: float, n: int, spread: float, passes: int, confidence:
         passes: Number of passes, at least 2.
         confidence: Probability of covering the true value.
     """
-    from scipy.special import stdtrit
-
     added = (spread / 100) ** 2 / passes
     if added == 0:
         return 0.0
-    freedom = (own + added) ** 2 / (own**2 / (n - 1) + added**2 / (passes - 1))
-    student = float(stdtrit(freedom, 0.5 + confidence / 2))
+    student = student_quantile(satterthwaite_n(own, n, added, passes), confidence)
     return (own + added) * (student / quantile(confidence)) ** 2 - own
 
 

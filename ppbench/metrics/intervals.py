@@ -89,11 +89,32 @@ def quantile(confidence: float) -> float:
     return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
-def student_quantile(n: int, confidence: float) -> float:
+def student_quantile(n: float, confidence: float) -> float:
     """The number of standard errors on each side of a two-sided interval over n values: 2.36 for 8 and 0.95."""
     from scipy.special import stdtrit
 
     return float(stdtrit(n - 1, 0.5 + confidence / 2))
+
+
+def student_p(errors: float, n: float) -> float:
+    """The two-sided p-value of a mean over n values that lies so many standard errors from what is tested."""
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(n - 1, -abs(errors)))
+
+
+def satterthwaite_n(own: float, n: int, shared: float, passes: int) -> float:
+    """The number of values whose Student quantile belongs to the sum of two estimated variances.
+
+    It is one more than the degrees of freedom of Satterthwaite (Biometrics Bulletin 1946).
+
+    Args:
+        own: Variance of a mean over images.
+        n: Number of images, at least 2.
+        shared: Variance that passes whose images share draws add to it, in the same unit.
+        passes: Number of passes, at least 2.
+    """
+    return 1 + (own + shared) ** 2 / (own**2 / (n - 1) + shared**2 / (passes - 1))
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from ppbench.errors import UsageError
 from ppbench.metrics.confidence_sequence import PSEUDO_IMAGES
-from ppbench.metrics.intervals import Interval, deviation, quantile, variance_slope
+from ppbench.metrics.intervals import (
+    Interval,
+    deviation,
+    quantile,
+    satterthwaite_n,
+    student_p,
+    student_quantile,
+    variance_slope,
+)
 from ppbench.metrics.quantities import MOST_POINTS
 
 EXACT = 1000
@@ -40,6 +48,11 @@ class Differences(NamedTuple):
     """The largest size of a difference; 0 if no image differs."""
     typical: float
     """The mean square of the differences over their mean size; 0 if no image differs."""
+    between: float = 0.0
+    """Variance that passes add to the mean where images share draws: that of the difference over passes, divided by
+    their number. 0 if each image draws for itself, or nothing is drawn."""
+    passes: int = 0
+    """Number of these passes, at least 2; 0 without any."""
 
     @classmethod
     def of(cls, values: NDArray[np.float64] | Differences) -> Differences:
@@ -50,6 +63,30 @@ class Differences(NamedTuple):
         farthest = float(sizes.max())
         typical = float((sizes**2).sum() / sizes.sum()) if farthest else 0.0
         return cls(len(values), float(values.mean()), deviation(values), variance_slope(values), farthest, typical)
+
+    def over_passes(self, by_pass: NDArray[np.float64] | None) -> Differences:
+        """Add what varies between passes in which all images share draws.
+
+        Two models' passes are paired by their number: whether they have draws in common or not, the differences of the
+        passes are independent of each other.
+
+        Args:
+            by_pass: ``(passes,)``, the difference in each, in the unit of the images' ones; None: not known.
+        """
+        if by_pass is None or len(by_pass) < 2:
+            return self
+        return self._replace(between=float(by_pass.var(ddof=1)) / len(by_pass), passes=len(by_pass))
+
+    def whole_deviation(self, largest: float) -> tuple[float, float | None]:
+        """The deviation whose square over n is the whole variance of the mean, and what `student_quantile` is of.
+
+        The first is `floored_deviation`, with what varies between passes. The second is None for the normal quantile.
+        """
+        own = floored_deviation(self, largest)
+        if self.between == 0:
+            return own, None
+        values = satterthwaite_n(own**2 / self.n, self.n, self.between, self.passes)
+        return math.sqrt(own**2 + self.n * self.between), values
 
 
 def floored_deviation(differences: NDArray[np.float64] | Differences, largest: float = MOST_POINTS) -> float:
@@ -75,19 +112,26 @@ def floored_deviation(differences: NDArray[np.float64] | Differences, largest: f
 def paired_interval(
     differences: NDArray[np.float64] | Differences, confidence: float, largest: float = MOST_POINTS
 ) -> Interval:
-    """The normal interval of a mean difference with the deviation of `floored_deviation`; never of width 0."""
+    """The normal interval of a mean difference with the deviation of `floored_deviation`; never of width 0.
+
+    With what varies between passes it has Student's quantile.
+    """
     seen = Differences.of(differences)
-    reach = quantile(confidence) * floored_deviation(seen, largest) / math.sqrt(seen.n)
+    whole, values = seen.whole_deviation(largest)
+    errors = quantile(confidence) if values is None else student_quantile(values, confidence)
+    reach = errors * whole / math.sqrt(seen.n)
     return Interval(seen.mean, seen.mean - reach, seen.mean + reach)
 
 
 def paired_test(differences: NDArray[np.float64] | Differences, largest: float = MOST_POINTS) -> float:
-    """Two-sided p-value of no mean difference, with the deviation of `floored_deviation`; 1 if the mean is 0."""
+    """Two-sided p-value of no mean difference, by the error of `paired_interval`; 1 if the mean is 0."""
     seen = Differences.of(differences)
     if seen.mean == 0:
         return 1.0
-    errors = abs(seen.mean) / floored_deviation(seen, largest) * math.sqrt(seen.n)
-    return max(normal_p(seen.mean, seen.deviation, seen.n), math.erfc(errors / math.sqrt(2)))
+    whole, values = seen.whole_deviation(largest)
+    errors = abs(seen.mean) / whole * math.sqrt(seen.n)
+    p = math.erfc(errors / math.sqrt(2)) if values is None else student_p(errors, values)
+    return max(normal_p(seen.mean, seen.deviation, seen.n), p)
 
 
 def cell_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
@@ -125,9 +169,12 @@ def smallest_shown(
     seen, normal = Differences.of(differences), NormalDist()
     n, reach, typical = seen.n, seen.farthest or largest, seen.typical or largest
     tested, missed = normal.inv_cdf(1 - alpha / 2), normal.inv_cdf(POWER)
+    values = seen.whole_deviation(largest)[1]
+    if values is not None:
+        tested, missed = student_quantile(values, 1 - alpha), student_quantile(values, 2 * POWER - 1)
     # Everything that is the same for all sizes: the search below asks for some forty.
     variance_seen, floor, root = seen.deviation**2, PSEUDO_IMAGES * reach**2 / n, math.sqrt(n)
-    square_root = math.sqrt
+    square_root, shared = math.sqrt, n * seen.between
 
     def is_shown(size: float) -> bool:
         variance = size * typical
@@ -135,8 +182,8 @@ def smallest_shown(
             variance = variance_seen
         # D if all differing images differ in one direction, less if some differ in the other.
         slope = typical * size * typical / variance
-        looked_at = (variance if variance > floor else floor) + PSEUDO_IMAGES * slope**2 / n
-        return (size - allowed) * root >= tested * square_root(looked_at) + missed * square_root(variance)
+        looked_at = (variance if variance > floor else floor) + PSEUDO_IMAGES * slope**2 / n + shared
+        return (size - allowed) * root >= tested * square_root(looked_at) + missed * square_root(variance + shared)
 
     # Every large enough size is shown: double until one is, then bisect.
     low, high = 0.0, reach
@@ -194,6 +241,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
         adjusted[place] = largest
     return adjusted
+
+
+def images_alone(seen: Differences, difference: float, power: float = 0.8, alpha: float = 0.05) -> float | None:
+    """The difference that `images_needed` has to find where passes add a variance that no number of images lowers.
+
+    None if that variance alone hides it.
+
+    Args:
+        seen: The differences.
+        difference: What is to be found, above 0.
+        power: Probability of finding it.
+        alpha: Probability of finding a difference if there is none.
+    """
+    if seen.between == 0:
+        return difference
+    tested, missed = (student_quantile(seen.passes, level) for level in (1 - alpha, 2 * power - 1))
+    rest = difference**2 - (tested + missed) ** 2 * seen.between
+    return math.sqrt(rest) if rest > 0 else None
 
 
 def images_needed(deviation: float, difference: float, power: float = 0.8, alpha: float = 0.05) -> int:

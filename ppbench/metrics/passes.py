@@ -11,11 +11,15 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.metric import Metric, Unavailable
 from ppbench.metrics.quantities import Case, Quantity
 from ppbench.vocabulary import CLEAN
+
+if TYPE_CHECKING:
+    from ppbench.metrics.per_image import PerImage
 
 
 def errors_by_pass(errors: CellErrors) -> list[CellErrors]:
@@ -28,6 +32,20 @@ def errors_by_pass(errors: CellErrors) -> list[CellErrors]:
         clean = of_pass.pop((CLEAN, 0), None)
         found.append(replace(errors, errors=of_pass, clean=None if errors.clean is None else clean))
     return found
+
+
+def by_pass(errors: CellErrors) -> PerImage | None:
+    """Return the errors in each pass, with passes in place of images; None with one pass, or if they are not known."""
+    if errors.right_by_pass is None or errors.protocol is None or errors.protocol.passes == 1:
+        return None
+    import numpy as np  # only intervals need it: `ppbench show` starts faster without
+
+    from ppbench.metrics.per_image import PerImage
+
+    right = np.array(list(errors.right_by_pass.values()), np.float64)
+    return PerImage(
+        errors.source, 1 - right / errors.protocol.n, {key: i for i, key in enumerate(errors.right_by_pass)}
+    )
 
 
 def spread_over(passes: Sequence[CellErrors], quantity: Quantity, case: Case) -> float | None:
@@ -50,6 +68,9 @@ def with_spread(metric: Metric, quantity: Quantity, case: Case) -> Metric:
     return replace(metric, spread=spread_over(errors_by_pass(case.model), quantity, case))
 
 
+SHARED_IS_ADDED = "all images of a pass share a draw, so the variance between passes is added"
+
+
 def passes_note(errors: CellErrors, *, spread: bool) -> str:
     """The note below tables of several passes: what the values are, and what the intervals are about.
 
@@ -64,5 +85,5 @@ def passes_note(errors: CellErrors, *, spread: bool) -> str:
         "pass. The intervals are about other images and other passes"
     )
     if errors.shares_draws:
-        return f"{note}; all images of a pass share a draw, so the variance between passes is added."
+        return f"{note}; {SHARED_IS_ADDED}."
     return f"{note}."

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from ppbench.compare.comparison import Comparison
 from ppbench.compare.difference import Difference
+from ppbench.compare.measured import vary_together
 from ppbench.compare.verdict import parts_text, same_results
 from ppbench.figures.content import as_metric
 from ppbench.metrics.intervals import Interval, quantile
@@ -200,6 +201,8 @@ def _would_decide(comparison: Comparison, mean: Difference, points: Interval) ->
     deviation = points.margin * math.sqrt(protocol.n) / quantile(comparison.confidence)
     if abs(points.value) < 0.005:
         return f"{shown} No number of images decides between models that differ by nothing."
+    if vary_together(comparison.reference, comparison.other) is not None:
+        return f"{shown} A part of the variance is between passes: more images do not lower it, more passes do."
     needed = max(images_needed(deviation, abs(points.value), POWER, comparison.alpha), protocol.n + 1)
     has = "" if needed <= protocol.total else f", more than the {protocol.total:,} that the dataset has"
     return (

@@ -14,7 +14,7 @@ from ppbench.report.run_data import run_columns, run_dict, tidy_rows
 from ppbench.report.side_by_side import comparison_sheet
 from ppbench.report.stream_sheet import stream_sheet
 from ppbench.report.summary import RunSummary, SummaryRow, absence_notes, accuracy_interval, training_notes, trial_notes
-from ppbench.tables.numbers import decimals, longer_half, margin, metric_text, percent
+from ppbench.tables.numbers import decimals, longer_half, margin, metric_text, percent, spread_text
 from ppbench.tables.report import Rows
 from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Curves, Line, LineKind, Sheet, short_name
 
@@ -278,7 +278,7 @@ def _share(error: Metric, words: Wording) -> str:
 
 
 def _spread(metric: Metric) -> str:
-    return MISSING if metric.spread is None else f"sd {decimals(metric.spread, 2)}"
+    return MISSING if metric.spread is None else f"sd {spread_text(metric)}"
 
 
 def _with_unit(metric: Metric) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ppbench.metrics.without_labels import wording
 from ppbench.report.summary import RunSummary, absence_notes, training_notes
-from ppbench.tables.numbers import metric_text
+from ppbench.tables.numbers import metric_text, spread_text
 from ppbench.tables.sheet import Line, Sheet, short_name
 from ppbench.vocabulary import SEVERITIES, set_label
 
@@ -22,9 +22,11 @@ def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
     # Two definitions have no name in common.
     names = [short_name(of[0]) if len(of) == 1 else " / ".join(of) for of in labels]
     units = ["" if of[0].unit == "%" else f", {of[0].unit}" for of in metrics]
-    lines = [
-        Line((f"{name}{unit}", *map(metric_text, of))) for name, unit, of in zip(names, units, metrics, strict=True)
-    ]
+    lines = []
+    for name, unit, of in zip(names, units, metrics, strict=True):
+        lines.append(Line((f"{name}{unit}", *map(metric_text, of))))
+        if any(one.spread is not None for one in of):
+            lines.append(Line(("  sd over passes", *map(spread_text, of))))
     words = wording(summaries[0].cell_errors.protocol)
     mean = words.mean
     lines.append(Line((f"{mean} by family",), "group"))

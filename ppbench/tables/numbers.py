@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ppbench.metrics.intervals import Interval
 from ppbench.metrics.metric import Metric
-from ppbench.tables.sheet import NOT_AVAILABLE, short_name
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, short_name
 
 _WIDE = 10.0
 """Width in points from which the ends of a lopsided interval have one decimal: 2.0 to 43.5 needs no more."""
@@ -17,6 +17,11 @@ def metric_text(metric: Metric | None) -> str:
     if metric is None or metric.interval is None:
         return decimals(metric.value if metric else None, 2)
     return with_interval(metric.interval)
+
+
+def spread_text(metric: Metric) -> str:
+    """The standard deviation of a metric from pass to pass, ``0.42``; a dash if it has none."""
+    return MISSING if metric.spread is None else decimals(metric.spread, 2)
 
 
 def with_interval(interval: Interval, digits: int = 2) -> str:

@@ -1,5 +1,8 @@
 """A build is checked by its flip probability, and by the mean over passes."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from ppbench.check.baseline import update_baseline
@@ -9,9 +12,9 @@ from ppbench.check.rules import resolve
 from ppbench.check.verdict import Status, weakness
 from ppbench.errors import DataError, NotComparableError, UsageError
 from ppbench.metrics.cell_errors import CellErrors
-from ppbench.run import read_run
+from ppbench.run import Trials, read_run
 from tests.report.test_sequences import FOREIGN, text_of
-from tests.trial_runs import passes_run, sequence_run
+from tests.trial_runs import measured, passes_run, sequence_run
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,29 @@ def test_a_rise_of_the_flip_probability_fails(folder):
     )
 
 
+def test_what_varies_between_passes_belongs_to_the_drop_where_images_share_draws(tmp_path):
+    """A network that is worse by 6 points in these passes, which differ from each other by more."""
+    random, verdicts = np.random.default_rng(0), {}
+    for name, shift in (("old", [0.0] * 4), ("new", [-0.1, 0.3, -0.1, 0.14])):
+        wrong = random.random((4, 400)) < 0.3 + np.array(shift)[:, None]
+        failures, right = {("fog", 1): wrong.sum(0).astype(np.uint8)}, {("fog", 1): tuple((~wrong).sum(1).tolist())}
+        run = measured(name, Trials(failures), {("fog", 1): 4}, ("fog",), (1,), {"passes": 4}, right)
+        for shared in (None, True):
+            model = run.run.model.model_copy(update={"shared_draws": shared})
+            replace(run, run=run.run.model_copy(update={"model": model})).write(tmp_path / f"{name}-{shared}.json")
+    for shared in (None, True):
+        verdicts[shared] = check_files(tmp_path / f"new-{shared}.json", tmp_path / f"old-{shared}.json", {"mean": 0.5})
+    plain, both = (verdicts[shared].outcomes[0] for shared in (None, True))
+    assert plain.status is Status.WORSE
+    assert both.status is Status.UNDECIDED
+    assert both.drop.value == plain.drop.value
+    assert both.drop.margin > 3 * plain.drop.margin
+    assert both.p > 0.05 > plain.p
+    assert both.images_needed is None
+    assert "no number of images decides it: take more" in both.reason
+    assert any("the variance between passes is added" in remark for remark in verdicts[True].warnings)
+
+
 def test_a_rise_of_the_top_five_distance_fails(folder):
     verdict = check_files(folder / "new.json", folder / "baseline.json", {"uT5D": 0.5})
     (outcome,) = verdict.outcomes
@@ -50,6 +76,8 @@ def test_a_rise_of_the_top_five_distance_fails(folder):
     assert outcome.status is Status.WORSE
     assert f"uT5D: worse than allowed: rise +{rise:.2f} places" in verdict.text
     assert "uT5D: places gained" in text_of(CheckReport(verdict), "markdown")
+    units = check_files(folder / "new.json", folder / "baseline.json", {"uT5D": 0.5, "mean": 1})
+    assert [rule["unit"] for rule in CheckReport(units).as_dict()["rules"]] == ["places", "points"]
     assert check_files(folder / "new.json", folder / "baseline.json", {"uT5D": 15}).passed
 
 

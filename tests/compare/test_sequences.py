@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ppbench.compare.comparability import NEVER_ALLOWED
 from ppbench.compare.files import compare_files, files_beside_published
 from ppbench.compare.report import ComparisonReport
 from ppbench.errors import NotComparableError, UsageError
-from ppbench.metrics.paired import paired_interval
+from ppbench.metrics.paired import floored_deviation, paired_interval
 from tests.compare.runs import ERRORS, make_measured
 from tests.report.test_sequences import FOREIGN, text_of
 from tests.trial_runs import passes_run, sequence_run
@@ -104,6 +105,17 @@ def test_runs_of_passes_are_compared_by_each_image_s_share(folder):
     content = ComparisonReport([found]).as_dict()["comparisons"][0]
     assert content["error_consistency"] is None
     assert not found.group("calibration")
+    sds = [
+        np.std([100 - 100 * np.mean(of) / 60 for of in zip(*rights, strict=True)], ddof=1)
+        for rights in (
+            [cell.right_by_pass for cell in passes_run(name, n=60).run.cells if cell.severity]
+            for name in ("four", "calm")
+        )
+    ]
+    (pair,), (common,) = (ComparisonReport(of).sheets() for of in ([found], [found, found]))
+    for sheet, columns in ((pair, (0, 1)), (common, (0, 1, 1))):
+        line = next(line.cells for line in sheet.lines if line.cells[0] == "sd of the mean error over passes")
+        assert line[1:] == tuple(f"{sds[place]:.2f}" for place in columns)
     assert all(d.p is not None for d in found.group("cell"))
 
 
@@ -117,5 +129,38 @@ def test_where_images_of_a_pass_share_a_draw_the_comparison_says_what_it_is_abou
     model = run.run.model.model_copy(update={"shared_draws": True})
     replace(run, run=run.run.model_copy(update={"model": model})).write(tmp_path / "shared.json")
     (found,) = compare_files([folder / "four.json", tmp_path / "shared.json"], None, 0.95, [])
-    assert "share a draw of shared, so" in found.remarks[0]
+    assert found.remarks == (
+        "all images of a pass share a draw of shared, so the variance between passes is added, and the intervals and "
+        "p-values are about other images and other passes",
+    )
     assert not compared(folder, "four", "calm")[0].remarks
+    for name, cells in (
+        ("mean_error", [key for key in run.trials.failures if key[1]]),
+        ("fog/3", [("fog", 3)]),
+        ("clean_error", [("clean", 0)]),
+    ):
+        shown = next(d for d in found.differences if d.name == name and d.group in ("metric", "cell"))
+        assert shown.points == pytest.approx(with_passes(passes_run("four", n=60), run, cells), abs=2e-4)
+    one = passes_run("single", n=60, passes=1)
+    one = replace(one, run=one.run.model_copy(update={"model": model}))
+    for name in ("a", "b"):
+        one.write(tmp_path / f"{name}.json")
+    (found,) = compare_files([tmp_path / "a.json", tmp_path / "b.json"], None, 0.95, [])
+    assert found.remarks[0].endswith("are about other images, not about other passes")
+
+
+def with_passes(reference, other, cells):
+    """The interval of a mean difference over other images and other passes, written once more."""
+    images, passes = (
+        [100 * np.mean([of(run, cell) for cell in cells], axis=0) for run in (reference, other)]
+        for of in (
+            lambda run, cell: run.trials.failures[cell] / 4,
+            lambda run, cell: 1 - np.array(run.run.cell(*cell).right_by_pass) / 60,
+        )
+    )
+    own = (floored_deviation(images[1] - images[0]) ** 2) / 60
+    between = np.var(passes[1] - passes[0], ddof=1) / 4
+    freedom = (own + between) ** 2 / (own**2 / 59 + between**2 / 3)
+    reach = stats.t.ppf(0.975, freedom) * (own + between) ** 0.5
+    middle = np.mean(images[1] - images[0])
+    return (middle, middle - reach, middle + reach)

@@ -23,6 +23,8 @@ from ppbench.evaluation import loop
 from ppbench.evaluation.api import evaluate
 from ppbench.evaluation.keyed_draws import as_keys
 from ppbench.evaluation.passes import PassKeys, RepeatedInference, count_passes
+from ppbench.evaluation.plan import prepare
+from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.subject import ClassHead, Subject
 from ppbench.keys import hash64
 from ppbench.models.load import LoadedModel
@@ -288,6 +290,30 @@ def test_it_stops_by_the_mean_over_passes_and_is_decided_against_a_run_with_as_m
     assert again.stopping.value == pytest.approx(0, abs=1e-9)
     with pytest.raises(ppbench.errors.NotComparableError, match="passes differ"):
         evaluate(**options | {"passes": 3}, limit=60, until_decided=tmp_path / "two.json")
+
+
+def test_what_is_waited_for_has_what_varies_between_passes_where_images_share_draws(tmp_path: Path) -> None:
+    lines: list[str] = []
+    found = {}
+    for noise in (gaussian, lambda x: x + 0.25 * torch.randn(28, 28)):
+        model = noisy(noise)
+        request = EvalRequest.of(
+            models=[model], corruptions=("fog",), severities=("4",), passes=4, limit=64, until=1.0, output=None
+        )
+        (one,) = loop.measure(prepare(request), say=lines.append).runs
+        found[one.run.model.shared_draws] = one.run
+    assert [line for line in lines if "share a draw" in line] == [
+        "all images of a pass share a draw of noisy: the interval is about other passes than these 4 too"
+    ]
+    widths = {}
+    for shared, run in found.items():
+        assert run.stopping is not None
+        assert run.stopping.confidence == 0.95
+        widths[shared] = (run.stopping.high - run.stopping.low) / 2
+    (cell,) = (cell for cell in found[True].cells if cell.severity)
+    assert cell.right_by_pass is not None
+    sd = np.std([100 * right / 64 for right in cell.right_by_pass], ddof=1)
+    assert widths[True] > widths[None] / 2 + stats.t.ppf(0.9875, 3) * sd / 2
 
 
 def test_outputs_that_are_not_finite_in_any_pass_are_an_error() -> None:

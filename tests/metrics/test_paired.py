@@ -9,8 +9,10 @@ from scipy import stats
 from ppbench.errors import UsageError
 from ppbench.metrics.intervals import quantile
 from ppbench.metrics.paired import (
+    Differences,
     cell_test,
     holm,
+    images_alone,
     images_needed,
     mcnemar,
     normal_p,
@@ -20,6 +22,40 @@ from ppbench.metrics.paired import (
 )
 from tests.metrics.simulate import sparse_differences
 from tests.oracles.intervals import detectable, mean_interval, permutation_p
+
+
+@pytest.mark.parametrize("common", [False, True])
+def test_where_images_share_draws_differences_cover_other_passes_too(common):
+    """All images are harder in one pass than in another, 300 times; two networks have their draws in common or not."""
+    random, n, passes, covered, alone, reaches = np.random.default_rng(1), 150, 8, 0, 0, []
+    for _ in range(300):
+        shift = random.normal(0, 0.08, (2, passes)).clip(-0.3, 0.3)
+        shift[1] = shift[0] if common else shift[1]
+        wrong = random.random((2, passes, n)) < random.uniform(0.3, 0.5, n) + shift[..., None]
+        points = 100 * (wrong[1] - wrong[0].astype(float))
+        seen = Differences.of(points.mean(0))
+        both = seen.over_passes(points.mean(1))
+        interval, plain = paired_interval(both, 0.95), paired_interval(seen, 0.95)
+        covers = interval.low <= 0 <= interval.high
+        assert (paired_test(both) >= 0.05) is covers
+        covered, alone = covered + covers, alone + (plain.low <= 0 <= plain.high)
+        reaches.append(interval.margin)
+        assert smallest_shown(both) > smallest_shown(seen)
+    # What both have in common cancels, as images do. What is left, the chance of single images, counts twice.
+    assert 0.93 <= covered / 300 <= (1 if common else 0.99)
+    assert np.mean(reaches) < 6.5 if common else np.mean(reaches) > 8.5
+    assert common or alone / 300 < 0.85
+
+
+def test_what_varies_between_passes_is_not_lowered_by_images():
+    seen = Differences.of(np.random.default_rng(0).normal(1, 10, 400))
+    assert seen.over_passes(None) == seen.over_passes(np.array([3.0])) == seen
+    assert images_alone(seen, 2.0) == 2.0
+    both = seen.over_passes(np.array([0.0, 1.0, 0.5, 0.2, 0.9]))
+    rest = images_alone(both, 2.0)
+    assert 0 < rest < 2
+    assert rest**2 + (stats.t.ppf(0.975, 4) + stats.t.ppf(0.8, 4)) ** 2 * both.between == pytest.approx(4)
+    assert images_alone(both, 0.5) is None
 
 
 def discordant(only_a, only_b, both=20):

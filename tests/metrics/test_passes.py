@@ -9,7 +9,7 @@ import pytest
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.covariance import ErrorCovariance, RunIntervals
 from ppbench.metrics.intervals import wilson
-from ppbench.metrics.passes import errors_by_pass, passes_note, with_spread
+from ppbench.metrics.passes import by_pass, errors_by_pass, passes_note, with_spread
 from ppbench.metrics.per_image import PerImage
 from ppbench.metrics.quantities import MEAN_ERROR, QUANTITIES, case_of
 from tests.builders import make_run
@@ -42,6 +42,11 @@ def test_passes_of_metrics_without_a_value_or_of_single_passes_have_no_spread():
     assert with_spread(MEAN_ERROR.metric(plain), MEAN_ERROR, plain).spread is None
     part = RUN.of_images(np.arange(10), "3" * 64)
     assert errors_by_pass(CellErrors.from_run(part.run)) == []
+    assert by_pass(CellErrors.from_run(part.run)) is by_pass(plain.model) is None
+    assert by_pass(CellErrors.from_run(passes_run(passes=1).run)) is None
+    assert by_pass(ERRORS).weighted({("fog", 3): 1.0}).tolist() == [
+        pytest.approx(1 - right / 40) for right in RUN.run.cell("fog", 3).right_by_pass
+    ]
 
 
 @pytest.mark.parametrize("passes", [1, 4, 16])
@@ -75,6 +80,21 @@ def test_where_images_share_draws_the_interval_has_the_variance_between_passes()
             covered, alone = (covered, alone + covers) if between is None else (covered + covers, alone)
     assert 0.93 <= covered / 400 <= 0.99
     assert alone / 400 < 0.85
+
+
+def test_a_baseline_that_shares_the_draws_takes_its_part_of_the_variance_away():
+    """R_net of a network against one that is wrong by as much more in each pass: the passes cancel."""
+    quantity, shared = QUANTITIES["R_net"], replace(ERRORS, shares_draws=True)
+    assert shared.per_image is not None
+    twin = replace(shared, per_image=replace(shared.per_image))
+    other = CellErrors.from_run((run := passes_run("other", n=40)).run, run.bits, trials=run.trials)
+    margins = []
+    for baseline in (twin, other):
+        intervals = RunIntervals(shared, shared.per_image, None, baseline, 0.95)
+        case = case_of(shared, None, baseline)
+        margins.append(intervals.with_interval(quantity, case, quantity.metric(case)).interval.margin)
+    assert margins[0] == pytest.approx(0, abs=1e-6)
+    assert margins[1] > 1
 
 
 def test_a_run_whose_images_share_draws_has_wider_intervals_and_says_so():

@@ -150,6 +150,9 @@ def test_passes_have_their_spread_in_every_format(files):
     assert content["metrics"][1]["spread_over_passes"] == pytest.approx(mean.spread)
     rows = list(csv.DictReader(io.StringIO(written(RunReport([summary]), Format("csv")))))
     assert any(row["metric"] == "mean_error_spread_over_passes" for row in rows)
+    (sheet,) = RunReport([summary, summary]).sheets()
+    sds = [line.cells[1:] for line in sheet.lines if line.cells[0] == "  sd over passes"]
+    assert sds[1] == (f"{mean.spread:.2f}",) * 2
     assert not summary.calibration
     assert len(set(by_image.reasons.values())) == 1
     assert "4 passes" in by_image.reasons["first_flips"]
