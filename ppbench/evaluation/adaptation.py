@@ -118,7 +118,7 @@ class _Rounds:
 
     def _stream(self, blocks: Sequence[ImageBlock]) -> Iterator[Batch]:
         """Yield the images of some blocks until a process asks all to stop; fetch scores on the way."""
-        for batch in self._work.batches(blocks):
+        for batch in self._work.feed.batches(blocks):
             if self._work.processes.is_stopped():
                 return
             yield batch

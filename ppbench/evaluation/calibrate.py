@@ -19,11 +19,11 @@ from ppbench.corruptions.recipes import RECIPES
 from ppbench.data.generated import GeneratedImages, saved_as_jpeg
 from ppbench.devices import full_precision
 from ppbench.errors import DataError, UsageError
-from ppbench.evaluation.feed import images_to_device
 from ppbench.evaluation.identity import identify
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.plan import EvalPlan, prepare
 from ppbench.evaluation.request import EvalRequest
+from ppbench.evaluation.transport import images_to_device
 from ppbench.files import atomic_write, check_writable, read_text
 from ppbench.lookup import counted
 from ppbench.streams.calibration import Calibration, PairTable, Single, write_calibration
@@ -158,6 +158,7 @@ def _accuracies(
         made = saved_as_jpeg(made) if settings.request.jpeg else made
         scores = network.score(made.permute(0, 3, 1, 2), labels)
         advance(len(frames), f"{first} {one / 4:g}" + (f", {second} {other / 4:g}" if second else ""))
+        # This waits for the device: an accuracy is written down as soon as it is known.
         yield (first, second, one, other), int((scores[0] == 0).sum()) / len(frames)
 
 
@@ -176,6 +177,7 @@ def _calibration(known: Mapping[_Row, float], corruptions: Sequence[str], *, pai
     tables: dict[tuple[str, str], PairTable] = {}
     for first, second in permutations(corruptions, 2) if pairs else ():
         table = np.empty((QUARTERS, QUARTERS))
+        # With one of the two at severity 0, a pair is the other alone, which is measured once.
         table[:, 0], table[0] = singles[first], singles[second]
         for one in range(1, QUARTERS):
             table[one, 1:] = [known[first, second, one, other] for other in range(1, QUARTERS)]
@@ -227,6 +229,7 @@ class _Part:
     def __init__(self, path: Path, identity: Mapping[str, Any], known: Mapping[_Row, float]) -> None:
         self._path = path
         lines = [f"# {json.dumps(identity)}\n", *(_line(row, accuracy) for row, accuracy in known.items())]
+        # From what could be read, so that a line that a kill cut short is gone.
         atomic_write(path, "".join(lines), "-o FILE")
 
     def __enter__(self) -> _Part:

@@ -14,13 +14,13 @@ from ppbench.data.sequences import SequenceSource
 from ppbench.data.source import Source
 from ppbench.devices import full_precision
 from ppbench.evaluation.adaptation import ROUND
-from ppbench.evaluation.feed import block_size, evenly_spread, images_to_device
+from ppbench.evaluation.feed import block_size, evenly_spread
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.sequences import by_reading, frame_sets, made_together
 from ppbench.evaluation.settings import Settings
 from ppbench.evaluation.subject import Subject
-from ppbench.evaluation.transport import to_device
+from ppbench.evaluation.transport import images_to_device, to_device
 from ppbench.vocabulary import CLEAN, Cell
 
 _START = 5.0

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from typing import NamedTuple, cast
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.source import Broken, Source
+from ppbench.data.source import Broken, Encoded, Loaded, Source
 from ppbench.devices import is_out_of_memory
 from ppbench.evaluation.clean_store import CleanStore
+from ppbench.evaluation.gpu import gpu_of
 from ppbench.evaluation.inference import SMALL_SIDE, forward_size, free_memory
 from ppbench.evaluation.nvjpeg import GpuDecoder
-from ppbench.evaluation.profile import phase
+from ppbench.evaluation.profile import Trace, phase
 from ppbench.evaluation.settings import Settings
-from ppbench.evaluation.transport import Lanes, Read, brought, lanes_of, load_all, next_of, to_device
+from ppbench.evaluation.transport import TwoLanes, slots_for, through_slots
+from ppbench.pool import ordered_map
 from ppbench.vocabulary import CLEAN, Cell
 
 Missing = NDArray[np.bool_]
@@ -127,94 +129,176 @@ def still_wanted(batch: Batch, done: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """``(n,)``: which images of a batch count; ``done`` ``(N,)`` are finished from an earlier run."""
     wanted = ~done[batch.places]
     for broken in batch.broken:
+        # Broken images stay in the batch, in black: cutting them out would be a copy, and another batch size.
         wanted &= batch.places != broken.place
     return wanted
 
 
-def stream(
-    source: Source,
-    cells: Sequence[Cell],
-    blocks: Sequence[ImageBlock],
-    workers: int,
-    device: torch.device,
-    store: CleanStore | None = None,
-    decoder: GpuDecoder | None = None,
-    lanes: Lanes | None = None,
-) -> Iterator[Batch]:
-    """Yield the images of all blocks, cell by cell, in order.
+ImageTask = tuple[str, int, NDArray[Any]]
+"""Corruption, severity, and places in the source."""
+
+Read = Loaded | Encoded
+
+
+class OneLane:
+    """On a CPU: one thing after the other, and no copies."""
+
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Make images inside the context."""
+        yield
+
+    def send(self, values: NDArray[np.generic]) -> Tensor:
+        """Bring an array to the device. Images ``(n, H, W, C)`` keep their order of axes."""
+        return torch.from_numpy(np.ascontiguousarray(values))
+
+    def ready(self, images: Tensor) -> Tensor:
+        """Hand over a finished batch ``(n, H, W, C)``, in the context of `making`; return it as networks may read it.
+
+        It is the network's until `used`.
+        """
+        return images
+
+    def used(self) -> None:
+        """Note that all networks were given the batch."""
+
+
+def lanes_of(device: torch.device) -> OneLane | TwoLanes:
+    """The lanes of a device."""
+    gpu = gpu_of(device)
+    return OneLane() if gpu is None else TwoLanes(gpu)
+
+
+class Feed:
+    """Reads the images of an evaluation a little ahead, brings them to the device, and corrupts them there.
 
     Until they are yielded, images have the order of axes that files and corruptions have, ``(n, H, W, C)``. The same
     memory is ``(n, C, H, W)`` in channels_last, as networks take it.
 
-    Where the cells of an image are made from one clean one, it is read once, brought to the device as it is, and
-    corrupted there. On a GPU the images of a batch are valid until the next batch is asked for.
-
     Args:
         source: The images.
         cells: The list that the blocks' cells are places in.
-        blocks: The images to load.
         workers: Processes that read images; 0: this one does it.
         device: Device to bring the images to.
-        store: Where clean images are kept for later blocks and calls; None: they are loaded for each block.
         decoder: What decodes clean images on the GPU; None: they come decoded.
-        lanes: Those of the device; None: new ones. Calls that share a store share them, since one stream does not wait
-            for what another one puts there.
-
-    Raises:
-        PpbenchError: If a worker process is killed.
+        leave_out: Called with the images of a batch that cannot be read.
+        trace: The trace that batches are part of; None: none.
     """
-    lanes = lanes or lanes_of(device)
-    wanted = [block.places for block in blocks]
-    loads = wanted if store is None else store.loads(wanted)
-    # In the order in which the loop below takes them, since results come in the order of the tasks.
-    tasks = (
-        (*cell, places)
-        for block, places in zip(blocks, loads, strict=True)
-        for cell in ([(CLEAN, 0)] if source.image_major else [cells[number] for number in block.cells])
-        if len(places)
-    )
-    # Closed when the consumer stops early too, which ends the workers.
-    most = max(map(len, loads), default=0)
-    with closing(load_all(source, tasks, workers, most, device, decoder)) as loaded:
-        for block, places in zip(blocks, loads, strict=True):
-            if source.image_major:
-                clean, broken = _clean(block, places, loaded, lanes, decoder, store)
-            for cell in (cells[number] for number in block.cells):
-                if not source.image_major:
-                    read = next_of(loaded)
-                with lanes.making():
-                    if not source.image_major:
-                        images, broken = brought(read, lanes, decoder)
-                    elif cell[0] == CLEAN:
-                        images = clean
-                    else:
-                        with phase("corrupt"):
-                            images = _corrupt(source, clean, cell, block.places)
-                    batch = lanes.ready(images)
-                try:
-                    yield Batch(cell, block.places, batch.permute(0, 3, 1, 2), broken)
-                finally:  # the consumer may stop here, and the next call has the same buffers
-                    lanes.used()
+
+    def __init__(
+        self, source: Source, cells: Sequence[Cell], workers: int, device: torch.device, *,
+        decoder: GpuDecoder | None = None, leave_out: Callable[[Collection[Broken]], None] = lambda broken: None,
+        trace: Trace[Any] | None = None,
+    ) -> None:  # fmt: skip
+        self._source, self._cells, self._workers, self._device = source, cells, workers, device
+        self._decoder, self._leave_out, self._trace = decoder, leave_out, trace or Trace(None, device)
+        # Of all calls of `batches`: a lane does not wait for what another one puts into the store.
+        self._lanes = lanes_of(device)
+        self.store: CleanStore | None = None
+        """Where clean images are kept for later blocks; None: they are loaded for each block."""
+
+    def batches(self, blocks: Sequence[ImageBlock]) -> Iterator[Batch]:
+        """Yield the images of all blocks, cell by cell, in order; on a GPU each batch is valid until the next.
+
+        Where the cells of an image are made from one clean one, it is read once, brought to the device as it is, and
+        corrupted there.
+
+        Raises:
+            PpbenchError: If a worker process is killed.
+        """
+        return self._trace.follow(self._stream(blocks), sum(len(block.cells) for block in blocks))
+
+    def _stream(self, blocks: Sequence[ImageBlock]) -> Iterator[Batch]:
+        source, cells = self._source, self._cells
+        wanted = [block.places for block in blocks]
+        loads = wanted if self.store is None else self.store.loads(wanted)
+        # In the order in which the loop below takes them, since results come in the order of the tasks.
+        tasks = (
+            (*cell, places)
+            for block, places in zip(blocks, loads, strict=True)
+            for cell in ([(CLEAN, 0)] if source.image_major else [cells[number] for number in block.cells])
+            if len(places)
+        )
+        most = max(map(len, loads), default=0)
+        # Closed when the consumer stops early too, which ends the workers.
+        with closing(load_all(source, tasks, self._workers, most, self._device, self._decoder)) as loaded:
+            for block, places in zip(blocks, loads, strict=True):
+                if source.image_major:
+                    clean, broken = self._clean(block, places, loaded)
+                for cell in (cells[number] for number in block.cells):
+                    read = None if source.image_major else _next_of(loaded)
+                    with self._lanes.making():
+                        if read is not None:
+                            images, broken = self._brought(read)
+                        else:
+                            images = clean if cell[0] == CLEAN else self._corrupted(clean, cell, block.places)
+                        batch = self._lanes.ready(images)
+                    self._leave_out(broken)
+                    try:
+                        yield Batch(cell, block.places, batch.permute(0, 3, 1, 2), broken)
+                    finally:  # the consumer may stop here, and the next call has the same buffers
+                        self._lanes.used()
+
+    def _clean(
+        self, block: ImageBlock, places: NDArray[np.int64], loaded: Iterator[Read]
+    ) -> tuple[Tensor, tuple[Broken, ...]]:
+        """Return the clean images of a block, on the device; of these ``places`` have to be loaded."""
+        read = _next_of(loaded) if len(places) else None
+        with self._lanes.making():
+            if read is not None:
+                images, broken = self._brought(read)
+                if self.store is None:
+                    return images, broken
+                self.store.put(places, images, broken)
+            assert self.store is not None
+            return self.store.take(block.places, self._lanes.send)
+
+    def _brought(self, read: Read) -> tuple[Tensor, tuple[Broken, ...]]:
+        """Bring images to the device, in the current stream: ``(n, H, W, C)`` uint8, and which could not be read."""
+        if isinstance(read, Encoded):
+            assert self._decoder is not None
+            with phase("read"):
+                return self._decoder.decode(read)
+        with phase("to device"):
+            return self._lanes.send(read.pixels), read.broken
+
+    def _corrupted(self, images: Tensor, cell: Cell, places: NDArray[np.int64]) -> Tensor:
+        """Make one cell of clean images."""
+        with phase("corrupt"):
+            return _corrupt(self._source, images, cell, places)
 
 
-def _clean(
-    block: ImageBlock,
-    places: NDArray[np.int64],
-    loaded: Iterator[Read],
-    lanes: Lanes,
-    decoder: GpuDecoder | None,
-    store: CleanStore | None,
-) -> tuple[Tensor, tuple[Broken, ...]]:
-    """Return the clean images of a block, on the device; of these ``places`` have to be loaded."""
-    read = next_of(loaded) if len(places) else None
-    with lanes.making():
-        if read is not None:
-            images, broken = brought(read, lanes, decoder)
-            if store is None:
-                return images, broken
-            store.put(places, images, broken)
-        assert store is not None
-        return store.take(block.places, lanes.send)
+def _next_of(loaded: Iterator[Read]) -> Read:
+    """Wait for the next images."""
+    with phase("read"):
+        return next(loaded)
+
+
+def load_all(
+    source: Source, tasks: Iterator[ImageTask], workers: int, most: int, device: torch.device,
+    decoder: GpuDecoder | None = None,
+) -> Generator[Read, None, None]:  # fmt: skip
+    """Yield what is loaded for some tasks, in their order.
+
+    For a GPU, pixels come from worker processes through shared memory, and are valid until the next are asked for. On a
+    CPU, where images are in use for longer and workers are few, they come through a pipe and stay.
+
+    Args:
+        source: The images.
+        tasks: What to load.
+        workers: Processes that load; 0: this one does it.
+        most: Images of the largest task.
+        device: Device that the images are for.
+        decoder: What decodes clean images on the GPU; None: whoever loads them.
+    """
+    if decoder is not None:
+        yield from ordered_map(source.encoded_reader, tasks, workers)
+        return
+    slots = slots_for(source, workers, most) if workers > 0 and gpu_of(device) is not None else None
+    if slots is None:
+        yield from ordered_map(source.reader, tasks, workers)
+    else:
+        yield from through_slots(slots, source, tasks, workers)
 
 
 def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int64]) -> Tensor:
@@ -228,8 +312,3 @@ def _corrupt(source: Source, images: Tensor, cell: Cell, places: NDArray[np.int6
     half = len(places) // 2
     parts = [_corrupt(source, images[part], cell, places[part]) for part in (slice(half), slice(half, None))]
     return torch.cat(parts)
-
-
-def images_to_device(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Images ``(n, H, W, C)`` as a tensor in the same order of axes."""
-    return to_device(torch.from_numpy(np.ascontiguousarray(pixels)), device)

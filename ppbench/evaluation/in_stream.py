@@ -38,7 +38,7 @@ def compute_in_stream(
         for one in adapted:
             stack.enter_context(one.norms[adaptation.batch].replaceable())
         stack.enter_context(torch.inference_mode())
-        for batch in work.batches(blocks):
+        for batch in work.feed.batches(blocks):
             wanted = [still_wanted(batch, done[0]) for done in work.keeper.done]
             readable = still_wanted(batch, np.zeros(len(frames), np.bool_))
             for subject, one in enumerate(adapted):

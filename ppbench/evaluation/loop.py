@@ -221,7 +221,7 @@ def _compute(plan: EvalPlan, work: Work) -> None:
         else PredictedLabels(keeper.predicted, device)
     )
     with torch.inference_mode():
-        for batch in work.batches(_blocks(plan, missing)):
+        for batch in work.feed.batches(_blocks(plan, missing)):
             for subject, network in enumerate(networks):
                 wanted = still_wanted(batch, keeper.done[subject][plan.cells.index(batch.cell)])
                 wanted &= labels.are_known(subject, batch)

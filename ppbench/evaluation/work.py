@@ -1,13 +1,13 @@
-"""What the plain and the adapted evaluation share: batches come, scores go."""
+"""What all ways of evaluating share: where batches come from, and where scores go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ppbench.evaluation.clean_store import CleanStore, keep_clean
+from ppbench.evaluation.clean_store import keep_clean
 from ppbench.evaluation.collector import Arrivals, Counting, Keeper
-from ppbench.evaluation.feed import Batch, ImageBlock, stream
+from ppbench.evaluation.feed import Feed
 from ppbench.evaluation.flips import count_trials
 from ppbench.evaluation.nvjpeg import decoder_for
 from ppbench.evaluation.passes import count_passes
@@ -15,7 +15,6 @@ from ppbench.evaluation.plan import EvalPlan
 from ppbench.evaluation.processes import Processes
 from ppbench.evaluation.profile import Trace, phase
 from ppbench.evaluation.tally import count
-from ppbench.evaluation.transport import lanes_of
 
 
 class Work:
@@ -34,23 +33,15 @@ class Work:
         self.arrivals = Arrivals(plan.settings.device, _counting(plan))
         request, device = plan.settings.request, plan.settings.device
         self.trace: Trace[Any] = Trace(request.profile if processes.is_first else None, device)
-        self._store: CleanStore | None = None
-        self._lanes = lanes_of(device)
-        self._decoder = decoder_for(request.decode, plan.source, device)
+        decoder = decoder_for(request.decode, plan.source, device)
+        self.feed = Feed(
+            plan.source, plan.cells, plan.settings.workers, device,
+            decoder=decoder, leave_out=keeper.leave_out, trace=self.trace,
+        )  # fmt: skip
 
     def keep_clean(self, images: int) -> None:
         """Keep clean images on the GPU if all that this process needs fit; call it when the networks are there."""
-        self._store = keep_clean(self._plan.source, images, self._plan.settings.device, self.say)
-
-    def batches(self, blocks: Sequence[ImageBlock]) -> Iterator[Batch]:
-        """Yield the images of some blocks. Images that cannot be read are noted."""
-        plan, settings = self._plan, self._plan.settings
-        batches = stream(
-            plan.source, plan.cells, blocks, settings.workers, settings.device, self._store, self._decoder, self._lanes
-        )
-        for batch in self.trace.follow(batches, sum(len(block.cells) for block in blocks)):
-            self.keeper.leave_out(batch.broken)
-            yield batch
+        self.feed.store = keep_clean(self._plan.source, images, self._plan.settings.device, self.say)
 
     def fetch_if_due(self) -> None:
         """Fetch scores if the last time is long ago."""

@@ -139,7 +139,7 @@ def on_stand_in(monkeypatch: pytest.MonkeyPatch, free: int = 10**9) -> Iterator[
     """Let evaluations run as on a GPU."""
     gpu = StandInGpu(free)
     with monkeypatch.context() as patched, Watching(gpu):
-        for module in ("transport", "clean_store"):
+        for module in ("feed", "transport", "clean_store"):
             patched.setattr(f"ppbench.evaluation.{module}.gpu_of", lambda device: gpu)
         yield gpu
 

@@ -21,7 +21,7 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Loaded, Source
 from ppbench.errors import DataError
-from ppbench.evaluation.feed import ImageBlock, evenly_spread, plan_blocks, plan_chunks, share, stream
+from ppbench.evaluation.feed import Feed, ImageBlock, evenly_spread, plan_blocks, plan_chunks, share
 from tests.trees import write_class_folders
 
 pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
@@ -41,7 +41,7 @@ def pixels(source: Source, size: int, workers: int, *, image_major: bool = True)
     n = len(source.ids)
     missing = np.ones((len(CELLS), n), np.bool_)
     found = {cell: np.zeros((n, source.size, source.size, source.channels), np.uint8) for cell in CELLS}
-    for batch in stream(source, CELLS, plan_blocks(missing, size, image_major=image_major), workers, CPU):
+    for batch in Feed(source, CELLS, workers, CPU).batches(plan_blocks(missing, size, image_major=image_major)):
         assert batch.images.is_contiguous(memory_format=torch.channels_last)
         found[batch.cell][batch.places] = batch.images.permute(0, 2, 3, 1).numpy()
     return found
@@ -101,13 +101,13 @@ class Failing(Source):
 def test_an_error_in_a_worker_arrives_as_itself(workers: int) -> None:
     blocks = plan_blocks(np.ones((1, 6), np.bool_), 2, image_major=False)
     with pytest.raises(DataError, match="the archive is gone") as caught:
-        list(stream(Failing(), [("fog", 1)], blocks, workers, CPU))
+        list(Feed(Failing(), [("fog", 1)], workers, CPU).batches(blocks))
     assert caught.value.hint == "Bring it back."
 
 
 def test_a_stream_that_is_left_early_ends_its_workers(embedded: Source) -> None:
     blocks = plan_blocks(np.ones((3, 13), np.bool_), 2, image_major=True)
-    running = stream(embedded, CELLS, blocks, 2, CPU)
+    running = Feed(embedded, CELLS, 2, CPU).batches(blocks)
     next(running)
     running.close()  # type: ignore[attr-defined]
     assert not multiprocessing.active_children()

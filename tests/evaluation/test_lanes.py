@@ -16,11 +16,10 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.evaluation.clean_store import CleanStore
-from ppbench.evaluation.feed import ImageBlock, plan_blocks, stream
+from ppbench.evaluation.feed import Feed, ImageBlock, OneLane, lanes_of, plan_blocks
 from ppbench.evaluation.gpu import gpu_of
 from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.subject import ClassHead, Subject
-from ppbench.evaluation.transport import Lanes, lanes_of
 from tests.evaluation.gpu import HostWaits, RaceError, StandInEvent, StandInGpu, StandInStream, on_stand_in
 from tests.evaluation.models import make_settings, measured, tiny_card, tiny_subject
 from tests.trees import write_published
@@ -34,11 +33,20 @@ def embedded() -> Source:
     return open_source(EMBEDDED, None, Geometry(28, None), limit=13)
 
 
-def seen(source: Source, cells: Sequence[tuple[str, int]], size: int = 4, **more: Any) -> list[Tensor]:
+def feed_of(source: Source, cells: Sequence[tuple[str, int]], store: CleanStore | None = None) -> Feed:
+    feed = Feed(source, cells, 0, CPU)
+    feed.store = store
+    return feed
+
+
+def seen(
+    source: Source, cells: Sequence[tuple[str, int]], size: int = 4, *, store: CleanStore | None = None,
+    feed: Feed | None = None,
+) -> list[Tensor]:  # fmt: skip
     """What a network sees, read in the stream that it works in."""
     missing = np.ones((len(cells), len(source.ids)), np.bool_)
     blocks = plan_blocks(missing, size, image_major=source.image_major)
-    return [batch.images.clone() for batch in stream(source, cells, blocks, 0, CPU, **more)]
+    return [batch.images.clone() for batch in (feed or feed_of(source, cells, store)).batches(blocks)]
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -96,7 +104,7 @@ def test_the_network_of_one_batch_and_the_images_of_the_next_wait_for_nothing_in
 
 def test_a_cpu_has_neither_copies_nor_streams() -> None:
     lanes, images = lanes_of(CPU), torch.zeros(2, 8, 8, 3, dtype=torch.uint8)
-    assert type(lanes) is Lanes
+    assert type(lanes) is OneLane
     assert gpu_of(CPU) is None
     with lanes.making():
         assert lanes.ready(images) is images
@@ -142,26 +150,27 @@ def watch_stores(gpu: StandInGpu, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_kept_images_are_read_in_the_stream_that_kept_them(
     embedded: Source, shared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second call with lanes of its own would read them before they are there."""
+    """A second feed, with lanes of its own, would read them before they are there."""
     expected = seen(embedded, CELLS)
     with on_stand_in(monkeypatch) as gpu:
         watch_stores(gpu, monkeypatch)
-        more = {"store": CleanStore(embedded, 13, CPU), "lanes": lanes_of(CPU) if shared else None}
-        seen(embedded, CELLS, **more)
+        store = CleanStore(embedded, 13, CPU)
+        feed = feed_of(embedded, CELLS, store)
+        seen(embedded, CELLS, feed=feed)
         if not shared:
             with pytest.raises(RaceError, match="reads what stream 1 uses"):
-                seen(embedded, CELLS, **more)
+                seen(embedded, CELLS, store=store)
             return
-        got = seen(embedded, CELLS, **more)
+        got = seen(embedded, CELLS, feed=feed)
     assert all(torch.equal(one, other) for one, other in zip(got, expected, strict=True))
 
 
 def test_a_consumer_that_stops_has_used_its_batch(embedded: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = [ImageBlock(np.arange(4), (0, 1, 2))]
     with on_stand_in(monkeypatch):
-        lanes = lanes_of(CPU)
+        feed = feed_of(embedded, CELLS)
         for _ in range(3):
-            batches = stream(embedded, CELLS, blocks, 0, CPU, lanes=lanes)
+            batches = feed.batches(blocks)
             next(batches).images.clone()
             batches.close()  # type: ignore[attr-defined]
 

@@ -17,12 +17,12 @@ SCRIPT = """
 import os, signal, sys, time
 import torch
 import ppbench.cli.main
-import ppbench.evaluation.collector as collector, ppbench.evaluation.work as work
+import ppbench.evaluation.collector as collector, ppbench.evaluation.feed as feed
 
 torch.set_num_threads(1)
 sys.argv = ["ppbench", *sys.argv[1:]]
 rank, wanted = os.environ["RANK"], os.environ["DYING"]
-real = work.stream
+real = feed.Feed.batches
 
 def batches(*arguments):
     for number, batch in enumerate(real(*arguments)):
@@ -32,7 +32,7 @@ def batches(*arguments):
         yield batch
         collector._FLUSH = 0.0
 
-work.stream = batches
+feed.Feed.batches = batches
 ppbench.cli.main.main()
 """
 

@@ -12,8 +12,8 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.slots import Slots
 from ppbench.data.source import Geometry, Source
-from ppbench.evaluation import transport
-from ppbench.evaluation.transport import load_all
+from ppbench.evaluation import feed, transport
+from ppbench.evaluation.feed import load_all
 from tests.evaluation.gpu import StandInGpu
 
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ def test_shared_memory_holds_what_a_pipe_brings(
             raise OSError("no space left")
         return Slots(count, size)
 
-    monkeypatch.setattr(transport, "gpu_of", lambda device: StandInGpu())
+    monkeypatch.setattr(feed, "gpu_of", lambda device: StandInGpu())
     monkeypatch.setattr(transport, "Slots", slots)
     assert np.array_equal(loaded(embedded, 1), embedded.load("clean", 0, np.arange(9)).pixels)
     assert made == [(4, 3 * 28 * 28)]
@@ -56,5 +56,5 @@ def test_without_workers_or_a_gpu_there_is_none(embedded: Source, monkeypatch: p
     monkeypatch.setattr(transport, "Slots", refuse)
     expected = embedded.load("clean", 0, np.arange(9)).pixels
     assert np.array_equal(loaded(embedded, 0), expected)
-    monkeypatch.setattr(transport, "gpu_of", lambda device: StandInGpu())
+    monkeypatch.setattr(feed, "gpu_of", lambda device: StandInGpu())
     assert np.array_equal(loaded(embedded, 0), expected)

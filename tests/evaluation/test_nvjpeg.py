@@ -15,7 +15,7 @@ from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import NotComparableError, UsageError
-from ppbench.evaluation.feed import plan_blocks, stream
+from ppbench.evaluation.feed import Feed, plan_blocks
 from ppbench.evaluation.identity import protocol
 from ppbench.evaluation.nvjpeg import GpuDecoder, decoder_for
 from ppbench.evaluation.plan import prepare
@@ -49,7 +49,7 @@ def opened(folder: Path, **more: Any) -> Source:
 
 def seen(source: Source, decoder: GpuDecoder | None, workers: int = 0) -> tuple[np.ndarray, list[int]]:
     blocks = plan_blocks(np.ones((1, len(source.ids)), np.bool_), 3, image_major=True)
-    batches = list(stream(source, [("clean", 0)], blocks, workers, CPU, None, decoder))
+    batches = list(Feed(source, [("clean", 0)], workers, CPU, decoder=decoder).batches(blocks))
     pixels = torch.cat([batch.images for batch in batches]).permute(0, 2, 3, 1).numpy()
     return pixels, [one.place for batch in batches for one in batch.broken]
 
@@ -71,7 +71,7 @@ def test_what_cannot_be_read_says_why(folder: Path) -> None:
     source = opened(folder)
     blocks = plan_blocks(np.ones((1, len(source.ids)), np.bool_), 9, image_major=True)
     for decoder in (None, GpuDecoder(CUT, CPU)):
-        (batch,) = stream(source, [("clean", 0)], blocks, 0, CPU, None, decoder)
+        (batch,) = Feed(source, [("clean", 0)], 0, CPU, decoder=decoder).batches(blocks)
         cut_off, no_image = batch.broken
         assert "7.jpg: damaged" in cut_off.reason
         assert "8.jpg: it is not an image" in no_image.reason
