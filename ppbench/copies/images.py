@@ -20,8 +20,8 @@ from ppbench.copies.records import Failure
 from ppbench.copies.sequences import decode_colours
 from ppbench.copies.work import Known, SourceResult, Task, WorkerContext, begin_sources, known_copies
 from ppbench.copies.writing import encoded, write_copy
-from ppbench.data.decode import decode_whole
 from ppbench.data.image_file import read_regular
+from ppbench.data.whole import decode_whole
 from ppbench.errors import DataError, UsageError
 from ppbench.pool import ordered_map
 from ppbench.vocabulary import Cell

@@ -12,7 +12,8 @@ from ppbench.copies.settings import PixelSettings
 from ppbench.corruptions.recipes import recipe_for_size
 from ppbench.corruptions.sequences.recipes import SEQUENCE_RECIPES
 from ppbench.corruptions.types import Pixels
-from ppbench.data.decode import decode_whole, resize_shorter
+from ppbench.data.decode import resize_shorter
+from ppbench.data.whole import decode_whole
 from ppbench.vocabulary import Cell
 
 if TYPE_CHECKING:

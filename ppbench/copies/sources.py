@@ -14,10 +14,11 @@ from ppbench.copies.layout import find_layout
 from ppbench.copies.places import ARRAY
 from ppbench.copies.settings import PixelSettings
 from ppbench.corruptions.types import Pixels
-from ppbench.data.decode import decode_whole, image_size
+from ppbench.data.decode import image_size
 from ppbench.data.image_file import HEIF_ENDINGS, HEIF_HINT, endings, read_regular
 from ppbench.data.npy import map_array
 from ppbench.data.walk import LeftOut, describe_left_out, ending, find_images
+from ppbench.data.whole import decode_whole
 from ppbench.errors import DataError, UsageError
 
 _T = TypeVar("_T")

@@ -18,7 +18,7 @@ from ppbench.corruptions.own import OwnCorruption, find_corruption, split_own
 from ppbench.corruptions.recipes import KNOWN_RECIPES
 from ppbench.corruptions.scale import check_scale
 from ppbench.corruptions.types import Pixels, Scale
-from ppbench.data.decode import as_copied
+from ppbench.data.whole import as_copied
 from ppbench.errors import UsageError
 from ppbench.keys import hash64
 from ppbench.vocabulary import CLEAN, Cell, expand_corruptions, expand_severities, in_order, severity_texts

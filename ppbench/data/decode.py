@@ -1,4 +1,4 @@
-"""Decode image files: opened with the allowed decoders only, to RGB and cut to a square, or whole for corrupted copies.
+"""Image files and sets of them, opened with the allowed decoders only, decoded to RGB and cut to a square.
 
 All image files are opened here. Pillow knows many more formats and goes by a file's content, not by its name: an EPS
 file named photo.jpg would start Ghostscript, an external program, on an untrusted file. Free of torch.
@@ -17,18 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ppbench.data.cut import AsIs, CentralPart, Cut
-from ppbench.data.exif import orientation, to_srgb, upright
+from ppbench.data.cut import AsIs, CentralPart, Cut, describe_cut
+from ppbench.data.exif import EXIF_APPLIED, orientation, to_srgb, upright
+from ppbench.data.folder import LabelledFiles, file_size, fingerprint_of_files
 from ppbench.data.image_file import decoder_error, formats, read_regular, too_large, unknown_image
-from ppbench.data.source import Geometry
+from ppbench.data.source import Broken, Encoded, Geometry, Loaded
+from ppbench.data.stamps import FileStamps, stamps_of
 from ppbench.errors import DataError
 from ppbench.files import open_regular
-
-_MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
-_MODES |= {"RGBa": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "CMYK": "RGB"}
-"""The mode to which copies convert each of Pillow's modes. Colour profiles are ignored, as in evaluation."""
-
-_WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 
 
 @contextmanager
@@ -91,7 +87,7 @@ def open_rgb(file: Path | BinaryIO, name: str, *, exif: bool = False) -> Image.I
     try:
         with open_image(file) as opened:
             mode = opened.mode
-            if not _is_deep(opened):
+            if not is_deep(opened):
                 return upright(to_srgb(opened), orientation(opened)) if exif else opened.convert("RGB")
     except DataError as error:
         raise DataError(f"cannot read the image {name}: {error.message}", error.hint) from error
@@ -99,38 +95,78 @@ def open_rgb(file: Path | BinaryIO, name: str, *, exif: bool = False) -> Image.I
     raise DataError(f"{name} has more than 8 bits per channel ({mode})", "Convert it to 8 bits first.")
 
 
-def decode_whole(data: bytes, size: int | None = None) -> NDArray[np.uint8]:
-    """Decode a file's content, upright, to ``(H, W, C)``: C is 1 for grey, 2 with alpha, 3 for RGB, 4 with alpha.
+class FolderImages:
+    """Images in files, decoded when they are loaded.
 
     Args:
-        data: The file's bytes.
-        size: Resize the shorter side to 256/224 of this and cut this square from the centre, as ImageNet-C was made;
-            None: leave the image as it is. In pixels.
-
-    Raises:
-        DataError: If it is not an image, is damaged or too large, or has more than 8 bits per channel, another colour
-            space or several frames. The message does not name the file.
+        root: The dataset's folder.
+        cut: How they are cut.
+        listing: The files and their labels.
+        exif: Whether EXIF orientation and colour profiles are applied.
     """
-    with open_image(io.BytesIO(data)) as file:
-        image = upright(as_copied(file), orientation(file))
-    if size is not None:
-        image = centre_crop(resize_shorter(image, round(size * 256 / 224)), size)
-    pixels = np.asarray(image)
-    return pixels[..., None] if pixels.ndim == 2 else pixels
 
+    is_slow = True
+    channels: Literal[1, 3] = 3
 
-def as_copied(image: Image.Image) -> Image.Image:
-    """Convert an image, perhaps not yet decoded, to the mode of corrupted copies: L or RGB, with A if it has alpha.
+    def __init__(self, root: Path, cut: Cut, listing: LabelledFiles, *, exif: bool = False) -> None:
+        self.root, self.size, self.cut = root, cut.size, EXIF_APPLIED * exif + describe_cut(cut)
+        self._cut, self._exif = cut, exif
+        self.class_names, self.ids, self._files, self.labels, self.notes, self.are_numbered = listing
 
-    Raises:
-        DataError: If it is too large, or has more than 8 bits per channel, another colour space or several frames.
-    """
-    _check(image)
-    image.load()
-    mode = _MODES[image.mode]
-    # A palette or a single colour can be transparent too, which Pillow keeps apart from the mode.
-    wanted = _WITH_ALPHA.get(mode, mode) if image.has_transparency_data else mode
-    return image.convert(wanted) if image.mode != wanted else image.copy()
+    def fingerprint(self) -> str:
+        """SHA-256 of ids, sizes in bytes and labels (not of the pixels: that would take hours)."""
+        return fingerprint_of_files(self.ids, self._sizes(), self.labels)
+
+    def mean_bytes(self) -> float:
+        """Mean size of a file."""
+        return float(np.mean(self._sizes()))
+
+    def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
+        """The stamps of the files at ``rows``."""
+        return stamps_of(self.root / self._files[row] for row in rows)
+
+    def load(self, rows: NDArray[np.int64]) -> Loaded:
+        """Load and cut the images at ``rows``; `Broken.place` is an index into ``rows``."""
+        pixels = np.zeros((len(rows), self.size, self.size, self.channels), np.uint8)
+        broken = []
+        for place, row in enumerate(rows):
+            try:
+                pixels[place] = decode_rgb(self.root / self._files[row], self._cut, exif=self._exif)
+            except DataError as error:
+                broken.append(Broken(place, error.message, error.hint))
+        return Loaded(pixels, tuple(broken))
+
+    def read(self, rows: NDArray[np.int64]) -> Iterator[Image.Image | DataError]:
+        """Yield the images at ``rows``, not cut, or why one cannot be read."""
+        for row in rows:
+            path = self.root / self._files[row]
+            try:
+                yield open_rgb(path, str(path), exif=self._exif)
+            except DataError as error:
+                yield error
+
+    @property
+    def encoded_cut(self) -> Cut | None:
+        """The cut, if a GPU may decode the files: it knows nothing of EXIF data and colour profiles."""
+        return None if self._exif else self._cut
+
+    def encoded(self, rows: NDArray[np.int64]) -> Encoded:
+        """Read the files at ``rows``, and decode those that are not JPEG files of three colours."""
+        jpegs, decoded, broken = [], [], []
+        for place, row in enumerate(rows):
+            path = self.root / self._files[row]
+            try:
+                content = read_content(path)
+                if is_rgb_jpeg(content):
+                    jpegs.append((place, str(path), content))
+                else:
+                    decoded.append((place, decode_rgb(io.BytesIO(content), self._cut, str(path))))
+            except DataError as error:
+                broken.append(Broken(place, error.message, error.hint))
+        return Encoded(len(rows), tuple(jpegs), tuple(decoded), tuple(broken))
+
+    def _sizes(self) -> NDArray[np.int64]:
+        return np.array([file_size(self.root / name) for name in self._files], np.int64)
 
 
 def read_content(path: Path) -> bytes:
@@ -164,23 +200,7 @@ def image_size(file: Path | BinaryIO) -> tuple[int, int] | None:
         return None
 
 
-def _check(file: Image.Image) -> None:
-    """Refuse, before decoding, an image that is too large or cannot be kept unchanged."""
-    if Image.MAX_IMAGE_PIXELS and file.width * file.height > Image.MAX_IMAGE_PIXELS:
-        raise too_large()
-    if _is_deep(file):
-        raise DataError("16 bits per channel; corruptions are defined for 8", "Convert it to 8 bits per channel.")
-    if file.mode not in _MODES:
-        raise DataError(
-            f"colour space {file.mode}, neither grey nor RGB",
-            "Convert it with its colour profile: `magick FILE -colorspace sRGB NEW` or any photo program.",
-        )
-    frames = getattr(file, "n_frames", 1)
-    if frames > 1 and file.format != "MPO":  # cameras' MPO is a JPEG with previews behind it
-        raise DataError(f"{frames} frames or pages instead of one", "Save the frames as separate files.")
-
-
-def _is_deep(file: Image.Image) -> bool:
+def is_deep(file: Image.Image) -> bool:
     """Whether an image, opened and not yet loaded, has more than 8 bits per channel.
 
     Pillow's modes say so for grey images only; of 16-bit colour, Pillow would silently drop the lower half. The

@@ -6,6 +6,9 @@ import io
 
 from PIL import Image
 
+EXIF_APPLIED = "EXIF orientation and colour profile applied, "
+"""How the description of a cut begins if they are."""
+
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

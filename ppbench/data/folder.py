@@ -1,24 +1,16 @@
-"""Clean images as files, one folder per class. Free of torch."""
+"""Labelled image files, listed by class folders. Free of torch."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from ppbench.data.cut import Cut, describe_cut
-from ppbench.data.decode import decode_rgb, is_rgb_jpeg, open_rgb, read_content
 from ppbench.data.image_file import endings
-from ppbench.data.photographs import look_at_photographs
-from ppbench.data.source import Broken, Encoded, Loaded
-from ppbench.data.stamps import FileStamps, stamps_of
 from ppbench.data.walk import (
     NO_UTF8,
     OUTPUT,
@@ -37,11 +29,6 @@ from ppbench.errors import DataError
 _NAMED = 3
 """Empty classes that are named; the others are counted."""
 
-_PEEKED = 100
-"""Images whose headers are read before the start."""
-
-EXIF_APPLIED = "EXIF orientation and colour profile applied, "
-
 
 class LabelledFiles(NamedTuple):
     """Labelled image files. Without labels there are no classes, and all labels are 0."""
@@ -56,88 +43,6 @@ class LabelledFiles(NamedTuple):
     """Notes for the user, one line each: files left out, empty classes."""
     are_numbered: bool = False
     """Whether the names of the classes are places among a model's outputs."""
-
-
-class FolderImages:
-    """Images in files, decoded when they are loaded.
-
-    Args:
-        root: The dataset's folder.
-        cut: How they are cut.
-        listing: The files and their labels; None: ``root/<class>/…``, labelled by the sorted names of class folders.
-        exif: Whether EXIF orientation and colour profiles are applied. If not, a note counts the images that have them.
-
-    Raises:
-        DataError: If the folder is missing, or has no class folders with images.
-    """
-
-    is_slow = True
-    channels: Literal[1, 3] = 3
-
-    def __init__(self, root: Path, cut: Cut, listing: LabelledFiles | None = None, *, exif: bool = False) -> None:
-        self.root, self.size, self.cut = root, cut.size, EXIF_APPLIED * exif + describe_cut(cut)
-        self._cut, self._exif = cut, exif
-        found = listing or list_classes(root)
-        self.class_names, self.ids, self._files, self.labels, self.notes, self.are_numbered = found
-        if not exif:
-            # Evenly spread images: classes may come from different cameras.
-            note = look_at_photographs(root / name for name in self._files[:: len(self._files) // _PEEKED + 1]).note()
-            self.notes += (note,) if note else ()
-
-    def fingerprint(self) -> str:
-        """SHA-256 of ids, sizes in bytes and labels (not of the pixels: that would take hours)."""
-        return fingerprint_of_files(self.ids, self._sizes(), self.labels)
-
-    def mean_bytes(self) -> float:
-        """Mean size of a file."""
-        return float(np.mean(self._sizes()))
-
-    def stamps(self, rows: NDArray[np.int64]) -> FileStamps:
-        """The stamps of the files at ``rows``."""
-        return stamps_of(self.root / self._files[row] for row in rows)
-
-    def load(self, rows: NDArray[np.int64]) -> Loaded:
-        """Load and cut the images at ``rows``; `Broken.place` is an index into ``rows``."""
-        pixels = np.zeros((len(rows), self.size, self.size, self.channels), np.uint8)
-        broken = []
-        for place, row in enumerate(rows):
-            try:
-                pixels[place] = decode_rgb(self.root / self._files[row], self._cut, exif=self._exif)
-            except DataError as error:
-                broken.append(Broken(place, error.message, error.hint))
-        return Loaded(pixels, tuple(broken))
-
-    def read(self, rows: NDArray[np.int64]) -> Iterator[Image.Image | DataError]:
-        """Yield the images at ``rows``, not cut, or why one cannot be read."""
-        for row in rows:
-            path = self.root / self._files[row]
-            try:
-                yield open_rgb(path, str(path), exif=self._exif)
-            except DataError as error:
-                yield error
-
-    @property
-    def encoded_cut(self) -> Cut | None:
-        """The cut, if a GPU may decode the files: it knows nothing of EXIF data and colour profiles."""
-        return None if self._exif else self._cut
-
-    def encoded(self, rows: NDArray[np.int64]) -> Encoded:
-        """Read the files at ``rows``, and decode those that are not JPEG files of three colours."""
-        jpegs, decoded, broken = [], [], []
-        for place, row in enumerate(rows):
-            path = self.root / self._files[row]
-            try:
-                content = read_content(path)
-                if is_rgb_jpeg(content):
-                    jpegs.append((place, str(path), content))
-                else:
-                    decoded.append((place, decode_rgb(io.BytesIO(content), self._cut, str(path))))
-            except DataError as error:
-                broken.append(Broken(place, error.message, error.hint))
-        return Encoded(len(rows), tuple(jpegs), tuple(decoded), tuple(broken))
-
-    def _sizes(self) -> NDArray[np.int64]:
-        return np.array([file_size(self.root / name) for name in self._files], np.int64)
 
 
 def list_classes(root: Path) -> LabelledFiles:

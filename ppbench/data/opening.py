@@ -15,13 +15,15 @@ from ppbench.data.catalog import DATASETS, EMBEDDED, Dataset, dataset_of
 from ppbench.data.cifar import cifar_images
 from ppbench.data.cifar_c import PublishedArrays
 from ppbench.data.cut import AsIs, CentralPart, Cut
-from ppbench.data.folder import FolderImages
+from ppbench.data.decode import FolderImages
+from ppbench.data.folder import list_classes
 from ppbench.data.generated import CleanImages, GeneratedImages
 from ppbench.data.labels import list_labelled, list_photographs
 from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, Found, ShardsFound, TreeFound, look
 from ppbench.data.npy import array_file
 from ppbench.data.own_images import ImagesGiven
 from ppbench.data.own_opening import is_hub, open_own, open_shards
+from ppbench.data.photographs import with_note
 from ppbench.data.published import PublishedImages
 from ppbench.data.source import Geometry, Source, stratified_subset
 from ppbench.data.tiny_imagenet import list_tiny_imagenet
@@ -290,11 +292,11 @@ def _open_folder(dataset: Dataset, found: FolderFound, cut: Cut, exif: bool, lab
     tiny = dataset.name == "tiny-imagenet-c" or found.annotated
     if labels is not None and not tiny:
         listing = list_photographs(found.root) if labels == PREDICTED else list_labelled(found.root, Path(labels))
-        return FolderImages(found.root, cut, listing, exif=exif)
-    images = FolderImages(found.root, cut, list_tiny_imagenet(found.root) if tiny else None, exif=exif)
-    if dataset.name == "tiny-imagenet-c" and len(images.class_names) == 1000:
-        raise DataError(f"{found.root} has 1000 classes, Tiny-ImageNet has 200", "Use `--dataset imagenet-c`.")
-    return images
+    else:
+        listing = list_tiny_imagenet(found.root) if tiny else list_classes(found.root)
+        if dataset.name == "tiny-imagenet-c" and len(listing.class_names) == 1000:
+            raise DataError(f"{found.root} has 1000 classes, Tiny-ImageNet has 200", "Use `--dataset imagenet-c`.")
+    return FolderImages(found.root, cut, listing if exif else with_note(listing, found.root), exif=exif)
 
 
 def _refuse_no_arrays(dataset: Dataset, found: FolderFound | ShardsFound) -> None:

@@ -8,7 +8,11 @@ from typing import BinaryIO, NamedTuple
 
 from ppbench.data.decode import open_image
 from ppbench.data.exif import has_other_profile, orientation
+from ppbench.data.folder import LabelledFiles
 from ppbench.errors import DataError
+
+_PEEKED = 100
+"""Images whose headers are read before the start."""
 
 
 class Photographs(NamedTuple):
@@ -44,3 +48,10 @@ def look_at_photographs(files: Iterable[Path | BinaryIO]) -> Photographs:
         except DataError:
             continue
     return Photographs(seen, turned, profiles)
+
+
+def with_note(listing: LabelledFiles, root: Path) -> LabelledFiles:
+    """Add to labelled files in a folder the note on their headers, if there is something to say."""
+    # Evenly spread images: classes may come from different cameras.
+    note = look_at_photographs(root / name for name in listing.files[:: len(listing.files) // _PEEKED + 1]).note()
+    return listing._replace(notes=(*listing.notes, note)) if note else listing

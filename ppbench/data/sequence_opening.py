@@ -11,11 +11,12 @@ from ppbench.data.arrays import ArrayImages, embedded_images
 from ppbench.data.catalog import DATASETS, Dataset
 from ppbench.data.cifar import cifar_images
 from ppbench.data.cut import AsIs
-from ppbench.data.folder import FolderImages
+from ppbench.data.decode import FolderImages
 from ppbench.data.labels import list_photographs
 from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, ShardsFound, TreeFound, look
 from ppbench.data.opening import check_data, check_limit
 from ppbench.data.own_opening import open_shards
+from ppbench.data.photographs import with_note
 from ppbench.data.published_sequences import PublishedFiles, PublishedFrames, PublishedSequences
 from ppbench.data.sequence_layout import SequencesFound, look_for_sequences
 from ppbench.data.sequences import SMALLEST_FRAME, MadeSequences, SequenceSource, WholeImages
@@ -154,7 +155,7 @@ def _open_files(dataset: Dataset, found: FolderFound, *, exif: bool) -> WholeIma
     if is_tiny:  # the ids of its other layouts
         listing = listing._replace(ids=[name.replace("/images/", "/", 1) for name in listing.ids])
     # The cut is the recipe's: files are read whole.
-    return FolderImages(found.root, AsIs(0), listing, exif=exif)
+    return FolderImages(found.root, AsIs(0), listing if exif else with_note(listing, found.root), exif=exif)
 
 
 def _checked(images: ArrayImages, dataset: Dataset, exif: bool) -> ArrayImages:

@@ -23,7 +23,7 @@ from ppbench.corruptions.sequences.recipes import (
 )
 from ppbench.data.cut import CentralPart, describe_cut
 from ppbench.data.decode import resize_shorter
-from ppbench.data.folder import EXIF_APPLIED
+from ppbench.data.exif import EXIF_APPLIED
 from ppbench.data.image_file import HEIF_ENDINGS, IMAGE_ENDINGS
 from ppbench.data.source import Broken, Geometry, Loaded, Source, SourceKind
 from ppbench.data.stamps import FileStamps

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ppbench.data.cut import Cut, describe_cut
 from ppbench.data.decode import cut_image
-from ppbench.data.folder import EXIF_APPLIED
+from ppbench.data.exif import EXIF_APPLIED
 from ppbench.data.source import Broken, Loaded
 from ppbench.data.stamps import FileStamps
 from ppbench.data.walk import is_utf8
@@ -94,6 +94,7 @@ class CutImages:
         for place, image in enumerate(self._images.read(rows)):
             try:
                 if isinstance(image, DataError):
+                    # Raised here, so that images that cannot be read and those that cannot be cut are noted in one way.
                     raise image
                 cut = cut_image(image, f"{self._images.where}: {self.ids[rows[place]]}", self._cut)
                 pixels[place] = np.asarray(cut).reshape(pixels.shape[1:])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ppbench.data.catalog import DATASETS, EMBEDDED
-from ppbench.data.folder import EXIF_APPLIED
+from ppbench.data.exif import EXIF_APPLIED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source, fingerprint_of, ids_hash, stratified_subset
 from ppbench.data.walk import is_output

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ppbench.data.folder import FolderImages, class_folders, list_classes
+from ppbench.data.decode import FolderImages
+from ppbench.data.folder import class_folders, list_classes
 from ppbench.data.source import Geometry, stratified_order
 from ppbench.errors import DataError, UsageError
 from ppbench.models.card import Card
@@ -90,7 +91,7 @@ def _in_files(folder: Path, card: Card) -> _Opened:
             f"{root} holds colour images, but the network takes grey ones", "Give images like those of its training."
         )
     listing = list_classes(root)
-    images = FolderImages(root, Geometry.of(card), listing=listing)
+    images = FolderImages(root, Geometry.of(card), listing)
 
     def load(rows: NDArray[np.int64]) -> Tensor:
         loaded = images.load(rows)

@@ -19,9 +19,10 @@ import ppbench
 from ppbench.copies.api import corrupt_folder
 from ppbench.copies.encode import encode
 from ppbench.copies.records import Records
-from ppbench.data.decode import decode_rgb, decode_whole
+from ppbench.data.decode import decode_rgb
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry
+from ppbench.data.whole import decode_whole
 from ppbench.errors import DataError, UsageError
 from tests.copies.trees import CELLS, FEW, interrupt_after, pixels, tree, write_photos
 from tests.trees import write_class_folders

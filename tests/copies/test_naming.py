@@ -9,7 +9,7 @@ import numpy as np
 
 import ppbench
 from ppbench.copies.api import corrupt_folder
-from ppbench.data.decode import decode_whole
+from ppbench.data.whole import decode_whole
 from tests.copies.trees import CELLS, FEW, interrupt_after, pixels, tree
 
 

@@ -13,7 +13,7 @@ import ppbench
 from ppbench.copies.api import corrupt_folder
 from ppbench.copies.encode import ImageFormat
 from ppbench.copies.settings import PixelSettings, check_same
-from ppbench.data.decode import decode_whole
+from ppbench.data.whole import decode_whole
 from ppbench.errors import UsageError
 from tests.copies.trees import CELLS, FEW, interrupt_after, pixels, tree
 

@@ -1,144 +1,100 @@
-"""Decoding: what is kept, what is turned, what is refused."""
+"""Decoding image files, one and in sets: what is refused, and what is cut."""
 
 from __future__ import annotations
 
 import io
+import os
+from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
-from ppbench.data.decode import decode_rgb, decode_whole, image_size, open_rgb
+from ppbench.data.cut import AsIs, Cut
+from ppbench.data.decode import FolderImages, decode_rgb, image_size
+from ppbench.data.folder import list_classes
 from ppbench.data.source import Geometry
 from ppbench.errors import DataError
-from tests.trees import photographs
-
-PHOTO = Image.fromarray(photographs(40, 1)[0]).crop((0, 0, 40, 30))
+from tests.trees import photographs, write_class_folders
 
 
-def content(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
+def images_in(root: Path, cut: Cut) -> FolderImages:
+    return FolderImages(root, cut, list_classes(root))
 
 
-def deep(mode: str, ending: str) -> bytes:
-    values = np.random.default_rng(0).integers(0, 65536, (20, 20, 3)).astype(np.uint16)
-    array = {"L": values[..., 0], "RGB": values, "RGBA": np.dstack([values, values[..., 0]])}[mode]
-    return cv2.imencode(ending, array)[1].tobytes()
+def test_images_are_loaded_by_their_rows(tmp_path: Path) -> None:
+    images = images_in(write_class_folders(tmp_path, classes=3, per_class=2), Geometry(40, None))
+    loaded, broken = images.load(np.array([0, 5]))
+    assert not broken
+    assert loaded.shape == (2, 40, 40, 3)
+    assert np.array_equal(loaded[1], np.asarray(Image.open(tmp_path / images.ids[5])))
 
 
-@pytest.mark.parametrize(("mode", "channels"), [("RGB", 3), ("L", 1), ("1", 1), ("P", 3)])
-def test_grey_stays_grey_and_colour_colour(mode: str, channels: int) -> None:
-    image = PHOTO.convert(mode)
-    picture = decode_whole(content(image))
-    assert picture.shape == (30, 40, channels)
-    expected = np.asarray(image.convert("RGB" if channels == 3 else "L"))
-    assert np.array_equal(picture.reshape(expected.shape), expected)
+def test_grey_palette_and_alpha_become_rgb(tmp_path: Path) -> None:
+    image = Image.fromarray(photographs(32, 1)[0])
+    for mode in ("L", "P", "RGBA", "CMYK"):
+        path = tmp_path / ("a.tif" if mode == "CMYK" else f"{mode}.png")
+        image.convert(mode).save(path)
+        assert decode_rgb(path, Geometry(32, None)).shape == (32, 32, 3)
 
 
-@pytest.mark.parametrize(("mode", "channels"), [("RGBA", 4), ("LA", 2)])
-def test_alpha_is_the_last_channel(mode: str, channels: int) -> None:
-    image = PHOTO.convert(mode)
-    image.putalpha(Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(30, 40)))
-    picture = decode_whole(content(image))
-    assert picture.shape == (30, 40, channels)
-    assert np.array_equal(picture, np.asarray(image))
+def test_more_than_8_bits_are_refused_not_clipped(tmp_path: Path) -> None:
+    Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(DataError, match=r"deep\.png has more than 8 bits per channel"):
+        decode_rgb(tmp_path / "deep.png", Geometry(32, None))
 
 
-@pytest.mark.parametrize(("mode", "transparent"), [("P", 0), ("L", 9), ("RGB", (0, 0, 0))])
-def test_a_transparent_colour_is_alpha_too(mode: str, transparent: object) -> None:
-    picture = decode_whole(content(PHOTO.convert(mode), transparency=transparent))
-    assert picture.shape[2] in (2, 4)
-    assert set(np.unique(picture[..., -1])) <= {0, 255}
+def test_a_broken_image_is_told_and_black_and_the_others_are_there(tmp_path: Path) -> None:
+    root = write_class_folders(tmp_path)
+    images = images_in(root, Geometry(40, None))
+    cut_off, gone, text = (root / images.ids[row] for row in (0, 2, 4))
+    cut_off.write_bytes(cut_off.read_bytes()[:400])
+    gone.unlink()
+    text.write_text("<html>404</html>")
+    pixels, broken = images.load(np.array([4, 1, 2, 0]))
+    assert [one.place for one in broken] == [0, 2, 3]
+    for one, path in zip(broken, (text, gone, cut_off), strict=True):
+        assert one.reason.startswith(f"cannot read the image {path}: ")
+        assert "Replace or remove" in one.hint
+    assert "BytesIO" not in broken[0].reason
+    assert not pixels[[0, 2, 3]].any()
+    assert np.array_equal(pixels[1], np.asarray(Image.open(root / images.ids[1])))
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_exif_orientation_is_applied(orientation: int, form: str) -> None:
-    """A picture that Pillow's own function, an oracle here, turns into one with a white bar at the upper left."""
-    upright = np.zeros((32, 48, 3), np.uint8)
-    upright[:8, :16] = 255
-    exif, undo = Image.Exif(), Image.Exif()
-    exif[0x0112], undo[0x0112] = orientation, {6: 8, 8: 6}.get(orientation, orientation)
-    stored = ImageOps.exif_transpose(Image.open(io.BytesIO(content(Image.fromarray(upright), exif=undo))))
-    picture = decode_whole(content(stored, form, exif=exif, **({"lossless": True} if form == "WEBP" else {})))
-    assert picture.shape == (32, 48, 3)
-    assert picture[:8, :16].mean() > 240
-    assert picture[8:].mean() < 15
+def test_an_image_smaller_than_the_crop_is_told(tmp_path: Path) -> None:
+    images = images_in(write_class_folders(tmp_path, size=40), Geometry(64, None))
+    (broken,) = images.load(np.array([0])).broken
+    assert "40 x 40 pixels, the model needs 64 x 64" in broken.reason
 
 
-def test_damaged_exif_data_do_not_matter() -> None:
-    data = content(PHOTO, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")
-    assert decode_whole(data).shape == (30, 40, 3)
+def test_as_is_means_one_size(tmp_path: Path) -> None:
+    images = images_in(write_class_folders(tmp_path, size=40), AsIs(32))
+    (broken,) = images.load(np.array([0])).broken
+    assert "40 x 40 pixels, the others 32 x 32" in broken.reason
 
 
-@pytest.mark.parametrize("shape", [(300, 500), (256, 256), (100, 60), (8, 300)])
-def test_resize_and_crop_are_those_of_evaluation(tmp_path: object, shape: tuple[int, int]) -> None:
-    image = PHOTO.resize(shape[::-1])
-    file = io.BytesIO(content(image))
-    picture = decode_whole(file.getvalue(), 224)
-    assert np.array_equal(picture, decode_rgb(file, Geometry(224, 256)))  # type: ignore[arg-type]
-    assert decode_whole(content(image.convert("L")), 32).shape == (32, 32, 1)
+def test_stamps_change_with_the_file(tmp_path: Path) -> None:
+    images = images_in(write_class_folders(tmp_path), Geometry(40, None))
+    rows = np.arange(3)
+    before = images.stamps(rows)
+    os.utime(tmp_path / images.ids[1], ns=(0, 5))
+    (tmp_path / images.ids[2]).unlink()
+    after = images.stamps(rows)
+    assert (before != after).tolist() == [False, True, True]
+    assert after[2] == 0
 
 
-@pytest.mark.parametrize(
-    "data", [deep(m, e) for m, e in [("L", ".png"), ("RGB", ".png"), ("RGBA", ".png"), ("L", ".pgm"), ("RGB", ".ppm")]]
-)
-def test_16_bits_are_refused(data: bytes) -> None:
-    with pytest.raises(DataError, match="16 bits per channel; corruptions are defined for 8"):
-        decode_whole(data)
-
-
-def test_other_colour_spaces_are_refused_with_what_to_do() -> None:
-    with pytest.raises(DataError, match="colour space LAB, neither grey nor RGB") as caught:
-        decode_whole(content(Image.new("LAB", (20, 20)), "TIFF"))
-    assert "-colorspace sRGB" in caught.value.hint
-
-
-@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
-def test_cmyk_is_taken_as_evaluation_takes_it(form: str) -> None:
-    data = content(PHOTO.convert("CMYK"), form)
-    expected = np.asarray(open_rgb(io.BytesIO(data), "a"))
-    assert np.array_equal(decode_whole(data), expected)
-    assert np.abs(expected.astype(float) - np.asarray(PHOTO, float)).mean() < 6
-
-
-@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
-def test_several_frames_are_refused(form: str) -> None:
-    data = content(PHOTO, form, save_all=True, append_images=[Image.new("RGB", PHOTO.size)])
-    with pytest.raises(DataError, match="2 frames or pages instead of one"):
-        decode_whole(data)
-
-
-def test_a_cameras_preview_behind_a_jpeg_is_left_out() -> None:
-    data = content(PHOTO, "MPO", save_all=True, append_images=[PHOTO.resize((20, 15))])
-    assert decode_whole(data).shape == (30, 40, 3)
-
-
-@pytest.mark.parametrize("data", [b"", b"hello", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%!PS-Adobe"])
-def test_what_is_no_image_is_refused(data: bytes) -> None:
-    with pytest.raises(DataError) as caught:
-        decode_whole(data)
-    assert "0x" not in caught.value.message, "no addresses: the manifest is the same every time"
-
-
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM"])
-@pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
-def test_a_truncated_image_is_refused(form: str, part: float) -> None:
-    data = content(Image.fromarray(photographs(40, 1)[0]), form)
-    with pytest.raises(DataError):
-        decode_whole(data[: int(len(data) * part)])
-
-
-def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    for image in (PHOTO, PHOTO.resize((100, 100))):  # above Pillow's limit of warnings, and of errors
-        with pytest.raises(DataError, match="more than 1,000 pixels, the limit against decompression bombs"):
-            decode_whole(content(image))
+def test_the_fingerprint_sees_a_changed_file(tmp_path: Path) -> None:
+    root = write_class_folders(tmp_path)
+    before = images_in(root, Geometry(40, None)).fingerprint()
+    assert images_in(root, Geometry(40, None)).fingerprint() == before
+    with (root / "n00000000" / "img000.png").open("ab") as file:
+        file.write(b"x")
+    assert images_in(root, Geometry(40, None)).fingerprint() != before
 
 
 def test_the_size_is_read_from_the_head_of_a_file() -> None:
-    assert image_size(io.BytesIO(content(PHOTO)[:100])) == (30, 40)
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(file, "PNG")
+    assert image_size(io.BytesIO(file.getvalue()[:100])) == (30, 40)
     assert image_size(io.BytesIO(b"nothing")) is None

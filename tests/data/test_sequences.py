@@ -13,7 +13,7 @@ from PIL import Image
 
 import ppbench
 from ppbench.data.cut import AsIs
-from ppbench.data.folder import FolderImages
+from ppbench.data.decode import FolderImages
 from ppbench.data.labels import list_photographs
 from ppbench.data.sequences import MadeSequences, SequenceSource
 from ppbench.errors import DataError
