@@ -24,7 +24,7 @@ def walks(tmp_path_factory: pytest.TempPathFactory) -> list[Walk]:
 
 def test_the_walks_are_short(walks: list[Walk]) -> None:
     image, number = walks
-    assert len(image.modules) <= 18, image.modules
+    assert len(image.modules) <= 15, image.modules
     assert len(number.modules) <= 15, number.modules
     assert max(len(one.types) for one in walks) <= 8, walks
 
