@@ -11,23 +11,21 @@ from ppbench.cli import output
 from ppbench.cli.completion import complete_model
 from ppbench.cli.help import page
 from ppbench.cli.options import (
-    ArchitectureOption,
+    CardArguments,
     ClassesOption,
     DataOption,
     DatasetOption,
-    EmaOption,
+    DeviceOption,
     ExifOption,
-    InputSizeOption,
-    MeanOption,
-    PresetOption,
+    OverwriteOption,
     RecipeOption,
     ResizeOption,
-    StdOption,
-    TestSizeOption,
     command_line,
+    expanded,
 )
 
 
+@expanded
 @page(
     "Measure what keeps a stream equally hard (--stream).",
     first=("--model", "--dataset", "--data", "--pairs", "--output"),
@@ -74,17 +72,12 @@ def calibrate_command(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start over instead of going on where it was interrupted.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
+    overwrite: OverwriteOption = False,
+    device: DeviceOption = "auto",
     precision: Annotated[str, typer.Option(help="Precision: fp32, tf32, bf16 or fp16.")] = "fp32",
-    preset: PresetOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    input_size: InputSizeOption = None,
+    *,
+    card: CardArguments,
     resize: ResizeOption = None,
-    test_size: TestSizeOption = False,
-    architecture: ArchitectureOption = None,
-    ema: EmaOption = False,
 ) -> None:
     """Measure a network's accuracy under one corruption, or two at once, at each quarter of a severity.
 
@@ -100,9 +93,8 @@ def calibrate_command(
 
     evaluation = EvalRequest.of(
         models=model, dataset=dataset, data=data, classes=classes, labels=labels, exif=exif, limit=limit, seed=seed,
-        recipe=recipe, jpeg=jpeg, device=device, precision=precision, preset=preset, mean=mean, std=std,
-        input_size=input_size, resize=resize, test_size=test_size, architecture=architecture, ema=ema,
-        command=command_line(),
+        recipe=recipe, jpeg=jpeg, device=device, precision=precision, resize=resize, command=command_line(),
+        **vars(card),
     )  # fmt: skip
     request = CalibrationRequest(evaluation, output_file, stream, pairs, fresh, overwrite)
     number = sum(1 for _ in rows_of(STREAM_LEVELS[parse_stream(stream).level].corruptions, pairs=pairs))

@@ -14,11 +14,6 @@ from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 from ppbench.files import is_same_file
 
-ConfidenceOption = Annotated[
-    float | None,
-    typer.Option(help="Confidence of the intervals; p below 1 minus it is a difference.", show_default="0.95"),
-]
-
 
 @page(
     "Compare runs, paired by image.",
@@ -32,7 +27,10 @@ def compare_command(
         typer.Option(metavar="RUN", help="Run that the others are compared with.", show_default="the first"),
     ] = None,
     normalizer: NormalizerOption = None,
-    confidence: ConfidenceOption = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Confidence of the intervals; p below 1 minus it is a difference.", show_default="0.95"),
+    ] = None,
     allow: AllowOption = None,
     cells: Annotated[
         bool, typer.Option("--cells", help="Print single cells too (JSON and CSV always have them).")

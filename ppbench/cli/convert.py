@@ -10,19 +10,11 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.completion import complete_model, complete_training_recipe
 from ppbench.cli.help import page
-from ppbench.cli.options import (
-    ArchitectureOption,
-    EmaOption,
-    InputSizeOption,
-    MeanOption,
-    PresetOption,
-    StdOption,
-    TestSizeOption,
-    command_line,
-)
+from ppbench.cli.options import CardArguments, DeviceOption, OverwriteOption, command_line, expanded
 from ppbench.cli.training import print_trained, training_shown
 
 
+@expanded
 @page(
     "Convert a trained plain network to push-pull.",
     first=("--model", "--push-pull", "--data", "--recipe", "--output"),
@@ -60,7 +52,7 @@ def convert(
     output_file: Annotated[
         Path | None, typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-ppK.safetensors")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
+    overwrite: OverwriteOption = False,
     data: Annotated[Path | None, typer.Option(help="Folder of training images.", show_default=False)] = None,
     dataset: Annotated[
         str, typer.Option(help="fashion-mnist, cifar10, cifar100, imagenet or imagefolder.")
@@ -87,14 +79,9 @@ def convert(
         float | None, typer.Option(help="Highest learning rate, instead of the recipe's.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the choice of images and of the fine-tuning.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    preset: PresetOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    input_size: InputSizeOption = None,
-    test_size: TestSizeOption = False,
-    architecture: ArchitectureOption = None,
-    ema: EmaOption = False,
+    device: DeviceOption = "auto",
+    *,
+    card: CardArguments,
 ) -> None:
     """Convert a trained plain network to push-pull.
 
@@ -114,7 +101,7 @@ def convert(
         inhibition=inhibition,
         trainable_inhibition=trainable_inhibition,
         rectified_push=rectified_push,
-        card_options=parse_card_options(preset, mean, std, input_size, architecture, ema, test_size),
+        card_options=parse_card_options(**vars(card)),
         data=data,
         dataset=dataset,
         images=images,

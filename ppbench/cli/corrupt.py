@@ -11,7 +11,7 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.completion import complete_corruption, complete_perturbation
 from ppbench.cli.help import page
-from ppbench.cli.options import RecipeOption, split_values
+from ppbench.cli.options import DeviceOption, RecipeOption, split_values
 from ppbench.cli.progress import duration, progress
 from ppbench.errors import DataError
 from ppbench.tables.escapes import for_terminal
@@ -112,7 +112,7 @@ def corrupt_command(
         bool, typer.Option("--overwrite", help="Remove what an earlier job made in DEST, and start over.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    device: DeviceOption = "auto",
     workers: Annotated[
         int | None,
         typer.Option(help="Worker processes; 0: none.", show_default="cores, or 0 for a small job"),

@@ -18,36 +18,32 @@ from ppbench.cli.inputs import check_run_target, refuse_to_replace_run
 from ppbench.cli.joined import joined, prepare_in_all
 from ppbench.cli.options import (
     AdaptOption,
-    ArchitectureOption,
     BaselineOption,
     CalibrationOption,
+    CardArguments,
     ClassesOption,
     ClassNamesOption,
     CompileOption,
     DataOption,
     DatasetOption,
     DecodeOption,
-    EmaOption,
+    DeviceOption,
     ExifOption,
     FormatOption,
-    InputSizeOption,
     LabelsOption,
-    MeanOption,
     NoPredictionsOption,
     NormalizerOption,
     PassesOption,
-    PresetOption,
     ProfileOption,
     RecipeOption,
     ResizeOption,
-    StdOption,
     StreamOption,
     TemplatesOption,
-    TestSizeOption,
     TrustRemoteCodeOption,
     UntilMetricOption,
     WeightsFileOption,
     command_line,
+    expanded,
     split_values,
 )
 from ppbench.cli.output import Format
@@ -65,6 +61,7 @@ if TYPE_CHECKING:
     from ppbench.vocabulary import Cell
 
 
+@expanded
 @page(
     "Measure models on clean and corrupted images.",
     first=("--model", "--dataset", "--data", "--limit", "--output"),
@@ -187,14 +184,9 @@ def eval_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate passes, GB and minutes, and write nothing.")
     ] = False,
-    preset: PresetOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    input_size: InputSizeOption = None,
+    *,
+    card: CardArguments,
     resize: ResizeOption = None,
-    test_size: TestSizeOption = False,
-    architecture: ArchitectureOption = None,
-    ema: EmaOption = False,
     class_names: ClassNamesOption = None,
     templates: TemplatesOption = None,
     trust_remote_code: TrustRemoteCodeOption = False,
@@ -211,7 +203,7 @@ def eval_command(
     stream: StreamOption = None,
     calibration: CalibrationOption = None,
     passes: PassesOption = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")] = "auto",
+    device: DeviceOption = "auto",
     precision: Annotated[
         str, typer.Option(help="Precision of the network: fp32, tf32, bf16 or fp16; runs of two are not compared.")
     ] = "fp32",
@@ -291,7 +283,7 @@ def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
         "keep_predictions": not given["no_predictions"],
         "command": command_line(),
     }
-    same = {name: value for name, value in given.items() if name in REQUEST_FIELDS}
+    same = {name: value for name, value in (given | vars(given["card"])).items() if name in REQUEST_FIELDS}
     return EvalRequest.of(**(same | changed))
 
 

@@ -9,17 +9,10 @@ import typer
 
 from ppbench.cli import output
 from ppbench.cli.help import page
-from ppbench.cli.options import (
-    ArchitectureOption,
-    EmaOption,
-    InputSizeOption,
-    MeanOption,
-    PresetOption,
-    StdOption,
-    TestSizeOption,
-)
+from ppbench.cli.options import CardArguments, NetworkArgument, expanded
 
 
+@expanded
 @page(
     "Export a torch network as an ONNX file.",
     first=("--output", "--pixels", "--batch-size", "--opset"),
@@ -29,13 +22,7 @@ from ppbench.cli.options import (
     ),
 )
 def export_command(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="Network to export, as `ppbench eval --model` takes it: NAME, FILE, torchvision:NAME, timm:NAME, …",
-        ),
-    ],
+    model: NetworkArgument,
     output_file: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.onnx", help="File to write.", show_default="MODEL.onnx"),
@@ -49,13 +36,8 @@ def export_command(
     ] = None,
     opset: Annotated[int | None, typer.Option(help="Version of ONNX's operators.", show_default="torch's own")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-    preset: PresetOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    input_size: InputSizeOption = None,
-    test_size: TestSizeOption = False,
-    architecture: ArchitectureOption = None,
-    ema: EmaOption = False,
+    *,
+    card: CardArguments,
 ) -> None:
     """Export a torch network as one ONNX file, push-pull included, with its card in the metadata.
 
@@ -69,7 +51,7 @@ def export_command(
     request = ExportRequest(
         model=model,
         output=output_file,
-        card_options=parse_card_options(preset, mean, std, input_size, architecture, ema, test_size),
+        card_options=parse_card_options(**vars(card)),
         opset=opset,
         pixels=pixels,
         batch_size=batch_size,

@@ -10,16 +10,7 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.completion import complete_corruption
 from ppbench.cli.help import page
-from ppbench.cli.options import (
-    ArchitectureOption,
-    EmaOption,
-    FormatOption,
-    InputSizeOption,
-    MeanOption,
-    PresetOption,
-    StdOption,
-    TestSizeOption,
-)
+from ppbench.cli.options import CardArguments, FormatOption, NetworkArgument, expanded
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 from ppbench.extras import import_extra
@@ -31,6 +22,7 @@ if TYPE_CHECKING:
     from ppbench.inspection.report import InspectionReport
 
 
+@expanded
 @page(
     "Show what a network's first layer does.",
     first=("--against", "--corruption", "--severity", "--output", "--format"),
@@ -40,13 +32,7 @@ if TYPE_CHECKING:
     ),
 )
 def inspect(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="Network to inspect, as `ppbench eval --model` takes it: NAME, FILE, torchvision:NAME, timm:NAME, …",
-        ),
-    ],
+    model: NetworkArgument,
     images: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -86,13 +72,8 @@ def inspect(
     ] = None,
     figure: Annotated[str, typer.Option(metavar="png|svg", help="Format of the pictures.")] = "png",
     format: FormatOption = Format.RICH,
-    preset: PresetOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    input_size: InputSizeOption = None,
-    test_size: TestSizeOption = False,
-    architecture: ArchitectureOption = None,
-    ema: EmaOption = False,
+    *,
+    card: CardArguments,
 ) -> None:
     """Show what a network's first layer does: kernels, spectra, responses, and selectivity for gratings.
 
@@ -109,7 +90,7 @@ def inspect(
         against=against,
         corruption=corruption,
         severity=severity,
-        card_options=parse_card_options(preset, mean, std, input_size, architecture, ema, test_size),
+        card_options=parse_card_options(**vars(card)),
         filters=_filters(filters),
         draws=draws,
         seed=seed,

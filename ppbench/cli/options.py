@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import sys
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast, get_type_hints
 
 import typer
 
 from ppbench.cli.completion import complete_dataset, complete_metric, complete_recipe
+from ppbench.cli.help import Function
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 
@@ -59,6 +63,10 @@ RecipeOption = Annotated[
     ),
 ]
 
+ConfidenceOption = Annotated[
+    float, typer.Option(help="Confidence of the intervals, which need the correctness bits beside the run.")
+]
+
 AllowOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -68,45 +76,12 @@ AllowOption = Annotated[
     ),
 ]
 
-
-PresetOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Preprocessing preset: imagenet, cifar10, cifar100, half or unit.",
-        show_default="the model's own",
-    ),
-]
-
-MeanOption = Annotated[
-    str | None,
-    typer.Option(metavar="R,G,B", help="Channel means for pixel values in [0, 1], such as 0.485,0.456,0.406."),
-]
-
-StdOption = Annotated[
-    str | None,
-    typer.Option(metavar="R,G,B", help="Channel standard deviations, such as 0.229,0.224,0.225."),
-]
-
-InputSizeOption = Annotated[int | None, typer.Option(help="Side of the images that enter the network, in px.")]
-
 ResizeOption = Annotated[
     int | None,
     typer.Option(
         help="Resize images to this shorter side, then cut them to the model's size.",
         show_default="never",
     ),
-]
-
-TestSizeOption = Annotated[
-    bool,
-    typer.Option(
-        "--test-size",
-        help="For timm's networks, use the size and crop of timm's validation, not of its training.",
-    ),
-]
-
-ArchitectureOption = Annotated[
-    str | None, typer.Option(help="Name of the network in a bare state dict (`ppbench list models`).")
 ]
 
 AdaptOption = Annotated[
@@ -140,12 +115,6 @@ UntilMetricOption = Annotated[
         autocompletion=complete_metric,
     ),
 ]
-
-EmaOption = Annotated[
-    bool,
-    typer.Option("--ema", help="Use the averaged (EMA) weights of a file that has both."),
-]
-
 
 WeightsFileOption = Annotated[
     list[Path] | None,
@@ -200,7 +169,6 @@ LabelsOption = Annotated[
     ),
 ]
 
-
 StreamOption = Annotated[
     str | None,
     typer.Option(
@@ -216,6 +184,18 @@ CalibrationOption = Annotated[
         metavar="FILE.csv",
         help="Accuracies by which a stream stays equally hard; `ppbench calibrate` makes them.",
         show_default=False,
+    ),
+]
+
+DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:1.")]
+
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")]
+
+NetworkArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Network, as `ppbench eval --model` takes it: NAME, FILE, torchvision:NAME, timm:NAME, …",
     ),
 ]
 
@@ -243,6 +223,73 @@ ProfileOption = Annotated[
         show_default="none",
     ),
 ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CardArguments:
+    """Options of a network's card, for every command that takes a network. They replace values of the card."""
+
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Preprocessing preset: imagenet, cifar10, cifar100, half or unit.",
+            show_default="the model's own",
+        ),
+    ] = None
+    mean: Annotated[
+        str | None,
+        typer.Option(metavar="R,G,B", help="Channel means for pixel values in [0, 1], such as 0.485,0.456,0.406."),
+    ] = None
+    std: Annotated[
+        str | None,
+        typer.Option(metavar="R,G,B", help="Channel standard deviations, such as 0.229,0.224,0.225."),
+    ] = None
+    input_size: Annotated[int | None, typer.Option(help="Side of the images that enter the network, in px.")] = None
+    test_size: Annotated[
+        bool,
+        typer.Option(
+            "--test-size",
+            help="For timm's networks, use the size and crop of timm's validation, not of its training.",
+        ),
+    ] = False
+    architecture: Annotated[
+        str | None, typer.Option(help="Name of the network in a bare state dict (`ppbench list models`).")
+    ] = None
+    ema: Annotated[
+        bool,
+        typer.Option("--ema", help="Use the averaged (EMA) weights of a file that has both."),
+    ] = False
+
+
+def expanded(command: Function) -> Function:
+    """Let a command have the fields of a dataclass, one of its parameters, as options of its own.
+
+    Options that several commands have together are thus declared once. Typer itself knows single parameters only.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {
+        name: one.annotation for name, one in signature.parameters.items() if is_dataclass(one.annotation)
+    }
+    parameters = []
+    for name, parameter in signature.parameters.items():
+        if name not in groups:
+            parameters.append(parameter)
+            continue
+        hints = get_type_hints(groups[name], include_extras=True)
+        parameters += [
+            parameter.replace(name=one.name, default=one.default, annotation=hints[one.name])
+            for one in fields(groups[name])
+        ]
+
+    @wraps(command)
+    def run(**given: Any) -> object:
+        for name, group in groups.items():
+            given[name] = group(**{one.name: given.pop(one.name) for one in fields(group)})
+        return command(**given)
+
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    vars(run)["__signature__"] = signature.replace(parameters=parameters)
+    return cast(Function, run)
 
 
 def command_line() -> str:

@@ -10,7 +10,7 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.help import page
 from ppbench.cli.inputs import refuse_to_overwrite, run_files
-from ppbench.cli.options import AllowOption, NormalizerOption
+from ppbench.cli.options import AllowOption, ConfidenceOption, NormalizerOption
 from ppbench.errors import UsageError
 
 
@@ -50,9 +50,7 @@ def plot_command(
         ),
     ] = None,
     normalizer: NormalizerOption = None,
-    confidence: Annotated[
-        float, typer.Option(help="Confidence of the intervals, which need the correctness bits beside the run.")
-    ] = 0.95,
+    confidence: ConfidenceOption = 0.95,
     allow: AllowOption = None,
 ) -> None:
     """Draw a heat map, severity curves, a forest plot, reliability diagrams, a scatter plot or accuracy over a stream.

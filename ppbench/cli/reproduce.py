@@ -11,7 +11,7 @@ import typer
 
 from ppbench.cli import output
 from ppbench.cli.help import page
-from ppbench.cli.options import FormatOption, command_line
+from ppbench.cli.options import DeviceOption, FormatOption, command_line
 from ppbench.cli.output import Format
 from ppbench.cli.training import training_shown
 from ppbench.errors import DataError, UsageError
@@ -79,7 +79,7 @@ def reproduce(
         bool, typer.Option("--dry-run", help="Print the work that is left and its hours, and do nothing.")
     ] = False,
     list_rows: Annotated[bool, typer.Option("--list", help="List the rows with their published figures.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    device: DeviceOption = "auto",
     confidence: Annotated[float, typer.Option(help="Confidence of the intervals.")] = 0.95,
     format: FormatOption = Format.RICH,
     gpu: Annotated[

@@ -10,7 +10,7 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.completion import complete_corruption
 from ppbench.cli.help import page
-from ppbench.cli.options import BaselineOption, FormatOption, NormalizerOption, split_values
+from ppbench.cli.options import BaselineOption, ConfidenceOption, FormatOption, NormalizerOption, split_values
 from ppbench.cli.output import Format
 from ppbench.errors import UsageError
 
@@ -31,9 +31,7 @@ def show_command(
     ],
     normalizer: NormalizerOption = None,
     baseline: BaselineOption = None,
-    confidence: Annotated[
-        float, typer.Option(help="Confidence of the intervals, which need the correctness bits beside the run.")
-    ] = 0.95,
+    confidence: ConfidenceOption = 0.95,
     intervals: Annotated[
         bool,
         typer.Option(

@@ -10,7 +10,7 @@ import typer
 from ppbench.cli import output
 from ppbench.cli.completion import complete_network, complete_training_recipe
 from ppbench.cli.help import page
-from ppbench.cli.options import command_line
+from ppbench.cli.options import DeviceOption, OverwriteOption, command_line
 from ppbench.cli.training import print_trained, require_lightning, training_shown
 from ppbench.errors import UsageError
 from ppbench.files import is_same_file
@@ -79,7 +79,7 @@ def train_command(
         Path | None,
         typer.Option("--output", "-o", help="Checkpoint to write.", show_default="MODEL-DATASET.safetensors"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output file.")] = False,
+    overwrite: OverwriteOption = False,
     init: Annotated[
         Path | None, typer.Option(help="Checkpoint of the same network, to start from its weights.")
     ] = None,
@@ -143,7 +143,7 @@ def train_command(
     precision: Annotated[
         PrecisionName | None, typer.Option(help="Precision; fp16 needs a GPU.", show_default=False)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    device: DeviceOption = "auto",
     devices: Annotated[int, typer.Option(help="Number of GPUs, or of processes on the CPU.")] = 1,
     workers: Annotated[
         int | None,
