@@ -76,6 +76,7 @@ def consistency_sheet(comparisons: Sequence[Comparison]) -> Sheet:
     """The table of one pair, with the shares that kappa is made of, or of several runs with the kappa of each."""
     columns = [{one.key: one for one in consistencies(comparison)} for comparison in comparisons]
     first, is_pair = comparisons[0], len(comparisons) == 1
+    # A run may lack a corruption that another has: each row comes once, where it comes first.
     every: dict[tuple[str, str], Consistency] = {}
     for one in (one for own in columns for one in own.values()):
         every.setdefault(one.key, one)

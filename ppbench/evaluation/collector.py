@@ -180,6 +180,7 @@ class Keeper(ABC):
         """Wait for all processes; return the sum of what they say they have scored, or None if one of them failed."""
         self._wait()
         self.broken = self._processes.share(self.broken)
+        # The sum is computed by all processes together: all of them ask for it, or none.
         return self._processes.total(self._own) if self._processes.share(self.error is None) else None
 
     @abstractmethod
@@ -298,6 +299,7 @@ class Collector(Keeper):
             self._running -= message.done
             if message.error is not None:
                 self.end_with(message.error)
+            # Not raised: what the other processes have sent behind it still counts.
             try:
                 self._count(message.pieces)
             except PpbenchError as reason:

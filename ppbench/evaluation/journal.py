@@ -106,6 +106,7 @@ class Journal:
             # It is of no use here, but may be hours of work. With `fresh`, nothing was read, and nothing is kept.
             if self.why is not None and end == 0:
                 self._put_aside()
+            # Behind a line that a kill cut short, the next one would be damaged too.
             self._file.truncate(end)
             if end == 0:
                 self.pieces = []
@@ -218,6 +219,7 @@ class Journal:
         if self._now is not None:
             piece = piece._replace(places=self._now[piece.places])
         there = piece.places >= 0
+        # This also makes the cell's row of `_taken`.
         same = there & self._are_unchanged(piece, entry)
         if self._joint is not None and not (same.all() and _is_group(piece, self._joint, len(self._place_of))):
             return int(np.count_nonzero(there & ~same))
@@ -301,6 +303,7 @@ def _claim(path: Path) -> FileIO:
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: a kill must not take lines along that were taken for written.
             file = cast(FileIO, open_regular(path, "a+b", buffering=0))
         except OSError as error:
             raise _cannot_write(path, error) from error

@@ -80,6 +80,7 @@ class StoppingRule(ABC):
             tallies: One per model.
             readable: ``(n,)``: which images could be read; the others are not waited for. None: all.
         """
+        # Chunk by chunk, although several may be finished: when this is called must not change where it stops.
         while not self._reached and self._looks < len(self.chunks):
             chunk = self.chunks[self._looks]
             if readable is not None:

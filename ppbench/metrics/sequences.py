@@ -139,5 +139,6 @@ def _places(logits: NDArray[Any]) -> NDArray[np.int64]:
 
     order = np.argsort(-logits.astype(np.float64), axis=-1, kind="stable")
     places = np.empty_like(order)
+    # The inverse of the order: from the class at each place to the place of each class.
     np.put_along_axis(places, order, np.broadcast_to(np.arange(1, logits.shape[-1] + 1), order.shape), axis=-1)
     return places

@@ -96,6 +96,7 @@ class PushPull2020Conv2d(ConvolutionLike):
         if self.padding == "same":
             x = pad_same(x, self.kernel_size, self.stride, self.dilation)
         padding = (0, 0) if isinstance(self.padding, str) else self.padding
+        # As much wider as the pull kernel reaches farther: both responses then have the same places.
         wider = tuple(
             p + d * (large - small) // 2
             for p, d, large, small in zip(padding, self.dilation, self.pull_size, self.kernel_size, strict=True)

@@ -105,6 +105,7 @@ def _belong_together(one: Entry, other: Entry) -> bool:
 def _ranking(group: Sequence[Entry]) -> Ranking:
     first = group[0]
     protocol = first.run.protocol.model_dump(mode="json")
+    # Of what the group has in common, so that links stay valid when runs are added.
     named = json.dumps(
         [first.ranked_by.label, {name: protocol[name] for name in FIELDS if name in protocol}], sort_keys=True
     )
@@ -120,6 +121,7 @@ def placed(entries: Sequence[Entry]) -> list[Place]:
     A run is surely better than another if its whole interval lies below the other's. Intervals are those of each run
     alone; `ppbench compare` pairs two runs by image and can be surer.
     """
+    # Rounded as in JSON: the last bits of a sum must not part two ranks.
     values = [rounded(entry.ranked_by.value) or 0.0 for entry in entries]
     intervals = [entry.ranked_by.interval for entry in entries]
     found = []

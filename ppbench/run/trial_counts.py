@@ -109,6 +109,7 @@ def check_trials(cell: _Cell) -> None:
     if cell.failures is None:
         raise ValueError("trials need failures")
     everything = cell.n * cell.trials
+    # An image is right if none of its trials fails. Otherwise at least one does, and at most all do.
     if not cell.n - cell.top1 <= cell.failures <= (cell.n - cell.top1) * cell.trials:
         raise ValueError(
             f"{cell.failures} failures are not those of {cell.n - cell.top1} images with failures "

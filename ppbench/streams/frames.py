@@ -179,6 +179,7 @@ class StreamFrames(Source):
         pixels, broken = self._crops.load(places)
         if corruption != CLEAN:
             pixels = self.corrupt(pixels, corruption, severity, places)
+            # Black again, as `Loaded` says: corruptions turn black into something else.
             pixels[np.isin(places, [one.place for one in broken])] = 0
         return Loaded(pixels, broken)
 

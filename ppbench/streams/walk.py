@@ -104,6 +104,7 @@ def steps_between(table: NDArray[np.float64], baseline: float) -> list[Steps]:
         baseline: Accuracy to stay at, a fraction.
     """
     cost = ((table - baseline) ** 2).tolist()
+    # Not from 0, where either corruption leaves the image as it is.
     start = min(range(1, QUARTERS), key=lambda step: cost[step][0])
     end = min(range(1, QUARTERS), key=lambda step: cost[0][step])
     # The cost of the best way from each place to the end. A step lowers the first severity or raises the second.
@@ -177,4 +178,5 @@ class Walk:
         return {}
 
     def _draw(self, number: int, among: int) -> int:
+        # Of 64 bits, the remainder is as good as uniform.
         return hash64(f"ccc/{self.level.name}/{self.seed}/{number}".encode()) % among

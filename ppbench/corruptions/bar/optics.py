@@ -147,6 +147,7 @@ def _twirls(length: int, s: float) -> tuple[Doubles, NDArray[np.bool_]]:
     dy, dx = np.mgrid[0:length, 0:length] - half
     distance = np.hypot(dy, dx) / half
     inside = (distance <= 1) & (np.round(distance, 3) != 0)
+    # Where nothing moves, any distance will do but 0, whose power is infinite.
     safe = np.where(inside, distance, 0.5)
     pull = np.sin(np.pi * safe / 2) ** -(0.04 * s + 0.1)
     offsets = []

@@ -97,6 +97,7 @@ def dragged(
     used = torch.where(number < counts[:, None], weights, 0)
     rows = torch.arange(x.shape[1], device=x.device)[:, None] + offsets[:, None, :, 0]
     columns = torch.arange(x.shape[2], device=x.device)[:, None] + offsets[:, None, :, 1]
+    # Twice, since a height may be a tensor: `clamp` takes two numbers or two tensors.
     rows, columns = rows.clamp(min=0).clamp(max=height - 1), columns.clamp(min=0).clamp(max=width - 1)
     image = torch.arange(x.shape[0], device=x.device)[:, None, None, None]
     taps = x[image, rows[:, :, None], columns[:, None]]
@@ -156,6 +157,7 @@ def _blur_disk(
     images: Tensor, rows: Tensor, columns: Tensor, offsets: Tensor, low: Tensor, high: Tensor, weights: Tensor,
     flat: Tensor, close: Tensor,
 ) -> Tensor:  # fmt: skip
+    # Whole numbers, whose differences are exact whatever the order of the sums.
     sums = images[:, rows].int().cumsum(1, dtype=torch.int32)
     down, across = (torch.arange(side, device=images.device)[:, None] for side in images.shape[1:3])
     at = columns[across + offsets]
@@ -166,6 +168,7 @@ def _blur_disk(
 def blur_disk_in_graph(images: Tensor, disk: Disk, rows: Indices, columns: Indices) -> Tensor:
     """Graph of `ppbench.corruptions.blur.blur_disk`, by running sums down the columns: 2 kernels, or 3."""
     device, radius = images.device, len(disk.kernel) // 2
+    # As bytes and a tuple, because a cache cannot have arrays as keys.
     boxes = _boxes_of(disk.first.tobytes(), disk.reaches.tobytes(), tuple(disk.weights.tolist()))
     lines = margins(images.shape[1], radius + 1, "mirror"), columns
     tables = (uploaded(part, device) for part in (*lines, *boxes, disk.ties.flat))

@@ -70,6 +70,7 @@ def _add_wave(
         for y in range(images.shape[1]):
             start = down[n] * f64(y) + phase[n]
             s, k = sine(start), sine(start + HALF_PI)
+            # sin(a + b) = sin a cos b + cos a sin b: two lines of sines serve all rows.
             for x in range(line.size):
                 line[x] = tables[0, x] * k + tables[1, x] * s
             _add(images[n, y], line, steps, out[n, y])
@@ -236,6 +237,7 @@ def _half_spectrum(phases: Any, weights: Any, tables: Any, out: Any) -> None:
             i, k = from_middle(p, height), from_middle(height - p if p else 0, height)
             for q in range(width // 2 + 1):
                 j, m = from_middle(q, width), from_middle(width - q if q else 0, width)
+                # With the conjugate of the opposite frequency added, the spectrum is that of a real field.
                 out[n, p, 2 * q] = weights[p, q] * (tables[1, i, j] + tables[1, k, m])
                 out[n, p, 2 * q + 1] = weights[p, q] * (tables[0, i, j] - tables[0, k, m])
 

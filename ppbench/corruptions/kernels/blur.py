@@ -40,6 +40,7 @@ def to_levels(line: Any, flat: Any, close: Any, near: Any, out: Any) -> None:
 
     Few values are near a whole level, so looking these up one by one costs less than a gather for all.
     """
+    # Two plain loops are vectorised; a loop that also looked up the few values near a level would not be.
     for i in range(line.size):
         line[i] = min(max(line[i], f32(0)), f32(255))
         out[i] = u8(i32(line[i]))
@@ -47,6 +48,7 @@ def to_levels(line: Any, flat: Any, close: Any, near: Any, out: Any) -> None:
         near[i] = 1 if abs(line[i] - f32(i32(line[i] + f32(0.5)))) < close else 0
     eights = near.view(u64)
     for j in range(eights.size):
+        # Eight notes in one comparison: nearly all are 0.
         if eights[j] != 0:
             for i in range(8 * j, min(8 * j + 8, line.size)):
                 if near[i] != 0:
@@ -158,6 +160,8 @@ def _blur_disk(
             for reach in range(radius + 1):
                 box, a, b = boxes[reach], sums[h + radius + reach + 1], sums[h + radius - reach]
                 for i in range(box.size):
+                    # The sums wrap, but their difference is right as long as it is below 2^15: boxes of up to 128
+                    # lines.
                     box[i] = f32(i16(a[i] - b[i]))
             total[:] = 0
             for k in range(radius + 1):
@@ -184,9 +188,11 @@ def _shuffle(images: Any, words: Any, reach: Any) -> None:
     for n in range(images.shape[0]):
         image = images[n]
         for p in range(words.shape[1]):
+            # In place and in this order, which `ppbench.corruptions.blur.shuffle` explains: copies read earlier copies.
             for h in range(height - reach, reach, -1):
                 for w in range(width - reach, reach, -1):
                     word = words[n, p, h, w]
+                    # The upper half of a product: uniform steps without a division.
                     column = w + i32(((word >> u32(16)) * values) >> u32(16)) - reach
                     row = h + i32(((word & u32(0xFFFF)) * values) >> u32(16)) - reach
                     for ch in range(channels):

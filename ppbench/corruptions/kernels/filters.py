@@ -60,6 +60,7 @@ def smooth_down(image: Any, rows: Any, h: Any, weights: Any, line: Any) -> None:
     radius = weights.size - 1
     here = h + radius
     start(line, image[rows[here]], weights[0])
+    # Four distances at once, of which each is a pair of rows; the second loop takes those that are left.
     last = radius // 4 * 4
     for k in range(1, last, 4):
         add_four_pairs(
@@ -88,6 +89,7 @@ def pad_line(line: Any, columns: Any, channels: Any, padded: Any) -> None:
     for j in range(margin):
         for ch in range(channels):
             padded[j * channels + ch] = line[columns[j] * channels + ch]
+    # Between the margins the pixels stand in order, so this is a copy and no gather.
     middle = padded[margin * channels :]
     for i in range(line.size):
         middle[i] = line[i]
@@ -138,6 +140,7 @@ def smooth(x: Floats, down: Floats | Doubles, across: Floats | Doubles, rows: In
     """Kernel of `ppbench.corruptions.filters.smooth`."""
     n, height, width, channels = x.shape
     out = np.empty_like(x)
+    # One line for all rows: what a row goes through stays in the cache.
     line = np.empty(width * channels, x.dtype)
     padded = np.empty(columns.size * channels, x.dtype)
     lines = (n, height, width * channels)
@@ -184,6 +187,7 @@ def _product(left: Any, right: Any, out: Any) -> None:
         spans[k] = span(right[k : k + 4])
     for i in range(0, left.shape[0], 4):
         out[i : i + 4] = 0
+        # The matrix of a Gaussian is a band: the rest of each row is exactly 0, and so adds nothing.
         first, last = span(left[i : i + 4])
         for k in range(first, last, 4):
             begin, end = spans[k]
@@ -232,6 +236,7 @@ def drag(padded: Any, h: Any, channels: Any, margin: Any, offsets: Any, weights:
 
     ``padded`` has the image's lines, each with ``margin`` pixels at both ends; rows beyond the image are its last.
     """
+    # Rows beyond the image are clamped tap by tap. Columns need no test: the margins hold the longest offset.
     last = padded.shape[0] - 1
     fours = weights.size // 4 * 4
     for k in range(0, fours, 4):
@@ -255,6 +260,7 @@ def drag(padded: Any, h: Any, channels: Any, margin: Any, offsets: Any, weights:
 def _trail(images: Any, channels: Any, offsets: Any, counts: Any, weights: Any, padded: Any, out: Any) -> None:
     margin = (padded.shape[1] - images.shape[2]) // (2 * channels)
     for n in range(images.shape[0]):
+        # All lines before any sum, since a row takes pixels of rows above and below it.
         for h in range(images.shape[1]):
             pad_edges(images[n, h], channels, margin, padded[h])
         for h in range(images.shape[1]):

@@ -187,6 +187,7 @@ def _join_row(y: Any, cb: Any, cr: Any, pixels: Any) -> None:
 def _halve(upper: Any, lower: Any, out: Any) -> None:
     for x in range(out.size):
         total = i32(upper[2 * x]) + i32(upper[2 * x + 1]) + i32(lower[2 * x]) + i32(lower[2 * x + 1])
+        # As libjpeg: halves are rounded up and down by turns.
         out[x] = u8((total + (x & 1) + 1) >> 2)
 
 
@@ -197,6 +198,8 @@ def _double(near: Any, far: Any, total: Any, out: Any) -> None:
     for x in range(n):
         total[x] = i16(i16(3) * i16(near[x]) + i16(far[x]))
     for x in range(1, n - 1):
+        # libjpeg's fancy upsampling: 3/4 of the nearer value and 1/4 of the other, along both axes. 8 and 7 round
+        # halves up and down by turns.
         middle = i32(3) * i32(total[x])
         out[2 * x] = u8(i32(middle + i32(total[x - 1]) + i32(8)) >> i32(4))
         out[2 * x + 1] = u8(i32(middle + i32(total[x + 1]) + i32(7)) >> i32(4))
@@ -238,6 +241,7 @@ def _compress_colour(images: Any, steps: Any, inverses: Any, out: Any) -> None:
     height, width = images.shape[1], images.shape[2] // 3
     down, across, half_across = (height + 7) // 8, (width + 7) // 8, (width + 15) // 16
     half_blocks = (height + 15) // 16 * half_across
+    # The last group may have lanes without a block. They are coded too, as zeros, and never read.
     luma = np.zeros((-(-down * across // LANES), 64 * LANES), u8)
     chroma = np.zeros((-(-2 * half_blocks // LANES), 64 * LANES), u8)
     y = np.empty((height, 16 * half_across), u8)
@@ -245,6 +249,7 @@ def _compress_colour(images: Any, steps: Any, inverses: Any, out: Any) -> None:
     for n in range(len(images)):
         _split(images[n], y, u, v)
         _to_blocks(y, across, 0, luma.ravel())
+        # Both planes of chroma have one table, so they share groups: fewer lanes stay empty.
         _to_blocks(u, half_across, 0, chroma.ravel())
         _to_blocks(v, half_across, half_blocks, chroma.ravel())
         _code(luma, steps[0], inverses[0])

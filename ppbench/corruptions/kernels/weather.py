@@ -142,6 +142,7 @@ def _add_frost(
     for n in range(images.shape[0]):
         for h in range(images.shape[1]):
             row, made = images[n, h], out[n, h]
+            # All photographs of ice lie in one array, and each has a width of its own.
             ice = values[3 * (starts[n] + h * widths[n]) :]
             for i in range(row.size):
                 total = f64(i32(row[i])) * image_weight + f64(i32(ice[i])) * frost_weight
@@ -178,6 +179,7 @@ def _to_fractions(fallen: Any, rounded: Any, flakes: Any) -> None:
     """``flakes`` = whole levels made of ``fallen``, as fractions in float64."""
     for i in range(flakes.size):
         x = fallen[i]
+        # The scripts' layer goes through ImageMagick, which has 16 bits, of which 8 are kept: 257 steps to a level.
         level = np.rint(x) if rounded else np.floor(np.floor(x * f32(257) + f32(0.5)) / f32(257))
         flakes[i] = f64(level) / f64(255)
 
@@ -196,6 +198,7 @@ def _snow_line(
     last = red.size - 1
     for i in range(red.size):
         r, g, b = f32(i32(red[i])) / f32(255), f32(i32(green[i])) / f32(255), f32(i32(blue[i])) / f32(255)
+        # OpenCV's fused operations, as in `ppbench.corruptions.weather`: each sum is rounded once, no product is.
         grey = f32(f64(g) * f64(GREEN_SHARE))
         grey = f32(f64(r) * f64(RED_SHARE) + f64(grey))
         grey = f32(f64(b) * f64(BLUE_SHARE) + f64(grey))
@@ -216,6 +219,7 @@ def _add_snow(
             _to_fractions(fallen[n, h], rounded, flakes[h])
         for h in range(height):
             row, made = images[n, h], out[n, h]
+            # A line of each channel, so that what is computed of the three together is vectorised.
             for i in range(red.size):
                 red[i], green[i], blue[i] = row[3 * i], row[3 * i + 1], row[3 * i + 2]
             _snow_line(red, green, blue, image_weight, other_weight, flakes[h], flakes[height - 1 - h])
