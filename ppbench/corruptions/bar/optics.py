@@ -6,8 +6,6 @@ between pixels are rounded to float32. Lengths are in pixels, angles in radians;
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from ppbench.corruptions.axes import margins
 from ppbench.corruptions.bar.draws import column, grid, parameter, truncated, whole
 from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.filters import smooth
+from ppbench.corruptions.kept import kept_within
 from ppbench.corruptions.kernels import bar_optics as kernels
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import Recipe
@@ -137,7 +136,7 @@ def pinch_and_twirl(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -
     return twirl(images, signs, offsets, inside)
 
 
-@lru_cache(maxsize=16)
+@kept_within(2**26)
 def _twirls(length: int, s: float) -> tuple[Doubles, NDArray[np.bool_]]:
     """Return from where the pixels of a cell are read, from its middle: ``(2, 2, length, length)``; and which move.
 
