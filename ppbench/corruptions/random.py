@@ -156,6 +156,12 @@ def uniform(words: Tensor, low: float, high: float) -> Tensor:
     return ((words.long() & MASK) >> 8).float() * 2.0**-24 * (high - low) + low
 
 
+@on_cpu(kernels.uniform_doubles)
+def uniform_doubles(words: Tensor, low: float, high: float) -> Tensor:
+    """Turn words into uniform numbers on [low, high) in float64, by their upper 24 bits."""
+    return uniform(words, 0.0, 1.0).double() * (high - low) + low
+
+
 @on_cuda("random")
 def uniforms(keys: Tensor, stream: int, count: int, low: float, high: float) -> Tensor:
     """Return uniform numbers ``(n, count)`` of the words of a stream."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ppbench.corruptions.random import Draws, scaled, uniform
+from ppbench.corruptions.random import Draws, scaled, uniform_doubles
 from ppbench.corruptions.uploads import numbers, sent
 from ppbench.errors import UsageError
 
@@ -27,7 +27,11 @@ def parameter(
     """
     values = draws.given(name, shape, least)
     if values is None:
-        values = sent(uniform(draws.words(name, *shape), 0.0, 1.0), images.device).double() * (high - low) + low
+        words = draws.words(name, *shape)
+        if isinstance(low, Tensor) or isinstance(high, Tensor):
+            values = sent(uniform_doubles(words, 0.0, 1.0), images.device) * (high - low) + low
+        else:
+            values = uniform_doubles(words, low, high)
     return sent(values, images.device).double()
 
 

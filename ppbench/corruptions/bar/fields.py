@@ -11,6 +11,7 @@ from torch import Tensor
 from ppbench.corruptions.bar.draws import grid, parameter, table, truncated
 from ppbench.corruptions.dispatch import on_cpu
 from ppbench.corruptions.kernels import bar_fields as kernels
+from ppbench.corruptions.kernels import bar_noise
 from ppbench.corruptions.random import Draws, uniform
 from ppbench.corruptions.recipes import Recipe
 from ppbench.corruptions.strengths import Strength
@@ -50,7 +51,7 @@ def _noise(phases: Tensor, height: int, width: int, power: int) -> Tensor:
     return torch.fft.irfft2(half, s=(height, width))
 
 
-@on_cpu(kernels.half_spectrum)
+@on_cpu(bar_noise.half_spectrum)
 def half_spectrum(phases: Tensor, height: int, width: int, power: int) -> Tensor:
     """Return the half of a real field's spectrum that `torch.fft.irfft2` takes: complex ``(n, H, W//2 + 1)``.
 
@@ -76,14 +77,14 @@ def half_spectrum(phases: Tensor, height: int, width: int, power: int) -> Tensor
     return ((spectrum + opposite.conj()) / 2)[..., : width // 2 + 1].resolve_conj()
 
 
-@on_cpu(kernels.keep_where_high)
+@on_cpu(bar_noise.keep_where_high)
 def keep_where_high(images: Tensor, noise: Tensor, threshold: float) -> Tensor:
     """Blacken the pixels at which noise ``(n, H, W)`` is not above a threshold in its standard deviations."""
     deviation = noise.flatten(1).std(dim=1, correction=0).view(-1, 1, 1)
     return images * (noise > threshold * deviation)[..., None]
 
 
-@on_cpu(kernels.add_fields)
+@on_cpu(bar_noise.add_fields)
 def add_fields(images: Tensor, noise: Tensor, amount: float) -> Tensor:
     """Add noise ``(n * C, H, W)``, one field for each channel, with a standard deviation of ``amount`` levels."""
     n, height, width, channels = images.shape

@@ -12,34 +12,52 @@ from ppbench.corruptions.types import Doubles, Indices, Pixels
 
 
 @compiled
+def _cut_line(row: Any, mask: Any, grey: Any, out: Any) -> None:
+    """``out`` = the row, or grey in pixels where ``mask`` is 255 and not 0."""
+    kept = u8(255)
+    if row.size == 3 * mask.size:
+        for w in range(mask.size):
+            cut, left = mask[w] & grey, mask[w] ^ kept
+            out[3 * w] = (row[3 * w] & left) | cut
+            out[3 * w + 1] = (row[3 * w + 1] & left) | cut
+            out[3 * w + 2] = (row[3 * w + 2] & left) | cut
+    else:
+        for w in range(mask.size):
+            out[w] = (row[w] & (mask[w] ^ kept)) | (mask[w] & grey)
+
+
+@compiled
 def _cut_squares(
-    images: Any, sines: Any, cosines: Any, cell: Any, chosen: Any, counts: Any, grey: int, out: Any
-) -> None:
-    channels = images.shape[3]
+    images: Any, sines: Any, cosines: Any, cell: Any, chosen: Any, counts: Any, grey: Any, places: Any, mask: Any,
+    out: Any,
+) -> None:  # fmt: skip
+    rows, columns, odd = places[0], places[1], places[2]
     for n in range(images.shape[0]):
         sine, cosine, count, size = sines[n], cosines[n], counts[n], cell[n]
         for i in range(images.shape[1]):
-            for j in range(images.shape[2]):
+            for j in range(mask.size):
                 y, x = (cosine * f64(i) + sine * f64(j)) / size, (cosine * f64(j) - sine * f64(i)) / size
-                alike = (i32(np.floor(y)) + i32(np.floor(x))) & 1 == 0
-                cut = False
-                if alike:
-                    row, column = i32(y), i32(x)
-                    row = row + count if row < 0 else row
-                    column = column + count if column < 0 else column
-                    if row >= count or column >= count or row < 0 or column < 0:
-                        row, column = row % count, column % count
-                    cut = chosen[n, row, column]
-                for c in range(channels):
-                    out[n, i, j, c] = u8(grey) if cut else images[n, i, j, c]
+                rows[j], columns[j] = i32(y), i32(x)
+                odd[j] = (i32(np.floor(y)) + i32(np.floor(x))) & 1
+            for j in range(mask.size):
+                row, column = rows[j], columns[j]
+                row = row + count if row < 0 else row
+                column = column + count if column < 0 else column
+                if row >= count or column >= count or row < 0 or column < 0:
+                    row, column = row % count, column % count
+                mask[j] = u8(255) if odd[j] == 0 and chosen[n, row, column] else u8(0)
+            _cut_line(images[n, i], mask, grey, out[n, i])
 
 
 def cut_squares(
     images: Pixels, angle: Doubles, cell: Doubles, chosen: NDArray[np.bool_], counts: Indices, grey: int
 ) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.cutout.cut_squares`."""
-    out = np.empty_like(images)
-    _cut_squares(images, np.sin(angle), np.cos(angle), cell, chosen, counts.astype(np.int32), grey, out)
+    n, height, width, channels = images.shape
+    shape, out = (n, height, width * channels), np.empty_like(images)
+    room = np.empty((3, width), np.int32), np.empty(width, np.uint8)
+    sines, cosines, sizes = np.sin(angle), np.cos(angle), counts.astype(np.int32)
+    _cut_squares(images.reshape(shape), sines, cosines, cell, chosen, sizes, u8(grey), *room, out.reshape(shape))
     return out
 
 

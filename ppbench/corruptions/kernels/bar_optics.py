@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled, f32, f64, i32, i64, inlined, u8
-from ppbench.corruptions.kernels.bar_maths import HALF_PI, power, sine
+from ppbench.corruptions.kernels.bar_maths import power, sine_and_cosine
 from ppbench.corruptions.types import Doubles, Indices, Pixels
 
 
@@ -44,42 +44,70 @@ def bilinear(image: Any, rows: Any, columns: Any, channel: Any) -> Any:
     return f32(value)
 
 
-@compiled
-def _wave(place: Any, time: Any, y0: Any, lines: Any) -> None:
-    """One step of the ripples on a line: ``lines`` are px, jy, jx and the sum c."""
-    px, jy, jx, c = lines[0], lines[1], lines[2], lines[3]
-    for w in range(px.size):
-        y = y0 + sine(time - jy[w] + HALF_PI) + sine(time + jx[w])
-        x = px[w] + sine(time - jx[w]) + sine(time + jy[w] + HALF_PI)
-        # The light 1 / sqrt((py / (sin / 0.005))^2 + (px / (cos / 0.005))^2), with one division.
-        s, k = sine(y + time), sine(x + time + HALF_PI)
-        a, b = y0 * f64(0.005) * k, px[w] * f64(0.005) * s
-        c[w] += abs(s * k) / np.sqrt(a * a + b * b)
-        jy[w], jx[w] = y, x
+@inlined
+def wave(sine_t: Any, cosine_t: Any, py: Any, px: Any, sines: Any) -> Any:
+    """One step of the ripples: sines and cosines of jy and jx after it, and the light that it adds."""
+    sine_y, cosine_y, sine_x, cosine_x = sines
+    # The sines of sums of the time and jy or jx, by those of both.
+    a, b, d, e = cosine_t * cosine_y, sine_t * sine_y, cosine_t * sine_x, sine_t * cosine_x
+    sine_y, cosine_y = sine_and_cosine(py + (a + b) + (e + d))
+    sine_x, cosine_x = sine_and_cosine(px + (e - d) + (a - b))
+    # The light 1 / sqrt((py / (sin / 0.005))^2 + (px / (cos / 0.005))^2), with one division.
+    s, k = sine_y * cosine_t + cosine_y * sine_t, cosine_x * cosine_t - sine_x * sine_t
+    a, b = py * f64(0.005) * k, px * f64(0.005) * s
+    return (sine_y, cosine_y, sine_x, cosine_x), abs(s * k) / np.sqrt(a * a + b * b)
+
+
+@inlined
+def angle_at(place: Any, size: Any) -> Any:
+    """A place on an axis in waves of this size, as an angle."""
+    there = f64(place) / size
+    return (there - np.floor(there)) * f64(6.28318530718) - f64(250)
 
 
 @compiled
-def _caustics(time: Any, size: Any, lines: Any, out: Any) -> None:
+def _light_line(py: Any, start: Any, times: Any, across: Any, out: Any) -> None:
+    """The light on a line at py; ``across``: px, its sine and its cosine; ``times``: sines and cosines of five times.
+
+    The five steps are in one loop without branches, so that it is vectorised.
+    """
+    px, sines, cosines = across[0], across[1], across[2]
+    s0, s1, s2, s3, s4 = times[0, 0], times[0, 1], times[0, 2], times[0, 3], times[0, 4]
+    c0, c1, c2, c3, c4 = times[1, 0], times[1, 1], times[1, 2], times[1, 3], times[1, 4]
+    for w in range(out.size):
+        x = px[w]
+        state, light = wave(s0, c0, py, x, (start[0], start[1], sines[w], cosines[w]))
+        c = f64(1) + light
+        state, light = wave(s1, c1, py, x, state)
+        c += light
+        state, light = wave(s2, c2, py, x, state)
+        c += light
+        state, light = wave(s3, c3, py, x, state)
+        c += light
+        state, light = wave(s4, c4, py, x, state)
+        c += light
+        dark = f64(1.17) - power(c * f64(0.2), f64(1.4))
+        fourth = dark * dark * dark * dark
+        out[w] = min(fourth * fourth, f64(1))
+
+
+@compiled
+def _caustics(time: Any, size: Any, across: Any, times: Any, out: Any) -> None:
     for n in range(out.shape[0]):
+        for m in range(5):
+            times[0, m], times[1, m] = sine_and_cosine(time[n] * (f64(1) - f64(3.5) / f64(m + 1)))
+        for w in range(out.shape[2]):
+            across[0, w] = angle_at(w, size[n])
+            across[1, w], across[2, w] = sine_and_cosine(across[0, w])
         for h in range(out.shape[1]):
-            down = f64(h) / size[n]
-            y0 = (down - np.floor(down)) * f64(6.28318530718) - f64(250)
-            for w in range(lines.shape[1]):
-                across = f64(w) / size[n]
-                lines[0, w] = (across - np.floor(across)) * f64(6.28318530718) - f64(250)
-                lines[1, w], lines[2, w], lines[3, w] = y0, lines[0, w], f64(1)
-            for m in range(5):
-                _wave(h, time[n] * (f64(1) - f64(3.5) / f64(m + 1)), y0, lines)
-            for w in range(lines.shape[1]):
-                light = f64(1.17) - power(lines[3, w] * f64(0.2), f64(1.4))
-                fourth = light * light * light * light
-                out[n, h, w] = min(fourth * fourth, f64(1))
+            py = angle_at(h, size[n])
+            _light_line(py, sine_and_cosine(py), times, across, out[n, h])
 
 
 def caustics(time: Doubles, size: Doubles, height: int, width: int) -> Doubles:
     """Kernel of `ppbench.corruptions.bar.optics.caustics`."""
     out = np.empty((len(time), height, width))
-    _caustics(time, size, np.empty((4, width)), out)
+    _caustics(time, size, np.empty((3, width)), np.empty((2, 5)), out)
     return out
 
 

@@ -5,100 +5,119 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppbench.corruptions.kernels import compiled, f32, f64, i32, u8, u32
 from ppbench.corruptions.kernels.bar_maths import power, turn
+from ppbench.corruptions.kernels.bar_rows import flat_rows, interleave, lines_for, separate
 from ppbench.corruptions.types import Doubles, Indices, Pixels
+
+# Loops over a line are kept apart: one that reads a table at computed places is not vectorised, the others are.
 
 
 @compiled
-def _star_line(
-    centre: Any, row: Any, count: int, lengths: Any, edge: Any, squares: Any, turns: Any, shapes: Any
-) -> None:
-    """For a line of pixels: ``squares`` = length of the star / distance, squared; ``shapes`` = how near to a ray."""
-    y = f64(row) - centre[0]
+def _edge_of(lengths: Any, count: int, edge: Any) -> None:
+    """``edge``: the length of each ray, and how much longer the next one is."""
     for ray in range(count):
-        edge[ray] = lengths[ray]
-    edge[count], edge[count + 1] = lengths[0], lengths[1]  # the first ray follows on the last
+        following = lengths[ray + 1] if ray + 1 < count else lengths[0]
+        edge[ray, 0], edge[ray, 1] = lengths[ray], following - lengths[ray]
+    # Half a turn may be rounded up to a whole number of rays.
+    edge[count, 0], edge[count, 1] = edge[0, 0], edge[0, 1]
+
+
+@compiled
+def _star_line(centre: Any, row: Any, count: int, edge: Any, rays: Any, found: Any, squares: Any, shapes: Any) -> None:
+    """For a line of pixels: ``squares`` = length of the star / distance, squared; ``shapes`` = how near to a ray.
+
+    ``rays`` and ``found`` are room for the number of each pixel's ray, and for the edge there.
+    """
+    y, x0 = f64(row) - centre[0], centre[1]
     per_turn = f64(count) / f64(2 * np.pi)
-    for w in range(turns.size):
-        turns[w] = (turn(f64(w) - centre[1], y) + f64(np.pi)) * per_turn
-    for w in range(turns.size):
-        whole = np.floor(turns[w])
-        f, i = turns[w] - whole, u32(i32(whole))  # unsigned, so that no index counts from the end
-        before, after = edge[i], edge[i + u32(1)]
-        squares[w] = before + f * (after - before)
+    for w in range(squares.size):
+        turns = (turn(f64(w) - x0, y) + f64(np.pi)) * per_turn
+        whole = np.floor(turns)
+        squares[w] = turns - whole
+        rays[w] = u32(i32(whole))  # unsigned, so that no index counts from the end
+    for w in range(squares.size):
+        ray = rays[w]
+        found[w, 0], found[w, 1] = edge[ray, 0], edge[ray, 1]
+    for w in range(squares.size):
+        f, x = squares[w], f64(w) - x0
+        length = found[w, 0] + f * found[w, 1]
+        squares[w] = length * length / (x * x + y * y + f64(1e-4))
         shapes[w] = f64(1) - (f - f64(0.5)) * (f - f64(0.5))
-    for w in range(turns.size):
-        x = f64(w) - centre[1]
-        squares[w] = squares[w] * squares[w] / (x * x + y * y + f64(1e-4))
 
 
 @compiled
 def _lighten(line: Any, light: Any) -> None:
-    channels = line.size // light.size
-    if channels == 3:
-        for w in range(light.size):
-            a, b, c = line[3 * w], line[3 * w + 1], line[3 * w + 2]
-            line[3 * w] = f32(f64(a) + light[w] * f64(f32(255) - a))
-            line[3 * w + 1] = f32(f64(b) + light[w] * f64(f32(255) - b))
-            line[3 * w + 2] = f32(f64(c) + light[w] * f64(f32(255) - c))
-    else:
-        for w in range(light.size):
-            line[w] = f32(f64(line[w]) + light[w] * f64(f32(255) - line[w]))
+    for w in range(light.size):
+        line[w] = f32(f64(line[w]) + light[w] * f64(f32(255) - line[w]))
 
 
 @compiled
-def _add_stars(images: Any, centres: Any, rays: Any, lengths: Any, lines: Any, line: Any, out: Any) -> None:
-    squares, turns, shapes, edge = lines[0], lines[1], lines[2], np.empty(lengths.shape[-1] + 2)
+def _add_stars(
+    images: Any, centres: Any, counts: Any, lengths: Any, edges: Any, rays: Any, found: Any, lines: Any, levels: Any,
+    lit: Any, out: Any,
+) -> None:  # fmt: skip
+    squares, shapes = lines[0], lines[1]
     for n in range(images.shape[0]):
+        for star in range(counts.shape[1]):
+            _edge_of(lengths[n, star], counts[n, star], edges[star])
         for y in range(images.shape[1]):
-            row, made = images[n, y], out[n, y]
-            for i in range(row.size):
-                line[i] = f32(row[i])
-            for star in range(rays.shape[1]):
-                _star_line(centres[n, star], y, rays[n, star], lengths[n, star], edge, squares, turns, shapes)
+            separate(images[n, y], levels)
+            lit[:] = levels
+            for star in range(counts.shape[1]):
+                _star_line(centres[n, star], y, counts[n, star], edges[star], rays, found, squares, shapes)
                 for w in range(shapes.size):
                     shapes[w] = min(max(shapes[w] * squares[w], f64(0)), f64(1))
-                _lighten(line, shapes)
-            for i in range(row.size):
-                made[i] = u8(i32(min(max(line[i], f32(0)), f32(255))))
+                for c in range(lit.shape[0]):
+                    _lighten(lit[c], shapes)
+            for c in range(lit.shape[0]):
+                for w in range(shapes.size):
+                    levels[c, w] = u8(i32(min(max(lit[c, w], f32(0)), f32(255))))
+            interleave(levels, out[n, y])
 
 
 def add_stars(images: Pixels, centres: Doubles, rays: Indices, lengths: Doubles) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.stars.add_stars`."""
-    n, height, width, channels = images.shape
-    shape, out = (n, height, width * channels), np.empty_like(images)
-    line = np.empty(width * channels, np.float32)
-    _add_stars(images.reshape(shape), centres, rays, lengths, np.empty((3, width)), line, out.reshape(shape))
+    out, width, levels = np.empty_like(images), images.shape[2], lines_for(images)
+    edges, lit = np.empty((rays.shape[1], lengths.shape[2] + 1, 2)), np.empty(levels.shape, np.float32)
+    _add_stars(flat_rows(images), centres, rays, lengths, edges, *_room(width), levels, lit, flat_rows(out))
     return out
 
 
 @compiled
-def _whiten_outside(images: Any, centre: Any, rays: Any, lengths: Any, exponent: Any, lines: Any, out: Any) -> None:
-    squares, turns, shapes, edge = lines[0], lines[1], lines[2], np.empty(lengths.shape[-1] + 2)
-    channels = images.shape[2] // shapes.size
+def _whiten(line: Any, kept: Any) -> None:
+    for w in range(kept.size):
+        line[w] = u8(i32(f64(255) - kept[w] * f64(u8(line[w] ^ u8(255)))))
+
+
+@compiled
+def _whiten_outside(
+    images: Any, centre: Any, counts: Any, lengths: Any, exponent: Any, edge: Any, rays: Any, found: Any, lines: Any,
+    levels: Any, out: Any,
+) -> None:  # fmt: skip
+    squares, shapes = lines[0], lines[1]
     for n in range(images.shape[0]):
+        _edge_of(lengths[n], counts[n], edge)
         for y in range(images.shape[1]):
-            _star_line(centre[n], y, rays[n], lengths[n], edge, squares, turns, shapes)
+            _star_line(centre[n], y, counts[n], edge, rays, found, squares, shapes)
             for w in range(shapes.size):
-                shapes[w] = min(shapes[w] * power(max(squares[w], f64(1e-30)), exponent), f64(1))
-            row, made = images[n, y], out[n, y]
-            if channels == 3:
-                for w in range(shapes.size):
-                    kept = shapes[w]
-                    made[3 * w] = u8(i32(f64(255) + kept * (f64(row[3 * w]) - f64(255))))
-                    made[3 * w + 1] = u8(i32(f64(255) + kept * (f64(row[3 * w + 1]) - f64(255))))
-                    made[3 * w + 2] = u8(i32(f64(255) + kept * (f64(row[3 * w + 2]) - f64(255))))
-            else:
-                for w in range(shapes.size):
-                    made[w] = u8(i32(f64(255) + shapes[w] * (f64(row[w]) - f64(255))))
+                shapes[w] = min(shapes[w] * power(squares[w], exponent), f64(1))
+            separate(images[n, y], levels)
+            for c in range(levels.shape[0]):
+                _whiten(levels[c], shapes)
+            interleave(levels, out[n, y])
 
 
 def whiten_outside(images: Pixels, centre: Doubles, rays: Indices, lengths: Doubles, exponent: float) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.stars.whiten_outside`."""
-    n, height, width, channels = images.shape
-    shape, out = (n, height, width * channels), np.empty_like(images)
-    lines = np.empty((3, width))
-    _whiten_outside(images.reshape(shape), centre, rays, lengths, f64(exponent), lines, out.reshape(shape))
+    out, edge = np.empty_like(images), np.empty((lengths.shape[1] + 1, 2))
+    room = edge, *_room(images.shape[2]), lines_for(images)
+    _whiten_outside(flat_rows(images), centre, rays, lengths, f64(exponent), *room, flat_rows(out))
     return out
+
+
+def _room(width: int) -> tuple[NDArray[np.uint32], Doubles, Doubles]:
+    """Return room for what `_star_line` makes of a line: rays, edges, and two lines of numbers."""
+    return np.empty(width, np.uint32), np.empty((width, 2)), np.empty((2, width))

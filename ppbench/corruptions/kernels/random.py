@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.corruptions.kernels import compiled, f32, i32, i64, inlined, u32, u64
-from ppbench.corruptions.types import Floats
+from ppbench.corruptions.kernels import compiled, f32, f64, i32, i64, inlined, u32, u64
+from ppbench.corruptions.types import Doubles, Floats
 
 Keys = NDArray[np.int32]
 """``(n, 2)``: the two key words of every image, as bits."""
@@ -88,6 +88,12 @@ def _to_uniform(words: Any, low: Any, span: Any, out: Any) -> None:
         out[i] = f32(i32(words[i] >> u32(8))) * f32(2.0**-24) * span + low
 
 
+@compiled
+def _to_uniform_doubles(words: Any, low: Any, span: Any, out: Any) -> None:
+    for i in range(words.size):
+        out[i] = f64(i32(words[i] >> u32(8))) * f64(2.0**-24) * span + low
+
+
 def words(keys: Keys, stream: int, count: int) -> NDArray[np.int32]:
     """Kernel of `ppbench.corruptions.random.philox`."""
     out = np.empty((len(keys), -(-count // 4) * 4), np.uint32)
@@ -106,4 +112,11 @@ def uniform(bits: NDArray[np.int32], low: float, high: float) -> Floats:
     """Kernel of `ppbench.corruptions.random.uniform`."""
     out = np.empty(bits.shape, np.float32)
     _to_uniform(bits.view(np.uint32).ravel(), np.float32(low), np.float32(high - low), out.ravel())
+    return out
+
+
+def uniform_doubles(bits: NDArray[np.int32], low: float, high: float) -> Doubles:
+    """Kernel of `ppbench.corruptions.random.uniform_doubles`."""
+    out = np.empty(bits.shape)
+    _to_uniform_doubles(bits.view(np.uint32).ravel(), np.float64(low), np.float64(high - low), out.ravel())
     return out
