@@ -27,6 +27,7 @@ from ppbench.run import (
     Protocol,
     Sequences,
 )
+from ppbench.streams.frames import StreamFrames
 from ppbench.versions import versions_of
 from ppbench.vocabulary import PREDICTED
 
@@ -50,6 +51,9 @@ class Identity(NamedTuple):
     """Outputs that an image's prediction is chosen from; None if that is not known."""
     libraries: tuple[str, ...] = ()
     """Distributions besides torch's that have modules of the network, whose versions the run records."""
+    drawn_from: str = ""
+    """SHA-256 of the ids of the images that a stream draws its frames from: without one of them, frames of the same
+    numbers are of other images. Empty if it is no stream."""
     outputs: tuple[str, ...] = ()
     """Names of the network's outputs if its clean predictions are the labels; empty if the images have labels."""
 
@@ -76,6 +80,7 @@ class Identity(NamedTuple):
             "code": self.code,
             **({"values": self.values} if self.values else {}),
             **({"encoding": self.protocol.sequences.encoding} if self.protocol.sequences else {}),
+            **({"images": self.drawn_from} if self.drawn_from else {}),
             # The user's own corruptions draw from numpy, whose generators may change with its version.
             **(versions_of("numpy") if self.protocol.own_corruptions else {}),
             **({"runtime": self.model.runtime} if self.model.runtime else {}),
@@ -106,7 +111,7 @@ def identify(subject: Subject, source: Source, settings: Settings) -> Identity:
     outputs = output_names(card) if settings.are_predicted else ()
     return Identity(
         model, measured, fingerprint, names, code, weights.values, weights.unknown, head.competing,
-        libraries_of(subject.model), outputs,
+        libraries_of(subject.model), source.drawn_from() if isinstance(source, StreamFrames) else "", outputs,
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def measure(
         started = datetime.now(UTC)
         scored = run(plan, advance, [output.journal for output in outputs], processes, say)
         if not processes.is_first:
-            return EvalResult.of([], scored, len(plan.source.ids))
+            return EvalResult.of([], scored, len(plan.source.ids), plan.remedy)
         runs = results(identities, scored, plan.source, plan.settings, started, processes.size)
         if outputs:
             runs = [save(output, run, say) for output, run in zip(outputs, runs, strict=True)]
@@ -84,7 +84,7 @@ def measure(
             and (doubt := doubtful(tally, plan.source.num_classes))
         ):
             say(f"warning: {identity.model.name} {doubt}")
-    return EvalResult.of(runs, scored, len(plan.source.ids))
+    return EvalResult.of(runs, scored, len(plan.source.ids), plan.remedy)
 
 
 def _with_draws(plan: EvalPlan, identities: list[Identity]) -> list[Identity]:

@@ -81,6 +81,21 @@ class EvalPlan:
         return adaptation.batch if adaptation.consecutive else len(self.source.ids)
 
     @property
+    def remedy(self) -> str | None:
+        """What to do about images that cannot be read; None: the usual, as each has a result of its own."""
+        if self.source.stream is not None:
+            return (
+                "Replace their files: the same command then does only what is missing. Without one of its images it "
+                "is another stream, which is measured from its beginning."
+            )
+        if self.adaptation is not None:
+            return (
+                "Replace them, or remove them from every cell. All images of a cell decide its statistics, so the same "
+                "command then measures these cells again."
+            )
+        return None
+
+    @property
     def cells(self) -> list[Cell]:
         """The cells of each subject, in order."""
         return self.settings.cells_of(self.source)

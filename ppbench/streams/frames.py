@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.data.generated import GeneratedImages, saved_as_jpeg
-from ppbench.data.source import Loaded, Source
+from ppbench.data.source import Loaded, Source, ids_hash
 from ppbench.data.stamps import FileStamps
 from ppbench.errors import DataError, UsageError
 from ppbench.run import StreamRecord
@@ -117,6 +117,10 @@ class StreamFrames(Source):
     def fingerprint(self) -> str:
         """The fingerprint of the clean images in use."""
         return self._crops.fingerprint()
+
+    def drawn_from(self) -> str:
+        """SHA-256 of the ids of the images that frames are drawn from."""
+        return ids_hash(self._crops.images.ids)
 
     def stamps(self, cell: Cell) -> FileStamps:
         """Numbers ``(N,)``, one per frame, that change when its image's file changes."""

@@ -177,6 +177,7 @@ def test_a_broken_image_is_in_no_statistic_of_its_cell_and_in_no_count(tmp_path:
     settings = make_settings(("fog", "snow"), (1,), adapt="batchnorm")
     broken.write_bytes(b"no image")
     plan = planned([subject], open_source("imagefolder", tree, Geometry(32, None)), settings)
+    assert "the same command then measures these cells again" in (plan.remedy or "")
     scored = loop.run(plan)
     assert [plan.source.ids[one.place] for one in scored.unreadable] == [str(name)]
     (tree / "fog" / "1" / name).unlink()

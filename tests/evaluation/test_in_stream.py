@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from ppbench.errors import DataError, UsageError
@@ -23,7 +25,7 @@ from tests.evaluation.models import tiny_checkpoint
 from tests.evaluation.test_kills import without_provenance
 from tests.kills import run_killer
 from tests.streams.calibrations import write_falling
-from tests.trees import write_class_folders
+from tests.trees import photographs, write_class_folders
 
 pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
 
@@ -188,6 +190,29 @@ def test_a_changed_image_makes_its_whole_batch_anew(calibration: Path, tmp_path:
     assert run.protocol.unreadable is None
     evaluate(**options, output=tmp_path / "fresh.json")  # type: ignore[arg-type]
     assert without_provenance(tmp_path / "run.json") == without_provenance(tmp_path / "fresh.json")
+
+
+def test_without_one_of_its_images_it_is_another_stream(calibration: Path, tmp_path: Path) -> None:
+    """Frames of the same numbers are of other images then, which may have equal sizes and times, as from an archive."""
+    folder, images = tmp_path / "images", [image for image in photographs(20, 8) for _ in range(2)]
+    for number, image in enumerate(images):
+        path = folder / "ab"[number % 2] / f"{number:02d}.bmp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+        os.utime(path, (10**9, 10**9))
+    options = {
+        "model": str(tiny_checkpoint(tmp_path / "net.safetensors", size=16, channels=3, classes=2)),
+        "data": str(folder), "recipe": "cifar-c", "stream": "ccc:hard:5", "calibration": str(calibration), "limit": 40,
+    }  # fmt: skip
+    (folder / "b" / "03.bmp").write_bytes(b"broken")
+    with pytest.raises(DataError, match="of 40 images could not be read") as caught:
+        evaluate(**options, output=tmp_path / "run.json")  # type: ignore[arg-type]
+    assert "Without one of its images it is another stream" in caught.value.hint
+    (folder / "b" / "03.bmp").unlink()
+    evaluate(**options, output=tmp_path / "run.json")  # type: ignore[arg-type]
+    evaluate(**options, output=tmp_path / "fresh.json")  # type: ignore[arg-type]
+    assert without_provenance(tmp_path / "run.json") == without_provenance(tmp_path / "fresh.json")
+    assert (predicted(tmp_path / "run.json") == predicted(tmp_path / "fresh.json")).all()
 
 
 @pytest.mark.parametrize(
