@@ -38,6 +38,8 @@ class StateFile(NamedTuple):
     """Settings in a Lightning checkpoint; values other than text and numbers are None."""
     choice: str | None = None
     """For people: which weights were chosen, and which others the file has; None: it has one set."""
+    is_averaged: bool = False
+    """Whether the chosen weights were averaged over the training, as their key or their names say."""
 
 
 def names_file(text: str) -> bool:
@@ -73,7 +75,7 @@ def read_state_file(path: Path, *, ema: bool = False) -> StateFile:
         return file._replace(
             choice="the averaged copy, not the network" if ema else "the network, not its averaged copy"
         )
-    if ema and file.choice is None:
+    if ema and file.choice is None and not file.is_averaged:
         raise DataError(f"{path} holds one set of weights, without an averaged copy", "Leave out --ema.")
     return file
 
@@ -172,10 +174,10 @@ def _read_torch(path: Path, ema: bool) -> StateFile:
     choice = None if weights.averaged is None else f"{weights.key or 'the top'}, not {weights.averaged or 'the top'}"
     settings = content.get("hyper_parameters")
     if not isinstance(settings, Mapping):
-        return StateFile(weights.tensors, {}, None, choice)
+        return StateFile(weights.tensors, {}, None, choice, weights.are_averaged)
     # Other values, such as paths and optimisers, may be objects of any class: only that they are there is kept.
     plain = {key: value if isinstance(value, str | int | float) else None for key, value in settings.items()}
-    return StateFile(weights.tensors, {}, plain, choice)
+    return StateFile(weights.tensors, {}, plain, choice, weights.are_averaged)
 
 
 def _kind(tensor: Tensor) -> str:

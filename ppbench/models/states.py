@@ -42,6 +42,11 @@ class FoundWeights(NamedTuple):
     averaged: str | None
     """Key of the weights of the other kind (averaged over the training or not); None: there are none."""
 
+    @property
+    def are_averaged(self) -> bool:
+        """Whether their key, or all their names, say that they were averaged over the training."""
+        return _AVERAGED.search(self.key) is not None or all(map(_is_averaged_name, self.tensors))
+
 
 class NoWeightsError(Exception):
     """Raised if there are no weights, none of the wanted kind, or several sets without a clear choice."""
@@ -131,7 +136,8 @@ def _without_one(names: dict[str, str], ema: bool) -> dict[str, str]:
         wanted = ema or all(marks.values())
         chosen = {name: inner for name, inner in names.items() if marks[name] == wanted}
         names = {name: inner.partition(".")[2] for name, inner in chosen.items()} if wanted else chosen
-    return names
+    # The copy may have tensors beside it too: torch's AveragedModel counts in one.
+    return {name: inner for name, inner in names.items() if not _BESIDE.match(inner)}
 
 
 def _is_averaged_name(name: str) -> bool:

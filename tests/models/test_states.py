@@ -116,6 +116,23 @@ def test_plain_and_averaged_in_one_state_dict(tmp_path: Path, network: nn.Module
     assert load(tmp_path, state, EMA) == (weights_hash(average), "the averaged copy, not the network")
 
 
+def test_an_averaged_model_in_the_module_that_trains(tmp_path: Path, network: nn.Module, average: nn.Module) -> None:
+    """torch's AveragedModel counts its updates beside the network."""
+    copy = torch.optim.swa_utils.AveragedModel(average).state_dict()
+    state = {f"model.{k}": v for k, v in network.state_dict().items()} | {f"ema_model.{k}": v for k, v in copy.items()}
+    assert "ema_model.n_averaged" in state
+    assert load(tmp_path, {"state_dict": state}) == (weights_hash(network), "the network, not its averaged copy")
+    assert load(tmp_path, {"state_dict": state}, EMA) == (weights_hash(average), "the averaged copy, not the network")
+
+
+@pytest.mark.parametrize("names", ["ema: ", "model_ema: module.", "state_dict: ema_model.", ": ema."])
+def test_averaged_weights_alone(tmp_path: Path, average: nn.Module, names: str) -> None:
+    key, prefix = names.split(": ")
+    state = {prefix + name: tensor for name, tensor in average.state_dict().items()}
+    for options in (CIFAR, EMA):
+        assert load(tmp_path, {key: state} if key else state, options) == (weights_hash(average), None)
+
+
 def test_averaged_weights_that_are_not_there(tmp_path: Path, network: nn.Module) -> None:
     with pytest.raises(DataError, match=r"holds no averaged weights, as --ema requires; it has state_dict"):
         load(tmp_path, {"state_dict": network.state_dict()}, EMA)
