@@ -39,12 +39,13 @@ def _check(
     from ppbench.check.judge import check_files
     from ppbench.check.rules import DEFAULT_RULES, parse_points
     from ppbench.check.strictness import RENAMED
+    from ppbench.scalars import number_of
 
     verdict = check_files(
         Path(run),
         Path(baseline),
         {name: parse_points(name, value) for name, value in rules.items()} or DEFAULT_RULES,
-        confidence=confidence,
+        confidence=number_of("confidence", confidence),
         fail_on=fail_on,
         on_powerless=on_powerless,
         on_inconclusive=on_inconclusive,

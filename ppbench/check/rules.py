@@ -16,6 +16,7 @@ from ppbench.metrics.metric import Unavailable, Weights
 from ppbench.metrics.quantities import MEAN_ERROR, MOST_POINTS, Quantity, case_of
 from ppbench.metrics.without_labels import has_labels, plain_of, quantities_of, wording
 from ppbench.run import Protocol
+from ppbench.scalars import plain
 from ppbench.vocabulary import OWN, Cell, family_of, in_order
 
 _MEAN = "mean"
@@ -102,8 +103,7 @@ def _number(value: object) -> float | None:
     if isinstance(value, str):
         text = value.strip()
         return float(text) if _DECIMAL.fullmatch(text) else None
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        value = value.item()  # a number of numpy or torch
+    value = plain(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ppbench.copies.arrays import copy_array
 from ppbench.copies.images import copy_images
@@ -15,6 +16,7 @@ from ppbench.copies.records import Failure
 from ppbench.copies.request import CopyRequest
 from ppbench.copies.sources import ImageArray
 from ppbench.copies.work import SourceResult
+from ppbench.scalars import integer_of, plain
 
 
 @dataclass
@@ -155,10 +157,12 @@ def corrupt_folder(
         UsageError: If a value is not allowed, or ``dest`` was made with other settings.
         DataError: If there are no images, or ``dest`` cannot be written.
     """
+    given = {"seed": seed, "size": size, "workers": workers, "batch_size": batch_size}
+    numbers: Any = {name: value if value is None else integer_of(name, value) for name, value in given.items()}
     request = CopyRequest(
         Path(src), None if dest is None else Path(dest), corruptions, severities, perturbations, difficulties,
-        recipe=recipe, backend=backend, seed=seed, format=format, size=size, scale=scale, device=device,
-        workers=workers, batch_size=batch_size, overwrite=overwrite,
+        recipe=recipe, backend=backend, format=format, scale=plain(scale), device=device, overwrite=overwrite,
+        **numbers,
     )  # fmt: skip
     with opened_plan(request) as plan:
         return make_copies(plan, advance)

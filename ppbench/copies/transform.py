@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ppbench.corruptions.apply import corrupt, integer_of, severity_of
+from ppbench.corruptions.apply import corrupt, severity_of
 from ppbench.corruptions.catalog import CORRUPTIONS
 from ppbench.corruptions.keys import pixels_id
 from ppbench.corruptions.own import OwnCorruption, find_corruption, split_own
@@ -21,6 +21,7 @@ from ppbench.corruptions.types import Pixels, Scale
 from ppbench.data.whole import as_copied
 from ppbench.errors import UsageError
 from ppbench.keys import hash64
+from ppbench.scalars import integer_of
 from ppbench.vocabulary import CLEAN, Cell, expand_corruptions, expand_severities, in_order, severity_texts
 
 _KINDS = (

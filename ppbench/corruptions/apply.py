@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from ppbench.corruptions.scale import ScaledDraws, scale_for, scaled_constants
 from ppbench.corruptions.strengths import STRENGTHS
 from ppbench.corruptions.types import Pixels, Scale
 from ppbench.errors import UsageError
+from ppbench.scalars import integer_of
 from ppbench.vocabulary import SEVERITIES
 
 _SMALLEST = 8
@@ -157,16 +157,6 @@ def severity_of(value: Any) -> int:
     if isinstance(value, bool) or value not in SEVERITIES:
         raise UsageError(f"severity {value!r} is not allowed", "Severities are 1 to 5.")
     return int(value)
-
-
-def integer_of(what: str, value: Any) -> int:
-    """Return an integer of any library as int. Others are refused, because keys hash the text: "True" is not "1"."""
-    try:
-        if not isinstance(value, bool):
-            return operator.index(value)
-    except TypeError:
-        pass
-    raise UsageError(f"{what} {value!r} is not allowed", "It is an integer.")
 
 
 def ids_of(ids: Sequence[str] | None, batch: Tensor) -> list[str]:

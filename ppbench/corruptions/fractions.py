@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ppbench.corruptions.apply import ids_of, integer_of, made_in_chunks
+from ppbench.corruptions.apply import ids_of, made_in_chunks
 from ppbench.corruptions.catalog import CORRUPTIONS
 from ppbench.corruptions.constants import Shot, constants
 from ppbench.corruptions.keys import key
@@ -23,6 +23,7 @@ from ppbench.corruptions.recipes import RECIPES, recipe_for_size
 from ppbench.corruptions.types import Pixels
 from ppbench.errors import UsageError
 from ppbench.lookup import check_name
+from ppbench.scalars import integer_of
 from ppbench.vocabulary import C15
 
 _Images = TypeVar("_Images", Tensor, Pixels)

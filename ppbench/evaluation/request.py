@@ -13,6 +13,7 @@ from ppbench.errors import UsageError
 from ppbench.models.card_options import CardOptions, parse_card_options
 from ppbench.run import Adaptation, parse_adaptation
 from ppbench.run.trial_counts import MOST_TRIALS
+from ppbench.scalars import integer_of, number_of, plain
 from ppbench.vocabulary import PREDICTED, severity_texts
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _PATHS = ("data", "clean", "classes", "output", "until_decided", "profile", "calibration")
 _SEVERAL = ("models", "predictions", "corruptions", "weights_files")
+_INTEGERS = frozenset({"seed", "limit", "resize", "passes", "batch_size", "workers", "input_size"})
+_NUMBERS = frozenset({"until", "max_drop"})
 _CARD_OPTIONS = (
     *("preset", "mean", "std", "input_size", "architecture", "ema", "test_size"),
     *("class_names", "templates", "trust_remote_code"),
@@ -100,8 +103,15 @@ class EvalRequest:
                 of a model's card (``preset``, ``mean``, …) are given one by one.
 
         Raises:
-            UsageError: If an option of the card is not allowed.
+            UsageError: If a number is none, or an option of the card is not allowed.
         """
+        for name, value in given.items():
+            if value is not None and name in _INTEGERS:
+                given[name] = integer_of(name, value)
+            elif value is not None and name in _NUMBERS:
+                given[name] = number_of(name, value)
+            elif name in ("mean", "std"):
+                given[name] = plain(value)
         card = {name: value for name in _CARD_OPTIONS if (value := given.pop(name, None)) not in (None, False)}
         if card:
             given["card_options"] = parse_card_options(**card)

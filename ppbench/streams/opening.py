@@ -13,6 +13,7 @@ from ppbench.data.opening import open_source
 from ppbench.data.own_images import ImagesGiven
 from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, UsageError
+from ppbench.scalars import integer_of
 from ppbench.streams.calibration import Calibration, read_calibration
 from ppbench.streams.frames import StreamFrames
 from ppbench.streams.walk import parse_stream
@@ -105,8 +106,11 @@ def ccc(
         name = EMBEDDED if data is None else "imagefolder"
     elif not isinstance(dataset, str):
         name = ImagesGiven.of(dataset, labels, ids, None)
+    side, own_seed = integer_of("size", size), integer_of("seed", seed)
     source = open_source(
-        name, None if data is None else Path(data), Geometry(size, round(size * 256 / 224)), recipe=recipe, seed=seed
-    )
+        name, None if data is None else Path(data), Geometry(side, round(side * 256 / 224)), recipe=recipe,
+        seed=own_seed,
+    )  # fmt: skip
     known = calibration if isinstance(calibration, Calibration) else Path(calibration)
-    return frames_of(source, f"ccc:{level}:{speed}", seed, known, frames, jpeg=jpeg)
+    count = None if frames is None else integer_of("frames", frames)
+    return frames_of(source, f"ccc:{level}:{integer_of('speed', speed)}", own_seed, known, count, jpeg=jpeg)

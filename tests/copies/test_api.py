@@ -54,6 +54,15 @@ def test_the_pixels_are_those_of_corrupt_and_the_id_is_the_relative_path(photos:
         assert got.ndim == image.ndim
 
 
+def test_numbers_of_numpy_and_torch_are_numbers(photos: Path, tmp_path: Path) -> None:
+    few: dict = {"corruptions": "fog", "severities": np.int64(2)}
+    corrupt_folder(photos, tmp_path / "a", **few, seed=np.uint8(7), size=torch.tensor(16), batch_size=np.int64(2))
+    corrupt_folder(photos, tmp_path / "b", **few, seed=7, size=16, scale=torch.tensor(1.0), workers=np.int64(0))
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    with pytest.raises(UsageError, match=r"size 16\.5 is not allowed"):
+        corrupt_folder(photos, tmp_path / "c", **few, size=16.5)  # type: ignore[arg-type]
+
+
 def test_a_folder_made_on_the_fly_by_eval_has_the_same_pixels(tmp_path: Path) -> None:
 
     root = write_class_folders(tmp_path / "photos", size=40)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from ppbench.cli import eval as command
 from ppbench.errors import UsageError
@@ -53,6 +56,32 @@ def test_one_value_or_several_and_texts_for_paths() -> None:
     )  # fmt: skip
     assert one == several
     assert (one.data, one.corruptions, one.severities) == (Path("a"), ("fog",), ("3",))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array, torch.tensor], ids=lambda kind: kind.__name__)
+def test_numbers_of_numpy_and_torch_are_numbers(kind: Callable[[int], object]) -> None:
+    whole = dict.fromkeys(("seed", "limit", "resize", "passes", "batch_size", "workers"), 9)
+    given = EvalRequest.of(**{name: kind(9) for name in whole}, until=kind(2), max_drop=kind(1))
+    assert given == EvalRequest.of(**whole, until=2, max_drop=1)
+    assert all(type(getattr(given, name)) is int for name in whole)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.array, torch.tensor], ids=lambda kind: kind.__name__)
+def test_fractions_of_numpy_and_torch_are_numbers(kind: Callable[[float], object]) -> None:
+    given = EvalRequest.of(until=kind(0.5), mean=[kind(0.5)] * 3, std=np.array([0.25, 0.5, 1]), input_size=np.int8(32))
+    assert type(given.until) is float
+    assert given == EvalRequest.of(until=0.5, mean="0.5,0.5,0.5", std=[0.25, 0.5, 1], input_size=32)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [("limit", 2.5, "an integer"), ("limit", True, "an integer"), ("seed", "1", "an integer"),
+     ("workers", np.float32(1), "an integer"), ("until", "2", "a number"), ("until", np.bool_(True), "a number"),
+     ("max_drop", np.array([1, 2]), "a number")],
+)  # fmt: skip
+def test_what_is_no_number_is_named(name: str, value: object, what: str) -> None:
+    with pytest.raises(UsageError, match=f"^{name} .* is not allowed\nIt is {what}"):
+        EvalRequest.of(**{name: value})
 
 
 def test_options_of_the_card_are_texts_or_numbers() -> None:

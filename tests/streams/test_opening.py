@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import ppbench
 from ppbench.data.opening import open_source
@@ -30,6 +33,17 @@ def test_ccc_takes_images_and_folders(tmp_path: Path) -> None:
     of_files = ppbench.ccc("hard", data=folder, calibration=file, speed=2, frames=4, size=32)
     assert [batch.images.shape for batch in of_files.batches(3)] == [(3, 32, 32, 3), (1, 32, 32, 3)]
     assert of_files.dataset == "imagefolder"
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, torch.tensor], ids=lambda kind: kind.__name__)
+def test_numbers_of_numpy_and_torch_are_numbers(kind: Callable[[int], Any]) -> None:
+    given = {"speed": 2, "seed": 43, "frames": 4, "size": 32}
+    images, known = np.stack(photographs(32, 6)), falling()
+    of_numpy = ppbench.ccc(
+        "hard", images, [0] * 6, calibration=known, **{name: kind(value) for name, value in given.items()}
+    )
+    plain = ppbench.ccc("hard", images, [0] * 6, calibration=known, **given)  # type: ignore[arg-type]
+    assert (of_numpy.between(kind(0), kind(4)).images == plain.between(0, 4).images).all()
 
 
 def test_embedded_images_need_no_folder() -> None:

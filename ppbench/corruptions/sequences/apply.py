@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from ppbench.corruptions.apply import given_draws, ids_of, integer_of, to_batch
+from ppbench.corruptions.apply import given_draws, ids_of, to_batch
 from ppbench.corruptions.keys import key
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.sequences.frames import MAKERS, Job
@@ -26,6 +26,7 @@ from ppbench.corruptions.uploads import sent
 from ppbench.corruptions.views import Window, centre, resized
 from ppbench.errors import UsageError
 from ppbench.lookup import check_name
+from ppbench.scalars import integer_of
 
 _Images = TypeVar("_Images", Tensor, Pixels)
 
