@@ -12,6 +12,8 @@ import pytest
 import typer.testing
 from hypothesis import HealthCheck, settings
 
+from tests.forks import FORWARDS
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # There is a worker per core; more threads would wait for each other, spinning.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,12 +39,16 @@ settings.load_profile("any_load")
 
 
 def forwards_of(small: int, large: int) -> Iterator[None]:
-    """Forward passes of so many images. On a CPU they have 64 and 16, and what tests evaluate is filled up to that."""
+    """Forward passes of so many images. On a CPU they have 64 and 16, and what tests evaluate is filled up to that.
+
+    Processes that are forked meanwhile have them too.
+    """
     from ppbench.evaluation import feed, inference
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (feed, inference):
             patch.setattr(module, "forward_size", lambda device, side: small if side <= inference.SMALL_SIDE else large)
+        patch.setenv(FORWARDS, f"{small},{large}")
         yield
 
 

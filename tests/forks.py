@@ -7,16 +7,20 @@ arguments, environment, signals, streams and session are its own, and it ends as
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import importlib
 import importlib.util
 import json
 import os
 import select
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -30,6 +34,12 @@ from typing import Any, NoReturn
 ROOT = str(Path(__file__).parents[1])
 PPBENCH = "from ppbench.cli.main import main\nmain()\n"
 """What ``python -m ppbench`` runs."""
+
+KNOWN_AS = "PPBENCH_TESTS_SERVER"
+"""Environment variable of programs that tests start: the name of the process that forks."""
+
+FORWARDS = "PPBENCH_TESTS_FORWARDS"
+"""Environment variable of the images in a forward pass, small and large ones; `conftest.forwards_of` sets it."""
 
 LOADED = ("lightning.pytorch", "ppbench.copies.api", "ppbench.evaluation.api", "ppbench.train.fit")
 """Modules that take long to load, with all that they load."""
@@ -92,15 +102,20 @@ def fork(code: str, *arguments: str, name: str = "-c", **environment: str) -> Fo
         name: The first of ``sys.argv``.
         environment: What is added to this process's.
     """
-    environment = {**os.environ, **environment}
-    asked = {"code": code, "argv": [name, *arguments], "folder": str(Path.cwd()), "environment": environment}
-    ours, status = socket.socketpair()
     (stdout, out), (stderr, err) = os.pipe(), os.pipe()
-    socket.send_fds(_server(), [json.dumps(asked).encode()], [status.fileno(), out, err])
+    status = _asked(code, [name, *arguments], out, err, {**os.environ, **environment})
     for file in (out, err):
         os.close(file)
+    return Forked(status, stdout, stderr)
+
+
+def _asked(code: str, argv: list[str], out: int, err: int, environment: dict[str, str]) -> socket.socket:
+    """Have a process forked that writes to two files; where its number is read from and, at its end, how it ended."""
+    asked = {"code": code, "argv": argv, "folder": str(Path.cwd()), "environment": environment}
+    ours, status = socket.socketpair()
+    socket.send_fds(_server(), [json.dumps(asked).encode()], [status.fileno(), out, err])
     status.close()
-    return Forked(ours, stdout, stderr)
+    return ours
 
 
 def run(code: str, *arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -111,9 +126,51 @@ def run(code: str, *arguments: str, timeout: float = 300, **environment: str) ->
 
 
 @cache
+def python() -> str:
+    """A program for those who start Python by themselves: it takes ``-c CODE`` and ``-m MODULE``, and forks."""
+    _server()
+    folder = Path(tempfile.mkdtemp(prefix="ppbench-python-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    program = folder / "python"
+    command = f"{KNOWN_AS}={_name()} exec {shlex.quote(sys.executable)} -E -S {shlex.quote(__file__)}"
+    program.write_text(f'#!/bin/sh\n{command} "$@"\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+def _as_python(arguments: list[str]) -> NoReturn:
+    """What that program does; signals to it are signals to the forked process."""
+    while arguments[0] not in ("-c", "-m"):  # -u, or an option of -X
+        del arguments[0]
+    kind, code, *others = arguments
+    if kind == "-m":
+        code = PPBENCH if code == "ppbench" else f"import runpy\nrunpy.run_module({code!r}, None, '__main__', True)\n"
+    status = _asked(code, [kind, *others], 1, 2, dict(os.environ))
+    process = int(status.recv(64))
+
+    def send(number: int, frame: object) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process, number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, send)
+    ended = int(status.recv(64))
+    if ended < 0:
+        with suppress(OSError):  # SIGKILL
+            signal.signal(-ended, signal.SIG_DFL)
+        os.kill(os.getpid(), -ended)
+    os._exit(ended)
+
+
+def _name() -> str:
+    own = "ppbench-tests-" + os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    return os.environ.get(KNOWN_AS, own)
+
+
+@cache
 def _server() -> socket.socket:
     """A connection to the process that forks for all workers of pytest. The first test that needs it starts it."""
-    name = "\0ppbench-tests-" + os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    name = f"\0{_name()}"
     ours, started = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET), False
     while ours.connect_ex(name):
         if not started:
@@ -178,6 +235,12 @@ def _keep(asked: dict[str, Any], status: int, stdout: int, stderr: int) -> NoRet
     os.close(stdout)
     os.close(stderr)
     os.write(status, str(child).encode())
+    ends = select.poll()
+    for file in (status, os.pidfd_open(child)):
+        ends.register(file, select.POLLIN)
+    if status in dict(ends.poll()):  # whoever asked for it was killed
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     with suppress(BrokenPipeError):
         os.write(status, str(ended).encode())
@@ -197,12 +260,18 @@ def _begin(asked: dict[str, Any], stdout: int, stderr: int) -> None:
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
     sys.argv = asked["argv"]
+    if FORWARDS in os.environ:
+        from ppbench.evaluation import feed, inference
+
+        small, large = map(int, os.environ[FORWARDS].split(","))
+        for module in (feed, inference):
+            module.forward_size = lambda device, side: small if side <= inference.SMALL_SIDE else large
 
 
 def _run(code: str) -> int:
     """Run the code as Python runs a program; the exit code."""
     main = types.ModuleType("__main__")
-    if code == PPBENCH:  # so that workers, and Lightning's other processes, find what to start
+    if code.endswith(PPBENCH):  # so that workers, and Lightning's other processes, find what to start
         main.__spec__ = importlib.util.find_spec("ppbench.__main__")
     sys.modules["__main__"] = main
     try:
@@ -224,7 +293,12 @@ def _end(code: int) -> NoReturn:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)
     if code == -signal.SIGINT:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(code)
+
+
+if __name__ == "__main__":
+    _as_python(sys.argv[1:])

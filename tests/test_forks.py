@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.forks import PPBENCH, fork, run
+from tests.forks import PPBENCH, fork, python, run
 
 SAY = "import os, sys; print(sys.argv[1:], os.environ['WHO'], os.getcwd()); print('two', file=sys.stderr)"
 
@@ -42,3 +44,30 @@ def test_it_is_ppbench() -> None:
     done = run(PPBENCH, "eval", "-m", "resnet5")
     assert done.returncode == 2
     assert "unknown model 'resnet5'" in done.stderr
+
+
+def test_a_program_that_forks_takes_the_place_of_python(tmp_path: Path) -> None:
+    def started(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([python(), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    done = started("-u", "-c", SAY.replace("WHO", "HOME"), "a")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"['a'] {os.environ['HOME']} {tmp_path}\n", "two\n")
+    assert "unknown model 'resnet5'" in started("-m", "ppbench", "eval", "-m", "resnet5").stderr
+    assert started("-m", "json.tool", "--help").stdout.startswith("usage: ")
+    assert started("-c", "import os; os.kill(os.getpid(), 9)").returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_forked_process_ends_with_that_program(number: signal.Signals) -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    program = subprocess.Popen([python(), "-c", code], stdout=subprocess.PIPE)
+    assert program.stdout is not None
+    forked = Path("/proc", program.stdout.readline().decode().strip())
+    assert forked.exists()
+    program.send_signal(number)
+    assert program.wait(10) == -number
+    program.stdout.close()
+    deadline = time.monotonic() + 10
+    while forked.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.forks import python
+
 nbformat = pytest.importorskip("nbformat", reason="the notebook needs nbformat")
 pytest.importorskip("nbclient", reason="the notebook needs nbclient")
 pytest.importorskip("ipykernel", reason="the notebook needs a kernel")
@@ -38,7 +40,7 @@ def test_it_runs_and_shows_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     from run_notebook import NOTEBOOK, executed
 
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(sys, "executable", python())  # which the kernel is started with
     stored = nbformat.read(NOTEBOOK, as_version=4)
-    assert shown(executed()) == shown(stored), f"{sys.executable} tools/run_notebook.py stores it again"
+    assert shown(executed()) == shown(stored), "python tools/run_notebook.py stores it again"
     assert sum(kind == "image/png" for kind, _ in shown(stored)) == 3

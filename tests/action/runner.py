@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from tests.forks import python
+
 ACTION = Path(__file__).parents[2] / "action"
 
 GH = """#!{python}
@@ -81,7 +83,7 @@ class Runner:
         """Do all steps, or one; return the exit code of the first that fails, else 0."""
         described = yaml.safe_load((ACTION / "action.yml").read_text())
         values = {name: str(one.get("default", "")) for name, one in described["inputs"].items()}
-        values |= {"command": f"{sys.executable} -m ppbench"}
+        values |= {"command": f"{python()} -m ppbench"}
         values |= {name.replace("_", "-"): value for name, value in inputs.items()}
         for step in described["runs"]["steps"]:
             if only not in (None, step.get("id")):

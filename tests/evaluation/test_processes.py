@@ -15,8 +15,10 @@ from ppbench.evaluation.api import evaluate
 from ppbench.evaluation.processes import are_shared
 from tests.evaluation.models import tiny_checkpoint
 from tests.evaluation.test_kills import without_provenance
-from tests.forks import ROOT, run
+from tests.forks import python, run
 from tests.trees import write_published
+
+pytestmark = pytest.mark.usefixtures("_small_forwards")
 
 FEW = ["-c", "fog,contrast", "-s", "1-2", "--limit", "37"]
 
@@ -52,7 +54,7 @@ def torchrun(number: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     """As a user starts them."""
     launcher = ("--standalone", "--nproc-per-node", str(number), "-m", "ppbench", "eval", *arguments)
     code = "from torch.distributed.run import main\nmain()"
-    return run(code, *launcher, name="torchrun", PYTHONPATH=ROOT, OMP_NUM_THREADS="1")
+    return run(code, *launcher, name="torchrun", PYTHON_EXEC=python(), OMP_NUM_THREADS="1")
 
 
 @pytest.mark.parametrize(("processes", "start"), [(2, torchrun), (3, processes_of), (5, processes_of)])

@@ -12,7 +12,7 @@ import torch
 
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.train.draws import draw_epoch
-from tests.forks import PPBENCH, ROOT, Forked, fork, run
+from tests.forks import PPBENCH, Forked, fork, python, run
 from tests.train.trees import write_image_folders
 from tests.trees import write_fashion_mnist
 
@@ -41,7 +41,8 @@ def _train_in_two(data: Path, output: Path, *options: str) -> subprocess.Complet
     values = {"--model": "resnet8", "--epochs": "1", "--device": "cpu", "--devices": "2", "--workers": "0"}
     call = [text for pair in values.items() for text in pair]
     call += ["--data", str(data), "--output", str(output), *options]
-    return run(PPBENCH, "train", *call, OMP_NUM_THREADS="1", PYTHONPATH=ROOT)
+    # Lightning starts the second process as Python.
+    return run(f"import sys\nsys.executable = {python()!r}\n{PPBENCH}", "train", *call, OMP_NUM_THREADS="1")
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["first process", "other process"])
