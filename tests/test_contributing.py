@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.forks import PPBENCH, run
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
@@ -68,6 +68,14 @@ def hello() -> None:
 '''
 
 
+UNLOADED = """
+import sys
+for name in [name for name in sys.modules if name.partition(".")[0] == "ppbench"]:
+    del sys.modules[name]
+"""
+"""For a process that is forked from one with ppbench loaded."""
+
+
 class Copy:
     """A copy of the package that may be changed."""
 
@@ -86,16 +94,15 @@ class Copy:
 
     def ppbench(self, *arguments: object, code: int = 0) -> str:
         """Run the copy's command line."""
-        return self._run("-m", "ppbench", *map(str, arguments), code=code)
+        return self._run(PPBENCH, *map(str, arguments), code=code)
 
     def python(self, code: str) -> str:
         """Run a program with the copy."""
-        return self._run("-c", code)
+        return self._run(code)
 
-    def _run(self, *arguments: str, code: int = 0) -> str:
-        environment = os.environ | {"PYTHONPATH": str(self.folder), "COLUMNS": "100"}
-        command = [sys.executable, *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+    def _run(self, program: str, *arguments: str, code: int = 0) -> str:
+        with contextlib.chdir(self.folder):
+            done = run(f"{UNLOADED}\nsys.path.insert(0, {str(self.folder)!r})\n{program}", *arguments, COLUMNS="100")
         assert done.returncode == code, done.stderr
         return done.stdout
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -25,10 +23,10 @@ from ppbench.data.source import Geometry
 from ppbench.data.whole import decode_whole
 from ppbench.errors import DataError, UsageError
 from tests.copies.trees import CELLS, FEW, interrupt_after, pixels, tree, write_photos
+from tests.forks import run
 from tests.trees import write_class_folders
 
 GEOMETRY = Geometry(32, 36)
-ROOT = str(Path(__file__).parents[2])
 
 
 def test_every_cell_has_the_same_tree(photos: Path) -> None:
@@ -383,9 +381,8 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
         first = write_photos(photos, 2, size=128) / "n01" / "b.JPEG"
         for number in range(count - 2):
             (photos / f"{number:04}.jpg").hardlink_to(first)
-    command = [sys.executable, "-c", SCRIPT, *map(str, folders.values())]
-    environment = {**os.environ, "PYTHONPATH": ROOT}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = run(SCRIPT, *map(str, folders.values()))
+    assert done.returncode == 0, done.stderr
     for count in folders:
         assert len(list((tmp_path / f"{count}-c" / "contrast").rglob("*.jpg"))) == 2 * (count - 2)
     peaks = [int(peak) * kilobytes for peak in done.stdout.split()]

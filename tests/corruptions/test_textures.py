@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ppbench.corruptions import textures
 from ppbench.corruptions.opencv import opencv
 from ppbench.corruptions.recipes import RECIPES
 from ppbench.errors import DataError
+from tests.forks import run
 
 CPU = torch.device("cpu")
 
@@ -95,7 +95,8 @@ def test_the_textures_are_found_without_importing_the_package() -> None:
         "import sys; from ppbench.corruptions.textures import _pictures; "
         "assert len(_pictures()) == 6; assert 'imagecorruptions' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = run(code)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_opencv_that_cannot_be_imported_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

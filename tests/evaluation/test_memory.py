@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.forks import ROOT
+from tests.forks import run
 from tests.trees import photographs
 
 SCRIPT = """
@@ -62,9 +59,7 @@ def write_images(root: Path, count: int, dataset: str) -> Path:
 @pytest.mark.parametrize("dataset", ["imagefolder", "cifar10-c"])
 def test_a_hundred_times_the_images_take_as_much_memory(tmp_path: Path, dataset: str) -> None:
     folders = [str(write_images(tmp_path / f"{count}", count, dataset)) for count in (32, 3200)]
-    command = [sys.executable, "-c", SCRIPT, dataset, *folders]
-    environment = {**os.environ, "PYTHONPATH": ROOT}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = run(SCRIPT, dataset, *folders)
     assert done.returncode == 0, done.stderr
     few, many = map(int, done.stdout.split())
     assert many < 1.05 * few
