@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 __version__ = "0.1.0"
 
 
+@cache
 def version_of(name: str) -> str:
     """Return the version of ``python``, ``ppbench`` or an installed distribution; "unknown" if there is none."""
     # Imported here, since every command imports this module, and only for `__version__`.

@@ -56,6 +56,9 @@ class _Text:
 
     def wrap(self, width: int) -> list[str]:
         """Split into lines of at most ``width``. A piece is cut only if it is too wide for a line of its own."""
+        whole = self.first + "".join(self.pieces)
+        if len(whole) <= width:
+            return [whole.rstrip()]
         lines, line, empty = [], self.first, True
         for piece in self.pieces:
             if not empty and len(line + piece.rstrip()) > width:
@@ -150,6 +153,13 @@ def _widths(columns: list[list[_Text]], wordy: list[bool], available: int) -> li
     """
     bounds = [(_shortest(column, words), _longest(column)) for column, words in zip(columns, wordy, strict=True)]
     (first_low, first_high), others = bounds[0], bounds[1:]
+    known: dict[tuple[int, int], list[int]] = {}
+
+    def lines_of(place: int, width: int) -> list[int]:
+        if (place, width) not in known:
+            known[place, width] = [len(text.wrap(width)) for text in columns[place]]
+        return known[place, width]
+
     best: tuple[tuple[int, int], list[int]] | None = None
     for cap in range(max((high for _, high in others), default=0) + 1):
         widths = [min(high, max(low, cap)) for low, high in others]
@@ -158,15 +168,14 @@ def _widths(columns: list[list[_Text]], wordy: list[bool], available: int) -> li
             break
         widths = [min(first_high, left), *widths]
         if best is None or best[1] != widths:
-            lines = _height(columns, widths)
+            lines = _height([lines_of(place, width) for place, width in enumerate(widths)])
             best = (lines, widths) if best is None or lines < best[0] else best
     return best and best[1]
 
 
-def _height(columns: list[list[_Text]], widths: list[int]) -> tuple[int, int]:
-    """The number of lines of the block and of its header."""
-    heights = [[len(text.wrap(width)) for text in column] for column, width in zip(columns, widths, strict=True)]
-    rows = [max(row) for row in zip(*heights, strict=True)]
+def _height(columns: list[list[int]]) -> tuple[int, int]:
+    """The number of lines of the block and of its header, from those of each text."""
+    rows = [max(row) for row in zip(*columns, strict=True)]
     return sum(rows), rows[0]
 
 
