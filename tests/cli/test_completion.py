@@ -7,15 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from ppbench.cli.main import app
 
 
-def completed(line: str, code: str = "from ppbench.cli.main import main; main()") -> list[str]:
-    """What bash is given for the last word of a line."""
-    environment = os.environ | {"_PPBENCH_COMPLETE": "complete_bash", "COMP_WORDS": line}
-    environment["COMP_CWORD"] = str(len(line.split()) - 1)
-    code = f"import sys; sys.argv = ['ppbench']; {code}"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    return done.stdout.split()
+def asked(line: str) -> dict[str, str]:
+    """What bash asks for the last word of a line, in the environment."""
+    return {"_PPBENCH_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
 
 
 @pytest.mark.parametrize(
@@ -40,11 +39,20 @@ def completed(line: str, code: str = "from ppbench.cli.main import main; main()"
     ],
 )
 def test_the_shell_completes(line: str, expected: list[str]) -> None:
-    assert completed(line) == expected
+    done = CliRunner().invoke(app, prog_name="ppbench", env=asked(line))
+    assert done.stdout.split() == expected
 
 
-def test_completion_loads_no_torch() -> None:
-    code = "import atexit; atexit.register(lambda: print('torch' in sys.modules)); "
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ppbench eval --model fashion-mnist-resnet8-p", "fashion-mnist-resnet8-pp3"),
+        ("ppbench train --recipe fine", "finetune"),
+    ],
+)
+def test_completion_loads_no_torch(line: str, expected: str) -> None:
+    code = "import atexit, sys; sys.argv = ['ppbench']; atexit.register(lambda: print('torch' in sys.modules)); "
     code += "from ppbench.cli.main import main; main()"
-    assert completed("ppbench eval --model fashion-mnist-resnet8-p", code) == ["fashion-mnist-resnet8-pp3", "False"]
-    assert completed("ppbench train --recipe fine", code) == ["finetune", "False"]
+    environment = os.environ | asked(line)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [expected, "False"]

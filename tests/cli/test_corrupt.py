@@ -190,7 +190,8 @@ def test_mistakes_are_told_without_loading_torch(photos: Path) -> None:
         (["corrupt", "nowhere"], 3),
         (["corrupt", "photos", "-s", "9"], 2),
     ):
-        assert heavy_modules_after(f"{code}assert CliRunner().invoke(app, {call}).exit_code == {expected}") == "[]"
+        code += f"assert CliRunner().invoke(app, {call}).exit_code == {expected}\n"
+    assert heavy_modules_after(code) == "[]"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])

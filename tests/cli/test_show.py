@@ -150,21 +150,18 @@ def test_alexnet_and_none_are_known_in_any_case(resnet50):
     assert metrics_of(resnet50, "--normalizer", "NONE")["mCE"]["value"] is None
 
 
-def imported_by_showing(path, form):
-    """Which of the slow packages are."""
+def test_showing_imports_numpy_for_bits_and_nothing_slow_without(run_file, with_bits, resnet50):
     program = (
-        "import sys; from ppbench.cli.main import app; app(['show', *sys.argv[1:]], standalone_mode=False);"
-        "print(sorted({'torch', 'pandas', 'numpy', 'scipy'} & set(sys.modules)))"
+        "import sys; from ppbench.cli.main import app\n"
+        "for path in sys.argv[1:]:\n"
+        "    for form in ('json', 'rich'):\n"
+        "        app(['show', path, '--format', form], standalone_mode=False)\n"
+        "        print('slow:', sorted({'torch', 'pandas', 'numpy', 'scipy'} & set(sys.modules)))\n"
     )
-    ask = [sys.executable, "-c", program, str(path), "--format", form]
-    return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
-
-
-@pytest.mark.parametrize("form", ["json", "rich"])
-def test_showing_imports_numpy_for_bits_and_nothing_slow_without(run_file, with_bits, resnet50, form):
-    assert imported_by_showing(run_file, form) == "[]"
-    assert imported_by_showing(resnet50, form) == "[]"
-    assert imported_by_showing(with_bits, form) == "['numpy']"
+    ask = [sys.executable, "-c", program, *map(str, (run_file, resnet50, with_bits))]
+    shown = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
+    slow = [line for line in shown.splitlines() if line.startswith("slow:")]
+    assert slow == ["slow: []"] * 4 + ["slow: ['numpy']"] * 2
 
 
 def write_with_bits(path, seed, n=400, **fields):
