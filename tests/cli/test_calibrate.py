@@ -12,6 +12,8 @@ from ppbench.run import read_run
 from ppbench.streams.calibration import read_calibration
 from ppbench.streams.walk import STREAM_LEVELS
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 RUNNER = CliRunner()
 NET = "fashion-mnist-resnet8"
 

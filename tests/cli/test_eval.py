@@ -6,7 +6,6 @@ import json
 import shlex
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,26 +23,16 @@ from ppbench.files import try_lock
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run, write_run
 from tests.builders import make_bits, make_errors, make_run
-from tests.conftest import forwards_of
 from tests.evaluation.models import tiny_checkpoint
 from tests.evaluation.test_kills import without_provenance
 from tests.processes import interrupt, ppbench_process
 from tests.trees import write_class_folders, write_published
 
-pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+pytestmark = pytest.mark.usefixtures("_small_forwards", "_workers_of_one_server")
 
 T = TypeVar("T")
 runner = CliRunner()
 FEW = ["-c", "fog,pixelate", "-s", "1", "-s", "4-5", "--limit", "40", "--workers", "0"]
-
-
-@pytest.fixture(autouse=True)
-def _few_in_a_forward(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Forward passes of few images, but where another process makes a part of the run."""
-    if "signal" in request.node.name:
-        yield
-    else:
-        yield from forwards_of(16, 4)
 
 
 def test_without_arguments_both_embedded_models_on_the_embedded_images(
@@ -217,7 +206,7 @@ def test_a_file_the_user_named_is_replaced_but_a_complete_run_never_by_an_interr
 def test_a_signal_exits_130_and_the_same_command_goes_on(tmp_path: Path, number: int) -> None:
     net = tiny_checkpoint(tmp_path / "net.safetensors")
     output, journal = tmp_path / "run.json", tmp_path / "run.json.journal"
-    call = ["eval", "-m", str(net), "-c", "noise", "--limit", "400", "--force", "-o", str(output)]
+    call = ["eval", "-m", str(net), "-c", "noise", "--limit", "240", "--force", "-o", str(output)]
     deadline = time.monotonic() + 120
     with ppbench_process(*call, FORCE_COLOR="1", COLUMNS="200", TERM="xterm") as process:
         while (not journal.exists() or journal.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:

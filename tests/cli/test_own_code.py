@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forks import PPBENCH, run
+
+pytestmark = pytest.mark.usefixtures("_small_forwards")
 
 CODE = """
 import ctypes, os, torch
@@ -36,14 +38,11 @@ CARD = ["--mean", "0.4", "--std", "0.3", "--input-size", "28"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="printf of the C library")
-def test_the_json_of_eval_is_json(tmp_path: Path) -> None:
+def test_the_json_of_eval_is_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "prints.py").write_text(CODE)
     few = ["--limit", "10", "-c", "fog", "-s", "1", "--force", "--format", "json", "-o", "run.json"]
-    command = [sys.executable, "-m", "ppbench", "eval", "-m", "prints:make", *CARD, *few]
-    root = str(Path(__file__).parents[2])
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": root}
-    )
+    monkeypatch.chdir(tmp_path)
+    done = run(PPBENCH, "eval", "-m", "prints:make", *CARD, *few)
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
     for line in ("importing", "making", "past Python", "forward", "from compiled code"):

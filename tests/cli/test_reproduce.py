@@ -20,6 +20,8 @@ from ppbench.train.request import TrainRequest
 from tests.reproduce.miniature import write_mini
 from tests.trees import write_fashion_mnist
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 runner = CliRunner()
 MEAN = "mean_error[fog+gaussian_noise,s1-5]"
 

@@ -13,6 +13,8 @@ from ppbench.cli.main import app
 from ppbench.models.embedded import EMBEDDED_MODELS
 from ppbench.run import read_bits, read_run
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 CELLS = {"limit": 200, "corruptions": ["gaussian_noise", "brightness"], "severities": "1-2"}
 PLAIN, PUSH_PULL = EMBEDDED_MODELS
 

@@ -32,7 +32,7 @@ from tests.evaluation.test_processes import processes_of
 from tests.oracles.adaptation import groups_plainly, predict_adapted_plainly
 from tests.trees import write_published
 
-pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+pytestmark = pytest.mark.usefixtures("_small_forwards", "_workers_of_one_server")
 
 N = 130
 """Images: two groups of 65."""

@@ -16,6 +16,8 @@ from tests.copies.trees import write_photos
 from tests.evaluation.models import tiny_checkpoint
 from tests.trees import write_cifar_binary, write_cifar_c
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 
 def test_cbar_of_cifar_10_made_and_published_have_one_label_and_are_not_compared(tmp_path: Path) -> None:
     net = str(tiny_checkpoint(tmp_path / "net.safetensors", size=32, channels=3, classes=10))

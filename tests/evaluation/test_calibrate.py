@@ -25,6 +25,8 @@ from ppbench.streams.walk import STREAM_LEVELS
 from tests.evaluation.models import tiny_checkpoint
 from tests.trees import write_class_folders
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 HARD = STREAM_LEVELS["hard"].corruptions
 N = 8
 

@@ -16,6 +16,8 @@ from tests.evaluation.gpu import on_stand_in
 from tests.evaluation.models import make_settings, measured, tiny_subject
 from tests.trees import write_class_folders, write_published
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 CPU = torch.device("cpu")
 SIZE = 32 * 32 * 3
 

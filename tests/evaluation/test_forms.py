@@ -35,6 +35,8 @@ from tests.shards import (
     write_webdataset,
 )
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 OPTIONS: dict[str, Any] = {"corruptions": ["gaussian_noise", "fog"], "severities": "1-2", "force": True}
 LINE = ["-c", "gaussian_noise,fog", "-s", "1-2", "--force"]
 

@@ -27,7 +27,7 @@ from tests.kills import run_killer
 from tests.streams.calibrations import write_falling
 from tests.trees import photographs, write_class_folders
 
-pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+pytestmark = pytest.mark.usefixtures("_small_forwards", "_workers_of_one_server")
 
 N = 150
 """Frames: two batches of 64, and one of 22."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from ppbench.evaluation.api import evaluate
 from ppbench.run import read_run
+from tests.conftest import forwards_of
 from tests.evaluation.models import tiny_checkpoint
 from tests.kills import run_killer
 from tests.trees import write_published
@@ -36,6 +38,11 @@ kill_often(work, Path(output + ".journal"), kills, 8, 0.01)
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forwards_of_a_batch() -> Iterator[None]:
+    yield from forwards_of(8, 4)
+
+
 def without_provenance(path: Path) -> dict[str, Any]:
     content = json.loads(path.read_text())
     del content["provenance"]
@@ -47,11 +54,11 @@ def without_provenance(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["generated", "published"])
 def test_killed_20_times(tmp_path: Path, kind: str) -> None:
-    options: dict[str, Any] = {"corruptions": ["noise", "contrast", "fog"], "severities": ["1-3"], "limit": 200}
+    options: dict[str, Any] = {"corruptions": ["noise", "contrast", "fog"], "severities": ["1-3"], "limit": 80}
     options["force"] = True  # the network has random weights
     options["model"] = str(tiny_checkpoint(tmp_path / "net.safetensors"))
     if kind == "published":
-        tree = write_published(tmp_path / "c", ("fog", "snow", "frost"), (1, 2, 3), size=32, per_class=100)
+        tree = write_published(tmp_path / "c", ("fog", "snow", "frost"), (1, 2, 3), size=32, per_class=60)
         model = str(tiny_checkpoint(tmp_path / "colour.safetensors", size=32, channels=3, classes=2))
         options |= {"model": model, "dataset": "imagefolder", "data": str(tree), "corruptions": None, "limit": None}
     evaluate(**options, output=tmp_path / "whole.json")

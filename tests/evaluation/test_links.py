@@ -13,6 +13,8 @@ from ppbench.evaluation.links import Links
 from tests.evaluation.models import tiny_checkpoint
 from tests.forks import Forked, fork
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 SCRIPT = """
 import os, signal, sys, time
 import torch

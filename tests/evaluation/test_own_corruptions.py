@@ -34,6 +34,8 @@ from tests.evaluation.test_kills import without_provenance
 from tests.evaluation.test_processes import processes_of
 from tests.trees import write_published
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 CODE = """
 import numpy as np
 import ppbench

@@ -20,6 +20,8 @@ from tests.builders import make_run
 from tests.evaluation.models import make_settings, measured, tiny_subject, with_own_head
 from tests.report.printed import render
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 SETTINGS = make_settings(corruptions=("fog", "snow"), severities=(2,))
 CELLS = [("clean", 0), ("fog", 2), ("snow", 2)]
 

@@ -29,7 +29,7 @@ from tests.evaluation.test_kills import SCRIPT
 from tests.kills import run_killer
 from tests.trees import photographs
 
-pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+pytestmark = pytest.mark.usefixtures("_small_forwards", "_workers_of_one_server")
 
 SIDE, N = 16, 5
 CELLS: dict[str, Any] = {"corruptions": ("shot_noise", "zoom_blur", "translate"), "severities": ("1-3",)}

@@ -29,6 +29,8 @@ from ppbench.models.weights import identify_weights
 from ppbench.models.zero_shot import ZeroShot, name_classes
 from tests.models.hugging_face import photograph, save_resnet, save_vit, save_zero_shot
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 NOTHING = CardOptions()
 
 

@@ -16,6 +16,8 @@ from ppbench.run import Run
 from tests.evaluation.stochastic import Gabors
 from tests.trees import write_class_folders
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 PACKAGE = """
 from tests.evaluation.stochastic import gabor_net
 
