@@ -21,9 +21,9 @@ KINDS = ("resnet8", "resnet18", "resnet18-cifar", "resnet50", "resnet50-cifar", 
 BUILT = [
     name
     for name in model_names()
-    if name.rpartition("-")[2] in (*RESNETS, *SMALL_RESNETS, "cifar", "pp") or name.rpartition("-")[0] in KINDS
+    if name.rpartition("-")[2] in (*RESNETS, *SMALL_RESNETS, "cifar") or name.rpartition("-")[0] in KINDS
 ]
-"""Of all networks the plain one and one with push-pull."""
+"""Of all networks the plain one."""
 
 
 def parameters_of(model: nn.Module) -> int:
