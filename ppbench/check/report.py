@@ -69,7 +69,7 @@ def _line(outcome: RuleOutcome, *, fails: bool) -> Line:
         numbers[0],
         f"{outcome.rule.max_drop:g}",
         numbers[1],
-        decimals(outcome.detectable, 2),
+        decimals(outcome.detects, 2),
     )
     is_pass = outcome.status is Status.PASS and not outcome.is_powerless
     tones: dict[int, Tone] = {1: "worse"} if fails else {1: "better"} if is_pass else {}
@@ -89,7 +89,7 @@ def _outcome_dict(outcome: RuleOutcome) -> dict[str, Any]:
         "adjusted_low": rounded(adjusted and adjusted.low),
         "adjusted_high": rounded(adjusted and adjusted.high),
         "p": outcome.p,
-        "detectable": rounded(outcome.detectable),
+        "detectable": rounded(outcome.detects),
         "detectable_worse": rounded(outcome.detectable_worse),
         "images_needed": outcome.images_needed,
         "reason": outcome.reason,

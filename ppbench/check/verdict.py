@@ -90,6 +90,12 @@ class RuleOutcome:
         return self.adjusted.high > allowed and shown > max(2 * allowed, allowed + 1)
 
     @property
+    def detects(self) -> float | None:
+        """`detectable`; None if no image changes so much."""
+        is_possible = self.detectable is not None and self.detectable <= self.rule.largest
+        return self.detectable if is_possible else None
+
+    @property
     def label(self) -> str:
         """The status in words, with a mark if it is an underpowered pass."""
         return f"{self.status.words} ({UNDERPOWERED})" if self.is_powerless else self.status.words

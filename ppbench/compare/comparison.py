@@ -194,11 +194,12 @@ def _difference(
         p = cell_test(reference.bits[cell], other.bits[cell])
     else:
         p = paired_test(seen, largest)
+    shown = smallest_shown(seen, 1 - confidence, largest)
     return replace(
         bare,
         points=paired_interval(seen, confidence, largest),
         p=p,
-        detectable=smallest_shown(seen, 1 - confidence, largest),
+        detectable=shown if shown <= quantity.highest - quantity.lowest else None,
     )
 
 

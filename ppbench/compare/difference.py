@@ -40,7 +40,8 @@ class Difference:
     p: float | None = None
     """Two-sided p-value of no difference; adjusted within the group if it has many tests."""
     detectable: float | None = None
-    """The smallest difference that these images reveal with a probability of 80 %, points."""
+    """The smallest difference that these images reveal with a probability of 80 %, points; None if it is larger than
+    any can be."""
     reason: str | None = None
     """Why there is no difference, or no interval."""
 

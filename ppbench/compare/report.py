@@ -185,7 +185,7 @@ def _pair_cells(difference: Difference | None) -> list[str]:
     if difference.change is None:
         return [*values, NOT_AVAILABLE, "", "", ""]
     change = signed(difference.change, digits)
-    if difference.points is None or difference.p is None or difference.detectable is None:
+    if difference.points is None or difference.p is None:
         return [*values, change, NOT_AVAILABLE, MISSING, MISSING]
     return [*values, change, ends(difference.points, 2), p_value(difference.p), decimals(difference.detectable, 2)]
 

@@ -80,7 +80,7 @@ def _overall(comparison: Comparison) -> str:
     """The difference in the mean error, in the flip rate, or in the mean flip probability."""
     protocol = comparison.reference.run.protocol
     mean, words = comparison.plain, wording(protocol)
-    if mean.points is None or mean.detectable is None:
+    if mean.points is None:
         return f"Overall: n/a: {mean.reason}."
     interval = points(mean.points, comparison.confidence)
     if comparison.is_alike:
@@ -91,7 +91,5 @@ def _overall(comparison: Comparison) -> str:
         it = "it" if comparison.group("family") else comparison.other.name
         return f"Overall {it} {words.verb} {word} {words.made} ({interval})."
     n = comparison.reference.run.protocol.n
-    return (
-        f"Overall no difference is shown ({interval}); "
-        f"these {n:,} images could have shown one of {mean.detectable:.1f} points."
-    )
+    could = "not have shown any" if mean.detectable is None else f"have shown one of {mean.detectable:.1f} points"
+    return f"Overall no difference is shown ({interval}); these {n:,} images could {could}."

@@ -197,7 +197,9 @@ def _cells(comparison: Comparison) -> list[str]:
 def _would_decide(comparison: Comparison, mean: Difference, points: Interval) -> str:
     """How many images would find a difference of the size that was seen."""
     protocol = comparison.reference.run.protocol
-    shown = f"These {protocol.n:,} images could have shown a difference of {decimals(mean.detectable, 1)} points."
+    least = None if mean.detectable is None else decimals(mean.detectable, 1)
+    could = f"have shown a difference of {least} points" if least else "not have shown any difference"
+    shown = f"These {protocol.n:,} images could {could}."
     deviation = points.margin * math.sqrt(protocol.n) / quantile(comparison.confidence)
     if abs(points.value) < 0.005:
         return f"{shown} No number of images decides between models that differ by nothing."

@@ -2,6 +2,7 @@ import csv
 import io
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from ppbench.check.junit import to_junit
@@ -49,3 +50,13 @@ def test_the_adjusted_interval_has_each_rules_share_of_the_error():
     assert all(rule["adjusted_low"] < rule["low"] < rule["high"] < rule["adjusted_high"] for rule in found)
     (alone,) = as_dict(verdict_of(newer(2.0), {"noise": 1.0}))["rules"]
     assert (alone["adjusted_low"], alone["adjusted_high"]) == (alone["low"], alone["high"])
+
+
+def test_a_drop_that_no_image_can_have_is_not_said_to_be_detected():
+    verdict = judged(np.zeros(4), 2.0)
+    (outcome,) = verdict.outcomes
+    assert outcome.detectable > 100
+    assert outcome.is_powerless
+    assert as_dict(verdict)["rules"][0]["detectable"] is None
+    assert next(csv.DictReader(io.StringIO(export(verdict, "csv"))))["detectable"] == ""
+    assert "n/a" in export(verdict, "markdown")

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from ppbench.cli.output import Format, written
 from ppbench.compare.comparability import SAID
 from ppbench.compare.comparison import compare
 from ppbench.compare.pairing import pair
@@ -59,3 +60,17 @@ def test_an_adapted_network_is_judged_by_the_plain_one_only_if_that_is_meant():
         "net (batchnorm-adapted) and net have the same weights. The protocols differ by adaptation: "
         "net (batchnorm-adapted) normalised by the images of each cell. "
     )
+
+
+def test_images_that_could_not_have_shown_any_difference_promise_none():
+    """100 points are the largest difference of two errors; the formula gives more for four images."""
+    fog = {("clean", 0): 0.5, ("fog", 1): 0.5}
+    cells = {"corruptions": ("fog",), "severities": (1,), "n": 4, "spread": 9.0}
+    one, other = (make_measured(fog, name=str(seed), seed=seed, **cells) for seed in (1, 2))
+    found = compare(one, other, None)
+    assert not found.is_alike
+    assert found.plain.detectable is None
+    assert verdict_text(found).endswith("these 4 images could not have shown any.")
+    lines = written(ComparisonReport([found]), Format.MARKDOWN).splitlines()
+    (row, *_) = [line for line in lines if line.startswith("| mean error |")]
+    assert row.endswith("| n/a |")
