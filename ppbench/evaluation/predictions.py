@@ -296,8 +296,10 @@ def _notes(path: Path, source: Source, *, by_order: bool) -> tuple[str, ...]:
             f"order, {source.ids[0]} first; with `ids` they are matched"
         )
     if not source.is_stored:
+        more = {"source": source.kind != "generated", "own_corruptions": bool(source.own)}
+        fields = ("engine", "recipe", *(name for name, differs in more.items() if differs))
         notes.append(
             f"who made the corrupted images of {path.name} is not known: the run file says {UNKNOWN}, and is compared "
-            "with others by `--allow engine --allow recipe`"
+            f"with others by `{' '.join(f'--allow {field}' for field in fields)}`"
         )
     return tuple(notes)

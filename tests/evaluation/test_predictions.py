@@ -63,6 +63,11 @@ def test_images_that_were_never_seen_are_not_said_to_be_generated_here(tmp_path:
     record = predictions.identity.protocol
     assert (record.source, record.recipe, record.engine) == ("generated", "unknown", "unknown")
     assert "who made the corrupted images of p.npz is not known" in predictions.notes[-1]
+    assert predictions.notes[-1].endswith("`--allow engine --allow recipe`")
+    images.kind = "generated-jpeg85"  # as ImageNet-C is made here
+    again = score_predictions(tmp_path / "p.npz", images, SETTINGS)
+    assert again.notes[-1].endswith("`--allow engine --allow recipe --allow source`")
+    assert again.identity.protocol.source == "generated"
     run = make_run(engine=record.engine, recipe=record.recipe)
     assert "corrupted elsewhere by unknown software" in " ".join(render(summarise(run), width=200).split())
 
