@@ -290,7 +290,7 @@ def _request(given: dict[str, Any], models: list[str]) -> EvalRequest:
 def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
     """Run the evaluation under a progress display. What is finished is written, whatever ends it."""
     from ppbench.evaluation.loop import measure
-    from ppbench.report.evaluated import stopping_line
+    from ppbench.report.evaluated import interrupted_line, stopping_line
 
     total = len(plan.subjects) * len(plan.cells) * len(plan.source.ids)
     say = output.say if processes.is_first else (lambda line: None)
@@ -309,7 +309,7 @@ def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
             say(line)
     if result.stopped_by is not None:
         if isinstance(result.stopped_by, KeyboardInterrupt):
-            say("finished results are kept; the same command resumes from there")
+            say(interrupted_line([measured.run for measured in result.runs]))
         raise result.stopped_by
     return result
 

@@ -68,6 +68,13 @@ class References:
         ])  # fmt: skip
 
 
+def interrupted_line(runs: Sequence[Run]) -> str:
+    """One line for people, after Ctrl-C: what the same command does. Nothing of unknown weights is used again."""
+    unknown = [run.called for run in runs if run.model.weights_sha256 is None]
+    again = f"starts over with {', '.join(unknown)}, whose weights are unknown" if unknown else "resumes from there"
+    return f"finished results are kept; the same command {again}"
+
+
 def stopping_line(run: Run) -> str:
     """One line for people: where an evaluation that could stop early ended; empty for any other."""
     stopping, protocol = run.stopping, run.protocol

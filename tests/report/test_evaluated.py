@@ -9,7 +9,7 @@ import pytest
 
 from ppbench.errors import DataError
 from ppbench.metrics.references import ALEXNET
-from ppbench.report.evaluated import References, stopping_line
+from ppbench.report.evaluated import References, interrupted_line, stopping_line
 from ppbench.run import MeasuredRun, Stopping, write_run
 from tests.builders import make_run
 
@@ -55,3 +55,12 @@ def test_one_line_says_where_an_evaluation_stopped() -> None:
     line = stopping_line(run.model_copy(update={"stopping": stopping}))
     assert line.startswith("net: half-width 0.5 after ")
     assert line.endswith("mean_error[c15,s1-5] 40.00, 95 % interval 39.50 to 40.50, valid at every look")
+
+
+def test_after_an_interruption_nothing_of_unknown_weights_is_promised() -> None:
+    known, other = make_run(name="net"), make_run(name="served")
+    served = other.model_copy(update={"model": other.model.model_copy(update={"weights_sha256": None})})
+    assert interrupted_line([known]).endswith("; the same command resumes from there")
+    assert interrupted_line([known, served]).endswith(
+        "; the same command starts over with served, whose weights are unknown"
+    )
