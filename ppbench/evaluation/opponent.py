@@ -125,7 +125,7 @@ def _is_of_set(baseline: Run, source: Source, settings: Settings) -> bool:
     A fingerprint covers a sample of the pixels of the cells too.
     """
     there = baseline.protocol
-    if source.kind == "published" and not set(there.corruptions) <= set(source.corruptions):
+    if source.is_stored and not set(there.corruptions) <= set(source.corruptions):
         return False  # the pixels of those that are not at hand are a part of it
     there_as_here = replace(settings, corruptions=there.corruptions, severities=there.severities)
     return fingerprint_of(source, there_as_here.cells_of(source)) == there.fingerprint
