@@ -1,9 +1,12 @@
-"""Runs beside published results, with a column for every label, so that definitions are never mixed."""
+"""Runs beside published results, with a column for every label, so that definitions are never mixed.
+
+What a run has under another label stands in a table of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ppbench.errors import NotComparableError, UsageError
@@ -18,7 +21,7 @@ from ppbench.run import Run
 from ppbench.tables.numbers import decimals
 from ppbench.tables.report import Rows
 from ppbench.tables.rows import rounded
-from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet, short_name
+from ppbench.tables.sheet import MISSING, NOT_AVAILABLE, Line, Sheet, short_name, short_names
 
 _OWN = "this run"
 """The source of a run's own numbers."""
@@ -57,16 +60,19 @@ class PublishedReport:
     models: tuple[_Row, ...]
 
     def sheets(self) -> list[Sheet]:
-        """One table, with a note if a run's numbers have columns of their own."""
-        lines = []
-        for row in self.models:
-            lines.append(Line((row.name, *(row.shown(label) for label in self.labels), row.source)))
-        names = [short_name(label) for label in self.labels]
-        # Two definitions have no name in common.
-        clear = {label for label, name in zip(self.labels, names, strict=True) if names.count(name) == 1}
-        header = ("model", *(f"{short_name(label) if label in clear else label} %" for label in self.labels), "source")
-        title, labels = f"Published results: {self.name}", tuple(label for label in self.labels if label in clear)
-        return [Sheet(title, header, tuple(lines), (0, len(header) - 1), tuple(self._notes()), labels)]
+        """The published table with those runs that have one of its labels, and a table of what has another label."""
+        theirs = self._published()
+        lines = [
+            Line((row.name, *(row.shown(label) for label in theirs), row.source))
+            for row in self.models
+            if any(label in theirs for label in row.metrics)
+        ]
+        names = _column_names(theirs)
+        header = ("model", *(f"{names[label]} %" for label in theirs), "source")
+        sheet = Sheet(f"Published results: {self.name}", header, tuple(lines), (0, len(header) - 1), (), theirs)
+        apart = self._apart(theirs)
+        notes = tuple(self._sources())
+        return [replace(sheet, notes=notes), apart] if apart else [replace(sheet, notes=(*notes, *self._reasons()))]
 
     def as_dict(self) -> dict[str, Any]:
         """A record for each number."""
@@ -94,22 +100,46 @@ class PublishedReport:
             for corruption, values in (row.accuracies or {}).items()
         ]
 
-    def _notes(self) -> Iterator[str]:
+    def _published(self) -> tuple[str, ...]:
+        published = {label for row in self.models if row.link for label in row.metrics}
+        return tuple(label for label in self.labels if label in published)
+
+    def _apart(self, theirs: Sequence[str]) -> Sheet | None:
+        """What runs measured by another definition; None: nothing."""
+        found = [
+            Line((row.name, label, row.shown(label)))
+            for row in self.models
+            for label in row.metrics
+            if label not in theirs
+        ]
+        others = [row for row in self.models if row.source == _OWN and next(iter(row.metrics), None) not in theirs]
+        note = [f"{row.name}: {next(iter(row.metrics))} is not {theirs[0]}: do not rank the two." for row in others]
+        title = f"Of your runs, what has another label than {self.name}"
+        header = ("run", "label", "%")
+        return Sheet(title, header, tuple(found), (0, 1), (*note, *self._reasons())) if found else None
+
+    def _sources(self) -> Iterator[str]:
         sources = dict.fromkeys(row.source.partition(",")[0] for row in self.models if row.link)
-        yield f"{self.images}; they come from these repositories on GitHub: {', '.join(sources)}."
-        yield from (self._other_label(row) for row in self.models if row.source == _OWN and self._is_other(row))
+        yield (
+            f"{self.images}; they come from these repositories on GitHub, linked in `--format json`: "
+            f"{', '.join(sources)}."
+        )
+
+    def _reasons(self) -> Iterator[str]:
         for row in self.models:
             yield from (
                 f"{row.name}: {NOT_AVAILABLE}: {m.label}: {m.reason}." for m in row.metrics.values() if m.reason
             )
 
-    def _is_other(self, run: _Row) -> bool:
-        published = {label for row in self.models if row.link for label in row.metrics}
-        return next(iter(run.metrics), None) not in published
 
-    def _other_label(self, run: _Row) -> str:
-        label, theirs = next(iter(run.metrics)), next(iter(self.labels))
-        return f"{run.name}: {label} is not {theirs}, so it has its own column: do not rank the two."
+def _column_names(labels: Sequence[str]) -> dict[str, str]:
+    """Short names by label. Of labels that share one, the only one without parts of its own is the plain one."""
+    names = short_names(labels)
+    whole = [label for label, name in names.items() if name == label]
+    for label in whole:
+        if not any(short_name(other) == short_name(label) for other in whole if other != label):
+            names[label] = short_name(label)
+    return names
 
 
 @dataclass(frozen=True)

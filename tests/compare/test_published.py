@@ -25,6 +25,12 @@ def row_of(run):
     return beside_published([("mine", run)], NAME).sheets()[0].lines[-1].cells
 
 
+def apart(run, name=NAME):
+    """What a run has under labels that the set does not have: those labels with the figures."""
+    sheets = beside_published([("mine", run)], name).sheets()
+    return {label: figure for _, label, figure in (line.cells for line in sheets[1].lines)}, sheets
+
+
 ADAPTED = f"{NAME}-batchnorm"
 
 
@@ -46,24 +52,24 @@ def test_a_run_of_the_same_label_stands_in_the_same_column():
     ],
 )
 def test_a_run_of_another_label_never_stands_in_the_published_column(protocol, word):
-    beside = beside_published([("mine", imagenet_run(**protocol))], NAME).sheets()[0]
-    assert beside.lines[-1].cells[1] == "–"
-    own = [place for place, name in enumerate(beside.header) if word in name]
-    assert own
-    assert all(line.cells[place] == "–" for line in beside.lines[:-1] for place in own)
-    assert any("do not rank the two" in note for note in beside.notes)
+    own, (beside, others) = apart(imagenet_run(**protocol))
+    assert beside.header == ("model", "mCE %", "clean error %", "source")
+    assert all(line.cells[1] == "–" for line in beside.lines if line.cells[-1] == "this run")
+    assert any(word in label and label.startswith("mCE[") for label in own)
+    assert any("do not rank the two" in note for note in others.notes)
 
 
 def test_adapted_runs_stand_beside_plain_ones_and_never_in_their_column():
     adapted = imagenet_run(adaptation=Adaptation())
-    (sheet,) = beside_published([("plain", imagenet_run()), ("mine", adapted)], ADAPTED).sheets()
+    sheet, others = beside_published([("plain", imagenet_run()), ("mine", adapted)], ADAPTED).sheets()
     own = "mCE[alexnet,c15,s1-5,batchnorm-adapted]"
-    assert sheet.header == ("model", f"{MCE} %", f"{ADAPTED_MCE} %", f"{own} %", "source")
-    assert sheet.lines[-3].cells[:3] == ("Standard", "76.7", "62.2")
-    plain, mine = (line.cells for line in sheet.lines[-2:])
-    assert plain[1] == mine[3] != "–"
-    assert (plain[2], plain[3], mine[1], mine[2]) == ("–",) * 4
-    assert any(own in note and "do not rank the two" in note for note in sheet.notes)
+    assert sheet.header == ("model", "mCE %", "mCE batchnorm-adapted in batches of 512 %", "source")
+    assert sheet.labels == (MCE, ADAPTED_MCE)
+    assert sheet.lines[-2].cells[:3] == ("Standard", "76.7", "62.2")
+    plain = sheet.lines[-1].cells
+    assert (plain[0], plain[2]) == ("plain", "–")
+    assert others.lines[0].cells == ("mine", own, plain[1])
+    assert any(own in note and "do not rank the two" in note for note in others.notes)
 
 
 def test_the_plain_figures_of_both_tables_agree():
@@ -118,17 +124,19 @@ def test_all_are_those_of_the_runs_dataset():
         own = part.models[-1]
         assert own.name == "mine"
         assert own.metrics[MCE].value is not None
-    # RobustBench's figures are for other images, so the run has a column of its own there.
-    sheet = report.sheets()[[part.name for part in report.parts].index("imagenet-c-robustbench")]
-    assert sheet.lines[-1].cells[1] == "–"
-    assert any("do not rank the two" in note for note in sheet.notes)
+    # RobustBench's figures are for other images, so the run stands apart there.
+    robustbench = next(part for part in report.parts if part.name == "imagenet-c-robustbench")
+    sheet, others = robustbench.sheets()
+    assert all(line.cells[-1] != "this run" for line in sheet.lines)
+    assert [line.cells[0] for line in others.lines] == ["mine"] * 3
+    assert any("do not rank the two" in note for note in others.notes)
 
 
 def test_flips_are_divided_by_the_users_normalizer(tmp_path):
     sequence_run("mine", encoding="h264", n=20).write(tmp_path / "mine.json")
     name = "imagenet-p-resnet50"
     reason = "alexnet's errors are no flips"
-    assert any(reason in note for note in files_beside_published([tmp_path / "mine.json"], name).sheets()[0].notes)
+    assert any(reason in note for note in files_beside_published([tmp_path / "mine.json"], name).sheets()[1].notes)
     write_flips(tmp_path / "resnext.csv", RESNEXT_FP, RESNEXT_UT5D)
     beside = files_beside_published([tmp_path / "mine.json"], name, str(tmp_path / "resnext.csv"))
     own = beside.models[-1].metrics
@@ -136,9 +144,9 @@ def test_flips_are_divided_by_the_users_normalizer(tmp_path):
     flips = sequence_run("mine", encoding="h264", n=20).run.cells
     expected = sum(cell.error / fp for cell, fp in zip(flips, RESNEXT_FP, strict=True)) / len(flips)
     assert next(iter(own.values())).value == pytest.approx(10_000 * expected)
-    (sheet,) = beside.sheets()
-    assert sheet.lines[-1].cells[1:3] == ("–", "–")
-    assert any("mFR[resnext,p10,d1,h264] is not mFR[alexnet,p10,d1,h264]" in note for note in sheet.notes)
+    sheet, others = beside.sheets()
+    assert sheet.lines[-1].cells[-1] != "this run"
+    assert any("mFR[resnext,p10,d1,h264] is not mFR[alexnet,p10,d1,h264]" in note for note in others.notes)
     # AlexNet measured by the user, from a file of that name, has the published label.
     write_flips(tmp_path / "alexnet.csv", RESNEXT_FP, RESNEXT_UT5D)
     same = files_beside_published([tmp_path / "mine.json"], name, str(tmp_path / "alexnet.csv"))
