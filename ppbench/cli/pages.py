@@ -40,7 +40,9 @@ def page_with_pictures(
 
     first = inputs.runs[0]
     measured = measured_run(first.path, first.run)
-    if measured.bits and (data is not None or first.run.protocol.dataset == EMBEDDED):
+    protocol = first.run.protocol
+    has_pictures = protocol.sequences is None and protocol.stream is None and protocol.passes is None
+    if measured.bits and has_pictures and (data is not None or protocol.dataset == EMBEDDED):
         tell(MAKING)
     page = report_page(inputs, picture_strip(measured, data, labels))
     return report_html(page, measured, first.path.name)

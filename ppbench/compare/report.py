@@ -279,8 +279,8 @@ def _pair_notes(comparison: Comparison, shown: Sequence[Difference]) -> list[str
     """The notes below the table of one pair. The verdict, which most readers look for, comes first."""
     columns = (
         f"Change: in {_points(comparison)}, paired by {_unit(comparison)}; each interval is for its row alone. p: "
-        f"{_adjusted(comparison)}. Detects: the smallest change that these images would reveal with 80 % probability. "
-        f"{_which_is_better(comparison)}"
+        f"{_adjusted(comparison)}. Detects: the smallest change that these {_sample(comparison)} would reveal "
+        f"with 80 % probability. {_which_is_better(comparison)}"
     )
     return [verdict_text(comparison), columns, *_remarks([comparison]), *_reasons([comparison], shown)]
 
@@ -302,7 +302,13 @@ def _unit(comparison: Comparison) -> str:
     return wording(comparison.reference.run.protocol).unit
 
 
+def _sample(comparison: Comparison) -> str:
+    return "frames" if comparison.reference.run.protocol.stream else "images"
+
+
 def _adjusted(comparison: Comparison) -> str:
+    if comparison.reference.run.protocol.stream is not None:
+        return "two-sided"  # a stream has no families and corruptions whose tests add up
     return f"two-sided, adjusted over the families and over the {comparison.reference.cell_errors.what}s (Holm)"
 
 

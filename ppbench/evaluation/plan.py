@@ -105,7 +105,8 @@ class EvalPlan:
         source, settings = self.source, self.settings
         n, total, sha256 = len(source.ids), source.total, identity.model.weights_sha256
         weights = "weights not known" if sha256 is None else f"weights {sha256[:12]}"
-        images = counted(total, "image") if n == total else f"{n:,} of {total:,} images"
+        what = "image" if source.stream is None else "frame"
+        images = counted(total, what) if n == total else f"{n:,} of {total:,} {what}s"
         classes = subject.head.describe(source.num_classes, subject.card.num_classes)
         if self.sequences is not None:
             classes = f"without labels, {counted(subject.card.num_classes, 'output')}"
@@ -113,7 +114,9 @@ class EvalPlan:
         made = "as published" if source.kind == "published" else f"made by {source.engine}, recipe {source.recipe}"
         made += "" if source.made_seed is None else ", in files"
         jpeg = ", saved as JPEG 85" if source.kind == "generated-jpeg85" else ""
-        adapted = "" if self.adaptation is None else f"{self.adaptation.label} to each cell | "
+        # The label of a stream's adaptation says that batches are adapted; there are no cells.
+        to = " to each cell" if source.stream is None else ""
+        adapted = "" if self.adaptation is None else f"{self.adaptation.label}{to} | "
         repeated = "" if settings.request.passes is None else f"{counted(settings.request.passes, 'pass', 'passes')} | "
         computing = describe_device(settings.device) + (", compiled" if settings.request.compiled else "")
         computing += f", {runtime}" if (runtime := identity.model.runtime) else ""

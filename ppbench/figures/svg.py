@@ -161,10 +161,12 @@ def forest_svg(content: Forest, key: str) -> str:
         y += _HEADING + _ROW * len(section.rows) + _AXIS
         words += [f"{row.name} {_row_words(row)}" for row in section.rows]
     better = "".join(f" (of {name}: right of 0)" for name in content.higher_is_better)
+    # The one figure of a stream has no families and corruptions whose tests would add up.
+    many = f", after the correction for many tests (Holm over families and over {content.what}s)"
     note = (
         f"Points left of 0{better}: {content.other} {content.fewer}. Lines: {percent(content.confidence)} "
-        "intervals, each for its row alone. * and a filled point: a test finds the difference, after the correction "
-        f"for many tests (Holm over families and over {content.what}s)."
+        "intervals, each for its row alone. * and a filled point: a test finds the difference"
+        f"{many if len(content.sections) > 1 else ''}."
     )
     return (
         f'<div class="fig fig-forest" id="{key}-forest">'

@@ -14,7 +14,7 @@ from ppbench.vocabulary import cell_in_words, set_label
 _SOURCES = {
     "published": "read from the published set",
     "generated": "made from the clean images",
-    "generated-jpeg85": "made from the clean images and saved as JPEG 85, as the published set was",
+    "generated-jpeg85": "made from the clean images",
 }
 
 
@@ -81,7 +81,8 @@ def _origin(protocol: Protocol) -> str:
         return words
     if protocol.engine == UNKNOWN:
         return "corrupted elsewhere by unknown software"
-    return f"{words} by {protocol.engine}, recipe {protocol.recipe}, seed {protocol.seed}"
+    saved = ", saved as JPEG 85 as the published ones were" if protocol.source == "generated-jpeg85" else ""
+    return f"{words} by {protocol.engine}, recipe {protocol.recipe}, seed {protocol.seed}{saved}"
 
 
 def _intervals(inputs: PageInputs) -> str:

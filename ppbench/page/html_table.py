@@ -106,10 +106,12 @@ def forest_table(content: Forest) -> HtmlTable:
             rows.append(HtmlRow(cells, "group" if row.kind == "family" else "plain"))
     interval = f"{percent(content.confidence)} interval"
     header = ("%", content.reference, content.other, "change", interval, "p", "shows")
+    is_one = len(content.sections) == 1  # a stream, which has no families and corruptions
+    many = "" if is_one else f"; by family and by {content.what} adjusted for many tests (Holm)"
     notes = (
-        f"Change: {content.other} minus {content.reference}, points, paired by {content.unit}. p: two-sided; by family "
-        f"and by {content.what} adjusted for many tests (Holm). *: a test finds the difference. Shows: the smallest "
-        f"change that these images would reveal with {percent(POWER)} probability.",
+        f"Change: {content.other} minus {content.reference}, points, paired by {content.unit}. p: two-sided{many}. "
+        f"*: a test finds the difference. Shows: the smallest change that these {'frames' if is_one else 'images'} "
+        f"would reveal with {percent(POWER)} probability.",
     )
     return HtmlTable(content.title, header, tuple(rows), notes=notes)
 

@@ -22,7 +22,7 @@ from ppbench.page.ranking import RANKED_BY, Entry, Place, Ranking, rankings
 from ppbench.page.rendering import page_of
 from ppbench.report.load import load_summary
 from ppbench.report.run_data import run_dict
-from ppbench.run import Run, read_run
+from ppbench.run import Adaptation, Protocol, Run, read_run
 from ppbench.tables.numbers import metric_text
 from ppbench.tables.sheet import short_name
 from ppbench.versions import __version__
@@ -267,7 +267,13 @@ class BoardTable:
     def images(self) -> str:
         """``40 of 2,000 images``, by which tables of one dataset differ most."""
         protocol = self.ranking.entries[0].run.protocol
-        return f"{'all ' if protocol.n == protocol.total else f'{protocol.n:,} of '}{protocol.total:,} images"
+        of = "all " if protocol.n == protocol.total else f"{protocol.n:,} of "
+        return f"{of}{protocol.total:,} {self.what}"
+
+    @property
+    def what(self) -> str:
+        """What was counted: images, or the frames of a stream."""
+        return "frames" if self.ranking.entries[0].run.protocol.stream else "images"
 
     @property
     def words(self) -> Wording:
@@ -285,7 +291,7 @@ class BoardTable:
         protocol = self.ranking.entries[0].run.protocol
         words, levels = wording(protocol), ", ".join(map(str, protocol.severities))
         return [
-            ("images", f"{protocol.n:,} of {protocol.total:,}"),
+            (self.what, f"{protocol.n:,} of {protocol.total:,}"),
             (
                 ("stream", str(protocol.stream))
                 if protocol.stream
@@ -293,21 +299,18 @@ class BoardTable:
             ),
             *([("number of frames", str(protocol.sequences))] if protocol.sequences else []),
             *([("passes over each image", str(protocol.passes))] if protocol.passes else []),
-            (
-                words.made_images,
-                f"{protocol.source}, recipe {protocol.recipe}, {protocol.engine}",
-            ),
+            # The engine of a published set is "published" too.
+            (words.made_images, ", ".join({protocol.source: 0, f"recipe {protocol.recipe}": 0, protocol.engine: 0})),
             ("seed", str(protocol.seed)),
             ("precision", protocol.precision),
-            *([("adapted", protocol.adaptation.label)] if protocol.adaptation and protocol.stream else []),
-            *(
-                [("adapted to each cell", str(protocol.adaptation))]
-                if protocol.adaptation and not protocol.stream
-                else []
-            ),
+            *([_adapted(protocol, protocol.adaptation)] if protocol.adaptation else []),
             *([("labels", "each model's own clean predictions")] if protocol.labels else []),
             ("ranked by", self.ranking.label),
         ]
+
+
+def _adapted(protocol: Protocol, adaptation: Adaptation) -> tuple[str, str]:
+    return ("adapted", adaptation.label) if protocol.stream else ("adapted to each cell", str(adaptation))
 
 
 def leaderboard_html(board: Leaderboard) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -236,6 +237,15 @@ def test_a_stream_needs_a_calibration_and_a_calibration_a_stream(tmp_path: Path)
         prepare(EvalRequest.of(models=NET, stream="ccc"))
     with pytest.raises(UsageError, match="only for --stream"):
         EvalRequest.of(models=NET, calibration=tmp_path / "c.csv").check()
+
+
+def test_the_first_line_counts_frames_and_names_no_cell(calibration: Path) -> None:
+    request = EvalRequest.of(models=NET, stream="ccc:easy:20", calibration=calibration, limit=N, adapt="batchnorm")
+    plan = prepare(request)
+    identity: Any = SimpleNamespace(model=SimpleNamespace(weights_sha256=None, runtime=None))
+    line = plan.describe(plan.subjects[0], identity)
+    assert f"| {N} of 7,500,000 frames of fashion-mnist-2k, 10 classes |" in line
+    assert "| batchnorm-adapted in batches of 64 | fp32" in line
 
 
 def test_runs_in_a_folder_are_named_by_their_stream(calibration: Path, tmp_path: Path) -> None:

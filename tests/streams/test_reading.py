@@ -41,6 +41,7 @@ def test_compare_pairs_by_point(files: tuple[str, str]) -> None:
     words = " ".join(RUNNER.invoke(app, ["compare", *files]).stdout.split())
     assert "paired by point of the walk" in words
     assert "stream ccc:easy,10 a point,calibration cccccccc, seed 43" in words
+    assert "p: two-sided. Detects: the smallest change that these frames would reveal" in words
 
 
 def test_another_stream_is_never_compared(files: tuple[str, str], tmp_path: Path) -> None:
@@ -91,6 +92,7 @@ def test_leaderboards_and_notebooks_take_streams(files: tuple[str, str], tmp_pat
     assert done.exit_code == 0, done.output
     (ranking,) = json.loads((tmp_path / "site" / "index.json").read_text())["rankings"]
     assert ranking["ranked_by"].startswith("stream_error[ccc:easy,")
+    assert "400 of 7,500,000 frames" in (tmp_path / "site" / "index.html").read_text()
     run = ppbench.load_run(files[0])
     assert "stream_error" in str(run)
     assert run._repr_html_().count("stream accuracy") == 1
