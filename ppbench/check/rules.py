@@ -29,7 +29,7 @@ _EXAMPLE = "For example `--max-drop mean=0.5 --max-drop noise=1 --max-drop fog/3
 
 _DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
-_CELL = "A single cell is written CORRUPTION/SEVERITY, such as fog/3."
+_CELL = "A single cell is written {}/{}, such as {}."
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,10 @@ def _resolved(name: str, points: float, protocol: Protocol) -> Rule:
         others = [rule for rule in watched if rule != _MEAN]
         names = cells if severity else [_MEAN, *others, *families, *corruptions]
         unknown = unknown_name("rule", name, names, "ppbench show BASELINE")
-        raise UsageError(unknown.message, f"{unknown.hint}\n{_CELL}")
+        words = wording(protocol)
+        example = "fog/3" if "fog/3" in cells else cells[0]
+        cell = _CELL.format(words.what.upper(), words.level.upper(), example)
+        raise UsageError(unknown.message, f"{unknown.hint}\n{cell}")
     # Weights do not depend on errors.
     flips = protocol.sequences is not None
     baseline = CellErrors("the baseline", {}, None, corruptions, severities, protocol, flips=flips)

@@ -17,7 +17,7 @@ from ppbench.tables.sheet import Line, Sheet
 
 _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pydantic", "safetensors", "imagecorruptions-imaug")
 _OF_EXTRAS = (
-    "lightning", "timm", "matplotlib", "pillow-heif", "onnxruntime", "transformers", "open-clip-torch", "pyarrow",
+    "lightning", "timm", "matplotlib", "pillow-heif", "onnxruntime", "transformers", "open-clip-torch", "pyarrow", "av",
 )  # fmt: skip
 
 

@@ -80,7 +80,8 @@ class CopyRequest:
             (f"--backend {self.backend}", self.backend != "ppbench"),
         ):
             if is_given:
-                raise UsageError(f"{name} is not for --perturbation", "Leave one of the two out.")
+                instead = "Sequences have a `--difficulty`." if name == "--severity" else "Leave one of the two out."
+                raise UsageError(f"{name} is not for --perturbation", instead)
         if self.format.lower() == ImageFormat.JPEG:
             raise UsageError("--format jpeg is not for --perturbation", "Allowed: same, png, npy, mp4.")
 

@@ -143,6 +143,11 @@ def _in_files(root: Path, files: list[Path]) -> TreeFound | ArraysFound | Shards
         raise DataError(
             f"{root} names {counted(len(files), 'image')}, not a folder", f"Give the folder: `--data {root.parent}`."
         )
+    if files[0].suffix == ".npy":
+        raise DataError(
+            f"{root} is an array without its labels",
+            f"Give the folder, with clean images in images.npy and labels in labels.npy: `--data {root.parent}`.",
+        )
     return _from_tars(root, files, {}, {}) or _samples_in(root, files)
 
 

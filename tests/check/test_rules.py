@@ -6,6 +6,7 @@ from ppbench.check.rules import parse_points, parse_rules, resolve
 from ppbench.errors import UsageError
 from ppbench.vocabulary import C15, C19, SEVERITIES
 from tests.builders import make_run
+from tests.trial_runs import sequence_run
 
 PROTOCOL = make_run(corruptions=(*C19, "my_blur")).protocol
 
@@ -41,6 +42,13 @@ def test_it_is_told_how_a_cell_is_written(name):
     with pytest.raises(UsageError, match="unknown rule") as caught:
         resolve({name: 1.0}, PROTOCOL)
     assert caught.value.hint.endswith("\nA single cell is written CORRUPTION/SEVERITY, such as fog/3.")
+
+
+def test_of_sequences_a_cell_has_their_words():
+    protocol = sequence_run(n=1, perturbations=["tilt"]).run.protocol
+    with pytest.raises(UsageError, match="unknown rule") as caught:
+        resolve({"fog": 1.0}, protocol)
+    assert caught.value.hint.endswith("\nA single cell is written PERTURBATION/DIFFICULTY, such as tilt/1.")
 
 
 def test_parsing():

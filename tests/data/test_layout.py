@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ppbench.data.layout import ArraysFound, CifarFound, FolderFound, ShardsFound, TreeFound, look
@@ -90,6 +91,12 @@ def test_archives_of_something_else(tmp_path: Path) -> None:
             look(root)
     write_class_folders(tar.parent)
     assert isinstance(look(tar.parent), FolderFound)
+
+
+def test_an_array_in_place_of_its_folder_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((2, 32, 32, 3), np.uint8))
+    with pytest.raises(DataError, match=r"images.npy is an array without its labels\n.*labels in labels.npy"):
+        look(tmp_path / "images.npy")
 
 
 def test_an_image_in_place_of_its_folder_is_named(tmp_path: Path) -> None:
