@@ -81,6 +81,7 @@ NOT_RUN = {
     "ppbench train .*--epochs 30": "30 epochs; the quickstart's training is run",
     "ppbench reproduce --table fashion-mnist": "16 trainings; tests/cli/test_reproduce.py runs smaller tables",
     "ppbench inspect reproduce-fashion-mnist": GONE_ON,
+    r"ppbench compare cpu\.json gpu\.json": GONE_ON,
     "ppbench inspect fashion-mnist-resnet8-pp3 --against": "tests/cli/test_inspect.py runs it as it is written",
     r"ppbench eval --model hf:\w+/": "needs weights of the hub; tests/models/test_from_hf.py loads small networks",
     r"ppbench eval .*--dataset hf:": "downloads images; tests/data/test_hub.py reads small ones",
