@@ -297,18 +297,19 @@ def command_line() -> str:
     return shlex.join(["ppbench", *sys.argv[1:]])
 
 
-def split_values(option: str, values: list[str], default: str) -> list[str]:
+def split_values(option: str, values: list[str], default: str, lists: str = "ppbench list corruptions") -> list[str]:
     """Split the values of a repeatable option at commas and blanks.
 
     Args:
         option: The option's name, for the error.
         values: The values as they were given.
         default: In words, what the command does without the option.
+        lists: The command that lists values.
 
     Raises:
         UsageError: If the option has no value.
     """
     found = [part for value in values for part in value.replace(",", " ").split()]
     if not found:
-        raise UsageError(f"{option} has no value", f"Leave it out for {default}, or see `ppbench list corruptions`.")
+        raise UsageError(f"{option} has no value", f"Leave it out for {default}, or see `{lists}`.")
     return found

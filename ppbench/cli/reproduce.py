@@ -11,7 +11,7 @@ import typer
 
 from ppbench.cli import output
 from ppbench.cli.help import page
-from ppbench.cli.options import DeviceOption, FormatOption, command_line
+from ppbench.cli.options import DeviceOption, FormatOption, command_line, split_values
 from ppbench.cli.output import Format
 from ppbench.cli.training import training_shown
 from ppbench.errors import DataError, UsageError
@@ -108,7 +108,7 @@ def reproduce(
     from ppbench.reproduce.table import load_table
 
     wanted = load_table(table).with_overrides(_parse_settings(settings or []))
-    chosen = wanted.select(None if rows is None else _split("--rows", rows))
+    chosen = wanted.select(None if rows is None else split_values("--rows", rows, "all", "ppbench reproduce --list"))
     given = parse_given(wanted, checkpoint or [])
     request = ReproduceRequest(
         wanted,
@@ -161,13 +161,6 @@ def _carry_out(plan: ReproducePlan) -> ReproduceReport:
     except KeyboardInterrupt:
         output.say("finished results are kept; the same command resumes from there")
         raise
-
-
-def _split(option: str, values: list[str]) -> list[str]:
-    words = [word for value in values for word in value.replace(",", " ").split()]
-    if not words:
-        raise UsageError(f"{option} has no value", "Leave it out for all, or see `ppbench reproduce --list`.")
-    return words
 
 
 def _parse_settings(values: list[str]) -> dict[str, Any]:

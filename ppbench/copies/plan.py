@@ -130,9 +130,10 @@ def _plan(
         batch = files_at_a_time(len(source), values, device, workers)
     elif batch is None:
         batch = array_images_at_a_time(len(source), values, device)
+    engine = SEQUENCE_ENGINE if settings.sequences else BACKENDS[settings.backend].version()
     # A batch size that the user gives counts as it is, whatever memory it needs.
     plan = CopyPlan(
-        source, dest, cells, settings, _engine(settings), device, workers, batch,
+        source, dest, cells, settings, engine, device, workers, batch,
         None if request.batch_size else most_values(device), sizes, records, longer,
     )  # fmt: skip
     if before:
@@ -172,10 +173,6 @@ def _values(cells: tuple[Cell, ...], settings: PixelSettings, height: int, width
     """Values of a copy, for images of a middle size in pixels."""
     frames = {name: shape_of_frames(name, settings.recipe, height, width) for name, _ in cells if settings.sequences}
     return 3 * max(map(math.prod, frames.values()), default=height * width)
-
-
-def _engine(settings: PixelSettings) -> str:
-    return SEQUENCE_ENGINE if settings.sequences else BACKENDS[settings.backend].version()
 
 
 def _missing(source: CopySource, cells: tuple[Cell, ...], records: Records) -> dict[Cell, int]:

@@ -46,3 +46,23 @@ def zoomed_axis(side: int, factor: float, trim: bool) -> Places:
     # The last place is the end of the interval before it.
     before = np.minimum(np.floor(place).astype(np.int64), crop - 2)
     return Places(before + (side - crop) // 2, (place - before).astype(np.float32))
+
+
+class Layers(NamedTuple):
+    """Where zoomed images are read, ``(layers, side)`` each: the pixel before, and how far on towards the next."""
+
+    top: Indices
+    down: Floats
+    left: Indices
+    right: Floats
+
+
+@lru_cache(maxsize=64)
+def zoomed_layers(height: int, width: int, factors: tuple[float, ...], trim: bool) -> Layers:
+    """Return the places of some enlargements, of which those larger than the image keep the upper left part."""
+    rows, columns = ([zoomed_axis(side, factor, trim) for factor in factors] for side in (height, width))
+    return Layers(
+        np.stack([places.before[:height] for places in rows]), np.stack([places.weight[:height] for places in rows]),
+        np.stack([places.before[:width] for places in columns]),
+        np.stack([places.weight[:width] for places in columns]),
+    )  # fmt: skip

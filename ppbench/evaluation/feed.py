@@ -50,7 +50,8 @@ def plan_blocks(missing: Missing, size: int, *, image_major: bool, first: Missin
             *plan_blocks(missing & first, size, image_major=image_major),
             *plan_blocks(missing & ~first, size, image_major=image_major),
         ]
-    groups = _by_image(missing) if image_major else _by_cell(missing)
+    by_cell = ((np.flatnonzero(row), (cell,)) for cell, row in enumerate(missing))
+    groups = _by_image(missing) if image_major else by_cell
     return [
         ImageBlock(places[start : start + size], cells)
         for places, cells in groups
@@ -95,11 +96,6 @@ def evenly_spread(images: int, count: int) -> NDArray[np.bool_]:
     chosen = np.zeros(images, np.bool_)
     chosen[np.unique(np.linspace(0, images - 1, min(images, count)).round().astype(np.int64))] = True
     return chosen
-
-
-def _by_cell(missing: Missing) -> Iterator[tuple[NDArray[np.int64], tuple[int, ...]]]:
-    for cell, row in enumerate(missing):
-        yield np.flatnonzero(row), (cell,)
 
 
 def _by_image(missing: Missing) -> Iterator[tuple[NDArray[np.int64], tuple[int, ...]]]:

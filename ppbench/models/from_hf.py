@@ -108,7 +108,7 @@ def load_hf(reference: str, options: CardOptions, on_download: OnDownload | None
         "remote_code": _code_of(found.folder, config) if options.trust_remote_code else None,
     }
     card = options.make(what, **known) if fields is None else options.override(Card(**known, **fields), what)
-    name = _short_name(reference, is_folder=is_folder)
+    name = Path(reference).resolve().name if is_folder else reference.replace("/", "-")
     if is_zero_shot:
         texts = WantedTexts(options.class_names, options.templates or USUAL_TEMPLATES)
         towers = TransformersTowers(network, tokenizer)
@@ -133,10 +133,6 @@ def class_names_of(labels: Mapping[Any, str]) -> tuple[str, ...] | None:
     numbered = {int(number): " ".join(str(name).split()) for number, name in labels.items()}
     names = tuple(numbered[number] for number in sorted(numbered))
     return None if any(not name or _NO_NAME.fullmatch(name) for name in names) else names
-
-
-def _short_name(reference: str, *, is_folder: bool) -> str:
-    return Path(reference).resolve().name if is_folder else reference.replace("/", "-")
 
 
 def _read_config(folder: Path, what: str) -> dict[str, Any]:

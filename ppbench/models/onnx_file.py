@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -90,7 +91,7 @@ def _described(path: Path, model: Any, output: str | None) -> OnnxFile:
         gives_probabilities=_is_softmax(graph, chosen),
         mixes_images=any(node.op_type.startswith("DynamicQuantize") for node in _nodes(graph, model.functions)),
         weights_files=(path, *_external_files(path, tensors)),
-        parameters=sum(_numel(tensor) for tensor in graph.initializer if tensor.data_type not in _NO_WEIGHTS),
+        parameters=sum(math.prod(tensor.dims) for tensor in graph.initializer if tensor.data_type not in _NO_WEIGHTS),
         metadata={entry.key: entry.value for entry in model.metadata_props},
     )
 
@@ -247,13 +248,6 @@ def _external_files(path: Path, tensors: list[Any]) -> list[Path]:
             )
         files.append(file)
     return files
-
-
-def _numel(tensor: Any) -> int:
-    number = 1
-    for axis in tensor.dims:
-        number *= axis
-    return number
 
 
 def describe_error(error: BaseException) -> str:

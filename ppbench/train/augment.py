@@ -16,20 +16,6 @@ if TYPE_CHECKING:
 ImageAugmentation = Callable[["Tensor", int], "Tensor"]
 """Maps an image ``(C, H, W)`` uint8 and a key to an image ``(C, H, W)`` uint8."""
 
-OVERLAPS_OF_OPERATIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "Brightness": ("brightness",),
-        "Contrast": ("contrast",),
-        "Color": ("saturate",),
-        "Sharpness": ("gaussian_blur",),
-        "displacement": ("elastic_transform",),
-    }
-)
-"""Operations (four of torchvision, one of PRIME) that resemble corruptions of ImageNet-C, and these corruptions.
-
-The AugMix paper leaves out the four of torchvision for this reason. Sharpness below 1 smooths the image.
-"""
-
 ALL_FOUR = ("brightness", "contrast", "saturate", "gaussian_blur")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -26,15 +24,6 @@ COLOURS: dict[str, Pixels] = {
     "near grey": (RNG.integers(1, 255, (40, 40, 1)) + RNG.integers(-1, 2, (40, 40, 3))).astype(np.uint8),
 }
 """Where ties are common: a whole number but for the last digit of a float64, truncated."""
-
-
-@pytest.fixture(params=["kernel", "tensors"])
-def _path(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.param == "kernel":
-        yield
-    else:
-        with disabled():
-            yield
 
 
 @pytest.mark.usefixtures("_path")

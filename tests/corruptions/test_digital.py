@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from PIL import Image
 from ppbench.corruptions import digital
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.constants import constants
-from ppbench.corruptions.kernels import disabled
 from ppbench.corruptions.recipes import RECIPES
 from tests.trees import photographs
 
@@ -22,15 +20,6 @@ Pixels = NDArray[np.uint8]
 
 PHOTO = photographs(224, 1)[0]
 FRACTIONS = sorted({constants(name, "pixelate", s).fraction for name in RECIPES for s in range(1, 6)})
-
-
-@pytest.fixture(params=["kernel", "tensors"])
-def _path(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.param == "kernel":
-        yield
-    else:
-        with disabled():
-            yield
 
 
 # Pixelate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
@@ -14,22 +13,12 @@ from PIL import Image
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.constants import constants
 from ppbench.corruptions.jpeg import DCT, compress, steps
-from ppbench.corruptions.kernels import disabled
 from ppbench.corruptions.recipes import RECIPES
 from tests.trees import photographs
 
 Pixels = NDArray[np.uint8]
 
 PHOTO = photographs(224, 1)[0]
-
-
-@pytest.fixture(params=["kernel", "tensors"])
-def _path(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.param == "kernel":
-        yield
-    else:
-        with disabled():
-            yield
 
 
 def by_pillow(image: Pixels, quality: int) -> Pixels:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from statistics import NormalDist
 
 import cv2
@@ -23,15 +22,6 @@ from tests.trees import photographs
 Pixels = NDArray[np.uint8]
 
 PHOTO = photographs(96, 1)[0]
-
-
-@pytest.fixture(params=["kernel", "tensors"])
-def _path(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.param == "kernel":
-        yield
-    else:
-        with disabled():
-            yield
 
 
 def drops(seed: int, height: int, width: int, sigma: float = 2, threshold: float = 0.68) -> Pixels:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from ppbench.corruptions import textures, weather
 from ppbench.corruptions.apply import corrupt
 from ppbench.corruptions.constants import constants
-from ppbench.corruptions.kernels import disabled
 from ppbench.corruptions.keys import key
 from ppbench.corruptions.random import Draws
 from ppbench.corruptions.recipes import RECIPES
@@ -27,15 +25,6 @@ Pixels = NDArray[np.uint8]
 CPU = torch.device("cpu")
 PHOTO = np.ascontiguousarray(photographs(72, 1)[0][:50])
 GREYS = np.repeat(np.tile(np.arange(256, dtype=np.uint8), 16).reshape(64, 64, 1), 3, axis=2)
-
-
-@pytest.fixture(params=["kernel", "tensors"])
-def _path(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.param == "kernel":
-        yield
-    else:
-        with disabled():
-            yield
 
 
 def pair(

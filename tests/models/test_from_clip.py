@@ -27,7 +27,7 @@ from ppbench.models.zero_shot import WantedTexts, ZeroShot, name_classes
 from ppbench.run import Prompts
 from tests.models.hugging_face import CLIP, photograph, save_clip
 
-pytestmark = pytest.mark.usefixtures("_small_forwards")
+pytestmark = pytest.mark.usefixtures("_offline", "_small_forwards")
 
 NOTHING, CPU = CardOptions(), torch.device("cpu")
 TEMPLATES = ("a photo of a {}.", "a blurry {}", "{}, seen from afar")
@@ -36,14 +36,6 @@ TEMPLATES = ("a photo of a {}.", "a blurry {}", "{}, seen from afar")
 @pytest.fixture(scope="module")
 def open_clip() -> Any:
     return pytest.importorskip("open_clip")
-
-
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As huggingface_hub is under HF_HUB_OFFLINE=1, with an empty cache."""
-    constants = pytest.importorskip("huggingface_hub.constants")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from ppbench.models.weights import identify_weights
 from ppbench.models.zero_shot import ZeroShot, name_classes
 from tests.models.hugging_face import photograph, save_resnet, save_vit, save_zero_shot
 
-pytestmark = pytest.mark.usefixtures("_small_forwards")
+pytestmark = pytest.mark.usefixtures("_offline", "_small_forwards")
 
 NOTHING = CardOptions()
 
@@ -37,14 +37,6 @@ NOTHING = CardOptions()
 @pytest.fixture(scope="module")
 def transformers() -> Any:
     return pytest.importorskip("transformers")
-
-
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As huggingface_hub is under HF_HUB_OFFLINE=1, with an empty cache."""
-    constants = pytest.importorskip("huggingface_hub.constants")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,16 @@ def _norm(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
     return scaled * state[f"{name}.weight"].view(1, -1, 1, 1) + state[f"{name}.bias"].view(1, -1, 1, 1)
 
 
+def _shortcut(state: dict[str, Tensor], name: str, x: Tensor, kind: str, strided: bool) -> Tensor:
+    """The image itself, or its 1x1 convolution where a block changes the number of channels or the size."""
+    if f"{name}.downsample.0.weight" not in state:
+        return x
+    shortcut = F.conv2d(x, state[f"{name}.downsample.0.weight"])
+    if strided:
+        shortcut = _blur2(shortcut, 4 if kind == "blurpool" else 5)
+    return _norm(state, f"{name}.downsample.1", shortcut)
+
+
 def _basic_block(state: dict[str, Tensor], name: str, x: Tensor, kind: str, strided: bool) -> Tensor:
     """Two 3x3 convolutions and a shortcut, with the blur after the relu (Zhang) or the convolution."""
     out = F.conv2d(x, state[f"{name}.conv1.weight"], padding=1)
@@ -63,13 +73,7 @@ def _basic_block(state: dict[str, Tensor], name: str, x: Tensor, kind: str, stri
     if strided and kind == "blurpool":
         out = _blur2(out, 4)
     out = _norm(state, f"{name}.bn2", F.conv2d(out, state[f"{name}.conv2.weight"], padding=1))
-    shortcut = x
-    if f"{name}.downsample.0.weight" in state:
-        shortcut = F.conv2d(x, state[f"{name}.downsample.0.weight"])
-        if strided:
-            shortcut = _blur2(shortcut, 4 if kind == "blurpool" else 5)
-        shortcut = _norm(state, f"{name}.downsample.1", shortcut)
-    return F.relu(out + shortcut)
+    return F.relu(out + _shortcut(state, name, x, kind, strided))
 
 
 def _bottleneck(state: dict[str, Tensor], name: str, x: Tensor, kind: str, strided: bool) -> Tensor:
@@ -82,13 +86,7 @@ def _bottleneck(state: dict[str, Tensor], name: str, x: Tensor, kind: str, strid
     if strided and kind == "blurpool":
         out = _blur2(out, 4)
     out = _norm(state, f"{name}.bn3", F.conv2d(out, state[f"{name}.conv3.weight"]))
-    shortcut = x
-    if f"{name}.downsample.0.weight" in state:
-        shortcut = F.conv2d(x, state[f"{name}.downsample.0.weight"])
-        if strided:
-            shortcut = _blur2(shortcut, 4 if kind == "blurpool" else 5)
-        shortcut = _norm(state, f"{name}.downsample.1", shortcut)
-    return F.relu(out + shortcut)
+    return F.relu(out + _shortcut(state, name, x, kind, strided))
 
 
 def resnet(state: dict[str, Tensor], x: Tensor, kind: str, blocks: tuple[int, ...], **_: Any) -> Tensor:

@@ -20,7 +20,6 @@ from torchvision.transforms import InterpolationMode, autoaugment
 from ppbench.errors import UsageError
 from ppbench.train.augment import (
     AUGMENTATIONS,
-    OVERLAPS_OF_OPERATIONS,
     _seed,
     batch_augmentation,
     image_augmentation,
@@ -31,6 +30,18 @@ from ppbench.vocabulary import C19
 
 IMAGE_NAMES = [name for name, item in AUGMENTATIONS.items() if item.where == "image"]
 ALL_OPERATIONS = PAPER_OPERATIONS + OVERLAPPING_OPERATIONS
+
+OVERLAPS_OF_OPERATIONS = {
+    "Brightness": ("brightness",),
+    "Contrast": ("contrast",),
+    "Color": ("saturate",),
+    "Sharpness": ("gaussian_blur",),
+    "displacement": ("elastic_transform",),
+}
+"""Operations (four of torchvision, one of PRIME) that resemble corruptions of ImageNet-C, and these corruptions.
+
+The AugMix paper leaves out the four of torchvision for this reason. Sharpness below 1 smooths the image.
+"""
 
 
 def picture(channels: int = 3, size: int = 32, seed: int = 0) -> Tensor:

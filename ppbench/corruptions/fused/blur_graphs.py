@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ppbench.corruptions.axes import margins, zoomed_axis
+from ppbench.corruptions.axes import margins, zoomed_layers
 from ppbench.corruptions.disks import Disk
 from ppbench.corruptions.fused.graphs import INLINED, graph
 from ppbench.corruptions.levels import Ties, snapped
@@ -175,25 +175,6 @@ def blur_disk_in_graph(images: Tensor, disk: Disk, rows: Indices, columns: Indic
     return _blur_disk(images, *tables, numbers(disk.ties.close, device=device))
 
 
-class _Layers(NamedTuple):
-    """Where zoomed images are read, ``(layers, side)`` each: the pixel before, and how far on towards the next."""
-
-    top: Indices
-    down: Floats
-    left: Indices
-    right: Floats
-
-
-@lru_cache(maxsize=64)
-def _layers(height: int, width: int, factors: tuple[float, ...], trim: bool) -> _Layers:
-    rows, columns = ([zoomed_axis(side, factor, trim) for factor in factors] for side in (height, width))
-    cut = lambda axis, side, part: np.stack([getattr(places, part)[:side] for places in axis])  # noqa: E731
-    return _Layers(
-        cut(rows, height, "before"), cut(rows, height, "weight"),
-        cut(columns, width, "before"), cut(columns, width, "weight"),
-    )  # fmt: skip
-
-
 @graph("n l l l l - -", **INLINED)
 def _mean_of_zooms(
     images: Tensor, top: Tensor, down: Tensor, left: Tensor, right: Tensor, flat: Tensor, constants: Tensor
@@ -212,6 +193,6 @@ def _mean_of_zooms(
 def mean_of_zooms_in_graph(images: Tensor, factors: tuple[float, ...], trim: bool, ties: Ties) -> Tensor:
     """Graph of `ppbench.corruptions.blur.mean_of_zooms`: 1 kernel."""
     device = images.device
-    layers = _layers(images.shape[1], images.shape[2], factors, trim)
+    layers = zoomed_layers(images.shape[1], images.shape[2], factors, trim)
     tables = (uploaded(part, device) for part in (*layers, ties.flat))
     return _mean_of_zooms(images, *tables, numbers(len(factors) + 1, ties.close, device=device, dtype=torch.float32))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.corruptions.axes import zoomed_axis
+from ppbench.corruptions.axes import zoomed_layers
 from ppbench.corruptions.disks import Disk
 from ppbench.corruptions.kernels import compiled, f32, i16, i32, inlined, u8, u32, u64
 from ppbench.corruptions.kernels.filters import (
@@ -206,30 +205,9 @@ def shuffle(images: Pixels, words: NDArray[np.int32], reach: int) -> Pixels:
     return out
 
 
-class _Layers(NamedTuple):
-    """Where zoomed images are read, ``(layers, side)`` each: the pixel before, and how far on towards the next."""
-
-    top: Indices
-    down: Floats
-    left: Indices
-    right: Floats
-
-
-@lru_cache(maxsize=64)
-def _layers(height: int, width: int, factors: tuple[float, ...], trim: bool) -> _Layers:
-    top, down, left, right = [], [], [], []
-    for factor in factors:
-        rows, columns = zoomed_axis(height, factor, trim), zoomed_axis(width, factor, trim)
-        top.append(rows.before[:height])
-        down.append(rows.weight[:height])
-        left.append(columns.before[:width])
-        right.append(columns.weight[:width])
-    return _Layers(np.array(top), np.array(down), np.array(left), np.array(right))
-
-
 @inlined
 def gather(line: Any, left: Any, right: Any, total: Any) -> None:
-    """``total +=`` a line of grey pixels, read at `_Layers`' places."""
+    """``total +=`` a line of grey pixels, read at the places of `zoomed_layers`."""
     for w in range(left.size):
         a, b = line[left[w]], line[left[w] + 1]
         total[w] += a + right[w] * (b - a)
@@ -274,7 +252,7 @@ def _mean_of_zooms(
 def mean_of_zooms(images: Pixels, factors: tuple[float, ...], trim: bool, ties: Ties) -> Pixels:
     """Kernel of `ppbench.corruptions.blur.mean_of_zooms`."""
     out = np.empty_like(images)
-    layers = _layers(images.shape[1], images.shape[2], factors, trim)
+    layers = zoomed_layers(images.shape[1], images.shape[2], factors, trim)
     close = np.float32(ties.close)
     _mean_of_zooms(_lines(images), images.shape[3], *layers, ties.flat, close, _lines(out))
     return out
