@@ -175,6 +175,7 @@ class Records:
                 self._remove(name)
         self._remove_strays()
         self.ignore()
+        # Last, so that after a kill there is still a record of what is left to remove.
         for path in (self.manifest, self.journal):
             path.unlink(missing_ok=True)
 

@@ -164,6 +164,7 @@ class KeyedDraws(TorchDispatchMode):
             rows = expected.rows
         if rows:
             keys = self._keys
+        # There the streams of the next pass begin.
         if place >= _STREAMS:
             raise _other_calls(self._name, f"there are more than {_STREAMS:,} draws")
         return keys.to(device), self._first_stream + place, math.prod(shape) // len(keys)

@@ -93,6 +93,7 @@ def class_errors(
     members = np.split(order, starts[1:])
     worth = _effective(values) / len(values) if len(values) >= FEWEST else 1.0
     p_values = [_unlike_others(values, of, worth) for of in members]
+    # Classes without a p-value are no tests, and make no other p-value larger.
     adjusted = iter(holm([p for p in p_values if p is not None]))
     found = []
     for number, of, p in zip(numbers, members, p_values, strict=True):
@@ -196,6 +197,7 @@ def _unlike_others(values: NDArray[np.float64], of: NDArray[np.int64], worth: fl
     if n < FEWEST or n_others < FEWEST:
         return None
     own, mean = float(values[of].mean()), float(values.mean())
+    # From the two means: a mask of all images for each of a thousand classes would cost more than the rest.
     others = (len(values) * mean - n * own) / n_others
     variance = mean * (1 - mean) * (1 / _effective(values[of]) + 1 / (worth * n_others))
     return _two_sided(abs(own - others) / math.sqrt(variance), n) if variance > 0 else 1.0

@@ -54,6 +54,7 @@ def first_flips(bits: Mapping[Cell, NDArray[np.bool_]], corruption: str, severit
     require_cells(bits, [(CLEAN, 0)])
     require_cells(bits, [(corruption, severity) for severity in levels])
     wrong = np.stack([~bits[corruption, severity] for severity in levels])
+    # `argmax` is 0 as well where no severity is wrong, so `any` decides.
     first = np.where(wrong.any(axis=0), np.array(levels)[wrong.argmax(axis=0)], UNFLIPPED)
     return np.where(bits[CLEAN, 0], first, WRONG_FROM_START).astype(np.int8)
 
