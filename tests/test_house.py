@@ -57,6 +57,7 @@ COVERED_BY = {
     "ppbench/copies/estimate.py": "tests/cli/test_corrupt.py",
     "ppbench/copies/trusted.py": "tests/copies/test_records.py",
     "ppbench/copies/writing.py": "tests/copies/test_sequences.py",
+    "ppbench/corruptions/axes.py": "tests/corruptions/test_blur.py",
     "ppbench/corruptions/backends.py": "tests/data/test_generated.py",
     "ppbench/corruptions/fused/__init__.py": "tests/corruptions/fused/test_seam.py",
     "ppbench/corruptions/fused/blur_graphs.py": "tests/corruptions/fused/test_graphs.py",

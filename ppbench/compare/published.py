@@ -225,5 +225,4 @@ def _beside(
 
 
 def _row(entry: Published) -> _Row:
-    metrics = {label: Metric(label.partition("[")[0], label, value, "%") for label, value in entry.values.items()}
-    return _Row(entry.name, metrics, entry.source, entry.link, entry.accuracies)
+    return _Row(entry.name, entry.metrics, entry.source, entry.link, entry.accuracies)

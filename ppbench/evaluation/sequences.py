@@ -73,6 +73,7 @@ def compute_sequences(plan: EvalPlan, source: SequenceSource, networks: Sequence
     keeper, processes = work.keeper, work.processes
     sets = frame_sets(plan.cells)
     done = np.logical_and.reduce(keeper.done)
+    # The frames of a set pass once for all its cells: one cell that lacks a sequence makes them needed.
     missing = share(np.stack([~done[list(one.cells)].all(0) for one in sets]), processes.rank, processes.size)
     size = sequences_at_once(plan.settings, source)
     blocks = plan_blocks(missing, size, image_major=source.image_major)

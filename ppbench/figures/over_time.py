@@ -125,6 +125,7 @@ def _line(name: str, run: Run, bits: Mapping[Cell, NDArray[np.bool_]], confidenc
     (cell,) = run.cells
     right, numbers = bits[cell.key], point_numbers(run.protocol)
     points = int(numbers[-1]) + 1
+    # With fewer points a window has no interval. A stream too short for two such windows has one for each point.
     several = points >= 2 * FEWEST_POINTS
     count = min(MOST_WINDOWS, points // FEWEST_POINTS if several else points)
     windows = []

@@ -130,9 +130,7 @@ def _published(summaries: Sequence[RunSummary], runs: Sequence[ScatterPoint]) ->
         if not all(protocol is not None and protocol.dataset == one.dataset for protocol in protocols):
             continue
         for entry in one.rows:
-            metrics = {
-                label: Metric(label.partition("[")[0], label, value, "%") for label, value in entry.values.items()
-            }
+            metrics = entry.metrics
             if all(run.x.label in metrics and run.y.label in metrics for run in runs):
                 x, y = metrics[runs[0].x.label], metrics[runs[0].y.label]
                 found.append(ScatterPoint(entry.name, x, y, entry.source))

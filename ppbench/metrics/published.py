@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from ppbench.lookup import NameTable
+from ppbench.metrics.metric import Metric
 from ppbench.metrics.references import PublishedErrors
 from ppbench.vocabulary import SEVERITIES
 
@@ -51,6 +52,11 @@ class Published(NamedTuple):
     def link(self) -> str:
         """The address at which the figures can be read."""
         return f"https://github.com/{LINKS[self.source]}"
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The values as metrics without intervals, by label."""
+        return {label: Metric(label.partition("[")[0], label, value, "%") for label, value in self.values.items()}
 
 
 class PublishedSet(NamedTuple):
