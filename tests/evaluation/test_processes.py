@@ -99,14 +99,14 @@ def test_a_published_set_with_a_broken_image(tmp_path: Path) -> None:
 
 def test_sequences_made_on_the_fly(tmp_path: Path) -> None:
     net = str(tiny_checkpoint(tmp_path / "net.safetensors"))
-    what: dict[str, Any] = {"dataset": "fashion-mnist-2k-p", "corruptions": ["scale", "shot_noise"]}
-    one = evaluate(net, **what, severities="1-2", limit=7, output=tmp_path / "one.json")
-    call = ("--dataset", "fashion-mnist-2k-p", "-c", "scale,shot_noise", "-s", "1-2", "--limit", "7")
-    done = processes_of(3, "-m", net, *call, "-o", str(tmp_path / "run.json"))
+    what: dict[str, Any] = {"dataset": "fashion-mnist-2k-p", "corruptions": ["translate"]}
+    one = evaluate(net, **what, severities="1-2", limit=5, output=tmp_path / "one.json")
+    call = ("--dataset", "fashion-mnist-2k-p", "-c", "translate", "-s", "1-2", "--limit", "5")
+    done = processes_of(2, "-m", net, *call, "-o", str(tmp_path / "run.json"))
     assert done.returncode == 0, done.stderr
     # The hash of the trials, image by image, is in the run file.
     assert without_provenance(tmp_path / "run.json") == without_provenance(tmp_path / "one.json")
-    assert json.loads((tmp_path / "run.json").read_text())["provenance"]["processes"] == 3
+    assert json.loads((tmp_path / "run.json").read_text())["provenance"]["processes"] == 2
     assert any(cell.top5_distance for cell in one.cells)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ppbench.copies.api import corrupt_folder
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, ids_hash
 from ppbench.errors import DataError
@@ -51,6 +52,23 @@ def test_all_images_and_a_subset_are_found_again(kind: str, options: dict[str, i
         assert len(places) == run.run.protocol.n
         assert run.predictions is not None
         assert (source.labels[places] == run.predictions.labels).all()
+
+
+def test_copies_are_opened_by_the_manifest_beside_them(tmp_path: Path) -> None:
+    data = folder_of("imagefolder", tmp_path / "data")
+    corrupt_folder(data, tmp_path / "c", corruptions=CELLS[0], severities=CELLS[1], seed=3, size=SIZE)
+    model = tiny_subject(size=SIZE, channels=3, classes=10)
+    source = open_source("imagefolder", tmp_path / "c", Geometry.of(model.card))
+    source.choose(CELLS[0])
+    (run,), _ = measured([model], source, make_settings(*CELLS, dataset="imagefolder", data=tmp_path / "c"))
+    again, places = reopen(run, tmp_path / "c")
+    assert (again.kind, again.recipe, again.made_seed, len(places)) == ("generated", "cifar-c", 3, 20)
+    # Runs of earlier versions call them published.
+    protocol = run.run.protocol.model_copy(
+        update={"source": "published", "recipe": "unknown", "engine": "published", "seed": 0}
+    )
+    earlier = replace(run, run=run.run.model_copy(update={"protocol": protocol}))
+    assert reopen(earlier, tmp_path / "c").source.kind == "published"
 
 
 def test_an_evaluation_that_stopped_early_is_found_by_its_keys(tmp_path: Path) -> None:
