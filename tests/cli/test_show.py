@@ -15,6 +15,7 @@ from ppbench.run import write_run
 from ppbench.vocabulary import C15, C_3D, C_BAR, SEVERITIES
 from tests.builders import make_bits, make_errors, make_run, write_csv, write_resnet50
 from tests.report import images
+from tests.streams.runs import uneven, write_stream_run
 
 
 def invoke(*arguments):
@@ -422,3 +423,22 @@ def test_a_csv_has_no_report_to_open(resnet50):
     result = invoke(resnet50, "--open")
     assert result.exit_code == 3
     assert "is not a run file" in result.stderr
+
+
+def test_several_runs_are_shown_if_all_are_of_streams(tmp_path, run_file):
+    paths = [
+        write_stream_run(tmp_path / f"{seed}.json", uneven(points=4), seed=seed, ids_sha256=str(seed))
+        for seed in (43, 44)
+    ]
+    result = invoke(*paths, "--format", "csv")
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["seed"] for row in rows] == ["43", "44", ""]
+    assert "mean of 2 streams" in invoke(*paths).stdout
+    for arguments, message in (
+        ((*paths, "--classes"), "--classes is not allowed with several runs"),
+        ((run_file, *paths), "is of no stream: several runs are shown together if all are of streams"),
+    ):
+        refused = invoke(*arguments)
+        assert refused.exit_code == 2
+        assert message in " ".join(refused.stderr.split())
