@@ -297,7 +297,7 @@ def _notes(path: Path, source: Source, *, by_order: bool) -> tuple[str, ...]:
         )
     if not source.is_stored:
         more = {"source": source.kind != "generated", "own_corruptions": bool(source.own)}
-        fields = ("engine", "recipe", *(name for name, differs in more.items() if differs))
+        fields = ("engine", "recipe", "precision", *(name for name, differs in more.items() if differs))
         notes.append(
             f"who made the corrupted images of {path.name} is not known: the run file says {UNKNOWN}, and is compared "
             f"with others by `{' '.join(f'--allow {field}' for field in fields)}`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from ppbench.compare.comparability import require_comparable
 from ppbench.data.catalog import EMBEDDED
 from ppbench.data.opening import open_source
 from ppbench.data.source import Geometry, Source
@@ -50,11 +52,13 @@ def write(path: Path, **arrays: Any) -> Path:
 def test_logits_give_what_the_model_gives(tmp_path: Path) -> None:
     images = source()
     (expected,), _ = measured([tiny_subject()], images, SETTINGS)
-    identity, outcome, _ = score_predictions(write(tmp_path / "p.npz", **logits_of(images)), images, SETTINGS)
+    identity, outcome, notes = score_predictions(write(tmp_path / "p.npz", **logits_of(images)), images, SETTINGS)
     (tally,) = outcome.tallies
     assert [tally.cell(cell) for cell in CELLS] == list(expected.run.cells)
     assert (identity.model.name, identity.protocol.precision) == ("p", "unknown")
     assert identity.protocol.ids_sha256 == expected.run.protocol.ids_sha256
+    allowed = re.findall(r"--allow (\w+)", notes[-1])
+    assert len(require_comparable(expected.run.protocol, identity.protocol, ("a", "b"), allowed)) == len(allowed) == 3
 
 
 def test_images_that_were_never_seen_are_not_said_to_be_generated_here(tmp_path: Path) -> None:
@@ -63,10 +67,10 @@ def test_images_that_were_never_seen_are_not_said_to_be_generated_here(tmp_path:
     record = predictions.identity.protocol
     assert (record.source, record.recipe, record.engine) == ("generated", "unknown", "unknown")
     assert "who made the corrupted images of p.npz is not known" in predictions.notes[-1]
-    assert predictions.notes[-1].endswith("`--allow engine --allow recipe`")
+    assert predictions.notes[-1].endswith("`--allow engine --allow recipe --allow precision`")
     images.kind = "generated-jpeg85"  # as ImageNet-C is made here
     again = score_predictions(tmp_path / "p.npz", images, SETTINGS)
-    assert again.notes[-1].endswith("`--allow engine --allow recipe --allow source`")
+    assert again.notes[-1].endswith("`--allow engine --allow recipe --allow precision --allow source`")
     assert again.identity.protocol.source == "generated"
     run = make_run(engine=record.engine, recipe=record.recipe)
     assert "corrupted elsewhere by unknown software" in " ".join(render(summarise(run), width=200).split())
