@@ -167,6 +167,12 @@ def _check_kind(transformers: Any, config: Mapping[str, Any], what: str, options
         raise UsageError(f"{what} has classes of its own, and no prompts", "Leave --class-names and --templates out.")
     if options.trust_remote_code and config.get("auto_map"):
         return
+    if kind in (None, "timm_wrapper") and isinstance(config.get("pretrained_cfg"), dict):
+        name = ".".join(str(part) for part in (config.get("architecture"), config["pretrained_cfg"].get("tag")) if part)
+        raise DataError(
+            f"{what} is a network of timm's, whose preprocessing transformers does not tell",
+            f"Let timm load it: `--model timm:{name}`, or with a file of weights `--model timm:{name}@FILE`.",
+        )
     if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         raise DataError(
             f"{what} has the model_type {kind!r}, which transformers {transformers.__version__} does not have",

@@ -168,6 +168,16 @@ def processor(**changes: Any) -> Callable[[Path], None]:
         (processor(image_std=[0, 0, 0]), "its std.0: Input should be greater than 0", "--preset imagenet"),
         (processor(crop_pct=1e-9), "it resizes images to [0-9]+ pixels, and cuts 32", "--preset imagenet"),
         (config(model_type=["resnet"]), r"\['resnet'\], which transformers .* does not have", "newer version"),
+        (
+            config(model_type=None, architecture="resnet10t", pretrained_cfg={"tag": "c3_in1k"}),
+            "is a network of timm's",
+            "`--model timm:resnet10t.c3_in1k`",
+        ),
+        (
+            config(model_type="timm_wrapper", architecture="resnet10t", pretrained_cfg={}),
+            "is a network of timm's",
+            "`--model timm:resnet10t`",
+        ),
         (config(id2label={}), "has no classes: its id2label is empty|has another shape", ""),
     ],
 )
