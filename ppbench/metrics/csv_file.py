@@ -93,7 +93,9 @@ def _csv_rows(
     names = [name.lower() for name in header]
     missing = [column for column in columns if column not in names]
     if missing:
-        raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(map(repr, names))}", example)
+        first = [repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:6]]
+        more = ", …" if len(names) > 6 else ""
+        raise DataError(f"{path} has no column {missing[0]!r}, only {', '.join(first)}{more}", example)
     number = 0
     for number, fields in lines:
         if len(fields) != len(names):

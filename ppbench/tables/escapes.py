@@ -43,6 +43,10 @@ NEGATIVE = re.compile(r"(?<![\w$-])-(?=\d)")
 """The minus sign of a number, as in -0.80, but not the hyphen of s1-5."""
 
 
+_CODE = re.compile("`([^`]+)`")
+"""A word of a program in a note, as Markdown writes it."""
+
+
 def for_terminal(text: str) -> str:
     """Write what a terminal would obey, such as ``\\x1b``, a line break or U+202E, as escapes."""
     return _CONTROL.sub(_visible, text)
@@ -54,10 +58,15 @@ def for_markdown(text: str) -> str:
 
 
 def for_latex(text: str) -> str:
-    """Escape for LaTeX. Two blanks at the beginning become an indentation."""
+    """Escape for LaTeX. Two blanks at the beginning become an indentation, and words in backticks a typewriter's."""
     indent = r"\quad " if text.startswith("  ") else ""
     escaped = "".join(LATEX_ESCAPES.get(character, character) for character in for_terminal(text.strip()))
-    return indent + NEGATIVE.sub("$-$", escaped)
+    return indent + _CODE.sub(_typewriter, NEGATIVE.sub("$-$", escaped))
+
+
+def _typewriter(code: re.Match[str]) -> str:
+    # Two hyphens would become a dash.
+    return rf"\texttt{{{code[1].replace('--', '-{}-')}}}"
 
 
 def for_csv(value: Any) -> Any:

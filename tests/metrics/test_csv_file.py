@@ -13,6 +13,13 @@ def read(tmp_path, text):
     return CellErrors.from_csv(path)
 
 
+def test_a_file_of_many_columns_is_told_in_one_short_line(tmp_path):
+    (tmp_path / "wide.csv").write_text(",".join(f"a column of a long name, number {i}" * 2 for i in range(40)) + "\n")
+    with pytest.raises(DataError, match="no column 'corruption', only .*, …") as caught:
+        CellErrors.from_csv(tmp_path / "wide.csv")
+    assert len(caught.value.message) < 500
+
+
 def test_a_csv_gives_errors_clean_error_and_its_name(tmp_path):
     table = read(tmp_path, HEADER + "clean,0,0.75\nfog,1,0.5\nfog,3,0.25\n")
     assert table.source == "net"

@@ -40,6 +40,11 @@ def test_latex() -> None:
     assert escapes.for_latex("\x1b\\input{/etc/passwd}") == (r"\textbackslash{}x1b\textbackslash{}input\{/etc/passwd\}")
 
 
+def test_latex_has_options_in_typewriter() -> None:
+    assert escapes.for_latex("that `--max_drop 5` prints") == r"that \texttt{-{}-max\_drop 5} prints"
+    assert escapes.for_latex("a ` alone") == "a ` alone"
+
+
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "-1e3(", "\t=1"])
 def test_csv_has_no_formulas(name: str) -> None:
     assert escapes.for_csv(name).startswith("'")
