@@ -15,7 +15,7 @@ def read(tmp_path, text):
 
 def test_a_file_of_many_columns_is_told_in_one_short_line(tmp_path):
     (tmp_path / "wide.csv").write_text(",".join(f"a column of a long name, number {i}" * 2 for i in range(40)) + "\n")
-    with pytest.raises(DataError, match="no column 'corruption', only .*, …") as caught:
+    with pytest.raises(DataError, match="no column 'corruption', only") as caught:
         CellErrors.from_csv(tmp_path / "wide.csv")
     assert len(caught.value.message) < 500
 
