@@ -16,8 +16,11 @@ from typing import BinaryIO, cast
 
 from ppbench.errors import DataError, PpbenchError
 
-LARGEST_TEXT = 64 * 2**20
-"""Largest size of a run file, a table or a recipe in bytes. Real ones are less than a thousandth as large."""
+LARGEST_TEXT = 4 * 2**20
+"""Largest size of a run file, a table or a recipe in bytes. Once it is parsed, it may take thirty times as much."""
+
+LARGEST_LONG_TEXT = 64 * 2**20
+"""Largest size of a page that holds a run, or of a table with a line for each image, in bytes."""
 
 
 def read_whole(path: Path, most: int = LARGEST_TEXT) -> bytes:

@@ -9,6 +9,12 @@ from typing import Any
 
 DEEPEST = 24
 """Levels of nested lists and objects. Run files have six, cards with recipes some more."""
+_MOST_NAMES = 20_000
+"""Names in one object of JSON. Each that a reader does not know may become an error of a kilobyte."""
+
+_LONGEST, _MOST_DOTS = 2**20, 1000
+"""Characters of a TOML document, and dots in one of its lines."""
+
 LARGEST_INTEGER = 2**63 - 1
 """No count is larger, and no array can hold larger integers."""
 
@@ -20,8 +26,9 @@ def parse_json(text: str | bytes) -> Any:
         text: The document, or its bytes in UTF-8.
 
     Raises:
-        ValueError: If it is not JSON, nests deeper than `DEEPEST`, has a name twice in one object, a number that is not
-            finite, an integer beyond `LARGEST_INTEGER`, or a text with half a character. The message is one short line.
+        ValueError: If it is not JSON, nests deeper than `DEEPEST`, has a name twice or many thousand names in one
+            object, a number that is not finite, an integer beyond `LARGEST_INTEGER`, or a text with half a character.
+            The message is one short line.
     """
     try:
         words = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -41,6 +48,7 @@ def parse_toml(text: str) -> dict[str, Any]:
             has them, and later code can say which key has one. The message is one short line.
     """
     try:
+        _check_length(text)
         content = tomllib.loads(text)
         _check(content, DEEPEST, finite=False)
     except RecursionError:
@@ -48,7 +56,17 @@ def parse_toml(text: str) -> dict[str, Any]:
     return content
 
 
+def _check_length(text: str) -> None:
+    """Refuse TOML that would take long: the time of a key grows with the square of the names in it."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"it has more than {_LONGEST:,} characters")
+    if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise ValueError(f"it has a line of more than {_MOST_DOTS:,} dots")
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _MOST_NAMES:
+        raise ValueError(f"it has {len(pairs):,} names in one object")
     content = dict(pairs)
     # By default Python takes the last of two equal names and says nothing.
     if len(content) < len(pairs):
@@ -68,24 +86,35 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _check(value: Any, depth: int, *, finite: bool = True) -> None:
+def _check(content: Any, depth: int, *, finite: bool = True) -> None:
     """Refuse deep nesting, infinite or huge numbers and half characters, which no later code expects."""
-    if depth < 0:
-        raise _too_deep()
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            _check(name, depth)
-            _check(inner, depth - 1, finite=finite)
-    elif isinstance(value, list):
-        for inner in value:
-            _check(inner, depth - 1, finite=finite)
-    elif finite and isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("it has a number that is not finite")
+    level = [content]
+    for _ in range(depth + 1):
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner.extend(value)
+                inner.extend(value.values())
+            elif isinstance(value, list):
+                inner.extend(value)
+            else:
+                _check_value(value, finite)
+        if not inner:
+            return
+        level = inner
+    raise _too_deep()
+
+
+def _check_value(value: Any, finite: bool) -> None:
+    if isinstance(value, str):
+        if not value.isascii() and not _is_whole(value):
+            raise ValueError(f"it has half a character in the text {value[:40]!r}")
+    elif isinstance(value, float):
+        if finite and not math.isfinite(value):
+            raise ValueError("it has a number that is not finite")
     # Only for TOML: integers of JSON were checked by `_integer`.
     elif isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         raise ValueError("it has a number that is too large")
-    elif isinstance(value, str) and not _is_whole(value):
-        raise ValueError(f"it has half a character in the text {value[:40]!r}")
 
 
 def _is_whole(text: str) -> bool:

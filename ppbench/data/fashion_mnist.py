@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -23,6 +24,10 @@ _HOW_TO_GET = (
     "Elsewhere: `python -c \"import torchvision; torchvision.datasets.FashionMNIST('data', download=True)\"`, "
     "then `--data data`."
 )
+
+
+_LARGEST = 2**26
+"""Largest size of a file, unpacked; the larger one of the training images has 47 million bytes."""
 
 
 class LabelledImages(NamedTuple):
@@ -61,9 +66,10 @@ def _find(folder: Path, name: str) -> Path:
 def _read_idx(path: Path) -> NDArray[np.uint8]:
     """IDX: two zero bytes, the type (8 = uint8), the number of axes, their big-endian lengths, the data."""
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            raw = file.read(_LARGEST)  # the rest of what unpacks to more does not fit the lengths
         axes = raw[3] if raw[:3] == b"\x00\x00\x08" else 0
         shape = tuple(np.frombuffer(raw, ">u4", axes, offset=4).tolist())
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
-    except (OSError, EOFError, ValueError, IndexError) as error:
+    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
         raise DataError(f"{path} is damaged ({error})", _HOW_TO_GET) from error

@@ -15,7 +15,7 @@ from ppbench.data.folder import LabelledFiles
 from ppbench.data.image_file import endings
 from ppbench.data.walk import FoundImages, describe_left_out, find_images
 from ppbench.errors import DataError
-from ppbench.files import read_text
+from ppbench.files import LARGEST_LONG_TEXT, read_text
 from ppbench.lookup import counted
 
 _HEADERS = frozenset({"path", "file", "filename", "file_name", "image", "id", "name"})
@@ -78,20 +78,22 @@ def list_labelled(root: Path, file: Path) -> LabelledFiles:
     found = _images_in(root)
     there = set(found.names)
     label_of: dict[str, _Row] = {}
-    unknown: list[_Row] = []
+    unknown: _Row | None = None
+    others = 0  # further rows of images that are not there, which may be any number
     for row in _rows(file, there):
+        if row.path not in there:
+            unknown, others = unknown or row, others + (unknown is not None)
+            continue
         if row.path in label_of:
             first = label_of[row.path].line
             raise DataError(
                 f"{file}, line {row.line}: {_shown(row.path)} is in line {first} already", "Give each image one label."
             )
         label_of[row.path] = row
-        if row.path not in there:
-            unknown.append(row)
-    if unknown:
-        more = f" ({counted(len(unknown) - 1, 'other')} neither)" if len(unknown) > 1 else ""
+    if unknown is not None:
+        more = f" ({counted(others, 'other')} neither)" if others else ""
         raise DataError(
-            f"{file}, line {unknown[0].line}: there is no image {_shown(unknown[0].path)} in {root}{more}",
+            f"{file}, line {unknown.line}: there is no image {_shown(unknown.path)} in {root}{more}",
             f"Paths are relative to --data, such as {found.names[0]}.",
         )
     if not label_of:
@@ -121,16 +123,7 @@ def _labelled(names: list[str], labels: list[str], notes: tuple[str, ...]) -> La
 
 def _rows(file: Path, images: set[str]) -> Iterator[_Row]:
     """The lines of a CSV, without its header and its empty lines."""
-    try:
-        # Not `splitlines`: it also splits at characters that file names may have, such as U+2028.
-        reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
-        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except OSError as error:
-        raise DataError(f"cannot read the labels {file}: {error.strerror}", _VALUES) from error
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{file} is not a table of labels: {error}", _FORM) from error
-    rows = [(line, cells) for line, cells in rows if any(cells)]
-    for place, (line, cells) in enumerate(rows):
+    for place, (line, cells) in enumerate(filter(lambda row: any(row[1]), _lines_of(file))):
         if place == 0 and cells[0].lower() in _HEADERS and cells[0] not in images:
             continue
         if len(cells) != 2 or not all(cells):
@@ -138,3 +131,15 @@ def _rows(file: Path, images: set[str]) -> Iterator[_Row]:
             raise DataError(f"{file}, line {line}: it has {counted(len(cells), 'cell')}{empty}, not two values", _FORM)
         path = cells[0].removeprefix("./")
         yield _Row(line, path if path in images else path.replace("\\", "/"), cells[1])
+
+
+def _lines_of(file: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        # Not `splitlines`: it also splits at characters that file names may have, such as U+2028.
+        reader = csv.reader(io.StringIO(read_text(file, LARGEST_LONG_TEXT), newline=""), strict=True)
+        for cells in reader:
+            yield reader.line_num, [cell.strip() for cell in cells]
+    except OSError as error:
+        raise DataError(f"cannot read the labels {file}: {error.strerror}", _VALUES) from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{file} is not a table of labels: {error}", _FORM) from error

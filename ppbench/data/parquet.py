@@ -33,6 +33,9 @@ _BATCH = 16
 _PEEKED = 20
 """Images whose headers are read before the start. For each, a part of a file is read."""
 
+_SMALLEST = 16
+"""Bytes of a row at the least: a PNG file of one pixel has 67."""
+
 _AGAIN = "Its download was interrupted, or the disk was full: download it again."
 
 
@@ -56,6 +59,8 @@ class ParquetImages:
     def __init__(self, files: Sequence[Path], where: Path | str, *, exif: bool = False, labelled: bool = True) -> None:
         self.where, self.exif, self._files = str(where), exif, list(files)
         opened = [_open(path) for path in files]
+        for file, path in zip(opened, files, strict=True):
+            _check_rows(file.metadata.num_rows, path)
         self._columns = find_columns(opened[0].schema_arrow, files[0], labelled=labelled)
         for file, path in zip(opened[1:], files[1:], strict=True):
             if find_columns(file.schema_arrow, path, labelled=labelled) != self._columns:
@@ -243,6 +248,13 @@ def _open(path: Path) -> Any:
         raise DataError(f"{path} is damaged: {_first_line(error)}", _AGAIN) from error
     except arrow.lib.ArrowException as error:
         raise DataError(f"{path} is no whole Parquet file: {_first_line(error)}", _AGAIN) from error
+
+
+def _check_rows(rows: int, path: Path) -> None:
+    """Refuse more rows than images fit into the file: a few bytes can stand for any number of equal rows."""
+    size = path.stat().st_size
+    if rows > size // _SMALLEST:
+        raise DataError(f"{path} has {rows:,} rows in {size:,} bytes, too few for an image each", _AGAIN)
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from ppbench.data.cells import visible
 from ppbench.data.decode import image_size, open_rgb
 from ppbench.data.npy import array_file
-from ppbench.data.video import MOST_FRAMES, MOST_PIXELS, read_video
+from ppbench.data.video import MOST_FRAMES, MOST_IN_ALL, MOST_PIXELS, read_video
 from ppbench.data.walk import ending
 from ppbench.errors import DataError
 
@@ -83,6 +84,8 @@ def _read_frames(folder: Path) -> NDArray[np.uint8]:
         size = image_size(path)
         if size is not None and (size[0] * size[1] > MOST_PIXELS or (frames and size != frames[0].shape[:2])):
             raise DataError(f"{path} has {size[1]} x {size[0]} pixels", f"All frames have one size. {_HINT}")
+        if size is not None and len(paths) * size[0] * size[1] > MOST_IN_ALL:
+            raise DataError(f"{folder} has frames of more than {MOST_IN_ALL:,} pixels together", _HINT)
         frames.append(np.asarray(open_rgb(path, str(path))))
     return np.stack(frames)
 
@@ -94,7 +97,8 @@ def _read_array(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"cannot read the array {path}: {error.strerror or error}", _HINT) from error
     shape, dtype, _ = array.header()
     is_frames = dtype == np.uint8 and len(shape) == 4 and shape[3] == 3
-    if not is_frames or not 0 < shape[0] <= MOST_FRAMES or not 0 < shape[1] * shape[2] <= MOST_PIXELS:
+    few = is_frames and 0 < shape[0] <= MOST_FRAMES and 0 < shape[1] * shape[2] <= MOST_PIXELS
+    if not few or math.prod(shape[:3]) > MOST_IN_ALL:
         raise DataError(
             f"{path} has the shape {shape} of {dtype}", f"Expected (frames, H, W, 3) of uint8, not empty. {_HINT}"
         )

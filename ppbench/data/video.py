@@ -24,6 +24,9 @@ MOST_FRAMES = 256
 MOST_PIXELS = 2**20
 """Of a frame. Those of the published sets have at most 299 x 299."""
 
+MOST_IN_ALL = 2**25
+"""Pixels of all frames of a sequence, which are 100 MB; the published ones have at most 4 million."""
+
 _HINT = "Unpack its archive again, or remove the file."
 
 
@@ -92,6 +95,8 @@ def _frames(container: Any) -> NDArray[np.uint8]:
             raise DataError(f"frame {len(frames)} is damaged", _HINT)
         if len(frames) == MOST_FRAMES:
             raise DataError(f"it has more than {MOST_FRAMES} frames", _HINT)
+        if (len(frames) + 1) * frame.height * frame.width > MOST_IN_ALL:
+            raise DataError(f"its frames have more than {MOST_IN_ALL:,} pixels together", _HINT)
         frames.append(frame.to_ndarray(format="rgb24"))
     if not frames or len(frames) < stream.frames:
         raise DataError(f"it ends early: {len(frames)} of {stream.frames} frames", _HINT)

@@ -24,8 +24,9 @@ from ppbench.evaluation.inference import Inference
 from ppbench.evaluation.plan import EvalPlan, prepare
 from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.transport import images_to_device
-from ppbench.files import atomic_write, check_writable, read_text
+from ppbench.files import LARGEST_LONG_TEXT, atomic_write, check_regular, check_writable, read_text
 from ppbench.lookup import counted
+from ppbench.parsing import parse_json
 from ppbench.streams.calibration import Calibration, PairTable, Single, write_calibration
 from ppbench.streams.crops import RandomCrops
 from ppbench.streams.walk import QUARTERS, STREAM_LEVELS, parse_stream
@@ -97,6 +98,7 @@ def calibrate(
     wanted = list(rows_of(corruptions, pairs=request.pairs))
     identity = _identity(plan)
     part = request.output.with_name(f"{request.output.name}.part")
+    check_regular(part)
     known = {} if request.fresh else _read_part(part, identity)
     missing = [row for row in wanted if row not in known]
     advance((len(wanted) - len(missing)) * (plan.settings.request.limit or CALIBRATED), "", reused=True)
@@ -206,8 +208,8 @@ def _identity(plan: EvalPlan) -> dict[str, Any]:
 def _read_part(path: Path, identity: Mapping[str, Any]) -> dict[_Row, float]:
     """What an interrupted calibration of the same network and images has; a line that is damaged is left out."""
     try:
-        head, *lines = read_text(path).splitlines(keepends=True)
-        if identity["weights"] is None or json.loads(head.removeprefix("# ")) != identity:
+        head, *lines = read_text(path, LARGEST_LONG_TEXT).splitlines(keepends=True)
+        if identity["weights"] is None or parse_json(head.removeprefix("# ")) != identity:
             return {}
     except (OSError, ValueError):
         return {}

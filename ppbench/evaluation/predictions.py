@@ -30,11 +30,15 @@ from ppbench.files import check_regular
 from ppbench.lookup import counted
 from ppbench.models.card import Card
 from ppbench.run import MOST_CLASSES, UNKNOWN, MeasuredRun, ModelRecord
+from ppbench.run.fields import as_utf8
 from ppbench.vocabulary import CLEAN, PREDICTED, Cell
 
 _CHUNK = 4096
 _MOST_BYTES = 2**18
 """Per image and cell: 32,768 logits of 64 bits, more than any dataset has classes."""
+
+_MOST_PACKED, _MOST_RATIO = 2**28, 20
+"""Bytes that a small file may unpack to, and how many times its own size a larger array may have."""
 
 _T = TypeVar("_T")
 _FORM = (
@@ -154,11 +158,17 @@ class _Arrays:
         Raises:
             DataError: If it is damaged, or larger than predictions of this many images can be.
         """
-        size = self._file.getinfo(f"{name}.npy").file_size
+        entry = self._file.getinfo(f"{name}.npy")
+        size = entry.file_size
         if size > _MOST_BYTES * max(images, 1) + 2**20:
             raise DataError(
                 f"{self.path}: {name} has {size:,} bytes, too many for {counted(images, 'image')}",
                 f"Is it damaged? {_FORM}",
+            )
+        if size > max(_MOST_PACKED, _MOST_RATIO * entry.compress_size):
+            raise DataError(
+                f"{self.path}: {name} unpacks from {entry.compress_size:,} to {size:,} bytes, as no logits do",
+                f"Give predicted classes as integers (images,). {_FORM}",
             )
         return self._reading(lambda: self._array(name))
 
@@ -278,7 +288,7 @@ def _identity(path: Path, source: Source, settings: Settings, outputs: int, *, b
         name=path.stem,
         weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         parameters=0,
-        card={"predictions": path.name, **({"images": "by order"} if by_order else {})},
+        card={"predictions": as_utf8(path.name), **({"images": "by order"} if by_order else {})},
     )
     record = protocol(source, settings, "made elsewhere", head.subset, UNKNOWN)
     if not source.is_stored:

@@ -21,6 +21,7 @@ from ppbench.lookup import unknown_name
 from ppbench.models.card import Card, Interpolation, first_fault
 from ppbench.models.card_options import CardOptions
 from ppbench.models.download import OnDownload
+from ppbench.models.growth import no_larger_than
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.prompts import USUAL_TEMPLATES
 from ppbench.models.repository import fetch_repository
@@ -207,7 +208,7 @@ def _load_folder(open_clip: Any, folder: Path, what: str) -> _Loaded:
     try:
         settings = json.loads(path.read_bytes())["model_cfg"]
         text = json.dumps(settings)  # create_model takes entries out
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), no_larger_than(path for path in folder.iterdir() if path.is_file()):
             network = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True, precision="fp32")
         tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
     except Exception as error:  # open_clip, safetensors and json each raise their own classes

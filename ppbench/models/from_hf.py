@@ -18,6 +18,7 @@ from ppbench.hub import quiet_hub
 from ppbench.models.card import Card
 from ppbench.models.card_options import CardOptions
 from ppbench.models.download import OnDownload, sha256_of
+from ppbench.models.growth import no_larger_than
 from ppbench.models.hf_towers import ZERO_SHOT_KINDS, TransformersTowers, load_tokenizer
 from ppbench.models.image_processor import processor_fields
 from ppbench.models.loaded import Checkpoint
@@ -197,7 +198,7 @@ def _load_network(transformers: Any, folder: Path, what: str, options: CardOptio
         raise DataError(f"{what} has no weights", f"It lacks {_WEIGHTS[0]}; copy the whole folder, or fetch it again.")
     try:
         # Random values of missing weights, which are refused below, come from torch's generator.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), no_larger_than(path for path in folder.iterdir() if path.is_file()):
             network, loading = loader.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=options.trust_remote_code, dtype=torch.float32,
                 output_loading_info=True, ignore_mismatched_sizes=True,

@@ -8,14 +8,11 @@ from typing import NamedTuple
 
 from ppbench.errors import DataError, UsageError
 from ppbench.files import read_text
+from ppbench.run.fields import LONGEST_TEXT, MOST_CLASSES
 
 USUAL_TEMPLATES = ("a photo of a {}.",)
 PLACE = "{}"
 """What a template has in place of the class."""
-
-
-_LONGEST = 4096
-"""Characters that a text of a run file may have."""
 
 
 class PromptClass(NamedTuple):
@@ -41,6 +38,8 @@ def prompt_classes(given: str | Path | Sequence[str]) -> tuple[PromptClass, ...]
         UsageError: If there are no classes, or two have one name or one text.
     """
     lines, where = _lines(given, "--class-names")
+    if len(lines) > MOST_CLASSES:
+        raise UsageError(f"{where} has {len(lines):,} classes", f"Networks have at most {MOST_CLASSES:,}.")
     classes = []
     for line in lines:
         name, text = (part.strip() for part in (*line.split("\t", 1), "")[:2])
@@ -72,10 +71,10 @@ def prompt_templates(given: str | Path | Sequence[str]) -> tuple[str, ...]:
             f"the template {without!r} of {where} has no {PLACE}",
             f"Write {PLACE} where the class comes: `{USUAL_TEMPLATES[0]}`.",
         )
-    if (longest := max(templates, key=len)) and len(longest) > _LONGEST:
+    if (longest := max(templates, key=len)) and len(longest) > LONGEST_TEXT:
         raise UsageError(
             f"a template of {where} has {len(longest):,} characters: {longest[:40]!r}…",
-            f"Write at most {_LONGEST:,}; networks read about 77 words.",
+            f"Write at most {LONGEST_TEXT:,}; networks read about 77 words.",
         )
     _check_once(where, "template", templates)
     return tuple(templates)

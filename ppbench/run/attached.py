@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ppbench.errors import DataError
-from ppbench.files import read_text, read_whole
+from ppbench.files import LARGEST_LONG_TEXT, LARGEST_TEXT, read_text, read_whole
 from ppbench.parsing import parse_json
+from ppbench.run.npy import LARGEST_ARRAYS, inflated
 
 _ENDINGS = (".html", ".htm")
 _RUN = re.compile(r'<script type="application/json" id="ppbench-run">([^<]*)</script>')
@@ -60,15 +61,17 @@ def run_in_page(path: Path) -> Any:
         OSError: If the page cannot be read.
         ValueError: If it holds no run, several, or something that is not JSON.
     """
-    found = _RUN.findall(read_text(path))
+    found = _RUN.findall(read_text(path, LARGEST_LONG_TEXT))
     if not found:
         raise ValueError("the page holds no run; `ppbench report` writes pages that do")
     if len(found) > 1:
         raise ValueError(f"the page holds {len(found)} runs; those of `ppbench report` hold one")
+    if len(found[0]) > LARGEST_TEXT:
+        raise ValueError(f"its run has more than {LARGEST_TEXT >> 20} MB")
     return parse_json(found[0])
 
 
-def read_attached(run_file: Path, name: str, sha256: str, most: int) -> tuple[Path, bytes]:
+def read_attached(run_file: Path, name: str, sha256: str, most: int) -> tuple[Path, bytes | bytearray]:
     """Read a file that belongs to a run, and check that it is the one that the run was written with.
 
     Args:
@@ -96,16 +99,17 @@ def read_attached(run_file: Path, name: str, sha256: str, most: int) -> tuple[Pa
     return file, content
 
 
-def _from_page(page: Path, sha256: str, most: int) -> bytes:
+def _from_page(page: Path, sha256: str, most: int) -> bytearray:
     """Return the block of a page that has this hash."""
     try:
         # A page may be renamed, so a block is found by its hash. One byte more than allowed shows a bomb.
-        _, found, rest = read_text(page).partition(_FILE.format(sha256))
-        content = zlib.decompressobj().decompress(base64.b64decode(rest.partition("<")[0], validate=True), most + 1)
+        _, found, rest = read_text(page, LARGEST_LONG_TEXT).partition(_FILE.format(sha256))
+        packed = base64.b64decode(rest.partition("<")[0], validate=True)
+        content = inflated(packed, zlib.MAX_WBITS, min(most, LARGEST_ARRAYS) + 1)
     except OSError as error:
         raise DataError(f"cannot read {page}: {error.strerror}", "Write the page again: `ppbench report`.") from error
     except (ValueError, zlib.error):
-        content = b""
+        content = bytearray()
     if not found or hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(
             f"{page} does not hold the results image by image that its run was written with",

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from ppbench.run.fields import Count, Record, Text, first_problem
+from ppbench.run.fields import Count, Many, Record, Text, first_problem
 
 _HASH_OF_NOTHING = hashlib.sha256().hexdigest()
 
@@ -53,7 +53,7 @@ class CardNotes(BaseModel):
 
     origin: _Origin | None = None
     trained_on: Text | None = None
-    trained_on_corruptions: tuple[Text, ...] | None = None
+    trained_on_corruptions: Many[Text] | None = None
     rectified_push: bool | None = None
     clean_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
 

@@ -28,6 +28,11 @@ _HEADER = re.compile(
 _GZIP = 16 + zlib.MAX_WBITS
 """zlib's number for a gzip stream."""
 
+LARGEST_ARRAYS = 256 << 20
+"""Largest size of unpacked arrays in bytes, enough for 95 cells of 900,000 images."""
+
+_PIECE = 1 << 22
+
 
 def gzip_of_arrays(arrays: Iterable[NDArray[Any]]) -> bytes:
     """Pack arrays one after the other into a gzip stream, which any tool can read. Equal arrays give equal bytes."""
@@ -41,16 +46,38 @@ def gzip_of_arrays(arrays: Iterable[NDArray[Any]]) -> bytes:
     return packer.compress(buffer.getvalue()) + packer.flush()
 
 
-def bytes_of_gzip(file: Path, packed: bytes, most: int) -> bytes:
+def inflated(packed: bytes | bytearray, form: int, most: int) -> bytearray:
+    """Unpack a stream, at most ``most`` bytes of it.
+
+    Args:
+        packed: The stream.
+        form: zlib's number for its form.
+        most: Bytes.
+
+    Raises:
+        zlib.error: If it is damaged.
+    """
+    unpacker, content = zlib.decompressobj(form), bytearray()
+    # Piece by piece: at once, the result would take its memory twice.
+    while packed and len(content) < most:
+        content += unpacker.decompress(packed, min(_PIECE, most - len(content)))
+        packed = unpacker.unconsumed_tail
+    return content
+
+
+def bytes_of_gzip(file: Path, packed: bytes | bytearray, most: int) -> bytearray:
     """Unpack a gzip stream, at most ``most`` bytes of it.
 
     Raises:
-        DataError: If it is none; the message has the file.
+        DataError: If it is none, or has more than `LARGEST_ARRAYS` bytes; the message has the file.
     """
     try:
-        return zlib.decompressobj(_GZIP).decompress(packed, most)
+        content = inflated(packed, _GZIP, min(most, LARGEST_ARRAYS + 1))
     except zlib.error as error:
         raise DataError(f"{file} is damaged: it is not a gzip stream ({error})", RESTORE) from error
+    if len(content) > LARGEST_ARRAYS:  # the run file, which says how much there may be, came with this file
+        raise DataError(f"{file} is damaged: it unpacks to more than {LARGEST_ARRAYS >> 20} MB", RESTORE)
+    return content
 
 
 class _Header(NamedTuple):
@@ -63,7 +90,7 @@ class _Header(NamedTuple):
 
 
 def take_array(
-    file: Path, content: bytes, start: int, shape: tuple[int, ...], kind: str, found: str
+    file: Path, content: bytes | bytearray, start: int, shape: tuple[int, ...], kind: str, found: str
 ) -> tuple[NDArray[Any], int]:
     """Read one of the arrays that a file consists of. Its shape and type are checked before memory is allocated.
 
@@ -102,7 +129,7 @@ def take_array(
     return np.frombuffer(content, dtype, count, header.begin).reshape(shape), end
 
 
-def _header(content: bytes, start: int) -> _Header | None:
+def _header(content: bytes | bytearray, start: int) -> _Header | None:
     """Read the header of the array that begins at ``start``; None if there is none, or its format is unknown."""
     begin = start + len(_MAGIC) + 2
     if len(content) < begin or content[start : begin - 2] != _MAGIC:

@@ -8,13 +8,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ppbench.run.fields import Record, Text
+from ppbench.run.fields import Many, Record, Text
 
 
 class Prompts(Record):
     """The prompts of a zero-shot model: each class in each template."""
 
-    templates: Annotated[tuple[Text, ...], Field(min_length=1)]
+    templates: Annotated[Many[Text], Field(min_length=1)]
     """Texts with ``{}`` where the class comes, in order."""
     classes_sha256: Text
     """SHA-256 of the classes as the prompts call them, in order, joined by newlines; the card has the texts."""

@@ -20,6 +20,7 @@ from ppbench.run.fields import (
     CellName,
     Count,
     FileName,
+    Many,
     Number,
     Record,
     Severity,
@@ -79,7 +80,7 @@ class CellCounts(Record):
     """Sum over images of the trials that failed: flips, or wrong predictions; only with ``trials``."""
     top5_distance: Count | None = None
     """Sum over images and pairs of frames of the top-5 distance; only of sequences, and of 5 classes or more."""
-    right_by_pass: tuple[Count, ...] | None = None
+    right_by_pass: Many[Count] | None = None
     """Right images of each pass; None for sequences, and for a part of the images."""
 
     @model_validator(mode="after")
@@ -154,8 +155,8 @@ class Protocol(Record):
     engine: Text
     """Who computed them, with its version; like the recipe `UNKNOWN` of predictions on images made elsewhere."""
     seed: int
-    corruptions: tuple[CellName, ...]
-    severities: tuple[Severity, ...]
+    corruptions: Many[CellName]
+    severities: Many[Severity]
     n: Number
     """Images per cell that were asked for."""
     total: Number
@@ -169,7 +170,7 @@ class Protocol(Record):
     """Denominators of CE that are customary for this dataset: "alexnet" or "none"."""
     classes: ClassSubset | None = None
     """None: all classes of the dataset, and the model's whole head."""
-    unreadable: tuple[str, ...] | None = None
+    unreadable: Many[str] | None = None
     """Ids of the images that were asked for and could not be read, and are in no cell; None if there are none."""
     own_corruptions: dict[CellName, Text] | None = None
     """SHA-256 of the source of each corruption of the user's own, by name; None, and not written, without any."""
@@ -263,7 +264,7 @@ class PredictionsFile(Record):
     file: FileName
     """A file name, and no path: what is not beside the run file is not read."""
     sha256: str
-    class_names: tuple[Text, ...] = Field(max_length=MOST_CLASSES)
+    class_names: Many[Text] = Field(max_length=MOST_CLASSES)
     """Names of the dataset's classes, in the order of their numbers in the file."""
 
 
@@ -277,7 +278,7 @@ class Run(ShownInNotebooks, Record):
     """"interrupted": only finished cells are in the file."""
     model: ModelRecord
     protocol: Protocol
-    cells: tuple[CellCounts, ...]
+    cells: Many[CellCounts]
     """Clean first, then in the order of the protocol; cells that were not finished are absent."""
     bits: Bits | None = None
     predictions: PredictionsFile | None = None

@@ -191,7 +191,7 @@ def read_run(path: Path | str) -> Run:
     try:
         return _of_file(Run.model_validate(of_this_version(content)), path)
     except ValidationError as error:
-        raise DataError(f"{path} is damaged: {first_problem(error)}", "Evaluate again, or restore the file.") from error
+        raise DataError(f"{path} is damaged: {first_problem(error)}", RESTORE) from error
 
 
 def _of_file(run: Run, path: Path) -> Run:

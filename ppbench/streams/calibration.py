@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppbench.errors import DataError
-from ppbench.files import atomic_write, read_text
+from ppbench.files import LARGEST_LONG_TEXT, atomic_write, read_text
 from ppbench.lookup import counted
 
 COLUMNS = ("first", "second", "first_severity", "second_severity", "accuracy")
@@ -30,6 +29,9 @@ PairTable = NDArray[np.float64]
 
 Single = NDArray[np.float64]
 """``(21,)``: accuracy of one corruption alone."""
+
+_MOST = 4000
+"""Pairs of corruptions, and single ones, that a file may have; 15 corruptions have 225."""
 
 _MAKE = "Make one: `ppbench calibrate --model NAME --data DIR -o FILE.csv` (docs/streams.md)."
 
@@ -92,29 +94,35 @@ def read_calibration(path: Path) -> Calibration:
         DataError: If it cannot be read, or a row is not allowed.
     """
     try:
-        text = read_text(path)
+        text = read_text(path, LARGEST_LONG_TEXT)
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the calibration {path}: {error}", _MAKE) from error
-    lines = io.StringIO("".join(line for line in text.splitlines(True) if not line.startswith("#")))
-    try:
-        header, *rows = csv.reader(lines)
-    except csv.Error as error:
-        raise DataError(f"{path} is no calibration: {error}", _MAKE) from error
-    except ValueError:  # no line at all
-        header, rows = [], []
-    if tuple(header) != COLUMNS:
-        raise DataError(f"{path} is no calibration", f"Its first line is `{','.join(COLUMNS)}`. {_MAKE}")
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read the calibration {path}: {reason}", _MAKE) from error
+    rows = csv.reader(line for line in text.splitlines() if not line.startswith("#"))
     pairs: dict[tuple[str, str], PairTable] = {}
     singles: dict[str, Single] = {}
-    for row in filter(None, rows):
-        try:
-            _add(row, pairs, singles)
-        except ValueError as error:
-            raise DataError(
-                f"the row `{','.join(row)[:80]}` of {path} is not allowed: {error}",
-                "A row is `fog,snow,0.25,1.5,0.43`; with an empty second corruption `fog,,0.25,,0.6`.",
-            ) from error
+    try:
+        if tuple(next(rows, ())) != COLUMNS:
+            raise DataError(f"{path} is no calibration", f"Its first line is `{','.join(COLUMNS)}`. {_MAKE}")
+        for row in filter(None, rows):
+            _add_row(row, pairs, singles, path)
+    except csv.Error as error:
+        raise DataError(f"{path} is no calibration: {error}", _MAKE) from error
     return Calibration(pairs, singles, str(path))
+
+
+def _add_row(
+    row: Sequence[str], pairs: dict[tuple[str, str], PairTable], singles: dict[str, Single], path: Path
+) -> None:
+    try:
+        _add(row, pairs, singles)
+        if len(pairs) + len(singles) > _MOST:  # each takes memory, however few rows it has
+            raise ValueError(f"it is of more than {_MOST:,} pairs of corruptions")
+    except ValueError as error:
+        raise DataError(
+            f"the row `{','.join(row)[:80]}` of {path} is not allowed: {error}",
+            "A row is `fog,snow,0.25,1.5,0.43`; with an empty second corruption `fog,,0.25,,0.6`.",
+        ) from error
 
 
 def _add(row: Sequence[str], pairs: dict[tuple[str, str], PairTable], singles: dict[str, Single]) -> None:
