@@ -12,6 +12,10 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ppbench.errors import DataError
+from ppbench.files import open_regular
+
+_MOST_AXES = 32
+"""Axes that any version of numpy allows. Headers may claim more."""
 
 
 class Header(NamedTuple):
@@ -41,19 +45,21 @@ class ArrayFile(NamedTuple):
             whole: Whether this is checked.
 
         Raises:
-            DataError: If it is not an array, contains Python objects, or ends early.
+            DataError: If it is not an array of numbers, is empty, or ends early.
         """
         try:
             # Read by numpy's parts, since `np.load` cannot map an array inside an archive.
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(self.offset)
                 read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
                 shape, fortran, dtype = read(file)
                 begin = file.tell()
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DataError(f"{self.where} is not an array file ({error})", "Download it again.") from error
-        if dtype.hasobject or fortran:
+        except Exception as error:  # numpy reads the header as Python, and raises whatever Python does
+            raise DataError(f"{self.where} is not an array file ({_reason(error)})", "Download it again.") from error
+        if dtype.kind not in "biufc" or fortran or len(shape) > _MOST_AXES:
             raise DataError(f"{self.where} is not an array of numbers in row-major order", "Download it again.")
+        if any(type(side) is not int or side < 1 for side in shape):
+            raise DataError(f"{self.where} has the shape {shape}, which holds nothing", "Download it again.")
         expected = begin - self.offset + math.prod(shape) * dtype.itemsize
         if whole and (self.length < expected or self.path.stat().st_size < self.offset + expected):
             raise DataError(
@@ -86,13 +92,21 @@ def map_array(path: Path) -> NDArray[Any]:
     """Map a user's ``.npy`` file, of any type and order, into memory.
 
     Raises:
-        DataError: If it is damaged, or contains Python objects.
+        DataError: If it is damaged, contains Python objects, or is an archive of arrays.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"cannot read the array {path}: {reason}", "Write it with `np.save`.") from error
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy reads the header as Python, and raises whatever Python does
+        raise DataError(f"cannot read the array {path}: {_reason(error)}", "Write it with `np.save`.") from error
+    if not isinstance(found, np.ndarray):
+        found.close()
+        raise DataError(f"{path} holds several arrays", "Write each with `np.save`, in a file of its own.")
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """What numpy says, in a short line."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def array_file(path: Path) -> ArrayFile:

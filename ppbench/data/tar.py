@@ -117,14 +117,24 @@ def read_tar(path: Path) -> TarContent:
 
 
 def members(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield name, offset and size of every file, except one that is cut off by the end of the archive."""
-    length = path.stat().st_size
+    """Yield name, offset and size of every file, except one that is cut off by the end of the archive.
+
+    Raises:
+        DataError: If it is not an uncompressed tar, or a header in it is damaged.
+    """
+    length, end = path.stat().st_size, 0
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # otherwise it would keep them all
+                # A length below zero leads back, to the same header for ever.
+                if tar.offset <= end:
+                    raise _damaged(path, end)
+                end = tar.offset
                 if member.isreg() and member.offset_data + member.size <= length:
                     yield member.name, member.offset_data, member.size
+    except DataError:
+        raise
     except tarfile.ReadError as error:
         # An interrupted download ends here too. What it has is read; only what never was a tar is refused.
         if length < 2 * _BLOCK or not _starts_as_tar(path):
@@ -132,6 +142,22 @@ def members(path: Path) -> Iterator[tuple[str, int, int]]:
                 f"{path} is not an uncompressed tar archive ({error})",
                 f"Download it again; if it is compressed: `mv {path.name} {path.name}.gz && gunzip {path.name}.gz`.",
             ) from error
+    except Exception as error:  # numbers and names of a damaged header can raise anything
+        raise _damaged(path, end) from error
+    # At a header that it cannot read, `tarfile` stops without a word.
+    if is_whole(path) and any(_read(path, end)):
+        raise _damaged(path, end)
+
+
+def _damaged(path: Path, offset: int) -> DataError:
+    return DataError(f"{path} is damaged: there is no header at byte {offset:,}", "Download it, or write it, again.")
+
+
+def _read(path: Path, offset: int) -> bytes:
+    """The block at an offset; shorter, or empty, at the end of the file."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(_BLOCK)
 
 
 def _starts_as_tar(path: Path) -> bool:

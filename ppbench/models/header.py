@@ -21,8 +21,9 @@ def check_header(path: Path) -> None:
         header = json.loads(file.read(length), object_pairs_hook=_without_repeats)
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
         raise ValueError(f"its header is not an object, or lists more than {MAX_TENSORS:,} tensors")
-    if any(isinstance(entry, dict) and len(entry.get("shape", ())) > MAX_DIMENSIONS for entry in header.values()):
-        raise ValueError(f"it has a tensor of more than {MAX_DIMENSIONS} dimensions")
+    shapes = [entry.get("shape", []) for entry in header.values() if isinstance(entry, dict)]
+    if not all(isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS for shape in shapes):
+        raise ValueError(f"it has a tensor of more than {MAX_DIMENSIONS} dimensions, or without a list of them")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

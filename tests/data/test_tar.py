@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ppbench.data.layout import look
+from ppbench.data.tar import members
 from ppbench.errors import DataError
 from tests.data.sets import TREE, assert_gives_the_files, published
 from tests.trees import class_names, pack, pack_groups, write_imagenet_c
@@ -83,3 +84,27 @@ def test_sources_for_workers_are_small(tmp_path: Path) -> None:
     one, all_cells = (published(pack(tree, tmp_path / f"{count}.tar", TREE[:count])) for count in (1, 3))
     more = len(pickle.dumps(all_cells)) - len(pickle.dumps(one))
     assert more < 10 * (16 * 40 + 500)  # per cell 16 bytes an image; the names are there once
+
+
+def test_a_length_that_leads_backwards_is_refused(tmp_path: Path) -> None:
+    """It would lead to the same header for ever."""
+    info = tarfile.TarInfo("a/1.jpg")
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = (-512).to_bytes(12, "big", signed=True)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(1024))
+    with pytest.raises(DataError, match=r"a\.tar is damaged: there is no header at byte 0"):
+        list(members(tmp_path / "a.tar"))
+
+
+def test_a_damaged_header_in_the_middle_hides_nothing(tmp_path: Path) -> None:
+    """tarfile stops there without a word, and the rest would be missing."""
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for number in range(3):
+            tar.addfile(tarfile.TarInfo(f"{number}.jpg"))
+    content = bytearray((tmp_path / "a.tar").read_bytes())
+    content[512:520] = b"garbage!"
+    (tmp_path / "a.tar").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.tar is damaged: there is no header at byte 512"):
+        list(members(tmp_path / "a.tar"))
