@@ -21,7 +21,7 @@ from ppbench.copies.places import STILLS, CopyPlaces, copy_places, remove_copy
 from ppbench.data.manifest import MANIFEST_VERSION, SOURCES_LINE, damaged_manifest, read_head
 from ppbench.data.walk import MANIFEST
 from ppbench.errors import DataError
-from ppbench.files import append, whole_lines
+from ppbench.files import append, open_regular, whole_lines
 from ppbench.parsing import parse_json
 
 JOURNAL = "journal"
@@ -80,7 +80,7 @@ class Records:
         # The journal after the manifest: its lines are newer, and the later line counts.
         for path, read in ((self.manifest, self._read_manifest), (self.journal, self._read_journal)):
             if path.exists():
-                self._files.append(path.open("rb"))
+                self._files.append(_opened(path))
                 read(self._files[-1])
 
     def __len__(self) -> int:
@@ -290,6 +290,13 @@ class Records:
             except (ValueError, KeyError, TypeError, AttributeError):
                 return
             self._journal_end += len(line)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open_regular(path)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}", "Give another folder, or remove this file.") from error
 
 
 def cannot_write(path: Path, error: OSError) -> DataError:

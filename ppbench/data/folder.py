@@ -14,13 +14,16 @@ from ppbench.data.image_file import endings
 from ppbench.data.walk import (
     NO_UTF8,
     OUTPUT,
+    RING,
     STRAY,
+    SYSTEM,
     LeftOut,
     describe_left_out,
     ending,
     find_images,
     is_folder,
     is_output,
+    is_system,
     is_utf8,
     kind_of,
 )
@@ -98,8 +101,8 @@ def class_folders(root: Path) -> list[str]:
 def look_for_classes(root: Path) -> tuple[list[str], LeftOut]:
     """Sorted names of the class folders in ``root``, and a count of everything else there.
 
-    Hidden entries are ignored. Folders that ``ppbench corrupt`` wrote, or whose names are not UTF-8, are left out and
-    counted.
+    Hidden entries are ignored. Folders that ``ppbench corrupt`` wrote, or whose names are not UTF-8, and links to the
+    system's folders, to ``root`` and to what is above it are left out and counted.
 
     Raises:
         DataError: If ``root`` is missing, no folder, or not readable.
@@ -117,6 +120,10 @@ def look_for_classes(root: Path) -> tuple[list[str], LeftOut]:
             left_out[STRAY if ending(entry.name) in endings() else kind_of(entry.name)] += 1
         elif not is_utf8(entry.name):
             left_out[NO_UTF8] += 1
+        elif is_system(entry):
+            left_out[SYSTEM] += 1
+        elif entry.is_symlink() and root.resolve().is_relative_to(entry.resolve()):
+            left_out[RING] += 1  # as a class, it would have the images of all others
         elif is_output(entry):
             left_out[OUTPUT] += 1
         else:

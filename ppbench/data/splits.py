@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ppbench.data.cells import is_image, visible
+from ppbench.data.walk import is_system
 from ppbench.errors import DataError
 
 _NUMBERED = re.compile(r"-\d{3,}-of-\d{3,}(-[0-9a-f]+)?$")
@@ -105,6 +106,8 @@ def find_parquet(root: Path, folders: list[str], files: list[str]) -> list[Path]
     waiting = [(name, 1) for name in sorted(folders, reverse=True)] if not names and len(folders) <= _FOLDERS else []
     while waiting:
         folder, depth = waiting.pop()
+        if is_system(root / folder):
+            continue
         inner, here = visible(root / folder)
         if any(map(is_image, here)):
             return []  # class folders

@@ -256,7 +256,8 @@ def _open_source(request: EvalRequest, geometry: Geometry, outputs: Sequence[str
         try:
             text = read_text(path)
         except (OSError, ValueError) as error:
-            raise DataError(f"cannot read {path}: {error}", "Give a text file with a class name a line.") from error
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"cannot read {path}: {reason}", "Give a text file with a class name a line.") from error
         classes = parse_classes(text, str(path))
     return open_source(
         request.dataset, request.data, geometry, recipe=request.recipe, seed=request.seed,

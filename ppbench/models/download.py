@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from ppbench.errors import DataError
-from ppbench.files import replacing
+from ppbench.files import check_regular, replacing
 
 OnDownload = Callable[[int, int], None]
 """Called with the bytes received and the bytes expected (0: not known)."""
@@ -88,6 +88,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         DataError: If it cannot be read.
     """
+    check_regular(path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

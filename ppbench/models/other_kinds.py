@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from ppbench.errors import DataError
+from ppbench.files import read_whole
 from ppbench.models.limits import has_long_directory
 
 _SMALL = 1 << 20
@@ -58,7 +59,7 @@ def _of_archive(path: Path) -> DataError | None:
 def _of_folder(path: Path) -> DataError:
     config = path / "config.json"
     try:
-        found = json.loads(config.read_bytes()) if config.stat().st_size < _SMALL else None
+        found = json.loads(read_whole(config, _SMALL))
     except (OSError, ValueError, RecursionError):
         found = None
     if isinstance(found, dict) and ("model_type" in found or "architectures" in found):

@@ -23,6 +23,7 @@ from ppbench.page.rendering import page_of
 from ppbench.report.load import load_summary
 from ppbench.report.run_data import run_dict
 from ppbench.run import Adaptation, Protocol, Run, read_run
+from ppbench.run.fields import as_utf8
 from ppbench.tables.numbers import metric_text
 from ppbench.tables.sheet import short_name
 from ppbench.versions import __version__
@@ -136,6 +137,9 @@ def read_folder(folder: Path, without: Path | None = None) -> Leaderboard:
     others = []
     for path in _files(folder, without):
         file = path.relative_to(folder).as_posix()
+        if as_utf8(file) != file:  # the site is UTF-8, and so are the addresses of its pages
+            unreadable.append(Unreadable(as_utf8(file), "its name is not UTF-8"))
+            continue
         try:
             run = read_run(path)
             new = Entry(file, (), run, load_summary(path, None, None, 0.95), _page_name(file))

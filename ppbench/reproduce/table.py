@@ -239,7 +239,8 @@ def _read(path: Path) -> str:
     try:
         return read_text(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the table {path}: {error}", f"There are {', '.join(table_names())}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read the table {path}: {reason}", f"There are {', '.join(table_names())}.") from error
 
 
 def _parse(text: str, what: str) -> Table:

@@ -11,6 +11,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from ppbench.data.folder import fingerprint_of_files, list_classes
 from ppbench.data.image_file import IMAGE_ENDINGS
+from ppbench.data.layout import FolderFound, look
 from ppbench.errors import DataError
 from tests.trees import write_class_folders
 
@@ -44,6 +45,19 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, what: str) -> None:
         (root / "n01" / "readme.txt").write_text("x")
     with pytest.raises(DataError, match="cannot read" if what in ("missing", "file") else "no images in"):
         list_classes(root)
+
+
+def test_a_link_to_the_folder_itself_is_no_class(tmp_path: Path) -> None:
+    """Else it would be a class with the images of all others."""
+    root = write_class_folders(tmp_path / "photos", per_class=1)
+    before = list_classes(root)
+    (root / "again").symlink_to(root)
+    (root / "up").symlink_to(tmp_path)
+    (root / "proc").symlink_to("/proc")
+    after = list_classes(root)
+    assert (after.ids, after.class_names) == (before.ids, before.class_names)
+    assert after.notes == (f"left out in {root}: 2 links in a ring, 1 folder of the system",)
+    assert look(root) == FolderFound(root, annotated=False)
 
 
 def test_what_is_left_out_and_empty_classes_are_noted(tmp_path: Path) -> None:
