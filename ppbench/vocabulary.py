@@ -32,6 +32,9 @@ CropMode = Literal["center", "squash", "border"]
 border.
 """
 
+LARGEST_SIDE = 16_384
+"""Largest side of the images that enter a network, in pixels. Such an image has 800 MB, and no network takes it."""
+
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
 """Pattern of a corruption's name. Datasets may have corruptions that no published set has."""
 

@@ -205,3 +205,53 @@ def damaged_csv(random: Random, text: str) -> bytes:
         row[random.randrange(len(row))] = random.choice(CSV_VALUES)
     raw = "\n".join(",".join(fields) for fields in rows).encode("utf-8", "surrogatepass")
     return damaged_bytes(random, raw) if random.random() < 0.2 else raw
+
+
+NPY_HEADERS = (
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (-1, 3), }",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (-4, -3), }",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (9999999999999999999999, 0), }",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (4294967296, 4294967296, 0), }",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (True, True), }",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (), }",
+    "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3), }",
+    "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }",
+    "{'descr': '<U99999999', 'fortran_order': False, 'shape': (2,), }",
+    "{'descr': '|V0', 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': [('a', '<i8', (2, 3))], 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': [('a', '<i8'), ('a', '<i8')], 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': [1, 2], 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': [], 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': 7, 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': '<M8[99999999999999999999ns]', 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': '|u1', 'fortran_order': 0, 'shape': (2, 3), }",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': [2, 3], }",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': 2, }",
+    "{1: 2, 'a': 3}",
+    "{'descr': '|u1'",
+    "'",
+    '"""',
+    "{'a': '\\x00'}",
+    "\x00\x00",
+    "(" * 3000,
+    "[" * 200 + "]" * 200,
+    "-" * 5000 + "1",
+    "9" * 5000,
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (" + "1, " * 70 + "), }",
+    "lambda: 0",
+    "{**{}}",
+    "{[]: 1}",
+)
+"""In the place of the text that says what an array is, which NumPy reads as Python."""
+
+
+def damaged_npy(random: Random, content: bytes) -> bytes:
+    """An array's file with another header, or another version, or bytes damaged."""
+    kind = random.randrange(5)
+    if kind == 0:
+        return damaged_bytes(random, content)
+    if kind == 1:
+        return content[:6] + bytes([random.choice((0, 1, 2, 3, 4, 255)), random.choice((0, 1))]) + content[8:]
+    begin = 10 + int.from_bytes(content[8:10], "little")
+    header = random.choice(NPY_HEADERS).encode("latin-1") + b"\n"
+    return content[:8] + len(header).to_bytes(2, "little") + header + content[begin:]

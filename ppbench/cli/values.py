@@ -14,13 +14,11 @@ import typer
 from ppbench.cli.help import Helpful
 from ppbench.errors import DataError, PpbenchError, UsageError
 from ppbench.launch import check_environment
-
-SIDE = 16_384
-"""Largest side in pixels. Such an image has 800 MB, and no network takes images of that size."""
+from ppbench.vocabulary import LARGEST_SIDE
 
 HIGHEST: dict[str, int] = {
     **dict.fromkeys(("workers", "devices"), 1024),
-    **dict.fromkeys(("resize", "input_size", "size", "crop_size", "crop_padding", "test_resize"), SIDE),
+    **dict.fromkeys(("resize", "input_size", "size", "crop_size", "crop_padding", "test_resize"), LARGEST_SIDE),
     "batch_size": 2**20,
     "seed": 2**63 - 1,
 }

@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ppbench.errors import UsageError
+from ppbench.errors import DataError, UsageError
 from ppbench.run import StreamRecord
+from ppbench.run.fields import LONGEST_TEXT
 from ppbench.vocabulary import C_BAR, Cell, CropMode
 
 SourceKind = Literal["published", "generated-jpeg85", "generated"]
@@ -146,7 +147,17 @@ class Source(ABC):
     """The stream whose frames these images are; None: they are no frames of a stream."""
 
     def _set(self, ids: Sequence[str], labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
-        """Use the whole dataset."""
+        """Use the whole dataset.
+
+        Raises:
+            DataError: If the name of a class is longer than a run file has it.
+        """
+        longest = max(class_names, key=len, default="")
+        if len(longest) > LONGEST_TEXT:
+            raise DataError(
+                f"the class {longest[:40]!r}… has a name of {len(longest):,} characters, more than {LONGEST_TEXT:,}",
+                "Give it a shorter name.",
+            )
         self.ids, self.labels, self.class_names = list(ids), np.asarray(labels, np.int64), tuple(class_names)
         self.rows, self.total = np.arange(len(self.ids)), len(self.ids)
 

@@ -20,7 +20,7 @@ from pydantic import (
 from ppbench.errors import DataError, UsageError
 from ppbench.models.shapes import canonical_name
 from ppbench.run.fields import Text
-from ppbench.vocabulary import CropMode
+from ppbench.vocabulary import LARGEST_SIDE, CropMode
 
 Interpolation = Literal["bilinear", "bicubic"]
 
@@ -54,9 +54,9 @@ class Card(BaseModel):
     """Name for `ppbench.create_model`; of a network from elsewhere, what `resolve_model` calls it."""
     num_classes: int = Field(ge=1)
     in_channels: Literal[1, 3] = 3
-    input_size: int = Field(ge=8)
+    input_size: int = Field(ge=8, le=LARGEST_SIDE)
     """Side of the square images that go into the network, in pixels."""
-    resize: int | None = None
+    resize: int | None = Field(default=None, ge=1, le=LARGEST_SIDE)
     """Side to which images are resized before the centre crop, in pixels; None: no resize. Below the input size: what
     is missing is black."""
     crop_mode: CropMode = "center"
@@ -80,7 +80,7 @@ class Card(BaseModel):
     """Dataset of the training images."""
     trained_on_corruptions: tuple[str, ...] | None = None
     """Corruptions that an augmentation of the training is of the same kind as; None: not known."""
-    class_names: tuple[str, ...] | None = None
+    class_names: tuple[Text, ...] | None = None
     clean_accuracy: float | None = Field(default=None, ge=0, le=1)
     """Top-1 accuracy on the clean test images, as measured at the end of training."""
     seed: int | None = None
