@@ -52,6 +52,8 @@ def processor_fields(processor: Any) -> dict[str, Any]:
     """
     try:
         cut = _cut(processor)
+        if not 0 < (cut.resize or cut.size) <= _LARGEST_SIDE or cut.size > _LARGEST_SIDE:
+            raise _refusal(f"it resizes images to {cut.resize or cut.size} pixels, and cuts {cut.size}")
         fields = {
             "input_size": cut.size,
             "resize": cut.resize,
@@ -64,8 +66,6 @@ def processor_fields(processor: Any) -> dict[str, Any]:
         raise _refusal(f"its {first_fault(error)}") from error
     except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:  # its settings are of any type
         raise _refusal(f"its settings are not as they must be ({in_one_line(error)})") from error
-    if not 0 < (cut.resize or cut.size) <= _LARGEST_SIDE or cut.size > _LARGEST_SIDE:
-        raise _refusal(f"it resizes images to {cut.resize or cut.size} pixels, and cuts {cut.size}")
     _check_reproduces(lambda image: processor(images=image, return_tensors="pt")["pixel_values"], card)
     return fields
 

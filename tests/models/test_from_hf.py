@@ -328,3 +328,17 @@ def test_a_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="hf:org/net needs transformers, which is not installed") as caught:
         load_hf("org/net", NOTHING)
     assert "--extra hf" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("depths", [1, 200_000]), ("hidden_sizes", [8, 1_000_000]), ("embedding_size", 300_000_000)]
+)
+def test_settings_that_ask_for_more_than_the_weights_are_refused_at_once(
+    resnet: Path, setting: str, value: Any
+) -> None:
+    """A network of so many layers would take hours to build, and one of such layers terabytes."""
+    path = resnet / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {setting: value}))
+    with pytest.raises(DataError, match="a network of many times the size of its weights"):
+        load_hf(str(resnet), CardOptions())
