@@ -19,7 +19,7 @@ from PIL import Image
 
 from ppbench.copies.layout import find_layout
 from ppbench.copies.video import encode_video
-from ppbench.data.decode import decode_rgb, decode_whole, image_size
+from ppbench.data.decode import decode_rgb, image_size
 from ppbench.data.fashion_mnist import read_fashion_mnist
 from ppbench.data.labels import list_labelled
 from ppbench.data.layout import look
@@ -28,6 +28,7 @@ from ppbench.data.opening import open_source
 from ppbench.data.parquet import ParquetImages
 from ppbench.data.source import Geometry
 from ppbench.data.video import decode_video
+from ppbench.data.whole import decode_whole
 from ppbench.evaluation.calibrate import _read_part
 from ppbench.models.onnx_file import read_onnx_file
 from ppbench.models.prompts import prompt_classes, prompt_templates
