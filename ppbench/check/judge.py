@@ -192,7 +192,7 @@ def _needed(drop: Differences, allowed: float, alpha: float, total: int | None) 
     """The number of images that would show this drop to be larger than allowed, or why there is none."""
     beyond = images_alone(drop, drop.mean - allowed, POWER, alpha)
     if beyond is None:
-        return None, f"it varies so much between {drop.passes} passes that no number of images decides it: take more"
+        return None, f"no number of images decides it, since {drop.passes} passes differ so much: take more `--passes`"
     # More than there are: with these the drop was not decided.
     needed = max(images_needed(floored_deviation(drop), beyond, POWER, alpha), drop.n + 1)
     if total is None or needed <= total:
