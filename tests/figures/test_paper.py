@@ -34,11 +34,15 @@ CONTENTS = {
 STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
+IN_PDF = ("forest", "scatter")
+"""PDF takes longest. Other tests write the other kinds in it: test_notebook.py and those of the command."""
+
+
 @cache
 def written(kind: str) -> dict[str, bytes]:
     """One figure in all formats, drawn once for all tests that read it: SVG, PDF, PNG, in turn."""
     figure = paper_figure(CONTENTS[kind])
-    return {form: figure.to_bytes(form) for form in (*FORMS[1:], FORMS[0])}
+    return {form: figure.to_bytes(form) for form in ("svg", "pdf", "png") if form != "pdf" or kind in IN_PDF}
 
 
 def bytes_of(kind: str, form: str) -> bytes:
@@ -51,8 +55,8 @@ def texts_of(figure: PaperFigure) -> list[str]:
 
 @pytest.mark.parametrize("kind", [kind for kind in CONTENTS if kind != "forest"])
 def test_every_kind_in_every_format_has_the_same_bytes_every_time(kind: str) -> None:
-    """PDF takes longest; that of a forest is written several times below."""
-    assert bytes_of(kind, "pdf").startswith(STARTS["pdf"])
+    """The PDF of a forest is written several times below."""
+    assert kind not in IN_PDF or bytes_of(kind, "pdf").startswith(STARTS["pdf"])
     figure = paper_figure(CONTENTS[kind])
     for form in ("png", "svg"):  # each comes at another place than in the figure that it is compared with
         content = figure.to_bytes(form)
