@@ -21,6 +21,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -312,15 +313,38 @@ def forget_consoles() -> None:
 def test_the_output_is_the_golden_one(
     snapshot: Snapshot, width: None, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        COMMAND.main(shlex.split(snapshot.command), prog_name="ppbench")
-    text, told = capsys.readouterr()
-    assert ended.value.code == snapshot.exit_code, told
+    if (snapshot.command, snapshot.width) not in ENDED:
+        ENDED[snapshot.command, snapshot.width] = ended(snapshot, folder, capsys)
+    code, text, told, files = ENDED[snapshot.command, snapshot.width]
+    assert code == snapshot.exit_code, told
     if snapshot.written:
-        text = content(folder / snapshot.written)
+        text = files[snapshot.written]
     elif snapshot.messages:
         text = f"stdout:\n{text}stderr:\n{told}"
     compare(snapshot.file, steady(text), snapshot.command)
+
+
+class Ended(NamedTuple):
+    """What a command left."""
+
+    code: object
+    stdout: str
+    stderr: str
+    files: dict[str, str]
+    """Texts of those that any of its snapshots is made of."""
+
+
+ENDED: dict[tuple[str, int], Ended] = {}
+"""Commands that were run, with the width of the terminal: what one prints and writes may make several snapshots."""
+
+
+def ended(snapshot: Snapshot, folder: Path, capsys: pytest.CaptureFixture[str]) -> Ended:
+    """Run the command of a snapshot."""
+    with pytest.raises(SystemExit) as end:
+        COMMAND.main(shlex.split(snapshot.command), prog_name="ppbench")
+    wanted = {one.written for one in SNAPSHOTS if one.command == snapshot.command and one.written}
+    files = {name: content(folder / name) for name in wanted if (folder / name).is_file()}
+    return Ended(end.value.code, *capsys.readouterr(), files)
 
 
 def content(path: Path) -> str:
