@@ -69,6 +69,7 @@ COVERED_BY = {
     "ppbench/corruptions/taps.py": "tests/corruptions/test_filters.py",
     "ppbench/corruptions/kernels/bar_cutout.py": "tests/corruptions/bar/test_cutout.py",
     "ppbench/corruptions/kernels/bar_fields.py": "tests/corruptions/bar/test_fields.py",
+    "ppbench/corruptions/kernels/bar_fourier.py": "tests/corruptions/bar/test_fields.py",
     "ppbench/corruptions/kernels/bar_maths.py": "tests/corruptions/bar/test_waves.py",
     "ppbench/corruptions/kernels/bar_noise.py": "tests/corruptions/bar/test_fields.py",
     "ppbench/corruptions/kernels/bar_optics.py": "tests/corruptions/bar/test_optics.py",

@@ -26,7 +26,7 @@ def blue_noise_sample(images: Tensor, k: Strength, recipe: Recipe, draws: Draws)
     """
     height, width = images.shape[1:3]
     phases = parameter(draws, images, "phases", 0, 2 * torch.pi, height, (width + 1) // 2)
-    return keep_where_high(images, _noise(phases, height, width, 1), 0.3 * k.value - 2.5)
+    return keep_where_high(images, noise_from(phases, height, width, 1), 0.3 * k.value - 2.5)
 
 
 def brownish_noise(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) -> Tensor:
@@ -37,21 +37,16 @@ def brownish_noise(images: Tensor, k: Strength, recipe: Recipe, draws: Draws) ->
     """
     height, width, channels = images.shape[1:]
     phases = parameter(draws, images, "phases", 0, 2 * torch.pi, 3, height, (width + 1) // 2)[:, :channels]
-    return add_fields(images, _noise(phases.flatten(0, 1), height, width, 2), 6.4 * k.value)
+    return add_fields(images, noise_from(phases.flatten(0, 1), height, width, 2), 6.4 * k.value)
 
 
-def _noise(phases: Tensor, height: int, width: int, power: int) -> Tensor:
-    """Return fields float64 ``(n, H, W)`` of any scale, with phases ``(n, H, W/2)`` for half of their spectrum."""
-    half = half_spectrum(phases, height, width, power)
-    if half.device.type == "cpu":  # one by one, so that batches cannot change a digit
-        fields = torch.empty((len(half), height, width), dtype=torch.float64)
-        for field, one in zip(fields, half, strict=True):
-            torch.fft.irfft2(one, s=(height, width), out=field)
-        return fields
-    return torch.fft.irfft2(half, s=(height, width))
+@on_cpu(bar_noise.noise_from)
+def noise_from(phases: Tensor, height: int, width: int, power: int) -> Tensor:
+    """Return fields float64 ``(n, H, W)`` with phases for half of their spectrum, see `half_spectrum`."""
+    # Their scale does not matter, so nothing is divided by H W.
+    return torch.fft.irfft2(half_spectrum(phases, height, width, power), s=(height, width), norm="forward")
 
 
-@on_cpu(bar_noise.half_spectrum)
 def half_spectrum(phases: Tensor, height: int, width: int, power: int) -> Tensor:
     """Return the half of a real field's spectrum that `torch.fft.irfft2` takes: complex ``(n, H, W//2 + 1)``.
 

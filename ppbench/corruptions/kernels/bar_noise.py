@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ppbench.corruptions.kept import kept_within
 from ppbench.corruptions.kernels import compiled, f64, inlined, u8
+from ppbench.corruptions.kernels.bar_fourier import LANES, transform_of
 from ppbench.corruptions.kernels.bar_maths import sine_and_cosine
 from ppbench.corruptions.kernels.bar_rows import below, flat_rows, interleave, lines_for, separate, shifted
 from ppbench.corruptions.types import Doubles, Pixels
@@ -42,34 +43,46 @@ def _turn(phases: Any, tables: Any) -> None:
 
 
 @compiled
-def _half_spectrum(phases: Any, width: int, weights: Any, tables: Any, out: Any) -> None:
-    height = tables.shape[1]
-    back = 1 - width % 2
-    for n in range(phases.shape[0]):
-        _turn(phases[n], tables)
-        for p in range(height):
-            i, k = from_middle(p, height), from_middle(height - p if p else 0, height)
-            row, weight = out[n, p], weights[p]
-            one, two = tables[:, height - 1 - i], tables[:, k]
-            sine, cosine, other_sine, other_cosine = one[0], one[1], two[0], two[1]
-            for q in range(1, (width + 1) // 2):
-                # With the conjugate of the opposite frequency added, the spectrum is that of a real field.
-                row[2 * q] = weight[q] * (cosine[q] + other_cosine[q - back])
-                row[2 * q + 1] = weight[q] * (sine[q] - other_sine[q - back])
-            for q in (0, width // 2) if width % 2 == 0 else (0, 0):
-                j = from_middle(q, width)
-                a, b = table_of(tables, i, j, width), table_of(tables, k, j, width)
-                row[2 * q], row[2 * q + 1] = weight[q] * (a[1] + b[1]), weight[q] * (a[0] - b[0])
+def _spectrum(phases: Any, width: int, weights: Any, tables: Any, line: Any, out: Any) -> None:
+    """``out (blocks, H * 2 * LANES)``: see `ppbench.corruptions.kernels.bar_fourier.transform_of`."""
+    height, back, real, imaginary = phases.shape[0], 1 - width % 2, line[0], line[1]
+    _turn(phases, tables)
+    for p in range(height):
+        i, k, weight = from_middle(p, height), from_middle(height - p if p else 0, height), weights[p]
+        sine, cosine = tables[0, height - 1 - i], tables[1, height - 1 - i]
+        other_sine, other_cosine = tables[0, k], tables[1, k]
+        # With the conjugate of the opposite frequency added, the spectrum is that of a real field.
+        for q in range(1, (width + 1) // 2):
+            real[q] = weight[q] * (cosine[q] + other_cosine[q - back])
+        for q in range(1, (width + 1) // 2):
+            imaginary[q] = weight[q] * (sine[q] - other_sine[q - back])
+        for edge in range(1 + back):
+            q = edge * (width // 2)
+            j = from_middle(q, width)
+            a, b = table_of(tables, i, j, width), table_of(tables, k, j, width)
+            real[q], imaginary[q] = weight[q] * (a[1] + b[1]), weight[q] * (a[0] - b[0])
+        for block in range(out.shape[0]):
+            to, left = out[block, 2 * LANES * p : 2 * LANES * (p + 1)], block * LANES
+            for lane in range(LANES):
+                to[lane] = real[left + lane]
+            for lane in range(LANES):
+                to[LANES + lane] = imaginary[left + lane]
 
 
-def half_spectrum(phases: Doubles, height: int, width: int, power: int) -> NDArray[np.complex128]:
-    """Kernel of `ppbench.corruptions.bar.fields.half_spectrum`."""
-    out = np.empty((len(phases), height, 2 * (width // 2 + 1)))
-    tables = np.empty((2, *phases.shape[1:]))
-    _half_spectrum(phases, width, _weights(height, width, power), tables, out)
-    return out.view(np.complex128)
+def noise_from(phases: Doubles, height: int, width: int, power: int) -> Doubles:
+    """Kernel of `ppbench.corruptions.bar.fields.noise_from`."""
+    out, weights = np.empty((len(phases), height, width)), _weights(height, width, power)
+    blocks = -(-weights.shape[1] // LANES)
+    tables, line = np.empty((2, *phases.shape[1:])), np.zeros((2, blocks * LANES))
+    spectrum, transform = np.empty((blocks, height * 2 * LANES)), transform_of(height, width)
+    # One by one: what the steps need stays in the cache.
+    for one, field in zip(phases, out, strict=True):
+        _spectrum(one, width, weights, tables, line, spectrum)
+        transform(spectrum, field)
+    return out
 
 
+@kept_within(2**24)
 def _weights(height: int, width: int, power: int) -> Doubles:
     """Half of the amplitude of each frequency that a spectrum keeps: ``(height, width // 2 + 1)``."""
     rows, side = np.arange(height), min(height, width)

@@ -30,7 +30,8 @@ def separate(row: Any, lines: Any) -> None:
         for w in range(first.size):
             first[w], second[w], third[w] = row[3 * w], row[3 * w + 1], row[3 * w + 2]
     else:
-        first[:] = row
+        for w in range(first.size):
+            first[w] = row[w]
 
 
 @compiled
@@ -42,7 +43,8 @@ def interleave(lines: Any, row: Any) -> None:
         for w in range(first.size):
             row[3 * w], row[3 * w + 1], row[3 * w + 2] = first[w], second[w], third[w]
     else:
-        row[:] = first
+        for w in range(first.size):
+            row[w] = first[w]
 
 
 @inlined

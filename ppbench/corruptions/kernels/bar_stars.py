@@ -65,7 +65,9 @@ def _add_stars(
             _edge_of(lengths[n, star], counts[n, star], edges[star])
         for y in range(images.shape[1]):
             separate(images[n, y], levels)
-            lit[:] = levels
+            for c in range(lit.shape[0]):
+                for w in range(shapes.size):
+                    lit[c, w] = f32(levels[c, w])
             for star in range(counts.shape[1]):
                 _star_line(centres[n, star], y, counts[n, star], edges[star], rays, found, squares, shapes)
                 for w in range(shapes.size):

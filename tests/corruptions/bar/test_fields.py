@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ppbench.corruptions.apply import corrupt
-from ppbench.corruptions.bar.fields import half_spectrum
+from ppbench.corruptions.bar.fields import noise_from
 from ppbench.corruptions.kernels import disabled
 from ppbench.errors import UsageError
 from tests.corruptions.bar.fidelity import check, photograph
@@ -28,18 +28,26 @@ def test_the_engine_does_what_the_reference_does(name: str, recipe: str) -> None
     check(name, recipe)
 
 
-def noise_of(height: int, width: int, power: int) -> np.ndarray:
-    phases = torch.rand(1, height, (width + 1) // 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    half = half_spectrum(phases * 2 * torch.pi, height, width, power)
-    with disabled():
-        plain = half_spectrum(phases * 2 * torch.pi, height, width, power)
-    assert torch.allclose(half, plain, rtol=0, atol=1e-12)
-    return torch.fft.irfft2(half, s=(height, width))[0].numpy()
+def phases_for(height: int, width: int) -> torch.Tensor:
+    half = torch.rand(2, height, (width + 1) // 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return half * 2 * torch.pi
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (31, 47), (40, 33), (8, 9), (64, 14), (16, 56), (49, 28)])
+def test_the_kernels_transform_is_torchs(height: int, width: int) -> None:
+    phases = phases_for(height, width)
+    for power in (1, 2):
+        made = noise_from(phases, height, width, power)
+        with disabled():
+            plain = noise_from(phases, height, width, power)
+        assert torch.allclose(made, plain, rtol=0, atol=1e-13 * float(plain.abs().max()))
+        assert torch.equal(made[1:], noise_from(phases[1:], height, width, power))
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (31, 47), (40, 33), (8, 9)])
 def test_noise_of_odd_and_oblong_images_is_blue_too(height: int, width: int) -> None:
-    power = np.abs(np.fft.fft2(noise_of(height, width, 1))) ** 2
+    noise = noise_from(phases_for(height, width), height, width, 1)[0].numpy() / (height * width)
+    power = np.abs(np.fft.fft2(noise)) ** 2
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
     assert power[0, 0] < 1e-20  # no offset
     assert np.corrcoef(power.ravel(), frequency.ravel() ** 2)[0, 1] > 0.4
