@@ -8,7 +8,7 @@ import numpy as np
 
 from ppbench.corruptions.kept import kept_within
 from ppbench.corruptions.kernels import compiled, f64, inlined, u8
-from ppbench.corruptions.kernels.bar_fourier import LANES, transform_of
+from ppbench.corruptions.kernels.bar_fourier import AT_ONCE, transform_of
 from ppbench.corruptions.kernels.bar_maths import sine_and_cosine
 from ppbench.corruptions.kernels.bar_rows import below, flat_rows, interleave, lines_for, separate, shifted
 from ppbench.corruptions.types import Doubles, Pixels
@@ -44,7 +44,7 @@ def _turn(phases: Any, tables: Any) -> None:
 
 @compiled
 def _spectrum(phases: Any, width: int, weights: Any, tables: Any, line: Any, out: Any) -> None:
-    """``out (blocks, H * 2 * LANES)``: see `ppbench.corruptions.kernels.bar_fourier.transform_of`."""
+    """``out (blocks, H * 2 * AT_ONCE)``: see `ppbench.corruptions.kernels.bar_fourier.transform_of`."""
     height, back, real, imaginary = phases.shape[0], 1 - width % 2, line[0], line[1]
     _turn(phases, tables)
     for p in range(height):
@@ -62,19 +62,19 @@ def _spectrum(phases: Any, width: int, weights: Any, tables: Any, line: Any, out
             a, b = table_of(tables, i, j, width), table_of(tables, k, j, width)
             real[q], imaginary[q] = weight[q] * (a[1] + b[1]), weight[q] * (a[0] - b[0])
         for block in range(out.shape[0]):
-            to, left = out[block, 2 * LANES * p : 2 * LANES * (p + 1)], block * LANES
-            for lane in range(LANES):
+            to, left = out[block, 2 * AT_ONCE * p : 2 * AT_ONCE * (p + 1)], block * AT_ONCE
+            for lane in range(AT_ONCE):
                 to[lane] = real[left + lane]
-            for lane in range(LANES):
-                to[LANES + lane] = imaginary[left + lane]
+            for lane in range(AT_ONCE):
+                to[AT_ONCE + lane] = imaginary[left + lane]
 
 
 def noise_from(phases: Doubles, height: int, width: int, power: int) -> Doubles:
     """Kernel of `ppbench.corruptions.bar.fields.noise_from`."""
     out, weights = np.empty((len(phases), height, width)), _weights(height, width, power)
-    blocks = -(-weights.shape[1] // LANES)
-    tables, line = np.empty((2, *phases.shape[1:])), np.zeros((2, blocks * LANES))
-    spectrum, transform = np.empty((blocks, height * 2 * LANES)), transform_of(height, width)
+    blocks = -(-weights.shape[1] // AT_ONCE)
+    tables, line = np.empty((2, *phases.shape[1:])), np.zeros((2, blocks * AT_ONCE))
+    spectrum, transform = np.empty((blocks, height * 2 * AT_ONCE)), transform_of(height, width)
     # One by one: what the steps need stays in the cache.
     for one, field in zip(phases, out, strict=True):
         _spectrum(one, width, weights, tables, line, spectrum)
