@@ -319,9 +319,7 @@ def trial_notes(summary: RunSummary) -> list[str]:
     errors = summary.cell_errors
     spread = any(metric.spread is not None for metric in summary.metrics)
     if errors.passes is not None and (spread or errors.shares_draws):
-        stopping = summary.stopping if errors.shares_draws and spread else None
-        alone = f" That of {stopping.metric}, which was waited for, is about these passes alone." if stopping else ""
-        return [passes_note(errors, spread=spread) + alone]
+        return [passes_note(errors, spread=spread)]
     if errors.protocol is None or errors.protocol.sequences is None:
         return []
     notes = ["Noisy frames are compared with the first one, which is clean, and others with the frame before."]

@@ -14,7 +14,6 @@ from ppbench.metrics import headline_metrics
 from ppbench.report.load import load_summary, load_with_images
 from ppbench.report.report import RunReport
 from ppbench.report.summary import summarise, trial_notes
-from ppbench.run import Stopping
 from ppbench.tables.terminal import drawn
 from tests.metrics.test_of_sequences import RESNEXT_FP, RESNEXT_UT5D, write_flips
 from tests.report.printed import line_of, render
@@ -159,17 +158,3 @@ def test_passes_have_their_spread_in_every_format(files):
     assert "4 passes" in by_image.reasons["first_flips"]
     fog = passes_run(n=30).run.cell("fog", 3)
     assert line_of(text, "fog")[2] == f"{100 - 100 * fog.error:.1f}"
-
-
-def test_an_interval_that_was_waited_for_is_about_these_passes_where_images_share_draws():
-    made = passes_run(n=30)
-    stopping = Stopping(
-        metric="mean_error[fog+frost,s1,3]", confidence=0.95, value=50, low=40, high=60, wanted="half-width 10",
-        reached=True,
-    )  # fmt: skip
-    shared = made.run.model.model_copy(update={"shared_draws": True})
-    run = made.run.model_copy(update={"stopping": stopping, "model": shared})
-    (note,) = trial_notes(summarise(run, bits=made.bits, trials=made.trials))
-    assert note.endswith("That of mean_error[fog+frost,s1,3], which was waited for, is about these passes alone.")
-    (usual,) = trial_notes(summarise(made.run, bits=made.bits, trials=made.trials))
-    assert "waited for" not in usual
