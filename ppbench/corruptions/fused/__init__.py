@@ -11,8 +11,8 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import cache
 from types import ModuleType
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ppbench.corruptions.switches import switched
 from ppbench.devices import is_out_of_memory
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -29,24 +30,14 @@ _enabled: ContextVar[bool] = ContextVar("fused", default=True)
 _interpreted: ContextVar[bool] = ContextVar("interpreted", default=False)
 
 
-@contextmanager
-def disabled() -> Iterator[None]:
+def disabled() -> AbstractContextManager[None]:
     """Run the torch functions on GPUs instead of the fused kernels within a ``with`` block: for comparisons."""
-    token = _enabled.set(False)
-    try:
-        yield
-    finally:
-        _enabled.reset(token)
+    return switched(_enabled, False)
 
 
-@contextmanager
-def interpreted() -> Iterator[None]:
+def interpreted() -> AbstractContextManager[None]:
     """Run the fused kernels on CPU tensors, by Triton's interpreter, within a ``with`` block: slow, for tests."""
-    token = _interpreted.set(True)
-    try:
-        yield
-    finally:
-        _interpreted.reset(token)
+    return switched(_interpreted, True)
 
 
 def are_enabled() -> bool:

@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
+from ppbench.corruptions.switches import switched
 from ppbench.corruptions.uploads import numbers
 from ppbench.devices import why_not_compiled
 from ppbench.errors import PpbenchError, in_one_line
@@ -31,19 +32,14 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _mode: ContextVar[_Mode | None] = ContextVar("graphs", default=None)
 
 
-@contextmanager
-def enabled(how: _Mode = "compiled") -> Iterator[None]:
+def enabled(how: _Mode = "compiled") -> AbstractContextManager[None]:
     """Corrupt by compiled graphs within a ``with`` block, on any device.
 
     Args:
         how: "compiled": a graph that cannot be compiled is an error. "where possible": the definition takes its place,
             with a warning, and `left_out` names it. "eager" runs the graphs' functions without a compiler, for tests.
     """
-    token = _mode.set(how)
-    try:
-        yield
-    finally:
-        _mode.reset(token)
+    return switched(_mode, how)
 
 
 class NotCompiledError(PpbenchError):

@@ -6,8 +6,8 @@ compiled when first used (seconds, once per machine) and kept on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from ppbench.corruptions.kernels.cache import KernelCache
+from ppbench.corruptions.switches import switched
 
 u8, u16, u32, u64 = np.uint8, np.uint16, np.uint32, np.uint64
 i16, i32, i64 = np.int16, np.int32, np.int64
@@ -40,14 +41,9 @@ def compiled(function: Callable[..., None]) -> Any:
 _enabled: ContextVar[bool] = ContextVar("kernels", default=True)
 
 
-@contextmanager
-def disabled() -> Iterator[None]:
+def disabled() -> AbstractContextManager[None]:
     """Run the torch functions on the CPU instead of the kernels within a ``with`` block: slower, for tests."""
-    token = _enabled.set(False)
-    try:
-        yield
-    finally:
-        _enabled.reset(token)
+    return switched(_enabled, False)
 
 
 def are_enabled() -> bool:
