@@ -69,6 +69,7 @@ def machine() -> dict[str, Any]:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    cpu = f"{cpu} ({torch.backends.cpu.get_cpu_capability()})"  # of one name, some have wider vectors than others
     gib = round(memory / 2**30) if memory else None
     return {"cpu": cpu, "cores": cores, "memory_gib": gib, "system": platform.system(), "gpu": gpu}
 
