@@ -139,7 +139,8 @@ def _sequences() -> str:
     from ppbench.vocabulary import P4, P10
 
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    for name in (*P10, *P4):
+    for number, name in enumerate((*P10, *P4), 1):
+        output.say(f"    testing perturbation {number} of {len(P10 + P4)}: {name}")
         first, second = (perturb(image, name, recipe="cifar-p", ids=["doctor"], frames=[15]) for _ in range(2))
         if first.shape != (1, *image.shape) or not np.array_equal(first, second):
             raise DataError(f"{name} is not reproducible")

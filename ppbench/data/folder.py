@@ -29,6 +29,9 @@ from ppbench.data.walk import (
 )
 from ppbench.errors import DataError
 
+EMPTY = "without images, which count as classes"
+"""What the note about empty class folders says of them."""
+
 _NAMED = 3
 """Empty classes that are named; the others are counted."""
 
@@ -82,10 +85,7 @@ def _notes(root: Path, left_out: LeftOut, empty: list[str]) -> tuple[str, ...]:
     notes = [f"left out in {root}: {describe_left_out(left_out)}"] if left_out else []
     if empty:
         more = f", and {len(empty) - _NAMED:,} more" if len(empty) > _NAMED else ""
-        notes.append(
-            f"{len(empty):,} class folder{'s' * (len(empty) > 1)} without images, which count as classes: "
-            f"{', '.join(empty[:_NAMED])}{more}"
-        )
+        notes.append(f"{len(empty):,} class folder{'s' * (len(empty) > 1)} {EMPTY}: {', '.join(empty[:_NAMED])}{more}")
     return tuple(notes)
 
 

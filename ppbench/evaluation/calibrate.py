@@ -25,6 +25,7 @@ from ppbench.evaluation.plan import EvalPlan, prepare
 from ppbench.evaluation.request import EvalRequest
 from ppbench.evaluation.transport import images_to_device
 from ppbench.files import LARGEST_LONG_TEXT, atomic_write, check_regular, check_writable, read_text
+from ppbench.launch import launched
 from ppbench.lookup import counted
 from ppbench.parsing import parse_json
 from ppbench.streams.calibration import Calibration, PairTable, Single, write_calibration
@@ -113,7 +114,12 @@ def calibrate(
 
 
 def _check(request: CalibrationRequest) -> None:
-    """Refuse an output that cannot be written or exists, and predicted labels, before anything is measured."""
+    """Refuse several processes, an output that cannot be written or exists, and predicted labels, at once."""
+    if (launch := launched()) is not None:
+        raise UsageError(
+            f"a launcher has started {launch.size} processes, and a calibration is measured by one",
+            "Start it without a launcher.",
+        )
     check_writable(request.output, "--output FILE.csv")
     if request.output.is_file() and not request.overwrite:
         raise UsageError(f"{request.output} exists", "Give another `--output`, or replace it: `--overwrite`.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ppbench.data.folder import EMPTY
 from ppbench.data.source import Source
 from ppbench.errors import DataError, UsageError
 from ppbench.lookup import check_name, counted
@@ -267,9 +268,10 @@ def _folded(name: str) -> str:
 
 def _other_classes_hint(card: Card, source: Source) -> str:
     if card.num_classes < source.num_classes:
+        empty = [f" It has {note}." for note in source.notes if EMPTY in note]
         return (
             f"Take a model trained for this dataset, or choose the {card.num_classes} classes it was trained for: "
-            "`--classes FILE`, one name a line."
+            f"`--classes FILE`, one name a line.{''.join(empty)}"
         )
     if card.class_names is None and card.num_classes != 1000:
         return (

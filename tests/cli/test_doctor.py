@@ -15,7 +15,7 @@ from ppbench.corruptions import apply
 from ppbench.corruptions.fused import graphs
 from ppbench.errors import DataError
 from ppbench.versions import __version__
-from ppbench.vocabulary import C19
+from ppbench.vocabulary import C19, P4, P10
 
 runner = CliRunner()
 
@@ -25,7 +25,10 @@ def test_the_doctor_shows_versions_and_passes_here() -> None:
     assert result.exit_code == 0, result.output
     assert torch.__version__.split("+")[0] in result.stdout
     assert result.stdout.count(" ok ") == 4
-    assert [name in result.stderr for name in C19] == [True] * 19  # its progress, while kernels are compiled
+    # Its progress, while kernels are compiled.
+    for what, names in (("corruption", C19), ("perturbation", (*P10, *P4))):
+        said = [f"testing {what} {number} of {len(names)}: {name}\n" for number, name in enumerate(names, 1)]
+        assert [line in result.stderr for line in said] == [True] * len(names)
     assert "19 of 19" not in result.stdout
 
 

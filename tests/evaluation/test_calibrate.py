@@ -113,6 +113,19 @@ def test_what_is_needed() -> None:
     assert sum(1 for _ in rows_of(STREAM_LEVELS["easy"].corruptions, pairs=True)) == 1 + 14 * 20 + 14 * 13 * 400
 
 
+@pytest.mark.parametrize(
+    ("master", "message"), [({}, "MASTER_ADDR and MASTER_PORT not"), ({"MASTER_ADDR": "h"}, "has started 2 processes")]
+)
+def test_several_processes_are_refused(
+    request_: CalibrationRequest, monkeypatch: pytest.MonkeyPatch, master: dict[str, str], message: str
+) -> None:
+    """Each would measure everything, and they would write to one file of accuracies so far."""
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", **master, **({"MASTER_PORT": "1"} if master else {})}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=message):
+        calibrate(request_)
+
+
 def test_damaged_lines_are_measured_again(
     request_: CalibrationRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

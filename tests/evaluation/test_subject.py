@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from torch import nn
 
-from ppbench.data.source import Source
+from ppbench.data.opening import open_source
+from ppbench.data.source import Geometry, Source
 from ppbench.errors import DataError, UsageError
 from ppbench.evaluation.subject import choose_head, fit, imagenet_classes, parse_classes
 from ppbench.models.card import Card
 from ppbench.models.load import LoadedModel
+from tests.trees import write_class_folders
 
 
 class Classes(Source):
@@ -111,6 +115,15 @@ def test_a_model_of_other_classes_is_refused(classes: int, mend: str) -> None:
     with pytest.raises(DataError, match=rf"net has {classes} outputs, but some-set has 3 classes here") as caught:
         choose_head("net", card(classes), Classes("a", "b", "c"))
     assert mend in caught.value.hint
+
+
+def test_empty_class_folders_are_told_where_classes_do_not_fit(tmp_path: Path) -> None:
+    folder = write_class_folders(tmp_path, size=16)
+    (folder / "empty").mkdir()
+    source = open_source("imagefolder", folder, Geometry(16, None), recipe="cifar-c")
+    with pytest.raises(DataError, match="net has 2 outputs, but imagefolder has 3 classes here") as caught:
+        choose_head("net", card(2), source)
+    assert caught.value.hint.endswith(" It has 1 class folder without images, which count as classes: empty.")
 
 
 def test_an_unknown_way_to_take_logits() -> None:
