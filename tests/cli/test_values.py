@@ -28,6 +28,7 @@ CALLS: dict[str, list[str]] = {
     "show": ["show", "run.json"],
     "compare": ["compare", "run.json", "other.json"],
     "report": ["report", "run.json", "--baseline", "other.json", "-o", "made/page.html"],
+    "plot": ["plot", "run.json", "--baseline", "other.json", "-o", "made/plot.svg"],
     "check": ["check", "run.json", "--baseline", "other.json"],
     "eval": ["eval", "--model", "nothing.safetensors", "--dry-run", "--limit", "2", "-c", "fog", "-s", "1"],
     "corrupt": ["corrupt", "nothing", "made"],
