@@ -109,7 +109,7 @@ def _swirl(u: Any, v: Any, time: Any, iterations: int, sharpness: Any) -> None:
 def _mix_plasma(
     images: Any, time: Any, iterations: Any, sharpness: Any, scale: Any, amount: Any, lines: Any, levels: Any, out: Any
 ) -> None:
-    u, v = lines[0], lines[1]
+    u, v, middles = lines[0], lines[1], lines[2]
     red, both, blue = levels[0], levels[1], levels[2]
     kept = f64(1) - amount / f64(255)
     for n in range(images.shape[0]):
@@ -120,11 +120,14 @@ def _mix_plasma(
                 u[x], v[x] = f64(x) / scale[n], f64(y) / scale[n]
             _swirl(u, v, t, iterations[n], sharpness[n])
             for x in range(u.size):
-                red[x] = level(f64(red[x]) * kept + amount * sine(u[x] - t))
+                w = sine((u[x] + v[x] + middle) / f64(2))
+                u[x], v[x], middles[x] = sine(u[x] - t), sine(v[x] + t), w
             for x in range(u.size):
-                both[x] = level(f64(both[x]) * kept + amount * sine((u[x] + v[x] + middle) / f64(2)))
+                red[x] = level(f64(red[x]) * kept + amount * u[x])
             for x in range(u.size):
-                blue[x] = level(f64(blue[x]) * kept + amount * sine(v[x] + t))
+                both[x] = level(f64(both[x]) * kept + amount * middles[x])
+            for x in range(u.size):
+                blue[x] = level(f64(blue[x]) * kept + amount * v[x])
             interleave(levels, out[n, y])
 
 
@@ -132,7 +135,7 @@ def mix_plasma(
     images: Pixels, time: Doubles, iterations: Indices, sharpness: Doubles, scale: Doubles, amount: float
 ) -> Pixels:
     """Kernel of `ppbench.corruptions.bar.waves.mix_plasma`."""
-    out, lines = np.empty_like(images), np.empty((2, images.shape[2]))
+    out, lines = np.empty_like(images), np.empty((3, images.shape[2]))
     room = lines, lines_for(images)
     _mix_plasma(flat_rows(images), time, iterations, sharpness, scale, f64(amount), *room, flat_rows(out))
     return out
