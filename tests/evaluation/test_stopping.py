@@ -30,7 +30,7 @@ from tests.conftest import forwards_of
 
 runner = CliRunner()
 MODEL = "fashion-mnist-resnet8"
-FEW = ["-m", MODEL, "-c", "gaussian_noise,pixelate", "-s", "1-2"]
+FEW = ["-m", MODEL, "-c", "gaussian_noise,pixelate", "-s", "1"]
 
 
 def evaluated(target: Path, *options: str, code: int = 0) -> Any:
@@ -95,7 +95,7 @@ def test_it_stops_when_the_interval_is_narrow_and_is_a_part_of_the_whole(stopped
     assert run.status == "complete"
     assert run.stopping is not None
     assert (run.stopping.metric, run.stopping.wanted, run.stopping.reached) == (
-        "mean_error[gaussian_noise+pixelate,s1-2]", "half-width 1.5", True,
+        "mean_error[gaussian_noise+pixelate,s1]", "half-width 1.5", True,
     )  # fmt: skip
     assert run.stopping.high - run.stopping.low <= 3
     assert 100 < run.protocol.n < 2000
@@ -181,7 +181,7 @@ def test_two_equal_models_are_seldom_told_apart() -> None:
 
 
 def test_it_is_decided_against_a_baseline(tmp_path: Path, whole: Path) -> None:
-    other = ["-m", "fashion-mnist-resnet8-pp3", "-c", "gaussian_noise,pixelate", "-s", "1-2", "--batch-size", "32"]
+    other = ["-m", "fashion-mnist-resnet8-pp3", "-c", "gaussian_noise,pixelate", "-s", "1", "--batch-size", "32"]
     call = ["eval", *other, "--until-decided", str(whole), "--max-drop", "5", "-o", str(tmp_path / "run.json")]
     result = runner.invoke(app, call)
     assert result.exit_code == 0, result.output
@@ -195,9 +195,7 @@ def test_it_is_decided_against_a_baseline(tmp_path: Path, whole: Path) -> None:
     assert (run.stopping.max_drop, run.stopping.decision) == (5, "pass")
     assert f"decided against max drop 5 after {run.protocol.n} of 2,000 images: pass;" in result.stderr
     shown = " ".join(runner.invoke(app, ["show", str(tmp_path / "run.json")]).stdout.split())
-    assert (
-        "of 2,000 images: pass. The interval of mean_error[gaussian_noise+pixelate,s1-2] above the baseline's" in shown
-    )
+    assert "of 2,000 images: pass. The interval of mean_error[gaussian_noise+pixelate,s1] above the baseline's" in shown
 
 
 def test_a_large_drop_is_decided_with_as_many_images_as_a_check_needs(tmp_path: Path) -> None:
