@@ -424,6 +424,7 @@ def test_a_made_up_machine_is_examined_as_the_golden_one(
     monkeypatch.setattr("ppbench.devices.available_devices", lambda: ["cpu", "cuda:0"])
     monkeypatch.setattr("ppbench.devices.describe_device", lambda device: f"the {device.type} of a made-up machine")
     monkeypatch.setattr("ppbench.corruptions.apply.corrupt", lambda image, *_, **settings: image)
+    monkeypatch.setattr("ppbench.corruptions.sequences.apply.perturb", lambda image, *_, **settings: image[None])
     monkeypatch.setattr("ppbench.cli.doctor.compare_with_cpu", lambda name: "all 19 are the CPU's within a level")
     with pytest.raises(SystemExit) as ended:
         COMMAND.main(shlex.split(snapshot.command), prog_name="ppbench")
