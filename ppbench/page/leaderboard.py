@@ -14,7 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ppbench.errors import DataError, PpbenchError, UsageError
-from ppbench.files import atomic_write, read_text
+from ppbench.files import LARGEST_LONG_TEXT, atomic_write, read_text
 from ppbench.metrics.metric import Metric
 from ppbench.metrics.without_labels import Wording, wording
 from ppbench.page.html_table import metric_data
@@ -109,7 +109,7 @@ def write_leaderboard(folder: Path, site: Path, page_of_run: Callable[[Path], st
 def _pages_of(index: Path) -> set[str]:
     """The reports that an earlier leaderboard wrote. A file that anyone changed names no others than such pages."""
     try:
-        text = read_text(index)
+        text = read_text(index, LARGEST_LONG_TEXT)
     except (OSError, ValueError):
         return set()
     return set(re.findall(rf'"page": "({_PAGES}/[A-Za-z0-9._-]+-[0-9a-f]{{8}}\.html)"', text))
@@ -160,7 +160,7 @@ def _is_other_json(path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(read_text(path, LARGEST_LONG_TEXT))
     except (OSError, ValueError, RecursionError):
         return False
     return not (isinstance(content, dict) and "version" in content)
