@@ -206,7 +206,7 @@ def test_a_file_the_user_named_is_replaced_but_a_complete_run_never_by_an_interr
 def test_a_signal_exits_130_and_the_same_command_goes_on(tmp_path: Path, number: int) -> None:
     net = tiny_checkpoint(tmp_path / "net.safetensors")
     output, journal = tmp_path / "run.json", tmp_path / "run.json.journal"
-    call = ["eval", "-m", str(net), "-c", "noise", "--limit", "1000", "--force", "-o", str(output)]
+    call = ["eval", "-m", str(net), "-c", "noise", "--limit", "600", "--force", "-o", str(output)]
     deadline = time.monotonic() + 120
     with ppbench_process(*call, FORCE_COLOR="1", COLUMNS="200", TERM="xterm") as process:
         while (not journal.exists() or journal.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
