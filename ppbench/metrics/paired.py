@@ -250,7 +250,7 @@ def images_alone(seen: Differences, difference: float, power: float = 0.8, alpha
 
     Args:
         seen: The differences.
-        difference: What is to be found, above 0.
+        difference: Size of the difference to find, above 0.
         power: Probability of finding it.
         alpha: Probability of finding a difference if there is none.
     """
