@@ -82,6 +82,7 @@ class Links:
 
     def leave(self) -> None:
         """In the first process, which will tell the user why it ends: let the others end silently."""
+        self._accept()  # also those that have connected since the last look
         for link in self._open.values():
             with suppress(OSError):
                 link.sendall(_TOLD)
@@ -93,12 +94,14 @@ class Links:
         """
         until = time.monotonic() + SILENCE
         # A lost process must not keep the first one from ending.
-        while self._first and self._open and time.monotonic() < until:
-            gone = self.lost()
-            if gone is None:
+        while self._first and time.monotonic() < until:
+            gone = self.lost()  # looks first: a process may have connected since the last look
+            if gone is not None:
+                self._open.pop(gone).close()
+            elif self._open or self._waited_for:
                 time.sleep(0.005)
             else:
-                self._open.pop(gone).close()
+                break
         for link in self._open.values():
             with suppress(OSError):
                 link.sendall(_BYE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,27 @@ class TestLinks:
         first, second = Links(0, 2), Links(1, 2)
         second.connect(*first.listen("127.0.0.1"))
         assert first.lost() is None
+        first.leave()
+        assert self.soon(second) == 0
+        assert second.is_told
+
+    def test_the_first_one_stays_for_others_it_has_not_looked_at(self) -> None:
+        """It is the slower one wherever they meet, so it never had to wait for another and never looked."""
+        first, second, third = (Links(rank, 3) for rank in range(3))
+        where = first.listen("127.0.0.1")
+        second.connect(*where)
+        with ThreadPoolExecutor() as threads:
+            closed = threads.submit(first.close)
+            second.close()
+            third.connect(*where)
+            wait([closed], 0.2)
+            assert (third.lost(), closed.done()) == (None, False)
+            third.close()
+            closed.result(5)
+
+    def test_the_first_one_tells_others_it_has_not_looked_at(self) -> None:
+        first, second = Links(0, 2), Links(1, 2)
+        second.connect(*first.listen("127.0.0.1"))
         first.leave()
         assert self.soon(second) == 0
         assert second.is_told
