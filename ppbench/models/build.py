@@ -17,6 +17,7 @@ from ppbench.models.resnet import create_model
 from ppbench.models.shapes import is_external
 from ppbench.models.statedict import check_state_fits
 from ppbench.models.stems import check_settings, with_stem
+from ppbench.models.undrawn import WithoutDrawing
 
 
 def build(card: Card) -> nn.Module:
@@ -48,14 +49,14 @@ def build(card: Card) -> nn.Module:
 def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
     """Build the network of ``card``, which was read from ``path`` with ``state``, if the two agree in size.
 
-    ppbench's own networks are built on the meta device: a card may ask for any size, but only the tensors that exist
-    take memory.
+    Its weights are not drawn, because those of the file replace them. ppbench's own networks are built on the meta
+    device: a card may ask for any size, but only the tensors that exist take memory.
 
     Raises:
         DataError: If the card and the tensors contradict each other, or the network cannot be built.
     """
     if not is_external(card.architecture):
-        with torch.device("meta"):
+        with WithoutDrawing(), torch.device("meta"):
             return build(card)
     if not any(tensor.shape[:1] == (card.num_classes,) for tensor in state.values()):
         raise DataError(
@@ -63,8 +64,9 @@ def build_for(path: Path, card: Card, state: Mapping[str, Tensor]) -> nn.Module:
             f"Its card says {card.num_classes} classes, but no tensor in it has that many rows.",
         )
     try:
-        _check_size(path, card, state)
-        return build(card)
+        with WithoutDrawing():
+            _check_size(path, card, state)
+            return build(card)
     except UsageError as error:
         raise DataError(f"{path} holds a {card.architecture}: {error.message}", error.hint) from error
     except (RuntimeError, TypeError, ValueError, MemoryError) as error:

@@ -27,6 +27,7 @@ from ppbench.models.prompts import USUAL_TEMPLATES
 from ppbench.models.repository import fetch_repository
 from ppbench.models.statedict import load_state, names_file, read_state_file
 from ppbench.models.states import without_wrappers
+from ppbench.models.undrawn import WithoutDrawing
 from ppbench.models.zero_shot import Towers, WantedTexts, ZeroShot
 from ppbench.vocabulary import CropMode
 
@@ -185,7 +186,7 @@ def _load_tag(open_clip: Any, architecture: str, tag: str, on_download: OnDownlo
 def _load_file(open_clip: Any, architecture: str, path: Path, options: CardOptions) -> _Loaded:
     file = read_state_file(path, ema=options.ema)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), WithoutDrawing():
             network = open_clip.create_model(
                 architecture, load_weights=False, pretrained_image=False, pretrained_text=False, precision="fp32"
             )

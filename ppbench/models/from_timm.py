@@ -21,6 +21,7 @@ from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, read_state_file
 from ppbench.models.states import without_wrappers
 from ppbench.models.trial import check_runs
+from ppbench.models.undrawn import WithoutDrawing
 from ppbench.vocabulary import CropMode
 
 _LIST = 'python -c "import timm; print(*timm.list_models())"'
@@ -111,7 +112,7 @@ def _load_file(timm: Any, name: str, path: Path, options: CardOptions) -> Checkp
     state = without_wrappers(file.tensors, ema=options.ema)
     what, source = f"timm:{name}@{path}", timm.get_pretrained_cfg(name)
     classes = _count_classes(source, state)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), WithoutDrawing():
         model = timm.create_model(name, pretrained=False, num_classes=classes)
     load_state(path, model, state)
     card = card_of(timm, model.pretrained_cfg, classes, test_size=options.test_size)

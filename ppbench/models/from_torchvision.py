@@ -20,6 +20,7 @@ from ppbench.models.loaded import Checkpoint
 from ppbench.models.statedict import load_state, names_file, read_state_file, why_no_weights
 from ppbench.models.states import without_wrappers
 from ppbench.models.trial import check_runs
+from ppbench.models.undrawn import WithoutDrawing
 
 USUAL = "IMAGENET1K_V1"
 """The weights to which published figures refer."""
@@ -130,7 +131,8 @@ def _load(name: str, path: Path, weights: Any | None, options: CardOptions) -> C
         card = options.override(card, what)
     else:
         card = options.make(what, architecture=card.architecture, num_classes=classes, in_channels=3)
-    model = build_network(name, card, is_own=weights is None)
+    with WithoutDrawing():
+        model = build_network(name, card, is_own=weights is None)
     load_state(path, model, state)
     check_runs(what, model, card)
     return Checkpoint(model.eval(), card.model_copy(update={"weights": file.choice}))

@@ -116,13 +116,16 @@ def fill(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     A model on the meta device takes the copies as its parameters: ``to_empty`` would make torch load its compiler.
     """
     own = model.state_dict()
+    assign = any(tensor.is_meta for tensor in own.values())
     complete = {
-        name: state[name].to(tensor.dtype, copy=True).contiguous()
-        if name in state
-        else torch.zeros(tensor.shape, dtype=tensor.dtype)
+        name: torch.zeros(tensor.shape, dtype=tensor.dtype)
+        if name not in state
+        else state[name].to(tensor.dtype, copy=True).contiguous()
+        if assign
+        else state[name]
         for name, tensor in own.items()
     }
-    model.load_state_dict(complete, assign=any(tensor.is_meta for tensor in own.values()))
+    model.load_state_dict(complete, assign=assign)
 
 
 def _check_readable(path: Path) -> None:

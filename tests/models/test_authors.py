@@ -38,10 +38,11 @@ def authors(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def blurring() -> nn.Module:
-    return trained(create_model("resnet18-blurpool", 1000))
+    return trained(create_model("resnet8-blurpool", 10))
 
 
-def test_antialiased_cnns(tmp_path: Path, blurring: nn.Module) -> None:
+def test_antialiased_cnns(tmp_path: Path) -> None:
+    blurring = trained(create_model("resnet18-blurpool", 1000))
     state = {f"module.{name}": tensor for name, tensor in zhang(blurring).items()}
     torch.save({"epoch": 90, "arch": "resnet18", "state_dict": state}, tmp_path / "w.pth.tar")
     model, card = load_checkpoint(tmp_path / "w.pth.tar")
@@ -69,10 +70,10 @@ def test_blurs_in_other_networks(tmp_path: Path) -> None:
 
 
 def test_zhang(tmp_path: Path, blurring: nn.Module) -> None:
-    settings = {"model": "zhang_resnet18", "use_push_pull": False, "num_classes": 1000}
+    settings = {"model": "zhang_resnet8", "use_push_pull": False}
     authors_checkpoint(tmp_path / "w.ckpt", authors(zhang(blurring)), **settings)
     model, card = load_checkpoint(tmp_path / "w.ckpt")
-    assert (card.architecture, card.stem_bias) == ("resnet18-blurpool", False)
+    assert (card.architecture, card.stem_bias) == ("resnet8-blurpool", False)
     assert weights_hash(model) == weights_hash(blurring)
     authors_checkpoint(tmp_path / "both.ckpt", authors(zhang(blurring)), **{**settings, "use_push_pull": True})
     with pytest.raises(DataError, match="it has both a push-pull stem and blur pool"):
@@ -91,9 +92,7 @@ def test_zhang_for_cifar(tmp_path: Path) -> None:
 @pytest.mark.parametrize("trainable", [False, True])
 def test_strisciuglio(tmp_path: Path, trainable: bool) -> None:
     strength = 1.0 if trainable else 0.5
-    network = create_model(
-        "resnet18-cifar-pp2020", 10, stem_bias=True, inhibition=strength, trainable_inhibition=trainable
-    )
+    network = create_model("resnet8-pp2020", 10, stem_bias=True, inhibition=strength, trainable_inhibition=trainable)
     state = authors(trained(network).state_dict())
     names = {"conv1.weight": "conv1.push.weight", "conv1.bias": "conv1.push.bias", "conv1.inhibition": "conv1.alpha"}
     state = {
@@ -101,10 +100,10 @@ def test_strisciuglio(tmp_path: Path, trainable: bool) -> None:
     }
     if trainable:
         state["conv1.alpha"] = state["conv1.alpha"].view(1, -1, 1, 1)
-    settings = {"model": "strisciuglio_resnet18", "dataset_name": "cifar10", "trainable_pull_inhibition": trainable}
+    settings = {"model": "strisciuglio_resnet8", "trainable_pull_inhibition": trainable}
     authors_checkpoint(tmp_path / "w.ckpt", state, **settings, pull_inhibition_strength=strength)
     model, card = load_checkpoint(tmp_path / "w.ckpt")
-    assert (card.architecture, card.inhibition) == ("resnet18-cifar-pp2020", strength)
+    assert (card.architecture, card.inhibition) == ("resnet8-pp2020", strength)
     assert card.trainable_inhibition == trainable
     assert weights_hash(model) == weights_hash(network)
 

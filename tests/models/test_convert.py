@@ -21,6 +21,7 @@ from ppbench.models.convert import convert_to_push_pull, estimate_statistics, ha
 from ppbench.models.loaded import Checkpoint
 from ppbench.models.pushpull import PushPullConv2d
 from ppbench.models.resnet import create_model
+from ppbench.models.undrawn import WithoutDrawing
 from ppbench.models.weights import weights_hash
 
 
@@ -34,12 +35,12 @@ def trained(model: nn.Module) -> nn.Module:
             nn.init.uniform_(module.bias, -0.5, 0.5)
             module.momentum = 1
     with torch.no_grad():
-        model.train()(torch.randn(8, channels, 64, 64))
+        model.train()(torch.randn(8, channels, 32, 32))
     return model.eval()
 
 
 def card_of(architecture: str, **fields: Any) -> Card:
-    known = {"num_classes": 5, "input_size": 64, "mean": (0.5,) * 3, "std": (0.2,) * 3}
+    known = {"num_classes": 5, "input_size": 32, "mean": (0.5,) * 3, "std": (0.2,) * 3}
     return Card(**{**known, **fields}, architecture=architecture)
 
 
@@ -68,7 +69,7 @@ def test_at_inhibition_0_nothing_changes_and_the_file_gives_the_same(name: str, 
     torch.manual_seed(0)
     plain = trained(network(name))
     card = card_of(name, stem_bias="cifar" in name)
-    x = torch.randn(4, 3, 64, 64)
+    x = torch.randn(4, 3, 32, 32)
     with torch.no_grad():
         expected = plain(x)
         made = convert_to_push_pull("net", Checkpoint(copy.deepcopy(plain), card), 3, inhibition=0)
@@ -99,9 +100,8 @@ def test_the_pull_inhibits_the_convolution_as_it_was() -> None:
 def test_what_the_card_says() -> None:
     recipe = {"epochs": 3}
     card = card_of("torchvision:resnet50", clean_accuracy=0.8, recipe=recipe, source="https://x", command="train")
-    with torch.device("meta"):
+    with WithoutDrawing():
         model = torchvision.models.resnet50(num_classes=5)
-    model = model.to_empty(device="cpu")
     made = convert_to_push_pull("resnet50", Checkpoint(model, card), 5).card
     assert (made.architecture, made.stem, made.rectified_push) == ("resnet50-pp5", None, False)
     assert (made.clean_accuracy, made.recipe, made.command, made.source) == (None, None, None, "https://x")
@@ -123,6 +123,13 @@ def test_a_trainable_inhibition_begins_at_the_given_one(tmp_path: Path) -> None:
 def test_only_plain_networks_are_converted(name: str) -> None:
     with pytest.raises(UsageError, match=r"net (already has a push-pull|blurs before).*\nStart from the plain model"):
         convert_to_push_pull("net", Checkpoint(create_model(name, 5), card_of(name)))
+
+
+@pytest.fixture(scope="module")
+def mobilenet() -> nn.Module:
+    """Of torchvision, with 5 classes; no test looks at its weights."""
+    with WithoutDrawing():
+        return torchvision.models.mobilenet_v3_small(num_classes=5)
 
 
 def test_refusals() -> None:
@@ -153,11 +160,9 @@ def test_refusals() -> None:
         ({"architecture": "other:resnet18"}, "is not valid"),
     ],
 )
-def test_cards_that_lie_are_refused(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with torch.device("meta"):
-        model = torchvision.models.mobilenet_v3_small(num_classes=5)
+def test_cards_that_lie_are_refused(fields: dict[str, Any], message: str, mobilenet: nn.Module, tmp_path: Path) -> None:
     card = card_of("torchvision:mobilenet_v3_small").model_copy(update=fields)
-    save_checkpoint(tmp_path / "net.safetensors", model.to_empty(device="cpu"), card)
+    save_checkpoint(tmp_path / "net.safetensors", mobilenet, card)
     with pytest.raises(DataError, match=message):
         load_checkpoint(tmp_path / "net.safetensors")
 
@@ -194,7 +199,8 @@ class TestStatistics:
         estimate_statistics(model, [torch.randn(4, 3, 32, 32)])
         assert not torch.equal(model.bn1.running_mean, before)
         assert has_batch_norm(model)
-        assert not has_batch_norm(timm.create_model("convnext_atto", num_classes=5))
+        with WithoutDrawing():
+            assert not has_batch_norm(timm.create_model("convnext_atto", num_classes=5))
 
     def test_no_images(self) -> None:
         with pytest.raises(UsageError, match="no images to estimate"):
