@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 import typer.testing
@@ -26,6 +29,10 @@ os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
 # Sizes of images are symbols while it compiles. Simplified once, they are kept.
 os.environ.setdefault("SYMPY_CACHE_SIZE", "None")
+
+# Without a GPU, torch looks for the driver's library whenever it is asked, which fake tensors do at every operation.
+if sys.platform == "linux" and not any(Path("/dev").glob("nvidia*")) and not Path("/dev/dxg").exists():
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 # While modules are loaded hardly any cycle is garbage, and every collection looks at all that was loaded before.
 gc.disable()
@@ -103,11 +110,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was loaded out of all collections of garbage to come."""
+    """Leave what was loaded out of all collections of garbage to come, and collect less often."""
     gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
     gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    """Give it back: libraries in C++ report what is not freed at the end."""
-    gc.unfreeze()
+    # Libraries in C++ report what is not freed at the end. Not earlier: pytest collects five times when it ends.
+    atexit.register(gc.unfreeze)

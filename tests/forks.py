@@ -25,6 +25,7 @@ import threading
 import time
 import traceback
 import types
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -197,6 +198,8 @@ def serve(name: str) -> NoReturn:
     listening.listen()
     for module in LOADED:
         importlib.import_module(module)
+    for loaded in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        loaded.atexit = False  # torch would take each of its libraries apart at the end of every fork
     gc.freeze()
     clients = [listening.accept()[0]]
     while clients:
