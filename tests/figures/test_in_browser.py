@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from ppbench.figures.reliability import Reliability
 from ppbench.figures.scatter import Scatter
 from ppbench.figures.svg import curves_svg, forest_svg
 from ppbench.figures.svg_diagrams import reliability_svg, scatter_svg
-from tests.browser import chromium
+from tests.browser import Chromium, chromium, faults, opened, seen_at
 from tests.compare.runs import make_measured
 from tests.figures.runs import HOSTILE, better, calibrated, difference, plain, summary_of, with_gaps
 
@@ -68,52 +67,52 @@ def drawn(hostile: bool) -> str:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
+def browser() -> Iterator[Chromium]:
+    with chromium() as found:
+        yield found
 
 
-@pytest.mark.parametrize("hostile", [False, True], ids=["usual", "hostile"])
-def test_nothing_overflows_and_every_text_can_be_read(hostile: bool, browser: Any, tmp_path: Path) -> None:
-    file = tmp_path / "page.html"
-    file.write_text(drawn(hostile))
-    for width in (360, 1400):
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        said: list[str] = []
-        page.on("console", lambda message, said=said: said.append(message.text))
-        page.on("dialog", lambda dialog, said=said: said.append(dialog.message))
-        page.goto(file.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert min(page.evaluate(NARROWEST)) >= 11
-        assert page.evaluate(OUTSIDE) == []
-        assert said == []
-        page.close()
-
-
-def test_a_checker_of_accessibility_finds_nothing_serious(browser: Any, tmp_path: Path) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    file = tmp_path / "page.html"
-    # A policy against scripts would keep the checker out too.
-    file.write_text(drawn(hostile=False).replace("default-src 'none'; ", ""))
-    for scheme in ("light", "dark"):
-        page = browser.new_page(color_scheme=scheme)
-        page.goto(file.as_uri())
-        found = axe.Axe().run(page).response["violations"]
-        assert [one["id"] for one in found] == []
-        page.close()
-
-
-def test_colours_follow_the_ground_that_the_reader_prefers(browser: Any, tmp_path: Path) -> None:
-    file = tmp_path / "page.html"
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All drawings, of runs with usual names."""
+    file = tmp_path_factory.mktemp("figures") / "usual.html"
     file.write_text(drawn(hostile=False))
+    return file
+
+
+def check_texts(browser: Chromium, file: Path) -> None:
+    """Nothing overflows on a phone or a desk, and no text is small."""
+    with opened(browser, file) as page:
+        for width in (360, 1400):
+            seen_at(page, width, "light")
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            assert min(page.evaluate(NARROWEST)) >= 11
+            assert page.evaluate(OUTSIDE) == []
+
+
+def test_nothing_overflows_and_every_text_can_be_read(browser: Chromium, usual: Path) -> None:
+    check_texts(browser, usual)
+
+
+def test_nor_with_hostile_names_which_do_nothing(browser: Chromium, tmp_path: Path) -> None:
+    (tmp_path / "hostile.html").write_text(drawn(hostile=True))
+    check_texts(browser, tmp_path / "hostile.html")
+
+
+def test_a_checker_of_accessibility_finds_nothing(browser: Chromium, usual: Path) -> None:
+    with opened(browser, usual) as page:
+        for scheme in ("light", "dark"):
+            seen_at(page, 1280, scheme)
+            assert faults(page) == []
+
+
+def test_colours_follow_the_ground_that_the_reader_prefers(browser: Chromium, usual: Path) -> None:
     colour = "getComputedStyle(document.querySelector('td[data-value]')).backgroundColor"
     seen = []
-    for scheme, media in (("light", "screen"), ("dark", "screen"), ("dark", "print")):
-        page = browser.new_page(color_scheme=scheme)
-        page.emulate_media(media=media)
-        page.goto(file.as_uri())
-        seen.append(page.evaluate(colour))
-        page.close()
+    with opened(browser, usual) as page:
+        for scheme, media in (("light", "screen"), ("dark", "screen"), ("dark", "print")):
+            seen_at(page, 1280, scheme, media)
+            seen.append(page.evaluate(colour))
     light, dark, printed = seen
     assert light != dark
     assert printed == light, "paper is white, whatever the screen is"

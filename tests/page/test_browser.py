@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from ppbench.cli.main import app
 from ppbench.evaluation.api import evaluate
-from tests.browser import SHAKEN, chromium, opened, serious_faults
+from tests.browser import SHAKEN, chromium, opened, seen_at, serious_faults
 from tests.full_size import write_pair
 from tests.page.runs import html_of, tiny, write_pages_run
 
@@ -35,8 +35,8 @@ def looked_at(browser, file, ways=EVERY_TWO, judged=((1400, "light"),), rows=Non
     """
     texts = set()
     # Loading is what costs, and a page lays itself out by style alone: it follows the window and the ground by itself.
-    for has_script in (True, False):
-        with opened(browser, file, java_script_enabled=has_script) as page:
+    for has_script in (False, True):
+        with opened(browser, file, has_script=has_script) as page:
             for width, scheme in (way[:2] for way in ways if way[2] is has_script):
                 seen_at(page, width, scheme)
                 assert not page.evaluate(SHAKEN), f"{file.name} overflows at {width} px"
@@ -45,24 +45,20 @@ def looked_at(browser, file, ways=EVERY_TWO, judged=((1400, "light"),), rows=Non
                 seen_at(page, PAPER, "light", media="print")
                 assert all(one.is_visible() for one in page.locator("#heat .view").all()), "paper has no switches"
                 assert not page.evaluate(SHAKEN), f"{file.name} overflows on paper"
+                judge(page, judged, rows)
     assert len(texts) == 1, "the script adds no content, and the ground changes none"
-    if not judged:
-        return
-    with opened(browser, file, bypass_csp=True) as page:
-        page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-        for width, scheme in judged:
-            seen_at(page, width, scheme)
-            assert not page.evaluate(SHAKEN), "open tables scroll inside their own container"
-            if rows:
-                page.evaluate(
-                    f"document.querySelectorAll('tbody tr:nth-child(n + {rows + 1})').forEach(row => row.remove())"
-                )
-            assert serious_faults(page) == []
 
 
-def seen_at(page, width, scheme, media="screen"):
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme, media=media)
+def judge(page, judged, rows):
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    for width, scheme in judged:
+        seen_at(page, width, scheme)
+        assert not page.evaluate(SHAKEN), "open tables scroll inside their own container"
+        if rows:
+            page.evaluate(
+                f"document.querySelectorAll('tbody tr:nth-child(n + {rows + 1})').forEach(row => row.remove())"
+            )
+        assert serious_faults(page) == []
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +77,7 @@ def test_the_embedded_pair_with_pictures_of_what_it_saw(browser, tmp_path):
     names = ("fashion-mnist-resnet8", "fashion-mnist-resnet8-pp3")
     runs = [tmp_path / f"{name}.json" for name in names]
     for name, run in zip(names, runs, strict=True):
-        evaluate(name, limit=16, severities=["1", "3", "5"], output=run)
+        evaluate(name, corruptions=["noise", "fog", "pixelate"], limit=16, severities=["1", "3", "5"], output=run)
     page = tmp_path / "embedded.html"
     result = CliRunner().invoke(app, ["report", str(runs[1]), "--baseline", str(runs[0]), "-o", str(page)])
     assert result.exit_code == 0, result.output
@@ -113,7 +109,7 @@ def test_long_names_overflow_nothing(browser, tmp_path):
 
 
 def test_the_switch_works_without_script(browser, pair_page):
-    with opened(browser, pair_page, java_script_enabled=False) as page:
+    with opened(browser, pair_page, has_script=False) as page:
         maps = page.locator("#heat .view")
         assert [one.is_visible() for one in maps.all()] == [True, False, False]
         page.get_by_text("difference", exact=True).click()

@@ -7,7 +7,7 @@ import pytest
 from ppbench.page.leaderboard import write_leaderboard
 from ppbench.page.rendering import page_of
 from ppbench.pictures.strip import picture_strip
-from tests.browser import SHAKEN, chromium, opened, serious_faults
+from tests.browser import SHAKEN, chromium, opened, seen_at, serious_faults
 from tests.page.runs import tiny
 from tests.pictures.runs import embedded_run
 
@@ -31,7 +31,7 @@ def board(tmp_path_factory):
 @pytest.mark.parametrize("has_script", [True, False])
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1400, "light")])
 def test_it_fits_and_a_link_shows_one_protocol(browser, board, width, scheme, has_script):
-    with opened(browser, board, width, scheme, java_script_enabled=has_script) as page:
+    with opened(browser, board, width, scheme, has_script=has_script) as page:
         assert not page.evaluate(SHAKEN)
         sections = page.locator(".board > section")
         assert [one.is_visible() for one in sections.all()] == [True, True, True]
@@ -70,8 +70,7 @@ def test_a_name_leads_to_the_report(browser, board):
         assert page.title() == "beta"
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1400, "light")])
-def test_nothing_is_seriously_inaccessible(browser, board, tmp_path, width, scheme):
+def test_nothing_is_seriously_inaccessible(browser, board, tmp_path):
     strip = picture_strip(embedded_run(), None)
     shown = tmp_path / "strip.html"
     whole = board.read_text()
@@ -79,6 +78,8 @@ def test_nothing_is_seriously_inaccessible(browser, board, tmp_path, width, sche
     part = f'<main id="main"><h2>Pictures</h2>{page_of("strip.html.j2", strip=strip)}'
     shown.write_text(whole[:start] + part + whole[end:])
     for file in (board, shown):
-        with opened(browser, file, width, scheme, bypass_csp=True) as page:
-            assert not page.evaluate(SHAKEN)
-            assert serious_faults(page) == []
+        with opened(browser, file) as page:
+            for width, scheme in ((360, "dark"), (1400, "light")):
+                seen_at(page, width, scheme)
+                assert not page.evaluate(SHAKEN)
+                assert serious_faults(page) == []
