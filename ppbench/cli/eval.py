@@ -77,8 +77,9 @@ def eval_command(
         typer.Option(
             "--model",
             "-m",
-            metavar="NAME|FILE|FILE.onnx|torchvision:NAME|timm:NAME|hf:NAME|clip:NAME|pkg.mod:factory",
-            help="Model to measure; repeatable.",
+            metavar="MODEL",
+            help="Model to measure: NAME, FILE, torchvision:NAME, timm:NAME, hf:NAME, clip:NAME or pkg.mod:factory; "
+            "repeatable.",
             show_default="both embedded models",
             autocompletion=complete_model,
         ),

@@ -68,6 +68,7 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 100},  # of a wide terminal; longer lines of prose are hard to read
     rich_markup_mode=None,  # Rich help would take three times as long to appear
     help="How robust is an image classifier to corrupted images?",
     epilog="Exit codes: 0 done, 1 check found a regression or a training diverged, 2 usage, 3 missing or damaged "

@@ -73,6 +73,20 @@ def test_types_and_defaults_are_written_plainly() -> None:
     assert "<" not in shown.replace("<corruption>/<severity>/<same relative path>", "")
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_it_is_as_wide_as_the_terminal_up_to_100(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    main: Any = typer.main.get_command(app)
+    command = main.commands[name]
+    ctx = command.context_class(command, info_name=name, parent=main.make_context("ppbench", [name]))
+    widths = {}
+    for terminal in (80, 100, 160):  # CliRunner's are always 80
+        monkeypatch.setenv("COLUMNS", str(terminal))
+        text = command.get_help(ctx).partition("\nExamples:")[0]
+        widths[terminal] = max(map(len, text.splitlines()))
+    assert widths[80] <= 80 < widths[100] <= 100
+    assert widths[160] == widths[100]
+
+
 def test_an_unlisted_option_is_shown_under_other() -> None:
     class Unlisted:
         param_type_name = "option"
