@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -66,8 +67,12 @@ class ArrayImages:
             yield Image.fromarray(self.images[row].squeeze(-1) if self.channels == 1 else self.images[row])
 
 
+@cache
 def embedded_images() -> ArrayImages:
-    """The 2,000 Fashion-MNIST test images that come with ppbench, 200 of each class (MIT licence)."""
+    """The 2,000 Fashion-MNIST test images that come with ppbench, 200 of each class (MIT licence).
+
+    They are read once in a process.
+    """
     with (
         (files("ppbench") / "assets" / EMBEDDED_FILE).open("rb") as file,
         np.load(file, allow_pickle=False) as content,

@@ -331,7 +331,8 @@ def stratified_order(ids: Sequence[str], labels: NDArray[np.int64], seed: int) -
     Returns:
         ``(N,)`` indices.
     """
-    draw = np.array([hashlib.sha256(f"subset/{seed}/{name}".encode()).digest()[:8] for name in ids], "S8")
+    start = f"subset/{seed}/".encode()
+    draw = np.array([hashlib.sha256(start + name.encode()).digest()[:8] for name in ids], "S8")
     order = np.lexsort((draw, labels))
     counts = np.bincount(labels)
     rank = np.concatenate([np.arange(count) for count in counts])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -202,13 +203,41 @@ def test_a_file_the_user_named_is_replaced_but_a_complete_run_never_by_an_interr
     assert len(read_run(tmp_path / "run.interrupted.json").cells) == 2
 
 
+SLOW = """
+import os, time, torch
+from torch import nn
+
+class Slow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 10, 3, stride=3)
+
+    def forward(self, x):
+        time.sleep(float(os.environ.get("PASS_TAKES", 0)))
+        return self.conv1(x).relu().mean((2, 3))
+
+def make():
+    torch.manual_seed(0)
+    return Slow()
+"""
+"""A network that takes its time where a test interrupts it, however fast the machine is."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_a_signal_exits_130_and_the_same_command_goes_on(tmp_path: Path, number: int) -> None:
-    net = tiny_checkpoint(tmp_path / "net.safetensors")
+def test_a_signal_exits_130_and_the_same_command_goes_on(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "slow_of_mine", raising=False)
+    (tmp_path / "slow_of_mine.py").write_text(SLOW)
     output, journal = tmp_path / "run.json", tmp_path / "run.json.journal"
-    call = ["eval", "-m", str(net), "-c", "noise", "--limit", "600", "--force", "-o", str(output)]
+    call = ["eval", "-m", "slow_of_mine:make", "--mean", "0.4", "--std", "0.3", "--input-size", "28"]
+    call += ["-c", "noise", "--limit", "260", "--force", "-o", str(output)]
     deadline = time.monotonic() + 120
-    with ppbench_process(*call, FORCE_COLOR="1", COLUMNS="200", TERM="xterm") as process:
+    # More than 260 passes, five seconds. When half a second is over, the first scores are written; no cell has all its
+    # images: 256 of the clean ones are first.
+    slow = {"PASS_TAKES": "0.02", "FORCE_COLOR": "1", "COLUMNS": "200", "TERM": "xterm"}
+    with ppbench_process(*call, **slow) as process:
         while (not journal.exists() or journal.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
             time.sleep(0.005)
         stdout, stderr = interrupt(process, number)

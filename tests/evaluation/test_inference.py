@@ -21,6 +21,8 @@ from ppbench.models.resnet import create_model
 from tests.evaluation.models import tiny_subject, with_own_head
 from tests.trees import photographs
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 CPU = torch.device("cpu")
 OWN = ClassHead(None, "own")
 
@@ -110,7 +112,7 @@ def test_the_batch_leaves_no_trace_in_the_scores(batch: int) -> None:
 def test_nor_do_batch_and_threads_in_those_of_a_resnet50() -> None:
     """Of which other numbers of images do change the last bits."""
     torch.manual_seed(0)
-    card = Card(architecture="resnet50", num_classes=10, input_size=72, mean=(0.5,) * 3, std=(0.2,) * 3)
+    card = Card(architecture="resnet50", num_classes=10, input_size=40, mean=(0.5,) * 3, std=(0.2,) * 3)
     network = Inference(Subject("resnet50", create_model("resnet50", 10), card, OWN), CPU)
     threads, found = torch.get_num_threads(), []
     try:
@@ -118,7 +120,7 @@ def test_nor_do_batch_and_threads_in_those_of_a_resnet50() -> None:
             torch.set_num_threads(number)
             parts = range(0, 2, batch)
             with torch.inference_mode():
-                scores = [network.score(images(2, 72)[i : i + batch], labels(2)[i : i + batch]) for i in parts]
+                scores = [network.score(images(2, 40)[i : i + batch], labels(2)[i : i + batch]) for i in parts]
             found.append(torch.cat(scores, dim=1))
     finally:
         torch.set_num_threads(threads)

@@ -29,7 +29,7 @@ from tests.evaluation.test_kills import without_provenance
 from tests.evaluation.test_processes import processes_of
 from tests.trees import photographs, write_class_folders, write_published
 
-pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+pytestmark = pytest.mark.usefixtures("_small_forwards", "_workers_of_one_server")
 
 FEW: dict[str, Any] = {"corruptions": ["gaussian_noise", "fog"], "severities": ["1", "4"], "labels": "predicted"}
 SETTINGS = make_settings(("gaussian_noise", "fog"), (1, 4), labels="predicted")
@@ -88,7 +88,6 @@ def same(one: MeasuredRun, other: MeasuredRun) -> bool:
     return bits and (one.run.cells, one.run.protocol) == (other.run.cells, other.run.protocol)
 
 
-@pytest.mark.usefixtures("_small_forwards_here")
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (7, 1)])
 def test_batch_size_and_workers_do_not_change_the_run(batch_size: int, workers: int) -> None:
     assert same(run(0, batch_size=batch_size, workers=workers)[0], run(0)[0])
@@ -158,7 +157,6 @@ def request(net: Path, output: Path, **more: Any) -> EvalRequest:
     return EvalRequest.of(models=[str(net)], output=output, batch_size=4, **FEW, **more)
 
 
-@pytest.mark.usefixtures("_small_forwards_here")
 @pytest.mark.parametrize("calls", [1, 4, 17])
 def test_an_interrupted_run_resumes(tmp_path: Path, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ppbench.evaluation.collector._FLUSH", -1.0)

@@ -24,6 +24,8 @@ from tests.evaluation.gpu import HostWaits, RaceError, StandInEvent, StandInGpu,
 from tests.evaluation.models import make_settings, measured, tiny_card, tiny_subject
 from tests.trees import write_published
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 CPU = torch.device("cpu")
 CELLS = [("clean", 0), ("gaussian_noise", 3), ("brightness", 1)]
 
