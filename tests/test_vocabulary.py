@@ -184,7 +184,7 @@ sets_of_names = st.sets(
 grids = st.tuples(sets_of_names, st.frozensets(st.sampled_from(SEVERITIES), min_size=1))
 
 
-@given(st.lists(grids, min_size=2, max_size=40))
+@given(st.lists(grids, min_size=2, max_size=12))
 def test_no_two_grids_share_a_label(found):
     """Of families, sets with holes, C-bar, and corruptions of one's own that are called like a group or two names."""
     labels = {grid: f"{set_label(sorted(grid[0]))},{severity_label(sorted(grid[1]))}" for grid in found}

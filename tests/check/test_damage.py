@@ -10,6 +10,8 @@ from ppbench.check.judge import check_files
 from ppbench.check.verdict import Status
 from tests.check.models import NAME, write_damaged
 
+pytestmark = pytest.mark.usefixtures("_small_forwards")
+
 CELLS = {"limit": 200, "corruptions": ["gaussian_noise", "fog"], "severities": "1-2"}
 RULES = {"mean": 0.5, "noise": 1.0, "clean": 1.0}
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -21,15 +22,31 @@ def words(text):
     return " ".join(text.split())
 
 
-@pytest.fixture
-def old(tmp_path):
-    return write_measured(tmp_path / "old.json", make_measured(ERRORS, name="resnet50"))
-
-
-@pytest.fixture
-def new(tmp_path):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A folder with two runs, of which the second is worse on noise."""
+    folder = tmp_path_factory.mktemp("written")
+    write_measured(folder / "old.json", make_measured(ERRORS, name="resnet50"))
     worse = make_measured(shifted(ERRORS, "noise", 5), name="resnet50-pp5", seed=1, weights="1")
-    return write_measured(tmp_path / "new.json", worse)
+    write_measured(folder / "new.json", worse)
+    return folder
+
+
+def copied(written, target):
+    """The run of this name, with its bits."""
+    for file in written.glob(f"{target.stem}.*"):
+        shutil.copy(file, target.parent)
+    return target
+
+
+@pytest.fixture
+def old(written, tmp_path):
+    return copied(written, tmp_path / "old.json")
+
+
+@pytest.fixture
+def new(written, tmp_path):
+    return copied(written, tmp_path / "new.json")
 
 
 @pytest.mark.parametrize("form", ["rich", "json", "csv", "markdown", "latex"])
@@ -75,10 +92,11 @@ def test_the_table_fits_the_terminal_in_one_block(old, new, width, monkeypatch):
 LONG = ("fashion-mnist-resnet8", "fashion-mnist-resnet8-pp3", "fashion-mnist-resnet8-pp3-again")
 
 
-@pytest.fixture
-def long_names(tmp_path):
+@pytest.fixture(scope="module")
+def long_names(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("long")
     made = [make_measured(ERRORS, name=n, n=500, total=2000, seed=i, weights=str(i)) for i, n in enumerate(LONG)]
-    return [write_measured(tmp_path / f"{measured.name}.json", measured) for measured in made]
+    return [write_measured(folder / f"{measured.name}.json", measured) for measured in made]
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -98,12 +116,10 @@ def test_three_runs_of_long_names_are_one_block_too(long_names, width, monkeypat
 
 
 def test_json_and_csv_have_all_metrics_and_each_pair_whatever_the_tables_show(long_names):
-    for form in ("json", "csv"):
-        assert (
-            invoke(*long_names, "--format", form).stdout
-            == invoke(*long_names, "--format", form, "--cells", "--all-metrics", "--pairs").stdout
-        )
-    content = json.loads(invoke(*long_names, "--format", "json").stdout)["comparisons"]
+    plain = {form: invoke(*long_names, "--format", form).stdout for form in ("json", "csv")}
+    for form, text in plain.items():
+        assert text == invoke(*long_names, "--format", form, "--cells", "--all-metrics", "--pairs").stdout
+    content = json.loads(plain["json"])["comparisons"]
     assert [c["run"] for c in content] == list(LONG[1:])
     groups = {d["group"] for d in content[0]["differences"]}
     assert groups >= {"metric", "family", "corruption", "cell", "ce_corruption", "calibration_family"}
@@ -157,15 +173,18 @@ def test_published_results(tmp_path, old):
     assert "DeepAugment+AugMix" in result.stdout
 
 
-@pytest.mark.parametrize("command", ["compare", "check"])
-def test_neither_torch_nor_pandas_is_imported(old, new, command):
+def test_neither_torch_nor_pandas_is_imported(old, new):
+    """By `compare`, and by `check` after it."""
     program = (
-        "import sys; from ppbench.cli.main import app; app(sys.argv[1:], standalone_mode=False);"
-        "print(sorted({'torch', 'pandas'} & set(sys.modules)))"
+        "import json, sys; from ppbench.cli.main import app\n"
+        "for call in json.loads(sys.argv[1]):\n"
+        "    app(call, standalone_mode=False)\n"
+        "    print('imported', call[0], sorted({'torch', 'pandas'} & set(sys.modules)))"
     )
-    arguments = [command, str(old), str(new)] if command == "compare" else [command, str(old), "--baseline", str(new)]
-    answer = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
-    assert answer.stdout.splitlines()[-1] == "[]"
+    calls = json.dumps([["compare", str(old), str(new)], ["check", str(old), "--baseline", str(new)]])
+    answer = subprocess.run([sys.executable, "-c", program, calls], capture_output=True, text=True, check=True)
+    told = [line for line in answer.stdout.splitlines() if line.startswith("imported ")]
+    assert told == ["imported compare []", "imported check []"]
 
 
 def test_a_path_is_a_file_however_it_is_spelled(tmp_path, old, new, monkeypatch):
@@ -174,9 +193,10 @@ def test_a_path_is_a_file_however_it_is_spelled(tmp_path, old, new, monkeypatch)
     def content(*options):
         return json.loads(invoke("old.json", "new.json", *options, "--format", "json").stdout)["comparisons"]
 
-    assert content("--normalizer", old) == content("--normalizer", "old.json")
+    by_old = content("--normalizer", old)
+    assert by_old == content("--normalizer", "old.json")
     assert content("--baseline", old) == content("--baseline", "old.json") == content()
-    assert content("--normalizer", old) != content("--normalizer", new)
+    assert by_old != content("--normalizer", new)
 
 
 def test_a_run_is_not_compared_with_itself(tmp_path, old, new, monkeypatch):

@@ -6,7 +6,10 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
+from ppbench.data.source import stratified_order
+from ppbench.evaluation import stopping
 from ppbench.evaluation.stopping import DecidedAgainst
 from ppbench.evaluation.tally import Piece, Tally
 from ppbench.metrics.metric import over_corruptions
@@ -47,10 +50,13 @@ def decisions(
     source: Any = SimpleNamespace(
         ids=[str(place) for place in range(images)], labels=np.arange(images) % 20, total=images
     )
+    order = stratified_order(source.ids, source.labels, 0)  # that of all runs
     within = beyond = visited = 0
     for _ in range(runs):
         of_old, of_new = draw(random, [old, new], images, same=same)
-        enough = DecidedAgainst(max_drop, per_image(cells, of_old), "0" * 64, source, 0, 1, "mean_error", weights)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stopping, "stratified_order", lambda *_: order)
+            enough = DecidedAgainst(max_drop, per_image(cells, of_old), "0" * 64, source, 0, 1, "mean_error", weights)
         tally = Tally(cells, images)
         for cell, wrong in zip(cells, of_new, strict=True):
             tally.add(Piece(cell, np.arange(images), ~wrong, None))

@@ -29,7 +29,8 @@ from tests.kills import kill_often
 torch.set_num_threads(1)
 collector._FLUSH = -1.0  # write down every batch, so that there is much to be torn
 options, output, kills = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-evaluate(**options, output=output + "-first.json")  # loads all that is needed, so that children start at once
+# Unbroken. It loads all that is needed, so that children start at once.
+evaluate(**options, output=str(Path(output).with_name("whole.json")))
 
 def work(draw):
     evaluate(**options, output=output, batch_size=draw.choice([1, 3, 8]))
@@ -61,7 +62,6 @@ def test_killed_20_times(tmp_path: Path, kind: str) -> None:
         tree = write_published(tmp_path / "c", ("fog", "snow", "frost"), (1, 2, 3), size=32, per_class=60)
         model = str(tiny_checkpoint(tmp_path / "colour.safetensors", size=32, channels=3, classes=2))
         options |= {"model": model, "dataset": "imagefolder", "data": str(tree), "corruptions": None, "limit": None}
-    evaluate(**options, output=tmp_path / "whole.json")
     output = tmp_path / "run.json"
     killed = run_killer(SCRIPT, json.dumps(options), str(output), str(KILLS))
     assert [code for code, _ in killed] == [-9] * KILLS

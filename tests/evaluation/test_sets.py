@@ -89,10 +89,27 @@ def plainly(tree: Path, corruption: str, severity: int, size: int, classes: int)
     )
 
 
+class Written(NamedTuple):
+    """A set on the disk."""
+
+    which: Set
+    tree: Path
+    right: dict[tuple[str, int], list[bool]]
+    """By cell: what `plainly` finds."""
+
+
+@pytest.fixture(scope="module", params=SETS, ids=lambda which: which.dataset)
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    which: Set = request.param
+    tree = which.write(tmp_path_factory.mktemp("set") / "tree")
+    cells = [(corruption, severity) for corruption in which.corruptions for severity in (1, 5)]
+    return Written(which, tree, {cell: plainly(tree, *cell, which.size, 3) for cell in cells})
+
+
 @pytest.mark.parametrize("form", ["folders", "tar", "tars"])
-@pytest.mark.parametrize("which", SETS, ids=lambda which: which.dataset)
-def test_trees_of_images(tmp_path: Path, which: Set, form: str) -> None:
-    tree = data = which.write(tmp_path / "tree")
+def test_trees_of_images(tmp_path: Path, written: Written, form: str) -> None:
+    which, tree, right = written
+    data = tree
     if form == "tar":
         data = pack(tree, tmp_path / "all.tar", prefix="./Set/")
     elif form == "tars":
@@ -102,9 +119,9 @@ def test_trees_of_images(tmp_path: Path, which: Set, form: str) -> None:
     subject = coarse_subject(which.size)
     (result,), stopped_by = measured([subject], source, settings)
     assert stopped_by is None
-    assert [cell.key for cell in result.run.cells] == [(c, s) for c in which.corruptions for s in (1, 5)]
+    assert [cell.key for cell in result.run.cells] == list(right)
     for cell in result.run.cells:
-        expected = plainly(tree, *cell.key, which.size, 3)
+        expected = right[cell.key]
         assert result.bits[cell.key].tolist() == expected, cell.key
         assert (cell.n, cell.top1) == (len(expected), sum(expected))
     assert result.run.protocol.source == "published"

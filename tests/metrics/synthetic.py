@@ -10,6 +10,7 @@ their difference as with 0.9 the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -91,9 +92,15 @@ def draw(
     models = []
     for model in errors:
         latent = np.sqrt(same) * common + np.sqrt(1 - same) * part() if len(errors) > 1 else part()
-        thresholds = np.array([NormalDist().inv_cdf(1 - model[key]) for key in keys])
+        thresholds = np.array([_threshold(model[key]) for key in keys])
         models.append(latent + of_classes > thresholds[:, None])
     return models
+
+
+@cache
+def _threshold(error: float) -> float:
+    """Above which a standard normal variable is with this probability."""
+    return NormalDist().inv_cdf(1 - error)
 
 
 def per_image(keys: Sequence[Key], errors: NDArray[np.bool_], source: str = "net") -> PerImage:
