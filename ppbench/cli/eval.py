@@ -295,7 +295,7 @@ def _measure(plan: EvalPlan, processes: Processes) -> EvalResult:
 
     total = len(plan.subjects) * len(plan.cells) * len(plan.source.ids)
     say = output.say if processes.is_first else (lambda line: None)
-    with progress(total) if processes.is_first else nullcontext(_no_progress) as show:
+    with progress(total, unit=plan.unit) if processes.is_first else nullcontext(_no_progress) as show:
 
         def advance(cell: Cell | None, images: int) -> None:
             if cell is None:

@@ -43,7 +43,7 @@ NormalizerOption = Annotated[
         "--normalizer",
         metavar="alexnet|none|RUN|CSV",
         help="Denominators of CE and mCE, or FR and mFR. "
-        "[default: alexnet for ImageNet's sets and CSVs, else the baseline]",
+        "[default: alexnet for ImageNet-C and CSVs, else the baseline]",
         show_default=False,
     ),
 ]

@@ -31,27 +31,28 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(total: int, done: int = 0) -> Iterator[Advance]:
+def progress(total: int, done: int = 0, unit: str = "image") -> Iterator[Advance]:
     """Show images per second, the time elapsed and the time left; yield the function that counts images.
 
     Args:
         total: Images.
         done: Images that were done before.
+        unit: What an image is called.
     """
     console = output.progress_console()
     if not console.is_terminal:
-        yield _Lines(total, done).advance
+        yield _Lines(total, done, unit).advance
         return
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (
-        TextColumn("{task.completed:,} of {task.total:,} images", markup=False),
+        TextColumn(f"{{task.completed:,}} of {{task.total:,}} {unit}s", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %", markup=False),
         TextColumn("{task.fields[pace]}", markup=False),
         TextColumn("{task.description}", markup=False),
     )
-    pace = Pace(total, done)
+    pace = Pace(total, done, unit)
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=total, completed=done, pace=pace.describe())
 
@@ -68,11 +69,14 @@ class Pace:
     Args:
         total: Images.
         done: Images that were done before.
+        unit: What an image is called.
         clock: Returns seconds; None: this machine's clock.
     """
 
-    def __init__(self, total: int, done: int = 0, clock: Callable[[], float] | None = None) -> None:
-        self.total, self.done, self._clock = total, done, clock or time.monotonic
+    def __init__(
+        self, total: int, done: int = 0, unit: str = "image", clock: Callable[[], float] | None = None
+    ) -> None:
+        self.total, self.done, self.unit, self._clock = total, done, unit, clock or time.monotonic
         self._start = self._clock()
         self._recent: deque[tuple[float, int]] = deque()
         """Times, and the images this process had done by then; loading before the first images is not included."""
@@ -101,7 +105,7 @@ class Pace:
     def describe(self) -> str:
         """``120 images/s, elapsed 0:00:12 · left about 0:01:10``; at the beginning only the time elapsed."""
         speed = self.speed()
-        fast = "" if speed is None else f"{rate(speed)} images/s, "
+        fast = "" if speed is None else f"{rate(speed)} {self.unit}s/s, "
         left = f" · left about {duration((self.total - self.done) / speed)}" if speed and self.done < self.total else ""
         return f"{fast}elapsed {duration(self._clock() - self._start)}{left}"
 
@@ -120,8 +124,8 @@ def duration(seconds: float) -> str:
 class _Lines:
     """Progress for files and pipes."""
 
-    def __init__(self, total: int, done: int) -> None:
-        self._pace = Pace(total, done)
+    def __init__(self, total: int, done: int, unit: str) -> None:
+        self._pace = Pace(total, done, unit)
         self._last = time.monotonic()
 
     def advance(self, images: int, what: str, *, reused: bool = False) -> None:
@@ -131,5 +135,5 @@ class _Lines:
         if done < total and now - self._last < _EVERY:
             return
         self._last = now
-        words = f"{done:,} of {total:,} {'image' if total == 1 else 'images'}, {self._pace.describe()}"
+        words = f"{done:,} of {total:,} {self._pace.unit}{'s' * (total != 1)}, {self._pace.describe()}"
         output.say(words + (f", {what}" if what and done < total else ""))

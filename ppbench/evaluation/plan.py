@@ -100,13 +100,17 @@ class EvalPlan:
         """The cells of each subject, in order."""
         return self.settings.cells_of(self.source)
 
+    @property
+    def unit(self) -> str:
+        """What an image is called: a stream has frames."""
+        return "image" if self.source.stream is None else "frame"
+
     def describe(self, subject: Subject, identity: Identity) -> str:
         """One line for people: model, weights, images, corruptions, preprocessing, device."""
         source, settings = self.source, self.settings
         n, total, sha256 = len(source.ids), source.total, identity.model.weights_sha256
         weights = "weights not known" if sha256 is None else f"weights {sha256[:12]}"
-        what = "image" if source.stream is None else "frame"
-        images = counted(total, what) if n == total else f"{n:,} of {total:,} {what}s"
+        images = counted(total, self.unit) if n == total else f"{n:,} of {total:,} {self.unit}s"
         classes = subject.head.describe(source.num_classes, subject.card.num_classes)
         if self.sequences is not None:
             classes = f"without labels, {counted(subject.card.num_classes, 'output')}"

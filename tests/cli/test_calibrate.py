@@ -40,6 +40,8 @@ def test_a_stream_is_measured_with_it_and_shown(made: Path, tmp_path: Path) -> N
     assert "stream_accuracy[ccc:hard,10 a point" in output
     assert f"calibration {record.calibration[:8]} of products" in output
     assert "over the 6 points of the walk" in output
+    assert "60 of 60 frames, " in done.stderr
+    assert " frames/s, elapsed " in done.stderr
 
 
 def test_without_a_calibration_the_command_says_what_to_do() -> None:

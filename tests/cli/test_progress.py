@@ -19,7 +19,7 @@ class Clock:
 
 def test_the_rate_leaves_out_what_was_reused_and_loading() -> None:
     clock = Clock()
-    pace = Pace(10_000, 0, clock)
+    pace = Pace(10_000, 0, clock=clock)
     pace.add(5_000, reused=True)
     assert pace.describe() == "elapsed 0:00:00"
     clock.now += 60  # loading
@@ -33,7 +33,7 @@ def test_the_rate_leaves_out_what_was_reused_and_loading() -> None:
 
 def test_the_rate_is_of_the_last_half_minute() -> None:
     clock = Clock()
-    pace = Pace(1_000_000, 0, clock)
+    pace = Pace(1_000_000, 0, clock=clock)
     for second in range(100):
         clock.now += 1
         pace.add(1000 if second < 50 else 10)
@@ -42,7 +42,7 @@ def test_the_rate_is_of_the_last_half_minute() -> None:
 
 def test_at_the_end_nothing_is_left_and_the_rate_is_of_the_whole() -> None:
     clock = Clock()
-    pace = Pace(100, 60, clock)
+    pace = Pace(100, 60, clock=clock)
     clock.now += 4
     pace.add(40)
     assert pace.describe() == "10 images/s, elapsed 0:00:04"
@@ -50,7 +50,7 @@ def test_at_the_end_nothing_is_left_and_the_rate_is_of_the_whole() -> None:
 
 def test_where_all_was_reused_there_is_no_rate() -> None:
     clock = Clock()
-    pace = Pace(33, 0, clock)
+    pace = Pace(33, 0, clock=clock)
     pace.add(33, reused=True)
     clock.now += 5
     assert pace.describe() == "elapsed 0:00:05"
