@@ -42,8 +42,7 @@ NormalizerOption = Annotated[
     typer.Option(
         "--normalizer",
         metavar="alexnet|none|RUN|CSV",
-        help="Denominators of CE and mCE, or FR and mFR. "
-        "[default: alexnet for ImageNet-C and CSVs, else the baseline]",
+        help="Denominators of CE and mCE, or FR and mFR. [default: alexnet for ImageNet-C and CSVs, else the baseline]",
         show_default=False,
     ),
 ]

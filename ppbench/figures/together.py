@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ppbench.compare.comparability import SAID, require_comparable
 from ppbench.errors import NotComparableError, UsageError
 from ppbench.figures.colours import MOST_LINES
+from ppbench.report.side_by_side import told_apart
 from ppbench.report.summary import RunSummary
 
 
@@ -23,15 +24,7 @@ def distinct(summaries: Sequence[RunSummary], names: Sequence[str] | None = None
     """
     if not 1 <= len(summaries) <= most:
         raise UsageError(f"{len(summaries)} runs in one figure are not allowed", f"It can have 1 to {most}.")
-    wanted = [summary.cell_errors.source for summary in summaries] if names is None else list(names)
-    found: list[str] = []
-    for name in wanted:
-        number, free = 1, name
-        while free in found:
-            number += 1
-            free = f"{name} ({number})"
-        found.append(free)
-    return found
+    return told_apart([summary.cell_errors.source for summary in summaries] if names is None else names)
 
 
 def require_drawn_together(summaries: Sequence[RunSummary], names: Sequence[str], allow: Sequence[str] = ()) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ppbench.metrics.cell_errors import CellErrors
 from ppbench.metrics.references import Normalizer
 from ppbench.report.load import customary_normalizer, load_cell_errors, load_normalizer
 from ppbench.report.report import RunReport
+from ppbench.report.side_by_side import told_apart
 from ppbench.report.stopped import how_it_ended
 from ppbench.report.summary import summarise
 from ppbench.run import MeasuredRun, Run
@@ -46,7 +47,12 @@ class References:
         return cls(chosen, load_cell_errors(Path(baseline)) if baseline else None, normalizer is None)
 
     def report(self, results: Sequence[MeasuredRun]) -> EvalReport:
-        """Report runs. Of several without a baseline, the first one is the baseline of the others."""
+        """Report runs. Of several without a baseline, the first one is the baseline of the others.
+
+        Models of one name, such as ``best.pth`` of two folders, are numbered.
+        """
+        names = told_apart([result.run.model.name for result in results])
+        results = [_renamed(result, name) for result, name in zip(results, names, strict=True)]
         first = results[0]
         own = (
             CellErrors.from_run(first.run, first.bits, trials=first.trials)
@@ -66,6 +72,13 @@ class References:
             )
             for result in results
         ])  # fmt: skip
+
+
+def _renamed(result: MeasuredRun, name: str) -> MeasuredRun:
+    if name == result.run.model.name:
+        return result
+    model = result.run.model.model_copy(update={"name": name})
+    return replace(result, run=result.run.model_copy(update={"model": model}))
 
 
 def interrupted_line(runs: Sequence[Run]) -> str:

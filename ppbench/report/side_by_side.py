@@ -49,6 +49,18 @@ def comparison_sheet(summaries: Sequence[RunSummary]) -> Sheet:
     return Sheet(title, ("%", *runs), tuple(lines), notes=tuple(notes), labels=shortened)
 
 
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names; one that is not the first of its kind gets a number: ``net``, ``net (2)``."""
+    found: list[str] = []
+    for name in names:
+        number, free = 1, name
+        while free in found:
+            number += 1
+            free = f"{name} ({number})"
+        found.append(free)
+    return found
+
+
 def _family_lines(summaries: Sequence[RunSummary]) -> Iterator[Line]:
     """The mean error of each family in every run. A family lists its corruptions if they differ between runs."""
     for family in _each_once(row.name for summary in summaries for row in summary.families):

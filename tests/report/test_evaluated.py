@@ -45,6 +45,14 @@ def test_only_a_terminal_shows_several_runs_one_by_one_too() -> None:
     assert alone.terminal_sheets() == alone.sheets()
 
 
+def test_models_of_one_name_are_numbered() -> None:
+    runs = [measured("best"), measured("best"), measured("net")]
+    report = References.load(None, None).report(runs)
+    assert [run.cell_errors.source for run in report.runs] == ["best", "best (2)", "net"]
+    assert report.sheets()[0].columns[1:] == ("best", "best (2)", "net")
+    assert [result.run.model.name for result in runs] == ["best", "best", "net"]
+
+
 def test_one_line_says_where_an_evaluation_stopped() -> None:
     run = make_run(name="net")
     assert stopping_line(run) == ""
