@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
-import multiprocessing
+import multiprocessing.spawn
 import os
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import pytest
 import typer.testing
 from hypothesis import HealthCheck, settings
 
-from tests.forks import FORWARDS
+from tests.forks import FORWARDS, python
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # There is a worker per core; more threads would wait for each other, spinning.
@@ -74,12 +74,10 @@ def _small_forwards_here() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def _workers_of_one_server() -> Iterator[None]:
     """Worker processes that a process with torch in it forks. By themselves, as in test_pool.py, each loads torch."""
-    real = multiprocessing.get_context
-    server = real("forkserver")
-    server.set_forkserver_preload(["ppbench.corruptions.catalog", "ppbench.evaluation.feed"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(multiprocessing, "get_context", lambda method: server if method == "spawn" else real(method))
-        yield
+    before = multiprocessing.spawn.get_executable()
+    multiprocessing.spawn.set_executable(python())
+    yield
+    multiprocessing.spawn.set_executable(before)
 
 
 SLOWEST_FIRST = (

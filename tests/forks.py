@@ -1,17 +1,20 @@
 """Python processes that start at once: forked from one that has torch, Lightning and all of ppbench loaded.
 
 Starting Python and loading all that takes 4 to 10 seconds of a core. A forked process is otherwise like any other: its
-arguments, environment, signals, streams and session are its own, and it ends as Python ends.
+arguments, environment, signals, streams and session are its own, and it ends as Python ends. Worker processes that it
+starts ("spawn") are forked likewise.
 """
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import gc
 import importlib
 import importlib.util
 import json
+import multiprocessing.spawn
 import os
 import select
 import shlex
@@ -38,6 +41,9 @@ PPBENCH = "from ppbench.cli.main import main\nmain()\n"
 
 KNOWN_AS = "PPBENCH_TESTS_SERVER"
 """Environment variable of programs that tests start: the name of the process that forks."""
+
+PROGRAM = "PPBENCH_TESTS_PYTHON"
+"""Environment variable of forked processes: the program that `python` made."""
 
 FORWARDS = "PPBENCH_TESTS_FORWARDS"
 """Environment variable of the images in a forward pass, small and large ones; `conftest.forwards_of` sets it."""
@@ -110,11 +116,19 @@ def fork(code: str, *arguments: str, name: str = "-c", **environment: str) -> Fo
     return Forked(status, stdout, stderr)
 
 
-def _asked(code: str, argv: list[str], out: int, err: int, environment: dict[str, str]) -> socket.socket:
-    """Have a process forked that writes to two files; where its number is read from and, at its end, how it ended."""
+def _asked(
+    code: str, argv: list[str], out: int, err: int, environment: dict[str, str], files: list[int] | None = None
+) -> socket.socket:
+    """Have a process forked that writes to two files; where its number is read from and, at its end, how it ended.
+
+    Other files that it inherits have the same numbers there.
+    """
+    files, environment = files or [], {**environment, PROGRAM: python()}
+    ignores = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     asked = {"code": code, "argv": argv, "folder": str(Path.cwd()), "environment": environment}
+    asked |= {"files": files, "ignores": ignores}
     ours, status = socket.socketpair()
-    socket.send_fds(_server(), [json.dumps(asked).encode()], [status.fileno(), out, err])
+    socket.send_fds(_server(), [json.dumps(asked).encode()], [status.fileno(), out, err, *files])
     status.close()
     return ours
 
@@ -129,6 +143,8 @@ def run(code: str, *arguments: str, timeout: float = 300, **environment: str) ->
 @cache
 def python() -> str:
     """A program for those who start Python by themselves: it takes ``-c CODE`` and ``-m MODULE``, and forks."""
+    if PROGRAM in os.environ:
+        return os.environ[PROGRAM]
     _server()
     folder = Path(tempfile.mkdtemp(prefix="ppbench-python-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -146,7 +162,11 @@ def _as_python(arguments: list[str]) -> NoReturn:
     kind, code, *others = arguments
     if kind == "-m":
         code = PPBENCH if code == "ppbench" else f"import runpy\nrunpy.run_module({code!r}, None, '__main__', True)\n"
-    status = _asked(code, [kind, *others], 1, 2, dict(os.environ))
+    inherited = [int(number) for number in os.listdir("/dev/fd") if int(number) > 2]
+    files = [file for file in inherited if _is_inherited(file)]
+    status = _asked(code, [kind, *others], 1, 2, dict(os.environ), files)
+    for file in files:
+        os.close(file)
     process = int(status.recv(64))
 
     def send(number: int, frame: object) -> None:
@@ -154,13 +174,22 @@ def _as_python(arguments: list[str]) -> NoReturn:
             os.killpg(process, number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, send)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, send)
     ended = int(status.recv(64))
     if ended < 0:
         with suppress(OSError):  # SIGKILL
             signal.signal(-ended, signal.SIG_DFL)
         os.kill(os.getpid(), -ended)
     os._exit(ended)
+
+
+def _is_inherited(file: int) -> bool:
+    """Whether a file was there before this process, which opens none for others."""
+    try:
+        return os.get_inheritable(file)
+    except OSError:  # the listing itself
+        return False
 
 
 def _name() -> str:
@@ -207,7 +236,7 @@ def serve(name: str) -> NoReturn:
             if ready is listening:
                 clients.append(listening.accept()[0])
             else:
-                request, files, *_ = socket.recv_fds(ready, 2**20, 3)
+                request, files, *_ = socket.recv_fds(ready, 2**20, 200)
                 if request:
                     _answer(request, files, [listening, *clients])
                 else:
@@ -228,15 +257,15 @@ def _answer(request: bytes, files: list[int], connections: list[socket.socket]) 
             pass
 
 
-def _keep(asked: dict[str, Any], status: int, stdout: int, stderr: int) -> NoReturn:
+def _keep(asked: dict[str, Any], status: int, *files: int) -> NoReturn:
     """Fork once more, and tell how that process ends."""
     child = os.fork()
     if child == 0:
         os.close(status)
-        _begin(asked, stdout, stderr)
+        _begin(asked, files)
         _end(_run(asked["code"]))
-    os.close(stdout)
-    os.close(stderr)
+    for file in files:
+        os.close(file)
     os.write(status, str(child).encode())
     ends = select.poll()
     for file in (status, os.pidfd_open(child)):
@@ -250,15 +279,20 @@ def _keep(asked: dict[str, Any], status: int, stdout: int, stderr: int) -> NoRet
     os._exit(0)
 
 
-def _begin(asked: dict[str, Any], stdout: int, stderr: int) -> None:
+def _begin(asked: dict[str, Any], files: tuple[int, ...]) -> None:
     """What a process has when it starts."""
     os.setsid()
-    for file, number in ((stdout, 1), (stderr, 2)):
+    numbers = [1, 2, *asked["files"]]
+    above = [fcntl.fcntl(file, fcntl.F_DUPFD, max(numbers) + 1) for file in files]
+    for file in files:
+        os.close(file)
+    for file, number in zip(above, numbers, strict=True):
         os.dup2(file, number)
         os.close(file)
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if asked["ignores"] else signal.default_int_handler)
+    multiprocessing.spawn.set_executable(asked["environment"][PROGRAM])
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
@@ -294,8 +328,9 @@ def _end(code: int) -> NoReturn:
     """End as Python ends, but for taking all objects apart, which takes long."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if not stream.closed:
+            stream.flush()
     ctypes.CDLL(None).fflush(None)
     if code == -signal.SIGINT:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
