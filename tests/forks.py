@@ -162,8 +162,8 @@ def _as_python(arguments: list[str]) -> NoReturn:
     kind, code, *others = arguments
     if kind == "-m":
         code = PPBENCH if code == "ppbench" else f"import runpy\nrunpy.run_module({code!r}, None, '__main__', True)\n"
-    inherited = [int(number) for number in os.listdir("/dev/fd") if int(number) > 2]
-    files = [file for file in inherited if _is_inherited(file)]
+    files = [int(file.name) for file in Path("/dev/fd").iterdir()]
+    files = [file for file in files if file > 2 and _is_inherited(file)]
     status = _asked(code, [kind, *others], 1, 2, dict(os.environ), files)
     for file in files:
         os.close(file)

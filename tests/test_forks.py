@@ -71,3 +71,21 @@ def test_the_forked_process_ends_with_that_program(number: signal.Signals) -> No
     while forked.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+WORKER = """
+import multiprocessing, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+with multiprocessing.get_context("spawn").Pool(1) as pool:
+    print(pool.apply(eval, ("__import__('signal').getsignal(2) == 1, __import__('os').getcwd()",)))
+    print(pool.apply(eval, ("__import__('sys').modules['tests.forks'].__name__",)))
+"""
+
+
+def test_a_worker_that_it_starts_is_forked_and_has_what_it_inherits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a forked process has this module without having imported it."""
+    monkeypatch.chdir(tmp_path)
+    done = run(WORKER)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"(True, {str(tmp_path)!r})\ntests.forks\n", "")

@@ -244,6 +244,7 @@ def test_in_the_workers_of_a_loader(workers: int, batch: int) -> None:
     assert torch.equal(torch.cat(images), tensors(EXPECTED))
 
 
+@pytest.mark.usefixtures("_workers_of_one_server")
 def test_in_a_worker_that_is_spawned() -> None:
     # Batches are lists of arrays here, so that the worker loads nothing but the transform.
     loader = DataLoader(list(PHOTOS), 4, collate_fn=NOISE, num_workers=1, multiprocessing_context="spawn")  # type: ignore[arg-type]

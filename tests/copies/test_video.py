@@ -20,6 +20,8 @@ from ppbench.errors import UsageError
 from tests.copies.trees import tree
 from tests.trees import photographs
 
+pytestmark = pytest.mark.usefixtures("_workers_of_one_server")
+
 
 @pytest.fixture(scope="module")
 def frames() -> np.ndarray:

@@ -68,20 +68,24 @@ def test_all_forms_of_the_same_images_give_the_same_pixels(name: str) -> None:
     assert np.array_equal(as_torch[0, 0], one)
 
 
+COUNT = 10
+"""Images of a batch; one of seven is followed by a smaller one."""
+
+
 @pytest.mark.parametrize("name", MADE)
 @pytest.mark.parametrize("recipe", ["imagenet-c", "imagecorruptions"])
 def test_batches_and_order_never_change_a_pixel(name: str, recipe: str) -> None:
     if name not in C19 and recipe == "imagecorruptions":
         recipe = "cifar-c"  # the other one of C-bar's
-    images = batch(32, 32, 24)
-    ids = [f"n/{i}.png" for i in range(24)]
+    images = batch(32, 32, COUNT)
+    ids = [f"n/{i}.png" for i in range(COUNT)]
     whole = corrupt(images, name, 4, recipe=recipe, ids=ids)
     for size in (1, 7):
         parts = [
-            corrupt(images[i : i + size], name, 4, recipe=recipe, ids=ids[i : i + size]) for i in range(0, 24, size)
+            corrupt(images[i : i + size], name, 4, recipe=recipe, ids=ids[i : i + size]) for i in range(0, COUNT, size)
         ]
         assert np.array_equal(np.concatenate(parts), whole), size
-    order = np.random.default_rng(0).permutation(24)
+    order = np.random.default_rng(0).permutation(COUNT)
     assert np.array_equal(corrupt(images[order], name, 4, recipe=recipe, ids=[ids[i] for i in order]), whole[order])
 
 
@@ -224,10 +228,11 @@ def test_every_recipe_and_severity_runs_on_large_images(name: str) -> None:
     assert image.shape == (1080, 1920, 3)
     for recipe in RECIPES:
         # Recipes differ in their constants alone; the lowest severity has the smallest, the highest the largest.
+        shown = image if recipe == "imagenet-c" else image[:540, :960]
         for severity in (1, 5) if recipe == "imagenet-c" else (5,):
-            got = corrupt(image, name, severity, recipe=recipe, ids=["0"])
-            assert got.shape == image.shape
-            small = corrupt(image[:270, :480], name, severity, recipe=recipe, ids=["0"])  # the same draws
+            got = corrupt(shown, name, severity, recipe=recipe, ids=["0"])
+            assert got.shape == shown.shape
+            small = corrupt(shown[:270, :480], name, severity, recipe=recipe, ids=["0"])  # the same draws
             assert abs(float(got.mean()) - float(small.mean())) < 40, (recipe, severity)
 
 
@@ -238,7 +243,7 @@ def test_kernels_and_tensor_code_are_one(name: str, recipe: str) -> None:
     size = RECIPES[recipe].native_size or 64
     grey, colour = batch(31, 47, 2)[..., :1], batch(63, 95, 1)
     for severity in range(1, 6):
-        whole = batch(size, size, 2 if size <= 64 else 1) if size <= 64 or severity in (1, 5) else colour
+        whole = batch(size, size, 2 if size <= 64 else 1) if size <= 64 or severity == 5 else colour
         for form in (whole, grey):
             fast = corrupt(form, name, severity, recipe=recipe)
             with disabled():

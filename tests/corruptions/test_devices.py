@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -17,13 +17,14 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ppbench.corruptions import blur, colour, filters, fused, random, textures, uploads
+from ppbench.corruptions import blur, colour, filters, fused, random, spatter, textures, uploads
 from ppbench.corruptions.apply import corrupt
-from ppbench.corruptions.bar import turning
+from ppbench.corruptions.bar import optics, turning
 from ppbench.corruptions.constants import constants
-from ppbench.corruptions.fused import graphs, weather_graphs
+from ppbench.corruptions.fused import digital_graphs, graphs, weather_graphs
 from ppbench.corruptions.kernels import disabled
 from ppbench.corruptions.recipes import RECIPES
+from ppbench.corruptions.sequences import frames
 from ppbench.corruptions.sequences.apply import perturb
 from ppbench.corruptions.sequences.frames import MAKERS
 from ppbench.vocabulary import ALL_FAMILIES, C19
@@ -31,24 +32,49 @@ from tests.evaluation.gpu import HostWaits
 
 MODE = FakeTensorMode(allow_non_fake_inputs=True)
 
+pytestmark = pytest.mark.usefixtures("_gpus_counted_once")
+
 IDS = ["a", "b"]
 """Without ids, keys are made of pixels, and fake tensors have none."""
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _without_tables_of_other_tests() -> None:
-    """Tables that were made in torch's inference mode, as an evaluation makes them, are no inputs for fake tensors."""
+def _with_tables_of_its_own() -> Iterator[None]:
+    """Tables that were made in torch's inference mode, as an evaluation makes them, are no inputs for fake tensors.
+
+    Those that are made here are shorter than others need.
+    """
+    forget_tables()
+    yield
+    forget_tables()
+
+
+def forget_tables() -> None:
     for name in [name for name in sys.modules if name.startswith("ppbench.corruptions.")]:
         for value in vars(sys.modules[name]).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
 
 
+TAPS = 3
+"""All taps of a filter but the first do the same."""
+
+
+def shortened(weights: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    return lambda *arguments: weights(*arguments)[:TAPS]
+
+
 @pytest.fixture(autouse=True)
 def _without_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two places ask a GPU for values: directions of trails, and whether spatter's edges still grow."""
+    no_way = np.zeros((len(IDS), TAPS, 2), np.int64)
     for module in (filters, blur, weather_graphs):
-        monkeypatch.setattr(module, "trail_offsets", lambda angle, length: np.zeros((len(angle), length, 2), np.int64))
+        monkeypatch.setattr(module, "trail_offsets", lambda angle, length: no_way[: len(angle), :length])
+    for module in (filters, blur, weather_graphs, frames, spatter, optics, digital_graphs):
+        for name in ("trail_weights", "gaussian_weights"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, shortened(getattr(module, name)))
+    monkeypatch.setattr(spatter, "FARTHEST", TAPS)
     monkeypatch.setattr(uploads, "_pinned", lambda tensor: tensor)  # there is no GPU to pin it for
     monkeypatch.setattr(torch, "equal", lambda one, other: one.device == other.device)
     monkeypatch.setattr(colour, "_SMALL", 8 * 8)  # pixels that are added one by one
@@ -109,7 +135,8 @@ def found_in_a_second_batch(
     way: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> set[str]:  # fmt: skip
     """What the CPU waits for when images on a GPU are made a second time; "table" if it copies one once more."""
-    make(torch.zeros(size, dtype=torch.uint8), ["a", "b"])  # tables of numbers are made on the CPU
+    with disabled(), fused.disabled():
+        make(torch.zeros(size, dtype=torch.uint8), ["a", "b"])  # tables of numbers are made on the CPU
     tables: list[object] = []
 
     def copied(array: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 import pytest
@@ -19,8 +21,14 @@ from tests.oracles.package import by_the_package, the_packages_draws
 SEVERITIES = (1, 2, 3, 4, 5)
 
 
+@cache
+def decoded(name: str) -> Image.Image:
+    return Image.fromarray(getattr(data, name)())
+
+
+@cache
 def photograph(name: str, height: int, width: int) -> np.ndarray:
-    whole = Image.fromarray(getattr(data, name)())
+    whole = decoded(name)
     return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR))
 
 

@@ -19,6 +19,7 @@ from ppbench.corruptions.fused import blur_graphs, colour_graphs, digital_graphs
 from tests.trees import photographs
 
 pytest.importorskip("triton")
+pytestmark = pytest.mark.usefixtures("_gpus_counted_once")
 
 BUDGETS = {
     "defocus_blur": 2, "motion_blur": 1, "zoom_blur": 1, "gaussian_blur": 2, "snow": 3, "frost": 1, "fog": 4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,15 @@ SHAPES = {"imagenet": (256, 290), "inception": (310, 350), "tiny": (64, 81), "ci
 FRAME_SIDES = {"imagenet": 224, "inception": 299, "tiny": 64, "cifar": 32}
 
 
+@cache
 def photograph(size: str) -> np.ndarray:
     height, width = SHAPES[size]
     return np.asarray(Image.fromarray(data.astronaut()).resize((width, height), Image.Resampling.BILINEAR))
+
+
+@cache
+def normals(count: int, side: int) -> np.ndarray:
+    return np.random.default_rng(7).standard_normal((count, side, side, 3), np.float32)
 
 
 def draws_for(name: str, size: str, difficulty: int) -> dict[str, Any]:
@@ -34,7 +41,7 @@ def draws_for(name: str, size: str, difficulty: int) -> dict[str, Any]:
         photons = P["shot_noise"]["photons_per_unit"][size][difficulty - 1]
         return {"photons": rng.poisson(0.4 * photons, (frames(name, size) - 1, side, side, 3))}
     if name in NOISE:
-        return {"noise": rng.standard_normal((frames(name, size) - 1, side, side, 3), np.float32)}
+        return {"noise": normals(frames(name, size) - 1, side)}
     return {"layer": rng.standard_normal((side, side))} if name in ("snow", "spatter") else {}
 
 
