@@ -49,7 +49,7 @@ def test_models_of_one_name_are_numbered() -> None:
     runs = [measured("best"), measured("best"), measured("net")]
     report = References.load(None, None).report(runs)
     assert [run.cell_errors.source for run in report.runs] == ["best", "best (2)", "net"]
-    assert report.sheets()[0].columns[1:] == ("best", "best (2)", "net")
+    assert report.sheets()[0].header[1:] == ("best", "best (2)", "net")
     assert [result.run.model.name for result in runs] == ["best", "best", "net"]
 
 
