@@ -41,18 +41,18 @@ def target(tmp_path: Path) -> Path:
 
 def test_the_embedded_network_gets_push_pull_and_statistics_and_is_evaluated(tmp_path: Path, target: Path) -> None:
     data = write_fashion_mnist(tmp_path / "data")
-    call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 200, "--seed", 3)
+    call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 140, "--seed", 3)
     result = run(*call, "--output", target)
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{target}: resnet8-pp3\n"
-    assert "batch-norm statistics estimated from 192 images" in result.stderr  # three whole batches of 64
+    assert "batch-norm statistics estimated from 128 images" in result.stderr  # two whole batches of 64
     plain, made = load_checkpoint(embedded_path(PLAIN)), load_checkpoint(target)
     assert torch.equal(made.model.conv1.weight, plain.model.conv1.weight)
     assert not torch.equal(made.model.bn1.running_mean, plain.model.bn1.running_mean)
     origin = made.card.origin
     assert origin["weights"] == weights_hash(plain.model)
     assert (origin["name"], origin["architecture"]) == (PLAIN, "resnet8")
-    assert origin["statistics"] == {"dataset": "fashion-mnist", "images": 192, "seed": 3}
+    assert origin["statistics"] == {"dataset": "fashion-mnist", "images": 128, "seed": 3}
     again = tmp_path / "again.safetensors"
     assert run(*call, "--output", again).exit_code == 0
     assert weights_hash(load_checkpoint(again).model) == weights_hash(made.model)
@@ -63,11 +63,11 @@ def test_the_embedded_network_gets_push_pull_and_statistics_and_is_evaluated(tmp
 
 def test_what_accuracy_is_left_is_said_and_what_brings_it_back(tmp_path: Path, target: Path) -> None:
     data = write_fashion_mnist(tmp_path / "data")
-    call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 256)
+    call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 192)
     result = run(*call, "--output", target)
     assert result.exit_code == 0, result.output
     said = " ".join(result.stderr.split())
-    found = re.search(r"accuracy on 256 training images: (\d+\.\d) -> (\d+\.\d) %", said)
+    found = re.search(r"accuracy on 192 training images: (\d+\.\d) -> (\d+\.\d) %", said)
     assert found, said
     before, after = map(float, found.groups())
     assert before > 85
@@ -77,7 +77,7 @@ def test_what_accuracy_is_left_is_said_and_what_brings_it_back(tmp_path: Path, t
     assert tuned.exit_code == 0, tuned.output
     assert target.with_name("made-tuned.safetensors").is_file()
     kept = run(*call, "--inhibition", 0, "--keep-statistics", "--output", tmp_path / "same.safetensors")
-    assert f"accuracy on 256 training images: {before:.1f} -> {before:.1f} %" in kept.stderr
+    assert f"accuracy on 192 training images: {before:.1f} -> {before:.1f} %" in kept.stderr
     assert "fine-tuning" not in kept.stderr
 
 
@@ -97,8 +97,8 @@ def test_at_inhibition_0_with_the_statistics_kept_a_torchvision_network_gives_wh
     tmp_path: Path, target: Path
 ) -> None:
     torch.manual_seed(0)
-    torch.save(trained(torchvision.models.resnet18()).state_dict(), tmp_path / "net.pth")
-    spec = f"torchvision:resnet18@{tmp_path / 'net.pth'}"
+    torch.save(trained(torchvision.models.mobilenet_v3_small()).state_dict(), tmp_path / "net.pth")
+    spec = f"torchvision:mobilenet_v3_small@{tmp_path / 'net.pth'}"
     result = run("--model", spec, "--inhibition", 0, "--keep-statistics", "--output", target)
     assert result.exit_code == 0, result.output
     plain = load_torchvision(spec.partition(":")[2], CardOptions())[1]
@@ -106,7 +106,8 @@ def test_at_inhibition_0_with_the_statistics_kept_a_torchvision_network_gives_wh
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(made.model(x), plain.model(x), rtol=0, atol=1e-5)
-    assert (made.card.architecture, made.card.origin["statistics"]) == ("resnet18-pp3", "kept")
+    wanted = ("torchvision:mobilenet_v3_small", "pp3", "kept")
+    assert (made.card.architecture, made.card.stem, made.card.origin["statistics"]) == wanted
     assert (made.card.mean, made.card.resize) == (plain.card.mean, plain.card.resize)
 
 

@@ -28,8 +28,8 @@ runner = CliRunner()
 
 def test_a_checkpoint_is_written_and_can_be_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    data = write_fashion_mnist(tmp_path / "data")
-    call = ["train", "--model", "resnet8-pp", "--data", str(data), "--epochs", "2", "--batch-size", "50"]
+    data = write_fashion_mnist(tmp_path / "data", 60, 20)
+    call = ["train", "--model", "resnet8-pp", "--data", str(data), "--epochs", "2", "--batch-size", "20"]
     result = runner.invoke(app, [*call, "--device", "cpu", "--augment", "trivialaugment", "--workers", "0"])
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("resnet8-pp-fashion-mnist.safetensors: ")
@@ -39,7 +39,7 @@ def test_a_checkpoint_is_written_and_can_be_evaluated(tmp_path: Path, monkeypatc
     assert card.architecture == "resnet8-pp3"
     assert card.recipe is not None
     assert (card.recipe["name"], card.recipe["epochs"], card.recipe["weight_decay"]) == ("fashion-mnist", 2, 2e-4)
-    few = ["-c", "fog,contrast,brightness", "-s", "1", "--limit", "20", "--workers", "0"]
+    few = ["-c", "fog,contrast,brightness", "-s", "1", "--limit", "10", "--workers", "0"]
     measured = runner.invoke(app, ["eval", "-m", "resnet8-pp-fashion-mnist.safetensors", *few, "--output", "a.json"])
     assert measured.exit_code == 0, measured.output
     overlaps = json.loads(Path("a.json").read_text())["model"]["card"]["trained_on_corruptions"]
@@ -82,10 +82,10 @@ def test_a_folder_of_images_is_trained_on_and_the_result_evaluated(
 def test_a_signal_ends_it_with_130_and_the_state_is_kept(
     tmp_path: Path, number: int, everyone: bool, workers: int
 ) -> None:
-    data = write_fashion_mnist(tmp_path / "data", train=300)
+    data = write_fashion_mnist(tmp_path / "data", train=60, test=10)
     output = tmp_path / "net.safetensors"
     call = ["train", "--model", "resnet8", "--data", str(data), "--output", str(output), "--device", "cpu"]
-    call += ["--augment", "trivialaugment", "--workers", str(workers)]
+    call += ["--augment", "trivialaugment", "--workers", str(workers), "--batch-size", "20"]
     state, deadline = tmp_path / "net.safetensors.part" / "last.ckpt", time.monotonic() + 120
     with ppbench_process(*call, "--epochs", "400") as process:
         while not state.exists() and time.monotonic() < deadline:
@@ -206,7 +206,7 @@ def test_a_users_mistakes(
 
 
 def test_a_run_that_diverges_ends_with_1_and_what_to_try(tmp_path: Path) -> None:
-    data = write_fashion_mnist(tmp_path / "data", 100, 10)
+    data = write_fashion_mnist(tmp_path / "data", 30, 10)
     call = ["train", "--data", str(data), "--epochs", "1", "--batch-size", "10", "--lr", "1e9", "--device", "cpu"]
     result = runner.invoke(app, [*call, "--output", str(tmp_path / "net.safetensors")])
     assert result.exit_code == 1
@@ -219,8 +219,20 @@ def test_a_run_that_diverges_ends_with_1_and_what_to_try(tmp_path: Path) -> None
 
 
 def test_a_finished_network_is_taken_or_not_overwritten(tmp_path: Path) -> None:
-    data, output = write_fashion_mnist(tmp_path / "data", 100, 10), tmp_path / "net.safetensors"
-    call = ["train", "--data", str(data), "--epochs", "1", "--device", "cpu", "--output", str(output)]
+    data, output = write_fashion_mnist(tmp_path / "data", 20, 10), tmp_path / "net.safetensors"
+    call = [
+        "train",
+        "--data",
+        str(data),
+        "--epochs",
+        "1",
+        "--batch-size",
+        "10",
+        "--device",
+        "cpu",
+        "--output",
+        str(output),
+    ]
     first, again = runner.invoke(app, call), runner.invoke(app, call)
     assert (first.exit_code, again.exit_code) == (0, 0), again.output
     assert again.stdout == first.stdout

@@ -16,6 +16,7 @@ from ppbench.models.card_options import CardOptions
 from ppbench.models.checkpoint import load_checkpoint
 from ppbench.models.resnet import create_model
 from ppbench.models.states import choose_weights, without_wrappers
+from ppbench.models.undrawn import WithoutDrawing
 from ppbench.models.weights import weights_hash
 from tests.models.test_checkpoint import trained
 
@@ -176,7 +177,7 @@ def test_shortcuts_without_weights_are_told(tmp_path: Path, network: nn.Module) 
 def test_wide_resnets_are_pointed_to_torchvision(tmp_path: Path, name: str) -> None:
     import torchvision
 
-    with torch.device("meta"):
+    with WithoutDrawing(), torch.device("meta"):
         shapes = {k: v.shape for k, v in getattr(torchvision.models, name)().state_dict().items()}
     zero = torch.zeros(1)
     state = {k: zero if len(shape) < 2 else torch.empty(0, *shape[1:]) for k, shape in shapes.items()}
@@ -228,7 +229,9 @@ def test_mappings_that_stand_in_many_places_are_walked_through_once() -> None:
     assert choose_weights(outer).key == "model"
 
 
-def test_every_command_takes_such_files(tmp_path: Path, network: nn.Module, average: nn.Module) -> None:
+def test_every_command_takes_such_files(
+    tmp_path: Path, network: nn.Module, average: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They go through one loader: eval, inspect and convert here; train and reproduce call it with no options."""
     from typer.testing import CliRunner
 
@@ -241,8 +244,10 @@ def test_every_command_takes_such_files(tmp_path: Path, network: nn.Module, aver
     card = load_checkpoint(target).card
     assert card.weights == "model_ema, not model"
     assert (card.origin or {})["weights"] == weights_hash(average)
+    monkeypatch.setattr("ppbench.inspection.figures.figure_files", lambda *arguments: {"kernels": b"picture"})
     shown = CliRunner().invoke(app, ["inspect", str(path), "-o", folder, "--draws", "16", *common])
     assert shown.exit_code == 0, shown.output
+    assert (tmp_path / "i" / "kernels.png").read_bytes() == b"picture"
 
 
 def test_averaged_weights_of_a_network_of_torchvisions(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ QUICK = {"workers": 0, "validate_every": 0}
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images for six steps an epoch."""
-    return write_fashion_mnist(tmp_path_factory.mktemp("fashion-mnist"), 30, 10)
+    """Images for four steps an epoch."""
+    return write_fashion_mnist(tmp_path_factory.mktemp("fashion-mnist"), 20, 10)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_the_loss_falls_and_the_card_tells_all(data: Path, tmp_path: Path) -> No
     recipe = changed(epochs=8)
     trained = train(recipe, data, output, callbacks=(losses,), command="ppbench train --epochs 8", workers=0)
     assert trained is not None
-    assert sum(losses.values[-6:]) < 0.8 * sum(losses.values[:6])
+    assert sum(losses.values[-4:]) < 0.8 * sum(losses.values[:4])
     card = load_checkpoint(output).card
     assert card.architecture == "resnet8-pp3"
     assert (card.seed, card.trained_on, card.command) == (0, "fashion-mnist", "ppbench train --epochs 8")
@@ -156,7 +156,6 @@ def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, unbroken:
 @pytest.mark.parametrize(
     "values",
     [
-        {},
         {"augment": "trivialaugment"},
         {"augment": "augmix", "jsd": True},
         {"augment": "prime"},
@@ -164,12 +163,12 @@ def test_the_cards_accuracy_is_that_of_the_written_weights(data: Path, unbroken:
         {"precision": "bf16", "nesterov": True},
         {"momentum": 0.95, "momentum_low": 0.5},
     ],
-    ids=["plain", "trivialaugment", "augmix-jsd", "prime", "ema-clip-adamw", "bf16", "momentum"],
+    ids=["trivialaugment", "augmix-jsd", "prime", "ema-clip-adamw", "bf16", "momentum"],
 )
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(tmp_path: Path, values: dict[str, Any]) -> None:
     slow = "augment" in values or "precision" in values
-    small = write_fashion_mnist(tmp_path / "data", 16, 10)
-    recipe = changed(**{"epochs": 2 if slow else 3, "batch_size": 4, **values})
+    small = write_fashion_mnist(tmp_path / "data", 8, 4)
+    recipe = changed(**{"epochs": 2 if slow else 3, "batch_size": 2, **values})
     unbroken = run(small, tmp_path / "a.safetensors", recipe)
     output = tmp_path / "b.safetensors"
     with pytest.raises(RuntimeError, match="killed"):
@@ -216,14 +215,17 @@ def test_the_papers_steps_are_torchs_also_after_a_kill(data: Path, tmp_path: Pat
     assert (card.recipe["momentum"], card.recipe["momentum_low"]) == (0.95, 0.85)
 
 
-def test_a_state_of_before_the_momentum_was_cycled_is_gone_on_from(
-    data: Path, tmp_path: Path, killed: Path, unbroken: Path
+@pytest.mark.parametrize("cycled", [True, False])
+def test_a_plain_run_goes_on_also_from_a_state_of_before_the_momentum_was_cycled(
+    data: Path, tmp_path: Path, killed: Path, unbroken: Path, cycled: bool
 ) -> None:
     output = tmp_path / "net.safetensors"
     note = shutil.copytree(killed, tmp_path / "net.safetensors.part") / "run.json"
-    written = json.loads(note.read_text())
-    del written["recipe"]["momentum_low"]
-    note.write_text(json.dumps(written))
+    if not cycled:
+        written = json.loads(note.read_text())
+        del written["recipe"]["momentum_low"]
+        note.write_text(json.dumps(written))
+    torch.manual_seed(99)  # a new process has another global state
     said: list[str] = []
     assert run(data, output, said=said) == hash_of(unbroken)
     assert said[0].startswith("resuming from")
@@ -265,7 +267,7 @@ def test_the_moving_average_is_what_is_saved(data: Path, tmp_path: Path) -> None
     for weight in seen[1:]:
         average = 0.8 * average + 0.2 * weight
     saved = load_checkpoint(tmp_path / "net.safetensors").model.fc.weight
-    assert len(seen) == 6
+    assert len(seen) == 4
     assert torch.allclose(saved, average, atol=1e-6)
     assert not torch.allclose(saved, seen[-1], atol=1e-4)
 
@@ -424,8 +426,7 @@ def test_plain_and_push_pull_start_from_equal_weights_and_batches(data: Path, tm
 
 @pytest.mark.parametrize("augment", ["augmix", "prime"])
 def test_what_augmentations_share_with_the_corruptions_is_in_the_card(tmp_path: Path, data: Path, augment: str) -> None:
-    small = write_fashion_mnist(tmp_path / "data", 30, 10)
-    run(small, tmp_path / "net.safetensors", changed(epochs=1, augment=augment))
+    run(data, tmp_path / "net.safetensors", changed(epochs=1, augment=augment))
     overlaps = load_checkpoint(tmp_path / "net.safetensors").card.trained_on_corruptions
     assert overlaps is not None
     assert ("contrast" in overlaps) == (augment == "augmix")
@@ -523,21 +524,21 @@ class TestRunsThatFail:
         self, data: Path, tmp_path: Path, unbroken: Path
     ) -> None:
         output = tmp_path / "net.safetensors"
-        with pytest.raises(TrainingDivergedError, match="not a finite number at epoch 2, step 4 of 6") as caught:
-            run(data, output, RECIPE, Spoil(9))
+        with pytest.raises(TrainingDivergedError, match="not a finite number at epoch 2, step 3 of 4") as caught:
+            run(data, output, RECIPE, Spoil(6))
         assert "`--lr 0.0125`" in caught.value.hint
         assert "`--grad-clip 1`" in caught.value.hint
         assert not output.exists()
         state = torch.load(tmp_path / "net.safetensors.part" / "last.ckpt", weights_only=True)
-        assert state["global_step"] == 6
+        assert state["global_step"] == 4
         assert all(bool(tensor.isfinite().all()) for tensor in state["state_dict"].values())
         assert run(data, output) == hash_of(unbroken)  # goes on from there
 
     def test_weights_spoilt_by_the_last_step_of_an_epoch_are_not_kept(self, data: Path, tmp_path: Path) -> None:
-        with pytest.raises(TrainingDivergedError, match="at epoch 2, step 6 of 6"):
-            run(data, tmp_path / "net.safetensors", RECIPE, Spoil(12))
+        with pytest.raises(TrainingDivergedError, match="at epoch 2, step 4 of 4"):
+            run(data, tmp_path / "net.safetensors", RECIPE, Spoil(8))
         state = torch.load(tmp_path / "net.safetensors.part" / "last.ckpt", weights_only=True)
-        assert state["global_step"] == 6
+        assert state["global_step"] == 4
 
     def test_it_is_noticed_within_a_long_epoch(self, tmp_path: Path) -> None:
         losses, data = Losses(), write_fashion_mnist(tmp_path / "data", 120, 10)
@@ -561,7 +562,7 @@ class TestRunsThatFail:
 
         with pytest.raises(DataError, match="No space left on device"):
             run(data, output, RECIPE, Fill())
-        assert torch.load(state, weights_only=True)["global_step"] == 6
+        assert torch.load(state, weights_only=True)["global_step"] == 4
         assert sorted(path.name for path in state.parent.iterdir()) == ["last.ckpt", "run.json"]
         assert not output.exists()
 
@@ -639,7 +640,7 @@ class TestLogs:
             assert float(row.pop("seconds")) >= 0
         assert rows == unbroken
         assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-        assert [row["step"] for row in rows] == ["6", "12", "18"]
+        assert [row["step"] for row in rows] == ["4", "8", "12"]
 
     def test_without_tensorboard_it_is_said(self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("ppbench.train.logs.find_spec", lambda name: None)
