@@ -43,7 +43,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the rows plain and pp3 were trained and measured."""
     folder = tmp_path_factory.mktemp("reproduce")
     write_mini(folder)
-    write_fashion_mnist(folder / "data", train=120, test=40)
+    write_fashion_mnist(folder / "data", train=80, test=40)
     result = call(folder, "--rows", "plain,pp3")
     assert result.exit_code == 0, result.output
     assert "26.90" in result.stdout

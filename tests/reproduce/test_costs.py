@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from ppbench import create_model
 from ppbench.errors import UsageError
+from ppbench.models.undrawn import WithoutDrawing
 from ppbench.reproduce.costs import MACHINES, Workload, choose_machine, hours
 from ppbench.reproduce.macs import macs
 
 
 def count(name: str, size: int, channels: int, classes: int) -> int:
     """What convolutions and linear layers multiply, seen by hooks on the network itself, which needs no memory."""
-    with torch.device("meta"):
+    with WithoutDrawing(), torch.device("meta"):
         model = create_model(name, classes, in_channels=channels).eval()
     total = 0
 

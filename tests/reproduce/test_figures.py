@@ -29,7 +29,8 @@ def clean(models: list[Bits], places: NDArray[np.int64]) -> float:
 
 def corrupted(models: list[Bits], places: NDArray[np.int64], names: tuple[str, ...] = C15) -> float:
     """Percent, mean over models, corruptions and severities."""
-    return 100 * float(np.mean([model[c, s][places].mean() for model in models for c in names for s in SEVERITIES]))
+    bits = np.stack([model[c, s] for model in models for c in names for s in SEVERITIES])
+    return 100 * float(bits[:, places].mean())
 
 
 def net(places: NDArray[np.int64]) -> float:
