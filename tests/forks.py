@@ -48,7 +48,10 @@ PROGRAM = "PPBENCH_TESTS_PYTHON"
 FORWARDS = "PPBENCH_TESTS_FORWARDS"
 """Environment variable of the images in a forward pass, small and large ones; `conftest.forwards_of` sets it."""
 
-LOADED = ("lightning.pytorch", "ppbench.copies.api", "ppbench.evaluation.api", "ppbench.train.fit")
+LOADED = (
+    "lightning.pytorch", "ppbench.cli.main", "ppbench.copies.api", "ppbench.evaluation.api", "ppbench.report.report",
+    "ppbench.tables.report", "ppbench.train.fit",
+)  # fmt: skip
 """Modules that take long to load, with all that they load."""
 
 
@@ -227,6 +230,7 @@ def serve(name: str) -> NoReturn:
     listening.listen()
     for module in LOADED:
         importlib.import_module(module)
+    _load_compiler()
     for loaded in list(weakref.finalize._registry):  # type: ignore[attr-defined]
         loaded.atexit = False  # torch would take each of its libraries apart at the end of every fork
     gc.freeze()
@@ -242,6 +246,15 @@ def serve(name: str) -> NoReturn:
                 else:
                     clients.remove(ready)
     os._exit(0)
+
+
+def _load_compiler() -> None:
+    """What the first compiled kernel loads in a process, which takes numba half a second: it makes a noisy image."""
+    import numpy as np
+
+    from ppbench.corruptions.apply import corrupt
+
+    corrupt(np.zeros((28, 28), np.uint8), "gaussian_noise", 1)
 
 
 def _answer(request: bytes, files: list[int], connections: list[socket.socket]) -> None:

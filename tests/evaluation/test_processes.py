@@ -57,7 +57,7 @@ def torchrun(number: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run(code, *launcher, name="torchrun", PYTHON_EXEC=python(), OMP_NUM_THREADS="1")
 
 
-@pytest.mark.parametrize(("processes", "start"), [(2, torchrun), (5, processes_of)])
+@pytest.mark.parametrize(("processes", "start"), [(2, torchrun), (3, processes_of)])
 def test_images_made_on_the_fly(
     tmp_path: Path, processes: int, start: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
