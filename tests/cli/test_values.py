@@ -79,7 +79,8 @@ TEXTS = (
 
 @pytest.fixture(scope="module", autouse=True)
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder, before = tmp_path_factory.mktemp("values"), Path.cwd()
+    folder, before = tmp_path_factory.mktemp("values") / "inside", Path.cwd()
+    folder.mkdir()  # so that `../` is this and nothing of other tests
     for name in ("run", "other"):
         run = make_run(name=name, n=8, corruptions=("fog",), severities=(1,))
         write_run(folder / f"{name}.json", run, make_bits(run))

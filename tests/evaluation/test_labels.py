@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def run(*seeds: int, source: Source | None = None, **request: Any) -> list[Measu
     return results
 
 
+@cache
+def alone(seed: int) -> MeasuredRun:
+    """The run of one network."""
+    return run(seed)[0]
+
+
 def plain_probabilities(seed: int, source: Source, cell: Cell) -> NDArray[np.float64]:
     """``(n, classes)``: image by image, without any code of the loop."""
     model = copy.deepcopy(tiny_subject(seed=seed).model)
@@ -80,7 +87,7 @@ def test_labels_are_the_clean_predictions_of_a_plain_loop() -> None:
         assert result.run.cells[0].top1 == 30
         assert result.run.protocol.labels == "predicted"
         assert result.run.protocol.classes is None
-    assert not np.array_equal(run(0)[0].predictions.labels, run(3)[0].predictions.labels)  # type: ignore[union-attr]
+    assert not np.array_equal(alone(0).predictions.labels, alone(3).predictions.labels)  # type: ignore[union-attr]
 
 
 def same(one: MeasuredRun, other: MeasuredRun) -> bool:
@@ -90,13 +97,13 @@ def same(one: MeasuredRun, other: MeasuredRun) -> bool:
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (7, 1)])
 def test_batch_size_and_workers_do_not_change_the_run(batch_size: int, workers: int) -> None:
-    assert same(run(0, batch_size=batch_size, workers=workers)[0], run(0)[0])
+    assert same(run(0, batch_size=batch_size, workers=workers)[0], alone(0))
 
 
 def test_each_of_several_models_has_its_own_labels() -> None:
     together = run(0, 3)
-    assert same(together[0], run(0)[0])
-    assert same(together[1], run(3)[0])
+    assert same(together[0], alone(0))
+    assert same(together[1], alone(3))
 
 
 def test_labels_of_folders_are_not_used(tmp_path: Path) -> None:

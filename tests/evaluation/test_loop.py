@@ -79,11 +79,17 @@ def test_a_published_set_gives_the_counts_of_its_files(tmp_path: Path) -> None:
     assert result.run.protocol.source == "published"
 
 
-@pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (7, 1), (29, 0), (64, 2), (256, 4)])
-def test_batch_size_and_workers_do_not_change_the_run(batch_size: int, workers: int) -> None:
-    expected = run(tiny_subject(), embedded())
+@pytest.fixture(scope="module")
+def usual() -> MeasuredRun:
+    """The run of 17 images, with the batch it has by itself."""
+    return run(tiny_subject(), embedded(17))
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (7, 1), (16, 0), (64, 2), (256, 4)])
+def test_batch_size_and_workers_do_not_change_the_run(usual: MeasuredRun, batch_size: int, workers: int) -> None:
+    expected = usual
     settings = make_settings(("gaussian_noise", "fog"), (1, 4), batch_size=batch_size, workers=workers)
-    got = run(tiny_subject(), embedded(), settings)
+    got = run(tiny_subject(), embedded(17), settings)
     assert got.run.protocol == expected.run.protocol
     assert got.run.cells == expected.run.cells
     assert all(np.array_equal(got.bits[key], bits) for key, bits in expected.bits.items())

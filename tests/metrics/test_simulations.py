@@ -8,8 +8,9 @@ from tests.metrics.stopping import follow
 
 
 def test_intervals_cover_19_times_in_20():
-    rates = coverage(2000, 300)
-    assert {name: rate for name, rate in rates.items() if not 0.935 <= rate <= 0.965} == {}
+    rates = coverage(1000, 300)
+    # Three standard deviations of the rate. A quantile of 1.7 in place of 1.96 covers 91 %, which 99 of 100 draws find.
+    assert {name: rate for name, rate in rates.items() if not 0.93 <= rate <= 0.97} == {}
 
 
 def test_a_ratio_to_an_error_near_0_misses_on_one_side_and_is_told():
@@ -78,15 +79,16 @@ def test_strata_and_the_finite_dataset_save_images_and_keep_the_sequence_right(i
 
 
 def test_the_paired_test_has_the_power_of_the_formula():
-    found = power(1500, 300)
+    found = power(800, 300)
     assert 0.6 < found.formula < 0.95
-    assert found.found == pytest.approx(found.formula, abs=0.03)
+    # 2.5 standard deviations of the rate. A power of 75 % becomes one of 82 % with 20 % more images.
+    assert found.found == pytest.approx(found.formula, abs=0.04)
     assert found.unpaired < 0.5 * found.found
 
 
 def test_equal_models_are_told_apart_once_in_20_times():
-    paired, single = false_alarms(3000, 300)
-    assert paired == pytest.approx(0.05, abs=0.012)
+    paired, single = false_alarms(1500, 300)
+    assert paired == pytest.approx(0.05, abs=0.017)  # three standard deviations; a quantile of 1.75 finds 8 %
     assert single <= 0.05
 
 
