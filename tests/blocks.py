@@ -124,7 +124,8 @@ def reason_not_to_run(command: str) -> str | None:
 
 def shortened(command: str) -> list[str]:
     """The arguments of a command on less data: one forward pass of images, few draws, otherwise as written."""
-    command = re.sub(r"--limit \d+", "--limit 8", command)
+    images = 1 if "-2k-p" in command else 4  # a sequence of one image has 31 frames
+    command = re.sub(r"--limit \d+", f"--limit {images}", command)
     command = re.sub(r"--draws \d+", "--draws 16", command)
     command = command.replace("/usr/share/datasets/", "")
     for name, run in VARIABLES.items():
@@ -134,7 +135,7 @@ def shortened(command: str) -> list[str]:
         arguments += ["--epochs", "1"]
     of_folder = "imagefolder" in arguments or "--labels" in arguments
     if arguments[0] == "eval" and "--limit" not in arguments and not of_folder:
-        arguments += ["--limit", "8"]
+        arguments += ["--limit", str(images)]
     if arguments[0] == "eval" and of_folder:
         arguments += ["-c", "fog", "-s", "1", "--force"]  # a network that was not trained
     if arguments[0] == "inspect":
@@ -177,11 +178,11 @@ def make_workspace(folder: Path) -> None:
     shutil.copy(GOLDEN / "plain.bits.npy", folder / "run.bits.npy")
     shutil.copytree(ROOT / "tests" / "runs", folder / "tests" / "runs")
     shutil.copy(GOLDEN / "accuracies.csv", folder / "accuracies.csv")
-    write_class_folders(folder / "photos", size=40)
+    write_class_folders(folder / "photos", per_class=1, size=40)
     for name, wnid in zip(class_names(2), ("n01440764", "n01443537"), strict=True):
         (folder / "photos" / name).rename(folder / "photos" / wnid)
     torch.save(torchvision.models.resnet18().state_dict(), folder / "net.pth")
-    write_class_folders(folder / "val", size=40)
+    write_class_folders(folder / "val", per_class=1, size=40)
     write_parquet(folder / "photos", folder / "parquet")
     write_webdataset(folder / "photos", folder / "tars")
     Image.fromarray(photographs(40, 1)[0]).save(folder / "photos" / "cat.jpg")
@@ -200,7 +201,7 @@ def make_workspace(folder: Path) -> None:
         authors_checkpoint(folder / name, state)
     card = Card(architecture="linear", num_classes=10, in_channels=1, input_size=28, mean=(0.5,), std=(0.5,))
     write_linear(folder / "net.onnx", metadata={METADATA_KEY: card.model_dump_json(exclude_none=True)})
-    write_fashion_mnist(folder / "fashion-mnist", 64, 16)
+    write_fashion_mnist(folder / "fashion-mnist", 16, 8)
     for page in PAGES:
         for block in blocks_of(page):
             if file := re.match(r"# (\w+\.py)\n", block.text):  # a block that is a file of the user's

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from ppbench import pytest_plugin
 from ppbench.cli.main import app
+from ppbench.figures.paper import blank_figure
 from tests.blocks import (
     NOT_RUN,
     PAGES,
@@ -48,9 +49,10 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 def _little_work() -> Iterator[None]:
     """Forward passes of few images, and no drawing: tests of figures draw."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ppbench.figures.notebook.paper_figure", lambda content, width="single": blank_figure(1, 1))
         patch.setattr("ppbench.figures.paper.PaperFigure.to_bytes", lambda figure, form: b"drawn")
         patch.setattr("ppbench.inspection.figures.figure_files", lambda *asked: {"kernels": b"drawn"})
-        yield from forwards_of(8, 4)
+        yield from forwards_of(4, 4)
 
 
 @pytest.fixture(scope="module")

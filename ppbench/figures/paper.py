@@ -18,6 +18,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.lines import Line2D
 
 from ppbench.figures.colours import LINE_STYLES, ink
@@ -110,7 +111,7 @@ class PaperFigure(Figure):
 
     def freeze(self) -> None:
         """Lay the axes out once: the layout moves a little each time, and with the resolution of the format."""
-        if self.get_layout_engine() is not None:
+        if not isinstance(self.get_layout_engine(), PlaceHolderLayoutEngine):  # which "none" leaves there
             self.draw_without_rendering()
             self.set_layout_engine("none")
 

@@ -39,9 +39,15 @@ IN_PDF = ("forest", "scatter")
 
 
 @cache
+def drawn(kind: str) -> PaperFigure:
+    """One figure, drawn once for all tests that read it and change nothing."""
+    return paper_figure(CONTENTS[kind])
+
+
+@cache
 def written(kind: str) -> dict[str, bytes]:
-    """One figure in all formats, drawn once for all tests that read it: SVG, PDF, PNG, in turn."""
-    figure = paper_figure(CONTENTS[kind])
+    """It in all formats: SVG, PDF, PNG, in turn."""
+    figure = drawn(kind)
     return {form: figure.to_bytes(form) for form in ("svg", "pdf", "png") if form != "pdf" or kind in IN_PDF}
 
 
@@ -67,14 +73,13 @@ def test_every_kind_in_every_format_has_the_same_bytes_every_time(kind: str) -> 
 @pytest.mark.parametrize("kind", CONTENTS)
 def test_every_kind_is_as_wide_as_asked(kind: str) -> None:
     for name, inches in WIDTHS.items():
-        figure = paper_figure(CONTENTS[kind], name)
+        figure = drawn(kind) if name == "single" else paper_figure(CONTENTS[kind], name)
         assert figure.get_figwidth() == inches
         assert 1 < figure.get_figheight() < 9
 
 
 def test_text_stays_within_the_figure() -> None:
-    for content in CONTENTS.values():
-        figure = paper_figure(content)
+    for figure in map(drawn, CONTENTS):
         figure.freeze()
         for text in figure.findobj(mpl.text.Text):
             if text.get_text() and text.get_visible():
@@ -86,33 +91,33 @@ def test_text_stays_within_the_figure() -> None:
 
 
 def test_files_carry_no_time_and_embed_their_fonts() -> None:
-    pdf, drawn = bytes_of("scatter", "pdf"), bytes_of("scatter", "svg")
+    pdf, svg = bytes_of("scatter", "pdf"), bytes_of("scatter", "svg")
     assert b"CreationDate" not in pdf
     assert b"/Type3" not in pdf
     assert b"/FontFile2" in pdf
-    assert b"dc:date" not in drawn
-    assert b"<text" not in drawn
+    assert b"dc:date" not in svg
+    assert b"<text" not in svg
 
 
 def test_savefig_and_a_notebook_write_what_the_command_writes(tmp_path: Path) -> None:
     """For a forest, every format at two other places than in the figure that both are compared with."""
-    saved, drawn = paper_figure(CONTENTS["forest"]), paper_figure(CONTENTS["forest"])
+    saved, shown_here = paper_figure(CONTENTS["forest"]), paper_figure(CONTENTS["forest"])
     for place, form in enumerate(FORMS):
         content = bytes_of("forest", form)
         assert content.startswith(STARTS[form])
         saved.savefig(tmp_path / f"figure.{form}")
         assert (tmp_path / f"figure.{form}").read_bytes() == content
         shown = BytesIO()
-        drawn.canvas.print_figure(shown, format=FORMS[place - 2], dpi=300)
+        shown_here.canvas.print_figure(shown, format=FORMS[place - 2], dpi=300)
         assert shown.getvalue() == bytes_of("forest", FORMS[place - 2])
         assert not any(one in content for one in (b"/Type3", b"CreationDate", b"dc:date"))
 
 
 def test_metadata_that_is_asked_for_is_written(tmp_path: Path) -> None:
     paper_figure(CONTENTS["scatter"]).savefig(tmp_path / "figure.svg", metadata={"Title": "mine"})
-    drawn = (tmp_path / "figure.svg").read_text()
-    assert "<dc:title>mine</dc:title>" in drawn
-    assert "dc:date" not in drawn
+    content = (tmp_path / "figure.svg").read_text()
+    assert "<dc:title>mine</dc:title>" in content
+    assert "dc:date" not in content
 
 
 def test_a_long_name_is_shortened_alone() -> None:
@@ -128,7 +133,7 @@ def test_a_long_name_is_shortened_alone() -> None:
 
 
 def test_a_forest_says_what_its_marks_are() -> None:
-    (note,) = (text for text in texts_of(paper_figure(CONTENTS["forest"])) if "left of 0" in text)
+    (note,) = (text for text in texts_of(drawn("forest")) if "left of 0" in text)
     assert "each for its row alone" in note
     assert "filled and *: a test finds it, after the correction for many tests (Holm)" in note
 
@@ -136,7 +141,7 @@ def test_a_forest_says_what_its_marks_are() -> None:
 def test_axes_of_a_scatter_are_short_and_its_note_is_in_full() -> None:
     scatter = CONTENTS["scatter"]
     assert isinstance(scatter, Scatter)
-    texts = texts_of(paper_figure(scatter))
+    texts = texts_of(drawn("scatter"))
     assert scatter.y_name in texts
     assert any(scatter.axes_in_full in text.replace("\n", " ") for text in texts)
 
@@ -149,11 +154,11 @@ def test_settings_of_matplotlib_are_left_alone() -> None:
 
 
 def test_a_heat_map_has_the_colours_of_the_page() -> None:
-    drawn = bytes_of("heatmap", "svg").decode().lower()
+    svg = bytes_of("heatmap", "svg").decode().lower()
     content = CONTENTS["heatmap"]
     assert isinstance(content, HeatMap)
     used = {content.scale.step(cell.value or 0) for row in content.rows for cell in row.cells[:6] if cell}
-    assert all(f"fill: {HEAT[step].lower()}" in drawn for step in used)
+    assert all(f"fill: {HEAT[step].lower()}" in svg for step in used)
 
 
 @pytest.mark.parametrize("name", [HOSTILE, "$\\frac{", "畫像分類模型", "نموذج"])
@@ -173,13 +178,12 @@ def test_numbers_in_a_heat_map_and_a_forest_are_those_of_the_content() -> None:
     assert isinstance(heat, HeatMap)
     texts = texts_of(paper_figure(heat, "double"))
     assert any(text.startswith(f"{heat.rows[1].cells[0].value:.1f} ±") for text in texts)  # type: ignore[union-attr]
-    forest = texts_of(paper_figure(CONTENTS["forest"]))
+    forest = texts_of(drawn("forest"))
     assert any(re.fullmatch(r"-6\.0 ±\d\.\d\*", text) for text in forest)
 
 
 def test_a_line_does_not_cross_a_gap() -> None:
-    figure = paper_figure(CONTENTS["severity"])
-    axes = next(one for one in figure.axes if one.get_title(loc="left") == "fog")
+    axes = next(one for one in drawn("severity").axes if one.get_title(loc="left") == "fog")
     (line,) = axes.lines
     values = list(line.get_ydata())
     assert [value == value for value in values] == [True, True, True, False, True, True]
@@ -199,7 +203,7 @@ def test_what_is_missing_is_drawn_as_missing() -> None:
     assert "–" in texts_of(paper_figure(HeatMap.of_errors(empty)))
     bare = paper_figure(Reliability.of(make_run(labels_only=True)))
     assert "clean: ECE n/a" in texts_of(bare)
-    scatter = texts_of(paper_figure(CONTENTS["scatter"]))
+    scatter = texts_of(drawn("scatter"))
     assert "gaps (n/a)" in scatter
 
 
