@@ -50,12 +50,12 @@ def network(name: str) -> nn.Module:
         return torchvision.models.get_model(of_library, num_classes=5)
     if library == "timm":
         return timm.create_model(of_library, num_classes=5)
-    return create_model(name, 5, stem_bias="cifar" in name)
+    return create_model(name, 5, stem_bias=name == "resnet14")
 
 
 FIRST = {
     "resnet8": "conv1",
-    "resnet18-cifar": "conv1",
+    "resnet14": "conv1",  # with a bias
     "torchvision:resnet18": "conv1",
     "torchvision:mobilenet_v3_small": "features.0.0",
     "timm:efficientnet_b0": "conv_stem",
@@ -68,7 +68,7 @@ FIRST = {
 def test_at_inhibition_0_nothing_changes_and_the_file_gives_the_same(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     plain = trained(network(name))
-    card = card_of(name, stem_bias="cifar" in name)
+    card = card_of(name, stem_bias=name == "resnet14")
     x = torch.randn(4, 3, 32, 32)
     with torch.no_grad():
         expected = plain(x)
@@ -99,13 +99,15 @@ def test_the_pull_inhibits_the_convolution_as_it_was() -> None:
 
 def test_what_the_card_says() -> None:
     recipe = {"epochs": 3}
-    card = card_of("torchvision:resnet50", clean_accuracy=0.8, recipe=recipe, source="https://x", command="train")
+    card = card_of("torchvision:resnet18", clean_accuracy=0.8, recipe=recipe, source="https://x", command="train")
     with WithoutDrawing():
-        model = torchvision.models.resnet50(num_classes=5)
-    made = convert_to_push_pull("resnet50", Checkpoint(model, card), 5).card
-    assert (made.architecture, made.stem, made.rectified_push) == ("resnet50-pp5", None, False)
+        model, cifar = torchvision.models.resnet18(num_classes=5), create_model("resnet18-cifar", 5)
+    made = convert_to_push_pull("resnet18", Checkpoint(model, card), 5).card
+    assert (made.architecture, made.stem, made.rectified_push) == ("resnet18-pp5", None, False)
     assert (made.clean_accuracy, made.recipe, made.command, made.source) == (None, None, None, "https://x")
     assert made.origin["recipe"] == recipe
+    made = convert_to_push_pull("net", Checkpoint(cifar, card_of("resnet18-cifar")), 3).card
+    assert (made.architecture, made.stem) == ("resnet18-cifar-pp3", None)
     made = convert_to_push_pull("n", Checkpoint(create_model("resnet8", 5), card_of("resnet8")), rectified_push=True)
     assert (made.card.architecture, made.card.rectified_push) == ("resnet8-pp3", True)
     assert made.model.conv1.rectified_push
