@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -24,6 +22,13 @@ from tests.trees import write_fashion_mnist
 pytestmark = pytest.mark.usefixtures("_small_forwards")
 
 runner = CliRunner()
+
+UNLOADED = """\
+import sys
+for name in [name for name in sys.modules if name.startswith(("lightning", "ppbench."))]:
+    del sys.modules[name]
+"""
+"""Begins the program of a forked process that loads Lightning and ppbench by itself."""
 
 
 def test_a_checkpoint_is_written_and_can_be_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,10 +125,9 @@ def test_what_a_launcher_left_is_no_other_process(tmp_path: Path, environment: d
 
 def test_empty_variables_do_not_reach_what_reads_them_at_import(tmp_path: Path) -> None:
     # That is Lightning, which a forked process has loaded.
-    unloaded = "import sys\nfor name in [name for name in sys.modules if name.startswith(('lightning', 'ppbench.'))]:\n"
     empty = dict.fromkeys(("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"), "")
     call = ("train", "--data", str(tmp_path / "none"), "-o", str(tmp_path / "n"))
-    done = run(f"{unloaded}    del sys.modules[name]\n{PPBENCH}", *call, **empty)
+    done = run(UNLOADED + PPBENCH, *call, **empty)
     assert done.returncode == 3, done.stderr  # there is no such folder, and 70 before
     assert "Traceback" not in done.stderr
 
@@ -258,12 +262,8 @@ def test_recipes_are_listed() -> None:
 
 
 def test_without_lightning_the_extra_is_named(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['lightning'] = None\n"
-        f"sys.argv = ['ppbench', 'train', '--model', 'resnet8', '--data', {str(tmp_path)!r}]\n"
-        "from ppbench.cli.main import main; main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    missing = "sys.modules['lightning'] = None\n"
+    done = run(UNLOADED + missing + PPBENCH, "train", "--model", "resnet8", "--data", str(tmp_path))
     assert done.returncode == 2
     assert "uv sync --extra train" in done.stderr
     assert "Traceback" not in done.stderr
