@@ -5,6 +5,7 @@ python -m tests.models.bombs FOLDER
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -211,6 +212,8 @@ def main(folder: Path) -> None:
     from ppbench.errors import DataError
     from ppbench.models.checkpoint import load_checkpoint
 
+    gc.collect()
+    gc.freeze()  # otherwise each process copies and walks through all that was imported, whatever the file
     for name, make in FILES.items():
         path = folder / name
         path.write_bytes(make())
@@ -234,6 +237,7 @@ def main(folder: Path) -> None:
             print(pipe.read() or json.dumps({"name": name, "end": "killed"}), flush=True)
         os.waitpid(child, 0)
         path.unlink()
+    gc.unfreeze()
 
 
 def _peak() -> float:
