@@ -190,7 +190,6 @@ def test_an_interrupted_evaluation_resumes_to_the_same_files(
 def test_killed_6_times(folder: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"dataset": "cifar10-p", "data": str(folder), **CELLS}
     options["model"] = str(tiny_checkpoint(tmp_path / "net.safetensors", size=SIDE, channels=3, classes=10))
-    evaluate(**options, output=tmp_path / "whole.json")
     output = tmp_path / "run.json"
     killed = run_killer(SCRIPT, json.dumps(options), str(output), "6")
     assert [code for code, _ in killed] == [-9] * 6
