@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import warnings
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ import torch
 
 from ppbench.corruptions import fused
 from ppbench.corruptions.dispatch import on_cuda
+from tests.forks import run
 
 
 @on_cuda("doubles")
@@ -59,27 +59,31 @@ def test_a_kernel_that_cannot_be_compiled_gives_way_to_its_definition(monkeypatc
     monkeypatch.setattr(fused, "_works", {})
     by = torch.ones(2, 2).t()[:, :1]
 
-    def run(by_what: int) -> list[float]:
+    def made(by_what: int) -> list[float]:
         arguments = "doubles", "multiple", multiple.__wrapped__, (by, by_what), torch.device("cuda", 1)
         return fused.run_fused(*arguments).flatten().tolist()
 
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        run(3)
+        made(3)
     with pytest.warns(UserWarning, match=r"doubles.multiple here \(RuntimeError: PassManager::run failed\)"):
-        assert run(3) == [3, 3]
-    assert run(2) == [2, 2]  # it is not tried again
+        assert made(3) == [3, 3]
+    assert made(2) == [2, 2]  # it is not tried again
     fused._works.clear()
-    assert run(2) == [-1, -1]
+    assert made(2) == [-1, -1]
     with pytest.raises(RuntimeError):  # what worked and fails now is no matter of versions
-        run(3)
+        made(3)
     assert all(calls)
 
 
 def test_the_cpu_never_imports_triton() -> None:
+    """In a process that has torch, and imports ppbench as if for the first time."""
     code = (
-        "import sys, numpy, ppbench;"
-        "ppbench.corrupt(numpy.zeros((9, 9, 3), numpy.uint8), 'gaussian_noise', 1, ids=['a']);"
+        "import sys\n"
+        "for name in [name for name in sys.modules if name.split('.')[0] in ('ppbench', 'triton')]:\n"
+        "    del sys.modules[name]\n"
+        "import numpy, ppbench\n"
+        "ppbench.corrupt(numpy.zeros((9, 9, 3), numpy.uint8), 'gaussian_noise', 1, ids=['a'])\n"
         "print([name for name in sys.modules if name.split('.')[0] == 'triton'])"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
-    assert ran.stdout == "[]\n"
+    ran = run(code)
+    assert (ran.returncode, ran.stdout) == (0, "[]\n"), ran.stderr
