@@ -48,7 +48,9 @@ def test_dark_flat_images_differ_by_one_level_in_few_values(corruption: str, rec
 @pytest.mark.parametrize("corruption", C19)
 def test_the_recipe_imagecorruptions_is_the_package(corruption: str) -> None:
     """Directly, without the oracle between: the package's own draws after a seed are handed in."""
-    image = np.ascontiguousarray(images_for("imagenet-c")[0][:112, :96])
+    # The package's glass_blur goes from pixel to pixel in Python.
+    height, width = (56, 48) if corruption == "glass_blur" else (112, 96)
+    image = np.ascontiguousarray(images_for("imagenet-c")[0][:height, :width])
     allowed = 0.001 if corruption in POINTWISE else 0.01
     for severity in range(1, 6):
         found = measure_package(image, corruption, severity, seed=severity)

@@ -87,6 +87,7 @@ def test_a_vanished_file_is_noted(folder: Path, tmp_path: Path) -> None:
     assert one.reason == f"cannot read the image {path}: No such file or directory"
 
 
+@pytest.mark.usefixtures("_workers_of_one_server")
 def test_workers_read_and_nothing_changes(folder: Path) -> None:
     alone, _ = seen(opened(folder), GpuDecoder(CUT, CPU))
     shared, _ = seen(opened(folder), GpuDecoder(CUT, CPU), workers=1)

@@ -49,6 +49,7 @@ def test_videos_are_measured_where_there_are_videos(published: Path) -> None:
         assert (cell.n, cell.failures, cell.top5_distance) == (3, flipped.sum(), moved.sum())
 
 
+@pytest.mark.usefixtures("_workers_of_one_server")
 def test_a_part_and_several_workers_measure_the_same(published: Path) -> None:
     options = {"dataset": "imagenet-p", "data": published, "corruptions": ("shot_noise",), "limit": 2}
     (one,) = run(network(), **options)
