@@ -40,7 +40,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def test_the_embedded_network_gets_push_pull_and_statistics_and_is_evaluated(tmp_path: Path, target: Path) -> None:
-    data = write_fashion_mnist(tmp_path / "data")
+    data = write_fashion_mnist(tmp_path / "data", 200, 40)
     call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 140, "--seed", 3)
     result = run(*call, "--output", target)
     assert result.exit_code == 0, result.output
@@ -62,7 +62,7 @@ def test_the_embedded_network_gets_push_pull_and_statistics_and_is_evaluated(tmp
 
 
 def test_what_accuracy_is_left_is_said_and_what_brings_it_back(tmp_path: Path, target: Path) -> None:
-    data = write_fashion_mnist(tmp_path / "data")
+    data = write_fashion_mnist(tmp_path / "data", 200, 40)
     call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 192)
     result = run(*call, "--output", target)
     assert result.exit_code == 0, result.output
@@ -146,7 +146,7 @@ def test_images_in_folders_are_cut_as_the_card_says(tmp_path: Path, target: Path
 
 
 def test_fine_tuning_starts_from_the_converted_network(tmp_path: Path, target: Path) -> None:
-    data = write_fashion_mnist(tmp_path / "data")
+    data = write_fashion_mnist(tmp_path / "data", 200, 40)
     call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 128, "--output", target)
     result = run(*call, "--recipe", "finetune", "--epochs", 1)
     assert result.exit_code == 0, result.output
@@ -183,7 +183,7 @@ def test_fine_tuning_keeps_the_size_of_the_images(tmp_path: Path, target: Path) 
 
 
 def test_a_fine_tuning_that_fails_leaves_no_half_made_network(tmp_path: Path, target: Path) -> None:
-    data = write_fashion_mnist(tmp_path / "data")
+    data = write_fashion_mnist(tmp_path / "data", 200, 40)
     call = ("--model", PLAIN, "--dataset", "fashion-mnist", "--data", data, "--images", 128, "--output", target)
     result = run(*call, "--recipe", "finetune", "--lr", "1e9")
     assert result.exit_code == 1, result.output
