@@ -233,11 +233,11 @@ def test_a_signal_exits_130_and_the_same_command_goes_on(
     output, journal = tmp_path / "run.json", tmp_path / "run.json.journal"
     call = ["eval", "-m", "slow_of_mine:make", "--mean", "0.4", "--std", "0.3", "--input-size", "28"]
     call += ["-c", "noise", "--limit", "260", "--force", "-o", str(output)]
-    deadline = time.monotonic() + 120
-    # More than 260 passes, five seconds. When half a second is over, the first scores are written; no cell has all its
-    # images: 256 of the clean ones are first.
-    slow = {"PASS_TAKES": "0.02", "FORCE_COLOR": "1", "COLUMNS": "200", "TERM": "xterm"}
+    # More than 260 passes, ten seconds. When half a second is over, the first scores are written; no cell has all its
+    # images: 256 of the clean ones are first, in 17 passes.
+    slow = {"PASS_TAKES": "0.04", "FORCE_COLOR": "1", "COLUMNS": "200", "TERM": "xterm"}
     with ppbench_process(*call, **slow) as process:
+        deadline = time.monotonic() + 120
         while (not journal.exists() or journal.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
             time.sleep(0.005)
         stdout, stderr = interrupt(process, number)
