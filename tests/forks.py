@@ -120,14 +120,20 @@ def fork(code: str, *arguments: str, name: str = "-c", **environment: str) -> Fo
 
 
 def _asked(
-    code: str, argv: list[str], out: int, err: int, environment: dict[str, str], files: list[int] | None = None
+    code: str,
+    argv: list[str],
+    out: int,
+    err: int,
+    environment: dict[str, str],
+    files: list[int] | None = None,
+    *,
+    ignores: bool = False,
 ) -> socket.socket:
     """Have a process forked that writes to two files; where its number is read from and, at its end, how it ended.
 
-    Other files that it inherits have the same numbers there.
+    Other files that it inherits have the same numbers there. It may ignore Ctrl-C from the start.
     """
     files, environment = files or [], {**environment, PROGRAM: python()}
-    ignores = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     asked = {"code": code, "argv": argv, "folder": str(Path.cwd()), "environment": environment}
     asked |= {"files": files, "ignores": ignores}
     ours, status = socket.socketpair()
@@ -167,7 +173,8 @@ def _as_python(arguments: list[str]) -> NoReturn:
         code = PPBENCH if code == "ppbench" else f"import runpy\nrunpy.run_module({code!r}, None, '__main__', True)\n"
     files = [int(file.name) for file in Path("/dev/fd").iterdir()]
     files = [file for file in files if file > 2 and _is_inherited(file)]
-    status = _asked(code, [kind, *others], 1, 2, dict(os.environ), files)
+    ignores = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    status = _asked(code, [kind, *others], 1, 2, dict(os.environ), files, ignores=ignores)
     for file in files:
         os.close(file)
     process = int(status.recv(64))
